@@ -1,0 +1,123 @@
+# Shared by the scripts in this folder, which source it; it is not run on its own.
+# It owns the scratch folder, the servers that were started, and the clearing away of both.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+me=$(basename "$0")
+
+# A developer's own settings must not steer what is being checked.
+for _name in "${!KEYTURN_@}"; do
+  [[ $_name == KEYTURN_BIN ]] || unset "$_name"
+done
+# Everything here talks over loopback, whatever proxy leads to the package registries.
+export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"
+export no_proxy=$NO_PROXY
+
+servers=()
+scratch=''
+
+die() {
+  printf '%s: %s\n' "$me" "$*" >&2
+  exit 1
+}
+
+ok() {
+  printf 'ok %s: %s\n' "$me" "$*"
+}
+
+# Makes the scratch folder and sees to it that nothing outlives the script.
+make_scratch() {
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/keyturn-$me.XXXXXX")
+  trap clear_away EXIT
+}
+
+# A script that is itself being ended takes along the step it was waiting for.
+end_children() {
+  local children=() pid
+  read -ra children <"/proc/$$/task/$$/children" || true
+  for pid in "${children[@]}"; do
+    kill -TERM "$pid" 2>/dev/null || true
+  done
+}
+
+# shellcheck disable=SC2317  # called by the trap
+clear_away() {
+  local status=$? pid
+  trap - EXIT
+  end_children
+  for pid in "${servers[@]}"; do
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  if [[ -n $scratch ]]; then
+    chmod -R u+w "$scratch" 2>/dev/null || true
+    rm -rf "$scratch"
+  fi
+  exit "$status"
+}
+
+target_directory() {
+  cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps </dev/null |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'
+}
+
+# Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given.
+find_binary() {
+  if [[ -z ${KEYTURN_BIN:-} ]]; then
+    cargo build --manifest-path "$root/Cargo.toml" </dev/null
+    KEYTURN_BIN=$(target_directory)/debug/keyturn
+  fi
+  [[ -x $KEYTURN_BIN ]] || die "no such program: $KEYTURN_BIN (set KEYTURN_BIN, or unset it to build one)"
+  KEYTURN_BIN=$(realpath -s "$KEYTURN_BIN")
+  export KEYTURN_BIN
+}
+
+# Below the range the kernel takes outgoing ports from, so that a restart finds its port still free.
+free_port() {
+  python3 - <<'PYTHON'
+import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(port)
+    break
+PYTHON
+}
+
+# start_server FOLDER LOG [ARGUMENT...] runs the binary in FOLDER; its process id is in $server.
+start_server() {
+  local folder=$1 log=$2
+  shift 2
+  (cd "$folder" && exec "$KEYTURN_BIN" "$@") </dev/null >"$log" 2>&1 &
+  server=$!
+  servers+=("$server")
+}
+
+# wait_ready URL LOG waits until the server just started says that it may take traffic.
+wait_ready() {
+  local deadline=$((SECONDS + 60))
+  until curl -q -fsS -o /dev/null --max-time 2 "$1/readyz" 2>/dev/null; do
+    if ! kill -0 "$server" 2>/dev/null || ((SECONDS >= deadline)); then
+      cat "$2" >&2
+      die "the server did not become ready at $1 (its output is above)"
+    fi
+    sleep 0.1
+  done
+}
+
+# stop_server asks the server just started to stop; it must leave within 20 s and with exit code 0.
+stop_server() {
+  local deadline=$((SECONDS + 20)) status=0
+  kill -TERM "$server" 2>/dev/null || die "the server had stopped by itself"
+  while kill -0 "$server" 2>/dev/null; do
+    ((SECONDS < deadline)) || die "the server did not stop within 20 s of SIGTERM"
+    sleep 0.05
+  done
+  wait "$server" || status=$?
+  servers=()
+  ((status == 0)) || die "the server left with exit code $status after SIGTERM, 0 was expected"
+}

@@ -1,0 +1,55 @@
+//! JSON bodies: read whole, refused with the field's name.
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::api::problem::Problem;
+
+/// Larger than any body that is allowed.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+
+/// Reads a JSON body. Without one, every field is absent.
+pub(super) fn read<T: DeserializeOwned>(
+    request: &HttpRequest,
+    body: Result<Bytes, actix_web::Error>,
+) -> Result<T, Problem> {
+    let body = body.map_err(|error| match error.as_response_error().status_code() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(MAX_BODY),
+        _ => Problem::invalid_field("body", "could not be read"),
+    })?;
+    let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    if essence.is_some_and(|essence| essence != "application/json") && !body.is_empty() {
+        return Err(Problem::invalid_field("Content-Type", "application/json is expected"));
+    }
+    let text = if body.is_empty() { b"{}" } else { body.as_ref() };
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        Problem::invalid_field(field, explain(error.inner()))
+    })?;
+    reader.end().map_err(|_| Problem::invalid_field("body", "something follows the JSON value"))?;
+    Ok(value)
+}
+
+/// What is wrong, without any value that was sent: serde quotes strings, which may be secrets.
+fn explain(error: &serde_json::Error) -> String {
+    let place = format!("at line {} column {}", error.line(), error.column());
+    if error.is_syntax() || error.is_eof() {
+        return format!("not JSON {place}");
+    }
+    let text = error.to_string();
+    match text.split_once("expected ") {
+        Some((before, expected)) if before.contains("unknown field") => {
+            format!("unknown field; allowed is {}", expected.split(" at line").next().unwrap_or_default())
+        }
+        Some((_, expected)) => format!("expected {}", expected.split(" at line").next().unwrap_or_default()),
+        None if text.contains("missing field") => text.split(" at line").next().unwrap_or_default().to_owned(),
+        None if text.contains("duplicate field") => format!("given twice {place}"),
+        None => format!("not of the right form {place}"),
+    }
+}

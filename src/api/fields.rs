@@ -1,0 +1,140 @@
+//! Fields of requests, checked one by one so that every mistake is told at once.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::clock::parse_rfc3339;
+use crate::domain::networks::Networks;
+use crate::domain::policy::Violation;
+use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
+use crate::domain::timestamp::Timestamp;
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 100;
+/// Longest description or reason, in characters.
+const MAX_TEXT: usize = 1000;
+/// Longest lifetime that can be asked for in seconds: a century.
+const MAX_LIFETIME: i64 = 100 * 366 * 86_400;
+
+/// A scope as the API writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScopeField {
+    action: String,
+    resource: String,
+}
+
+/// Tells `null` from absent: `Some(None)` is `null`.
+pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// Collects what is wrong with a request's fields.
+#[derive(Default)]
+pub(super) struct Checks(Vec<Violation>);
+
+impl Checks {
+    /// Everything that is wrong, if anything is.
+    pub(super) fn done(self) -> Result<(), crate::api::problem::Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(crate::api::problem::Problem::invalid(self.0)) }
+    }
+
+    fn wrong(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Violation::new(field, message));
+    }
+
+    /// A name: one line of at most a hundred characters.
+    pub(super) fn name(&mut self, name: &str) {
+        if name.chars().count() > MAX_NAME {
+            self.wrong("name", format!("too long; at most {MAX_NAME} characters are allowed"));
+        }
+        if name.chars().any(char::is_control) {
+            self.wrong("name", "control characters are not allowed");
+        }
+    }
+
+    /// A longer text, where lines may be broken.
+    pub(super) fn text(&mut self, field: &str, text: &str) {
+        if text.chars().count() > MAX_TEXT {
+            self.wrong(field, format!("too long; at most {MAX_TEXT} characters are allowed"));
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            self.wrong(field, "control characters are not allowed");
+        }
+    }
+
+    /// Scopes.
+    pub(super) fn scopes(&mut self, fields: &[ScopeField]) -> ScopeSet {
+        let mut scopes = Vec::new();
+        for (index, field) in fields.iter().enumerate() {
+            match (Action::parse(&field.action), ResourceFilter::parse(&field.resource)) {
+                (Ok(action), Ok(filter)) => scopes.push(Scope::new(action, filter)),
+                (action, filter) => {
+                    if let Err(error) = action {
+                        self.wrong(format!("scopes[{index}].action"), error.to_string());
+                    }
+                    if let Err(error) = filter {
+                        self.wrong(format!("scopes[{index}].resource"), error.to_string());
+                    }
+                }
+            }
+        }
+        ScopeSet::from_scopes(scopes).unwrap_or_else(|error| {
+            self.wrong("scopes", error.to_string());
+            ScopeSet::default()
+        })
+    }
+
+    /// Networks.
+    pub(super) fn networks(&mut self, list: &[String]) -> Networks {
+        Networks::parse(list).unwrap_or_else(|error| {
+            self.wrong(format!("allowed_cidrs[{}]", error.index), error.to_string());
+            Networks::all()
+        })
+    }
+
+    /// An expiry given as a date or as a lifetime; `None`: neither is given.
+    pub(super) fn expiry(
+        &mut self,
+        expires_at: Option<Option<String>>,
+        expires_in_seconds: Option<i64>,
+        now: Timestamp,
+    ) -> Option<Option<Timestamp>> {
+        match (expires_at, expires_in_seconds) {
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                self.wrong("expires_in_seconds", "expires_at is given as well; give one of the two");
+                None
+            }
+            (None, Some(seconds)) if (1..=MAX_LIFETIME).contains(&seconds) => Some(Some(now.plus_seconds(seconds))),
+            (None, Some(_)) => {
+                self.wrong("expires_in_seconds", format!("allowed is 1 to {MAX_LIFETIME}"));
+                None
+            }
+            (Some(None), None) => Some(None),
+            (Some(Some(text)), None) => match parse_rfc3339(&text) {
+                Some(at) => Some(Some(at)),
+                None => {
+                    self.wrong(
+                        "expires_at",
+                        "not a date; RFC 3339 before the year 10000 is expected, as in 2030-01-31T00:00:00Z",
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn bounded(&mut self, field: &str, value: Option<i64>, default: u32, most: u32) -> u32 {
+        let Some(value) = value else { return default };
+        match u32::try_from(value).ok().filter(|value| *value <= most) {
+            Some(value) => value,
+            None => {
+                self.wrong(field, format!("allowed is 0 to {most}"));
+                default
+            }
+        }
+    }
+}

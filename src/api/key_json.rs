@@ -1,0 +1,83 @@
+//! A key as the API shows it.
+
+use serde::Serialize;
+
+use crate::clock::rfc3339;
+use crate::domain::api_key::{ApiKey, Lifecycle, Status};
+use crate::domain::key_text::KeyText;
+use crate::domain::networks::Networks;
+use crate::domain::timestamp::Timestamp;
+
+/// A key. Times are RFC 3339 in UTC.
+#[derive(Debug, Serialize)]
+pub(super) struct KeyJson {
+    id: String,
+    name: String,
+    description: String,
+    organization: String,
+    owner: Option<String>,
+    status: Status,
+    hint: String,
+    scopes: Vec<ScopeJson>,
+    allowed_cidrs: Networks,
+    created_at: String,
+    created_by: String,
+    expires_at: Option<String>,
+    rotated_at: Option<String>,
+    revoked_at: Option<String>,
+    revoked_reason: Option<String>,
+    last_used_at: Option<String>,
+    last_used_ip: Option<String>,
+    previous_secret_until: Option<String>,
+    version: u64,
+    /// The key text: only when it is created or rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ScopeJson {
+    action: String,
+    resource: String,
+}
+
+impl KeyJson {
+    /// A key at a moment.
+    pub(super) fn new(key: &ApiKey, now: Timestamp) -> Self {
+        let (revoked_at, revoked_reason) = match &key.lifecycle {
+            Lifecycle::Revoked { at, reason } => (Some(*at), reason.clone()),
+            Lifecycle::Active | Lifecycle::Disabled { .. } => (None, None),
+        };
+        let scope = |scope: &crate::domain::scope::Scope| ScopeJson {
+            action: scope.action().as_str().to_owned(),
+            resource: scope.filter().as_str().to_owned(),
+        };
+        Self {
+            id: key.id.to_string(),
+            name: key.name.clone(),
+            description: key.description.clone(),
+            organization: key.organization.to_string(),
+            owner: key.owner.as_ref().map(|owner| owner.0.clone()),
+            status: key.status(now),
+            hint: key.hint.clone(),
+            scopes: key.scopes.iter().map(scope).collect(),
+            allowed_cidrs: key.networks.clone(),
+            created_at: rfc3339(key.created_at),
+            created_by: key.created_by.clone(),
+            expires_at: key.expires_at.map(rfc3339),
+            rotated_at: key.rotated_at.map(rfc3339),
+            revoked_at: revoked_at.map(rfc3339),
+            revoked_reason,
+            last_used_at: key.last_used_at.map(rfc3339),
+            last_used_ip: key.last_used_ip.clone(),
+            previous_secret_until: key.previous.as_ref().filter(|p| now < p.until).map(|p| rfc3339(p.until)),
+            version: key.version,
+            secret: None,
+        }
+    }
+
+    /// The key with its text, the only time that it is shown.
+    pub(super) fn with_secret(key: &ApiKey, text: &KeyText, now: Timestamp) -> Self {
+        Self { secret: Some(text.reveal().to_string()), ..Self::new(key, now) }
+    }
+}

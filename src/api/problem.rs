@@ -1,0 +1,248 @@
+//! Problem documents (RFC 9457), with the extra member `code`, and what each refusal becomes.
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use serde::Serialize;
+
+use crate::domain::authority::Beyond;
+use crate::domain::decision::Denial;
+use crate::domain::policy::Violation;
+use crate::keys::KeyError;
+use crate::node::Unavailable;
+use crate::tokens::Refusal;
+
+/// A refusal as the caller is told it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<Violation>,
+    retry_after: Option<u64>,
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None, allow: None }
+    }
+
+    /// What does not exist, or what this caller may not see.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing here that you may see")
+    }
+
+    /// No credentials.
+    pub(super) fn credentials_required() -> Self {
+        let detail = "an API key or an access token is required, as Authorization: Bearer or X-Api-Key";
+        Self::new(StatusCode::UNAUTHORIZED, "API_KEY_REQUIRED", detail)
+    }
+
+    /// Credentials that are not good.
+    pub(super) fn invalid_credentials() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "API_KEY_INVALID", "the API key or access token is not valid")
+    }
+
+    /// Credentials without the scope that a route asks for.
+    pub(super) fn insufficient_scope(needed: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", format!("the scope {needed} is needed"))
+    }
+
+    /// Fields that are not as they should be.
+    pub(super) fn invalid(errors: Vec<Violation>) -> Self {
+        let mut problem =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED", "some fields are not as they should be");
+        problem.errors = errors;
+        problem
+    }
+
+    /// One field that is not as it should be.
+    pub(super) fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::invalid(vec![Violation::new(field, message)])
+    }
+
+    /// A body that is too large.
+    pub(super) fn too_large(limit: usize) -> Self {
+        let mut problem = Self::invalid_field("body", format!("too large; at most {limit} bytes are allowed"));
+        problem.status = StatusCode::PAYLOAD_TOO_LARGE;
+        problem
+    }
+
+    /// A method that a route does not take.
+    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
+        let mut problem = Self::invalid_field("method", format!("only {allowed} is allowed here"));
+        (problem.status, problem.allow) = (StatusCode::METHOD_NOT_ALLOWED, Some(allowed));
+        problem
+    }
+
+    /// Something that the present state does not allow.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "CONFLICT", detail)
+    }
+
+    /// Too many failures from one address.
+    pub(super) fn limited(seconds: u64) -> Self {
+        let mut problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "too many failed attempts from this address");
+        problem.retry_after = Some(seconds);
+        problem
+    }
+
+    /// It cannot be done now. The cause is logged and not told.
+    pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a management request could not be carried out");
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "UNAVAILABLE",
+            "the request could not be carried out; try again",
+        );
+        problem.retry_after = Some(1);
+        problem
+    }
+
+    /// Whether the refusal counts against its address.
+    pub(super) fn is_failure(&self) -> bool {
+        self.code == "API_KEY_INVALID"
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(denial) => denial.into(),
+            Refusal::Token(_) => Self::invalid_credentials(),
+            Refusal::Unavailable(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_credentials(),
+            Denial::Expired => Self::new(StatusCode::UNAUTHORIZED, "API_KEY_EXPIRED", "the API key has expired"),
+            Denial::Disabled => Self::new(StatusCode::FORBIDDEN, "API_KEY_DISABLED", "the API key is disabled"),
+            Denial::NetworkNotAllowed(address) => Self::new(
+                StatusCode::FORBIDDEN,
+                "API_KEY_IP_NOT_ALLOWED",
+                format!("the API key may not be used from {address}"),
+            ),
+            Denial::AddressUnreadable => Self::new(
+                StatusCode::FORBIDDEN,
+                "API_KEY_IP_NOT_ALLOWED",
+                "the caller's address cannot be told: the proxy in front sent no readable forwarding header",
+            ),
+            Denial::ScopeNotHeld(_) => Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", "a scope is not held"),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::NotFound => Self::not_found(),
+            KeyError::Invalid(errors) => Self::invalid(errors),
+            KeyError::Beyond(beyond) => beyond.into(),
+            KeyError::PreconditionFailed => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "PRECONDITION_FAILED",
+                "the key was changed since the version in If-Match; read it again",
+            ),
+            KeyError::Conflict(detail) => Self::conflict(detail),
+            KeyError::LimitReached => Self::new(
+                StatusCode::CONFLICT,
+                "KEY_LIMIT_REACHED",
+                "the limit of keys is reached; revoke one that is not needed",
+            ),
+            KeyError::NotBootstrapped => Self::new(
+                StatusCode::CONFLICT,
+                "NOT_BOOTSTRAPPED",
+                "the organization has no signing key yet; bootstrap it first",
+            ),
+            KeyError::Unavailable(Unavailable::Busy) => {
+                let mut problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "UNAVAILABLE",
+                    "too many secrets are being hashed; try again",
+                );
+                problem.retry_after = Some(1);
+                problem
+            }
+            KeyError::Unavailable(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<Beyond> for Problem {
+    fn from(beyond: Beyond) -> Self {
+        let detail = match beyond {
+            Beyond::Scope(scope) => format!("you cannot hand out {scope}: it lies within none of your own scopes"),
+            Beyond::Networks => "you cannot hand out networks beyond those that you are restricted to yourself".into(),
+            Beyond::Lifetime(end) => {
+                format!("you cannot hand out a life beyond your own, which ends {}", crate::clock::rfc3339(end))
+            }
+        };
+        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail)
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            title: &'static str,
+            status: u16,
+            detail: &'a str,
+            code: &'static str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            errors: &'a [Violation],
+        }
+        let mut response = HttpResponse::build(self.status);
+        response.content_type("application/problem+json").insert_header((CACHE_CONTROL, "no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = if self.code == "API_KEY_REQUIRED" {
+                r#"Bearer realm="keyturn""#
+            } else {
+                r#"Bearer realm="keyturn", error="invalid_token""#
+            };
+            response.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((ALLOW, HeaderValue::from_static(allow)));
+        }
+        let body = Body {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            errors: &self.errors,
+        };
+        response.body(serde_json::to_string(&body).unwrap_or_default())
+    }
+}
+
+impl Responder for Problem {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.error_response()
+    }
+}

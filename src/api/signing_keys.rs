@@ -1,0 +1,115 @@
+//! `/api/v1/organizations/{org}/signing-keys`.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::body::{self, MAX_BODY};
+use crate::api::fields::Checks;
+use crate::api::guard::{AdminSigningKeys, Guarded, ReadSigningKeys};
+use crate::api::problem::Problem;
+use crate::clock::rfc3339;
+use crate::domain::decision::ClientAddress;
+use crate::domain::timestamp::Timestamp;
+use crate::http::context::HttpContext;
+use crate::node::{Tenant, Unavailable};
+use crate::organizations::{RotateError, rotate_signing_key};
+use crate::signing::SigningKey;
+
+/// Registers the routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/organizations/{org}/signing-keys")
+                .route(web::get().to(list))
+                .default_service(web::to(|| async { Problem::method_not_allowed("GET") })),
+        )
+        .service(
+            web::resource("/organizations/{org}/signing-keys/rotate")
+                .app_data(web::PayloadConfig::new(MAX_BODY))
+                .route(web::post().to(rotate))
+                .default_service(web::to(|| async { Problem::method_not_allowed("POST") })),
+        );
+}
+
+async fn list(guarded: Guarded<ReadSigningKeys>, context: web::Data<HttpContext>) -> Result<HttpResponse, Problem> {
+    let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
+    let items: Vec<_> = tenant.ring.all().map(|key| key_json(&tenant, key, guarded.now)).collect();
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(json!({ "items": items, "next_cursor": null })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    publish_ahead_seconds: Option<i64>,
+}
+
+async fn rotate(
+    guarded: Guarded<AdminSigningKeys>,
+    context: web::Data<HttpContext>,
+    request: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Result<HttpResponse, Problem> {
+    let body: RotateBody = body::read(&request, body)?;
+    let mut checks = Checks::default();
+    let settings = &context.node.settings;
+    let ahead =
+        checks.bounded("publish_ahead_seconds", body.publish_ahead_seconds, settings.publish_ahead_seconds, 86_400);
+    checks.done()?;
+    let (node, organization, actor, now) = (context.node.clone(), guarded.organization(), guarded.actor(), guarded.now);
+    let address = match guarded.address {
+        ClientAddress::Known(address) => Some(address.to_string()),
+        ClientAddress::Unreadable => None,
+    };
+    let rotated = context.node.run_to_end(async move {
+        let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
+        let algorithm = node.settings.algorithm;
+        let kid = rotate_signing_key(&node, &tenant, algorithm, ahead, (&actor, address), now).await?;
+        let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
+        let made = tenant.ring.find(&kid).map(|key| key_json(&tenant, key, now));
+        made.ok_or(RotateProblem(Problem::not_found()))
+    });
+    let key = rotated.await.map_err(|RotateProblem(problem)| problem)?;
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(key))
+}
+
+struct RotateProblem(Problem);
+
+impl From<Unavailable> for RotateProblem {
+    fn from(cause: Unavailable) -> Self {
+        Self(Problem::unavailable(&cause))
+    }
+}
+
+impl From<RotateError> for RotateProblem {
+    fn from(error: RotateError) -> Self {
+        Self(match error {
+            pending @ RotateError::Pending { .. } => Problem::conflict(pending.to_string()),
+            RotateError::Found(cause) => Problem::unavailable(&cause),
+            RotateError::Unavailable(cause) => Problem::unavailable(&cause),
+            RotateError::Load(cause) => Problem::unavailable(&cause),
+        })
+    }
+}
+
+fn key_json(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Value {
+    let superseded_at = tenant.ring.superseded_at(key.kid());
+    let status = if key.active_from() > now {
+        "next"
+    } else if superseded_at.is_some_and(|at| at <= now) {
+        "retired"
+    } else {
+        "current"
+    };
+    json!({
+        "kid": key.kid(),
+        "algorithm": key.algorithm().as_str(),
+        "status": status,
+        "created_at": rfc3339(key.created_at()),
+        "active_from": rfc3339(key.active_from()),
+        "superseded_at": superseded_at.map(rfc3339),
+    })
+}

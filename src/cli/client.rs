@@ -1,0 +1,105 @@
+//! The management API, as the command line calls it: one path for every change.
+
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::{Method, Url};
+use serde_json::Value;
+
+use crate::cli::CliError;
+use crate::cli::operations::without_url;
+
+/// Which server, and as whom.
+#[derive(Args, Debug)]
+pub(super) struct ServerArguments {
+    /// The server's public URL.
+    #[arg(long, global = true, value_name = "URL", env = "KEYTURN_SERVER", default_value = "http://127.0.0.1:8080")]
+    server: String,
+    /// An access token with keyturn/ scopes.
+    #[arg(env = "KEYTURN_TOKEN", long = "token-from-environment", hide = true, hide_env_values = true)]
+    token: Option<String>,
+    /// A key text with keyturn/ scopes.
+    #[arg(env = "KEYTURN_API_KEY", long = "key-from-environment", hide = true, hide_env_values = true)]
+    api_key: Option<String>,
+}
+
+/// A server, and who asks it.
+pub(super) struct Client {
+    http: reqwest::Client,
+    server: Url,
+    credential: String,
+    organization: String,
+}
+
+impl Client {
+    /// Finds out who the credential is, and so of which organization.
+    pub(super) async fn connect(arguments: ServerArguments) -> Result<Self, CliError> {
+        let credential = arguments.token.or(arguments.api_key).filter(|text| !text.is_empty()).ok_or_else(|| {
+            CliError::Use(
+                "set KEYTURN_API_KEY (a key text) or KEYTURN_TOKEN (an access token) with keyturn/ scopes".into(),
+            )
+        })?;
+        let mut server = Url::parse(&arguments.server)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| CliError::Use("--server: a URL like https://keyturn.example is expected".into()))?;
+        if !server.path().ends_with('/') {
+            server.set_path(&format!("{}/", server.path()));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| CliError::Failed(without_url(error)))?;
+        let mut client = Self { http, server, credential, organization: String::new() };
+        let me = client.call(Method::GET, "api/v1/me", &[], None).await?;
+        me.get("organization").and_then(Value::as_str).unwrap_or_default().clone_into(&mut client.organization);
+        Ok(client)
+    }
+
+    /// Calls a route of the organization's keys: `rest` follows `/keys`.
+    pub(super) async fn keys(
+        &self,
+        method: Method,
+        rest: &str,
+        query: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<Value, CliError> {
+        self.call(method, &format!("api/v1/organizations/{}/keys{rest}", self.organization), query, body).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<Value, CliError> {
+        let mut url = self.server.join(path).map_err(|error| CliError::Use(format!("--server: {error}")))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url).bearer_auth(&self.credential);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let failed = |error: reqwest::Error| CliError::Failed(format!("{}: {}", self.server, without_url(error)));
+        let answer = request.send().await.map_err(failed)?;
+        let status = answer.status();
+        let value: Value = serde_json::from_str(&answer.text().await.map_err(failed)?).unwrap_or_default();
+        if status.is_success() {
+            return Ok(value);
+        }
+        Err(CliError::Failed(explain(status.as_u16(), &value)))
+    }
+}
+
+/// A problem document in one line.
+fn explain(status: u16, problem: &Value) -> String {
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut line = format!("{status} {} {}", text(problem, "code"), text(problem, "detail"));
+    for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        line.push_str(&format!("; {}: {}", text(error, "field"), text(error, "message")));
+    }
+    line
+}

@@ -1,0 +1,30 @@
+//! `keyturn master-key rotate`: a new master key, under which everything is sealed anew.
+
+use crate::cli::CliError;
+use crate::config::Settings;
+use crate::crypto::master_key::{MasterKeys, generate, write_file};
+use crate::organizations::reseal;
+use crate::server::{self, ServerError};
+
+pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
+    let path = server::database(&settings)?;
+    if !path.exists() {
+        return Err(CliError::Failed(format!("{}: there is no database yet; run: keyturn init", path.display())));
+    }
+    let (file, old) = server::master_key_file(&settings)?;
+    let opened = server::open(&settings).await?;
+    let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
+
+    // The new key is in the file, in front of the old, before anything is sealed under it; and the old one
+    // leaves only when nothing is sealed under it. A crash in between leaves a pair that works.
+    let new = generate().map_err(ServerError::from)?;
+    let mut both = vec![new.clone()];
+    both.extend(old);
+    write_file(&file, &both).map_err(ServerError::from)?;
+    let keys = MasterKeys::derive(&both).map_err(ServerError::from)?;
+    let count = reseal(opened.store.as_ref(), &keys).await.map_err(|error| failed(&error))?;
+    write_file(&file, std::slice::from_ref(&new)).map_err(ServerError::from)?;
+    println!("The master key in {} is new; {count} signing keys are sealed under it.", file.display());
+    println!("API keys go on working: the first use of each is checked with Argon2 once.");
+    Ok(())
+}

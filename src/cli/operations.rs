@@ -1,0 +1,49 @@
+//! `keyturn check-config` and `keyturn health`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+
+use crate::cli::CliError;
+use crate::config::Settings;
+
+pub(super) fn check_config(settings: &Settings) -> Result<(), CliError> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["setting", "value", "from"]);
+    for (key, value, origin) in settings.describe() {
+        table.add_row([key, value, origin]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+pub(super) async fn health(settings: &Settings) -> Result<(), CliError> {
+    let mut address = settings.server.listen;
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    let url = format!("http://{address}/healthz");
+    let failed = |error: reqwest::Error| CliError::Failed(format!("{url}: {}", without_url(error)));
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build().map_err(failed)?;
+    let answer = client.get(&url).send().await.map_err(failed)?;
+    if answer.status().is_success() {
+        println!("alive");
+        return Ok(());
+    }
+    Err(CliError::Failed(format!("{url}: answered {}", answer.status())))
+}
+
+/// An error of the HTTP client with its cause, in one line.
+pub(super) fn without_url(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(next) = cause {
+        line = format!("{line}: {next}");
+        cause = next.source();
+    }
+    line
+}

@@ -1,0 +1,149 @@
+//! Settings: read once at start from the compiled-in defaults, a TOML file and the environment the caller
+//! hands over, and checked so that one line says what is wrong and where; imports std, serde, toml, ipnet,
+//! url, base64, zeroize and thiserror, and nothing of `crate::`.
+
+mod error;
+mod layers;
+mod log;
+mod revocation;
+mod secret;
+mod secrets;
+mod section;
+mod server;
+mod signing;
+mod store;
+mod suggest;
+mod token;
+mod tuning;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+pub use error::ConfigError;
+pub use log::{Log, LogFormat};
+pub use revocation::{Revocation, RevocationUrl};
+pub use secret::Secret;
+pub use secrets::{MasterKeySource, Secrets, parse_master_keys};
+pub use server::Server;
+pub use signing::Signing;
+pub use store::{Store, StoreUrl};
+pub use token::{Algorithm, Token, TokenType, UnknownAlgorithm};
+pub use tuning::{Argon2, Cache, Limits};
+
+use layers::Layers;
+use section::{Outline, Section};
+
+/// Every setting, checked. The folder's `config/default.toml` says what each one means.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[server]`: addresses and time limits of the listener.
+    pub server: Server,
+    /// `[store]`: the database.
+    pub store: Store,
+    /// `[revocation]`: how nodes hear of revocations.
+    pub revocation: Revocation,
+    /// `[secrets]`: the master key.
+    pub secrets: Secrets,
+    /// `[token]`: access tokens.
+    pub token: Token,
+    /// `[signing]`: rotation of signing keys.
+    pub signing: Signing,
+    /// `[limits]`: rate limits.
+    pub limits: Limits,
+    /// `[cache]`: what memory holds.
+    pub cache: Cache,
+    /// `[argon2]`: cost of the slow hash.
+    pub argon2: Argon2,
+    /// `[log]`: what is logged, and how it looks.
+    pub log: Log,
+    rows: Vec<Row>,
+}
+
+impl Settings {
+    /// Reads the defaults, then `file` (else `config/keyturn.toml` where there is one), then the variables of
+    /// `environment` named `KEYTURN_SECTION__NAME`. Relative paths of files read here start at
+    /// `working_directory`.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+        working_directory: &Path,
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Layers::defaults()?;
+        layers.add_file(file, working_directory)?;
+        layers.add_environment(environment)?;
+
+        let section = |outline| Section::new(outline, &layers, working_directory);
+        Ok(Self {
+            server: Server::read(&section(&server::OUTLINE))?,
+            store: Store::read(&section(&store::OUTLINE))?,
+            revocation: Revocation::read(&section(&revocation::OUTLINE))?,
+            secrets: Secrets::read(&section(&secrets::OUTLINE))?,
+            token: Token::read(&section(&token::OUTLINE))?,
+            signing: Signing::read(&section(&signing::OUTLINE))?,
+            limits: Limits::read(&section(&tuning::LIMITS))?,
+            cache: Cache::read(&section(&tuning::CACHE))?,
+            argon2: Argon2::read(&section(&tuning::ARGON2))?,
+            log: Log::read(&section(&log::OUTLINE))?,
+            rows: OUTLINES.iter().flat_map(|outline| rows(&section(outline))).collect(),
+        })
+    }
+
+    /// The `aud` of a token whose request names none: `token.audience`, else the public URL.
+    pub fn audience(&self) -> String {
+        self.token.audience.clone().unwrap_or_else(|| self.server.public_url())
+    }
+
+    /// Every setting as (key, value, origin): a secret's value reads `(set)`, and the origin is `default`, a
+    /// file's path and line, or a variable's name.
+    pub fn describe(&self) -> Vec<(String, String, String)> {
+        let in_force = |row: &Row| match row.key.as_str() {
+            "server.public_url" => self.server.public_url(),
+            "store.url" => self.store.url.to_string(),
+            "revocation.url" => self.revocation.url.to_string(),
+            "secrets.master_key_file" => match &self.secrets.master_key {
+                MasterKeySource::Inline(_) => "(not used)".to_owned(),
+                MasterKeySource::File(path) => path.display().to_string(),
+            },
+            "token.audience" => self.audience(),
+            _ => row.value.clone(),
+        };
+        self.rows.iter().map(|row| (row.key.clone(), in_force(row), row.origin.clone())).collect()
+    }
+}
+
+/// The sections, in the order of `config/default.toml`.
+const OUTLINES: [&Outline; 10] = [
+    &server::OUTLINE,
+    &store::OUTLINE,
+    &revocation::OUTLINE,
+    &secrets::OUTLINE,
+    &token::OUTLINE,
+    &signing::OUTLINE,
+    &tuning::LIMITS,
+    &tuning::CACHE,
+    &tuning::ARGON2,
+    &log::OUTLINE,
+];
+
+/// One line of `describe`, as it was given; never holds a secret.
+#[derive(Debug, Clone)]
+struct Row {
+    key: String,
+    value: String,
+    origin: String,
+}
+
+fn rows(section: &Section<'_>) -> Vec<Row> {
+    section
+        .settings()
+        .iter()
+        .map(|setting| Row {
+            key: section.key(setting),
+            value: section.describe_value(setting),
+            origin: section.describe_origin(setting),
+        })
+        .collect()
+}

@@ -1,0 +1,69 @@
+//! Text that is not to be shown, and settings that may stand in a file of their own.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::error::ConfigError;
+use super::section::{Section, Setting};
+
+/// Text that may carry a password. `Debug` does not show it, and its memory is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(super) fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The text itself, for the one who connects with it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A secret's text, and where an error about it has to point.
+pub(super) struct Located {
+    pub text: Zeroizing<String>,
+    pub place: String,
+}
+
+/// The value of `direct`, or the trimmed content of the file that `in_file` names; not both.
+pub(super) fn direct_or_in_file(
+    section: &Section<'_>,
+    (direct, text): (&Setting, String),
+    (in_file, path): (&Setting, String),
+) -> Result<Located, ConfigError> {
+    if path.is_empty() {
+        return Ok(Located { text: Zeroizing::new(text), place: section.place(direct) });
+    }
+    if section.is_set(direct) {
+        return Err(section.refuse_both(direct, in_file));
+    }
+    if path.contains("://") {
+        return Err(section.refuse_because(in_file, "is a URL (not shown)"));
+    }
+    match std::fs::read_to_string(section.working_directory().join(&path)) {
+        Ok(content) => {
+            let content = Zeroizing::new(content);
+            Ok(Located { text: Zeroizing::new(content.trim().to_owned()), place: path })
+        }
+        Err(error) => Err(section.refuse_because(in_file, &format!("names {path}, which cannot be read: {error}"))),
+    }
+}
+
+/// How an error speaks of a secret it may not repeat.
+pub(super) fn complaint(text: &str) -> &'static str {
+    if text.is_empty() { "is empty" } else { "is something else (not shown)" }
+}
+
+/// Whether it can stand in a URL at all: printable ASCII without spaces.
+pub(super) fn is_url_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}

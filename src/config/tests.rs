@@ -1,0 +1,285 @@
+//! What holds for every section, and the scenes that the sections' own tests play in.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::section::Allowed;
+use super::*;
+
+mod mistakes;
+
+/// A working directory with files in it.
+pub(super) struct Scene(tempfile::TempDir);
+
+impl Scene {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn with(self, path: &str, content: &str) -> Self {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    pub fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        self.load_file(None, variables)
+    }
+
+    pub fn load_file(&self, file: Option<&str>, variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        Settings::load(file.map(Path::new), environment, self.0.path())
+    }
+
+    pub fn refusal(&self, variables: &[(&str, &str)]) -> String {
+        self.load(variables).unwrap_err().to_string()
+    }
+}
+
+pub(super) fn load(variables: &[(&str, &str)]) -> Settings {
+    Scene::new().load(variables).unwrap()
+}
+
+pub(super) fn load_variable(name: &str, value: &str) -> Settings {
+    load(&[(name, value)])
+}
+
+pub(super) fn refusal(name: &str, value: &str) -> String {
+    Scene::new().refusal(&[(name, value)])
+}
+
+fn value_of(settings: &Settings, key: &str) -> (String, String) {
+    let row = settings.describe().into_iter().find(|(k, _, _)| k == key).unwrap();
+    (row.1, row.2)
+}
+
+#[test]
+fn defaults_are_the_contracts() {
+    let settings = load(&[]);
+    assert_eq!(
+        settings.server,
+        Server {
+            listen: "127.0.0.1:8080".parse().unwrap(),
+            configured_public_url: None,
+            trusted_proxies: vec![],
+            workers: 0,
+            shutdown_seconds: 30,
+            request_timeout_seconds: 10,
+        }
+    );
+    assert_eq!(settings.server.public_url(), "http://127.0.0.1:8080");
+    assert_eq!(settings.store.url, StoreUrl::Sqlite(PathBuf::from("data/keyturn.db")));
+    assert_eq!(settings.revocation.url, RevocationUrl::Embedded);
+    assert_eq!(settings.secrets.master_key, MasterKeySource::File(PathBuf::from("data/master.key")));
+    assert_eq!(
+        settings.token,
+        Token { ttl_seconds: 600, algorithm: Algorithm::Es256, typ: TokenType::AtJwt, audience: None }
+    );
+    assert_eq!(settings.audience(), "http://127.0.0.1:8080");
+    assert_eq!(settings.signing, Signing { rotate_every_days: 90, publish_ahead_seconds: 900 });
+    assert_eq!(settings.limits, Limits { failures_per_minute: 1000 });
+    assert_eq!(settings.cache, Cache { keys: 100_000 });
+    assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 64 });
+    assert_eq!(settings.log, Log { level: "info".to_owned(), format: LogFormat::Human });
+}
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+#[test]
+fn default_toml_has_every_setting_in_order_each_with_a_comment() {
+    let mut section = String::new();
+    let mut comment = String::new();
+    let mut documented = Vec::new();
+    for line in DEFAULTS.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some(text) = line.strip_prefix('#') {
+            comment.push_str(text);
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            assert!(comment.contains("Default: "), "{section}.{name} does not say its default");
+            documented.push((format!("{section}.{name}"), std::mem::take(&mut comment)));
+        } else {
+            assert_eq!(line, "");
+            comment.clear();
+        }
+    }
+
+    let settings: Vec<_> = OUTLINES.iter().flat_map(|o| o.settings.iter().map(move |s| (o.name, s))).collect();
+    let keys: Vec<_> = settings.iter().map(|(section, s)| format!("{section}.{}", s.name)).collect();
+    assert_eq!(keys, documented.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
+    for ((_, setting), (key, comment)) in settings.iter().zip(&documented) {
+        if let Allowed::Numbers { least, most, .. } = setting.allowed {
+            assert!(comment.contains(&format!("{least} to {most}")), "{key} does not say its range");
+        }
+        assert_eq!(setting.secret, comment.contains(" Secret."), "{key}");
+    }
+}
+
+#[test]
+fn default_toml_can_be_copied_and_used() {
+    let scene = Scene::new().with("config/keyturn.toml", DEFAULTS);
+    let copied = scene.load(&[]).unwrap();
+    let (copied_rows, rows) = (copied.describe(), load(&[]).describe());
+    for (copy, row) in copied_rows.iter().zip(&rows) {
+        assert_eq!((&copy.0, &copy.1), (&row.0, &row.1));
+        assert!(copy.2.starts_with("config/keyturn.toml:"), "{copy:?}");
+        assert_eq!(row.2, "default");
+    }
+}
+
+#[test]
+fn every_setting_can_come_from_the_environment() {
+    let files = || Scene::new().with("a", "sqlite://a.db").with("b", "redis://b");
+    let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+    let samples = [
+        ("server.listen", "[::]:80", "[::]:80"),
+        ("server.public_url", "https://k.example", "https://k.example"),
+        ("server.trusted_proxies", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
+        ("server.workers", "3", "3"),
+        ("server.shutdown_seconds", "31", "31"),
+        ("server.request_timeout_seconds", "11", "11"),
+        ("store.url", "sqlite://x.db", "sqlite://x.db"),
+        ("store.url_file", "a", "a"),
+        ("revocation.url", "redis://x", "(set)"),
+        ("revocation.url_file", "b", "b"),
+        ("secrets.master_key", key, "(set)"),
+        ("secrets.master_key_file", "x.key", "x.key"),
+        ("token.ttl_seconds", "61", "61"),
+        ("token.algorithm", "RS256", "RS256"),
+        ("token.typ", "JWT", "JWT"),
+        ("token.audience", "x", "x"),
+        ("signing.rotate_every_days", "1", "1"),
+        ("signing.publish_ahead_seconds", "901", "901"),
+        ("limits.failures_per_minute", "1", "1"),
+        ("cache.keys", "1001", "1001"),
+        ("argon2.memory_kib", "8192", "8192"),
+        ("argon2.iterations", "3", "3"),
+        ("argon2.parallelism", "2", "2"),
+        ("argon2.threads", "2", "2"),
+        ("argon2.queue", "65", "65"),
+        ("log.level", "debug", "debug"),
+        ("log.format", "json", "json"),
+    ];
+    let described: Vec<_> = load(&[]).describe().into_iter().map(|(key, _, _)| key).collect();
+    assert_eq!(described, samples.map(|(key, _, _)| key));
+    for (key, given, shown) in samples {
+        let variable = format!("KEYTURN_{}", key.replace('.', "__").to_uppercase());
+        let settings = files().load(&[(&variable, given)]).unwrap();
+        assert_eq!(value_of(&settings, key), (shown.to_owned(), variable));
+    }
+}
+
+#[test]
+fn every_number_has_two_ends() {
+    for outline in OUTLINES {
+        for setting in outline.settings {
+            let Allowed::Numbers { least, most, .. } = setting.allowed else {
+                continue;
+            };
+            let variable = format!("KEYTURN_{}__{}", outline.name, setting.name).to_uppercase();
+            for inside in [least, most] {
+                load_variable(&variable, &inside.to_string());
+            }
+            let mut outside: Vec<i128> = vec![i128::from(least) - 1, i128::from(most) + 1];
+            outside.extend([i128::from(i64::MAX), i128::from(i64::MIN), i128::from(u32::MAX) + 1]);
+            for number in outside {
+                assert_eq!(
+                    refusal(&variable, &number.to_string()),
+                    format!(
+                        "{variable}: {}.{} is {number}; allowed is {}",
+                        outline.name, setting.name, setting.allowed
+                    )
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+    let scene = Scene::new().with("config/keyturn.toml", "[token]\nttl_seconds = 61\ntyp = 'JWT'\n");
+    let settings = scene.load(&[("KEYTURN_TOKEN__TTL_SECONDS", " 62 ")]).unwrap();
+    assert_eq!(value_of(&settings, "token.ttl_seconds"), ("62".into(), "KEYTURN_TOKEN__TTL_SECONDS".into()));
+    assert_eq!(value_of(&settings, "token.typ"), ("JWT".into(), "config/keyturn.toml:3".into()));
+    assert_eq!(value_of(&settings, "token.algorithm"), ("ES256".into(), "default".into()));
+
+    let wrong_type = Scene::new().with("config/keyturn.toml", "[token]\nttl_seconds = '61'\n");
+    let settings = wrong_type.load(&[("KEYTURN_TOKEN__TTL_SECONDS", "62")]).unwrap();
+    assert_eq!(settings.token.ttl_seconds, 62);
+}
+
+#[test]
+fn the_file_asked_for_is_the_one_read() {
+    let scene = Scene::new()
+        .with("config/keyturn.toml", "[token]\nttl_seconds = 61\n")
+        .with("other.toml", "token.ttl_seconds = 62\n");
+    let settings = scene.load_file(Some("other.toml"), &[]).unwrap();
+    assert_eq!(value_of(&settings, "token.ttl_seconds"), ("62".into(), "other.toml:1".into()));
+}
+
+/// A canary in every place a secret can stand, right and wrong, shows nowhere.
+#[test]
+fn no_secret_is_ever_shown() {
+    const CANARY: &str = "hunter2canary";
+    let key = "hunter2canaryhunter2canaryhunter2canaryhuns";
+    let texts = [
+        format!("postgres://me:{CANARY}@db/x"),
+        format!("postgres://me:{CANARY}@db:port/x"),
+        format!("postgres://me:{CANARY} x@db/x"),
+        format!("redis://:{CANARY}@cache"),
+        format!("redis+sentinel://:{CANARY}@a:1,b:2/main"),
+        format!("https://me:{CANARY}@k.example"),
+        CANARY.to_owned(),
+        format!("\n{CANARY}\n"),
+        key.to_owned(),
+        format!("{key},{CANARY}"),
+    ];
+    assert_eq!(parse_master_keys(key).unwrap()[0][..3], [134, 233, 237]);
+    let mut seen = BTreeSet::new();
+    let mut look = |result: Result<Settings, ConfigError>| {
+        let shown = match result {
+            Ok(settings) => {
+                seen.insert("accepted");
+                format!("{settings:?} {:#?} {:?}", settings, settings.describe())
+            }
+            Err(error) => {
+                seen.insert("refused");
+                assert_eq!(error.to_string().lines().count(), 1);
+                format!("{error} {error:?}")
+            }
+        };
+        // As text, and as the bytes a derived Debug would print of a key ("hunt" is base64 for 134, 233, 237).
+        assert!(!shown.contains("hunter2") && !shown.contains("134, 233, 237"), "{shown}");
+    };
+    for text in &texts {
+        let quoted = toml::Value::String(text.clone()).to_string();
+        for (section, name) in [("store", "url"), ("revocation", "url"), ("secrets", "master_key")] {
+            let variable = format!("KEYTURN_{section}__{name}").to_uppercase();
+            look(Scene::new().load(&[(&variable, text)]));
+            for value in [&quoted, &format!("[{quoted}]"), &format!("{{ x = {quoted} }}")] {
+                let file = format!("[{section}]\n{name} = {value}\n");
+                look(Scene::new().with("config/keyturn.toml", &file).load(&[]));
+            }
+            for broken in [
+                format!("[{section}]\n{name} = {text}"),
+                format!("[{section}]\n{name} = \"{text}"),
+                format!("[{section}]\n{name} = {quoted} {quoted}"),
+                format!("[{section}]\n{name} = {quoted}\n{name} = {quoted}"),
+                format!("{section} = {quoted}"),
+                format!("[{section}]\n{name}s = {quoted}"),
+            ] {
+                look(Scene::new().with("config/keyturn.toml", &broken).load(&[]));
+            }
+            if text.contains("://") && name == "url" || text == key && name == "master_key" {
+                look(Scene::new().load(&[(&format!("{variable}_FILE"), text)]));
+            }
+            if name == "url" {
+                look(Scene::new().with("secret", text).load(&[(&format!("{variable}_FILE"), "secret")]));
+            }
+        }
+    }
+    look(Scene::new().load(&[("KEYTURN_SERVER__PUBLIC_URL", &texts[5])]));
+    assert_eq!(seen.len(), 2);
+}

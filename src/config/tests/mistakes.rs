@@ -1,0 +1,148 @@
+//! The one line that each kind of mistake gets, in the file and in the environment.
+
+use std::fs;
+
+use super::{Scene, Settings, load, refusal};
+
+/// What is said about `config/keyturn.toml` with this text.
+fn refusal_of_file(text: &str) -> String {
+    Scene::new().with("config/keyturn.toml", text).refusal(&[])
+}
+
+#[test]
+fn mistakes_in_the_file_are_one_line_with_its_place() {
+    let sections = "server, store, revocation, secrets, token, signing, limits, cache, argon2, log";
+    for (text, line) in [
+        ("[token]\nttl_seconds = 5", ":2: token.ttl_seconds is 5; allowed is 60 to 3600 seconds".to_owned()),
+        (
+            "[token]\n\n  ttl_seconds = \"600\"",
+            ":3: token.ttl_seconds is \"600\"; allowed is 60 to 3600 seconds".to_owned(),
+        ),
+        ("token.ttl_seconds = 600.0", ":1: token.ttl_seconds is 600.0; allowed is 60 to 3600 seconds".to_owned()),
+        ("[token.typ]\nx = 1", ":1: token.typ is a table; allowed is at+jwt or JWT".to_owned()),
+        ("token = { typ = '' }", ":1: token.typ is empty; allowed is at+jwt or JWT".to_owned()),
+        (
+            "[server]\ntrusted_proxies = '10.0.0.0/8'",
+            ":2: server.trusted_proxies is \"10.0.0.0/8\"; allowed is a list of IP addresses and networks, as \
+             10.0.0.0/8"
+                .to_owned(),
+        ),
+        ("log = 5", ":1: log is not a section; allowed is [log] with its settings below".to_owned()),
+        (
+            "[token]\nttl = 5",
+            ":2: no setting is called token.ttl; allowed in [token] is ttl_seconds, algorithm, typ, audience; \
+             did you mean token.ttl_seconds?"
+                .to_owned(),
+        ),
+        (
+            "[log]\nlisten = 5",
+            ":2: no setting is called log.listen; allowed in [log] is level, format; did you mean server.listen?"
+                .to_owned(),
+        ),
+        ("[log]\n\"a\\nb\" = 5", ":2: no setting is called log.a\\nb; allowed in [log] is level, format".to_owned()),
+        ("\n[tokens]", format!(":2: no section is called tokens; allowed is {sections}; did you mean token?")),
+        (
+            "listen = '[::]:80'",
+            format!(":1: no section is called listen; allowed is {sections}; did you mean server.listen?"),
+        ),
+        ("[tls]", format!(":1: no section is called tls; allowed is {sections}")),
+        ("[token]\ntyp = 'JWT'\ntyp = 'JWT'", ":3: is not TOML: duplicate key".to_owned()),
+    ] {
+        assert_eq!(refusal_of_file(text), format!("config/keyturn.toml{line}"));
+    }
+}
+
+#[test]
+fn broken_toml_is_one_line() {
+    for text in ["[token", "token", "[token]\ntyp = ", "[token]\ntyp = 'x", "= 5", "a = [1,\n2", "\u{0}"] {
+        let line = refusal_of_file(text);
+        assert!(line.starts_with("config/keyturn.toml:") && line.contains(": is not TOML: "), "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_one_line() {
+    let scene = Scene::new().with("config/keyturn.toml/x", "");
+    assert_eq!(scene.refusal(&[]), "config/keyturn.toml: cannot be read: Is a directory (os error 21)");
+    let missing = scene.load_file(Some("missing.toml"), &[]).unwrap_err().to_string();
+    assert_eq!(missing, "missing.toml: cannot be read: No such file or directory (os error 2)");
+    fs::write(scene.0.path().join("latin1.toml"), b"# \xe9").unwrap();
+    let latin1 = scene.load_file(Some("latin1.toml"), &[]).unwrap_err().to_string();
+    assert_eq!(latin1, "latin1.toml: cannot be read: stream did not contain valid UTF-8");
+}
+
+#[test]
+fn mistakes_in_the_environment_name_the_variable() {
+    let sections = "server, store, revocation, secrets, token, signing, limits, cache, argon2, log";
+    let token = "allowed in [token] is ttl_seconds, algorithm, typ, audience";
+    for (name, value, line) in [
+        ("KEYTURN_TOKEN__TTL_SECONDS", "ten", "token.ttl_seconds is \"ten\"; allowed is 60 to 3600 seconds".to_owned()),
+        ("KEYTURN_TOKEN__TTL_SECONDS", "", "token.ttl_seconds is empty; allowed is 60 to 3600 seconds".to_owned()),
+        (
+            "KEYTURN_TOKEN__TTL",
+            "hunter2",
+            format!("no setting is called that; {token}; did you mean KEYTURN_TOKEN__TTL_SECONDS?"),
+        ),
+        ("KEYTURN_TOKEN__COLOUR", "hunter2", format!("no setting is called that; {token}")),
+        (
+            "KEYTURN_TOKEN__TYP__X",
+            "hunter2",
+            format!("no setting is called that; {token}; did you mean KEYTURN_TOKEN__TYP?"),
+        ),
+        (
+            "KEYTURN_token__typ",
+            "hunter2",
+            format!("no setting is called that; {token}; did you mean KEYTURN_TOKEN__TYP?"),
+        ),
+        (
+            "KEYTURN__SERVER__LISTEN",
+            "hunter2",
+            "no setting is called that; allowed in [server] is listen, public_url, trusted_proxies, workers, \
+             shutdown_seconds, request_timeout_seconds; did you mean KEYTURN_SERVER__LISTEN?"
+                .to_owned(),
+        ),
+        (
+            "KEYTURN_HTTP__LISTEN",
+            "hunter2",
+            format!(
+                "no setting is called that; allowed as a section is {sections}; did you mean \
+                 KEYTURN_SERVER__LISTEN?"
+            ),
+        ),
+        ("KEYTURN__X", "hunter2", format!("no setting is called that; allowed as a section is {sections}")),
+    ] {
+        assert_eq!(refusal(name, value), format!("{name}: {line}"));
+    }
+}
+
+#[test]
+fn other_variables_are_left_alone() {
+    load(&[
+        ("KEYTURN_TOKEN", "x"),
+        ("KEYTURN_API_KEY", "x"),
+        ("KEYTURN_SERVER", "x"),
+        ("KEYTURN_PORT", "tcp://10.0.0.1:80"),
+        ("KEYTURN_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("KEYTURN_SERVICE_HOST", "10.0.0.1"),
+        ("KEYTURNS__X", "x"),
+        ("OTHER__X", "x"),
+        ("keyturn_token__typ", "x"),
+    ]);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_unicode_is_ignored_as_a_name_and_refused_as_a_value() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    let not_unicode = || OsString::from_vec(b"KEYTURN_LOG__LEVEL\xff".to_vec());
+    let scene = Scene::new();
+    let load = |name: OsString, value: OsString| Settings::load(None, std::iter::once((name, value)), scene.0.path());
+    load(not_unicode(), "x".into()).unwrap();
+    load("KEYTURN_TOKEN".into(), not_unicode()).unwrap();
+    assert_eq!(
+        load("KEYTURN_STORE__URL".into(), not_unicode()).unwrap_err().to_string(),
+        "KEYTURN_STORE__URL: store.url is not Unicode; allowed is Unicode text"
+    );
+}

@@ -1,0 +1,98 @@
+//! `[limits]`, `[cache]` and `[argon2]`: how much of everything.
+
+use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::section::{Outline, Section, Setting};
+
+/// `[limits]`: rate limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Failed authentications a minute from one client address (IPv6: one /64), 0 to 1000000; 0 is no limit.
+    pub failures_per_minute: u32,
+}
+
+/// `[cache]`: what memory holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// Key records held in memory, 1000 to 100000000.
+    pub keys: usize,
+}
+
+/// `[argon2]`: cost of the slow hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argon2 {
+    /// Memory of one hash in KiB, 8192 to 1048576.
+    pub memory_kib: u32,
+    /// Passes over that memory, 1 to 10.
+    pub iterations: u32,
+    /// Lanes of one hash, 1 to 16.
+    pub parallelism: u32,
+    /// Hashes computed at once, 1 to 64.
+    pub threads: usize,
+    /// Hashes that may wait before a caller is told "busy", 1 to 10000.
+    pub queue: usize,
+}
+
+impl Limits {
+    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
+        let raw: RawLimits = section.raw()?;
+        let failures_per_minute = section.within(&FAILURES_PER_MINUTE, raw.failures_per_minute)?;
+        Ok(Self { failures_per_minute })
+    }
+}
+
+impl Cache {
+    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
+        let raw: RawCache = section.raw()?;
+        Ok(Self { keys: section.within(&KEYS, raw.keys)? })
+    }
+}
+
+impl Argon2 {
+    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
+        let raw: RawArgon2 = section.raw()?;
+        Ok(Self {
+            memory_kib: section.within(&MEMORY_KIB, raw.memory_kib)?,
+            iterations: section.within(&ITERATIONS, raw.iterations)?,
+            parallelism: section.within(&PARALLELISM, raw.parallelism)?,
+            threads: section.within(&THREADS, raw.threads)?,
+            queue: section.within(&QUEUE, raw.queue)?,
+        })
+    }
+}
+
+const FAILURES_PER_MINUTE: Setting = Setting::numbers("failures_per_minute", 0, 1_000_000, "failures (0: no limit)");
+const KEYS: Setting = Setting::numbers("keys", 1_000, 100_000_000, "key records");
+const MEMORY_KIB: Setting = Setting::numbers("memory_kib", 8192, 1_048_576, "KiB");
+const ITERATIONS: Setting = Setting::numbers("iterations", 1, 10, "passes");
+const PARALLELISM: Setting = Setting::numbers("parallelism", 1, 16, "lanes");
+const THREADS: Setting = Setting::numbers("threads", 1, 64, "threads");
+const QUEUE: Setting = Setting::numbers("queue", 1, 10_000, "waiting hashes");
+
+pub(super) const LIMITS: Outline = Outline { name: "limits", settings: &[FAILURES_PER_MINUTE] };
+pub(super) const CACHE: Outline = Outline { name: "cache", settings: &[KEYS] };
+pub(super) const ARGON2: Outline =
+    Outline { name: "argon2", settings: &[MEMORY_KIB, ITERATIONS, PARALLELISM, THREADS, QUEUE] };
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    failures_per_minute: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCache {
+    keys: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawArgon2 {
+    memory_kib: u32,
+    iterations: u32,
+    parallelism: u32,
+    threads: usize,
+    queue: usize,
+}

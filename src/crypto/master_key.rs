@@ -1,0 +1,204 @@
+//! The master key: from it come the pepper of fast verifiers and the key that seals signing keys.
+//!
+//! Several may be held: the first is current, the others open what was made before the last change.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::{aead, hkdf, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::crypto::random::{self, RandomError};
+
+/// Thirty-two bytes as they stand in the configuration.
+pub type RawMasterKey = Zeroizing<[u8; 32]>;
+
+/// The master keys in force, with all that is derived from them.
+pub struct MasterKeys {
+    current: MasterKey,
+    retired: Vec<MasterKey>,
+}
+
+/// One master key's derived keys. The key itself is not kept.
+pub struct MasterKey {
+    id: String,
+    pepper: hmac::Key,
+    sealing: aead::LessSafeKey,
+}
+
+impl std::fmt::Debug for MasterKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MasterKeys({}, {} retired)", self.current.id, self.retired.len())
+    }
+}
+
+/// What can be wrong with master keys.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    /// None given.
+    #[error("no master key is given; expected at least one, 32 bytes in base64")]
+    Missing,
+    /// The cryptographic library refused.
+    #[error("the master key could not be used: {0}")]
+    Crypto(&'static str),
+    /// Others than the owner can read the file.
+    #[error("{path} can be read by others (mode {mode:03o}); run: chmod 600 {path}", path = path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl MasterKeys {
+    /// Derives everything from one or more keys, the current one first.
+    pub fn derive(keys: &[RawMasterKey]) -> Result<Self, MasterKeyError> {
+        let mut derived = keys.iter().map(|key| MasterKey::derive(key)).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let current = derived.next().ok_or(MasterKeyError::Missing)?;
+        Ok(Self { current, retired: derived.collect() })
+    }
+
+    /// The key that new verifiers and seals are made with.
+    pub fn current(&self) -> &MasterKey {
+        &self.current
+    }
+
+    /// The key of that id, current or retired.
+    pub fn find(&self, id: &str) -> Option<&MasterKey> {
+        std::iter::once(&self.current).chain(&self.retired).find(|key| key.id == id)
+    }
+}
+
+impl MasterKey {
+    fn derive(raw: &RawMasterKey) -> Result<Self, MasterKeyError> {
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"keyturn master key v1").extract(raw.as_slice());
+        let expand = |label: &'static [u8]| -> Result<Zeroizing<[u8; 32]>, MasterKeyError> {
+            let mut out = Zeroizing::new([0; 32]);
+            secret
+                .expand(&[label], hkdf::HKDF_SHA256)
+                .and_then(|okm| okm.fill(out.as_mut_slice()))
+                .map_err(|_| MasterKeyError::Crypto("derivation failed"))?;
+            Ok(out)
+        };
+        let id = expand(b"id")?.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let pepper = hmac::Key::new(hmac::HMAC_SHA256, expand(b"pepper of fast verifiers")?.as_slice());
+        let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, expand(b"sealing of signing keys")?.as_slice())
+            .map_err(|_| MasterKeyError::Crypto("sealing key refused"))?;
+        Ok(Self { id, pepper, sealing: aead::LessSafeKey::new(sealing) })
+    }
+
+    /// Names the key without telling anything of it: 12 hexadecimal digits.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn pepper(&self) -> &hmac::Key {
+        &self.pepper
+    }
+
+    pub(super) fn sealing(&self) -> &aead::LessSafeKey {
+        &self.sealing
+    }
+}
+
+/// A new random master key.
+pub fn generate() -> Result<RawMasterKey, MasterKeyError> {
+    Ok(Zeroizing::new(random::bytes::<32>()?))
+}
+
+/// Reads a master key file; `None` when there is none. Refused when group or others may read it.
+pub fn read_file(path: &Path) -> Result<Option<Zeroizing<String>>, MasterKeyError> {
+    let failed = |source| MasterKeyError::File { path: path.to_owned(), source };
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
+    }
+    fs::read_to_string(path).map(|text| Some(Zeroizing::new(text))).map_err(failed)
+}
+
+/// Writes master keys to a file of mode 0600, the current one first: whole or not at all, and on disk
+/// before it returns.
+pub fn write_file(path: &Path, keys: &[RawMasterKey]) -> Result<(), MasterKeyError> {
+    let failed = |source| MasterKeyError::File { path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let mut text = Zeroizing::new(String::from(
+        "# Keyturn master keys, current first. Whoever has these can read the signing keys.\n",
+    ));
+    for key in keys {
+        text.push_str(&Zeroizing::new(STANDARD.encode(key.as_slice())));
+        text.push('\n');
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn raw(byte: u8) -> RawMasterKey {
+        Zeroizing::new([byte; 32])
+    }
+
+    #[test]
+    fn the_first_key_is_current_and_all_can_be_found() {
+        let keys = MasterKeys::derive(&[raw(1), raw(2)]).unwrap();
+        let retired = MasterKeys::derive(&[raw(2)]).unwrap();
+        assert_ne!(keys.current().id(), retired.current().id());
+        assert!(keys.find(retired.current().id()).is_some());
+        assert!(keys.find("000000000000").is_none());
+        assert!(matches!(MasterKeys::derive(&[]), Err(MasterKeyError::Missing)));
+    }
+
+    #[test]
+    fn a_file_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/master.key");
+        assert!(read_file(&path).unwrap().is_none());
+        write_file(&path, &[raw(1), raw(2)]).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let text = read_file(&path).unwrap().unwrap();
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 2);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(read_file(&path), Err(MasterKeyError::Exposed { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_printed() {
+        let keys = MasterKeys::derive(&[raw(7)]).unwrap();
+        let shown = format!("{keys:?}");
+        assert!(!shown.contains(&STANDARD.encode([7; 32])) && !shown.contains("7, 7"));
+    }
+}

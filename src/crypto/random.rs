@@ -1,0 +1,22 @@
+//! The only source of randomness: the operating system's, through AWS-LC's per-thread generator.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The generator failed, which the platform promises not to happen after start.
+#[derive(Debug, thiserror::Error)]
+#[error("the system's random number generator failed")]
+pub struct RandomError;
+
+/// `N` random bytes.
+#[expect(clippy::disallowed_methods, reason = "this is the home of randomness")]
+pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RandomError)?;
+    Ok(bytes)
+}
+
+/// A random identifier of 128 bits: 22 characters of `[A-Za-z0-9_-]`.
+pub fn identifier() -> Result<String, RandomError> {
+    Ok(URL_SAFE_NO_PAD.encode(bytes::<16>()?))
+}

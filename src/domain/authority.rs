@@ -1,0 +1,76 @@
+//! What a caller holds, and so the most that they can hand out.
+
+use crate::domain::networks::Networks;
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::timestamp::Timestamp;
+
+/// The rights a caller acts with: an API key's, or those of a token minted from it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Authority {
+    /// What may be done to which resources.
+    pub scopes: ScopeSet,
+    /// From where.
+    pub networks: Networks,
+    /// Until when; `None` is without end.
+    pub not_after: Option<Timestamp>,
+}
+
+/// Why something cannot be handed out: it is more than the caller holds.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Beyond {
+    /// A scope that lies within none of the caller's.
+    Scope(Scope),
+    /// Networks that reach further than the caller's.
+    Networks,
+    /// A life that outlasts the caller's.
+    Lifetime(Timestamp),
+}
+
+impl Authority {
+    /// Checks that a key with these rights would be no more than the caller holds.
+    pub fn covers(&self, scopes: &ScopeSet, networks: &Networks, expires_at: Option<Timestamp>) -> Result<(), Beyond> {
+        if let Some(scope) = scopes.iter().find(|scope| !self.scopes.contains(scope)) {
+            return Err(Beyond::Scope(scope.clone()));
+        }
+        if !self.networks.contains(networks) {
+            return Err(Beyond::Networks);
+        }
+        match self.not_after {
+            Some(end) if expires_at.is_none_or(|at| at > end) => Err(Beyond::Lifetime(end)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority(scopes: &str, networks: &[&str], not_after: Option<i64>) -> Authority {
+        Authority {
+            scopes: ScopeSet::parse(scopes).unwrap(),
+            networks: Networks::parse(networks).unwrap(),
+            not_after: not_after.map(Timestamp::from_seconds),
+        }
+    }
+
+    #[test]
+    fn everyone_may_hand_out_exactly_what_they_hold() {
+        let held = authority("read:a/* *:keyturn/*", &["10.0.0.0/8"], Some(100));
+        assert_eq!(held.covers(&held.scopes, &held.networks, held.not_after), Ok(()));
+    }
+
+    #[test]
+    fn nothing_beyond_is_handed_out() {
+        let held = authority("read:a/*", &["10.0.0.0/8"], Some(100));
+        let ask = |scopes: &str, networks: &[&str], end: Option<i64>| {
+            let asked = authority(scopes, networks, end);
+            held.covers(&asked.scopes, &asked.networks, asked.not_after)
+        };
+        assert!(matches!(ask("read:a/b write:a/b", &["10.1.0.0/16"], Some(50)), Err(Beyond::Scope(_))));
+        assert_eq!(ask("read:a/b", &["11.0.0.0/8"], Some(50)), Err(Beyond::Networks));
+        assert_eq!(ask("read:a/b", &[], Some(50)), Err(Beyond::Networks));
+        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], None), Err(Beyond::Lifetime(_))));
+        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], Some(101)), Err(Beyond::Lifetime(_))));
+    }
+}

@@ -1,0 +1,111 @@
+//! What an access token says (RFC 9068 §2.2), and how its life is bounded.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::timestamp::Timestamp;
+
+/// The payload of an access token. Times are whole seconds (NumericDate).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claims {
+    /// Issuer: the organization's.
+    pub iss: String,
+    /// Subject: the key's id.
+    pub sub: String,
+    /// The key's id again, as RFC 9068 §2.2 asks of tokens whose subject is the client.
+    pub client_id: String,
+    /// Who the token is for: a string when there is one audience.
+    pub aud: Audience,
+    /// Minted at, rounded down.
+    pub iat: i64,
+    /// Dead from then on.
+    pub exp: i64,
+    /// The token's own id.
+    pub jti: String,
+    /// Space-separated scopes.
+    pub scope: String,
+    /// The organization's slug.
+    pub org: String,
+    /// The key's generation when the token was minted.
+    #[serde(rename = "gen")]
+    pub generation: u64,
+    /// The key's networks, when it is restricted to some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cidrs: Option<Vec<String>>,
+}
+
+/// One audience is a string, several are a list (RFC 7519 §4.1.3).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// The usual case.
+    One(String),
+    /// As asked for with a repeated `resource` (RFC 8707 §2).
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// From a list without duplicates; a list of one is written as a string.
+    pub fn from_list(mut list: Vec<String>) -> Self {
+        match list.pop() {
+            Some(only) if list.is_empty() => Self::One(only),
+            Some(last) => {
+                list.push(last);
+                Self::Many(list)
+            }
+            None => Self::Many(list),
+        }
+    }
+
+    /// Whether the token is for this audience.
+    pub fn contains(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Many(many) => many.iter().any(|each| each == audience),
+        }
+    }
+}
+
+/// When a token minted at `now` dies: after `ttl_seconds`, and never later than `not_after`.
+///
+/// Returns `(iat, exp)` in whole seconds, both rounded down; `None` when less than a second is left.
+///
+/// ```
+/// use keyturn::domain::{claims::lifetime, timestamp::Timestamp};
+/// let now = Timestamp::from_millis(10_900);
+/// assert_eq!(lifetime(now, 600, None), Some((10, 610)));
+/// assert_eq!(lifetime(now, 600, Some(Timestamp::from_millis(12_100))), Some((10, 12)));
+/// assert_eq!(lifetime(now, 600, Some(Timestamp::from_millis(10_950))), None);
+/// ```
+pub fn lifetime(now: Timestamp, ttl_seconds: u32, not_after: Option<Timestamp>) -> Option<(i64, i64)> {
+    let iat = now.as_seconds();
+    let full = iat.saturating_add(i64::from(ttl_seconds));
+    let exp = not_after.map_or(full, |end| full.min(end.as_seconds()));
+    (exp > iat).then_some((iat, exp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_audience_is_a_string_and_more_are_a_list() {
+        let json = |list: &[&str]| {
+            serde_json::to_string(&Audience::from_list(list.iter().map(|s| (*s).to_owned()).collect())).unwrap()
+        };
+        assert_eq!(json(&["a"]), r#""a""#);
+        assert_eq!(json(&["a", "b"]), r#"["a","b"]"#);
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_never_outlives_its_key(now in 0i64..4_000_000_000_000, left in -10_000i64..4_000_000, ttl in 60u32..=3600) {
+            let end = Timestamp::from_millis(now + left);
+            if let Some((iat, exp)) = lifetime(Timestamp::from_millis(now), ttl, Some(end)) {
+                prop_assert!(iat < exp && exp <= iat + i64::from(ttl));
+                prop_assert!(Timestamp::from_seconds(exp) <= end);
+            }
+        }
+    }
+}

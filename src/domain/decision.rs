@@ -1,0 +1,254 @@
+//! THE rule: whether a key, as it stands now, may do what is asked. Pure and total.
+//!
+//! Exchange, introspection, `/verify` and the management API all ask here and nowhere else.
+
+use std::net::IpAddr;
+
+use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::timestamp::Timestamp;
+
+/// What is asked of a key.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// What the caller has shown.
+    pub proof: Proof<'a>,
+    /// Where the caller is.
+    pub address: ClientAddress,
+    /// The scopes wanted, or `None` for all that the proof carries.
+    pub scopes: Option<&'a ScopeSet>,
+}
+
+/// What a caller has shown to act for a key.
+#[derive(Clone, Debug)]
+pub enum Proof<'a> {
+    /// A secret, compared with the key's verifiers.
+    Secret(SecretMatch),
+    /// A token whose signature and times hold.
+    Token {
+        /// The key's generation when it was minted.
+        generation: u64,
+        /// What it carries.
+        scopes: &'a ScopeSet,
+    },
+}
+
+/// How a presented secret compares with those of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SecretMatch {
+    /// It is the key's secret.
+    Current,
+    /// It is the one before the last rotation.
+    Previous,
+    /// It is neither.
+    None,
+}
+
+/// Where a caller is, as far as can be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientAddress {
+    /// IPv4-mapped addresses are already folded to IPv4.
+    Known(IpAddr),
+    /// A trusted proxy sent a missing or unreadable forwarding header.
+    Unreadable,
+}
+
+/// What is granted.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Grant {
+    /// The scopes granted.
+    pub scopes: ScopeSet,
+    /// Nothing granted may outlive this: the key's expiry, or the old secret's grace.
+    pub not_after: Option<Timestamp>,
+    /// The key's generation, for the token.
+    pub generation: u64,
+}
+
+/// Why something was refused. Private: what a caller is told of it is each surface's own decision.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Denial {
+    /// No such key, or not its secret, or no longer its secret.
+    NotAuthentic,
+    /// Revoked; told to nobody but its owner.
+    Revoked,
+    /// A token from before the last change that took something away.
+    Stale,
+    /// Past its expiry.
+    Expired,
+    /// Suspended.
+    Disabled,
+    /// The address could not be told.
+    AddressUnreadable,
+    /// The address is in none of the key's networks.
+    NetworkNotAllowed(IpAddr),
+    /// A scope was asked for that is not held.
+    ScopeNotHeld(Scope),
+}
+
+/// Decides. What is checked first is what a stranger may learn least from.
+pub fn decide(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Result<Grant, Denial> {
+    let (held, proof_ends) = match ask.proof {
+        Proof::Secret(SecretMatch::Current) => (&key.scopes, None),
+        Proof::Secret(SecretMatch::Previous) => match &key.previous {
+            Some(previous) if now < previous.until => (&key.scopes, Some(previous.until)),
+            _ => return Err(Denial::NotAuthentic),
+        },
+        Proof::Secret(SecretMatch::None) => return Err(Denial::NotAuthentic),
+        Proof::Token { scopes, .. } => (scopes, None),
+    };
+    match key.lifecycle {
+        Lifecycle::Revoked { .. } => return Err(Denial::Revoked),
+        Lifecycle::Disabled { .. } | Lifecycle::Active => {}
+    }
+    if key.is_expired(now) {
+        return Err(Denial::Expired);
+    }
+    if matches!(key.lifecycle, Lifecycle::Disabled { .. }) {
+        return Err(Denial::Disabled);
+    }
+    if let Proof::Token { generation, .. } = ask.proof
+        && generation != key.generation
+    {
+        return Err(Denial::Stale);
+    }
+    match ask.address {
+        ClientAddress::Known(address) if key.networks.allows(address) => {}
+        ClientAddress::Known(address) => return Err(Denial::NetworkNotAllowed(address)),
+        ClientAddress::Unreadable => return Err(Denial::AddressUnreadable),
+    }
+    let scopes = match ask.scopes {
+        None => held.clone(),
+        Some(wanted) => {
+            let reach = |scope: &&Scope| !(held.contains(scope) && key.scopes.contains(scope));
+            if let Some(beyond) = wanted.iter().find(reach) {
+                return Err(Denial::ScopeNotHeld(beyond.clone()));
+            }
+            wanted.clone()
+        }
+    };
+    let not_after = match (key.expires_at, proof_ends) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Ok(Grant { scopes, not_after, generation: key.generation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::api_key::tests::key;
+    use crate::domain::api_key::{PreviousSecret, SecretVerifier};
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+    fn from(address: &str) -> ClientAddress {
+        ClientAddress::Known(address.parse().unwrap())
+    }
+
+    fn ask(proof: Proof<'static>) -> Ask<'static> {
+        Ask { proof, address: from("10.1.2.3"), scopes: None }
+    }
+
+    fn with_secret(matched: SecretMatch) -> Ask<'static> {
+        ask(Proof::Secret(matched))
+    }
+
+    #[test]
+    fn an_active_key_with_its_secret_gets_all_its_scopes() {
+        let key = key("read:a/* write:b", &[]);
+        let grant = decide(&key, &with_secret(SecretMatch::Current), NOW).unwrap();
+        assert_eq!((grant.scopes, grant.not_after, grant.generation), (key.scopes, None, 1));
+    }
+
+    #[test]
+    fn a_wrong_secret_learns_nothing_of_the_state() {
+        let mut expired = key("read:a", &["192.0.2.0/24"]).disable(NOW).unwrap();
+        expired.expires_at = Some(NOW);
+        assert_eq!(decide(&expired, &with_secret(SecretMatch::None), NOW), Err(Denial::NotAuthentic));
+    }
+
+    #[test]
+    fn states_deny_in_order() {
+        let current = with_secret(SecretMatch::Current);
+        let mut subject = key("read:a", &["192.0.2.0/24"]);
+        assert!(matches!(decide(&subject, &current, NOW), Err(Denial::NetworkNotAllowed(_))));
+        subject = subject.disable(NOW).unwrap();
+        assert_eq!(decide(&subject, &current, NOW), Err(Denial::Disabled));
+        subject.expires_at = Some(NOW);
+        assert_eq!(decide(&subject, &current, NOW), Err(Denial::Expired));
+        subject = subject.revoke(NOW, None).unwrap();
+        assert_eq!(decide(&subject, &current, NOW), Err(Denial::Revoked));
+    }
+
+    #[test]
+    fn the_previous_secret_works_until_its_grace_ends_and_its_grants_end_with_it() {
+        let mut rotated = key("read:a", &[]);
+        let secret = SecretVerifier { phc: String::new(), fast: None };
+        rotated.previous = Some(PreviousSecret { secret, until: Timestamp::from_seconds(1_001) });
+        let previous = with_secret(SecretMatch::Previous);
+        let grant = decide(&rotated, &previous, NOW).unwrap();
+        assert_eq!(grant.not_after, Some(Timestamp::from_seconds(1_001)));
+        let later = Timestamp::from_seconds(1_001);
+        assert_eq!(decide(&rotated, &previous, later), Err(Denial::NotAuthentic));
+        assert!(decide(&rotated, &with_secret(SecretMatch::Current), later).is_ok());
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_told_is_refused_even_by_an_unrestricted_key() {
+        let unreadable = Ask { address: ClientAddress::Unreadable, ..with_secret(SecretMatch::Current) };
+        assert_eq!(decide(&key("read:a", &[]), &unreadable, NOW), Err(Denial::AddressUnreadable));
+    }
+
+    #[test]
+    fn a_token_needs_the_very_generation_of_its_key() {
+        let scopes: &'static ScopeSet = Box::leak(Box::new(ScopeSet::parse("read:a").unwrap()));
+        for (generation, good) in [(0, false), (1, true), (2, false)] {
+            let token = ask(Proof::Token { generation, scopes });
+            assert_eq!(decide(&key("read:a", &[]), &token, NOW).is_ok(), good);
+        }
+    }
+
+    #[test]
+    fn a_token_reaches_no_further_than_itself() {
+        let token_scopes = ScopeSet::parse("read:a/b").unwrap();
+        let wanted = ScopeSet::parse("read:a/c").unwrap();
+        let ask = Ask {
+            proof: Proof::Token { generation: 1, scopes: &token_scopes },
+            address: from("10.1.2.3"),
+            scopes: Some(&wanted),
+        };
+        assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(_))));
+    }
+
+    fn scope_set() -> impl Strategy<Value = ScopeSet> {
+        let segment = || prop::sample::select(vec!["a", "b", "#", "keyturn"]);
+        let scope =
+            (prop::sample::select(vec!["read", "write", "*"]), prop::collection::vec(segment(), 0..3), any::<bool>())
+                .prop_map(|(action, mut segments, tail)| {
+                    if tail || segments.is_empty() {
+                        segments.push("*");
+                    }
+                    format!("{action}:{}", segments.join("/"))
+                });
+        prop::collection::vec(scope, 1..4).prop_map(|list| ScopeSet::parse(&list.join(" ")).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_grant_is_never_more_than_the_key_has(held in scope_set(), wanted in prop::option::of(scope_set())) {
+            let key = key(&held.to_string(), &[]);
+            let ask = Ask { scopes: wanted.as_ref(), ..with_secret(SecretMatch::Current) };
+            match decide(&key, &ask, NOW) {
+                Ok(grant) => {
+                    prop_assert!(held.contains_all(&grant.scopes));
+                    prop_assert_eq!(grant.scopes, wanted.unwrap_or(held));
+                }
+                Err(denial) => {
+                    prop_assert!(matches!(denial, Denial::ScopeNotHeld(_)));
+                    prop_assert!(!held.contains_all(&wanted.unwrap_or_default()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The rules of Keyturn, pure: what a key, a scope, a network and a policy are, and when a key may act.
+//!
+//! Imports nothing of the crate. No async, no I/O, no clock, no randomness: time and random bytes are
+//! arguments, so every rule can be stated as a law and tested as one.
+
+pub mod api_key;
+pub mod authority;
+pub mod claims;
+pub mod decision;
+pub mod key_text;
+pub mod member;
+pub mod networks;
+pub mod organization;
+pub mod policy;
+pub mod scope;
+pub mod sealed;
+pub mod timestamp;

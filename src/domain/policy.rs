@@ -1,0 +1,254 @@
+//! What an organization allows of its keys.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::key_text::KeyPrefix;
+use crate::domain::member::Role;
+use crate::domain::scope::{Action, ScopeSet};
+use crate::domain::timestamp::Timestamp;
+
+const DAY: i64 = 86_400;
+
+/// An organization's rules for its keys. The defaults allow everything that is safe.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Most keys of one member that are neither revoked nor expired.
+    pub max_keys_per_user: Option<u32>,
+    /// Most keys of the organization that are neither revoked nor expired.
+    pub max_keys: Option<u32>,
+    /// The only lifetimes on offer; absent: any date.
+    pub expiration_choices: Option<ExpirationChoices>,
+    /// Longest life of a key, in days.
+    pub max_lifetime_days: Option<u32>,
+    /// Whether a key must have an expiry.
+    pub expiry_required: bool,
+    /// Whether a key must have a name.
+    pub name_required: bool,
+    /// Whether a key must have at least one scope.
+    pub scopes_required: bool,
+    /// The least role that may create keys.
+    pub create_role: Role,
+    /// What new key texts begin with.
+    pub key_prefix: KeyPrefix,
+    /// The vocabulary of actions; `*` is always allowed.
+    pub actions: Vec<Action>,
+    /// Audiences that tokens may be asked for, beside the default one and the issuer.
+    pub audiences: Vec<String>,
+    /// Life of a token in seconds, 60 to 3600; absent: the server's setting.
+    pub token_ttl_seconds: Option<u32>,
+    /// Longest grace of a rotation, in seconds.
+    pub max_grace_seconds: u32,
+    /// Days without use after which a key is stale; absent: never.
+    pub stale_after_days: Option<u32>,
+    /// Whether stale keys are disabled.
+    pub disable_when_stale: bool,
+}
+
+/// Lifetimes to choose from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpirationChoices {
+    /// In days.
+    pub days: Vec<u32>,
+    /// Whether "no expiry" is one of them.
+    pub none: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let action = |name| Action::parse(name).ok();
+        Self {
+            max_keys_per_user: None,
+            max_keys: None,
+            expiration_choices: None,
+            max_lifetime_days: None,
+            expiry_required: false,
+            name_required: false,
+            scopes_required: false,
+            create_role: Role::Developer,
+            key_prefix: KeyPrefix::default(),
+            actions: ["read", "write", "admin"].into_iter().filter_map(action).collect(),
+            audiences: Vec::new(),
+            token_ttl_seconds: None,
+            max_grace_seconds: 30 * 86_400,
+            stale_after_days: None,
+            disable_when_stale: false,
+        }
+    }
+}
+
+/// What a caller wants a key to be, as far as the policy has a say. A part that is not being changed
+/// is `None` and is not held to the policy, so a policy change never blocks an unrelated edit.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// Its scopes.
+    pub scopes: Option<&'a ScopeSet>,
+    /// Its expiry; `Some(None)` is none.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// The grace of a rotation, in seconds.
+    pub grace_seconds: Option<u32>,
+}
+
+/// A field and what is wrong with it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Violation {
+    /// The field's name in the API.
+    pub field: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+impl Violation {
+    /// A violation of one field.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl Policy {
+    /// Everything in `wanted` that the policy does not allow at `now`.
+    pub fn violations(&self, wanted: &Wanted<'_>, now: Timestamp) -> Vec<Violation> {
+        let mut found = Vec::new();
+        if self.name_required && wanted.name.is_some_and(|name| name.trim().is_empty()) {
+            found.push(Violation::new("name", "a name is required"));
+        }
+        if let Some(scopes) = wanted.scopes {
+            self.check_scopes(scopes, &mut found);
+        }
+        if let Some(expires_at) = wanted.expires_at {
+            self.check_expiry(expires_at, now, &mut found);
+        }
+        if let Some(grace) = wanted.grace_seconds.filter(|grace| *grace > self.max_grace_seconds) {
+            let message = format!("{grace} seconds is too long; allowed is 0 to {}", self.max_grace_seconds);
+            found.push(Violation::new("grace_seconds", message));
+        }
+        found
+    }
+
+    fn check_scopes(&self, scopes: &ScopeSet, found: &mut Vec<Violation>) {
+        if self.scopes_required && scopes.is_empty() {
+            found.push(Violation::new("scopes", "at least one scope is required"));
+        }
+        for (index, scope) in scopes.iter().enumerate() {
+            if !scope.action().is_any() && !self.actions.contains(scope.action()) {
+                let known: Vec<_> = self.actions.iter().map(Action::as_str).collect();
+                let message =
+                    format!("unknown action {}; allowed are {} and *", scope.action().as_str(), known.join(", "));
+                found.push(Violation::new(format!("scopes[{index}].action"), message));
+            }
+        }
+    }
+
+    fn check_expiry(&self, expires_at: Option<Timestamp>, now: Timestamp, found: &mut Vec<Violation>) {
+        let mut wrong = |message: String| found.push(Violation::new("expires_at", message));
+        if let Some(end) = expires_at {
+            if end <= now {
+                return wrong("must be in the future".into());
+            }
+            if end > Timestamp::MAX {
+                return wrong("must be before the year 10000".into());
+            }
+        }
+        if let Some(choices) = &self.expiration_choices
+            && !choices.offer(expires_at, now)
+        {
+            return wrong(format!("not one of the lifetimes on offer: {}", choices.describe()));
+        }
+        if expires_at.is_none() && self.expiry_required {
+            return wrong("an expiry is required".into());
+        }
+        if let Some(days) = self.max_lifetime_days {
+            let last = now.plus_seconds(i64::from(days) * DAY);
+            if expires_at.is_none_or(|end| end > last) {
+                wrong(format!("a key may live at most {days} days"));
+            }
+        }
+    }
+}
+
+impl ExpirationChoices {
+    /// Whether an expiry is one of the choices; a minute of slack for a date computed by the caller.
+    fn offer(&self, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+        match expires_at {
+            None => self.none,
+            Some(end) => self
+                .days
+                .iter()
+                .any(|days| end.millis_since(now.plus_seconds(i64::from(*days) * DAY)).saturating_abs() <= 60_000),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let days: Vec<_> = self.days.iter().map(u32::to_string).collect();
+        let none = if self.none { "none, or " } else { "" };
+        format!("{none}{} days", days.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn fields(policy: &Policy, wanted: &Wanted<'_>) -> Vec<String> {
+        policy.violations(wanted, NOW).into_iter().map(|violation| violation.field).collect()
+    }
+
+    fn in_days(days: i64) -> Wanted<'static> {
+        Wanted { expires_at: Some(Some(NOW.plus_seconds(days * DAY))), ..Wanted::default() }
+    }
+
+    #[test]
+    fn the_default_policy_allows_a_key_without_name_or_expiry() {
+        let scopes = ScopeSet::parse("read:a *:keyturn/*").unwrap();
+        let wanted = Wanted { name: Some(""), scopes: Some(&scopes), expires_at: Some(None), grace_seconds: Some(60) };
+        assert_eq!(fields(&Policy::default(), &wanted), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_breach_is_named_at_once() {
+        let policy = Policy { name_required: true, expiry_required: true, max_grace_seconds: 10, ..Policy::default() };
+        let scopes = ScopeSet::parse("read:a fly:b").unwrap();
+        let wanted = Wanted { name: Some(" "), scopes: Some(&scopes), expires_at: Some(None), grace_seconds: Some(11) };
+        assert_eq!(fields(&policy, &wanted), ["name", "scopes[1].action", "expires_at", "grace_seconds"]);
+    }
+
+    #[test]
+    fn an_expiry_lies_in_the_future_and_before_the_year_10000() {
+        assert_eq!(fields(&Policy::default(), &in_days(0)), ["expires_at"]);
+        let far = Wanted { expires_at: Some(Some(Timestamp::from_millis(i64::MAX))), ..Wanted::default() };
+        assert_eq!(fields(&Policy::default(), &far), ["expires_at"]);
+    }
+
+    #[test]
+    fn only_the_lifetimes_on_offer_are_taken() {
+        let choices = ExpirationChoices { days: vec![7, 30, 60, 90], none: true };
+        let policy = Policy { expiration_choices: Some(choices), ..Policy::default() };
+        for days in [7, 30, 60, 90] {
+            assert!(fields(&policy, &in_days(days)).is_empty(), "{days}");
+        }
+        for days in [1, 8, 91, 365] {
+            assert_eq!(fields(&policy, &in_days(days)), ["expires_at"], "{days}");
+        }
+        assert!(fields(&policy, &Wanted { expires_at: Some(None), ..Wanted::default() }).is_empty());
+    }
+
+    #[test]
+    fn a_longest_life_excludes_none() {
+        let policy = Policy { max_lifetime_days: Some(30), ..Policy::default() };
+        assert!(fields(&policy, &in_days(30)).is_empty());
+        assert_eq!(fields(&policy, &in_days(31)), ["expires_at"]);
+        assert_eq!(fields(&policy, &Wanted { expires_at: Some(None), ..Wanted::default() }), ["expires_at"]);
+    }
+
+    #[test]
+    fn policies_round_trip_and_refuse_unknown_settings() {
+        let json = serde_json::to_string(&Policy::default()).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), Policy::default());
+        assert!(serde_json::from_str::<Policy>(r#"{"max_kyes":3}"#).is_err());
+    }
+}

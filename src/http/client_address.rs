@@ -1,0 +1,192 @@
+//! Where a caller is: the peer, or what trusted proxies say of it, read from right to left.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+use crate::domain::decision::ClientAddress;
+use crate::domain::networks::fold;
+
+/// More hops than any honest chain has.
+const MAX_HOPS: usize = 32;
+
+/// The proxies whose forwarding headers are believed.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Proxies in these networks.
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self(networks)
+    }
+
+    /// The caller's address.
+    ///
+    /// A peer that is no trusted proxy is the caller itself, whatever headers it sends. Behind a trusted
+    /// one, `X-Forwarded-For` or `Forwarded` (RFC 7239) is read from right to left past trusted hops. A
+    /// header that is missing or unreadable, and two that disagree, leave the address unreadable: one of
+    /// the two may have been sent by the caller and passed on.
+    pub fn client_address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> ClientAddress {
+        let Some(peer) = peer.map(fold) else { return ClientAddress::Unreadable };
+        if !self.trusts(peer) {
+            return ClientAddress::Known(peer);
+        }
+        let x_forwarded_for = hops(headers, &HeaderName::from_static("x-forwarded-for"), plain_hop);
+        let forwarded = hops(headers, &FORWARDED, forwarded_hop);
+        match (x_forwarded_for, forwarded) {
+            (Hops::Absent, Hops::Absent) => ClientAddress::Unreadable,
+            (one, Hops::Absent) | (Hops::Absent, one) => self.past_trusted(&one),
+            (one, other) => match (self.past_trusted(&one), self.past_trusted(&other)) {
+                (ClientAddress::Known(a), ClientAddress::Known(b)) if a == b => ClientAddress::Known(a),
+                _ => ClientAddress::Unreadable,
+            },
+        }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    fn past_trusted(&self, hops: &Hops) -> ClientAddress {
+        let Hops::Read(hops) = hops else { return ClientAddress::Unreadable };
+        let mut nearest = None;
+        for hop in hops.iter().rev() {
+            let Some(address) = *hop else { return ClientAddress::Unreadable };
+            nearest = Some(address);
+            if !self.trusts(address) {
+                break;
+            }
+        }
+        nearest.map_or(ClientAddress::Unreadable, ClientAddress::Known)
+    }
+}
+
+enum Hops {
+    Absent,
+    TooMany,
+    /// From left to right; `None` is a hop that cannot be read.
+    Read(Vec<Option<IpAddr>>),
+}
+
+fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Option<IpAddr>) -> Hops {
+    let mut all = Vec::new();
+    let mut present = false;
+    for value in headers.get_all(name) {
+        present = true;
+        match value.to_str() {
+            Ok(text) => all.extend(text.split(',').map(|hop| read(hop.trim()))),
+            Err(_) => all.push(None),
+        }
+        if all.len() > MAX_HOPS {
+            return Hops::TooMany;
+        }
+    }
+    if present { Hops::Read(all) } else { Hops::Absent }
+}
+
+/// A hop of `X-Forwarded-For`: an address, with or without a port.
+fn plain_hop(text: &str) -> Option<IpAddr> {
+    let address = text
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+        .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6))?;
+    // `SocketAddr` takes a zone id, which names an interface of somebody else's machine.
+    (!text.contains('%')).then(|| fold(address))
+}
+
+/// A hop of `Forwarded`: the `for` parameter of one element.
+fn forwarded_hop(element: &str) -> Option<IpAddr> {
+    let mut found = None;
+    for parameter in element.split(';') {
+        let (name, value) = parameter.split_once('=')?;
+        if name.trim().eq_ignore_ascii_case("for") {
+            if found.is_some() {
+                return None;
+            }
+            let value = value.trim();
+            found = Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value));
+        }
+    }
+    plain_hop(found?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    fn seen(peer: &str, headers: &[(&'static str, &str)]) -> Option<String> {
+        let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        match trusted.client_address(Some(peer.parse().unwrap()), &map) {
+            ClientAddress::Known(address) => Some(address.to_string()),
+            ClientAddress::Unreadable => None,
+        }
+    }
+
+    const XFF: &str = "x-forwarded-for";
+
+    #[test]
+    fn a_stranger_is_where_it_is_whatever_it_says() {
+        assert_eq!(
+            seen("192.0.2.1", &[(XFF, "10.1.1.1"), ("forwarded", "for=10.1.1.1")]).as_deref(),
+            Some("192.0.2.1")
+        );
+        assert_eq!(seen("::ffff:192.0.2.1", &[]).as_deref(), Some("192.0.2.1"));
+    }
+
+    #[test]
+    fn hops_are_read_from_the_right_past_trusted_ones() {
+        for (value, expected) in [
+            ("192.0.2.9", "192.0.2.9"),
+            ("1.1.1.1, 192.0.2.9", "192.0.2.9"),
+            ("1.1.1.1, 192.0.2.9, 10.0.0.2", "192.0.2.9"),
+            ("junk, 192.0.2.9:4711", "192.0.2.9"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("::ffff:192.0.2.9", "192.0.2.9"),
+            ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ] {
+            assert_eq!(seen("10.0.0.1", &[(XFF, value)]).as_deref(), Some(expected), "{value}");
+        }
+        assert_eq!(seen("10.0.0.1", &[(XFF, "1.1.1.1"), (XFF, "192.0.2.9")]).as_deref(), Some("192.0.2.9"));
+    }
+
+    #[test]
+    fn forwarded_is_read_as_rfc_7239_writes_it() {
+        for (value, expected) in [
+            ("for=192.0.2.9", "192.0.2.9"),
+            ("For=\"[2001:db8::1]:4711\";proto=https", "2001:db8::1"),
+            ("for=1.1.1.1, proto=http;for=192.0.2.9;by=10.0.0.1", "192.0.2.9"),
+        ] {
+            assert_eq!(seen("fd00::1", &[("forwarded", value)]).as_deref(), Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        assert_eq!(seen("10.0.0.1", &[]), None);
+        for value in ["", "unknown", "192.0.2.9, ", "192.0.2.9, _hidden", "fe80::1%eth0", "[fe80::1%2]:80", "300.1.1.1"]
+        {
+            assert_eq!(seen("10.0.0.1", &[(XFF, value)]), None, "{value}");
+        }
+        for value in ["for=unknown", "proto=https", "for=1.1.1.1;for=2.2.2.2", "1.1.1.1"] {
+            assert_eq!(seen("10.0.0.1", &[("forwarded", value)]), None, "{value}");
+        }
+        assert_eq!(seen("10.0.0.1", &[(XFF, &["192.0.2.9"; 40].join(","))]), None);
+    }
+
+    #[test]
+    fn two_headers_must_agree() {
+        assert_eq!(seen("10.0.0.1", &[(XFF, "192.0.2.9"), ("forwarded", "for=192.0.2.8")]), None);
+        assert_eq!(
+            seen("10.0.0.1", &[(XFF, "192.0.2.9"), ("forwarded", "for=192.0.2.9")]).as_deref(),
+            Some("192.0.2.9")
+        );
+    }
+}

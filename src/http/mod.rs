@@ -1,0 +1,11 @@
+//! What the surfaces share: the client's address, credentials in headers, strict forms, limits, logs.
+//!
+//! Imports `domain`, `node`, `tokens` and `clock`; knows nothing of any one surface.
+
+pub mod client_address;
+pub mod context;
+pub mod credentials;
+pub mod failure_limit;
+pub mod form;
+pub mod operations;
+pub mod request_log;

@@ -1,0 +1,47 @@
+//! For operators: `/healthz`, `/readyz`, `/metrics`.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::http::context::HttpContext;
+
+/// Registers the routes.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/healthz").route(web::get().to(alive)).route(web::head().to(alive)))
+        .service(web::resource("/readyz").route(web::get().to(ready)).route(web::head().to(ready)))
+        .service(web::resource("/metrics").route(web::get().to(metrics)));
+}
+
+async fn alive() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "alive" }))
+}
+
+async fn ready(context: web::Data<HttpContext>) -> HttpResponse {
+    let reason = if context.is_stopping() {
+        Some("stopping")
+    } else if context.node.tenants().is_empty() {
+        Some("no organization yet: run keyturn init")
+    } else if let Err(error) = context.node.store.ping().await {
+        tracing::error!(%error, "the store does not answer");
+        Some("the store does not answer")
+    } else {
+        None
+    };
+    let mut response = if reason.is_some() { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
+    let status = if reason.is_some() { "not ready" } else { "ready" };
+    let mut body = json!({ "status": status });
+    if let (Some(reason), Some(body)) = (reason, body.as_object_mut()) {
+        body.insert("reason".into(), reason.into());
+    }
+    response.insert_header((CACHE_CONTROL, "no-store")).json(body)
+}
+
+async fn metrics(context: web::Data<HttpContext>) -> HttpResponse {
+    context.node.metrics.records(context.node.list.len());
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(context.node.metrics.render())
+}

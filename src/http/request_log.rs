@@ -1,0 +1,57 @@
+//! One line and one count for every answered request, and the request's id.
+//!
+//! What is logged of a request is its method, its route's pattern and the answer: never its path or query
+//! as sent, for a mistaken client may have put a secret there.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+
+use crate::clock;
+use crate::crypto::random;
+use crate::http::context::HttpContext;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request's id, for its log lines and the caller.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Gives a request its id, and logs and counts its answer.
+pub async fn log_request(
+    context: web::Data<HttpContext>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let begun = clock::stopwatch();
+    let id = RequestId(given_id(&request).unwrap_or_else(|| random::identifier().unwrap_or_default()));
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.call(request).await?;
+
+    let seconds = begun.elapsed().as_secs_f64();
+    let status = response.status().as_u16();
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    context.node.metrics.request(&route, status, seconds);
+    let method = response.request().method();
+    let milliseconds = (seconds * 1e6).round() / 1e3;
+    if status >= 500 {
+        tracing::warn!(request_id = id.0, %method, route, status, milliseconds, "answered");
+    } else if status >= 400 {
+        tracing::info!(request_id = id.0, %method, route, status, milliseconds, "answered");
+    } else {
+        tracing::debug!(request_id = id.0, %method, route, status, milliseconds, "answered");
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    Ok(response)
+}
+
+/// The id that a proxy gave, if it looks like one: 8 to 64 of `[0-9a-fA-F-]`, and so no secret.
+fn given_id(request: &ServiceRequest) -> Option<String> {
+    let text = request.headers().get(&X_REQUEST_ID)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    ((8..=64).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
+}

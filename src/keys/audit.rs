@@ -1,0 +1,29 @@
+//! A key as the audit log shows it: all that can change, and no secret.
+
+use serde_json::{Value, json};
+
+use crate::clock::rfc3339;
+use crate::domain::api_key::{ApiKey, Lifecycle};
+
+/// The value written for a key.
+pub(super) fn audit_value(key: &ApiKey) -> Value {
+    let (state, reason) = match &key.lifecycle {
+        Lifecycle::Active => ("active", None),
+        Lifecycle::Disabled { .. } => ("disabled", None),
+        Lifecycle::Revoked { reason, .. } => ("revoked", reason.as_deref()),
+    };
+    json!({
+        "name": key.name,
+        "description": key.description,
+        "owner": key.owner,
+        "scopes": key.scopes,
+        "allowed_cidrs": key.networks,
+        "expires_at": key.expires_at.map(rfc3339),
+        "state": state,
+        "revoked_reason": reason,
+        "hint": key.hint,
+        "previous_secret_until": key.previous.as_ref().map(|previous| rfc3339(previous.until)),
+        "generation": key.generation,
+        "version": key.version,
+    })
+}

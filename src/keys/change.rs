@@ -1,0 +1,138 @@
+//! What every change of a key has in common: who makes it, why it may fail, how it is written.
+
+use std::net::IpAddr;
+
+use crate::domain::api_key::{ApiKey, TransitionRefused};
+use crate::domain::authority::{Authority, Beyond};
+use crate::domain::key_text::KeyId;
+use crate::domain::organization::Slug;
+use crate::domain::policy::{Policy, Violation};
+use crate::domain::timestamp::Timestamp;
+use crate::keys::audit::audit_value;
+use crate::node::{Node, Unavailable};
+use crate::store::{AuditEntry, Limits, Refused};
+
+/// Who makes a change, with what rights, from where and when.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// As in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
+    pub actor: String,
+    /// What they hold; they hand out no more.
+    pub authority: Authority,
+    /// Where they are.
+    pub address: Option<IpAddr>,
+    /// The one reading of the clock.
+    pub now: Timestamp,
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub enum KeyError {
+    /// No such key, or none that this caller may see.
+    NotFound,
+    /// Fields that are not as they should be.
+    Invalid(Vec<Violation>),
+    /// More than the caller holds.
+    Beyond(Beyond),
+    /// The key was changed since the version that the caller saw.
+    PreconditionFailed,
+    /// The key's state does not allow it, or somebody changed it meanwhile.
+    Conflict(String),
+    /// The policy's limit of keys.
+    LimitReached,
+    /// The organization has no signing key yet.
+    NotBootstrapped,
+    /// It could not be done now.
+    Unavailable(Unavailable),
+}
+
+impl<E: Into<Unavailable>> From<E> for KeyError {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl By {
+    /// The audit row of a change from `old` to `new`.
+    pub(super) fn entry(&self, action: &'static str, old: Option<&ApiKey>, new: &ApiKey) -> AuditEntry {
+        AuditEntry {
+            at: self.now,
+            actor: self.actor.clone(),
+            address: self.address.map(|address| address.to_string()),
+            action,
+            subject: new.id.to_string(),
+            old: old.map(audit_value),
+            new: Some(audit_value(new)),
+        }
+    }
+
+    /// Checks that a key would be no more than the caller holds.
+    pub(super) fn may_hand_out(&self, key: &ApiKey) -> Result<(), KeyError> {
+        self.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::Beyond)
+    }
+}
+
+/// The key as the store has it, if it belongs to the organization and is of the expected version.
+pub(super) async fn load(
+    node: &Node,
+    organization: &Slug,
+    id: &KeyId,
+    version: Option<u64>,
+) -> Result<ApiKey, KeyError> {
+    let key = node.store.key(id).await?.filter(|key| key.organization == *organization).ok_or(KeyError::NotFound)?;
+    if version.is_some_and(|version| version != key.version) {
+        return Err(KeyError::PreconditionFailed);
+    }
+    Ok(key)
+}
+
+/// Writes the next state of a key and makes it effective. A change in between is a conflict.
+pub(super) async fn write(
+    node: &Node,
+    by: &By,
+    action: &'static str,
+    old: &ApiKey,
+    new: ApiKey,
+) -> Result<ApiKey, KeyError> {
+    let policy = policy_of(node, &new.organization)?;
+    let begins_to_count = new.counts(by.now) && !old.counts(by.now);
+    let limits = begins_to_count.then(|| limits(&policy));
+    let written = node.store.update_key(&new, limits, &by.entry(action, Some(old), &new)).await;
+    // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
+    node.settle_key_change(&new.id);
+    match written? {
+        Ok(_) => {
+            node.metrics.change(action);
+            tracing::info!(action, key = %new.id, actor = by.actor, generation = new.generation, "key changed");
+            Ok(new)
+        }
+        Err(Refused::LimitReached) => Err(KeyError::LimitReached),
+        Err(Refused::VersionConflict | Refused::AlreadyExists) => Err(KeyError::Conflict(
+            "the key was changed by somebody else at the same time; look at it and try again".into(),
+        )),
+    }
+}
+
+/// The policy of an organization.
+pub(super) fn policy_of(node: &Node, organization: &Slug) -> Result<Policy, KeyError> {
+    node.tenant(organization).map(|tenant| tenant.organization.policy.clone()).ok_or(KeyError::NotFound)
+}
+
+/// The limits that a policy sets.
+pub(super) fn limits(policy: &Policy) -> Limits {
+    Limits { organization: policy.max_keys, owner: policy.max_keys_per_user }
+}
+
+/// What a refused transition means to the caller.
+pub(super) fn refused(refused: TransitionRefused) -> KeyError {
+    match refused {
+        TransitionRefused::Revoked => {
+            KeyError::Conflict("the key is revoked, and a revoked key never changes again".into())
+        }
+        TransitionRefused::GraceRunning { until } => KeyError::Conflict(format!(
+            "the secret before this one was promised to work until {}; rotate with grace_seconds 0 to end both now",
+            crate::clock::rfc3339(until)
+        )),
+        TransitionRefused::Unchanged => KeyError::Conflict("nothing would change".into()),
+    }
+}

@@ -1,0 +1,55 @@
+//! Editing a key.
+
+use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
+use crate::domain::key_text::KeyId;
+use crate::domain::organization::Slug;
+use crate::domain::policy::Wanted;
+use crate::keys::change::{By, KeyError, load, policy_of, refused, write};
+use crate::node::Node;
+use crate::store::action;
+
+/// Edits a key. Narrowing takes effect at once, for its tokens too.
+pub async fn edit(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+    edit: Edit,
+) -> Result<ApiKey, KeyError> {
+    // 1. The key, and what the policy says of what is being changed.
+    let old = load(node, organization, id, version).await?;
+    let wanted = Wanted {
+        name: edit.name.as_deref(),
+        scopes: edit.scopes.as_ref(),
+        expires_at: edit.expires_at.filter(|expires_at| *expires_at != old.expires_at),
+        grace_seconds: None,
+    };
+    let violations = policy_of(node, organization)?.violations(&wanted, by.now);
+    if !violations.is_empty() {
+        return Err(KeyError::Invalid(violations));
+    }
+
+    // 2. The next state. Only what widens is handing out; a caller may always take away.
+    let new = match old.clone().edit(edit) {
+        Ok(new) => new,
+        Err(TransitionRefused::Unchanged) => return Ok(old),
+        Err(other) => return Err(refused(other)),
+    };
+    if widens(&old, &new) {
+        by.may_hand_out(&new)?;
+    }
+
+    // 3. The write.
+    write(node, by, action::KEY_EDIT, &old, new).await
+}
+
+fn widens(old: &ApiKey, new: &ApiKey) -> bool {
+    !old.scopes.contains_all(&new.scopes)
+        || !old.networks.contains(&new.networks)
+        || match (old.expires_at, new.expires_at) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(old), Some(new)) => new > old,
+        }
+}

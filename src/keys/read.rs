@@ -1,0 +1,44 @@
+//! Looking keys up.
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::key_text::KeyId;
+use crate::domain::member::MemberId;
+use crate::domain::organization::Slug;
+use crate::domain::policy::Violation;
+use crate::keys::change::{KeyError, load};
+use crate::node::Node;
+use crate::store::KeyFilter;
+
+/// A page of keys, and whether there are more.
+#[derive(Debug)]
+pub struct KeyPage {
+    /// The keys, newest first.
+    pub keys: Vec<ApiKey>,
+    /// Whether the list goes on after them.
+    pub more: bool,
+}
+
+/// The key of that id in that organization.
+pub async fn find(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
+    load(node, organization, id, None).await
+}
+
+/// The keys that a filter lets through.
+pub async fn list(node: &Node, mut filter: KeyFilter) -> Result<KeyPage, KeyError> {
+    let limit = filter.limit;
+    filter.limit = limit.saturating_add(1);
+    let mut keys = node.store.keys(&filter).await?;
+    let more = keys.len() > limit as usize;
+    keys.truncate(limit as usize);
+    Ok(KeyPage { keys, more })
+}
+
+/// Checks that an owner is a member of the organization.
+pub async fn owner(node: &Node, organization: &Slug, owner: Option<MemberId>) -> Result<Option<MemberId>, KeyError> {
+    let Some(owner) = owner else { return Ok(None) };
+    let members = node.store.members(organization).await?;
+    if members.iter().any(|member| member.id == owner) {
+        return Ok(Some(owner));
+    }
+    Err(KeyError::Invalid(vec![Violation::new("owner", "no such member in this organization")]))
+}

@@ -1,0 +1,68 @@
+//! Rotating a key: a new secret under the same id.
+
+use crate::crypto::mint::mint;
+use crate::domain::api_key::{ApiKey, Rotation};
+use crate::domain::key_text::{KeyId, KeyText};
+use crate::domain::organization::Slug;
+use crate::domain::policy::Wanted;
+use crate::domain::timestamp::Timestamp;
+use crate::keys::change::{By, KeyError, load, policy_of, refused, write};
+use crate::node::Node;
+use crate::store::action;
+
+/// What a rotation sets beside the secret.
+#[derive(Clone, Debug, Default)]
+pub struct RotateKey {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new expiry; `Some(None)` is none.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// How long the old secret still works, in seconds.
+    pub grace_seconds: u32,
+}
+
+/// Rotates a key and gives its new text, the only time that it is known. Of two rotations at the same
+/// time one succeeds.
+pub async fn rotate(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+    wish: RotateKey,
+) -> Result<(ApiKey, KeyText), KeyError> {
+    // 1. The key, and what the policy allows.
+    let old = load(node, organization, id, version).await?;
+    let policy = policy_of(node, organization)?;
+    let wanted = Wanted {
+        name: wish.name.as_deref(),
+        scopes: None,
+        expires_at: wish.expires_at,
+        grace_seconds: Some(wish.grace_seconds),
+    };
+    let violations = policy.violations(&wanted, by.now);
+    if !violations.is_empty() {
+        return Err(KeyError::Invalid(violations));
+    }
+
+    // 2. Whoever gets the new secret gets all that the key may do.
+    let mut result = old.clone();
+    result.expires_at = wish.expires_at.unwrap_or(old.expires_at);
+    by.may_hand_out(&result)?;
+
+    // 3. The new secret and the next state.
+    let minted = mint(&node.gate, &node.master_keys, policy.key_prefix, Some(old.id)).await?;
+    let rotation = Rotation {
+        secret: minted.verifier,
+        hint: minted.text.hint(),
+        prefix: minted.text.prefix().clone(),
+        name: wish.name,
+        expires_at: wish.expires_at,
+        grace_until: (wish.grace_seconds > 0).then(|| by.now.plus_seconds(i64::from(wish.grace_seconds))),
+    };
+    let new = old.clone().rotate(rotation, by.now).map_err(refused)?;
+
+    // 4. The write.
+    let new = write(node, by, action::KEY_ROTATE, &old, new).await?;
+    Ok((new, minted.text))
+}

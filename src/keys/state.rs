@@ -1,0 +1,77 @@
+//! Revoking, disabling and enabling a key. Asked twice, the answer is the same.
+
+use crate::domain::api_key::{ApiKey, TransitionRefused};
+use crate::domain::key_text::KeyId;
+use crate::domain::organization::Slug;
+use crate::keys::change::{By, KeyError, load, refused, write};
+use crate::node::Node;
+use crate::store::action;
+
+/// How often a change that raced another is tried again. None of these can starve: each try means that
+/// another change was made.
+const TRIES: usize = 16;
+
+/// Revokes a key for good.
+pub async fn revoke(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+    reason: Option<String>,
+) -> Result<ApiKey, KeyError> {
+    transition(node, organization, by, id, version, action::KEY_REVOKE, |key| key.revoke(by.now, reason.clone())).await
+}
+
+/// Suspends a key.
+pub async fn disable(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+) -> Result<ApiKey, KeyError> {
+    transition(node, organization, by, id, version, action::KEY_DISABLE, |key| key.disable(by.now)).await
+}
+
+/// Lets a suspended key be used again.
+pub async fn enable(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+) -> Result<ApiKey, KeyError> {
+    let key = load(node, organization, id, version).await?;
+    by.may_hand_out(&key)?;
+    transition(node, organization, by, id, version, action::KEY_ENABLE, ApiKey::enable).await
+}
+
+async fn transition(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+    action: &'static str,
+    next: impl Fn(ApiKey) -> Result<ApiKey, TransitionRefused> + Send,
+) -> Result<ApiKey, KeyError> {
+    for _ in 0..TRIES {
+        let old = load(node, organization, id, version).await?;
+        let new = match next(old.clone()) {
+            Ok(new) => new,
+            Err(TransitionRefused::Unchanged) => {
+                // Somebody else's change may be written and not yet effective: it must be before this answer.
+                node.settle_key_change(id);
+                return Ok(old);
+            }
+            Err(other) => return Err(refused(other)),
+        };
+        match write(node, by, action, &old, new).await {
+            Err(KeyError::Conflict(_)) if version.is_none() => {}
+            Err(KeyError::Conflict(_)) => return Err(KeyError::PreconditionFailed),
+            done => return done,
+        }
+    }
+    Err(KeyError::Conflict("the key is being changed by others all the time; try again".into()))
+}

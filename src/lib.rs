@@ -1,0 +1,36 @@
+//! Keyturn: a self-hosted OAuth 2.0 client-credentials server.
+//!
+//! It keeps an organization's long-lived API keys and turns a key into a short-lived access token at
+//! `POST /oauth/token`, after checking the key, its state and the caller's address.
+//!
+//! # The house
+//!
+//! A folder imports only from the floors below it; `tests/it/architecture.rs` keeps it so.
+//!
+//! | floor | folders |
+//! | --- | --- |
+//! | surfaces: parse once, call one use case, render | [`oauth`], [`api`]; what they share: [`http`] |
+//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`organizations`] |
+//! | what a running node holds | [`node`] |
+//! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`store`], [`revocation`], [`signing`] |
+//! | pure rules | [`domain`] |
+//!
+//! [`server`] and [`cli`] put them together.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod domain;
+pub mod http;
+pub mod keys;
+pub mod node;
+pub mod oauth;
+pub mod organizations;
+pub mod revocation;
+pub mod server;
+pub mod signing;
+pub mod store;
+pub mod telemetry;
+pub mod tokens;

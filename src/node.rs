@@ -1,0 +1,277 @@
+//! What one running node holds: the adapters, and the organizations in memory. Use cases are handed it.
+//!
+//! Stands between the adapters, which it imports, and the use cases, which import it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::crypto::argon2_gate::{Argon2Gate, GateError};
+use crate::crypto::master_key::MasterKeys;
+use crate::crypto::mint::MintError;
+use crate::crypto::random::RandomError;
+use crate::domain::api_key::ApiKey;
+use crate::domain::key_text::KeyId;
+use crate::domain::organization::{Organization, Slug};
+use crate::domain::timestamp::Timestamp;
+use crate::revocation::RevocationList;
+use crate::signing::{Algorithm, KeyRing, SigningError};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// A running node.
+pub struct Node {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// What is held of it in memory.
+    pub list: RevocationList,
+    /// Argon2, bounded.
+    pub gate: Argon2Gate,
+    /// What secrets at rest depend on.
+    pub master_keys: MasterKeys,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How this node was set up.
+    pub settings: NodeSettings,
+    tenants: ArcSwap<Tenants>,
+    changes: TaskTracker,
+    runtime: Handle,
+    slow_checks: Mutex<HashMap<KeyId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// The settings that use cases go by.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// Without trailing slash.
+    pub public_url: String,
+    /// The audience of a token when none is asked for.
+    pub audience: String,
+    /// Life of a token in seconds, where the organization has no other.
+    pub ttl_seconds: u32,
+    /// What new organizations sign with, and rotated keys.
+    pub algorithm: Algorithm,
+    /// The `typ` of tokens.
+    pub typ: String,
+    /// Days between rotations of signing keys; 0: on command only.
+    pub rotate_every_days: u32,
+    /// Seconds between publication and first use of a signing key.
+    pub publish_ahead_seconds: u32,
+}
+
+/// The organizations, as of the last change of any of them.
+#[derive(Debug, Default)]
+pub struct Tenants {
+    by_slug: HashMap<Slug, Arc<Tenant>>,
+    by_kid: HashMap<String, Slug>,
+}
+
+/// An organization in memory.
+#[derive(Debug)]
+pub struct Tenant {
+    /// As stored.
+    pub organization: Organization,
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Its signing keys.
+    pub ring: KeyRing,
+    /// Life of its tokens in seconds.
+    pub ttl_seconds: u32,
+}
+
+/// Something that keeps a node from deciding. The caller is told to come back, never yes.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// Too much is being hashed.
+    #[error("too many secrets are being hashed")]
+    Busy,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Signing.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// Randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// Hashing.
+    #[error("{0}")]
+    Hashing(GateError),
+    /// An organization that has no key to sign with.
+    #[error("organization {0} has no signing key in use")]
+    NoSigningKey(Slug),
+    /// The task that ran a change ended without a result.
+    #[error("a change ended without a result; whether it was made must be looked up")]
+    Lost,
+}
+
+impl From<GateError> for Unavailable {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Busy => Self::Busy,
+            broken @ GateError::Broken(_) => Self::Hashing(broken),
+        }
+    }
+}
+
+impl From<MintError> for Unavailable {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::Random(error) => Self::Random(error),
+            MintError::Gate(error) => error.into(),
+        }
+    }
+}
+
+/// The adapters a node is made of.
+pub struct Parts {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Records to hold in memory.
+    pub records: usize,
+    /// Argon2.
+    pub gate: Argon2Gate,
+    /// The master keys.
+    pub master_keys: MasterKeys,
+    /// Settings.
+    pub settings: NodeSettings,
+    /// Where changes run, whatever becomes of the request that asked for them.
+    pub runtime: Handle,
+}
+
+impl Node {
+    /// A node with no organizations in memory yet.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            store: parts.store,
+            list: RevocationList::new(parts.records),
+            gate: parts.gate,
+            master_keys: parts.master_keys,
+            metrics: Metrics::default(),
+            settings: parts.settings,
+            tenants: ArcSwap::default(),
+            changes: TaskTracker::new(),
+            runtime: parts.runtime,
+            slow_checks: Mutex::default(),
+        }
+    }
+
+    /// The organization of that slug.
+    pub fn tenant(&self, slug: &Slug) -> Option<Arc<Tenant>> {
+        self.tenants.load().by_slug.get(slug).cloned()
+    }
+
+    /// The organization that a signing key belongs to.
+    pub fn tenant_of_signing_key(&self, kid: &str) -> Option<Arc<Tenant>> {
+        let tenants = self.tenants.load();
+        tenants.by_slug.get(tenants.by_kid.get(kid)?).cloned()
+    }
+
+    /// Every organization.
+    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
+        self.tenants.load().by_slug.values().cloned().collect()
+    }
+
+    /// Replaces the organizations in memory.
+    pub fn set_tenants(&self, tenants: Vec<Tenant>) {
+        let mut next = Tenants::default();
+        for tenant in tenants {
+            let slug = tenant.organization.slug.clone();
+            for key in tenant.ring.all() {
+                next.by_kid.insert(key.kid().to_owned(), slug.clone());
+            }
+            next.by_slug.insert(slug, Arc::new(tenant));
+        }
+        self.tenants.store(Arc::new(next));
+    }
+
+    /// A key's record as it stands now: from memory, else from the store.
+    pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        if let Some(record) = self.list.record(id) {
+            return Ok(Some(record));
+        }
+        let ticket = self.list.begin_fill(id);
+        let Some(key) = self.store.key(id).await? else { return Ok(None) };
+        let record = Arc::new(key);
+        self.list.complete_fill(ticket, record.clone());
+        Ok(Some(record))
+    }
+
+    /// Runs a change to its end in a task of its own: a caller that goes away cannot cut it in half.
+    pub async fn run_to_end<T, E>(&self, change: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+    {
+        match self.changes.spawn_on(change, &self.runtime).await {
+            Ok(result) => result,
+            Err(_) => Err(Unavailable::Lost.into()),
+        }
+    }
+
+    /// Waits for the changes under way, once no more can begin.
+    pub async fn drain(&self) {
+        self.changes.close();
+        self.changes.wait().await;
+    }
+
+    /// Makes a written change of a key effective everywhere, before it is answered.
+    pub fn settle_key_change(&self, key: &KeyId) {
+        self.list.apply_key_change(key);
+    }
+
+    /// Makes the written revocation of one token effective everywhere, before it is answered.
+    pub fn settle_token_revocation(&self, jti: &str, expires_at: Timestamp) {
+        self.list.apply_token_revocation(jti, expires_at);
+    }
+
+    /// The turn at checking a key's secrets the slow way: one at a time for each key, so that many first
+    /// uses of one key cost one hash.
+    pub async fn slow_check_turn(&self, key: &KeyId) -> SlowCheckTurn<'_> {
+        let turn = {
+            let mut turns = self.slow_checks.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(*key).or_default().clone()
+        };
+        let guard = turn.lock_owned().await;
+        SlowCheckTurn { node: self, key: *key, _guard: guard }
+    }
+
+    /// Forgets what has ended by itself.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let now = clock::now();
+        self.list.forget_tokens(now);
+        self.metrics.records(self.list.len());
+        self.store.forget_revoked_tokens(now).await?;
+        Ok(())
+    }
+}
+
+/// Held while a key's secret is checked the slow way.
+pub struct SlowCheckTurn<'a> {
+    node: &'a Node,
+    key: KeyId,
+    _guard: tokio::sync::OwnedMutexGuard<()>,
+}
+
+impl Drop for SlowCheckTurn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.node.slow_checks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two hold it now: the map and our guard. More means that somebody waits.
+        if turns.get(&self.key).is_some_and(|turn| Arc::strong_count(turn) <= 2) {
+            turns.remove(&self.key);
+        }
+    }
+}
+
+impl Tenant {
+    /// Whether a token may be asked for under that audience (RFC 8707 §2).
+    pub fn allows_audience(&self, audience: &str, settings: &NodeSettings) -> bool {
+        audience == settings.audience
+            || audience == settings.public_url
+            || audience == self.issuer
+            || self.organization.policy.audiences.iter().any(|allowed| allowed == audience)
+    }
+}

@@ -1,0 +1,214 @@
+//! Answers of the OAuth endpoints: RFC 6749 §5 JSON, never cached, and how each refusal is told.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+
+use crate::domain::decision::Denial;
+use crate::domain::scope::Scope;
+use crate::http::form::FormError;
+use crate::node::Unavailable;
+use crate::telemetry::Outcome;
+use crate::tokens::ExchangeError;
+
+/// A refusal as the caller is told it (RFC 6749 §5.2), with the extra member `code`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct OAuthError {
+    pub(super) status: StatusCode,
+    pub(super) error: &'static str,
+    pub(super) code: &'static str,
+    pub(super) description: String,
+    pub(super) outcome: Outcome,
+    pub(super) retry_after: Option<u64>,
+}
+
+impl OAuthError {
+    fn new(
+        status: StatusCode,
+        error: &'static str,
+        code: &'static str,
+        outcome: Outcome,
+        description: impl Into<String>,
+    ) -> Self {
+        Self { status, error, code, description: description.into(), outcome, retry_after: None }
+    }
+
+    /// A request that is not as it should be.
+    pub(super) fn invalid_request(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "VALIDATION_FAILED", Outcome::InvalidRequest, description)
+    }
+
+    /// A grant type other than `client_credentials`.
+    pub(super) fn unsupported_grant_type() -> Self {
+        let description = "grant_type: only client_credentials is supported";
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            "VALIDATION_FAILED",
+            Outcome::InvalidRequest,
+            description,
+        )
+    }
+
+    /// A scope that cannot be read.
+    pub(super) fn malformed_scope(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "VALIDATION_FAILED", Outcome::Scope, description)
+    }
+
+    /// A body that is too large.
+    pub(super) fn too_large(limit: usize) -> Self {
+        let description = format!("the body is too large; at most {limit} bytes are allowed");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "invalid_request",
+            "VALIDATION_FAILED",
+            Outcome::InvalidRequest,
+            description,
+        )
+    }
+
+    /// No credentials.
+    pub(super) fn no_credentials() -> Self {
+        let description =
+            "no API key was presented; use HTTP Basic, client_secret in the body, Authorization: Bearer, or X-Api-Key";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_REQUIRED", Outcome::Invalid, description)
+    }
+
+    /// Not a key and its secret. The same, byte for byte, for an unknown id, a wrong or rotated-out secret,
+    /// and a revoked key.
+    pub(super) fn invalid_key() -> Self {
+        let description = "the API key is not valid";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_INVALID", Outcome::Invalid, description)
+    }
+
+    /// Too many failures from one address.
+    pub(super) fn limited(seconds: u64) -> Self {
+        let description = "too many failed attempts from this address; try again later";
+        let mut error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "temporarily_unavailable",
+            "RATE_LIMITED",
+            Outcome::Limited,
+            description,
+        );
+        error.retry_after = Some(seconds);
+        error
+    }
+
+    /// It cannot be decided safely.
+    pub(super) fn unavailable(cause: &Unavailable) -> Self {
+        tracing::error!(error = %cause, "a token request could not be decided");
+        let description = "the request could not be decided; try again";
+        let mut error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            "UNAVAILABLE",
+            Outcome::Unavailable,
+            description,
+        );
+        error.retry_after = Some(1);
+        error
+    }
+
+    /// Whether the refusal counts against its address: guesses at keys do, mistakes do not.
+    pub(super) fn is_failure(&self) -> bool {
+        self.code == "API_KEY_INVALID"
+    }
+
+    /// The answer. `challenge`: whether a 401 carries a Basic challenge.
+    pub(super) fn respond(&self, challenge: bool) -> HttpResponse {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'static str,
+            error_description: &'a str,
+            code: &'static str,
+        }
+        let mut response = no_store(HttpResponse::build(self.status));
+        if challenge && self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, r#"Basic realm="keyturn", charset="UTF-8""#));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        response.json(Body { error: self.error, error_description: &self.description, code: self.code })
+    }
+}
+
+impl From<FormError> for OAuthError {
+    fn from(error: FormError) -> Self {
+        Self::invalid_request(error.to_string())
+    }
+}
+
+impl From<ExchangeError> for OAuthError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Denied(denial) => denial.into(),
+            ExchangeError::AudienceNotAllowed(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_target",
+                "VALIDATION_FAILED",
+                Outcome::Audience,
+                "resource or audience: not one of the audiences that this organization allows",
+            ),
+            ExchangeError::Unavailable(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<Denial> for OAuthError {
+    fn from(denial: Denial) -> Self {
+        let forbidden = |code, outcome, description: String| {
+            Self::new(StatusCode::FORBIDDEN, "unauthorized_client", code, outcome, description)
+        };
+        match denial {
+            Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_key(),
+            Denial::Expired => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_client",
+                "API_KEY_EXPIRED",
+                Outcome::Expired,
+                "the API key has expired",
+            ),
+            Denial::Disabled => forbidden("API_KEY_DISABLED", Outcome::Disabled, "the API key is disabled".into()),
+            Denial::NetworkNotAllowed(address) => forbidden(
+                "API_KEY_IP_NOT_ALLOWED",
+                Outcome::Network,
+                format!("the API key may not be used from {address}"),
+            ),
+            Denial::AddressUnreadable => forbidden(
+                "API_KEY_IP_NOT_ALLOWED",
+                Outcome::Network,
+                "the caller's address cannot be told: the proxy in front sent no readable forwarding header".into(),
+            ),
+            Denial::ScopeNotHeld(scope) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_scope",
+                "INSUFFICIENT_SCOPE",
+                Outcome::Scope,
+                format!("scope: {} lies within none of the key's scopes", for_people(&scope)),
+            ),
+        }
+    }
+}
+
+/// A scope as it may be repeated to the caller: not when it is long enough to be a misplaced secret.
+fn for_people(scope: &Scope) -> String {
+    Some(scope.to_string()).filter(|text| text.len() <= 48).unwrap_or_else(|| "one of those asked for".into())
+}
+
+/// The answer to a method that an endpoint does not take.
+pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
+    let mut error = OAuthError::invalid_request(format!("only {allowed} is allowed here"));
+    error.status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = error.respond(false);
+    response.headers_mut().insert(ALLOW, actix_web::http::header::HeaderValue::from_static(allowed));
+    response
+}
+
+/// An answer that nobody may keep (RFC 6749 §5.1).
+pub(super) fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+    response
+}

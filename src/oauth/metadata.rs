@@ -1,0 +1,127 @@
+//! Each issuer's metadata (RFC 8414) and public keys (RFC 7517), for anybody, never rate-limited.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::clock;
+use crate::domain::organization::Slug;
+use crate::http::context::HttpContext;
+use crate::node::Tenant;
+use crate::oauth::answer::{OAuthError, method_not_allowed};
+
+/// Registers the documents of the default issuer and of every other.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let get = |path: &str| web::resource(path).default_service(web::to(|| async { method_not_allowed("GET, HEAD") }));
+    config
+        .service(
+            get("/.well-known/oauth-authorization-server")
+                .route(web::get().to(default_metadata))
+                .route(web::head().to(default_metadata)),
+        )
+        .service(
+            get("/.well-known/openid-configuration")
+                .route(web::get().to(default_metadata))
+                .route(web::head().to(default_metadata)),
+        )
+        .service(get("/.well-known/jwks.json").route(web::get().to(default_jwks)).route(web::head().to(default_jwks)))
+        .service(
+            get("/.well-known/jwks/{kid}.pem").route(web::get().to(default_pem)).route(web::head().to(default_pem)),
+        )
+        .service(
+            get("/.well-known/oauth-authorization-server/o/{slug}")
+                .route(web::get().to(metadata))
+                .route(web::head().to(metadata)),
+        )
+        .service(
+            get("/o/{slug}/.well-known/openid-configuration")
+                .route(web::get().to(metadata))
+                .route(web::head().to(metadata)),
+        )
+        .service(get("/o/{slug}/.well-known/jwks.json").route(web::get().to(jwks)).route(web::head().to(jwks)))
+        .service(get("/o/{slug}/.well-known/jwks/{kid}.pem").route(web::get().to(pem)).route(web::head().to(pem)));
+}
+
+async fn default_metadata(context: web::Data<HttpContext>) -> HttpResponse {
+    answer(default_tenant(&context), |tenant| metadata_of(&context, tenant))
+}
+
+async fn default_jwks(context: web::Data<HttpContext>) -> HttpResponse {
+    answer(default_tenant(&context), jwks_of)
+}
+
+async fn default_pem(context: web::Data<HttpContext>, kid: web::Path<String>) -> HttpResponse {
+    answer(default_tenant(&context), |tenant| pem_of(tenant, &kid))
+}
+
+async fn metadata(context: web::Data<HttpContext>, slug: web::Path<String>) -> HttpResponse {
+    answer(tenant(&context, &slug), |tenant| metadata_of(&context, tenant))
+}
+
+async fn jwks(context: web::Data<HttpContext>, slug: web::Path<String>) -> HttpResponse {
+    answer(tenant(&context, &slug), jwks_of)
+}
+
+async fn pem(context: web::Data<HttpContext>, path: web::Path<(String, String)>) -> HttpResponse {
+    let (slug, kid) = path.into_inner();
+    answer(tenant(&context, &slug), |tenant| pem_of(tenant, &kid))
+}
+
+fn default_tenant(context: &HttpContext) -> Option<Arc<Tenant>> {
+    context.node.tenant(&Slug::default_organization())
+}
+
+/// An organization other than the first, whose issuer is the public URL itself.
+fn tenant(context: &HttpContext, slug: &str) -> Option<Arc<Tenant>> {
+    context.node.tenant(&Slug::parse(slug).filter(|slug| !slug.is_default())?)
+}
+
+fn answer(tenant: Option<Arc<Tenant>>, render: impl FnOnce(&Tenant) -> HttpResponse) -> HttpResponse {
+    tenant.map_or_else(|| not_found("there is no such issuer"), |tenant| render(&tenant))
+}
+
+fn not_found(description: &str) -> HttpResponse {
+    let mut error = OAuthError::invalid_request(description);
+    (error.status, error.code) = (StatusCode::NOT_FOUND, "NOT_FOUND");
+    error.respond(false)
+}
+
+fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
+    let public_url = &context.node.settings.public_url;
+    let issuer = &tenant.issuer;
+    let methods = ["client_secret_basic", "client_secret_post"];
+    let algorithm = tenant.ring.newest().map(|key| key.algorithm().as_str());
+    let document = json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{public_url}/oauth/token"),
+        "token_endpoint_auth_methods_supported": methods,
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": [],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": Vec::from_iter(algorithm),
+    });
+    cacheable("application/json", document.to_string())
+}
+
+fn jwks_of(tenant: &Tenant) -> HttpResponse {
+    match serde_json::to_string(&tenant.ring.jwks(clock::now(), tenant.ttl_seconds)) {
+        Ok(set) => cacheable("application/json", set),
+        Err(_) => not_found("the keys cannot be written"),
+    }
+}
+
+fn pem_of(tenant: &Tenant, kid: &str) -> HttpResponse {
+    let published = tenant.ring.published(clock::now(), tenant.ttl_seconds).find(|key| key.kid() == kid);
+    published.map_or_else(
+        || not_found("there is no such signing key"),
+        |key| cacheable("application/x-pem-file", key.pem().to_owned()),
+    )
+}
+
+fn cacheable(content_type: &'static str, body: String) -> HttpResponse {
+    HttpResponse::Ok().content_type(content_type).insert_header((CACHE_CONTROL, "public, max-age=300")).body(body)
+}

@@ -1,0 +1,148 @@
+//! Founding an organization: its signing key, its owner, its first API key, all at once or not at all.
+
+use zeroize::Zeroizing;
+
+use crate::crypto::argon2_gate::Argon2Gate;
+use crate::crypto::master_key::MasterKeys;
+use crate::crypto::mint::mint;
+use crate::crypto::random;
+use crate::crypto::sealing::{self, SealError};
+use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::key_text::{KeyPrefix, KeyText};
+use crate::domain::member::{Member, MemberId, Role};
+use crate::domain::networks::Networks;
+use crate::domain::organization::{Organization, Slug};
+use crate::domain::policy::Policy;
+use crate::domain::scope::{ScopeError, ScopeSet};
+use crate::domain::timestamp::Timestamp;
+use crate::node::Unavailable;
+use crate::signing::{Algorithm, KeyMaterial, SigningError};
+use crate::store::{AuditEntry, Founding, OrganizationStore, Refused, StoredSigningKey, action};
+
+/// What the first key may do: everything, and manage Keyturn.
+const FIRST_SCOPES: &str = "*:* *:keyturn/*";
+
+/// A new organization's credentials, shown once.
+pub struct Founded {
+    /// Its slug.
+    pub organization: Slug,
+    /// The owner's login.
+    pub email: String,
+    /// The owner's password.
+    pub password: Zeroizing<String>,
+    /// The first API key.
+    pub key: KeyText,
+}
+
+/// Why an organization was not founded.
+#[derive(Debug, thiserror::Error)]
+pub enum FoundError {
+    /// There is one of that slug.
+    #[error("organization {0} exists already; nothing was changed")]
+    Exists(Slug),
+    /// It could not be done.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Sealing failed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Our own first scopes are refused.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+}
+
+/// Founds an organization.
+pub async fn found(
+    store: &dyn OrganizationStore,
+    gate: &Argon2Gate,
+    keys: &MasterKeys,
+    algorithm: Algorithm,
+    (organization, email): (Slug, String),
+    now: Timestamp,
+) -> Result<Founded, FoundError> {
+    // 1. Its signing key, in use at once.
+    let signing_key = new_signing_key(keys, algorithm, &organization, now, now).await?;
+
+    // 2. Its owner.
+    let unavailable = |error: random::RandomError| FoundError::Unavailable(error.into());
+    let password = Zeroizing::new(random::identifier().map_err(unavailable)?);
+    let phc = gate.hash(password.as_bytes()).await.map_err(Unavailable::from)?;
+    let owner = Member {
+        id: MemberId(random::identifier().map_err(unavailable)?),
+        organization: organization.clone(),
+        email: email.clone(),
+        role: Role::Owner,
+        created_at: now,
+    };
+
+    // 3. Its first key.
+    let minted = mint(gate, keys, KeyPrefix::default(), None).await.map_err(Unavailable::from)?;
+    let key = ApiKey {
+        id: minted.text.id(),
+        organization: organization.clone(),
+        prefix: minted.text.prefix().clone(),
+        name: "first key".into(),
+        description: "made with the organization; may do everything".into(),
+        owner: None,
+        scopes: ScopeSet::parse(FIRST_SCOPES)?,
+        networks: Networks::all(),
+        expires_at: None,
+        lifecycle: Lifecycle::Active,
+        generation: 1,
+        version: 1,
+        secret: minted.verifier,
+        previous: None,
+        hint: minted.text.hint(),
+        created_at: now,
+        created_by: "keyturn".into(),
+        rotated_at: None,
+        last_used_at: None,
+        last_used_ip: None,
+    };
+
+    // 4. The write.
+    let founding = Founding {
+        organization: Organization { slug: organization.clone(), policy: Policy::default(), created_at: now },
+        signing_key,
+        owner: (owner, phc),
+        key,
+    };
+    let entry = AuditEntry {
+        at: now,
+        actor: "keyturn".into(),
+        address: None,
+        action: action::ORGANIZATION_CREATE,
+        subject: organization.to_string(),
+        old: None,
+        new: Some(serde_json::json!({
+            "owner": email, "first_key": founding.key.id, "signing_key": founding.signing_key.kid,
+        })),
+    };
+    match store.found(&founding, &entry).await.map_err(Unavailable::from)? {
+        Ok(_) => Ok(Founded { organization, email, password, key: minted.text }),
+        Err(Refused::AlreadyExists | Refused::VersionConflict | Refused::LimitReached) => {
+            Err(FoundError::Exists(organization))
+        }
+    }
+}
+
+/// Makes and seals a signing key. RSA takes long, so it is made where blocking is allowed.
+pub(super) async fn new_signing_key(
+    keys: &MasterKeys,
+    algorithm: Algorithm,
+    organization: &Slug,
+    now: Timestamp,
+    active_from: Timestamp,
+) -> Result<StoredSigningKey, FoundError> {
+    let made = tokio::task::spawn_blocking(move || KeyMaterial::generate(algorithm)).await;
+    let material = made.unwrap_or(Err(SigningError::Key("it could not be generated"))).map_err(Unavailable::from)?;
+    let sealed = sealing::seal(keys, &material.kid, &material.pkcs8)?;
+    Ok(StoredSigningKey {
+        kid: material.kid,
+        organization: organization.clone(),
+        algorithm: algorithm.as_str().to_owned(),
+        sealed,
+        created_at: now,
+        active_from,
+    })
+}

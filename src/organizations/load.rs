@@ -1,0 +1,96 @@
+//! Bringing organizations and their signing keys into memory, and changing the master key.
+
+use std::collections::HashMap;
+
+use crate::crypto::master_key::MasterKeys;
+use crate::crypto::sealing::{self, SealError};
+use crate::domain::organization::Slug;
+use crate::node::{Node, NodeSettings, Tenant};
+use crate::signing::{Algorithm, KeyRing, SigningError, SigningKey};
+use crate::store::{SigningKeyStore, Store, StoreError, StoredSigningKey};
+
+/// Why organizations could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signing key does not open.
+    #[error("signing key {0}: {1}")]
+    Seal(String, #[source] SealError),
+    /// A signing key is unusable.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The master key is another one.
+    #[error(
+        "the master key does not fit this database: it belongs to master key {expected}, and the current one given is {given}"
+    )]
+    WrongMasterKey {
+        /// The database's.
+        expected: String,
+        /// The one configured.
+        given: String,
+    },
+    /// A row that this version does not know.
+    #[error("signing key {0} has an unknown algorithm")]
+    Algorithm(String),
+}
+
+/// Checks that the master keys given are those of the store; claims a new store for the current one.
+pub async fn check_master_key(store: &dyn SigningKeyStore, keys: &MasterKeys) -> Result<(), LoadError> {
+    match store.master_key().await? {
+        None => Ok(store.set_master_key(keys.current().id()).await?),
+        Some(id) if keys.find(&id).is_some() => Ok(()),
+        Some(expected) => Err(LoadError::WrongMasterKey { expected, given: keys.current().id().to_owned() }),
+    }
+}
+
+/// Reads every organization into the node's memory.
+pub async fn load_tenants(node: &Node) -> Result<(), LoadError> {
+    let mut rings: HashMap<Slug, Vec<SigningKey>> = HashMap::new();
+    for stored in node.store.signing_keys().await? {
+        let key = open(&node.master_keys, &stored)?;
+        rings.entry(stored.organization).or_default().push(key);
+    }
+    let mut tenants = Vec::new();
+    for organization in node.store.organizations().await? {
+        let ring = KeyRing::new(rings.remove(&organization.slug).unwrap_or_default(), &node.settings.typ)?;
+        tenants.push(Tenant {
+            issuer: organization.slug.issuer(&node.settings.public_url),
+            ttl_seconds: ttl(&node.settings, organization.policy.token_ttl_seconds),
+            organization,
+            ring,
+        });
+    }
+    node.set_tenants(tenants);
+    Ok(())
+}
+
+/// Seals every signing key under the current master key. Returns how many were sealed anew.
+pub async fn reseal(store: &dyn Store, keys: &MasterKeys) -> Result<usize, LoadError> {
+    let mut seals = Vec::new();
+    for stored in store.signing_keys().await? {
+        let failed = |error| LoadError::Seal(stored.kid.clone(), error);
+        let plain = sealing::open(keys, &stored.kid, &stored.sealed).map_err(failed)?;
+        let sealed = sealing::seal(keys, &stored.kid, &plain).map_err(failed)?;
+        seals.push((stored.kid, sealed));
+    }
+    store.reseal(&seals, keys.current().id()).await?;
+    Ok(seals.len())
+}
+
+fn open(keys: &MasterKeys, stored: &StoredSigningKey) -> Result<SigningKey, LoadError> {
+    let algorithm = Algorithm::parse(&stored.algorithm).ok_or_else(|| LoadError::Algorithm(stored.kid.clone()))?;
+    let pkcs8 =
+        sealing::open(keys, &stored.kid, &stored.sealed).map_err(|error| LoadError::Seal(stored.kid.clone(), error))?;
+    Ok(SigningKey::read(stored.kid.clone(), algorithm, &pkcs8, stored.created_at, stored.active_from)?)
+}
+
+fn ttl(settings: &NodeSettings, policy: Option<u32>) -> u32 {
+    policy.unwrap_or(settings.ttl_seconds).clamp(60, 3600)
+}
+
+/// Whether the store's seals are those of the current master key.
+pub async fn is_current(store: &dyn SigningKeyStore, keys: &MasterKeys) -> Result<bool, LoadError> {
+    Ok(store.master_key().await?.as_deref() == Some(keys.current().id()))
+}

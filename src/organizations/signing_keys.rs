@@ -1,0 +1,125 @@
+//! Rotating signing keys: the next one is published ahead of its use, the old one stays for its tokens.
+
+use crate::domain::timestamp::Timestamp;
+use crate::node::{Node, Tenant, Unavailable};
+use crate::organizations::founding::{FoundError, new_signing_key};
+use crate::organizations::load::{LoadError, load_tenants};
+use crate::signing::{Algorithm, SigningKey};
+use crate::store::{AuditEntry, Refused, action};
+
+/// Why a signing key was not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// A key is published and not in use yet.
+    #[error("the next signing key, {kid}, is published already and will be used from {from}; rotate again after that")]
+    Pending {
+        /// The key.
+        kid: String,
+        /// Its first use.
+        from: String,
+    },
+    /// It could not be made or written.
+    #[error(transparent)]
+    Found(#[from] FoundError),
+    /// It could not be written.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Memory could not be brought up to date.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// Makes an organization's next signing key and publishes it; it signs after `ahead_seconds`.
+///
+/// With another algorithm than the current key's it signs at once and alone is published, because a JWKS
+/// holds one key type at a time; tokens signed before are still good where Keyturn itself is asked.
+pub async fn rotate_signing_key(
+    node: &Node,
+    tenant: &Tenant,
+    algorithm: Algorithm,
+    ahead_seconds: u32,
+    (actor, address): (&str, Option<String>),
+    now: Timestamp,
+) -> Result<String, RotateError> {
+    // 1. One at a time.
+    let newest = tenant.ring.newest();
+    if let Some(pending) = newest.filter(|key| key.active_from() > now) {
+        let from = crate::clock::rfc3339(pending.active_from());
+        return Err(RotateError::Pending { kid: pending.kid().to_owned(), from });
+    }
+
+    // 2. The next key.
+    let ahead = match newest {
+        Some(key) if key.algorithm() == algorithm => ahead_seconds,
+        _ => 0,
+    };
+    let slug = &tenant.organization.slug;
+    let next = new_signing_key(&node.master_keys, algorithm, slug, now, now.plus_seconds(i64::from(ahead))).await?;
+    let kid = next.kid.clone();
+
+    // 3. The write, unless another node was quicker.
+    let entry = AuditEntry {
+        at: now,
+        actor: actor.to_owned(),
+        address,
+        action: action::SIGNING_KEY_CREATE,
+        subject: kid.clone(),
+        old: None,
+        new: Some(serde_json::json!({
+            "algorithm": algorithm.as_str(), "active_from": crate::clock::rfc3339(next.active_from),
+        })),
+    };
+    let written =
+        node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await.map_err(Unavailable::from)?;
+
+    // 4. Memory.
+    load_tenants(node).await?;
+    match written {
+        Ok(()) => {
+            node.metrics.change(action::SIGNING_KEY_CREATE);
+            tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
+            Ok(kid)
+        }
+        Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::LimitReached) => {
+            Err(RotateError::Pending { kid, from: "a moment ago, by somebody else".into() })
+        }
+    }
+}
+
+/// What is due for every organization's signing keys: the next one made when the current one is old
+/// enough, and those removed that no living token can be signed with.
+pub async fn tend_signing_keys(node: &Node, now: Timestamp) -> Result<(), RotateError> {
+    for tenant in node.tenants() {
+        if is_due(node, &tenant, now) {
+            let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
+            let ahead = node.settings.publish_ahead_seconds;
+            match rotate_signing_key(node, &tenant, algorithm, ahead, ("keyturn", None), now).await {
+                Ok(_) | Err(RotateError::Pending { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let over: Vec<_> = tenant.ring.all().filter(|key| tenant.ring.is_over(key.kid(), now, 3600)).collect();
+        for key in &over {
+            let entry = AuditEntry {
+                at: now,
+                actor: "keyturn".into(),
+                address: None,
+                action: action::SIGNING_KEY_DELETE,
+                subject: key.kid().to_owned(),
+                old: Some(serde_json::json!({ "algorithm": key.algorithm().as_str() })),
+                new: None,
+            };
+            node.store.delete_signing_key(key.kid(), &entry).await.map_err(Unavailable::from)?;
+        }
+        if !over.is_empty() {
+            load_tenants(node).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_due(node: &Node, tenant: &Tenant, now: Timestamp) -> bool {
+    let days = i64::from(node.settings.rotate_every_days);
+    let ahead = i64::from(node.settings.publish_ahead_seconds);
+    days > 0 && tenant.ring.newest().is_some_and(|key| key.active_from().plus_seconds(days * 86_400 - ahead) <= now)
+}

@@ -1,0 +1,136 @@
+//! The list: records of keys, and the ids of tokens that were revoked by themselves.
+//!
+//! A record read from the store is kept only if no change of its key was applied since before the read
+//! began; otherwise a slow read could bring back a state that a revocation has already ended.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use quick_cache::sync::Cache;
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::key_text::KeyId;
+use crate::domain::timestamp::Timestamp;
+
+const SHARDS: usize = 256;
+
+/// What is held in memory.
+pub struct RevocationList {
+    records: Cache<KeyId, Arc<ApiKey>>,
+    /// Per shard of keys, how many changes were applied.
+    applied: Vec<Mutex<u64>>,
+    hasher: RandomState,
+    /// Token id to the moment when it dies by itself.
+    revoked_tokens: RwLock<HashMap<String, Timestamp>>,
+}
+
+/// Taken before a record is read from the store, given back with it.
+#[derive(Clone, Copy, Debug)]
+pub struct FillTicket {
+    key: KeyId,
+    applied: u64,
+}
+
+impl RevocationList {
+    /// An empty list that keeps at most so many records.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            records: Cache::new(capacity),
+            applied: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
+            hasher: RandomState::new(),
+            revoked_tokens: RwLock::new(HashMap::new()),
+        }
+    }
+
+    /// The current record of a key, if it is in memory.
+    pub fn record(&self, key: &KeyId) -> Option<Arc<ApiKey>> {
+        self.records.get(key)
+    }
+
+    /// Call before reading a key's record from the store.
+    pub fn begin_fill(&self, key: &KeyId) -> FillTicket {
+        let applied = self.shard(key).map_or(0, |shard| *shard.lock().unwrap_or_else(PoisonError::into_inner));
+        FillTicket { key: *key, applied }
+    }
+
+    /// Keeps a record that was read after its ticket was taken, unless its key has changed since.
+    pub fn complete_fill(&self, ticket: FillTicket, record: Arc<ApiKey>) {
+        if let Some(shard) = self.shard(&ticket.key) {
+            let applied = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if *applied == ticket.applied {
+                self.records.insert(ticket.key, record);
+            }
+        }
+    }
+
+    /// Applies a change of a key: whatever is held of it, or being read, is dropped.
+    pub fn apply_key_change(&self, key: &KeyId) {
+        if let Some(shard) = self.shard(key) {
+            let mut applied = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            *applied += 1;
+            self.records.remove(key);
+        }
+    }
+
+    /// Applies the revocation of one token that would die at a moment anyway.
+    pub fn apply_token_revocation(&self, jti: &str, expires_at: Timestamp) {
+        self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner).insert(jti.to_owned(), expires_at);
+    }
+
+    /// Whether a token was revoked by itself.
+    pub fn is_token_revoked(&self, jti: &str) -> bool {
+        self.revoked_tokens.read().unwrap_or_else(PoisonError::into_inner).contains_key(jti)
+    }
+
+    /// Forgets revoked tokens that are dead by themselves.
+    pub fn forget_tokens(&self, now: Timestamp) {
+        self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner).retain(|_, expires_at| *expires_at > now);
+    }
+
+    /// How many records are in memory.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether no record is in memory.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    fn shard(&self, key: &KeyId) -> Option<&Mutex<u64>> {
+        let hash = self.hasher.hash_one(key);
+        self.applied.get(usize::try_from(hash % SHARDS as u64).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::api_key::tests::key;
+
+    #[test]
+    fn a_read_that_a_change_overtook_is_not_kept() {
+        let list = RevocationList::new(100);
+        let old = Arc::new(key("read:a", &[]));
+        let ticket = list.begin_fill(&old.id);
+        list.apply_key_change(&old.id);
+        list.complete_fill(ticket, old.clone());
+        assert!(list.record(&old.id).is_none());
+        let ticket = list.begin_fill(&old.id);
+        list.complete_fill(ticket, old.clone());
+        assert!(list.record(&old.id).is_some());
+        list.apply_key_change(&old.id);
+        assert!(list.record(&old.id).is_none());
+    }
+
+    #[test]
+    fn a_revoked_token_is_remembered_until_it_is_dead_anyway() {
+        let list = RevocationList::new(100);
+        list.apply_token_revocation("j", Timestamp::from_seconds(10));
+        list.forget_tokens(Timestamp::from_seconds(9));
+        assert!(list.is_token_revoked("j") && !list.is_token_revoked("k"));
+        list.forget_tokens(Timestamp::from_seconds(10));
+        assert!(!list.is_token_revoked("j"));
+    }
+}

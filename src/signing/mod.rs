@@ -1,0 +1,14 @@
+//! Signing keys in memory: signing, verifying, and publishing them. The only user of the JWT library.
+//!
+//! Imports `domain` only. A private key is parsed once, when its ring is built; parsing it at every
+//! signature would cost as much again as the signature.
+
+mod algorithm;
+mod ring;
+mod signing_key;
+mod verify;
+
+pub use algorithm::Algorithm;
+pub use ring::KeyRing;
+pub use signing_key::{KeyMaterial, SigningError, SigningKey};
+pub use verify::{KeyHint, TokenRejected, VERIFY_MAX_BYTES, peek, verify};

@@ -1,0 +1,236 @@
+//! One signing key: made, read back, signing, and its public half in the forms that validators take.
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{DecodingKey, Header};
+use zeroize::Zeroizing;
+
+use crate::domain::claims::Claims;
+use crate::domain::timestamp::Timestamp;
+use crate::signing::Algorithm;
+
+/// A key that signs, or signed, an organization's tokens.
+pub struct SigningKey {
+    kid: String,
+    algorithm: Algorithm,
+    created_at: Timestamp,
+    active_from: Timestamp,
+    pair: Pair,
+    jwk: Jwk,
+    pem: String,
+    decoding: DecodingKey,
+}
+
+enum Pair {
+    Es256(EcdsaKeyPair),
+    EdDsa(Ed25519KeyPair),
+    Rs256(Box<RsaKeyPair>),
+}
+
+/// A new private key, to be sealed and stored.
+pub struct KeyMaterial {
+    /// The RFC 7638 thumbprint of its public half.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// PKCS#8.
+    pub pkcs8: Zeroizing<Vec<u8>>,
+}
+
+/// A key that cannot be made, read or used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The library refused the key.
+    #[error("a signing key is unusable: {0}")]
+    Key(&'static str),
+    /// The library failed to sign.
+    #[error("a token could not be signed")]
+    Signature,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKey({} {})", self.algorithm, self.kid)
+    }
+}
+
+impl KeyMaterial {
+    /// Makes a new key. RSA takes a good part of a second.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, SigningError> {
+        let failed = |_| SigningError::Key("it could not be generated");
+        let pkcs8 = match algorithm {
+            Algorithm::Es256 => {
+                let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+                    .map_err(failed)?;
+                Zeroizing::new(document.as_ref().to_vec())
+            }
+            Algorithm::EdDsa => {
+                let document = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(failed)?;
+                Zeroizing::new(document.as_ref().to_vec())
+            }
+            Algorithm::Rs256 => {
+                let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
+                let der = AsDer::<Pkcs8V1Der>::as_der(&pair).map_err(failed)?;
+                Zeroizing::new(der.as_ref().to_vec())
+            }
+        };
+        let kid = Public::of(&Pair::read(algorithm, &pkcs8)?, algorithm)?.thumbprint()?;
+        Ok(Self { kid, algorithm, pkcs8 })
+    }
+}
+
+impl SigningKey {
+    /// Reads a stored key back.
+    pub fn read(
+        kid: String,
+        algorithm: Algorithm,
+        pkcs8: &[u8],
+        created_at: Timestamp,
+        active_from: Timestamp,
+    ) -> Result<Self, SigningError> {
+        let pair = Pair::read(algorithm, pkcs8)?;
+        let Public { mut jwk, pem, decoding } = Public::of(&pair, algorithm)?;
+        jwk.common.key_id = Some(kid.clone());
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        Ok(Self { kid, algorithm, created_at, active_from, pair, jwk, pem, decoding })
+    }
+
+    /// Its name in token headers and in the JWKS.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// What it signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// When it was made and published.
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// When it signs for the first time.
+    pub fn active_from(&self) -> Timestamp {
+        self.active_from
+    }
+
+    /// The public half as a JWK (RFC 7517) with `kid`, `alg` and `use`.
+    pub fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
+
+    /// The public half as PEM (SubjectPublicKeyInfo).
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    pub(super) fn decoding(&self) -> &DecodingKey {
+        &self.decoding
+    }
+
+    /// The encoded header of this key's tokens; the same for every token, so it is made once.
+    pub fn header(&self, typ: &str) -> Result<String, SigningError> {
+        let mut header = Header::new(self.algorithm.jwt());
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(self.kid.clone());
+        let json = serde_json::to_vec(&header).map_err(|_| SigningError::Signature)?;
+        Ok(URL_SAFE_NO_PAD.encode(json))
+    }
+
+    /// Signs claims under a header made by [`SigningKey::header`]: a compact JWS (RFC 7515 §7.1).
+    pub fn sign(&self, header: &str, claims: &Claims) -> Result<String, SigningError> {
+        let payload = serde_json::to_vec(claims).map_err(|_| SigningError::Signature)?;
+        let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 360);
+        token.push_str(header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
+        let signed = token.len();
+        token.push('.');
+        let message = token.as_bytes().get(..signed).unwrap_or_default();
+        match &self.pair {
+            Pair::Es256(pair) => {
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SigningError::Signature)?;
+                URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+            }
+            Pair::EdDsa(pair) => {
+                let signature = pair.try_sign(message).map_err(|_| SigningError::Signature)?;
+                URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+            }
+            Pair::Rs256(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .map_err(|_| SigningError::Signature)?;
+                URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
+            }
+        }
+        Ok(token)
+    }
+}
+
+impl Pair {
+    fn read(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self, SigningError> {
+        let refused = |_| SigningError::Key("its stored form is refused");
+        Ok(match algorithm {
+            Algorithm::Es256 => {
+                Self::Es256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(refused)?)
+            }
+            Algorithm::EdDsa => Self::EdDsa(Ed25519KeyPair::from_pkcs8(pkcs8).map_err(refused)?),
+            Algorithm::Rs256 => Self::Rs256(Box::new(RsaKeyPair::from_pkcs8(pkcs8).map_err(refused)?)),
+        })
+    }
+}
+
+struct Public {
+    jwk: Jwk,
+    pem: String,
+    decoding: DecodingKey,
+}
+
+impl Public {
+    fn of(pair: &Pair, algorithm: Algorithm) -> Result<Self, SigningError> {
+        let failed = |_| SigningError::Key("its public half cannot be written");
+        let (decoding, der): (DecodingKey, PublicKeyX509Der<'static>) = match pair {
+            Pair::Es256(pair) => {
+                (DecodingKey::from_ec_der(pair.public_key().as_ref()), pair.public_key().as_der().map_err(failed)?)
+            }
+            Pair::EdDsa(pair) => {
+                (DecodingKey::from_ed_der(pair.public_key().as_ref()), pair.public_key().as_der().map_err(failed)?)
+            }
+            Pair::Rs256(pair) => {
+                (DecodingKey::from_rsa_der(pair.public_key().as_ref()), pair.public_key().as_der().map_err(failed)?)
+            }
+        };
+        let jwk = Jwk::from_decoding_key(&decoding, Some(algorithm.jwt()))
+            .map_err(|_| SigningError::Key("its public half cannot be written"))?;
+        Ok(Self { jwk, pem: pem(der.as_ref()), decoding })
+    }
+
+    fn thumbprint(&self) -> Result<String, SigningError> {
+        self.jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| SigningError::Key("it has no thumbprint"))
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
+    let body = STANDARD.encode(der);
+    let mut rest = body.as_str();
+    while let Some((line, tail)) = rest.split_at_checked(64) {
+        pem.push_str(line);
+        pem.push('\n');
+        rest = tail;
+    }
+    if !rest.is_empty() {
+        pem.push_str(rest);
+        pem.push('\n');
+    }
+    pem.push_str("-----END PUBLIC KEY-----\n");
+    pem
+}

@@ -1,0 +1,195 @@
+//! Verifying a token: its form, its header, its signature. Positive proof only; no leeway anywhere.
+
+use jsonwebtoken::{Header, Validation};
+
+use crate::domain::claims::Claims;
+use crate::domain::timestamp::Timestamp;
+use crate::signing::SigningKey;
+
+/// No token of ours is longer.
+pub const VERIFY_MAX_BYTES: usize = 24 * 1024;
+
+/// Why a token proves nothing. Never told to a caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenRejected {
+    /// Not a compact JWS of ours.
+    Malformed,
+    /// A header that asks for what we never do.
+    Header,
+    /// No such key.
+    UnknownKey,
+    /// The signature does not hold, or the claims are not those of ours.
+    Signature,
+    /// Another issuer's.
+    Issuer,
+    /// Dead already.
+    Expired,
+}
+
+/// The name of the key that a token says it is signed with. Proves nothing yet.
+pub struct KeyHint(pub String);
+
+/// Reads a token's header, strictly, and says which key it names.
+pub fn peek(token: &str, typ: &str) -> Result<KeyHint, TokenRejected> {
+    if token.len() > VERIFY_MAX_BYTES || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        return Err(TokenRejected::Malformed);
+    }
+    let Header { typ: found, alg: _, cty, jku, jwk, kid, x5u, x5c, x5t, x5t_s256, crit, enc, zip, url, nonce, extras } =
+        jsonwebtoken::decode_header(token).map_err(|_| TokenRejected::Malformed)?;
+    let foreign = jku.is_some()
+        || jwk.is_some()
+        || x5u.is_some()
+        || x5c.is_some()
+        || x5t.is_some()
+        || x5t_s256.is_some()
+        || crit.is_some()
+        || cty.is_some()
+        || enc.is_some()
+        || zip.is_some()
+        || url.is_some()
+        || nonce.is_some()
+        || !extras.inner().is_empty();
+    if foreign || found.as_deref() != Some(typ) {
+        return Err(TokenRejected::Header);
+    }
+    kid.map(KeyHint).ok_or(TokenRejected::Header)
+}
+
+/// Verifies a token with the key that [`peek`] named: the key's own algorithm, the issuer, the times.
+pub fn verify(token: &str, key: &SigningKey, issuer: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
+    let mut validation = Validation::new(key.algorithm().jwt());
+    validation.leeway = 0;
+    // The times are held against the caller's one reading of the clock below.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let data =
+        jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation).map_err(|_| TokenRejected::Signature)?;
+    let claims = data.claims;
+    if claims.iss != issuer {
+        return Err(TokenRejected::Issuer);
+    }
+    if claims.exp <= now.as_seconds() || claims.exp <= claims.iat {
+        return Err(TokenRejected::Expired);
+    }
+    Ok(claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::claims::Audience;
+    use crate::signing::{Algorithm, KeyMaterial, KeyRing};
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+    const ISSUER: &str = "https://id.example";
+
+    fn key(algorithm: Algorithm, active_from: i64) -> SigningKey {
+        let material = KeyMaterial::generate(algorithm).unwrap();
+        let from = Timestamp::from_seconds(active_from);
+        SigningKey::read(material.kid, algorithm, &material.pkcs8, from, from).unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            iss: ISSUER.into(),
+            sub: "a".into(),
+            client_id: "a".into(),
+            aud: Audience::One("b".into()),
+            iat: NOW.as_seconds(),
+            exp: NOW.as_seconds() + 600,
+            jti: "j".into(),
+            scope: "read:*".into(),
+            org: "default".into(),
+            generation: 1,
+            cidrs: None,
+        }
+    }
+
+    fn minted(key: &SigningKey) -> String {
+        key.sign(&key.header("at+jwt").unwrap(), &claims()).unwrap()
+    }
+
+    #[test]
+    fn every_algorithm_signs_what_it_verifies() {
+        for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256] {
+            let key = key(algorithm, 0);
+            let token = minted(&key);
+            assert_eq!(peek(&token, "at+jwt").unwrap().0, key.kid());
+            assert_eq!(verify(&token, &key, ISSUER, NOW), Ok(claims()), "{algorithm}");
+            assert!(key.pem().starts_with("-----BEGIN PUBLIC KEY-----\nM"));
+        }
+    }
+
+    #[test]
+    fn a_token_dies_at_the_very_second_and_has_one_issuer() {
+        let key = key(Algorithm::Es256, 0);
+        let token = minted(&key);
+        assert_eq!(verify(&token, &key, ISSUER, NOW.plus_seconds(600)), Err(TokenRejected::Expired));
+        assert!(verify(&token, &key, ISSUER, NOW.plus_seconds(599)).is_ok());
+        assert_eq!(verify(&token, &key, "https://id.example/o/acme", NOW), Err(TokenRejected::Issuer));
+    }
+
+    #[test]
+    fn another_key_of_the_same_algorithm_verifies_nothing() {
+        let token = minted(&key(Algorithm::Es256, 0));
+        assert_eq!(verify(&token, &key(Algorithm::Es256, 0), ISSUER, NOW), Err(TokenRejected::Signature));
+    }
+
+    #[test]
+    fn a_ring_publishes_ahead_and_keeps_the_old_for_the_life_of_its_tokens() {
+        let ring = KeyRing::new(vec![key(Algorithm::Es256, 2_000), key(Algorithm::Es256, 0)], "at+jwt").unwrap();
+        let at = Timestamp::from_seconds;
+        let old = ring.current(at(1_999)).unwrap().0.kid().to_owned();
+        let new = ring.current(at(2_000)).unwrap().0.kid().to_owned();
+        assert_ne!(old, new);
+        assert_eq!(ring.jwks(at(1_000), 600).keys.len(), 2, "the next key is published before its use");
+        assert_eq!(ring.jwks(at(2_899), 600).keys.len(), 2);
+        assert_eq!(ring.jwks(at(2_900), 600).keys.len(), 1);
+        assert!(ring.is_over(&old, at(2_900), 600) && !ring.is_over(&new, at(9_999), 600));
+    }
+
+    #[test]
+    fn a_jwks_holds_one_key_type() {
+        let ring = KeyRing::new(vec![key(Algorithm::Es256, 0), key(Algorithm::EdDsa, 10)], "at+jwt").unwrap();
+        assert_eq!(ring.jwks(Timestamp::from_seconds(11), 600).keys.len(), 1);
+    }
+
+    #[test]
+    fn headers_that_ask_for_more_are_refused() {
+        use base64::Engine;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let token = |header: &str| format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
+        for header in [
+            r#"{"alg":"ES256","typ":"at+jwt","kid":"k","crit":["exp"]}"#,
+            r#"{"alg":"ES256","typ":"at+jwt","kid":"k","jku":"https://evil.example"}"#,
+            r#"{"alg":"ES256","typ":"at+jwt","kid":"k","x5u":"https://evil.example"}"#,
+            r#"{"alg":"ES256","typ":"at+jwt","kid":"k","b64":false}"#,
+            r#"{"alg":"ES256","typ":"JWT","kid":"k"}"#,
+            r#"{"alg":"ES256","typ":"at+jwt"}"#,
+            r#"{"alg":"none","typ":"at+jwt","kid":"k"}"#,
+        ] {
+            assert!(peek(&token(header), "at+jwt").is_err(), "{header}");
+        }
+        assert!(peek(&token(r#"{"alg":"ES256","typ":"at+jwt","kid":"k"}"#), "at+jwt").is_ok());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_token_with_any_byte_changed_is_refused(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            static KEY: std::sync::OnceLock<SigningKey> = std::sync::OnceLock::new();
+            let key = KEY.get_or_init(|| key(Algorithm::Es256, 0));
+            let mut bytes = minted(key).into_bytes();
+            let place = place.index(bytes.len());
+            prop_assume!(bytes[place] != byte);
+            bytes[place] = byte;
+            if let Ok(changed) = String::from_utf8(bytes) {
+                let accepted = peek(&changed, "at+jwt").is_ok_and(|hint| hint.0 == key.kid())
+                    && verify(&changed, key, ISSUER, NOW).is_ok();
+                prop_assert!(!accepted, "{}", changed);
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What is kept: small traits per entity, and SQL behind them. The truth of everything lives here.
+//!
+//! Imports `domain` only. Not found is `Ok(None)`; a broken rule (a limit,
+//! a version) is a [`Refused`] inside `Ok`; [`StoreError`] is a store that does not work.
+
+mod audit;
+mod lock;
+mod sql;
+
+use async_trait::async_trait;
+
+pub use audit::{AuditEntry, AuditRecord, action};
+pub use lock::{LockError, StoreLock};
+pub use sql::SqlStore;
+
+use crate::domain::api_key::{ApiKey, FastVerifier, Status};
+use crate::domain::key_text::KeyId;
+use crate::domain::member::{Member, MemberId};
+use crate::domain::organization::{Organization, Slug};
+use crate::domain::sealed::Sealed;
+use crate::domain::timestamp::Timestamp;
+
+/// The number of a change; they become visible in order.
+pub type Seq = u64;
+
+/// A store that does not work.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not answer, or refused.
+    #[error("the database failed: {0}")]
+    Database(#[source] sqlx::Error),
+    /// A row that this version cannot read.
+    #[error("the database holds an unreadable {what}: {detail}")]
+    Unreadable {
+        /// The kind of row.
+        what: &'static str,
+        /// What is wrong with it; never a secret.
+        detail: String,
+    },
+    /// The database was written by a newer Keyturn.
+    #[error(
+        "the database was made by a newer Keyturn (schema {found}, this version knows {known}); use that version or restore a backup"
+    )]
+    Newer {
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file or folder cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// A change that the store's rules do not allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// Somebody changed it meanwhile.
+    VersionConflict,
+    /// The organization's or the owner's limit of keys is reached.
+    LimitReached,
+    /// There is one already.
+    AlreadyExists,
+}
+
+/// Most keys that may count at once, as the policy says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Limits {
+    /// Of the organization.
+    pub organization: Option<u32>,
+    /// Of the key's owner.
+    pub owner: Option<u32>,
+}
+
+/// Which keys to list. Newest first.
+#[derive(Clone, Debug)]
+pub struct KeyFilter {
+    /// Whose.
+    pub organization: Slug,
+    /// In which state, at the moment given.
+    pub status: Option<Status>,
+    /// The moment.
+    pub now: Timestamp,
+    /// Part of the name, in any case.
+    pub search: Option<String>,
+    /// The owner.
+    pub owner: Option<MemberId>,
+    /// Only those after this one in the list's order.
+    pub after: Option<(Timestamp, KeyId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A signing key as it is stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredSigningKey {
+    /// Its name in tokens and in the JWKS.
+    pub kid: String,
+    /// Whose.
+    pub organization: Slug,
+    /// `ES256`, `EdDSA` or `RS256`.
+    pub algorithm: String,
+    /// The private key, PKCS#8, sealed under `kid`.
+    pub sealed: Sealed,
+    /// When it was made and published.
+    pub created_at: Timestamp,
+    /// When it signs for the first time.
+    pub active_from: Timestamp,
+}
+
+/// All that a new organization begins with, written at once or not at all.
+#[derive(Debug)]
+pub struct Founding {
+    /// The organization.
+    pub organization: Organization,
+    /// Its first signing key.
+    pub signing_key: StoredSigningKey,
+    /// Its owner, and the PHC string of their password.
+    pub owner: (Member, String),
+    /// Its first API key.
+    pub key: ApiKey,
+}
+
+/// A change as others follow it: drop what is held of that key, or refuse that token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyChange {
+    /// Its number.
+    pub seq: Seq,
+    /// The key concerned.
+    pub key: KeyId,
+    /// The token revoked, if it is one alone.
+    pub token: Option<String>,
+    /// The key's generation after the change.
+    pub generation: u64,
+}
+
+/// A token revoked by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevokedToken {
+    /// Its id.
+    pub jti: String,
+    /// The key it was minted from.
+    pub key: KeyId,
+    /// When it would have died anyway.
+    pub expires_at: Timestamp,
+}
+
+/// Organizations.
+#[async_trait]
+pub trait OrganizationStore: Send + Sync {
+    /// All of them.
+    async fn organizations(&self) -> Result<Vec<Organization>, StoreError>;
+    /// Writes a new one with all that it begins with, and its audit row.
+    async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError>;
+}
+
+/// API keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// The key of that id.
+    async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError>;
+    /// The keys that a filter lets through.
+    async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError>;
+    /// Writes a new key if the limits allow one more, and its audit row.
+    async fn insert_key(
+        &self,
+        key: &ApiKey,
+        limits: Limits,
+        entry: &AuditEntry,
+    ) -> Result<Result<Seq, Refused>, StoreError>;
+    /// Writes the next state of a key whose stored version is the one before, and its audit row. `limits`
+    /// is given when the key did not count before and does now.
+    async fn update_key(
+        &self,
+        key: &ApiKey,
+        limits: Option<Limits>,
+        entry: &AuditEntry,
+    ) -> Result<Result<Seq, Refused>, StoreError>;
+    /// Writes a fast verifier anew where Argon2 has just decided. Not a change: nothing is granted or taken.
+    async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError>;
+}
+
+/// Signing keys.
+#[async_trait]
+pub trait SigningKeyStore: Send + Sync {
+    /// Those of all organizations, oldest first.
+    async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError>;
+    /// Writes a new one and its audit row; refused when another was made since `newest`.
+    async fn insert_signing_key(
+        &self,
+        key: &StoredSigningKey,
+        newest: Option<&str>,
+        entry: &AuditEntry,
+    ) -> Result<Result<(), Refused>, StoreError>;
+    /// Removes one that no living token can be signed with.
+    async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// Replaces seals and the master key's name, all at once.
+    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str) -> Result<(), StoreError>;
+    /// The id of the master key that the store belongs to.
+    async fn master_key(&self) -> Result<Option<String>, StoreError>;
+    /// Claims a new store for a master key.
+    async fn set_master_key(&self, id: &str) -> Result<(), StoreError>;
+}
+
+/// Members.
+#[async_trait]
+pub trait MemberStore: Send + Sync {
+    /// A member by login.
+    async fn member_by_email(&self, organization: &Slug, email: &str) -> Result<Option<Member>, StoreError>;
+    /// Every member of an organization.
+    async fn members(&self, organization: &Slug) -> Result<Vec<Member>, StoreError>;
+}
+
+/// Tokens revoked by themselves.
+#[async_trait]
+pub trait RevokedTokenStore: Send + Sync {
+    /// Writes one, and its audit row. A second time is no change.
+    async fn revoke_token(
+        &self,
+        token: &RevokedToken,
+        organization: &Slug,
+        entry: &AuditEntry,
+    ) -> Result<Seq, StoreError>;
+    /// Those not dead by themselves yet.
+    async fn revoked_tokens(&self, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError>;
+    /// Forgets those that are dead by themselves.
+    async fn forget_revoked_tokens(&self, now: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// The changes, in order.
+#[async_trait]
+pub trait ChangeLog: Send + Sync {
+    /// The number of the last change.
+    async fn last_seq(&self) -> Result<Seq, StoreError>;
+    /// The changes after a number, at most `limit`.
+    async fn changes_after(&self, seq: Seq, limit: u32) -> Result<Vec<KeyChange>, StoreError>;
+}
+
+/// The audit log; rows are written by the changes themselves.
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// The rows of an organization after an id, oldest first, at most `limit`.
+    async fn audit_after(&self, organization: &Slug, id: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+}
+
+/// Everything that is kept.
+#[async_trait]
+pub trait Store:
+    OrganizationStore + KeyStore + SigningKeyStore + MemberStore + RevokedTokenStore + ChangeLog + AuditLog
+{
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// Finishes what is under way and closes the database.
+    async fn close(&self);
+}

@@ -1,0 +1,226 @@
+//! API keys.
+
+use async_trait::async_trait;
+use sqlx::{Row, Sqlite, Transaction};
+
+use crate::domain::api_key::{ApiKey, FastVerifier, Status};
+use crate::domain::key_text::KeyId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::sql::key_rows::{key_from_row, networks_column, state_columns};
+use crate::store::sql::{SqlStore, audit, changes, is_duplicate};
+use crate::store::{AuditEntry, KeyChange, KeyFilter, KeyStore, Limits, Refused, Seq, StoreError};
+
+#[async_trait]
+impl KeyStore for SqlStore {
+    async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
+        let row =
+            sqlx::query("SELECT * FROM api_keys WHERE id = $1").bind(id.as_str()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(key_from_row).transpose()
+    }
+
+    async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
+        let (created_at, id) = match &filter.after {
+            Some((at, id)) => (at.as_millis(), id.as_str().to_owned()),
+            None => (i64::MAX, "~".to_owned()),
+        };
+        let rows = sqlx::query(
+            "SELECT * FROM api_keys WHERE organization = $1 AND (created_at, id) < ($2, $3) \
+             AND ($4 = '' OR $4 = CASE WHEN state = 'revoked' THEN state \
+                  WHEN expires_at IS NOT NULL AND expires_at <= $5 THEN 'expired' ELSE state END) \
+             AND ($6 = '' OR LOWER(name) LIKE LOWER($6) ESCAPE '\\') \
+             AND ($7 = '' OR owner = $7) \
+             ORDER BY created_at DESC, id DESC LIMIT $8",
+        )
+        .bind(filter.organization.as_str())
+        .bind(created_at)
+        .bind(id)
+        .bind(filter.status.map_or("", Status::as_str))
+        .bind(filter.now.as_millis())
+        .bind(filter.search.as_deref().map(contains_pattern).unwrap_or_default())
+        .bind(filter.owner.as_ref().map(|owner| owner.0.as_str()).unwrap_or_default())
+        .bind(i64::from(filter.limit))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(key_from_row).collect()
+    }
+
+    async fn insert_key(
+        &self,
+        key: &ApiKey,
+        limits: Limits,
+        entry: &AuditEntry,
+    ) -> Result<Result<Seq, Refused>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let seq = changes::next_seq(&mut transaction).await?;
+        if !within(&mut transaction, key, limits, entry.at).await? {
+            return Ok(Err(Refused::LimitReached));
+        }
+        match insert(&mut transaction, key, seq).await {
+            Err(StoreError::Database(error)) if is_duplicate(&error) => return Ok(Err(Refused::AlreadyExists)),
+            other => other?,
+        }
+        audit::write(&mut transaction, &key.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Ok(seq))
+    }
+
+    async fn update_key(
+        &self,
+        key: &ApiKey,
+        limits: Option<Limits>,
+        entry: &AuditEntry,
+    ) -> Result<Result<Seq, Refused>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let seq = changes::next_seq(&mut transaction).await?;
+        if let Some(limits) = limits
+            && !within(&mut transaction, key, limits, entry.at).await?
+        {
+            return Ok(Err(Refused::LimitReached));
+        }
+        if !update(&mut transaction, key, seq).await? {
+            return Ok(Err(Refused::VersionConflict));
+        }
+        let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
+        changes::record(&mut transaction, &change, entry.at).await?;
+        audit::write(&mut transaction, &key.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Ok(seq))
+    }
+
+    async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("UPDATE api_keys SET secret_pepper = $3, secret_digest = $4 WHERE id = $1 AND secret_phc = $2")
+            .bind(id.as_str())
+            .bind(phc)
+            .bind(&fast.pepper)
+            .bind(fast.digest.as_slice())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query(
+            "UPDATE api_keys SET previous_pepper = $3, previous_digest = $4 WHERE id = $1 AND previous_phc = $2",
+        )
+        .bind(id.as_str())
+        .bind(phc)
+        .bind(&fast.pepper)
+        .bind(fast.digest.as_slice())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// Whether the limits allow one more key. Changes are made one at a time, so nothing comes between this
+/// and the write.
+async fn within(
+    transaction: &mut Transaction<'static, Sqlite>,
+    key: &ApiKey,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    const COUNTING: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
+        AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3)";
+    const COUNTING_OF_OWNER: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
+        AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3) AND owner = $4";
+    if let Some(limit) = limits.organization {
+        let row = sqlx::query(COUNTING)
+            .bind(key.organization.as_str())
+            .bind(key.id.as_str())
+            .bind(now.as_millis())
+            .fetch_one(&mut **transaction)
+            .await?;
+        if row.try_get::<i64, _>("n")? >= i64::from(limit) {
+            return Ok(false);
+        }
+    }
+    if let (Some(limit), Some(owner)) = (limits.owner, &key.owner) {
+        let row = sqlx::query(COUNTING_OF_OWNER)
+            .bind(key.organization.as_str())
+            .bind(key.id.as_str())
+            .bind(now.as_millis())
+            .bind(&owner.0)
+            .fetch_one(&mut **transaction)
+            .await?;
+        if row.try_get::<i64, _>("n")? >= i64::from(limit) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+pub(super) async fn insert(
+    transaction: &mut Transaction<'static, Sqlite>,
+    key: &ApiKey,
+    seq: Seq,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO api_keys (id, organization, created_at, created_by, owner, prefix, name, description, scopes, \
+         networks, expires_at, state, state_at, revoked_reason, generation, version, seq, secret_phc, secret_pepper, \
+         secret_digest, previous_phc, previous_pepper, previous_digest, previous_until, hint, rotated_at) \
+         VALUES ($1, $2, $3, $4, $5, '', '', '', '', '', NULL, 'active', NULL, NULL, 0, $6, 0, '', NULL, NULL, NULL, \
+         NULL, NULL, NULL, '', NULL)",
+    )
+    .bind(key.id.as_str())
+    .bind(key.organization.as_str())
+    .bind(key.created_at.as_millis())
+    .bind(&key.created_by)
+    .bind(key.owner.as_ref().map(|owner| owner.0.as_str()))
+    .bind(key.version as i64 - 1)
+    .execute(&mut **transaction)
+    .await?;
+    update(transaction, key, seq).await?;
+    Ok(())
+}
+
+/// Writes all that can change, where the stored version is the one before.
+async fn update(transaction: &mut Transaction<'static, Sqlite>, key: &ApiKey, seq: Seq) -> Result<bool, StoreError> {
+    let (state, state_at, revoked_reason) = state_columns(&key.lifecycle);
+    let fast = key.secret.fast.as_ref();
+    let previous = key.previous.as_ref();
+    let previous_fast = previous.and_then(|previous| previous.secret.fast.as_ref());
+    let done = sqlx::query(
+        "UPDATE api_keys SET prefix = $3, name = $4, description = $5, scopes = $6, networks = $7, expires_at = $8, \
+         state = $9, state_at = $10, revoked_reason = $11, generation = $12, version = $13, seq = $14, secret_phc = $15, \
+         secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
+         previous_until = $21, hint = $22, rotated_at = $23 WHERE id = $1 AND version = $2",
+    )
+    .bind(key.id.as_str())
+    .bind(key.version as i64 - 1)
+    .bind(key.prefix.as_str())
+    .bind(&key.name)
+    .bind(&key.description)
+    .bind(key.scopes.to_string())
+    .bind(networks_column(&key.networks))
+    .bind(key.expires_at.map(Timestamp::as_millis))
+    .bind(state)
+    .bind(state_at)
+    .bind(revoked_reason)
+    .bind(key.generation as i64)
+    .bind(key.version as i64)
+    .bind(seq as i64)
+    .bind(&key.secret.phc)
+    .bind(fast.map(|fast| fast.pepper.as_str()))
+    .bind(fast.map(|fast| fast.digest.as_slice()))
+    .bind(previous.map(|previous| previous.secret.phc.as_str()))
+    .bind(previous_fast.map(|fast| fast.pepper.as_str()))
+    .bind(previous_fast.map(|fast| fast.digest.as_slice()))
+    .bind(previous.map(|previous| previous.until.as_millis()))
+    .bind(&key.hint)
+    .bind(key.rotated_at.map(Timestamp::as_millis))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A LIKE pattern for a part of a text, with nothing in it taken as a wildcard.
+fn contains_pattern(part: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in part.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}

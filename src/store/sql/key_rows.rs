@@ -1,0 +1,109 @@
+//! An API key as a row, both ways.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier};
+use crate::domain::key_text::{KeyId, KeyPrefix};
+use crate::domain::member::MemberId;
+use crate::domain::networks::Networks;
+use crate::domain::scope::ScopeSet;
+use crate::domain::timestamp::Timestamp;
+use crate::store::StoreError;
+use crate::store::sql::organizations::slug;
+
+/// Reads a row of `api_keys`.
+pub(super) fn key_from_row(row: &SqliteRow) -> Result<ApiKey, StoreError> {
+    let scopes: String = row.try_get("scopes")?;
+    let networks: String = row.try_get("networks")?;
+    let prefix: String = row.try_get("prefix")?;
+    let owner: Option<String> = row.try_get("owner")?;
+    Ok(ApiKey {
+        id: key_id(row.try_get("id")?)?,
+        organization: slug(row.try_get("organization")?)?,
+        prefix: KeyPrefix::parse(&prefix).map_err(|error| unreadable(&error))?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        owner: owner.map(MemberId),
+        scopes: ScopeSet::parse(&scopes).map_err(|error| unreadable(&error))?,
+        networks: networks_from(&networks)?,
+        expires_at: time(row, "expires_at")?,
+        lifecycle: lifecycle(row)?,
+        generation: unsigned(row.try_get("generation")?, "generation")?,
+        version: unsigned(row.try_get("version")?, "version")?,
+        secret: SecretVerifier {
+            phc: row.try_get("secret_phc")?,
+            fast: fast(row.try_get("secret_pepper")?, row.try_get("secret_digest")?)?,
+        },
+        previous: previous(row)?,
+        hint: row.try_get("hint")?,
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        created_by: row.try_get("created_by")?,
+        rotated_at: time(row, "rotated_at")?,
+        last_used_at: time(row, "last_used_at")?,
+        last_used_ip: row.try_get("last_used_ip")?,
+    })
+}
+
+/// The columns `state`, `state_at` and `revoked_reason`.
+pub(super) fn state_columns(lifecycle: &Lifecycle) -> (&'static str, Option<i64>, Option<&str>) {
+    match lifecycle {
+        Lifecycle::Active => ("active", None, None),
+        Lifecycle::Disabled { at } => ("disabled", Some(at.as_millis()), None),
+        Lifecycle::Revoked { at, reason } => ("revoked", Some(at.as_millis()), reason.as_deref()),
+    }
+}
+
+/// The column `networks`: space-separated, empty for an unrestricted key.
+pub(super) fn networks_column(networks: &Networks) -> String {
+    networks.to_strings().join(" ")
+}
+
+/// A key id from its column.
+pub(super) fn key_id(text: String) -> Result<KeyId, StoreError> {
+    KeyId::parse(&text).ok_or_else(|| unreadable(&format_args!("id {text:?}")))
+}
+
+/// A number that is never negative.
+pub(super) fn unsigned(number: i64, what: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Unreadable { what, detail: number.to_string() })
+}
+
+fn networks_from(column: &str) -> Result<Networks, StoreError> {
+    let items: Vec<&str> = column.split_ascii_whitespace().collect();
+    Networks::parse(&items).map_err(|error| unreadable(&error))
+}
+
+fn lifecycle(row: &SqliteRow) -> Result<Lifecycle, StoreError> {
+    let state: String = row.try_get("state")?;
+    let at = time(row, "state_at")?.unwrap_or_default();
+    match state.as_str() {
+        "active" => Ok(Lifecycle::Active),
+        "disabled" => Ok(Lifecycle::Disabled { at }),
+        "revoked" => Ok(Lifecycle::Revoked { at, reason: row.try_get("revoked_reason")? }),
+        other => Err(unreadable(&format_args!("state {other:?}"))),
+    }
+}
+
+fn previous(row: &SqliteRow) -> Result<Option<PreviousSecret>, StoreError> {
+    let (Some(phc), Some(until)) = (row.try_get("previous_phc")?, time(row, "previous_until")?) else {
+        return Ok(None);
+    };
+    let fast = fast(row.try_get("previous_pepper")?, row.try_get("previous_digest")?)?;
+    Ok(Some(PreviousSecret { secret: SecretVerifier { phc, fast }, until }))
+}
+
+fn fast(pepper: Option<String>, digest: Option<Vec<u8>>) -> Result<Option<FastVerifier>, StoreError> {
+    let (Some(pepper), Some(digest)) = (pepper, digest) else { return Ok(None) };
+    let digest = <[u8; 32]>::try_from(digest).map_err(|_| unreadable(&"verifier of a wrong length"))?;
+    Ok(Some(FastVerifier { pepper, digest }))
+}
+
+fn time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    let millis: Option<i64> = row.try_get(column)?;
+    Ok(millis.map(Timestamp::from_millis))
+}
+
+fn unreadable(detail: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unreadable { what: "API key", detail: detail.to_string() }
+}

@@ -1,0 +1,127 @@
+//! The store in SQL. SQLite for now; the text is kept to what PostgreSQL takes as well.
+
+mod api_keys;
+mod audit;
+mod changes;
+mod key_rows;
+mod organizations;
+mod signing_keys;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, SqlSafeStr, Sqlite, Transaction};
+
+use crate::store::{Store, StoreError};
+
+/// A store in one SQLite file: one connection that writes, several that read.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqlStore {
+    /// Opens the file, makes it if it is not there, and brings its schema up to date.
+    pub async fn open(path: &Path, readers: u32) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| StoreError::Unusable(format!("{}: {error}", folder.display())))?;
+        }
+        let options = SqliteConnectOptions::from_str("sqlite://")?
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("temp_store", "MEMORY");
+        let unusable = |error: sqlx::Error| StoreError::Unusable(format!("{}: {}", path.display(), plain(&error)));
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options.clone())
+            .await
+            .map_err(unusable)?;
+        migrate(&writer).await.map_err(|error| match error {
+            StoreError::Database(error) => unusable(error),
+            other => other,
+        })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(readers.max(1))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(unusable)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Begins a change. The write lock is taken at once, so that two changes never deadlock half-way.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT seq FROM change_seq").fetch_one(&self.readers).await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+    let migrations = vec![Migration::new(
+        1,
+        "foundation".into(),
+        MigrationType::Simple,
+        include_str!("../../../migrations/0001_foundation.sql").into_sql_str(),
+        false,
+    )];
+    let known = migrations.len() as i64;
+    if let Some(found) = schema_version(pool).await?.filter(|found| *found > known) {
+        return Err(StoreError::Newer { found, known });
+    }
+    match Migrator::with_migrations(migrations).run(pool).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(error.into()),
+        Err(other) => Err(StoreError::Unusable(format!("the database's schema cannot be brought up to date: {other}"))),
+    }
+}
+
+/// The newest migration that was applied; `None` in a new file.
+async fn schema_version(pool: &SqlitePool) -> Result<Option<i64>, StoreError> {
+    let tables =
+        sqlx::query("SELECT name FROM sqlite_master WHERE name = '_sqlx_migrations'").fetch_optional(pool).await?;
+    if tables.is_none() {
+        return Ok(None);
+    }
+    let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(pool).await?;
+    Ok(row.try_get("version")?)
+}
+
+/// A database error in one line, without the driver's own prefix.
+fn plain(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether an insert failed because the row is there already.
+fn is_duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}

@@ -1,0 +1,25 @@
+//! Logs: a sentence with fields, for people or as JSON, on standard error.
+
+use tracing_subscriber::EnvFilter;
+
+/// How a line is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging for the whole process. `level` is a filter such as `info` or `keyturn=debug,info`.
+pub fn start_logs(level: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let started = match format {
+        LogFormat::Human => {
+            builder.compact().with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+    };
+    started.map_err(|error| error.to_string())
+}

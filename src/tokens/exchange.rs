@@ -1,0 +1,114 @@
+//! A key becomes a token.
+
+use crate::crypto::random;
+use crate::domain::claims::{self, Audience, Claims};
+use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, decide};
+use crate::domain::key_text::{KeyId, Secret};
+use crate::domain::scope::ScopeSet;
+use crate::domain::timestamp::Timestamp;
+use crate::node::{Node, Tenant, Unavailable};
+use crate::tokens::secret_check::check_secret;
+
+/// A request for a token, complete.
+#[derive(Debug)]
+pub struct ExchangeRequest {
+    /// The key.
+    pub key: PresentedKey,
+    /// The scopes asked for; `None`: all of the key's.
+    pub scopes: Option<ScopeSet>,
+    /// The audiences asked for, without duplicates; none: the default one.
+    pub audiences: Vec<String>,
+    /// Where the caller is.
+    pub address: ClientAddress,
+    /// The one reading of the clock. It comes before the check, so that a process that is stopped in
+    /// between mints a token that is already dead.
+    pub now: Timestamp,
+}
+
+/// A key's id and secret as a caller gave them.
+#[derive(Debug)]
+pub struct PresentedKey {
+    /// The `client_id`.
+    pub id: KeyId,
+    /// The secret.
+    pub secret: Secret,
+}
+
+/// A minted token.
+#[derive(Debug)]
+pub struct Minted {
+    /// The compact JWT.
+    pub access_token: String,
+    /// Its life, in seconds.
+    pub expires_in: i64,
+    /// What it carries.
+    pub scopes: ScopeSet,
+}
+
+/// Why there is no token.
+#[derive(Debug)]
+pub enum ExchangeError {
+    /// The rule says no.
+    Denied(Denial),
+    /// That audience is not allowed.
+    AudienceNotAllowed(String),
+    /// It cannot be decided.
+    Unavailable(Unavailable),
+}
+
+impl<E: Into<Unavailable>> From<E> for ExchangeError {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Exchanges a key for a token. No write, and no wait beyond a record that is not in memory.
+pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, ExchangeError> {
+    let ExchangeRequest { key: presented, scopes, audiences, address, now } = request;
+
+    // 1. The key's current record: from memory, else from the store.
+    let Some(key) = node.record(&presented.id).await? else {
+        return Err(ExchangeError::Denied(Denial::NotAuthentic));
+    };
+
+    // 2. The secret, in constant time.
+    let matched = check_secret(node, &key, &presented.secret, now).await?;
+
+    // 3. The decision.
+    let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref() };
+    let grant = decide(&key, &ask, now).map_err(ExchangeError::Denied)?;
+
+    // 4. For whom: one of the organization's audiences.
+    let tenant = node.tenant(&key.organization).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
+    let aud = audience(node, &tenant, audiences)?;
+
+    // 5. How long: never beyond the key.
+    let (iat, exp) =
+        claims::lifetime(now, tenant.ttl_seconds, grant.not_after).ok_or(ExchangeError::Denied(Denial::Expired))?;
+
+    // 6. The signature.
+    let claims = Claims {
+        iss: tenant.issuer.clone(),
+        sub: key.id.to_string(),
+        client_id: key.id.to_string(),
+        aud,
+        iat,
+        exp,
+        jti: random::identifier()?,
+        scope: grant.scopes.to_string(),
+        org: key.organization.to_string(),
+        generation: grant.generation,
+        cidrs: key.networks.is_restricted().then(|| key.networks.to_strings()),
+    };
+    let (signing_key, header) =
+        tenant.ring.current(now).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
+    let access_token = signing_key.sign(header, &claims)?;
+    Ok(Minted { access_token, expires_in: exp - iat, scopes: grant.scopes })
+}
+
+fn audience(node: &Node, tenant: &Tenant, asked: Vec<String>) -> Result<Audience, ExchangeError> {
+    if let Some(foreign) = asked.iter().find(|audience| !tenant.allows_audience(audience, &node.settings)) {
+        return Err(ExchangeError::AudienceNotAllowed(foreign.clone()));
+    }
+    if asked.is_empty() { Ok(Audience::One(node.settings.audience.clone())) } else { Ok(Audience::from_list(asked)) }
+}

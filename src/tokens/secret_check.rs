@@ -1,0 +1,80 @@
+//! Comparing a presented secret with a key's verifiers.
+
+use std::sync::Arc;
+
+use crate::crypto::fast_verifier::{self, FastMatch};
+use crate::domain::api_key::{ApiKey, SecretVerifier};
+use crate::domain::decision::SecretMatch;
+use crate::domain::key_text::Secret;
+use crate::domain::timestamp::Timestamp;
+use crate::node::{Node, Unavailable};
+
+/// Which of the key's secrets this is. A microsecond, unless a verifier's pepper is retired: then Argon2
+/// decides once and the fast verifier is written anew.
+pub(super) async fn check_secret(
+    node: &Node,
+    key: &Arc<ApiKey>,
+    secret: &Secret,
+    now: Timestamp,
+) -> Result<SecretMatch, Unavailable> {
+    match fast_check(node, key, secret, now) {
+        FastCheck::Match(matched) => Ok(matched),
+        FastCheck::Undecided => slow_check(node, key, secret, now).await,
+    }
+}
+
+enum FastCheck {
+    Match(SecretMatch),
+    Undecided,
+}
+
+fn fast_check(node: &Node, key: &ApiKey, secret: &Secret, now: Timestamp) -> FastCheck {
+    let current = compare(node, key, &key.secret, secret);
+    if current == FastMatch::Yes {
+        return FastCheck::Match(SecretMatch::Current);
+    }
+    let previous = match &key.previous {
+        Some(previous) if now < previous.until => compare(node, key, &previous.secret, secret),
+        _ => FastMatch::No,
+    };
+    match (current, previous) {
+        (_, FastMatch::Yes) => FastCheck::Match(SecretMatch::Previous),
+        (FastMatch::No, FastMatch::No) => FastCheck::Match(SecretMatch::None),
+        _ => FastCheck::Undecided,
+    }
+}
+
+fn compare(node: &Node, key: &ApiKey, verifier: &SecretVerifier, secret: &Secret) -> FastMatch {
+    verifier
+        .fast
+        .as_ref()
+        .map_or(FastMatch::PepperRetired, |fast| fast_verifier::check(&node.master_keys, fast, &key.id, secret))
+}
+
+async fn slow_check(node: &Node, key: &ApiKey, secret: &Secret, now: Timestamp) -> Result<SecretMatch, Unavailable> {
+    // 1. One at a time for each key; whoever waited may find the fast verifier written.
+    let _turn = node.slow_check_turn(&key.id).await;
+    let Some(key) = node.record(&key.id).await? else { return Ok(SecretMatch::None) };
+    if let FastCheck::Match(matched) = fast_check(node, &key, secret, now) {
+        return Ok(matched);
+    }
+    // 2. Argon2 decides, the current secret first.
+    let previous = key.previous.as_ref().filter(|previous| now < previous.until);
+    let candidates =
+        [(SecretMatch::Current, Some(&key.secret)), (SecretMatch::Previous, previous.map(|previous| &previous.secret))];
+    for (matched, verifier) in candidates {
+        let Some(verifier) = verifier else { continue };
+        if compare(node, &key, verifier, secret) == FastMatch::No {
+            continue;
+        }
+        node.metrics.slow_check();
+        if node.gate.verify(secret.expose().as_bytes(), &verifier.phc).await? {
+            // 3. From now on it is fast again.
+            let fast = fast_verifier::make(&node.master_keys, &key.id, secret);
+            node.store.refresh_fast_verifier(&key.id, &verifier.phc, &fast).await?;
+            node.list.apply_key_change(&key.id);
+            return Ok(matched);
+        }
+    }
+    Ok(SecretMatch::None)
+}

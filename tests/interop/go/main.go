@@ -1,0 +1,65 @@
+// The clientcredentials package of golang.org/x/oauth2: both ways to authenticate a client, and a wrong
+// secret each way.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	for _, way := range []struct {
+		name  string
+		style oauth2.AuthStyle
+	}{
+		{"client_secret_basic", oauth2.AuthStyleInHeader},
+		{"client_secret_post", oauth2.AuthStyleInParams},
+		// Tries the header first, and the body when that is refused: both attempts must be answered well.
+		{"auto-detect", oauth2.AuthStyleAutoDetect},
+	} {
+		config := func(secret string, scopes ...string) *clientcredentials.Config {
+			return &clientcredentials.Config{
+				ClientID:     os.Getenv("INTEROP_CLIENT_ID"),
+				ClientSecret: os.Getenv(secret),
+				TokenURL:     os.Getenv("INTEROP_ISSUER") + "/oauth/token",
+				Scopes:       scopes,
+				AuthStyle:    way.style,
+			}
+		}
+
+		token, err := config("INTEROP_KEY_TEXT").Token(ctx)
+		check(err == nil && token.Valid() && token.Type() == "Bearer" && lifetime(token) == 600,
+			way.name+": a token with the key text", err)
+
+		token, err = config("INTEROP_BARE_SECRET", "read:projects/acme/#", "write:projects/acme/*").Token(ctx)
+		check(err == nil && token.Extra("scope") == "read:projects/acme/# write:projects/acme/*",
+			way.name+": a token with the bare secret and a narrower scope", err)
+
+		_, err = config("INTEROP_WRONG_KEY_TEXT").Token(ctx)
+		var refusal *oauth2.RetrieveError
+		check(errors.As(err, &refusal) && refusal.ErrorCode == "invalid_client" && refusal.Response.StatusCode == 401,
+			way.name+": a wrong secret is reported as invalid_client", err)
+	}
+}
+
+// The library turns expires_in into a moment.
+func lifetime(token *oauth2.Token) int {
+	return int(time.Until(token.Expiry).Round(10 * time.Second).Seconds())
+}
+
+func check(holds bool, what string, err error) {
+	if !holds {
+		fmt.Fprintf(os.Stderr, "FAILED go-oauth2: %s: %v\n", what, err)
+		os.Exit(1)
+	}
+	fmt.Println("ok go-oauth2:", what)
+}
