@@ -195,8 +195,6 @@ pub(super) fn quoted(text: &str) -> String {
 
 fn shortened(text: &str) -> String {
     const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    let head: String = text.chars().take(MOST).collect();
+    if head.len() < text.len() { format!("{head}…") } else { head }
 }

@@ -69,7 +69,7 @@ pub enum MasterKeyError {
 impl MasterKeys {
     /// Derives everything from one or more keys, the current one first.
     pub fn derive(keys: &[RawMasterKey]) -> Result<Self, MasterKeyError> {
-        let mut derived = keys.iter().map(|key| MasterKey::derive(key)).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let mut derived = keys.iter().map(MasterKey::derive).collect::<Result<Vec<_>, _>>()?.into_iter();
         let current = derived.next().ok_or(MasterKeyError::Missing)?;
         Ok(Self { current, retired: derived.collect() })
     }

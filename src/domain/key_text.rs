@@ -332,6 +332,7 @@ fn checksum(prefix: &KeyPrefix, id: &KeyId, random: &[u8]) -> [u8; CHECKSUM_LENG
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "key texts are ASCII")]
 mod tests {
     use proptest::prelude::*;
 

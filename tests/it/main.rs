@@ -1,1 +1,1 @@
-
+//! Integration tests: one binary, folders that mirror the surfaces.
