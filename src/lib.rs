@@ -9,7 +9,7 @@
 //!
 //! | floor | folders |
 //! | --- | --- |
-//! | surfaces: parse once, call one use case, render | [`oauth`], [`api`]; what they share: [`http`] |
+//! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`]; what they share: [`http`] |
 //! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`organizations`] |
 //! | what a running node holds | [`node`] |
 //! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`store`], [`revocation`], [`signing`] |
@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod gateway;
 pub mod http;
 pub mod keys;
 pub mod node;

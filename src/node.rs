@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -15,8 +16,10 @@ use crate::crypto::master_key::MasterKeys;
 use crate::crypto::mint::MintError;
 use crate::crypto::random::RandomError;
 use crate::domain::api_key::ApiKey;
+use crate::domain::claims::Claims;
 use crate::domain::key_text::KeyId;
 use crate::domain::organization::{Organization, Slug};
+use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::revocation::RevocationList;
 use crate::signing::{Algorithm, KeyRing, SigningError};
@@ -37,6 +40,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// How this node was set up.
     pub settings: NodeSettings,
+    /// Tokens whose signature was checked, by digest.
+    pub verified_tokens: Cache<[u8; 32], Arc<VerifiedToken>>,
     tenants: ArcSwap<Tenants>,
     changes: TaskTracker,
     runtime: Handle,
@@ -80,6 +85,17 @@ pub struct Tenant {
     pub ring: KeyRing,
     /// Life of its tokens in seconds.
     pub ttl_seconds: u32,
+}
+
+/// A token whose signature, issuer and form were checked once.
+#[derive(Clone, Debug)]
+pub struct VerifiedToken {
+    /// What it says.
+    pub claims: Claims,
+    /// The key it was minted from.
+    pub key: KeyId,
+    /// What it carries.
+    pub scopes: ScopeSet,
 }
 
 /// Something that keeps a node from deciding. The caller is told to come back, never yes.
@@ -132,6 +148,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Records to hold in memory.
     pub records: usize,
+    /// Verified tokens to remember.
+    pub tokens: usize,
     /// Argon2.
     pub gate: Argon2Gate,
     /// The master keys.
@@ -152,6 +170,7 @@ impl Node {
             master_keys: parts.master_keys,
             metrics: Metrics::default(),
             settings: parts.settings,
+            verified_tokens: Cache::new(parts.tokens),
             tenants: ArcSwap::default(),
             changes: TaskTracker::new(),
             runtime: parts.runtime,

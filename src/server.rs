@@ -23,7 +23,7 @@ use crate::node::{Node, NodeSettings, Parts};
 use crate::organizations::{self, LoadError, check_master_key, load_tenants};
 use crate::signing::Algorithm;
 use crate::store::{LockError, SqlStore, Store, StoreError, StoreLock};
-use crate::{api, clock, oauth, telemetry};
+use crate::{api, clock, gateway, oauth, telemetry};
 
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);
@@ -196,6 +196,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),
         records: settings.cache.keys,
+        tokens: settings.cache.tokens,
         gate,
         master_keys,
         settings: NodeSettings {
@@ -217,6 +218,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         node.clone(),
         TrustedProxies::new(settings.server.trusted_proxies.clone()),
         FailureLimit::per_minute(settings.limits.failures_per_minute),
+        settings.gateway.verdict_max_age_seconds,
     ));
 
     let app_context = context.clone();
@@ -225,6 +227,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             .app_data(app_context.clone())
             .wrap(from_fn(request_log::log_request))
             .configure(oauth::routes)
+            .configure(gateway::routes)
             .configure(api::routes)
             .configure(operations::routes)
             .default_service(web::to(|| async { api::Problem::not_found() }))

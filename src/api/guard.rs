@@ -79,10 +79,7 @@ impl<P> Guarded<P> {
                 // A token's own end is not the caller's: what counts is how long its key lives.
                 not_after: self.caller.key.expires_at,
             },
-            address: match self.address {
-                ClientAddress::Known(address) => Some(address),
-                ClientAddress::Unreadable => None,
-            },
+            address: self.address.known(),
             now: self.now,
         }
     }
@@ -130,13 +127,13 @@ async fn admit<P: Permission>(
     // 2. Who it is, now.
     let now = clock::now();
     let credential = credentials::key_or_token(&text).ok_or_else(Problem::invalid_credentials)?;
-    let caller = authenticate(&context.node, credential, address, now).await?;
+    let caller = authenticate(&context.node, &credential, address, now).await?;
 
     // 3. A token must have been minted for us, or whoever it was minted for could use it here.
     let settings = &context.node.settings;
-    if let Some(claims) = &caller.claims
-        && !claims.aud.contains(&settings.public_url)
-        && !claims.aud.contains(&claims.iss)
+    if let Some(token) = &caller.token
+        && !token.claims.aud.contains(&settings.public_url)
+        && !token.claims.aud.contains(&token.claims.iss)
     {
         return Err(Problem::invalid_credentials());
     }

@@ -21,7 +21,7 @@ async fn me(guarded: Guarded<Anyone>) -> HttpResponse {
     let (key, grant) = (&guarded.caller.key, &guarded.caller.grant);
     let body = json!({
         "organization": key.organization,
-        "credential": if guarded.caller.claims.is_some() { "access_token" } else { "api_key" },
+        "credential": if guarded.caller.token.is_some() { "access_token" } else { "api_key" },
         "key": { "id": key.id, "name": key.name, "owner": key.owner },
         "scopes": grant.scopes.iter().map(|scope| json!({
             "action": scope.action(), "resource": scope.filter(),

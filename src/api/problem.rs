@@ -111,7 +111,7 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Denied(denial) => denial.into(),
+            Refusal::Denied(denial, _) => denial.into(),
             Refusal::Token(_) => Self::invalid_credentials(),
             Refusal::Unavailable(cause) => Self::unavailable(&cause),
         }

@@ -10,7 +10,6 @@ use crate::api::fields::Checks;
 use crate::api::guard::{AdminSigningKeys, Guarded, ReadSigningKeys};
 use crate::api::problem::Problem;
 use crate::clock::rfc3339;
-use crate::domain::decision::ClientAddress;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
 use crate::node::{Tenant, Unavailable};
@@ -60,10 +59,7 @@ async fn rotate(
         checks.bounded("publish_ahead_seconds", body.publish_ahead_seconds, settings.publish_ahead_seconds, 86_400);
     checks.done()?;
     let (node, organization, actor, now) = (context.node.clone(), guarded.organization(), guarded.actor(), guarded.now);
-    let address = match guarded.address {
-        ClientAddress::Known(address) => Some(address.to_string()),
-        ClientAddress::Unreadable => None,
-    };
+    let address = guarded.address.known().map(|address| address.to_string());
     let rotated = context.node.run_to_end(async move {
         let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
         let algorithm = node.settings.algorithm;

@@ -31,7 +31,7 @@ pub use server::Server;
 pub use signing::Signing;
 pub use store::{Store, StoreUrl};
 pub use token::{Algorithm, Token, TokenType, UnknownAlgorithm};
-pub use tuning::{Argon2, Cache, Limits};
+pub use tuning::{Argon2, Cache, Gateway, Limits};
 
 use layers::Layers;
 use section::{Outline, Section};
@@ -55,6 +55,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `[cache]`: what memory holds.
     pub cache: Cache,
+    /// `[gateway]`: answers of `/verify`.
+    pub gateway: Gateway,
     /// `[argon2]`: cost of the slow hash.
     pub argon2: Argon2,
     /// `[log]`: what is logged, and how it looks.
@@ -85,6 +87,7 @@ impl Settings {
             signing: Signing::read(&section(&signing::OUTLINE))?,
             limits: Limits::read(&section(&tuning::LIMITS))?,
             cache: Cache::read(&section(&tuning::CACHE))?,
+            gateway: Gateway::read(&section(&tuning::GATEWAY))?,
             argon2: Argon2::read(&section(&tuning::ARGON2))?,
             log: Log::read(&section(&log::OUTLINE))?,
             rows: OUTLINES.iter().flat_map(|outline| rows(&section(outline))).collect(),
@@ -115,7 +118,7 @@ impl Settings {
 }
 
 /// The sections, in the order of `config/default.toml`.
-const OUTLINES: [&Outline; 10] = [
+const OUTLINES: [&Outline; 11] = [
     &server::OUTLINE,
     &store::OUTLINE,
     &revocation::OUTLINE,
@@ -124,6 +127,7 @@ const OUTLINES: [&Outline; 10] = [
     &signing::OUTLINE,
     &tuning::LIMITS,
     &tuning::CACHE,
+    &tuning::GATEWAY,
     &tuning::ARGON2,
     &log::OUTLINE,
 ];

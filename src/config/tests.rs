@@ -80,7 +80,8 @@ fn defaults_are_the_contracts() {
     assert_eq!(settings.audience(), "http://127.0.0.1:8080");
     assert_eq!(settings.signing, Signing { rotate_every_days: 90, publish_ahead_seconds: 900 });
     assert_eq!(settings.limits, Limits { failures_per_minute: 1000 });
-    assert_eq!(settings.cache, Cache { keys: 100_000 });
+    assert_eq!(settings.cache, Cache { keys: 100_000, tokens: 50_000 });
+    assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
     assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 64 });
     assert_eq!(settings.log, Log { level: "info".to_owned(), format: LogFormat::Human });
 }
@@ -154,6 +155,8 @@ fn every_setting_can_come_from_the_environment() {
         ("signing.publish_ahead_seconds", "901", "901"),
         ("limits.failures_per_minute", "1", "1"),
         ("cache.keys", "1001", "1001"),
+        ("cache.tokens", "0", "0"),
+        ("gateway.verdict_max_age_seconds", "5", "5"),
         ("argon2.memory_kib", "8192", "8192"),
         ("argon2.iterations", "3", "3"),
         ("argon2.parallelism", "2", "2"),

@@ -1,4 +1,4 @@
-//! `[limits]`, `[cache]` and `[argon2]`: how much of everything.
+//! `[limits]`, `[cache]`, `[gateway]` and `[argon2]`: how much of everything.
 
 use serde::Deserialize;
 
@@ -17,6 +17,15 @@ pub struct Limits {
 pub struct Cache {
     /// Key records held in memory, 1000 to 100000000.
     pub keys: usize,
+    /// Verified tokens remembered by their digest, 0 to 100000000.
+    pub tokens: usize,
+}
+
+/// `[gateway]`: answers of `/verify`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// How long a gateway may keep a verdict, 0 to 300 seconds; 0 is not at all.
+    pub verdict_max_age_seconds: u32,
 }
 
 /// `[argon2]`: cost of the slow hash.
@@ -45,7 +54,15 @@ impl Limits {
 impl Cache {
     pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
         let raw: RawCache = section.raw()?;
-        Ok(Self { keys: section.within(&KEYS, raw.keys)? })
+        Ok(Self { keys: section.within(&KEYS, raw.keys)?, tokens: section.within(&TOKENS, raw.tokens)? })
+    }
+}
+
+impl Gateway {
+    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
+        let raw: RawGateway = section.raw()?;
+        let verdict_max_age_seconds = section.within(&VERDICT_MAX_AGE_SECONDS, raw.verdict_max_age_seconds)?;
+        Ok(Self { verdict_max_age_seconds })
     }
 }
 
@@ -64,6 +81,8 @@ impl Argon2 {
 
 const FAILURES_PER_MINUTE: Setting = Setting::numbers("failures_per_minute", 0, 1_000_000, "failures (0: no limit)");
 const KEYS: Setting = Setting::numbers("keys", 1_000, 100_000_000, "key records");
+const TOKENS: Setting = Setting::numbers("tokens", 0, 100_000_000, "verified tokens");
+const VERDICT_MAX_AGE_SECONDS: Setting = Setting::numbers("verdict_max_age_seconds", 0, 300, "seconds");
 const MEMORY_KIB: Setting = Setting::numbers("memory_kib", 8192, 1_048_576, "KiB");
 const ITERATIONS: Setting = Setting::numbers("iterations", 1, 10, "passes");
 const PARALLELISM: Setting = Setting::numbers("parallelism", 1, 16, "lanes");
@@ -71,7 +90,8 @@ const THREADS: Setting = Setting::numbers("threads", 1, 64, "threads");
 const QUEUE: Setting = Setting::numbers("queue", 1, 10_000, "waiting hashes");
 
 pub(super) const LIMITS: Outline = Outline { name: "limits", settings: &[FAILURES_PER_MINUTE] };
-pub(super) const CACHE: Outline = Outline { name: "cache", settings: &[KEYS] };
+pub(super) const CACHE: Outline = Outline { name: "cache", settings: &[KEYS, TOKENS] };
+pub(super) const GATEWAY: Outline = Outline { name: "gateway", settings: &[VERDICT_MAX_AGE_SECONDS] };
 pub(super) const ARGON2: Outline =
     Outline { name: "argon2", settings: &[MEMORY_KIB, ITERATIONS, PARALLELISM, THREADS, QUEUE] };
 
@@ -85,6 +105,13 @@ struct RawLimits {
 #[serde(deny_unknown_fields)]
 struct RawCache {
     keys: usize,
+    tokens: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGateway {
+    verdict_max_age_seconds: u32,
 }
 
 #[derive(Deserialize)]

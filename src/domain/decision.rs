@@ -51,6 +51,9 @@ pub enum ClientAddress {
     Known(IpAddr),
     /// A trusted proxy sent a missing or unreadable forwarding header.
     Unreadable,
+    /// Somebody else asks about the credential, as in introspection: whoever asks is told the networks and
+    /// holds the bearer to them.
+    NotTheCaller,
 }
 
 /// What is granted.
@@ -85,6 +88,16 @@ pub enum Denial {
     ScopeNotHeld(Scope),
 }
 
+impl ClientAddress {
+    /// The address, where it can be told.
+    pub fn known(self) -> Option<IpAddr> {
+        match self {
+            Self::Known(address) => Some(address),
+            Self::Unreadable | Self::NotTheCaller => None,
+        }
+    }
+}
+
 /// Decides. What is checked first is what a stranger may learn least from.
 pub fn decide(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Result<Grant, Denial> {
     let (held, proof_ends) = match ask.proof {
@@ -115,6 +128,7 @@ pub fn decide(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Result<Grant, Deni
         ClientAddress::Known(address) if key.networks.allows(address) => {}
         ClientAddress::Known(address) => return Err(Denial::NetworkNotAllowed(address)),
         ClientAddress::Unreadable => return Err(Denial::AddressUnreadable),
+        ClientAddress::NotTheCaller => {}
     }
     let scopes = match ask.scopes {
         None => held.clone(),

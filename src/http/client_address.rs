@@ -125,7 +125,7 @@ mod tests {
         }
         match trusted.client_address(Some(peer.parse().unwrap()), &map) {
             ClientAddress::Known(address) => Some(address.to_string()),
-            ClientAddress::Unreadable => None,
+            ClientAddress::Unreadable | ClientAddress::NotTheCaller => None,
         }
     }
 

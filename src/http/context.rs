@@ -18,13 +18,20 @@ pub struct HttpContext {
     pub trusted_proxies: TrustedProxies,
     /// How many failures an address may make.
     pub failures: FailureLimit,
+    /// How long a gateway may keep a verdict, in seconds.
+    pub verdict_max_age_seconds: u32,
     stopping: AtomicBool,
 }
 
 impl HttpContext {
     /// A context that is ready for traffic.
-    pub fn new(node: Arc<Node>, trusted_proxies: TrustedProxies, failures: FailureLimit) -> Self {
-        Self { node, trusted_proxies, failures, stopping: AtomicBool::new(false) }
+    pub fn new(
+        node: Arc<Node>,
+        trusted_proxies: TrustedProxies,
+        failures: FailureLimit,
+        verdict_max_age_seconds: u32,
+    ) -> Self {
+        Self { node, trusted_proxies, failures, verdict_max_age_seconds, stopping: AtomicBool::new(false) }
     }
 
     /// Where the caller of a request is.

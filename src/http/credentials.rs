@@ -72,7 +72,7 @@ pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials, HeaderErro
 /// key text that its own checksum refutes.
 pub fn key_or_token(text: &str) -> Option<Credential> {
     if !looks_like_key_text(text) {
-        return Some(Credential::Token(text.to_owned()));
+        return Some(Credential::Token(Zeroizing::new(text.to_owned())));
     }
     let key = KeyText::parse(text).ok()?;
     Some(Credential::Key(PresentedKey { id: key.id(), secret: key.into_secret() }))

@@ -41,7 +41,7 @@ fn network(address: ClientAddress) -> IpAddr {
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
         ClientAddress::Known(address) => address,
-        ClientAddress::Unreadable => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        ClientAddress::Unreadable | ClientAddress::NotTheCaller => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     }
 }
 

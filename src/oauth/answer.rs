@@ -5,12 +5,13 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUT
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
-use crate::domain::decision::Denial;
+use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::scope::Scope;
+use crate::http::failure_limit::FailureLimit;
 use crate::http::form::FormError;
 use crate::node::Unavailable;
 use crate::telemetry::Outcome;
-use crate::tokens::ExchangeError;
+use crate::tokens::{ExchangeError, Refusal};
 
 /// A refusal as the caller is told it (RFC 6749 §5.2), with the extra member `code`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -112,8 +113,16 @@ impl OAuthError {
     }
 
     /// Whether the refusal counts against its address: guesses at keys do, mistakes do not.
-    pub(super) fn is_failure(&self) -> bool {
+    fn is_failure(&self) -> bool {
         self.code == "API_KEY_INVALID"
+    }
+
+    /// This refusal, or another when its address has made too many failures.
+    pub(super) fn limited_by(self, failures: &FailureLimit, address: ClientAddress) -> Self {
+        if !self.is_failure() {
+            return self;
+        }
+        failures.count(address).map_or_else(Self::limited, |()| self)
     }
 
     /// The answer. `challenge`: whether a 401 carries a Basic challenge.
@@ -153,6 +162,16 @@ impl From<ExchangeError> for OAuthError {
                 "resource or audience: not one of the audiences that this organization allows",
             ),
             ExchangeError::Unavailable(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<Refusal> for OAuthError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(denial, _) => denial.into(),
+            Refusal::Token(_) => Self::invalid_key(),
+            Refusal::Unavailable(cause) => Self::unavailable(&cause),
         }
     }
 }

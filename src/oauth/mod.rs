@@ -1,10 +1,13 @@
-//! OAuth 2.0: the token endpoint, metadata, and the public signing keys.
+//! OAuth 2.0: the token, introspection and revocation endpoints, metadata, the public signing keys.
 //!
 //! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `tokens`,
 //! `node` and `http`; no other surface.
 
 mod answer;
+mod client;
+mod introspect;
 mod metadata;
+mod revoke;
 mod token;
 
 use actix_web::web;
@@ -12,5 +15,7 @@ use actix_web::web;
 /// Registers the routes of this surface.
 pub fn routes(config: &mut web::ServiceConfig) {
     token::routes(config);
+    introspect::routes(config);
+    revoke::routes(config);
     metadata::routes(config);
 }

@@ -1,24 +1,17 @@
 //! `POST /oauth/token` (RFC 6749 §4.4).
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::domain::decision::ClientAddress;
-use crate::domain::key_text::{KeyId, KeyText, Secret, looks_like_key_text};
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
-use crate::http::credentials::{self, HeaderCredentials};
-use crate::http::form::Form;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
+use crate::oauth::client::{self, MAX_BODY};
 use crate::telemetry::Outcome;
-use crate::tokens::{ExchangeRequest, Minted, PresentedKey, exchange};
-
-/// Larger than any form that asks for what can be granted.
-const MAX_BODY: usize = 12 * 1024;
+use crate::tokens::{ExchangeRequest, Minted, exchange};
 
 /// Registers the token endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -37,13 +30,7 @@ async fn token(
 ) -> HttpResponse {
     let address = context.client_address(&request);
     let mut challenge = true;
-    let asked = match body {
-        Ok(body) => read(&request, &body, address, clock::now(), &mut challenge),
-        Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(OAuthError::too_large(MAX_BODY))
-        }
-        Err(_) => Err(OAuthError::invalid_request("the body could not be read")),
-    };
+    let asked = client::body(body).and_then(|body| read(&request, &body, address, clock::now(), &mut challenge));
     let answer = match asked {
         Ok(asked) => exchange(&context.node, asked).await.map_err(OAuthError::from),
         Err(error) => Err(error),
@@ -53,12 +40,8 @@ async fn token(
             context.node.metrics.exchange(Outcome::Minted);
             granted(&minted)
         }
-        Err(mut error) => {
-            if error.is_failure()
-                && let Err(seconds) = context.failures.count(address)
-            {
-                error = OAuthError::limited(seconds);
-            }
+        Err(error) => {
+            let error = error.limited_by(&context.failures, address);
             context.node.metrics.exchange(error.outcome);
             error.respond(challenge)
         }
@@ -74,30 +57,18 @@ fn read(
     now: Timestamp,
     challenge: &mut bool,
 ) -> Result<ExchangeRequest, OAuthError> {
-    // 1. Credentials in the headers.
-    let headers = credentials::from_headers(request.headers()).map_err(|error| OAuthError::invalid_request(error.0))?;
-    *challenge = !matches!(headers, HeaderCredentials::ApiKey(_));
+    // 1. The form, and the key, given in exactly one way.
+    let (form, headers) = client::read_form(request, body, &["resource"], challenge)?;
 
-    // 2. The form.
-    check_query(request.query_string())?;
-    check_content_type(request, body)?;
-    let form = Form::parse(body)?;
-    form.check_repeats(&["resource"])?;
-    if matches!(headers, HeaderCredentials::None) && form.value("client_secret").is_some() {
-        *challenge = false;
-    }
-
-    // 3. The grant.
+    // 2. The grant.
     match form.value("grant_type") {
         Some("client_credentials") => {}
         Some(_) => return Err(OAuthError::unsupported_grant_type()),
         None => return Err(OAuthError::invalid_request("grant_type: missing; client_credentials is expected")),
     }
 
-    // 4. The key, given in exactly one way.
-    let key = presented_key(headers, &form)?;
-
-    // 5. What for.
+    // 3. The key, and what for.
+    let key = client::presented_key(headers, &form)?;
     let scopes = form.value("scope").map(ScopeSet::parse).transpose();
     let scopes = scopes.map_err(|error| OAuthError::malformed_scope(format!("scope: {error}")))?;
     let mut audiences: Vec<String> = Vec::new();
@@ -108,67 +79,6 @@ fn read(
     }
     let scopes = scopes.filter(|scopes| !scopes.is_empty());
     Ok(ExchangeRequest { key, scopes, audiences, address, now })
-}
-
-/// Nothing that belongs in a header or the body may stand in the URL, where logs would keep it.
-fn check_query(query: &str) -> Result<(), OAuthError> {
-    const SECRET: [&str; 7] =
-        ["client_secret", "client_id", "client_assertion", "access_token", "api_key", "token", "password"];
-    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    let secret = query.split('&').find(|pair| SECRET.contains(&name(pair).as_str()) || looks_like_key_text(pair));
-    match secret {
-        Some(_) => Err(OAuthError::invalid_request(
-            "credentials in the URL are refused, and should be replaced: URLs are logged; use a header or the body",
-        )),
-        None => Ok(()),
-    }
-}
-
-fn check_content_type(request: &HttpRequest, body: &[u8]) -> Result<(), OAuthError> {
-    let content_type = request.headers().get(actix_web::http::header::CONTENT_TYPE);
-    let essence = content_type
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
-    let is_form = essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    if is_form || (content_type.is_none() && body.is_empty()) {
-        return Ok(());
-    }
-    Err(OAuthError::invalid_request("Content-Type: application/x-www-form-urlencoded is expected"))
-}
-
-fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<PresentedKey, OAuthError> {
-    let body_id = form.value("client_id");
-    let body_secret = form.value("client_secret").map(|secret| Zeroizing::new(secret.to_owned()));
-    if form.value("client_assertion").is_some() {
-        return Err(OAuthError::invalid_request("client_assertion: not supported; present the API key itself"));
-    }
-    if body_secret.is_some() && !matches!(headers, HeaderCredentials::None) {
-        return Err(OAuthError::invalid_request("client_secret: the API key is also in a header; give it in one way"));
-    }
-    let (id, secret) = match headers {
-        HeaderCredentials::OtherScheme => return Err(OAuthError::no_credentials()),
-        HeaderCredentials::None => (None, body_secret.ok_or_else(OAuthError::no_credentials)?),
-        HeaderCredentials::Basic { id, secret } => (Some(id).filter(|id| !id.is_empty()), secret),
-        HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text) => (None, text),
-    };
-    if let (Some(one), Some(other)) = (id.as_deref(), body_id)
-        && one != other
-    {
-        return Err(OAuthError::invalid_request("client_id: not the one in the Authorization header"));
-    }
-    let id = id.as_deref().or(body_id);
-    if looks_like_key_text(&secret) {
-        let text = KeyText::parse(&secret).map_err(|_| OAuthError::invalid_key())?;
-        if id.is_some_and(|id| id != text.id().as_str()) {
-            return Err(OAuthError::invalid_request("client_id: not the one in the key text"));
-        }
-        return Ok(PresentedKey { id: text.id(), secret: text.into_secret() });
-    }
-    match (id.and_then(KeyId::parse), Secret::parse(&secret)) {
-        (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
-        _ => Err(OAuthError::invalid_key()),
-    }
 }
 
 fn granted(minted: &Minted) -> HttpResponse {

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::claims::Claims;
-use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, decide};
-use crate::domain::key_text::KeyId;
-use crate::domain::scope::ScopeSet;
+use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, SecretMatch, decide};
 use crate::domain::timestamp::Timestamp;
-use crate::node::{Node, Unavailable};
-use crate::signing::{self, TokenRejected};
+use crate::node::{Node, Unavailable, VerifiedToken};
+use crate::signing::TokenRejected;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::secret_check::check_secret;
+use crate::tokens::verified::verified;
 
 /// What a caller has shown.
 #[derive(Debug)]
@@ -19,7 +17,7 @@ pub enum Credential {
     /// A key text.
     Key(PresentedKey),
     /// An access token.
-    Token(String),
+    Token(zeroize::Zeroizing<String>),
 }
 
 /// A credential that is good now.
@@ -29,15 +27,15 @@ pub struct Caller {
     pub key: Arc<ApiKey>,
     /// What it may do.
     pub grant: Grant,
-    /// The token's claims, if it acts through one.
-    pub claims: Option<Claims>,
+    /// The token, if it acts through one.
+    pub token: Option<Arc<VerifiedToken>>,
 }
 
 /// Why a credential is not good.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The rule says no.
-    Denied(Denial),
+    /// The rule says no, to this key.
+    Denied(Denial, Option<Arc<ApiKey>>),
     /// The token proves nothing.
     Token(TokenRejected),
     /// It cannot be decided.
@@ -54,51 +52,47 @@ impl<E: Into<Unavailable>> From<E> for Refusal {
 /// issuer and times, its id not revoked, and its key active with the very generation it was minted at.
 pub async fn authenticate(
     node: &Node,
-    credential: Credential,
+    credential: &Credential,
     address: ClientAddress,
     now: Timestamp,
 ) -> Result<Caller, Refusal> {
     match credential {
         Credential::Key(presented) => {
-            let Some(key) = node.record(&presented.id).await? else {
-                return Err(Refusal::Denied(Denial::NotAuthentic));
-            };
-            let matched = check_secret(node, &key, &presented.secret, now).await?;
+            let (key, matched) = identify(node, presented, now).await?;
             let ask = Ask { proof: Proof::Secret(matched), address, scopes: None };
-            let grant = decide(&key, &ask, now).map_err(Refusal::Denied)?;
-            Ok(Caller { key, grant, claims: None })
+            let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
+            Ok(Caller { key, grant, token: None })
         }
         Credential::Token(token) => {
             // 1. Its own proof.
-            let claims = verify_token(node, &token, now).map_err(Refusal::Token)?;
+            let token = verified(node, token, now).map_err(Refusal::Token)?;
             // 2. Not revoked by itself.
-            if node.list.is_token_revoked(&claims.jti) {
-                return Err(Refusal::Denied(Denial::Stale));
+            if node.list.is_token_revoked(&token.claims.jti) {
+                return Err(Refusal::Denied(Denial::Stale, None));
             }
             // 3. Its key, as it stands now.
-            let id = KeyId::parse(&claims.sub).ok_or(Refusal::Token(TokenRejected::Signature))?;
-            let Some(key) = node.record(&id).await? else { return Err(Refusal::Denied(Denial::NotAuthentic)) };
-            if key.organization.as_str() != claims.org {
+            let key = node.record(&token.key).await?.ok_or(Refusal::Denied(Denial::NotAuthentic, None))?;
+            if key.organization.as_str() != token.claims.org {
                 return Err(Refusal::Token(TokenRejected::Issuer));
             }
             // 4. The decision.
-            let scopes = ScopeSet::parse(&claims.scope).map_err(|_| Refusal::Token(TokenRejected::Signature))?;
-            let proof = Proof::Token { generation: claims.generation, scopes: &scopes };
-            let mut grant = decide(&key, &Ask { proof, address, scopes: None }, now).map_err(Refusal::Denied)?;
-            let dies = Timestamp::from_seconds(claims.exp);
+            let proof = Proof::Token { generation: token.claims.generation, scopes: &token.scopes };
+            let mut grant = decide(&key, &Ask { proof, address, scopes: None }, now)
+                .map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
+            let dies = Timestamp::from_seconds(token.claims.exp);
             grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
-            Ok(Caller { key, grant, claims: Some(claims) })
+            Ok(Caller { key, grant, token: Some(token) })
         }
     }
 }
 
-fn verify_token(node: &Node, token: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
-    let hint = signing::peek(token, &node.settings.typ)?;
-    let tenant = node.tenant_of_signing_key(&hint.0).ok_or(TokenRejected::UnknownKey)?;
-    let key = tenant.ring.find(&hint.0).ok_or(TokenRejected::UnknownKey)?;
-    let claims = signing::verify(token, key, &tenant.issuer, now)?;
-    if claims.org != tenant.organization.slug.as_str() || claims.client_id != claims.sub {
-        return Err(TokenRejected::Issuer);
-    }
-    Ok(claims)
+/// Which key a presented secret belongs to, and as which of its secrets; whether it may act is not asked.
+pub(super) async fn identify(
+    node: &Node,
+    presented: &PresentedKey,
+    now: Timestamp,
+) -> Result<(Arc<ApiKey>, SecretMatch), Refusal> {
+    let key = node.record(&presented.id).await?.ok_or(Refusal::Denied(Denial::NotAuthentic, None))?;
+    let matched = check_secret(node, &key, &presented.secret, now).await?;
+    Ok((key, matched))
 }

@@ -1,10 +1,18 @@
-//! What is done with keys and tokens: exchange one for the other, and tell whether one is good.
+//! What is done with keys and tokens: exchange one for the other, tell whether one is good, end one.
 //!
-//! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL.
+//! Use cases: imports `domain`, the adapters, `node`, and `keys` for a key
+//! that its bearer ends; no HTTP, no SQL.
 
 mod authenticate;
+mod check;
 mod exchange;
+mod introspect;
+mod revoke;
 mod secret_check;
+mod verified;
 
 pub use authenticate::{Caller, Credential, Refusal, authenticate};
+pub use check::check;
 pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, exchange};
+pub use introspect::{Active, introspect};
+pub use revoke::{RevokeRequest, revoke};

@@ -1,0 +1,152 @@
+//! Answers of `/verify`: 200 with every identity header, 401, 403 or 503, and nothing else.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
+
+use crate::domain::decision::Denial;
+use crate::domain::scope::Scope;
+use crate::domain::timestamp::Timestamp;
+use crate::tokens::{Caller, Refusal};
+
+/// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
+const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
+
+/// The answer to a request that may pass. Every header is there each time, so that none that a client
+/// sent can be taken for ours.
+pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> HttpResponse {
+    let (key, grant) = (&caller.key, &caller.grant);
+    let token_id = caller.token.as_ref().map(|token| token.claims.jti.clone()).unwrap_or_default();
+    let name = utf8_percent_encode(key.name.trim(), &IN_HEADER).to_string();
+    let left = grant.not_after.map_or(i64::MAX, |end| end.millis_since(now) / 1000);
+    let max_age = i64::from(max_age_seconds).min(left);
+    let cache = if max_age > 0 { format!("max-age={max_age}") } else { "no-store".to_owned() };
+    HttpResponse::Ok()
+        .insert_header((HeaderName::from_static("x-keyturn-client-id"), key.id.as_str()))
+        .insert_header((HeaderName::from_static("x-keyturn-organization"), key.organization.as_str()))
+        .insert_header((HeaderName::from_static("x-keyturn-scope"), grant.scopes.to_string()))
+        .insert_header((HeaderName::from_static("x-keyturn-key-name"), name))
+        .insert_header((HeaderName::from_static("x-keyturn-token-id"), token_id))
+        .insert_header((CACHE_CONTROL, cache))
+        .finish()
+}
+
+/// A refusal (RFC 6750 §3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct VerifyError {
+    status: StatusCode,
+    /// The challenge's `error`; none when no credentials were sent (RFC 6750 §3.1).
+    error: Option<&'static str>,
+    code: &'static str,
+    description: String,
+    scope: Option<String>,
+}
+
+impl VerifyError {
+    fn new(status: StatusCode, error: &'static str, code: &'static str, description: impl Into<String>) -> Self {
+        Self { status, error: Some(error), code, description: description.into(), scope: None }
+    }
+
+    /// No credentials.
+    pub(super) fn credentials_required() -> Self {
+        let description = "an API key or an access token is required, as Authorization: Bearer or X-Api-Key";
+        Self { error: None, ..Self::new(StatusCode::UNAUTHORIZED, "", "API_KEY_REQUIRED", description) }
+    }
+
+    /// Credentials that cannot be read, or more than one.
+    pub(super) fn ambiguous(description: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_request", "API_KEY_INVALID", description)
+    }
+
+    /// Credentials that are not good.
+    pub(super) fn invalid_credentials() -> Self {
+        let description = "the API key or access token is not valid";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "API_KEY_INVALID", description)
+    }
+
+    /// A requirement that cannot be read, and so is met by nobody.
+    pub(super) fn bad_requirement(description: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "invalid_request", "VALIDATION_FAILED", description)
+    }
+
+    fn insufficient_scope(missing: &Scope) -> Self {
+        let mut error = Self::new(
+            StatusCode::FORBIDDEN,
+            "insufficient_scope",
+            "INSUFFICIENT_SCOPE",
+            "a scope that is required is not held",
+        );
+        error.scope = Some(missing.to_string());
+        error
+    }
+
+    /// The answer.
+    pub(super) fn respond(&self) -> HttpResponse {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a str,
+            error_description: &'a str,
+            code: &'static str,
+        }
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, 1));
+        } else {
+            let mut challenge = String::from(r#"Bearer realm="keyturn""#);
+            if let Some(error) = self.error {
+                challenge.push_str(&format!(r#", error="{error}", error_description="{}""#, self.description));
+            }
+            if let Some(scope) = &self.scope {
+                challenge.push_str(&format!(r#", scope="{scope}""#));
+            }
+            response.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        let error = self.error.unwrap_or("invalid_token");
+        response.json(Body { error, error_description: &self.description, code: self.code })
+    }
+}
+
+impl From<Refusal> for VerifyError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(denial, _) => denial.into(),
+            Refusal::Token(_) => Self::invalid_credentials(),
+            Refusal::Unavailable(cause) => {
+                tracing::error!(error = %cause, "a verification could not be decided");
+                let description = "the request could not be decided; try again";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "UNAVAILABLE", description)
+            }
+        }
+    }
+}
+
+impl From<Denial> for VerifyError {
+    fn from(denial: Denial) -> Self {
+        let forbidden =
+            |code, description: String| Self::new(StatusCode::FORBIDDEN, "invalid_token", code, description);
+        match denial {
+            Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_credentials(),
+            Denial::Expired => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "API_KEY_EXPIRED", "the API key has expired")
+            }
+            Denial::Disabled => forbidden("API_KEY_DISABLED", "the API key is disabled".into()),
+            Denial::NetworkNotAllowed(address) => {
+                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the API key may not be used from {address}"))
+            }
+            Denial::AddressUnreadable => forbidden(
+                "API_KEY_IP_NOT_ALLOWED",
+                "the caller's address cannot be told: the gateway sent no readable forwarding header".into(),
+            ),
+            Denial::ScopeNotHeld(missing) => Self::insufficient_scope(&missing),
+        }
+    }
+}
+
+impl std::fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.description)
+    }
+}

@@ -1,0 +1,104 @@
+//! How a client authenticates, the same at every OAuth endpoint: its key, given in exactly one way.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use zeroize::Zeroizing;
+
+use crate::domain::key_text::{KeyId, KeyText, Secret, looks_like_key_text};
+use crate::http::credentials::{self, HeaderCredentials};
+use crate::http::form::Form;
+use crate::oauth::answer::OAuthError;
+use crate::tokens::PresentedKey;
+
+/// Larger than any form that asks for what can be granted or introspected.
+pub(super) const MAX_BODY: usize = 12 * 1024;
+
+/// A body as it was received, or what was wrong with receiving it.
+pub(super) fn body(body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, OAuthError> {
+    body.map_err(|error| match error.as_response_error().status_code() {
+        StatusCode::PAYLOAD_TOO_LARGE => OAuthError::too_large(MAX_BODY),
+        _ => OAuthError::invalid_request("the body could not be read"),
+    })
+}
+
+/// Reads the form and the credentials in the headers. `challenge` is whether a 401 carries a challenge:
+/// clients that sent their credentials in the body hide the error behind one.
+pub(super) fn read_form(
+    request: &HttpRequest,
+    body: &[u8],
+    repeatable: &[&str],
+    challenge: &mut bool,
+) -> Result<(Form, HeaderCredentials), OAuthError> {
+    let headers = credentials::from_headers(request.headers()).map_err(|error| OAuthError::invalid_request(error.0))?;
+    *challenge = !matches!(headers, HeaderCredentials::ApiKey(_));
+    check_query(request.query_string())?;
+    check_content_type(request, body)?;
+    let form = Form::parse(body)?;
+    form.check_repeats(repeatable)?;
+    if matches!(headers, HeaderCredentials::None) && form.value("client_secret").is_some() {
+        *challenge = false;
+    }
+    Ok((form, headers))
+}
+
+/// The key, from the headers or else from the form.
+pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<PresentedKey, OAuthError> {
+    let body_id = form.value("client_id");
+    let body_secret = form.value("client_secret").map(|secret| Zeroizing::new(secret.to_owned()));
+    if form.value("client_assertion").is_some() {
+        return Err(OAuthError::invalid_request("client_assertion: not supported; present the API key itself"));
+    }
+    if body_secret.is_some() && !matches!(headers, HeaderCredentials::None) {
+        return Err(OAuthError::invalid_request("client_secret: the API key is also in a header; give it in one way"));
+    }
+    let (id, secret) = match headers {
+        HeaderCredentials::OtherScheme => return Err(OAuthError::no_credentials()),
+        HeaderCredentials::None => (None, body_secret.ok_or_else(OAuthError::no_credentials)?),
+        HeaderCredentials::Basic { id, secret } => (Some(id).filter(|id| !id.is_empty()), secret),
+        HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text) => (None, text),
+    };
+    if let (Some(one), Some(other)) = (id.as_deref(), body_id)
+        && one != other
+    {
+        return Err(OAuthError::invalid_request("client_id: not the one in the Authorization header"));
+    }
+    let id = id.as_deref().or(body_id);
+    if looks_like_key_text(&secret) {
+        let text = KeyText::parse(&secret).map_err(|_| OAuthError::invalid_key())?;
+        if id.is_some_and(|id| id != text.id().as_str()) {
+            return Err(OAuthError::invalid_request("client_id: not the one in the key text"));
+        }
+        return Ok(PresentedKey { id: text.id(), secret: text.into_secret() });
+    }
+    match (id.and_then(KeyId::parse), Secret::parse(&secret)) {
+        (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
+        _ => Err(OAuthError::invalid_key()),
+    }
+}
+
+/// Nothing that belongs in a header or the body may stand in the URL, where logs would keep it.
+fn check_query(query: &str) -> Result<(), OAuthError> {
+    const SECRET: [&str; 7] =
+        ["client_secret", "client_id", "client_assertion", "access_token", "api_key", "token", "password"];
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let secret = query.split('&').find(|pair| SECRET.contains(&name(pair).as_str()) || looks_like_key_text(pair));
+    match secret {
+        Some(_) => Err(OAuthError::invalid_request(
+            "credentials in the URL are refused, and should be replaced: URLs are logged; use a header or the body",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_content_type(request: &HttpRequest, body: &[u8]) -> Result<(), OAuthError> {
+    let content_type = request.headers().get(actix_web::http::header::CONTENT_TYPE);
+    let essence = content_type
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    let is_form = essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    if is_form || (content_type.is_none() && body.is_empty()) {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_request("Content-Type: application/x-www-form-urlencoded is expected"))
+}

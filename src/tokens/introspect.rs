@@ -1,0 +1,54 @@
+//! Introspection (RFC 7662): whether a token or a key text of the caller's organization is good now.
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::decision::{ClientAddress, Grant};
+use crate::domain::timestamp::Timestamp;
+use crate::node::{Node, Unavailable, VerifiedToken};
+use crate::tokens::authenticate::{Caller, Credential, Refusal, authenticate};
+
+/// What is told of a good credential.
+#[derive(Debug)]
+pub struct Active {
+    /// The key behind it.
+    pub caller: Caller,
+    /// The issuer of its organization.
+    pub issuer: String,
+}
+
+impl Active {
+    /// The key.
+    pub fn key(&self) -> &ApiKey {
+        &self.caller.key
+    }
+
+    /// What it may do.
+    pub fn grant(&self) -> &Grant {
+        &self.caller.grant
+    }
+
+    /// The token, unless it is a key text.
+    pub fn token(&self) -> Option<&VerifiedToken> {
+        self.caller.token.as_deref()
+    }
+}
+
+/// Tells whether a credential is good. `None` is inactive, for whatever reason: nothing more is told.
+pub async fn introspect(
+    node: &Node,
+    caller: &Caller,
+    credential: Option<Credential>,
+    now: Timestamp,
+) -> Result<Option<Active>, Unavailable> {
+    let Some(credential) = credential else { return Ok(None) };
+    let found = match authenticate(node, &credential, ClientAddress::NotTheCaller, now).await {
+        Ok(found) => found,
+        Err(Refusal::Denied(..) | Refusal::Token(_)) => return Ok(None),
+        Err(Refusal::Unavailable(cause)) => return Err(cause),
+    };
+    if found.key.organization != caller.key.organization {
+        return Ok(None);
+    }
+    let tenant = node.tenant(&found.key.organization);
+    let issuer = tenant.map(|tenant| tenant.issuer.clone()).unwrap_or_default();
+    Ok(Some(Active { caller: found, issuer }))
+}

@@ -1,0 +1,123 @@
+//! Revocation (RFC 7009): whoever holds a token, or a key text, can end it.
+
+use std::net::IpAddr;
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::authority::Authority;
+use crate::domain::decision::{ClientAddress, SecretMatch};
+use crate::domain::key_text::KeyId;
+use crate::domain::organization::Slug;
+use crate::domain::timestamp::Timestamp;
+use crate::keys::{self, By, KeyError};
+use crate::node::{Node, Unavailable};
+use crate::store::{AuditEntry, RevokedToken, action};
+use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
+use crate::tokens::exchange::PresentedKey;
+use crate::tokens::verified::verified;
+
+/// A request to end a token or a key.
+#[derive(Debug)]
+pub struct RevokeRequest {
+    /// Who asks.
+    pub caller: PresentedKey,
+    /// What is to end; `None`: something that is neither a token nor a key text.
+    pub credential: Option<Credential>,
+    /// Where the caller is.
+    pub address: ClientAddress,
+    /// The one reading of the clock.
+    pub now: Timestamp,
+}
+
+/// Ends a token or a key of the caller's organization. What is unknown, dead already or somebody else's
+/// is no error (RFC 7009 §2.2). Returns only when what was revoked is refused everywhere.
+pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> {
+    let RevokeRequest { caller, credential, address, now } = request;
+
+    // 1. The bearer of a key may end that very key, from wherever and in whatever state it is: whoever
+    //    finds a leaked key can kill it.
+    if let Some(Credential::Key(presented)) = &credential
+        && presented.id == caller.id
+    {
+        let (own, matched) = identify(node, &caller, now).await?;
+        let (_, same) = identify(node, presented, now).await?;
+        if matched != SecretMatch::None && same != SecretMatch::None {
+            return Ok(revoke_key(node, &own, &caller.id, address.known(), now).await?);
+        }
+    }
+
+    // 2. Anybody else must be a key in good standing.
+    let caller = authenticate(node, &Credential::Key(caller), address, now).await?;
+    let organization = &caller.key.organization;
+    match credential {
+        Some(Credential::Key(presented)) => match identify(node, &presented, now).await {
+            Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
+                Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
+            }
+            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
+            Err(unavailable) => Err(unavailable),
+        },
+        Some(Credential::Token(token)) => match verified(node, &token, now) {
+            Ok(token) if token.claims.org == organization.as_str() => {
+                let token = RevokedToken {
+                    jti: token.claims.jti.clone(),
+                    key: token.key,
+                    expires_at: Timestamp::from_seconds(token.claims.exp),
+                };
+                Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
+            }
+            Ok(_) | Err(_) => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+async fn revoke_token(
+    node: &Node,
+    token: RevokedToken,
+    organization: &Slug,
+    actor: &KeyId,
+    address: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(), Unavailable> {
+    let entry = AuditEntry {
+        at: now,
+        actor: format!("key:{actor}"),
+        address: address.map(|address| address.to_string()),
+        action: action::TOKEN_REVOKE,
+        subject: token.jti.clone(),
+        old: None,
+        new: Some(serde_json::json!({ "key": token.key })),
+    };
+    let written = node.store.revoke_token(&token, organization, &entry).await;
+    // A write whose answer was lost may have been made: refusing the token is right in any case.
+    node.settle_token_revocation(&token.jti, token.expires_at);
+    written?;
+    node.metrics.change(action::TOKEN_REVOKE);
+    tracing::info!(action = action::TOKEN_REVOKE, key = %token.key, actor = %actor, "token revoked");
+    Ok(())
+}
+
+/// Revokes a key by its bearer, who needs no other right.
+async fn revoke_key(
+    node: &Node,
+    key: &ApiKey,
+    actor: &KeyId,
+    address: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(), Unavailable> {
+    let authority = Authority { scopes: key.scopes.clone(), networks: key.networks.clone(), not_after: key.expires_at };
+    let by = By { actor: format!("key:{actor}"), authority, address, now };
+    let reason = Some("revoked by its bearer".to_owned());
+    match keys::revoke(node, &key.organization, &by, &key.id, None, reason).await {
+        Ok(_) | Err(KeyError::NotFound) => Ok(()),
+        Err(KeyError::Unavailable(cause)) => Err(cause),
+        Err(
+            KeyError::Conflict(_)
+            | KeyError::PreconditionFailed
+            | KeyError::Invalid(_)
+            | KeyError::Beyond(_)
+            | KeyError::LimitReached
+            | KeyError::NotBootstrapped,
+        ) => Err(Unavailable::Lost),
+    }
+}
