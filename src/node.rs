@@ -24,7 +24,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::revocation::RevocationList;
 use crate::signing::{Algorithm, KeyRing, SigningError};
 use crate::store::{Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Usage};
 
 /// A running node.
 pub struct Node {
@@ -38,6 +38,8 @@ pub struct Node {
     pub master_keys: MasterKeys,
     /// What is counted.
     pub metrics: Metrics,
+    /// How often keys were used, until it is written.
+    pub usage: Usage,
     /// How this node was set up.
     pub settings: NodeSettings,
     /// Tokens whose signature was checked, by digest.
@@ -169,6 +171,7 @@ impl Node {
             gate: parts.gate,
             master_keys: parts.master_keys,
             metrics: Metrics::default(),
+            usage: Usage::default(),
             settings: parts.settings,
             verified_tokens: Cache::new(parts.tokens),
             tenants: ArcSwap::default(),
@@ -256,6 +259,22 @@ impl Node {
         };
         let guard = turn.lock_owned().await;
         SlowCheckTurn { node: self, key: *key, _guard: guard }
+    }
+
+    /// Writes what was counted of the use of keys. What cannot be written is kept for the next time.
+    pub async fn write_usage(&self) -> Result<(), StoreError> {
+        let mut batch = self.usage.take();
+        while !batch.is_empty() {
+            // Small enough that a change does not wait long behind it.
+            let rest = batch.split_off(batch.len().min(500));
+            if let Err(error) = self.store.add_usage(&batch).await {
+                self.usage.give_back(batch);
+                self.usage.give_back(rest);
+                return Err(error);
+            }
+            batch = rest;
+        }
+        Ok(())
     }
 
     /// Forgets what has ended by itself.

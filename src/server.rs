@@ -10,6 +10,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::config::{LogFormat, MasterKeySource, RevocationUrl, Settings, StoreUrl, parse_master_keys};
@@ -27,6 +28,9 @@ use crate::{api, clock, gateway, oauth, telemetry};
 
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);
+
+/// How often counts of use are written: a crash loses no more than this and the write itself.
+const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a node cannot start or go on. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -240,6 +244,8 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     .run();
     let handle = server.handle();
     let tending = tokio::spawn(tend(context.clone()));
+    let stop_writing = Arc::new(Notify::new());
+    let writing = tokio::spawn(write_usage(node.clone(), stop_writing.clone()));
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = context.clone();
     tokio::spawn(async move {
@@ -255,6 +261,10 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let served = server.await;
     tending.abort();
     node.drain().await;
+    stop_writing.notify_one();
+    if writing.await.is_err() {
+        tracing::error!("the last counts of use could not be written");
+    }
     store.close().await;
     drop(lock);
     tracing::info!("stopped");
@@ -264,6 +274,19 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
 async fn store_revoked_tokens(node: &Node) -> Result<Vec<(String, crate::domain::timestamp::Timestamp)>, StoreError> {
     let tokens = node.store.revoked_tokens(clock::now()).await?;
     Ok(tokens.into_iter().map(|token| (token.jti, token.expires_at)).collect())
+}
+
+/// Writes counts of use every few seconds, and once more when told to stop.
+async fn write_usage(node: Arc<Node>, stop: Arc<Notify>) {
+    loop {
+        let stopping = tokio::time::timeout(WRITE_USAGE_EVERY, stop.notified()).await.is_ok();
+        if let Err(error) = node.write_usage().await {
+            tracing::error!(%error, "counts of use could not be written; they are kept");
+        }
+        if stopping {
+            return;
+        }
+    }
 }
 
 /// Looks after what is due by the clock.

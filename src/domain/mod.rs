@@ -15,3 +15,4 @@ pub mod policy;
 pub mod scope;
 pub mod sealed;
 pub mod timestamp;
+pub mod usage;

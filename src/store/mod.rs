@@ -19,6 +19,7 @@ use crate::domain::member::{Member, MemberId};
 use crate::domain::organization::{Organization, Slug};
 use crate::domain::sealed::Sealed;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::usage::KeyUsage;
 
 /// The number of a change; they become visible in order.
 pub type Seq = u64;
@@ -249,10 +250,17 @@ pub trait AuditLog: Send + Sync {
     async fn audit_after(&self, organization: &Slug, id: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
 }
 
+/// Uses of keys.
+#[async_trait]
+pub trait UsageStore: Send + Sync {
+    /// Adds a batch of counts, all of it or nothing.
+    async fn add_usage(&self, batch: &[KeyUsage]) -> Result<(), StoreError>;
+}
+
 /// Everything that is kept.
 #[async_trait]
 pub trait Store:
-    OrganizationStore + KeyStore + SigningKeyStore + MemberStore + RevokedTokenStore + ChangeLog + AuditLog
+    OrganizationStore + KeyStore + SigningKeyStore + MemberStore + RevokedTokenStore + ChangeLog + AuditLog + UsageStore
 {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -1,7 +1,9 @@
-//! Names of metrics, and the set-up of logs. Imports `domain` only.
+//! Names of metrics, counters of use, and the set-up of logs. Imports `domain` only.
 
 mod logs;
 mod metrics;
+mod usage;
 
 pub use logs::{LogFormat, start_logs};
 pub use metrics::{Metrics, Outcome};
+pub use usage::Usage;

@@ -6,6 +6,7 @@ use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, decide};
 use crate::domain::key_text::{KeyId, Secret};
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::usage::UsageOutcome;
 use crate::node::{Node, Tenant, Unavailable};
 use crate::tokens::secret_check::check_secret;
 
@@ -76,11 +77,15 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
 
     // 3. The decision.
     let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref() };
-    let grant = decide(&key, &ask, now).map_err(ExchangeError::Denied)?;
+    let grant = decide(&key, &ask, now).map_err(|denial| {
+        node.usage.count(&key.id, (&denial).into(), address, now);
+        ExchangeError::Denied(denial)
+    })?;
 
     // 4. For whom: one of the organization's audiences.
     let tenant = node.tenant(&key.organization).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
-    let aud = audience(node, &tenant, audiences)?;
+    let aud = audience(node, &tenant, audiences)
+        .inspect_err(|_| node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now))?;
 
     // 5. How long: never beyond the key.
     let (iat, exp) =
@@ -103,6 +108,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let (signing_key, header) =
         tenant.ring.current(now).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
     let access_token = signing_key.sign(header, &claims)?;
+    node.usage.count(&key.id, UsageOutcome::Exchanged, address, now);
     Ok(Minted { access_token, expires_in: exp - iat, scopes: grant.scopes })
 }
 

@@ -5,6 +5,7 @@ use crate::domain::decision::{ClientAddress, Grant};
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::tokens::authenticate::{Caller, Credential, Refusal, authenticate};
+use crate::tokens::check::count;
 
 /// What is told of a good credential.
 #[derive(Debug)]
@@ -40,14 +41,19 @@ pub async fn introspect(
     now: Timestamp,
 ) -> Result<Option<Active>, Unavailable> {
     let Some(credential) = credential else { return Ok(None) };
-    let found = match authenticate(node, &credential, ClientAddress::NotTheCaller, now).await {
+    let address = ClientAddress::NotTheCaller;
+    let found = match authenticate(node, &credential, address, now).await {
+        Ok(found) if found.key.organization != caller.key.organization => return Ok(None),
+        checked => {
+            count(node, &checked, address, now);
+            checked
+        }
+    };
+    let found = match found {
         Ok(found) => found,
         Err(Refusal::Denied(..) | Refusal::Token(_)) => return Ok(None),
         Err(Refusal::Unavailable(cause)) => return Err(cause),
     };
-    if found.key.organization != caller.key.organization {
-        return Ok(None);
-    }
     let tenant = node.tenant(&found.key.organization);
     let issuer = tenant.map(|tenant| tenant.issuer.clone()).unwrap_or_default();
     Ok(Some(Active { caller: found, issuer }))

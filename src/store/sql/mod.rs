@@ -6,6 +6,7 @@ mod changes;
 mod key_rows;
 mod organizations;
 mod signing_keys;
+mod usage;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -84,13 +85,13 @@ impl Store for SqlStore {
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
-    let migrations = vec![Migration::new(
-        1,
-        "foundation".into(),
-        MigrationType::Simple,
-        include_str!("../../../migrations/0001_foundation.sql").into_sql_str(),
-        false,
-    )];
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrations = vec![
+        migration(1, "foundation", include_str!("../../../migrations/0001_foundation.sql")),
+        migration(2, "usage", include_str!("../../../migrations/0002_usage.sql")),
+    ];
     let known = migrations.len() as i64;
     if let Some(found) = schema_version(pool).await?.filter(|found| *found > known) {
         return Err(StoreError::Newer { found, known });

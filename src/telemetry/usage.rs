@@ -1,0 +1,81 @@
+//! Uses of keys, counted in memory and taken out in batches to be written. Never part of a decision.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::decision::ClientAddress;
+use crate::domain::key_text::KeyId;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::usage::{KeyUsage, LastUse, UsageOutcome, hour_of};
+
+const SHARDS: usize = 32;
+
+/// The counters since the last batch.
+pub struct Usage {
+    shards: Vec<Mutex<HashMap<KeyId, KeyUsage>>>,
+    hasher: RandomState,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+    }
+}
+
+impl Usage {
+    /// Counts one use of a key that exists.
+    pub fn count(&self, key: &KeyId, outcome: UsageOutcome, address: ClientAddress, now: Timestamp) {
+        self.with(key, |usage| {
+            usage.add(hour_of(now), outcome, 1);
+            if outcome.is_use() {
+                usage.last_used = usage.last_used.max(Some(LastUse { at: now, address: address.known() }));
+            }
+        });
+    }
+
+    /// Takes everything that was counted.
+    pub fn take(&self) -> Vec<KeyUsage> {
+        let mut taken = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.extend(std::mem::take(&mut *shard).into_values());
+        }
+        taken
+    }
+
+    /// Gives back what could not be written.
+    pub fn give_back(&self, batch: Vec<KeyUsage>) {
+        for usage in batch {
+            self.with(&usage.key.clone(), |known| known.merge(usage));
+        }
+    }
+
+    fn with(&self, key: &KeyId, change: impl FnOnce(&mut KeyUsage)) {
+        let place = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
+        if let Some(shard) = self.shards.get(place) {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            change(shard.entry(*key).or_insert_with(|| KeyUsage::new(*key)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_not_lost() {
+        let (usage, key) = (Usage::default(), KeyId::from_random([1; 16]));
+        let count =
+            || usage.count(&key, UsageOutcome::Exchanged, ClientAddress::Unreadable, Timestamp::from_seconds(7200));
+        count();
+        let batch = usage.take();
+        count();
+        usage.give_back(batch);
+        let all = usage.take();
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].counts, [(2, UsageOutcome::Exchanged, 2)]);
+        assert!(usage.take().is_empty());
+    }
+}
