@@ -230,8 +230,10 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         App::new()
             .app_data(app_context.clone())
             .wrap(from_fn(request_log::log_request))
+            // Routes are tried in this order: the busiest first.
             .configure(oauth::routes)
             .configure(gateway::routes)
+            .configure(oauth::document_routes)
             .configure(api::routes)
             .configure(operations::routes)
             .default_service(web::to(|| async { api::Problem::not_found() }))

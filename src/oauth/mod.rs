@@ -12,10 +12,14 @@ mod token;
 
 use actix_web::web;
 
-/// Registers the routes of this surface.
+/// Registers the endpoints.
 pub fn routes(config: &mut web::ServiceConfig) {
     token::routes(config);
     introspect::routes(config);
     revoke::routes(config);
+}
+
+/// Registers the documents that every issuer publishes.
+pub fn document_routes(config: &mut web::ServiceConfig) {
     metadata::routes(config);
 }

@@ -1,5 +1,7 @@
 //! What is counted, for Prometheus.
 
+use std::borrow::Cow;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -50,13 +52,13 @@ struct ExchangeLabels {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct RequestLabels {
-    route: String,
+    route: Cow<'static, str>,
     status: u16,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct RouteLabels {
-    route: String,
+    route: Cow<'static, str>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -100,9 +102,9 @@ impl Metrics {
     }
 
     /// Counts an answered request. `route` is the route's pattern, never a path as it was sent.
-    pub fn request(&self, route: &str, status: u16, seconds: f64) {
-        self.requests.get_or_create(&RequestLabels { route: route.to_owned(), status }).inc();
-        self.request_seconds.get_or_create(&RouteLabels { route: route.to_owned() }).observe(seconds);
+    pub fn request(&self, route: Cow<'static, str>, status: u16, seconds: f64) {
+        self.requests.get_or_create(&RequestLabels { route: route.clone(), status }).inc();
+        self.request_seconds.get_or_create(&RouteLabels { route }).observe(seconds);
     }
 
     /// Counts a change that was written.
