@@ -12,7 +12,7 @@
 //! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`]; what they share: [`http`] |
 //! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`organizations`] |
 //! | what a running node holds | [`node`] |
-//! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`store`], [`revocation`], [`signing`] |
+//! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
 //!
 //! [`server`] and [`cli`] put them together.
@@ -26,6 +26,7 @@ pub mod domain;
 pub mod gateway;
 pub mod http;
 pub mod keys;
+pub mod limits;
 pub mod node;
 pub mod oauth;
 pub mod organizations;

@@ -17,14 +17,22 @@ use crate::crypto::mint::MintError;
 use crate::crypto::random::RandomError;
 use crate::domain::api_key::ApiKey;
 use crate::domain::claims::Claims;
+use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
 use crate::domain::organization::{Organization, Slug};
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
+use crate::limits::AddressLimit;
 use crate::revocation::RevocationList;
 use crate::signing::{Algorithm, KeyRing, SigningError};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Metrics, Usage};
+
+/// Secrets that one address may have checked the slow way in a minute: nine seconds of one thread.
+const SLOW_CHECKS_PER_MINUTE: u32 = 600;
+
+/// Checks of one key that may wait for their turn at the slow way.
+const SLOW_CHECKS_OF_KEY: usize = 16;
 
 /// A running node.
 pub struct Node {
@@ -48,6 +56,8 @@ pub struct Node {
     changes: TaskTracker,
     runtime: Handle,
     slow_checks: Mutex<HashMap<KeyId, Arc<tokio::sync::Mutex<()>>>>,
+    slow_checks_of_address: AddressLimit,
+    reloading: tokio::sync::Mutex<()>,
 }
 
 /// The settings that use cases go by.
@@ -178,6 +188,8 @@ impl Node {
             changes: TaskTracker::new(),
             runtime: parts.runtime,
             slow_checks: Mutex::default(),
+            slow_checks_of_address: AddressLimit::per_minute(SLOW_CHECKS_PER_MINUTE),
+            reloading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -251,14 +263,25 @@ impl Node {
     }
 
     /// The turn at checking a key's secrets the slow way: one at a time for each key, so that many first
-    /// uses of one key cost one hash.
-    pub async fn slow_check_turn(&self, key: &KeyId) -> SlowCheckTurn<'_> {
+    /// uses of one key cost one hash. Busy when too many wait, or too many came from one address.
+    pub async fn slow_check_turn(&self, key: &KeyId, address: ClientAddress) -> Result<SlowCheckTurn<'_>, Unavailable> {
+        self.slow_checks_of_address.count(address).map_err(|_| Unavailable::Busy)?;
         let turn = {
             let mut turns = self.slow_checks.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.entry(*key).or_default().clone()
+            let turn = turns.entry(*key).or_default();
+            if Arc::strong_count(turn) > SLOW_CHECKS_OF_KEY {
+                return Err(Unavailable::Busy);
+            }
+            turn.clone()
         };
         let guard = turn.lock_owned().await;
-        SlowCheckTurn { node: self, key: *key, _guard: guard }
+        Ok(SlowCheckTurn { node: self, key: *key, _guard: guard })
+    }
+
+    /// Held while organizations are read and put into memory, so that an older reading never replaces a
+    /// newer one.
+    pub async fn reloading(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.reloading.lock().await
     }
 
     /// Writes what was counted of the use of keys. What cannot be written is kept for the next time.
@@ -281,6 +304,7 @@ impl Node {
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let now = clock::now();
         self.list.forget_tokens(now);
+        self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
         self.store.forget_revoked_tokens(now).await?;
         Ok(())

@@ -18,10 +18,10 @@ use crate::crypto::argon2_gate::{Argon2Gate, GateError, GateSettings};
 use crate::crypto::master_key::{self, MasterKeyError, MasterKeys, RawMasterKey};
 use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
-use crate::http::failure_limit::FailureLimit;
 use crate::http::{operations, request_log};
+use crate::limits::AddressLimit;
 use crate::node::{Node, NodeSettings, Parts};
-use crate::organizations::{self, LoadError, check_master_key, load_tenants};
+use crate::organizations::{self, LoadError, check_master_key, check_master_key_id, load_tenants};
 use crate::signing::Algorithm;
 use crate::store::{LockError, SqlStore, Store, StoreError, StoreLock};
 use crate::{api, clock, gateway, oauth, telemetry};
@@ -87,6 +87,12 @@ pub fn start_logs(settings: &Settings) -> Result<(), ServerError> {
         .map_err(|error| ServerError::Setting(format!("log.level: {error}")))
 }
 
+/// What can be checked of settings without starting anything.
+pub fn check(settings: &Settings) -> Result<(), ServerError> {
+    database(settings)?;
+    telemetry::check_level(&settings.log.level).map_err(|error| ServerError::Setting(format!("log.level: {error}")))
+}
+
 /// Takes the address, before anything else is touched. A port of 0 becomes the one that was given.
 pub fn listen(settings: &mut Settings) -> Result<TcpListener, ServerError> {
     let address = settings.server.listen;
@@ -119,6 +125,10 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
     let lock = StoreLock::take(path)?;
     let raw = master_keys(settings, is_new)?;
     let master_keys = MasterKeys::derive(&raw)?;
+    // Before the schema is touched: with a wrong master key nothing may change.
+    if let Some(id) = SqlStore::look(path).await?.and_then(|look| look.master_key) {
+        check_master_key_id(&id, &master_keys)?;
+    }
     let store = Arc::new(SqlStore::open(path, reader_count(settings)).await?);
     check_master_key(store.as_ref(), &master_keys).await?;
     let gate = Argon2Gate::start(GateSettings {
@@ -221,7 +231,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let context = web::Data::new(HttpContext::new(
         node.clone(),
         TrustedProxies::new(settings.server.trusted_proxies.clone()),
-        FailureLimit::per_minute(settings.limits.failures_per_minute),
+        AddressLimit::per_minute(settings.limits.failures_per_minute),
         settings.gateway.verdict_max_age_seconds,
     ));
 
@@ -257,7 +267,11 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         }
         tracing::info!("stopping: no new requests, those under way are finished");
         stopping.stop();
-        handle.stop(true).await;
+        tokio::select! {
+            () = handle.stop(true) => {}
+            _ = terminate.recv() => handle.stop(false).await,
+            _ = interrupt.recv() => handle.stop(false).await,
+        }
     });
     tracing::info!(listen = %settings.server.listen, public_url = settings.server.public_url(), "serving");
     let served = server.await;
@@ -299,8 +313,6 @@ async fn tend(context: web::Data<HttpContext>) {
         if let Err(error) = context.node.tidy().await {
             tracing::error!(%error, "what has ended could not be forgotten");
         }
-        if let Err(error) = organizations::tend_signing_keys(&context.node, clock::now()).await {
-            tracing::error!(%error, "signing keys could not be looked after");
-        }
+        organizations::tend_signing_keys(&context.node, clock::now()).await;
     }
 }

@@ -1,24 +1,22 @@
 //! JSON bodies: read whole, refused with the field's name.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Bytes;
+use actix_web::web::Payload;
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::Problem;
+use crate::http::body::{self, BodyError};
 
 /// Larger than any body that is allowed.
-pub(super) const MAX_BODY: usize = 64 * 1024;
+const MAX_BODY: usize = 64 * 1024;
 
 /// Reads a JSON body. Without one, every field is absent.
-pub(super) fn read<T: DeserializeOwned>(
-    request: &HttpRequest,
-    body: Result<Bytes, actix_web::Error>,
-) -> Result<T, Problem> {
-    let body = body.map_err(|error| match error.as_response_error().status_code() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(MAX_BODY),
-        _ => Problem::invalid_field("body", "could not be read"),
+pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
+    let body = body::read(payload, MAX_BODY).await.map_err(|error| match error {
+        BodyError::TooLarge => Problem::too_large(MAX_BODY),
+        BodyError::TooSlow => Problem::too_slow(),
+        BodyError::Broken => Problem::invalid_field("body", "could not be read"),
     })?;
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
@@ -43,10 +41,11 @@ fn explain(error: &serde_json::Error) -> String {
         return format!("not JSON {place}");
     }
     let text = error.to_string();
-    match text.split_once("expected ") {
+    match text.rsplit_once("expected ") {
         Some((before, expected)) if before.contains("unknown field") => {
             format!("unknown field; allowed is {}", expected.split(" at line").next().unwrap_or_default())
         }
+        Some((_, expected)) if expected.starts_with("struct ") => "expected an object".to_owned(),
         Some((_, expected)) => format!("expected {}", expected.split(" at line").next().unwrap_or_default()),
         None if text.contains("missing field") => text.split(" at line").next().unwrap_or_default().to_owned(),
         None if text.contains("duplicate field") => format!("given twice {place}"),

@@ -76,8 +76,12 @@ impl<P> Guarded<P> {
             authority: Authority {
                 scopes: self.caller.grant.scopes.clone(),
                 networks: self.caller.key.networks.clone(),
-                // A token's own end is not the caller's: what counts is how long its key lives.
-                not_after: self.caller.key.expires_at,
+                // A secret in its grace ends with it. A token's own end does not count, but its key's does:
+                // who manages keys with tokens would otherwise make keys of ten minutes.
+                not_after: match self.caller.token {
+                    None => self.caller.grant.not_after,
+                    Some(_) => self.caller.key.expires_at,
+                },
             },
             address: self.address.known(),
             now: self.now,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::body::{self, MAX_BODY};
+use crate::api::body;
 use crate::api::fields::{Checks, ScopeField, nullable};
 use crate::api::guard::{Guarded, ReadKeys, WriteKeys};
 use crate::api::key_json::KeyJson;
@@ -21,7 +21,6 @@ use crate::keys::{self, NewKey, RotateKey};
 use crate::store::KeyFilter;
 
 type Context = web::Data<HttpContext>;
-type Body = Result<web::Bytes, actix_web::Error>;
 
 /// Longest grace that a policy may allow: ten years.
 const MAX_GRACE: u32 = 3660 * 86_400;
@@ -31,9 +30,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     const LIST: &str = "/organizations/{org}/keys";
     const ONE: &str = "/organizations/{org}/keys/{id}";
     let resource = |path: String, allowed: &'static str| {
-        web::resource(path)
-            .app_data(web::PayloadConfig::new(MAX_BODY))
-            .default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
+        web::resource(path).default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
     };
     config
         .service(resource(LIST.into(), "GET, POST").route(web::get().to(list)).route(web::post().to(create)))
@@ -70,9 +67,9 @@ async fn create(
     guarded: Guarded<WriteKeys>,
     context: Context,
     request: HttpRequest,
-    body: Body,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body: CreateBody = body::read(&request, body)?;
+    let body: CreateBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
     checks.name(&body.name);
     checks.text("description", &body.description);
@@ -125,10 +122,10 @@ async fn edit(
     context: Context,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Body,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (id, version) = (key_id(&path.1)?, if_match(&request)?);
-    let body: EditBody = body::read(&request, body)?;
+    let (id, version) = (key_id(&path.1)?, if_match(&request));
+    let body: EditBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
     if let Some(name) = &body.name {
         checks.name(name);
@@ -165,10 +162,10 @@ async fn rotate(
     context: Context,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Body,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (id, version) = (key_id(&path.1)?, if_match(&request)?);
-    let body: RotateBody = body::read(&request, body)?;
+    let (id, version) = (key_id(&path.1)?, if_match(&request));
+    let body: RotateBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
     if let Some(name) = &body.name {
         checks.name(name);
@@ -201,9 +198,9 @@ async fn revoke(
     context: Context,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Body,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body: RevokeBody = body::read(&request, body)?;
+    let body: RevokeBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
     checks.text("reason", body.reason.as_deref().unwrap_or_default());
     checks.done()?;
@@ -226,7 +223,7 @@ async fn revoke_key(
     id: &str,
     reason: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, version) = (key_id(id)?, if_match(request)?);
+    let (id, version) = (key_id(id)?, if_match(request));
     let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
     let revoked =
         context.node.run_to_end(async move { keys::revoke(&node, &organization, &by, &id, version, reason).await });
@@ -238,10 +235,10 @@ async fn disable(
     context: Context,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Body,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let NoBody {} = body::read(&request, body)?;
-    let (id, version) = (key_id(&path.1)?, if_match(&request)?);
+    let NoBody {} = body::read(&request, payload).await?;
+    let (id, version) = (key_id(&path.1)?, if_match(&request));
     let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
     let disabled = context.node.run_to_end(async move { keys::disable(&node, &organization, &by, &id, version).await });
     Ok(answer(&disabled.await?, guarded.now))
@@ -252,10 +249,10 @@ async fn enable(
     context: Context,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Body,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let NoBody {} = body::read(&request, body)?;
-    let (id, version) = (key_id(&path.1)?, if_match(&request)?);
+    let NoBody {} = body::read(&request, payload).await?;
+    let (id, version) = (key_id(&path.1)?, if_match(&request));
     let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
     let enabled = context.node.run_to_end(async move { keys::enable(&node, &organization, &by, &id, version).await });
     Ok(answer(&enabled.await?, guarded.now))
@@ -303,6 +300,8 @@ fn list_filter(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<Key
                 let limit = value.parse().ok().filter(|limit| (1..=200).contains(limit));
                 filter.limit = limit.ok_or_else(|| Problem::invalid_field("limit", "allowed is 1 to 200"))?;
             }
+            "sort" if value == "-created_at" => {}
+            "sort" => return Err(Problem::invalid_field("sort", "allowed is -created_at, newest first")),
             "cursor" => {
                 let after = read_cursor(value);
                 filter.after = Some(
@@ -310,7 +309,10 @@ fn list_filter(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<Key
                 );
             }
             other => {
-                return Err(Problem::invalid_field(known(other), "allowed is status, search, owner, limit and cursor"));
+                return Err(Problem::invalid_field(
+                    known(other),
+                    "allowed is status, search, owner, sort, limit and cursor",
+                ));
             }
         }
     }
@@ -318,7 +320,7 @@ fn list_filter(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<Key
 }
 
 fn known(name: &str) -> &str {
-    if ["status", "search", "owner", "limit", "cursor"].contains(&name) { name } else { "query" }
+    if ["status", "search", "owner", "sort", "limit", "cursor"].contains(&name) { name } else { "query" }
 }
 
 fn cursor(key: &ApiKey) -> String {
@@ -335,19 +337,20 @@ fn key_id(text: &str) -> Result<KeyId, Problem> {
     KeyId::parse(text).ok_or_else(Problem::not_found)
 }
 
-/// The version in `If-Match` (RFC 9110 §13.1.1); `*` and absence are any.
-fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
-    let mut values = request.headers().get_all(IF_MATCH);
-    let Some(value) = values.next() else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
+/// The version in `If-Match` (RFC 9110 §13.1.1); `*` and absence are any. A tag that is none of ours
+/// matches nothing, and of several the newest counts. Proxies that compress make tags weak.
+fn if_match(request: &HttpRequest) -> Option<u64> {
+    let texts: Vec<&str> =
+        request.headers().get_all(IF_MATCH).map(|value| value.to_str().unwrap_or_default()).collect();
+    let tags: Vec<&str> = texts.iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+    if tags.is_empty() || tags.contains(&"*") {
+        return None;
     }
-    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match tag.and_then(|tag| tag.parse().ok()) {
-        Some(version) if values.next().is_none() => Ok(Some(version)),
-        _ => Err(Problem::invalid_field("If-Match", "one ETag as it was given is expected, like \"3\"")),
-    }
+    let version = |tag: &&str| -> Option<u64> {
+        let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
+        tag.parse().ok().filter(|version: &u64| version.to_string() == tag)
+    };
+    Some(tags.iter().filter_map(version).max().unwrap_or(u64::MAX))
 }
 
 fn answer(key: &ApiKey, now: Timestamp) -> HttpResponse {

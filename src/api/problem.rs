@@ -70,6 +70,13 @@ impl Problem {
         problem
     }
 
+    /// A body that took too long.
+    pub(super) fn too_slow() -> Self {
+        let mut problem = Self::invalid_field("body", "took too long to arrive");
+        problem.status = StatusCode::REQUEST_TIMEOUT;
+        problem
+    }
+
     /// A method that a route does not take.
     pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
         let mut problem = Self::invalid_field("method", format!("only {allowed} is allowed here"));

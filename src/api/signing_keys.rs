@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::body::{self, MAX_BODY};
+use crate::api::body;
 use crate::api::fields::Checks;
 use crate::api::guard::{AdminSigningKeys, Guarded, ReadSigningKeys};
 use crate::api::problem::Problem;
@@ -26,7 +26,6 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         )
         .service(
             web::resource("/organizations/{org}/signing-keys/rotate")
-                .app_data(web::PayloadConfig::new(MAX_BODY))
                 .route(web::post().to(rotate))
                 .default_service(web::to(|| async { Problem::method_not_allowed("POST") })),
         );
@@ -50,9 +49,9 @@ async fn rotate(
     guarded: Guarded<AdminSigningKeys>,
     context: web::Data<HttpContext>,
     request: HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body: RotateBody = body::read(&request, body)?;
+    let body: RotateBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
     let settings = &context.node.settings;
     let ahead =
@@ -83,7 +82,7 @@ impl From<Unavailable> for RotateProblem {
 impl From<RotateError> for RotateProblem {
     fn from(error: RotateError) -> Self {
         Self(match error {
-            pending @ RotateError::Pending { .. } => Problem::conflict(pending.to_string()),
+            error @ (RotateError::Pending { .. } | RotateError::Raced) => Problem::conflict(error.to_string()),
             RotateError::Found(cause) => Problem::unavailable(&cause),
             RotateError::Unavailable(cause) => Problem::unavailable(&cause),
             RotateError::Load(cause) => Problem::unavailable(&cause),

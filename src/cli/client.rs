@@ -34,15 +34,22 @@ pub(super) struct Client {
 impl Client {
     /// Finds out who the credential is, and so of which organization.
     pub(super) async fn connect(arguments: ServerArguments) -> Result<Self, CliError> {
-        let credential = arguments.token.or(arguments.api_key).filter(|text| !text.is_empty()).ok_or_else(|| {
+        let given = |text: &String| !text.is_empty();
+        let credential = arguments.token.filter(given).or(arguments.api_key.filter(given)).ok_or_else(|| {
             CliError::Use(
                 "set KEYTURN_API_KEY (a key text) or KEYTURN_TOKEN (an access token) with keyturn/ scopes".into(),
             )
         })?;
         let mut server = Url::parse(&arguments.server)
             .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| CliError::Use("--server: a URL like https://keyturn.example is expected".into()))?;
+            .filter(|url| {
+                matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()
+            })
+            .ok_or_else(|| {
+                CliError::Use(
+                    "--server: a URL like https://keyturn.example, with no user or password, is expected".into(),
+                )
+            })?;
         if !server.path().ends_with('/') {
             server.set_path(&format!("{}/", server.path()));
         }
@@ -53,7 +60,10 @@ impl Client {
             .map_err(|error| CliError::Failed(without_url(error)))?;
         let mut client = Self { http, server, credential, organization: String::new() };
         let me = client.call(Method::GET, "api/v1/me", &[], None).await?;
-        me.get("organization").and_then(Value::as_str).unwrap_or_default().clone_into(&mut client.organization);
+        match me.get("organization").and_then(Value::as_str) {
+            Some(organization) => organization.clone_into(&mut client.organization),
+            None => return Err(client.not_keyturn()),
+        }
         Ok(client)
     }
 
@@ -86,11 +96,16 @@ impl Client {
         let failed = |error: reqwest::Error| CliError::Failed(format!("{}: {}", self.server, without_url(error)));
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
-        let value: Value = serde_json::from_str(&answer.text().await.map_err(failed)?).unwrap_or_default();
-        if status.is_success() {
-            return Ok(value);
+        let value: Option<Value> = serde_json::from_str(&answer.text().await.map_err(failed)?).ok();
+        match value {
+            Some(value) if status.is_success() && value.is_object() => Ok(value),
+            Some(problem) if problem.get("code").is_some() => Err(CliError::Failed(explain(status.as_u16(), &problem))),
+            _ => Err(self.not_keyturn()),
         }
-        Err(CliError::Failed(explain(status.as_u16(), &value)))
+    }
+
+    fn not_keyturn(&self) -> CliError {
+        CliError::Failed(format!("{}: what answers there is not Keyturn", self.server))
     }
 }
 

@@ -3,14 +3,14 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::CliError;
+use crate::cli::{CliError, print_out};
 use crate::clock;
 use crate::config::Settings;
 use crate::domain::member::is_email;
 use crate::domain::organization::Slug;
 use crate::organizations::{FoundError, Founded, found};
 use crate::server::{self, Opened, ServerError};
-use crate::store::{LockError, OrganizationStore, SqlStore};
+use crate::store::SqlStore;
 
 #[derive(Args, Debug)]
 pub(super) struct InitArguments {
@@ -31,26 +31,15 @@ pub(super) async fn init(settings: Settings, arguments: InitArguments) -> Result
     if arguments.email.as_deref().is_some_and(|email| !is_email(email)) {
         return Err(CliError::Use("--email: an address like owner@example.org is expected".into()));
     }
-    let opened = match server::open(&settings).await {
-        Err(ServerError::Lock(LockError::Held(path))) => {
-            let store = SqlStore::open(server::database(&settings)?, 1).await.map_err(ServerError::from)?;
-            refuse_existing(&store, &slug).await?;
-            return Err(ServerError::Lock(LockError::Held(path)).into());
-        }
-        other => other?,
-    };
-    refuse_existing(opened.store.as_ref(), &slug).await?;
-    let founded = found_in(&opened, &settings, slug, arguments.email).await?;
-    show(&founded, &settings, arguments.json);
-    Ok(())
-}
-
-async fn refuse_existing(store: &SqlStore, slug: &Slug) -> Result<(), CliError> {
-    let known = store.organizations().await.map_err(ServerError::from)?;
-    if known.iter().any(|organization| organization.slug == *slug) {
-        return Err(CliError::Use(FoundError::Exists(slug.clone()).to_string()));
+    let look = SqlStore::look(server::database(&settings)?).await.map_err(ServerError::from)?;
+    if look.is_some_and(|look| look.organizations.iter().any(|known| known == slug.as_str())) {
+        return Err(CliError::Use(FoundError::Exists(slug).to_string()));
     }
-    Ok(())
+    let opened = server::open(&settings).await?;
+    // What cannot be shown must not be made: the credentials are shown once.
+    print_out(if arguments.json { " " } else { "\n" })?;
+    let founded = found_in(&opened, &settings, slug, arguments.email).await?;
+    show(&founded, &settings, arguments.json)
 }
 
 /// Founds an organization in an opened store.
@@ -70,7 +59,7 @@ pub(super) async fn found_in(
     }
 }
 
-fn show(founded: &Founded, settings: &Settings, as_json: bool) {
+fn show(founded: &Founded, settings: &Settings, as_json: bool) -> Result<(), CliError> {
     let public_url = settings.server.public_url();
     let issuer = founded.organization.issuer(&public_url);
     let (id, text) = (founded.key.id(), founded.key.reveal());
@@ -81,15 +70,23 @@ fn show(founded: &Founded, settings: &Settings, as_json: bool) {
             "console": { "url": format!("{public_url}/console"), "email": founded.email, "password": *founded.password },
             "api_key": { "client_id": id, "client_secret": *text },
         });
-        println!("{value}");
-        return;
+        return print_out(&format!("{value}\n"));
     }
-    println!("Organization {} is made. What follows is shown this once; keep it safe.\n", founded.organization);
-    println!("  issuer     {issuer}");
-    println!("  owner      {}", founded.email);
-    println!("  password   {}", *founded.password);
-    println!("  client id  {id}");
-    println!("  API key    {}\n", *text);
-    println!("Once the server is up, turn the API key into an access token:\n");
-    println!("  curl -s -u '{id}:{}' -d grant_type=client_credentials {public_url}/oauth/token", *text);
+    let Founded { organization, email, password, .. } = founded;
+    let (text, password) = (&*text, &**password);
+    print_out(&format!(
+        "\
+Organization {organization} is made. What follows is shown this once; keep it safe.
+
+  issuer     {issuer}
+  owner      {email}
+  password   {password}
+  client id  {id}
+  API key    {text}
+
+Once the server is up, turn the API key into an access token:
+
+  curl -s -u '{id}:{text}' -d grant_type=client_credentials {public_url}/oauth/token
+"
+    ))
 }

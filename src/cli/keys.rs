@@ -5,8 +5,8 @@ use comfy_table::{Table, presets};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::cli::CliError;
 use crate::cli::client::{Client, ServerArguments};
+use crate::cli::{CliError, print_out};
 
 #[derive(Args, Debug)]
 pub(super) struct KeysArguments {
@@ -120,12 +120,7 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
         KeysCommand::Disable { id } => client.keys(Method::POST, &format!("/{id}/disable"), &[], None).await?,
         KeysCommand::Enable { id } => client.keys(Method::POST, &format!("/{id}/enable"), &[], None).await?,
     };
-    if json {
-        println!("{key}");
-    } else {
-        show(&key);
-    }
-    Ok(())
+    if json { print_out(&format!("{key}\n")) } else { show(&key) }
 }
 
 impl Expiry {
@@ -155,7 +150,7 @@ async fn list(client: &Client, status: String, search: Option<String>, as_json: 
         let page = client.keys(Method::GET, "", &query, None).await?;
         for key in page.get("items").and_then(Value::as_array).into_iter().flatten() {
             if as_json {
-                println!("{key}");
+                print_out(&format!("{key}\n"))?;
             }
             let field = |name: &str| plain(key.get(name));
             table.add_row([
@@ -173,12 +168,12 @@ async fn list(client: &Client, status: String, search: Option<String>, as_json: 
         query.push(("cursor", next.to_owned()));
     }
     if !as_json {
-        println!("{table}");
+        print_out(&format!("{table}\n"))?;
     }
     Ok(())
 }
 
-fn show(key: &Value) {
+fn show(key: &Value) -> Result<(), CliError> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for (name, value) in key.as_object().into_iter().flatten() {
@@ -187,9 +182,10 @@ fn show(key: &Value) {
             table.add_row([name.clone(), text]);
         }
     }
-    println!("{table}");
-    if let Some(secret) = key.get("secret").and_then(Value::as_str) {
-        println!("\nThe key text is shown this once:\n\n  {secret}");
+    print_out(&format!("{table}\n"))?;
+    match key.get("secret").and_then(Value::as_str) {
+        Some(secret) => print_out(&format!("\nThe key text is shown this once:\n\n  {secret}\n")),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `keyturn master-key rotate`: a new master key, under which everything is sealed anew.
 
-use crate::cli::CliError;
+use crate::cli::{CliError, print_out};
 use crate::config::Settings;
 use crate::crypto::master_key::{MasterKeys, generate, write_file};
 use crate::organizations::reseal;
@@ -11,8 +11,9 @@ pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
     if !path.exists() {
         return Err(CliError::Failed(format!("{}: there is no database yet; run: keyturn init", path.display())));
     }
-    let (file, old) = server::master_key_file(&settings)?;
+    // The lock first: what is read before it may be somebody else's past.
     let opened = server::open(&settings).await?;
+    let (file, old) = server::master_key_file(&settings)?;
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
 
     // The new key is in the file, in front of the old, before anything is sealed under it; and the old one
@@ -24,7 +25,9 @@ pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
     let keys = MasterKeys::derive(&both).map_err(ServerError::from)?;
     let count = reseal(opened.store.as_ref(), &keys).await.map_err(|error| failed(&error))?;
     write_file(&file, std::slice::from_ref(&new)).map_err(ServerError::from)?;
-    println!("The master key in {} is new; {count} signing keys are sealed under it.", file.display());
-    println!("API keys go on working: the first use of each is checked with Argon2 once.");
-    Ok(())
+    print_out(&format!(
+        "The master key in {} is new; {count} signing keys are sealed under it.\n\
+         API keys go on working: the first use of each is checked with Argon2 once.\n",
+        file.display()
+    ))
 }

@@ -95,7 +95,18 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Writes to standard output, where a closed pipe or a full disk is an error and not a panic.
+fn print_out(text: &str) -> Result<(), CliError> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| CliError::Failed(format!("standard output cannot be written: {error}")))
+}
+
 fn execute(arguments: Arguments) -> Result<(), CliError> {
+    // Whatever is made holds secrets or their digests: the owner's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 
-use crate::cli::CliError;
+use crate::cli::{CliError, print_out};
 use crate::config::Settings;
+use crate::server;
 
 pub(super) fn check_config(settings: &Settings) -> Result<(), CliError> {
+    server::check(settings)?;
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["setting", "value", "from"]);
     for (key, value, origin) in settings.describe() {
         table.add_row([key, value, origin]);
     }
-    println!("{table}");
-    Ok(())
+    print_out(&format!("{table}\n"))
 }
 
 pub(super) async fn health(settings: &Settings) -> Result<(), CliError> {
@@ -30,8 +31,7 @@ pub(super) async fn health(settings: &Settings) -> Result<(), CliError> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build().map_err(failed)?;
     let answer = client.get(&url).send().await.map_err(failed)?;
     if answer.status().is_success() {
-        println!("alive");
-        return Ok(());
+        return print_out("alive\n");
     }
     Err(CliError::Failed(format!("{url}: answered {}", answer.status())))
 }

@@ -154,7 +154,11 @@ pub fn write_file(path: &Path, keys: &[RawMasterKey]) -> Result<(), MasterKeyErr
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -193,6 +197,16 @@ mod tests {
         assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 2);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read_file(&path), Err(MasterKeyError::Exposed { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn what_is_left_of_an_earlier_write_is_not_reused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, left) = (folder.path().join("master.key"), folder.path().join("master.key.new"));
+        fs::write(&left, b"").unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();
+        write_file(&path, &[raw(1)]).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -66,22 +66,38 @@ impl Audience {
     }
 }
 
-/// When a token minted at `now` dies: after `ttl_seconds`, and never later than `not_after`.
-///
-/// Returns `(iat, exp)` in whole seconds, both rounded down; `None` when less than a second is left.
+/// The life of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lifetime {
+    /// Minted at, in whole seconds, rounded down.
+    pub iat: i64,
+    /// Dead from then on, in whole seconds.
+    pub exp: i64,
+    /// Seconds that a client may count on from now, rounded down.
+    pub expires_in: i64,
+}
+
+/// How long a token minted at `now` lives: `ttl_seconds`, and never longer than until `not_after`. `None`
+/// when less than a second is left.
 ///
 /// ```
-/// use keyturn::domain::{claims::lifetime, timestamp::Timestamp};
+/// use keyturn::domain::{claims::{Lifetime, lifetime}, timestamp::Timestamp};
 /// let now = Timestamp::from_millis(10_900);
-/// assert_eq!(lifetime(now, 600, None), Some((10, 610)));
-/// assert_eq!(lifetime(now, 600, Some(Timestamp::from_millis(12_100))), Some((10, 12)));
-/// assert_eq!(lifetime(now, 600, Some(Timestamp::from_millis(10_950))), None);
+/// assert_eq!(lifetime(now, 600, None), Some(Lifetime { iat: 10, exp: 610, expires_in: 600 }));
+/// let end = Some(Timestamp::from_millis(12_100));
+/// assert_eq!(lifetime(now, 600, end), Some(Lifetime { iat: 10, exp: 12, expires_in: 1 }));
+/// assert_eq!(lifetime(now, 600, Some(Timestamp::from_millis(11_800))), None);
 /// ```
-pub fn lifetime(now: Timestamp, ttl_seconds: u32, not_after: Option<Timestamp>) -> Option<(i64, i64)> {
+pub fn lifetime(now: Timestamp, ttl_seconds: u32, not_after: Option<Timestamp>) -> Option<Lifetime> {
     let iat = now.as_seconds();
     let full = iat.saturating_add(i64::from(ttl_seconds));
-    let exp = not_after.map_or(full, |end| full.min(end.as_seconds()));
-    (exp > iat).then_some((iat, exp))
+    match not_after.map(Timestamp::as_seconds).filter(|end| *end < full) {
+        None => Some(Lifetime { iat, exp: full, expires_in: i64::from(ttl_seconds) }),
+        Some(exp) => {
+            let expires_in = Timestamp::from_seconds(exp).millis_since(now).div_euclid(1000);
+            (expires_in > 0).then_some(Lifetime { iat, exp, expires_in })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -102,9 +118,11 @@ mod tests {
         #[test]
         fn a_token_never_outlives_its_key(now in 0i64..4_000_000_000_000, left in -10_000i64..4_000_000, ttl in 60u32..=3600) {
             let end = Timestamp::from_millis(now + left);
-            if let Some((iat, exp)) = lifetime(Timestamp::from_millis(now), ttl, Some(end)) {
-                prop_assert!(iat < exp && exp <= iat + i64::from(ttl));
-                prop_assert!(Timestamp::from_seconds(exp) <= end);
+            if let Some(life) = lifetime(Timestamp::from_millis(now), ttl, Some(end)) {
+                prop_assert!(life.iat < life.exp && life.exp <= life.iat + i64::from(ttl));
+                prop_assert!(Timestamp::from_seconds(life.exp) <= end);
+                prop_assert!((1..=i64::from(ttl)).contains(&life.expires_in));
+                prop_assert!(life.expires_in <= life.exp - life.iat);
             }
         }
     }

@@ -7,9 +7,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::domain::decision::Denial;
-use crate::domain::scope::Scope;
 use crate::domain::timestamp::Timestamp;
-use crate::tokens::{Caller, Refusal};
+use crate::tokens::{Caller, CheckError, Refusal, Required};
 
 /// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
@@ -71,14 +70,14 @@ impl VerifyError {
         Self::new(StatusCode::FORBIDDEN, "invalid_request", "VALIDATION_FAILED", description)
     }
 
-    fn insufficient_scope(missing: &Scope) -> Self {
+    fn insufficient_scope(missing: Option<String>) -> Self {
         let mut error = Self::new(
             StatusCode::FORBIDDEN,
             "insufficient_scope",
             "INSUFFICIENT_SCOPE",
             "a scope that is required is not held",
         );
-        error.scope = Some(missing.to_string());
+        error.scope = missing;
         error
     }
 
@@ -106,6 +105,20 @@ impl VerifyError {
         }
         let error = self.error.unwrap_or("invalid_token");
         response.json(Body { error, error_description: &self.description, code: self.code })
+    }
+}
+
+impl From<CheckError> for VerifyError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Refused(refusal) => refusal.into(),
+            CheckError::NotHeld(Required::Scope(scope)) => Self::insufficient_scope(Some(scope.to_string())),
+            // A path may be as long as a request line, and need not be told to whoever sent it.
+            CheckError::NotHeld(Required::Access(action, resource)) => {
+                let scope = format!("{action}:{resource}");
+                Self::insufficient_scope(Some(scope).filter(|scope| scope.len() <= 300))
+            }
+        }
     }
 }
 
@@ -140,7 +153,7 @@ impl From<Denial> for VerifyError {
                 "API_KEY_IP_NOT_ALLOWED",
                 "the caller's address cannot be told: the gateway sent no readable forwarding header".into(),
             ),
-            Denial::ScopeNotHeld(missing) => Self::insufficient_scope(&missing),
+            Denial::ScopeNotHeld(missing) => Self::insufficient_scope(Some(missing.to_string())),
         }
     }
 }

@@ -6,15 +6,16 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 
-use crate::domain::scope::{Action, ResourceFilter, Scope};
+use crate::domain::scope::{Action, Resource, ResourceFilter, Scope};
 use crate::gateway::answer::VerifyError;
 use crate::http::form::Form;
+use crate::tokens::Required;
 
 /// More requirements than any recipe has.
 const MAX_REQUIRED: usize = 16;
 
-/// The scopes that must be held.
-pub(super) fn read(request: &HttpRequest) -> Result<Vec<Scope>, VerifyError> {
+/// What must be held.
+pub(super) fn read(request: &HttpRequest) -> Result<Vec<Required>, VerifyError> {
     let wrong = |message: String| VerifyError::bad_requirement(message);
     let query = Form::parse(request.query_string().as_bytes()).map_err(|error| wrong(format!("query: {error}")))?;
     let mut required = Vec::new();
@@ -25,7 +26,8 @@ pub(super) fn read(request: &HttpRequest) -> Result<Vec<Scope>, VerifyError> {
         if !text.contains(':') {
             return Err(wrong("keyturn_require: action:resource is expected".into()));
         }
-        required.push(Scope::parse(text).map_err(|error| wrong(format!("keyturn_require: {error}")))?);
+        let scope = Scope::parse(text).map_err(|error| wrong(format!("keyturn_require: {error}")))?;
+        required.push(Required::Scope(scope));
     }
     if query.values("keyturn_map").any(|value| value != "http") {
         return Err(wrong("keyturn_map: only http is allowed".into()));
@@ -57,8 +59,8 @@ fn names_without_value(query: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The scope that the request behind the gateway needs: its method's action on its path's resource.
-fn of_request(headers: &HeaderMap) -> Result<Scope, String> {
+/// What the request behind the gateway needs: its method's action on its path's resource.
+fn of_request(headers: &HeaderMap) -> Result<Required, String> {
     let method = agreed(headers, &["x-original-method", "x-forwarded-method"], "method")?;
     let uri = agreed(headers, &["x-original-uri", "x-original-url", "x-forwarded-uri"], "URI")?;
     let action = match method {
@@ -69,7 +71,7 @@ fn of_request(headers: &HeaderMap) -> Result<Scope, String> {
         _ => return Err("keyturn_map: the forwarded method is not one".into()),
     };
     let action = Action::parse(action).map_err(|error| error.to_string())?;
-    Ok(Scope::new(action, resource(path(uri)?)?))
+    required_of(action, path(uri)?)
 }
 
 /// The one value of several headers. A gateway sets one of them; another may have come from the client,
@@ -100,14 +102,13 @@ fn path(uri: &str) -> Result<&str, String> {
     path.strip_prefix('/').ok_or_else(|| "keyturn_map: the forwarded URI has no path".to_owned())
 }
 
-/// A path's segments as a resource. One slash at the end makes no difference; the root is every resource.
-fn resource(path: &str) -> Result<ResourceFilter, String> {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    if path.contains(['*', '#']) {
-        return Err("keyturn_map: * and # are not allowed in a path".into());
+/// An action on a path's segments. One slash at the end makes no difference; the root is every resource.
+fn required_of(action: Action, path: &str) -> Result<Required, String> {
+    let wrong = |error: crate::domain::scope::ScopeError| format!("keyturn_map: {error}");
+    match path.strip_suffix('/').unwrap_or(path) {
+        "" => Ok(Required::Scope(Scope::new(action, ResourceFilter::parse("*").map_err(wrong)?))),
+        path => Ok(Required::Access(action, Resource::parse(path).map_err(wrong)?)),
     }
-    let text = if path.is_empty() { "*" } else { path };
-    ResourceFilter::parse(text).map_err(|error| format!("keyturn_map: {error}"))
 }
 
 #[cfg(test)]
@@ -121,8 +122,12 @@ mod tests {
         for (name, value) in headers {
             request = request.append_header((*name, *value));
         }
-        let scopes = read(&request.to_http_request()).map_err(|error| error.to_string())?;
-        Ok(scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(" "))
+        let required = read(&request.to_http_request()).map_err(|error| error.to_string())?;
+        let shown = required.iter().map(|required| match required {
+            Required::Scope(scope) => scope.to_string(),
+            Required::Access(action, resource) => format!("{action}:{resource}"),
+        });
+        Ok(shown.collect::<Vec<_>>().join(" "))
     }
 
     const GET: (&str, &str) = ("x-original-method", "GET");

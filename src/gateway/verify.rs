@@ -3,12 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::clock;
-use crate::domain::scope::Scope;
+use crate::domain::timestamp::Timestamp;
 use crate::gateway::answer::{VerifyError, allowed};
 use crate::gateway::requirement;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
-use crate::tokens::{Caller, Credential, check};
+use crate::tokens::{Caller, Credential, Required, check};
 
 /// Registers the endpoint. What follows `/verify/` is the path that some gateways append, and is ignored.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -25,22 +25,18 @@ async fn verify(context: web::Data<HttpContext>, request: HttpRequest) -> HttpRe
     }
 }
 
-async fn decide(
-    context: &HttpContext,
-    request: &HttpRequest,
-    now: crate::domain::timestamp::Timestamp,
-) -> Result<Caller, VerifyError> {
+async fn decide(context: &HttpContext, request: &HttpRequest, now: Timestamp) -> Result<Caller, VerifyError> {
     // 1. One credential, in one header.
     let credential = credential(request)?;
 
     // 2. What is required. A requirement that cannot be read is one that nobody meets, but who asks is
     //    told so only after the credential was found good.
-    let required: Result<Vec<Scope>, VerifyError> = requirement::read(request);
-    let scopes = required.as_deref().unwrap_or_default();
+    let required: Result<Vec<Required>, VerifyError> = requirement::read(request);
+    let readable = required.as_deref().unwrap_or_default();
 
     // 3. The decision.
     let address = context.client_address(request);
-    let caller = check(&context.node, &credential, address, scopes, now).await?;
+    let caller = check(&context.node, &credential, address, readable, now).await?;
     required.map(|_| caller)
 }
 

@@ -32,8 +32,8 @@ impl TrustedProxies {
         if !self.trusts(peer) {
             return ClientAddress::Known(peer);
         }
-        let x_forwarded_for = hops(headers, &HeaderName::from_static("x-forwarded-for"), plain_hop);
-        let forwarded = hops(headers, &FORWARDED, forwarded_hop);
+        let x_forwarded_for = hops(headers, &HeaderName::from_static("x-forwarded-for"), plain_hops);
+        let forwarded = hops(headers, &FORWARDED, forwarded_hops);
         match (x_forwarded_for, forwarded) {
             (Hops::Absent, Hops::Absent) => ClientAddress::Unreadable,
             (one, Hops::Absent) | (Hops::Absent, one) => self.past_trusted(&one),
@@ -69,13 +69,13 @@ enum Hops {
     Read(Vec<Option<IpAddr>>),
 }
 
-fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Option<IpAddr>) -> Hops {
+fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Vec<Option<IpAddr>>) -> Hops {
     let mut all = Vec::new();
     let mut present = false;
     for value in headers.get_all(name) {
         present = true;
         match value.to_str() {
-            Ok(text) => all.extend(text.split(',').map(|hop| read(hop.trim()))),
+            Ok(text) => all.extend(read(text)),
             Err(_) => all.push(None),
         }
         if all.len() > MAX_HOPS {
@@ -83,6 +83,11 @@ fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Option<IpAddr>
         }
     }
     if present { Hops::Read(all) } else { Hops::Absent }
+}
+
+/// The hops of `X-Forwarded-For`.
+fn plain_hops(text: &str) -> Vec<Option<IpAddr>> {
+    text.split(',').map(|hop| plain_hop(hop.trim())).collect()
 }
 
 /// A hop of `X-Forwarded-For`: an address, with or without a port.
@@ -96,20 +101,51 @@ fn plain_hop(text: &str) -> Option<IpAddr> {
     (!text.contains('%')).then(|| fold(address))
 }
 
+/// The hops of `Forwarded` (RFC 7239 §4). A separator inside a quoted string separates nothing: proxies
+/// copy what the client sent, such as its Host, into one. A quote that is not closed makes all unreadable.
+fn forwarded_hops(text: &str) -> Vec<Option<IpAddr>> {
+    match split_outside_quotes(text, ',') {
+        Some(elements) => elements.into_iter().map(forwarded_hop).collect(),
+        None => vec![None],
+    }
+}
+
 /// A hop of `Forwarded`: the `for` parameter of one element.
 fn forwarded_hop(element: &str) -> Option<IpAddr> {
     let mut found = None;
-    for parameter in element.split(';') {
+    for parameter in split_outside_quotes(element, ';')? {
+        let parameter = parameter.trim();
+        if parameter.is_empty() {
+            continue;
+        }
         let (name, value) = parameter.split_once('=')?;
-        if name.trim().eq_ignore_ascii_case("for") {
+        if name.eq_ignore_ascii_case("for") {
             if found.is_some() {
                 return None;
             }
-            let value = value.trim();
             found = Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value));
         }
     }
     plain_hop(found?)
+}
+
+/// The parts between separators that stand outside quoted strings; `None` when a quote is not closed.
+fn split_outside_quotes(text: &str, separator: char) -> Option<Vec<&str>> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = text
+        .split(|c: char| {
+            let separates = c == separator && !quoted;
+            (quoted, escaped) = match (quoted, escaped, c) {
+                (true, true, _) => (true, false),
+                (true, false, '\\') => (true, true),
+                (true, false, '"') => (false, false),
+                (false, _, '"') => (true, false),
+                (state, _, _) => (state, false),
+            };
+            separates
+        })
+        .collect();
+    (!quoted).then_some(parts)
 }
 
 #[cfg(test)]
@@ -163,6 +199,9 @@ mod tests {
             ("for=192.0.2.9", "192.0.2.9"),
             ("For=\"[2001:db8::1]:4711\";proto=https", "2001:db8::1"),
             ("for=1.1.1.1, proto=http;for=192.0.2.9;by=10.0.0.1", "192.0.2.9"),
+            ("for=192.0.2.9;", "192.0.2.9"),
+            ("for=192.0.2.9;host=\"x,for=10.9.9.9;a=\"", "192.0.2.9"),
+            ("for=192.0.2.9;host=\"x\\\",for=10.9.9.9;a=\"", "192.0.2.9"),
         ] {
             assert_eq!(seen("fd00::1", &[("forwarded", value)]).as_deref(), Some(expected), "{value}");
         }
@@ -175,7 +214,7 @@ mod tests {
         {
             assert_eq!(seen("10.0.0.1", &[(XFF, value)]), None, "{value}");
         }
-        for value in ["for=unknown", "proto=https", "for=1.1.1.1;for=2.2.2.2", "1.1.1.1"] {
+        for value in ["for=unknown", "proto=https", "for=1.1.1.1;for=2.2.2.2", "1.1.1.1", "for=1.1.1.1;host=\"x"] {
             assert_eq!(seen("10.0.0.1", &[("forwarded", value)]), None, "{value}");
         }
         assert_eq!(seen("10.0.0.1", &[(XFF, &["192.0.2.9"; 40].join(","))]), None);

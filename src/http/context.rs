@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 
 use crate::domain::decision::ClientAddress;
 use crate::http::client_address::TrustedProxies;
-use crate::http::failure_limit::FailureLimit;
+use crate::limits::AddressLimit;
 use crate::node::Node;
 
 /// The node, and what HTTP adds to it.
@@ -17,7 +17,7 @@ pub struct HttpContext {
     /// Whose forwarding headers are believed.
     pub trusted_proxies: TrustedProxies,
     /// How many failures an address may make.
-    pub failures: FailureLimit,
+    pub failures: AddressLimit,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
     stopping: AtomicBool,
@@ -28,7 +28,7 @@ impl HttpContext {
     pub fn new(
         node: Arc<Node>,
         trusted_proxies: TrustedProxies,
-        failures: FailureLimit,
+        failures: AddressLimit,
         verdict_max_age_seconds: u32,
     ) -> Self {
         Self { node, trusted_proxies, failures, verdict_max_age_seconds, stopping: AtomicBool::new(false) }

@@ -49,12 +49,15 @@ pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials, HeaderErro
         (None, Some(value)) => {
             let text = value.to_str().map_err(|_| HeaderError("X-Api-Key: only printable ASCII is allowed"))?;
             match text.trim() {
-                "" => Err(HeaderError("X-Api-Key: empty; a key text is expected")),
+                "" => Ok(HeaderCredentials::None),
                 text => Ok(HeaderCredentials::ApiKey(Zeroizing::new(text.to_owned()))),
             }
         }
         (Some(value), None) => {
             let text = value.to_str().map_err(|_| HeaderError("Authorization: only printable ASCII is allowed"))?;
+            if text.trim().is_empty() {
+                return Ok(HeaderCredentials::None);
+            }
             let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
             let rest = rest.trim_start();
             if scheme.eq_ignore_ascii_case("bearer") {
@@ -132,6 +135,8 @@ mod tests {
     #[test]
     fn each_way_is_read() {
         assert_eq!(read(&[]).as_deref(), Ok("none"));
+        assert_eq!(read(&[("x-api-key", "")]).as_deref(), Ok("none"), "empty counts as omitted");
+        assert_eq!(read(&[("authorization", " ")]).as_deref(), Ok("none"));
         assert_eq!(read(&[("authorization", &basic_of("a%3Ab:c+d:e"))]).as_deref(), Ok("basic a:b|c d:e"));
         assert_eq!(read(&[("authorization", &basic_of("a:b").replace("Basic", "bASIC"))]).as_deref(), Ok("basic a|b"));
         assert_eq!(read(&[("authorization", "basic YTpi")]).as_deref(), Ok("basic a|b"));
@@ -148,7 +153,6 @@ mod tests {
             &[("authorization", "Bearer a"), ("authorization", "Bearer a")][..],
             &[("x-api-key", "a"), ("x-api-key", "a")],
             &[("authorization", "Bearer a"), ("x-api-key", "a")],
-            &[("x-api-key", "")],
             &[("authorization", "Bearer")],
             &[("authorization", "Bearer a b")],
             &[("authorization", "Basic !!!")],

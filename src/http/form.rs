@@ -17,7 +17,12 @@ pub enum FormError {
     Nul(String),
     /// More than once.
     Repeated(String),
+    /// More parameters than anything takes.
+    TooMany,
 }
+
+/// More parameters than anything takes.
+const MAX_PARAMETERS: usize = 64;
 
 impl Form {
     /// Reads a body.
@@ -29,6 +34,9 @@ impl Form {
             let name = decode(name).map_err(|kind| kind.of("a parameter's name"))?;
             let value = decode(value).map_err(|kind| kind.of(&name_for_people(&name)))?;
             if !value.is_empty() {
+                if parameters.len() == MAX_PARAMETERS {
+                    return Err(FormError::TooMany);
+                }
                 parameters.push((name, value));
             }
         }
@@ -69,6 +77,7 @@ impl std::fmt::Display for FormError {
             Self::Encoding(what) => write!(f, "{what}: not UTF-8"),
             Self::Nul(what) => write!(f, "{what}: holds a NUL character"),
             Self::Repeated(what) => write!(f, "{what}: given more than once"),
+            Self::TooMany => write!(f, "the form: at most {MAX_PARAMETERS} parameters are allowed"),
         }
     }
 }

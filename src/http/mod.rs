@@ -2,10 +2,10 @@
 //!
 //! Imports `domain`, `node`, `tokens` and `clock`; knows nothing of any one surface.
 
+pub mod body;
 pub mod client_address;
 pub mod context;
 pub mod credentials;
-pub mod failure_limit;
 pub mod form;
 pub mod operations;
 pub mod request_log;

@@ -1,6 +1,6 @@
 //! For operators: `/healthz`, `/readyz`, `/metrics`.
 
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
@@ -9,9 +9,17 @@ use crate::http::context::HttpContext;
 /// Registers the routes.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/healthz").route(web::get().to(alive)).route(web::head().to(alive)))
-        .service(web::resource("/readyz").route(web::get().to(ready)).route(web::head().to(ready)))
-        .service(web::resource("/metrics").route(web::get().to(metrics)));
+        .service(operation("/healthz").route(web::get().to(alive)).route(web::head().to(alive)))
+        .service(operation("/readyz").route(web::get().to(ready)).route(web::head().to(ready)))
+        .service(operation("/metrics").route(web::get().to(metrics)).route(web::head().to(metrics)));
+}
+
+fn operation(path: &str) -> actix_web::Resource {
+    web::resource(path).default_service(web::to(|| async {
+        HttpResponse::MethodNotAllowed()
+            .insert_header((ALLOW, "GET, HEAD"))
+            .json(json!({ "status": "only GET and HEAD are allowed here" }))
+    }))
 }
 
 async fn alive() -> HttpResponse {

@@ -66,6 +66,12 @@ impl By {
         }
     }
 
+    /// Checks that a key may do nothing, from nowhere, that the caller may not.
+    pub(super) fn may_act_for(&self, key: &ApiKey) -> Result<(), KeyError> {
+        let unending = Authority { not_after: None, ..self.authority.clone() };
+        unending.covers(&key.scopes, &key.networks, None).map_err(KeyError::Beyond)
+    }
+
     /// Checks that a key would be no more than the caller holds.
     pub(super) fn may_hand_out(&self, key: &ApiKey) -> Result<(), KeyError> {
         self.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::Beyond)

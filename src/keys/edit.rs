@@ -30,10 +30,16 @@ pub async fn edit(
         return Err(KeyError::Invalid(violations));
     }
 
-    // 2. The next state. Only what widens is handing out; a caller may always take away.
+    // 2. The next state. Only what widens is handing out. But whoever edits a key must hold what it may do:
+    //    narrowed to what they hold, it could be rotated, and they would act under its name.
+    by.may_act_for(&old)?;
     let new = match old.clone().edit(edit) {
         Ok(new) => new,
-        Err(TransitionRefused::Unchanged) => return Ok(old),
+        Err(TransitionRefused::Unchanged) => {
+            // The same edit by somebody else may be written and not yet effective: it must be before this answer.
+            node.settle_key_change(id);
+            return Ok(old);
+        }
         Err(other) => return Err(refused(other)),
     };
     if widens(&old, &new) {

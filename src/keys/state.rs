@@ -20,7 +20,8 @@ pub async fn revoke(
     version: Option<u64>,
     reason: Option<String>,
 ) -> Result<ApiKey, KeyError> {
-    transition(node, organization, by, id, version, action::KEY_REVOKE, |key| key.revoke(by.now, reason.clone())).await
+    transition(node, organization, by, id, version, action::KEY_REVOKE, |key| Ok(key.revoke(by.now, reason.clone())))
+        .await
 }
 
 /// Suspends a key.
@@ -31,7 +32,7 @@ pub async fn disable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    transition(node, organization, by, id, version, action::KEY_DISABLE, |key| key.disable(by.now)).await
+    transition(node, organization, by, id, version, action::KEY_DISABLE, |key| Ok(key.disable(by.now))).await
 }
 
 /// Lets a suspended key be used again.
@@ -42,9 +43,11 @@ pub async fn enable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    let key = load(node, organization, id, version).await?;
-    by.may_hand_out(&key)?;
-    transition(node, organization, by, id, version, action::KEY_ENABLE, ApiKey::enable).await
+    transition(node, organization, by, id, version, action::KEY_ENABLE, |key| {
+        by.may_hand_out(&key)?;
+        Ok(key.enable())
+    })
+    .await
 }
 
 async fn transition(
@@ -54,11 +57,11 @@ async fn transition(
     id: &KeyId,
     version: Option<u64>,
     action: &'static str,
-    next: impl Fn(ApiKey) -> Result<ApiKey, TransitionRefused> + Send,
+    next: impl Fn(ApiKey) -> Result<Result<ApiKey, TransitionRefused>, KeyError> + Send,
 ) -> Result<ApiKey, KeyError> {
     for _ in 0..TRIES {
         let old = load(node, organization, id, version).await?;
-        let new = match next(old.clone()) {
+        let new = match next(old.clone())? {
             Ok(new) => new,
             Err(TransitionRefused::Unchanged) => {
                 // Somebody else's change may be written and not yet effective: it must be before this answer.

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::scope::Scope;
-use crate::http::failure_limit::FailureLimit;
 use crate::http::form::FormError;
+use crate::limits::AddressLimit;
 use crate::node::Unavailable;
 use crate::telemetry::Outcome;
 use crate::tokens::{ExchangeError, Refusal};
@@ -69,6 +69,18 @@ impl OAuthError {
         )
     }
 
+    /// A body that took too long.
+    pub(super) fn too_slow() -> Self {
+        let description = "the body took too long to arrive";
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "invalid_request",
+            "VALIDATION_FAILED",
+            Outcome::InvalidRequest,
+            description,
+        )
+    }
+
     /// No credentials.
     pub(super) fn no_credentials() -> Self {
         let description =
@@ -118,7 +130,7 @@ impl OAuthError {
     }
 
     /// This refusal, or another when its address has made too many failures.
-    pub(super) fn limited_by(self, failures: &FailureLimit, address: ClientAddress) -> Self {
+    pub(super) fn limited_by(self, failures: &AddressLimit, address: ClientAddress) -> Self {
         if !self.is_failure() {
             return self;
         }

@@ -1,23 +1,21 @@
 //! How a client authenticates, the same at every OAuth endpoint: its key, given in exactly one way.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use zeroize::Zeroizing;
 
 use crate::domain::key_text::{KeyId, KeyText, Secret, looks_like_key_text};
+use crate::http::body::{self, BodyError};
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::http::form::Form;
 use crate::oauth::answer::OAuthError;
 use crate::tokens::PresentedKey;
 
-/// Larger than any form that asks for what can be granted or introspected.
-pub(super) const MAX_BODY: usize = 12 * 1024;
-
-/// A body as it was received, or what was wrong with receiving it.
-pub(super) fn body(body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, OAuthError> {
-    body.map_err(|error| match error.as_response_error().status_code() {
-        StatusCode::PAYLOAD_TOO_LARGE => OAuthError::too_large(MAX_BODY),
-        _ => OAuthError::invalid_request("the body could not be read"),
+/// Reads a body of at most so many bytes.
+pub(super) async fn body(payload: web::Payload, most: usize) -> Result<web::Bytes, OAuthError> {
+    body::read(payload, most).await.map_err(|error| match error {
+        BodyError::TooLarge => OAuthError::too_large(most),
+        BodyError::TooSlow => OAuthError::too_slow(),
+        BodyError::Broken => OAuthError::invalid_request("the body could not be read"),
     })
 }
 

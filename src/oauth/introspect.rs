@@ -10,27 +10,26 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
 use crate::http::credentials::key_or_token;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
-use crate::oauth::client::{self, MAX_BODY};
+use crate::oauth::client;
+use crate::signing::VERIFY_MAX_BYTES;
 use crate::tokens::{Active, Credential, PresentedKey, authenticate, introspect};
+
+/// A token of ours, however long, and the credentials beside it.
+const MAX_BODY: usize = VERIFY_MAX_BYTES + 4096;
 
 /// Registers the introspection endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::resource("/oauth/introspect")
-            .app_data(web::PayloadConfig::new(MAX_BODY))
             .route(web::post().to(endpoint))
             .default_service(web::to(|| async { method_not_allowed("POST") })),
     );
 }
 
-async fn endpoint(
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> HttpResponse {
+async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let address = context.client_address(&request);
     let mut challenge = true;
-    match answer(&context, &request, body, address, &mut challenge).await {
+    match answer(&context, &request, payload, address, &mut challenge).await {
         Ok(active) => respond(active.as_ref()),
         Err(error) => error.limited_by(&context.failures, address).respond(challenge),
     }
@@ -39,11 +38,11 @@ async fn endpoint(
 async fn answer(
     context: &HttpContext,
     request: &HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
+    payload: web::Payload,
     address: ClientAddress,
     challenge: &mut bool,
 ) -> Result<Option<Active>, OAuthError> {
-    let body = client::body(body)?;
+    let body = client::body(payload, MAX_BODY).await?;
     let now = clock::now();
     let (key, credential) = read(request, &body, challenge)?;
     let caller = authenticate(&context.node, &Credential::Key(key), address, now).await?;

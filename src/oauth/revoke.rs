@@ -8,27 +8,29 @@ use crate::http::context::HttpContext;
 use crate::http::credentials::key_or_token;
 use crate::node::Unavailable;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
-use crate::oauth::client::{self, MAX_BODY};
+use crate::oauth::client;
+use crate::signing::VERIFY_MAX_BYTES;
 use crate::tokens::{Refusal, RevokeRequest, revoke};
+
+/// A token of ours, however long, and the credentials beside it.
+const MAX_BODY: usize = VERIFY_MAX_BYTES + 4096;
 
 /// Registers the revocation endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::resource("/oauth/revoke")
-            .app_data(web::PayloadConfig::new(MAX_BODY))
             .route(web::post().to(endpoint))
             .default_service(web::to(|| async { method_not_allowed("POST") })),
     );
 }
 
-async fn endpoint(
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> HttpResponse {
+async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let address = context.client_address(&request);
     let mut challenge = true;
-    let asked = client::body(body).and_then(|body| read(&request, &body, address, &mut challenge));
+    let asked = match client::body(payload, MAX_BODY).await {
+        Ok(body) => read(&request, &body, address, &mut challenge),
+        Err(error) => Err(error),
+    };
     let done = match asked {
         Ok(asked) => {
             let node = context.node.clone();

@@ -9,28 +9,29 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
-use crate::oauth::client::{self, MAX_BODY};
+use crate::oauth::client;
 use crate::telemetry::Outcome;
 use crate::tokens::{ExchangeRequest, Minted, exchange};
+
+/// Larger than any form that asks for what can be granted.
+const MAX_BODY: usize = 12 * 1024;
 
 /// Registers the token endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::resource("/oauth/token")
-            .app_data(web::PayloadConfig::new(MAX_BODY))
             .route(web::post().to(token))
             .default_service(web::to(|| async { method_not_allowed("POST") })),
     );
 }
 
-async fn token(
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> HttpResponse {
+async fn token(context: web::Data<HttpContext>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let address = context.client_address(&request);
     let mut challenge = true;
-    let asked = client::body(body).and_then(|body| read(&request, &body, address, clock::now(), &mut challenge));
+    let asked = match client::body(payload, MAX_BODY).await {
+        Ok(body) => read(&request, &body, address, clock::now(), &mut challenge),
+        Err(error) => Err(error),
+    };
     let answer = match asked {
         Ok(asked) => exchange(&context.node, asked).await.map_err(OAuthError::from),
         Err(error) => Err(error),

@@ -40,13 +40,21 @@ pub enum LoadError {
 pub async fn check_master_key(store: &dyn SigningKeyStore, keys: &MasterKeys) -> Result<(), LoadError> {
     match store.master_key().await? {
         None => Ok(store.set_master_key(keys.current().id()).await?),
-        Some(id) if keys.find(&id).is_some() => Ok(()),
-        Some(expected) => Err(LoadError::WrongMasterKey { expected, given: keys.current().id().to_owned() }),
+        Some(id) => check_master_key_id(&id, keys),
+    }
+}
+
+/// Checks that the master key that a store names is among those given.
+pub fn check_master_key_id(id: &str, keys: &MasterKeys) -> Result<(), LoadError> {
+    match keys.find(id) {
+        Some(_) => Ok(()),
+        None => Err(LoadError::WrongMasterKey { expected: id.to_owned(), given: keys.current().id().to_owned() }),
     }
 }
 
 /// Reads every organization into the node's memory.
 pub async fn load_tenants(node: &Node) -> Result<(), LoadError> {
+    let _turn = node.reloading().await;
     let mut rings: HashMap<Slug, Vec<SigningKey>> = HashMap::new();
     for stored in node.store.signing_keys().await? {
         let key = open(&node.master_keys, &stored)?;

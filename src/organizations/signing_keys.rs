@@ -18,6 +18,9 @@ pub enum RotateError {
         /// Its first use.
         from: String,
     },
+    /// Somebody else rotated at the same time.
+    #[error("the signing key was rotated by somebody else at the same time")]
+    Raced,
     /// It could not be made or written.
     #[error(transparent)]
     Found(#[from] FoundError),
@@ -80,21 +83,27 @@ pub async fn rotate_signing_key(
             tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
             Ok(kid)
         }
-        Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::LimitReached) => {
-            Err(RotateError::Pending { kid, from: "a moment ago, by somebody else".into() })
-        }
+        Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::LimitReached) => Err(RotateError::Raced),
     }
 }
 
 /// What is due for every organization's signing keys: the next one made when the current one is old
-/// enough, and those removed that no living token can be signed with.
-pub async fn tend_signing_keys(node: &Node, now: Timestamp) -> Result<(), RotateError> {
+/// enough, and those removed that no living token can be signed with. One that fails keeps none waiting.
+pub async fn tend_signing_keys(node: &Node, now: Timestamp) {
     for tenant in node.tenants() {
-        if is_due(node, &tenant, now) {
+        if let Err(error) = tend(node, &tenant, now).await {
+            tracing::error!(%error, organization = %tenant.organization.slug, "signing keys could not be looked after");
+        }
+    }
+}
+
+async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), RotateError> {
+    {
+        if is_due(node, tenant, now) {
             let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
             let ahead = node.settings.publish_ahead_seconds;
-            match rotate_signing_key(node, &tenant, algorithm, ahead, ("keyturn", None), now).await {
-                Ok(_) | Err(RotateError::Pending { .. }) => {}
+            match rotate_signing_key(node, tenant, algorithm, ahead, ("keyturn", None), now).await {
+                Ok(_) | Err(RotateError::Pending { .. } | RotateError::Raced) => {}
                 Err(other) => return Err(other),
             }
         }

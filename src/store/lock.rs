@@ -33,7 +33,9 @@ pub enum LockError {
 impl StoreLock {
     /// Takes the lock of a database file, whose folder exists.
     pub fn take(database: &Path) -> Result<Self, LockError> {
-        let mut path = database.as_os_str().to_owned();
+        // By its real name: a second name for the same file must lead to the same lock.
+        let real = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+        let mut path = real.into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |source| LockError::File { path: path.clone(), source };
@@ -59,5 +61,15 @@ mod tests {
         assert!(matches!(StoreLock::take(&database), Err(LockError::Held(_))));
         drop(first);
         assert!(StoreLock::take(&database).is_ok());
+    }
+
+    #[test]
+    fn a_second_name_for_the_file_leads_to_the_same_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, link) = (folder.path().join("keyturn.db"), folder.path().join("link.db"));
+        std::fs::write(&database, b"").unwrap();
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        let _first = StoreLock::take(&database).unwrap();
+        assert!(matches!(StoreLock::take(&link), Err(LockError::Held(_))));
     }
 }

@@ -11,6 +11,11 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether a level can be used as a filter.
+pub fn check_level(level: &str) -> Result<(), String> {
+    EnvFilter::try_new(level).map(|_| ()).map_err(|error| error.to_string())
+}
+
 /// Starts logging for the whole process. `level` is a filter such as `info` or `keyturn=debug,info`.
 pub fn start_logs(level: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;

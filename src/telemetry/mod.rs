@@ -4,6 +4,6 @@ mod logs;
 mod metrics;
 mod usage;
 
-pub use logs::{LogFormat, start_logs};
+pub use logs::{LogFormat, check_level, start_logs};
 pub use metrics::{Metrics, Outcome};
 pub use usage::Usage;

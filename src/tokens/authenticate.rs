@@ -58,7 +58,7 @@ pub async fn authenticate(
 ) -> Result<Caller, Refusal> {
     match credential {
         Credential::Key(presented) => {
-            let (key, matched) = identify(node, presented, now).await?;
+            let (key, matched) = identify(node, presented, address, now).await?;
             let ask = Ask { proof: Proof::Secret(matched), address, scopes: None };
             let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
             Ok(Caller { key, grant, token: None })
@@ -90,9 +90,10 @@ pub async fn authenticate(
 pub(super) async fn identify(
     node: &Node,
     presented: &PresentedKey,
+    address: ClientAddress,
     now: Timestamp,
 ) -> Result<(Arc<ApiKey>, SecretMatch), Refusal> {
     let key = node.record(&presented.id).await?.ok_or(Refusal::Denied(Denial::NotAuthentic, None))?;
-    let matched = check_secret(node, &key, &presented.secret, now).await?;
+    let matched = check_secret(node, &key, &presented.secret, address, now).await?;
     Ok((key, matched))
 }

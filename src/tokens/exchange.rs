@@ -1,7 +1,7 @@
 //! A key becomes a token.
 
 use crate::crypto::random;
-use crate::domain::claims::{self, Audience, Claims};
+use crate::domain::claims::{self, Audience, Claims, Lifetime};
 use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, decide};
 use crate::domain::key_text::{KeyId, Secret};
 use crate::domain::scope::ScopeSet;
@@ -73,7 +73,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     };
 
     // 2. The secret, in constant time.
-    let matched = check_secret(node, &key, &presented.secret, now).await?;
+    let matched = check_secret(node, &key, &presented.secret, address, now).await?;
 
     // 3. The decision.
     let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref() };
@@ -88,7 +88,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         .inspect_err(|_| node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now))?;
 
     // 5. How long: never beyond the key.
-    let (iat, exp) =
+    let Lifetime { iat, exp, expires_in } =
         claims::lifetime(now, tenant.ttl_seconds, grant.not_after).ok_or(ExchangeError::Denied(Denial::Expired))?;
 
     // 6. The signature.
@@ -109,7 +109,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         tenant.ring.current(now).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
     let access_token = signing_key.sign(header, &claims)?;
     node.usage.count(&key.id, UsageOutcome::Exchanged, address, now);
-    Ok(Minted { access_token, expires_in: exp - iat, scopes: grant.scopes })
+    Ok(Minted { access_token, expires_in, scopes: grant.scopes })
 }
 
 fn audience(node: &Node, tenant: &Tenant, asked: Vec<String>) -> Result<Audience, ExchangeError> {

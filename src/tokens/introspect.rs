@@ -44,6 +44,7 @@ pub async fn introspect(
     let address = ClientAddress::NotTheCaller;
     let found = match authenticate(node, &credential, address, now).await {
         Ok(found) if found.key.organization != caller.key.organization => return Ok(None),
+        Err(Refusal::Denied(_, Some(key))) if key.organization != caller.key.organization => return Ok(None),
         checked => {
             count(node, &checked, address, now);
             checked

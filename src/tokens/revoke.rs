@@ -38,8 +38,8 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
     if let Some(Credential::Key(presented)) = &credential
         && presented.id == caller.id
     {
-        let (own, matched) = identify(node, &caller, now).await?;
-        let (_, same) = identify(node, presented, now).await?;
+        let (own, matched) = identify(node, &caller, address, now).await?;
+        let (_, same) = identify(node, presented, address, now).await?;
         if matched != SecretMatch::None && same != SecretMatch::None {
             return Ok(revoke_key(node, &own, &caller.id, address.known(), now).await?);
         }
@@ -49,7 +49,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
     let caller = authenticate(node, &Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
     match credential {
-        Some(Credential::Key(presented)) => match identify(node, &presented, now).await {
+        Some(Credential::Key(presented)) => match identify(node, &presented, address, now).await {
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
                 Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
             }

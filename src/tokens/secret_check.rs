@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::fast_verifier::{self, FastMatch};
 use crate::domain::api_key::{ApiKey, SecretVerifier};
-use crate::domain::decision::SecretMatch;
+use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::Secret;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable};
@@ -15,11 +15,12 @@ pub(super) async fn check_secret(
     node: &Node,
     key: &Arc<ApiKey>,
     secret: &Secret,
+    address: ClientAddress,
     now: Timestamp,
 ) -> Result<SecretMatch, Unavailable> {
     match fast_check(node, key, secret, now) {
         FastCheck::Match(matched) => Ok(matched),
-        FastCheck::Undecided => slow_check(node, key, secret, now).await,
+        FastCheck::Undecided => slow_check(node, key, secret, address, now).await,
     }
 }
 
@@ -51,9 +52,15 @@ fn compare(node: &Node, key: &ApiKey, verifier: &SecretVerifier, secret: &Secret
         .map_or(FastMatch::PepperRetired, |fast| fast_verifier::check(&node.master_keys, fast, &key.id, secret))
 }
 
-async fn slow_check(node: &Node, key: &ApiKey, secret: &Secret, now: Timestamp) -> Result<SecretMatch, Unavailable> {
+async fn slow_check(
+    node: &Node,
+    key: &ApiKey,
+    secret: &Secret,
+    address: ClientAddress,
+    now: Timestamp,
+) -> Result<SecretMatch, Unavailable> {
     // 1. One at a time for each key; whoever waited may find the fast verifier written.
-    let _turn = node.slow_check_turn(&key.id).await;
+    let _turn = node.slow_check_turn(&key.id, address).await?;
     let Some(key) = node.record(&key.id).await? else { return Ok(SecretMatch::None) };
     if let FastCheck::Match(matched) = fast_check(node, &key, secret, now) {
         return Ok(matched);
@@ -69,9 +76,13 @@ async fn slow_check(node: &Node, key: &ApiKey, secret: &Secret, now: Timestamp) 
         }
         node.metrics.slow_check();
         if node.gate.verify(secret.expose().as_bytes(), &verifier.phc).await? {
-            // 3. From now on it is fast again.
+            // 3. From now on it is fast again. If that cannot be written, the secret is right all the same.
             let fast = fast_verifier::make(&node.master_keys, &key.id, secret);
-            node.store.refresh_fast_verifier(&key.id, &verifier.phc, &fast).await?;
+            let (store, id, phc) = (node.store.clone(), key.id, verifier.phc.clone());
+            let refresh = async move { Ok(store.refresh_fast_verifier(&id, &phc, &fast).await?) };
+            if let Err(error) = node.run_to_end::<(), Unavailable>(refresh).await {
+                tracing::error!(%error, key = %key.id, "a fast verifier could not be written");
+            }
             node.list.apply_key_change(&key.id);
             return Ok(matched);
         }

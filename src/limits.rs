@@ -1,5 +1,7 @@
-//! How many failures an address may make: a limit on failures alone, so that no stranger behind the same
-//! address can keep a good key from its token.
+//! How often something may come from one address. Imports `domain` only.
+//!
+//! Failures are limited, and secrets that take long to check; never a good key, so that no stranger behind
+//! the same address can keep it from its token.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -10,15 +12,15 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::domain::decision::ClientAddress;
 
 /// The limit, by IPv4 address and IPv6 /64. Callers whose address is unreadable share one.
-pub struct FailureLimit(Option<DefaultKeyedRateLimiter<IpAddr>>);
+pub struct AddressLimit(Option<DefaultKeyedRateLimiter<IpAddr>>);
 
-impl FailureLimit {
-    /// So many failures a minute, in a burst or spread; 0 is no limit.
-    pub fn per_minute(failures: u32) -> Self {
-        Self(NonZeroU32::new(failures).map(|failures| RateLimiter::keyed(Quota::per_minute(failures))))
+impl AddressLimit {
+    /// So many a minute, in a burst or spread; 0 is no limit.
+    pub fn per_minute(most: u32) -> Self {
+        Self(NonZeroU32::new(most).map(|most| RateLimiter::keyed(Quota::per_minute(most))))
     }
 
-    /// Counts a failure. When there were too many, says after how many seconds to come back.
+    /// Counts one. When there were too many, says after how many seconds to come back.
     pub fn count(&self, address: ClientAddress) -> Result<(), u64> {
         let Some(limiter) = &self.0 else { return Ok(()) };
         limiter
@@ -26,7 +28,7 @@ impl FailureLimit {
             .map_err(|until| until.wait_time_from(DefaultClock::default().now()).as_secs() + 1)
     }
 
-    /// Forgets addresses that have made no failure for long.
+    /// Forgets addresses that have been quiet for long.
     pub fn tidy(&self) {
         if let Some(limiter) = &self.0 {
             limiter.retain_recent();
@@ -55,7 +57,7 @@ mod tests {
 
     #[test]
     fn each_address_has_its_own_limit_and_a_network_of_ipv6_one() {
-        let limit = FailureLimit::per_minute(2);
+        let limit = AddressLimit::per_minute(2);
         assert!(limit.count(at("192.0.2.1")).is_ok() && limit.count(at("192.0.2.1")).is_ok());
         assert!(limit.count(at("192.0.2.1")).is_err_and(|seconds| (1..=31).contains(&seconds)));
         assert!(limit.count(at("192.0.2.2")).is_ok());
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn zero_is_no_limit() {
-        let limit = FailureLimit::per_minute(0);
+        let limit = AddressLimit::per_minute(0);
         assert!((0..10_000).all(|_| limit.count(at("192.0.2.1")).is_ok()));
     }
 }
