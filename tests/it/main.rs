@@ -1,1 +1,22 @@
 //! Integration tests: one binary, folders that mirror the surfaces.
+//!
+//! Each test names the guarantee it holds the program to, and runs on a server and in a folder of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is where time and the environment are set up"
+)]
+
+mod api;
+mod architecture;
+mod canary;
+mod checks;
+mod cli;
+mod oauth;
+mod operations;
+mod store_conformance;
+mod support;

@@ -1,0 +1,230 @@
+//! The house stands as `src/lib.rs` draws it: a folder imports only from the floors below it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// More lines than one file should need.
+const MAX_LINES: usize = 700;
+
+const ADAPTERS: &[&str] = &["config", "telemetry", "clock", "crypto", "limits", "store", "revocation", "signing"];
+const USE_CASES: &[&str] = &["tokens", "keys", "organizations"];
+const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
+const COMPOSITION: &[&str] = &["server", "cli"];
+
+/// What a module at the top of the crate may import, beside itself: paths that begin with one of these.
+/// `None`: it stands on no floor.
+fn floor(module: &str) -> Option<Vec<&'static str>> {
+    let with = |lists: &[&[&'static str]]| Some(lists.concat());
+    match module {
+        "domain" | "config" => with(&[]),
+        _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
+        "node" => with(&[&["domain"], ADAPTERS]),
+        // A key that its bearer ends is revoked as any other.
+        "tokens" => with(&[&["domain", "node", "keys"], ADAPTERS]),
+        _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
+        "http" => with(&[&["domain", "node", "tokens", "clock", "limits", "crypto::random"]]),
+        _ if SURFACES.contains(&module) => {
+            with(&[&["domain", "node", "http", "clock", "limits", "store", "telemetry", "signing"], USE_CASES])
+        }
+        "server" => with(&[&["domain", "node", "http"], ADAPTERS, USE_CASES, SURFACES]),
+        "cli" => with(&[&["domain", "node", "http", "server"], ADAPTERS, USE_CASES, SURFACES]),
+        "main" | "lib" => with(&[COMPOSITION]),
+        _ => None,
+    }
+}
+
+/// What in a file's text breaks the floors. `module` is the folder or the file at the top of `src/`.
+fn breaches(module: &str, text: &str) -> Vec<String> {
+    let Some(allowed) = floor(module) else { return vec![format!("{module} stands on no floor")] };
+    let may = |path: &str| {
+        let within = |root: &str| path == root || path.starts_with(&format!("{root}::"));
+        within(module) || allowed.iter().any(|root| within(root))
+    };
+    crate_paths(&code(text)).into_iter().filter(|path| !may(path)).collect()
+}
+
+/// The text without comments and string literals.
+fn code(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let skip = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else if let Some(hashes) = raw_string(rest) {
+            let end = format!("\"{}", "#".repeat(hashes));
+            let begin = hashes + 2;
+            rest[begin..].find(&end).map_or(rest.len(), |at| begin + at + end.len())
+        } else if c == '"' {
+            string_end(rest)
+        } else if rest.starts_with("'\"'") || rest.starts_with("'/'") {
+            3
+        } else {
+            0
+        };
+        if skip == 0 {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        } else {
+            out.push(' ');
+            rest = &rest[skip..];
+        }
+    }
+    out
+}
+
+/// How many `#` a raw string that begins here has.
+fn raw_string(text: &str) -> Option<usize> {
+    let rest = text.strip_prefix('r')?;
+    let hashes = rest.bytes().take_while(|byte| *byte == b'#').count();
+    rest[hashes..].starts_with('"').then_some(hashes)
+}
+
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Every path that begins with `crate::`, groups taken apart, without that beginning.
+fn crate_paths(code: &str) -> Vec<String> {
+    let compact: String =
+        code.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ::", "::").replace(":: ", "::");
+    let mut paths = Vec::new();
+    for (at, _) in compact.match_indices("crate::") {
+        let before = compact[..at].chars().next_back().unwrap_or(' ');
+        if !before.is_alphanumeric() && before != '_' {
+            read_path(&compact[at + "crate::".len()..], "", &mut paths);
+        }
+    }
+    paths
+}
+
+/// Reads a path or a group after `prefix`, and gives what follows it.
+fn read_path<'a>(text: &'a str, prefix: &str, paths: &mut Vec<String>) -> &'a str {
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = rest.trim_start_matches([' ', ',']);
+            if rest.is_empty() {
+                return rest;
+            }
+            if let Some(after) = rest.strip_prefix('}') {
+                return after;
+            }
+            rest = read_path(rest, prefix, paths);
+            rest = rest.find([',', '}']).map_or("", |at| &rest[at..]);
+        }
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let path = format!("{prefix}{}", &text[..end]);
+    match text[end..].strip_prefix("::") {
+        Some(rest) => read_path(rest, &format!("{path}::"), paths),
+        None => {
+            paths.push(path);
+            &text[end..]
+        }
+    }
+}
+
+/// Every file of `src/`, with the module at the top that it belongs to.
+fn sources() -> BTreeMap<PathBuf, (String, String)> {
+    fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<PathBuf, (String, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, root, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let inside = path.strip_prefix(root).unwrap().to_owned();
+                let module = inside.with_extension("").iter().next().unwrap().to_str().unwrap().to_owned();
+                found.insert(inside, (module, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = BTreeMap::new();
+    walk(&root, &root, &mut found);
+    assert!(found.len() > 50, "src/ is found");
+    found
+}
+
+#[test]
+fn every_folder_imports_only_from_the_floors_below_it() {
+    let mut wrong = Vec::new();
+    for (path, (module, text)) in sources() {
+        wrong.extend(breaches(&module, &text).into_iter().map(|what| format!("src/{}: {what}", path.display())));
+    }
+    assert!(wrong.is_empty(), "imports from a floor above, or from a neighbour:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_signing_names_the_jwt_library() {
+    for (path, (module, text)) in sources() {
+        assert!(module == "signing" || !code(&text).contains("jsonwebtoken"), "src/{}", path.display());
+    }
+}
+
+#[test]
+fn every_file_opens_with_a_sentence_and_ends_in_good_time() {
+    for (path, (_, text)) in sources() {
+        assert!(text.starts_with("//! "), "src/{} does not say what it is", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= MAX_LINES, "src/{} has {lines} lines, more than {MAX_LINES}", path.display());
+    }
+}
+
+#[test]
+fn a_breach_is_found_however_it_is_written() {
+    for (module, text, expected) in [
+        ("domain", "use crate::clock;", vec!["clock"]),
+        ("domain", "use crate::domain::scope::Scope;", vec![]),
+        ("domain", "fn f() { let now = crate::clock::now(); }", vec!["clock::now"]),
+        ("domain", "fn f() -> crate :: clock :: Now {}", vec!["clock::Now"]),
+        (
+            "store",
+            "use crate::{domain::scope::Scope, crypto::{random, digest::{a, b}}, clock};",
+            vec!["crypto::random", "crypto::digest::a", "crypto::digest::b"],
+        ),
+        ("crypto", "use crate::config::Settings;\nuse crate::crypto::random;", vec!["config::Settings"]),
+        ("node", "use crate::tokens::exchange as e;", vec!["tokens::exchange"]),
+        ("keys", "use crate::tokens::exchange;", vec!["tokens::exchange"]),
+        ("keys", "use crate::{\n    node::Node,\n    organizations,\n};", vec!["organizations"]),
+        ("tokens", "use crate::http::form::Form;", vec!["http::form::Form"]),
+        ("http", "use crate::crypto::random;", vec![]),
+        ("http", "use crate::crypto::randomness;", vec!["crypto::randomness"]),
+        ("http", "use crate::crypto::mint::mint;", vec!["crypto::mint::mint"]),
+        ("oauth", "use crate::api::Problem;", vec!["api::Problem"]),
+        ("api", "use crate::gateway;", vec!["gateway"]),
+        ("api", "pub(crate) use crate::keys::*;", vec![]),
+        ("server", "use crate::cli::run;", vec!["cli::run"]),
+        ("cli", "use crate::server::{self, open};", vec![]),
+        ("cellar", "", vec!["cellar stands on no floor"]),
+    ] {
+        assert_eq!(breaches(module, text), expected, "{module}: {text}");
+    }
+}
+
+#[test]
+fn comments_and_strings_are_no_imports() {
+    for text in [
+        "// use crate::api;",
+        "//! [`crate::api`]",
+        "/* crate::api */",
+        "const A: &str = \"crate::api\";",
+        "const A: &str = r#\"\"crate::api\"#;",
+        "const A: &str = \"\\\"crate::api\";",
+        "const A: char = '\"'; // crate::api\"",
+        "use mycrate::api;",
+    ] {
+        assert_eq!(breaches("domain", text), Vec::<String>::new(), "{text}");
+    }
+    assert_eq!(breaches("domain", "const A: &str = \"a\"; use crate::api;"), ["api"]);
+}

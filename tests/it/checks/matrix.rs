@@ -1,0 +1,191 @@
+//! Every route that takes credentials, with every kind of credential. A route without a row fails.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::checks::{unknown_key_text, wrong_secret};
+use crate::support::eventually;
+use crate::support::server::{Key, Place, Server, scope_list};
+
+/// Every route, and how it is asked: the columns of the matrix.
+const ROUTES: &[(&str, &str, Kind)] = &[
+    ("POST", "/oauth/token", Kind::Token),
+    ("POST", "/oauth/introspect", Kind::OAuth),
+    ("POST", "/oauth/revoke", Kind::OAuth),
+    ("GET", "/verify", Kind::Verify),
+    ("GET", "/verify/{path:.*}", Kind::Verify),
+    ("GET", "/api/v1/me", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/keys", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/keys/{id}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/keys/{id}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/keys/{id}", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/rotate", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/revoke", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/disable", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/enable", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
+];
+
+/// Routes that take no credentials.
+const OPEN: &[&str] = &[
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+    "/.well-known/jwks.json",
+    "/.well-known/jwks/{kid}.pem",
+    "/.well-known/oauth-authorization-server/o/{slug}",
+    "/o/{slug}/.well-known/openid-configuration",
+    "/o/{slug}/.well-known/jwks.json",
+    "/o/{slug}/.well-known/jwks/{kid}.pem",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Token,
+    OAuth,
+    Verify,
+    Api,
+}
+
+struct Credentials {
+    texts: BTreeMap<&'static str, Option<String>>,
+}
+
+/// What each credential gets, by the kind of route: `None` is an answer that grants.
+fn expected(kind: Kind, credential: &str) -> Option<(u16, &'static str)> {
+    match (credential, kind) {
+        ("none", _) => Some((401, "API_KEY_REQUIRED")),
+        ("malformed" | "unknown" | "wrong secret" | "revoked" | "rotated out", _) => Some((401, "API_KEY_INVALID")),
+        ("dead token", _) => Some((401, "API_KEY_INVALID")),
+        ("expired", _) => Some((401, "API_KEY_EXPIRED")),
+        ("disabled", _) => Some((403, "API_KEY_DISABLED")),
+        ("wrong address", _) => Some((403, "API_KEY_IP_NOT_ALLOWED")),
+        ("wrong organization", Kind::Api) => Some((404, "NOT_FOUND")),
+        ("wrong organization", _) => None,
+        ("wrong scope", Kind::Api) => Some((403, "INSUFFICIENT_SCOPE")),
+        ("wrong scope", Kind::Verify) => Some((403, "INSUFFICIENT_SCOPE")),
+        ("wrong scope", Kind::Token) => Some((400, "INSUFFICIENT_SCOPE")),
+        ("wrong scope", Kind::OAuth) => None,
+        ("token", Kind::Token | Kind::OAuth) => Some((401, "API_KEY_INVALID")),
+        ("token" | "right", _) => None,
+        (other, _) => panic!("no row for {other}"),
+    }
+}
+
+fn credentials(server: &Server, acme: &Key) -> Credentials {
+    let full = "*:* *:keyturn/*";
+    let change = |key: &Key, what: &str| server.change("POST", &format!("{}/{what}", key.id), &json!({}));
+    let all = scope_list(full);
+    let expired = server.make(&json!({ "scopes": all, "expires_in_seconds": 1 }));
+    let (revoked, disabled, rotated) = (server.make_with(full), server.make_with(full), server.make_with(full));
+    let dead = server.token(&revoked, &[]);
+    change(&revoked, "revoke");
+    change(&disabled, "disable");
+    change(&rotated, "rotate");
+    let elsewhere = server.make(&json!({ "scopes": all, "allowed_cidrs": ["192.0.2.1"] }));
+    let unknown = unknown_key_text();
+    let mut texts = BTreeMap::new();
+    let mut add = |name, text: String| texts.insert(name, Some(text));
+    add("malformed", "kt_short_x".into());
+    add("unknown", unknown);
+    add("wrong secret", wrong_secret(&server.key.id));
+    add("revoked", revoked.text);
+    add("rotated out", rotated.text);
+    add("dead token", dead);
+    add("disabled", disabled.text);
+    add("wrong address", elsewhere.text);
+    add("wrong organization", acme.text.clone());
+    add("wrong scope", server.make_with("read:nothing").text);
+    add("token", server.token(&server.key, &[]));
+    add("right", server.key.text.clone());
+    eventually("the expiry", || (server.me(&expired.text).status == 401).then_some(()));
+    add("expired", expired.text);
+    texts.insert("none", None);
+    Credentials { texts }
+}
+
+#[test]
+fn every_route_answers_every_credential_as_it_must() {
+    let place = Place::new();
+    let acme = place.init(&["--organization", "acme"]).key;
+    let server = place.start();
+    let Credentials { texts } = credentials(&server, &acme);
+    for (method, pattern, kind) in ROUTES {
+        for (name, text) in &texts {
+            let target = server.make_with("read:target");
+            let path = pattern.replace("{org}", "default").replace("{id}", &target.id).replace("{path:.*}", "a/b");
+            let path = if *kind == Kind::Verify { format!("{path}?keyturn_require=write:x") } else { path };
+            let mut request = server.request(method, &path);
+            if let Some(text) = text {
+                request = request.bearer(text);
+            }
+            request = match kind {
+                Kind::Token => request.form(&[("grant_type", "client_credentials"), ("scope", "write:x")]),
+                Kind::OAuth => request.form(&[("token", "x")]),
+                Kind::Verify => request,
+                Kind::Api if *method == "GET" || *method == "DELETE" => request,
+                Kind::Api => request.json(&json!({})),
+            };
+            let answer = request.send();
+            let what = format!("{method} {pattern} with {name}: {} {}", answer.status, answer.text());
+            // `me` tells any good credential who it is, and names no organization.
+            let expected = match (*pattern, *name) {
+                ("/api/v1/me", "wrong scope" | "wrong organization") => None,
+                _ => expected(*kind, name),
+            };
+            match expected {
+                Some((status, code)) => {
+                    assert_eq!(answer.status, status, "{what}");
+                    assert_eq!(answer.json()["code"], code, "{what}");
+                }
+                None => assert!((200..300).contains(&answer.status) || answer.status == 409, "{what}"),
+            }
+            let challenge = answer.header("www-authenticate").is_some();
+            assert!(answer.status != 401 || challenge, "{what}");
+        }
+    }
+}
+
+#[test]
+fn every_route_of_the_program_has_a_row() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = std::collections::BTreeSet::new();
+    for folder in ["oauth", "gateway", "api", "http"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for literal in code.split('"').skip(1).step_by(2) {
+                let route = literal.starts_with('/')
+                    && literal.len() > 1
+                    && !literal.contains([' ', ','])
+                    && !literal.contains("{}");
+                let full = if literal == "/me" || literal.starts_with("/organizations") {
+                    format!("/api/v1{literal}")
+                } else {
+                    literal.to_owned()
+                };
+                if route && full != "/api/v1" {
+                    found.insert(full);
+                }
+            }
+            if let Some(rest) = text.split("const ONE: &str = \"").nth(1) {
+                let one = format!("/api/v1{}", rest.split('"').next().unwrap());
+                for tail in text.split("{ONE}").skip(1) {
+                    found.insert(format!("{one}{}", tail.split('"').next().unwrap()));
+                }
+            }
+        }
+    }
+    let known =
+        |route: &String| OPEN.contains(&route.as_str()) || ROUTES.iter().any(|(_, pattern, _)| pattern == route);
+    let missing: Vec<_> = found.iter().filter(|route| !known(route)).collect();
+    assert!(missing.is_empty(), "routes without a row: {missing:?}");
+    let gone: Vec<_> =
+        ROUTES.iter().map(|(_, pattern, _)| *pattern).filter(|pattern| !found.contains(*pattern)).collect();
+    assert!(gone.is_empty() && found.len() >= 25, "rows without a route: {gone:?}; {} found", found.len());
+}

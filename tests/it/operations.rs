@@ -1,0 +1,127 @@
+//! What operators look at: `/healthz`, `/readyz`, `/metrics`, logs, and how a server stops.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::{Answer, Place, Request, Server, eventually};
+
+#[test]
+fn a_server_says_that_it_is_alive_and_ready() {
+    let server = Server::start();
+    for (path, status) in [("/healthz", "alive"), ("/readyz", "ready")] {
+        let answer = server.get(path).send();
+        assert_eq!(answer.expect(200)["status"], status);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let head = server.request("HEAD", path).send();
+        assert_eq!((head.status, head.body.len()), (200, 0));
+    }
+}
+
+#[test]
+fn metrics_count_exchanges_by_outcome_and_name_no_path_as_it_was_sent() {
+    let server = Server::start();
+    server.token(&server.key.clone(), &[]);
+    server.exchange("nothing", &[]).expect(401);
+    server.get("/somewhere/else").send().expect(404);
+    let metrics = server.get("/metrics").send();
+    assert_eq!(metrics.status, 200);
+    let text = metrics.text();
+    for line in [
+        "keyturn_exchanges_total{outcome=\"Minted\"} 1",
+        "keyturn_exchanges_total{outcome=\"Invalid\"} 1",
+        "keyturn_http_requests_total{route=\"/oauth/token\",status=\"200\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("somewhere"), "{text}");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[test]
+fn an_unknown_path_is_a_json_404() {
+    let server = Server::start();
+    for path in ["/", "/oauth", "/oauth/authorize", "/api", "/api/v1", "/api/v1/nothing", "/%00", "/a/../b"] {
+        let answer = server.get(path).send();
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+        assert_eq!(answer.json()["code"], "NOT_FOUND");
+    }
+}
+
+#[test]
+fn every_answer_has_a_request_id_which_is_in_its_log_line() {
+    let server = Place::new().set("KEYTURN_LOG__FORMAT", "json").set("KEYTURN_LOG__LEVEL", "debug").start();
+    let given = "0123abcd-4567-89ef-0123-456789abcdef";
+    let answer = server.get("/healthz").header("X-Request-Id", given).send();
+    assert_eq!(answer.header("x-request-id"), Some(given));
+    let own = server.exchange("nothing", &[]);
+    let own = own.header("x-request-id").expect("an id").to_owned();
+    let other = server.get("/healthz").header("X-Request-Id", "not an id: spaces").send();
+    assert!(other.header("x-request-id").is_some_and(|id| !id.contains(' ')));
+    let log = eventually("both log lines", || {
+        let log = server.stderr();
+        (log.contains(given) && log.contains(&own)).then_some(log)
+    });
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        for member in ["timestamp", "level"] {
+            assert!(line[member].is_string(), "{line}");
+        }
+    }
+    let line = log.lines().find(|line| line.contains(&own)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!((line["route"].as_str(), line["status"].as_u64()), (Some("/oauth/token"), Some(401)), "{line}");
+    assert_eq!(line["request_id"], own.as_str());
+}
+
+#[test]
+fn human_logs_are_lines_without_escape_codes_when_nobody_looks() {
+    let server = Server::start();
+    let answer = server.exchange("nothing", &[]);
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    let log = eventually("the log line", || Some(server.stderr()).filter(|log| log.contains(&id)));
+    assert!(log.lines().all(|line| !line.trim().is_empty() && !line.contains('\x1b')), "{log}");
+    assert!(log.contains("INFO"), "{log}");
+}
+
+#[test]
+fn sigterm_finishes_what_is_under_way_and_takes_nothing_new() {
+    let mut server = Server::start();
+    let key = server.key.clone();
+    let request = server.token_request().form(&[("grant_type", "client_credentials"), ("client_secret", &key.text)]);
+    let bytes = request.bytes();
+    let (first, last) = bytes.split_at(bytes.len() - 5);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(first).unwrap();
+    // A request of another connection to the same two workers, so that the first is surely being read.
+    eventually("the request to be under way", || (server.get("/healthz").send().status == 200).then_some(()));
+
+    server.terminate();
+    eventually("the end of the listening", || TcpStream::connect(server.address).is_err().then_some(()));
+    stream.write_all(last).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = Answer::read(&answer).expect("a whole answer");
+    assert!(answer.expect(200)["access_token"].is_string());
+    assert!(server.wait().success());
+    assert!(server.stderr().contains("stopped"), "{}", server.stderr());
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_the_stop() {
+    let mut server = Server::start();
+    let mut idle = TcpStream::connect(server.address).unwrap();
+    let bytes = Request::new(server.address, "GET", "/healthz").bytes();
+    let bytes = String::from_utf8(bytes).unwrap().replace("Connection: close\r\n", "");
+    idle.write_all(bytes.as_bytes()).unwrap();
+    let mut some = [0; 64];
+    assert!(idle.read(&mut some).unwrap() > 0);
+    let begun = Instant::now();
+    server.terminate();
+    assert!(server.wait().success());
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}

@@ -1,0 +1,43 @@
+//! The database file, looked at from outside while nobody serves it, or read only.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+
+/// Runs one statement.
+pub fn execute(path: &Path, statement: &str) {
+    in_database(path, async |connection| {
+        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(connection).await.unwrap();
+    });
+}
+
+/// One column of what a query finds, as text.
+pub fn column(path: &Path, query: &str) -> Vec<String> {
+    in_database(path, async |connection| {
+        let rows = sqlx::query(AssertSqlSafe(query.to_owned())).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.try_get::<String, _>(0).unwrap()).collect()
+    })
+}
+
+/// Every row of every table, to see whether anything was changed.
+pub fn contents(path: &Path) -> BTreeMap<String, Vec<String>> {
+    let tables = column(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
+    let of = |table: &str| {
+        let names = column(path, &format!("SELECT name FROM pragma_table_info('{table}')"));
+        let row = names.iter().map(|name| format!("quote({name})")).collect::<Vec<_>>().join(" || ',' || ");
+        column(path, &format!("SELECT {row} FROM {table} ORDER BY 1"))
+    };
+    tables.into_iter().map(|table| (table.clone(), of(&table))).collect()
+}
+
+fn in_database<T>(path: &Path, work: impl AsyncFnOnce(&mut SqliteConnection) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let result = work(&mut connection).await;
+        connection.close().await.unwrap();
+        result
+    })
+}

@@ -1,0 +1,319 @@
+//! The real program: a folder to run it in, its settings, and a server that ends with the test.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::client::{Answer, Request};
+use crate::support::{eventually, jwt};
+
+/// A folder to run the program in, and the environment it is given: nothing of the caller's.
+pub struct Place {
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+/// How a command ended.
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// An API key and its text.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub id: String,
+    pub text: String,
+}
+
+impl Key {
+    /// The 49 characters after the last underscore.
+    pub fn secret(&self) -> &str {
+        self.text.rsplit('_').next().unwrap()
+    }
+}
+
+/// What `keyturn init --json` has said.
+pub struct Founded {
+    pub issuer: String,
+    pub email: String,
+    pub password: String,
+    pub key: Key,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [
+            ("PATH", std::env::var("PATH").unwrap_or_default()),
+            ("KEYTURN_SERVER__LISTEN", "127.0.0.1:0".into()),
+            ("KEYTURN_SERVER__WORKERS", "2".into()),
+            ("KEYTURN_STORE__URL", format!("sqlite://{}", folder.path().join("data/keyturn.db").display())),
+            ("KEYTURN_SECRETS__MASTER_KEY_FILE", folder.path().join("data/master.key").display().to_string()),
+            ("KEYTURN_ARGON2__MEMORY_KIB", "8192".into()),
+            ("KEYTURN_ARGON2__ITERATIONS", "1".into()),
+        ];
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { folder, environment }
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// Takes a variable out of the environment.
+    #[must_use]
+    pub fn unset(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path("data/keyturn.db")
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyturn"));
+        command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.command(arguments))
+    }
+
+    /// `keyturn init --json` and more arguments.
+    #[track_caller]
+    pub fn init(&self, arguments: &[&str]) -> Founded {
+        let ended = self.run(&[&["init", "--json"], arguments].concat());
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+        let value: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
+        Founded {
+            issuer: text(&value["issuer"]),
+            email: text(&value["console"]["email"]),
+            password: text(&value["console"]["password"]),
+            key: Key { id: text(&value["api_key"]["client_id"]), text: text(&value["api_key"]["client_secret"]) },
+        }
+    }
+
+    /// Founds the default organization and serves.
+    #[track_caller]
+    pub fn start(self) -> Server {
+        let founded = self.init(&[]);
+        self.serve(founded.key)
+    }
+
+    /// Serves a store that there is.
+    #[track_caller]
+    pub fn serve(self, key: Key) -> Server {
+        let (out, err) = (self.path("stdout.log"), self.path("stderr.log"));
+        let open = |path: &Path| File::options().create(true).append(true).open(path).unwrap();
+        let before = fs::read_to_string(&out).unwrap_or_default().len();
+        let mut child = self.command(&["serve"]).stdout(open(&out)).stderr(open(&err)).spawn().unwrap();
+        let public_url = eventually("the line that says what is served", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended: {status}: {}", fs::read_to_string(&err).unwrap());
+            }
+            let text = fs::read_to_string(&out).unwrap();
+            let line = text[before..].lines().find_map(|line| line.strip_prefix("Keyturn serves "))?;
+            text[before..].contains('\n').then(|| line.to_owned())
+        });
+        // The port that the system gave; the log says it whatever the public URL is.
+        let address = eventually("the address that is listened on", || {
+            let log = fs::read_to_string(&err).unwrap();
+            let listen = log.rsplit_once("listen").map(|(_, rest)| rest.trim_start_matches(['=', '"', ':']).to_owned());
+            let address = listen.and_then(|rest| rest.split([' ', '"', ',']).next()?.parse::<SocketAddr>().ok());
+            address.or_else(|| public_url.strip_prefix("http://")?.parse().ok())
+        });
+        let server = Server { place: Some(self), child: Some(child), address, public_url, key };
+        eventually("readiness", || (server.get("/readyz").try_send().ok()?.status == 200).then_some(()));
+        server
+    }
+}
+
+impl Ended {
+    pub fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code().expect("an exit code"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Checks that it ended with this code and one clear line, and gives the line.
+    #[track_caller]
+    pub fn refused(&self, code: i32) -> &str {
+        assert_eq!(self.code, code, "{}", self.stderr);
+        assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
+        assert!(self.stderr.starts_with("keyturn: ") && self.stdout.is_empty(), "{} {}", self.stdout, self.stderr);
+        self.stderr.trim_end()
+    }
+}
+
+/// A running server; killed when it is dropped.
+pub struct Server {
+    place: Option<Place>,
+    child: Option<Child>,
+    pub address: SocketAddr,
+    pub public_url: String,
+    /// The first key: may do everything.
+    pub key: Key,
+}
+
+impl Deref for Server {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        self.place.as_ref().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Server {
+    /// A server with the default organization and no settings of note.
+    #[track_caller]
+    pub fn start() -> Self {
+        Place::new().start()
+    }
+
+    pub fn request(&self, method: &str, target: &str) -> Request {
+        Request::new(self.address, method, target)
+    }
+
+    pub fn get(&self, target: &str) -> Request {
+        self.request("GET", target)
+    }
+
+    /// A request to the token endpoint, without anything in it yet.
+    pub fn token_request(&self) -> Request {
+        self.request("POST", "/oauth/token")
+    }
+
+    /// An exchange, with the key in the body alone and more parameters.
+    pub fn exchange(&self, text: &str, more: &[(&str, &str)]) -> Answer {
+        let pairs = [&[("grant_type", "client_credentials"), ("client_secret", text)], more].concat();
+        self.token_request().form(&pairs).send()
+    }
+
+    /// The access token of an exchange that must succeed.
+    #[track_caller]
+    pub fn token(&self, key: &Key, more: &[(&str, &str)]) -> String {
+        self.exchange(&key.text, more).expect(200)["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The claims of a token, verified against the published keys of the default issuer.
+    #[track_caller]
+    pub fn claims(&self, token: &str) -> Value {
+        jwt::verify(token, &self.get("/.well-known/jwks.json").send().expect(200)).1
+    }
+
+    /// Who a credential is.
+    pub fn me(&self, credential: &str) -> Answer {
+        self.get("/api/v1/me").bearer(credential).send()
+    }
+
+    /// A call of the default organization's management API by the first key.
+    pub fn api(&self, method: &str, rest: &str) -> Request {
+        self.api_as(&self.key.text, method, rest)
+    }
+
+    /// A call of the default organization's management API.
+    pub fn api_as(&self, credential: &str, method: &str, rest: &str) -> Request {
+        self.request(method, &format!("/api/v1/organizations/default/{rest}")).bearer(credential)
+    }
+
+    /// Changes a key; the change must be made.
+    #[track_caller]
+    pub fn change(&self, method: &str, rest: &str, body: &Value) -> Value {
+        self.api(method, &format!("keys/{rest}")).json(body).send().expect(200)
+    }
+
+    /// Makes a key with `read:*` and what else the body says.
+    #[track_caller]
+    pub fn make(&self, more: &Value) -> Key {
+        let mut body = json!({ "name": "a key", "scopes": [{ "action": "read", "resource": "*" }] });
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let made = self.api("POST", "keys").json(&body).send().expect(201);
+        Key { id: made["id"].as_str().unwrap().into(), text: made["secret"].as_str().unwrap().into() }
+    }
+
+    /// Makes a key with these scopes, written `action:resource` and separated by spaces.
+    #[track_caller]
+    pub fn make_with(&self, scopes: &str) -> Key {
+        self.make(&json!({ "scopes": scope_list(scopes) }))
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.path("stderr.log")).unwrap()
+    }
+
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.path("stdout.log")).unwrap()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        let pid = self.child.as_ref().unwrap().id();
+        assert!(Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        eventually("the end of the server", || child.try_wait().unwrap())
+    }
+
+    /// Stops in order and gives the folder back.
+    #[track_caller]
+    pub fn stop(mut self) -> Place {
+        self.terminate();
+        let status = self.wait();
+        assert!(status.success(), "{status}: {}", self.stderr());
+        self.place.take().unwrap()
+    }
+
+    /// Kills at once and gives the folder back.
+    pub fn kill(mut self) -> Place {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.place.take().unwrap()
+    }
+}
+
+/// Scopes as the API writes them.
+pub fn scope_list(text: &str) -> Value {
+    let scope = |scope: &str| {
+        let (action, resource) = scope.split_once(':').unwrap();
+        json!({ "action": action, "resource": resource })
+    };
+    text.split(' ').map(scope).collect()
+}
