@@ -27,7 +27,9 @@ pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Pa
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "body".to_owned() } else { path };
+        // A name as long as a secret may be one.
+        let shown = path != "." && path.split(['.', '[']).all(|name| name.len() <= 40);
+        let field = if shown { path } else { "body".to_owned() };
         Problem::invalid_field(field, explain(error.inner()))
     })?;
     reader.end().map_err(|_| Problem::invalid_field("body", "something follows the JSON value"))?;

@@ -313,10 +313,13 @@ fn not_an_address(text: &str) -> NetworksErrorKind {
     }
 }
 
+/// The longest spelling of a network; what is longer may be a misplaced secret.
+const LONGEST: usize = 43;
+
 /// The entry for a message, unless it holds what an error text must not or goes on too long.
 fn shown(text: &str) -> String {
     let plain = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
-    if text.len() <= 64 && text.bytes().all(plain) { text.to_owned() } else { "the entry".to_owned() }
+    if text.len() <= LONGEST && text.bytes().all(plain) { text.to_owned() } else { "the entry".to_owned() }
 }
 
 #[cfg(test)]
