@@ -227,8 +227,14 @@ impl Node {
         if let Some(record) = self.list.record(id) {
             return Ok(Some(record));
         }
+        if self.list.is_absent(id) {
+            return Ok(None);
+        }
         let ticket = self.list.begin_fill(id);
-        let Some(key) = self.store.key(id).await? else { return Ok(None) };
+        let Some(key) = self.store.key(id).await? else {
+            self.list.complete_absence(ticket);
+            return Ok(None);
+        };
         let record = Arc::new(key);
         self.list.complete_fill(ticket, record.clone());
         Ok(Some(record))

@@ -83,6 +83,7 @@ pub async fn create(node: &Node, organization: &Slug, by: &By, new: NewKey) -> R
             return Err(KeyError::Conflict("the new key's id is taken; try again".into()));
         }
     }
+    node.settle_key_change(&key.id);
     node.metrics.change(action::KEY_CREATE);
     tracing::info!(action = action::KEY_CREATE, key = %key.id, actor = by.actor, "key created");
     Ok((key, minted.text))

@@ -15,9 +15,15 @@ use crate::domain::timestamp::Timestamp;
 
 const SHARDS: usize = 256;
 
+/// Ids of keys that do not exist which are remembered, apart from the records, so that no flood of them
+/// drives a record out.
+const ABSENT: usize = 10_000;
+
 /// What is held in memory.
 pub struct RevocationList {
     records: Cache<KeyId, Arc<ApiKey>>,
+    /// Ids that do not exist: asked for again, they take as long as those that do.
+    absent: Cache<KeyId, ()>,
     /// Per shard of keys, how many changes were applied.
     applied: Vec<Mutex<u64>>,
     hasher: RandomState,
@@ -37,6 +43,7 @@ impl RevocationList {
     pub fn new(capacity: usize) -> Self {
         Self {
             records: Cache::new(capacity),
+            absent: Cache::new(ABSENT),
             applied: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
             revoked_tokens: RwLock::new(HashMap::new()),
@@ -64,12 +71,28 @@ impl RevocationList {
         }
     }
 
+    /// Remembers that a key was not there when it was read after its ticket was taken.
+    pub fn complete_absence(&self, ticket: FillTicket) {
+        if let Some(shard) = self.shard(&ticket.key) {
+            let applied = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if *applied == ticket.applied {
+                self.absent.insert(ticket.key, ());
+            }
+        }
+    }
+
+    /// Whether a key is known not to exist.
+    pub fn is_absent(&self, key: &KeyId) -> bool {
+        self.absent.get(key).is_some()
+    }
+
     /// Applies a change of a key: whatever is held of it, or being read, is dropped.
     pub fn apply_key_change(&self, key: &KeyId) {
         if let Some(shard) = self.shard(key) {
             let mut applied = shard.lock().unwrap_or_else(PoisonError::into_inner);
             *applied += 1;
             self.records.remove(key);
+            self.absent.remove(key);
         }
     }
 
@@ -122,6 +145,18 @@ mod tests {
         assert!(list.record(&old.id).is_some());
         list.apply_key_change(&old.id);
         assert!(list.record(&old.id).is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_made_is_absent_no_more() {
+        let (list, id) = (RevocationList::new(100), key("read:a", &[]).id);
+        let (early, late) = (list.begin_fill(&id), list.begin_fill(&id));
+        list.complete_absence(early);
+        assert!(list.is_absent(&id));
+        list.apply_key_change(&id);
+        assert!(!list.is_absent(&id));
+        list.complete_absence(late);
+        assert!(!list.is_absent(&id), "a read that its creation overtook");
     }
 
     #[test]

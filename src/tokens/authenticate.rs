@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::crypto::fast_verifier;
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, SecretMatch, decide};
 use crate::domain::timestamp::Timestamp;
@@ -93,7 +94,10 @@ pub(super) async fn identify(
     address: ClientAddress,
     now: Timestamp,
 ) -> Result<(Arc<ApiKey>, SecretMatch), Refusal> {
-    let key = node.record(&presented.id).await?.ok_or(Refusal::Denied(Denial::NotAuthentic, None))?;
+    let Some(key) = node.record(&presented.id).await? else {
+        fast_verifier::check_nothing(&node.master_keys, &presented.id, &presented.secret);
+        return Err(Refusal::Denied(Denial::NotAuthentic, None));
+    };
     let matched = check_secret(node, &key, &presented.secret, address, now).await?;
     Ok((key, matched))
 }

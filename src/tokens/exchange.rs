@@ -1,6 +1,6 @@
 //! A key becomes a token.
 
-use crate::crypto::random;
+use crate::crypto::{fast_verifier, random};
 use crate::domain::claims::{self, Audience, Claims, Lifetime};
 use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, decide};
 use crate::domain::key_text::{KeyId, Secret};
@@ -69,6 +69,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
 
     // 1. The key's current record: from memory, else from the store.
     let Some(key) = node.record(&presented.id).await? else {
+        fast_verifier::check_nothing(&node.master_keys, &presented.id, &presented.secret);
         return Err(ExchangeError::Denied(Denial::NotAuthentic));
     };
 
