@@ -1,1 +1,617 @@
-//! x
+//! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
+
+use std::sync::Arc;
+
+use keyturn::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier, Status};
+use keyturn::domain::key_text::{KeyId, KeyPrefix};
+use keyturn::domain::member::{Member, MemberId, Role};
+use keyturn::domain::networks::Networks;
+use keyturn::domain::organization::{Organization, Slug};
+use keyturn::domain::policy::{ExpirationChoices, Policy};
+use keyturn::domain::scope::ScopeSet;
+use keyturn::domain::sealed::Sealed;
+use keyturn::domain::timestamp::Timestamp;
+use keyturn::store::{
+    AuditEntry, Founding, KeyChange, KeyFilter, Limits, Refused, RevokedToken, SqlStore, Store, StoredSigningKey, action,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A store to hold to its promises, and what must live as long.
+struct Backend {
+    name: &'static str,
+    store: Arc<dyn Store>,
+    _folder: TempDir,
+}
+
+/// An empty store of every kind.
+async fn backends() -> Vec<Backend> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = SqlStore::open(&folder.path().join("keyturn.db"), 4).await.unwrap();
+    vec![Backend { name: "SQLite", store: Arc::new(sqlite), _folder: folder }]
+}
+
+/// Runs a check on an empty store of every kind.
+macro_rules! on_every_backend {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                for backend in backends().await {
+                    eprintln!("on {}", backend.name);
+                    checks::$name(backend.store.clone()).await;
+                    backend.store.close().await;
+                }
+            });
+        }
+    )*};
+}
+
+on_every_backend! {
+    an_empty_store_holds_nothing
+    an_organization_is_founded_whole
+    founding_twice_is_refused_and_changes_nothing
+    every_field_of_a_key_comes_back
+    every_state_of_a_key_comes_back
+    an_unknown_key_is_none
+    a_limit_holds_under_a_hundred_inserts_at_once
+    an_owners_limit_counts_that_owners_keys
+    a_key_that_begins_to_count_again_is_held_to_the_limit
+    a_change_of_a_version_that_is_not_the_stored_one_is_refused
+    of_changes_of_one_version_at_once_one_is_made
+    change_numbers_rise_strictly_and_become_visible_in_order
+    the_audit_row_comes_with_the_change_and_never_without
+    a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to
+    a_revoked_token_is_kept_until_it_is_dead_anyway
+    signing_keys_come_back_and_are_made_one_after_the_other
+    a_store_belongs_to_one_master_key_and_is_resealed_at_once
+    lists_are_newest_first_and_go_on_where_they_stopped
+    a_list_is_filtered_by_state_owner_and_organization
+    a_search_is_for_the_text_itself
+}
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+
+fn slug(text: &str) -> Slug {
+    Slug::parse(text).unwrap()
+}
+
+fn id(n: u8) -> KeyId {
+    KeyId::from_random([n; 16])
+}
+
+fn verifier(n: u8) -> SecretVerifier {
+    let fast = FastVerifier { pepper: format!("pepper{n}"), digest: [n; 32] };
+    SecretVerifier { phc: format!("$argon2id$phc{n}"), fast: Some(fast) }
+}
+
+fn key(n: u8) -> ApiKey {
+    ApiKey {
+        id: id(n),
+        organization: slug("acme"),
+        prefix: KeyPrefix::default(),
+        name: format!("key {n}"),
+        description: String::new(),
+        owner: None,
+        scopes: ScopeSet::parse("read:a").unwrap(),
+        networks: Networks::all(),
+        expires_at: None,
+        lifecycle: Lifecycle::Active,
+        generation: 1,
+        version: 1,
+        secret: verifier(n),
+        previous: None,
+        hint: "kt_...abcd".into(),
+        created_at: NOW.plus_seconds(i64::from(n)),
+        created_by: "keyturn".into(),
+        rotated_at: None,
+        last_used_at: None,
+        last_used_ip: None,
+    }
+}
+
+/// A key that uses every field.
+fn full_key(n: u8) -> ApiKey {
+    ApiKey {
+        prefix: KeyPrefix::parse("uspl").unwrap(),
+        name: "Grüße \u{1f511} <b>'\"%_\\".into(),
+        description: "two\nlines".into(),
+        owner: Some(MemberId("member-acme".into())),
+        scopes: ScopeSet::parse("read:projects/#/builds *:keyturn/* write:a/*").unwrap(),
+        networks: Networks::parse(&["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]).unwrap(),
+        expires_at: Some(NOW.plus_seconds(1000)),
+        generation: 7,
+        version: 1,
+        previous: Some(PreviousSecret { secret: verifier(200), until: NOW.plus_seconds(60) }),
+        rotated_at: Some(NOW),
+        ..key(n)
+    }
+}
+
+fn entry(action: &'static str, subject: impl ToString) -> AuditEntry {
+    AuditEntry {
+        at: NOW,
+        actor: "keyturn".into(),
+        address: None,
+        action,
+        subject: subject.to_string(),
+        old: None,
+        new: Some(json!({ "n": 1 })),
+    }
+}
+
+fn signing_key(kid: &str, organization: &str, at: i64) -> StoredSigningKey {
+    StoredSigningKey {
+        kid: kid.into(),
+        organization: slug(organization),
+        algorithm: "ES256".into(),
+        sealed: Sealed { master_key: "master".into(), bytes: vec![0, 255, 1, 2] },
+        created_at: NOW.plus_seconds(at),
+        active_from: NOW.plus_seconds(at + 10),
+    }
+}
+
+fn founding(organization: &str, first: u8) -> Founding {
+    let policy = Policy {
+        max_keys: Some(9),
+        expiration_choices: Some(ExpirationChoices { days: vec![7, 30], none: true }),
+        audiences: vec!["urn:a".into()],
+        ..Policy::default()
+    };
+    let member = Member {
+        id: MemberId(format!("member-{organization}")),
+        organization: slug(organization),
+        email: "boss@acme.example".into(),
+        role: Role::Owner,
+        created_at: NOW,
+    };
+    Founding {
+        organization: Organization { slug: slug(organization), policy, created_at: NOW },
+        signing_key: signing_key(&format!("kid-{organization}"), organization, 0),
+        owner: (member, "$argon2id$password".into()),
+        key: ApiKey { organization: slug(organization), ..key(first) },
+    }
+}
+
+async fn found(store: &dyn Store) -> Founding {
+    let founding = founding("acme", 0);
+    store.found(&founding, &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
+    founding
+}
+
+async fn insert(store: &dyn Store, key: &ApiKey) {
+    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id)).await.unwrap().unwrap();
+}
+
+async fn audit_actions(store: &dyn Store) -> Vec<String> {
+    let rows = store.audit_after(&slug("acme"), 0, 1000).await.unwrap();
+    rows.into_iter().map(|row| row.action).collect()
+}
+
+fn all() -> KeyFilter {
+    KeyFilter { organization: slug("acme"), status: None, now: NOW, search: None, owner: None, after: None, limit: 100 }
+}
+
+async fn ids(store: &dyn Store, filter: &KeyFilter) -> Vec<KeyId> {
+    store.keys(filter).await.unwrap().into_iter().map(|key| key.id).collect()
+}
+
+/// What a change makes of a key: the next version under another name.
+fn next(key: &ApiKey) -> ApiKey {
+    ApiKey { version: key.version + 1, name: format!("{}'", key.name), ..key.clone() }
+}
+
+mod checks {
+    use super::*;
+
+    pub async fn an_empty_store_holds_nothing(store: Arc<dyn Store>) {
+        store.ping().await.unwrap();
+        assert_eq!(store.organizations().await.unwrap(), []);
+        assert_eq!(store.signing_keys().await.unwrap(), []);
+        assert_eq!(store.keys(&all()).await.unwrap(), []);
+        assert_eq!(store.members(&slug("acme")).await.unwrap(), []);
+        assert_eq!(store.revoked_tokens(NOW).await.unwrap(), []);
+        assert_eq!(store.changes_after(0, 10).await.unwrap(), []);
+        assert_eq!(store.audit_after(&slug("acme"), 0, 10).await.unwrap(), []);
+        assert_eq!((store.last_seq().await.unwrap(), store.master_key().await.unwrap()), (0, None));
+    }
+
+    pub async fn an_organization_is_founded_whole(store: Arc<dyn Store>) {
+        let founding = found(store.as_ref()).await;
+        assert_eq!(store.organizations().await.unwrap(), [founding.organization]);
+        assert_eq!(store.signing_keys().await.unwrap(), [founding.signing_key]);
+        assert_eq!(store.key(&founding.key.id).await.unwrap(), Some(founding.key));
+        let member = founding.owner.0;
+        assert_eq!(store.members(&slug("acme")).await.unwrap(), [member.clone()]);
+        assert_eq!(store.member_by_email(&slug("acme"), &member.email).await.unwrap(), Some(member.clone()));
+        assert_eq!(store.member_by_email(&slug("acme"), "other@acme.example").await.unwrap(), None);
+        assert_eq!(store.member_by_email(&slug("other"), &member.email).await.unwrap(), None);
+        assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE]);
+    }
+
+    pub async fn founding_twice_is_refused_and_changes_nothing(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let (seq, organizations) = (store.last_seq().await.unwrap(), store.organizations().await.unwrap());
+        let mut again = founding("acme", 9);
+        again.signing_key.kid = "other".into();
+        again.owner.0.id = MemberId("other".into());
+        again.owner.0.email = "other@acme.example".into();
+        let refused = store.found(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap();
+        assert_eq!(refused, Err(Refused::AlreadyExists));
+        assert_eq!(store.organizations().await.unwrap(), organizations);
+        assert_eq!(store.signing_keys().await.unwrap().len(), 1);
+        assert_eq!(store.members(&slug("acme")).await.unwrap().len(), 1);
+        assert_eq!(store.key(&id(9)).await.unwrap(), None);
+        assert_eq!(store.last_seq().await.unwrap(), seq);
+        assert_eq!(audit_actions(store.as_ref()).await.len(), 1);
+        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+        assert_eq!(store.organizations().await.unwrap().len(), 2);
+    }
+
+    pub async fn every_field_of_a_key_comes_back(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        for full in [full_key(1), ApiKey { version: 41, ..full_key(2) }] {
+            insert(store.as_ref(), &full).await;
+            assert_eq!(store.key(&full.id).await.unwrap(), Some(full));
+        }
+        let imported = ApiKey { secret: SecretVerifier { phc: "$argon2id$x".into(), fast: None }, ..key(3) };
+        insert(store.as_ref(), &imported).await;
+        assert_eq!(store.key(&imported.id).await.unwrap(), Some(imported.clone()));
+        // And all that can change, changed back and forth.
+        let changed = ApiKey {
+            id: imported.id,
+            version: 2,
+            owner: None,
+            created_at: imported.created_at,
+            ..full_key(3)
+        };
+        let change = entry(action::KEY_EDIT, imported.id);
+        store.update_key(&changed, None, &change).await.unwrap().unwrap();
+        assert_eq!(store.key(&imported.id).await.unwrap(), Some(changed));
+        let back = ApiKey { version: 3, ..imported };
+        store.update_key(&back, None, &change).await.unwrap().unwrap();
+        assert_eq!(store.key(&back.id).await.unwrap(), Some(back));
+    }
+
+    pub async fn every_state_of_a_key_comes_back(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let at = NOW.plus_seconds(5);
+        for (n, lifecycle) in [
+            Lifecycle::Active,
+            Lifecycle::Disabled { at },
+            Lifecycle::Revoked { at, reason: None },
+            Lifecycle::Revoked { at, reason: Some(String::new()) },
+            Lifecycle::Revoked { at, reason: Some("leaked in \"logs\"".into()) },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let key = ApiKey { lifecycle, ..key(n as u8 + 1) };
+            insert(store.as_ref(), &key).await;
+            assert_eq!(store.key(&key.id).await.unwrap(), Some(key));
+        }
+    }
+
+    pub async fn an_unknown_key_is_none(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        assert_eq!(store.key(&id(77)).await.unwrap(), None);
+        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77))).await.unwrap();
+        assert_eq!(change, Err(Refused::VersionConflict));
+        let twice = store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0))).await.unwrap();
+        assert_eq!(twice, Err(Refused::AlreadyExists));
+    }
+
+    pub async fn a_limit_holds_under_a_hundred_inserts_at_once(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        // The organization's first key counts; revoked and expired ones do not.
+        insert(store.as_ref(), &ApiKey { lifecycle: Lifecycle::Revoked { at: NOW, reason: None }, ..key(201) }).await;
+        insert(store.as_ref(), &ApiKey { expires_at: Some(NOW), ..key(202) }).await;
+        let limits = Limits { organization: Some(3), owner: None };
+        let tasks: Vec<_> = (1..=100)
+            .map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n))).await.unwrap()
+                })
+            })
+            .collect();
+        let mut made = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => made += 1,
+                Err(refused) => assert_eq!(refused, Refused::LimitReached),
+            }
+        }
+        assert_eq!(made, 2);
+        assert_eq!(store.keys(&KeyFilter { status: Some(Status::Active), ..all() }).await.unwrap().len(), 3);
+        assert_eq!(audit_actions(store.as_ref()).await.len(), 1 + 2 + 2);
+    }
+
+    pub async fn an_owners_limit_counts_that_owners_keys(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let owner = Some(MemberId("member-acme".into()));
+        let limits = Limits { organization: None, owner: Some(1) };
+        let make = async |n: u8, owner: Option<MemberId>| {
+            let key = ApiKey { owner, ..key(n) };
+            store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id)).await.unwrap().map(|_| ())
+        };
+        assert_eq!(make(1, owner.clone()).await, Ok(()));
+        assert_eq!(make(2, owner.clone()).await, Err(Refused::LimitReached));
+        assert_eq!((make(3, None).await, make(4, None).await), (Ok(()), Ok(())), "the organization's own");
+    }
+
+    pub async fn a_key_that_begins_to_count_again_is_held_to_the_limit(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let expired = ApiKey { expires_at: Some(NOW), ..key(1) };
+        insert(store.as_ref(), &expired).await;
+        let revived = ApiKey { expires_at: None, ..next(&expired) };
+        let change = entry(action::KEY_EDIT, expired.id);
+        let limits = |most| Some(Limits { organization: Some(most), owner: None });
+        assert_eq!(store.update_key(&revived, limits(1), &change).await.unwrap(), Err(Refused::LimitReached));
+        assert_eq!(store.key(&expired.id).await.unwrap(), Some(expired));
+        assert!(store.update_key(&revived, limits(2), &change).await.unwrap().is_ok());
+    }
+
+    pub async fn a_change_of_a_version_that_is_not_the_stored_one_is_refused(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let first = key(1);
+        insert(store.as_ref(), &first).await;
+        let second = next(&first);
+        let change = entry(action::KEY_EDIT, first.id);
+        store.update_key(&second, None, &change).await.unwrap().unwrap();
+        let seq = store.last_seq().await.unwrap();
+        for wrong in [second.clone(), ApiKey { version: 9, ..second.clone() }] {
+            assert_eq!(store.update_key(&wrong, None, &change).await.unwrap(), Err(Refused::VersionConflict));
+        }
+        assert_eq!(store.key(&first.id).await.unwrap(), Some(second));
+        assert_eq!(store.last_seq().await.unwrap(), seq, "a refused change takes no number");
+    }
+
+    pub async fn of_changes_of_one_version_at_once_one_is_made(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let first = key(1);
+        insert(store.as_ref(), &first).await;
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let (store, changed) = (store.clone(), ApiKey { name: format!("by {n}"), ..next(&first) });
+                tokio::spawn(async move {
+                    store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id)).await.unwrap()
+                })
+            })
+            .collect();
+        let mut made = 0;
+        for task in tasks {
+            made += usize::from(task.await.unwrap().is_ok());
+        }
+        assert_eq!(made, 1);
+        assert_eq!(audit_actions(store.as_ref()).await.iter().filter(|name| *name == action::KEY_EDIT).count(), 1);
+    }
+
+    pub async fn change_numbers_rise_strictly_and_become_visible_in_order(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        for n in 1..=10 {
+            insert(store.as_ref(), &key(n)).await;
+        }
+        let begin = store.last_seq().await.unwrap();
+        let tasks: Vec<_> = (1..=10)
+            .map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let mut seqs = Vec::new();
+                    let mut state = key(n);
+                    for _ in 0..10 {
+                        state = ApiKey { generation: state.generation + 1, ..next(&state) };
+                        seqs.push(store.update_key(&state, None, &entry(action::KEY_EDIT, state.id)).await.unwrap().unwrap());
+                    }
+                    seqs
+                })
+            })
+            .collect();
+        // A follower that reads meanwhile must never see a number after one that it has not seen.
+        let mut followed: Vec<KeyChange> = Vec::new();
+        let mut applied = begin;
+        while followed.len() < 100 {
+            let changes = store.changes_after(applied, 7).await.unwrap();
+            assert!(changes.len() <= 7);
+            for change in changes {
+                assert!(change.seq > applied, "strictly rising");
+                applied = change.seq;
+                followed.push(change);
+            }
+        }
+        let mut seqs = Vec::new();
+        for task in tasks {
+            let own = task.await.unwrap();
+            assert!(own.is_sorted());
+            seqs.extend(own);
+        }
+        seqs.sort_unstable();
+        seqs.dedup();
+        assert_eq!(followed.iter().map(|change| change.seq).collect::<Vec<_>>(), seqs, "all of them, each once");
+        assert_eq!(store.last_seq().await.unwrap(), *seqs.last().unwrap());
+        for n in 1..=10 {
+            let of_key = followed.iter().filter(|change| change.key == id(n) && change.token.is_none());
+            assert_eq!(of_key.map(|change| change.generation).collect::<Vec<_>>(), (2..=11).collect::<Vec<_>>());
+        }
+    }
+
+    pub async fn the_audit_row_comes_with_the_change_and_never_without(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let row = AuditEntry {
+            at: NOW.plus_seconds(3),
+            actor: "key:0123456789abcdef".into(),
+            address: Some("2001:db8::1".into()),
+            action: action::KEY_CREATE,
+            subject: "subject".into(),
+            old: Some(json!({ "a": [1, null, "ü"] })),
+            new: None,
+        };
+        store.insert_key(&key(1), Limits::default(), &row).await.unwrap().unwrap();
+        store.insert_key(&key(1), Limits::default(), &row).await.unwrap().unwrap_err();
+        let none = Limits { organization: Some(0), owner: None };
+        store.insert_key(&key(2), none, &row).await.unwrap().unwrap_err();
+        store.update_key(&key(1), None, &row).await.unwrap().unwrap_err();
+        let rows = store.audit_after(&slug("acme"), 0, 10).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        let [_, found] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!((found.at, &found.actor, &found.address), (row.at, &row.actor, &row.address));
+        assert_eq!((found.action.as_str(), &found.subject), (row.action, &row.subject));
+        assert_eq!((&found.old, &found.new), (&row.old, &row.new));
+        assert_eq!(store.audit_after(&slug("acme"), rows[0].id, 10).await.unwrap().len(), 1);
+        assert_eq!(store.audit_after(&slug("acme"), 0, 1).await.unwrap(), rows[..1]);
+        assert_eq!(store.audit_after(&slug("other"), 0, 10).await.unwrap(), []);
+    }
+
+    pub async fn a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let key = full_key(1);
+        insert(store.as_ref(), &key).await;
+        let seq = store.last_seq().await.unwrap();
+        let fast = |n: u8| FastVerifier { pepper: format!("new{n}"), digest: [n; 32] };
+        store.refresh_fast_verifier(&key.id, &key.secret.phc, &fast(1)).await.unwrap();
+        let previous = key.previous.as_ref().unwrap();
+        store.refresh_fast_verifier(&key.id, &previous.secret.phc, &fast(2)).await.unwrap();
+        store.refresh_fast_verifier(&key.id, "$argon2id$gone", &fast(3)).await.unwrap();
+        store.refresh_fast_verifier(&id(99), &key.secret.phc, &fast(4)).await.unwrap();
+        let read = store.key(&key.id).await.unwrap().unwrap();
+        assert_eq!(read.secret.fast, Some(fast(1)));
+        assert_eq!(read.previous.unwrap().secret.fast, Some(fast(2)));
+        assert_eq!((read.version, store.last_seq().await.unwrap()), (key.version, seq), "nothing is granted or taken");
+    }
+
+    pub async fn a_revoked_token_is_kept_until_it_is_dead_anyway(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let token = |jti: &str, seconds| RevokedToken { jti: jti.into(), key: id(0), expires_at: NOW.plus_seconds(seconds) };
+        let revoke = async |token: &RevokedToken| {
+            store.revoke_token(token, &slug("acme"), &entry(action::TOKEN_REVOKE, &token.jti)).await.unwrap()
+        };
+        let (one, other) = (token("one", 10), token("other", 20));
+        let first = revoke(&one).await;
+        assert!(revoke(&other).await > first);
+        assert_eq!(revoke(&one).await, first, "a second time is no change");
+        let audited = audit_actions(store.as_ref()).await;
+        assert_eq!(audited.iter().filter(|name| *name == action::TOKEN_REVOKE).count(), 2);
+        let changes = store.changes_after(0, 10).await.unwrap();
+        let expected = [("one", 1), ("other", 1)].map(|(jti, generation)| (Some(jti.to_owned()), id(0), generation));
+        assert_eq!(changes.iter().map(|c| (c.token.clone(), c.key, c.generation)).collect::<Vec<_>>(), expected);
+        let mut all = store.revoked_tokens(NOW).await.unwrap();
+        all.sort_by(|a, b| a.jti.cmp(&b.jti));
+        assert_eq!(all, [one, other.clone()]);
+        assert_eq!(store.revoked_tokens(NOW.plus_seconds(10)).await.unwrap(), [other.clone()]);
+        assert_eq!(store.forget_revoked_tokens(NOW.plus_seconds(10)).await.unwrap(), 1);
+        assert_eq!(store.revoked_tokens(NOW).await.unwrap(), [other]);
+    }
+
+    pub async fn signing_keys_come_back_and_are_made_one_after_the_other(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let next = StoredSigningKey { algorithm: "RS256".into(), ..signing_key("second", "acme", 100) };
+        let made = entry(action::SIGNING_KEY_CREATE, "second");
+        for wrong in [None, Some("second"), Some("nobody")] {
+            assert_eq!(store.insert_signing_key(&next, wrong, &made).await.unwrap(), Err(Refused::VersionConflict));
+        }
+        store.insert_signing_key(&next, Some("kid-acme"), &made).await.unwrap().unwrap();
+        let third = signing_key("third", "acme", 200);
+        let late = store.insert_signing_key(&third, Some("kid-acme"), &made).await.unwrap();
+        assert_eq!(late, Err(Refused::VersionConflict));
+        assert_eq!(store.signing_keys().await.unwrap(), [signing_key("kid-acme", "acme", 0), next.clone()]);
+        assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE, action::SIGNING_KEY_CREATE]);
+
+        let gone = entry(action::SIGNING_KEY_DELETE, "kid-acme");
+        store.delete_signing_key("kid-acme", &gone).await.unwrap();
+        store.delete_signing_key("kid-acme", &gone).await.unwrap();
+        assert_eq!(store.signing_keys().await.unwrap(), [next]);
+        let audited = audit_actions(store.as_ref()).await;
+        assert_eq!(audited.iter().filter(|name| *name == action::SIGNING_KEY_DELETE).count(), 1);
+    }
+
+    pub async fn a_store_belongs_to_one_master_key_and_is_resealed_at_once(store: Arc<dyn Store>) {
+        store.set_master_key("master").await.unwrap();
+        assert_eq!(store.master_key().await.unwrap().as_deref(), Some("master"));
+        assert!(store.set_master_key("other").await.is_err(), "it has one already");
+        found(store.as_ref()).await;
+        let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
+        store.reseal(&[("kid-acme".into(), sealed.clone())], "new").await.unwrap();
+        assert_eq!(store.master_key().await.unwrap().as_deref(), Some("new"));
+        assert_eq!(store.signing_keys().await.unwrap()[0].sealed, sealed);
+    }
+
+    pub async fn lists_are_newest_first_and_go_on_where_they_stopped(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        // Of one moment are 1 to 4: the id decides, and no page loses or repeats one.
+        for n in 1..=9 {
+            let created_at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
+            insert(store.as_ref(), &ApiKey { created_at, ..key(n) }).await;
+        }
+        let everything = store.keys(&all()).await.unwrap();
+        assert_eq!(everything.len(), 10);
+        assert!(everything.is_sorted_by(|a, b| (a.created_at, a.id) > (b.created_at, b.id)));
+        for limit in 1..=10 {
+            let mut paged = Vec::new();
+            let mut after = None;
+            loop {
+                let page = store.keys(&KeyFilter { limit, after, ..all() }).await.unwrap();
+                assert!(page.len() <= limit as usize);
+                let Some(last) = page.last() else { break };
+                after = Some((last.created_at, last.id));
+                paged.extend(page);
+            }
+            assert_eq!(paged, everything, "{limit}");
+        }
+    }
+
+    pub async fn a_list_is_filtered_by_state_owner_and_organization(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+        let expired = Some(NOW);
+        let revoked = Lifecycle::Revoked { at: NOW, reason: None };
+        for key in [
+            ApiKey { expires_at: Some(NOW.plus_seconds(1)), ..key(1) },
+            ApiKey { expires_at: expired, ..key(2) },
+            ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, ..key(3) },
+            ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, expires_at: expired, ..key(4) },
+            ApiKey { lifecycle: revoked.clone(), ..key(5) },
+            ApiKey { lifecycle: revoked, expires_at: expired, ..key(6) },
+            ApiKey { owner: Some(MemberId("member-acme".into())), ..key(7) },
+        ] {
+            insert(store.as_ref(), &key).await;
+        }
+        for (status, expected) in [
+            (Status::Active, vec![7, 1, 0]),
+            (Status::Expired, vec![4, 2]),
+            (Status::Disabled, vec![3]),
+            (Status::Revoked, vec![6, 5]),
+        ] {
+            let filter = KeyFilter { status: Some(status), ..all() };
+            let found = store.keys(&filter).await.unwrap();
+            assert!(found.iter().all(|key| key.status(NOW) == status), "as the domain has it");
+            assert_eq!(ids(store.as_ref(), &filter).await, expected.into_iter().map(id).collect::<Vec<_>>());
+        }
+        let owned = KeyFilter { owner: Some(MemberId("member-acme".into())), ..all() };
+        assert_eq!(ids(store.as_ref(), &owned).await, [id(7)]);
+        assert_eq!(ids(store.as_ref(), &KeyFilter { organization: slug("other"), ..all() }).await, [id(50)]);
+    }
+
+    pub async fn a_search_is_for_the_text_itself(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let names = ["100%", "100 percent", "a_b", "aXb", "back\\slash", "Prüfung", "it's \"x\"", "Ünder"];
+        for (n, name) in names.iter().enumerate() {
+            insert(store.as_ref(), &ApiKey { name: (*name).into(), ..key(n as u8 + 1) }).await;
+        }
+        for (search, expected) in [
+            ("%", vec!["100%"]),
+            ("_", vec!["a_b"]),
+            ("A_B", vec!["a_b"]),
+            ("\\", vec!["back\\slash"]),
+            ("PERCENT", vec!["100 percent"]),
+            ("rüf", vec!["Prüfung"]),
+            ("ünder", vec!["Ünder"]),
+            ("'s \"", vec!["it's \"x\""]),
+            ("%%", vec![]),
+            ("nothing", vec![]),
+        ] {
+            let found = store.keys(&KeyFilter { search: Some(search.into()), ..all() }).await.unwrap();
+            assert_eq!(found.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), expected, "{search}");
+        }
+    }
+}
