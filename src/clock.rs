@@ -15,9 +15,11 @@ pub fn stopwatch() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-/// A moment as RFC 3339 in UTC, with milliseconds where there are any.
+/// A moment as RFC 3339 in UTC, with a fraction where there is one.
 pub fn rfc3339(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default().to_string()
+    let since_epoch = jiff::SignedDuration::from_millis(at.as_millis());
+    let civil = EPOCH.checked_add(since_epoch).unwrap_or(jiff::civil::DateTime::MAX);
+    format!("{civil}Z")
 }
 
 /// Reads RFC 3339 with any offset; `None` when it is not that, or not before the year 10000.
@@ -26,36 +28,79 @@ pub fn rfc3339(at: Timestamp) -> String {
 /// use keyturn::clock::{parse_rfc3339, rfc3339};
 /// let at = parse_rfc3339("2030-01-01T01:00:00+01:00");
 /// assert_eq!(at.map(rfc3339).as_deref(), Some("2030-01-01T00:00:00Z"));
-/// assert_eq!(parse_rfc3339("2030-01-01"), None);
-/// assert_eq!(parse_rfc3339("20300101T000000Z"), None);
-/// assert_eq!(parse_rfc3339("2030-01-01T00:00:00Z[Europe/Paris]"), None);
+/// let last = parse_rfc3339("9999-12-31T23:59:59.999Z");
+/// assert_eq!(last.map(rfc3339).as_deref(), Some("9999-12-31T23:59:59.999Z"));
+/// for other in ["2030-01-01", "20300101T000000Z", "2030-01-01T00:00:00Z[Europe/Paris]", "2030-01-01T00:00:00+24:00"] {
+///     assert_eq!(parse_rfc3339(other), None);
+/// }
 /// assert_eq!(parse_rfc3339("10000-01-01T00:00:00Z"), None);
 /// ```
 pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
-    if !is_rfc3339(text.as_bytes()) {
+    let (civil, zone) = split_zone(text)?;
+    if !is_civil(civil.as_bytes()) {
         return None;
     }
-    let at: jiff::Timestamp = text.parse().ok()?;
-    Some(Timestamp::from_millis(at.as_millisecond())).filter(|at| *at <= Timestamp::MAX)
+    let civil: jiff::civil::DateTime = civil.parse().ok()?;
+    let local = civil.duration_since(EPOCH).as_millis();
+    let utc = i64::try_from(local).ok()?.checked_sub(offset_millis(zone)?)?;
+    Some(Timestamp::from_millis(utc)).filter(|at| *at <= Timestamp::MAX)
 }
 
-/// Whether a text has the shape of RFC 3339 §5.6; the date library takes more than that.
-fn is_rfc3339(text: &[u8]) -> bool {
-    let matches = |text: &[u8], shape: &[u8]| {
-        text.len() == shape.len()
-            && text.iter().zip(shape).all(|(byte, shape)| match shape {
-                b'0' => byte.is_ascii_digit(),
-                other => byte.eq_ignore_ascii_case(other),
-            })
+const EPOCH: jiff::civil::DateTime = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+
+/// Date and time, and `Z` or the offset behind them.
+fn split_zone(text: &str) -> Option<(&str, &str)> {
+    let zone = if text.ends_with(['Z', 'z']) { 1 } else { 6 };
+    text.split_at_checked(text.len().checked_sub(zone)?)
+}
+
+/// Whether a text has the shape of RFC 3339 §5.6 without its offset; the date library takes more than that.
+fn is_civil(text: &[u8]) -> bool {
+    let Some((head, fraction)) = text.split_at_checked(19) else { return false };
+    let shape = b"0000-00-00T00:00:00";
+    let shaped = head.iter().zip(shape).all(|(byte, shape)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        other => byte.eq_ignore_ascii_case(other),
+    });
+    let fraction = match fraction {
+        [] => true,
+        [b'.', digits @ ..] => (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
     };
-    let Some((head, rest)) = text.split_at_checked(19) else { return false };
-    let zone = match rest {
-        [b'.', fraction @ ..] => {
-            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            fraction.get(digits..).filter(|_| (1..=9).contains(&digits)).unwrap_or_default()
+    shaped && fraction
+}
+
+/// How far `Z` or `+HH:MM` is ahead of UTC.
+fn offset_millis(zone: &str) -> Option<i64> {
+    let &[sign, h1, h2, b':', m1, m2] = zone.as_bytes() else {
+        return zone.eq_ignore_ascii_case("z").then_some(0);
+    };
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+    let (hours, minutes) = (digit(h1)? * 10 + digit(h2)?, digit(m1)? * 10 + digit(m2)?);
+    let millis = (hours * 60 + minutes) * 60_000;
+    match sign {
+        _ if hours > 23 || minutes > 59 => None,
+        b'+' => Some(millis),
+        b'-' => Some(-millis),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_moment_that_can_be_written_is_read_back(millis in 0..=Timestamp::MAX.as_millis()) {
+            let at = Timestamp::from_millis(millis);
+            prop_assert_eq!(parse_rfc3339(&rfc3339(at)), Some(at));
         }
-        whole => whole,
-    };
-    matches(head, b"0000-00-00T00:00:00")
-        && (matches(zone, b"Z") || matches(zone, b"+00:00") || matches(zone, b"-00:00"))
+
+        #[test]
+        fn any_text_is_read_or_refused_without_a_panic(text in "(\\PC|[0-9TZ:.+-]){0,35}") {
+            let _ = parse_rfc3339(&text);
+        }
+    }
 }

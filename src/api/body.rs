@@ -24,10 +24,19 @@ pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Pa
         return Err(Problem::invalid_field("Content-Type", "application/json is expected"));
     }
     let text = if body.is_empty() { b"{}" } else { body.as_ref() };
+    // The fields of a struct may be given as a list as well, which is not our API.
+    if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::invalid_field("body", "a JSON object is expected"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         // A name as long as a secret may be one.
+        // Only a field of ours can be given twice.
+        if let Some(twice) = error.inner().to_string().strip_prefix("duplicate field `") {
+            let name = twice.split('`').next().unwrap_or("body");
+            return Problem::invalid_field(name, "given twice");
+        }
         let shown = path != "." && path.split(['.', '[']).all(|name| name.len() <= 40);
         let field = if shown { path } else { "body".to_owned() };
         Problem::invalid_field(field, explain(error.inner()))
@@ -49,8 +58,8 @@ fn explain(error: &serde_json::Error) -> String {
         }
         Some((_, expected)) if expected.starts_with("struct ") => "expected an object".to_owned(),
         Some((_, expected)) => format!("expected {}", expected.split(" at line").next().unwrap_or_default()),
+        None if text.contains("unknown field") => "unknown field; none is allowed".to_owned(),
         None if text.contains("missing field") => text.split(" at line").next().unwrap_or_default().to_owned(),
-        None if text.contains("duplicate field") => format!("given twice {place}"),
         None => format!("not of the right form {place}"),
     }
 }

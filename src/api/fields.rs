@@ -59,7 +59,7 @@ impl Checks {
         if text.chars().count() > MAX_TEXT {
             self.wrong(field, format!("too long; at most {MAX_TEXT} characters are allowed"));
         }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t')) {
+        if text.replace("\r\n", "\n").chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
             self.wrong(field, "control characters are not allowed");
         }
     }

@@ -1,6 +1,7 @@
 //! How a client authenticates, the same at every OAuth endpoint: its key, given in exactly one way.
 
 use actix_web::{HttpRequest, web};
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::domain::key_text::{KeyId, KeyText, Secret, looks_like_key_text};
@@ -78,8 +79,14 @@ pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<P
 fn check_query(query: &str) -> Result<(), OAuthError> {
     const SECRET: [&str; 7] =
         ["client_secret", "client_id", "client_assertion", "access_token", "api_key", "token", "password"];
-    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    let secret = query.split('&').find(|pair| SECRET.contains(&name(pair).as_str()) || looks_like_key_text(pair));
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let secret = query.split('&').find(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decoded(name), decoded(value));
+        SECRET.contains(&name.to_ascii_lowercase().as_str())
+            || looks_like_key_text(&name)
+            || looks_like_key_text(&value)
+    });
     match secret {
         Some(_) => Err(OAuthError::invalid_request(
             "credentials in the URL are refused, and should be replaced: URLs are logged; use a header or the body",

@@ -13,8 +13,8 @@ use crate::oauth::client;
 use crate::telemetry::Outcome;
 use crate::tokens::{ExchangeRequest, Minted, exchange};
 
-/// Larger than any form that asks for what can be granted.
-const MAX_BODY: usize = 12 * 1024;
+/// Room for as many scopes as a key can have, each at its longest.
+const MAX_BODY: usize = 16 * 1024 - 1;
 
 /// Registers the token endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {

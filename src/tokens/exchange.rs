@@ -90,7 +90,11 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
 
     // 5. How long: never beyond the key.
     let Lifetime { iat, exp, expires_in } =
-        claims::lifetime(now, tenant.ttl_seconds, grant.not_after).ok_or(ExchangeError::Denied(Denial::Expired))?;
+        claims::lifetime(now, tenant.ttl_seconds, grant.not_after).ok_or_else(|| {
+            // Less than a second is left of the key, or of the grace of a secret that was rotated out.
+            let key_ends = grant.not_after == key.expires_at;
+            ExchangeError::Denied(if key_ends { Denial::Expired } else { Denial::NotAuthentic })
+        })?;
 
     // 6. The signature.
     let claims = Claims {

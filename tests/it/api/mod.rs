@@ -1,1 +1,11 @@
-//! x
+//! `/api/v1`.
+
+mod authority;
+mod bad_input;
+mod guard;
+mod keys;
+mod limits;
+mod lists;
+mod rotation;
+mod signing_keys;
+mod transitions;

@@ -1,1 +1,10 @@
-//! x
+//! `/oauth/*` and `/.well-known/*`.
+
+mod audience;
+mod bad_input;
+mod client_address;
+mod denials;
+mod issuers;
+mod presenting;
+mod scopes;
+mod token;

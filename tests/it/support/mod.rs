@@ -13,8 +13,13 @@ pub use client::{Answer, Request};
 pub use server::{Key, Place, Server};
 
 /// Looks again and again until something is there. Fails when it has not come in good time.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(20, what, look)
+}
+
+/// Like [`eventually`], for what is known to take longer.
+pub fn eventually_within<T>(seconds: u64, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
         if let Some(found) = look() {
             return found;

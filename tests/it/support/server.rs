@@ -120,12 +120,21 @@ impl Place {
         self.serve(founded.key)
     }
 
+    /// Like [`Place::start`], for a server that takes us for a proxy: our own calls say where they come from.
+    #[track_caller]
+    pub fn start_behind_proxy(self) -> Server {
+        let mut server = self.start();
+        server.forwarded_for = Some("198.51.100.77");
+        server
+    }
+
     /// Serves a store that there is.
     #[track_caller]
     pub fn serve(self, key: Key) -> Server {
         let (out, err) = (self.path("stdout.log"), self.path("stderr.log"));
         let open = |path: &Path| File::options().create(true).append(true).open(path).unwrap();
-        let before = fs::read_to_string(&out).unwrap_or_default().len();
+        let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len() as usize);
+        let (before, log_before) = (length(&out), length(&err));
         let mut child = self.command(&["serve"]).stdout(open(&out)).stderr(open(&err)).spawn().unwrap();
         let public_url = eventually("the line that says what is served", || {
             if let Some(status) = child.try_wait().unwrap() {
@@ -138,11 +147,11 @@ impl Place {
         // The port that the system gave; the log says it whatever the public URL is.
         let address = eventually("the address that is listened on", || {
             let log = fs::read_to_string(&err).unwrap();
-            let listen = log.rsplit_once("listen").map(|(_, rest)| rest.trim_start_matches(['=', '"', ':']).to_owned());
-            let address = listen.and_then(|rest| rest.split([' ', '"', ',']).next()?.parse::<SocketAddr>().ok());
+            let listen = ["listen=", "\"listen\":\""].iter().find_map(|name| log[log_before..].split_once(name));
+            let address = listen.and_then(|(_, rest)| rest.split([' ', '"']).next()?.parse::<SocketAddr>().ok());
             address.or_else(|| public_url.strip_prefix("http://")?.parse().ok())
         });
-        let server = Server { place: Some(self), child: Some(child), address, public_url, key };
+        let server = Server { place: Some(self), child: Some(child), address, public_url, key, forwarded_for: None };
         eventually("readiness", || (server.get("/readyz").try_send().ok()?.status == 200).then_some(()));
         server
     }
@@ -176,6 +185,8 @@ pub struct Server {
     pub public_url: String,
     /// The first key: may do everything.
     pub key: Key,
+    /// What calls of the management API say in `X-Forwarded-For`.
+    forwarded_for: Option<&'static str>,
 }
 
 impl Deref for Server {
@@ -245,7 +256,11 @@ impl Server {
 
     /// A call of the default organization's management API.
     pub fn api_as(&self, credential: &str, method: &str, rest: &str) -> Request {
-        self.request(method, &format!("/api/v1/organizations/default/{rest}")).bearer(credential)
+        let request = self.request(method, &format!("/api/v1/organizations/default/{rest}")).bearer(credential);
+        match self.forwarded_for {
+            Some(address) => request.header("X-Forwarded-For", address),
+            None => request,
+        }
     }
 
     /// Changes a key; the change must be made.
