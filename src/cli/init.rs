@@ -7,7 +7,7 @@ use crate::cli::{CliError, print_out};
 use crate::clock;
 use crate::config::Settings;
 use crate::domain::member::is_email;
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::organizations::{FoundError, Founded, found};
 use crate::server::{self, Opened, ServerError};
 use crate::store::SqlStore;

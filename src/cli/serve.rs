@@ -3,7 +3,7 @@
 use crate::cli::init::found_in;
 use crate::cli::{CliError, print_out};
 use crate::config::Settings;
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::organizations::Founded;
 use crate::server;
 use crate::store::OrganizationStore;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::key_text::{KeyId, KeyPrefix};
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
-use crate::domain::organization::Slug;
 use crate::domain::scope::ScopeSet;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
 /// An API key as it is stored: everything but the secret itself, which is kept nowhere.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
 /// What a member may do; each role may do all that the ones before it may.

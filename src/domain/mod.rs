@@ -14,5 +14,6 @@ pub mod organization;
 pub mod policy;
 pub mod scope;
 pub mod sealed;
+pub mod slug;
 pub mod timestamp;
 pub mod usage;

@@ -2,8 +2,8 @@
 
 use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
 use crate::domain::key_text::KeyId;
-use crate::domain::organization::Slug;
 use crate::domain::policy::Wanted;
+use crate::domain::slug::Slug;
 use crate::keys::change::{By, KeyError, load, policy_of, refused, write};
 use crate::node::Node;
 use crate::store::action;

@@ -3,8 +3,8 @@
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
-use crate::domain::organization::Slug;
 use crate::domain::policy::Violation;
+use crate::domain::slug::Slug;
 use crate::keys::change::{KeyError, load};
 use crate::node::Node;
 use crate::store::KeyFilter;

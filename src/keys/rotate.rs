@@ -3,8 +3,8 @@
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Rotation};
 use crate::domain::key_text::{KeyId, KeyText};
-use crate::domain::organization::Slug;
 use crate::domain::policy::Wanted;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{By, KeyError, load, policy_of, refused, write};
 use crate::node::Node;

@@ -2,7 +2,7 @@
 
 use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::key_text::KeyId;
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::keys::change::{By, KeyError, load, refused, write};
 use crate::node::Node;
 use crate::store::action;

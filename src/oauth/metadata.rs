@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::clock;
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
 use crate::node::Tenant;
 use crate::oauth::answer::{OAuthError, method_not_allowed};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::node::{Node, NodeSettings, Tenant};
 use crate::signing::{Algorithm, KeyRing, SigningError, SigningKey};
 use crate::store::{SigningKeyStore, Store, StoreError, StoredSigningKey};

@@ -16,8 +16,9 @@ pub use sql::{Look, SqlStore};
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId};
-use crate::domain::organization::{Organization, Slug};
+use crate::domain::organization::Organization;
 use crate::domain::sealed::Sealed;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::KeyUsage;
 

@@ -6,7 +6,7 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::authority::Authority;
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::KeyId;
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, By, KeyError};
 use crate::node::{Node, Unavailable};

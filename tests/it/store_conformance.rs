@@ -8,10 +8,11 @@ use keyturn::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, 
 use keyturn::domain::key_text::{KeyId, KeyPrefix};
 use keyturn::domain::member::{Member, MemberId, Role};
 use keyturn::domain::networks::Networks;
-use keyturn::domain::organization::{Organization, Slug};
+use keyturn::domain::organization::Organization;
 use keyturn::domain::policy::Policy;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::sealed::Sealed;
+use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{KeyUsage, LastUse, UsageOutcome};
 use keyturn::store::{

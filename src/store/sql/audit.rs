@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 use sqlx::{Row, Sqlite, Transaction};
 
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::SqlStore;
-use crate::store::sql::key_rows::unsigned;
+use crate::store::sql::columns::unsigned;
 use crate::store::{AuditEntry, AuditLog, AuditRecord, StoreError};
 
 /// Writes a row in the change's own transaction. Changes are made one at a time, so the next id is free.

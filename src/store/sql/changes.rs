@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use sqlx::{Row, Sqlite, Transaction};
 
 use crate::domain::key_text::KeyId;
-use crate::domain::organization::Slug;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::key_rows::{key_id, unsigned};
+use crate::store::sql::columns::{key_id, unsigned};
 use crate::store::sql::{SqlStore, audit};
 use crate::store::{AuditEntry, ChangeLog, KeyChange, RevokedToken, RevokedTokenStore, Seq, StoreError};
 

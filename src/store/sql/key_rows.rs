@@ -4,13 +4,13 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier};
-use crate::domain::key_text::{KeyId, KeyPrefix};
+use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
-use crate::store::sql::organizations::slug;
+use crate::store::sql::columns::{key_id, slug, unsigned};
 
 /// Reads a row of `api_keys`.
 pub(super) fn key_from_row(row: &SqliteRow) -> Result<ApiKey, StoreError> {
@@ -57,16 +57,6 @@ pub(super) fn state_columns(lifecycle: &Lifecycle) -> (&'static str, Option<i64>
 /// The column `networks`: space-separated, empty for an unrestricted key.
 pub(super) fn networks_column(networks: &Networks) -> String {
     networks.to_strings().join(" ")
-}
-
-/// A key id from its column.
-pub(super) fn key_id(text: String) -> Result<KeyId, StoreError> {
-    KeyId::parse(&text).ok_or_else(|| unreadable(&format_args!("id {text:?}")))
-}
-
-/// A number that is never negative.
-pub(super) fn unsigned(number: i64, what: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(number).map_err(|_| StoreError::Unreadable { what, detail: number.to_string() })
 }
 
 fn networks_from(column: &str) -> Result<Networks, StoreError> {

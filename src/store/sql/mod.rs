@@ -3,6 +3,7 @@
 mod api_keys;
 mod audit;
 mod changes;
+mod columns;
 mod key_rows;
 mod organizations;
 mod signing_keys;

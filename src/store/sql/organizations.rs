@@ -5,8 +5,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
 use crate::domain::member::{Member, MemberId, Role};
-use crate::domain::organization::{Organization, Slug};
+use crate::domain::organization::Organization;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::store::sql::columns::slug;
 use crate::store::sql::{SqlStore, api_keys, audit, changes, is_duplicate, signing_keys};
 use crate::store::{AuditEntry, Founding, MemberStore, OrganizationStore, Refused, Seq, StoreError};
 
@@ -108,8 +110,4 @@ fn member(row: &SqliteRow) -> Result<Member, StoreError> {
             .ok_or_else(|| StoreError::Unreadable { what: "member", detail: format!("role {role}") })?,
         created_at: Timestamp::from_millis(row.try_get("created_at")?),
     })
-}
-
-pub(super) fn slug(text: String) -> Result<Slug, StoreError> {
-    Slug::parse(&text).ok_or_else(|| StoreError::Unreadable { what: "organization", detail: format!("slug {text:?}") })
 }

@@ -5,7 +5,8 @@ use sqlx::{Row, Sqlite, Transaction};
 
 use crate::domain::sealed::Sealed;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::{SqlStore, audit, organizations};
+use crate::store::sql::columns::slug;
+use crate::store::sql::{SqlStore, audit};
 use crate::store::{AuditEntry, Refused, SigningKeyStore, StoreError, StoredSigningKey};
 
 pub(super) async fn insert(
@@ -41,7 +42,7 @@ impl SigningKeyStore for SqlStore {
             .map(|row| {
                 Ok(StoredSigningKey {
                     kid: row.try_get("kid")?,
-                    organization: organizations::slug(row.try_get("organization")?)?,
+                    organization: slug(row.try_get("organization")?)?,
                     algorithm: row.try_get("algorithm")?,
                     sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
                     created_at: Timestamp::from_millis(row.try_get("created_at")?),
@@ -81,7 +82,7 @@ impl SigningKeyStore for SqlStore {
             .fetch_optional(&mut *transaction)
             .await?;
         if let Some(row) = row {
-            let organization = organizations::slug(row.try_get("organization")?)?;
+            let organization = slug(row.try_get("organization")?)?;
             audit::write(&mut transaction, &organization, entry).await?;
             transaction.commit().await?;
         }
