@@ -32,8 +32,9 @@ use crate::telemetry::{Metrics, Usage};
 /// Secrets that one address may have checked the slow way in a minute: nine seconds of one thread.
 const SLOW_CHECKS_PER_MINUTE: u32 = 600;
 
-/// Checks of one key that may wait for their turn at the slow way.
-const SLOW_CHECKS_OF_KEY: usize = 16;
+/// Checks of one key that may wait for their turn at the slow way: a fleet that starts at once may, and a
+/// flood of wrong secrets holds the right one up for a few seconds at most.
+const SLOW_CHECKS_OF_KEY: usize = 256;
 
 /// A running node.
 pub struct Node {

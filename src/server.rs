@@ -83,14 +83,22 @@ pub fn start_logs(settings: &Settings) -> Result<(), ServerError> {
         LogFormat::Human => telemetry::LogFormat::Human,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    telemetry::start_logs(&settings.log.level, format)
-        .map_err(|error| ServerError::Setting(format!("log.level: {error}")))
+    telemetry::start_logs(&settings.log.level, format).map_err(|_| bad_level(settings))
 }
 
 /// What can be checked of settings without starting anything.
 pub fn check(settings: &Settings) -> Result<(), ServerError> {
     database(settings)?;
-    telemetry::check_level(&settings.log.level).map_err(|error| ServerError::Setting(format!("log.level: {error}")))
+    telemetry::check_level(&settings.log.level).map_err(|_| bad_level(settings))
+}
+
+fn bad_level(settings: &Settings) -> ServerError {
+    let rows = settings.describe();
+    let origin = rows.iter().find(|(key, ..)| key == "log.level").map_or("", |(.., origin)| origin);
+    let level = &settings.log.level;
+    ServerError::Setting(format!(
+        "{origin}: log.level is {level:?}; allowed is error, warn, info, debug, trace or off, or a list like keyturn=debug,info"
+    ))
 }
 
 /// Takes the address, before anything else is touched. A port of 0 becomes the one that was given.

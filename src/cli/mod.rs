@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{ConfigError, Settings};
-use crate::server::ServerError;
+use crate::server::{self, ServerError};
 
 /// Keeps API keys and turns them into short-lived access tokens.
 #[derive(Parser, Debug)]
@@ -130,5 +130,7 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
 fn load(config: Option<PathBuf>) -> Result<Settings, CliError> {
     let folder =
         std::env::current_dir().map_err(|error| CliError::Failed(format!("the working directory is gone: {error}")))?;
-    Ok(Settings::load(config.as_deref(), std::env::vars_os(), &folder)?)
+    let settings = Settings::load(config.as_deref(), std::env::vars_os(), &folder)?;
+    server::check(&settings)?;
+    Ok(settings)
 }

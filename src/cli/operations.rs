@@ -7,10 +7,8 @@ use comfy_table::{Table, presets};
 
 use crate::cli::{CliError, print_out};
 use crate::config::Settings;
-use crate::server;
 
 pub(super) fn check_config(settings: &Settings) -> Result<(), CliError> {
-    server::check(settings)?;
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["setting", "value", "from"]);
     for (key, value, origin) in settings.describe() {

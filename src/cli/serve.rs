@@ -11,7 +11,6 @@ use crate::store::OrganizationStore;
 pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
     server::start_logs(&settings)?;
     let listener = server::listen(&mut settings)?;
-    server::database(&settings)?;
     let opened = server::open(&settings).await?;
     let is_empty = opened.store.organizations().await.map_err(server::ServerError::from)?.is_empty();
     let public_url = settings.server.public_url();
