@@ -1,1 +1,7 @@
-//! x
+//! The command line: exit codes, one line for what is wrong, and nothing changed when it is.
+
+mod configuration;
+mod init;
+mod keys;
+mod master_key;
+mod serve;
