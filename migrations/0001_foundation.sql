@@ -21,6 +21,7 @@ CREATE TABLE api_keys (
     organization     TEXT   NOT NULL REFERENCES organizations (slug),
     prefix           TEXT   NOT NULL,
     name             TEXT   NOT NULL,
+    name_lowercase   TEXT   NOT NULL, -- by Unicode's rules, which SQL's LOWER does not know everywhere
     description      TEXT   NOT NULL,
     owner            TEXT   REFERENCES members (id),
     scopes           TEXT   NOT NULL,

@@ -64,9 +64,9 @@ def fill(database, master, rng, count, sample):
 
     connection = sqlite3.connect(database)
     connection.executemany(
-        "INSERT INTO api_keys (id, organization, prefix, name, description, scopes, networks, state, generation,"
+        "INSERT INTO api_keys (id, organization, prefix, name, name_lowercase, description, scopes, networks, state, generation,"
         " version, seq, secret_phc, secret_pepper, secret_digest, hint, created_at, created_by)"
-        " SELECT ?1, 'default', 'kt', ?2, '', 'read:projects/acme/*', '', 'active', 1, 1, 0, 'not read', '"
+        " SELECT ?1, 'default', 'kt', ?2, ?2, '', 'read:projects/acme/*', '', 'active', 1, 1, 0, 'not read', '"
         + pepper_id
         + "', ?4, 'kt_...', ?3, 'scale'",
         rows(),

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
@@ -36,19 +37,25 @@ pub async fn log_request(
     let status = response.status().as_u16();
     let route = route(response.request());
     context.node.metrics.request(route.clone(), status, seconds);
-    let method = response.request().method();
+    let method = method(response.request().method());
     let milliseconds = (seconds * 1e6).round() / 1e3;
     if status >= 500 {
-        tracing::warn!(request_id = id.0, %method, %route, status, milliseconds, "answered");
+        tracing::warn!(request_id = id.0, method, %route, status, milliseconds, "answered");
     } else if status >= 400 {
-        tracing::info!(request_id = id.0, %method, %route, status, milliseconds, "answered");
+        tracing::info!(request_id = id.0, method, %route, status, milliseconds, "answered");
     } else {
-        tracing::debug!(request_id = id.0, %method, %route, status, milliseconds, "answered");
+        tracing::debug!(request_id = id.0, method, %route, status, milliseconds, "answered");
     }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     Ok(response)
+}
+
+/// A method as it is logged: one of the usual ones, for any word may be sent as one.
+fn method(method: &Method) -> &'static str {
+    const USUAL: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    USUAL.into_iter().find(|usual| *usual == method.as_str()).unwrap_or("other")
 }
 
 /// The pattern of the route that a request took. Looking it up walks every route again, so the busiest are

@@ -27,7 +27,7 @@ impl KeyStore for SqlStore {
             "SELECT * FROM api_keys WHERE organization = $1 AND (created_at, id) < ($2, $3) \
              AND ($4 = '' OR $4 = CASE WHEN state = 'revoked' THEN state \
                   WHEN expires_at IS NOT NULL AND expires_at <= $5 THEN 'expired' ELSE state END) \
-             AND ($6 = '' OR LOWER(name) LIKE LOWER($6) ESCAPE '\\') \
+             AND ($6 = '' OR name_lowercase LIKE $6 ESCAPE '\\') \
              AND ($7 = '' OR owner = $7) \
              ORDER BY created_at DESC, id DESC LIMIT $8",
         )
@@ -154,10 +154,10 @@ pub(super) async fn insert(
     seq: Seq,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO api_keys (id, organization, created_at, created_by, owner, prefix, name, description, scopes, \
+        "INSERT INTO api_keys (id, organization, created_at, created_by, owner, prefix, name, name_lowercase, description, scopes, \
          networks, expires_at, state, state_at, revoked_reason, generation, version, seq, secret_phc, secret_pepper, \
          secret_digest, previous_phc, previous_pepper, previous_digest, previous_until, hint, rotated_at) \
-         VALUES ($1, $2, $3, $4, $5, '', '', '', '', '', NULL, 'active', NULL, NULL, 0, $6, 0, '', NULL, NULL, NULL, \
+         VALUES ($1, $2, $3, $4, $5, '', '', '', '', '', '', NULL, 'active', NULL, NULL, 0, $6, 0, '', NULL, NULL, NULL, \
          NULL, NULL, NULL, '', NULL)",
     )
     .bind(key.id.as_str())
@@ -179,7 +179,7 @@ async fn update(transaction: &mut Transaction<'static, Sqlite>, key: &ApiKey, se
     let previous = key.previous.as_ref();
     let previous_fast = previous.and_then(|previous| previous.secret.fast.as_ref());
     let done = sqlx::query(
-        "UPDATE api_keys SET prefix = $3, name = $4, description = $5, scopes = $6, networks = $7, expires_at = $8, \
+        "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, description = $5, scopes = $6, networks = $7, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
          previous_until = $21, hint = $22, rotated_at = $23 WHERE id = $1 AND version = $2",
@@ -207,15 +207,16 @@ async fn update(transaction: &mut Transaction<'static, Sqlite>, key: &ApiKey, se
     .bind(previous.map(|previous| previous.until.as_millis()))
     .bind(&key.hint)
     .bind(key.rotated_at.map(Timestamp::as_millis))
+    .bind(key.name.to_lowercase())
     .execute(&mut **transaction)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// A LIKE pattern for a part of a text, with nothing in it taken as a wildcard.
+/// A LIKE pattern for a part of a lower-case text, with nothing in it taken as a wildcard.
 fn contains_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
-    for c in part.chars() {
+    for c in part.to_lowercase().chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
