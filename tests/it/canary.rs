@@ -1,174 +1,334 @@
-//! No key text, secret, token, password or master key is found where it does not belong, at any log level.
+//! No secret is ever written where it can be read again: with everything known that must stay unknown, every
+//! endpoint is used well and badly, and then all that the server has said and kept is searched.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde_json::json;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
-use crate::support::server::{Place, Server};
+use crate::support::{Answer, Key, Place, Request, Server};
 
-/// What must not be found, in every form that it may take.
-struct Canaries(Vec<(&'static str, Vec<u8>)>);
+const MASTER_KEY: [u8; 32] = *b"canary-master-key-of-32-bytes!!!";
+
+/// What must not be found, under a name to report it by.
+struct Canaries(Vec<(String, Vec<u8>)>);
 
 impl Canaries {
-    fn secret(&mut self, what: &'static str, text: &str) {
-        self.0.push((what, text.as_bytes().to_vec()));
-        self.0.push((what, STANDARD.encode(text).trim_end_matches('=').as_bytes()[..text.len() - 4].to_vec()));
+    fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
+        self.0.push((name.to_owned(), bytes.as_ref().to_vec()));
     }
 
-    fn key(&mut self, text: &str) {
-        self.secret("a key text", text);
+    /// A key text: whole, its secret, and the random digits alone.
+    fn add_key(&mut self, name: &str, text: &str) {
         let secret = text.rsplit('_').next().unwrap();
-        self.0.push(("a bare secret", secret.as_bytes()[..43].to_vec()));
+        self.add(name, text);
+        self.add(&format!("{name}, bare secret"), secret);
+        self.add(&format!("{name}, random digits"), &secret[..43]);
     }
 
-    #[track_caller]
-    fn look_in(&self, place: &str, bytes: &[u8]) {
-        for (what, canary) in &self.0 {
-            let found = bytes.windows(canary.len()).position(|window| window == canary);
-            let near = found.map(|at| String::from_utf8_lossy(&bytes[at.saturating_sub(80)..at]).into_owned());
-            assert!(found.is_none(), "{what} is found in {place}, after {near:?}");
+    fn in_bytes(&self, place: &str, bytes: &[u8], leaks: &mut Leaks) {
+        for (name, canary) in &self.0 {
+            if let Some(at) = find(bytes, canary) {
+                let shown = |from: usize, to: usize| String::from_utf8_lossy(&bytes[from..to]).into_owned();
+                // What stands before it, without what differs from one secret to the next.
+                let before = shown(at.saturating_sub(40), at);
+                let before: String = before.chars().filter(|c| !c.is_alphanumeric() && *c != '-').collect();
+                let context = shown(at.saturating_sub(80), (at + 12).min(bytes.len()));
+                let kind = format!("{place}, after {before:?}");
+                leaks.entry(kind).or_insert_with(|| format!("{name}: …{context}…"));
+            }
+        }
+    }
+
+    /// Looks through a log line by line, so that each kind of line that leaks is reported.
+    fn in_log(&self, name: &str, log: &str, leaks: &mut Leaks) {
+        for line in log.lines() {
+            let fields: Value = serde_json::from_str(line).unwrap_or_default();
+            let message = fields["message"].as_str().unwrap_or_default();
+            let kind: String = message.chars().take(24).collect();
+            self.in_bytes(&format!("{name}, a line like {kind:?}"), line.as_bytes(), leaks);
         }
     }
 }
 
-#[test]
-fn no_secret_is_found_where_it_does_not_belong() {
-    let master = *b"canary master key of 32 bytes...";
-    let place = Place::new()
-        .unset("KEYTURN_SECRETS__MASTER_KEY_FILE")
-        .set("KEYTURN_SECRETS__MASTER_KEY", STANDARD.encode(master))
-        .set("KEYTURN_LOG__LEVEL", "trace");
-    let founded = place.init(&[]);
-    let mut canaries = Canaries(vec![
-        ("the master key", master.to_vec()),
-        ("the master key", STANDARD.encode(master).into_bytes()),
-        ("the master key", URL_SAFE_NO_PAD.encode(master).into_bytes()),
-    ]);
-    canaries.secret("the password", &founded.password);
-    canaries.key(&founded.key.text);
-    let server = place.serve(founded.key);
+/// Where something was found and after what, and the first thing found there.
+type Leaks = BTreeMap<String, String>;
 
-    let key = server.make(&json!({ "scopes": [{ "action": "*", "resource": "*" }] }));
-    canaries.key(&key.text);
-    let token = server.token(&key, &[]);
-    canaries.0.push(("an access token", token.as_bytes().to_vec()));
-    canaries.0.push(("a token's signature", token.rsplit('.').next().unwrap().as_bytes().to_vec()));
-    let mut bodies = misplace(&server, &key.text, &token);
-    bodies.extend(misplace(&server, key.secret(), &token));
-
-    let rotated =
-        server.api("POST", &format!("keys/{}/rotate", key.id)).json(&json!({ "grace_seconds": 60 })).send().expect(200);
-    canaries.key(rotated["secret"].as_str().unwrap());
-    server.change("POST", &format!("{}/revoke", key.id), &json!({ "reason": "leaked" }));
-    bodies.extend(misplace(&server, &key.text, &token));
-    for path in ["/metrics", "/healthz", "/readyz", "/api/v1/organizations/default/keys"] {
-        bodies.push((path.to_owned(), server.get(path).bearer(&server.key.text).send().body));
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    let first = part.first()?;
+    let mut at = 0;
+    while let Some(next) = bytes[at..].iter().position(|byte| byte == first) {
+        at += next;
+        if bytes[at..].starts_with(part) {
+            return Some(at);
+        }
+        at += 1;
     }
-
-    for (place, body) in &bodies {
-        canaries.look_in(place, body);
-    }
-    let place = server.stop();
-    for file in ["stdout.log", "stderr.log"] {
-        canaries.look_in(file, &std::fs::read(place.path(file)).unwrap());
-    }
-    let log = std::fs::read_to_string(place.path("stderr.log")).unwrap();
-    assert!(log.contains("TRACE") && log.lines().count() > 100, "everything was logged");
-    let mut files = 0;
-    for entry in std::fs::read_dir(place.path("data")).unwrap() {
-        let path = entry.unwrap().path();
-        canaries.look_in(&path.display().to_string(), &std::fs::read(&path).unwrap());
-        files += 1;
-    }
-    assert!(files >= 1, "the database was looked into");
+    None
 }
 
-/// Puts a secret everywhere that a mistaken client might, and gives what came back.
-fn misplace(server: &Server, secret: &str, token: &str) -> Vec<(String, Vec<u8>)> {
-    let first = &server.key.text;
-    let grant = ("grant_type", "client_credentials");
-    let json = |name: &str| json!({ name: secret });
-    let requests = [
-        ("the right place", server.token_request().api_key(secret).form(&[grant, ("scope", "fly:nowhere/..")])),
-        ("Basic as both", server.token_request().basic(secret, secret).form(&[grant])),
-        ("the client id", server.token_request().form(&[grant, ("client_id", secret), ("client_secret", first)])),
-        ("the grant type", server.token_request().api_key(first).form(&[("grant_type", secret)])),
-        ("the scope", server.token_request().api_key(first).form(&[grant, ("scope", secret)])),
-        (
-            "a scope's resource",
-            server.token_request().api_key(secret).form(&[grant, ("scope", &format!("read:keyturn/{secret}"))]),
-        ),
-        ("the audience", server.token_request().api_key(first).form(&[grant, ("resource", secret)])),
-        ("a parameter's name", server.token_request().api_key(first).form(&[grant, (secret, "1"), (secret, "2")])),
-        (
-            "a repeated parameter",
-            server.token_request().form(&[grant, ("client_secret", secret), ("client_secret", secret)]),
-        ),
-        (
-            "a broken escape",
-            server.token_request().form_text(format!("grant_type=client_credentials&client_secret={secret}%zz")),
-        ),
-        ("the query", server.request("POST", &format!("/oauth/token?client_secret={secret}")).form(&[grant])),
-        ("the path", server.get(&format!("/oauth/token/{secret}")).bearer(secret)),
-        ("an API path", server.get(&format!("/api/v1/organizations/{secret}/keys/{secret}")).bearer(first)),
-        ("an id", server.get(&format!("/api/v1/organizations/default/keys/{secret}")).bearer(first)),
-        ("a list's query", server.get(&format!("/api/v1/organizations/default/keys?{secret}={secret}")).bearer(first)),
-        ("a cursor", server.get(&format!("/api/v1/organizations/default/keys?cursor={secret}")).bearer(first)),
-        ("a request id", server.get("/healthz").header("X-Request-Id", secret)),
-        ("an If-Match", server.api("PATCH", "keys/0000000000000000").header("If-Match", secret).json(&json!({}))),
-        ("a content type", server.token_request().api_key(first).body(secret, "x")),
-        ("an unknown field", server.api("POST", "keys").json(&json(secret))),
-        ("a field of another type", server.api("POST", "keys").json(&json("expires_in_seconds"))),
-        ("a list that is none", server.api("POST", "keys").json(&json("scopes"))),
-        ("a list of networks", server.api("POST", "keys").json(&json!({ "allowed_cidrs": [secret] }))),
-        ("an action", server.api("POST", "keys").json(&json!({ "scopes": [{ "action": secret, "resource": "*" }] }))),
-        (
-            "a resource",
-            server
-                .api("POST", "keys")
-                .json(&json!({ "scopes": [{ "action": "fly", "resource": format!("{secret}//") }] })),
-        ),
-        ("a date", server.api("POST", "keys").json(&json("expires_at"))),
-        ("an owner", server.api("POST", "keys").json(&json("owner"))),
-        ("not JSON", server.api("POST", "keys").body("application/json", format!("{{\"name\": {secret}"))),
-        ("both headers", server.get("/api/v1/me").bearer(secret).api_key(secret)),
-        ("another scheme", server.get("/api/v1/me").header("Authorization", format!("Digest {secret}"))),
-        ("a dead token", server.get("/verify").bearer(&format!("{token}x"))),
-        ("a requirement", server.get(&format!("/verify?keyturn_require={secret}")).bearer(token)),
-        (
-            "a requirement's resource",
-            server.get(&format!("/verify?keyturn_require=read:keyturn/{}", &secret[..43])).bearer("x"),
-        ),
-        ("a parameter of ours", server.get(&format!("/verify?keyturn_{secret}=1")).bearer(token)),
-        (
-            "a forwarded path",
-            server.get("/verify?keyturn_map=http").bearer("x").header("X-Original-URI", format!("/{secret}")),
-        ),
-        ("introspection", server.request("POST", "/oauth/introspect").api_key(first).form(&[("token", secret)])),
-        (
-            "introspection of a token",
-            server.request("POST", "/oauth/introspect").api_key(first).form(&[("token", token)]),
-        ),
-        (
-            "a hint",
-            server
-                .request("POST", "/oauth/introspect")
-                .api_key(first)
-                .form(&[("token", "x"), ("token_type_hint", secret)]),
-        ),
-        ("revocation by nobody", server.request("POST", "/oauth/revoke").form(&[("token", secret)])),
-        ("an issuer", server.get(&format!("/o/{secret}/.well-known/jwks.json"))),
-        ("a kid", server.get(&format!("/.well-known/jwks/{secret}.pem"))),
+/// Sends a request, and looks at the answer unless it is one that hands the secret out.
+fn send(server: &Server, canaries: &Canaries, leaks: &mut Leaks, request: &Request) -> Option<Answer> {
+    let answer = request.try_send().ok()?;
+    let line = String::from_utf8_lossy(&request.bytes()).lines().next().unwrap_or_default().to_owned();
+    // The kind of route, without what differs from one secret to the next.
+    let path = line.split([' ', '?']).nth(1).unwrap_or_default();
+    let route: String = path.split('/').filter(|part| part.len() < 16).collect::<Vec<_>>().join("/");
+    let headers: Vec<u8> =
+        answer.headers.iter().flat_map(|(name, value)| format!("{name}: {value}\n").into_bytes()).collect();
+    canaries.in_bytes(&format!("the headers of {} to {route}", answer.status), &headers, leaks);
+    if !(200..300).contains(&answer.status) {
+        canaries.in_bytes(&format!("the body of {} to {route}", answer.status), &answer.body, leaks);
+    }
+    assert!(answer.status < 500, "{} for {line} by {}", answer.status, server.public_url);
+    Some(answer)
+}
+
+/// A secret in every wrong place of every endpoint.
+fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
+    let id = &key.id;
+    let good = |form: String| server.token_request().form_text(form).bearer(&key.text);
+    let escaped: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let mut all = vec![
+        server.get(&format!("/oauth/token?client_secret={secret}")),
+        server.request("POST", &format!("/oauth/token?{secret}")).form_text("grant_type=client_credentials"),
+        server.request("POST", &format!("/oauth/token?x={escaped}")).form_text("grant_type=client_credentials"),
+        server.request("POST", &format!("/oauth/token/{secret}")),
+        server.get(&format!("/{secret}")),
+        server.get(&format!("/{escaped}/%zz")),
+        server.get(&format!("/o/{secret}/.well-known/jwks.json")),
+        server.get(&format!("/.well-known/jwks/{secret}.pem")),
+        server.get(&format!("/metrics?{secret}")),
+        server.get(&format!("/healthz?{secret}")),
+        server.request(secret.split(['.', '_']).next_back().unwrap(), "/oauth/token"),
+        good(format!("grant_type={secret}")),
+        good(format!("grant_type=client_credentials&scope={secret}")),
+        good(format!("grant_type=client_credentials&scope=read:{secret}")),
+        good(format!("grant_type=client_credentials&scope=read:keyturn/{secret}")),
+        good(format!("grant_type=client_credentials&scope=read:{secret}%zz")),
+        good(format!("grant_type=client_credentials&client_id={secret}")),
+        good(format!("grant_type=client_credentials&audience={secret}")),
+        good(format!("grant_type=client_credentials&resource={secret}")),
+        good(format!("grant_type=client_credentials&{secret}=1&{secret}=2")),
+        good(format!("grant_type=client_credentials&client_assertion={secret}")),
+        good(format!("grant_type=client_credentials&client_secret={secret}")),
+        server.token_request().form_text(format!("grant_type=client_credentials&client_id={secret}&client_secret=x")),
+        server.token_request().form_text(format!("grant_type=client_credentials&client_secret={secret}x")),
+        server
+            .token_request()
+            .form_text(format!("grant_type=client_credentials&client_id=0123456789abcdef&client_secret={secret}")),
+        server.token_request().form_text(secret),
+        server.token_request().body("application/json", format!("{{\"client_secret\":\"{secret}\"}}")),
+        server.token_request().body(secret, "grant_type=client_credentials"),
+        server.token_request().form_text("grant_type=client_credentials").basic(secret, "x"),
+        server.token_request().form_text("grant_type=client_credentials").basic("x", secret),
+        server.token_request().form_text("grant_type=client_credentials").basic(secret, secret),
+        server
+            .token_request()
+            .form_text("grant_type=client_credentials")
+            .header("Authorization", format!("Basic {secret}")),
+        server
+            .token_request()
+            .form_text("grant_type=client_credentials")
+            .header("Authorization", format!("{secret} x")),
+        server
+            .token_request()
+            .form_text("grant_type=client_credentials")
+            .header("Authorization", format!("Digest {secret}")),
+        server.token_request().form_text("grant_type=client_credentials").bearer(secret).api_key(secret),
+        server.token_request().form_text("grant_type=client_credentials").bearer(&format!("x{secret}")),
+        server.get("/api/v1/me").bearer(&format!("x{secret}")),
+        server.get("/api/v1/me").api_key(&format!("{secret}.x.y")),
+        server.get("/api/v1/me").header("Authorization", secret),
+        server.get("/api/v1/me").bearer(&key.text).header("X-Request-Id", secret),
+        server.get("/api/v1/me").bearer(&key.text).header("X-Forwarded-For", secret).header("Forwarded", secret),
+        server.get("/api/v1/me").bearer(&key.text).header("User-Agent", secret).header("Referer", secret),
+        server
+            .get("/api/v1/me")
+            .bearer(&key.text)
+            .header("Cookie", format!("a={secret}"))
+            .header("traceparent", secret),
+        server.get(&format!("/api/v1/organizations/{secret}/keys")).bearer(&key.text),
+        server.get(&format!("/api/v1/{secret}")).bearer(&key.text),
+        server.api("GET", &format!("keys/{secret}")),
+        server.api("POST", &format!("keys/{secret}/rotate")),
+        server.api("POST", &format!("keys/{id}/{secret}")),
+        server.api("GET", &format!("keys?{secret}=1")),
+        server.api("GET", &format!("keys?search={secret}")),
+        server.api("GET", &format!("keys?search={secret}{secret}{secret}")),
+        server.api("GET", &format!("keys?status={secret}")),
+        server.api("GET", &format!("keys?limit={secret}")),
+        server.api("GET", &format!("keys?cursor={secret}")),
+        server.api("GET", &format!("keys?owner={secret}")),
+        server.api("PATCH", &format!("keys/{id}")).header("If-Match", secret).json(&json!({})),
+        server.api("POST", "keys").body("application/json", secret),
+        server.api("POST", "keys").body("application/json", format!("\"{secret}\"")),
+        server.api("POST", "keys").body(secret, "{}"),
     ];
-    requests
-        .into_iter()
-        .map(|(place, request)| {
-            let answer = request.send();
-            let headers = answer.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>();
-            // An answer that grants a token is where a token belongs.
-            let granted = answer.status == 200 && answer.text().contains("access_token");
-            let body = if granted { Vec::new() } else { [headers.into_bytes(), answer.body].concat() };
-            (format!("the answer to a secret in: {place}"), body)
-        })
-        .collect()
+    for body in [
+        json!({ "name": { secret: 1 } }),
+        json!({ secret: 1 }),
+        json!({ "expires_in_seconds": secret }),
+        json!({ "expires_at": secret }),
+        json!({ "scopes": secret }),
+        json!({ "scopes": [secret] }),
+        json!({ "scopes": [{ "action": secret, "resource": "a" }] }),
+        json!({ "scopes": [{ "action": "read", "resource": format!("{secret}%") }] }),
+        json!({ "scopes": [{ "action": secret.to_lowercase().chars().take(32).collect::<String>(), "resource": "a" }] }),
+        json!({ "scopes": [{ "action": "read", "resource": "a", secret: 1 }] }),
+        json!({ "scopes": [{ "action": "read", "resource": format!("keyturn{secret}/*/x") }] }),
+        json!({ "allowed_cidrs": secret }),
+        json!({ "allowed_cidrs": [secret] }),
+        json!({ "allowed_cidrs": [format!("10.0.0.1/{secret}")] }),
+        json!({ "owner": secret }),
+        json!({ "owner": [secret] }),
+        json!([secret]),
+    ] {
+        all.push(server.api("POST", "keys").json(&body));
+        all.push(server.api("PATCH", &format!("keys/{id}")).json(&body));
+        all.push(server.api("POST", &format!("keys/{id}/rotate")).json(&body));
+    }
+    let introspect = |form: String| server.request("POST", "/oauth/introspect").bearer(&key.text).form_text(form);
+    let revoke = |form: String| server.request("POST", "/oauth/revoke").form_text(form);
+    all.extend([
+        introspect(format!("token={secret}x")),
+        introspect(format!("token=x&token_type_hint={secret}")),
+        introspect(format!("token={secret}&token={secret}")),
+        introspect(format!("{secret}={secret}")),
+        server.request("POST", &format!("/oauth/introspect?token={secret}")).bearer(&key.text).form_text("token=x"),
+        revoke(format!("token=x&client_id={secret}&client_secret={secret}x")),
+        revoke(format!("token=x&token_type_hint={secret}")).bearer(&key.text),
+        revoke(format!("token={secret}%zz")).bearer(&key.text),
+        server.get("/verify").bearer(&format!("{secret}x")),
+        server.get(&format!("/verify/{secret}")),
+        server.get(&format!("/verify?{secret}=1")).bearer(&key.text),
+        server.get(&format!("/verify?keyturn_{secret}=1")).bearer(&key.text),
+        server.get(&format!("/verify?keyturn_require={secret}")).bearer(&key.text),
+        server.get(&format!("/verify?keyturn_require=read:keyturn/{secret}")).bearer(&key.text),
+        server.get(&format!("/verify?keyturn_map={secret}")).bearer(&key.text),
+        server.get("/verify?keyturn_map=http").bearer(&key.text).header("X-Original-URI", format!("/{secret}/..")),
+        server.get("/verify?keyturn_map=http").bearer("x").header("X-Forwarded-Uri", format!("/{secret}")),
+        server.get("/verify?keyturn_map=http").bearer(&key.text).header("X-Original-Method", secret),
+    ]);
+    for body in [json!({ "grace_seconds": secret }), json!({ "reason": [secret] }), json!({ secret: secret })] {
+        for rest in ["rotate", "revoke", "disable", "enable"] {
+            all.push(server.api("POST", &format!("keys/{id}/{rest}")).json(&body));
+        }
+        all.push(server.api("POST", "signing-keys/rotate").json(&body));
+    }
+    all.push(server.api("POST", "signing-keys/rotate").json(&json!({ "publish_ahead_seconds": secret })));
+    all
+}
+
+#[test]
+fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
+    let place = Place::new()
+        .unset("KEYTURN_SECRETS__MASTER_KEY_FILE")
+        .set("KEYTURN_SECRETS__MASTER_KEY", STANDARD.encode(MASTER_KEY))
+        .set("KEYTURN_LOG__LEVEL", "trace")
+        .set("KEYTURN_LOG__FORMAT", "json");
+    let founded = place.init(&[]);
+    let mut canaries = Canaries(Vec::new());
+    canaries.add_key("the first key", &founded.key.text);
+    canaries.add("the owner's password", &founded.password);
+    canaries.add("the master key", MASTER_KEY);
+    canaries.add("the master key as base64", STANDARD_NO_PAD.encode(MASTER_KEY));
+    canaries.add("the master key as URL-safe base64", URL_SAFE_NO_PAD.encode(MASTER_KEY));
+    canaries.add("the master key as hexadecimal", MASTER_KEY.map(|byte| format!("{byte:02x}")).concat());
+    canaries.add("the master key as a list", MASTER_KEY.map(|byte| byte.to_string()).join(", "));
+    let server = place.serve(founded.key.clone());
+    let mut leaks = Leaks::new();
+
+    // Well: keys made, rotated both ways, exchanged in every way, changed in every way.
+    let mut secrets = vec![founded.key.text.clone()];
+    let key = server.make(&json!({ "name": "canary", "allowed_cidrs": ["127.0.0.0/8"] }));
+    let rotated = server.change("POST", &format!("{}/rotate", key.id), &json!({ "grace_seconds": 600 }));
+    let rotated = rotated["secret"].as_str().unwrap().to_owned();
+    let spent = server.make(&json!({}));
+    server.change("POST", &format!("{}/rotate", spent.id), &json!({}));
+    for (name, text) in [("a key", &key.text), ("a rotated key", &rotated), ("a spent key", &spent.text)] {
+        canaries.add_key(name, text);
+        secrets.push(text.clone());
+    }
+    let token = server.token(&server.key, &[]);
+    let narrow = server.token(&key, &[("scope", "read:a")]);
+    for (name, token) in [("a token", &token), ("a narrow token", &narrow)] {
+        canaries.add(name, token);
+        canaries.add(&format!("{name}, signature"), token.rsplit('.').next().unwrap());
+        secrets.push(token.clone());
+    }
+    let form = || server.token_request().form_text("grant_type=client_credentials");
+    form().basic(&key.id, &rotated).send().expect(200);
+    form().basic(&key.id, rotated.rsplit('_').next().unwrap()).send().expect(200);
+    form().api_key(&rotated).send().expect(200);
+    canaries.add("the Basic credentials", STANDARD_NO_PAD.encode(format!("{}:{rotated}", key.id)));
+    server.me(&token).expect(200);
+    server.api_as(&token, "GET", "keys").send().expect(200);
+    for (rest, body) in [("disable", json!({})), ("enable", json!({})), ("revoke", json!({ "reason": "over" }))] {
+        server.change("POST", &format!("{}/{rest}", spent.id), &body);
+    }
+
+    // Badly: each secret, and the bare ones, in every wrong place.
+    secrets.push(key.secret().to_owned());
+    secrets.push(founded.password.clone());
+    secrets.push(STANDARD.encode(MASTER_KEY));
+    for secret in &secrets {
+        for request in misplaced(&server, &key, secret) {
+            send(&server, &canaries, &mut leaks, &request);
+        }
+    }
+    let mut raw = TcpStream::connect(server.address).unwrap();
+    raw.write_all(format!("GET {} HTTP/9.9\r\n{}\r\n\r\n", key.text, key.text).as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    raw.read_to_end(&mut answer).unwrap();
+    canaries.in_bytes("the answer to what is not HTTP", &answer, &mut leaks);
+
+    // What was said while it ran, and what is kept.
+    canaries.in_bytes("/metrics", &server.get("/metrics").send().body, &mut leaks);
+    let files = |place: &Place, when: &str, leaks: &mut Leaks| {
+        for entry in fs::read_dir(place.path("data")).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            canaries.in_bytes(&format!("{} ({when})", path.file_name().unwrap().display()), &bytes, leaks);
+        }
+    };
+    files(&server, "serving", &mut leaks);
+    for command in [&["check-config"][..], &["keys", "--help"], &["keys", "list"], &["master-key", "rotate"]] {
+        let mut command = server.command(command);
+        command
+            .env("KEYTURN_API_KEY", &key.text)
+            .env("KEYTURN_TOKEN", &token)
+            .env("KEYTURN_SERVER", &server.public_url);
+        let output = command.output().unwrap();
+        canaries.in_bytes(
+            &format!("what a command says: {:?}", command.get_args().collect::<Vec<_>>()),
+            &[output.stdout, output.stderr].concat(),
+            &mut leaks,
+        );
+    }
+    let place = server.stop();
+    files(&place, "stopped", &mut leaks);
+    let log = fs::read_to_string(place.path("stderr.log")).unwrap();
+    canaries.in_log("stderr", &log, &mut leaks);
+    canaries.in_bytes("stdout", &fs::read(place.path("stdout.log")).unwrap(), &mut leaks);
+    assert!(log.contains("\"TRACE\""), "the log is as talkative as can be");
+    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    let report: Vec<String> = leaks.iter().map(|(place, what)| format!("{place}\n    {what}")).collect();
+    assert!(report.is_empty(), "{} places hold what they must not:\n{}", report.len(), report.join("\n"));
+}
+
+/// The search itself finds what it is for.
+#[test]
+fn a_leak_would_be_found() {
+    let mut canaries = Canaries(Vec::new());
+    canaries.add_key("a key", "kt_0123456789abcdef_0123456789012345678901234567890123456789012abcdef");
+    let mut leaks = Leaks::new();
+    canaries.in_bytes("nothing", b"kt_0123456789abcdef_012345678901234567890123456789012345678901", &mut leaks);
+    assert_eq!(leaks.len(), 0, "the id alone is no secret");
+    canaries.in_bytes("a file", b"\0\xff 00123456789012345678901234567890123456789012x", &mut leaks);
+    assert_eq!(leaks.len(), 1, "{leaks:?}");
 }
