@@ -31,13 +31,15 @@ pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Pa
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        // A name as long as a secret may be one.
         // Only a field of ours can be given twice.
         if let Some(twice) = error.inner().to_string().strip_prefix("duplicate field `") {
             let name = twice.split('`').next().unwrap_or("body");
             return Problem::invalid_field(name, "given twice");
         }
-        let shown = path != "." && path.split(['.', '[']).all(|name| name.len() <= 40);
+        // A name that none of our fields could have may be a misplaced secret.
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let ours = |name: &str| name.len() <= 32 && (name.ends_with(']') || name.bytes().all(plain));
+        let shown = path != "." && path.split(['.', '[']).all(ours);
         let field = if shown { path } else { "body".to_owned() };
         Problem::invalid_field(field, explain(error.inner()))
     })?;

@@ -84,8 +84,9 @@ pub enum Denial {
     AddressUnreadable,
     /// The address is in none of the key's networks.
     NetworkNotAllowed(IpAddr),
-    /// A scope was asked for that is not held.
-    ScopeNotHeld(Scope),
+    /// A scope was asked for that is not held: its place among those asked for, from 1. The scope itself
+    /// may hold a misplaced secret.
+    ScopeNotHeld(usize),
 }
 
 impl ClientAddress {
@@ -133,9 +134,9 @@ pub fn decide(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Result<Grant, Deni
     let scopes = match ask.scopes {
         None => held.clone(),
         Some(wanted) => {
-            let reach = |scope: &&Scope| !(held.contains(scope) && key.scopes.contains(scope));
-            if let Some(beyond) = wanted.iter().find(reach) {
-                return Err(Denial::ScopeNotHeld(beyond.clone()));
+            let reach = |scope: &Scope| held.contains(scope) && key.scopes.contains(scope);
+            if let Some(place) = wanted.iter().position(|scope| !reach(scope)) {
+                return Err(Denial::ScopeNotHeld(place + 1));
             }
             wanted.clone()
         }

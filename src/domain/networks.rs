@@ -318,7 +318,7 @@ const LONGEST: usize = 43;
 
 /// The entry for a message, unless it holds what an error text must not or goes on too long.
 fn shown(text: &str) -> String {
-    let plain = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
+    let plain = |b: u8| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'/' | b'%' | b'*');
     if text.len() <= LONGEST && text.bytes().all(plain) { text.to_owned() } else { "the entry".to_owned() }
 }
 

@@ -77,7 +77,9 @@ impl VerifyError {
             "INSUFFICIENT_SCOPE",
             "a scope that is required is not held",
         );
-        error.scope = missing;
+        // A path may be as long as a request line; and a segment as long as a password may be one.
+        let short = |scope: &String| scope.len() <= 300 && scope.split([':', '/']).all(|part| part.len() < 22);
+        error.scope = missing.filter(short);
         error
     }
 
@@ -113,10 +115,8 @@ impl From<CheckError> for VerifyError {
         match error {
             CheckError::Refused(refusal) => refusal.into(),
             CheckError::NotHeld(Required::Scope(scope)) => Self::insufficient_scope(Some(scope.to_string())),
-            // A path may be as long as a request line, and need not be told to whoever sent it.
             CheckError::NotHeld(Required::Access(action, resource)) => {
-                let scope = format!("{action}:{resource}");
-                Self::insufficient_scope(Some(scope).filter(|scope| scope.len() <= 300))
+                Self::insufficient_scope(Some(format!("{action}:{resource}")))
             }
         }
     }
@@ -153,7 +153,7 @@ impl From<Denial> for VerifyError {
                 "API_KEY_IP_NOT_ALLOWED",
                 "the caller's address cannot be told: the gateway sent no readable forwarding header".into(),
             ),
-            Denial::ScopeNotHeld(missing) => Self::insufficient_scope(Some(missing.to_string())),
+            Denial::ScopeNotHeld(_) => Self::insufficient_scope(None),
         }
     }
 }

@@ -6,7 +6,6 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use crate::domain::decision::{ClientAddress, Denial};
-use crate::domain::scope::Scope;
 use crate::http::form::FormError;
 use crate::limits::AddressLimit;
 use crate::node::Unavailable;
@@ -213,20 +212,15 @@ impl From<Denial> for OAuthError {
                 Outcome::Network,
                 "the caller's address cannot be told: the proxy in front sent no readable forwarding header".into(),
             ),
-            Denial::ScopeNotHeld(scope) => Self::new(
+            Denial::ScopeNotHeld(place) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_scope",
                 "INSUFFICIENT_SCOPE",
                 Outcome::Scope,
-                format!("scope: {} lies within none of the key's scopes", for_people(&scope)),
+                format!("scope: number {place} of those asked for lies within none of the key's scopes"),
             ),
         }
     }
-}
-
-/// A scope as it may be repeated to the caller: not when it is long enough to be a misplaced secret.
-fn for_people(scope: &Scope) -> String {
-    Some(scope.to_string()).filter(|text| text.len() <= 48).unwrap_or_else(|| "one of those asked for".into())
 }
 
 /// The answer to a method that an endpoint does not take.
