@@ -1,6 +1,6 @@
 """Many keys in SQLite: how long a start takes, how long the first exchange of a random key, how much memory.
 
-Usage: scripts/scale [--keys N] [--exchanges N]
+Usage: scripts/scale [--keys N] [--exchanges N] [--slack N]
 
 The rows are written straight into the database, with key texts and fast verifiers made here, apart from the
 server's own code, as docs/architecture.md describes them. Their Argon2 strings are stand-ins, which nothing
@@ -103,6 +103,7 @@ def main():
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--exchanges", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--slack", type=float, default=1.0, help="how many times the limits, for a debug build")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     binary = os.environ["KEYTURN_BIN"]
@@ -136,8 +137,9 @@ def main():
     print(f"start to ready: {start_ms:.0f} ms")
     print(f"first exchange of {len(times)} random keys: median {p50:.2f} ms, 99th percentile {p99:.2f} ms, worst {worst:.2f} ms")
     print(f"memory: {idle:.0f} MiB when ready, {used:.0f} MiB afterwards")
-    if start_ms > LIMITS["start_ms"] or p99 > LIMITS["first_exchange_p99_ms"]:
-        sys.exit(f"scale: beyond the limits {LIMITS}")
+    limits = {name: limit * arguments.slack for name, limit in LIMITS.items()}
+    if start_ms > limits["start_ms"] or p99 > limits["first_exchange_p99_ms"]:
+        sys.exit(f"scale: beyond the limits {limits}")
 
 
 def measure(port, texts):
