@@ -148,10 +148,15 @@ impl SigningKey {
     /// Signs claims under a header made by [`SigningKey::header`]: a compact JWS (RFC 7515 §7.1).
     pub fn sign(&self, header: &str, claims: &Claims) -> Result<String, SigningError> {
         let payload = serde_json::to_vec(claims).map_err(|_| SigningError::Signature)?;
+        self.sign_payload(header, &payload)
+    }
+
+    /// Signs a payload as it is.
+    pub(super) fn sign_payload(&self, header: &str, payload: &[u8]) -> Result<String, SigningError> {
         let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 360);
         token.push_str(header);
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
+        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         let signed = token.len();
         token.push('.');
         let message = token.as_bytes().get(..signed).unwrap_or_default();

@@ -139,6 +139,36 @@ mod tests {
     }
 
     #[test]
+    fn claims_of_another_form_are_refused_though_our_own_key_signed_them() {
+        let key = key(Algorithm::Es256, 0);
+        let header = key.header("at+jwt").unwrap();
+        let good = serde_json::to_string(&claims()).unwrap();
+        let exp = format!("\"exp\":{}", NOW.as_seconds() + 600);
+        let accepted =
+            |payload: &str| verify(&key.sign_payload(&header, payload.as_bytes()).unwrap(), &key, ISSUER, NOW).is_ok();
+        assert!(accepted(&good) && good.contains(&exp));
+        for (what, payload) in [
+            ("a string exp", good.replace(&exp, "\"exp\":\"9999999999\"")),
+            ("a float exp", good.replace(&exp, "\"exp\":9999999999.5")),
+            ("a float exp of a whole number", good.replace(&exp, "\"exp\":9999999999.0")),
+            ("an exp in exponents", good.replace(&exp, "\"exp\":1e300")),
+            ("a negative exp", good.replace(&exp, "\"exp\":-1")),
+            ("a null exp", good.replace(&exp, "\"exp\":null")),
+            ("no exp", good.replace(&format!("{exp},"), "")),
+            ("two exps", good.replace(&exp, &format!("{exp},\"exp\":9999999999"))),
+            ("two subjects", good.replace("\"sub\":\"a\"", "\"sub\":\"a\",\"sub\":\"b\"")),
+            ("two scopes", good.replace("\"scope\":", "\"scope\":\"*:*\",\"scope\":")),
+            ("a scope list", good.replace("\"read:*\"", "[\"read:*\"]")),
+            ("a claim that is not ours", good.replace("{\"iss\"", "{\"admin\":true,\"iss\"")),
+            ("a list", format!("[{good}]")),
+            ("two values", format!("{good}{good}")),
+            ("nothing", String::new()),
+        ] {
+            assert!(!accepted(&payload), "{what}");
+        }
+    }
+
+    #[test]
     fn a_ring_publishes_ahead_and_keeps_the_old_for_the_life_of_its_tokens() {
         let ring = KeyRing::new(vec![key(Algorithm::Es256, 2_000), key(Algorithm::Es256, 0)], "at+jwt").unwrap();
         let at = Timestamp::from_seconds;

@@ -4,7 +4,7 @@
 -- request. The rules after it do the rest. HAProxy 2.5 or newer, with Lua.
 
 local keyturn = "http://127.0.0.1:8080" -- an address: the HTTP client knows names only with a `resolvers` section
-local timeout = 2000 -- milliseconds
+local timeout = 500 -- milliseconds of each attempt; HAProxy makes up to four
 
 local identity = {
     "x-keyturn-client-id", "x-keyturn-organization", "x-keyturn-scope", "x-keyturn-key-name", "x-keyturn-token-id",

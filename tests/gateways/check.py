@@ -1,0 +1,597 @@
+"""Sends what honest and dishonest clients send through one gateway, and says what came of it.
+
+    check.py serving|frozen|back|killed RECIPE
+
+Run by scripts/gateways, which says in the environment where everything is; README.md lists it. Prints a line per
+check that holds; the first that does not ends it with exit code 1.
+"""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import sys
+import time
+import urllib.parse
+from dataclasses import dataclass
+
+phase, recipe_name = sys.argv[1:]
+keyturn = urllib.parse.urlsplit(os.environ["GATEWAYS_KEYTURN"])
+admin_key = os.environ["GATEWAYS_API_KEY"]
+issuer = os.environ["GATEWAYS_ISSUER"]
+audience = os.environ["GATEWAYS_AUDIENCE"]
+verdict_seconds = int(os.environ["GATEWAYS_VERDICT_SECONDS"])
+ports = dict(pair.split("=") for pair in os.environ["GATEWAYS_PORTS"].split())
+record = pathlib.Path(os.environ["GATEWAYS_RECORD"], recipe_name)
+state = pathlib.Path(os.environ["GATEWAYS_STATE"], recipe_name)
+
+HERE = "127.0.0.1"  # what Keyturn trusts is another loopback address, so these two are ordinary callers
+ELSEWHERE = "127.0.0.2"
+ORDERS = {"action": "read", "resource": "orders/*"}
+PROJECTS = {"action": "read", "resource": "projects/acme/*"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What docs/gateways says of a recipe."""
+
+    asks: str = "verify"  # whom it asks about a credential: "verify", "introspection" or "nobody"
+    api_key_header: bool = True  # takes a key text as X-Api-Key, too
+    kept: int = 0  # seconds that a verdict may be kept
+    slack: int = 0  # seconds that a token may outlive its end
+    undecided: tuple = (500, 502, 503, 504)  # the answer when Keyturn cannot be asked
+    any_name: bool = True  # drops every X-Keyturn-* header, not only those that it sets
+    sends_only: bool = True  # Keyturn gets nothing of the client's but the credential
+    waits: int = 5  # seconds that it waits for Keyturn at most
+    challenge: bool = True  # a 403 says which scope is missing
+    confusing_path: tuple = (400, 403, 404)
+
+    @property
+    def verifies(self):
+        return self.asks == "verify"
+
+    @property
+    def takes_keys(self):
+        return self.asks != "nobody"
+
+
+RECIPES = {
+    "nginx": Recipe(any_name=False),
+    # nginx counts in whole seconds, and the second in which something ends still counts.
+    "nginx-cached": Recipe(any_name=False, kept=verdict_seconds + 1, slack=1),
+    "caddy": Recipe(sends_only=False),
+    "haproxy": Recipe(asks="nobody"),
+    "haproxy-verify": Recipe(),
+    "envoy": Recipe(),
+    "envoy-jwt": Recipe(asks="nobody", slack=2),
+    "apache": Recipe(asks="introspection", api_key_header=False, undecided=(401,)),
+    "apache-jwks": Recipe(asks="nobody", slack=1),
+    "traefik": Recipe(waits=35),
+}
+recipe = RECIPES[recipe_name]
+
+
+class Failed(Exception):
+    pass
+
+
+def ok(what):
+    print(f"ok {recipe_name}: {what}")
+
+
+def expect(condition, what, answer=None):
+    if not condition:
+        raise Failed(what if answer is None else f"{what}; got {answer}")
+
+
+# --- talking
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: list
+    body: bytes
+
+    def values(self, name):
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    @property
+    def seen(self):
+        """What the API behind the gateway saw, when it was reached."""
+        return json.loads(self.body) if self.status == 200 else None
+
+    def __str__(self):
+        return f"{self.status} {self.headers} {self.body[:600]!r}"
+
+
+def send(host, port, method, path, headers=(), body=None, source=HERE, timeout=40):
+    connection = http.client.HTTPConnection(host, port, timeout=timeout, source_address=(source, 0))
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers:
+            connection.putheader(name, value)
+        chunked = isinstance(body, list)
+        if chunked:
+            connection.putheader("Transfer-Encoding", "chunked")
+        elif body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(iter(body) if chunked else body, encode_chunked=chunked)
+        response = connection.getresponse()
+        return Answer(response.status, response.getheaders(), response.read())
+    finally:
+        connection.close()
+
+
+def ask(path="/orders/1", token=None, key=None, headers=(), method="GET", **more):
+    """A request to the gateway, with a token or a key text."""
+    own = []
+    if token is not None:
+        own.append(("Authorization", f"Bearer {token}"))
+    if key is not None:
+        own.append(("X-Api-Key", key))
+    return send("127.0.0.1", int(ports[recipe_name]), method, path, [*own, *headers], **more)
+
+
+def passes(what, *arguments, **more):
+    answer = ask(*arguments, **more)
+    expect(answer.status == 200, f"{what}: 200 was expected", answer)
+    return answer
+
+
+def refused(what, statuses, *arguments, **more):
+    answer = ask(*arguments, **more)
+    expect(answer.status in statuses, f"{what}: one of {statuses} was expected", answer)
+    return answer
+
+
+def manage(method, path, body):
+    headers = [("X-Api-Key", admin_key), ("Content-Type", "application/json")]
+    answer = send(keyturn.hostname, keyturn.port, method, f"/api/v1/organizations/default{path}", headers, json.dumps(body).encode())
+    expect(answer.status in (200, 201, 204), f"{method} {path}", answer)
+    return json.loads(answer.body) if answer.body else {}
+
+
+def make_key(*scopes, **more):
+    return manage("POST", "/keys", {"name": "Größe 7", "scopes": list(scopes), **more})
+
+
+def revoke(key):
+    manage("POST", f"/keys/{key['id']}/revoke", {"reason": "a check"})
+
+
+def mint(key, source=HERE, **more):
+    form = urllib.parse.urlencode({"grant_type": "client_credentials", **more})
+    headers = [("X-Api-Key", key["secret"]), ("Content-Type", "application/x-www-form-urlencoded")]
+    answer = send(keyturn.hostname, keyturn.port, "POST", "/oauth/token", headers, form.encode(), source=source)
+    expect(answer.status == 200, "a token", answer)
+    return json.loads(answer.body)["access_token"]
+
+
+# --- reading
+
+
+def part(token, index):
+    text = token.split(".")[index]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def encode(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def identity(answer):
+    """The headers that say who the caller is, as an application server may read them: - and _ are the same."""
+    found = {}
+    for name, value in answer.seen["headers"]:
+        plain = name.replace("_", "-")
+        if plain.startswith("x-keyturn-"):
+            found.setdefault(plain, []).append(value)
+    return found
+
+
+def expect_identity(answer, key, token=None):
+    found = identity(answer)
+    wanted = {
+        "x-keyturn-client-id": key["id"],
+        "x-keyturn-organization": "default",
+        "x-keyturn-scope": " ".join(f"{scope['action']}:{scope['resource']}" for scope in key["scopes"]),
+        "x-keyturn-token-id": part(token, 1)["jti"] if token else "",
+    }
+    if recipe.verifies:
+        wanted["x-keyturn-key-name"] = urllib.parse.quote(key["name"], safe=" ")
+    for name, value in wanted.items():
+        # What is empty may as well not be there.
+        expect(found.get(name, [""]) == [value], f"{name}: {value!r} was expected", found)
+    if not recipe.verifies:
+        expect("x-keyturn-key-name" not in found, "x-keyturn-key-name, which only /verify tells", found)
+    seen = json.dumps(answer.seen)
+    expect(key["secret"] not in seen, "the key text reached the API")
+    expect(token is None or token not in seen, "the token reached the API")
+
+
+def seen_by_keyturn():
+    return record.read_bytes() if record.exists() else b""
+
+
+# --- what is checked
+
+
+def good_credentials(key, token):
+    answer = passes("a good token", token=token)
+    expect_identity(answer, key, token)
+    forwarded = [value for name, value in answer.seen["headers"] if name == "x-forwarded-for"]
+    expect(forwarded == [HERE], "X-Forwarded-For of the API: the caller alone", forwarded)
+    ok("a good token passes, with the identity that Keyturn knows and without the token")
+    lower = passes("a lower-case scheme", headers=[("authorization", f"bearer {token}")]) if recipe.verifies else None
+    if lower:
+        expect_identity(lower, key, token)
+    if recipe.takes_keys:
+        expect_identity(passes("a key text as a bearer", token=key["secret"]), key)
+        if recipe.api_key_header:
+            expect_identity(passes("a key text in X-Api-Key", key=key["secret"]), key)
+        ok("a good key text passes as well")
+    else:
+        refused("a key text", (401,), token=key["secret"])
+        refused("a key text in X-Api-Key", (401,), key=key["secret"])
+        ok("a key text is refused: only tokens can be checked without asking")
+
+
+def smuggled_identity(key, token):
+    names = ["Client-Id", "Organization", "Scope", "Key-Name", "Token-Id"]
+    forms = ["X-Keyturn-{}", "x-keyturn-{}", "X_Keyturn_{}", "X-Keyturn_{}", "X_KEYTURN-{}"]
+    headers = [(form.format(name), "evil") for name in names for form in forms]
+    headers += [(f"X_Keyturn_{name.replace('-', '_')}", "evil") for name in names]
+    headers += [(f"X-Keyturn-{name.replace('-', '_')}", "evil") for name in names]
+    if recipe.any_name:
+        headers += [("X-Keyturn-Member", "evil"), ("X-Keyturn-Sub", "evil"), ("X_Keyturn_Anything", "evil")]
+    for credential in [{"token": token}] + ([{"token": key["secret"]}] if recipe.takes_keys else []):
+        answer = passes("smuggled identity headers", headers=headers, **credential)
+        expect("evil" not in json.dumps(answer.seen), "a smuggled identity reached the API", answer.seen)
+        expect_identity(answer, key, token if credential["token"] == token else None)
+    ok("identity headers that the client sends never reach the API")
+    for name in ("X-Keyturn-Client-Id", "close, x-keyturn-client-id, x-keyturn-scope, x-forwarded-for"):
+        answer = ask(token=token, headers=[("Connection", name)])
+        expect(answer.status in (200, 400, 403, 404), "identity headers named in Connection", answer)
+        if answer.status == 200:
+            expect_identity(answer, key, token)
+    ok("the client cannot have them taken out by naming them in Connection")
+
+
+def bad_credentials(key, token):
+    head, payload, signature = token.split(".")
+    flipped = signature[:-8] + ("A" if signature[-8] != "A" else "B") + signature[-7:]
+    other_payload = encode(json.dumps({**part(token, 1), "scope": "*:*"}).encode())
+    unsigned = encode(json.dumps({**part(token, 0), "alg": "none"}).encode())
+    confused = encode(json.dumps({**part(token, 0), "alg": "HS256"}).encode())
+    pem = send(keyturn.hostname, keyturn.port, "GET", f"/.well-known/jwks/{part(token, 0)['kid']}.pem").body
+    mac = encode(hmac.new(pem, f"{confused}.{payload}".encode(), hashlib.sha256).digest())
+    secret = key["secret"]
+    typo = secret[:-1] + ("a" if secret[-1] != "a" else "b")
+    answer = refused("no credential", (401,))
+    expect(any(value.startswith("Bearer") for value in answer.values("WWW-Authenticate")), "no challenge", answer)
+    ok("no token: 401 with a challenge")
+    for what, text in {
+        "a changed signature": f"{head}.{payload}.{flipped}",
+        "a changed payload": f"{head}.{other_payload}.{signature}",
+        "no signature": f"{head}.{payload}.",
+        "alg none": f"{unsigned}.{payload}.",
+        "alg none with the signature": f"{unsigned}.{payload}.{signature}",
+        "HMAC with the public key": f"{confused}.{payload}.{mac}",
+        "half a token": token[: len(token) // 2],
+        "no token at all": "nonsense",
+        "a key text with a typo": typo,
+    }.items():
+        refused(what, (401,), token=text)
+    if recipe.api_key_header:
+        refused("a key text with a typo in X-Api-Key", (401,), key=typo)
+    refused("a token in the query", (401,), f"/orders/1?access_token={token}")
+    refused("a token by Basic", (401,), headers=[("Authorization", "Basic " + base64.b64encode(f"x:{token}".encode()).decode())])
+    ok("a wrong token: 401, whatever is wrong with it")
+    if recipe.verifies:
+        refused("two credentials", (401,), token=token, key=secret)
+        ok("two credentials at once: 401")
+
+
+def scopes(key):
+    narrow = make_key(PROJECTS)
+    little = mint(narrow)
+    answer = refused("a token without the scope", (403,), token=little)
+    if recipe.verifies and recipe.challenge:
+        challenge = " ".join(answer.values("WWW-Authenticate"))
+        expect('error="insufficient_scope"' in challenge and 'scope="read:orders/*"' in challenge, "the challenge", answer)
+    if recipe.takes_keys:
+        refused("a key text without the scope", (403,), token=narrow["secret"])
+    refused("a token narrowed to another scope", (403,), token=mint(key, scope="read:projects/acme/*"))
+    passes("a token narrowed to this scope", token=mint(key, scope="read:orders/*"))
+    for scope in ({"action": "*", "resource": "orders/*"}, {"action": "read", "resource": "*"}, {"action": "*", "resource": "*"}):
+        passes(f"a wider scope {scope}", token=mint(make_key(scope)))
+    for scope in ({"action": "read", "resource": "orders/7"}, {"action": "write", "resource": "orders/*"}, {"action": "read", "resource": "#"}):
+        refused(f"a scope that is not enough {scope}", (403,), token=mint(make_key(scope)))
+    ok("a missing scope: 403; a wider one is enough, a narrower one is not")
+    for query in (
+        "keyturn_require=read:projects/acme/1",
+        "keyturn_require=",
+        "keyturn_map=http",
+        "&&keyturn_require=read:projects/acme/1&",
+        "a=%23&keyturn_map=http",
+        "x=%26keyturn_require%3Dread:projects/acme/1",
+        "%6beyturn_require=read:projects/acme/1",
+    ):
+        refused(f"?{query}", (403,), f"/orders/1?{query}", token=little)
+    for path in ("/orders/1%3Fkeyturn_map=http", "/orders/1;keyturn_map=http", "/orders/1%23"):
+        refused(path, (400, 403, 404), path, token=little)
+    ok("nothing in the client's query weakens what is required")
+    for path in ("/", "/orders", "/other/1", "/_keyturn", "/verify", "/keyturn/verify"):
+        refused(f"{path}, which is not listed", (301, 401, 403, 404), path, token=mint(make_key({"action": "*", "resource": "*"})))
+    ok("what is not listed is closed")
+
+
+def where_paths_lead(key):
+    only_orders = mint(make_key(ORDERS))
+    for path in (
+        "/orders/../projects/acme/1",
+        "/orders/%2e%2e/projects/acme/1",
+        "/orders/..%2fprojects/acme/1",
+        "/orders/%2e%2e%2fprojects%2facme%2f1",
+        "/orders/.%2e/projects/acme/1",
+        "/orders/x/../../projects/acme/1",
+        "/orders//../projects/acme/1",
+        "//projects/acme/1",
+    ):
+        answer = ask(path, token=only_orders)
+        if answer.status == 200:
+            path = urllib.parse.unquote(answer.seen["path"].split("?")[0])
+            parts = []
+            for segment in path.split("/"):
+                if segment == "..":
+                    parts = parts[:-1]
+                elif segment not in ("", "."):
+                    parts.append(segment)
+            expect(parts[:1] == ["orders"], "a path led out of what the token may", answer.seen)
+        else:
+            expect(answer.status in recipe.confusing_path, f"{path}: one of {recipe.confusing_path} or a pass was expected", answer)
+    ok("no path leads out of what the token may")
+
+
+def mapped(key, token):
+    passes("GET of one's own", "/projects/acme/1", token=token)
+    passes("GET with a query", "/projects/acme/1?keyturn_require=write:x&a=%zz", token=token)
+    passes("HEAD of one's own", "/projects/acme/1/files", token=token)
+    refused("POST", (403,), "/projects/acme/1", token=token, method="POST", body=b"x")
+    refused("DELETE", (403,), "/projects/acme/1", token=token, method="DELETE")
+    refused("somebody else's", (403,), "/projects/other/1", token=token)
+    lies = [
+        [("X-Original-Method", "GET"), ("X-Original-URI", "/projects/acme/1"), ("X-Original-URL", "/projects/acme/1")],
+        [("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", "/projects/acme/1")],
+        [("X-HTTP-Method-Override", "GET"), ("X-Rewrite-URL", "/projects/acme/1")],
+    ]
+    for headers in lies:
+        refused(f"{headers} and somebody else's", (403,), "/projects/other/1", token=token, headers=headers)
+        refused(f"{headers} and DELETE", (403,), "/projects/acme/1", token=token, method="DELETE", headers=headers)
+    for headers in ([("X-Original-Method", "DELETE"), ("X-Original-URI", "/x")], [("X-Forwarded-Method", "PUT"), ("X-Forwarded-Uri", "/x")]):
+        passes(f"{headers} and one's own", "/projects/acme/1", token=token, headers=headers)
+    for path in (
+        "/projects/acme/../other/1",
+        "/projects/acme/%2e%2e/other/1",
+        "/projects/acme/..%2fother/1",
+        "/projects/acme/%2e%2e%2fother%2f1",
+        "/projects/acme//../../other/1",
+    ):
+        refused(path, (400, 403, 404), path, token=token)
+    writer = mint(make_key({"action": "write", "resource": "projects/acme/*"}))
+    passes("POST by who may write", "/projects/acme/1", token=writer, method="POST", body=b"x")
+    refused("GET by who may only write", (403,), "/projects/acme/1", token=writer)
+    ok("method and path decide with keyturn_map=http, and only the real ones")
+
+
+def networks():
+    key = make_key(ORDERS, allowed_cidrs=[f"{ELSEWHERE}/32"])
+    token = mint(key, source=ELSEWHERE)
+    lies = [
+        [("X-Forwarded-For", ELSEWHERE)],
+        [("X-Forwarded-For", f"{ELSEWHERE}, {ELSEWHERE}"), ("X-Real-IP", ELSEWHERE), ("X-Envoy-External-Address", ELSEWHERE)],
+        [("Forwarded", f"for={ELSEWHERE}")],
+        [("X-Forwarded-For", ELSEWHERE), ("Forwarded", f"for={ELSEWHERE}")],
+        [("X-Forwarded-For", ELSEWHERE), ("Connection", "X-Forwarded-For")],
+    ]
+    if recipe.verifies:
+        passes("from an allowed network", token=token, source=ELSEWHERE)
+        passes("a key text from an allowed network", token=key["secret"], source=ELSEWHERE)
+        passes("from an allowed network, with lies", token=token, source=ELSEWHERE, headers=[("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=192.0.2.1")])
+    else:
+        refused("a key that is restricted to networks", (403,), token=token, source=ELSEWHERE)
+    for headers in [[], *lies]:
+        refused(f"from another network {headers}", (403,) if not headers else (400, 403), token=token, headers=headers)
+    ok("a key's networks are held to the real peer, whatever forwarding headers it sends" if recipe.verifies else "a key that is restricted to networks is refused: 403")
+
+
+def bodies(token):
+    marker = f"body of {recipe_name} {os.getpid()}".encode()
+    answer = passes("POST", token=token, method="POST", body=marker, headers=[("Cookie", "crumb=1")])
+    expect(answer.seen["body"].encode() == marker and answer.seen["method"] == "POST", "the body reaches the API", answer.seen)
+    answer = passes("POST in chunks", token=token, method="POST", body=[marker[:5], marker[5:]])
+    expect(answer.seen["body"].encode() == marker, "the body in chunks reaches the API", answer.seen)
+    answer = passes("a large body", token=token, method="POST", body=marker + b"." * 300_000)
+    expect(len(answer.seen["body"]) == len(marker) + 300_000, "the whole body reaches the API")
+    sent = seen_by_keyturn()
+    expect(marker not in sent, "the body was sent to Keyturn")
+    ok("the body reaches the API and is not sent to Keyturn")
+    if recipe.asks != "nobody" and recipe.sends_only:
+        expect(b"crumb" not in sent, "cookies were sent to Keyturn")
+        ok("Keyturn gets nothing of the client's but the credential")
+
+
+def audiences(key):
+    token = mint(key, resource=issuer)
+    expect(part(token, 1)["aud"] == issuer, "the audience", part(token, 1))
+    if recipe.verifies:
+        passes("a token for another audience", token=token)
+        ok("a token for another audience passes: /verify is not told for whom it asks")
+    else:
+        refused("a token for another audience", (401, 403), token=token)
+        ok("a token for another audience is refused")
+
+
+def expired():
+    key = make_key(ORDERS, expires_in_seconds=4)
+    token = mint(key)
+    end = part(token, 1)["exp"]
+    passes("a token that is about to end", token=token)
+    time.sleep(max(0.0, end + recipe.slack - time.time()) + 0.05)
+    refused("a token that has ended", (401,), token=token)
+    if recipe.takes_keys:
+        time.sleep(1.1)
+        refused("a key that has ended", (401,), token=key["secret"])
+    ok("an expired token: 401" + (f", at most {recipe.slack} s after its end" if recipe.slack else ""))
+
+
+def revoked():
+    key = make_key(ORDERS, expires_in_seconds=8) if recipe.asks == "nobody" else make_key(ORDERS)
+    token = mint(key)
+    passes("before the revocation", token=token)
+    if recipe.takes_keys:
+        passes("the key before the revocation", token=key["secret"])
+    revoke(key)
+    done = time.monotonic()
+    if recipe.asks == "nobody":
+        passes("after the revocation", token=token)
+        time.sleep(max(0.0, part(token, 1)["exp"] + recipe.slack - time.time()) + 0.05)
+        refused("after the token's end", (401,), token=token)
+        ok("a revoked key's token is refused once it ends, as the recipe says, and not before")
+    elif recipe.kept:
+        for credential in (token, key["secret"]):
+            while (answer := ask(token=credential)).status == 200 and time.monotonic() - done <= recipe.kept + 0.5:
+                time.sleep(0.05)
+            expect(answer.status == 401, f"{recipe.kept} s after the revocation", answer)
+        took = time.monotonic() - done
+        ok(f"a revoked key is refused within the {recipe.kept} s that a verdict is kept (it took {took:.1f} s)")
+    else:
+        refused("the request after the revocation", (401,), token=token)
+        refused("the key after the revocation", (401,), token=key["secret"])
+        ok("after a revocation the very next request is refused")
+        for _ in range(3):
+            other = make_key(ORDERS)
+            token = mint(other)
+            for _ in range(3):
+                passes("before the revocation", token=token)
+            revoke(other)
+            refused("the request after the revocation", (401,), token=token)
+        other = make_key(ORDERS)
+        token = mint(other)
+        passes("before it is disabled", token=token)
+        manage("POST", f"/keys/{other['id']}/disable", {})
+        refused("a disabled key's token", (401, 403), token=token)
+        refused("a disabled key", (401, 403), token=other["secret"])
+        ok("so it is after disabling the key")
+
+
+def kept_verdicts(key):
+    def questions():
+        return seen_by_keyturn().count(b" /verify?")
+
+    token = mint(make_key(ORDERS, allowed_cidrs=[f"{ELSEWHERE}/32"]), source=ELSEWHERE)
+    before = questions()
+    for _ in range(30):
+        passes("again", token=token, source=ELSEWHERE)
+    asked = questions() - before
+    expect(1 <= asked <= 2, f"30 requests were {asked} questions")
+    refused("a verdict from another address", (403,), token=token)
+    refused("a verdict for another path", (403,), "/projects/acme/1", token=token, source=ELSEWHERE)
+    ok(f"30 requests ask Keyturn {asked} time(s); a verdict holds for its caller and its question alone")
+    mine = mint(key)
+    passes("a path that looks like a key of the cache", "/projects/acme/|/projects/other/1|", token=mine)
+    passes("mine", "/projects/acme/1", token=mine)
+    refused("another method", (403,), "/projects/acme/1", token=mine, method="DELETE")
+    refused("another path", (403,), "/projects/other/1", token=mine)
+    refused("a credential that looks like a path", (401,), "/projects/other/1", headers=[("Authorization", f"Bearer {mine} /projects/acme/1")])
+    refused("a credential in two headers", (401,), headers=[("X-Api-Key", "Bearer"), ("Authorization", mine)])
+    ok("no request can be made to look like another one in the cache")
+
+
+# --- the phases
+
+
+def serving():
+    # For the phases to come: credentials that this gateway has not seen before.
+    lasting = make_key(ORDERS)
+    state.write_text(json.dumps({"new": [mint(lasting) for _ in range(4)], "seen": mint(lasting), "key": lasting["secret"]}))
+    key = make_key(ORDERS, PROJECTS)
+    token = mint(key)
+    if recipe.asks == "nobody":
+        # Its first look at the JWKS may still be under way.
+        deadline = time.monotonic() + 5
+        while ask(token=token).status != 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+    good_credentials(key, token)
+    smuggled_identity(key, token)
+    bad_credentials(key, token)
+    scopes(key)
+    where_paths_lead(key)
+    if recipe.verifies:
+        mapped(key, token)
+    networks()
+    bodies(token)
+    audiences(key)
+    if recipe.kept:
+        kept_verdicts(key)
+    expired()
+    revoked()
+
+
+def without_keyturn(how):
+    credentials = json.loads(state.read_text())
+    if recipe.asks == "nobody":
+        passes("a good token", token=credentials["new"][0])
+        refused("a wrong token", (401,), token=credentials["new"][0][:-6] + "AAAAAA")
+        refused("no token", (401,))
+        ok(f"Keyturn {how}: goes on by itself, good tokens pass and others do not")
+        return
+    began = time.monotonic()
+    fresh = credentials["new"].pop()
+    state.write_text(json.dumps(credentials))
+    refused("a good token that was not seen before", recipe.undecided, token=fresh)
+    took = time.monotonic() - began
+    if recipe.waits > 5 and how == "frozen":
+        ok(f"Keyturn {how}: 5xx, never a pass")
+        return
+    expect(took < recipe.waits, f"the answer took {took:.1f} s")
+    for text in (credentials["key"], "nonsense"):
+        refused("another credential", recipe.undecided, token=text)
+    refused("the token that was seen before", recipe.undecided, token=credentials["seen"])
+    ok(f"Keyturn {how}: {'or '.join(map(str, recipe.undecided)) if len(recipe.undecided) == 1 else '5xx'}, never a pass")
+
+
+def back():
+    credentials = json.loads(state.read_text())
+    deadline = time.monotonic() + 10
+    while (answer := ask(token=credentials["new"][0])).status != 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    expect(answer.status == 200, "a good token once Keyturn goes on", answer)
+    passes("the token that is seen again later", token=credentials["seen"])
+    ok("Keyturn goes on: so does the gateway")
+    if recipe.kept:
+        time.sleep(recipe.kept + 0.1)
+
+
+try:
+    match phase:
+        case "serving":
+            serving()
+        case "frozen":
+            without_keyturn("frozen")
+        case "back":
+            back()
+        case "killed":
+            without_keyturn("killed")
+        case _:
+            sys.exit(f"no such phase: {phase}")
+except Failed as failure:
+    print(f"FAILED {recipe_name}: {failure}", flush=True)
+    sys.exit(1)
+except OSError as error:
+    print(f"FAILED {recipe_name}: {error!r}", flush=True)
+    raise
