@@ -67,7 +67,7 @@ RECIPES = {
     "haproxy-verify": Recipe(),
     "envoy": Recipe(),
     "envoy-jwt": Recipe(asks="nobody", slack=2),
-    "apache": Recipe(asks="introspection", api_key_header=False, undecided=(401,)),
+    "apache": Recipe(asks="introspection", api_key_header=False, undecided=(401,), waits=20),
     "apache-jwks": Recipe(asks="nobody", slack=1),
     "traefik": Recipe(waits=35),
 }
@@ -238,6 +238,19 @@ def good_credentials(key, token):
         refused("a key text", (401,), token=key["secret"])
         refused("a key text in X-Api-Key", (401,), key=key["secret"])
         ok("a key text is refused: only tokens can be checked without asking")
+
+
+def long_scopes():
+    def many(count, words):
+        return make_key(ORDERS, *({"action": "read", "resource": f"projects/{'long-name-' * words}{n:02}/*"} for n in range(count)))
+
+    if recipe.takes_keys:
+        key = many(49, 18)
+        expect_identity(passes("a key with long scopes", token=key["secret"]), key)
+    key = many(40, 6)
+    token = mint(key)
+    expect_identity(passes(f"a token of {len(token)} bytes", token=token), key, token)
+    ok(f"a key with many long scopes passes, and a token of {len(token)} bytes")
 
 
 def smuggled_identity(key, token):
@@ -527,6 +540,7 @@ def serving():
         while ask(token=token).status != 200 and time.monotonic() < deadline:
             time.sleep(0.1)
     good_credentials(key, token)
+    long_scopes()
     smuggled_identity(key, token)
     bad_credentials(key, token)
     scopes(key)
