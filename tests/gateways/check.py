@@ -21,6 +21,7 @@ from dataclasses import dataclass
 phase, recipe_name = sys.argv[1:]
 keyturn = urllib.parse.urlsplit(os.environ["GATEWAYS_KEYTURN"])
 admin_key = os.environ["GATEWAYS_API_KEY"]
+other_key = os.environ["GATEWAYS_OTHER_KEY"]
 issuer = os.environ["GATEWAYS_ISSUER"]
 audience = os.environ["GATEWAYS_AUDIENCE"]
 verdict_seconds = int(os.environ["GATEWAYS_VERDICT_SECONDS"])
@@ -150,7 +151,14 @@ def refused(what, statuses, *arguments, **more):
 
 def manage(method, path, body):
     headers = [("X-Api-Key", admin_key), ("Content-Type", "application/json")]
-    answer = send(keyturn.hostname, keyturn.port, method, f"/api/v1/organizations/default{path}", headers, json.dumps(body).encode())
+    answer = send(
+        keyturn.hostname,
+        keyturn.port,
+        method,
+        f"/api/v1/organizations/default{path}",
+        headers,
+        json.dumps(body).encode(),
+    )
     expect(answer.status in (200, 201, 204), f"{method} {path}", answer)
     return json.loads(answer.body) if answer.body else {}
 
@@ -242,7 +250,9 @@ def good_credentials(key, token):
 
 def long_scopes():
     def many(count, words):
-        return make_key(ORDERS, *({"action": "read", "resource": f"projects/{'long-name-' * words}{n:02}/*"} for n in range(count)))
+        return make_key(
+            ORDERS, *({"action": "read", "resource": f"projects/{'long-name-' * words}{n:02}/*"} for n in range(count))
+        )
 
     if recipe.takes_keys:
         key = many(49, 18)
@@ -302,7 +312,11 @@ def bad_credentials(key, token):
     if recipe.api_key_header:
         refused("a key text with a typo in X-Api-Key", (401,), key=typo)
     refused("a token in the query", (401,), f"/orders/1?access_token={token}")
-    refused("a token by Basic", (401,), headers=[("Authorization", "Basic " + base64.b64encode(f"x:{token}".encode()).decode())])
+    refused(
+        "a token by Basic",
+        (401,),
+        headers=[("Authorization", "Basic " + base64.b64encode(f"x:{token}".encode()).decode())],
+    )
     ok("a wrong token: 401, whatever is wrong with it")
     if recipe.verifies:
         refused("two credentials", (401,), token=token, key=secret)
@@ -315,14 +329,24 @@ def scopes(key):
     answer = refused("a token without the scope", (403,), token=little)
     if recipe.verifies and recipe.challenge:
         challenge = " ".join(answer.values("WWW-Authenticate"))
-        expect('error="insufficient_scope"' in challenge and 'scope="read:orders/*"' in challenge, "the challenge", answer)
+        expect(
+            'error="insufficient_scope"' in challenge and 'scope="read:orders/*"' in challenge, "the challenge", answer
+        )
     if recipe.takes_keys:
         refused("a key text without the scope", (403,), token=narrow["secret"])
     refused("a token narrowed to another scope", (403,), token=mint(key, scope="read:projects/acme/*"))
     passes("a token narrowed to this scope", token=mint(key, scope="read:orders/*"))
-    for scope in ({"action": "*", "resource": "orders/*"}, {"action": "read", "resource": "*"}, {"action": "*", "resource": "*"}):
+    for scope in (
+        {"action": "*", "resource": "orders/*"},
+        {"action": "read", "resource": "*"},
+        {"action": "*", "resource": "*"},
+    ):
         passes(f"a wider scope {scope}", token=mint(make_key(scope)))
-    for scope in ({"action": "read", "resource": "orders/7"}, {"action": "write", "resource": "orders/*"}, {"action": "read", "resource": "#"}):
+    for scope in (
+        {"action": "read", "resource": "orders/7"},
+        {"action": "write", "resource": "orders/*"},
+        {"action": "read", "resource": "#"},
+    ):
         refused(f"a scope that is not enough {scope}", (403,), token=mint(make_key(scope)))
     ok("a missing scope: 403; a wider one is enough, a narrower one is not")
     for query in (
@@ -339,7 +363,12 @@ def scopes(key):
         refused(path, (400, 403, 404), path, token=little)
     ok("nothing in the client's query weakens what is required")
     for path in ("/", "/orders", "/other/1", "/_keyturn", "/verify", "/keyturn/verify"):
-        refused(f"{path}, which is not listed", (301, 401, 403, 404), path, token=mint(make_key({"action": "*", "resource": "*"})))
+        refused(
+            f"{path}, which is not listed",
+            (301, 401, 403, 404),
+            path,
+            token=mint(make_key({"action": "*", "resource": "*"})),
+        )
     ok("what is not listed is closed")
 
 
@@ -366,7 +395,11 @@ def where_paths_lead(key):
                     parts.append(segment)
             expect(parts[:1] == ["orders"], "a path led out of what the token may", answer.seen)
         else:
-            expect(answer.status in recipe.confusing_path, f"{path}: one of {recipe.confusing_path} or a pass was expected", answer)
+            expect(
+                answer.status in recipe.confusing_path,
+                f"{path}: one of {recipe.confusing_path} or a pass was expected",
+                answer,
+            )
     ok("no path leads out of what the token may")
 
 
@@ -385,7 +418,10 @@ def mapped(key, token):
     for headers in lies:
         refused(f"{headers} and somebody else's", (403,), "/projects/other/1", token=token, headers=headers)
         refused(f"{headers} and DELETE", (403,), "/projects/acme/1", token=token, method="DELETE", headers=headers)
-    for headers in ([("X-Original-Method", "DELETE"), ("X-Original-URI", "/x")], [("X-Forwarded-Method", "PUT"), ("X-Forwarded-Uri", "/x")]):
+    for headers in (
+        [("X-Original-Method", "DELETE"), ("X-Original-URI", "/x")],
+        [("X-Forwarded-Method", "PUT"), ("X-Forwarded-Uri", "/x")],
+    ):
         passes(f"{headers} and one's own", "/projects/acme/1", token=token, headers=headers)
     for path in (
         "/projects/acme/../other/1",
@@ -406,7 +442,11 @@ def networks():
     token = mint(key, source=ELSEWHERE)
     lies = [
         [("X-Forwarded-For", ELSEWHERE)],
-        [("X-Forwarded-For", f"{ELSEWHERE}, {ELSEWHERE}"), ("X-Real-IP", ELSEWHERE), ("X-Envoy-External-Address", ELSEWHERE)],
+        [
+            ("X-Forwarded-For", f"{ELSEWHERE}, {ELSEWHERE}"),
+            ("X-Real-IP", ELSEWHERE),
+            ("X-Envoy-External-Address", ELSEWHERE),
+        ],
         [("Forwarded", f"for={ELSEWHERE}")],
         [("X-Forwarded-For", ELSEWHERE), ("Forwarded", f"for={ELSEWHERE}")],
         [("X-Forwarded-For", ELSEWHERE), ("Connection", "X-Forwarded-For")],
@@ -414,18 +454,31 @@ def networks():
     if recipe.verifies:
         passes("from an allowed network", token=token, source=ELSEWHERE)
         passes("a key text from an allowed network", token=key["secret"], source=ELSEWHERE)
-        passes("from an allowed network, with lies", token=token, source=ELSEWHERE, headers=[("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=192.0.2.1")])
+        passes(
+            "from an allowed network, with lies",
+            token=token,
+            source=ELSEWHERE,
+            headers=[("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=192.0.2.1")],
+        )
     else:
         refused("a key that is restricted to networks", (403,), token=token, source=ELSEWHERE)
     for headers in [[], *lies]:
         refused(f"from another network {headers}", (403,) if not headers else (400, 403), token=token, headers=headers)
-    ok("a key's networks are held to the real peer, whatever forwarding headers it sends" if recipe.verifies else "a key that is restricted to networks is refused: 403")
+    ok(
+        "a key's networks are held to the real peer, whatever forwarding headers it sends"
+        if recipe.verifies
+        else "a key that is restricted to networks is refused: 403"
+    )
 
 
 def bodies(token):
     marker = f"body of {recipe_name} {os.getpid()}".encode()
     answer = passes("POST", token=token, method="POST", body=marker, headers=[("Cookie", "crumb=1")])
-    expect(answer.seen["body"].encode() == marker and answer.seen["method"] == "POST", "the body reaches the API", answer.seen)
+    expect(
+        answer.seen["body"].encode() == marker and answer.seen["method"] == "POST",
+        "the body reaches the API",
+        answer.seen,
+    )
     answer = passes("POST in chunks", token=token, method="POST", body=[marker[:5], marker[5:]])
     expect(answer.seen["body"].encode() == marker, "the body in chunks reaches the API", answer.seen)
     answer = passes("a large body", token=token, method="POST", body=marker + b"." * 300_000)
@@ -447,6 +500,20 @@ def audiences(key):
     else:
         refused("a token for another audience", (401, 403), token=token)
         ok("a token for another audience is refused")
+
+
+def organizations():
+    other = {"id": other_key.split("_")[1], "secret": other_key}
+    for text in (mint(other), *([other_key] if recipe.takes_keys else [])):
+        if recipe.verifies:
+            found = identity(passes("another organization's credential", token=text))
+            expect(found["x-keyturn-organization"] == ["other"], "whose credential it is", found)
+        else:
+            refused("another organization's credential", (401,), token=text)
+    if recipe.verifies:
+        ok("a credential of another organization on the same server passes, and is said to be of that one")
+    else:
+        ok("a credential of another organization on the same server: 401")
 
 
 def expired():
@@ -520,7 +587,12 @@ def kept_verdicts(key):
     passes("mine", "/projects/acme/1", token=mine)
     refused("another method", (403,), "/projects/acme/1", token=mine, method="DELETE")
     refused("another path", (403,), "/projects/other/1", token=mine)
-    refused("a credential that looks like a path", (401,), "/projects/other/1", headers=[("Authorization", f"Bearer {mine} /projects/acme/1")])
+    refused(
+        "a credential that looks like a path",
+        (401,),
+        "/projects/other/1",
+        headers=[("Authorization", f"Bearer {mine} /projects/acme/1")],
+    )
     refused("a credential in two headers", (401,), headers=[("X-Api-Key", "Bearer"), ("Authorization", mine)])
     ok("no request can be made to look like another one in the cache")
 
@@ -531,7 +603,9 @@ def kept_verdicts(key):
 def serving():
     # For the phases to come: credentials that this gateway has not seen before.
     lasting = make_key(ORDERS)
-    state.write_text(json.dumps({"new": [mint(lasting) for _ in range(4)], "seen": mint(lasting), "key": lasting["secret"]}))
+    state.write_text(
+        json.dumps({"new": [mint(lasting) for _ in range(4)], "seen": mint(lasting), "key": lasting["secret"]})
+    )
     key = make_key(ORDERS, PROJECTS)
     token = mint(key)
     if recipe.asks == "nobody":
@@ -550,6 +624,7 @@ def serving():
     networks()
     bodies(token)
     audiences(key)
+    organizations()
     if recipe.kept:
         kept_verdicts(key)
     expired()
@@ -576,7 +651,9 @@ def without_keyturn(how):
     for text in (credentials["key"], "nonsense"):
         refused("another credential", recipe.undecided, token=text)
     refused("the token that was seen before", recipe.undecided, token=credentials["seen"])
-    ok(f"Keyturn {how}: {'or '.join(map(str, recipe.undecided)) if len(recipe.undecided) == 1 else '5xx'}, never a pass")
+    ok(
+        f"Keyturn {how}: {'or '.join(map(str, recipe.undecided)) if len(recipe.undecided) == 1 else '5xx'}, never a pass"
+    )
 
 
 def back():

@@ -1,6 +1,6 @@
 """The API behind the gateways: answers every request with what reached it, as JSON.
 
-    upstream.py PORT
+upstream.py PORT
 """
 
 import json
