@@ -107,6 +107,10 @@ fn required_of(action: Action, path: &str) -> Result<Required, String> {
     let wrong = |error: crate::domain::scope::ScopeError| format!("keyturn_map: {error}");
     match path.strip_suffix('/').unwrap_or(path) {
         "" => Ok(Required::Scope(Scope::new(action, ResourceFilter::parse("*").map_err(wrong)?))),
+        // Some servers cut a segment off at its semicolon and read what is left: `..;` as `..`.
+        path if path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | ".." | ""))) => {
+            Err("keyturn_map: the path has an empty segment, or one of dots".into())
+        }
         path => Ok(Required::Access(action, Resource::parse(path).map_err(wrong)?)),
     }
 }
@@ -177,7 +181,9 @@ mod tests {
         ] {
             assert!(required(query, &[]).is_err(), "{query}");
         }
-        for uri in ["/a//b", "/a/../b", "/a%2fb", "/a/*", "a", "", "//", "https://host"] {
+        for uri in
+            ["/a//b", "/a/../b", "/a/..;/b", "/a/.;x/b", "/a/;x/b", "/a%2fb", "/a/*", "a", "", "//", "https://host"]
+        {
             let result = required("keyturn_map=http", &[GET, ("x-original-uri", uri)]);
             assert!(result.is_err() || uri == "https://host" || uri == "//", "{uri}: {result:?}");
         }
