@@ -55,6 +55,22 @@ fn without_notice_the_new_key_signs_at_once_and_old_tokens_stay_good() {
 }
 
 #[test]
+fn a_key_that_is_to_sign_at_once_does_not_wait_for_one_that_is_published() {
+    let server = Server::start();
+    let pending = rotate(&server, &json!({ "publish_ahead_seconds": 900 }));
+    problem(&server.api("POST", "signing-keys/rotate").json(&json!({})).send(), 409, "CONFLICT");
+    let urgent = rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
+    assert_eq!((&pending["status"], &urgent["status"]), (&json!("next"), &json!("current")));
+    let token = server.token(&server.key, &[]);
+    assert_eq!(kid(&token), urgent["kid"].as_str().unwrap());
+    server.claims(&token);
+    assert!(
+        field(&published(&server)["keys"], "kid").contains(&pending["kid"].as_str().unwrap()),
+        "it stays published"
+    );
+}
+
+#[test]
 fn rotated_keys_are_there_after_a_restart() {
     let server = Server::start();
     let old = server.token(&server.key, &[]);
