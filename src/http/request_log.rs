@@ -10,17 +10,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::{Error, HttpRequest, web};
 
 use crate::clock;
 use crate::crypto::random;
 use crate::http::context::HttpContext;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// A request's id, for its log lines and the caller.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
 
 /// Gives a request its id, and logs and counts its answer.
 pub async fn log_request(
@@ -29,8 +25,7 @@ pub async fn log_request(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let begun = clock::stopwatch();
-    let id = RequestId(given_id(&request).unwrap_or_else(|| random::identifier().unwrap_or_default()));
-    request.extensions_mut().insert(id.clone());
+    let id = given_id(&request).unwrap_or_else(|| random::identifier().unwrap_or_default());
     let mut response = next.call(request).await?;
 
     let seconds = begun.elapsed().as_secs_f64();
@@ -40,13 +35,13 @@ pub async fn log_request(
     let method = method(response.request().method());
     let milliseconds = (seconds * 1e6).round() / 1e3;
     if status >= 500 {
-        tracing::warn!(request_id = id.0, method, %route, status, milliseconds, "answered");
+        tracing::warn!(request_id = id, method, %route, status, milliseconds, "answered");
     } else if status >= 400 {
-        tracing::info!(request_id = id.0, method, %route, status, milliseconds, "answered");
+        tracing::info!(request_id = id, method, %route, status, milliseconds, "answered");
     } else {
-        tracing::debug!(request_id = id.0, method, %route, status, milliseconds, "answered");
+        tracing::debug!(request_id = id, method, %route, status, milliseconds, "answered");
     }
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
+    if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     Ok(response)

@@ -88,12 +88,12 @@ fn granted(minted: &Minted) -> HttpResponse {
         access_token: &'a str,
         token_type: &'static str,
         expires_in: i64,
-        scope: String,
+        scope: &'a str,
     }
     no_store(HttpResponse::Ok()).json(Body {
         access_token: &minted.access_token,
         token_type: "Bearer",
         expires_in: minted.expires_in,
-        scope: minted.scopes.to_string(),
+        scope: &minted.scope,
     })
 }

@@ -98,31 +98,29 @@ pub async fn tend_signing_keys(node: &Node, now: Timestamp) {
 }
 
 async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), RotateError> {
-    {
-        if is_due(node, tenant, now) {
-            let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
-            let ahead = node.settings.publish_ahead_seconds;
-            match rotate_signing_key(node, tenant, algorithm, ahead, ("keyturn", None), now).await {
-                Ok(_) | Err(RotateError::Pending { .. } | RotateError::Raced) => {}
-                Err(other) => return Err(other),
-            }
+    if is_due(node, tenant, now) {
+        let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
+        let ahead = node.settings.publish_ahead_seconds;
+        match rotate_signing_key(node, tenant, algorithm, ahead, ("keyturn", None), now).await {
+            Ok(_) | Err(RotateError::Pending { .. } | RotateError::Raced) => {}
+            Err(other) => return Err(other),
         }
-        let over: Vec<_> = tenant.ring.all().filter(|key| tenant.ring.is_over(key.kid(), now, 3600)).collect();
-        for key in &over {
-            let entry = AuditEntry {
-                at: now,
-                actor: "keyturn".into(),
-                address: None,
-                action: action::SIGNING_KEY_DELETE,
-                subject: key.kid().to_owned(),
-                old: Some(serde_json::json!({ "algorithm": key.algorithm().as_str() })),
-                new: None,
-            };
-            node.store.delete_signing_key(key.kid(), &entry).await.map_err(Unavailable::from)?;
-        }
-        if !over.is_empty() {
-            load_tenants(node).await?;
-        }
+    }
+    let over: Vec<_> = tenant.ring.all().filter(|key| tenant.ring.is_over(key.kid(), now, 3600)).collect();
+    for key in &over {
+        let entry = AuditEntry {
+            at: now,
+            actor: "keyturn".into(),
+            address: None,
+            action: action::SIGNING_KEY_DELETE,
+            subject: key.kid().to_owned(),
+            old: Some(serde_json::json!({ "algorithm": key.algorithm().as_str() })),
+            new: None,
+        };
+        node.store.delete_signing_key(key.kid(), &entry).await.map_err(Unavailable::from)?;
+    }
+    if !over.is_empty() {
+        load_tenants(node).await?;
     }
     Ok(())
 }

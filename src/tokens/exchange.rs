@@ -42,8 +42,8 @@ pub struct Minted {
     pub access_token: String,
     /// Its life, in seconds.
     pub expires_in: i64,
-    /// What it carries.
-    pub scopes: ScopeSet,
+    /// What it carries, separated by spaces.
+    pub scope: String,
 }
 
 /// Why there is no token.
@@ -114,7 +114,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         tenant.ring.current(now).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
     let access_token = signing_key.sign(header, &claims)?;
     node.usage.count(&key.id, UsageOutcome::Exchanged, address, now);
-    Ok(Minted { access_token, expires_in, scopes: grant.scopes })
+    Ok(Minted { access_token, expires_in, scope: claims.scope })
 }
 
 fn audience(node: &Node, tenant: &Tenant, asked: Vec<String>) -> Result<Audience, ExchangeError> {

@@ -13,6 +13,7 @@ mod error;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -200,7 +201,7 @@ impl Scope {
 /// assert!(ScopeSet::parse("").unwrap().is_empty());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct ScopeSet(Vec<Scope>);
+pub struct ScopeSet(Arc<Vec<Scope>>);
 
 impl ScopeSet {
     /// Reads scopes separated by spaces (RFC 6749 §3.3). Runs of spaces count as one.
@@ -257,7 +258,7 @@ impl ScopeSet {
             return Err(ScopeError::TooManyScopes);
         }
         if !self.0.contains(&scope) {
-            self.0.push(scope);
+            Arc::make_mut(&mut self.0).push(scope);
         }
         Ok(())
     }
