@@ -72,6 +72,15 @@ find_binary() {
   export KEYTURN_BIN
 }
 
+# Prints the folder of PostgreSQL's own programs, the newest version's.
+find_postgres() {
+  local path
+  path=$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | sed -n '$p')
+  [[ -x $path ]] || path=$(command -v postgres) || return 1
+  [[ -x ${path%/*}/initdb ]] || return 1
+  printf '%s\n' "${path%/*}"
+}
+
 # Below the range the kernel takes outgoing ports from, so that a restart finds its port still free.
 free_port() {
   python3 - <<'PYTHON'

@@ -1,5 +1,7 @@
 //! The only place that reads the time. Everything else is handed it.
 
+use std::time::Duration;
+
 use crate::domain::timestamp::Timestamp;
 
 /// The wall clock, in milliseconds since the epoch; before 1970 it reads as 1970.
@@ -13,6 +15,40 @@ pub fn now() -> Timestamp {
 #[expect(clippy::disallowed_methods, reason = "this is the home of the clock")]
 pub fn stopwatch() -> std::time::Instant {
     std::time::Instant::now()
+}
+
+/// A reading of the clock that runs from the machine's start and goes on while it sleeps, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct BootTime(u64);
+
+impl BootTime {
+    /// So many nanoseconds after the machine's start.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// As a number.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The moment a duration later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long it was since an earlier moment; nothing, if that is the later one.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The clock for leases (`CLOCK_BOOTTIME`): unlike [`stopwatch`], it does not stop when the machine sleeps.
+pub fn boot() -> BootTime {
+    let reading = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(reading.tv_sec), u64::try_from(reading.tv_nsec));
+    BootTime(seconds.unwrap_or_default().saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or_default()))
 }
 
 /// A moment as RFC 3339 in UTC, with a fraction where there is one.

@@ -24,9 +24,9 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::limits::AddressLimit;
-use crate::revocation::RevocationList;
+use crate::revocation::{CLOCK_TOLERANCE, Cluster, Lease, RedisFailure, RedisList, RevocationList};
 use crate::signing::{Algorithm, KeyRing, SigningError};
-use crate::store::{Store, StoreError};
+use crate::store::{RevokedToken, Seq, Store, StoreError};
 use crate::telemetry::{Metrics, Usage};
 
 /// Secrets that one address may have checked the slow way in a minute: nine seconds of one thread.
@@ -36,12 +36,21 @@ const SLOW_CHECKS_PER_MINUTE: u32 = 600;
 /// flood of wrong secrets holds the right one up for a few seconds at most.
 const SLOW_CHECKS_OF_KEY: usize = 256;
 
+/// For how long the log of changes is kept: longer than any token lives, for the list in Redis is written from it.
+const CHANGES_KEPT_SECONDS: i64 = 7200;
+
 /// A running node.
 pub struct Node {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// What is held of it in memory.
-    pub list: RevocationList,
+    pub list: Arc<RevocationList>,
+    /// Until when that may be acted on.
+    pub lease: Arc<Lease>,
+    /// The other nodes, where there may be others.
+    pub cluster: Option<Arc<Cluster>>,
+    /// The list in Redis, if there is one.
+    pub redis: Option<Arc<RedisList>>,
     /// Argon2, bounded.
     pub gate: Argon2Gate,
     /// What secrets at rest depend on.
@@ -160,8 +169,16 @@ impl From<MintError> for Unavailable {
 pub struct Parts {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// Records to hold in memory.
-    pub records: usize,
+    /// What memory holds of it.
+    pub list: Arc<RevocationList>,
+    /// Until when that may be acted on.
+    pub lease: Arc<Lease>,
+    /// The other nodes, where there may be others.
+    pub cluster: Option<Arc<Cluster>>,
+    /// The list in Redis, if there is one.
+    pub redis: Option<Arc<RedisList>>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Verified tokens to remember.
     pub tokens: usize,
     /// Argon2.
@@ -179,10 +196,13 @@ impl Node {
     pub fn new(parts: Parts) -> Self {
         Self {
             store: parts.store,
-            list: RevocationList::new(parts.records),
+            list: parts.list,
+            lease: parts.lease,
+            cluster: parts.cluster,
+            redis: parts.redis,
             gate: parts.gate,
             master_keys: parts.master_keys,
-            metrics: Metrics::default(),
+            metrics: parts.metrics,
             usage: Usage::default(),
             settings: parts.settings,
             verified_tokens: Cache::new(parts.tokens),
@@ -224,13 +244,22 @@ impl Node {
         self.tenants.store(Arc::new(next));
     }
 
-    /// A key's record as it stands now: from memory, else from the store.
+    /// Whether memory may be acted on. To be asked before memory is looked at.
+    pub fn is_current(&self) -> bool {
+        self.lease.is_live(clock::boot())
+    }
+
+    /// A key's record as it stands now: from memory under a live lease, else from the store.
     pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
-        if let Some(record) = self.list.record(id) {
-            return Ok(Some(record));
-        }
-        if self.list.is_absent(id) {
-            return Ok(None);
+        if self.is_current() {
+            if let Some(record) = self.list.record(id) {
+                return Ok(Some(record));
+            }
+            if self.list.is_absent(id) {
+                return Ok(None);
+            }
+        } else {
+            self.may_ask_store()?;
         }
         let ticket = self.list.begin_fill(id);
         let Some(key) = self.store.key(id).await? else {
@@ -240,6 +269,28 @@ impl Node {
         let record = Arc::new(key);
         self.list.complete_fill(ticket, record.clone());
         Ok(Some(record))
+    }
+
+    /// Whether a token was revoked by itself, as it stands now.
+    pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
+        let is_current = self.is_current();
+        if self.list.is_token_revoked(jti) {
+            return Ok(true);
+        }
+        if is_current {
+            return Ok(false);
+        }
+        self.may_ask_store()?;
+        self.store.is_token_revoked(jti).await
+    }
+
+    /// Without a lease a store that is known to be away is not waited for.
+    fn may_ask_store(&self) -> Result<(), StoreError> {
+        self.metrics.cluster().without_lease();
+        match &self.cluster {
+            Some(cluster) if cluster.is_cut_off() => Err(StoreError::Silent),
+            _ => Ok(()),
+        }
     }
 
     /// Runs a change to its end in a task of its own: a caller that goes away cannot cut it in half.
@@ -260,14 +311,57 @@ impl Node {
         self.changes.wait().await;
     }
 
-    /// Makes a written change of a key effective everywhere, before it is answered.
-    pub fn settle_key_change(&self, key: &KeyId) {
+    /// Drops what memory holds of a key that was changed, or may have been.
+    pub fn forget_key(&self, key: &KeyId) {
         self.list.apply_key_change(key);
     }
 
-    /// Makes the written revocation of one token effective everywhere, before it is answered.
-    pub fn settle_token_revocation(&self, jti: &str, expires_at: Timestamp) {
-        self.list.apply_token_revocation(jti, expires_at);
+    /// Makes a written change of a key effective on every node, before it is answered.
+    pub async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
+        self.list.apply_key_change(&changed.id);
+        let tell = async |redis: &RedisList| {
+            redis.nudge(seq).await?;
+            redis.put_key(changed).await
+        };
+        tokio::join!(self.tell(tell), self.wait_for_others(seq));
+    }
+
+    /// Makes the written revocation of one token effective on every node, before it is answered.
+    pub async fn settle_token_revocation(&self, seq: Seq, token: &RevokedToken, now: Timestamp) {
+        self.list.apply_token_revocation(&token.jti, token.expires_at);
+        let tell = async |redis: &RedisList| {
+            redis.nudge(seq).await?;
+            redis.put_token(token, now).await
+        };
+        tokio::join!(self.tell(tell), self.wait_for_others(seq));
+    }
+
+    /// Lets every node read organizations and signing keys anew.
+    pub async fn settle_tenants(&self, seq: Seq) {
+        tokio::join!(self.tell(async |redis: &RedisList| redis.nudge(seq).await), self.wait_for_others(seq));
+    }
+
+    /// Returns when all that is written by now is effective on every node: a request that finds its change made by
+    /// another must not be answered before that one is.
+    pub async fn settle_all(&self) -> Result<(), StoreError> {
+        if self.cluster.is_some() {
+            self.wait_for_others(self.store.last_seq().await?).await;
+        }
+        Ok(())
+    }
+
+    async fn wait_for_others(&self, seq: Seq) {
+        if let Some(cluster) = &self.cluster {
+            cluster.settle(seq).await;
+        }
+    }
+
+    /// Tells Redis, which need not hear it.
+    async fn tell(&self, tell: impl AsyncFnOnce(&RedisList) -> Result<(), RedisFailure>) {
+        let Some(redis) = &self.redis else { return };
+        if let Err(error) = tell(redis).await {
+            tracing::debug!(%error, "Redis was not told of a change; the list is written anew when it is back");
+        }
     }
 
     /// The turn at checking a key's secrets the slow way: one at a time for each key, so that many first
@@ -308,6 +402,22 @@ impl Node {
         Ok(())
     }
 
+    /// What an operator should know and do something about, though decisions are right all the same.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.redis.as_ref().map(|redis| redis.complaints()).unwrap_or_default();
+        let offset = self.cluster.as_ref().map_or(0, |cluster| cluster.clock_offset());
+        if i128::from(offset).unsigned_abs() > CLOCK_TOLERANCE.as_millis() {
+            let side = if offset > 0 { "behind" } else { "ahead of" };
+            warnings.push(format!(
+                "this node's clock is {}.{} s {side} the database's; tokens may be refused as not yet valid, or live too \
+                 long: synchronize the clocks (NTP)",
+                offset.unsigned_abs() / 1000,
+                offset.unsigned_abs() % 1000 / 100
+            ));
+        }
+        warnings
+    }
+
     /// Forgets what has ended by itself.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let now = clock::now();
@@ -315,7 +425,7 @@ impl Node {
         self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
         self.store.forget_revoked_tokens(now).await?;
-        Ok(())
+        self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
     }
 }
 

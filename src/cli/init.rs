@@ -9,8 +9,7 @@ use crate::config::Settings;
 use crate::domain::member::is_email;
 use crate::domain::slug::Slug;
 use crate::organizations::{FoundError, Founded, found};
-use crate::server::{self, Opened, ServerError};
-use crate::store::SqlStore;
+use crate::server::{self, Opened};
 
 #[derive(Args, Debug)]
 pub(super) struct InitArguments {
@@ -31,7 +30,7 @@ pub(super) async fn init(settings: Settings, arguments: InitArguments) -> Result
     if arguments.email.as_deref().is_some_and(|email| !is_email(email)) {
         return Err(CliError::Use("--email: an address like owner@example.org is expected".into()));
     }
-    let look = SqlStore::look(server::database(&settings)?).await.map_err(ServerError::from)?;
+    let look = server::look(&settings).await?;
     if look.is_some_and(|look| look.organizations.iter().any(|known| known == slug.as_str())) {
         return Err(CliError::Use(FoundError::Exists(slug).to_string()));
     }

@@ -7,12 +7,12 @@ use crate::organizations::reseal;
 use crate::server::{self, ServerError};
 
 pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
-    let path = server::database(&settings)?;
-    if !path.exists() {
-        return Err(CliError::Failed(format!("{}: there is no database yet; run: keyturn init", path.display())));
+    if server::look(&settings).await?.is_none() {
+        return Err(CliError::Failed(format!("{}: there is no database yet; run: keyturn init", settings.store.url)));
     }
     // The lock first: what is read before it may be somebody else's past.
     let opened = server::open(&settings).await?;
+    server::refuse_running_nodes(&opened).await?;
     let (file, old) = server::master_key_file(&settings)?;
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
 

@@ -13,6 +13,8 @@ use super::section::{Outline, Section, Setting};
 pub struct Revocation {
     /// From `revocation.url`, or from the file that `revocation.url_file` names.
     pub url: RevocationUrl,
+    /// What every name in Redis begins with.
+    pub prefix: String,
 }
 
 /// Where the revocation list lives.
@@ -39,7 +41,10 @@ impl Revocation {
         let raw: Raw = section.raw()?;
         let given = direct_or_in_file(section, (&URL, raw.url), (&URL_FILE, raw.url_file))?;
         let url = parse(&given.text).ok_or_else(|| section.refuse_at(&given.place, &URL, complaint(&given.text)))?;
-        Ok(Self { url })
+        if !is_prefix(&raw.prefix) {
+            return Err(section.refuse(&PREFIX));
+        }
+        Ok(Self { url, prefix: raw.prefix })
     }
 }
 
@@ -54,14 +59,20 @@ const URL: Setting = Setting::secret(
      rediss+cluster://",
 );
 const URL_FILE: Setting = Setting::words("url_file", "the path of a readable text file");
+const PREFIX: Setting = Setting::words("prefix", "1 to 40 of A-Z, a-z, 0-9, '-', '_' and '.'");
 
-pub(super) const OUTLINE: Outline = Outline { name: "revocation", settings: &[URL, URL_FILE] };
+pub(super) const OUTLINE: Outline = Outline { name: "revocation", settings: &[URL, URL_FILE, PREFIX] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
     url: String,
     url_file: String,
+    prefix: String,
+}
+
+fn is_prefix(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Only the scheme is looked at: a list of hosts, as Sentinel and Cluster take it, is no URL to a URL parser.
@@ -76,7 +87,7 @@ fn parse(text: &str) -> Option<RevocationUrl> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Scene, refusal};
-    use super::{RevocationUrl, parse};
+    use super::{RevocationUrl, is_prefix, parse};
 
     #[test]
     fn takes_the_forms_of_redis() {
@@ -114,6 +125,19 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn a_prefix_is_a_plain_name() {
+        assert!(is_prefix("keyturn") && is_prefix("prod-eu_1.keys"));
+        for given in ["", "a:b", "a b", "clé", &"x".repeat(41)] {
+            assert!(!is_prefix(given), "{given}");
+        }
+        assert_eq!(
+            refusal("KEYTURN_REVOCATION__PREFIX", "a:b"),
+            "KEYTURN_REVOCATION__PREFIX: revocation.prefix is \"a:b\"; allowed is 1 to 40 of A-Z, a-z, 0-9, '-', \
+             '_' and '.'"
+        );
     }
 
     #[test]

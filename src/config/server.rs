@@ -22,6 +22,8 @@ pub struct Server {
     pub workers: usize,
     /// Seconds that requests under way may take at stop, 0 to 3600.
     pub shutdown_seconds: u64,
+    /// How long a server that is told to stop serves on while it says that it is not ready, 0 to 300 seconds.
+    pub drain_seconds: u64,
     /// Seconds to receive the head of a request, 1 to 300.
     pub request_timeout_seconds: u64,
 }
@@ -42,6 +44,7 @@ impl Server {
                 .collect::<Result<_, _>>()?,
             workers: section.within(&WORKERS, raw.workers)?,
             shutdown_seconds: section.within(&SHUTDOWN_SECONDS, raw.shutdown_seconds)?,
+            drain_seconds: section.within(&DRAIN_SECONDS, raw.drain_seconds)?,
             request_timeout_seconds: section.within(&REQUEST_TIMEOUT_SECONDS, raw.request_timeout_seconds)?,
         })
     }
@@ -54,11 +57,12 @@ const TRUSTED_PROXIES: Setting =
     Setting::words("trusted_proxies", "a list of IP addresses and networks, as 10.0.0.0/8");
 const WORKERS: Setting = Setting::numbers("workers", 0, 1024, "threads (0: the number of cores)");
 const SHUTDOWN_SECONDS: Setting = Setting::numbers("shutdown_seconds", 0, 3600, "seconds");
+const DRAIN_SECONDS: Setting = Setting::numbers("drain_seconds", 0, 300, "seconds");
 const REQUEST_TIMEOUT_SECONDS: Setting = Setting::numbers("request_timeout_seconds", 1, 300, "seconds");
 
 pub(super) const OUTLINE: Outline = Outline {
     name: "server",
-    settings: &[LISTEN, PUBLIC_URL, TRUSTED_PROXIES, WORKERS, SHUTDOWN_SECONDS, REQUEST_TIMEOUT_SECONDS],
+    settings: &[LISTEN, PUBLIC_URL, TRUSTED_PROXIES, WORKERS, SHUTDOWN_SECONDS, DRAIN_SECONDS, REQUEST_TIMEOUT_SECONDS],
 };
 
 #[derive(Deserialize)]
@@ -69,6 +73,7 @@ struct Raw {
     trusted_proxies: Vec<String>,
     workers: usize,
     shutdown_seconds: u64,
+    drain_seconds: u64,
     request_timeout_seconds: u64,
 }
 

@@ -15,6 +15,8 @@ use super::section::{Outline, Section, Setting};
 pub struct Store {
     /// From `store.url`, or from the file that `store.url_file` names.
     pub url: StoreUrl,
+    /// Connections to PostgreSQL at most, 2 to 1000.
+    pub connections: u32,
 }
 
 /// Which database, and where.
@@ -41,20 +43,22 @@ impl Store {
         let raw: Raw = section.raw()?;
         let given = direct_or_in_file(section, (&URL, raw.url), (&URL_FILE, raw.url_file))?;
         let url = parse(&given.text).map_err(|complaint| section.refuse_at(&given.place, &URL, complaint))?;
-        Ok(Self { url })
+        Ok(Self { url, connections: section.within(&CONNECTIONS, raw.connections)? })
     }
 }
 
 const URL: Setting = Setting::secret("url", "sqlite://PATH or postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE");
 const URL_FILE: Setting = Setting::words("url_file", "the path of a readable text file");
+const CONNECTIONS: Setting = Setting::numbers("connections", 2, 1000, "connections");
 
-pub(super) const OUTLINE: Outline = Outline { name: "store", settings: &[URL, URL_FILE] };
+pub(super) const OUTLINE: Outline = Outline { name: "store", settings: &[URL, URL_FILE, CONNECTIONS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
     url: String,
     url_file: String,
+    connections: u32,
 }
 
 fn parse(text: &str) -> Result<StoreUrl, &'static str> {
@@ -99,7 +103,7 @@ mod tests {
                 panic!("{:?}", settings.store);
             };
             assert_eq!(secret.expose(), url);
-            assert_eq!(format!("{:?}", settings.store), "Store { url: Postgres(Secret(…)) }");
+            assert_eq!(format!("{:?}", settings.store), "Store { url: Postgres(Secret(…)), connections: 10 }");
             assert!(settings.describe().contains(&("store.url".into(), "(set)".into(), "KEYTURN_STORE__URL".into())));
         }
     }

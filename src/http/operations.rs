@@ -1,10 +1,16 @@
 //! For operators: `/healthz`, `/readyz`, `/metrics`.
 
+use std::time::Duration;
+
 use actix_web::http::header::{ALLOW, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::http::context::HttpContext;
+use crate::node::Node;
+
+/// How long the store may take to show that it is there.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Registers the routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -27,13 +33,15 @@ async fn alive() -> HttpResponse {
 }
 
 async fn ready(context: web::Data<HttpContext>) -> HttpResponse {
+    let node = &context.node;
     let reason = if context.is_stopping() {
         Some("stopping")
-    } else if context.node.tenants().is_empty() {
-        Some("no organization yet: run keyturn init")
-    } else if let Err(error) = context.node.store.ping().await {
-        tracing::error!(%error, "the store does not answer");
+    } else if !is_store_there(node).await {
         Some("the store does not answer")
+    } else if node.tenants().is_empty() {
+        Some("no organization yet: run keyturn init")
+    } else if !node.is_current() {
+        Some("the changes of other nodes are not followed yet")
     } else {
         None
     };
@@ -43,7 +51,29 @@ async fn ready(context: web::Data<HttpContext>) -> HttpResponse {
     if let (Some(reason), Some(body)) = (reason, body.as_object_mut()) {
         body.insert("reason".into(), reason.into());
     }
+    let warnings = node.warnings();
+    if let (false, Some(body)) = (warnings.is_empty(), body.as_object_mut()) {
+        body.insert("warnings".into(), warnings.into());
+    }
     response.insert_header((CACHE_CONTROL, "no-store")).json(body)
+}
+
+/// Whether the store answers, and soon: who asks whether we are ready does not wait for long.
+async fn is_store_there(node: &Node) -> bool {
+    if node.cluster.as_ref().is_some_and(|cluster| cluster.is_cut_off()) {
+        return false;
+    }
+    match tokio::time::timeout(STORE_PATIENCE, node.store.ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the store does not answer");
+            false
+        }
+        Err(_) => {
+            tracing::error!("the store does not answer in time");
+            false
+        }
+    }
 }
 
 async fn metrics(context: web::Data<HttpContext>) -> HttpResponse {

@@ -105,9 +105,10 @@ pub(super) async fn write(
     let limits = begins_to_count.then(|| limits(&policy));
     let written = node.store.update_key(&new, limits, &by.entry(action, Some(old), &new)).await;
     // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
-    node.settle_key_change(&new.id);
+    node.forget_key(&new.id);
     match written? {
-        Ok(_) => {
+        Ok(seq) => {
+            node.settle_key_change(seq, &new).await;
             node.metrics.change(action);
             tracing::info!(action, key = %new.id, actor = by.actor, generation = new.generation, "key changed");
             Ok(new)

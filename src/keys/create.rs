@@ -77,13 +77,13 @@ pub async fn create(node: &Node, organization: &Slug, by: &By, new: NewKey) -> R
 
     // 4. The write, under the policy's limits.
     match node.store.insert_key(&key, limits(policy), &by.entry(action::KEY_CREATE, None, &key)).await? {
-        Ok(_) => {}
+        // Nothing is taken away: whoever remembers that there was no such key hears of it soon enough.
+        Ok(_) => node.forget_key(&key.id),
         Err(Refused::LimitReached) => return Err(KeyError::LimitReached),
         Err(Refused::AlreadyExists | Refused::VersionConflict) => {
             return Err(KeyError::Conflict("the new key's id is taken; try again".into()));
         }
     }
-    node.settle_key_change(&key.id);
     node.metrics.change(action::KEY_CREATE);
     tracing::info!(action = action::KEY_CREATE, key = %key.id, actor = by.actor, "key created");
     Ok((key, minted.text))

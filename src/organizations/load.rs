@@ -23,7 +23,7 @@ pub enum LoadError {
     Signing(#[from] SigningError),
     /// The master key is another one.
     #[error(
-        "the master key does not fit this database: it belongs to master key {expected}, and the current one given is {given}"
+        "the master key does not fit this database: it belongs to master key {expected}, and the current one given is {given}; every node of a database needs the same"
     )]
     WrongMasterKey {
         /// The database's.
@@ -38,8 +38,15 @@ pub enum LoadError {
 
 /// Checks that the master keys given are those of the store; claims a new store for the current one.
 pub async fn check_master_key(store: &dyn SigningKeyStore, keys: &MasterKeys) -> Result<(), LoadError> {
+    if store.master_key().await?.is_none() {
+        let claimed = store.set_master_key(keys.current().id()).await;
+        // Another node may have been quicker.
+        if store.master_key().await?.is_none() {
+            claimed?;
+        }
+    }
     match store.master_key().await? {
-        None => Ok(store.set_master_key(keys.current().id()).await?),
+        None => Ok(()),
         Some(id) => check_master_key_id(&id, keys),
     }
 }

@@ -7,6 +7,9 @@ use crate::organizations::load::{LoadError, load_tenants};
 use crate::signing::{Algorithm, SigningKey};
 use crate::store::{AuditEntry, Refused, action};
 
+/// Seconds within which every node that may decide has heard of a change.
+const HEARD_SECONDS: u32 = 2;
+
 /// Why a signing key was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
@@ -57,6 +60,8 @@ pub async fn rotate_signing_key(
         _ => 0,
     };
     let slug = &tenant.organization.slug;
+    // Where there are several nodes, all know the key before one signs with it.
+    let ahead = if node.cluster.is_some() { ahead.max(HEARD_SECONDS) } else { ahead };
     let next = new_signing_key(&node.master_keys, algorithm, slug, now, now.plus_seconds(i64::from(ahead))).await?;
     let kid = next.kid.clone();
 
@@ -75,10 +80,11 @@ pub async fn rotate_signing_key(
     let written =
         node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await.map_err(Unavailable::from)?;
 
-    // 4. Memory.
+    // 4. Memory, here and everywhere.
     load_tenants(node).await?;
     match written {
-        Ok(()) => {
+        Ok(seq) => {
+            node.settle_tenants(seq).await;
             node.metrics.change(action::SIGNING_KEY_CREATE);
             tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
             Ok(kid)

@@ -96,6 +96,17 @@ impl RevocationList {
         }
     }
 
+    /// Drops every record, and whatever is being read: nothing held may be acted on any more. Revoked tokens stay
+    /// revoked.
+    pub fn forget_records(&self) {
+        for shard in &self.applied {
+            *shard.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        // A read that was complete before its shard was counted is in here by now.
+        self.records.clear();
+        self.absent.clear();
+    }
+
     /// Applies the revocation of one token that would die at a moment anyway.
     pub fn apply_token_revocation(&self, jti: &str, expires_at: Timestamp) {
         self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner).insert(jti.to_owned(), expires_at);
@@ -145,6 +156,17 @@ mod tests {
         assert!(list.record(&old.id).is_some());
         list.apply_key_change(&old.id);
         assert!(list.record(&old.id).is_none());
+    }
+
+    #[test]
+    fn nothing_is_left_when_records_are_forgotten() {
+        let (list, record) = (RevocationList::new(100), Arc::new(key("read:a", &[])));
+        list.complete_fill(list.begin_fill(&record.id), record.clone());
+        let overtaken = list.begin_fill(&record.id);
+        list.forget_records();
+        assert!(list.record(&record.id).is_none());
+        list.complete_fill(overtaken, record.clone());
+        assert!(list.record(&record.id).is_none());
     }
 
     #[test]

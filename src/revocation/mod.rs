@@ -1,8 +1,15 @@
 //! What this node holds in memory of keys and revoked tokens, and how it is kept true.
 //!
-//! Imports `domain` only. On one node every change is applied here before it is answered, so memory is
-//! never behind the store.
+//! Imports `domain`, `clock`, `crypto::random`, `store` and `telemetry`. A node that is alone with its store applies
+//! every change here before it is answered. One of several acts on memory only under a [`Lease`], follows what the
+//! others change, and waits for them with what it changes itself: [`Cluster`].
 
+mod cluster;
+mod lease;
 mod list;
+mod redis;
 
+pub use cluster::{CLOCK_TOLERANCE, Cluster};
+pub use lease::{LEASE, Lease, MARGIN};
 pub use list::{FillTicket, RevocationList};
+pub use redis::{RedisFailure, RedisList, RedisUrlError};

@@ -49,7 +49,10 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
-    /// The file or folder cannot be used.
+    /// The database did not answer for too long.
+    #[error("the database did not answer in time")]
+    Silent,
+    /// The file, folder or server cannot be used.
     #[error("{0}")]
     Unusable(String),
 }
@@ -137,7 +140,7 @@ pub struct KeyChange {
     /// The key concerned.
     pub key: KeyId,
     /// The token revoked, if it is one alone.
-    pub token: Option<String>,
+    pub token: Option<RevokedToken>,
     /// The key's generation after the change.
     pub generation: u64,
 }
@@ -151,6 +154,55 @@ pub struct RevokedToken {
     pub key: KeyId,
     /// When it would have died anyway.
     pub expires_at: Timestamp,
+}
+
+/// The name of a running node; no two runs have the same.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NodeId(String);
+
+impl NodeId {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for NodeId {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// A node that serves from the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberNode {
+    /// Its name.
+    pub id: NodeId,
+    /// When it was last heard of, by the database's clock.
+    pub seen_at: Timestamp,
+    /// A change up to which it has followed; it may be further.
+    pub applied: Seq,
+    /// Given up: it serves no more once its lease has ended.
+    pub is_struck: bool,
+}
+
+/// What has happened since a change, as one view of the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct News {
+    /// The last change in this view.
+    pub last_seq: Seq,
+    /// The last change of organizations or signing keys in this view.
+    pub tenants_seq: Seq,
+    /// Changes up to this one are no longer listed.
+    pub pruned_seq: Seq,
+    /// Whether the node that asks is a member that has not been struck.
+    pub is_member: bool,
+    /// Whether `changes` goes as far as `last_seq`.
+    pub is_whole: bool,
+    /// The database's clock, where it has one of its own.
+    pub clock: Option<Timestamp>,
+    /// The changes of keys and tokens, in order.
+    pub changes: Vec<KeyChange>,
 }
 
 /// Organizations.
@@ -199,7 +251,7 @@ pub trait SigningKeyStore: Send + Sync {
         key: &StoredSigningKey,
         newest: Option<&str>,
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError>;
+    ) -> Result<Result<Seq, Refused>, StoreError>;
     /// Removes one that no living token can be signed with.
     async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError>;
     /// Replaces seals and the master key's name, all at once.
@@ -231,6 +283,8 @@ pub trait RevokedTokenStore: Send + Sync {
     ) -> Result<Seq, StoreError>;
     /// Those not dead by themselves yet.
     async fn revoked_tokens(&self, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError>;
+    /// Whether a token was revoked by itself, and is not forgotten.
+    async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError>;
     /// Forgets those that are dead by themselves.
     async fn forget_revoked_tokens(&self, now: Timestamp) -> Result<u64, StoreError>;
 }
@@ -240,8 +294,29 @@ pub trait RevokedTokenStore: Send + Sync {
 pub trait ChangeLog: Send + Sync {
     /// The number of the last change.
     async fn last_seq(&self) -> Result<Seq, StoreError>;
-    /// The changes after a number, at most `limit`.
-    async fn changes_after(&self, seq: Seq, limit: u32) -> Result<Vec<KeyChange>, StoreError>;
+    /// What has happened after a change, for a node; at most `limit` changes.
+    async fn follow(&self, after: Seq, node: &NodeId, limit: u32) -> Result<News, StoreError>;
+    /// Forgets the changes before a moment.
+    async fn shorten(&self, before: Timestamp) -> Result<(), StoreError>;
+    /// The keys that were changed since a moment, as they are now.
+    async fn changed_keys(&self, since: Timestamp) -> Result<Vec<ApiKey>, StoreError>;
+}
+
+/// The nodes that serve from the store. A change is answered only when none of them can act on what was before.
+#[async_trait]
+pub trait Membership: Send + Sync {
+    /// Enters a node, before it serves.
+    async fn join(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError>;
+    /// Takes a node out that serves no more.
+    async fn leave(&self, node: &NodeId) -> Result<(), StoreError>;
+    /// All that are entered, the struck ones too.
+    async fn nodes(&self) -> Result<Vec<MemberNode>, StoreError>;
+    /// Notes up to which change a node has followed, and that it was heard of.
+    async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError>;
+    /// Gives a node up that was not heard of since a moment; false where it was.
+    async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError>;
+    /// The name of all nodes together: the proposed one, or that which it has.
+    async fn deployment(&self, proposed: &str) -> Result<String, StoreError>;
 }
 
 /// The audit log; rows are written by the changes themselves.
@@ -261,10 +336,20 @@ pub trait UsageStore: Send + Sync {
 /// Everything that is kept.
 #[async_trait]
 pub trait Store:
-    OrganizationStore + KeyStore + SigningKeyStore + MemberStore + RevokedTokenStore + ChangeLog + AuditLog + UsageStore
+    OrganizationStore
+    + KeyStore
+    + SigningKeyStore
+    + MemberStore
+    + RevokedTokenStore
+    + ChangeLog
+    + Membership
+    + AuditLog
+    + UsageStore
 {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
+    /// Tries to get a store back to work that does not answer although its database may.
+    async fn recover(&self) -> Result<(), StoreError>;
     /// Finishes what is under way and closes the database.
     async fn close(&self);
 }

@@ -9,6 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::telemetry::cluster_metrics::ClusterMetrics;
+
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
@@ -18,6 +20,7 @@ pub struct Metrics {
     changes: Family<ChangeLabels, Counter>,
     slow_checks: Counter,
     records: Gauge,
+    cluster: ClusterMetrics,
 }
 
 /// How an exchange ended.
@@ -79,6 +82,7 @@ impl Default for Metrics {
             changes: Family::default(),
             slow_checks: Counter::default(),
             records: Gauge::default(),
+            cluster: ClusterMetrics::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("exchanges", "Exchanges at the token endpoint, by outcome", metrics.exchanges.clone());
@@ -91,6 +95,7 @@ impl Default for Metrics {
         registry.register("changes", "Changes written, by action", metrics.changes.clone());
         registry.register("argon2_checks", "Secrets that only Argon2 could check", metrics.slow_checks.clone());
         registry.register("records_in_memory", "API key records held in memory", metrics.records.clone());
+        metrics.cluster.register(registry);
         metrics
     }
 }
@@ -120,6 +125,11 @@ impl Metrics {
     /// Sets how many records are in memory.
     pub fn records(&self, records: usize) {
         self.records.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// What a node counts that is one of several.
+    pub fn cluster(&self) -> ClusterMetrics {
+        self.cluster.clone()
     }
 
     /// Everything in the OpenMetrics text format.

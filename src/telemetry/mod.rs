@@ -1,9 +1,11 @@
 //! Names of metrics, counters of use, and the set-up of logs. Imports `domain` only.
 
+mod cluster_metrics;
 mod logs;
 mod metrics;
 mod usage;
 
+pub use cluster_metrics::{ClusterMetrics, Settled};
 pub use logs::{LogFormat, check_level, start_logs};
 pub use metrics::{Metrics, Outcome};
 pub use usage::Usage;

@@ -8,6 +8,7 @@ use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, SecretMa
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
+use crate::store::StoreError;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::secret_check::check_secret;
 use crate::tokens::verified::verified;
@@ -66,9 +67,13 @@ pub async fn authenticate(
         }
         Credential::Token(token) => {
             // 1. Its own proof.
-            let token = verified(node, token, now).map_err(Refusal::Token)?;
+            let token = verified(node, token, now).map_err(|rejected| match rejected {
+                // It may be signed with a key that this node has not heard of.
+                TokenRejected::UnknownKey if !node.is_current() => Refusal::Unavailable(StoreError::Silent.into()),
+                rejected => Refusal::Token(rejected),
+            })?;
             // 2. Not revoked by itself.
-            if node.list.is_token_revoked(&token.claims.jti) {
+            if node.is_token_revoked(&token.claims.jti).await? {
                 return Err(Refusal::Denied(Denial::Stale, None));
             }
             // 3. Its key, as it stands now.

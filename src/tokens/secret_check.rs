@@ -83,7 +83,7 @@ async fn slow_check(
             if let Err(error) = node.run_to_end::<(), Unavailable>(refresh).await {
                 tracing::error!(%error, key = %key.id, "a fast verifier could not be written");
             }
-            node.list.apply_key_change(&key.id);
+            node.forget_key(&key.id);
             return Ok(matched);
         }
     }

@@ -18,6 +18,8 @@ fn floor(module: &str) -> Option<Vec<&'static str>> {
     let with = |lists: &[&[&'static str]]| Some(lists.concat());
     match module {
         "domain" | "config" => with(&[]),
+        // Follows what the store says, and counts what becomes of it.
+        "revocation" => with(&[&["domain", "clock", "crypto::random", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
         "node" => with(&[&["domain"], ADAPTERS]),
         // A key that its bearer ends is revoked as any other.

@@ -1,20 +1,21 @@
 //! API keys.
 
 use async_trait::async_trait;
-use sqlx::{Row, Sqlite, Transaction};
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
+use crate::store::sql::database::Transaction;
 use crate::store::sql::key_rows::{key_from_row, networks_column, state_columns};
-use crate::store::sql::{SqlStore, audit, changes, is_duplicate};
+use crate::store::sql::statement::query;
+use crate::store::sql::{SqlStore, audit, changes, is_duplicate, refuse};
 use crate::store::{AuditEntry, KeyChange, KeyFilter, KeyStore, Limits, Refused, Seq, StoreError};
 
 #[async_trait]
 impl KeyStore for SqlStore {
     async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
         let row =
-            sqlx::query("SELECT * FROM api_keys WHERE id = $1").bind(id.as_str()).fetch_optional(&self.readers).await?;
+            query("SELECT * FROM api_keys WHERE id = $1").bind(id.as_str()).fetch_optional(&self.database).await?;
         row.as_ref().map(key_from_row).transpose()
     }
 
@@ -23,7 +24,7 @@ impl KeyStore for SqlStore {
             Some((at, id)) => (at.as_millis(), id.as_str().to_owned()),
             None => (i64::MAX, "~".to_owned()),
         };
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM api_keys WHERE organization = $1 AND (created_at, id) < ($2, $3) \
              AND ($4 = '' OR $4 = CASE WHEN state = 'revoked' THEN state \
                   WHEN expires_at IS NOT NULL AND expires_at <= $5 THEN 'expired' ELSE state END) \
@@ -39,7 +40,7 @@ impl KeyStore for SqlStore {
         .bind(filter.search.as_deref().map(contains_pattern).unwrap_or_default())
         .bind(filter.owner.as_ref().map(|owner| owner.0.as_str()).unwrap_or_default())
         .bind(i64::from(filter.limit))
-        .fetch_all(&self.readers)
+        .fetch_all(&self.database)
         .await?;
         rows.iter().map(key_from_row).collect()
     }
@@ -50,17 +51,19 @@ impl KeyStore for SqlStore {
         limits: Limits,
         entry: &AuditEntry,
     ) -> Result<Result<Seq, Refused>, StoreError> {
-        let mut transaction = self.begin().await?;
-        let seq = changes::next_seq(&mut transaction).await?;
+        let (mut transaction, seq) = self.begin().await?;
         if !within(&mut transaction, key, limits, entry.at).await? {
-            return Ok(Err(Refused::LimitReached));
+            return refuse(transaction, Refused::LimitReached).await;
         }
         match insert(&mut transaction, key, seq).await {
-            Err(StoreError::Database(error)) if is_duplicate(&error) => return Ok(Err(Refused::AlreadyExists)),
+            Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
             other => other?,
         }
+        // Followed as well: another node may have been asked for this id, and remember that there was none.
+        let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
+        changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
-        transaction.commit().await?;
+        self.commit_key(transaction, key, seq).await?;
         Ok(Ok(seq))
     }
 
@@ -70,50 +73,72 @@ impl KeyStore for SqlStore {
         limits: Option<Limits>,
         entry: &AuditEntry,
     ) -> Result<Result<Seq, Refused>, StoreError> {
-        let mut transaction = self.begin().await?;
-        let seq = changes::next_seq(&mut transaction).await?;
+        let (mut transaction, seq) = self.begin().await?;
         if let Some(limits) = limits
             && !within(&mut transaction, key, limits, entry.at).await?
         {
-            return Ok(Err(Refused::LimitReached));
+            return refuse(transaction, Refused::LimitReached).await;
         }
         if !update(&mut transaction, key, seq).await? {
-            return Ok(Err(Refused::VersionConflict));
+            return refuse(transaction, Refused::VersionConflict).await;
         }
         let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
-        transaction.commit().await?;
+        self.commit_key(transaction, key, seq).await?;
         Ok(Ok(seq))
     }
 
     async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        sqlx::query("UPDATE api_keys SET secret_pepper = $3, secret_digest = $4 WHERE id = $1 AND secret_phc = $2")
+        let mut transaction = self.database.begin().await?;
+        query("UPDATE api_keys SET secret_pepper = $3, secret_digest = $4 WHERE id = $1 AND secret_phc = $2")
             .bind(id.as_str())
             .bind(phc)
             .bind(&fast.pepper)
             .bind(fast.digest.as_slice())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
-        sqlx::query(
-            "UPDATE api_keys SET previous_pepper = $3, previous_digest = $4 WHERE id = $1 AND previous_phc = $2",
-        )
-        .bind(id.as_str())
-        .bind(phc)
-        .bind(&fast.pepper)
-        .bind(fast.digest.as_slice())
-        .execute(&mut *transaction)
-        .await?;
+        query("UPDATE api_keys SET previous_pepper = $3, previous_digest = $4 WHERE id = $1 AND previous_phc = $2")
+            .bind(id.as_str())
+            .bind(phc)
+            .bind(&fast.pepper)
+            .bind(fast.digest.as_slice())
+            .execute(&mut transaction)
+            .await?;
         transaction.commit().await?;
         Ok(())
+    }
+}
+
+impl SqlStore {
+    /// Commits a change of a key. Where the answer was lost, the change is looked up: its key as it should be
+    /// proves that it was made.
+    async fn commit_key(&self, transaction: Transaction, key: &ApiKey, seq: Seq) -> Result<(), StoreError> {
+        let Err(lost) = transaction.commit().await else { return Ok(()) };
+        let (mut transaction, _) = self.begin().await?;
+        let row = query("SELECT seq, version, generation, state, secret_phc FROM api_keys WHERE id = $1")
+            .bind(key.id.as_str())
+            .fetch_optional(&mut transaction)
+            .await?;
+        transaction.rollback().await?;
+        let Some(row) = row else { return Err(lost) };
+        let found: (i64, i64, i64, String, String) = (
+            row.try_get("seq")?,
+            row.try_get("version")?,
+            row.try_get("generation")?,
+            row.try_get("state")?,
+            row.try_get("secret_phc")?,
+        );
+        let (state, ..) = state_columns(&key.lifecycle);
+        let wanted = (seq as i64, key.version as i64, key.generation as i64, state.to_owned(), key.secret.phc.clone());
+        if found == wanted { Ok(()) } else { Err(lost) }
     }
 }
 
 /// Whether the limits allow one more key. Changes are made one at a time, so nothing comes between this
 /// and the write.
 async fn within(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     key: &ApiKey,
     limits: Limits,
     now: Timestamp,
@@ -123,37 +148,33 @@ async fn within(
     const COUNTING_OF_OWNER: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
         AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3) AND owner = $4";
     if let Some(limit) = limits.organization {
-        let row = sqlx::query(COUNTING)
+        let row = query(COUNTING)
             .bind(key.organization.as_str())
             .bind(key.id.as_str())
             .bind(now.as_millis())
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await?;
-        if row.try_get::<i64, _>("n")? >= i64::from(limit) {
+        if row.try_get::<i64>("n")? >= i64::from(limit) {
             return Ok(false);
         }
     }
     if let (Some(limit), Some(owner)) = (limits.owner, &key.owner) {
-        let row = sqlx::query(COUNTING_OF_OWNER)
+        let row = query(COUNTING_OF_OWNER)
             .bind(key.organization.as_str())
             .bind(key.id.as_str())
             .bind(now.as_millis())
             .bind(&owner.0)
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await?;
-        if row.try_get::<i64, _>("n")? >= i64::from(limit) {
+        if row.try_get::<i64>("n")? >= i64::from(limit) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-pub(super) async fn insert(
-    transaction: &mut Transaction<'static, Sqlite>,
-    key: &ApiKey,
-    seq: Seq,
-) -> Result<(), StoreError> {
-    sqlx::query(
+pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<(), StoreError> {
+    query(
         "INSERT INTO api_keys (id, organization, created_at, created_by, owner, prefix, name, name_lowercase, description, scopes, \
          networks, expires_at, state, state_at, revoked_reason, generation, version, seq, secret_phc, secret_pepper, \
          secret_digest, previous_phc, previous_pepper, previous_digest, previous_until, hint, rotated_at) \
@@ -166,19 +187,19 @@ pub(super) async fn insert(
     .bind(&key.created_by)
     .bind(key.owner.as_ref().map(|owner| owner.0.as_str()))
     .bind(key.version as i64 - 1)
-    .execute(&mut **transaction)
+    .execute(transaction)
     .await?;
     update(transaction, key, seq).await?;
     Ok(())
 }
 
 /// Writes all that can change, where the stored version is the one before.
-async fn update(transaction: &mut Transaction<'static, Sqlite>, key: &ApiKey, seq: Seq) -> Result<bool, StoreError> {
+async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<bool, StoreError> {
     let (state, state_at, revoked_reason) = state_columns(&key.lifecycle);
     let fast = key.secret.fast.as_ref();
     let previous = key.previous.as_ref();
     let previous_fast = previous.and_then(|previous| previous.secret.fast.as_ref());
-    let done = sqlx::query(
+    let done = query(
         "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, description = $5, scopes = $6, networks = $7, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
@@ -208,9 +229,9 @@ async fn update(transaction: &mut Transaction<'static, Sqlite>, key: &ApiKey, se
     .bind(&key.hint)
     .bind(key.rotated_at.map(Timestamp::as_millis))
     .bind(key.name.to_lowercase())
-    .execute(&mut **transaction)
+    .execute(transaction)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done == 1)
 }
 
 /// A LIKE pattern for a part of a lower-case text, with nothing in it taken as a wildcard.

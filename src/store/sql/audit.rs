@@ -2,21 +2,22 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sqlx::{Row, Sqlite, Transaction};
 
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::SqlStore;
 use crate::store::sql::columns::unsigned;
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::query;
 use crate::store::{AuditEntry, AuditLog, AuditRecord, StoreError};
 
 /// Writes a row in the change's own transaction. Changes are made one at a time, so the next id is free.
 pub(super) async fn write(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     organization: &Slug,
     entry: &AuditEntry,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "INSERT INTO audit (id, organization, at, actor, action, subject, address, old_value, new_value) \
          SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8 FROM audit",
     )
@@ -28,7 +29,7 @@ pub(super) async fn write(
     .bind(entry.address.as_deref())
     .bind(entry.old.as_ref().map(Value::to_string))
     .bind(entry.new.as_ref().map(Value::to_string))
-    .execute(&mut **transaction)
+    .execute(transaction)
     .await?;
     Ok(())
 }
@@ -36,14 +37,14 @@ pub(super) async fn write(
 #[async_trait]
 impl AuditLog for SqlStore {
     async fn audit_after(&self, organization: &Slug, id: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT id, at, actor, action, subject, address, old_value, new_value FROM audit \
              WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3",
         )
         .bind(organization.as_str())
         .bind(i64::try_from(id).unwrap_or(i64::MAX))
         .bind(i64::from(limit))
-        .fetch_all(&self.readers)
+        .fetch_all(&self.database)
         .await?;
         rows.iter()
             .map(|row| {

@@ -1,64 +1,143 @@
 //! Change numbers, the change log, and tokens revoked by themselves.
 
 use async_trait::async_trait;
-use sqlx::{Row, Sqlite, Transaction};
 
+use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::{key_id, unsigned};
+use crate::store::sql::database::{Database, Transaction};
+use crate::store::sql::key_rows::key_from_row;
+use crate::store::sql::statement::{Row, query};
 use crate::store::sql::{SqlStore, audit};
-use crate::store::{AuditEntry, ChangeLog, KeyChange, RevokedToken, RevokedTokenStore, Seq, StoreError};
+use crate::store::{AuditEntry, ChangeLog, KeyChange, News, NodeId, RevokedToken, RevokedTokenStore, Seq, StoreError};
 
 /// Takes the next change number. The row stays locked until the transaction ends.
-pub(super) async fn next_seq(transaction: &mut Transaction<'static, Sqlite>) -> Result<Seq, StoreError> {
-    let row = sqlx::query("UPDATE change_seq SET seq = seq + 1 WHERE only_row = 1 RETURNING seq")
-        .fetch_one(&mut **transaction)
-        .await?;
+pub(super) async fn next_seq(transaction: &mut Transaction) -> Result<Seq, StoreError> {
+    let row =
+        query("UPDATE change_seq SET seq = seq + 1 WHERE only_row = 1 RETURNING seq").fetch_one(transaction).await?;
     unsigned(row.try_get("seq")?, "change number")
 }
 
 /// Writes a change for others to follow.
-pub(super) async fn record(
-    transaction: &mut Transaction<'static, Sqlite>,
-    change: &KeyChange,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO key_changes (seq, key_id, jti, generation, at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(change.seq as i64)
-        .bind(change.key.as_str())
-        .bind(change.token.as_deref())
-        .bind(change.generation as i64)
-        .bind(at.as_millis())
-        .execute(&mut **transaction)
-        .await?;
+pub(super) async fn record(transaction: &mut Transaction, change: &KeyChange, at: Timestamp) -> Result<(), StoreError> {
+    let (jti, dies) = match &change.token {
+        Some(token) => (Some(token.jti.as_str()), Some(token.expires_at.as_millis())),
+        None => (None, None),
+    };
+    query(
+        "INSERT INTO key_changes (seq, key_id, jti, token_expires_at, generation, at) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(change.seq)
+    .bind(change.key.as_str())
+    .bind(jti)
+    .bind(dies)
+    .bind(change.generation)
+    .bind(at.as_millis())
+    .execute(transaction)
+    .await?;
     Ok(())
+}
+
+/// Notes that organizations or signing keys have changed, for others to read them anew.
+pub(super) async fn tenants_changed(transaction: &mut Transaction, seq: Seq) -> Result<(), StoreError> {
+    query("UPDATE change_seq SET tenants_seq = $1").bind(seq).execute(transaction).await?;
+    Ok(())
+}
+
+/// A change as it is followed; the columns `key_id`, `jti`, `token_expires_at`, `generation`.
+fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
+    let (jti, dies): (Option<String>, Option<i64>) = (row.try_get("jti")?, row.try_get("token_expires_at")?);
+    let key = key_id(row.try_get("key_id")?)?;
+    Ok(KeyChange {
+        seq: unsigned(seq, "change number")?,
+        key,
+        token: jti.map(|jti| RevokedToken { jti, key, expires_at: Timestamp::from_millis(dies.unwrap_or(i64::MAX)) }),
+        generation: unsigned(row.try_get("generation")?, "generation")?,
+    })
 }
 
 #[async_trait]
 impl ChangeLog for SqlStore {
     async fn last_seq(&self) -> Result<Seq, StoreError> {
-        let row = sqlx::query("SELECT seq FROM change_seq").fetch_one(&self.readers).await?;
+        let row = query("SELECT seq FROM change_seq").fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
     }
 
-    async fn changes_after(&self, seq: Seq, limit: u32) -> Result<Vec<KeyChange>, StoreError> {
-        let rows =
-            sqlx::query("SELECT seq, key_id, jti, generation FROM key_changes WHERE seq > $1 ORDER BY seq LIMIT $2")
-                .bind(seq as i64)
-                .bind(i64::from(limit))
-                .fetch_all(&self.readers)
-                .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(KeyChange {
-                    seq: unsigned(row.try_get("seq")?, "change number")?,
-                    key: key_id(row.try_get("key_id")?)?,
-                    token: row.try_get("jti")?,
-                    generation: unsigned(row.try_get("generation")?, "generation")?,
-                })
-            })
-            .collect()
+    async fn follow(&self, after: Seq, node: &NodeId, limit: u32) -> Result<News, StoreError> {
+        // One statement, so one view of the database: what it does not list had not happened.
+        const FOLLOWING: &str = "SELECT s.seq AS last_seq, s.tenants_seq, s.pruned_seq, \
+            (SELECT COUNT(*) FROM nodes n WHERE n.id = $2 AND n.struck = 0) AS membership, \
+            c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.generation \
+            FROM change_seq s LEFT JOIN key_changes c ON c.seq > $1 ORDER BY c.seq LIMIT $3";
+        const FOLLOWING_WITH_CLOCK: &str = "SELECT s.seq AS last_seq, s.tenants_seq, s.pruned_seq, \
+            (SELECT COUNT(*) FROM nodes n WHERE n.id = $2 AND n.struck = 0) AS membership, \
+            c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.generation, \
+            (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT AS clock \
+            FROM change_seq s LEFT JOIN key_changes c ON c.seq > $1 ORDER BY c.seq LIMIT $3";
+        let ask = |sql| query(sql).bind(after).bind(node.as_str()).bind(i64::from(limit));
+        let rows = match &self.database {
+            Database::Sqlite { .. } => ask(FOLLOWING).fetch_all(&self.database).await?,
+            Database::Postgres(postgres) => {
+                // Kept only if all went well; whoever loses patience half-way loses the connection with it.
+                let mut following = self.following.lock().await;
+                let mut connection = match following.take() {
+                    Some(connection) => connection,
+                    None => postgres.connect().await?,
+                };
+                let rows = ask(FOLLOWING_WITH_CLOCK).on_postgres(&mut connection).await?;
+                *following = Some(connection);
+                rows
+            }
+        };
+        let first = rows.first().ok_or(StoreError::Database(sqlx::Error::RowNotFound))?;
+        let number = |column| unsigned(first.try_get(column)?, "change number");
+        let clock: Option<i64> = match first {
+            Row::Sqlite(_) => None,
+            Row::Postgres(_) => first.try_get("clock")?,
+        };
+        let mut changes = Vec::new();
+        for row in &rows {
+            if let Some(seq) = row.try_get::<Option<i64>>("change_number")? {
+                changes.push(change(row, seq)?);
+            }
+        }
+        Ok(News {
+            last_seq: number("last_seq")?,
+            tenants_seq: number("tenants_seq")?,
+            pruned_seq: number("pruned_seq")?,
+            is_member: first.try_get::<i64>("membership")? == 1,
+            is_whole: changes.len() < limit as usize,
+            clock: clock.map(Timestamp::from_millis),
+            changes,
+        })
+    }
+
+    async fn shorten(&self, before: Timestamp) -> Result<(), StoreError> {
+        let (mut transaction, _) = self.begin().await?;
+        query(
+            "UPDATE change_seq SET pruned_seq = \
+             COALESCE((SELECT MAX(seq) FROM key_changes WHERE at < $1), pruned_seq)",
+        )
+        .bind(before.as_millis())
+        .execute(&mut transaction)
+        .await?;
+        query("DELETE FROM key_changes WHERE seq <= (SELECT pruned_seq FROM change_seq)")
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    async fn changed_keys(&self, since: Timestamp) -> Result<Vec<ApiKey>, StoreError> {
+        let rows = query(
+            "SELECT * FROM api_keys WHERE id IN (SELECT key_id FROM key_changes WHERE at >= $1 AND jti IS NULL) \
+             AND version > 1",
+        )
+        .bind(since.as_millis())
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter().map(key_from_row).collect()
     }
 }
 
@@ -70,33 +149,37 @@ impl RevokedTokenStore for SqlStore {
         organization: &Slug,
         entry: &AuditEntry,
     ) -> Result<Seq, StoreError> {
-        let mut transaction = self.begin().await?;
-        let seq = next_seq(&mut transaction).await?;
-        let inserted = sqlx::query(
+        let (mut transaction, seq) = self.begin().await?;
+        let inserted = query(
             "INSERT INTO revoked_tokens (jti, key_id, expires_at, seq) VALUES ($1, $2, $3, $4) ON CONFLICT (jti) DO NOTHING",
         )
         .bind(&token.jti)
         .bind(token.key.as_str())
         .bind(token.expires_at.as_millis())
-        .bind(seq as i64)
-        .execute(&mut *transaction)
+        .bind(seq)
+        .execute(&mut transaction)
         .await?;
-        if inserted.rows_affected() == 0 {
+        if inserted == 0 {
             transaction.rollback().await?;
             return self.seq_of_token(&token.jti).await;
         }
         let generation = generation_of(&mut transaction, &token.key).await?;
-        let change = KeyChange { seq, key: token.key, token: Some(token.jti.clone()), generation };
+        let change = KeyChange { seq, key: token.key, token: Some(token.clone()), generation };
         record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, organization, entry).await?;
-        transaction.commit().await?;
+        if let Err(lost) = transaction.commit().await {
+            // It may have been made all the same.
+            let (transaction, _) = self.begin().await?;
+            transaction.rollback().await?;
+            return self.seq_of_token(&token.jti).await.map_err(|_| lost);
+        }
         Ok(seq)
     }
 
     async fn revoked_tokens(&self, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError> {
-        let rows = sqlx::query("SELECT jti, key_id, expires_at FROM revoked_tokens WHERE expires_at > $1")
+        let rows = query("SELECT jti, key_id, expires_at FROM revoked_tokens WHERE expires_at > $1")
             .bind(now.as_millis())
-            .fetch_all(&self.readers)
+            .fetch_all(&self.database)
             .await?;
         rows.iter()
             .map(|row| {
@@ -109,27 +192,32 @@ impl RevokedTokenStore for SqlStore {
             .collect()
     }
 
+    async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
+        let row =
+            query("SELECT jti FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_optional(&self.database).await?;
+        Ok(row.is_some())
+    }
+
     async fn forget_revoked_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let done = sqlx::query("DELETE FROM revoked_tokens WHERE expires_at <= $1")
+        let mut transaction = self.database.begin().await?;
+        let count = query("DELETE FROM revoked_tokens WHERE expires_at <= $1")
             .bind(now.as_millis())
-            .execute(&self.writer)
+            .execute(&mut transaction)
             .await?;
-        Ok(done.rows_affected())
+        transaction.commit().await?;
+        Ok(count)
     }
 }
 
 impl SqlStore {
     async fn seq_of_token(&self, jti: &str) -> Result<Seq, StoreError> {
-        let row =
-            sqlx::query("SELECT seq FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_one(&self.readers).await?;
+        let row = query("SELECT seq FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
     }
 }
 
-async fn generation_of(transaction: &mut Transaction<'static, Sqlite>, key: &KeyId) -> Result<u64, StoreError> {
-    let row = sqlx::query("SELECT generation FROM api_keys WHERE id = $1")
-        .bind(key.as_str())
-        .fetch_optional(&mut **transaction)
-        .await?;
+async fn generation_of(transaction: &mut Transaction, key: &KeyId) -> Result<u64, StoreError> {
+    let row =
+        query("SELECT generation FROM api_keys WHERE id = $1").bind(key.as_str()).fetch_optional(transaction).await?;
     row.map_or(Ok(0), |row| unsigned(row.try_get("generation")?, "generation"))
 }

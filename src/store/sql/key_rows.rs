@@ -1,8 +1,5 @@
 //! An API key as a row, both ways.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier};
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
@@ -11,9 +8,10 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
 use crate::store::sql::columns::{key_id, slug, unsigned};
+use crate::store::sql::statement::Row;
 
 /// Reads a row of `api_keys`.
-pub(super) fn key_from_row(row: &SqliteRow) -> Result<ApiKey, StoreError> {
+pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
     let scopes: String = row.try_get("scopes")?;
     let networks: String = row.try_get("networks")?;
     let prefix: String = row.try_get("prefix")?;
@@ -64,7 +62,7 @@ fn networks_from(column: &str) -> Result<Networks, StoreError> {
     Networks::parse(&items).map_err(|error| unreadable(&error))
 }
 
-fn lifecycle(row: &SqliteRow) -> Result<Lifecycle, StoreError> {
+fn lifecycle(row: &Row) -> Result<Lifecycle, StoreError> {
     let state: String = row.try_get("state")?;
     let at = time(row, "state_at")?.unwrap_or_default();
     match state.as_str() {
@@ -75,7 +73,7 @@ fn lifecycle(row: &SqliteRow) -> Result<Lifecycle, StoreError> {
     }
 }
 
-fn previous(row: &SqliteRow) -> Result<Option<PreviousSecret>, StoreError> {
+fn previous(row: &Row) -> Result<Option<PreviousSecret>, StoreError> {
     let (Some(phc), Some(until)) = (row.try_get("previous_phc")?, time(row, "previous_until")?) else {
         return Ok(None);
     };
@@ -89,7 +87,7 @@ fn fast(pepper: Option<String>, digest: Option<Vec<u8>>) -> Result<Option<FastVe
     Ok(Some(FastVerifier { pepper, digest }))
 }
 
-fn time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, StoreError> {
+fn time(row: &Row, column: &str) -> Result<Option<Timestamp>, StoreError> {
     let millis: Option<i64> = row.try_get(column)?;
     Ok(millis.map(Timestamp::from_millis))
 }

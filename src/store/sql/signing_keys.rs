@@ -1,19 +1,17 @@
 //! Signing keys, sealed, and the name of the master key they are sealed with.
 
 use async_trait::async_trait;
-use sqlx::{Row, Sqlite, Transaction};
 
 use crate::domain::sealed::Sealed;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::slug;
-use crate::store::sql::{SqlStore, audit};
-use crate::store::{AuditEntry, Refused, SigningKeyStore, StoreError, StoredSigningKey};
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::query;
+use crate::store::sql::{SqlStore, audit, changes, refuse};
+use crate::store::{AuditEntry, Refused, Seq, SigningKeyStore, StoreError, StoredSigningKey};
 
-pub(super) async fn insert(
-    transaction: &mut Transaction<'static, Sqlite>,
-    key: &StoredSigningKey,
-) -> Result<(), StoreError> {
-    sqlx::query(
+pub(super) async fn insert(transaction: &mut Transaction, key: &StoredSigningKey) -> Result<(), StoreError> {
+    query(
         "INSERT INTO signing_keys (kid, organization, algorithm, master_key, sealed, created_at, active_from) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
@@ -24,7 +22,7 @@ pub(super) async fn insert(
     .bind(&key.sealed.bytes)
     .bind(key.created_at.as_millis())
     .bind(key.active_from.as_millis())
-    .execute(&mut **transaction)
+    .execute(transaction)
     .await?;
     Ok(())
 }
@@ -32,11 +30,11 @@ pub(super) async fn insert(
 #[async_trait]
 impl SigningKeyStore for SqlStore {
     async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
              FROM signing_keys ORDER BY active_from, kid",
         )
-        .fetch_all(&self.readers)
+        .fetch_all(&self.database)
         .await?;
         rows.iter()
             .map(|row| {
@@ -57,63 +55,60 @@ impl SigningKeyStore for SqlStore {
         key: &StoredSigningKey,
         newest: Option<&str>,
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
-        let mut transaction = self.begin().await?;
-        let row = sqlx::query(
-            "SELECT kid FROM signing_keys WHERE organization = $1 ORDER BY created_at DESC, kid DESC LIMIT 1",
-        )
-        .bind(key.organization.as_str())
-        .fetch_optional(&mut *transaction)
-        .await?;
+    ) -> Result<Result<Seq, Refused>, StoreError> {
+        let (mut transaction, seq) = self.begin().await?;
+        let row =
+            query("SELECT kid FROM signing_keys WHERE organization = $1 ORDER BY created_at DESC, kid DESC LIMIT 1")
+                .bind(key.organization.as_str())
+                .fetch_optional(&mut transaction)
+                .await?;
         let found: Option<String> = row.map(|row| row.try_get("kid")).transpose()?;
         if found.as_deref() != newest {
-            return Ok(Err(Refused::VersionConflict));
+            return refuse(transaction, Refused::VersionConflict).await;
         }
         insert(&mut transaction, key).await?;
+        changes::tenants_changed(&mut transaction, seq).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(Ok(seq))
     }
 
     async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        let row = sqlx::query("DELETE FROM signing_keys WHERE kid = $1 RETURNING organization")
+        let (mut transaction, seq) = self.begin().await?;
+        let row = query("DELETE FROM signing_keys WHERE kid = $1 RETURNING organization")
             .bind(kid)
-            .fetch_optional(&mut *transaction)
+            .fetch_optional(&mut transaction)
             .await?;
-        if let Some(row) = row {
-            let organization = slug(row.try_get("organization")?)?;
-            audit::write(&mut transaction, &organization, entry).await?;
-            transaction.commit().await?;
-        }
-        Ok(())
+        let Some(row) = row else { return transaction.rollback().await };
+        let organization = slug(row.try_get("organization")?)?;
+        changes::tenants_changed(&mut transaction, seq).await?;
+        audit::write(&mut transaction, &organization, entry).await?;
+        transaction.commit().await
     }
 
     async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
+        let (mut transaction, seq) = self.begin().await?;
         for (kid, sealed) in seals {
-            sqlx::query("UPDATE signing_keys SET master_key = $2, sealed = $3 WHERE kid = $1")
+            query("UPDATE signing_keys SET master_key = $2, sealed = $3 WHERE kid = $1")
                 .bind(kid)
                 .bind(&sealed.master_key)
                 .bind(&sealed.bytes)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
-        sqlx::query("UPDATE master_key SET id = $1 WHERE only_row = 1")
-            .bind(master_key)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
+        query("UPDATE master_key SET id = $1 WHERE only_row = 1").bind(master_key).execute(&mut transaction).await?;
+        changes::tenants_changed(&mut transaction, seq).await?;
+        transaction.commit().await
     }
 
     async fn master_key(&self) -> Result<Option<String>, StoreError> {
-        let row = sqlx::query("SELECT id FROM master_key").fetch_optional(&self.readers).await?;
+        let row = query("SELECT id FROM master_key").fetch_optional(&self.database).await?;
         Ok(row.map(|row| row.try_get("id")).transpose()?)
     }
 
     async fn set_master_key(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO master_key (only_row, id) VALUES (1, $1)").bind(id).execute(&self.writer).await?;
-        Ok(())
+        let mut transaction = self.database.begin().await?;
+        query("INSERT INTO master_key (only_row, id) VALUES (1, $1)").bind(id).execute(&mut transaction).await?;
+        transaction.commit().await
     }
 }

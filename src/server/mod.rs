@@ -1,8 +1,9 @@
 //! Composition: settings become adapters, adapters a node, the node an HTTP server; and how it stops.
 
+mod opening;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,20 +12,25 @@ use actix_web::{App, HttpServer, web};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use zeroize::Zeroizing;
+use tokio::task::JoinSet;
 
-use crate::config::{LogFormat, MasterKeySource, RevocationUrl, Settings, StoreUrl, parse_master_keys};
-use crate::crypto::argon2_gate::{Argon2Gate, GateError, GateSettings};
-use crate::crypto::master_key::{self, MasterKeyError, MasterKeys, RawMasterKey};
+use crate::config::{LogFormat, RevocationUrl, Settings, StoreUrl};
+use crate::crypto::argon2_gate::GateError;
+use crate::crypto::master_key::MasterKeyError;
+use crate::crypto::random::{self, RandomError};
 use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
 use crate::http::{operations, request_log};
 use crate::limits::AddressLimit;
 use crate::node::{Node, NodeSettings, Parts};
-use crate::organizations::{self, LoadError, check_master_key, check_master_key_id, load_tenants};
+use crate::organizations::{self, LoadError, load_tenants};
+use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::signing::Algorithm;
-use crate::store::{LockError, SqlStore, Store, StoreError, StoreLock};
+use crate::store::{LockError, Membership, RevokedTokenStore, Store, StoreError};
+use crate::telemetry::Metrics;
 use crate::{api, clock, gateway, oauth, telemetry};
+
+pub use opening::{Opened, look, master_key_file, open, refuse_running_nodes};
 
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);
@@ -61,20 +67,20 @@ pub enum ServerError {
     /// Hashing.
     #[error("{0}")]
     Gate(GateError),
+    /// Randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// Nodes that must not be running.
+    #[error("{running} nodes serve from this database, or did less than {seconds} s ago; stop them first")]
+    Running {
+        /// How many.
+        running: usize,
+        /// How long after its end a node still counts.
+        seconds: i64,
+    },
     /// The server itself.
     #[error("the server failed: {0}")]
     Io(#[from] io::Error),
-}
-
-/// The adapters that every command on a store needs.
-pub struct Opened {
-    /// The store.
-    pub store: Arc<SqlStore>,
-    /// The master keys.
-    pub master_keys: MasterKeys,
-    /// Argon2.
-    pub gate: Argon2Gate,
-    lock: StoreLock,
 }
 
 /// Starts logging as configured.
@@ -88,8 +94,14 @@ pub fn start_logs(settings: &Settings) -> Result<(), ServerError> {
 
 /// What can be checked of settings without starting anything.
 pub fn check(settings: &Settings) -> Result<(), ServerError> {
-    database(settings)?;
+    if let RevocationUrl::Redis(url) = &settings.revocation.url {
+        RedisList::check_url(url.expose()).map_err(bad_redis_url)?;
+    }
     telemetry::check_level(&settings.log.level).map_err(|_| bad_level(settings))
+}
+
+fn bad_redis_url(error: RedisUrlError) -> ServerError {
+    ServerError::Setting(error.to_string())
 }
 
 fn bad_level(settings: &Settings) -> ServerError {
@@ -111,82 +123,6 @@ pub fn listen(settings: &mut Settings) -> Result<TcpListener, ServerError> {
     Ok(listener)
 }
 
-/// The path of the database.
-pub fn database(settings: &Settings) -> Result<&Path, ServerError> {
-    match (&settings.store.url, &settings.revocation.url) {
-        (StoreUrl::Sqlite(path), RevocationUrl::Embedded) => Ok(path),
-        (StoreUrl::Postgres(_), _) => {
-            Err(ServerError::Setting("store.url: PostgreSQL is not supported by this version; use sqlite://".into()))
-        }
-        (StoreUrl::Sqlite(_), RevocationUrl::Redis(_)) => {
-            Err(ServerError::Setting("revocation.url: Redis is not supported by this version; use embedded".into()))
-        }
-    }
-}
-
-/// Opens everything that a command on the store needs, and keeps others out.
-pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
-    let path = database(settings)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let is_new = !path.exists();
-    std::fs::create_dir_all(folder).map_err(|error| ServerError::Setting(format!("{}: {error}", folder.display())))?;
-    let lock = StoreLock::take(path)?;
-    let raw = master_keys(settings, is_new)?;
-    let master_keys = MasterKeys::derive(&raw)?;
-    // Before the schema is touched: with a wrong master key nothing may change.
-    if let Some(id) = SqlStore::look(path).await?.and_then(|look| look.master_key) {
-        check_master_key_id(&id, &master_keys)?;
-    }
-    let store = Arc::new(SqlStore::open(path, reader_count(settings)).await?);
-    check_master_key(store.as_ref(), &master_keys).await?;
-    let gate = Argon2Gate::start(GateSettings {
-        memory_kib: settings.argon2.memory_kib,
-        iterations: settings.argon2.iterations,
-        parallelism: settings.argon2.parallelism,
-        threads: settings.argon2.threads,
-        queue: settings.argon2.queue,
-    })
-    .map_err(ServerError::Gate)?;
-    Ok(Opened { store, master_keys, gate, lock })
-}
-
-/// The master keys as configured. A missing file is made for a new store, and for no other: its keys
-/// would not open what the store holds.
-fn master_keys(settings: &Settings, is_new: bool) -> Result<Vec<RawMasterKey>, ServerError> {
-    match &settings.secrets.master_key {
-        MasterKeySource::Inline(keys) => Ok(keys.clone()),
-        MasterKeySource::File(path) => match master_key::read_file(path)? {
-            Some(text) => read_master_keys(path, &text),
-            None if is_new => {
-                let key = master_key::generate()?;
-                master_key::write_file(path, std::slice::from_ref(&key))?;
-                Ok(vec![key])
-            }
-            None => Err(ServerError::Setting(format!(
-                "{}: the master key file of this database is missing; put it back (secrets.master_key_file says where it is looked for)",
-                path.display()
-            ))),
-        },
-    }
-}
-
-fn read_master_keys(path: &Path, text: &Zeroizing<String>) -> Result<Vec<RawMasterKey>, ServerError> {
-    parse_master_keys(text).map_err(|error| ServerError::Setting(format!("{}: {error}", path.display())))
-}
-
-/// The path of the master key file and the keys in it, for changing them.
-pub fn master_key_file(settings: &Settings) -> Result<(PathBuf, Vec<RawMasterKey>), ServerError> {
-    let MasterKeySource::File(path) = &settings.secrets.master_key else {
-        return Err(ServerError::Setting(
-            "secrets.master_key holds the keys themselves; put a new one in front of them, restart, and this is done"
-                .into(),
-        ));
-    };
-    let text = master_key::read_file(path)?
-        .ok_or_else(|| ServerError::Setting(format!("{}: there is no master key file", path.display())))?;
-    Ok((path.clone(), read_master_keys(path, &text)?))
-}
-
 /// The algorithm that new signing keys are made for.
 pub fn algorithm(settings: &Settings) -> Algorithm {
     use crate::config::Algorithm as Configured;
@@ -195,10 +131,6 @@ pub fn algorithm(settings: &Settings) -> Algorithm {
         Configured::EdDsa => Algorithm::EdDsa,
         Configured::Rs256 => Algorithm::Rs256,
     }
-}
-
-fn reader_count(settings: &Settings) -> u32 {
-    u32::try_from(workers(settings)).unwrap_or(u32::MAX).saturating_add(2)
 }
 
 fn workers(settings: &Settings) -> usize {
@@ -215,9 +147,32 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         let count = organizations::reseal(store.as_ref(), &master_keys).await?;
         tracing::info!(count, "signing keys sealed anew under the current master key");
     }
+    let metrics = Metrics::default();
+    let list = Arc::new(RevocationList::new(settings.cache.keys));
+    let nudged = Arc::new(Notify::new());
+    let redis = match &settings.revocation.url {
+        RevocationUrl::Embedded => None,
+        RevocationUrl::Redis(url) => {
+            let deployment = store.deployment(&random::identifier()?).await?;
+            let at = (url.expose(), settings.revocation.prefix.as_str());
+            let list = RedisList::new(at, deployment, store.clone(), nudged.clone(), metrics.cluster());
+            Some(Arc::new(list.map_err(bad_redis_url)?))
+        }
+    };
+    // Whoever shares its store acts on memory only while it follows the others.
+    let is_alone = matches!(settings.store.url, StoreUrl::Sqlite(_));
+    let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
+    let cluster = (!is_alone).then(|| {
+        let held = (list.clone(), lease.clone());
+        Arc::new(Cluster::new(store.clone(), held, redis.clone(), nudged, metrics.cluster()))
+    });
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),
-        records: settings.cache.keys,
+        list,
+        lease,
+        cluster: cluster.clone(),
+        redis: redis.clone(),
+        metrics,
         tokens: settings.cache.tokens,
         gate,
         master_keys,
@@ -233,9 +188,12 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         runtime: Handle::current(),
     }));
     load_tenants(&node).await?;
-    for token in store_revoked_tokens(&node).await? {
-        node.settle_token_revocation(&token.0, token.1);
+    if is_alone {
+        for token in store.revoked_tokens(clock::now()).await? {
+            node.list.apply_token_revocation(&token.jti, token.expires_at);
+        }
     }
+    let mut keeping_step = keep_step(&node);
     let context = web::Data::new(HttpContext::new(
         node.clone(),
         TrustedProxies::new(settings.server.trusted_proxies.clone()),
@@ -266,15 +224,24 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let tending = tokio::spawn(tend(context.clone()));
     let stop_writing = Arc::new(Notify::new());
     let writing = tokio::spawn(write_usage(node.clone(), stop_writing.clone()));
+    let drain = Duration::from_secs(settings.server.drain_seconds);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = context.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let is_interrupted = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => true,
+        };
+        stopping.stop();
+        if !is_interrupted && !drain.is_zero() {
+            tracing::info!(seconds = drain.as_secs(), "stopping: serving on until the proxies have noticed");
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
         tracing::info!("stopping: no new requests, those under way are finished");
-        stopping.stop();
         tokio::select! {
             () = handle.stop(true) => {}
             _ = terminate.recv() => handle.stop(false).await,
@@ -289,15 +256,34 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     if writing.await.is_err() {
         tracing::error!("the last counts of use could not be written");
     }
+    keeping_step.abort_all();
+    if let Some(cluster) = cluster {
+        cluster.leave().await;
+    }
     store.close().await;
     drop(lock);
     tracing::info!("stopped");
     Ok(served?)
 }
 
-async fn store_revoked_tokens(node: &Node) -> Result<Vec<(String, crate::domain::timestamp::Timestamp)>, StoreError> {
-    let tokens = node.store.revoked_tokens(clock::now()).await?;
-    Ok(tokens.into_iter().map(|token| (token.jti, token.expires_at)).collect())
+/// Starts what keeps a node in step with others: following, reporting, and Redis.
+fn keep_step(node: &Arc<Node>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(cluster) = node.cluster.clone() {
+        let (following, node) = (cluster.clone(), node.clone());
+        let reload = move || {
+            let node = node.clone();
+            async move { load_tenants(&node).await }
+        };
+        tasks.spawn(async move { following.follow(reload).await });
+        tasks.spawn(async move { cluster.report().await });
+    }
+    if let Some(redis) = node.redis.clone() {
+        let listening = redis.clone();
+        tasks.spawn(async move { listening.listen().await });
+        tasks.spawn(async move { redis.watch().await });
+    }
+    tasks
 }
 
 /// Writes counts of use every few seconds, and once more when told to stop.
@@ -320,6 +306,13 @@ async fn tend(context: web::Data<HttpContext>) {
         context.failures.tidy();
         if let Err(error) = context.node.tidy().await {
             tracing::error!(%error, "what has ended could not be forgotten");
+        }
+        let is_followed = context.node.cluster.as_ref().is_some_and(|cluster| !cluster.is_cut_off());
+        if is_followed
+            && context.node.store.ping().await.is_err()
+            && let Err(error) = context.node.store.recover().await
+        {
+            tracing::error!(%error, "the connections to the database could not be replaced");
         }
         organizations::tend_signing_keys(&context.node, clock::now()).await;
     }

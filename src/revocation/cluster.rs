@@ -1,0 +1,354 @@
+//! One node among others: it is a member, follows what the others change, and waits for them with its own changes.
+//!
+//! The promise: once a change is answered, no check that begins later succeeds under what was before, on any node.
+//! Every node acts on memory only under a lease, which runs for [`LEASE`] from a moment at which it asked the store
+//! for changes and has applied them all. A change is answered when every member has applied it, or when no lease
+//! can be left from before it.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::clock::{self, BootTime};
+use crate::crypto::random::{self, RandomError};
+use crate::domain::timestamp::Timestamp;
+use crate::revocation::lease::{LEASE, Lease, MARGIN};
+use crate::revocation::list::RevocationList;
+use crate::revocation::redis::RedisList;
+use crate::store::{MemberNode, News, NodeId, Seq, Store, StoreError};
+use crate::telemetry::{ClusterMetrics, Settled};
+
+/// How often changes are asked for when nobody says that there is one.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+
+/// How long one asking may take before its connection is given up.
+const FOLLOW_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Changes asked for at once.
+const FOLLOW_LIMIT: u32 = 1000;
+
+/// How often a node lets the store know that it is there.
+const SEEN_EVERY: Duration = Duration::from_secs(2);
+
+/// A member that was not heard of for so long, and that a change waits for, is given up.
+const SILENT_AFTER: Duration = Duration::from_secs(6);
+
+/// How far a node's clock may be from the database's: two nodes are then at most twice that apart.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+
+/// What a node has to do with the others.
+pub struct Cluster {
+    store: Arc<dyn Store>,
+    list: Arc<RevocationList>,
+    lease: Arc<Lease>,
+    redis: Option<Arc<RedisList>>,
+    metrics: ClusterMetrics,
+    /// Under which name this node is a member, and up to which change it has followed.
+    standing: watch::Sender<Standing>,
+    /// Somebody says that there is a change.
+    nudged: Arc<Notify>,
+    /// The last asking failed.
+    is_cut_off: AtomicBool,
+    /// Milliseconds by which the database's clock is ahead of ours.
+    clock_offset: AtomicI64,
+}
+
+/// Why following failed.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error("organizations could not be read anew: {0}")]
+    Reload(String),
+}
+
+/// A member's name, and up to which change it has followed under that name.
+#[derive(Clone)]
+struct Standing {
+    id: NodeId,
+    applied: Seq,
+}
+
+/// How far a node has followed; `None` in place of it is no member.
+struct Position {
+    id: NodeId,
+    applied: Seq,
+    tenants: Seq,
+}
+
+impl Cluster {
+    /// A node that is no member yet. `nudged` is notified when somebody has made a change.
+    pub fn new(
+        store: Arc<dyn Store>,
+        (list, lease): (Arc<RevocationList>, Arc<Lease>),
+        redis: Option<Arc<RedisList>>,
+        nudged: Arc<Notify>,
+        metrics: ClusterMetrics,
+    ) -> Self {
+        Self {
+            store,
+            list,
+            lease,
+            redis,
+            metrics,
+            standing: watch::Sender::new(Standing { id: NodeId::from(String::new()), applied: 0 }),
+            nudged,
+            is_cut_off: AtomicBool::new(false),
+            clock_offset: AtomicI64::new(0),
+        }
+    }
+
+    /// Whether the store did not answer when it was last asked.
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Ordering::Relaxed)
+    }
+
+    /// By how much the database's clock is ahead of ours, in milliseconds.
+    pub fn clock_offset(&self) -> i64 {
+        self.clock_offset.load(Ordering::Relaxed)
+    }
+
+    /// Follows the changes of others until the process ends. `reload` reads organizations and signing keys anew.
+    pub async fn follow<E: Display, R>(&self, reload: impl Fn() -> R + Sync)
+    where
+        R: Future<Output = Result<(), E>> + Send,
+    {
+        let mut position = None;
+        loop {
+            let asked = clock::boot();
+            match self.follow_once(&mut position, asked, &reload).await {
+                Ok(true) => continue,
+                Ok(false) => {
+                    if self.is_cut_off.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the database answers again");
+                    }
+                    self.metrics.followed(clock::boot().since(asked));
+                }
+                Err(error) => {
+                    if !self.is_cut_off.swap(true, Ordering::Relaxed) {
+                        tracing::error!(%error, "changes cannot be followed; without them every decision asks the database");
+                    }
+                    self.metrics.follow_failed();
+                }
+            }
+            self.metrics.lease(self.lease.is_live(clock::boot()));
+            let rest = FOLLOW_EVERY.saturating_sub(clock::boot().since(asked));
+            // Whoever says that there is a change is heard at once.
+            let _ = tokio::time::timeout(rest, self.nudged.notified()).await;
+        }
+    }
+
+    /// Asks once, and applies what has changed. True: there is more to ask for.
+    async fn follow_once<E: Display, R>(
+        &self,
+        following: &mut Option<Position>,
+        asked: BootTime,
+        reload: &(impl Fn() -> R + Sync),
+    ) -> Result<bool, FollowError>
+    where
+        R: Future<Output = Result<(), E>> + Send,
+    {
+        let Some(position) = following else {
+            *following = Some(self.join().await?);
+            // The lease must not run from before the entry: a change that is made in between does not wait for us.
+            return Ok(true);
+        };
+        let asked_at = clock::now();
+        let asking = self.store.follow(position.applied, &position.id, FOLLOW_LIMIT);
+        let Ok(news) = tokio::time::timeout(FOLLOW_PATIENCE, asking).await else {
+            return Err(StoreError::Silent.into());
+        };
+        let news = news?;
+        self.compare_clocks(asked_at, &news);
+        if !news.is_member || news.last_seq < position.applied || position.applied < news.pruned_seq {
+            tracing::warn!(node = position.id.as_str(), "this node was given up, or was away for long; it begins anew");
+            self.lease.end();
+            *following = None;
+            return Ok(true);
+        }
+        for change in &news.changes {
+            if let Some(token) = &change.token {
+                self.list.apply_token_revocation(&token.jti, token.expires_at);
+            } else {
+                self.list.apply_key_change(&change.key);
+            }
+        }
+        if !news.is_whole {
+            position.applied = news.changes.last().map_or(position.applied, |change| change.seq);
+            return Ok(true);
+        }
+        if news.tenants_seq > position.tenants {
+            reload().await.map_err(|error| FollowError::Reload(error.to_string()))?;
+            position.tenants = news.tenants_seq;
+        }
+        position.applied = news.last_seq;
+        self.lease.extend(asked);
+        self.standing.send_if_modified(|standing| {
+            let is_news = standing.applied != news.last_seq || standing.id != position.id;
+            *standing = Standing { id: position.id.clone(), applied: news.last_seq };
+            is_news
+        });
+        self.metrics.applied(news.last_seq);
+        Ok(false)
+    }
+
+    /// Becomes a member under a name that nobody had before, with nothing in memory.
+    async fn join(&self) -> Result<Position, FollowError> {
+        self.lease.end();
+        let id = NodeId::from(random::identifier()?);
+        self.store.join(&id, self.database_time()).await?;
+        let old = self.standing.send_replace(Standing { id: id.clone(), applied: 0 });
+        if !old.id.as_str().is_empty() {
+            self.store.leave(&old.id).await?;
+        }
+        // From here on every change waits for us: what is read now is followed from here.
+        self.list.forget_records();
+        let applied = self.store.last_seq().await?;
+        for token in self.store.revoked_tokens(clock::now()).await? {
+            self.list.apply_token_revocation(&token.jti, token.expires_at);
+        }
+        tracing::info!(node = id.as_str(), change = applied, "member");
+        Ok(Position { id, applied, tenants: 0 })
+    }
+
+    /// Lets others know up to which change this node has followed: through Redis, and through the store where Redis
+    /// does not take it.
+    pub async fn report(&self) {
+        let mut standings = self.standing.subscribe();
+        let (mut seen, mut told_store) = (BootTime::from_nanos(0), 0);
+        loop {
+            let _ = tokio::time::timeout(SEEN_EVERY / 2, standings.changed()).await;
+            let Standing { id, applied } = standings.borrow_and_update().clone();
+            if id.as_str().is_empty() {
+                continue;
+            }
+            let is_told = match &self.redis {
+                Some(redis) => redis.report(&id, applied).await.is_ok(),
+                None => false,
+            };
+            let now = clock::boot();
+            let is_due = now.since(seen) >= SEEN_EVERY || (!is_told && told_store != applied);
+            if is_due && !self.is_cut_off() {
+                match self.store.report(&id, applied, self.database_time()).await {
+                    Ok(()) => (seen, told_store) = (now, applied),
+                    Err(error) => tracing::debug!(%error, "the store was not told how far this node is"),
+                }
+            }
+        }
+    }
+
+    /// Leaves, once nothing is decided here any more.
+    pub async fn leave(&self) {
+        self.lease.end();
+        let id = self.standing.borrow().id.clone();
+        if let Err(error) = self.store.leave(&id).await {
+            tracing::warn!(%error, "the other nodes could not be told that this one stops; they will find out");
+        }
+    }
+
+    /// Returns when a change that is committed is effective on every node.
+    pub async fn settle(self: &Arc<Self>, seq: Seq) {
+        let committed = clock::boot();
+        let over = committed.plus(LEASE).plus(MARGIN);
+        let mut others: Option<Vec<MemberNode>> = None;
+        let (mut pause, mut ask_store_at) = (Duration::from_millis(1), committed);
+        loop {
+            // 1. Who has to follow. Read after the commit: whoever enters later begins with the change.
+            if clock::boot() >= ask_store_at {
+                let own = self.standing.borrow().id.clone();
+                match tokio::time::timeout(LEASE + MARGIN, self.store.nodes()).await {
+                    Ok(Ok(nodes)) => {
+                        // Of those in the first answer; whoever came later has the change.
+                        let is_awaited = |node: &MemberNode| match &others {
+                            Some(others) => others.iter().any(|other| other.id == node.id),
+                            None => node.id != own,
+                        };
+                        others = Some(nodes.into_iter().filter(is_awaited).filter(|node| node.applied < seq).collect());
+                    }
+                    Ok(Err(error)) => tracing::debug!(%error, "the members could not be read"),
+                    Err(_) => {}
+                }
+                ask_store_at = clock::boot().plus(Duration::from_millis(50));
+            }
+
+            // 2. Who has followed.
+            if let (Some(others), Some(redis)) = (&mut others, &self.redis)
+                && let Ok(reports) = redis.reports(others.iter().map(|node| &node.id)).await
+            {
+                let mut reports = reports.into_iter();
+                others.retain(|_| reports.next().flatten().is_none_or(|applied| applied < seq));
+            }
+            let now = clock::boot();
+            if others.as_ref().is_some_and(Vec::is_empty) {
+                return self.metrics.settled(Settled::Followed, now.since(committed));
+            }
+
+            // 3. Nobody can act on what was before the change any more.
+            if now >= over {
+                self.metrics.settled(Settled::LeasesOver, now.since(committed));
+                let cluster = self.clone();
+                tokio::spawn(async move { cluster.give_up(others.unwrap_or_default()).await });
+                return;
+            }
+            tokio::time::sleep(pause.min(over.since(now))).await;
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    /// Gives up members that were not heard of for long, so that later changes need not wait for them. In two steps:
+    /// one that is struck is still waited for until its lease must have ended, for it may be alive and not know yet.
+    async fn give_up(&self, silent: Vec<MemberNode>) {
+        let heard_before = self.database_time().plus_millis(-millis(SILENT_AFTER));
+        for node in silent {
+            if node.seen_at >= heard_before {
+                continue;
+            }
+            let is_struck = match self.store.strike(&node.id, heard_before).await {
+                Ok(struck) => struck || node.is_struck,
+                Err(error) => {
+                    tracing::debug!(%error, "a silent member could not be struck");
+                    false
+                }
+            };
+            if is_struck {
+                tracing::warn!(node = node.id.as_str(), "a member that does not answer is given up");
+                let store = self.store.clone();
+                tokio::spawn(async move {
+                    let struck = clock::boot();
+                    while clock::boot() < struck.plus(LEASE).plus(MARGIN) {
+                        tokio::time::sleep(LEASE + MARGIN).await;
+                    }
+                    if let Err(error) = store.leave(&node.id).await {
+                        tracing::debug!(%error, "a struck member could not be removed");
+                    }
+                });
+            }
+        }
+    }
+
+    /// The database's clock, as far as it is known.
+    fn database_time(&self) -> Timestamp {
+        clock::now().plus_millis(self.clock_offset())
+    }
+
+    fn compare_clocks(&self, asked_at: Timestamp, news: &News) {
+        let Some(clock) = news.clock else { return };
+        let answered_at = clock::now();
+        let took = answered_at.as_millis() - asked_at.as_millis();
+        let offset = clock.as_millis() - asked_at.as_millis() - took / 2;
+        // A slow answer says little about the clock.
+        if (0..200).contains(&took) {
+            self.clock_offset.store(offset, Ordering::Relaxed);
+            self.metrics.clock_offset(offset);
+        }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,227 @@
+//! Reaching Redis: one server, the master that Sentinels name, or a Cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::cluster::{Manager as ClusterManager, Pool as ClusterPool};
+use deadpool_redis::sentinel::{
+    Manager as SentinelManager, Pool as SentinelPool, SentinelNodeConnectionInfo, SentinelServerType, TlsMode,
+};
+use deadpool_redis::{Config, Pool, PoolConfig, RedisConnectionInfo, Runtime, Timeouts};
+use redis::aio::PubSub;
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo as NodeInfo};
+use redis::{Client, Cmd, FromRedisValue};
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::revocation::redis::RedisFailure;
+
+/// Connections at most. Few: they are for changes, not for requests.
+const CONNECTIONS: usize = 8;
+
+/// Redis, in whichever form it is run.
+pub(super) enum Redis {
+    /// One server.
+    Single(Pool, Client),
+    /// The master of a name that Sentinels know.
+    Sentinel(SentinelPool, Arc<Mutex<SentinelClient>>),
+    /// A Cluster, and its servers that are known from the start.
+    Cluster(ClusterPool, Vec<Client>),
+}
+
+/// `revocation.url` is not as it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("revocation.url: {0}")]
+pub struct RedisUrlError(String);
+
+/// The parts of a URL that names several servers.
+struct Servers {
+    is_secure: bool,
+    /// `user:password@`, or nothing.
+    login: String,
+    /// `host:port` each.
+    hosts: Vec<String>,
+    /// What follows, taken apart at `/`.
+    path: Vec<String>,
+}
+
+impl Redis {
+    /// From a URL of any form; no connection is made.
+    pub(super) fn at(url: &str) -> Result<Self, RedisUrlError> {
+        if let Some(servers) = Servers::parse(url, "sentinel")? {
+            return Self::behind_sentinels(&servers);
+        }
+        if let Some(servers) = Servers::parse(url, "cluster")? {
+            return Self::in_cluster(&servers);
+        }
+        let pool = Config::from_url(url)
+            .builder()
+            .map_err(bad)?
+            .config(pool_config())
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(bad)?;
+        Ok(Self::Single(pool, Client::open(url).map_err(bad)?))
+    }
+
+    fn behind_sentinels(servers: &Servers) -> Result<Self, RedisUrlError> {
+        let [name, database @ ..] = servers.path.as_slice() else {
+            return Err(RedisUrlError("Sentinel needs the master's name: redis+sentinel://HOST:26379/NAME".into()));
+        };
+        let database = match database {
+            [] => 0,
+            [number] => number.parse().map_err(|_| RedisUrlError(format!("the database {number:?} is no number")))?,
+            _ => return Err(RedisUrlError("too much follows the master's name".into())),
+        };
+        let login = Url::parse(&format!("redis://{}host", servers.login)).map_err(bad)?;
+        let user = decoded(login.username())?;
+        let password = login.password().map(decoded).transpose()?;
+        let connection = RedisConnectionInfo {
+            db: database,
+            username: Some(user).filter(|user| !user.is_empty()),
+            password,
+            ..RedisConnectionInfo::default()
+        };
+        let info = SentinelNodeConnectionInfo {
+            tls_mode: servers.is_secure.then_some(TlsMode::Secure),
+            redis_connection_info: Some(connection),
+        };
+        let urls = servers.urls("");
+        let manager = SentinelManager::new(urls.clone(), name.clone(), Some(info.clone()), SentinelServerType::Master)
+            .map_err(bad)?;
+        let pool =
+            SentinelPool::builder(manager).config(pool_config()).runtime(Runtime::Tokio1).build().map_err(bad)?;
+        let client = SentinelClient::build(
+            urls,
+            name.clone(),
+            Some(NodeInfo::from(info)),
+            redis::sentinel::SentinelServerType::Master,
+        )
+        .map_err(bad)?;
+        Ok(Self::Sentinel(pool, Arc::new(Mutex::new(client))))
+    }
+
+    fn in_cluster(servers: &Servers) -> Result<Self, RedisUrlError> {
+        if !servers.path.is_empty() {
+            return Err(RedisUrlError("a Cluster has no databases; nothing may follow its hosts".into()));
+        }
+        let urls = servers.urls(&servers.login);
+        let clients = urls.iter().map(|url| Client::open(url.as_str()).map_err(bad)).collect::<Result<_, _>>()?;
+        let manager = ClusterManager::new(urls, false).map_err(bad)?;
+        let pool = ClusterPool::builder(manager).config(pool_config()).runtime(Runtime::Tokio1).build().map_err(bad)?;
+        Ok(Self::Cluster(pool, clients))
+    }
+
+    /// Whether it is several servers that share the keys.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(..))
+    }
+
+    /// Runs one command.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
+        match self {
+            Self::Single(pool, _) => Ok(command.query_async(&mut pool.get().await.map_err(no_connection)?).await?),
+            Self::Sentinel(pool, _) => Ok(command.query_async(&mut pool.get().await.map_err(no_connection)?).await?),
+            Self::Cluster(pool, _) => Ok(command.query_async(&mut pool.get().await.map_err(no_connection)?).await?),
+        }
+    }
+
+    /// A connection of its own on which messages arrive.
+    pub(super) async fn listen(&self) -> Result<PubSub, RedisFailure> {
+        match self {
+            Self::Single(_, client) => Ok(client.get_async_pubsub().await?),
+            Self::Sentinel(_, client) => {
+                let master = client.lock().await.async_get_client().await?;
+                Ok(master.get_async_pubsub().await?)
+            }
+            Self::Cluster(_, clients) => {
+                // What is published on one server of a Cluster is heard on all.
+                let mut last = RedisFailure::Away;
+                for client in clients {
+                    match client.get_async_pubsub().await {
+                        Ok(listening) => return Ok(listening),
+                        Err(error) => last = error.into(),
+                    }
+                }
+                Err(last)
+            }
+        }
+    }
+}
+
+impl Servers {
+    /// Takes `redis+KIND://[USER:PASSWORD@]HOST[:PORT],…[/PATH]` apart; `None` for another kind.
+    fn parse(url: &str, kind: &str) -> Result<Option<Self>, RedisUrlError> {
+        let plain = url.strip_prefix(&format!("redis+{kind}://"));
+        let secure = url.strip_prefix(&format!("rediss+{kind}://"));
+        let Some(rest) = plain.or(secure) else { return Ok(None) };
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((login, rest)) => (format!("{login}@"), rest),
+            None => (String::new(), rest),
+        };
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let hosts: Vec<String> = hosts.split(',').map(str::to_owned).collect();
+        if hosts.iter().any(String::is_empty) {
+            return Err(RedisUrlError("a host is missing; several are separated by commas".into()));
+        }
+        let path = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        Ok(Some(Self { is_secure: secure.is_some(), login, hosts, path }))
+    }
+
+    fn urls(&self, login: &str) -> Vec<String> {
+        let scheme = if self.is_secure { "rediss" } else { "redis" };
+        self.hosts.iter().map(|host| format!("{scheme}://{login}{host}")).collect()
+    }
+}
+
+fn pool_config() -> PoolConfig {
+    let patience = Some(Duration::from_millis(200));
+    PoolConfig {
+        max_size: CONNECTIONS,
+        timeouts: Timeouts { wait: patience, create: patience, recycle: patience },
+        ..PoolConfig::default()
+    }
+}
+
+fn decoded(text: &str) -> Result<String, RedisUrlError> {
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+    decoded.map(|text| text.into_owned()).map_err(|_| RedisUrlError("the login is not UTF-8".into()))
+}
+
+fn bad(error: impl std::fmt::Display) -> RedisUrlError {
+    RedisUrlError(error.to_string())
+}
+
+fn no_connection(error: deadpool_redis::PoolError) -> RedisFailure {
+    match error {
+        deadpool_redis::PoolError::Backend(error) => RedisFailure::Redis(error),
+        deadpool_redis::PoolError::Timeout(_) => RedisFailure::Silent,
+        other => RedisFailure::Connection(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_url_is_taken() {
+        assert!(matches!(Redis::at("redis://:pw@127.0.0.1:6379/2"), Ok(Redis::Single(..))));
+        assert!(matches!(Redis::at("rediss://cache:6380"), Ok(Redis::Single(..))));
+        assert!(matches!(Redis::at("redis+sentinel://u:p%40w@a:26379,b:26379/main/1"), Ok(Redis::Sentinel(..))));
+        assert!(matches!(Redis::at("redis+cluster://:pw@a:6379,b:6379"), Ok(Redis::Cluster(..))));
+    }
+
+    #[test]
+    fn a_url_that_lacks_something_is_refused() {
+        for (url, complaint) in [
+            ("redis+sentinel://a:26379", "Sentinel needs the master's name: redis+sentinel://HOST:26379/NAME"),
+            ("redis+sentinel://a:26379/main/x", "the database \"x\" is no number"),
+            ("redis+cluster://a:6379,,b:6379", "a host is missing; several are separated by commas"),
+            ("redis+cluster://a:6379/1", "a Cluster has no databases; nothing may follow its hosts"),
+        ] {
+            let error = Redis::at(url).err().map(|error| error.to_string());
+            assert_eq!(error, Some(format!("revocation.url: {complaint}")), "{url}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The members: nodes that serve from this database.
+
+use async_trait::async_trait;
+
+use crate::domain::timestamp::Timestamp;
+use crate::store::sql::SqlStore;
+use crate::store::sql::columns::unsigned;
+use crate::store::sql::statement::query;
+use crate::store::{MemberNode, Membership, NodeId, Seq, StoreError};
+
+#[async_trait]
+impl Membership for SqlStore {
+    async fn join(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin().await?;
+        query("INSERT INTO nodes (id, joined_at, seen_at, applied) VALUES ($1, $2, $2, 0)")
+            .bind(node.as_str())
+            .bind(now.as_millis())
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    async fn leave(&self, node: &NodeId) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin().await?;
+        query("DELETE FROM nodes WHERE id = $1").bind(node.as_str()).execute(&mut transaction).await?;
+        transaction.commit().await
+    }
+
+    async fn nodes(&self) -> Result<Vec<MemberNode>, StoreError> {
+        let rows = query("SELECT id, seen_at, applied, struck FROM nodes ORDER BY joined_at, id")
+            .fetch_all(&self.database)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(MemberNode {
+                    id: NodeId::from(row.try_get::<String>("id")?),
+                    seen_at: Timestamp::from_millis(row.try_get("seen_at")?),
+                    applied: unsigned(row.try_get("applied")?, "change number")?,
+                    is_struck: row.try_get::<i64>("struck")? == 1,
+                })
+            })
+            .collect()
+    }
+
+    async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin().await?;
+        query("UPDATE nodes SET applied = $2, seen_at = $3 WHERE id = $1 AND applied <= $2")
+            .bind(node.as_str())
+            .bind(applied)
+            .bind(now.as_millis())
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let count = query("UPDATE nodes SET struck = 1 WHERE id = $1 AND seen_at < $2 AND struck = 0")
+            .bind(node.as_str())
+            .bind(seen_before.as_millis())
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(count > 0)
+    }
+
+    async fn deployment(&self, proposed: &str) -> Result<String, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        query("INSERT INTO deployment (only_row, id) VALUES (1, $1) ON CONFLICT (only_row) DO NOTHING")
+            .bind(proposed)
+            .execute(&mut transaction)
+            .await?;
+        let row = query("SELECT id FROM deployment").fetch_one(&mut transaction).await?;
+        transaction.commit().await?;
+        row.try_get("id")
+    }
+}

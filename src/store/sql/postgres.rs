@@ -1,0 +1,283 @@
+//! PostgreSQL: reaching it, what is asked of it, and connections that are never given back half-way.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection, Executor, Row};
+use tokio::runtime::Handle;
+
+use crate::store::StoreError;
+use crate::store::sql::Look;
+use crate::store::sql::statement::patiently;
+
+/// The oldest version that is supported, as PostgreSQL numbers it.
+const OLDEST: i64 = 130_000;
+
+/// How long a connection may be waited for.
+const ACQUIRE: Duration = Duration::from_secs(2);
+
+/// How long a start waits for a database that does not answer yet.
+const START: Duration = Duration::from_secs(15);
+
+/// A database on a PostgreSQL server.
+#[derive(Clone, Debug)]
+pub(super) struct Postgres {
+    /// Replaced when it has run dry: its driver can lose a place with a connection that died in silence.
+    pool: Arc<ArcSwap<PgPool>>,
+    options: PgConnectOptions,
+    connections: u32,
+    /// Connections live and are asked on one runtime, whichever thread waits for the answer.
+    runtime: Handle,
+}
+
+/// A connection in use. Dropped before it is given back it is closed, for it may be in the middle of something.
+pub(super) struct PgUse(Option<PoolConnection<sqlx::Postgres>>);
+
+impl Postgres {
+    /// Reaches the database of a URL, waiting a little for one that is only just starting.
+    pub(super) async fn reach(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let options = options(url)?;
+        let first = async {
+            loop {
+                match PgConnection::connect_with(&options).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) if is_not_there_yet(&error) => {
+                        tracing::warn!(error = %told(&error, &options), "waiting for the database");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let mut connection = match tokio::time::timeout(START, first).await {
+            Ok(connection) => connection.map_err(|error| told(&error, &options))?,
+            Err(_) => {
+                return Err(StoreError::Unusable(format!(
+                    "the database at {} did not answer within {} s; is store.url right, and does PostgreSQL run there?",
+                    place(&options),
+                    START.as_secs()
+                )));
+            }
+        };
+        examine(&mut connection).await.map_err(|error| told(&error, &options))?;
+        connection.close().await.map_err(|error| told(&error, &options))?;
+        let pool = Arc::new(ArcSwap::from_pointee(new_pool(&options, connections)));
+        Ok(Self { pool, options, connections, runtime: Handle::current() })
+    }
+
+    /// The pool, for what needs nothing but a pool.
+    pub(super) fn pool(&self) -> PgPool {
+        PgPool::clone(&self.pool.load())
+    }
+
+    /// Takes a connection out of the pool.
+    pub(super) async fn acquire(&self) -> Result<PgUse, StoreError> {
+        let pool = self.pool();
+        // On the runtime where it is to live, should it be a new one.
+        let acquired = self.runtime.spawn(async move { pool.acquire().await }).await;
+        Ok(PgUse(Some(acquired.map_err(|_| StoreError::Silent)??)))
+    }
+
+    /// A connection beside the pool.
+    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        examine(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Runs something to its end, whoever waits for it.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.runtime.spawn(work).await.unwrap_or(Err(StoreError::Silent))
+    }
+
+    /// Puts a new pool in the place of one that has run dry although the server answers.
+    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+        self.connect().await?.close().await?;
+        let old = self.pool.swap(Arc::new(new_pool(&self.options, self.connections)));
+        tracing::warn!("the connections to the database were used up although it answers; they are replaced");
+        self.runtime.spawn(async move { old.close().await });
+        Ok(())
+    }
+
+    /// Closes the pool.
+    pub(super) async fn close(&self) {
+        let pool = self.pool();
+        // A connection that waits for a dead network is not waited for.
+        let _ = tokio::time::timeout(Duration::from_secs(5), pool.close()).await;
+    }
+}
+
+impl PgUse {
+    /// The connection.
+    pub(super) fn get(&mut self) -> Result<&mut PgConnection, StoreError> {
+        self.0.as_deref_mut().ok_or(StoreError::Silent)
+    }
+
+    /// Runs a statement that has neither values nor rows.
+    pub(super) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        let connection = self.get()?;
+        patiently(connection.execute(sql)).await?;
+        Ok(())
+    }
+
+    /// Gives the connection back to the pool, at rest.
+    pub(super) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for PgUse {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// What a URL says, and what Keyturn asks of every connection.
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Unusable(format!("store.url is not a URL of PostgreSQL: {error}")))?;
+    Ok(options.application_name("keyturn").options([
+        ("client_min_messages", "warning"),
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "5s"),
+        // A node that was stopped in the middle of a change keeps the others from theirs no longer than this.
+        ("idle_in_transaction_session_timeout", "5s"),
+    ]))
+}
+
+fn new_pool(options: &PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .after_connect(|connection, _| Box::pin(examine(connection)))
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+        .connect_lazy_with(options.clone())
+}
+
+/// What a database says of itself; `None` when Keyturn was never there.
+pub(super) async fn look(postgres: &Postgres) -> Result<Option<Look>, StoreError> {
+    let pool = postgres.pool();
+    let unusable = |error: sqlx::Error| told(&error, &postgres.options);
+    let known = sqlx::query(
+        "SELECT to_regclass('master_key') IS NOT NULL AND to_regclass('organizations') IS NOT NULL AS known",
+    );
+    let row = known.fetch_one(&pool).await.map_err(unusable)?;
+    if !row.try_get::<bool, _>("known")? {
+        return Ok(None);
+    }
+    let master_key = sqlx::query("SELECT id FROM master_key").fetch_optional(&pool).await.map_err(unusable)?;
+    let organizations = sqlx::query("SELECT slug FROM organizations").fetch_all(&pool).await.map_err(unusable)?;
+    Ok(Some(Look {
+        master_key: master_key.map(|row| row.try_get("id")).transpose()?,
+        organizations: organizations.iter().map(|row| row.try_get("slug")).collect::<Result<_, _>>()?,
+    }))
+}
+
+/// Refuses a server that must not be asked: a replica, which may be behind, and a version that is too old. And
+/// makes sure that what it calls committed is on its disk.
+async fn examine(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT pg_is_in_recovery() AS is_replica, current_setting('server_version_num')::BIGINT AS version, \
+         current_setting('server_version') AS name, set_config('synchronous_commit', \
+         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' \
+         ELSE current_setting('synchronous_commit') END, false) AS durability",
+    )
+    .fetch_one(connection)
+    .await?;
+    if row.try_get("is_replica")? {
+        return Err(refusal(
+            "the database is a replica, which may be behind; store.url must lead to the primary".into(),
+        ));
+    }
+    if let Some(complaint) = too_old(row.try_get("version")?, row.try_get("name")?) {
+        return Err(refusal(complaint));
+    }
+    Ok(())
+}
+
+fn too_old(version: i64, name: &str) -> Option<String> {
+    (version < OLDEST).then(|| format!("PostgreSQL {name} is not supported; {} or newer is", OLDEST / 10_000))
+}
+
+fn refusal(text: String) -> sqlx::Error {
+    sqlx::Error::Configuration(text.into())
+}
+
+/// Whether a database may answer a moment later: it is not listening yet, or it is starting up.
+fn is_not_there_yet(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P03" | "53300")),
+        _ => false,
+    }
+}
+
+/// What is wrong, and what to do, for somebody who has just set `store.url`.
+fn told(error: &sqlx::Error, options: &PgConnectOptions) -> StoreError {
+    let place = place(options);
+    let text = match error {
+        sqlx::Error::Database(error) => {
+            let message = error.message();
+            match error.code().as_deref() {
+                Some("28P01" | "28000") => {
+                    format!(
+                        "the database at {place} does not let us in: {message}; correct user and password in store.url"
+                    )
+                }
+                Some("3D000") => format!("{message} at {place}; create it, or correct the name in store.url"),
+                Some("42501") => format!(
+                    "the user of store.url lacks rights in the database at {place}: {message}; make it the owner of the \
+                     database, or GRANT USAGE, CREATE ON SCHEMA public"
+                ),
+                _ => format!("the database at {place} refuses: {message}"),
+            }
+        }
+        sqlx::Error::Configuration(error) => error.to_string(),
+        sqlx::Error::Tls(error) => format!(
+            "no TLS with the database at {place}: {error}; sslrootcert=FILE in store.url names the authority to trust"
+        ),
+        sqlx::Error::Io(error) => format!("the database at {place} cannot be reached: {error}"),
+        other => format!("the database at {place} cannot be used: {other}"),
+    };
+    StoreError::Unusable(text)
+}
+
+/// A refused statement of ours, told for somebody who sets up the database.
+pub(super) fn told_of(postgres: &Postgres, error: &sqlx::Error) -> StoreError {
+    told(error, &postgres.options)
+}
+
+/// Host, port and database: never the user or the password.
+fn place(options: &PgConnectOptions) -> String {
+    let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
+    let database = options.get_database().unwrap_or_default();
+    format!("{host}:{}/{database}", options.get_port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_before_13_are_refused() {
+        let complaint = "PostgreSQL 12.22 is not supported; 13 or newer is";
+        assert_eq!(too_old(120_022, "12.22").as_deref(), Some(complaint));
+        assert_eq!(too_old(130_000, "13.0"), None);
+        assert_eq!(too_old(150_018, "15.18 (Debian)"), None);
+    }
+
+    #[test]
+    fn a_place_names_neither_user_nor_password() {
+        let options = options("postgres://me:hunter2@db.example:5433/keys").unwrap();
+        assert_eq!(place(&options), "db.example:5433/keys");
+    }
+}

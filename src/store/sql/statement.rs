@@ -1,0 +1,222 @@
+//! One SQL text with its values, and the rows it gives, on either database.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Decode, Row as _, Sqlite, Type};
+
+use crate::store::StoreError;
+use crate::store::sql::database::{Database, Transaction};
+
+/// How long PostgreSQL may take for one statement before its connection is given up: longer than it gives
+/// itself (`statement_timeout`), so that this is for networks that swallow what is sent.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// A statement. Its text is written once and understood by both databases.
+pub(super) fn query(sql: &'static str) -> Query {
+    Query { sql, values: Vec::new() }
+}
+
+/// A statement and the values of `$1`, `$2` and so on.
+pub(super) struct Query {
+    sql: &'static str,
+    values: Vec<Value>,
+}
+
+/// A value, with its type even when it is NULL.
+pub(super) enum Value {
+    Text(Option<String>),
+    Number(Option<i64>),
+    Bytes(Option<Vec<u8>>),
+}
+
+/// A row of either database.
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// Where a statement runs: for itself, seeing all that was committed before, or within a transaction.
+pub(super) enum On<'a> {
+    Committed(&'a Database),
+    Within(&'a mut Transaction),
+}
+
+impl Query {
+    /// The value of the next placeholder.
+    pub(super) fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// All rows.
+    pub(super) async fn fetch_all(self, on: impl Into<On<'_>>) -> Result<Vec<Row>, StoreError> {
+        match on.into() {
+            On::Committed(Database::Sqlite { readers, .. }) => {
+                Ok(self.for_sqlite().fetch_all(readers).await?.into_iter().map(Row::Sqlite).collect())
+            }
+            On::Within(Transaction::Sqlite(transaction)) => {
+                Ok(self.for_sqlite().fetch_all(&mut **transaction).await?.into_iter().map(Row::Sqlite).collect())
+            }
+            On::Committed(Database::Postgres(postgres)) => {
+                let pool = postgres.clone();
+                // In a task of its own: whoever waits for the answer may go away, the connection stays sound.
+                postgres
+                    .run(async move {
+                        let mut connection = pool.acquire().await?;
+                        let rows = self.on_postgres(connection.get()?).await?;
+                        connection.give_back();
+                        Ok(rows)
+                    })
+                    .await
+            }
+            On::Within(Transaction::Postgres(transaction)) => self.on_postgres(transaction.get()?).await,
+        }
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn fetch_optional(self, on: impl Into<On<'_>>) -> Result<Option<Row>, StoreError> {
+        Ok(self.fetch_all(on).await?.into_iter().next())
+    }
+
+    /// The one row that there must be.
+    pub(super) async fn fetch_one(self, on: impl Into<On<'_>>) -> Result<Row, StoreError> {
+        self.fetch_optional(on).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
+    }
+
+    /// Runs a change and tells how many rows it concerned.
+    pub(super) async fn execute(self, transaction: &mut Transaction) -> Result<u64, StoreError> {
+        match transaction {
+            Transaction::Sqlite(transaction) => {
+                Ok(self.for_sqlite().execute(&mut **transaction).await?.rows_affected())
+            }
+            Transaction::Postgres(transaction) => {
+                let execution = self.for_postgres().execute(transaction.get()?);
+                Ok(patiently(execution).await?.rows_affected())
+            }
+        }
+    }
+
+    /// All rows, on one connection to PostgreSQL.
+    pub(super) async fn on_postgres(self, connection: &mut PgConnection) -> Result<Vec<Row>, StoreError> {
+        let rows = patiently(self.for_postgres().fetch_all(connection)).await?;
+        Ok(rows.into_iter().map(Row::Postgres).collect())
+    }
+
+    fn for_sqlite(self) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
+        self.values.into_iter().fold(sqlx::query(self.sql), |query, value| match value {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+        })
+    }
+
+    fn for_postgres(self) -> sqlx::query::Query<'static, Postgres, PgArguments> {
+        self.values.into_iter().fold(sqlx::query(self.sql), |query, value| match value {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+        })
+    }
+}
+
+impl Row {
+    /// The value of a column.
+    pub(super) fn try_get<T>(&self, column: &str) -> Result<T, StoreError>
+    where
+        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+    {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
+    }
+}
+
+/// Waits for PostgreSQL, but not for ever.
+pub(super) async fn patiently<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(StoreError::Silent),
+    }
+}
+
+impl<'a> From<&'a Database> for On<'a> {
+    fn from(database: &'a Database) -> Self {
+        Self::Committed(database)
+    }
+}
+
+impl<'a> From<&'a mut Transaction> for On<'a> {
+    fn from(transaction: &'a mut Transaction) -> Self {
+        Self::Within(transaction)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        Self::Text(Some(text.clone()))
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
+    }
+}
+
+/// Counts and change numbers; none comes near 2^63.
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Number(Some(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(Some(bytes.to_vec()))
+    }
+}
+
+impl From<&Vec<u8>> for Value {
+    fn from(bytes: &Vec<u8>) -> Self {
+        Self::Bytes(Some(bytes.clone()))
+    }
+}
+
+impl From<Option<&[u8]>> for Value {
+    fn from(bytes: Option<&[u8]>) -> Self {
+        Self::Bytes(bytes.map(<[u8]>::to_vec))
+    }
+}

@@ -1,0 +1,130 @@
+//! What is counted on a node that is one of several.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// The metrics of following, of the lease, and of waiting for others; clones count together.
+#[derive(Clone, Debug)]
+pub struct ClusterMetrics {
+    settle_seconds: Family<SettledLabels, Histogram>,
+    follow_seconds: Histogram,
+    follow_failures: Counter,
+    lease_live: Gauge,
+    without_lease: Counter,
+    applied: Gauge,
+    clock_offset_milliseconds: Gauge,
+    redis_up: Gauge,
+    redis_failures: Counter,
+}
+
+/// Why a change could be answered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelValue)]
+pub enum Settled {
+    /// Every other node has followed.
+    Followed,
+    /// No lease from before it can be left.
+    LeasesOver,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct SettledLabels {
+    by: Settled,
+}
+
+impl Default for ClusterMetrics {
+    fn default() -> Self {
+        let waits = || Histogram::new(exponential_buckets(0.001, 2.0, 12));
+        Self {
+            settle_seconds: Family::new_with_constructor(waits),
+            follow_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 12)),
+            follow_failures: Counter::default(),
+            lease_live: Gauge::default(),
+            without_lease: Counter::default(),
+            applied: Gauge::default(),
+            clock_offset_milliseconds: Gauge::default(),
+            redis_up: Gauge::default(),
+            redis_failures: Counter::default(),
+        }
+    }
+}
+
+impl ClusterMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "change_wait_seconds",
+            "Time from a change's commit until it held on every node, by why it did",
+            self.settle_seconds.clone(),
+        );
+        registry.register("follow_seconds", "Time that asking for changes took", self.follow_seconds.clone());
+        registry.register("follow_failures", "Times that asking for changes failed", self.follow_failures.clone());
+        registry.register(
+            "lease_live",
+            "1 while decisions may be made from memory; not set on a node that is alone with its store",
+            self.lease_live.clone(),
+        );
+        registry.register(
+            "records_without_lease",
+            "Records that were read from the database because there was no lease",
+            self.without_lease.clone(),
+        );
+        registry.register("applied_change", "The last change that was followed", self.applied.clone());
+        registry.register(
+            "clock_offset_milliseconds",
+            "How far the database's clock is ahead of this node's",
+            self.clock_offset_milliseconds.clone(),
+        );
+        registry.register("redis_up", "1 while Redis is in use", self.redis_up.clone());
+        registry.register("redis_failures", "Calls of Redis that failed", self.redis_failures.clone());
+    }
+
+    /// A change was answered.
+    pub fn settled(&self, by: Settled, waited: Duration) {
+        self.settle_seconds.get_or_create(&SettledLabels { by }).observe(waited.as_secs_f64());
+    }
+
+    /// Changes were asked for.
+    pub fn followed(&self, took: Duration) {
+        self.follow_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Asking for changes failed.
+    pub fn follow_failed(&self) {
+        self.follow_failures.inc();
+    }
+
+    /// Whether the lease holds.
+    pub fn lease(&self, is_live: bool) {
+        self.lease_live.set(i64::from(is_live));
+    }
+
+    /// A record was read from the store for want of a lease.
+    pub fn without_lease(&self) {
+        self.without_lease.inc();
+    }
+
+    /// Up to which change this node has followed.
+    pub fn applied(&self, seq: u64) {
+        self.applied.set(i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+
+    /// By how many milliseconds the database's clock is ahead.
+    pub fn clock_offset(&self, millis: i64) {
+        self.clock_offset_milliseconds.set(millis);
+    }
+
+    /// Whether Redis is in use.
+    pub fn redis(&self, is_up: bool) {
+        self.redis_up.set(i64::from(is_up));
+    }
+
+    /// A call of Redis failed.
+    pub fn redis_failed(&self) {
+        self.redis_failures.inc();
+    }
+}
