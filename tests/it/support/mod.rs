@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod database;
 pub mod jwt;
+pub mod postgres;
 pub mod server;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
 
+mod following;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,30 +23,37 @@ use keyturn::store::{
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::postgres::Database;
+
 /// A store to hold to its promises, and what must live as long.
 struct Backend {
     name: &'static str,
     store: Arc<dyn Store>,
-    _folder: TempDir,
+    _place: (Option<TempDir>, Option<Database>),
 }
 
 /// An empty store of every kind.
 async fn backends() -> Vec<Backend> {
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = SqlStore::open(&folder.path().join("keyturn.db"), 4).await.unwrap();
-    vec![Backend { name: "SQLite", store: Arc::new(sqlite), _folder: folder }]
+    let sqlite = SqlStore::open_sqlite(&folder.path().join("keyturn.db"), 4).await.unwrap();
+    let database = Database::create();
+    let postgres = SqlStore::open_postgres(&database.url(), 8).await.unwrap();
+    vec![
+        Backend { name: "SQLite", store: Arc::new(sqlite), _place: (Some(folder), None) },
+        Backend { name: "PostgreSQL", store: Arc::new(postgres), _place: (None, Some(database)) },
+    ]
 }
 
 /// Runs a check on an empty store of every kind.
 macro_rules! on_every_backend {
-    ($($name:ident)*) => {$(
+    (in $module:ident: $($name:ident)*) => {$(
         #[test]
         fn $name() {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
                 for backend in backends().await {
                     eprintln!("on {}", backend.name);
-                    checks::$name(backend.store.clone()).await;
+                    $module::$name(backend.store.clone()).await;
                     backend.store.close().await;
                 }
             });
@@ -52,7 +61,7 @@ macro_rules! on_every_backend {
     )*};
 }
 
-on_every_backend! {
+on_every_backend! { in checks:
     an_empty_store_holds_nothing
     an_organization_is_founded_whole
     founding_twice_is_refused_and_changes_nothing
@@ -74,6 +83,16 @@ on_every_backend! {
     a_list_is_filtered_by_state_owner_and_organization
     a_search_is_for_the_text_itself
     counts_of_use_add_up
+}
+
+on_every_backend! { in following:
+    a_new_key_is_followed_as_well
+    a_follower_is_told_all_that_it_missed_and_no_more
+    a_shortened_log_says_so
+    organizations_and_signing_keys_are_followed
+    a_member_is_entered_heard_of_struck_and_removed
+    a_deployment_keeps_its_first_name
+    keys_that_were_changed_lately_are_found
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -208,6 +227,7 @@ fn next(key: &ApiKey) -> ApiKey {
 }
 
 mod checks {
+    use super::following::changes_after;
     use super::*;
 
     pub async fn an_empty_store_holds_nothing(store: Arc<dyn Store>) {
@@ -217,7 +237,7 @@ mod checks {
         assert_eq!(store.keys(&all()).await.unwrap(), []);
         assert_eq!(store.members(&slug("acme")).await.unwrap(), []);
         assert_eq!(store.revoked_tokens(NOW).await.unwrap(), []);
-        assert_eq!(store.changes_after(0, 10).await.unwrap(), []);
+        assert_eq!(changes_after(store.as_ref(), 0, 10).await, []);
         assert_eq!(store.audit_after(&slug("acme"), 0, 10).await.unwrap(), []);
         assert_eq!((store.last_seq().await.unwrap(), store.master_key().await.unwrap()), (0, None));
     }
@@ -418,7 +438,7 @@ mod checks {
         let mut followed: Vec<KeyChange> = Vec::new();
         let mut applied = begin;
         while followed.len() < 100 {
-            let changes = store.changes_after(applied, 7).await.unwrap();
+            let changes = changes_after(store.as_ref(), applied, 7).await;
             assert!(changes.len() <= 7);
             for change in changes {
                 assert!(change.seq > applied, "strictly rising");
@@ -499,9 +519,10 @@ mod checks {
         assert_eq!(revoke(&one).await, first, "a second time is no change");
         let audited = audit_actions(store.as_ref()).await;
         assert_eq!(audited.iter().filter(|name| *name == action::TOKEN_REVOKE).count(), 2);
-        let changes = store.changes_after(0, 10).await.unwrap();
-        let expected = [("one", 1), ("other", 1)].map(|(jti, generation)| (Some(jti.to_owned()), id(0), generation));
+        let changes = changes_after(store.as_ref(), 0, 10).await;
+        let expected = [&one, &other].map(|token| (Some(token.clone()), id(0), 1));
         assert_eq!(changes.iter().map(|c| (c.token.clone(), c.key, c.generation)).collect::<Vec<_>>(), expected);
+        assert!(store.is_token_revoked("one").await.unwrap() && !store.is_token_revoked("two").await.unwrap());
         let mut all = store.revoked_tokens(NOW).await.unwrap();
         all.sort_by(|a, b| a.jti.cmp(&b.jti));
         assert_eq!(all, [one, other.clone()]);
