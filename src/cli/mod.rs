@@ -1,4 +1,4 @@
-//! The command line: serve, init, check-config, health, keys, master-key.
+//! The command line: serve, init, check-config, health, keys, store, master-key.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong use. Errors are one line on standard error.
 
@@ -8,6 +8,7 @@ mod keys;
 mod master_key;
 mod operations;
 mod serve;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +41,11 @@ enum Command {
     Health,
     /// Manage API keys on a running server.
     Keys(keys::KeysArguments),
+    /// Manage the database.
+    Store {
+        #[command(subcommand)]
+        command: store::StoreCommand,
+    },
     /// Manage the master key.
     MasterKey {
         #[command(subcommand)]
@@ -120,6 +126,7 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
             Command::Init(init) => init::init(load(config)?, init).await,
             Command::CheckConfig => operations::check_config(&load(config)?),
             Command::Health => operations::health(&load(config)?).await,
+            Command::Store { command } => store::store(command).await,
             Command::Keys(keys) => keys::keys(keys).await,
             Command::MasterKey { command: MasterKeyCommand::Rotate } => master_key::rotate(load(config)?).await,
         }

@@ -28,6 +28,13 @@ pub enum StoreUrl {
     Postgres(Secret),
 }
 
+impl StoreUrl {
+    /// Reads a URL; the error completes a sentence that begins with the setting's name, and never shows the URL.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        parse(text)
+    }
+}
+
 /// For people: a PostgreSQL URL reads `(set)`.
 impl Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,7 +30,7 @@ use crate::store::{LockError, Membership, RevokedTokenStore, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::{api, clock, gateway, oauth, telemetry};
 
-pub use opening::{Opened, look, master_key_file, open, refuse_running_nodes};
+pub use opening::{Opened, lock, look, master_key_file, open, refuse_running_nodes};
 
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);

@@ -65,8 +65,8 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
     Ok(Opened { store, master_keys, gate, lock })
 }
 
-/// Takes the lock of a SQLite file, in a folder that is made if it is not there.
-fn lock(path: &Path) -> Result<StoreLock, ServerError> {
+/// Keeps other processes off a SQLite file, in a folder that is made if it is not there.
+pub fn lock(path: &Path) -> Result<StoreLock, ServerError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| ServerError::Setting(format!("{}: {error}", folder.display())))?;
     Ok(StoreLock::take(path)?)

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 pub use audit::{AuditEntry, AuditRecord, action};
 pub use lock::{LockError, StoreLock};
-pub use sql::{Look, SqlStore};
+pub use sql::{Copied, Look, SqlStore};
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::key_text::KeyId;

@@ -4,6 +4,7 @@ mod api_keys;
 mod audit;
 mod changes;
 mod columns;
+mod copy;
 mod database;
 mod key_rows;
 mod nodes;
@@ -26,6 +27,8 @@ use crate::store::sql::database::{Database, Transaction};
 use crate::store::sql::postgres::Postgres;
 use crate::store::sql::statement::query;
 use crate::store::{Refused, Seq, Store, StoreError};
+
+pub use copy::Copied;
 
 /// What a database says of itself, whatever version wrote it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

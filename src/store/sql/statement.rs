@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Decode, Row as _, Sqlite, Type};
+use sqlx::{Decode, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
 
 use crate::store::StoreError;
 use crate::store::sql::database::{Database, Transaction};
@@ -14,13 +14,13 @@ use crate::store::sql::database::{Database, Transaction};
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A statement. Its text is written once and understood by both databases.
-pub(super) fn query(sql: &'static str) -> Query {
-    Query { sql, values: Vec::new() }
+pub(super) fn query(sql: impl SqlSafeStr) -> Query {
+    Query { sql: sql.into_sql_str(), values: Vec::new() }
 }
 
 /// A statement and the values of `$1`, `$2` and so on.
 pub(super) struct Query {
-    sql: &'static str,
+    sql: SqlStr,
     values: Vec<Value>,
 }
 

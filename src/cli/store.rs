@@ -1,0 +1,54 @@
+//! `keyturn store copy`: everything in a SQLite file into an empty PostgreSQL database.
+
+use clap::{Args, Subcommand};
+
+use crate::cli::{CliError, print_out};
+use crate::config::StoreUrl;
+use crate::server::{self, ServerError};
+use crate::store::{SqlStore, Store};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum StoreCommand {
+    /// Copy everything from a SQLite file into an empty PostgreSQL database. Stop the server first; every API key,
+    /// token and login goes on working with the same master key.
+    Copy(CopyArguments),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CopyArguments {
+    /// The file: sqlite://PATH.
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// The database: postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE. A password may also come from PGPASSWORD.
+    #[arg(long, value_name = "URL", env = "KEYTURN_COPY_TO", hide_env_values = true)]
+    to: String,
+}
+
+pub(super) async fn store(command: StoreCommand) -> Result<(), CliError> {
+    let StoreCommand::Copy(arguments) = command;
+    let url = |name: &str, text: &str| {
+        StoreUrl::parse(text).map_err(|complaint| CliError::Use(format!("{name} {complaint}")))
+    };
+    let (StoreUrl::Sqlite(path), StoreUrl::Postgres(to)) =
+        (url("--from", &arguments.from)?, url("--to", &arguments.to)?)
+    else {
+        return Err(CliError::Use("copying goes from a sqlite:// URL to a postgres:// URL".into()));
+    };
+    if !path.exists() {
+        return Err(CliError::Failed(format!("{}: there is no such database", path.display())));
+    }
+    let failed = |error| CliError::from(ServerError::Store(error));
+    // Held to the end: a server that served on would go on changing what was copied.
+    let _lock = server::lock(&path)?;
+    let source = SqlStore::open_sqlite(&path, 1).await.map_err(failed)?;
+    let target = SqlStore::open_postgres(to.expose(), 2).await.map_err(failed)?;
+    let copied = source.copy_to(&target).await.map_err(failed)?;
+    source.close().await;
+    target.close().await;
+    let mut said = String::from("Copied:\n");
+    for table in copied {
+        said.push_str(&format!("  {:>9}  {}\n", table.rows, table.table));
+    }
+    said.push_str("Set store.url to the new database and keep the master key; the file is no longer needed.\n");
+    print_out(&said)
+}

@@ -1,0 +1,135 @@
+//! Copying everything from a SQLite file into an empty PostgreSQL database, for those who outgrow one node.
+
+use sqlx::AssertSqlSafe;
+
+use crate::store::StoreError;
+use crate::store::sql::SqlStore;
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{Query, Row, Value, query};
+
+/// What is copied, in an order in which every row finds those it refers to. Not the nodes and the name of the
+/// deployment: those belong to a database, not to what is in it.
+const TABLES: [&str; 9] = [
+    "organizations",
+    "members",
+    "api_keys",
+    "signing_keys",
+    "revoked_tokens",
+    "key_changes",
+    "audit",
+    "master_key",
+    "usage_hours",
+];
+
+/// One row each that a new database has as well.
+const REPLACED: [&str; 1] = ["change_seq"];
+
+/// Values in one statement at most; PostgreSQL takes 65,535.
+const VALUES: usize = 20_000;
+
+/// How many rows of a table were copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Copied {
+    /// The table.
+    pub table: &'static str,
+    /// Rows.
+    pub rows: usize,
+}
+
+impl SqlStore {
+    /// Copies everything into a store that holds nothing, all of it or nothing at all. Nothing may change in either
+    /// meanwhile.
+    pub async fn copy_to(&self, target: &Self) -> Result<Vec<Copied>, StoreError> {
+        let mut transaction = target.database.begin().await?;
+        let occupied = query("SELECT slug FROM organizations LIMIT 1").fetch_optional(&mut transaction).await?;
+        if occupied.is_some() {
+            return Err(StoreError::Unusable("the target holds an organization already; nothing was copied".into()));
+        }
+        query("DELETE FROM master_key").execute(&mut transaction).await?;
+        let mut copied = Vec::new();
+        for table in REPLACED {
+            query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut transaction).await?;
+        }
+        for table in TABLES.into_iter().chain(REPLACED) {
+            copied.push(Copied { table, rows: self.copy_table(table, &mut transaction).await? });
+        }
+        transaction.commit().await?;
+        Ok(copied)
+    }
+
+    async fn copy_table(&self, table: &'static str, target: &mut Transaction) -> Result<usize, StoreError> {
+        let columns = self.columns(table).await?;
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let names = names.join(", ");
+        let batch = VALUES / columns.len().max(1);
+        let reading =
+            format!("SELECT rowid AS copied_row, {names} FROM {table} WHERE rowid > $1 ORDER BY rowid LIMIT {batch}");
+        let (mut count, mut last) = (0, i64::MIN);
+        loop {
+            let rows = query(AssertSqlSafe(reading.clone())).bind(last).fetch_all(&self.database).await?;
+            let Some(newest) = rows.last() else { return Ok(count) };
+            last = newest.try_get("copied_row")?;
+            let places = placeholders(rows.len(), columns.len());
+            let mut writing = query(AssertSqlSafe(format!("INSERT INTO {table} ({names}) VALUES {places}")));
+            for row in &rows {
+                writing = bind_all(writing, row, &columns)?;
+            }
+            writing.execute(target).await?;
+            count += rows.len();
+        }
+    }
+
+    /// The columns of a table of a SQLite file, and their types.
+    async fn columns(&self, table: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = query("SELECT name, type FROM pragma_table_info($1)").bind(table).fetch_all(&self.database).await?;
+        rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("type")?))).collect()
+    }
+}
+
+fn bind_all(mut query: Query, row: &Row, columns: &[(String, String)]) -> Result<Query, StoreError> {
+    for (name, kind) in columns {
+        query = query.bind(match kind.as_str() {
+            "TEXT" => Value::Text(row.try_get(name)?),
+            "BIGINT" => Value::Number(row.try_get(name)?),
+            "BYTEA" => Value::Bytes(row.try_get(name)?),
+            other => {
+                return Err(StoreError::Unreadable { what: "column", detail: format!("{name} is of type {other}") });
+            }
+        });
+    }
+    Ok(query)
+}
+
+/// `($1, $2), ($3, $4)` for two rows of two columns.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_count_on_from_row_to_row() {
+        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+    }
+
+    #[tokio::test]
+    async fn every_table_is_copied_or_left_for_a_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqlStore::open_sqlite(&folder.path().join("keyturn.db"), 1).await.unwrap();
+        let rows = query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+            .fetch_all(&store.database)
+            .await
+            .unwrap();
+        let mut found: Vec<String> = rows.iter().map(|row| row.try_get("name").unwrap()).collect();
+        found.retain(|name| !["_sqlx_migrations", "nodes", "deployment"].contains(&name.as_str()));
+        let mut known: Vec<&str> = TABLES.into_iter().chain(REPLACED).collect();
+        known.sort_unstable();
+        assert_eq!(found, known);
+    }
+}
