@@ -7,7 +7,7 @@ me=$(basename "$0")
 
 # A developer's own settings must not steer what is being checked.
 for _name in "${!KEYTURN_@}"; do
-  [[ $_name == KEYTURN_BIN ]] || unset "$_name"
+  [[ $_name == KEYTURN_BIN || $_name == KEYTURN_TEST_* ]] || unset "$_name"
 done
 # Everything here talks over loopback, whatever proxy leads to the package registries.
 export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"
@@ -70,6 +70,45 @@ find_binary() {
   [[ -x $KEYTURN_BIN ]] || die "no such program: $KEYTURN_BIN (set KEYTURN_BIN, or unset it to build one)"
   KEYTURN_BIN=$(realpath -s "$KEYTURN_BIN")
   export KEYTURN_BIN
+}
+
+# install_packages NAME... from Debian, as root or with a sudo that asks for no password. Debian starts a service as
+# soon as it is installed; here only the programs are wanted.
+install_packages() {
+  local as_root=() policy=/usr/sbin/policy-rc.d own_policy=no status=0 package
+  if ((EUID != 0)); then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo -n); else return 1; fi
+  fi
+  command -v apt-get >/dev/null || return 1
+  printf 'installing: %s\n' "$*"
+  if [[ ! -e $policy ]]; then
+    own_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+  fi
+  {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  } || status=$?
+  [[ $own_policy == no ]] || "${as_root[@]}" rm -f "$policy"
+  if [[ -d /run/systemd/system ]]; then
+    for package in "$@"; do
+      case $package in nginx | caddy | haproxy | postgresql | redis-server | redis-sentinel) "${as_root[@]}" systemctl --quiet disable "$package" 2>/dev/null || true ;; esac
+    done
+  fi
+  return "$status"
+}
+
+# Installs what missing_packages, which the script defines, prints.
+need_packages() {
+  local missing
+  read -ra missing <<<"$(missing_packages)"
+  ((${#missing[@]})) || return 0
+  install_packages "${missing[@]}" ||
+    die "missing; install with: apt-get install ${missing[*]} (or what your system calls these)"
+  hash -r
+  read -ra missing <<<"$(missing_packages)"
+  ((${#missing[@]} == 0)) || die "still missing after the installation: ${missing[*]}"
 }
 
 # Prints the folder of PostgreSQL's own programs, the newest version's.

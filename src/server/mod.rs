@@ -155,7 +155,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         RevocationUrl::Redis(url) => {
             let deployment = store.deployment(&random::identifier()?).await?;
             let at = (url.expose(), settings.revocation.prefix.as_str());
-            let list = RedisList::new(at, deployment, store.clone(), nudged.clone(), metrics.cluster());
+            let list = RedisList::new(at, deployment, store.clone(), nudged.clone(), metrics.cluster().clone());
             Some(Arc::new(list.map_err(bad_redis_url)?))
         }
     };
@@ -164,7 +164,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
     let cluster = (!is_alone).then(|| {
         let held = (list.clone(), lease.clone());
-        Arc::new(Cluster::new(store.clone(), held, redis.clone(), nudged, metrics.cluster()))
+        Arc::new(Cluster::new(store.clone(), held, redis.clone(), nudged, metrics.cluster().clone()))
     });
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),

@@ -128,8 +128,8 @@ impl Metrics {
     }
 
     /// What a node counts that is one of several.
-    pub fn cluster(&self) -> ClusterMetrics {
-        self.cluster.clone()
+    pub fn cluster(&self) -> &ClusterMetrics {
+        &self.cluster
     }
 
     /// Everything in the OpenMetrics text format.
