@@ -320,8 +320,8 @@ impl Node {
     pub async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
         self.list.apply_key_change(&changed.id);
         let tell = async |redis: &RedisList| {
-            redis.nudge(seq).await?;
-            redis.put_key(changed).await
+            let nudged = redis.nudge(seq).await;
+            redis.put_key(changed).await.and(nudged)
         };
         tokio::join!(self.tell(tell), self.wait_for_others(seq));
     }
@@ -330,8 +330,8 @@ impl Node {
     pub async fn settle_token_revocation(&self, seq: Seq, token: &RevokedToken, now: Timestamp) {
         self.list.apply_token_revocation(&token.jti, token.expires_at);
         let tell = async |redis: &RedisList| {
-            redis.nudge(seq).await?;
-            redis.put_token(token, now).await
+            let nudged = redis.nudge(seq).await;
+            redis.put_token(token, now).await.and(nudged)
         };
         tokio::join!(self.tell(tell), self.wait_for_others(seq));
     }

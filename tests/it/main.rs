@@ -16,6 +16,7 @@ mod architecture;
 mod canary;
 mod checks;
 mod cli;
+mod nodes;
 mod oauth;
 mod operations;
 mod store_conformance;

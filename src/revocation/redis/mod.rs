@@ -6,7 +6,7 @@
 mod connection;
 mod watch;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct RedisList {
     metrics: ClusterMetrics,
     /// Nothing is tried before this moment.
     rests_until: AtomicU64,
+    /// A change could not be put on the list.
+    is_behind: AtomicBool,
     condition: Mutex<Condition>,
 }
 
@@ -99,6 +101,7 @@ impl RedisList {
             nudged,
             metrics,
             rests_until: AtomicU64::new(0),
+            is_behind: AtomicBool::new(false),
             condition: Mutex::default(),
         })
     }
@@ -141,6 +144,10 @@ impl RedisList {
 
     /// Puts a changed key on the list. Of two changes at once the later one stays, whoever comes last to Redis.
     pub async fn put_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
+        self.or_behind(self.try_put_key(changed).await)
+    }
+
+    async fn try_put_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
         let mut written = changed.version;
         let mut lowest_good = lowest_good(changed);
         // Each further round means that another change was made; that node writes as well.
@@ -158,7 +165,15 @@ impl RedisList {
 
     /// Puts a revoked token on the list.
     pub async fn put_token(&self, token: &RevokedToken, now: Timestamp) -> Result<(), RedisFailure> {
-        self.ask(&self.set_token(token, now)).await
+        self.or_behind(self.ask(&self.set_token(token, now)).await)
+    }
+
+    /// A change that could not be put on the list is a reason to write all of it anew.
+    fn or_behind(&self, put: Result<(), RedisFailure>) -> Result<(), RedisFailure> {
+        if put.is_err() {
+            self.is_behind.store(true, Ordering::Relaxed);
+        }
+        put
     }
 
     /// Writes the whole list anew.

@@ -1,6 +1,7 @@
 //! Keeping an eye on Redis: hearing of changes, and noticing that it was lost, emptied or is somebody else's.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -66,17 +67,21 @@ impl RedisList {
     pub async fn watch(&self) {
         let (mut known, mut rewritten) = (Identity::default(), BootTime::from_nanos(0));
         loop {
-            match self.look(&known).await {
-                Ok(found) => {
+            match self.look().await {
+                Ok(None) => {}
+                Ok(Some(found)) => {
                     let is_due = clock::boot().since(rewritten) >= REWRITE_EVERY;
-                    if found != known || is_due {
+                    if self.is_behind.swap(false, Ordering::Relaxed) || found != known || is_due {
                         match self.rewrite().await {
                             Ok(count) if found != known => {
                                 tracing::info!(count, "the list in Redis is written anew: Redis is new or was emptied");
                                 (known, rewritten) = (found, clock::boot());
                             }
                             Ok(_) => rewritten = clock::boot(),
-                            Err(error) => tracing::warn!(%error, "the list in Redis could not be written"),
+                            Err(error) => {
+                                self.is_behind.store(true, Ordering::Relaxed);
+                                tracing::warn!(%error, "the list in Redis could not be written");
+                            }
                         }
                     }
                 }
@@ -86,7 +91,8 @@ impl RedisList {
         }
     }
 
-    async fn look(&self, known: &Identity) -> Result<Identity, RedisFailure> {
+    /// How Redis is found; `None` where it is somebody else's.
+    async fn look(&self) -> Result<Option<Identity>, RedisFailure> {
         // 1. Whose it is.
         let mut claim = cmd("SET");
         claim.arg(self.name("deployment")).arg(&self.deployment).arg("NX");
@@ -103,7 +109,7 @@ impl RedisList {
                 warning: None,
                 is_foreign: true,
             });
-            return Ok(known.clone());
+            return Ok(None);
         }
 
         // 2. Whether it is the one that was written to, and has what was written.
@@ -126,7 +132,7 @@ impl RedisList {
 
         // 3. Others hear that their channel is alive.
         self.try_ask::<i64>(cmd("PUBLISH").arg(self.name("changes")).arg(ALIVE)).await?;
-        Ok(found)
+        Ok(Some(found))
     }
 
     fn find_trouble(&self, error: &RedisFailure) {

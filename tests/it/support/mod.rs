@@ -6,6 +6,7 @@ pub mod client;
 pub mod database;
 pub mod jwt;
 pub mod postgres;
+pub mod redis;
 pub mod server;
 
 use std::time::{Duration, Instant};
