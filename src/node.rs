@@ -341,9 +341,10 @@ impl Node {
         tokio::join!(self.tell(async |redis: &RedisList| redis.nudge(seq).await), self.wait_for_others(seq));
     }
 
-    /// Returns when all that is written by now is effective on every node: a request that finds its change made by
-    /// another must not be answered before that one is.
-    pub async fn settle_all(&self) -> Result<(), StoreError> {
+    /// Returns when all that is written of a key by now is effective on every node, this one too: a request that finds
+    /// its change made by another must not be answered before that one is.
+    pub async fn settle_what_is_written(&self, key: &KeyId) -> Result<(), StoreError> {
+        self.forget_key(key);
         if self.cluster.is_some() {
             self.wait_for_others(self.store.last_seq().await?).await;
         }

@@ -37,7 +37,7 @@ pub async fn edit(
         Ok(new) => new,
         Err(TransitionRefused::Unchanged) => {
             // The same edit by somebody else may be written and not yet effective: it must be before this answer.
-            node.settle_all().await?;
+            node.settle_what_is_written(id).await?;
             return Ok(old);
         }
         Err(other) => return Err(refused(other)),

@@ -65,7 +65,7 @@ async fn transition(
             Ok(new) => new,
             Err(TransitionRefused::Unchanged) => {
                 // Somebody else's change may be written and not yet effective: it must be before this answer.
-                node.settle_all().await?;
+                node.settle_what_is_written(id).await?;
                 return Ok(old);
             }
             Err(other) => return Err(refused(other)),

@@ -206,9 +206,10 @@ impl Cluster {
         if !old.id.as_str().is_empty() {
             self.store.leave(&old.id).await?;
         }
-        // From here on every change waits for us: what is read now is followed from here.
-        self.list.forget_records();
+        // From here on every change waits for us, and those after this one are followed. Only now is memory emptied: a
+        // record that is read from here on is as new as the place that we follow from.
         let applied = self.store.last_seq().await?;
+        self.list.forget_records();
         for token in self.store.revoked_tokens(clock::now()).await? {
             self.list.apply_token_revocation(&token.jti, token.expires_at);
         }

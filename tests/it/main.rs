@@ -19,5 +19,6 @@ mod cli;
 mod nodes;
 mod oauth;
 mod operations;
+mod protocol;
 mod store_conformance;
 mod support;
