@@ -51,6 +51,9 @@ async fn ready(context: web::Data<HttpContext>) -> HttpResponse {
     if let (Some(reason), Some(body)) = (reason, body.as_object_mut()) {
         body.insert("reason".into(), reason.into());
     }
+    if let (Some(_), Some(body)) = (&node.cluster, body.as_object_mut()) {
+        body.insert("lease".into(), if node.is_current() { "live" } else { "none" }.into());
+    }
     let warnings = node.warnings();
     if let (false, Some(body)) = (warnings.is_empty(), body.as_object_mut()) {
         body.insert("warnings".into(), warnings.into());
