@@ -22,7 +22,7 @@ const CONNECTIONS: usize = 8;
 /// Redis, in whichever form it is run.
 pub(super) enum Redis {
     /// One server.
-    Single(Pool, Client),
+    Single(Pool, Box<Client>),
     /// The master of a name that Sentinels know.
     Sentinel(SentinelPool, Arc<Mutex<SentinelClient>>),
     /// A Cluster, and its servers that are known from the start.
@@ -61,7 +61,7 @@ impl Redis {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(bad)?;
-        Ok(Self::Single(pool, Client::open(url).map_err(bad)?))
+        Ok(Self::Single(pool, Box::new(Client::open(url).map_err(bad)?)))
     }
 
     fn behind_sentinels(servers: &Servers) -> Result<Self, RedisUrlError> {

@@ -28,7 +28,7 @@ const START: Duration = Duration::from_secs(15);
 pub(super) struct Postgres {
     /// Replaced when it has run dry: its driver can lose a place with a connection that died in silence.
     pool: Arc<ArcSwap<PgPool>>,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
     connections: u32,
     /// Connections live and are asked on one runtime, whichever thread waits for the answer.
     runtime: Handle,
@@ -66,7 +66,7 @@ impl Postgres {
         examine(&mut connection).await.map_err(|error| told(&error, &options))?;
         connection.close().await.map_err(|error| told(&error, &options))?;
         let pool = Arc::new(ArcSwap::from_pointee(new_pool(&options, connections)));
-        Ok(Self { pool, options, connections, runtime: Handle::current() })
+        Ok(Self { pool, options: Arc::new(options), connections, runtime: Handle::current() })
     }
 
     /// The pool, for what needs nothing but a pool.
