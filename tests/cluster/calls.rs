@@ -159,7 +159,7 @@ impl Scene {
 
     /// Makes a change and waits for its answer.
     pub async fn change(&self, (node, connection): (usize, &mut Connection), key: &Key, what: &What) -> Outcome {
-        let request = self.request(key, what);
+        let Some(request) = self.request(key, what) else { return Outcome::Refused };
         if connection.connect().await.is_err() {
             return Outcome::Unreached;
         }
@@ -191,7 +191,7 @@ impl Scene {
 
     /// Sends a change on a connection of its own and resets it, now or a little later.
     pub async fn reset(&self, node: usize, key: &Key, what: &What, after: Duration) {
-        let request = self.request(key, what);
+        let Some(request) = self.request(key, what) else { return };
         let connection = self.world.connect(node);
         let id = self.recorder.begin(Some(node), key.number, what.clone());
         if connection.send_and_reset(&request, after).await == Err(Silence::Unreached) {
@@ -237,25 +237,26 @@ impl Scene {
         Ok(status.into())
     }
 
-    fn request(&self, key: &Key, what: &What) -> Vec<u8> {
-        let target = |action: &str| format!("{KEYS}/{}{action}", key.id);
-        match what {
-            What::Disable => self.world.manage("POST", &target("/disable"), None),
-            What::Enable => self.world.manage("POST", &target("/enable"), None),
-            What::Rotate => self.world.manage("POST", &target("/rotate"), Some("{\"grace_seconds\":0}")),
-            What::Narrow => {
-                self.world.manage("PATCH", &target(""), Some(&json!({ "scopes": scopes(false) }).to_string()))
-            }
-            What::Widen => {
-                self.world.manage("PATCH", &target(""), Some(&json!({ "scopes": scopes(true) }).to_string()))
-            }
+    /// The request that asks for a change; `None` when its token is not known any more.
+    fn request(&self, key: &Key, what: &What) -> Option<Vec<u8>> {
+        let post = |action: &str, body| self.world.manage("POST", &format!("{KEYS}/{}/{action}", key.id), body);
+        let edit = |wide| {
+            let body = json!({ "scopes": scopes(wide) }).to_string();
+            self.world.manage("PATCH", &format!("{KEYS}/{}", key.id), Some(&body))
+        };
+        Some(match what {
+            What::Disable => post("disable", None),
+            What::Enable => post("enable", None),
+            What::Rotate => post("rotate", Some("{\"grace_seconds\":0}")),
+            What::Narrow => edit(false),
+            What::Widen => edit(true),
             What::RevokeToken { mint } => {
-                let held = lock(&key.held);
-                let token = held.tokens.iter().find(|token| token.credential == Credential::Token { mint: *mint });
-                let body = format!("token={}", token.map_or("", |token| &token.text));
+                let credential = Credential::Token { mint: *mint };
+                let text = lock(&key.held).tokens.iter().find(|token| token.credential == credential)?.text.clone();
+                let body = format!("token={text}");
                 request("POST", "/oauth/revoke", Some(&self.world.manager), Some((FORM, &body)))
             }
-            _ => self.world.manage("POST", &target("/revoke"), Some("{\"reason\":\"campaign\"}")),
-        }
+            _ => post("revoke", Some("{\"reason\":\"campaign\"}")),
+        })
     }
 }

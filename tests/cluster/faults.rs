@@ -63,9 +63,13 @@ impl Fault {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().into())
     }
 
-    /// Whether checks and changes may be answered with 503 in it.
-    pub fn takes_postgres(self) -> bool {
-        matches!(self, Self::PostgresRestarted | Self::PostgresCrashed | Self::PostgresDown | Self::PostgresUnreachable)
+    /// Whether a node may answer with 503 in it: only for want of PostgreSQL, or of quick answers from it.
+    pub fn takes_postgres(self, node: Option<usize>) -> bool {
+        match self {
+            Self::PostgresRestarted | Self::PostgresCrashed | Self::PostgresDown => true,
+            Self::PostgresSlow | Self::PostgresUnreachable => node == Some(0),
+            _ => false,
+        }
     }
 
     /// Injects the fault under load, for about this long. The cluster recovers afterwards.
@@ -122,7 +126,7 @@ impl Fault {
             }
             Self::PostgresUnreachable => {
                 let held = cluster.nodes[0].postgres.bites()[1];
-                cluster.mute(0, true);
+                mute(cluster, 0).await;
                 cluster.nodes[0].postgres.flow(Flow::Hold, Flow::Hold);
                 let outage = load.scene.recorder.outage_begins(Some(0));
                 let changes = revoke_elsewhere(load, 12).await;
@@ -302,7 +306,7 @@ async fn slow_postgres(cluster: &Cluster, evidence: &mut Evidence, hold: Duratio
 }
 
 async fn stop_node(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) -> Result<(), String> {
-    cluster.mute(0, true);
+    mute(cluster, 0).await;
     cluster.nodes[0].signal(Signal::STOP)?;
     let (changed, took) = revoke_elsewhere(load, 12).await;
     sleep(hold.max(Duration::from_secs(5)).saturating_sub(took)).await;
@@ -320,6 +324,13 @@ async fn stop_node(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence,
     answered(burst, evidence).await;
     sleep(Duration::from_secs(1)).await;
     Ok(())
+}
+
+/// No more changes on this node, and time for those under way: in the middle of one it would hold up all others
+/// until PostgreSQL ends its transaction.
+async fn mute(cluster: &Cluster, node: usize) {
+    cluster.mute(node, true);
+    sleep(Duration::from_millis(500)).await;
 }
 
 async fn start_node(cluster: &mut Cluster, number: usize, evidence: &mut Evidence) -> Result<(), String> {
@@ -396,11 +407,13 @@ async fn reset_clients(load: &Arc<Load>, evidence: &mut Evidence, hold: Duration
             sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let after = Duration::from_millis(caller.dice.between(0, 8));
+        let after = Duration::from_millis(caller.dice.between(0, 20));
         let node = caller.choose();
         load.scene.reset(node, &key, &What::Revoke, after).await;
         sent += 1;
-        sleep(Duration::from_millis(caller.dice.between(0, 60))).await;
+        // Soon, so that the repeated revoke meets the first at work; or when that must have been made.
+        let pause = if caller.dice.one_in(2) { caller.dice.between(0, 40) } else { 400 };
+        sleep(Duration::from_millis(pause)).await;
         let node = caller.choose();
         if load.scene.view(caller.to(node), &key).await.is_ok_and(|status| status == "revoked") {
             made += 1;

@@ -53,11 +53,10 @@ impl Caller {
         (node, &mut self.connections[node])
     }
 
-    /// A node to make a change on: mostly one that can answer.
+    /// A node to make a change on: one that can answer, if there is any.
     pub fn choose(&mut self) -> usize {
         let (up, able) = (self.world.up(), self.world.able());
-        let from = if able.is_empty() || self.dice.one_in(12) { up } else { able };
-        self.dice.pick(&from).copied().unwrap_or_default()
+        self.dice.pick(if able.is_empty() { &up } else { &able }).copied().unwrap_or_default()
     }
 
     fn lend(&mut self, node: usize) -> Connection {

@@ -15,8 +15,9 @@ pub struct Report {
     changes: u64,
     /// Times that answered changes took, in microseconds, sorted.
     waits: Vec<u64>,
-    /// Checks and changes that were answered with 503.
+    /// Checks and changes that were answered with 503, and how many of both must not be.
     unavailable: [u64; 2],
+    unexcused: usize,
     verdict: Verdict,
     evidence: Evidence,
     problems: Vec<String>,
@@ -44,6 +45,7 @@ impl Report {
             changes: 0,
             waits: Vec::new(),
             unavailable: [0; 2],
+            unexcused: 0,
             explained: verdict
                 .violations
                 .iter()
@@ -69,6 +71,8 @@ impl Report {
     }
 
     fn count(&mut self, event: &Event) {
+        let is_unexcused = event.outcome == Outcome::Unavailable && !self.fault.takes_postgres(event.node);
+        self.unexcused += usize::from(is_unexcused);
         match &event.what {
             What::Check(check) => {
                 let counts = self.checks.entry(check.call).or_default();
@@ -109,11 +113,7 @@ impl Report {
         };
         add(self.verdict.violations.len(), "checks were accepted that must not be");
         add(self.verdict.lost.len(), "answered changes are lost");
-        if !self.fault.takes_postgres() {
-            let [checks, changes] = self.unavailable.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
-            add(checks, "checks were answered with 503 while PostgreSQL was there");
-            add(changes, "changes were answered with 503 while PostgreSQL was there");
-        }
+        add(self.unexcused, "calls were answered with 503 by a node that had PostgreSQL");
         let toothless = self.evidence.0.iter().filter(|(bit, _)| !bit);
         faults.extend(toothless.map(|(_, what)| format!("the fault did not bite: {what}")));
         if self.changes < 5 || self.total(|counts| counts.accepted) < 50 {

@@ -70,15 +70,15 @@ async fn play(
         }
         sleep(Duration::from_millis(25)).await;
     }
-    sleep(Duration::from_millis(700)).await;
+    sleep(Duration::from_millis(400)).await;
     let mut evidence = fault.inject(cluster, load, hold).await?;
     let took = cluster.recover().await?;
     if took > Duration::from_secs(1) {
         evidence.0.push((true, format!("all nodes ready {} ms after the fault", took.as_millis())));
     }
-    sleep(Duration::from_millis(1500)).await;
+    sleep(Duration::from_millis(1000)).await;
     load.stop_changes();
-    sleep(Duration::from_millis(700)).await;
+    sleep(Duration::from_millis(500)).await;
     look(load).await?;
     Ok(evidence)
 }
