@@ -114,6 +114,15 @@ fn tokens_die_with_their_key() {
 }
 
 #[test]
+fn a_violation_says_which_rule_and_how_long_after_the_answer() {
+    let mut story = Story::new();
+    story.change(10, 20, What::Revoke);
+    story.accept(27, 30, FIRST);
+    let found = &story.verdict().violations[0];
+    assert_eq!((found.rule, found.after), ("a revoked key was accepted", 7));
+}
+
+#[test]
 fn a_disabled_key_is_refused_until_an_enable_begins() {
     let mut story = Story::new();
     let disable = story.change(10, 20, What::Disable);

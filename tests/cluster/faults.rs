@@ -5,15 +5,14 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use rustix::process::Signal;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::calls::Key;
 use crate::cluster::{Cluster, JOINING, NODES};
-use crate::history::{Outcome, What};
+use crate::history::Outcome;
 use crate::http::Silence;
-use crate::load::{Caller, Load};
+use crate::load::Load;
 use crate::proxy::Flow;
+use crate::{probes, redis_faults};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Fault {
@@ -48,12 +47,12 @@ pub struct Evidence(pub Vec<(bool, String)>);
 
 impl Evidence {
     /// Notes what was seen, and whether it shows that the fault did bite.
-    fn shows(&mut self, bit: bool, what: String) {
+    pub fn shows(&mut self, bit: bool, what: String) {
         self.0.push((bit, what));
     }
 
     /// Notes a fact.
-    fn notes(&mut self, what: String) {
+    pub fn notes(&mut self, what: String) {
         self.0.push((true, what));
     }
 }
@@ -84,20 +83,26 @@ impl Fault {
             }
             Self::RedisKilled => {
                 cluster.redis.kill().await?;
-                redis_is_away(cluster, &mut evidence, hold).await;
+                redis_faults::redis_is_away(cluster, &mut evidence, hold).await;
             }
             Self::RedisStopped => {
                 cluster.redis.signal(Signal::STOP)?;
-                redis_is_away(cluster, &mut evidence, hold).await;
+                redis_faults::redis_is_away(cluster, &mut evidence, hold).await;
                 cluster.redis.signal(Signal::CONT)?;
                 sleep(Duration::from_secs(1)).await;
             }
-            Self::RedisRestartedEmpty => restart_redis(cluster, &mut evidence, hold, false).await?,
-            Self::RedisRestartedFromOldFile => restart_redis(cluster, &mut evidence, hold, true).await?,
-            Self::RedisFlushed => flush_redis(cluster, &mut evidence, hold).await?,
-            Self::RedisUnreachableTo => silence_redis(cluster, &mut evidence, hold, (Flow::Hold, Flow::Pass)).await,
-            Self::RedisUnreachableFrom => silence_redis(cluster, &mut evidence, hold, (Flow::Pass, Flow::Hold)).await,
-            Self::RedisUnreachable => silence_redis(cluster, &mut evidence, hold, (Flow::Hold, Flow::Hold)).await,
+            Self::RedisRestartedEmpty => redis_faults::restart_redis(cluster, &mut evidence, hold, false).await?,
+            Self::RedisRestartedFromOldFile => redis_faults::restart_redis(cluster, &mut evidence, hold, true).await?,
+            Self::RedisFlushed => redis_faults::flush_redis(cluster, &mut evidence, hold).await?,
+            Self::RedisUnreachableTo => {
+                redis_faults::silence_redis(cluster, &mut evidence, hold, (Flow::Hold, Flow::Pass)).await
+            }
+            Self::RedisUnreachableFrom => {
+                redis_faults::silence_redis(cluster, &mut evidence, hold, (Flow::Pass, Flow::Hold)).await
+            }
+            Self::RedisUnreachable => {
+                redis_faults::silence_redis(cluster, &mut evidence, hold, (Flow::Hold, Flow::Hold)).await
+            }
             Self::RedisCut => {
                 let proxy = &cluster.nodes[0].redis;
                 let before = proxy.bites()[0];
@@ -108,8 +113,8 @@ impl Fault {
                 proxy.pass();
                 sleep(Duration::from_secs(1)).await;
             }
-            Self::RedisFailover => fail_over(cluster, &mut evidence, hold, false).await?,
-            Self::RedisSplitBrain => fail_over(cluster, &mut evidence, hold, true).await?,
+            Self::RedisFailover => redis_faults::fail_over(cluster, &mut evidence, hold, false).await?,
+            Self::RedisSplitBrain => redis_faults::fail_over(cluster, &mut evidence, hold, true).await?,
             Self::PostgresRestarted => restart_postgres(cluster, load, &mut evidence, hold, false).await?,
             Self::PostgresCrashed => restart_postgres(cluster, load, &mut evidence, hold, true).await?,
             Self::PostgresDown => {
@@ -119,7 +124,7 @@ impl Fault {
                 evidence.shows(!cluster.postgres.answers().await, "PostgreSQL took nobody in".into());
                 load.scene.recorder.outage_ends(outage);
                 cluster.postgres.start_again().await?;
-                unavailable(load, outage, &mut evidence);
+                probes::unavailable(load, outage, &mut evidence);
                 let took = recovered(cluster).await?;
                 evidence.notes(format!("all nodes ready {took} ms after PostgreSQL"));
                 sleep(Duration::from_millis(1500)).await;
@@ -129,7 +134,7 @@ impl Fault {
                 mute(cluster, 0).await;
                 cluster.nodes[0].postgres.flow(Flow::Hold, Flow::Hold);
                 let outage = load.scene.recorder.outage_begins(Some(0));
-                let changes = revoke_elsewhere(load, 12).await;
+                let changes = probes::revoke_elsewhere(load, 12).await;
                 sleep(hold.max(Duration::from_secs(4)).saturating_sub(changes.1)).await;
                 let burst = load.burst(0, &changes.0).await;
                 sleep(Duration::from_millis(600)).await;
@@ -137,10 +142,10 @@ impl Fault {
                 let held = cluster.nodes[0].postgres.bites()[1] - held;
                 cluster.nodes[0].postgres.pass();
                 evidence.shows(held > 0, format!("{held} pieces to or from PostgreSQL were held"));
-                unavailable(load, outage, &mut evidence);
-                answered(burst, &mut evidence).await;
+                probes::unavailable(load, outage, &mut evidence);
+                probes::answered(burst, &mut evidence).await;
             }
-            Self::PostgresSlow => slow_postgres(cluster, &mut evidence, hold).await,
+            Self::PostgresSlow => slow_postgres(cluster, load, &mut evidence, hold).await,
             Self::NodeStopped => stop_node(cluster, load, &mut evidence, hold).await?,
             Self::RedisKilledNodeStopped => {
                 cluster.redis.kill().await?;
@@ -175,98 +180,10 @@ impl Fault {
                 let served = served.count();
                 evidence.shows(served > 20, format!("the fourth node accepted {served} times"));
             }
-            Self::ClientsReset => reset_clients(load, &mut evidence, hold).await,
+            Self::ClientsReset => probes::reset_clients(load, &mut evidence, hold).await,
         }
         Ok(evidence)
     }
-}
-
-async fn redis_is_away(cluster: &Cluster, evidence: &mut Evidence, hold: Duration) {
-    let followed = cluster.metric("change_wait_seconds_count", "").await;
-    evidence.shows(!cluster.redis.answers().await, "PING had no answer".into());
-    sleep(hold).await;
-    evidence.shows(!cluster.redis.answers().await, "nor had it at the end".into());
-    let up = cluster.metric("redis_up", "").await;
-    evidence.shows(up < NODES as f64, format!("{up} of {NODES} nodes call Redis up"));
-    let followed = cluster.metric("change_wait_seconds_count", "").await - followed;
-    evidence.notes(format!("{followed} changes settled meanwhile"));
-}
-
-async fn restart_redis(
-    cluster: &mut Cluster,
-    evidence: &mut Evidence,
-    hold: Duration,
-    old: bool,
-) -> Result<(), String> {
-    let (run, mut then) = (cluster.redis.run_id().await?, 0);
-    if old {
-        cluster.redis.keep_file().await?;
-        then = cluster.redis.keys().await?;
-        sleep(Duration::from_millis(2500)).await;
-    }
-    let before = cluster.redis.keys().await?;
-    cluster.redis.kill().await?;
-    if old {
-        cluster.redis.put_file_back()?
-    } else {
-        cluster.redis.remove_file()
-    }
-    cluster.redis.start_again().await?;
-    let (after, keys) = (cluster.redis.run_id().await?, cluster.redis.keys().await?);
-    evidence.shows(run != after, "another run_id".into());
-    evidence
-        .shows(before > then, format!("{before} keys when it was killed, {then} in its file, {keys} once it was back"));
-    sleep(hold).await;
-    cluster.redis.remove_file();
-    Ok(())
-}
-
-async fn flush_redis(cluster: &Cluster, evidence: &mut Evidence, hold: Duration) -> Result<(), String> {
-    let begun = Instant::now();
-    let mut seen = Vec::new();
-    while begun.elapsed() < hold {
-        let before = cluster.redis.keys().await?;
-        cluster.redis.ask("FLUSHALL").await?;
-        seen.push((before, cluster.redis.keys().await?));
-        sleep(Duration::from_millis(1300)).await;
-    }
-    evidence
-        .shows(seen.iter().any(|(before, after)| after < before), format!("keys before and after FLUSHALL: {seen:?}"));
-    Ok(())
-}
-
-async fn silence_redis(cluster: &Cluster, evidence: &mut Evidence, hold: Duration, (to, from): (Flow, Flow)) {
-    let proxy = &cluster.nodes[0].redis;
-    let held = proxy.bites()[1];
-    proxy.flow(to, from);
-    sleep(hold).await;
-    let held = proxy.bites()[1] - held;
-    evidence.shows(held > 0, format!("{held} pieces to or from Redis were held"));
-    evidence.notes(format!("node 0 calls Redis up: {:?}", cluster.nodes[0].metric("redis_up", "").await));
-    proxy.pass();
-    sleep(Duration::from_secs(1)).await;
-}
-
-/// The replica stops to follow, the primary takes more, and then the replica is what nodes find. In a split brain
-/// node 0 goes on with the old primary.
-async fn fail_over(cluster: &mut Cluster, evidence: &mut Evidence, hold: Duration, split: bool) -> Result<(), String> {
-    cluster.start_replica().await?;
-    let replica = cluster.replica.as_ref().ok_or("no replica")?;
-    replica.ask("REPLICAOF NO ONE").await?;
-    sleep(Duration::from_millis(2500)).await;
-    let (ahead, behind) = (cluster.redis.keys().await?, replica.keys().await?);
-    evidence.shows(ahead > behind, format!("the primary has {ahead} keys, the replica {behind}"));
-    let (old, new) = (cluster.redis.run_id().await?, replica.run_id().await?);
-    evidence.shows(old != new, "another run_id".into());
-    let port = replica.port;
-    if !split {
-        cluster.redis.kill().await?;
-    }
-    for node in cluster.nodes.iter().skip(usize::from(split)) {
-        node.redis.point_to(port);
-    }
-    sleep(hold).await;
-    Ok(())
 }
 
 async fn restart_postgres(
@@ -288,16 +205,20 @@ async fn restart_postgres(
     Ok(())
 }
 
-/// Answers to one node come late: at first by anything up to 950 ms, later always by most of that.
-async fn slow_postgres(cluster: &Cluster, evidence: &mut Evidence, hold: Duration) {
+/// Answers to one node come late: at first all by most of the lease, later those of some connections.
+async fn slow_postgres(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
+    mute(cluster, 0).await;
     let proxy = &cluster.nodes[0].postgres;
     let before = proxy.bites()[2];
     let unled = cluster.metric("records_without_lease_total", "").await;
-    cluster.mute(0, true);
-    for (least, most) in [(0, 950), (850, 950)] {
-        proxy.flow(Flow::Pass, Flow::Delay(least, most));
-        sleep(hold.max(Duration::from_secs(4))).await;
-    }
+    let hold = hold.max(Duration::from_secs(4));
+    proxy.flow(Flow::Pass, Flow::Delay(850, 950));
+    let (changed, took) = probes::revoke_elsewhere(load, 12).await;
+    evidence.notes(format!("{} keys were revoked with its following late", changed.len()));
+    sleep(hold.saturating_sub(took)).await;
+    proxy.flow(Flow::Pass, Flow::Uneven(950));
+    let raced = probes::race_reads(load, 0, hold).await;
+    evidence.shows(raced > 0, format!("{raced} keys were changed while it read them slowly"));
     let delayed = proxy.bites()[2] - before;
     evidence.shows(delayed > 10, format!("{delayed} answers were delayed"));
     let unled = cluster.metric("records_without_lease_total", "").await - unled;
@@ -308,7 +229,7 @@ async fn slow_postgres(cluster: &Cluster, evidence: &mut Evidence, hold: Duratio
 async fn stop_node(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) -> Result<(), String> {
     mute(cluster, 0).await;
     cluster.nodes[0].signal(Signal::STOP)?;
-    let (changed, took) = revoke_elsewhere(load, 12).await;
+    let (changed, took) = probes::revoke_elsewhere(load, 12).await;
     sleep(hold.max(Duration::from_secs(5)).saturating_sub(took)).await;
     let silent = cluster.nodes[0].get("/healthz").await.err() == Some(Silence::Unknown);
     evidence.shows(silent, "the node did not answer within 1 s".into());
@@ -321,7 +242,7 @@ async fn stop_node(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence,
     ));
     cluster.nodes[0].signal(Signal::CONT)?;
     cluster.mute(0, false);
-    answered(burst, evidence).await;
+    probes::answered(burst, evidence).await;
     sleep(Duration::from_secs(1)).await;
     Ok(())
 }
@@ -341,88 +262,10 @@ async fn start_node(cluster: &mut Cluster, number: usize, evidence: &mut Evidenc
     Ok(())
 }
 
-/// Revokes keys that every node has in memory, on nodes that can answer; gives those that were answered.
-async fn revoke_elsewhere(load: &Arc<Load>, count: usize) -> (Vec<Arc<Key>>, Duration) {
-    let begun = Instant::now();
-    let mut tasks = JoinSet::new();
-    for key in std::iter::from_fn(|| load.warmed()).take(count) {
-        let load = load.clone();
-        tasks.spawn(async move {
-            let mut caller = Caller::new(&load.scene.world);
-            let node = caller.dice.pick(&load.scene.world.able()).copied().unwrap_or_default();
-            let outcome = load.scene.change(caller.to(node), &key, &What::Revoke).await;
-            (outcome == Outcome::Accepted).then_some(key)
-        });
-    }
-    let mut answered = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        answered.extend(done.ok().flatten());
-    }
-    (answered, begun.elapsed())
-}
-
-async fn answered(mut burst: JoinSet<Outcome>, evidence: &mut Evidence) {
-    let mut outcomes = [0; 2];
-    while let Some(outcome) = burst.join_next().await {
-        let is_answer = outcome.is_ok_and(|outcome| !matches!(outcome, Outcome::Unknown | Outcome::Unreached));
-        outcomes[usize::from(is_answer)] += 1;
-    }
-    let [lost, answered] = outcomes;
-    evidence.shows(answered > 5, format!("of the checks that waited, {answered} were answered and {lost} were not"));
-}
-
-/// Counts what was answered in the outage.
-fn unavailable(load: &Load, outage: u64, evidence: &mut Evidence) {
-    let history = load.scene.recorder.snapshot();
-    let Some(outage) = usize::try_from(outage).ok().and_then(|place| history.get(place)) else { return };
-    let within = |event: &&crate::history::Event| {
-        matches!(event.what, What::Check(_))
-            && (outage.node.is_none() || outage.node == event.node)
-            && event.at > outage.at
-            && event.end.is_some_and(|end| outage.end.is_none_or(|over| end < over))
-    };
-    let count = |outcome| history.iter().filter(within).filter(|event| event.outcome == outcome).count();
-    let accepts = history.iter().filter(within).filter(|event| event.outcome == Outcome::Accepted);
-    let last = accepts.map(|event| event.at - outage.at).max().unwrap_or_default();
-    let refused = count(Outcome::Unavailable);
-    evidence.shows(refused > 0, format!("{refused} checks were answered with 503"));
-    let accepted = count(Outcome::Accepted);
-    evidence.notes(format!("{accepted} accepted under the lease, the last begun after {} ms", last / 1000));
-}
-
 async fn recovered(cluster: &mut Cluster) -> Result<u128, String> {
     let begun = Instant::now();
     for number in 0..NODES {
         cluster.nodes[number].ready().await?;
     }
     Ok(begun.elapsed().as_millis())
-}
-
-/// Clients that send a revoke and reset the connection; whether it was made nobody has told them.
-async fn reset_clients(load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
-    let mut caller = Caller::new(&load.scene.world);
-    let (begun, mut sent, mut made) = (Instant::now(), 0, 0);
-    while begun.elapsed() < hold || (sent < 12 && begun.elapsed() < hold * 3) {
-        let Some(key) = load.warmed() else {
-            sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let after = Duration::from_millis(caller.dice.between(0, 20));
-        let node = caller.choose();
-        load.scene.reset(node, &key, &What::Revoke, after).await;
-        sent += 1;
-        // Soon, so that the repeated revoke meets the first at work; or when that must have been made.
-        let pause = if caller.dice.one_in(2) { caller.dice.between(0, 40) } else { 400 };
-        sleep(Duration::from_millis(pause)).await;
-        let node = caller.choose();
-        if load.scene.view(caller.to(node), &key).await.is_ok_and(|status| status == "revoked") {
-            made += 1;
-        }
-        let node = caller.choose();
-        if load.scene.change(caller.to(node), &key, &What::Revoke).await == Outcome::Accepted {
-            load.volley(&mut caller, &key).await;
-        }
-    }
-    evidence.shows(sent >= 5, format!("{sent} revokes were sent on connections that were reset"));
-    evidence.shows(made > 0, format!("{made} of them had been made when asked, a moment later"));
 }

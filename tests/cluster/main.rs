@@ -2,7 +2,7 @@
 //!
 //! It knows the program only from outside: processes, HTTP, PostgreSQL and Redis. `history` says what is written
 //! down, `checker` what is allowed; `cluster`, `nodes`, `postgres`, `redis`, `proxy` and `process` own what runs;
-//! `load`, `changers` and `calls` what is asked of it; `faults` what goes wrong; `scenario` and `report` bring it
+//! `load`, `changers`, `calls` and `probes` what is asked of it; `faults` what goes wrong; `scenario` and `report` bring it
 //! together. Without options all faults are gone through in less than four minutes; see `--help`.
 #![allow(
     missing_docs,
@@ -27,10 +27,12 @@ mod measure;
 mod nodes;
 mod options;
 mod postgres;
+mod probes;
 mod process;
 mod proxy;
 mod recorder;
 mod redis;
+mod redis_faults;
 mod report;
 mod scenario;
 mod world;

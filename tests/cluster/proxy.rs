@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,8 +21,11 @@ pub enum Flow {
     Pass,
     /// Nothing is forwarded and nothing is closed; what is held goes on when the fault is over.
     Hold,
-    /// Each chunk waits for a random time from the range, in milliseconds. Half of them for less than a tenth of it.
+    /// Each chunk waits for a random time from the range, in milliseconds.
     Delay(u64, u64),
+    /// Every two seconds it is thrown anew which half of the connections is slow: each chunk of theirs waits for
+    /// half of so many milliseconds or more. So what is read on one connection is overtaken on another.
+    Uneven(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,16 +132,24 @@ async fn pump(
     counts: &Counts,
 ) -> io::Result<()> {
     let mut dice = Dice::another();
+    let (mut thrown, mut is_slow) = (Instant::now(), dice.one_in(2));
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
         if length == 0 {
             return Ok(());
         }
+        if thrown.elapsed() > Duration::from_secs(2) {
+            (thrown, is_slow) = (Instant::now(), dice.one_in(2));
+        }
         let now = flow(&state.borrow());
-        if let Flow::Delay(least, most) = now {
+        let range = match now {
+            Flow::Delay(least, most) => Some((least, most)),
+            Flow::Uneven(most) if is_slow => Some((most / 2, most)),
+            _ => None,
+        };
+        if let Some((least, most)) = range {
             counts.delayed.fetch_add(1, Ordering::Relaxed);
-            let most = if dice.one_in(2) { least + (most - least) / 10 } else { most };
             tokio::time::sleep(Duration::from_millis(dice.between(least, most))).await;
         }
         if flow(&state.borrow()) == Flow::Hold {
