@@ -28,6 +28,7 @@ async fn revoker(load: Arc<Load>) {
     let mut caller = Caller::new(&load.scene.world);
     while load.changing() {
         sleep(Duration::from_millis(caller.dice.between(60, 300))).await;
+        load.turn().await;
         let Some(key) = load.warmed() else { continue };
         let node = caller.choose();
         match caller.dice.below(6) {
@@ -118,6 +119,7 @@ async fn token_revoker(load: Arc<Load>) {
 
 /// Makes a change until it is answered, and then checks everywhere at once.
 async fn insist(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
+    load.turn().await;
     while load.changing() {
         let node = caller.choose();
         match load.scene.change(caller.to(node), key, what).await {

@@ -32,6 +32,7 @@ pub enum Fault {
     PostgresCrashed,
     PostgresDown,
     PostgresSlow,
+    PostgresSlowReads,
     PostgresUnreachable,
     NodeStopped,
     NodeKilled,
@@ -66,7 +67,7 @@ impl Fault {
     pub fn takes_postgres(self, node: Option<usize>) -> bool {
         match self {
             Self::PostgresRestarted | Self::PostgresCrashed | Self::PostgresDown => true,
-            Self::PostgresSlow | Self::PostgresUnreachable => node == Some(0),
+            Self::PostgresSlow | Self::PostgresSlowReads | Self::PostgresUnreachable => node == Some(0),
             _ => false,
         }
     }
@@ -146,6 +147,7 @@ impl Fault {
                 probes::answered(burst, &mut evidence).await;
             }
             Self::PostgresSlow => slow_postgres(cluster, load, &mut evidence, hold).await,
+            Self::PostgresSlowReads => slow_reads(cluster, load, &mut evidence, hold).await,
             Self::NodeStopped => stop_node(cluster, load, &mut evidence, hold).await?,
             Self::RedisKilledNodeStopped => {
                 cluster.redis.kill().await?;
@@ -205,25 +207,36 @@ async fn restart_postgres(
     Ok(())
 }
 
-/// Answers to one node come late: at first all by most of the lease, later those of some connections.
+/// Answers to one node come late, by most of a lease: what it learns of changes was long ago.
 async fn slow_postgres(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
     mute(cluster, 0).await;
-    let proxy = &cluster.nodes[0].postgres;
-    let before = proxy.bites()[2];
+    let before = cluster.nodes[0].postgres.bites()[2];
     let unled = cluster.metric("records_without_lease_total", "").await;
-    let hold = hold.max(Duration::from_secs(4));
-    proxy.flow(Flow::Pass, Flow::Delay(850, 950));
+    cluster.nodes[0].postgres.flow(Flow::Pass, Flow::Delay(850, 950));
     let (changed, took) = probes::revoke_elsewhere(load, 12).await;
-    evidence.notes(format!("{} keys were revoked with its following late", changed.len()));
+    evidence.shows(!changed.is_empty(), format!("{} keys were revoked meanwhile", changed.len()));
     sleep(hold.saturating_sub(took)).await;
-    proxy.flow(Flow::Pass, Flow::Uneven(950));
-    let raced = probes::race_reads(load, 0, hold).await;
-    evidence.shows(raced > 0, format!("{raced} keys were changed while it read them slowly"));
-    let delayed = proxy.bites()[2] - before;
+    cluster.nodes[0].postgres.flow(Flow::Pass, Flow::Delay(0, 950));
+    sleep(hold).await;
+    let delayed = cluster.nodes[0].postgres.bites()[2] - before;
     evidence.shows(delayed > 10, format!("{delayed} answers were delayed"));
     let unled = cluster.metric("records_without_lease_total", "").await - unled;
     evidence.notes(format!("{unled} records were read for want of a lease"));
-    proxy.pass();
+    cluster.nodes[0].postgres.pass();
+}
+
+/// The same, but for its following: a record that is being read is overtaken by a change of it.
+async fn slow_reads(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
+    mute(cluster, 0).await;
+    let before = cluster.nodes[0].postgres.bites()[2];
+    load.calm(true);
+    cluster.nodes[0].postgres.flow(Flow::Pass, Flow::DelayReads(100, 300));
+    let raced = probes::race_reads(load, 0, hold.max(Duration::from_secs(4))).await;
+    evidence.shows(raced > 0, format!("{raced} keys were changed while the node read them slowly"));
+    let delayed = cluster.nodes[0].postgres.bites()[2] - before;
+    evidence.shows(delayed > 10, format!("{delayed} answers were delayed"));
+    cluster.nodes[0].postgres.pass();
+    load.calm(false);
 }
 
 async fn stop_node(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) -> Result<(), String> {

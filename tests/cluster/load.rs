@@ -34,6 +34,7 @@ pub struct Load {
     warmed: Mutex<Vec<Arc<Key>>>,
     stop: AtomicBool,
     stop_changes: AtomicBool,
+    calm: AtomicBool,
 }
 
 /// A caller's kept connections, one to each node.
@@ -74,6 +75,7 @@ impl Load {
             warmed: Mutex::default(),
             stop: stopped,
             stop_changes: AtomicBool::new(false),
+            calm: AtomicBool::new(false),
         })
     }
 
@@ -101,6 +103,18 @@ impl Load {
 
     pub fn changing(&self) -> bool {
         !self.stop_changes.load(Ordering::Relaxed)
+    }
+
+    /// Lets the changers rest, so that what nodes hold in memory stays there.
+    pub fn calm(&self, calm: bool) {
+        self.calm.store(calm, Ordering::Relaxed);
+    }
+
+    /// Waits while changers should rest.
+    pub async fn turn(&self) {
+        while self.calm.load(Ordering::Relaxed) && self.changing() {
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A key of the pool enters the history.

@@ -99,7 +99,9 @@ async fn run(options: &Options) -> Result<bool, String> {
     println!("{}", report::HEAD);
     for fault in faults {
         let hold = Duration::from_secs(options.seconds);
-        let report = scenario::run(&mut cluster, *fault, hold, options.expect_violation, &kept).await?;
+        let report =
+            scenario::run(&mut cluster, *fault, hold, options.expect_violation, (&kept, options.kept.is_some()))
+                .await?;
         println!("{}", report.row());
         let explained = report.explain();
         if !explained.is_empty() {

@@ -28,7 +28,7 @@ pub async fn run(cluster: &mut Cluster, span: Duration) -> Result<(), String> {
     cluster.recover().await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     cluster.redis.signal(Signal::STOP)?;
-    revokes(cluster, "Redis is stopped (SIGSTOP)", &[0, 1, 2], REVOKES / 2).await?;
+    revokes(cluster, "Redis is stopped (SIGSTOP)", &[0, 1, 2], REVOKES / 4).await?;
     cluster.recover().await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     reserve(cluster, 60).await?;

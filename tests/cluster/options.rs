@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Where the history and the logs of a failure are kept.
+    /// Where histories and logs are kept; without it those of failures are, in the build's own folder.
     #[arg(long, value_name = "FOLDER")]
     pub kept: Option<PathBuf>,
 

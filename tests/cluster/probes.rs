@@ -1,6 +1,7 @@
 //! What a fault asks for beyond the ordinary load, so that a server that is wrong there would be seen.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -38,13 +39,11 @@ pub async fn revoke_elsewhere(load: &Arc<Load>, count: usize) -> (Vec<Arc<Key>>,
 /// Lets one node read records of keys while another node changes them, again and again; gives how often.
 pub async fn race_reads(load: &Arc<Load>, reader: usize, hold: Duration) -> usize {
     let (begun, mut tasks, mut raced) = (Instant::now(), JoinSet::new(), 0);
-    for _ in 0..6 {
+    for key in std::iter::from_fn(|| load.warmed()).take(4) {
         let load = load.clone();
         tasks.spawn(async move {
             let mut raced = 0;
-            while let Some(key) = load.warmed()
-                && begun.elapsed() < hold
-            {
+            while begun.elapsed() < hold {
                 raced += usize::from(race_read(&load, reader, &key).await);
             }
             raced
@@ -53,39 +52,38 @@ pub async fn race_reads(load: &Arc<Load>, reader: usize, hold: Duration) -> usiz
     while let Some(done) = tasks.join_next().await {
         raced += done.unwrap_or_default();
     }
-    sleep(hold.saturating_sub(begun.elapsed())).await;
     raced
 }
 
 /// Makes the reader forget a key, lets it read the key, and meanwhile takes the key away elsewhere.
 async fn race_read(load: &Arc<Load>, reader: usize, key: &Arc<Key>) -> bool {
     let mut caller = Caller::new(&load.scene.world);
-    for forget in [What::Disable, What::Enable] {
-        let node = caller.choose();
-        if load.scene.change(caller.to(node), key, &forget).await != Outcome::Accepted {
-            return false;
-        }
-    }
-    let mut reads = JoinSet::new();
-    for _ in 0..4 {
-        let (load, key) = (load.clone(), key.clone());
-        reads.spawn(async move {
-            let mut connection = load.scene.world.connect(reader);
-            let begun = Instant::now();
-            while let Some(shown) = key.secret()
-                && begun.elapsed() < Duration::from_millis(2500)
-            {
-                let how = (Call::Verify, false, false);
-                load.scene.check((reader, &mut connection), (&key, &shown), how).await;
-                sleep(Duration::from_millis(15)).await;
-            }
-        });
-    }
-    sleep(Duration::from_millis(Dice::another().between(5, 120))).await;
     let node = caller.choose();
-    let outcome = load.scene.change(caller.to(node), key, &What::Revoke).await;
-    while reads.join_next().await.is_some() {}
+    if load.scene.change(caller.to(node), key, &What::Enable).await != Outcome::Accepted {
+        return false;
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let reading = tokio::spawn(read_on(load.clone(), reader, key.clone(), done.clone()));
+    // A driver may ask whether its connection lives before it reads, which takes as long as the read.
+    sleep(Duration::from_millis(Dice::another().between(60, 700))).await;
+    let node = caller.choose();
+    let outcome = load.scene.change(caller.to(node), key, &What::Disable).await;
+    // Until the last of the reads has come in, and what it brought was asked for.
+    sleep(Duration::from_millis(800)).await;
+    done.store(true, Ordering::Relaxed);
+    let _ = reading.await;
     outcome == Outcome::Accepted
+}
+
+async fn read_on(load: Arc<Load>, reader: usize, key: Arc<Key>, done: Arc<AtomicBool>) {
+    let mut connection = load.scene.world.connect(reader);
+    while let Some(shown) = key.secret()
+        && !done.load(Ordering::Relaxed)
+    {
+        let how = (Call::Verify, false, false);
+        load.scene.check((reader, &mut connection), (&key, &shown), how).await;
+        sleep(Duration::from_millis(15)).await;
+    }
 }
 
 /// Waits for checks that waited in a node's sockets.

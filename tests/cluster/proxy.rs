@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,9 +23,9 @@ pub enum Flow {
     Hold,
     /// Each chunk waits for a random time from the range, in milliseconds.
     Delay(u64, u64),
-    /// Every two seconds it is thrown anew which half of the connections is slow: each chunk of theirs waits for
-    /// half of so many milliseconds or more. So what is read on one connection is overtaken on another.
-    Uneven(u64),
+    /// The same, but the connection that asks for the changes of other nodes is as quick as ever: what is read is
+    /// overtaken by what is followed.
+    DelayReads(u64, u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,12 +116,20 @@ async fn connection(client: TcpStream, state: watch::Receiver<Mode>, counts: Arc
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let mut gone = state.clone();
+    let is_quick = AtomicBool::new(false);
     tokio::select! {
-        _ = pump(from_client, to_server, state.clone(), |mode| mode.to, &counts) => {}
-        _ = pump(from_server, to_client, state, |mode| mode.from, &counts) => {}
+        _ = pump(from_client, to_server, state.clone(), |mode| mode.to, &counts, &is_quick) => {}
+        _ = pump(from_server, to_client, state, |mode| mode.from, &counts, &is_quick) => {}
         _ = gone.wait_for(|mode| mode.cut || mode.target != target) => {}
     }
     Ok(())
+}
+
+/// What only the connection sends that asks for the changes of other nodes.
+const FOLLOWING: &str = "LEFT JOIN key_changes";
+
+fn is_marked(chunk: &[u8]) -> bool {
+    chunk.windows(FOLLOWING.len()).any(|window| window == FOLLOWING.as_bytes())
 }
 
 async fn pump(
@@ -130,24 +138,25 @@ async fn pump(
     mut state: watch::Receiver<Mode>,
     flow: fn(&Mode) -> Flow,
     counts: &Counts,
+    is_quick: &AtomicBool,
 ) -> io::Result<()> {
     let mut dice = Dice::another();
-    let (mut thrown, mut is_slow) = (Instant::now(), dice.one_in(2));
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
         if length == 0 {
             return Ok(());
         }
-        if thrown.elapsed() > Duration::from_secs(2) {
-            (thrown, is_slow) = (Instant::now(), dice.one_in(2));
-        }
+        let chunk = buffer.get(..length).unwrap_or_default();
         let now = flow(&state.borrow());
         let range = match now {
             Flow::Delay(least, most) => Some((least, most)),
-            Flow::Uneven(most) if is_slow => Some((most / 2, most)),
+            Flow::DelayReads(least, most) if !is_quick.load(Ordering::Relaxed) => Some((least, most)),
             _ => None,
         };
+        if is_marked(chunk) {
+            is_quick.store(true, Ordering::Relaxed);
+        }
         if let Some((least, most)) = range {
             counts.delayed.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(dice.between(least, most))).await;
@@ -156,6 +165,6 @@ async fn pump(
             counts.held.fetch_add(1, Ordering::Relaxed);
             let _ = state.wait_for(|mode| flow(mode) != Flow::Hold).await;
         }
-        to.write_all(buffer.get(..length).unwrap_or_default()).await?;
+        to.write_all(chunk).await?;
     }
 }

@@ -27,7 +27,7 @@ pub async fn run(
     fault: Fault,
     hold: Duration,
     hasty: bool,
-    kept: &Path,
+    (kept, always): (&Path, bool),
 ) -> Result<Report, String> {
     let load = Load::new(cluster.world.clone());
     let tasks = load.start();
@@ -47,7 +47,7 @@ pub async fn run(
     let history = load.scene.recorder.snapshot();
     let mut report = Report::new(fault, &history, checker::check(&history), evidence, problems);
     report.odd = load.scene.world.take_odd();
-    if !report.is_good() {
+    if always || !report.is_good() {
         let folder = kept.join(fault.name());
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let file = folder.join("history.jsonl");
