@@ -88,7 +88,7 @@ impl Fault {
             }
             Self::RedisStopped => {
                 cluster.redis.signal(Signal::STOP)?;
-                redis_faults::redis_is_away(cluster, &mut evidence, hold).await;
+                redis_faults::redis_is_away(cluster, &mut evidence, hold.max(Duration::from_secs(5))).await;
                 cluster.redis.signal(Signal::CONT)?;
                 sleep(Duration::from_secs(1)).await;
             }

@@ -16,7 +16,7 @@ pub struct Options {
     pub faults: Vec<Fault>,
 
     /// How long each fault is held, in seconds.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     pub seconds: u64,
 
     /// The program to test.
