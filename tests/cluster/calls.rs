@@ -1,0 +1,262 @@
+//! The calls of the load, each written into the history: checks, changes and views of a key.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::dice::Dice;
+use crate::history::{Call, Check, Credential, Outcome, What};
+use crate::http::{Answer, Connection, Silence, request};
+use crate::recorder::Recorder;
+use crate::world::{CHANGE_LIMIT, KEYS, World, lock, scopes};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Longer than any fault keeps a node from answering in the short form.
+const CHECK_LIMIT: Duration = Duration::from_secs(12);
+
+/// A key of the history, and everything that was ever good for it.
+pub struct Key {
+    pub number: u32,
+    pub id: String,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    secrets: Vec<Shown>,
+    tokens: Vec<Shown>,
+    changed: Option<Instant>,
+}
+
+/// A credential and its text.
+#[derive(Clone)]
+pub struct Shown {
+    pub credential: Credential,
+    pub text: Arc<str>,
+}
+
+/// What all calls of a scenario have in common.
+pub struct Scene {
+    pub world: Arc<World>,
+    pub recorder: Recorder,
+}
+
+impl Key {
+    pub fn new(number: u32, id: String, issued: u64, text: &str) -> Self {
+        let first = Shown { credential: Credential::Secret { issued }, text: text.into() };
+        Self { number, id, held: Mutex::new(Held { secrets: vec![first], ..Held::default() }) }
+    }
+
+    /// The current secret, as far as it is known.
+    pub fn secret(&self) -> Option<Shown> {
+        lock(&self.held).secrets.last().cloned()
+    }
+
+    /// The newest token.
+    pub fn token(&self) -> Option<Shown> {
+        lock(&self.held).tokens.last().cloned()
+    }
+
+    /// Something that was good once, or still is.
+    pub fn any(&self, dice: &mut Dice) -> Option<Shown> {
+        let held = lock(&self.held);
+        let from = if dice.one_in(2) || held.tokens.is_empty() { &held.secrets } else { &held.tokens };
+        if dice.one_in(2) { from.last().cloned() } else { dice.pick(from).cloned() }
+    }
+
+    /// All secrets and tokens that are still known.
+    pub fn all(&self) -> Vec<Shown> {
+        let held = lock(&self.held);
+        held.secrets.iter().chain(&held.tokens).cloned().collect()
+    }
+
+    /// Changed within this time.
+    pub fn changed_within(&self, time: Duration) -> bool {
+        lock(&self.held).changed.is_some_and(|changed| changed.elapsed() < time)
+    }
+
+    /// Keeps the newest, and some from before.
+    fn keep(list: &mut Vec<Shown>, shown: Shown) {
+        if list.len() >= 10 {
+            list.remove(3);
+        }
+        list.push(shown);
+    }
+}
+
+impl Scene {
+    /// Asks a node whether the credential is good, for writing or for reading.
+    pub async fn check(
+        &self,
+        (node, connection): (usize, &mut Connection),
+        (key, shown): (&Key, &Shown),
+        (call, write, last): (Call, bool, bool),
+    ) -> Outcome {
+        let request = match call {
+            Call::Exchange => {
+                let scope = if write { "&scope=read:*+write:*" } else { "" };
+                let body = format!("grant_type=client_credentials&client_secret={}{scope}", shown.text);
+                request("POST", "/oauth/token", None, Some((FORM, &body)))
+            }
+            Call::Introspect => {
+                let body = format!("token={}", shown.text);
+                request("POST", "/oauth/introspect", Some(&self.world.manager), Some((FORM, &body)))
+            }
+            Call::Verify => {
+                let action = if write { "write" } else { "read" };
+                request("GET", &format!("/verify?keyturn_require={action}:things/1"), Some(&shown.text), None)
+            }
+            Call::Me => request("GET", "/api/v1/me", Some(&shown.text), None),
+        };
+        // Neither of these says what the caller wants to do.
+        let write = write && matches!(call, Call::Exchange | Call::Verify);
+        if connection.connect().await.is_err() {
+            return Outcome::Unreached;
+        }
+        let check = Check { call, credential: shown.credential, write, minted: None, last };
+        let id = self.recorder.begin(Some(node), key.number, What::Check(check));
+        let answer = connection.call(&request, CHECK_LIMIT).await;
+        let (outcome, minted, token) = self.judge(call, &answer);
+        self.recorder.finish(id, outcome, minted);
+        if let Some(text) = token {
+            Key::keep(
+                &mut lock(&key.held).tokens,
+                Shown { credential: Credential::Token { mint: id }, text: text.into() },
+            );
+        }
+        outcome
+    }
+
+    fn judge(&self, call: Call, answer: &Result<Answer, Silence>) -> (Outcome, Option<bool>, Option<String>) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(Silence::Unreached) => return (Outcome::Unreached, None, None),
+            Err(Silence::Unknown) => return (Outcome::Unknown, None, None),
+        };
+        match (call, answer.status) {
+            (_, 503) => (Outcome::Unavailable, None, None),
+            (Call::Exchange, 200) => {
+                let value = answer.json();
+                let wide = value["scope"].as_str().map(|scope| scope.contains("write:"));
+                (Outcome::Accepted, wide, value["access_token"].as_str().map(str::to_owned))
+            }
+            (Call::Introspect, 200) => match answer.json()["active"].as_bool() {
+                Some(true) => (Outcome::Accepted, None, None),
+                _ => (Outcome::Refused, None, None),
+            },
+            (Call::Verify | Call::Me, 200) => (Outcome::Accepted, None, None),
+            // A scope that the key does not have.
+            (Call::Exchange, 400) if answer.json()["error"] == "invalid_scope" => (Outcome::Refused, None, None),
+            (Call::Exchange | Call::Verify | Call::Me, 401 | 403) => (Outcome::Refused, None, None),
+            _ => {
+                self.world.odd(&format!("{call:?}"), Ok(answer));
+                (Outcome::Unknown, None, None)
+            }
+        }
+    }
+
+    /// Makes a change and waits for its answer.
+    pub async fn change(&self, (node, connection): (usize, &mut Connection), key: &Key, what: &What) -> Outcome {
+        let Some(request) = self.request(key, what) else { return Outcome::Refused };
+        if connection.connect().await.is_err() {
+            return Outcome::Unreached;
+        }
+        let id = self.recorder.begin(Some(node), key.number, what.clone());
+        let answer = connection.call(&request, CHANGE_LIMIT).await;
+        let outcome = match &answer {
+            Ok(answer) if answer.status < 300 => Outcome::Accepted,
+            Ok(answer) if answer.status == 503 => Outcome::Unavailable,
+            Ok(answer) if answer.status < 500 => Outcome::Refused,
+            Err(Silence::Unreached) => Outcome::Unreached,
+            _ => Outcome::Unknown,
+        };
+        self.recorder.finish(id, outcome, None);
+        if let Ok(answer) = &answer
+            && !matches!(outcome, Outcome::Accepted | Outcome::Unavailable)
+        {
+            self.world.odd(&format!("{what:?}"), Ok(answer));
+        }
+        let mut held = lock(&key.held);
+        held.changed = Some(Instant::now());
+        if *what == What::Rotate
+            && outcome == Outcome::Accepted
+            && let Some(text) = answer.ok().and_then(|answer| answer.json()["secret"].as_str().map(Arc::from))
+        {
+            Key::keep(&mut held.secrets, Shown { credential: Credential::Secret { issued: id }, text });
+        }
+        outcome
+    }
+
+    /// Sends a change on a connection of its own and resets it, now or a little later.
+    pub async fn reset(&self, node: usize, key: &Key, what: &What, after: Duration) {
+        let Some(request) = self.request(key, what) else { return };
+        let connection = self.world.connect(node);
+        let id = self.recorder.begin(Some(node), key.number, what.clone());
+        if connection.send_and_reset(&request, after).await == Err(Silence::Unreached) {
+            self.recorder.finish(id, Outcome::Unreached, None);
+        }
+    }
+
+    /// The key's own bearer ends it at `/oauth/revoke`.
+    pub async fn give_up(&self, (node, connection): (usize, &mut Connection), key: &Key) -> Outcome {
+        let Some(shown) = key.secret() else { return Outcome::Unreached };
+        let request =
+            request("POST", "/oauth/revoke", Some(&shown.text), Some((FORM, &format!("token={}", shown.text))));
+        let id = self.recorder.begin(Some(node), key.number, What::Revoke);
+        let outcome = match connection.call(&request, CHANGE_LIMIT).await {
+            Ok(answer) if answer.status == 200 => Outcome::Accepted,
+            Ok(answer) if answer.status == 503 => Outcome::Unavailable,
+            // Somebody was quicker, and the caller's own key is no longer good for asking.
+            Ok(answer) if answer.status == 401 => Outcome::Refused,
+            Ok(answer) => {
+                self.world.odd("revoke by its bearer", Ok(&answer));
+                Outcome::Unknown
+            }
+            Err(Silence::Unreached) => Outcome::Unreached,
+            Err(Silence::Unknown) => Outcome::Unknown,
+        };
+        self.recorder.finish(id, outcome, None);
+        lock(&key.held).changed = Some(Instant::now());
+        outcome
+    }
+
+    /// Looks at the key on a node; gives its status.
+    pub async fn view(&self, (node, connection): (usize, &mut Connection), key: &Key) -> Result<String, String> {
+        let request = self.world.manage("GET", &format!("{KEYS}/{}", key.id), None);
+        let unseen = What::View { status: String::new(), wide: false };
+        let id = self.recorder.begin(Some(node), key.number, unseen);
+        let answer = connection.call(&request, CHECK_LIMIT).await;
+        let answer = answer.map_err(|silence| format!("node {node} does not show key {}: {silence:?}", key.id))?;
+        let value: Value = answer.json();
+        let (Some(status), Some(scopes)) = (value["status"].as_str(), value["scopes"].as_array()) else {
+            return Err(format!("node {node} shows of key {}: {} {value}", key.id, answer.status));
+        };
+        self.recorder.viewed(id, status.into(), scopes.iter().any(|scope| scope["action"] == "write"));
+        Ok(status.into())
+    }
+
+    /// The request that asks for a change; `None` when its token is not known any more.
+    fn request(&self, key: &Key, what: &What) -> Option<Vec<u8>> {
+        let post = |action: &str, body| self.world.manage("POST", &format!("{KEYS}/{}/{action}", key.id), body);
+        let edit = |wide| {
+            let body = json!({ "scopes": scopes(wide) }).to_string();
+            self.world.manage("PATCH", &format!("{KEYS}/{}", key.id), Some(&body))
+        };
+        Some(match what {
+            What::Disable => post("disable", None),
+            What::Enable => post("enable", None),
+            What::Rotate => post("rotate", Some("{\"grace_seconds\":0}")),
+            What::Narrow => edit(false),
+            What::Widen => edit(true),
+            What::RevokeToken { mint } => {
+                let credential = Credential::Token { mint: *mint };
+                let text = lock(&key.held).tokens.iter().find(|token| token.credential == credential)?.text.clone();
+                let body = format!("token={text}");
+                request("POST", "/oauth/revoke", Some(&self.world.manager), Some((FORM, &body)))
+            }
+            _ => post("revoke", Some("{\"reason\":\"campaign\"}")),
+        })
+    }
+}

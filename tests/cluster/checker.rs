@@ -1,0 +1,248 @@
+//! Decides whether a history keeps the promise. Pure: a history in, findings out.
+//!
+//! A change is *answered* when its outcome is `Accepted`; it was made at some moment from its `at` to its `end`.
+//! A change without a known outcome may have been made at any moment since its `at`, or never. A check that was
+//! accepted decided at some moment from its `at` to its `end`. With that, an accepted check A breaks the promise
+//! when, for its key,
+//!
+//! 1. a revoke was answered before `A.at`;
+//! 2. a disable D was answered before `A.at`, and no enable can have come between D and the moment that the
+//!    credential lives by: of a secret that is A itself, of a token it is its minting, because D ends the tokens
+//!    there were for good;
+//! 3. a rotation, begun after the credential's secret was issued, was answered before `A.at`: this ends the older
+//!    secret and every token that it got;
+//! 4. a narrowing N was answered before `A.at`, what A is about includes the write scope (it was asked for, or the
+//!    new token has it, or the token that was shown has it: such a token dies whole), and no widening can have
+//!    come between N and that same moment;
+//! 5. it asked for the write scope with a token that never had it;
+//! 6. a revocation of its token was answered before `A.at`;
+//! 7. it began more than a lease after PostgreSQL had stopped to answer its node, and ended before it could
+//!    answer again.
+//!
+//! An enable or widening E *can have come after* a change C when it was not refused and its last possible moment
+//! is later than `C.at`.
+
+use std::collections::HashMap;
+
+use super::history::{Call, Check, Credential, Event, Outcome, What};
+
+/// The lease, and what clocks and scheduling may add to it between two processes of one machine.
+const LEASE: u64 = 1_000_000;
+const SLACK: u64 = 50_000;
+
+/// A refusal this soon after the change that gave the right back is late, not spurious.
+const PATIENCE: u64 = 2_000_000;
+
+/// What was found, each by the places of events in the history.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub violations: Vec<Violation>,
+    /// Answered with success, and not there afterwards.
+    pub lost: Vec<Violation>,
+    /// Refusals of a good credential that no change explains.
+    pub spurious: Vec<u64>,
+    /// The same, shortly after the change that made it good.
+    pub late: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub struct Violation {
+    pub rule: &'static str,
+    pub change: u64,
+    pub seen: u64,
+    /// Microseconds from the answer of the change to the beginning of what was seen.
+    pub after: u64,
+}
+
+pub fn check(history: &[Event]) -> Verdict {
+    let book = Book::new(history);
+    let mut verdict = Verdict::default();
+    for event in history {
+        match (&event.what, event.outcome) {
+            (What::Check(check), Outcome::Accepted) => {
+                verdict.violations.extend(book.broken(event, check).into_iter().chain(book.unproven(event)));
+            }
+            (What::Check(check), Outcome::Refused) if !book.explained(event, check, PATIENCE) => {
+                verdict.spurious.push(event.id);
+                if check.last {
+                    let change = book.issued(check).unwrap_or(event).id;
+                    verdict.lost.push(Violation { rule: LOST_SECRET, change, seen: event.id, after: 0 });
+                }
+            }
+            (What::Check(check), Outcome::Refused) if !book.explained(event, check, 0) => verdict.late.push(event.id),
+            (What::View { status, wide }, Outcome::Accepted) => verdict.lost.extend(book.lost(event, status, *wide)),
+            _ => {}
+        }
+    }
+    verdict
+}
+
+const LOST_SECRET: &str = "what should be good is refused after recovery";
+
+/// The changes of each key, and the outages.
+struct Book<'a> {
+    history: &'a [Event],
+    changes: HashMap<u32, Vec<&'a Event>>,
+    outages: Vec<&'a Event>,
+}
+
+impl<'a> Book<'a> {
+    fn new(history: &'a [Event]) -> Self {
+        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new() };
+        for event in history {
+            match event.what {
+                What::Check(_) | What::View { .. } | What::Create { .. } => {}
+                What::Outage => book.outages.push(event),
+                _ if event.possible() => book.changes.entry(event.key).or_default().push(event),
+                _ => {}
+            }
+        }
+        book
+    }
+
+    /// Rules 1 to 6: the first that an accepted check breaks.
+    fn broken(&self, event: &Event, check: &Check) -> Option<Violation> {
+        let mint = self.mint(check);
+        let lives_by = mint.unwrap_or(event);
+        let mint_is_wide = mint.and_then(minted_wide);
+        let touches_write = check.write || check.minted == Some(true) || mint_is_wide == Some(true);
+        let found = |rule, change: &Event| {
+            let after = event.at.saturating_sub(change.last_moment());
+            Some(Violation { rule, change: change.id, seen: event.id, after })
+        };
+
+        if let Some(revoke) = self.answered_before(event, |what| *what == What::Revoke) {
+            return found("a revoked key was accepted", revoke);
+        }
+        if let Some(disable) = self.answered_before(event, |what| *what == What::Disable)
+            && !self.can_have_come_between(disable, &What::Enable, lives_by)
+        {
+            return found("a disabled key, or a token from before, was accepted", disable);
+        }
+        if let Some(issued) = self.issued(check)
+            && let Some(rotation) = self.answered_before(event, |what| *what == What::Rotate)
+            && rotation.at >= issued.last_moment()
+        {
+            return found("a secret that was rotated out, or its token, was accepted", rotation);
+        }
+        if touches_write
+            && let Some(narrowing) = self.answered_before(event, |what| *what == What::Narrow)
+            && !self.can_have_come_between(narrowing, &What::Widen, lives_by)
+        {
+            return found("a scope that was taken away was accepted", narrowing);
+        }
+        if check.write && mint_is_wide == Some(false) {
+            return found("a token was accepted for a scope that it never had", lives_by);
+        }
+        if let Credential::Token { mint } = check.credential
+            && let Some(end) = self.answered_before(event, |what| *what == What::RevokeToken { mint })
+        {
+            return found("a revoked token was accepted", end);
+        }
+        None
+    }
+
+    /// Rule 7.
+    fn unproven(&self, event: &Event) -> Option<Violation> {
+        let end = event.end?;
+        let outage = self.outages.iter().find(|outage| {
+            let concerns = outage.node.is_none() || outage.node == event.node;
+            concerns && event.at > outage.at + LEASE + SLACK && outage.end.is_none_or(|over| end < over)
+        })?;
+        let after = event.at - outage.at;
+        Some(Violation {
+            rule: "accepted without a lease and without the database",
+            change: outage.id,
+            seen: event.id,
+            after,
+        })
+    }
+
+    /// Whether changes explain that a check was refused, when what gives rights back may take `patience` to arrive.
+    fn explained(&self, event: &Event, check: &Check, patience: u64) -> bool {
+        let Some(issued) = self.issued(check) else { return true };
+        let mint = self.mint(check);
+        let end = event.end.unwrap_or(u64::MAX);
+        let begun = || self.changes.get(&event.key).into_iter().flatten().filter(move |change| change.at < end);
+        let last =
+            |what: What| begun().filter(move |change| change.what == what).max_by_key(|change| change.last_moment());
+        let undone = |change: &Event, by: What| {
+            begun().any(|back| {
+                back.what == by
+                    && back.outcome == Outcome::Accepted
+                    && back.at >= change.last_moment()
+                    && back.last_moment().saturating_add(patience) <= event.at
+            })
+        };
+        let outlives = |change: &Event| mint.is_some_and(|mint| change.last_moment() > mint.at);
+
+        let revoked = last(What::Revoke).is_some();
+        let disabled = last(What::Disable).is_some_and(|change| outlives(change) || !undone(change, What::Enable));
+        let narrowed =
+            last(What::Narrow).is_some_and(|change| outlives(change) || check.write && !undone(change, What::Widen));
+        let rotated = begun()
+            .any(|change| change.what == What::Rotate && change.id != issued.id && change.last_moment() > issued.at);
+        let fresh = issued.last_moment().saturating_add(patience) > event.at;
+        let lacking = check.write && mint.and_then(minted_wide) == Some(false);
+        let ended =
+            matches!(check.credential, Credential::Token { mint } if last(What::RevokeToken { mint }).is_some());
+        revoked || disabled || narrowed || rotated || fresh || lacking || ended
+    }
+
+    /// What an answered change must have left, and a view that began later does not show.
+    fn lost(&self, event: &Event, status: &str, wide: bool) -> Option<Violation> {
+        let rules = [
+            (What::Revoke, None, status != "revoked", "an answered revoke is lost"),
+            (What::Disable, Some(What::Enable), status == "active", "an answered disable is lost"),
+            (What::Enable, Some(What::Disable), status == "disabled", "an answered enable is lost"),
+            (What::Narrow, Some(What::Widen), wide, "an answered narrowing is lost"),
+            (What::Widen, Some(What::Narrow), !wide, "an answered widening is lost"),
+        ];
+        rules.into_iter().find_map(|(made, back, contradicted, rule)| {
+            let change = self.answered_before(event, |what| *what == made)?;
+            let undone = back.is_some_and(|back| self.can_have_come_between(change, &back, event));
+            let after = event.at.saturating_sub(change.last_moment());
+            (contradicted && !undone).then_some(Violation { rule, change: change.id, seen: event.id, after })
+        })
+    }
+
+    /// The latest begun of the changes that were answered before the event began: the hardest to have been undone.
+    fn answered_before(&self, event: &Event, kind: impl Fn(&What) -> bool) -> Option<&'a Event> {
+        let changes = self.changes.get(&event.key)?.iter().copied();
+        changes.filter(|change| kind(&change.what) && change.last_moment() < event.at).max_by_key(|change| change.at)
+    }
+
+    fn can_have_come_between(&self, change: &Event, back: &What, before: &Event) -> bool {
+        let end = before.end.unwrap_or(u64::MAX);
+        let changes = self.changes.get(&change.key).into_iter().flatten();
+        changes.into_iter().any(|other| other.what == *back && other.last_moment() > change.at && other.at < end)
+    }
+
+    fn mint(&self, check: &Check) -> Option<&'a Event> {
+        let Credential::Token { mint } = check.credential else { return None };
+        self.history.get(usize::try_from(mint).ok()?)
+    }
+
+    /// What issued the secret behind a check.
+    fn issued(&self, check: &Check) -> Option<&'a Event> {
+        let secret = match (check.credential, self.mint(check)) {
+            (Credential::Secret { issued }, _) => issued,
+            (_, Some(Event { what: What::Check(Check { credential: Credential::Secret { issued }, .. }), .. })) => {
+                *issued
+            }
+            _ => return None,
+        };
+        self.history.get(usize::try_from(secret).ok()?)
+    }
+}
+
+fn minted_wide(mint: &Event) -> Option<bool> {
+    match &mint.what {
+        What::Check(Check { call: Call::Exchange, minted, .. }) => *minted,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "checker_tests.rs"]
+mod tests;

@@ -1,0 +1,118 @@
+//! As little HTTP/1.1 as the load needs: one kept connection, and one that is reset.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_linger;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A connection that is opened when it is needed; one call at a time.
+pub struct Connection {
+    address: SocketAddr,
+    open: Option<(TcpStream, Instant)>,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Silence {
+    /// Nothing was sent.
+    Unreached,
+    /// Something may have arrived.
+    Unknown,
+}
+
+/// The server closes what is idle for five seconds; a call must not meet that.
+const IDLE: Duration = Duration::from_secs(3);
+
+impl Answer {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+impl Connection {
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, open: None }
+    }
+
+    /// Opens the connection, if it is not open.
+    pub async fn connect(&mut self) -> Result<(), Silence> {
+        if self.open.as_ref().is_none_or(|(_, used)| used.elapsed() > IDLE) {
+            let stream = timeout(Duration::from_secs(3), TcpStream::connect(self.address)).await;
+            let stream = stream.ok().and_then(Result::ok).ok_or(Silence::Unreached)?;
+            let _ = stream.set_nodelay(true);
+            self.open = Some((stream, Instant::now()));
+        }
+        Ok(())
+    }
+
+    pub async fn call(&mut self, request: &[u8], limit: Duration) -> Result<Answer, Silence> {
+        self.connect().await?;
+        let (mut stream, _) = self.open.take().ok_or(Silence::Unreached)?;
+        let exchange = async {
+            stream.write_all(request).await?;
+            read(&mut stream).await
+        };
+        match timeout(limit, exchange).await {
+            Ok(Ok(answer)) => {
+                self.open = Some((stream, Instant::now()));
+                Ok(answer)
+            }
+            _ => Err(Silence::Unknown),
+        }
+    }
+
+    /// Sends a request on a new connection and resets it.
+    pub async fn send_and_reset(&self, request: &[u8], after: Duration) -> Result<(), Silence> {
+        let stream = timeout(Duration::from_secs(3), TcpStream::connect(self.address)).await;
+        let mut stream = stream.ok().and_then(Result::ok).ok_or(Silence::Unreached)?;
+        stream.write_all(request).await.map_err(|_| Silence::Unknown)?;
+        tokio::time::sleep(after).await;
+        set_socket_linger(&stream, Some(Duration::ZERO)).map_err(|_| Silence::Unknown)
+    }
+}
+
+/// A request with a credential and a body of this type.
+pub fn request(method: &str, target: &str, credential: Option<&str>, body: Option<(&str, &str)>) -> Vec<u8> {
+    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: cluster\r\n");
+    if let Some(credential) = credential {
+        text += &format!("Authorization: Bearer {credential}\r\n");
+    }
+    if let Some((kind, body)) = body {
+        text += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    } else {
+        text += "Content-Length: 0\r\n\r\n";
+    }
+    text.into_bytes()
+}
+
+async fn read(stream: &mut TcpStream) -> io::Result<Answer> {
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let mut bytes = Vec::with_capacity(1024);
+    let head = loop {
+        if let Some(head) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break head + 4;
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    };
+    let text = String::from_utf8_lossy(bytes.get(..head).unwrap_or_default()).to_ascii_lowercase();
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(wrong("no status"))?;
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.and_then(|length| length.trim().parse().ok()).ok_or(wrong("no length"))?;
+    while bytes.len() < head + length {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(Answer { status, body: bytes.get(head..head + length).unwrap_or_default().to_vec() })
+}

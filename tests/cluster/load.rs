@@ -1,0 +1,292 @@
+//! The load of one scenario: checkers on every node, changers on any, and all keys that they have touched.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::calls::{Key, Scene, Shown};
+use crate::changers;
+use crate::dice::Dice;
+use crate::history::{Call, Outcome};
+use crate::http::Connection;
+use crate::recorder::Recorder;
+use crate::world::{World, lock};
+
+/// Tasks that check, for each node.
+const CHECKERS: usize = 4;
+
+/// How long a key is hammered after it was changed.
+const HOT: Duration = Duration::from_secs(4);
+
+/// Keys that every node has in memory, waiting to be revoked.
+const WARMED: usize = 24;
+
+/// Keys that nobody has used, waiting to be warmed.
+const FRESH: usize = 40;
+
+pub struct Load {
+    pub scene: Scene,
+    /// Every key of this history.
+    keys: Mutex<Vec<Arc<Key>>>,
+    warmed: Mutex<Vec<Arc<Key>>>,
+    stop: AtomicBool,
+    stop_changes: AtomicBool,
+    calm: AtomicBool,
+}
+
+/// A caller's kept connections, one to each node.
+pub struct Caller {
+    world: Arc<World>,
+    connections: Vec<Connection>,
+    pub dice: Dice,
+}
+
+impl Caller {
+    pub fn new(world: &Arc<World>) -> Self {
+        let connections = (0..world.nodes.len()).map(|node| world.connect(node)).collect();
+        Self { world: world.clone(), connections, dice: Dice::another() }
+    }
+
+    pub fn to(&mut self, node: usize) -> (usize, &mut Connection) {
+        (node, &mut self.connections[node])
+    }
+
+    /// A node to make a change on: one that can answer, if there is any.
+    pub fn choose(&mut self) -> usize {
+        let (up, able) = (self.world.up(), self.world.able());
+        self.dice.pick(if able.is_empty() { &up } else { &able }).copied().unwrap_or_default()
+    }
+
+    fn lend(&mut self, node: usize) -> Connection {
+        std::mem::replace(&mut self.connections[node], self.world.connect(node))
+    }
+}
+
+impl Load {
+    pub fn new(world: Arc<World>) -> Arc<Self> {
+        let scene = Scene { world, recorder: Recorder::new() };
+        let stopped = AtomicBool::new(false);
+        Arc::new(Self {
+            scene,
+            keys: Mutex::default(),
+            warmed: Mutex::default(),
+            stop: stopped,
+            stop_changes: AtomicBool::new(false),
+            calm: AtomicBool::new(false),
+        })
+    }
+
+    /// Starts all tasks; they end when the set is dropped or the load is stopped.
+    pub fn start(self: &Arc<Self>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for node in 0..self.scene.world.nodes.len() {
+            for _ in 0..CHECKERS {
+                tasks.spawn(self.clone().checker(node));
+            }
+        }
+        tasks.spawn(self.clone().warmer());
+        changers::start(self, &mut tasks);
+        tasks
+    }
+
+    pub fn stop_changes(&self) {
+        self.stop_changes.store(true, Ordering::Relaxed);
+    }
+
+    pub fn stop(&self) {
+        self.stop_changes();
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub fn changing(&self) -> bool {
+        !self.stop_changes.load(Ordering::Relaxed)
+    }
+
+    /// Lets the changers rest, so that what nodes hold in memory stays there.
+    pub fn calm(&self, calm: bool) {
+        self.calm.store(calm, Ordering::Relaxed);
+    }
+
+    /// Waits while changers should rest.
+    pub async fn turn(&self) {
+        while self.calm.load(Ordering::Relaxed) && self.changing() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A key of the pool enters the history.
+    pub fn enter(&self) -> Option<Arc<Key>> {
+        let fresh = self.scene.world.take()?;
+        let mut keys = lock(&self.keys);
+        let number = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        let issued = self.scene.recorder.created(number, &fresh.id);
+        let key = Arc::new(Key::new(number, fresh.id, issued, &fresh.text));
+        keys.push(key.clone());
+        Some(key)
+    }
+
+    pub fn keys(&self) -> Vec<Arc<Key>> {
+        lock(&self.keys).clone()
+    }
+
+    /// A key that every node has in memory; `None` when they are used up.
+    pub fn warmed(&self) -> Option<Arc<Key>> {
+        let mut warmed = lock(&self.warmed);
+        if warmed.is_empty() { None } else { Some(warmed.remove(0)) }
+    }
+
+    pub fn warmed_count(&self) -> usize {
+        lock(&self.warmed).len()
+    }
+
+    /// Mints a token on each node at the same time, so that each has the key in memory.
+    pub async fn warm(self: &Arc<Self>, caller: &mut Caller, key: &Arc<Key>, patience: Duration) {
+        let minted = [(Call::Exchange, false), (Call::Verify, false)];
+        self.everywhere(caller, key, 1, patience, move |_, key, _| {
+            key.secret().map(|shown| minted.map(|(call, write)| (call, write, shown.clone())).to_vec())
+        })
+        .await;
+    }
+
+    /// Checks a key that was just changed with all that ever was good for it, on every node at once.
+    pub async fn volley(self: &Arc<Self>, caller: &mut Caller, key: &Arc<Key>) {
+        self.everywhere(caller, key, 4, Duration::from_millis(300), |node, key, dice| {
+            let mut all = key.all();
+            // The newest first, and not the same first everywhere.
+            all.reverse();
+            let turn = node.min(all.len().saturating_sub(1));
+            all.rotate_left(turn);
+            all.truncate(3);
+            Some(
+                all.into_iter()
+                    .map(|shown| {
+                        let (call, write) = way(&shown, dice);
+                        (call, write, shown)
+                    })
+                    .collect(),
+            )
+        })
+        .await;
+    }
+
+    /// Runs checks on every node; whoever takes longer than `patience` goes on without being waited for.
+    async fn everywhere<F>(
+        self: &Arc<Self>,
+        caller: &mut Caller,
+        key: &Arc<Key>,
+        rounds: usize,
+        patience: Duration,
+        plan: F,
+    ) where
+        F: Fn(usize, &Key, &mut Dice) -> Option<Vec<(Call, bool, Shown)>> + Clone + Send + Sync + 'static,
+    {
+        let mut running = Vec::new();
+        for node in self.scene.world.up() {
+            let (load, key, plan, mut connection) = (self.clone(), key.clone(), plan.clone(), caller.lend(node));
+            let task = tokio::spawn(async move {
+                let mut dice = Dice::another();
+                for _ in 0..rounds {
+                    for (call, write, shown) in plan(node, &key, &mut dice).unwrap_or_default() {
+                        load.scene.check((node, &mut connection), (&key, &shown), (call, write, false)).await;
+                    }
+                }
+                connection
+            });
+            running.push((node, task));
+        }
+        let _ = timeout(patience, async {
+            for (node, task) in &mut running {
+                if let Ok(connection) = task.await {
+                    caller.connections[*node] = connection;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Sends checks of these keys to one node, each on a connection of its own, and waits for all answers.
+    pub async fn burst(self: &Arc<Self>, node: usize, keys: &[Arc<Key>]) -> JoinSet<Outcome> {
+        let mut sent = JoinSet::new();
+        for key in keys {
+            for shown in key.all() {
+                let (load, key) = (self.clone(), key.clone());
+                sent.spawn(async move {
+                    let (call, write) = way(&shown, &mut Dice::another());
+                    let mut connection = load.scene.world.connect(node);
+                    load.scene.check((node, &mut connection), (&key, &shown), (call, write, false)).await
+                });
+            }
+        }
+        sent
+    }
+
+    /// Asks one node without end, mostly about keys that were changed a moment ago.
+    async fn checker(self: Arc<Self>, node: usize) {
+        let mut connection = self.scene.world.connect(node);
+        let mut dice = Dice::another();
+        while !self.stop.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(dice.between(4, 12))).await;
+            if !self.scene.world.up().contains(&node) {
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            let Some(key) = self.interesting(&mut dice) else { continue };
+            let Some(shown) = key.any(&mut dice) else { continue };
+            let (call, write) = way(&shown, &mut dice);
+            let outcome = self.scene.check((node, &mut connection), (&key, &shown), (call, write, false)).await;
+            if matches!(outcome, Outcome::Unreached | Outcome::Unknown) {
+                sleep(Duration::from_millis(30)).await;
+            }
+        }
+    }
+
+    fn interesting(&self, dice: &mut Dice) -> Option<Arc<Key>> {
+        let keys = lock(&self.keys);
+        let now: Duration = if dice.one_in(2) { Duration::from_millis(200) } else { HOT };
+        let hot: Vec<_> = keys.iter().filter(|key| key.changed_within(now)).collect();
+        if hot.is_empty() || dice.one_in(8) {
+            dice.pick(&keys).cloned()
+        } else {
+            dice.pick(&hot).map(|key| (*key).clone())
+        }
+    }
+
+    /// Keeps the pool of fresh keys and the row of warmed ones full.
+    async fn warmer(self: Arc<Self>) {
+        let mut caller = Caller::new(&self.scene.world);
+        while self.changing() {
+            if self.warmed_count() < WARMED
+                && let Some(key) = self.enter()
+            {
+                self.warm(&mut caller, &key, Duration::from_millis(500)).await;
+                lock(&self.warmed).push(key);
+            } else if self.scene.world.fresh() < FRESH && !self.scene.world.able().is_empty() {
+                let (_, connection) = {
+                    let node = caller.choose();
+                    caller.to(node)
+                };
+                if self.scene.world.make(connection).await.is_err() {
+                    sleep(Duration::from_millis(200)).await;
+                }
+            } else {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+/// A call that takes this credential, and whether it asks for the write scope.
+fn way(shown: &Shown, dice: &mut Dice) -> (Call, bool) {
+    let calls: &[Call] = match shown.credential {
+        crate::history::Credential::Secret { .. } => {
+            &[Call::Exchange, Call::Exchange, Call::Verify, Call::Introspect, Call::Me]
+        }
+        crate::history::Credential::Token { .. } => {
+            &[Call::Verify, Call::Verify, Call::Introspect, Call::Introspect, Call::Me]
+        }
+    };
+    (dice.pick(calls).copied().unwrap_or(Call::Verify), dice.one_in(2))
+}

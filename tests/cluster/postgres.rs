@@ -1,0 +1,143 @@
+//! A PostgreSQL of our own: made, started, stopped, broken and asked whether it answers.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, geteuid};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::process::{Process, Wrapper, find, free_port, run};
+
+const MISSING: &str = "PostgreSQL is missing: apt-get install postgresql (or what your system calls it); \
+    its folder of programs may also be in PATH";
+
+pub struct Postgres {
+    pub port: u16,
+    programs: PathBuf,
+    folder: PathBuf,
+    wrapper: Wrapper,
+    process: Option<Process>,
+}
+
+impl Postgres {
+    /// Makes a database in this folder and starts it.
+    pub async fn start(folder: &Path) -> Result<Self, String> {
+        let initdb = find("initdb", &installed()).ok_or(MISSING)?;
+        // What is in PATH may be a link; the other programs are beside what it leads to.
+        let initdb = initdb.canonicalize().map_err(|error| format!("{}: {error}", initdb.display()))?;
+        // PostgreSQL refuses to be root. SIGQUIT: it leaves at once, and takes its shared memory along.
+        let user = geteuid().is_root().then_some("postgres");
+        let wrapper = Wrapper { user, last_resort: Signal::QUIT };
+        std::fs::create_dir(folder).map_err(|error| format!("{folder:?}: {error}"))?;
+        if let Some(user) = user {
+            let mut chown = std::process::Command::new("chown");
+            chown.arg(user).arg(folder);
+            run(chown)?;
+        }
+        let data = folder.join("data");
+        let mut command = wrapper.command(&initdb);
+        command.current_dir(folder).args([
+            "-U",
+            "keyturn",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+        ]);
+        command.arg(&data);
+        run(command)?;
+
+        let programs = initdb.parent().unwrap_or(Path::new("/")).to_owned();
+        let mut postgres = Self { port: free_port()?, programs, folder: folder.to_owned(), wrapper, process: None };
+        postgres.start_again().await?;
+        let mut command = postgres.wrapper.command(&postgres.programs.join("createdb"));
+        command.current_dir(folder).args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "keyturn",
+            "-p",
+            &postgres.port.to_string(),
+            "keyturn",
+        ]);
+        run(command)?;
+        Ok(postgres)
+    }
+
+    /// The URL of the database behind a proxy.
+    pub fn url(port: u16) -> String {
+        format!("postgres://keyturn@127.0.0.1:{port}/keyturn")
+    }
+
+    /// Starts the server on what is there and waits until it answers.
+    ///
+    /// Without fsync: what is killed here is processes, never the machine.
+    pub async fn start_again(&mut self) -> Result<(), String> {
+        let mut command = self.wrapper.command(&self.programs.join("postgres"));
+        command.current_dir(&self.folder).arg("-D").arg(self.folder.join("data"));
+        command.args(["-p", &self.port.to_string()]);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "max_connections=200",
+            "shared_buffers=32MB",
+            "log_line_prefix=%m [%p] ",
+        ] {
+            command.args(["-c", setting]);
+        }
+        let log = self.folder.with_extension("log");
+        let mut process = Process::start("PostgreSQL", &self.wrapper, command, &log)?;
+        let begun = Instant::now();
+        while !self.answers().await {
+            if process.ended().is_some() || begun.elapsed() > Duration::from_secs(60) {
+                let log = std::fs::read_to_string(&log).unwrap_or_default();
+                return Err(format!("PostgreSQL did not start:\n{log}"));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Stops as `pg_ctl stop -m immediate` does, or as `-m fast` does.
+    pub async fn stop(&mut self, immediate: bool) -> Result<(), String> {
+        let process = self.process.take().ok_or("PostgreSQL does not run")?;
+        process.end(if immediate { Signal::QUIT } else { Signal::INT }).await.map(drop)
+    }
+
+    /// Whether it takes a session in.
+    pub async fn answers(&self) -> bool {
+        let ask = async {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
+            let parameters = b"user\0keyturn\0database\0postgres\0\0";
+            let mut message = (8 + parameters.len() as u32).to_be_bytes().to_vec();
+            message.extend(196_608_u32.to_be_bytes());
+            message.extend(parameters);
+            stream.write_all(&message).await?;
+            let kind = stream.read_u8().await?;
+            stream.write_all(b"X\0\0\0\x04").await?;
+            Ok::<_, std::io::Error>(kind == b'R')
+        };
+        timeout(Duration::from_secs(2), ask).await.is_ok_and(|answer| answer.unwrap_or(false))
+    }
+}
+
+/// Where distributions keep PostgreSQL's programs, the newest first.
+fn installed() -> Vec<PathBuf> {
+    let version = |path: &PathBuf| path.to_string_lossy().split('/').rev().find_map(|part| part.parse::<u32>().ok());
+    let entries = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path().join("bin")).collect();
+    folders.sort_by_key(|path| std::cmp::Reverse(version(path)));
+    folders
+}

@@ -1,0 +1,146 @@
+//! What a fault asks for beyond the ordinary load, so that a server that is wrong there would be seen.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::calls::Key;
+use crate::dice::Dice;
+use crate::faults::Evidence;
+use crate::history::{Call, Event, Outcome, What};
+use crate::load::{Caller, Load};
+
+/// Revokes keys that every node has in memory, on nodes that can answer; gives those that were answered.
+pub async fn revoke_elsewhere(load: &Arc<Load>, count: usize) -> (Vec<Arc<Key>>, Duration) {
+    let begun = Instant::now();
+    let mut tasks = JoinSet::new();
+    for key in std::iter::from_fn(|| load.warmed()).take(count) {
+        let load = load.clone();
+        tasks.spawn(async move {
+            let mut caller = Caller::new(&load.scene.world);
+            let node = caller.dice.pick(&load.scene.world.able()).copied().unwrap_or_default();
+            if load.scene.change(caller.to(node), &key, &What::Revoke).await != Outcome::Accepted {
+                return None;
+            }
+            load.volley(&mut caller, &key).await;
+            Some(key)
+        });
+    }
+    let mut answered = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        answered.extend(done.ok().flatten());
+    }
+    (answered, begun.elapsed())
+}
+
+/// Lets one node read records of keys while another node changes them, again and again; gives how often.
+pub async fn race_reads(load: &Arc<Load>, reader: usize, hold: Duration) -> usize {
+    let (begun, mut tasks, mut raced) = (Instant::now(), JoinSet::new(), 0);
+    for key in std::iter::from_fn(|| load.warmed()).take(4) {
+        let load = load.clone();
+        tasks.spawn(async move {
+            let mut raced = 0;
+            while begun.elapsed() < hold {
+                raced += usize::from(race_read(&load, reader, &key).await);
+            }
+            raced
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        raced += done.unwrap_or_default();
+    }
+    raced
+}
+
+/// Makes the reader forget a key, lets it read the key, and meanwhile takes the key away elsewhere.
+async fn race_read(load: &Arc<Load>, reader: usize, key: &Arc<Key>) -> bool {
+    let mut caller = Caller::new(&load.scene.world);
+    let node = caller.choose();
+    if load.scene.change(caller.to(node), key, &What::Enable).await != Outcome::Accepted {
+        return false;
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let reading = tokio::spawn(read_on(load.clone(), reader, key.clone(), done.clone()));
+    // A driver may ask whether its connection lives before it reads, which takes as long as the read.
+    sleep(Duration::from_millis(Dice::another().between(60, 700))).await;
+    let node = caller.choose();
+    let outcome = load.scene.change(caller.to(node), key, &What::Disable).await;
+    // Until the last of the reads has come in, and what it brought was asked for.
+    sleep(Duration::from_millis(800)).await;
+    done.store(true, Ordering::Relaxed);
+    let _ = reading.await;
+    outcome == Outcome::Accepted
+}
+
+async fn read_on(load: Arc<Load>, reader: usize, key: Arc<Key>, done: Arc<AtomicBool>) {
+    let mut connection = load.scene.world.connect(reader);
+    while let Some(shown) = key.secret()
+        && !done.load(Ordering::Relaxed)
+    {
+        let how = (Call::Verify, false, false);
+        load.scene.check((reader, &mut connection), (&key, &shown), how).await;
+        sleep(Duration::from_millis(15)).await;
+    }
+}
+
+/// Waits for checks that waited in a node's sockets.
+pub async fn answered(mut burst: JoinSet<Outcome>, evidence: &mut Evidence) {
+    let mut outcomes = [0; 2];
+    while let Some(outcome) = burst.join_next().await {
+        let is_answer = outcome.is_ok_and(|outcome| !matches!(outcome, Outcome::Unknown | Outcome::Unreached));
+        outcomes[usize::from(is_answer)] += 1;
+    }
+    let [lost, answered] = outcomes;
+    evidence.shows(answered > 5, format!("of the checks that waited, {answered} were answered and {lost} were not"));
+}
+
+/// Counts what was answered in the outage.
+pub fn unavailable(load: &Load, outage: u64, evidence: &mut Evidence) {
+    let history = load.scene.recorder.snapshot();
+    let Some(outage) = usize::try_from(outage).ok().and_then(|place| history.get(place)) else { return };
+    let within = |event: &&Event| {
+        matches!(event.what, What::Check(_))
+            && (outage.node.is_none() || outage.node == event.node)
+            && event.at > outage.at
+            && event.end.is_some_and(|end| outage.end.is_none_or(|over| end < over))
+    };
+    let count = |outcome| history.iter().filter(within).filter(|event| event.outcome == outcome).count();
+    let accepts = history.iter().filter(within).filter(|event| event.outcome == Outcome::Accepted);
+    let last = accepts.map(|event| event.at - outage.at).max().unwrap_or_default();
+    let refused = count(Outcome::Unavailable);
+    evidence.shows(refused > 0, format!("{refused} checks were answered with 503"));
+    let accepted = count(Outcome::Accepted);
+    evidence.notes(format!("{accepted} accepted under the lease, the last begun after {} ms", last / 1000));
+}
+
+/// Clients that send a revoke and reset the connection; whether it was made nobody has told them.
+pub async fn reset_clients(load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
+    let mut caller = Caller::new(&load.scene.world);
+    let (begun, mut sent, mut made) = (Instant::now(), 0, 0);
+    while begun.elapsed() < hold || (sent < 12 && begun.elapsed() < hold * 3) {
+        let Some(key) = load.warmed() else {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let after = Duration::from_millis(caller.dice.between(0, 20));
+        let node = caller.choose();
+        load.scene.reset(node, &key, &What::Revoke, after).await;
+        sent += 1;
+        // Soon, so that the repeated revoke meets the first at work; or when that must have been made.
+        let pause = if caller.dice.one_in(2) { caller.dice.between(0, 40) } else { 400 };
+        sleep(Duration::from_millis(pause)).await;
+        let node = caller.choose();
+        if load.scene.view(caller.to(node), &key).await.is_ok_and(|status| status == "revoked") {
+            made += 1;
+        }
+        let node = caller.choose();
+        if load.scene.change(caller.to(node), &key, &What::Revoke).await == Outcome::Accepted {
+            load.volley(&mut caller, &key).await;
+        }
+    }
+    evidence.shows(sent >= 5, format!("{sent} revokes were sent on connections that were reset"));
+    evidence.shows(made > 0, format!("{made} of them had been made when asked, a moment later"));
+}

@@ -1,0 +1,125 @@
+//! What the load knows of the cluster: where the nodes are, what to call as, and keys that nobody has used yet.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::http::{Answer, Connection, Silence, request};
+
+pub const KEYS: &str = "/api/v1/organizations/default/keys";
+const JSON: &str = "application/json";
+
+/// The management API waits for others; nothing may wait for longer.
+pub const CHANGE_LIMIT: Duration = Duration::from_secs(20);
+
+pub struct World {
+    pub nodes: Vec<Place>,
+    /// May do everything, and is never changed.
+    pub manager: String,
+    fresh: Mutex<Vec<FreshKey>>,
+    named: AtomicU32,
+    /// Answers that no call should get, and how often.
+    odd: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Where a node is, and what the load should expect of it.
+pub struct Place {
+    pub address: SocketAddr,
+    /// It serves, or should.
+    pub up: AtomicBool,
+    /// A fault keeps it from answering: few changes go there, or the load would only wait.
+    pub mute: AtomicBool,
+}
+
+/// A key with read and write scopes that no history has.
+pub struct FreshKey {
+    pub id: String,
+    pub text: String,
+}
+
+impl World {
+    pub fn new(addresses: Vec<SocketAddr>, manager: String) -> Self {
+        let place = |address| Place { address, up: AtomicBool::new(false), mute: AtomicBool::new(false) };
+        Self {
+            nodes: addresses.into_iter().map(place).collect(),
+            manager,
+            fresh: Mutex::default(),
+            named: AtomicU32::new(0),
+            odd: Mutex::default(),
+        }
+    }
+
+    /// The nodes that should serve.
+    pub fn up(&self) -> Vec<usize> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| place.up.load(Ordering::Relaxed))
+            .map(|(node, _)| node)
+            .collect()
+    }
+
+    /// The nodes that should serve and are not kept from it.
+    pub fn able(&self) -> Vec<usize> {
+        self.up().into_iter().filter(|node| !self.nodes[*node].mute.load(Ordering::Relaxed)).collect()
+    }
+
+    pub fn connect(&self, node: usize) -> Connection {
+        Connection::new(self.nodes[node].address)
+    }
+
+    /// A call of the management API.
+    pub fn manage(&self, method: &str, target: &str, body: Option<&str>) -> Vec<u8> {
+        request(method, target, Some(&self.manager), body.map(|body| (JSON, body)))
+    }
+
+    /// Makes a key and puts it into the pool.
+    pub async fn make(&self, connection: &mut Connection) -> Result<(), String> {
+        let name = format!("key {}", self.named.fetch_add(1, Ordering::Relaxed));
+        let body = json!({ "name": name, "scopes": scopes(true) }).to_string();
+        let answer = connection.call(&self.manage("POST", KEYS, Some(&body)), CHANGE_LIMIT).await;
+        let answer = answer.map_err(|silence| format!("a key could not be made: {silence:?}"))?;
+        let value = answer.json();
+        match (answer.status, value["id"].as_str(), value["secret"].as_str()) {
+            (201, Some(id), Some(text)) => {
+                lock(&self.fresh).push(FreshKey { id: id.into(), text: text.into() });
+                Ok(())
+            }
+            (status, ..) => Err(format!("a key could not be made: {status} {value}")),
+        }
+    }
+
+    pub fn take(&self) -> Option<FreshKey> {
+        lock(&self.fresh).pop()
+    }
+
+    pub fn fresh(&self) -> usize {
+        lock(&self.fresh).len()
+    }
+
+    pub fn odd(&self, what: &str, answer: Result<&Answer, Silence>) {
+        let text = match answer {
+            Ok(answer) => format!("{what}: {} {}", answer.status, String::from_utf8_lossy(&answer.body)),
+            Err(silence) => format!("{what}: {silence:?}"),
+        };
+        *lock(&self.odd).entry(text.chars().take(200).collect()).or_default() += 1;
+    }
+
+    pub fn take_odd(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut lock(&self.odd))
+    }
+}
+
+/// Scopes as the API writes them.
+pub fn scopes(wide: bool) -> serde_json::Value {
+    let scope = |action| json!({ "action": action, "resource": "*" });
+    if wide { json!([scope("read"), scope("write")]) } else { json!([scope("read")]) }
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
