@@ -36,6 +36,9 @@ const SLOW_CHECKS_PER_MINUTE: u32 = 600;
 /// flood of wrong secrets holds the right one up for a few seconds at most.
 const SLOW_CHECKS_OF_KEY: usize = 256;
 
+/// Counts of use that are written at once.
+const COUNTS_AT_ONCE: usize = 5_000;
+
 /// For how long the log of changes is kept: longer than any token lives, for the list in Redis is written from it.
 const CHANGES_KEPT_SECONDS: i64 = 7200;
 
@@ -391,8 +394,13 @@ impl Node {
     pub async fn write_usage(&self) -> Result<(), StoreError> {
         let mut batch = self.usage.take();
         while !batch.is_empty() {
-            // Small enough that a change does not wait long behind it.
-            let rest = batch.split_off(batch.len().min(500));
+            // Small enough that a change does not wait long behind it, and for one statement.
+            let mut counts = 0;
+            let fits = batch.iter().take_while(|usage| {
+                counts += usage.counts.len();
+                counts <= COUNTS_AT_ONCE
+            });
+            let rest = batch.split_off(fits.count().clamp(1, 500));
             if let Err(error) = self.store.add_usage(&batch).await {
                 self.usage.give_back(batch);
                 self.usage.give_back(rest);

@@ -78,7 +78,6 @@ struct Standing {
 struct Position {
     id: NodeId,
     applied: Seq,
-    tenants: Seq,
 }
 
 impl Cluster {
@@ -118,10 +117,10 @@ impl Cluster {
     where
         R: Future<Output = Result<(), E>> + Send,
     {
-        let mut position = None;
+        let (mut position, mut tenants) = (None, 0);
         loop {
             let asked = clock::boot();
-            match self.follow_once(&mut position, asked, &reload).await {
+            match self.follow_once(&mut position, &mut tenants, asked, &reload).await {
                 Ok(true) => continue,
                 Ok(false) => {
                     if self.is_cut_off.swap(false, Ordering::Relaxed) {
@@ -147,6 +146,7 @@ impl Cluster {
     async fn follow_once<E: Display, R>(
         &self,
         following: &mut Option<Position>,
+        tenants: &mut Seq,
         asked: BootTime,
         reload: &(impl Fn() -> R + Sync),
     ) -> Result<bool, FollowError>
@@ -168,6 +168,10 @@ impl Cluster {
         if !news.is_member || news.last_seq < position.applied || position.applied < news.pruned_seq {
             tracing::warn!(node = position.id.as_str(), "this node was given up, or was away for long; it begins anew");
             self.lease.end();
+            if news.last_seq < position.applied {
+                // The database has gone back in time.
+                *tenants = 0;
+            }
             *following = None;
             return Ok(true);
         }
@@ -182,9 +186,9 @@ impl Cluster {
             position.applied = news.changes.last().map_or(position.applied, |change| change.seq);
             return Ok(true);
         }
-        if news.tenants_seq > position.tenants {
+        if news.tenants_seq > *tenants {
             reload().await.map_err(|error| FollowError::Reload(error.to_string()))?;
-            position.tenants = news.tenants_seq;
+            *tenants = news.tenants_seq;
         }
         position.applied = news.last_seq;
         self.lease.extend(asked);
@@ -214,7 +218,7 @@ impl Cluster {
             self.list.apply_token_revocation(&token.jti, token.expires_at);
         }
         tracing::info!(node = id.as_str(), change = applied, "member");
-        Ok(Position { id, applied, tenants: 0 })
+        Ok(Position { id, applied })
     }
 
     /// Lets others know up to which change this node has followed: through Redis, and through the store where Redis
@@ -243,13 +247,14 @@ impl Cluster {
         }
     }
 
-    /// Leaves, once nothing is decided here any more.
+    /// Leaves, once nothing is decided here any more, and closes its connections.
     pub async fn leave(&self) {
         self.lease.end();
         let id = self.standing.borrow().id.clone();
         if let Err(error) = self.store.leave(&id).await {
             tracing::warn!(%error, "the other nodes could not be told that this one stops; they will find out");
         }
+        self.store.close().await;
     }
 
     /// Returns when a change that is committed is effective on every node.

@@ -35,6 +35,9 @@ pub use opening::{Opened, lock, look, master_key_file, open, refuse_running_node
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);
 
+/// Connections for keeping step with other nodes, beside the one on which changes are followed.
+const STEP_CONNECTIONS: u32 = 2;
+
 /// How often counts of use are written: a crash loses no more than this and the write itself.
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
 
@@ -164,7 +167,13 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
     let cluster = (!is_alone).then(|| {
         let held = (list.clone(), lease.clone());
-        Arc::new(Cluster::new(store.clone(), held, redis.clone(), nudged, metrics.cluster().clone()))
+        Arc::new(Cluster::new(
+            Arc::new(store.apart(STEP_CONNECTIONS)),
+            held,
+            redis.clone(),
+            nudged,
+            metrics.cluster().clone(),
+        ))
     });
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),

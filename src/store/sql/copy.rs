@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use crate::store::StoreError;
 use crate::store::sql::SqlStore;
 use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::{Query, Row, Value, query};
+use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// What is copied, in an order in which every row finds those it refers to. Not the nodes and the name of the
 /// deployment: those belong to a database, not to what is in it.
@@ -100,23 +100,9 @@ fn bind_all(mut query: Query, row: &Row, columns: &[(String, String)]) -> Result
     Ok(query)
 }
 
-/// `($1, $2), ($3, $4)` for two rows of two columns.
-fn placeholders(rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
-        format!("({})", places.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn placeholders_count_on_from_row_to_row() {
-        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
-    }
 
     #[tokio::test]
     async fn every_table_is_copied_or_left_for_a_reason() {

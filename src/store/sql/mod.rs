@@ -74,6 +74,15 @@ impl SqlStore {
         look
     }
 
+    /// The same store with connections of its own, where that makes a difference: a crowd that uses up the others does
+    /// not keep whoever has these waiting.
+    pub fn apart(&self, connections: u32) -> Self {
+        Self::on(match &self.database {
+            Database::Sqlite { .. } => self.database.clone(),
+            Database::Postgres(postgres) => Database::Postgres(postgres.apart(connections)),
+        })
+    }
+
     fn on(database: Database) -> Self {
         Self { database, following: Arc::default() }
     }

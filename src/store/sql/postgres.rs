@@ -69,6 +69,12 @@ impl Postgres {
         Ok(Self { pool, options: Arc::new(options), connections, runtime: Handle::current() })
     }
 
+    /// The same database with connections of its own.
+    pub(super) fn apart(&self, connections: u32) -> Self {
+        let pool = Arc::new(ArcSwap::from_pointee(new_pool(&self.options, connections)));
+        Self { pool, connections, ..self.clone() }
+    }
+
     /// The pool, for what needs nothing but a pool.
     pub(super) fn pool(&self) -> PgPool {
         PgPool::clone(&self.pool.load())
@@ -150,7 +156,7 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         ("statement_timeout", "10s"),
         ("lock_timeout", "5s"),
         // A node that was stopped in the middle of a change keeps the others from theirs no longer than this.
-        ("idle_in_transaction_session_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "2s"),
     ]))
 }
 

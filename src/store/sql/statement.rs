@@ -98,6 +98,25 @@ impl Query {
         }
     }
 
+    /// Runs a change that needs no other beside it, and tells how many rows it concerned. Nothing stays locked after
+    /// it, even where its answer is lost.
+    pub(super) async fn execute_alone(self, database: &Database) -> Result<u64, StoreError> {
+        match database {
+            Database::Sqlite { writer, .. } => Ok(self.for_sqlite().execute(writer).await?.rows_affected()),
+            Database::Postgres(postgres) => {
+                let pool = postgres.clone();
+                postgres
+                    .run(async move {
+                        let mut connection = pool.acquire().await?;
+                        let done = patiently(self.for_postgres().execute(connection.get()?)).await?;
+                        connection.give_back();
+                        Ok(done.rows_affected())
+                    })
+                    .await
+            }
+        }
+    }
+
     /// All rows, on one connection to PostgreSQL.
     pub(super) async fn on_postgres(self, connection: &mut PgConnection) -> Result<Vec<Row>, StoreError> {
         let rows = patiently(self.for_postgres().fetch_all(connection)).await?;
@@ -132,6 +151,15 @@ impl Row {
             Self::Postgres(row) => row.try_get(column)?,
         })
     }
+}
+
+/// `($1, $2), ($3, $4)` for two rows of two columns.
+pub(super) fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Waits for PostgreSQL, but not for ever.
@@ -218,5 +246,15 @@ impl From<&Vec<u8>> for Value {
 impl From<Option<&[u8]>> for Value {
     fn from(bytes: Option<&[u8]>) -> Self {
         Self::Bytes(bytes.map(<[u8]>::to_vec))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_count_on_from_row_to_row() {
+        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
     }
 }
