@@ -33,6 +33,9 @@ const FOLLOW_LIMIT: u32 = 1000;
 /// How often a node lets the store know that it is there.
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 
+/// How soon a node lets the store know how far it has followed, where Redis knows it already.
+const REPORT_TO_STORE_EVERY: Duration = Duration::from_millis(200);
+
 /// A member that was not heard of for so long, and that a change waits for, is given up.
 const SILENT_AFTER: Duration = Duration::from_secs(6);
 
@@ -68,7 +71,7 @@ enum FollowError {
 }
 
 /// A member's name, and up to which change it has followed under that name.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Standing {
     id: NodeId,
     applied: Seq,
@@ -221,26 +224,32 @@ impl Cluster {
         Ok(Position { id, applied })
     }
 
-    /// Lets others know up to which change this node has followed: through Redis, and through the store where Redis
-    /// does not take it.
+    /// Lets others know up to which change this node has followed: through Redis, and through the store, at once where
+    /// Redis does not take it and otherwise soon, for those whom Redis does not answer.
     pub async fn report(&self) {
         let mut standings = self.standing.subscribe();
-        let (mut seen, mut told_store) = (BootTime::from_nanos(0), 0);
+        let (mut seen, mut told) = (BootTime::from_nanos(0), None);
         loop {
-            let _ = tokio::time::timeout(SEEN_EVERY / 2, standings.changed()).await;
-            let Standing { id, applied } = standings.borrow_and_update().clone();
-            if id.as_str().is_empty() {
+            let is_told = told.as_ref() == Some(&*standings.borrow());
+            let pause = if is_told { SEEN_EVERY / 2 } else { REPORT_TO_STORE_EVERY };
+            let _ = tokio::time::timeout(pause, standings.changed()).await;
+            let standing = standings.borrow_and_update().clone();
+            if standing.id.as_str().is_empty() {
                 continue;
             }
-            let is_told = match &self.redis {
-                Some(redis) => redis.report(&id, applied).await.is_ok(),
+            let has_redis = match &self.redis {
+                Some(redis) => redis.report(&standing.id, standing.applied).await.is_ok(),
                 None => false,
             };
             let now = clock::boot();
-            let is_due = now.since(seen) >= SEEN_EVERY || (!is_told && told_store != applied);
+            let is_due = match now.since(seen) {
+                silence if silence >= SEEN_EVERY => true,
+                _ if told.as_ref() == Some(&standing) => false,
+                silence => !has_redis || silence >= REPORT_TO_STORE_EVERY,
+            };
             if is_due && !self.is_cut_off() {
-                match self.store.report(&id, applied, self.database_time()).await {
-                    Ok(()) => (seen, told_store) = (now, applied),
+                match self.store.report(&standing.id, standing.applied, self.database_time()).await {
+                    Ok(()) => (seen, told) = (now, Some(standing)),
                     Err(error) => tracing::debug!(%error, "the store was not told how far this node is"),
                 }
             }

@@ -14,8 +14,13 @@
 mod api;
 mod architecture;
 mod canary;
+#[path = "../cluster/checker.rs"]
+mod checker;
 mod checks;
 mod cli;
+#[allow(dead_code, reason = "the campaign itself writes and reads histories")]
+#[path = "../cluster/history.rs"]
+mod history;
 mod nodes;
 mod oauth;
 mod operations;
