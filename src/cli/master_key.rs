@@ -8,7 +8,7 @@ use crate::server::{self, ServerError};
 
 pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
     if server::look(&settings).await?.is_none() {
-        return Err(CliError::Failed(format!("{}: there is no database yet; run: keyturn init", settings.store.url)));
+        return Err(CliError::Failed("store.url: there is no database yet; run: keyturn init".into()));
     }
     // The lock first: what is read before it may be somebody else's past.
     let opened = server::open(&settings).await?;

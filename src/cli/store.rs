@@ -34,10 +34,16 @@ pub(super) async fn store(command: StoreCommand) -> Result<(), CliError> {
     else {
         return Err(CliError::Use("copying goes from a sqlite:// URL to a postgres:// URL".into()));
     };
-    if !path.exists() {
-        return Err(CliError::Failed(format!("{}: there is no such database", path.display())));
-    }
     let failed = |error| CliError::from(ServerError::Store(error));
+    // Before anything is made: it may be the wrong file.
+    match SqlStore::look_at_sqlite(&path).await.map_err(failed)? {
+        None => return Err(CliError::Failed(format!("{}: there is no such database", path.display()))),
+        Some(look) if look.organizations.is_empty() => {
+            let path = path.display();
+            return Err(CliError::Failed(format!("{path}: it holds no organization; is it the right file?")));
+        }
+        Some(_) => {}
+    }
     // Held to the end: a server that served on would go on changing what was copied.
     let _lock = server::lock(&path)?;
     let source = SqlStore::open_sqlite(&path, 1).await.map_err(failed)?;

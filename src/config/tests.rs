@@ -66,6 +66,7 @@ fn defaults_are_the_contracts() {
             trusted_proxies: vec![],
             workers: 0,
             shutdown_seconds: 30,
+            drain_seconds: 0,
             request_timeout_seconds: 10,
         }
     );
@@ -140,11 +141,14 @@ fn every_setting_can_come_from_the_environment() {
         ("server.trusted_proxies", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
         ("server.workers", "3", "3"),
         ("server.shutdown_seconds", "31", "31"),
+        ("server.drain_seconds", "5", "5"),
         ("server.request_timeout_seconds", "11", "11"),
         ("store.url", "sqlite://x.db", "sqlite://x.db"),
         ("store.url_file", "a", "a"),
+        ("store.connections", "11", "11"),
         ("revocation.url", "redis://x", "(set)"),
         ("revocation.url_file", "b", "b"),
+        ("revocation.prefix", "x", "x"),
         ("secrets.master_key", key, "(set)"),
         ("secrets.master_key_file", "x.key", "x.key"),
         ("token.ttl_seconds", "61", "61"),

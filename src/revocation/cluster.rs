@@ -324,14 +324,18 @@ impl Cluster {
                 continue;
             }
             let is_struck = match self.store.strike(&node.id, heard_before).await {
-                Ok(struck) => struck || node.is_struck,
+                Ok(true) => {
+                    tracing::warn!(node = node.id.as_str(), "a member that does not answer is given up");
+                    true
+                }
+                // Whoever struck it may be gone before it was removed.
+                Ok(false) => node.is_struck,
                 Err(error) => {
                     tracing::debug!(%error, "a silent member could not be struck");
                     false
                 }
             };
             if is_struck {
-                tracing::warn!(node = node.id.as_str(), "a member that does not answer is given up");
                 let store = self.store.clone();
                 tokio::spawn(async move {
                     let struck = clock::boot();

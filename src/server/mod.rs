@@ -26,7 +26,7 @@ use crate::node::{Node, NodeSettings, Parts};
 use crate::organizations::{self, LoadError, load_tenants};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::signing::Algorithm;
-use crate::store::{LockError, Membership, RevokedTokenStore, Store, StoreError};
+use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::{api, clock, gateway, oauth, telemetry};
 
@@ -97,6 +97,9 @@ pub fn start_logs(settings: &Settings) -> Result<(), ServerError> {
 
 /// What can be checked of settings without starting anything.
 pub fn check(settings: &Settings) -> Result<(), ServerError> {
+    if let StoreUrl::Postgres(url) = &settings.store.url {
+        SqlStore::check_postgres_url(url.expose()).map_err(|error| ServerError::Setting(error.to_string()))?;
+    }
     if let RevocationUrl::Redis(url) = &settings.revocation.url {
         RedisList::check_url(url.expose()).map_err(bad_redis_url)?;
     }

@@ -67,9 +67,10 @@ pub async fn authenticate(
         }
         Credential::Token(token) => {
             // 1. Its own proof.
+            let is_current = node.is_current();
             let token = verified(node, token, now).map_err(|rejected| match rejected {
                 // It may be signed with a key that this node has not heard of.
-                TokenRejected::UnknownKey if !node.is_current() => Refusal::Unavailable(StoreError::Silent.into()),
+                TokenRejected::UnknownKey if !is_current => Refusal::Unavailable(StoreError::Silent.into()),
                 rejected => Refusal::Token(rejected),
             })?;
             // 2. Not revoked by itself.

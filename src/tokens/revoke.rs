@@ -10,7 +10,8 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, By, KeyError};
 use crate::node::{Node, Unavailable};
-use crate::store::{AuditEntry, RevokedToken, action};
+use crate::signing::TokenRejected;
+use crate::store::{AuditEntry, RevokedToken, StoreError, action};
 use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::verified::verified;
@@ -48,6 +49,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
     // 2. Anybody else must be a key in good standing.
     let caller = authenticate(node, &Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
+    let is_current = node.is_current();
     match credential {
         Some(Credential::Key(presented)) => match identify(node, &presented, address, now).await {
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
@@ -65,6 +67,8 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
                 };
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
+            // It may be signed with a key that this node has not heard of.
+            Err(TokenRejected::UnknownKey) if !is_current => Err(Refusal::Unavailable(StoreError::Silent.into())),
             Ok(_) | Err(_) => Ok(()),
         },
         None => Ok(()),

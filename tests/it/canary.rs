@@ -226,7 +226,7 @@ fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
 
 #[test]
 fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
-    let place = Place::new()
+    let place = Place::on_sqlite()
         .unset("KEYTURN_SECRETS__MASTER_KEY_FILE")
         .set("KEYTURN_SECRETS__MASTER_KEY", STANDARD.encode(MASTER_KEY))
         .set("KEYTURN_LOG__LEVEL", "trace")

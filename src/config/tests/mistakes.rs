@@ -99,7 +99,7 @@ fn mistakes_in_the_environment_name_the_variable() {
             "KEYTURN__SERVER__LISTEN",
             "hunter2",
             "no setting is called that; allowed in [server] is listen, public_url, trusted_proxies, workers, \
-             shutdown_seconds, request_timeout_seconds; did you mean KEYTURN_SERVER__LISTEN?"
+             shutdown_seconds, drain_seconds, request_timeout_seconds; did you mean KEYTURN_SERVER__LISTEN?"
                 .to_owned(),
         ),
         (

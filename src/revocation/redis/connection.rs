@@ -188,8 +188,42 @@ fn decoded(text: &str) -> Result<String, RedisUrlError> {
     decoded.map(|text| text.into_owned()).map_err(|_| RedisUrlError("the login is not UTF-8".into()))
 }
 
-fn bad(error: impl std::fmt::Display) -> RedisUrlError {
-    RedisUrlError(error.to_string())
+/// What is wrong with the URL of a server, without any part of it.
+fn bad(error: impl Into<BadUrl>) -> RedisUrlError {
+    RedisUrlError(error.into().0)
+}
+
+/// A library's complaint, as far as it cannot hold a part of the URL.
+struct BadUrl(String);
+
+impl From<redis::RedisError> for BadUrl {
+    fn from(error: redis::RedisError) -> Self {
+        Self(format!(
+            "it is not a URL of Redis ({}); redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] is",
+            error.category()
+        ))
+    }
+}
+
+impl From<deadpool_redis::ConfigError> for BadUrl {
+    fn from(error: deadpool_redis::ConfigError) -> Self {
+        match error {
+            deadpool_redis::ConfigError::Redis(error) => error.into(),
+            _ => Self("it is not a URL of Redis".into()),
+        }
+    }
+}
+
+impl From<deadpool_redis::BuildError> for BadUrl {
+    fn from(_: deadpool_redis::BuildError) -> Self {
+        Self("no connections could be prepared".into())
+    }
+}
+
+impl From<url::ParseError> for BadUrl {
+    fn from(error: url::ParseError) -> Self {
+        Self(format!("the login is not as in a URL: {error}"))
+    }
 }
 
 fn no_connection(error: deadpool_redis::PoolError) -> RedisFailure {

@@ -242,10 +242,11 @@ fn lowest_good(key: &ApiKey) -> String {
 
 /// A failure of Redis for an operator: what to do where that is known.
 fn told(error: &redis::RedisError) -> String {
-    match error.code() {
-        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
-            format!("Redis does not let us in ({error}); correct user and password in revocation.url")
-        }
-        _ => error.to_string(),
+    let is_login = error.kind() == redis::ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"));
+    if is_login {
+        format!("Redis does not let us in ({error}); correct user and password in revocation.url")
+    } else {
+        format!("Redis cannot be used: {error}")
     }
 }

@@ -61,6 +61,11 @@ impl SqlStore {
         Ok(Self::on(Database::Postgres(postgres)))
     }
 
+    /// Checks the URL of a PostgreSQL database without reaching anything.
+    pub fn check_postgres_url(url: &str) -> Result<(), StoreError> {
+        postgres::check_url(url)
+    }
+
     /// Looks at a SQLite file without changing anything; `None` when there is none.
     pub async fn look_at_sqlite(path: &Path) -> Result<Option<Look>, StoreError> {
         sqlite::look(path).await

@@ -147,10 +147,44 @@ impl Drop for PgUse {
     }
 }
 
+/// The parameters that a URL may have; the driver would log others, with their values, and go on.
+const PARAMETERS: [&str; 16] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "options",
+];
+
+/// Checks a URL without reaching anything.
+pub(super) fn check_url(url: &str) -> Result<(), StoreError> {
+    options(url).map(drop)
+}
+
 /// What a URL says, and what Keyturn asks of every connection.
 fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Unusable(format!("store.url is not a URL of PostgreSQL: {error}")))?;
+    let parameters = url::Url::parse(url).map(|url| url.query_pairs().map(|(name, _)| name.into_owned()).collect());
+    let parameters: Vec<String> = parameters.unwrap_or_default();
+    if let Some(unknown) = parameters.iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
+        return Err(StoreError::Unusable(format!(
+            "store.url has the parameter {unknown:?}, which is not known; known are {}",
+            PARAMETERS.join(", ")
+        )));
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|_| {
+        StoreError::Unusable("store.url is not a URL of PostgreSQL, or a parameter of it is not right".into())
+    })?;
     Ok(options.application_name("keyturn").options([
         ("client_min_messages", "warning"),
         ("statement_timeout", "10s"),
@@ -279,6 +313,14 @@ mod tests {
         assert_eq!(too_old(120_022, "12.22").as_deref(), Some(complaint));
         assert_eq!(too_old(130_000, "13.0"), None);
         assert_eq!(too_old(150_018, "15.18 (Debian)"), None);
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_known_is_refused_without_its_value() {
+        let error = check_url("postgres://db/keys?sslmod=hunter2").unwrap_err().to_string();
+        assert!(error.starts_with("store.url has the parameter \"sslmod\", which is not known; known are sslmode, "));
+        assert!(!error.contains("hunter2"));
+        assert!(check_url("postgres://db/keys?sslmode=require&sslrootcert=/ca.pem").is_ok());
     }
 
     #[test]

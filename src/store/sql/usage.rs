@@ -1,5 +1,7 @@
 //! Uses of keys, by hour.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
@@ -16,12 +18,15 @@ impl UsageStore for SqlStore {
     async fn add_usage(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
         // Each statement stands for itself: a row of a key that is locked here is let go without asking this node
         // again, however slow the way to it is, so that no change of that key waits for it.
-        // In one order on every node, so that two batches never wait for each other.
-        let mut batch: Vec<&KeyUsage> = batch.iter().collect();
-        batch.sort_by_key(|usage| usage.key);
+        // In one order on every node, so that two batches do not wait for each other.
 
         // 1. Last uses; written twice they are the same.
-        let last: Vec<_> = batch.iter().filter_map(|usage| Some((usage.key, usage.last_used.as_ref()?))).collect();
+        let mut last = BTreeMap::new();
+        for usage in batch {
+            let known = last.entry(usage.key).or_insert(usage.last_used);
+            *known = usage.last_used.max(*known);
+        }
+        let last: Vec<_> = last.into_iter().filter_map(|(key, last)| Some((key, last?))).collect();
         for part in last.chunks(ROWS) {
             let mut update = query(AssertSqlSafe(format!(
                 "WITH used (id, at, ip) AS (VALUES {}) UPDATE api_keys SET last_used_at = used.at, \
@@ -39,13 +44,13 @@ impl UsageStore for SqlStore {
         }
 
         // 2. Counts, all of them or none.
-        let mut counts: Vec<_> = batch
-            .iter()
-            .flat_map(|usage| {
-                usage.counts.iter().map(|(hour, outcome, count)| (usage.key, *hour, outcome.as_str(), *count))
-            })
-            .collect();
-        counts.sort_unstable();
+        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+        for usage in batch {
+            for (hour, outcome, count) in &usage.counts {
+                let known = counts.entry((usage.key, *hour, outcome.as_str())).or_default();
+                *known = known.saturating_add(*count);
+            }
+        }
         if counts.is_empty() {
             return Ok(());
         }
@@ -54,7 +59,7 @@ impl UsageStore for SqlStore {
              ON CONFLICT (key_id, hour, outcome) DO UPDATE SET count = usage_hours.count + excluded.count",
             placeholders(counts.len(), 4)
         )));
-        for (key, hour, outcome, count) in counts {
+        for ((key, hour, outcome), count) in counts {
             insert = insert.bind(key.as_str()).bind(hour).bind(outcome).bind(count);
         }
         insert.execute_alone(&self.database).await?;

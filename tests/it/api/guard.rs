@@ -161,7 +161,7 @@ fn a_credential_is_presented_in_one_way() {
 
 #[test]
 fn a_token_for_another_audience_is_refused() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     let founded = place.init(&[]);
     database::execute(
         &place.database(),

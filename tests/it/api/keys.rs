@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::check::problem;
 use crate::support::server::scope_list;
-use crate::support::{Server, database, now};
+use crate::support::{Place, Server, database, now};
 
 #[test]
 fn a_new_key_is_shown_whole_and_its_text_only_once() {
@@ -101,7 +101,7 @@ fn text_comes_back_as_it_was_given() {
 
 #[test]
 fn an_owner_is_a_member_of_the_organization() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let owner = database::column(&server.database(), "SELECT id FROM members").remove(0);
     let made = server.api("POST", "keys").json(&json!({ "owner": owner })).send().expect(201);
     assert_eq!(made["owner"], owner.as_str());

@@ -7,7 +7,7 @@ use crate::support::server::scope_list;
 use crate::support::{Place, Server, database, eventually};
 
 fn with_policy(changes: &str) -> Server {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     let founded = place.init(&[]);
     database::execute(&place.database(), &format!("UPDATE organizations SET policy = json_set(policy, {changes})"));
     place.serve(founded.key)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::check::{problem, wrong_field};
-use crate::support::{Key, Server, database, eventually, jwt, now};
+use crate::support::{Key, Place, Server, database, eventually, jwt, now};
 
 fn rotate(server: &Server, key: &Key, body: &serde_json::Value) -> Key {
     let rotated = server.change("POST", &format!("{}/rotate", key.id), body);
@@ -166,7 +166,7 @@ fn the_policy_bounds_the_grace() {
 
 #[test]
 fn a_rotated_key_takes_the_prefix_of_the_policy() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let key = server.make(&json!({}));
     let first = server.key.clone();
     let place = server.stop();

@@ -1,4 +1,6 @@
 //! Signing keys: published ahead of their use, and kept for the tokens they have signed.
+//!
+//! On SQLite where one is to sign at once: with PostgreSQL it does so only when every node has heard of it.
 
 use serde_json::{Value, json};
 
@@ -37,7 +39,7 @@ fn the_next_key_is_published_before_its_first_use() {
 
 #[test]
 fn without_notice_the_new_key_signs_at_once_and_old_tokens_stay_good() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let old = server.token(&server.key, &[]);
     for _ in 0..3 {
         let made = rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
@@ -56,7 +58,7 @@ fn without_notice_the_new_key_signs_at_once_and_old_tokens_stay_good() {
 
 #[test]
 fn a_key_that_is_to_sign_at_once_does_not_wait_for_one_that_is_published() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let pending = rotate(&server, &json!({ "publish_ahead_seconds": 900 }));
     problem(&server.api("POST", "signing-keys/rotate").json(&json!({})).send(), 409, "CONFLICT");
     let urgent = rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
@@ -72,7 +74,7 @@ fn a_key_that_is_to_sign_at_once_does_not_wait_for_one_that_is_published() {
 
 #[test]
 fn rotated_keys_are_there_after_a_restart() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let old = server.token(&server.key, &[]);
     let made = rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
     let key = server.key.clone();
@@ -85,7 +87,7 @@ fn rotated_keys_are_there_after_a_restart() {
 
 #[test]
 fn with_another_algorithm_one_key_type_is_published_at_a_time() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let old = server.token(&server.key, &[]);
     let key = server.key.clone();
     let (listen, place) = (server.address.to_string(), server.stop());
@@ -128,7 +130,7 @@ fn the_time_ahead_has_bounds() {
 
 #[test]
 fn a_key_that_is_old_enough_is_rotated_by_itself_and_published_ahead() {
-    let place = Place::new().set("KEYTURN_SIGNING__ROTATE_EVERY_DAYS", 1);
+    let place = Place::on_sqlite().set("KEYTURN_SIGNING__ROTATE_EVERY_DAYS", 1);
     let founded = place.init(&[]);
     let two_days = 2 * 86_400_000i64;
     let statement =

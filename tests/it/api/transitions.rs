@@ -165,7 +165,7 @@ fn what_was_answered_outlives_a_kill() {
 
 #[test]
 fn every_change_leaves_one_audit_row_without_a_secret() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let key = server.make(&json!({ "name": "audited" }));
     let path = |rest: &str| format!("{}{rest}", key.id);
     server.change("PATCH", &path(""), &json!({ "name": "renamed" }));

@@ -4,11 +4,11 @@ use serde_json::json;
 
 use crate::support::database::column;
 use crate::support::eventually;
-use crate::support::server::Server;
+use crate::support::server::{Place, Server};
 
 #[test]
 fn uses_and_denials_are_counted_by_reason_and_written_at_stop() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let key = server.make(&json!({}));
     let token = server.token(&key, &[]);
     for _ in 0..3 {

@@ -9,7 +9,7 @@ use crate::support::{Place, database};
 
 #[test]
 fn init_says_once_all_that_is_needed_and_it_works() {
-    let place = Place::new().set("KEYTURN_SERVER__LISTEN", "127.0.0.1:8080");
+    let place = Place::on_sqlite().set("KEYTURN_SERVER__LISTEN", "127.0.0.1:8080");
     let ended = place.run(&["init", "--json"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     let said: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -37,7 +37,7 @@ fn init_says_once_all_that_is_needed_and_it_works() {
 
 #[test]
 fn init_for_people_prints_a_line_that_works_when_pasted() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     let ended = place.run(&["init"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     let line = ended.stdout.lines().find(|line| line.trim().starts_with("curl ")).unwrap();
@@ -50,7 +50,7 @@ fn init_for_people_prints_a_line_that_works_when_pasted() {
 
 #[test]
 fn init_of_an_organization_that_there_is_changes_nothing() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     let founded = place.init(&[]);
     let key = fs::read(place.path("data/master.key")).unwrap();
     let before = database::contents(&place.database());
@@ -81,7 +81,7 @@ fn init_refuses_what_cannot_be_a_slug_or_a_login_and_makes_nothing() {
         ["--email", "a@b\n"],
         ["--email", ""],
     ] {
-        let place = Place::new();
+        let place = Place::on_sqlite();
         let ended = place.run(&[&["init"], &arguments[..]].concat());
         assert!(ended.refused(2).contains(arguments[0]));
         assert!(!place.path("data").exists(), "{arguments:?}");

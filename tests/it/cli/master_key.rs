@@ -16,7 +16,7 @@ fn slow_checks(server: &Server) -> u64 {
 
 #[test]
 fn after_a_rotation_every_key_works_and_only_its_first_use_is_slow() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let graced = server.make(&json!({}));
     let new = server.change("POST", &format!("{}/rotate", graced.id), &json!({ "grace_seconds": 600 }));
     let new = new["secret"].as_str().unwrap().to_owned();
@@ -64,7 +64,7 @@ fn after_a_rotation_every_key_works_and_only_its_first_use_is_slow() {
 
 #[test]
 fn many_first_uses_of_one_key_cost_one_slow_check() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let key = server.key.clone();
     let place = server.stop();
     assert_eq!(place.run(&["master-key", "rotate"]).code, 0);
@@ -84,7 +84,7 @@ fn many_first_uses_of_one_key_cost_one_slow_check() {
 
 #[test]
 fn a_master_key_in_use_is_not_rotated() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let before = fs::read(server.path("data/master.key")).unwrap();
     assert!(server.run(&["master-key", "rotate"]).refused(1).contains("in use"));
     assert_eq!(fs::read(server.path("data/master.key")).unwrap(), before);
@@ -93,7 +93,7 @@ fn a_master_key_in_use_is_not_rotated() {
 
 #[test]
 fn without_a_database_there_is_nothing_to_rotate() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     assert!(place.run(&["master-key", "rotate"]).refused(1).contains("keyturn init"));
     assert!(!place.path("data").exists());
 }
@@ -101,7 +101,7 @@ fn without_a_database_there_is_nothing_to_rotate() {
 #[test]
 fn a_retired_master_key_behind_the_current_one_still_opens_what_it_sealed() {
     let (one, two) = ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
-    let place = Place::new().unset("KEYTURN_SECRETS__MASTER_KEY_FILE").set("KEYTURN_SECRETS__MASTER_KEY", one);
+    let place = Place::on_sqlite().unset("KEYTURN_SECRETS__MASTER_KEY_FILE").set("KEYTURN_SECRETS__MASTER_KEY", one);
     let key = place.init(&[]).key;
     let place = place.set("KEYTURN_SECRETS__MASTER_KEY", two);
     assert!(place.run(&["serve"]).refused(1).contains("master key"));

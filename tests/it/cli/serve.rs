@@ -4,11 +4,11 @@ use std::fs;
 use std::net::TcpListener;
 
 use crate::support::server::Ended;
-use crate::support::{Key, Place, Server, database, eventually};
+use crate::support::{Key, Place, database, eventually};
 
 #[test]
 fn the_first_run_prints_credentials_once_with_a_line_that_works_when_pasted() {
-    let place = Place::new().unset("KEYTURN_STORE__URL").unset("KEYTURN_SECRETS__MASTER_KEY_FILE");
+    let place = Place::on_sqlite().unset("KEYTURN_STORE__URL").unset("KEYTURN_SECRETS__MASTER_KEY_FILE");
     let server = place.serve(Key { id: String::new(), text: String::new() });
     let out = eventually("the curl line", || Some(server.stdout()).filter(|out| out.contains("/oauth/token\n")));
     let line = out.lines().find(|line| line.trim().starts_with("curl ")).unwrap();
@@ -28,7 +28,7 @@ fn the_first_run_prints_credentials_once_with_a_line_that_works_when_pasted() {
 
 #[test]
 fn without_a_command_it_serves() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     let founded = place.init(&[]);
     let mut child = place.command(&[]).stdout(fs::File::create(place.path("out")).unwrap()).spawn().unwrap();
     let line = eventually("the line that says what is served", || {
@@ -44,7 +44,7 @@ fn without_a_command_it_serves() {
 
 #[test]
 fn on_an_address_for_others_no_credentials_are_made_up() {
-    let place = Place::new().set("KEYTURN_SERVER__LISTEN", "0.0.0.0:0");
+    let place = Place::on_sqlite().set("KEYTURN_SERVER__LISTEN", "0.0.0.0:0");
     let ended = place.run(&["serve"]);
     assert!(ended.refused(1).contains("keyturn init"), "{}", ended.stderr);
     assert_eq!(database::column(&place.database(), "SELECT slug FROM organizations"), Vec::<String>::new());
@@ -57,7 +57,7 @@ fn on_an_address_for_others_no_credentials_are_made_up() {
 fn a_port_in_use_is_one_line_and_nothing_is_made() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let place = Place::new().set("KEYTURN_SERVER__LISTEN", &address);
+    let place = Place::on_sqlite().set("KEYTURN_SERVER__LISTEN", &address);
     let ended = place.run(&["serve"]);
     assert!(ended.refused(1).contains(&address));
     assert!(!place.path("data").exists());
@@ -65,7 +65,7 @@ fn a_port_in_use_is_one_line_and_nothing_is_made() {
 
 #[test]
 fn a_second_server_on_the_same_store_is_refused() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let ended = server.run(&["serve"]);
     assert!(ended.refused(1).contains("in use"));
     server.token(&server.key, &[]);
@@ -73,7 +73,7 @@ fn a_second_server_on_the_same_store_is_refused() {
 
 #[test]
 fn a_database_of_a_newer_version_is_refused_and_left_alone() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     place.init(&[]);
     let newer = "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
                  VALUES (9999, 'from the future', '2040-01-01', 1, x'00', 1)";
@@ -88,11 +88,11 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
 
 #[test]
 fn a_store_that_cannot_be_used_is_one_line() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     fs::write(place.path("file"), "").unwrap();
     let under_a_file = format!("sqlite://{}", place.path("file/keyturn.db").display());
     for (store, said) in [(under_a_file.as_str(), "file"), ("sqlite:///proc/nowhere/keyturn.db", "/proc")] {
-        let place = Place::new().set("KEYTURN_STORE__URL", store);
+        let place = Place::on_sqlite().set("KEYTURN_STORE__URL", store);
         for command in ["serve", "init"] {
             let ended = place.run(&[command]);
             assert!(matches!(ended.code, 1 | 2));
@@ -100,7 +100,7 @@ fn a_store_that_cannot_be_used_is_one_line() {
             assert!(!place.path("data/master.key").exists(), "no key for a store that there is not");
         }
     }
-    let place = Place::new();
+    let place = Place::on_sqlite();
     fs::create_dir(place.path("data")).unwrap();
     fs::write(place.database(), "this is no database, and long enough to be looked at as one".repeat(100)).unwrap();
     fs::write(place.path("data/master.key"), "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
@@ -117,7 +117,7 @@ fn set_mode(place: &Place, mode: u32) {
 
 #[test]
 fn a_wrong_missing_or_exposed_master_key_is_refused_and_nothing_is_changed() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     let founded = place.init(&[]);
     let path = place.path("data/master.key");
     let (good, before) = (fs::read(&path).unwrap(), database::contents(&place.database()));
@@ -152,7 +152,7 @@ fn a_wrong_missing_or_exposed_master_key_is_refused_and_nothing_is_changed() {
 
 #[test]
 fn health_asks_the_running_server() {
-    let server = Server::start();
+    let server = Place::on_sqlite().start();
     let health = |address: &str| {
         let mut command = server.command(&["health"]);
         command.env("KEYTURN_SERVER__LISTEN", address);

@@ -21,7 +21,7 @@ fn without_a_wish_the_audience_is_the_one_that_is_set() {
 
 #[test]
 fn the_audiences_of_the_policy_can_be_asked_for_and_no_others() {
-    let place = Place::new();
+    let place = Place::on_sqlite();
     let founded = place.init(&[]);
     database::execute(
         &place.database(),

@@ -28,10 +28,43 @@ impl Database {
         self.url().replace("keyturn@", &format!("{login}@"))
     }
 
+    /// The same at another port.
+    pub fn url_at(&self, port: u16) -> String {
+        self.url().replace(&format!(":{}/", Self::port()), &format!(":{port}/"))
+    }
+
+    /// The port of the server.
+    pub fn port() -> u16 {
+        server().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a URL that ends with a port")
+    }
+
     /// Runs SQL and gives what it prints, without headings.
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
         psql(&self.name, sql)
+    }
+
+    /// Every table with how many rows it has and their digest, to see whether anything was changed.
+    #[track_caller]
+    pub fn contents(&self) -> Vec<String> {
+        self.contents_but(&[])
+    }
+
+    /// The same without some tables.
+    #[track_caller]
+    pub fn contents_but(&self, left_out: &[&str]) -> Vec<String> {
+        let tables = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");
+        let tables = tables.lines().filter(|table| !left_out.contains(table));
+        let of = |table| {
+            format!(
+                "SELECT '{table}', COUNT(*), md5(string_agg(t::text, ',' ORDER BY t::text COLLATE \"C\")) FROM {table} t"
+            )
+        };
+        let queries: Vec<String> = tables.map(of).collect();
+        if queries.is_empty() {
+            return Vec::new();
+        }
+        self.sql(&format!("{} ORDER BY 1", queries.join(" UNION ALL "))).lines().map(str::to_owned).collect()
     }
 }
 

@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::{Answer, Request};
+use crate::support::postgres::Database;
 use crate::support::{eventually, jwt};
 
 /// A folder to run the program in, and the environment it is given: nothing of the caller's.
 pub struct Place {
     folder: TempDir,
     environment: BTreeMap<String, String>,
+    /// Where the store is not in the folder.
+    _store: Option<Database>,
 }
 
 /// How a command ended.
@@ -49,7 +52,22 @@ pub struct Founded {
 }
 
 impl Place {
+    /// With a store of its own, of the kind that `KEYTURN_TEST_STORE` names: `sqlite`, or `postgres`.
     pub fn new() -> Self {
+        let place = Self::on_sqlite();
+        match std::env::var("KEYTURN_TEST_STORE").as_deref() {
+            Ok("postgres") => {
+                let database = Database::create();
+                let url = database.url();
+                Self { _store: Some(database), ..place }.set("KEYTURN_STORE__URL", url)
+            }
+            Ok("sqlite" | "") | Err(_) => place,
+            Ok(other) => panic!("KEYTURN_TEST_STORE is {other:?}, not sqlite or postgres"),
+        }
+    }
+
+    /// With a SQLite file in the folder, for what looks into it.
+    pub fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let environment = [
             ("PATH", std::env::var("PATH").unwrap_or_default()),
@@ -61,7 +79,7 @@ impl Place {
             ("KEYTURN_ARGON2__ITERATIONS", "1".into()),
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { folder, environment }
+        Self { folder, environment, _store: None }
     }
 
     /// Sets a variable of the environment.

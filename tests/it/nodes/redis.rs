@@ -1,0 +1,361 @@
+//! What is in Redis, for gateways and for operators; and that nothing depends on it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::nodes::{LEASES_OVER, Two, is_good, logged, metric, place_with, timed, warnings};
+use crate::support::postgres::Database;
+use crate::support::redis::Redis;
+use crate::support::{Key, Place, Server, eventually, jwt};
+
+fn change(server: &Server, key: &Key, what: &str) {
+    server.change("POST", &format!("{}/{what}", key.id), &json!({}));
+}
+
+/// What the list says of a key; empty where it says nothing.
+fn listed(redis: &Redis, key: &Key) -> String {
+    redis.ask(&["--raw", "GET", &format!("keyturn:revoked:key:{}", key.id)])
+}
+
+fn seconds_left(redis: &Redis, name: &str) -> i64 {
+    redis.ask(&["TTL", name]).parse().unwrap()
+}
+
+fn jti(token: &str) -> String {
+    jwt::part(token, 1)["jti"].as_str().unwrap().to_owned()
+}
+
+fn generation(server: &Server, key: &Key) -> String {
+    jwt::part(&server.token(key, &[]), 1)["gen"].to_string()
+}
+
+fn revoke_token(server: &Server, key: &Key, token: &str) {
+    let request = server.request("POST", "/oauth/revoke").basic(&key.id, &key.text);
+    request.form(&[("token", token)]).send().expect(200);
+}
+
+/// The one warning there is.
+fn warned(server: &Server) -> String {
+    let mut found = eventually("a warning", || Some(warnings(server)).filter(|found| !found.is_empty()));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+fn in_use(server: &Server) {
+    eventually("Redis in use without complaint", || warnings(server).is_empty().then_some(()));
+    eventually("Redis in use", || (metric(server, "keyturn_redis_up")? == 1.0).then_some(()));
+}
+
+#[test]
+fn the_list_says_of_a_changed_key_which_generation_is_good_when_the_change_is_answered() {
+    let redis = Redis::start();
+    let two = Two::with(&redis.url());
+    in_use(&two.a);
+    in_use(&two.b);
+    let (key, untouched) = (two.a.make(&json!({})), two.a.make(&json!({})));
+    assert_eq!(listed(&redis, &key), "", "of a key that was only made it says nothing");
+    let name = format!("keyturn:revoked:key:{}", key.id);
+    let first = generation(&two.a, &key);
+    for (n, what) in ["disable", "enable", "narrow", "revoke"].into_iter().enumerate() {
+        let (one, other) = two.turn(n);
+        match what {
+            "narrow" => drop(one.change("PATCH", &key.id, &json!({ "scopes": [] }))),
+            _ => change(one, &key, what),
+        }
+        let found = listed(&redis, &key);
+        let expected = if matches!(what, "disable" | "revoke") { "-".into() } else { generation(other, &key) };
+        assert_eq!(found, expected, "{what}");
+        assert_ne!(found, first, "tokens from before are not good");
+        assert!((3600..=3660).contains(&seconds_left(&redis, &name)));
+    }
+    assert_eq!(listed(&redis, &untouched), "");
+}
+
+#[test]
+fn a_revoked_token_is_listed_until_it_is_dead() {
+    let redis = Redis::start();
+    let two = Two::with(&redis.url());
+    in_use(&two.a);
+    let token = two.b.token(&two.a.key, &[]);
+    revoke_token(&two.a, &two.a.key, &token);
+    let name = format!("keyturn:revoked:token:{}", jti(&token));
+    assert_eq!(redis.ask(&["EXISTS", &name]), "1");
+    assert!((650..=660).contains(&seconds_left(&redis, &name)), "its 600 s, and a minute");
+    assert_eq!(redis.keys("keyturn:revoked:*"), [name]);
+}
+
+#[test]
+fn nodes_note_how_far_they_are_and_say_that_there_is_a_change() {
+    let redis = Redis::start();
+    let heard = redis.listen("keyturn:changes");
+    let two = Two::with(&redis.url());
+    in_use(&two.a);
+    let key = two.a.make(&json!({}));
+    change(&two.a, &key, "disable");
+    let seq = two.database.sql("SELECT seq FROM change_seq");
+    assert!(eventually("the message", || Some(heard.messages()).filter(|heard| heard.contains(&seq))).len() > 1);
+    for node in two.database.sql("SELECT id FROM nodes").lines() {
+        let name = format!("keyturn:applied:{node}");
+        assert_eq!(eventually("its note", || Some(redis.ask(&["--raw", "GET", &name])).filter(|at| *at == seq)), seq);
+        assert!((50..=60).contains(&seconds_left(&redis, &name)));
+    }
+    assert_eq!(redis.keys("keyturn:applied:*").len(), 2);
+    assert_eq!(redis.ask(&["--raw", "GET", "keyturn:deployment"]), two.database.sql("SELECT id FROM deployment"));
+    let names = redis.keys("*");
+    assert!(names.iter().all(|name| name.starts_with("keyturn:")), "{names:?}");
+}
+
+#[test]
+fn every_name_begins_with_the_prefix_that_is_set() {
+    let redis = Redis::start();
+    let heard = redis.listen("prod-eu_1.keys:changes");
+    let url = format!("{}/3", redis.url());
+    let two = Two::on(Database::create(), |database| {
+        place_with(database, &url).set("KEYTURN_REVOCATION__PREFIX", "prod-eu_1.keys")
+    });
+    in_use(&two.a);
+    let key = two.a.make(&json!({}));
+    change(&two.a, &key, "revoke");
+    revoke_token(&two.a, &two.a.key, &two.a.token(&two.a.key, &[]));
+    assert!(!heard.messages().is_empty());
+    assert!(redis.keys("*").is_empty(), "they are in the database that was named");
+    let names = redis.ask_with(&["-n", "3", "--raw"], &["KEYS", "*"]);
+    assert!(names.lines().all(|name| name.starts_with("prod-eu_1.keys:")), "{names}");
+    assert!(names.lines().any(|name| name == format!("prod-eu_1.keys:revoked:key:{}", key.id)), "{names}");
+}
+
+#[test]
+fn a_list_that_was_lost_is_written_again() {
+    let mut redis = Redis::start();
+    let two = Two::with(&redis.url());
+    in_use(&two.a);
+    in_use(&two.b);
+    let (revoked, rotated, disabled) = (two.a.make(&json!({})), two.a.make(&json!({})), two.b.make(&json!({})));
+    change(&two.a, &revoked, "revoke");
+    change(&two.a, &rotated, "rotate");
+    change(&two.b, &disabled, "disable");
+    let token = two.a.token(&two.a.key, &[]);
+    revoke_token(&two.a, &two.a.key, &token);
+    let names = redis.keys("keyturn:revoked:*");
+    assert_eq!(names.len(), 4);
+    for n in 0..2 {
+        if n == 0 {
+            redis.ask(&["FLUSHALL"]);
+        } else {
+            redis.kill();
+            redis.run();
+        }
+        eventually("the list", || (redis.keys("keyturn:revoked:*") == names).then_some(()));
+        assert_eq!([&revoked, &rotated, &disabled].map(|key| listed(&redis, key)), ["-", "2", "-"]);
+        let left = seconds_left(&redis, &format!("keyturn:revoked:token:{}", jti(&token)));
+        assert!((600..=660).contains(&left), "{left}");
+        // In between nobody was let in, and changes go on being fast.
+        two.b.exchange(&revoked.text, &[]).expect(401);
+        assert!(!is_good(&two.b, &token));
+        in_use(&two.a);
+        in_use(&two.b);
+        eventually("a fast change", || {
+            let key = two.a.make(&json!({}));
+            (timed(|| change(&two.a, &key, "rotate")).0 < Duration::from_millis(150)).then_some(())
+        });
+        redis.ask(&["FLUSHALL"]);
+        eventually("the list", || (redis.keys("keyturn:revoked:*").len() > names.len()).then_some(()));
+        for key in redis.keys("keyturn:revoked:*") {
+            if !names.contains(&key) {
+                two.database.sql(&format!(
+                    "DELETE FROM key_changes WHERE key_id = '{}'",
+                    key.trim_start_matches("keyturn:revoked:key:")
+                ));
+                redis.ask(&["DEL", &key]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_redis_that_does_not_let_a_node_in_is_a_warning_that_says_what_to_do() {
+    let redis = Redis::with(&["--requirepass", "right-password"]);
+    let database = Database::create();
+    let host = format!("127.0.0.1:{}", redis.port);
+    for (n, url) in
+        [format!("redis://:hunter2@{host}"), format!("redis://{host}"), format!("redis://me:hunter2@{host}")]
+            .into_iter()
+            .enumerate()
+    {
+        let place = place_with(&database, &url);
+        let server = if n == 0 {
+            place.start()
+        } else {
+            place.run(&["init", "--organization", "again"]);
+            let key = Key { id: String::new(), text: String::new() };
+            place.serve(key)
+        };
+        let warning = warned(&server);
+        assert!(warning.contains("does not let us in"), "{url}: {warning}");
+        assert!(warning.contains("correct user and password in revocation.url"), "{url}: {warning}");
+        assert!(!warning.contains("hunter2") && !server.stderr().contains("hunter2"), "{url}: {warning}");
+        assert_eq!(logged(&server, "does not let us in").len(), 1, "once: {}", server.stderr());
+        if n == 0 {
+            let key = server.make(&json!({}));
+            let token = server.token(&key, &[]);
+            change(&server, &key, "revoke");
+            assert!(!is_good(&server, &token));
+        }
+        drop(server);
+    }
+    let url = format!("redis://:right-password@{host}");
+    let server = place_with(&database, &url).serve(Key { id: String::new(), text: String::new() });
+    in_use(&server);
+    assert!(!server.stderr().contains("right-password"));
+    drop(server);
+}
+
+#[test]
+fn a_redis_that_may_evict_the_list_is_a_warning() {
+    let redis = Redis::with(&["--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"]);
+    let two = Two::with(&redis.url());
+    let warning = warned(&two.a);
+    assert!(warning.contains("allkeys-lru") && warning.contains("maxmemory-policy noeviction"), "{warning}");
+    eventually("the log", || (!logged(&two.a, "allkeys-lru").is_empty()).then_some(()));
+    let key = two.a.make(&json!({}));
+    change(&two.a, &key, "revoke");
+    assert_eq!(listed(&redis, &key), "-", "it is used all the same");
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    in_use(&two.a);
+}
+
+#[test]
+fn the_redis_of_another_deployment_is_left_alone_and_said() {
+    let redis = Redis::start();
+    let (first, second) = (Database::create(), Database::create());
+    let mine = place_with(&first, &redis.url()).start();
+    in_use(&mine);
+    let theirs = place_with(&second, &redis.url()).start();
+    let warning = warned(&theirs);
+    assert!(warning.contains("another Keyturn deployment") && warning.contains("revocation.prefix"), "{warning}");
+    let (key, token) = (theirs.make(&json!({})), theirs.token(&theirs.key, &[]));
+    change(&theirs, &key, "revoke");
+    revoke_token(&theirs, &theirs.key, &token);
+    theirs.exchange(&key.text, &[]).expect(401);
+    assert!(!is_good(&theirs, &token));
+    assert_eq!(redis.keys("keyturn:revoked:*"), [""; 0]);
+    assert_eq!(redis.ask(&["--raw", "GET", "keyturn:deployment"]), first.sql("SELECT id FROM deployment"));
+    assert!(warnings(&mine).is_empty());
+
+    // With a prefix of its own there is room for both.
+    let theirs = theirs.stop().set("KEYTURN_REVOCATION__PREFIX", "theirs").serve(key);
+    in_use(&theirs);
+    assert_eq!(redis.keys("theirs:revoked:*").len(), 2, "what was missed is written");
+    // Or when the first is gone, and its name.
+    drop((mine, theirs));
+    let again = place_with(&second, &redis.url()).serve(Key { id: String::new(), text: String::new() });
+    warned(&again);
+    redis.ask(&["DEL", "keyturn:deployment"]);
+    in_use(&again);
+    drop((again, first));
+}
+
+#[test]
+fn a_redis_that_comes_later_is_used_from_then_on() {
+    let mut redis = Redis::prepared(&[]);
+    let two = Two::with(&redis.url());
+    let warning = warned(&two.a);
+    assert!(warning.contains("decisions go on"), "{warning}");
+    let key = two.a.make(&json!({}));
+    let (took, _) = timed(|| change(&two.a, &key, "revoke"));
+    assert!(took < LEASES_OVER, "{took:?}");
+    two.b.exchange(&key.text, &[]).expect(401);
+    redis.run();
+    in_use(&two.a);
+    in_use(&two.b);
+    eventually("the list", || (listed(&redis, &key) == "-").then_some(()));
+    eventually("a fast change", || {
+        let key = two.a.make(&json!({}));
+        (timed(|| change(&two.a, &key, "rotate")).0 < Duration::from_millis(150)).then_some(())
+    });
+}
+
+#[test]
+fn a_redis_that_stands_still_holds_up_no_decision_and_a_change_for_a_second_at_most() {
+    let redis = Redis::start();
+    let two = Two::with(&redis.url());
+    in_use(&two.a);
+    in_use(&two.b);
+    let keys: Vec<Key> = (0..3).map(|_| two.a.make(&json!({}))).collect();
+    for key in &keys {
+        two.b.token(key, &[]);
+    }
+    redis.signal("STOP");
+    for (n, key) in keys.iter().enumerate() {
+        let (one, other) = two.turn(n);
+        let (took, _) = timed(|| change(one, key, "revoke"));
+        assert!(took < LEASES_OVER, "{took:?}");
+        other.exchange(&key.text, &[]).expect(401);
+        for _ in 0..10 {
+            let (took, token) = timed(|| other.token(&other.key, &[]));
+            assert!(took < Duration::from_millis(150), "{took:?}");
+            let (took, _) = timed(|| assert!(is_good(one, &token)));
+            assert!(took < Duration::from_millis(300), "{took:?}");
+        }
+    }
+    let warning = warned(&two.a);
+    assert!(warning.contains("did not answer"), "{warning}");
+    redis.signal("CONT");
+    in_use(&two.a);
+    in_use(&two.b);
+    eventually("the list", || keys.iter().all(|key| listed(&redis, key) == "-").then_some(()));
+}
+
+#[test]
+fn a_node_that_is_alone_with_its_file_writes_the_list_as_well() {
+    let mut redis = Redis::start();
+    let server = Place::on_sqlite().set("KEYTURN_REVOCATION__URL", redis.url()).start();
+    in_use(&server);
+    let (key, token) = (server.make(&json!({})), server.token(&server.key, &[]));
+    change(&server, &key, "revoke");
+    revoke_token(&server, &server.key, &token);
+    assert_eq!(listed(&redis, &key), "-");
+    let names = redis.keys("keyturn:revoked:*");
+    assert_eq!(names.len(), 2);
+    redis.kill();
+    let other = server.make(&json!({}));
+    let (took, _) = timed(|| change(&server, &other, "disable"));
+    assert!(took < Duration::from_millis(800), "nobody is waited for: {took:?}");
+    redis.run();
+    eventually("the list", || (redis.keys("keyturn:revoked:*").len() == 3).then_some(()));
+    assert_eq!(listed(&redis, &other), "-");
+    // After a restart of the node the list goes on.
+    let (key, place) = (server.key.clone(), server.stop());
+    redis.ask(&["FLUSHALL"]);
+    let server = place.serve(key);
+    eventually("the list", || (redis.keys("keyturn:revoked:*").len() == 3).then_some(()));
+    drop(server);
+}
+
+#[test]
+fn a_flood_of_changes_ends_with_a_list_that_is_right() {
+    let redis = Redis::start();
+    let two = Two::with(&redis.url());
+    in_use(&two.a);
+    in_use(&two.b);
+    let keys: Vec<Key> = (0..4).map(|_| two.a.make(&json!({}))).collect();
+    std::thread::scope(|scope| {
+        for (n, key) in keys.iter().enumerate() {
+            for server in [&two.a, &two.b] {
+                scope.spawn(move || {
+                    for round in 0..5 {
+                        let what = if (round + n) % 2 == 0 { "disable" } else { "enable" };
+                        server.api("POST", &format!("keys/{}/{what}", key.id)).json(&json!({})).send();
+                    }
+                });
+            }
+        }
+    });
+    for key in &keys {
+        let row = two.database.sql(&format!("SELECT state, generation FROM api_keys WHERE id = '{}'", key.id));
+        let (state, generation) = row.split_once('|').unwrap();
+        let expected = if state == "active" { generation } else { "-" };
+        assert_eq!(listed(&redis, key), expected, "{row}");
+    }
+}
