@@ -103,7 +103,7 @@ fn a_token_never_outlives_its_key() {
 #[test]
 fn a_token_dies_with_its_key() {
     let server = Server::start();
-    let key = server.make(&json!({ "expires_in_seconds": 2 }));
+    let key = server.make(&json!({ "expires_in_seconds": 4 }));
     let token = server.token(&key, &[]);
     server.me(&token).expect(200);
     eventually("the death of the token", || (server.me(&token).status == 401).then_some(()));
