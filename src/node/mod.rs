@@ -2,6 +2,8 @@
 //!
 //! Stands between the adapters, which it imports, and the use cases, which import it.
 
+mod tenants;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,15 +21,16 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::claims::Claims;
 use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
-use crate::domain::organization::Organization;
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::limits::AddressLimit;
 use crate::revocation::{CLOCK_TOLERANCE, Cluster, Lease, RedisFailure, RedisList, RevocationList};
-use crate::signing::{Algorithm, KeyRing, SigningError};
+use crate::signing::{Algorithm, SigningError};
 use crate::store::{RevokedToken, Seq, Store, StoreError};
 use crate::telemetry::{Metrics, Usage};
+
+pub use tenants::{Tenant, Tenants};
 
 /// Secrets that one address may have checked the slow way in a minute: nine seconds of one thread.
 const SLOW_CHECKS_PER_MINUTE: u32 = 600;
@@ -91,26 +94,6 @@ pub struct NodeSettings {
     pub rotate_every_days: u32,
     /// Seconds between publication and first use of a signing key.
     pub publish_ahead_seconds: u32,
-}
-
-/// The organizations, as of the last change of any of them.
-#[derive(Debug, Default)]
-pub struct Tenants {
-    by_slug: HashMap<Slug, Arc<Tenant>>,
-    by_kid: HashMap<String, Slug>,
-}
-
-/// An organization in memory.
-#[derive(Debug)]
-pub struct Tenant {
-    /// As stored.
-    pub organization: Organization,
-    /// The `iss` of its tokens.
-    pub issuer: String,
-    /// Its signing keys.
-    pub ring: KeyRing,
-    /// Life of its tokens in seconds.
-    pub ttl_seconds: u32,
 }
 
 /// A token whose signature, issuer and form were checked once.
@@ -216,35 +199,6 @@ impl Node {
             slow_checks_of_address: AddressLimit::per_minute(SLOW_CHECKS_PER_MINUTE),
             reloading: tokio::sync::Mutex::default(),
         }
-    }
-
-    /// The organization of that slug.
-    pub fn tenant(&self, slug: &Slug) -> Option<Arc<Tenant>> {
-        self.tenants.load().by_slug.get(slug).cloned()
-    }
-
-    /// The organization that a signing key belongs to.
-    pub fn tenant_of_signing_key(&self, kid: &str) -> Option<Arc<Tenant>> {
-        let tenants = self.tenants.load();
-        tenants.by_slug.get(tenants.by_kid.get(kid)?).cloned()
-    }
-
-    /// Every organization.
-    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
-        self.tenants.load().by_slug.values().cloned().collect()
-    }
-
-    /// Replaces the organizations in memory.
-    pub fn set_tenants(&self, tenants: Vec<Tenant>) {
-        let mut next = Tenants::default();
-        for tenant in tenants {
-            let slug = tenant.organization.slug.clone();
-            for key in tenant.ring.all() {
-                next.by_kid.insert(key.kid().to_owned(), slug.clone());
-            }
-            next.by_slug.insert(slug, Arc::new(tenant));
-        }
-        self.tenants.store(Arc::new(next));
     }
 
     /// Whether memory may be acted on. To be asked before memory is looked at.
@@ -452,15 +406,5 @@ impl Drop for SlowCheckTurn<'_> {
         if turns.get(&self.key).is_some_and(|turn| Arc::strong_count(turn) <= 2) {
             turns.remove(&self.key);
         }
-    }
-}
-
-impl Tenant {
-    /// Whether a token may be asked for under that audience (RFC 8707 §2).
-    pub fn allows_audience(&self, audience: &str, settings: &NodeSettings) -> bool {
-        audience == settings.audience
-            || audience == settings.public_url
-            || audience == self.issuer
-            || self.organization.policy.audiences.iter().any(|allowed| allowed == audience)
     }
 }
