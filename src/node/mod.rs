@@ -25,7 +25,9 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::limits::AddressLimit;
-use crate::revocation::{CLOCK_TOLERANCE, Cluster, Lease, RedisFailure, RedisList, RevocationList};
+use crate::revocation::{
+    CLOCK_TOLERANCE, Cluster, Lease, REVOKED_TOKENS_KEPT_SECONDS, RedisFailure, RedisList, RevocationList,
+};
 use crate::signing::{Algorithm, SigningError};
 use crate::store::{RevokedToken, Seq, Store, StoreError};
 use crate::telemetry::{Metrics, Usage};
@@ -384,10 +386,11 @@ impl Node {
     /// Forgets what has ended by itself.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let now = clock::now();
-        self.list.forget_tokens(now);
+        let long_dead = now.plus_seconds(-REVOKED_TOKENS_KEPT_SECONDS);
+        self.list.forget_tokens(long_dead);
         self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
-        self.store.forget_revoked_tokens(now).await?;
+        self.store.forget_revoked_tokens(long_dead).await?;
         self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
     }
 }

@@ -107,5 +107,8 @@ fn ttl(settings: &NodeSettings, policy: Option<u32>) -> u32 {
 
 /// Whether the store's seals are those of the current master key.
 pub async fn is_current(store: &dyn SigningKeyStore, keys: &MasterKeys) -> Result<bool, LoadError> {
-    Ok(store.master_key().await?.as_deref() == Some(keys.current().id()))
+    let id = keys.current().id();
+    // Another node may have made a signing key under an older one meanwhile.
+    let is_sealed = store.signing_keys().await?.iter().all(|key| key.sealed.master_key == id);
+    Ok(is_sealed && store.master_key().await?.as_deref() == Some(id))
 }

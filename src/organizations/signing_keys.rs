@@ -8,7 +8,7 @@ use crate::signing::{Algorithm, SigningKey};
 use crate::store::{AuditEntry, Refused, action};
 
 /// Seconds within which every node that may decide has heard of a change.
-const HEARD_SECONDS: u32 = 2;
+const HEARD_SECONDS: i64 = 5;
 
 /// Why a signing key was not rotated.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +60,12 @@ pub async fn rotate_signing_key(
         _ => 0,
     };
     let slug = &tenant.organization.slug;
-    // Where there are several nodes, all know the key before one signs with it.
-    let ahead = if node.cluster.is_some() { ahead.max(HEARD_SECONDS) } else { ahead };
-    let next = new_signing_key(&node.master_keys, algorithm, slug, now, now.plus_seconds(i64::from(ahead))).await?;
+    let active_from = now.plus_seconds(i64::from(ahead));
+    let mut next = new_signing_key(&node.master_keys, algorithm, slug, now, active_from).await?;
+    if node.cluster.is_some() {
+        // All know the key before one signs with it, however long it took to ask for it and to make it.
+        next.active_from = active_from.max(crate::clock::now().plus_seconds(HEARD_SECONDS));
+    }
     let kid = next.kid.clone();
 
     // 3. The write, unless another node was quicker.

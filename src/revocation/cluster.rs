@@ -36,8 +36,14 @@ const SEEN_EVERY: Duration = Duration::from_secs(2);
 /// How soon a node lets the store know how far it has followed, where Redis knows it already.
 const REPORT_TO_STORE_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a request may wait for this node to have followed.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
 /// A member that was not heard of for so long, and that a change waits for, is given up.
 const SILENT_AFTER: Duration = Duration::from_secs(6);
+
+/// For how long a revoked token is remembered after it is dead by itself: clocks differ, and are set.
+pub const REVOKED_TOKENS_KEPT_SECONDS: i64 = 60;
 
 /// How far a node's clock may be from the database's: two nodes are then at most twice that apart.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
@@ -120,22 +126,30 @@ impl Cluster {
     where
         R: Future<Output = Result<(), E>> + Send,
     {
-        let (mut position, mut tenants) = (None, 0);
+        let (mut position, mut tenants, mut has_failed) = (None, 0, false);
         loop {
             let asked = clock::boot();
             match self.follow_once(&mut position, &mut tenants, asked, &reload).await {
                 Ok(true) => continue,
                 Ok(false) => {
-                    if self.is_cut_off.swap(false, Ordering::Relaxed) {
-                        tracing::info!("the database answers again");
+                    self.is_cut_off.store(false, Ordering::Relaxed);
+                    if std::mem::take(&mut has_failed) {
+                        tracing::info!("changes are followed again");
                     }
                     self.metrics.followed(clock::boot().since(asked));
                 }
                 Err(error) => {
-                    if !self.is_cut_off.swap(true, Ordering::Relaxed) {
+                    if !has_failed {
                         tracing::error!(%error, "changes cannot be followed; without them every decision asks the database");
                     }
+                    has_failed = true;
+                    // Only where the database itself does not answer is it not asked; the rest must not keep it from that.
+                    let is_silent = matches!(error, FollowError::Store(_));
+                    self.is_cut_off.store(is_silent, Ordering::Relaxed);
                     self.metrics.follow_failed();
+                    if let FollowError::Store(error) = &error {
+                        self.mend(error).await;
+                    }
                 }
             }
             self.metrics.lease(self.lease.is_live(clock::boot()));
@@ -217,7 +231,7 @@ impl Cluster {
         // record that is read from here on is as new as the place that we follow from.
         let applied = self.store.last_seq().await?;
         self.list.forget_records();
-        for token in self.store.revoked_tokens(clock::now()).await? {
+        for token in self.store.revoked_tokens(clock::now().plus_seconds(-REVOKED_TOKENS_KEPT_SECONDS)).await? {
             self.list.apply_token_revocation(&token.jti, token.expires_at);
         }
         tracing::info!(node = id.as_str(), change = applied, "member");
@@ -250,7 +264,10 @@ impl Cluster {
             if is_due && !self.is_cut_off() {
                 match self.store.report(&standing.id, standing.applied, self.database_time()).await {
                     Ok(()) => (seen, told) = (now, Some(standing)),
-                    Err(error) => tracing::debug!(%error, "the store was not told how far this node is"),
+                    Err(error) => {
+                        tracing::debug!(%error, "the store was not told how far this node is");
+                        self.mend(&error).await;
+                    }
                 }
             }
         }
@@ -264,6 +281,18 @@ impl Cluster {
             tracing::warn!(%error, "the other nodes could not be told that this one stops; they will find out");
         }
         self.store.close().await;
+    }
+
+    /// Returns when this node has followed every change that is committed by now; an error where that takes too long.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        let seq = self.store.last_seq().await?;
+        let mut standings = self.standing.subscribe();
+        self.nudged.notify_one();
+        let following = standings.wait_for(|standing| standing.applied >= seq);
+        match tokio::time::timeout(CATCH_UP, following).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(StoreError::Silent),
+        }
     }
 
     /// Returns when a change that is committed is effective on every node.
@@ -347,6 +376,15 @@ impl Cluster {
                     }
                 });
             }
+        }
+    }
+
+    /// Replaces connections that were all lost in silence.
+    async fn mend(&self, error: &StoreError) {
+        if error.is_used_up()
+            && let Err(error) = self.store.recover().await
+        {
+            tracing::debug!(%error, "the connections to the database could not be replaced");
         }
     }
 

@@ -57,6 +57,13 @@ pub enum StoreError {
     Unusable(String),
 }
 
+impl StoreError {
+    /// Whether no connection was free for too long.
+    pub fn is_used_up(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error)

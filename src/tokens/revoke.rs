@@ -1,6 +1,7 @@
 //! Revocation (RFC 7009): whoever holds a token, or a key text, can end it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::authority::Authority;
@@ -9,7 +10,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, By, KeyError};
-use crate::node::{Node, Unavailable};
+use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
 use crate::store::{AuditEntry, RevokedToken, StoreError, action};
 use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
@@ -49,7 +50,6 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
     // 2. Anybody else must be a key in good standing.
     let caller = authenticate(node, &Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
-    let is_current = node.is_current();
     match credential {
         Some(Credential::Key(presented)) => match identify(node, &presented, address, now).await {
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
@@ -58,7 +58,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
             Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
             Err(unavailable) => Err(unavailable),
         },
-        Some(Credential::Token(token)) => match verified(node, &token, now) {
+        Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await? {
             Ok(token) if token.claims.org == organization.as_str() => {
                 let token = RevokedToken {
                     jti: token.claims.jti.clone(),
@@ -67,11 +67,25 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
                 };
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
-            // It may be signed with a key that this node has not heard of.
-            Err(TokenRejected::UnknownKey) if !is_current => Err(Refusal::Unavailable(StoreError::Silent.into())),
             Ok(_) | Err(_) => Ok(()),
         },
         None => Ok(()),
+    }
+}
+
+/// What a token says. One that is signed with a key which this node does not know is looked at again once it has heard
+/// of all that is written: to call it unknown is to say that it is good nowhere.
+async fn verified_everywhere(
+    node: &Node,
+    token: &str,
+    now: Timestamp,
+) -> Result<Result<Arc<VerifiedToken>, TokenRejected>, StoreError> {
+    match (verified(node, token, now), &node.cluster) {
+        (Err(TokenRejected::UnknownKey), Some(cluster)) => {
+            cluster.catch_up().await?;
+            Ok(verified(node, token, now))
+        }
+        (known, _) => Ok(known),
     }
 }
 

@@ -70,7 +70,9 @@ impl Redis {
         };
         let database = match database {
             [] => 0,
-            [number] => number.parse().map_err(|_| RedisUrlError(format!("the database {number:?} is no number")))?,
+            [number] => number
+                .parse()
+                .map_err(|_| RedisUrlError("what follows the master's name is no number of a database".into()))?,
             _ => return Err(RedisUrlError("too much follows the master's name".into())),
         };
         let login = Url::parse(&format!("redis://{}host", servers.login)).map_err(bad)?;
@@ -250,7 +252,7 @@ mod tests {
     fn a_url_that_lacks_something_is_refused() {
         for (url, complaint) in [
             ("redis+sentinel://a:26379", "Sentinel needs the master's name: redis+sentinel://HOST:26379/NAME"),
-            ("redis+sentinel://a:26379/main/x", "the database \"x\" is no number"),
+            ("redis+sentinel://a:26379/main/x", "what follows the master's name is no number of a database"),
             ("redis+cluster://a:6379,,b:6379", "a host is missing; several are separated by commas"),
             ("redis+cluster://a:6379/1", "a Cluster has no databases; nothing may follow its hosts"),
         ] {

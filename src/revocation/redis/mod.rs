@@ -6,6 +6,7 @@
 mod connection;
 mod watch;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use connection::RedisUrlError;
 
 use crate::clock;
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 use crate::revocation::redis::connection::Redis;
 use crate::store::{NodeId, RevokedToken, Seq, Store, StoreError};
@@ -30,6 +32,9 @@ const REST: Duration = Duration::from_millis(500);
 
 /// Seconds for which the longest-lived token can concern a gateway: the longest life, and a minute.
 const LIST_SECONDS: i64 = 3660;
+
+/// How often in a row the list is written for what has changed while it was written.
+const REWRITE_ROUNDS: usize = 10;
 
 /// Seconds for which a report is kept.
 const REPORT_SECONDS: i64 = 60;
@@ -176,17 +181,29 @@ impl RedisList {
         put
     }
 
-    /// Writes the whole list anew.
+    /// Writes the whole list anew. What changes meanwhile is written again: of two writers of a key, the one that reads
+    /// it last has it right.
     async fn rewrite(&self) -> Result<usize, RedisFailure> {
         let now = clock::now();
-        let keys = self.store.changed_keys(now.plus_seconds(-LIST_SECONDS)).await?;
         let tokens = self.store.revoked_tokens(now).await?;
-        let keys = keys.iter().map(|key| self.set_key(key.id.as_str(), &lowest_good(key)));
-        let commands: Vec<Cmd> = keys.chain(tokens.iter().map(|token| self.set_token(token, now))).collect();
-        for command in &commands {
-            self.ask::<()>(command).await?;
+        for token in &tokens {
+            self.ask::<()>(&self.set_token(token, now)).await?;
         }
-        Ok(commands.len())
+        let mut written: HashMap<KeyId, u64> = HashMap::new();
+        for _ in 0..REWRITE_ROUNDS {
+            let mut keys = self.store.changed_keys(now.plus_seconds(-LIST_SECONDS)).await?;
+            keys.retain(|key| written.get(&key.id) != Some(&key.version));
+            if keys.is_empty() {
+                return Ok(written.len() + tokens.len());
+            }
+            for key in keys {
+                self.ask::<()>(&self.set_key(key.id.as_str(), &lowest_good(&key))).await?;
+                written.insert(key.id, key.version);
+            }
+        }
+        // More is changed than can be followed at once: gone on with at the next look.
+        self.is_behind.store(true, Ordering::Relaxed);
+        Ok(written.len() + tokens.len())
     }
 
     fn set_key(&self, id: &str, lowest_good: &str) -> Cmd {

@@ -105,7 +105,9 @@ impl Postgres {
 
     /// Puts a new pool in the place of one that has run dry although the server answers.
     pub(super) async fn refresh(&self) -> Result<(), StoreError> {
-        self.connect().await?.close().await?;
+        // Only if it answers: a new pool in front of a silent server is no better.
+        let answers = async { Ok::<_, StoreError>(self.connect().await?.close().await?) };
+        tokio::time::timeout(ACQUIRE, answers).await.unwrap_or(Err(StoreError::Silent))?;
         let old = self.pool.swap(Arc::new(new_pool(&self.options, self.connections)));
         tracing::warn!("the connections to the database were used up although it answers; they are replaced");
         self.runtime.spawn(async move { old.close().await });
