@@ -25,9 +25,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::limits::AddressLimit;
-use crate::revocation::{
-    CLOCK_TOLERANCE, Cluster, Lease, REVOKED_TOKENS_KEPT_SECONDS, RedisFailure, RedisList, RevocationList,
-};
+use crate::revocation::{CLOCK_TOLERANCE, Cluster, Lease, RedisFailure, RedisList, RevocationList};
 use crate::signing::{Algorithm, SigningError};
 use crate::store::{RevokedToken, Seq, Store, StoreError};
 use crate::telemetry::{Metrics, Usage};
@@ -278,26 +276,18 @@ impl Node {
     /// Makes a written change of a key effective on every node, before it is answered.
     pub async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
         self.list.apply_key_change(&changed.id);
-        let tell = async |redis: &RedisList| {
-            let nudged = redis.nudge(seq).await;
-            redis.put_key(changed).await.and(nudged)
-        };
-        tokio::join!(self.tell(tell), self.wait_for_others(seq));
+        self.spread(seq, async |redis| redis.put_key(changed).await).await;
     }
 
     /// Makes the written revocation of one token effective on every node, before it is answered.
     pub async fn settle_token_revocation(&self, seq: Seq, token: &RevokedToken, now: Timestamp) {
         self.list.apply_token_revocation(&token.jti, token.expires_at);
-        let tell = async |redis: &RedisList| {
-            let nudged = redis.nudge(seq).await;
-            redis.put_token(token, now).await.and(nudged)
-        };
-        tokio::join!(self.tell(tell), self.wait_for_others(seq));
+        self.spread(seq, async |redis| redis.put_token(token, now).await).await;
     }
 
     /// Lets every node read organizations and signing keys anew.
     pub async fn settle_tenants(&self, seq: Seq) {
-        tokio::join!(self.tell(async |redis: &RedisList| redis.nudge(seq).await), self.wait_for_others(seq));
+        self.spread(seq, async |_| Ok(())).await;
     }
 
     /// Returns when all that is written of a key by now is effective on every node, this one too: a request that finds
@@ -310,17 +300,22 @@ impl Node {
         Ok(())
     }
 
+    /// Tells the others of a change, puts it on the list in Redis, and returns when all have followed. Redis need not
+    /// hear of it.
+    async fn spread(&self, seq: Seq, put: impl AsyncFnOnce(&RedisList) -> Result<(), RedisFailure>) {
+        let telling = async {
+            let Some(redis) = &self.redis else { return };
+            let nudged = redis.nudge(seq).await;
+            if let Err(error) = put(redis).await.and(nudged) {
+                tracing::debug!(%error, "Redis was not told of a change; the list is written anew when it is back");
+            }
+        };
+        tokio::join!(telling, self.wait_for_others(seq));
+    }
+
     async fn wait_for_others(&self, seq: Seq) {
         if let Some(cluster) = &self.cluster {
             cluster.settle(seq).await;
-        }
-    }
-
-    /// Tells Redis, which need not hear it.
-    async fn tell(&self, tell: impl AsyncFnOnce(&RedisList) -> Result<(), RedisFailure>) {
-        let Some(redis) = &self.redis else { return };
-        if let Err(error) = tell(redis).await {
-            tracing::debug!(%error, "Redis was not told of a change; the list is written anew when it is back");
         }
     }
 
@@ -386,11 +381,10 @@ impl Node {
     /// Forgets what has ended by itself.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let now = clock::now();
-        let long_dead = now.plus_seconds(-REVOKED_TOKENS_KEPT_SECONDS);
-        self.list.forget_tokens(long_dead);
+        self.list.forget_tokens(now);
         self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
-        self.store.forget_revoked_tokens(long_dead).await?;
+        self.store.forget_revoked_tokens(now).await?;
         self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
     }
 }

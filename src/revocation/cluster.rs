@@ -42,9 +42,6 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// A member that was not heard of for so long, and that a change waits for, is given up.
 const SILENT_AFTER: Duration = Duration::from_secs(6);
 
-/// For how long a revoked token is remembered after it is dead by itself: clocks differ, and are set.
-pub const REVOKED_TOKENS_KEPT_SECONDS: i64 = 60;
-
 /// How far a node's clock may be from the database's: two nodes are then at most twice that apart.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
@@ -231,7 +228,7 @@ impl Cluster {
         // record that is read from here on is as new as the place that we follow from.
         let applied = self.store.last_seq().await?;
         self.list.forget_records();
-        for token in self.store.revoked_tokens(clock::now().plus_seconds(-REVOKED_TOKENS_KEPT_SECONDS)).await? {
+        for token in self.store.revoked_tokens(clock::now()).await? {
             self.list.apply_token_revocation(&token.jti, token.expires_at);
         }
         tracing::info!(node = id.as_str(), change = applied, "member");

@@ -9,7 +9,7 @@ mod lease;
 mod list;
 mod redis;
 
-pub use cluster::{CLOCK_TOLERANCE, Cluster, REVOKED_TOKENS_KEPT_SECONDS};
+pub use cluster::{CLOCK_TOLERANCE, Cluster};
 pub use lease::{LEASE, Lease, MARGIN};
 pub use list::{FillTicket, RevocationList};
 pub use redis::{RedisFailure, RedisList, RedisUrlError};

@@ -24,7 +24,7 @@ use crate::http::{operations, request_log};
 use crate::limits::AddressLimit;
 use crate::node::{Node, NodeSettings, Parts};
 use crate::organizations::{self, LoadError, load_tenants};
-use crate::revocation::{Cluster, Lease, REVOKED_TOKENS_KEPT_SECONDS, RedisList, RedisUrlError, RevocationList};
+use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::signing::Algorithm;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -201,7 +201,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     }));
     load_tenants(&node).await?;
     if is_alone {
-        for token in store.revoked_tokens(clock::now().plus_seconds(-REVOKED_TOKENS_KEPT_SECONDS)).await? {
+        for token in store.revoked_tokens(clock::now()).await? {
             node.list.apply_token_revocation(&token.jti, token.expires_at);
         }
     }

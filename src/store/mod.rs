@@ -159,7 +159,7 @@ pub struct RevokedToken {
     pub jti: String,
     /// The key it was minted from.
     pub key: KeyId,
-    /// When it would have died anyway.
+    /// When it may be forgotten, being long dead by itself.
     pub expires_at: Timestamp,
 }
 

@@ -67,12 +67,12 @@ pub async fn authenticate(
         }
         Credential::Token(token) => {
             // 1. Its own proof.
-            let is_current = node.is_current();
-            let token = verified(node, token, now).map_err(|rejected| match rejected {
-                // It may be signed with a key that this node has not heard of.
-                TokenRejected::UnknownKey if !is_current => Refusal::Unavailable(StoreError::Silent.into()),
-                rejected => Refusal::Token(rejected),
-            })?;
+            let token = match verified(node, token, now) {
+                // It may be signed with a key that this node has not heard of; under a lease it has heard of all.
+                Err(TokenRejected::UnknownKey) if !node.is_current() => return Err(StoreError::Silent.into()),
+                Err(TokenRejected::UnknownKey) => verified(node, token, now).map_err(Refusal::Token)?,
+                known => known.map_err(Refusal::Token)?,
+            };
             // 2. Not revoked by itself.
             if node.is_token_revoked(&token.claims.jti).await? {
                 return Err(Refusal::Denied(Denial::Stale, None));

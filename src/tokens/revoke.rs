@@ -17,6 +17,9 @@ use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::verified::verified;
 
+/// For how long a revoked token is remembered after its end: clocks differ, and are set.
+const KEPT_SECONDS: i64 = 60;
+
 /// A request to end a token or a key.
 #[derive(Debug)]
 pub struct RevokeRequest {
@@ -63,7 +66,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
                 let token = RevokedToken {
                     jti: token.claims.jti.clone(),
                     key: token.key,
-                    expires_at: Timestamp::from_seconds(token.claims.exp),
+                    expires_at: Timestamp::from_seconds(token.claims.exp).plus_seconds(KEPT_SECONDS),
                 };
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }

@@ -213,7 +213,7 @@ impl RedisList {
     }
 
     fn set_token(&self, token: &RevokedToken, now: Timestamp) -> Cmd {
-        let seconds = (token.expires_at.millis_since(now) / 1000).clamp(0, LIST_SECONDS) + 60;
+        let seconds = (token.expires_at.millis_since(now) / 1000).clamp(1, LIST_SECONDS);
         let mut set = cmd("SET");
         set.arg(self.name(&format!("revoked:token:{}", token.jti))).arg(token.key.as_str()).arg("EX").arg(seconds);
         set
