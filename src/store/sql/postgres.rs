@@ -41,12 +41,14 @@ impl Postgres {
     /// Reaches the database of a URL, waiting a little for one that is only just starting.
     pub(super) async fn reach(url: &str, connections: u32) -> Result<Self, StoreError> {
         let options = options(url)?;
+        let mut reason = StoreError::Silent;
         let first = async {
             loop {
                 match PgConnection::connect_with(&options).await {
                     Ok(connection) => return Ok(connection),
                     Err(error) if is_not_there_yet(&error) => {
-                        tracing::warn!(error = %told(&error, &options), "waiting for the database");
+                        reason = told(&error, &options);
+                        tracing::warn!(error = %reason, "waiting for the database");
                         tokio::time::sleep(Duration::from_secs(1)).await;
                     }
                     Err(error) => return Err(error),
@@ -57,8 +59,7 @@ impl Postgres {
             Ok(connection) => connection.map_err(|error| told(&error, &options))?,
             Err(_) => {
                 return Err(StoreError::Unusable(format!(
-                    "the database at {} did not answer within {} s; is store.url right, and does PostgreSQL run there?",
-                    place(&options),
+                    "{reason}, for {} s; is store.url right, and does PostgreSQL run there?",
                     START.as_secs()
                 )));
             }
