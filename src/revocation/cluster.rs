@@ -139,13 +139,17 @@ impl Cluster {
                     if !has_failed {
                         tracing::error!(%error, "changes cannot be followed; without them every decision asks the database");
                     }
-                    has_failed = true;
                     // Only where the database itself does not answer is it not asked; the rest must not keep it from that.
+                    // Nor does one failure: a process that was stopped finds its question too old when it goes on.
+                    let is_first = !std::mem::replace(&mut has_failed, true);
                     let is_silent = matches!(error, FollowError::Store(_));
-                    self.is_cut_off.store(is_silent, Ordering::Relaxed);
+                    self.is_cut_off.store(is_silent && !is_first, Ordering::Relaxed);
                     self.metrics.follow_failed();
                     if let FollowError::Store(error) = &error {
                         self.mend(error).await;
+                    }
+                    if is_first {
+                        continue;
                     }
                 }
             }

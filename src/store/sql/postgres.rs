@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor, Row};
 use tokio::runtime::Handle;
 
+use crate::clock;
 use crate::store::StoreError;
 use crate::store::sql::Look;
 use crate::store::sql::statement::patiently;
@@ -19,6 +20,9 @@ const OLDEST: i64 = 130_000;
 
 /// How long a connection may be waited for.
 const ACQUIRE: Duration = Duration::from_secs(2);
+
+/// How much longer than that shows that the process itself was stopped meanwhile.
+const STOPPED: Duration = Duration::from_millis(500);
 
 /// How long a start waits for a database that does not answer yet.
 const START: Duration = Duration::from_secs(15);
@@ -83,6 +87,17 @@ impl Postgres {
 
     /// Takes a connection out of the pool.
     pub(super) async fn acquire(&self) -> Result<PgUse, StoreError> {
+        let asked = clock::boot();
+        match self.acquire_once().await {
+            // A process that was stopped finds its time over when it goes on, though nothing kept it waiting but that.
+            Err(error) if error.is_used_up() && clock::boot().since(asked) > ACQUIRE + STOPPED => {
+                self.acquire_once().await
+            }
+            acquired => acquired,
+        }
+    }
+
+    async fn acquire_once(&self) -> Result<PgUse, StoreError> {
         let pool = self.pool();
         // On the runtime where it is to live, should it be a new one.
         let acquired = self.runtime.spawn(async move { pool.acquire().await }).await;
