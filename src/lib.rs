@@ -10,7 +10,7 @@
 //! | floor | folders |
 //! | --- | --- |
 //! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`]; what they share: [`http`] |
-//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`organizations`] |
+//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`] |
 //! | what a running node holds | [`node`] |
 //! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
@@ -27,6 +27,7 @@ pub mod gateway;
 pub mod http;
 pub mod keys;
 pub mod limits;
+pub mod members;
 pub mod node;
 pub mod oauth;
 pub mod organizations;

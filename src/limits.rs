@@ -36,6 +36,29 @@ impl AddressLimit {
     }
 }
 
+/// How often somebody may try to sign in as one member, wherever they are: so that many addresses together guess no
+/// faster than one.
+pub struct AccountLimit(DefaultKeyedRateLimiter<String>);
+
+impl AccountLimit {
+    /// So many a minute, in a burst or spread.
+    pub fn per_minute(most: NonZeroU32) -> Self {
+        Self(RateLimiter::keyed(Quota::per_minute(most)))
+    }
+
+    /// Counts one. When there were too many, says after how many seconds to come back.
+    pub fn count(&self, account: &str) -> Result<(), u64> {
+        self.0
+            .check_key(&account.to_owned())
+            .map_err(|until| until.wait_time_from(DefaultClock::default().now()).as_secs() + 1)
+    }
+
+    /// Forgets accounts that have been quiet for long.
+    pub fn tidy(&self) {
+        self.0.retain_recent();
+    }
+}
+
 fn network(address: ClientAddress) -> IpAddr {
     match address {
         ClientAddress::Known(IpAddr::V6(address)) => {

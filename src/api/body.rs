@@ -1,23 +1,53 @@
 //! JSON bodies: read whole, refused with the field's name.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Payload;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName};
+use actix_web::web::{Bytes, Payload};
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::Problem;
 use crate::http::body::{self, BodyError};
+use crate::keys::Once;
 
 /// Larger than any body that is allowed.
 const MAX_BODY: usize = 64 * 1024;
 
 /// Reads a JSON body. Without one, every field is absent.
 pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
-    let body = body::read(payload, MAX_BODY).await.map_err(|error| match error {
+    parse(request, &bytes(payload).await?)
+}
+
+/// Reads a JSON body, and what makes the request one that is carried out once: its `Idempotency-Key`.
+pub(super) async fn read_once<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(T, Option<Once>), Problem> {
+    const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+    let body = bytes(payload).await?;
+    let parsed = parse(request, &body)?;
+    let given: Vec<_> = request.headers().get_all(IDEMPOTENCY_KEY).collect();
+    let once = match given.as_slice() {
+        [] => None,
+        [key] => {
+            let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+            let wrong = || Problem::invalid_field("Idempotency-Key", "1 to 255 printable ASCII characters are allowed");
+            let target = format!("{} {}", request.method(), request.path());
+            Some(Once::new(key.ok_or_else(wrong)?, &target, &body))
+        }
+        _ => return Err(Problem::invalid_field("Idempotency-Key", "given more than once")),
+    };
+    Ok((parsed, once))
+}
+
+async fn bytes(payload: Payload) -> Result<Bytes, Problem> {
+    body::read(payload, MAX_BODY).await.map_err(|error| match error {
         BodyError::TooLarge => Problem::too_large(MAX_BODY),
         BodyError::TooSlow => Problem::too_slow(),
         BodyError::Broken => Problem::invalid_field("body", "could not be read"),
-    })?;
+    })
+}
+
+fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, Problem> {
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     if essence.is_some_and(|essence| essence != "application/json") && !body.is_empty() {

@@ -5,92 +5,161 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::HeaderName;
 use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::api::problem::Problem;
 use crate::clock;
-use crate::domain::authority::Authority;
+use crate::domain::authority::{Authority, By};
 use crate::domain::decision::ClientAddress;
-use crate::domain::scope::{Action, Resource};
+use crate::domain::member::Role;
+use crate::domain::scope::{Action, Resource, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
-use crate::keys::By;
+use crate::http::session;
+use crate::members::{self, SignedIn};
 use crate::tokens::{Caller, authenticate};
 
 /// What a route asks of its caller.
 pub(super) trait Permission: 'static {
     /// Action and resource; none: any good credential.
     const NEEDS: Option<(&'static str, &'static str)>;
+    /// What lets callers of organization `default` do it in others too.
+    const ABROAD: Option<(&'static str, &'static str)> = None;
+}
+
+macro_rules! permissions {
+    ($($name:ident: $action:literal $resource:literal)*) => {$(
+        #[doc = concat!("`", $action, ":", $resource, "`.")]
+        pub(super) struct $name;
+
+        impl Permission for $name {
+            const NEEDS: Option<(&'static str, &'static str)> = Some(($action, $resource));
+        }
+    )*};
+}
+
+permissions! {
+    ReadKeys: "read" "keyturn/keys"
+    WriteKeys: "write" "keyturn/keys"
+    ReadSigningKeys: "read" "keyturn/signing-keys"
+    AdminSigningKeys: "admin" "keyturn/signing-keys"
+    ReadMembers: "read" "keyturn/members"
+    AdminMembers: "admin" "keyturn/members"
+    ReadPolicy: "read" "keyturn/policy"
+    AdminPolicy: "admin" "keyturn/policy"
+    AdminOrganizations: "admin" "keyturn/organizations"
 }
 
 /// Any good credential.
 pub(super) struct Anyone;
-/// `read:keyturn/keys`.
-pub(super) struct ReadKeys;
-/// `write:keyturn/keys`.
-pub(super) struct WriteKeys;
-/// `read:keyturn/signing-keys`.
-pub(super) struct ReadSigningKeys;
-/// `admin:keyturn/signing-keys`.
-pub(super) struct AdminSigningKeys;
 
 impl Permission for Anyone {
     const NEEDS: Option<(&'static str, &'static str)> = None;
 }
-impl Permission for ReadKeys {
-    const NEEDS: Option<(&'static str, &'static str)> = Some(("read", "keyturn/keys"));
+
+/// `admin:keyturn/signing-keys`, or `admin:keyturn/organizations` in organization `default`.
+pub(super) struct Bootstrap;
+
+impl Permission for Bootstrap {
+    const NEEDS: Option<(&'static str, &'static str)> = AdminSigningKeys::NEEDS;
+    const ABROAD: Option<(&'static str, &'static str)> = AdminOrganizations::NEEDS;
 }
-impl Permission for WriteKeys {
-    const NEEDS: Option<(&'static str, &'static str)> = Some(("write", "keyturn/keys"));
-}
-impl Permission for ReadSigningKeys {
-    const NEEDS: Option<(&'static str, &'static str)> = Some(("read", "keyturn/signing-keys"));
-}
-impl Permission for AdminSigningKeys {
-    const NEEDS: Option<(&'static str, &'static str)> = Some(("admin", "keyturn/signing-keys"));
+
+/// Who calls.
+pub(super) enum Principal {
+    /// An API key, itself or through a token.
+    Key(Caller),
+    /// A person, and what their pages send along with a change.
+    Member(Box<SignedIn>, String),
 }
 
 /// A caller who holds the permission, in the organization that the path names.
 pub(super) struct Guarded<P> {
     /// Who.
-    pub(super) caller: Caller,
+    pub(super) principal: Principal,
     /// Where from.
     pub(super) address: ClientAddress,
     /// When.
     pub(super) now: Timestamp,
+    organization: Slug,
     permission: PhantomData<P>,
 }
 
+impl Principal {
+    /// Where the caller belongs.
+    pub(super) fn organization(&self) -> &Slug {
+        match self {
+            Self::Key(caller) => &caller.key.organization,
+            Self::Member(who, _) => &who.member.organization,
+        }
+    }
+
+    /// Checks that they may manage members.
+    pub(super) fn check_admin_of_members(&self) -> Result<(), Problem> {
+        self.check(("admin", "keyturn/members"))
+    }
+
+    /// Checks that they may make organizations.
+    pub(super) fn check_admin_of_organizations(&self) -> Result<(), Problem> {
+        self.check(("admin", "keyturn/organizations"))
+    }
+
+    /// What they may ask for.
+    fn may(&self) -> ScopeSet {
+        match self {
+            Self::Key(caller) => caller.grant.scopes.clone(),
+            Self::Member(who, _) => who.member.role.may(),
+        }
+    }
+
+    /// Checks that they may do that.
+    fn check(&self, (action, resource): (&'static str, &'static str)) -> Result<(), Problem> {
+        let allows = |scopes: &ScopeSet| match (Action::parse(action), Resource::parse(resource)) {
+            (Ok(action), Ok(resource)) => scopes.allows(&action, &resource),
+            _ => false,
+        };
+        match self {
+            _ if allows(&self.may()) => Ok(()),
+            Self::Key(_) => Err(Problem::insufficient_scope(&format!("{action}:{resource}"))),
+            Self::Member(..) => {
+                let least = Role::ALL.into_iter().find(|role| allows(&role.may()));
+                Err(Problem::role_required(least.unwrap_or(Role::Owner)))
+            }
+        }
+    }
+}
+
 impl<P> Guarded<P> {
-    /// The organization that the path names, which is the caller's own.
+    /// The organization that the path names; without one the caller's own.
     pub(super) fn organization(&self) -> Slug {
-        self.caller.key.organization.clone()
+        self.organization.clone()
     }
 
     /// Who makes a change, for the use cases.
     pub(super) fn by(&self) -> By {
+        let caller = match &self.principal {
+            Principal::Key(caller) => caller,
+            Principal::Member(who, _) => return who.by(self.address, self.now),
+        };
         By {
-            actor: self.actor(),
+            actor: format!("key:{}", caller.key.id),
+            member: None,
             authority: Authority {
-                scopes: self.caller.grant.scopes.clone(),
-                networks: self.caller.key.networks.clone(),
+                scopes: caller.grant.scopes.clone(),
+                networks: caller.key.networks.clone(),
                 // A secret in its grace ends with it. A token's own end does not count, but its key's does:
                 // who manages keys with tokens would otherwise make keys of ten minutes.
-                not_after: match self.caller.token {
-                    None => self.caller.grant.not_after,
-                    Some(_) => self.caller.key.expires_at,
+                not_after: match caller.token {
+                    None => caller.grant.not_after,
+                    Some(_) => caller.key.expires_at,
                 },
             },
             address: self.address.known(),
             now: self.now,
         }
-    }
-
-    /// The caller's name in the audit log.
-    pub(super) fn actor(&self) -> String {
-        format!("key:{}", self.caller.key.id)
     }
 }
 
@@ -119,43 +188,69 @@ async fn admit<P: Permission>(
     request: &HttpRequest,
     address: ClientAddress,
 ) -> Result<Guarded<P>, Problem> {
-    // 1. One credential, in one header.
-    let text = match credentials::from_headers(request.headers()) {
-        Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => text,
-        Ok(HeaderCredentials::None | HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => {
+    // 1. Who it is, now: by one credential in a header, or else by a session.
+    let now = clock::now();
+    let principal = match credentials::from_headers(request.headers()) {
+        Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
+            by_credential(context, &text, address, now).await?
+        }
+        Ok(HeaderCredentials::None) => by_session(context, request, now).await?,
+        Ok(HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => {
             return Err(Problem::credentials_required());
         }
         Err(error) => return Err(Problem::invalid_field("headers", error.0)),
     };
 
-    // 2. Who it is, now.
-    let now = clock::now();
-    let credential = credentials::key_or_token(&text).ok_or_else(Problem::invalid_credentials)?;
+    // 2. In their own organization, or in another if that is among what they may. Of others they see nothing.
+    let own = principal.organization().clone();
+    let named = request.match_info().get("org").filter(|named| *named != own.as_str());
+    let organization = match (named, P::ABROAD) {
+        (None, _) => {
+            if let Some(needs) = P::NEEDS {
+                principal.check(needs)?;
+            }
+            own
+        }
+        (Some(named), Some(needs)) if own.is_default() && principal.check(needs).is_ok() => {
+            Slug::parse(named).filter(|slug| context.node.tenant(slug).is_some()).ok_or_else(Problem::not_found)?
+        }
+        (Some(_), _) => return Err(Problem::not_found()),
+    };
+    Ok(Guarded { principal, address, now, organization, permission: PhantomData })
+}
+
+async fn by_credential(
+    context: &HttpContext,
+    text: &str,
+    address: ClientAddress,
+    now: Timestamp,
+) -> Result<Principal, Problem> {
+    let credential = credentials::key_or_token(text).ok_or_else(Problem::invalid_credentials)?;
     let caller = authenticate(&context.node, &credential, address, now).await?;
-
-    // 3. A token must have been minted for us, or whoever it was minted for could use it here.
+    // A token must have been minted for us, or whoever it was minted for could use it here.
     let settings = &context.node.settings;
-    if let Some(token) = &caller.token
-        && !token.claims.aud.contains(&settings.public_url)
-        && !token.claims.aud.contains(&token.claims.iss)
-    {
-        return Err(Problem::invalid_credentials());
+    match &caller.token {
+        Some(token)
+            if !token.claims.aud.contains(&settings.public_url) && !token.claims.aud.contains(&token.claims.iss) =>
+        {
+            Err(Problem::invalid_credentials())
+        }
+        _ => Ok(Principal::Key(caller)),
     }
+}
 
-    // 4. In their own organization; of others they see nothing.
-    if request.match_info().get("org").is_some_and(|org| org != caller.key.organization.as_str()) {
-        return Err(Problem::not_found());
-    }
-
-    // 5. What the route needs.
-    if let Some((action, resource)) = P::NEEDS {
-        let allowed = match (Action::parse(action), Resource::parse(resource)) {
-            (Ok(action), Ok(resource)) => caller.grant.scopes.allows(&action, &resource),
-            _ => false,
-        };
-        if !allowed {
-            return Err(Problem::insufficient_scope(&format!("{action}:{resource}")));
+async fn by_session(context: &HttpContext, request: &HttpRequest, now: Timestamp) -> Result<Principal, Problem> {
+    const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+    let public_url = &context.node.settings.public_url;
+    let secret = session::from_cookie(request, public_url).ok_or_else(Problem::credentials_required)?;
+    let resumed = members::resume(&context.node, &secret, now).await;
+    let who = resumed.map_err(|cause| Problem::unavailable(&cause))?.ok_or_else(Problem::credentials_required)?;
+    let token = secret.csrf_token();
+    if !request.method().is_safe() {
+        let shown = request.headers().get(CSRF);
+        if !session::is_from_our_pages(request, public_url) || shown.is_none_or(|shown| shown != token.as_str()) {
+            return Err(Problem::not_from_our_pages());
         }
     }
-    Ok(Guarded { caller, address, now, permission: PhantomData })
+    Ok(Principal::Member(Box::new(who), token))
 }

@@ -6,6 +6,7 @@ use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
 use crate::domain::key_text::KeyText;
 use crate::domain::networks::Networks;
+use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
 /// A key. Times are RFC 3339 in UTC.
@@ -35,10 +36,22 @@ pub(super) struct KeyJson {
     secret: Option<String>,
 }
 
+/// A scope.
 #[derive(Debug, Serialize)]
-struct ScopeJson {
+pub(super) struct ScopeJson {
     action: String,
     resource: String,
+}
+
+impl ScopeJson {
+    /// Scopes, in their order.
+    pub(super) fn list(scopes: &ScopeSet) -> Vec<Self> {
+        let one = |scope: &Scope| Self {
+            action: scope.action().as_str().to_owned(),
+            resource: scope.filter().as_str().to_owned(),
+        };
+        scopes.iter().map(one).collect()
+    }
 }
 
 impl KeyJson {
@@ -48,10 +61,6 @@ impl KeyJson {
             Lifecycle::Revoked { at, reason } => (Some(*at), reason.clone()),
             Lifecycle::Active | Lifecycle::Disabled { .. } => (None, None),
         };
-        let scope = |scope: &crate::domain::scope::Scope| ScopeJson {
-            action: scope.action().as_str().to_owned(),
-            resource: scope.filter().as_str().to_owned(),
-        };
         Self {
             id: key.id.to_string(),
             name: key.name.clone(),
@@ -60,7 +69,7 @@ impl KeyJson {
             owner: key.owner.as_ref().map(|owner| owner.0.clone()),
             status: key.status(now),
             hint: key.hint.clone(),
-            scopes: key.scopes.iter().map(scope).collect(),
+            scopes: ScopeJson::list(&key.scopes),
             allowed_cidrs: key.networks.clone(),
             created_at: rfc3339(key.created_at),
             created_by: key.created_by.clone(),

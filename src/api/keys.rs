@@ -1,29 +1,30 @@
 //! `/api/v1/organizations/{org}/keys`.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderName, IF_MATCH, LOCATION};
+use std::sync::Arc;
+
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderName, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::api::body;
+use crate::api::etag::{etag, if_match};
 use crate::api::fields::{Checks, ScopeField, nullable};
 use crate::api::guard::{Guarded, ReadKeys, WriteKeys};
 use crate::api::key_json::KeyJson;
+use crate::api::key_list::list;
 use crate::api::problem::Problem;
-use crate::domain::api_key::{ApiKey, Edit, Status};
+use crate::domain::api_key::{ApiKey, Edit};
+use crate::domain::authority::By;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::member::MemberId;
+use crate::domain::policy::MAX_GRACE_SECONDS;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
-use crate::keys::{self, NewKey, RotateKey};
-use crate::store::KeyFilter;
+use crate::keys::{self, KeyError, NewKey, RotateKey};
+use crate::node::Node;
 
 type Context = web::Data<HttpContext>;
-
-/// Longest grace that a policy may allow: ten years.
-const MAX_GRACE: u32 = 3660 * 86_400;
 
 /// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -60,7 +61,8 @@ struct CreateBody {
     scopes: Vec<ScopeField>,
     #[serde(default)]
     allowed_cidrs: Option<Vec<String>>,
-    owner: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    owner: Option<Option<String>>,
 }
 
 async fn create(
@@ -69,11 +71,11 @@ async fn create(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body: CreateBody = body::read(&request, payload).await?;
+    let (body, once): (CreateBody, _) = body::read_once(&request, payload).await?;
     let mut checks = Checks::default();
     checks.name(&body.name);
     checks.text("description", &body.description);
-    let new = NewKey {
+    let mut new = NewKey {
         name: body.name,
         description: body.description,
         owner: None,
@@ -82,18 +84,18 @@ async fn create(
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now).flatten(),
     };
     checks.done()?;
-    let owner = body.owner.map(MemberId);
-    let (organization, by, now) = (guarded.organization(), guarded.by(), guarded.now);
-    let node = context.node.clone();
-    let made = context.node.run_to_end(async move {
-        let new = NewKey { owner: keys::owner(&node, &organization, owner).await?, ..new };
-        keys::create(&node, &organization, &by, new).await
+    let made = run(&guarded, &context, move |node, organization, by| async move {
+        new.owner = match body.owner {
+            None => None,
+            Some(owner) => Some(keys::owner(&node, &organization, owner.map(MemberId)).await?),
+        };
+        keys::create(&node, &organization, &by, new, once.as_ref()).await
     });
     let (key, text) = made.await?;
     let location = format!("/api/v1/organizations/{}/keys/{}", key.organization, key.id);
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, location));
-    Ok(answer_with_secret(response, &key, &text, now))
+    Ok(answer_with_secret(response, &key, &text, guarded.now))
 }
 
 async fn show(
@@ -141,9 +143,9 @@ async fn edit(
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now),
     };
     checks.done()?;
-    let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
-    let edited =
-        context.node.run_to_end(async move { keys::edit(&node, &organization, &by, &id, version, edit).await });
+    let edited = run(&guarded, &context, move |node, organization, by| async move {
+        keys::edit(&node, &organization, &by, &id, version, edit).await
+    });
     Ok(answer(&edited.await?, guarded.now))
 }
 
@@ -165,7 +167,7 @@ async fn rotate(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let (id, version) = (key_id(&path.1)?, if_match(&request));
-    let body: RotateBody = body::read(&request, payload).await?;
+    let (body, once): (RotateBody, _) = body::read_once(&request, payload).await?;
     let mut checks = Checks::default();
     if let Some(name) = &body.name {
         checks.name(name);
@@ -173,12 +175,12 @@ async fn rotate(
     let wish = RotateKey {
         name: body.name,
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now),
-        grace_seconds: checks.bounded("grace_seconds", body.grace_seconds, 0, MAX_GRACE),
+        grace_seconds: checks.bounded("grace_seconds", body.grace_seconds, 0, MAX_GRACE_SECONDS),
     };
     checks.done()?;
-    let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
-    let rotated =
-        context.node.run_to_end(async move { keys::rotate(&node, &organization, &by, &id, version, wish).await });
+    let rotated = run(&guarded, &context, move |node, organization, by| async move {
+        keys::rotate(&node, &organization, &by, &id, version, wish, once.as_ref()).await
+    });
     let (key, text) = rotated.await?;
     Ok(answer_with_secret(HttpResponse::Ok(), &key, &text, guarded.now))
 }
@@ -224,9 +226,9 @@ async fn revoke_key(
     reason: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     let (id, version) = (key_id(id)?, if_match(request));
-    let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
-    let revoked =
-        context.node.run_to_end(async move { keys::revoke(&node, &organization, &by, &id, version, reason).await });
+    let revoked = run(guarded, context, move |node, organization, by| async move {
+        keys::revoke(&node, &organization, &by, &id, version, reason).await
+    });
     Ok(answer(&revoked.await?, guarded.now))
 }
 
@@ -239,8 +241,9 @@ async fn disable(
 ) -> Result<HttpResponse, Problem> {
     let NoBody {} = body::read(&request, payload).await?;
     let (id, version) = (key_id(&path.1)?, if_match(&request));
-    let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
-    let disabled = context.node.run_to_end(async move { keys::disable(&node, &organization, &by, &id, version).await });
+    let disabled = run(&guarded, &context, move |node, organization, by| async move {
+        keys::disable(&node, &organization, &by, &id, version).await
+    });
     Ok(answer(&disabled.await?, guarded.now))
 }
 
@@ -253,104 +256,24 @@ async fn enable(
 ) -> Result<HttpResponse, Problem> {
     let NoBody {} = body::read(&request, payload).await?;
     let (id, version) = (key_id(&path.1)?, if_match(&request));
-    let (organization, by, node) = (guarded.organization(), guarded.by(), context.node.clone());
-    let enabled = context.node.run_to_end(async move { keys::enable(&node, &organization, &by, &id, version).await });
+    let enabled = run(&guarded, &context, move |node, organization, by| async move {
+        keys::enable(&node, &organization, &by, &id, version).await
+    });
     Ok(answer(&enabled.await?, guarded.now))
 }
 
-async fn list(guarded: Guarded<ReadKeys>, context: Context, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let filter = list_filter(&request, &guarded)?;
-    let page = keys::list(&context.node, filter).await?;
-    let items: Vec<_> = page.keys.iter().map(|key| KeyJson::new(key, guarded.now)).collect();
-    let next = page.keys.last().filter(|_| page.more).map(cursor);
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(json!({ "items": items, "next_cursor": next })))
-}
-
-fn list_filter(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<KeyFilter, Problem> {
-    let mut filter = KeyFilter {
-        organization: guarded.organization(),
-        status: None,
-        now: guarded.now,
-        search: None,
-        owner: None,
-        after: None,
-        limit: 50,
-    };
-    let query = crate::http::form::Form::parse(request.query_string().as_bytes())
-        .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
-    for name in query.names() {
-        let value = query.value(name).unwrap_or_default();
-        if query.values(name).count() > 1 {
-            return Err(Problem::invalid_field(known(name), "given more than once"));
-        }
-        match name {
-            "status" if value == "all" => {}
-            "status" => {
-                let status = Status::ALL.into_iter().find(|status| status.as_str() == value);
-                filter.status = Some(status.ok_or_else(|| {
-                    Problem::invalid_field("status", "allowed is all, active, expired, disabled and revoked")
-                })?);
-            }
-            "search" if value.chars().count() <= 100 => filter.search = Some(value.to_owned()),
-            "search" => return Err(Problem::invalid_field("search", "too long; at most 100 characters are allowed")),
-            "owner" => filter.owner = Some(MemberId(value.to_owned())),
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=200).contains(limit));
-                filter.limit = limit.ok_or_else(|| Problem::invalid_field("limit", "allowed is 1 to 200"))?;
-            }
-            "sort" if value == "-created_at" => {}
-            "sort" => return Err(Problem::invalid_field("sort", "allowed is -created_at, newest first")),
-            "cursor" => {
-                let after = read_cursor(value);
-                filter.after = Some(
-                    after.ok_or_else(|| Problem::invalid_field("cursor", "not one that a list gave as next_cursor"))?,
-                );
-            }
-            other => {
-                return Err(Problem::invalid_field(
-                    known(other),
-                    "allowed is status, search, owner, sort, limit and cursor",
-                ));
-            }
-        }
-    }
-    Ok(filter)
-}
-
-fn known(name: &str) -> &str {
-    if ["status", "search", "owner", "sort", "limit", "cursor"].contains(&name) { name } else { "query" }
-}
-
-fn cursor(key: &ApiKey) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", key.created_at.as_millis(), key.id))
-}
-
-fn read_cursor(text: &str) -> Option<(Timestamp, KeyId)> {
-    let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (at, id) = plain.split_once('.')?;
-    Some((Timestamp::from_millis(at.parse().ok()?), KeyId::parse(id)?))
+/// Runs a change to its end, whatever becomes of the request.
+async fn run<T: Send + 'static, F: Future<Output = Result<T, KeyError>> + Send + 'static>(
+    guarded: &Guarded<WriteKeys>,
+    context: &Context,
+    change: impl FnOnce(Arc<Node>, Slug, By) -> F,
+) -> Result<T, Problem> {
+    let change = change(context.node.clone(), guarded.organization(), guarded.by());
+    Ok(context.node.run_to_end(change).await?)
 }
 
 fn key_id(text: &str) -> Result<KeyId, Problem> {
     KeyId::parse(text).ok_or_else(Problem::not_found)
-}
-
-/// The version in `If-Match` (RFC 9110 §13.1.1); `*` and absence are any. A tag that is none of ours
-/// matches nothing, and of several the newest counts. Proxies that compress make tags weak.
-fn if_match(request: &HttpRequest) -> Option<u64> {
-    let texts: Vec<&str> =
-        request.headers().get_all(IF_MATCH).map(|value| value.to_str().unwrap_or_default()).collect();
-    let tags: Vec<&str> = texts.iter().flat_map(|text| text.split(',')).map(str::trim).collect();
-    if tags.is_empty() || tags.contains(&"*") {
-        return None;
-    }
-    let version = |tag: &&str| -> Option<u64> {
-        let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
-        tag.parse().ok().filter(|version: &u64| version.to_string() == tag)
-    };
-    Some(tags.iter().filter_map(version).max().unwrap_or(u64::MAX))
 }
 
 fn answer(key: &ApiKey, now: Timestamp) -> HttpResponse {
@@ -364,7 +287,7 @@ fn answer_with_secret(response: HttpResponseBuilder, key: &ApiKey, text: &KeyTex
 fn with_headers(mut response: HttpResponseBuilder, key: &ApiKey) -> HttpResponseBuilder {
     const PRAGMA: HeaderName = HeaderName::from_static("pragma");
     response
-        .insert_header((ETAG, format!("\"{}\"", key.version)))
+        .insert_header((ETAG, etag(key.version)))
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"));
     response

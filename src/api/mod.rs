@@ -5,12 +5,19 @@
 //! other surface.
 
 mod body;
+mod etag;
 mod fields;
 mod guard;
 mod key_json;
+mod key_list;
 mod keys;
 mod me;
+mod member_json;
+mod members;
+mod organizations;
+mod policy;
 mod problem;
+mod session;
 mod signing_keys;
 
 use actix_web::web;
@@ -24,6 +31,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(me::routes)
             .configure(keys::routes)
             .configure(signing_keys::routes)
+            .configure(session::routes)
+            .configure(members::routes)
+            .configure(organizations::routes)
+            .configure(policy::routes)
             .default_service(web::to(|| async { Problem::not_found() })),
     );
 }

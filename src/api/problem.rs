@@ -8,9 +8,12 @@ use serde::Serialize;
 
 use crate::domain::authority::Beyond;
 use crate::domain::decision::Denial;
+use crate::domain::member::Role;
 use crate::domain::policy::Violation;
 use crate::keys::KeyError;
+use crate::members::{MemberError, SignInError};
 use crate::node::Unavailable;
+use crate::organizations::{CreateError, PolicyError};
 use crate::tokens::Refusal;
 
 /// A refusal as the caller is told it.
@@ -36,7 +39,7 @@ impl Problem {
 
     /// No credentials.
     pub(super) fn credentials_required() -> Self {
-        let detail = "an API key or an access token is required, as Authorization: Bearer or X-Api-Key";
+        let detail = "an API key or an access token is required, as Authorization: Bearer or X-Api-Key, or a session";
         Self::new(StatusCode::UNAUTHORIZED, "API_KEY_REQUIRED", detail)
     }
 
@@ -48,6 +51,28 @@ impl Problem {
     /// Credentials without the scope that a route asks for.
     pub(super) fn insufficient_scope(needed: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", format!("the scope {needed} is needed"))
+    }
+
+    /// A person whose role is too low.
+    pub(super) fn role_required(role: Role) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "ROLE_REQUIRED", format!("the role {role} or a higher one is needed"))
+    }
+
+    /// Something that only organization `default` may do.
+    pub(super) fn not_from_default() -> Self {
+        let detail = "organizations are made from organization default";
+        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail)
+    }
+
+    /// A change by a session without the proof that our own page asked for it.
+    pub(super) fn not_from_our_pages() -> Self {
+        let detail = "a session changes things only from our own pages, with the token it was given in X-CSRF-Token";
+        Self::new(StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID", detail)
+    }
+
+    /// A login that does not exist or a password that is not its own.
+    pub(super) fn sign_in_refused() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "SIGN_IN_REFUSED", "organization, login and password do not go together")
     }
 
     /// Fields that are not as they should be.
@@ -84,6 +109,12 @@ impl Problem {
         problem
     }
 
+    /// Something that was changed since the version in `If-Match`.
+    pub(super) fn precondition_failed(what: &str) -> Self {
+        let detail = format!("the {what} was changed since the version in If-Match; read it again");
+        Self::new(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", detail)
+    }
+
     /// Something that the present state does not allow.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "CONFLICT", detail)
@@ -109,9 +140,18 @@ impl Problem {
         problem
     }
 
+    /// What keeps a node from doing something.
+    fn not_now(cause: &Unavailable) -> Self {
+        let Unavailable::Busy = cause else { return Self::unavailable(cause) };
+        let detail = "too many secrets are being hashed; try again";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail);
+        problem.retry_after = Some(1);
+        problem
+    }
+
     /// Whether the refusal counts against its address.
     pub(super) fn is_failure(&self) -> bool {
-        self.code == "API_KEY_INVALID"
+        matches!(self.code, "API_KEY_INVALID" | "SIGN_IN_REFUSED")
     }
 }
 
@@ -152,11 +192,12 @@ impl From<KeyError> for Problem {
             KeyError::NotFound => Self::not_found(),
             KeyError::Invalid(errors) => Self::invalid(errors),
             KeyError::Beyond(beyond) => beyond.into(),
-            KeyError::PreconditionFailed => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "PRECONDITION_FAILED",
-                "the key was changed since the version in If-Match; read it again",
-            ),
+            KeyError::RoleRequired(role) => Self::role_required(role),
+            KeyError::PreconditionFailed => Self::precondition_failed("key"),
+            KeyError::Repeated => Self::conflict("the same request is being carried out; try again"),
+            KeyError::OtherRequest => {
+                Self::invalid_field("Idempotency-Key", "used before, for a request that was not the same")
+            }
             KeyError::Conflict(detail) => Self::conflict(detail),
             KeyError::LimitReached => Self::new(
                 StatusCode::CONFLICT,
@@ -168,17 +209,59 @@ impl From<KeyError> for Problem {
                 "NOT_BOOTSTRAPPED",
                 "the organization has no signing key yet; bootstrap it first",
             ),
-            KeyError::Unavailable(Unavailable::Busy) => {
-                let mut problem = Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "UNAVAILABLE",
-                    "too many secrets are being hashed; try again",
-                );
-                problem.retry_after = Some(1);
-                problem
-            }
-            KeyError::Unavailable(cause) => Self::unavailable(&cause),
+            KeyError::Unavailable(cause) => Self::not_now(&cause),
         }
+    }
+}
+
+impl From<MemberError> for Problem {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::NotFound => Self::not_found(),
+            MemberError::Invalid(errors) => Self::invalid(errors),
+            MemberError::Beyond(beyond) => beyond.into(),
+            MemberError::PreconditionFailed => Self::precondition_failed("member"),
+            MemberError::Conflict(detail) => Self::conflict(detail),
+            MemberError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<PolicyError> for Problem {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::NotFound => Self::not_found(),
+            PolicyError::Invalid(errors) => Self::invalid(errors),
+            PolicyError::PreconditionFailed => Self::precondition_failed("policy"),
+            PolicyError::Unavailable(cause) => Self::not_now(&cause),
+            PolicyError::Load(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Invalid(errors) => Self::invalid(errors),
+            CreateError::Exists => Self::conflict("there is an organization of that slug already"),
+            CreateError::Unavailable(cause) => Self::not_now(&cause),
+            CreateError::Load(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Refused => Self::sign_in_refused(),
+            SignInError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(cause: Unavailable) -> Self {
+        Self::not_now(&cause)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::api::body;
 use crate::api::fields::Checks;
@@ -33,10 +32,29 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 async fn list(guarded: Guarded<ReadSigningKeys>, context: web::Data<HttpContext>) -> Result<HttpResponse, Problem> {
     let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
-    let items: Vec<_> = tenant.ring.all().map(|key| key_json(&tenant, key, guarded.now)).collect();
+    let items = tenant.ring.all().map(|key| key_json(&tenant, key, guarded.now)).collect();
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
-        .json(json!({ "items": items, "next_cursor": null })))
+        .json(SigningKeyListJson { items, next_cursor: None }))
+}
+
+/// A signing key, without its private part.
+#[derive(Debug, Serialize)]
+pub(super) struct SigningKeyJson {
+    kid: String,
+    algorithm: &'static str,
+    /// `next`, `current` or `retired`.
+    status: &'static str,
+    created_at: String,
+    /// When it signs for the first time.
+    active_from: String,
+    superseded_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SigningKeyListJson {
+    items: Vec<SigningKeyJson>,
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,12 +75,12 @@ async fn rotate(
     let ahead =
         checks.bounded("publish_ahead_seconds", body.publish_ahead_seconds, settings.publish_ahead_seconds, 86_400);
     checks.done()?;
-    let (node, organization, actor, now) = (context.node.clone(), guarded.organization(), guarded.actor(), guarded.now);
-    let address = guarded.address.known().map(|address| address.to_string());
+    let (node, organization, by, now) = (context.node.clone(), guarded.organization(), guarded.by(), guarded.now);
+    let address = by.address.map(|address| address.to_string());
     let rotated = context.node.run_to_end(async move {
         let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
         let algorithm = node.settings.algorithm;
-        let kid = rotate_signing_key(&node, &tenant, algorithm, ahead, (&actor, address), now).await?;
+        let kid = rotate_signing_key(&node, &tenant, algorithm, ahead, (&by.actor, address), now).await?;
         let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
         let made = tenant.ring.find(&kid).map(|key| key_json(&tenant, key, now));
         made.ok_or(RotateProblem(Problem::not_found()))
@@ -71,7 +89,7 @@ async fn rotate(
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(key))
 }
 
-struct RotateProblem(Problem);
+pub(super) struct RotateProblem(pub(super) Problem);
 
 impl From<Unavailable> for RotateProblem {
     fn from(cause: Unavailable) -> Self {
@@ -90,7 +108,7 @@ impl From<RotateError> for RotateProblem {
     }
 }
 
-fn key_json(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Value {
+pub(super) fn key_json(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> SigningKeyJson {
     let superseded_at = tenant.ring.superseded_at(key.kid());
     let status = if key.active_from() > now {
         "next"
@@ -99,12 +117,12 @@ fn key_json(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Value {
     } else {
         "current"
     };
-    json!({
-        "kid": key.kid(),
-        "algorithm": key.algorithm().as_str(),
-        "status": status,
-        "created_at": rfc3339(key.created_at()),
-        "active_from": rfc3339(key.active_from()),
-        "superseded_at": superseded_at.map(rfc3339),
-    })
+    SigningKeyJson {
+        kid: key.kid().to_owned(),
+        algorithm: key.algorithm().as_str(),
+        status,
+        created_at: rfc3339(key.created_at()),
+        active_from: rfc3339(key.active_from()),
+        superseded_at: superseded_at.map(rfc3339),
+    }
 }

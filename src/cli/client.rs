@@ -75,7 +75,18 @@ impl Client {
         query: &[(&str, String)],
         body: Option<Value>,
     ) -> Result<Value, CliError> {
-        self.call(method, &format!("api/v1/organizations/{}/keys{rest}", self.organization), query, body).await
+        self.organization(method, &format!("keys{rest}"), query, body).await
+    }
+
+    /// Calls a route of the organization.
+    pub(super) async fn organization(
+        &self,
+        method: Method,
+        rest: &str,
+        query: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<Value, CliError> {
+        self.call(method, &format!("api/v1/organizations/{}/{rest}", self.organization), query, body).await
     }
 
     async fn call(

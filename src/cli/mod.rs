@@ -7,6 +7,7 @@ mod init;
 mod keys;
 mod master_key;
 mod operations;
+mod policy;
 mod serve;
 mod store;
 
@@ -41,6 +42,8 @@ enum Command {
     Health,
     /// Manage API keys on a running server.
     Keys(keys::KeysArguments),
+    /// Manage the policy of the organization on a running server.
+    Policy(policy::PolicyArguments),
     /// Manage the database.
     Store {
         #[command(subcommand)]
@@ -128,6 +131,7 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
             Command::Health => operations::health(&load(config)?).await,
             Command::Store { command } => store::store(command).await,
             Command::Keys(keys) => keys::keys(keys).await,
+            Command::Policy(policy) => policy::policy(policy).await,
             Command::MasterKey { command: MasterKeyCommand::Rotate } => master_key::rotate(load(config)?).await,
         }
     })

@@ -10,6 +10,7 @@ mod secret;
 mod secrets;
 mod section;
 mod server;
+mod session;
 mod signing;
 mod store;
 mod suggest;
@@ -28,6 +29,7 @@ pub use revocation::{Revocation, RevocationUrl};
 pub use secret::Secret;
 pub use secrets::{MasterKeySource, Secrets, parse_master_keys};
 pub use server::Server;
+pub use session::Session;
 pub use signing::Signing;
 pub use store::{Store, StoreUrl};
 pub use token::{Algorithm, Token, TokenType, UnknownAlgorithm};
@@ -51,6 +53,8 @@ pub struct Settings {
     pub token: Token,
     /// `[signing]`: rotation of signing keys.
     pub signing: Signing,
+    /// `[session]`: sessions of people.
+    pub session: Session,
     /// `[limits]`: rate limits.
     pub limits: Limits,
     /// `[cache]`: what memory holds.
@@ -85,6 +89,7 @@ impl Settings {
             secrets: Secrets::read(&section(&secrets::OUTLINE))?,
             token: Token::read(&section(&token::OUTLINE))?,
             signing: Signing::read(&section(&signing::OUTLINE))?,
+            session: Session::read(&section(&session::OUTLINE))?,
             limits: Limits::read(&section(&tuning::LIMITS))?,
             cache: Cache::read(&section(&tuning::CACHE))?,
             gateway: Gateway::read(&section(&tuning::GATEWAY))?,
@@ -118,13 +123,14 @@ impl Settings {
 }
 
 /// The sections, in the order of `config/default.toml`.
-const OUTLINES: [&Outline; 11] = [
+const OUTLINES: [&Outline; 12] = [
     &server::OUTLINE,
     &store::OUTLINE,
     &revocation::OUTLINE,
     &secrets::OUTLINE,
     &token::OUTLINE,
     &signing::OUTLINE,
+    &session::OUTLINE,
     &tuning::LIMITS,
     &tuning::CACHE,
     &tuning::GATEWAY,

@@ -80,6 +80,7 @@ fn defaults_are_the_contracts() {
     );
     assert_eq!(settings.audience(), "http://127.0.0.1:8080");
     assert_eq!(settings.signing, Signing { rotate_every_days: 90, publish_ahead_seconds: 900 });
+    assert_eq!(settings.session, Session { idle_minutes: 60, hours: 12 });
     assert_eq!(settings.limits, Limits { failures_per_minute: 1000 });
     assert_eq!(settings.cache, Cache { keys: 100_000, tokens: 50_000 });
     assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
@@ -157,6 +158,8 @@ fn every_setting_can_come_from_the_environment() {
         ("token.audience", "x", "x"),
         ("signing.rotate_every_days", "1", "1"),
         ("signing.publish_ahead_seconds", "901", "901"),
+        ("session.idle_minutes", "30", "30"),
+        ("session.hours", "24", "24"),
         ("limits.failures_per_minute", "1", "1"),
         ("cache.keys", "1001", "1001"),
         ("cache.tokens", "0", "0"),

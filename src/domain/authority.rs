@@ -1,5 +1,8 @@
 //! What a caller holds, and so the most that they can hand out.
 
+use std::net::IpAddr;
+
+use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
@@ -13,6 +16,53 @@ pub struct Authority {
     pub networks: Networks,
     /// Until when; `None` is without end.
     pub not_after: Option<Timestamp>,
+}
+
+/// Who makes a change, with what rights, from where and when.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// As in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
+    pub actor: String,
+    /// The person, where it is one: their role has a say beside what they hold.
+    pub member: Option<(MemberId, Role)>,
+    /// What they hold; they hand out no more.
+    pub authority: Authority,
+    /// Where they are.
+    pub address: Option<IpAddr>,
+    /// The one reading of the clock.
+    pub now: Timestamp,
+}
+
+impl By {
+    /// Keyturn itself, of its own accord.
+    pub fn keyturn(now: Timestamp) -> Self {
+        Self {
+            actor: "keyturn".into(),
+            member: None,
+            authority: Authority { scopes: Role::Owner.holds(), networks: Networks::all(), not_after: None },
+            address: None,
+            now,
+        }
+    }
+
+    /// Whether they may change a key of that owner. Whoever acts by a key may, if its scopes let them come this far.
+    pub fn may_manage_key_of(&self, owner: Option<&MemberId>) -> bool {
+        match &self.member {
+            Some((id, role)) => role.may_manage_key(owner == Some(id)),
+            None => true,
+        }
+    }
+
+    /// Checks that they may give or take a role: whoever has it can hand out all that it holds, from anywhere and
+    /// without end. So only an owner changes owners.
+    pub fn may_change_role(&self, role: Role) -> Result<(), Beyond> {
+        self.authority.covers(&role.holds(), &Networks::all(), None)
+    }
+
+    /// Whether they hold a scope.
+    pub fn holds(&self, scope: &str) -> bool {
+        Scope::parse(scope).is_ok_and(|scope| self.authority.scopes.contains(&scope))
+    }
 }
 
 /// Why something cannot be handed out: it is more than the caller holds.

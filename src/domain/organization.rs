@@ -11,6 +11,8 @@ pub struct Organization {
     pub slug: Slug,
     /// What it allows.
     pub policy: Policy,
+    /// Goes up with every change of the policy; its `ETag`.
+    pub policy_version: u64,
     /// When it was made.
     pub created_at: Timestamp,
 }

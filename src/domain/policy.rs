@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
 use crate::domain::scope::{Action, ScopeSet};
@@ -166,6 +167,109 @@ impl Policy {
                 wrong(format!("a key may live at most {days} days"));
             }
         }
+    }
+}
+
+/// Longest time a policy can speak of, in days: a century.
+const MAX_DAYS: u32 = 36_525;
+/// Longest grace a policy can allow, in seconds: ten years.
+pub const MAX_GRACE_SECONDS: u32 = 3660 * 86_400;
+/// Most entries of a list.
+const MAX_ENTRIES: usize = 50;
+
+impl Policy {
+    /// Everything in the policy itself that cannot be.
+    pub fn faults(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let mut wrong = |field: &str, message: String| found.push(Violation::new(field, message));
+        let days = [("max_lifetime_days", self.max_lifetime_days), ("stale_after_days", self.stale_after_days)];
+        for (field, value) in days {
+            if value.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
+                wrong(field, format!("allowed is 1 to {MAX_DAYS}, or null"));
+            }
+        }
+        if self.disable_when_stale && self.stale_after_days.is_none() {
+            wrong("disable_when_stale", "stale_after_days is needed as well".into());
+        }
+        if let Some(choices) = &self.expiration_choices {
+            if choices.days.len() > MAX_ENTRIES || choices.days.iter().any(|days| !(1..=MAX_DAYS).contains(days)) {
+                wrong(
+                    "expiration_choices.days",
+                    format!("at most {MAX_ENTRIES} numbers of 1 to {MAX_DAYS} are allowed"),
+                );
+            }
+            if choices.days.is_empty() && !choices.none {
+                wrong("expiration_choices.days", "at least one is needed where none is not a choice".into());
+            }
+            if choices.none && (self.expiry_required || self.max_lifetime_days.is_some()) {
+                wrong("expiration_choices.none", "contradicts expiry_required or max_lifetime_days".into());
+            }
+            let longest = choices.days.iter().max().copied().unwrap_or_default();
+            if self.max_lifetime_days.is_some_and(|most| longest > most) {
+                wrong("expiration_choices.days", "a choice is longer than max_lifetime_days".into());
+            }
+        }
+        if self.create_role == Role::Viewer {
+            wrong("create_role", "allowed is developer, admin or owner".into());
+        }
+        if self.actions.is_empty() || self.actions.len() > MAX_ENTRIES {
+            wrong("actions", format!("1 to {MAX_ENTRIES} actions are allowed"));
+        }
+        if self.actions.iter().any(Action::is_any) {
+            wrong("actions", "* is always allowed and not listed".into());
+        }
+        let audience = |text: &String| (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        if self.audiences.len() > MAX_ENTRIES || !self.audiences.iter().all(audience) {
+            wrong(
+                "audiences",
+                format!("at most {MAX_ENTRIES} of 1 to 256 printable ASCII characters without spaces are allowed"),
+            );
+        }
+        if self.token_ttl_seconds.is_some_and(|ttl| !(60..=3600).contains(&ttl)) {
+            wrong("token_ttl_seconds", "allowed is 60 to 3600, or null".into());
+        }
+        if self.max_grace_seconds > MAX_GRACE_SECONDS {
+            wrong("max_grace_seconds", format!("allowed is 0 to {MAX_GRACE_SECONDS}"));
+        }
+        found
+    }
+
+    /// In which settings a key that there is departs from the policy, and what comes of it. Keys go on working all the
+    /// same, but for those that are disabled for want of use.
+    pub fn departures(&self, key: &ApiKey, now: Timestamp) -> Vec<(&'static str, &'static str)> {
+        let mut found = Vec::new();
+        if self.name_required && key.name.trim().is_empty() {
+            found.push(("name_required", "keys without a name; they go on working"));
+        }
+        if self.scopes_required && key.scopes.is_empty() {
+            found.push(("scopes_required", "keys without a scope; they go on working"));
+        }
+        if key.scopes.iter().any(|scope| !scope.action().is_any() && !self.actions.contains(scope.action())) {
+            found.push(("actions", "keys with an action that is no longer listed; they go on working with it"));
+        }
+        if self.expiry_required && key.expires_at.is_none() {
+            found.push(("expiry_required", "keys without an expiry; they go on working without end"));
+        }
+        if let Some(days) = self.max_lifetime_days {
+            let last = now.plus_seconds(i64::from(days) * DAY);
+            if key.expires_at.is_none_or(|end| end > last) {
+                found.push(("max_lifetime_days", "keys that live longer; they go on working until their own expiry"));
+            }
+        }
+        if key.prefix != self.key_prefix {
+            found.push(("key_prefix", "keys with another prefix; they keep it until they are rotated"));
+        }
+        if self.disable_when_stale && self.is_stale(key, now) {
+            found.push(("disable_when_stale", "keys that are stale; they will be DISABLED within the hour"));
+        }
+        found
+    }
+
+    /// Whether a key was unused for so long that it is stale.
+    pub fn is_stale(&self, key: &ApiKey, now: Timestamp) -> bool {
+        let Some(days) = self.stale_after_days else { return false };
+        let last = key.last_used_at.max(key.rotated_at).unwrap_or(key.created_at);
+        key.status(now) == Status::Active && last.plus_seconds(i64::from(days) * DAY) <= now
     }
 }
 

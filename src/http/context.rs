@@ -1,5 +1,6 @@
 //! What every handler is given.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +8,11 @@ use actix_web::HttpRequest;
 
 use crate::domain::decision::ClientAddress;
 use crate::http::client_address::TrustedProxies;
-use crate::limits::AddressLimit;
+use crate::limits::{AccountLimit, AddressLimit};
 use crate::node::Node;
+
+/// How often somebody may try to sign in as one member in a minute.
+const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 /// The node, and what HTTP adds to it.
 pub struct HttpContext {
@@ -18,6 +22,8 @@ pub struct HttpContext {
     pub trusted_proxies: TrustedProxies,
     /// How many failures an address may make.
     pub failures: AddressLimit,
+    /// How often somebody may try to sign in as one member.
+    pub sign_ins: AccountLimit,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
     stopping: AtomicBool,
@@ -31,7 +37,8 @@ impl HttpContext {
         failures: AddressLimit,
         verdict_max_age_seconds: u32,
     ) -> Self {
-        Self { node, trusted_proxies, failures, verdict_max_age_seconds, stopping: AtomicBool::new(false) }
+        let sign_ins = AccountLimit::per_minute(SIGN_INS_PER_MINUTE);
+        Self { node, trusted_proxies, failures, sign_ins, verdict_max_age_seconds, stopping: AtomicBool::new(false) }
     }
 
     /// Where the caller of a request is.

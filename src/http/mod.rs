@@ -1,6 +1,6 @@
-//! What the surfaces share: the client's address, credentials in headers, strict forms, limits, logs.
+//! What the surfaces share: the client's address, credentials in headers and cookies, strict forms, limits, logs.
 //!
-//! Imports `domain`, `node`, `tokens` and `clock`; knows nothing of any one surface.
+//! Imports `domain`, `node`, `tokens`, `members` and `clock`; knows nothing of any one surface.
 
 pub mod body;
 pub mod client_address;
@@ -9,3 +9,4 @@ pub mod credentials;
 pub mod form;
 pub mod operations;
 pub mod request_log;
+pub mod session;

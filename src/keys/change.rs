@@ -1,29 +1,14 @@
 //! What every change of a key has in common: who makes it, why it may fail, how it is written.
 
-use std::net::IpAddr;
-
 use crate::domain::api_key::{ApiKey, TransitionRefused};
-use crate::domain::authority::{Authority, Beyond};
+use crate::domain::authority::{Authority, Beyond, By};
 use crate::domain::key_text::KeyId;
+use crate::domain::member::Role;
 use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
-use crate::domain::timestamp::Timestamp;
 use crate::keys::audit::audit_value;
 use crate::node::{Node, Unavailable};
-use crate::store::{AuditEntry, Limits, Refused};
-
-/// Who makes a change, with what rights, from where and when.
-#[derive(Clone, Debug)]
-pub struct By {
-    /// As in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
-    pub actor: String,
-    /// What they hold; they hand out no more.
-    pub authority: Authority,
-    /// Where they are.
-    pub address: Option<IpAddr>,
-    /// The one reading of the clock.
-    pub now: Timestamp,
-}
+use crate::store::{AuditEntry, Limits, Refused, Remembered};
 
 /// Why a change was not made.
 #[derive(Debug)]
@@ -34,6 +19,8 @@ pub enum KeyError {
     Invalid(Vec<Violation>),
     /// More than the caller holds.
     Beyond(Beyond),
+    /// A role that the caller does not have.
+    RoleRequired(Role),
     /// The key was changed since the version that the caller saw.
     PreconditionFailed,
     /// The key's state does not allow it, or somebody changed it meanwhile.
@@ -42,6 +29,10 @@ pub enum KeyError {
     LimitReached,
     /// The organization has no signing key yet.
     NotBootstrapped,
+    /// The same request, by its `Idempotency-Key`, has just been carried out by somebody else.
+    Repeated,
+    /// The `Idempotency-Key` belongs to a request that was not the same.
+    OtherRequest,
     /// It could not be done now.
     Unavailable(Unavailable),
 }
@@ -52,40 +43,47 @@ impl<E: Into<Unavailable>> From<E> for KeyError {
     }
 }
 
-impl By {
-    /// The audit row of a change from `old` to `new`.
-    pub(super) fn entry(&self, action: &'static str, old: Option<&ApiKey>, new: &ApiKey) -> AuditEntry {
-        AuditEntry {
-            at: self.now,
-            actor: self.actor.clone(),
-            address: self.address.map(|address| address.to_string()),
-            action,
-            subject: new.id.to_string(),
-            old: old.map(audit_value),
-            new: Some(audit_value(new)),
-        }
-    }
-
-    /// Checks that a key may do nothing, from nowhere, that the caller may not.
-    pub(super) fn may_act_for(&self, key: &ApiKey) -> Result<(), KeyError> {
-        let unending = Authority { not_after: None, ..self.authority.clone() };
-        unending.covers(&key.scopes, &key.networks, None).map_err(KeyError::Beyond)
-    }
-
-    /// Checks that a key would be no more than the caller holds.
-    pub(super) fn may_hand_out(&self, key: &ApiKey) -> Result<(), KeyError> {
-        self.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::Beyond)
+/// The audit row of a change from `old` to `new`.
+pub(super) fn entry(by: &By, action: &'static str, old: Option<&ApiKey>, new: &ApiKey) -> AuditEntry {
+    AuditEntry {
+        at: by.now,
+        actor: by.actor.clone(),
+        address: by.address.map(|address| address.to_string()),
+        action,
+        subject: new.id.to_string(),
+        old: old.map(audit_value),
+        new: Some(audit_value(new)),
     }
 }
 
-/// The key as the store has it, if it belongs to the organization and is of the expected version.
-pub(super) async fn load(
+/// Checks that a key may do nothing, from nowhere, that the caller may not.
+pub(super) fn may_act_for(by: &By, key: &ApiKey) -> Result<(), KeyError> {
+    let unending = Authority { not_after: None, ..by.authority.clone() };
+    unending.covers(&key.scopes, &key.networks, None).map_err(KeyError::Beyond)
+}
+
+/// Checks that a key would be no more than the caller holds.
+pub(super) fn may_hand_out(by: &By, key: &ApiKey) -> Result<(), KeyError> {
+    by.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::Beyond)
+}
+
+/// The key as the store has it, if it belongs to the organization.
+pub(super) async fn load(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
+    node.store.key(id).await?.filter(|key| key.organization == *organization).ok_or(KeyError::NotFound)
+}
+
+/// The key as the store has it, if the caller may change it and it is of the expected version.
+pub(super) async fn load_to_change(
     node: &Node,
     organization: &Slug,
+    by: &By,
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    let key = node.store.key(id).await?.filter(|key| key.organization == *organization).ok_or(KeyError::NotFound)?;
+    let key = load(node, organization, id).await?;
+    if !by.may_manage_key_of(key.owner.as_ref()) {
+        return Err(KeyError::RoleRequired(Role::Admin));
+    }
     if version.is_some_and(|version| version != key.version) {
         return Err(KeyError::PreconditionFailed);
     }
@@ -99,11 +97,12 @@ pub(super) async fn write(
     action: &'static str,
     old: &ApiKey,
     new: ApiKey,
+    once: Option<&Remembered>,
 ) -> Result<ApiKey, KeyError> {
     let policy = policy_of(node, &new.organization)?;
     let begins_to_count = new.counts(by.now) && !old.counts(by.now);
     let limits = begins_to_count.then(|| limits(&policy));
-    let written = node.store.update_key(&new, limits, &by.entry(action, Some(old), &new)).await;
+    let written = node.store.update_key(&new, limits, &entry(by, action, Some(old), &new), once).await;
     // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
     node.forget_key(&new.id);
     match written? {
@@ -114,9 +113,12 @@ pub(super) async fn write(
             Ok(new)
         }
         Err(Refused::LimitReached) => Err(KeyError::LimitReached),
-        Err(Refused::VersionConflict | Refused::AlreadyExists) => Err(KeyError::Conflict(
-            "the key was changed by somebody else at the same time; look at it and try again".into(),
-        )),
+        Err(Refused::Repeated) => Err(KeyError::Repeated),
+        Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::OwnerGone | Refused::LastOwner) => {
+            Err(KeyError::Conflict(
+                "the key was changed by somebody else at the same time; look at it and try again".into(),
+            ))
+        }
     }
 }
 

@@ -2,14 +2,16 @@
 
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::authority::By;
 use crate::domain::key_text::KeyText;
-use crate::domain::member::MemberId;
+use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
-use crate::domain::policy::Wanted;
+use crate::domain::policy::{Violation, Wanted};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{By, KeyError, limits};
+use crate::keys::change::{KeyError, entry, limits};
+use crate::keys::once::Once;
 use crate::node::Node;
 use crate::store::{Refused, action};
 
@@ -20,8 +22,8 @@ pub struct NewKey {
     pub name: String,
     /// Description; may be empty.
     pub description: String,
-    /// The member it belongs to; `None` is the organization.
-    pub owner: Option<MemberId>,
+    /// The member it belongs to; `Some(None)` is the organization. Absent: whoever makes it, if that is a person.
+    pub owner: Option<Option<MemberId>>,
     /// What it may do.
     pub scopes: ScopeSet,
     /// From where.
@@ -30,14 +32,49 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Creates a key and gives its text, the only time that it is known.
-pub async fn create(node: &Node, organization: &Slug, by: &By, new: NewKey) -> Result<(ApiKey, KeyText), KeyError> {
+/// Creates a key and gives its text, the only time that it is known; `once` lets the same request be sent again.
+pub async fn create(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    new: NewKey,
+    once: Option<&Once>,
+) -> Result<(ApiKey, KeyText), KeyError> {
+    let Some(once) = once else { return make(node, organization, by, new, None).await };
+    if let Some(answer) = once.recall(node, organization, by).await? {
+        return Ok(answer);
+    }
+    match make(node, organization, by, new, Some(once)).await {
+        Err(KeyError::Repeated) => once.recall(node, organization, by).await?.ok_or(KeyError::Repeated),
+        done => done,
+    }
+}
+
+async fn make(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    new: NewKey,
+    once: Option<&Once>,
+) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The organization, which must be able to sign.
     let tenant = node.tenant(organization).ok_or(KeyError::NotFound)?;
     tenant.ring.current(by.now).ok_or(KeyError::NotBootstrapped)?;
 
-    // 2. What the policy allows, and no more than the caller holds.
+    // 2. Whose it is, and whether the caller may make it.
     let policy = &tenant.organization.policy;
+    let owner = match (new.owner, &by.member) {
+        (None, Some((member, _))) => Some(member.clone()),
+        (owner, _) => owner.flatten(),
+    };
+    if by.member.as_ref().is_some_and(|(_, role)| *role < policy.create_role) {
+        return Err(KeyError::RoleRequired(policy.create_role));
+    }
+    if !by.may_manage_key_of(owner.as_ref()) {
+        return Err(KeyError::RoleRequired(Role::Admin));
+    }
+
+    // 3. What the policy allows, and no more than the caller holds.
     let wanted = Wanted {
         name: Some(&new.name),
         scopes: Some(&new.scopes),
@@ -50,7 +87,7 @@ pub async fn create(node: &Node, organization: &Slug, by: &By, new: NewKey) -> R
     }
     by.authority.covers(&new.scopes, &new.networks, new.expires_at).map_err(KeyError::Beyond)?;
 
-    // 3. The secret.
+    // 4. The secret.
     let minted = mint(&node.gate, &node.master_keys, policy.key_prefix.clone(), None).await?;
     let key = ApiKey {
         id: minted.text.id(),
@@ -58,7 +95,7 @@ pub async fn create(node: &Node, organization: &Slug, by: &By, new: NewKey) -> R
         prefix: minted.text.prefix().clone(),
         name: new.name,
         description: new.description,
-        owner: new.owner,
+        owner,
         scopes: new.scopes,
         networks: new.networks,
         expires_at: new.expires_at,
@@ -75,12 +112,19 @@ pub async fn create(node: &Node, organization: &Slug, by: &By, new: NewKey) -> R
         last_used_ip: None,
     };
 
-    // 4. The write, under the policy's limits.
-    match node.store.insert_key(&key, limits(policy), &by.entry(action::KEY_CREATE, None, &key)).await? {
+    // 5. The write, under the policy's limits.
+    let remembered = once.map(|once| once.remember(node, by, &key.id, &minted.text)).transpose()?;
+    let entry = entry(by, action::KEY_CREATE, None, &key);
+    match node.store.insert_key(&key, limits(policy), &entry, remembered.as_ref()).await? {
         // Nothing is taken away: whoever remembers that there was no such key hears of it soon enough.
         Ok(_) => node.forget_key(&key.id),
         Err(Refused::LimitReached) => return Err(KeyError::LimitReached),
-        Err(Refused::AlreadyExists | Refused::VersionConflict) => {
+        Err(Refused::Repeated) => return Err(KeyError::Repeated),
+        Err(Refused::OwnerGone) => {
+            let gone = Violation::new("owner", "no such member in this organization");
+            return Err(KeyError::Invalid(vec![gone]));
+        }
+        Err(Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner) => {
             return Err(KeyError::Conflict("the new key's id is taken; try again".into()));
         }
     }

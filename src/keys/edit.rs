@@ -1,10 +1,11 @@
 //! Editing a key.
 
 use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
+use crate::domain::authority::By;
 use crate::domain::key_text::KeyId;
 use crate::domain::policy::Wanted;
 use crate::domain::slug::Slug;
-use crate::keys::change::{By, KeyError, load, policy_of, refused, write};
+use crate::keys::change::{KeyError, load_to_change, may_act_for, may_hand_out, policy_of, refused, write};
 use crate::node::Node;
 use crate::store::action;
 
@@ -18,7 +19,7 @@ pub async fn edit(
     edit: Edit,
 ) -> Result<ApiKey, KeyError> {
     // 1. The key, and what the policy says of what is being changed.
-    let old = load(node, organization, id, version).await?;
+    let old = load_to_change(node, organization, by, id, version).await?;
     let wanted = Wanted {
         name: edit.name.as_deref(),
         scopes: edit.scopes.as_ref(),
@@ -32,7 +33,7 @@ pub async fn edit(
 
     // 2. The next state. Only what widens is handing out. But whoever edits a key must hold what it may do:
     //    narrowed to what they hold, it could be rotated, and they would act under its name.
-    by.may_act_for(&old)?;
+    may_act_for(by, &old)?;
     let new = match old.clone().edit(edit) {
         Ok(new) => new,
         Err(TransitionRefused::Unchanged) => {
@@ -43,11 +44,11 @@ pub async fn edit(
         Err(other) => return Err(refused(other)),
     };
     if widens(&old, &new) {
-        by.may_hand_out(&new)?;
+        may_hand_out(by, &new)?;
     }
 
     // 3. The write.
-    write(node, by, action::KEY_EDIT, &old, new).await
+    write(node, by, action::KEY_EDIT, &old, new, None).await
 }
 
 fn widens(old: &ApiKey, new: &ApiKey) -> bool {

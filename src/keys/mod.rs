@@ -7,13 +7,15 @@ mod audit;
 mod change;
 mod create;
 mod edit;
+mod once;
 mod read;
 mod rotate;
 mod state;
 
-pub use change::{By, KeyError};
+pub use change::KeyError;
 pub use create::{NewKey, create};
 pub use edit::edit;
+pub use once::Once;
 pub use read::{KeyPage, find, list, owner};
 pub use rotate::{RotateKey, rotate};
-pub use state::{disable, enable, revoke};
+pub use state::{disable, enable, end_with_member, revoke};

@@ -20,7 +20,7 @@ pub struct KeyPage {
 
 /// The key of that id in that organization.
 pub async fn find(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
-    load(node, organization, id, None).await
+    load(node, organization, id).await
 }
 
 /// The keys that a filter lets through.

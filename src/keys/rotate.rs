@@ -2,11 +2,13 @@
 
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Rotation};
+use crate::domain::authority::By;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::policy::Wanted;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{By, KeyError, load, policy_of, refused, write};
+use crate::keys::change::{KeyError, load_to_change, may_hand_out, policy_of, refused, write};
+use crate::keys::once::Once;
 use crate::node::Node;
 use crate::store::action;
 
@@ -21,8 +23,8 @@ pub struct RotateKey {
     pub grace_seconds: u32,
 }
 
-/// Rotates a key and gives its new text, the only time that it is known. Of two rotations at the same
-/// time one succeeds.
+/// Rotates a key and gives its new text, the only time that it is known; `once` lets the same request be sent again.
+/// Of two rotations at the same time one succeeds.
 pub async fn rotate(
     node: &Node,
     organization: &Slug,
@@ -30,9 +32,32 @@ pub async fn rotate(
     id: &KeyId,
     version: Option<u64>,
     wish: RotateKey,
+    once: Option<&Once>,
+) -> Result<(ApiKey, KeyText), KeyError> {
+    let Some(once) = once else { return give_new_secret(node, organization, by, id, version, wish, None).await };
+    if let Some(answer) = once.recall(node, organization, by).await? {
+        return Ok(answer);
+    }
+    match give_new_secret(node, organization, by, id, version, wish, Some(once)).await {
+        // Both may have read the version that was current before.
+        Err(raced @ (KeyError::Repeated | KeyError::Conflict(_) | KeyError::PreconditionFailed)) => {
+            once.recall(node, organization, by).await?.ok_or(raced)
+        }
+        done => done,
+    }
+}
+
+async fn give_new_secret(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+    wish: RotateKey,
+    once: Option<&Once>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The key, and what the policy allows.
-    let old = load(node, organization, id, version).await?;
+    let old = load_to_change(node, organization, by, id, version).await?;
     let policy = policy_of(node, organization)?;
     let wanted = Wanted {
         name: wish.name.as_deref(),
@@ -48,7 +73,7 @@ pub async fn rotate(
     // 2. Whoever gets the new secret gets all that the key may do.
     let mut result = old.clone();
     result.expires_at = wish.expires_at.unwrap_or(old.expires_at);
-    by.may_hand_out(&result)?;
+    may_hand_out(by, &result)?;
 
     // 3. The new secret and the next state.
     let minted = mint(&node.gate, &node.master_keys, policy.key_prefix, Some(old.id)).await?;
@@ -63,6 +88,7 @@ pub async fn rotate(
     let new = old.clone().rotate(rotation, by.now).map_err(refused)?;
 
     // 4. The write.
-    let new = write(node, by, action::KEY_ROTATE, &old, new).await?;
+    let remembered = once.map(|once| once.remember(node, by, id, &minted.text)).transpose()?;
+    let new = write(node, by, action::KEY_ROTATE, &old, new, remembered.as_ref()).await?;
     Ok((new, minted.text))
 }

@@ -1,11 +1,12 @@
 //! Revoking, disabling and enabling a key. Asked twice, the answer is the same.
 
 use crate::domain::api_key::{ApiKey, TransitionRefused};
+use crate::domain::authority::By;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
-use crate::keys::change::{By, KeyError, load, refused, write};
+use crate::keys::change::{KeyError, entry, load_to_change, may_hand_out, refused, write};
 use crate::node::Node;
-use crate::store::action;
+use crate::store::{AuditEntry, action};
 
 /// How often a change that raced another is tried again. None of these can starve: each try means that
 /// another change was made.
@@ -44,10 +45,17 @@ pub async fn enable(
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
     transition(node, organization, by, id, version, action::KEY_ENABLE, |key| {
-        by.may_hand_out(&key)?;
+        may_hand_out(by, &key)?;
         Ok(key.enable())
     })
     .await
+}
+
+/// The end of a key with its owner's membership, and its audit row; `None` where it is revoked already.
+pub fn end_with_member(by: &By, key: ApiKey) -> Option<(ApiKey, AuditEntry)> {
+    let ended = key.clone().revoke(by.now, Some("its owner was removed".into())).ok()?;
+    let entry = entry(by, action::KEY_REVOKE, Some(&key), &ended);
+    Some((ended, entry))
 }
 
 async fn transition(
@@ -60,7 +68,7 @@ async fn transition(
     next: impl Fn(ApiKey) -> Result<Result<ApiKey, TransitionRefused>, KeyError> + Send,
 ) -> Result<ApiKey, KeyError> {
     for _ in 0..TRIES {
-        let old = load(node, organization, id, version).await?;
+        let old = load_to_change(node, organization, by, id, version).await?;
         let new = match next(old.clone())? {
             Ok(new) => new,
             Err(TransitionRefused::Unchanged) => {
@@ -70,7 +78,7 @@ async fn transition(
             }
             Err(other) => return Err(refused(other)),
         };
-        match write(node, by, action, &old, new).await {
+        match write(node, by, action, &old, new, None).await {
             Err(KeyError::Conflict(_)) if version.is_none() => {}
             Err(KeyError::Conflict(_)) => return Err(KeyError::PreconditionFailed),
             done => return done,

@@ -45,6 +45,9 @@ const COUNTS_AT_ONCE: usize = 5_000;
 /// For how long the log of changes is kept: longer than any token lives, for the list in Redis is written from it.
 const CHANGES_KEPT_SECONDS: i64 = 7200;
 
+/// For how long the answer to a request with an `Idempotency-Key` can be asked for again.
+pub const ANSWERS_KEPT_SECONDS: i64 = 86_400;
+
 /// A running node.
 pub struct Node {
     /// The truth.
@@ -75,6 +78,7 @@ pub struct Node {
     slow_checks: Mutex<HashMap<KeyId, Arc<tokio::sync::Mutex<()>>>>,
     slow_checks_of_address: AddressLimit,
     reloading: tokio::sync::Mutex<()>,
+    dummy_password: tokio::sync::OnceCell<String>,
 }
 
 /// The settings that use cases go by.
@@ -94,6 +98,10 @@ pub struct NodeSettings {
     pub rotate_every_days: u32,
     /// Seconds between publication and first use of a signing key.
     pub publish_ahead_seconds: u32,
+    /// Life of a session, in seconds.
+    pub session_seconds: i64,
+    /// Seconds without use after which a session ends.
+    pub session_idle_seconds: i64,
 }
 
 /// A token whose signature, issuer and form were checked once.
@@ -128,6 +136,9 @@ pub enum Unavailable {
     /// An organization that has no key to sign with.
     #[error("organization {0} has no signing key in use")]
     NoSigningKey(Slug),
+    /// Sealing.
+    #[error("a value could not be sealed")]
+    Sealing,
     /// The task that ran a change ended without a result.
     #[error("a change ended without a result; whether it was made must be looked up")]
     Lost,
@@ -198,6 +209,7 @@ impl Node {
             slow_checks: Mutex::default(),
             slow_checks_of_address: AddressLimit::per_minute(SLOW_CHECKS_PER_MINUTE),
             reloading: tokio::sync::Mutex::default(),
+            dummy_password: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -273,6 +285,11 @@ impl Node {
         self.list.apply_key_change(key);
     }
 
+    /// Drops what memory holds of every key.
+    pub fn forget_all_keys(&self) {
+        self.list.forget_records();
+    }
+
     /// Makes a written change of a key effective on every node, before it is answered.
     pub async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
         self.list.apply_key_change(&changed.id);
@@ -335,6 +352,15 @@ impl Node {
         Ok(SlowCheckTurn { node: self, key: *key, _guard: guard })
     }
 
+    /// The PHC string of a password that nobody has: checking against it takes as long as against any other.
+    pub async fn dummy_password(&self) -> Result<&str, Unavailable> {
+        let made = self.dummy_password.get_or_try_init(async || {
+            let password = zeroize::Zeroizing::new(crate::crypto::random::identifier()?);
+            Ok::<_, Unavailable>(self.gate.hash(password.as_bytes()).await?)
+        });
+        Ok(made.await?)
+    }
+
     /// Held while organizations are read and put into memory, so that an older reading never replaces a
     /// newer one.
     pub async fn reloading(&self) -> tokio::sync::MutexGuard<'_, ()> {
@@ -385,6 +411,8 @@ impl Node {
         self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
         self.store.forget_revoked_tokens(now).await?;
+        self.store.forget_sessions(now, now.plus_seconds(-self.settings.session_idle_seconds)).await?;
+        self.store.forget_answers(now.plus_seconds(-ANSWERS_KEPT_SECONDS)).await?;
         self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
     }
 }

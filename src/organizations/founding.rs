@@ -18,7 +18,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::Unavailable;
 use crate::signing::{Algorithm, KeyMaterial, SigningError};
-use crate::store::{AuditEntry, Founding, OrganizationStore, Refused, StoredSigningKey, action};
+use crate::store::{AuditEntry, Founding, OrganizationStore, StoredSigningKey, action};
 
 /// What the first key may do: everything, and manage Keyturn.
 const FIRST_SCOPES: &str = "*:* *:keyturn/*";
@@ -61,20 +61,12 @@ pub async fn found(
     (organization, email): (Slug, String),
     now: Timestamp,
 ) -> Result<Founded, FoundError> {
+    let email = email.to_lowercase();
     // 1. Its signing key, in use at once.
     let signing_key = new_signing_key(keys, algorithm, &organization, now, now).await?;
 
     // 2. Its owner.
-    let unavailable = |error: random::RandomError| FoundError::Unavailable(error.into());
-    let password = Zeroizing::new(random::identifier().map_err(unavailable)?);
-    let phc = gate.hash(password.as_bytes()).await.map_err(Unavailable::from)?;
-    let owner = Member {
-        id: MemberId(random::identifier().map_err(unavailable)?),
-        organization: organization.clone(),
-        email: email.clone(),
-        role: Role::Owner,
-        created_at: now,
-    };
+    let (owner, password, phc) = first_owner(gate, &organization, &email, now).await?;
 
     // 3. Its first key.
     let minted = mint(gate, keys, KeyPrefix::default(), None).await.map_err(Unavailable::from)?;
@@ -103,10 +95,15 @@ pub async fn found(
 
     // 4. The write.
     let founding = Founding {
-        organization: Organization { slug: organization.clone(), policy: Policy::default(), created_at: now },
-        signing_key,
+        organization: Organization {
+            slug: organization.clone(),
+            policy: Policy::default(),
+            policy_version: 1,
+            created_at: now,
+        },
+        signing_key: Some(signing_key),
         owner: (owner, phc),
-        key,
+        key: Some(key),
     };
     let entry = AuditEntry {
         at: now,
@@ -116,15 +113,36 @@ pub async fn found(
         subject: organization.to_string(),
         old: None,
         new: Some(serde_json::json!({
-            "owner": email, "first_key": founding.key.id, "signing_key": founding.signing_key.kid,
+            "owner": email,
+            "first_key": founding.key.as_ref().map(|key| key.id),
+            "signing_key": founding.signing_key.as_ref().map(|key| key.kid.as_str()),
         })),
     };
     match store.found(&founding, &entry).await.map_err(Unavailable::from)? {
         Ok(_) => Ok(Founded { organization, email, password, key: minted.text }),
-        Err(Refused::AlreadyExists | Refused::VersionConflict | Refused::LimitReached) => {
-            Err(FoundError::Exists(organization))
-        }
+        Err(_) => Err(FoundError::Exists(organization)),
     }
+}
+
+/// An organization's first owner, with a password of our making and its PHC string.
+pub(super) async fn first_owner(
+    gate: &Argon2Gate,
+    organization: &Slug,
+    email: &str,
+    now: Timestamp,
+) -> Result<(Member, Zeroizing<String>, String), Unavailable> {
+    let password = Zeroizing::new(random::identifier()?);
+    let phc = gate.hash(password.as_bytes()).await?;
+    let owner = Member {
+        id: MemberId(random::identifier()?),
+        organization: organization.clone(),
+        email: email.to_owned(),
+        role: Role::Owner,
+        created_at: now,
+        version: 1,
+        last_sign_in_at: None,
+    };
+    Ok((owner, password, phc))
 }
 
 /// Makes and seals a signing key. RSA takes long, so it is made where blocking is allowed.

@@ -5,7 +5,7 @@ use crate::node::{Node, Tenant, Unavailable};
 use crate::organizations::founding::{FoundError, new_signing_key};
 use crate::organizations::load::{LoadError, load_tenants};
 use crate::signing::{Algorithm, SigningKey};
-use crate::store::{AuditEntry, Refused, action};
+use crate::store::{AuditEntry, action};
 
 /// Seconds within which every node that may decide has heard of a change.
 const HEARD_SECONDS: i64 = 5;
@@ -92,7 +92,7 @@ pub async fn rotate_signing_key(
             tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
             Ok(kid)
         }
-        Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::LimitReached) => Err(RotateError::Raced),
+        Err(_) => Err(RotateError::Raced),
     }
 }
 

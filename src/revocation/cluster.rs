@@ -27,6 +27,9 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 /// How long one asking may take before its connection is given up.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How much longer than that shows that the process itself was stopped meanwhile.
+const STOPPED: Duration = Duration::from_millis(100);
+
 /// Changes asked for at once.
 const FOLLOW_LIMIT: u32 = 1000;
 
@@ -136,20 +139,21 @@ impl Cluster {
                     self.metrics.followed(clock::boot().since(asked));
                 }
                 Err(error) => {
+                    // A process that was stopped finds its question too old when it goes on: it asks again at once.
+                    let is_late = matches!(error, FollowError::Store(StoreError::Silent));
+                    if is_late && clock::boot().since(asked) > FOLLOW_PATIENCE + STOPPED {
+                        continue;
+                    }
                     if !has_failed {
                         tracing::error!(%error, "changes cannot be followed; without them every decision asks the database");
                     }
+                    has_failed = true;
                     // Only where the database itself does not answer is it not asked; the rest must not keep it from that.
-                    // Nor does one failure: a process that was stopped finds its question too old when it goes on.
-                    let is_first = !std::mem::replace(&mut has_failed, true);
                     let is_silent = matches!(error, FollowError::Store(_));
-                    self.is_cut_off.store(is_silent && !is_first, Ordering::Relaxed);
+                    self.is_cut_off.store(is_silent, Ordering::Relaxed);
                     self.metrics.follow_failed();
                     if let FollowError::Store(error) = &error {
                         self.mend(error).await;
-                    }
-                    if is_first {
-                        continue;
                     }
                 }
             }

@@ -196,6 +196,8 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             typ: settings.token.typ.as_str().to_owned(),
             rotate_every_days: settings.signing.rotate_every_days,
             publish_ahead_seconds: settings.signing.publish_ahead_seconds,
+            session_seconds: i64::from(settings.session.hours) * 3600,
+            session_idle_seconds: i64::from(settings.session.idle_minutes) * 60,
         },
         runtime: Handle::current(),
     }));
@@ -316,6 +318,7 @@ async fn tend(context: web::Data<HttpContext>) {
     loop {
         tokio::time::sleep(TEND_EVERY).await;
         context.failures.tidy();
+        context.sign_ins.tidy();
         if let Err(error) = context.node.tidy().await {
             tracing::error!(%error, "what has ended could not be forgotten");
         }

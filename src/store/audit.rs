@@ -24,6 +24,20 @@ pub mod action {
     pub const TOKEN_REVOKE: &str = "token.revoke";
     /// A signing key was made.
     pub const SIGNING_KEY_CREATE: &str = "signing-key.create";
+    /// An organization's policy was changed.
+    pub const POLICY_CHANGE: &str = "policy.change";
+    /// A member was added.
+    pub const MEMBER_CREATE: &str = "member.create";
+    /// A member's role, login or password was changed.
+    pub const MEMBER_CHANGE: &str = "member.change";
+    /// A member was removed.
+    pub const MEMBER_REMOVE: &str = "member.remove";
+    /// A member signed in.
+    pub const SESSION_BEGIN: &str = "session.begin";
+    /// A member's session was ended.
+    pub const SESSION_END: &str = "session.end";
+    /// Somebody gave a member's login with a wrong password.
+    pub const SESSION_REFUSE: &str = "session.refuse";
     /// A signing key was removed.
     pub const SIGNING_KEY_DELETE: &str = "signing-key.delete";
 }

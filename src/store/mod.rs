@@ -15,7 +15,7 @@ pub use sql::{Copied, Look, SqlStore};
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::key_text::KeyId;
-use crate::domain::member::{Member, MemberId};
+use crate::domain::member::{Member, MemberId, Session};
 use crate::domain::organization::Organization;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
@@ -79,6 +79,12 @@ pub enum Refused {
     LimitReached,
     /// There is one already.
     AlreadyExists,
+    /// The same request, by its `Idempotency-Key`, was carried out already.
+    Repeated,
+    /// The owner is no member any more.
+    OwnerGone,
+    /// An organization keeps an owner.
+    LastOwner,
 }
 
 /// Most keys that may count at once, as the policy says.
@@ -90,7 +96,58 @@ pub struct Limits {
     pub owner: Option<u32>,
 }
 
-/// Which keys to list. Newest first.
+/// What a list of keys is ordered by; keys of the same value by their ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyOrder {
+    /// When they were made.
+    Created,
+    /// Their names, whatever the case.
+    Name,
+    /// When they end; those that do not come last.
+    Expiry,
+    /// When they were last used; those never used first.
+    LastUse,
+}
+
+/// A place in a list: the value that it is ordered by, and the key's id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyPlace {
+    /// A moment, in milliseconds.
+    At(i64, KeyId),
+    /// A name in lower case.
+    Named(String, KeyId),
+}
+
+impl KeyOrder {
+    /// Where a key stands.
+    pub fn place(self, key: &ApiKey) -> KeyPlace {
+        match self {
+            Self::Created => KeyPlace::At(key.created_at.as_millis(), key.id),
+            Self::Name => KeyPlace::Named(key.name.to_lowercase(), key.id),
+            Self::Expiry => KeyPlace::At(key.expires_at.map_or(i64::MAX, Timestamp::as_millis), key.id),
+            Self::LastUse => KeyPlace::At(key.last_used_at.map_or(0, Timestamp::as_millis), key.id),
+        }
+    }
+}
+
+/// The answer to a request with an `Idempotency-Key`, to be given again.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Who asked, as in the audit log.
+    pub caller: String,
+    /// SHA-256 of the `Idempotency-Key`.
+    pub digest: [u8; 32],
+    /// SHA-256 of the request.
+    pub request: [u8; 32],
+    /// The key that was made or rotated.
+    pub key: KeyId,
+    /// Its text, sealed.
+    pub sealed: Sealed,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which keys to list.
 #[derive(Clone, Debug)]
 pub struct KeyFilter {
     /// Whose.
@@ -103,8 +160,12 @@ pub struct KeyFilter {
     pub search: Option<String>,
     /// The owner.
     pub owner: Option<MemberId>,
-    /// Only those after this one in the list's order.
-    pub after: Option<(Timestamp, KeyId)>,
+    /// In which order.
+    pub order: KeyOrder,
+    /// Whether the last come first.
+    pub is_descending: bool,
+    /// Only those after this place in the list's order.
+    pub after: Option<KeyPlace>,
     /// At most so many.
     pub limit: u32,
 }
@@ -131,12 +192,12 @@ pub struct StoredSigningKey {
 pub struct Founding {
     /// The organization.
     pub organization: Organization,
-    /// Its first signing key.
-    pub signing_key: StoredSigningKey,
+    /// Its first signing key; without one it must be bootstrapped.
+    pub signing_key: Option<StoredSigningKey>,
     /// Its owner, and the PHC string of their password.
     pub owner: (Member, String),
     /// Its first API key.
-    pub key: ApiKey,
+    pub key: Option<ApiKey>,
 }
 
 /// A change as others follow it: drop what is held of that key, or refuse that token.
@@ -219,6 +280,12 @@ pub trait OrganizationStore: Send + Sync {
     async fn organizations(&self) -> Result<Vec<Organization>, StoreError>;
     /// Writes a new one with all that it begins with, and its audit row.
     async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError>;
+    /// Writes the next state of an organization whose stored policy version is the one before, and its audit row.
+    async fn update_policy(
+        &self,
+        organization: &Organization,
+        entry: &AuditEntry,
+    ) -> Result<Result<Seq, Refused>, StoreError>;
 }
 
 /// API keys.
@@ -228,12 +295,14 @@ pub trait KeyStore: Send + Sync {
     async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError>;
     /// The keys that a filter lets through.
     async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError>;
-    /// Writes a new key if the limits allow one more, and its audit row.
+    /// Writes a new key if the limits allow one more and its owner is a member, its audit row, and the answer that can
+    /// be asked for again.
     async fn insert_key(
         &self,
         key: &ApiKey,
         limits: Limits,
         entry: &AuditEntry,
+        once: Option<&Remembered>,
     ) -> Result<Result<Seq, Refused>, StoreError>;
     /// Writes the next state of a key whose stored version is the one before, and its audit row. `limits`
     /// is given when the key did not count before and does now.
@@ -242,9 +311,19 @@ pub trait KeyStore: Send + Sync {
         key: &ApiKey,
         limits: Option<Limits>,
         entry: &AuditEntry,
+        once: Option<&Remembered>,
     ) -> Result<Result<Seq, Refused>, StoreError>;
     /// Writes a fast verifier anew where Argon2 has just decided. Not a change: nothing is granted or taken.
     async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError>;
+    /// The answer to a caller's request of that `Idempotency-Key` (its SHA-256), if it is not older than `since`.
+    async fn remembered(
+        &self,
+        caller: &str,
+        digest: &[u8; 32],
+        since: Timestamp,
+    ) -> Result<Option<Remembered>, StoreError>;
+    /// Forgets answers from before a moment.
+    async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Signing keys.
@@ -269,13 +348,66 @@ pub trait SigningKeyStore: Send + Sync {
     async fn set_master_key(&self, id: &str) -> Result<(), StoreError>;
 }
 
-/// Members.
+/// The keys that a removed member leaves behind: the next state of each, and its audit row.
+pub type EndKey<'a> = &'a (dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync);
+
+/// Members. Those who were removed are none.
 #[async_trait]
 pub trait MemberStore: Send + Sync {
-    /// A member by login.
-    async fn member_by_email(&self, organization: &Slug, email: &str) -> Result<Option<Member>, StoreError>;
-    /// Every member of an organization.
+    /// A member of an organization.
+    async fn member(&self, organization: &Slug, id: &MemberId) -> Result<Option<Member>, StoreError>;
+    /// A member by login, and the PHC string of their password.
+    async fn login(&self, organization: &Slug, email: &str) -> Result<Option<(Member, String)>, StoreError>;
+    /// Every member of an organization, by login.
     async fn members(&self, organization: &Slug) -> Result<Vec<Member>, StoreError>;
+    /// Writes a new member with the PHC string of their password, and the audit row.
+    async fn insert_member(
+        &self,
+        member: &Member,
+        password_phc: &str,
+        entry: &AuditEntry,
+    ) -> Result<Result<(), Refused>, StoreError>;
+    /// Writes the next state of a member whose stored version is the one before, and the audit row. A new password ends
+    /// every session but `stays`.
+    async fn update_member(
+        &self,
+        member: &Member,
+        password: Option<(&str, Option<&str>)>,
+        entry: &AuditEntry,
+    ) -> Result<Result<(), Refused>, StoreError>;
+    /// Removes a member whose stored version is `member`'s, with their sessions; their keys become what `end` says. Gives
+    /// those keys, and the number of the last change.
+    async fn remove_member(
+        &self,
+        member: &Member,
+        end: EndKey<'_>,
+        entry: &AuditEntry,
+    ) -> Result<Result<(Seq, Vec<ApiKey>), Refused>, StoreError>;
+}
+
+/// Sessions of members.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Writes a new one under the SHA-256 of what the browser holds, and the audit row.
+    async fn open_session(
+        &self,
+        session: &Session,
+        digest: &[u8; 32],
+        organization: &Slug,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError>;
+    /// Notes a sign-in that failed.
+    async fn note_refused_sign_in(&self, organization: &Slug, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// The session of that digest, and whose it is.
+    async fn session(&self, digest: &[u8; 32]) -> Result<Option<(Session, Member)>, StoreError>;
+    /// Notes that a session was used.
+    async fn touch_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError>;
+    /// A member's sessions, newest first.
+    async fn sessions(&self, member: &MemberId) -> Result<Vec<Session>, StoreError>;
+    /// Ends one of a member's sessions, and writes the audit row; false where there is none.
+    async fn end_session(&self, member: &Member, id: &str, entry: &AuditEntry) -> Result<bool, StoreError>;
+    /// Forgets those that have ended by themselves: by age at `now`, by rest when last used before `idle_since`.
+    async fn forget_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Tokens revoked by themselves.
@@ -347,6 +479,7 @@ pub trait Store:
     + KeyStore
     + SigningKeyStore
     + MemberStore
+    + SessionStore
     + RevokedTokenStore
     + ChangeLog
     + Membership

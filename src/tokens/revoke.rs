@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::authority::Authority;
+use crate::domain::authority::{Authority, By};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::{self, By, KeyError};
+use crate::keys::{self, KeyError};
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
 use crate::store::{AuditEntry, RevokedToken, StoreError, action};
@@ -127,7 +127,7 @@ async fn revoke_key(
     now: Timestamp,
 ) -> Result<(), Unavailable> {
     let authority = Authority { scopes: key.scopes.clone(), networks: key.networks.clone(), not_after: key.expires_at };
-    let by = By { actor: format!("key:{actor}"), authority, address, now };
+    let by = By { actor: format!("key:{actor}"), member: None, authority, address, now };
     let reason = Some("revoked by its bearer".to_owned());
     match keys::revoke(node, &key.organization, &by, &key.id, None, reason).await {
         Ok(_) | Err(KeyError::NotFound) => Ok(()),
@@ -138,6 +138,9 @@ async fn revoke_key(
             | KeyError::Invalid(_)
             | KeyError::Beyond(_)
             | KeyError::LimitReached
+            | KeyError::RoleRequired(_)
+            | KeyError::Repeated
+            | KeyError::OtherRequest
             | KeyError::NotBootstrapped,
         ) => Err(Unavailable::Lost),
     }

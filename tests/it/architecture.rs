@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] = &["config", "telemetry", "clock", "crypto", "limits", "store", "revocation", "signing"];
-const USE_CASES: &[&str] = &["tokens", "keys", "organizations"];
+const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 
@@ -22,10 +22,10 @@ fn floor(module: &str) -> Option<Vec<&'static str>> {
         "revocation" => with(&[&["domain", "clock", "crypto::random", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
         "node" => with(&[&["domain"], ADAPTERS]),
-        // A key that its bearer ends is revoked as any other.
-        "tokens" => with(&[&["domain", "node", "keys"], ADAPTERS]),
+        // A key that its bearer ends, or that ends with its owner's membership, is revoked as any other.
+        "tokens" | "members" => with(&[&["domain", "node", "keys"], ADAPTERS]),
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
-        "http" => with(&[&["domain", "node", "tokens", "clock", "limits", "crypto::random"]]),
+        "http" => with(&[&["domain", "node", "tokens", "members", "clock", "limits", "crypto::random"]]),
         _ if SURFACES.contains(&module) => {
             with(&[&["domain", "node", "http", "clock", "limits", "store", "telemetry", "signing"], USE_CASES])
         }

@@ -1,15 +1,23 @@
 //! API keys.
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::key_text::KeyId;
+use crate::domain::sealed::Sealed;
 use crate::domain::timestamp::Timestamp;
+use crate::store::sql::columns::key_id;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::key_rows::{key_from_row, networks_column, state_columns};
-use crate::store::sql::statement::query;
+use crate::store::sql::statement::{Query, Value, query};
 use crate::store::sql::{SqlStore, audit, changes, is_duplicate, refuse};
-use crate::store::{AuditEntry, KeyChange, KeyFilter, KeyStore, Limits, Refused, Seq, StoreError};
+use crate::store::{
+    AuditEntry, KeyChange, KeyFilter, KeyOrder, KeyPlace, KeyStore, Limits, Refused, Remembered, Seq, StoreError,
+};
+
+/// For how long an answer can be asked for again.
+const ANSWERS_KEPT_SECONDS: i64 = 86_400;
 
 #[async_trait]
 impl KeyStore for SqlStore {
@@ -20,28 +28,7 @@ impl KeyStore for SqlStore {
     }
 
     async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
-        let (created_at, id) = match &filter.after {
-            Some((at, id)) => (at.as_millis(), id.as_str().to_owned()),
-            None => (i64::MAX, "~".to_owned()),
-        };
-        let rows = query(
-            "SELECT * FROM api_keys WHERE organization = $1 AND (created_at, id) < ($2, $3) \
-             AND ($4 = '' OR $4 = CASE WHEN state = 'revoked' THEN state \
-                  WHEN expires_at IS NOT NULL AND expires_at <= $5 THEN 'expired' ELSE state END) \
-             AND ($6 = '' OR name_lowercase LIKE $6 ESCAPE '\\') \
-             AND ($7 = '' OR owner = $7) \
-             ORDER BY created_at DESC, id DESC LIMIT $8",
-        )
-        .bind(filter.organization.as_str())
-        .bind(created_at)
-        .bind(id)
-        .bind(filter.status.map_or("", Status::as_str))
-        .bind(filter.now.as_millis())
-        .bind(filter.search.as_deref().map(contains_pattern).unwrap_or_default())
-        .bind(filter.owner.as_ref().map(|owner| owner.0.as_str()).unwrap_or_default())
-        .bind(i64::from(filter.limit))
-        .fetch_all(&self.database)
-        .await?;
+        let rows = listing(filter).fetch_all(&self.database).await?;
         rows.iter().map(key_from_row).collect()
     }
 
@@ -50,8 +37,15 @@ impl KeyStore for SqlStore {
         key: &ApiKey,
         limits: Limits,
         entry: &AuditEntry,
+        once: Option<&Remembered>,
     ) -> Result<Result<Seq, Refused>, StoreError> {
         let (mut transaction, seq) = self.begin().await?;
+        if !remember(&mut transaction, once).await? {
+            return refuse(transaction, Refused::Repeated).await;
+        }
+        if !is_owned_by_a_member(&mut transaction, key).await? {
+            return refuse(transaction, Refused::OwnerGone).await;
+        }
         if !within(&mut transaction, key, limits, entry.at).await? {
             return refuse(transaction, Refused::LimitReached).await;
         }
@@ -72,8 +66,12 @@ impl KeyStore for SqlStore {
         key: &ApiKey,
         limits: Option<Limits>,
         entry: &AuditEntry,
+        once: Option<&Remembered>,
     ) -> Result<Result<Seq, Refused>, StoreError> {
         let (mut transaction, seq) = self.begin().await?;
+        if !remember(&mut transaction, once).await? {
+            return refuse(transaction, Refused::Repeated).await;
+        }
         if let Some(limits) = limits
             && !within(&mut transaction, key, limits, entry.at).await?
         {
@@ -108,6 +106,37 @@ impl KeyStore for SqlStore {
         transaction.commit().await?;
         Ok(())
     }
+
+    async fn remembered(
+        &self,
+        caller: &str,
+        digest: &[u8; 32],
+        since: Timestamp,
+    ) -> Result<Option<Remembered>, StoreError> {
+        let row = query(
+            "SELECT request, key_id, master_key, sealed, at FROM answers WHERE caller = $1 AND digest = $2 AND at > $3",
+        )
+        .bind(caller)
+        .bind(digest.as_slice())
+        .bind(since.as_millis())
+        .fetch_optional(&self.database)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let request: Vec<u8> = row.try_get("request")?;
+        let unreadable = |_| StoreError::Unreadable { what: "answer", detail: "a digest of a wrong length".into() };
+        Ok(Some(Remembered {
+            caller: caller.to_owned(),
+            digest: *digest,
+            request: request.try_into().map_err(unreadable)?,
+            key: key_id(row.try_get("key_id")?)?,
+            sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
+            at: Timestamp::from_millis(row.try_get("at")?),
+        }))
+    }
+
+    async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
+        query("DELETE FROM answers WHERE at <= $1").bind(before.as_millis()).execute_alone(&self.database).await
+    }
 }
 
 impl SqlStore {
@@ -139,6 +168,85 @@ fn is_as_wanted(found: &ApiKey, wanted: &ApiKey) -> bool {
         key
     };
     stripped(found) == stripped(wanted)
+}
+
+/// Writes an answer that can be asked for again; false where there is one.
+async fn remember(transaction: &mut Transaction, once: Option<&Remembered>) -> Result<bool, StoreError> {
+    let Some(once) = once else { return Ok(true) };
+    let written = query(
+        "INSERT INTO answers (caller, digest, request, key_id, master_key, sealed, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+         ON CONFLICT (caller, digest) DO UPDATE SET request = excluded.request, key_id = excluded.key_id, \
+         master_key = excluded.master_key, sealed = excluded.sealed, at = excluded.at WHERE answers.at <= $8",
+    )
+    .bind(&once.caller)
+    .bind(once.digest.as_slice())
+    .bind(once.request.as_slice())
+    .bind(once.key.as_str())
+    .bind(&once.sealed.master_key)
+    .bind(&once.sealed.bytes)
+    .bind(once.at.as_millis())
+    .bind(once.at.plus_seconds(-ANSWERS_KEPT_SECONDS).as_millis())
+    .execute(transaction)
+    .await?;
+    Ok(written == 1)
+}
+
+/// Whether a key belongs to the organization, or to one who is its member now.
+async fn is_owned_by_a_member(transaction: &mut Transaction, key: &ApiKey) -> Result<bool, StoreError> {
+    let Some(owner) = &key.owner else { return Ok(true) };
+    let row = query("SELECT id FROM members WHERE id = $1 AND organization = $2 AND removed_at IS NULL")
+        .bind(&owner.0)
+        .bind(key.organization.as_str())
+        .fetch_optional(transaction)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The statement that lists keys. The ids are found in an index that holds what is asked for, the rows read afterwards.
+fn listing(filter: &KeyFilter) -> Query {
+    let value = match filter.order {
+        KeyOrder::Created => "created_at",
+        KeyOrder::Name => "name_lowercase",
+        KeyOrder::Expiry => "COALESCE(expires_at, 9223372036854775807)",
+        KeyOrder::LastUse => "COALESCE(last_used_at, 0)",
+    };
+    let (beyond, direction) = if filter.is_descending { ("<", "DESC") } else { (">", "ASC") };
+    let mut conditions = String::from("organization = $1");
+    let mut values = vec![Value::from(filter.organization.as_str())];
+    let mut placed = |value: Value| {
+        values.push(value);
+        format!("${}", values.len())
+    };
+    if let Some(place) = &filter.after {
+        let (last, id) = match place {
+            KeyPlace::At(at, id) => (placed((*at).into()), placed(id.as_str().into())),
+            KeyPlace::Named(name, id) => (placed(name.into()), placed(id.as_str().into())),
+        };
+        conditions.push_str(&format!(" AND ({value}, id) {beyond} ({last}, {id})"));
+    }
+    if let Some(status) = filter.status {
+        let now = placed(filter.now.as_millis().into());
+        conditions.push_str(&match status {
+            Status::Revoked => " AND state = 'revoked'".into(),
+            Status::Expired => format!(" AND state <> 'revoked' AND expires_at <= {now}"),
+            Status::Active => format!(" AND state = 'active' AND (expires_at IS NULL OR expires_at > {now})"),
+            Status::Disabled => format!(" AND state = 'disabled' AND (expires_at IS NULL OR expires_at > {now})"),
+        });
+    }
+    if let Some(part) = filter.search.as_deref().filter(|part| !part.is_empty()) {
+        let pattern = placed(contains_pattern(part).into());
+        conditions.push_str(&format!(" AND name_lowercase LIKE {pattern} ESCAPE '\\'"));
+    }
+    if let Some(owner) = &filter.owner {
+        let owner = placed(owner.0.as_str().into());
+        conditions.push_str(&format!(" AND owner = {owner}"));
+    }
+    let limit = placed(i64::from(filter.limit).into());
+    let sql = format!(
+        "SELECT * FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE {conditions} \
+         ORDER BY {value} {direction}, id {direction} LIMIT {limit}) ORDER BY {value} {direction}, id {direction}"
+    );
+    values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind)
 }
 
 /// Whether the limits allow one more key. Changes are made one at a time, so nothing comes between this
@@ -200,7 +308,7 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq
 }
 
 /// Writes all that can change, where the stored version is the one before.
-async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<bool, StoreError> {
+pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<bool, StoreError> {
     let (state, state_at, revoked_reason) = state_columns(&key.lifecycle);
     let fast = key.secret.fast.as_ref();
     let previous = key.previous.as_ref();

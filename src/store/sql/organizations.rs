@@ -1,22 +1,20 @@
-//! Organizations and their members.
+//! Organizations.
 
 use async_trait::async_trait;
 
-use crate::domain::member::{Member, MemberId, Role};
 use crate::domain::organization::Organization;
-use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::columns::slug;
-use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::{Row, query};
-use crate::store::sql::{SqlStore, api_keys, audit, changes, is_duplicate, refuse, signing_keys};
-use crate::store::{AuditEntry, Founding, MemberStore, OrganizationStore, Refused, Seq, StoreError};
+use crate::store::sql::columns::{slug, unsigned};
+use crate::store::sql::statement::query;
+use crate::store::sql::{SqlStore, api_keys, audit, changes, is_duplicate, members, refuse, signing_keys};
+use crate::store::{AuditEntry, Founding, OrganizationStore, Refused, Seq, StoreError};
 
 #[async_trait]
 impl OrganizationStore for SqlStore {
     async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        let rows =
-            query("SELECT slug, policy, created_at FROM organizations ORDER BY slug").fetch_all(&self.database).await?;
+        let rows = query("SELECT slug, policy, policy_version, created_at FROM organizations ORDER BY slug")
+            .fetch_all(&self.database)
+            .await?;
         rows.iter()
             .map(|row| {
                 let policy: String = row.try_get("policy")?;
@@ -24,6 +22,7 @@ impl OrganizationStore for SqlStore {
                     slug: slug(row.try_get("slug")?)?,
                     policy: serde_json::from_str(&policy)
                         .map_err(|error| StoreError::Unreadable { what: "policy", detail: error.to_string() })?,
+                    policy_version: unsigned(row.try_get("policy_version")?, "policy version")?,
                     created_at: Timestamp::from_millis(row.try_get("created_at")?),
                 })
             })
@@ -33,22 +32,50 @@ impl OrganizationStore for SqlStore {
     async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError> {
         let (mut transaction, seq) = self.begin().await?;
         let organization = &founding.organization;
-        let policy = serde_json::to_string(&organization.policy)
-            .map_err(|error| StoreError::Unreadable { what: "policy", detail: error.to_string() })?;
-        let inserted = query("INSERT INTO organizations (slug, policy, created_at) VALUES ($1, $2, $3)")
-            .bind(organization.slug.as_str())
-            .bind(policy)
-            .bind(organization.created_at.as_millis())
-            .execute(&mut transaction)
-            .await;
+        let inserted =
+            query("INSERT INTO organizations (slug, policy, policy_version, created_at) VALUES ($1, $2, $3, $4)")
+                .bind(organization.slug.as_str())
+                .bind(policy_column(organization)?)
+                .bind(organization.policy_version)
+                .bind(organization.created_at.as_millis())
+                .execute(&mut transaction)
+                .await;
         match inserted {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
             other => other?,
         };
         let (owner, password_phc) = &founding.owner;
-        insert_member(&mut transaction, owner, password_phc).await?;
-        signing_keys::insert(&mut transaction, &founding.signing_key).await?;
-        api_keys::insert(&mut transaction, &founding.key, seq).await?;
+        members::insert(&mut transaction, owner, password_phc).await?;
+        if let Some(signing_key) = &founding.signing_key {
+            signing_keys::insert(&mut transaction, signing_key).await?;
+        }
+        if let Some(key) = &founding.key {
+            api_keys::insert(&mut transaction, key, seq).await?;
+        }
+        changes::tenants_changed(&mut transaction, seq).await?;
+        audit::write(&mut transaction, &organization.slug, entry).await?;
+        transaction.commit().await?;
+        Ok(Ok(seq))
+    }
+
+    async fn update_policy(
+        &self,
+        organization: &Organization,
+        entry: &AuditEntry,
+    ) -> Result<Result<Seq, Refused>, StoreError> {
+        let (mut transaction, seq) = self.begin().await?;
+        let written = query(
+            "UPDATE organizations SET policy = $3, policy_version = policy_version + 1 \
+             WHERE slug = $1 AND policy_version + 1 = $2",
+        )
+        .bind(organization.slug.as_str())
+        .bind(organization.policy_version)
+        .bind(policy_column(organization)?)
+        .execute(&mut transaction)
+        .await?;
+        if written == 0 {
+            return refuse(transaction, Refused::VersionConflict).await;
+        }
         changes::tenants_changed(&mut transaction, seq).await?;
         audit::write(&mut transaction, &organization.slug, entry).await?;
         transaction.commit().await?;
@@ -56,53 +83,7 @@ impl OrganizationStore for SqlStore {
     }
 }
 
-#[async_trait]
-impl MemberStore for SqlStore {
-    async fn member_by_email(&self, organization: &Slug, email: &str) -> Result<Option<Member>, StoreError> {
-        let row = query(
-            "SELECT id, organization, email, role, created_at FROM members WHERE organization = $1 AND email = $2",
-        )
-        .bind(organization.as_str())
-        .bind(email)
-        .fetch_optional(&self.database)
-        .await?;
-        row.as_ref().map(member).transpose()
-    }
-
-    async fn members(&self, organization: &Slug) -> Result<Vec<Member>, StoreError> {
-        let rows = query(
-            "SELECT id, organization, email, role, created_at FROM members WHERE organization = $1 ORDER BY email",
-        )
-        .bind(organization.as_str())
-        .fetch_all(&self.database)
-        .await?;
-        rows.iter().map(member).collect()
-    }
-}
-
-async fn insert_member(transaction: &mut Transaction, member: &Member, password_phc: &str) -> Result<(), StoreError> {
-    query(
-        "INSERT INTO members (id, organization, email, role, password_phc, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(&member.id.0)
-    .bind(member.organization.as_str())
-    .bind(&member.email)
-    .bind(member.role.as_str())
-    .bind(password_phc)
-    .bind(member.created_at.as_millis())
-    .execute(transaction)
-    .await?;
-    Ok(())
-}
-
-fn member(row: &Row) -> Result<Member, StoreError> {
-    let role: String = row.try_get("role")?;
-    Ok(Member {
-        id: MemberId(row.try_get("id")?),
-        organization: slug(row.try_get("organization")?)?,
-        email: row.try_get("email")?,
-        role: Role::parse(&role)
-            .ok_or_else(|| StoreError::Unreadable { what: "member", detail: format!("role {role}") })?,
-        created_at: Timestamp::from_millis(row.try_get("created_at")?),
-    })
+fn policy_column(organization: &Organization) -> Result<String, StoreError> {
+    serde_json::to_string(&organization.policy)
+        .map_err(|error| StoreError::Unreadable { what: "policy", detail: error.to_string() })
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::checks::{unknown_key_text, wrong_secret};
 use crate::support::eventually;
-use crate::support::server::{Key, Place, Server, scope_list};
+use crate::support::server::{Key, Place, Server, new_member, scope_list, unique};
 
 /// Every route, and how it is asked: the columns of the matrix.
 const ROUTES: &[(&str, &str, Kind)] = &[
@@ -27,6 +27,22 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/api/v1/organizations/{org}/keys/{id}/enable", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
+    ("GET", "/api/v1/organizations", Kind::Api),
+    ("POST", "/api/v1/organizations", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/bootstrap", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/policy", Kind::Api),
+    ("PUT", "/api/v1/organizations/{org}/policy", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/members", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/members", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/members/{id}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/members/{id}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/members/{id}", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/members/{id}/sessions", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/members/{id}/sessions/{session}", Kind::Api),
+    ("GET", "/api/v1/session", Kind::Person),
+    ("DELETE", "/api/v1/session", Kind::Person),
+    ("POST", "/api/v1/me/password", Kind::Person),
 ];
 
 /// Routes that take no credentials.
@@ -50,6 +66,8 @@ enum Kind {
     OAuth,
     Verify,
     Api,
+    /// For people only; a key is told that there is nothing.
+    Person,
 }
 
 struct Credentials {
@@ -65,6 +83,7 @@ fn expected(kind: Kind, credential: &str) -> Option<(u16, &'static str)> {
         ("expired", _) => Some((401, "API_KEY_EXPIRED")),
         ("disabled", _) => Some((403, "API_KEY_DISABLED")),
         ("wrong address", _) => Some((403, "API_KEY_IP_NOT_ALLOWED")),
+        (_, Kind::Person) => Some((404, "NOT_FOUND")),
         ("wrong organization", Kind::Api) => Some((404, "NOT_FOUND")),
         ("wrong organization", _) => None,
         ("wrong scope", Kind::Api) => Some((403, "INSUFFICIENT_SCOPE")),
@@ -74,6 +93,17 @@ fn expected(kind: Kind, credential: &str) -> Option<(u16, &'static str)> {
         ("token", Kind::Token | Kind::OAuth) => Some((401, "API_KEY_INVALID")),
         ("token" | "right", _) => None,
         (other, _) => panic!("no row for {other}"),
+    }
+}
+
+/// A body that the route takes.
+fn body(pattern: &str) -> serde_json::Value {
+    match pattern {
+        "/api/v1/organizations" => json!({ "slug": unique(), "owner_email": "o@example.org" }),
+        "/api/v1/organizations/{org}/members" => {
+            json!({ "email": format!("{}@example.org", unique()), "role": "viewer" })
+        }
+        _ => json!({}),
     }
 }
 
@@ -118,7 +148,8 @@ fn every_route_answers_every_credential_as_it_must() {
     for (method, pattern, kind) in ROUTES {
         for (name, text) in &texts {
             let target = server.make_with("read:target");
-            let path = pattern.replace("{org}", "default").replace("{id}", &target.id).replace("{path:.*}", "a/b");
+            let id = if pattern.contains("/members/") { new_member(&server) } else { target.id };
+            let path = pattern.replace("{org}", "default").replace("{id}", &id).replace("{path:.*}", "a/b");
             let path = if *kind == Kind::Verify { format!("{path}?keyturn_require=write:x") } else { path };
             let mut request = server.request(method, &path);
             if let Some(text) = text {
@@ -129,13 +160,18 @@ fn every_route_answers_every_credential_as_it_must() {
                 Kind::OAuth => request.form(&[("token", "x")]),
                 Kind::Verify => request,
                 Kind::Api if *method == "GET" || *method == "DELETE" => request,
-                Kind::Api => request.json(&json!({})),
+                Kind::Person => request,
+                Kind::Api => request.json(&body(pattern)),
             };
             let answer = request.send();
             let what = format!("{method} {pattern} with {name}: {} {}", answer.status, answer.text());
             // `me` tells any good credential who it is, and names no organization.
             let expected = match (*pattern, *name) {
                 ("/api/v1/me", "wrong scope" | "wrong organization") => None,
+                ("/api/v1/organizations" | "/api/v1/organizations/{org}", "wrong scope") if *method == "GET" => None,
+                ("/api/v1/organizations", "wrong organization") if *method == "GET" => None,
+                ("/api/v1/organizations", "wrong organization") => Some((403, "INSUFFICIENT_SCOPE")),
+                (path, "right" | "token") if path.ends_with("{session}") => Some((404, "NOT_FOUND")),
                 _ => expected(*kind, name),
             };
             match expected {
@@ -164,7 +200,8 @@ fn every_route_of_the_program_has_a_row() {
                     && literal.len() > 1
                     && !literal.contains([' ', ','])
                     && !literal.contains("{}");
-                let full = if literal == "/me" || literal.starts_with("/organizations") {
+                let ours = ["/me", "/me/password", "/session"].contains(&literal);
+                let full = if ours || literal.starts_with("/organizations") {
                     format!("/api/v1{literal}")
                 } else {
                     literal.to_owned()
@@ -176,7 +213,8 @@ fn every_route_of_the_program_has_a_row() {
             if let Some(rest) = text.split("const ONE: &str = \"").nth(1) {
                 let one = format!("/api/v1{}", rest.split('"').next().unwrap());
                 for tail in text.split("{ONE}").skip(1) {
-                    found.insert(format!("{one}{}", tail.split('"').next().unwrap()));
+                    let tail = tail.split('"').next().unwrap().replace("{{", "{").replace("}}", "}");
+                    found.insert(format!("{one}{tail}"));
                 }
             }
         }

@@ -51,7 +51,7 @@ pub async fn a_shortened_log_says_so(store: Arc<dyn Store>) {
     let late = ApiKey { generation: 2, ..next(&key(1)) };
     let mut row = entry(action::KEY_EDIT, id(1));
     row.at = NOW.plus_seconds(100);
-    let seq = store.update_key(&late, None, &row).await.unwrap().unwrap();
+    let seq = store.update_key(&late, None, &row, None).await.unwrap().unwrap();
     store.shorten(NOW).await.unwrap();
     let news = store.follow(0, &node("a"), 10).await.unwrap();
     assert_eq!((news.pruned_seq, news.changes.len()), (0, 2), "nothing is older than that");
@@ -127,7 +127,7 @@ pub async fn keys_that_were_changed_lately_are_found(store: Arc<dyn Store>) {
         let changed = ApiKey { lifecycle: Lifecycle::Disabled { at: at(seconds) }, generation: 2, ..next(&key(n)) };
         let mut row = entry(action::KEY_DISABLE, id(n));
         row.at = at(seconds);
-        store.update_key(&changed, Some(Limits::default()), &row).await.unwrap().unwrap();
+        store.update_key(&changed, Some(Limits::default()), &row, None).await.unwrap().unwrap();
         changed
     };
     change(1, 10).await;

@@ -1,6 +1,7 @@
 //! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
 
 mod following;
+mod people;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{KeyUsage, LastUse, UsageOutcome};
 use keyturn::store::{
-    AuditEntry, Founding, KeyChange, KeyFilter, Limits, Refused, RevokedToken, SqlStore, Store, StoredSigningKey,
-    action,
+    AuditEntry, Founding, KeyChange, KeyFilter, KeyOrder, Limits, Refused, RevokedToken, SqlStore, Store,
+    StoredSigningKey, action,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -93,6 +94,18 @@ on_every_backend! { in following:
     a_member_is_entered_heard_of_struck_and_removed
     a_deployment_keeps_its_first_name
     keys_that_were_changed_lately_are_found
+}
+
+on_every_backend! { in people:
+    a_member_is_added_changed_and_removed
+    an_organization_keeps_an_owner
+    a_removed_member_takes_their_keys_along
+    a_key_is_owned_by_a_member_or_nobody
+    a_session_is_found_by_what_the_browser_holds_until_it_ends
+    a_new_password_ends_the_other_sessions
+    a_policy_is_replaced_once_for_each_version
+    an_answer_is_remembered_with_its_change_and_only_once
+    lists_come_in_every_order_whole
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -189,12 +202,14 @@ fn founding(organization: &str, first: u8) -> Founding {
         email: "boss@acme.example".into(),
         role: Role::Owner,
         created_at: NOW,
+        version: 1,
+        last_sign_in_at: None,
     };
     Founding {
-        organization: Organization { slug: slug(organization), policy, created_at: NOW },
-        signing_key: signing_key(&format!("kid-{organization}"), organization, 0),
+        organization: Organization { slug: slug(organization), policy, policy_version: 1, created_at: NOW },
+        signing_key: Some(signing_key(&format!("kid-{organization}"), organization, 0)),
         owner: (member, "$argon2id$password".into()),
-        key: ApiKey { organization: slug(organization), ..key(first) },
+        key: Some(ApiKey { organization: slug(organization), ..key(first) }),
     }
 }
 
@@ -205,7 +220,7 @@ async fn found(store: &dyn Store) -> Founding {
 }
 
 async fn insert(store: &dyn Store, key: &ApiKey) {
-    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id)).await.unwrap().unwrap();
+    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.unwrap().unwrap();
 }
 
 async fn audit_actions(store: &dyn Store) -> Vec<String> {
@@ -214,7 +229,17 @@ async fn audit_actions(store: &dyn Store) -> Vec<String> {
 }
 
 fn all() -> KeyFilter {
-    KeyFilter { organization: slug("acme"), status: None, now: NOW, search: None, owner: None, after: None, limit: 100 }
+    KeyFilter {
+        organization: slug("acme"),
+        status: None,
+        now: NOW,
+        search: None,
+        owner: None,
+        order: KeyOrder::Created,
+        is_descending: true,
+        after: None,
+        limit: 100,
+    }
 }
 
 async fn ids(store: &dyn Store, filter: &KeyFilter) -> Vec<KeyId> {
@@ -245,13 +270,14 @@ mod checks {
     pub async fn an_organization_is_founded_whole(store: Arc<dyn Store>) {
         let founding = found(store.as_ref()).await;
         assert_eq!(store.organizations().await.unwrap(), [founding.organization]);
-        assert_eq!(store.signing_keys().await.unwrap(), [founding.signing_key]);
-        assert_eq!(store.key(&founding.key.id).await.unwrap(), Some(founding.key));
+        assert_eq!(store.signing_keys().await.unwrap(), [founding.signing_key.unwrap()]);
+        assert_eq!(store.key(&founding.key.as_ref().unwrap().id).await.unwrap(), founding.key);
         let member = founding.owner.0;
         assert_eq!(store.members(&slug("acme")).await.unwrap(), std::slice::from_ref(&member));
-        assert_eq!(store.member_by_email(&slug("acme"), &member.email).await.unwrap(), Some(member.clone()));
-        assert_eq!(store.member_by_email(&slug("acme"), "other@acme.example").await.unwrap(), None);
-        assert_eq!(store.member_by_email(&slug("other"), &member.email).await.unwrap(), None);
+        let login = store.login(&slug("acme"), &member.email).await.unwrap();
+        assert_eq!(login, Some((member.clone(), "$argon2id$password".into())));
+        assert_eq!(store.login(&slug("acme"), "other@acme.example").await.unwrap(), None);
+        assert_eq!(store.login(&slug("other"), &member.email).await.unwrap(), None);
         assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE]);
     }
 
@@ -259,7 +285,7 @@ mod checks {
         found(store.as_ref()).await;
         let (seq, organizations) = (store.last_seq().await.unwrap(), store.organizations().await.unwrap());
         let mut again = founding("acme", 9);
-        again.signing_key.kid = "other".into();
+        again.signing_key.as_mut().unwrap().kid = "other".into();
         again.owner.0.id = MemberId("other".into());
         again.owner.0.email = "other@acme.example".into();
         let refused = store.found(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap();
@@ -287,10 +313,10 @@ mod checks {
         let changed =
             ApiKey { id: imported.id, version: 2, owner: None, created_at: imported.created_at, ..full_key(3) };
         let change = entry(action::KEY_EDIT, imported.id);
-        store.update_key(&changed, None, &change).await.unwrap().unwrap();
+        store.update_key(&changed, None, &change, None).await.unwrap().unwrap();
         assert_eq!(store.key(&imported.id).await.unwrap(), Some(changed));
         let back = ApiKey { version: 3, ..imported };
-        store.update_key(&back, None, &change).await.unwrap().unwrap();
+        store.update_key(&back, None, &change, None).await.unwrap().unwrap();
         assert_eq!(store.key(&back.id).await.unwrap(), Some(back));
     }
 
@@ -316,9 +342,10 @@ mod checks {
     pub async fn an_unknown_key_is_none(store: Arc<dyn Store>) {
         found(store.as_ref()).await;
         assert_eq!(store.key(&id(77)).await.unwrap(), None);
-        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77))).await.unwrap();
+        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None).await.unwrap();
         assert_eq!(change, Err(Refused::VersionConflict));
-        let twice = store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0))).await.unwrap();
+        let twice =
+            store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.unwrap();
         assert_eq!(twice, Err(Refused::AlreadyExists));
     }
 
@@ -332,7 +359,7 @@ mod checks {
             .map(|n| {
                 let store = store.clone();
                 tokio::spawn(async move {
-                    store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n))).await.unwrap()
+                    store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n)), None).await.unwrap()
                 })
             })
             .collect();
@@ -354,7 +381,7 @@ mod checks {
         let limits = Limits { organization: None, owner: Some(1) };
         let make = async |n: u8, owner: Option<MemberId>| {
             let key = ApiKey { owner, ..key(n) };
-            store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id)).await.unwrap().map(|_| ())
+            store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id), None).await.unwrap().map(|_| ())
         };
         assert_eq!(make(1, owner.clone()).await, Ok(()));
         assert_eq!(make(2, owner.clone()).await, Err(Refused::LimitReached));
@@ -368,12 +395,12 @@ mod checks {
         let revived = ApiKey { expires_at: None, ..next(&expired) };
         let change = entry(action::KEY_EDIT, expired.id);
         let limits = |most| Some(Limits { organization: Some(most), owner: None });
-        assert_eq!(store.update_key(&revived, limits(1), &change).await.unwrap(), Err(Refused::LimitReached));
+        assert_eq!(store.update_key(&revived, limits(1), &change, None).await.unwrap(), Err(Refused::LimitReached));
         assert_eq!(store.key(&expired.id).await.unwrap(), Some(expired));
-        assert!(store.update_key(&revived, limits(2), &change).await.unwrap().is_ok());
+        assert!(store.update_key(&revived, limits(2), &change, None).await.unwrap().is_ok());
         let disabled = ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, ..key(2) };
         insert(store.as_ref(), &disabled).await;
-        let renamed = store.update_key(&next(&disabled), limits(3), &entry(action::KEY_EDIT, disabled.id)).await;
+        let renamed = store.update_key(&next(&disabled), limits(3), &entry(action::KEY_EDIT, disabled.id), None).await;
         assert!(renamed.unwrap().is_ok(), "it counts already, and is not counted against itself");
     }
 
@@ -383,10 +410,10 @@ mod checks {
         insert(store.as_ref(), &first).await;
         let second = next(&first);
         let change = entry(action::KEY_EDIT, first.id);
-        store.update_key(&second, None, &change).await.unwrap().unwrap();
+        store.update_key(&second, None, &change, None).await.unwrap().unwrap();
         let seq = store.last_seq().await.unwrap();
         for wrong in [second.clone(), ApiKey { version: 9, ..second.clone() }] {
-            assert_eq!(store.update_key(&wrong, None, &change).await.unwrap(), Err(Refused::VersionConflict));
+            assert_eq!(store.update_key(&wrong, None, &change, None).await.unwrap(), Err(Refused::VersionConflict));
         }
         assert_eq!(store.key(&first.id).await.unwrap(), Some(second));
         assert_eq!(store.last_seq().await.unwrap(), seq, "a refused change takes no number");
@@ -400,7 +427,7 @@ mod checks {
             .map(|n| {
                 let (store, changed) = (store.clone(), ApiKey { name: format!("by {n}"), ..next(&first) });
                 tokio::spawn(async move {
-                    store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id)).await.unwrap()
+                    store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id), None).await.unwrap()
                 })
             })
             .collect();
@@ -427,7 +454,11 @@ mod checks {
                     for _ in 0..10 {
                         state = ApiKey { generation: state.generation + 1, ..next(&state) };
                         seqs.push(
-                            store.update_key(&state, None, &entry(action::KEY_EDIT, state.id)).await.unwrap().unwrap(),
+                            store
+                                .update_key(&state, None, &entry(action::KEY_EDIT, state.id), None)
+                                .await
+                                .unwrap()
+                                .unwrap(),
                         );
                     }
                     seqs
@@ -473,11 +504,11 @@ mod checks {
             old: Some(json!({ "a": [1, null, "ü"] })),
             new: None,
         };
-        store.insert_key(&key(1), Limits::default(), &row).await.unwrap().unwrap();
-        store.insert_key(&key(1), Limits::default(), &row).await.unwrap().unwrap_err();
+        store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
+        store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap_err();
         let none = Limits { organization: Some(0), owner: None };
-        store.insert_key(&key(2), none, &row).await.unwrap().unwrap_err();
-        store.update_key(&key(1), None, &row).await.unwrap().unwrap_err();
+        store.insert_key(&key(2), none, &row, None).await.unwrap().unwrap_err();
+        store.update_key(&key(1), None, &row, None).await.unwrap().unwrap_err();
         let rows = store.audit_after(&slug("acme"), 0, 10).await.unwrap();
         assert_eq!(rows.len(), 2);
         let [_, found] = rows.as_slice() else { panic!("{rows:?}") };
@@ -581,7 +612,7 @@ mod checks {
                 let page = store.keys(&KeyFilter { limit, after, ..all() }).await.unwrap();
                 assert!(page.len() <= limit as usize);
                 let Some(last) = page.last() else { break };
-                after = Some((last.created_at, last.id));
+                after = Some(KeyOrder::Created.place(last));
                 paged.extend(page);
             }
             assert_eq!(paged, everything, "{limit}");

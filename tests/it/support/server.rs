@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -346,6 +347,19 @@ impl Server {
         child.wait().unwrap();
         self.place.take().unwrap()
     }
+}
+
+/// A word that no other call gives, usable as a slug.
+pub fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("unique-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Adds a viewer and gives their id.
+#[track_caller]
+pub fn new_member(server: &Server) -> String {
+    let body = json!({ "email": format!("{}@example.org", unique()), "role": "viewer" });
+    server.api("POST", "members").json(&body).send().expect(201)["id"].as_str().unwrap().to_owned()
 }
 
 /// Scopes as the API writes them.

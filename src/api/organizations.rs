@@ -1,0 +1,134 @@
+//! `/api/v1/organizations`: further tenants, and their first signing key.
+
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use crate::api::body;
+use crate::api::guard::{AdminOrganizations, Anyone, Bootstrap, Guarded};
+use crate::api::problem::Problem;
+use crate::api::signing_keys::{RotateProblem, key_json};
+use crate::clock::rfc3339;
+use crate::domain::slug::Slug;
+use crate::http::context::HttpContext;
+use crate::node::Tenant;
+use crate::organizations;
+
+type Context = web::Data<HttpContext>;
+
+/// Registers the routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let resource = |path: &str, allowed: &'static str| {
+        web::resource(path).default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
+    };
+    config
+        .service(resource("/organizations", "GET, POST").route(web::get().to(list)).route(web::post().to(create)))
+        .service(resource("/organizations/{org}", "GET").route(web::get().to(show)))
+        .service(resource("/organizations/{org}/bootstrap", "POST").route(web::post().to(bootstrap)));
+}
+
+/// An organization.
+#[derive(Debug, Serialize)]
+struct OrganizationJson {
+    slug: String,
+    /// The `iss` of its tokens.
+    issuer: String,
+    /// Whether it has a signing key; without one it can have no keys.
+    bootstrapped: bool,
+    created_at: String,
+    /// Its owner's credentials: only when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<OwnerJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnerJson {
+    email: String,
+    password: String,
+}
+
+#[derive(Debug, Serialize)]
+struct OrganizationListJson {
+    items: Vec<OrganizationJson>,
+    next_cursor: Option<String>,
+}
+
+impl OrganizationJson {
+    fn new(tenant: &Tenant) -> Self {
+        Self {
+            slug: tenant.organization.slug.to_string(),
+            issuer: tenant.issuer.clone(),
+            bootstrapped: tenant.ring.newest().is_some(),
+            created_at: rfc3339(tenant.organization.created_at),
+            owner: None,
+        }
+    }
+}
+
+async fn list(guarded: Guarded<Anyone>, context: Context) -> HttpResponse {
+    let own = guarded.organization();
+    let sees_all = own.is_default() && guarded.principal.check_admin_of_organizations().is_ok();
+    let mut tenants = context.node.tenants();
+    tenants.retain(|tenant| sees_all || tenant.organization.slug == own);
+    tenants.sort_by(|a, b| a.organization.slug.cmp(&b.organization.slug));
+    let items = tenants.iter().map(|tenant| OrganizationJson::new(tenant)).collect();
+    no_store(HttpResponse::Ok()).json(OrganizationListJson { items, next_cursor: None })
+}
+
+async fn show(guarded: Guarded<Anyone>, context: Context) -> Result<HttpResponse, Problem> {
+    let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
+    Ok(no_store(HttpResponse::Ok()).json(OrganizationJson::new(&tenant)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    slug: String,
+    owner_email: String,
+}
+
+async fn create(
+    guarded: Guarded<AdminOrganizations>,
+    context: Context,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    if !guarded.organization().is_default() {
+        return Err(Problem::not_from_default());
+    }
+    let CreateBody { slug, owner_email } = body::read(&request, payload).await?;
+    let slug =
+        Slug::parse(&slug).ok_or_else(|| Problem::invalid_field("slug", "1 to 40 of a-z, 0-9 and '-' are expected"))?;
+    let (node, by) = (context.node.clone(), guarded.by());
+    let made = context.node.run_to_end(async move { organizations::create(&node, &by, slug, &owner_email).await });
+    let made = made.await?;
+    let slug = &made.organization.slug;
+    let tenant = context.node.tenant(slug).ok_or_else(Problem::not_found)?;
+    let location = format!("{}/{slug}", request.path());
+    let owner = Some(OwnerJson { email: made.email, password: made.password.to_string() });
+    Ok(no_store(HttpResponse::Created())
+        .insert_header((LOCATION, location))
+        .json(OrganizationJson { owner, ..OrganizationJson::new(&tenant) }))
+}
+
+async fn bootstrap(guarded: Guarded<Bootstrap>, context: Context) -> Result<HttpResponse, Problem> {
+    let (node, by, slug) = (context.node.clone(), guarded.by(), guarded.organization());
+    let now = guarded.now;
+    let made = context.node.run_to_end(async move {
+        let Some(kid) = organizations::bootstrap(&node, &by, &slug).await? else {
+            return Err(RotateProblem(Problem::conflict(
+                "the organization has a signing key already; rotate it instead",
+            )));
+        };
+        let tenant = node.tenant(&slug).ok_or(RotateProblem(Problem::not_found()))?;
+        let key = tenant.ring.find(&kid).map(|key| key_json(&tenant, key, now));
+        key.ok_or(RotateProblem(Problem::not_found()))
+    });
+    let key = made.await.map_err(|RotateProblem(problem)| problem)?;
+    Ok(no_store(HttpResponse::Created()).json(key))
+}
+
+fn no_store(mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpResponseBuilder {
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response
+}

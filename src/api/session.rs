@@ -1,0 +1,147 @@
+//! `/api/v1/session`: signing in and out; `/api/v1/me/password`.
+
+use actix_web::http::header::{CACHE_CONTROL, USER_AGENT};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use serde::{Deserialize, Serialize};
+
+use crate::api::body;
+use crate::api::guard::{Anyone, Guarded, Principal};
+use crate::api::member_json::{MemberJson, SessionJson};
+use crate::api::problem::Problem;
+use crate::clock;
+use crate::domain::member::Password;
+use crate::domain::slug::Slug;
+use crate::http::context::HttpContext;
+use crate::http::session as cookie;
+use crate::members::{self, SignIn, SignedIn};
+
+type Context = web::Data<HttpContext>;
+
+/// Registers the routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let resource = |path: &str, allowed: &'static str| {
+        web::resource(path).default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
+    };
+    config
+        .service(
+            resource("/session", "GET, POST, DELETE")
+                .route(web::get().to(show))
+                .route(web::post().to(begin))
+                .route(web::delete().to(end)),
+        )
+        .service(resource("/me/password", "POST").route(web::post().to(change_password)));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignInBody {
+    organization: Option<String>,
+    email: String,
+    password: Password,
+}
+
+/// A session, and what a page sends along with a change.
+#[derive(Debug, Serialize)]
+struct SignedInJson {
+    member: MemberJson,
+    session: SessionJson,
+    /// To be sent as `X-CSRF-Token` with every change.
+    csrf_token: String,
+}
+
+async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    // 1. From our own pages, or from no page at all.
+    let (node, address, now) = (&context.node, context.client_address(&request), clock::now());
+    if !cookie::is_from_our_pages(&request, &node.settings.public_url) {
+        return Err(Problem::not_from_our_pages());
+    }
+    let body: SignInBody = body::read(&request, payload).await?;
+
+    // 2. Not too often, for one login or from one address.
+    let slug = body.organization.as_deref().unwrap_or(Slug::DEFAULT);
+    let account = format!("{slug} {}", body.email.to_lowercase());
+    context.sign_ins.count(&account).map_err(Problem::limited)?;
+    let refused = || context.failures.count(address).map_or_else(Problem::limited, |()| Problem::sign_in_refused());
+    let Some(organization) = Slug::parse(slug).filter(|slug| node.tenant(slug).is_some()) else {
+        return Err(refused());
+    };
+
+    // 3. The password.
+    let user_agent = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
+    let wish = SignIn {
+        organization,
+        email: body.email,
+        password: body.password,
+        address,
+        user_agent: user_agent.to_owned(),
+        now,
+    };
+    let (node, settings) = (context.node.clone(), &context.node.settings);
+    let began = context.node.run_to_end(async move { members::sign_in(&node, wish).await }).await;
+    let (who, secret) = match began {
+        Err(members::SignInError::Refused) => return Err(refused()),
+        other => other?,
+    };
+    let set = cookie::cookie(&secret, &settings.public_url, settings.session_seconds);
+    let json = signed_in(&who, secret.csrf_token());
+    Ok(no_store(HttpResponse::Created()).cookie(set).json(json))
+}
+
+async fn show(guarded: Guarded<Anyone>) -> Result<HttpResponse, Problem> {
+    let (who, token) = person(&guarded)?;
+    Ok(no_store(HttpResponse::Ok()).json(signed_in(who, token.to_owned())))
+}
+
+async fn end(guarded: Guarded<Anyone>, context: Context) -> Result<HttpResponse, Problem> {
+    let (who, _) = person(&guarded)?;
+    let (node, by, who) = (context.node.clone(), guarded.by(), who.clone());
+    let ended = async move { members::end(&node, &by, &who.member, &who.session.id).await };
+    context.node.run_to_end(ended).await?;
+    Ok(no_store(HttpResponse::NoContent()).cookie(cookie::no_cookie(&context.node.settings.public_url)).finish())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordBody {
+    current_password: Password,
+    new_password: Password,
+}
+
+async fn change_password(
+    guarded: Guarded<Anyone>,
+    context: Context,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let (who, _) = person(&guarded)?;
+    let body: PasswordBody = body::read(&request, payload).await?;
+    // Whoever has found an open browser does not get to guess.
+    let account = format!("{} {}", who.member.organization, who.member.email);
+    context.sign_ins.count(&account).map_err(Problem::limited)?;
+    let (node, by, who) = (context.node.clone(), guarded.by(), who.clone());
+    let changed =
+        async move { members::change_password(&node, &by, &who, &body.current_password, &body.new_password).await };
+    context.node.run_to_end(changed).await?;
+    Ok(no_store(HttpResponse::NoContent()).finish())
+}
+
+fn signed_in(who: &SignedIn, csrf_token: String) -> SignedInJson {
+    SignedInJson {
+        member: MemberJson::new(&who.member),
+        session: SessionJson::new(&who.session, Some(&who.session.id)),
+        csrf_token,
+    }
+}
+
+/// The person who asks, and what their pages send along; a key is no person.
+fn person(guarded: &Guarded<Anyone>) -> Result<(&SignedIn, &str), Problem> {
+    match &guarded.principal {
+        Principal::Member(who, token) => Ok((who, token)),
+        Principal::Key(_) => Err(Problem::not_found()),
+    }
+}
+
+fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response
+}

@@ -1,0 +1,61 @@
+//! The session of a person in a browser: its cookie, and whether a request comes from our own pages.
+
+use actix_web::HttpRequest;
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{HeaderName, ORIGIN};
+use url::Url;
+
+use crate::members::SessionSecret;
+
+/// The cookie over HTTPS: its name keeps it to this host, this path and HTTPS (RFC 6265bis §4.1.3.2).
+const SECURE_NAME: &str = "__Host-keyturn";
+/// The cookie over plain HTTP, as on a developer's machine.
+const PLAIN_NAME: &str = "keyturn_session";
+
+fn is_secure(public_url: &str) -> bool {
+    public_url.starts_with("https://")
+}
+
+fn name(public_url: &str) -> &'static str {
+    if is_secure(public_url) { SECURE_NAME } else { PLAIN_NAME }
+}
+
+/// What the browser holds, if it sent something that can be ours. Sent twice it is nobody's.
+pub fn from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
+    let cookies = request.cookies().ok()?;
+    let mut found = cookies.iter().filter(|cookie| cookie.name() == name(public_url));
+    let first = found.next()?;
+    if found.next().is_some() { None } else { SessionSecret::parse(first.value()) }
+}
+
+/// The cookie of a session that lives so many seconds at most.
+pub fn cookie(secret: &SessionSecret, public_url: &str, seconds: i64) -> Cookie<'static> {
+    build(secret.reveal().to_owned(), public_url, seconds)
+}
+
+/// The cookie that takes a session's away.
+pub fn no_cookie(public_url: &str) -> Cookie<'static> {
+    build(String::new(), public_url, 0)
+}
+
+fn build(value: String, public_url: &str, seconds: i64) -> Cookie<'static> {
+    Cookie::build(name(public_url), value)
+        .path("/")
+        .http_only(true)
+        .secure(is_secure(public_url))
+        .same_site(SameSite::Lax)
+        .max_age(Duration::seconds(seconds))
+        .finish()
+}
+
+/// Whether a request that changes something comes from our own pages, as far as the browser says: it says so in
+/// `Sec-Fetch-Site`, or else in `Origin`. What is no browser says neither.
+pub fn is_from_our_pages(request: &HttpRequest, public_url: &str) -> bool {
+    const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    if let Some(site) = request.headers().get(SEC_FETCH_SITE) {
+        return site == "same-origin" || site == "none";
+    }
+    let ours = Url::parse(public_url).map(|url| url.origin().ascii_serialization()).ok();
+    request.headers().get_all(ORIGIN).all(|origin| Some(origin.as_bytes()) == ours.as_deref().map(str::as_bytes))
+}

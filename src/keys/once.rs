@@ -1,0 +1,73 @@
+//! Requests that are carried out once, however often they are sent: those with an `Idempotency-Key`.
+
+use zeroize::Zeroizing;
+
+use crate::crypto::digest::sha256;
+use crate::crypto::sealing;
+use crate::domain::api_key::ApiKey;
+use crate::domain::authority::By;
+use crate::domain::key_text::{KeyId, KeyText};
+use crate::domain::slug::Slug;
+use crate::keys::change::{KeyError, load};
+use crate::node::{ANSWERS_KEPT_SECONDS, Node, Unavailable};
+use crate::store::Remembered;
+
+/// A request by its `Idempotency-Key`, as digests: neither is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Once {
+    key: [u8; 32],
+    request: [u8; 32],
+}
+
+impl Once {
+    /// The request of that `Idempotency-Key`: what it asks for and of what.
+    pub fn new(key: &str, target: &str, body: &[u8]) -> Self {
+        let request = Zeroizing::new([target.as_bytes(), b"\0", body].concat());
+        Self { key: sha256(key.as_bytes()), request: sha256(&request) }
+    }
+
+    /// What is written beside the change, so that its answer can be given again.
+    pub(super) fn remember(&self, node: &Node, by: &By, id: &KeyId, text: &KeyText) -> Result<Remembered, KeyError> {
+        let sealed = sealing::seal(&node.master_keys, &self.name(by), text.reveal().as_bytes())
+            .map_err(|_| Unavailable::Sealing)?;
+        Ok(Remembered {
+            caller: by.actor.clone(),
+            digest: self.key,
+            request: self.request,
+            key: *id,
+            sealed,
+            at: by.now,
+        })
+    }
+
+    /// The answer that was given, if the request was carried out before.
+    pub(super) async fn recall(
+        &self,
+        node: &Node,
+        organization: &Slug,
+        by: &By,
+    ) -> Result<Option<(ApiKey, KeyText)>, KeyError> {
+        let since = by.now.plus_seconds(-ANSWERS_KEPT_SECONDS);
+        let Some(known) = node.store.remembered(&by.actor, &self.key, since).await? else { return Ok(None) };
+        if known.request != self.request {
+            return Err(KeyError::OtherRequest);
+        }
+        let gone = |what: &str| KeyError::Conflict(format!("this was done before, but {what}; look at the key"));
+        let key = load(node, organization, &known.key).await?;
+        if key.rotated_at.unwrap_or(key.created_at) != known.at {
+            return Err(gone("the key was rotated since, and the secret of then is no longer its own"));
+        }
+        let plain = sealing::open(&node.master_keys, &self.name(by), &known.sealed)
+            .map_err(|_| gone("the secret can no longer be shown, since the master key was changed"))?;
+        let text = std::str::from_utf8(&plain).ok().and_then(|text| KeyText::parse(text).ok());
+        let text = text.ok_or_else(|| gone("the secret can no longer be read"))?;
+        // What another node has written may not be in force everywhere yet.
+        node.settle_what_is_written(&known.key).await?;
+        Ok(Some((key, text)))
+    }
+
+    fn name(&self, by: &By) -> String {
+        let digest: String = self.key.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("answer to {} {digest}", by.actor)
+    }
+}

@@ -1,0 +1,53 @@
+//! Why something was not done to a member.
+
+use crate::domain::authority::Beyond;
+use crate::domain::policy::Violation;
+use crate::node::Unavailable;
+use crate::store::Refused;
+
+/// Why something was not done to a member.
+#[derive(Debug)]
+pub enum MemberError {
+    /// No such member, or none that this caller may see.
+    NotFound,
+    /// Fields that are not as they should be.
+    Invalid(Vec<Violation>),
+    /// Giving or taking a role that is more than the caller holds.
+    Beyond(Beyond),
+    /// The member was changed since the version that the caller saw.
+    PreconditionFailed,
+    /// The present state does not allow it.
+    Conflict(String),
+    /// It could not be done now.
+    Unavailable(Unavailable),
+}
+
+impl<E: Into<Unavailable>> From<E> for MemberError {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl MemberError {
+    /// What the store's refusal means; `version` is what the caller had seen.
+    pub(super) fn refused(refused: Refused, version: Option<u64>) -> Self {
+        match refused {
+            Refused::VersionConflict if version.is_some() => Self::PreconditionFailed,
+            Refused::VersionConflict => {
+                Self::Conflict("the member was changed by somebody else at the same time; try again".into())
+            }
+            Refused::AlreadyExists => {
+                Self::Invalid(vec![Violation::new("email", "there is a member with this login already")])
+            }
+            Refused::LastOwner => {
+                Self::Conflict("an organization keeps at least one owner; make somebody else an owner first".into())
+            }
+            Refused::LimitReached | Refused::Repeated | Refused::OwnerGone => Self::Unavailable(Unavailable::Lost),
+        }
+    }
+
+    /// One field that is not as it should be.
+    pub(super) fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation::new(field, message)])
+    }
+}

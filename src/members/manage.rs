@@ -1,0 +1,155 @@
+//! Looking members up, adding and changing them. Nobody gives or takes a role that holds more than they do.
+
+use zeroize::Zeroizing;
+
+use crate::crypto::random;
+use crate::domain::authority::By;
+use crate::domain::member::{Member, MemberId, Password, Role, is_email, password_fault};
+use crate::domain::slug::Slug;
+use crate::members::audit::{audit_value, entry};
+use crate::members::error::MemberError;
+use crate::members::session::SignedIn;
+use crate::node::Node;
+use crate::store::action;
+
+/// What a member is to be.
+#[derive(Clone, Debug)]
+pub struct NewMember {
+    /// Their login.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// What a change sets; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct MemberEdit {
+    /// A new login.
+    pub email: Option<String>,
+    /// A new role.
+    pub role: Option<Role>,
+    /// Whether they get a new password of our making; their sessions end.
+    pub resets_password: bool,
+}
+
+/// Every member of an organization, by login.
+pub async fn list(node: &Node, organization: &Slug) -> Result<Vec<Member>, MemberError> {
+    Ok(node.store.members(organization).await?)
+}
+
+/// One member of an organization.
+pub async fn find(node: &Node, organization: &Slug, id: &MemberId) -> Result<Member, MemberError> {
+    node.store.member(organization, id).await?.ok_or(MemberError::NotFound)
+}
+
+/// Adds a member, and gives the password they begin with, the only time that it is known.
+pub async fn add(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    new: NewMember,
+) -> Result<(Member, Zeroizing<String>), MemberError> {
+    let email = login(&new.email)?;
+    by.may_change_role(new.role).map_err(MemberError::Beyond)?;
+    let (password, phc) = new_password(node).await?;
+    let member = Member {
+        id: MemberId(random::identifier()?),
+        organization: organization.clone(),
+        email,
+        role: new.role,
+        created_at: by.now,
+        version: 1,
+        last_sign_in_at: None,
+    };
+    let entry = entry(by, action::MEMBER_CREATE, &member.id.0, None, Some(audit_value(&member)));
+    let written = node.store.insert_member(&member, &phc, &entry).await?;
+    written.map_err(|refused| MemberError::refused(refused, None))?;
+    node.metrics.change(action::MEMBER_CREATE);
+    tracing::info!(action = action::MEMBER_CREATE, member = %member.id, actor = by.actor, "member added");
+    Ok((member, password))
+}
+
+/// Changes a member's login, role or password. A new password of our making is given, the only time that it is known.
+pub async fn change(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &MemberId,
+    version: Option<u64>,
+    edit: MemberEdit,
+) -> Result<(Member, Option<Zeroizing<String>>), MemberError> {
+    // 1. The member, and whether the caller is above both what they are and what they become.
+    let old = find(node, organization, id).await?;
+    by.may_change_role(old.role).map_err(MemberError::Beyond)?;
+    if let Some(role) = edit.role {
+        by.may_change_role(role).map_err(MemberError::Beyond)?;
+    }
+    if version.is_some_and(|version| version != old.version) {
+        return Err(MemberError::PreconditionFailed);
+    }
+
+    // 2. The next state.
+    let email = edit.email.as_deref().map(login).transpose()?;
+    let mut new = Member {
+        email: email.unwrap_or_else(|| old.email.clone()),
+        role: edit.role.unwrap_or(old.role),
+        ..old.clone()
+    };
+    if new == old && !edit.resets_password {
+        return Ok((old, None));
+    }
+    new.version += 1;
+    let password = if edit.resets_password { Some(new_password(node).await?) } else { None };
+
+    // 3. The write.
+    let mut after = audit_value(&new);
+    if let (true, Some(after)) = (edit.resets_password, after.as_object_mut()) {
+        after.insert("password".into(), "reset".into());
+    }
+    let entry = entry(by, action::MEMBER_CHANGE, &id.0, Some(audit_value(&old)), Some(after));
+    let phc = password.as_ref().map(|(_, phc)| (phc.as_str(), None));
+    let written = node.store.update_member(&new, phc, &entry).await?;
+    written.map_err(|refused| MemberError::refused(refused, version))?;
+    node.metrics.change(action::MEMBER_CHANGE);
+    tracing::info!(action = action::MEMBER_CHANGE, member = %id, actor = by.actor, "member changed");
+    Ok((new, password.map(|(password, _)| password)))
+}
+
+/// Changes a member's own password. Their other sessions end.
+pub async fn change_password(
+    node: &Node,
+    by: &By,
+    who: &SignedIn,
+    current: &Password,
+    new: &Password,
+) -> Result<(), MemberError> {
+    let member = &who.member;
+    let (_, phc) = node.store.login(&member.organization, &member.email).await?.ok_or(MemberError::NotFound)?;
+    if !node.gate.verify(current.expose().as_bytes(), &phc).await? {
+        return Err(MemberError::field("current_password", "not the password that you have now"));
+    }
+    if let Some(fault) = password_fault(new.expose(), &member.email) {
+        return Err(MemberError::field("new_password", fault));
+    }
+    let phc = node.gate.hash(new.expose().as_bytes()).await?;
+    let next = Member { version: member.version + 1, ..member.clone() };
+    let after = serde_json::json!({ "email": next.email, "role": next.role, "password": "changed" });
+    let entry = entry(by, action::MEMBER_CHANGE, &member.id.0, Some(audit_value(member)), Some(after));
+    let written = node.store.update_member(&next, Some((&phc, Some(&who.session.id))), &entry).await?;
+    written.map_err(|refused| MemberError::refused(refused, None))?;
+    node.metrics.change(action::MEMBER_CHANGE);
+    Ok(())
+}
+
+async fn new_password(node: &Node) -> Result<(Zeroizing<String>, String), MemberError> {
+    let password = Zeroizing::new(random::identifier()?);
+    let phc = node.gate.hash(password.as_bytes()).await?;
+    Ok((password, phc))
+}
+
+/// A login as it is kept: in lower case, for nobody means two people by it.
+fn login(email: &str) -> Result<String, MemberError> {
+    let email = email.to_lowercase();
+    let wrong = || MemberError::field("email", "a login like owner@example.org is expected");
+    is_email(&email).then_some(email).ok_or_else(wrong)
+}

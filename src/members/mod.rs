@@ -1,0 +1,17 @@
+//! People: members with their roles, how they sign in, and their sessions.
+//!
+//! Use cases: imports `domain`, the adapters, `node`, and `keys` for the keys that end with a membership; no HTTP, no
+//! SQL.
+
+mod audit;
+mod error;
+mod manage;
+mod remove;
+mod session;
+mod sign_in;
+
+pub use error::MemberError;
+pub use manage::{MemberEdit, NewMember, add, change, change_password, find, list};
+pub use remove::remove;
+pub use session::{SessionSecret, SignedIn, end, of_member, resume};
+pub use sign_in::{SignIn, SignInError, sign_in};

@@ -1,0 +1,55 @@
+//! Removing a member: their sessions end and the keys they own are revoked, all at once and everywhere.
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::authority::By;
+use crate::domain::member::MemberId;
+use crate::domain::slug::Slug;
+use crate::keys;
+use crate::members::audit::{audit_value, entry};
+use crate::members::error::MemberError;
+use crate::members::manage::find;
+use crate::node::Node;
+use crate::store::action;
+
+/// Removes a member. Gives the keys that were revoked with them.
+pub async fn remove(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &MemberId,
+    version: Option<u64>,
+) -> Result<Vec<ApiKey>, MemberError> {
+    let member = match find(node, organization, id).await {
+        Err(MemberError::NotFound) => {
+            // Another may have removed them a moment ago: that holds everywhere before anybody hears of it.
+            node.settle_tenants(node.store.last_seq().await?).await;
+            return Err(MemberError::NotFound);
+        }
+        found => found?,
+    };
+    by.may_change_role(member.role).map_err(MemberError::Beyond)?;
+    if version.is_some_and(|version| version != member.version) {
+        return Err(MemberError::PreconditionFailed);
+    }
+    let entry = entry(by, action::MEMBER_REMOVE, &id.0, Some(audit_value(&member)), None);
+    let end = |key: ApiKey| keys::end_with_member(by, key);
+    let written = match node.store.remove_member(&member, &end, &entry).await {
+        Err(lost) => {
+            // It may have been made all the same, and which keys it concerned is not known.
+            node.forget_all_keys();
+            return Err(lost.into());
+        }
+        written => written?,
+    };
+    let (seq, ended) = written.map_err(|refused| MemberError::refused(refused, version))?;
+    // All are written; from here on every one of them is made to hold, the last change's number standing for all.
+    for key in &ended {
+        node.forget_key(&key.id);
+    }
+    for key in &ended {
+        node.settle_key_change(seq, key).await;
+    }
+    node.metrics.change(action::MEMBER_REMOVE);
+    tracing::info!(action = action::MEMBER_REMOVE, member = %id, actor = by.actor, keys = ended.len(), "member removed");
+    Ok(ended)
+}

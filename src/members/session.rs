@@ -1,0 +1,108 @@
+//! Sessions: what a browser holds, and who it stands for.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::crypto::digest::sha256;
+use crate::crypto::random;
+use crate::domain::authority::{Authority, By};
+use crate::domain::decision::ClientAddress;
+use crate::domain::member::{Member, Session};
+use crate::domain::networks::Networks;
+use crate::domain::timestamp::Timestamp;
+use crate::members::audit::entry;
+use crate::members::error::MemberError;
+use crate::node::{Node, Unavailable};
+use crate::store::action;
+
+/// How exactly a session's last use is noted, in seconds.
+const SEEN_EVERY: i64 = 60;
+
+/// What a browser holds: 256 random bits as 43 characters. Kept nowhere but there.
+pub struct SessionSecret(Zeroizing<String>);
+
+impl std::fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionSecret(..)")
+    }
+}
+
+impl SessionSecret {
+    pub(super) fn new() -> Result<Self, Unavailable> {
+        Ok(Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))))
+    }
+
+    /// What a browser sent; `None` when it cannot be one of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (text.len() == 43 && text.bytes().all(plain)).then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The text, for the cookie.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What it is looked up by.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        sha256(self.0.as_bytes())
+    }
+
+    /// What a page of this session sends along with a change, and no other site knows: it is made from the secret,
+    /// which it does not tell.
+    pub fn csrf_token(&self) -> String {
+        URL_SAFE_NO_PAD.encode(sha256(format!("csrf token of {}", &*self.0).as_bytes()))
+    }
+}
+
+/// A member who has signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Who, as they are now.
+    pub member: Member,
+    /// By which session.
+    pub session: Session,
+}
+
+impl SignedIn {
+    /// Who makes a change.
+    pub fn by(&self, address: ClientAddress, now: Timestamp) -> By {
+        let role = self.member.role;
+        By {
+            actor: format!("member:{}", self.member.id),
+            member: Some((self.member.id.clone(), role)),
+            authority: Authority { scopes: role.holds(), networks: Networks::all(), not_after: None },
+            address: address.known(),
+            now,
+        }
+    }
+}
+
+/// Who a session stands for, if it holds.
+pub async fn resume(node: &Node, secret: &SessionSecret, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
+    let Some((session, member)) = node.store.session(&secret.digest()).await? else { return Ok(None) };
+    if !session.is_live(node.settings.session_idle_seconds, now) {
+        return Ok(None);
+    }
+    if session.last_seen_at.plus_seconds(SEEN_EVERY) <= now {
+        node.store.touch_session(&session.id, now).await?;
+    }
+    Ok(Some(SignedIn { member, session }))
+}
+
+/// The sessions of a member that still hold.
+pub async fn of_member(node: &Node, member: &Member, now: Timestamp) -> Result<Vec<Session>, MemberError> {
+    let mut sessions = node.store.sessions(&member.id).await?;
+    sessions.retain(|session| session.is_live(node.settings.session_idle_seconds, now));
+    Ok(sessions)
+}
+
+/// Ends one of a member's sessions: their own, or that of somebody whose role they may take.
+pub async fn end(node: &Node, by: &By, member: &Member, id: &str) -> Result<(), MemberError> {
+    if by.member.as_ref().is_none_or(|(own, _)| *own != member.id) {
+        by.may_change_role(member.role).map_err(MemberError::Beyond)?;
+    }
+    let entry = entry(by, action::SESSION_END, &member.id.0, None, Some(serde_json::json!({ "session": id })));
+    if node.store.end_session(member, id, &entry).await? { Ok(()) } else { Err(MemberError::NotFound) }
+}

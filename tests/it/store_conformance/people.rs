@@ -1,0 +1,264 @@
+//! Members, sessions, policies, remembered answers, and the orders of lists.
+
+use std::sync::Arc;
+
+use keyturn::domain::api_key::{ApiKey, Lifecycle};
+use keyturn::domain::member::{Member, MemberId, Role, Session};
+use keyturn::domain::policy::Policy;
+use keyturn::domain::sealed::Sealed;
+use keyturn::domain::timestamp::Timestamp;
+use keyturn::store::{AuditEntry, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, action};
+
+use super::{NOW, all, audit_actions, entry, found, id, insert, key, slug};
+
+fn member(name: &str, role: Role) -> Member {
+    Member {
+        id: MemberId(format!("member-{name}")),
+        organization: slug("acme"),
+        email: format!("{name}@acme.example"),
+        role,
+        created_at: NOW,
+        version: 1,
+        last_sign_in_at: None,
+    }
+}
+
+async fn add(store: &dyn Store, member: &Member) {
+    let row = entry(action::MEMBER_CREATE, &member.id);
+    store.insert_member(member, "$argon2id$theirs", &row).await.unwrap().unwrap();
+}
+
+fn session(member: &Member, name: &str) -> Session {
+    Session {
+        id: format!("session-{name}"),
+        member: member.id.clone(),
+        created_at: NOW,
+        last_seen_at: NOW,
+        ends_at: NOW.plus_seconds(100),
+        address: Some("192.0.2.1".into()),
+        user_agent: "a browser".into(),
+    }
+}
+
+async fn open(store: &dyn Store, session: &Session, digest: u8) {
+    let row = entry(action::SESSION_BEGIN, &session.member);
+    store.open_session(session, &[digest; 32], &slug("acme"), &row).await.unwrap();
+}
+
+pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let ada = member("ada", Role::Developer);
+    add(store.as_ref(), &ada).await;
+    assert_eq!(store.member(&slug("acme"), &ada.id).await.unwrap(), Some(ada.clone()));
+    assert_eq!(store.member(&slug("other"), &ada.id).await.unwrap(), None);
+    let logins: Vec<_> = store.members(&slug("acme")).await.unwrap().into_iter().map(|member| member.email).collect();
+    assert_eq!(logins, ["ada@acme.example", "boss@acme.example"]);
+
+    // The same login is another's.
+    let twin = Member { id: MemberId("twin".into()), ..ada.clone() };
+    let row = entry(action::MEMBER_CREATE, "twin");
+    assert_eq!(store.insert_member(&twin, "x", &row).await.unwrap(), Err(Refused::AlreadyExists));
+
+    let admin = Member { role: Role::Admin, version: 2, ..ada.clone() };
+    let row = entry(action::MEMBER_CHANGE, &ada.id);
+    store.update_member(&admin, None, &row).await.unwrap().unwrap();
+    assert_eq!(store.update_member(&admin, None, &row).await.unwrap(), Err(Refused::VersionConflict));
+    let login = store.login(&slug("acme"), &ada.email).await.unwrap();
+    assert_eq!(login, Some((admin.clone(), "$argon2id$theirs".into())), "the password stays");
+    let taken = Member { email: "boss@acme.example".into(), version: 3, ..admin.clone() };
+    assert_eq!(store.update_member(&taken, None, &row).await.unwrap(), Err(Refused::AlreadyExists));
+
+    let row = entry(action::MEMBER_REMOVE, &ada.id);
+    assert_eq!(store.remove_member(&ada, &|_| None, &row).await.unwrap(), Err(Refused::VersionConflict));
+    store.remove_member(&admin, &|_| None, &row).await.unwrap().unwrap();
+    assert_eq!(store.member(&slug("acme"), &ada.id).await.unwrap(), None);
+    assert_eq!(store.login(&slug("acme"), &ada.email).await.unwrap(), None);
+    assert_eq!(store.remove_member(&admin, &|_| None, &row).await.unwrap(), Err(Refused::VersionConflict));
+    // The login is free again.
+    add(store.as_ref(), &Member { id: MemberId("ada-again".into()), ..ada }).await;
+    assert_eq!(
+        audit_actions(store.as_ref()).await,
+        ["organization.create", "member.create", "member.change", "member.remove", "member.create"]
+    );
+}
+
+pub async fn an_organization_keeps_an_owner(store: Arc<dyn Store>) {
+    let boss = found(store.as_ref()).await.owner.0;
+    let row = entry(action::MEMBER_CHANGE, &boss.id);
+    let lesser = Member { role: Role::Admin, version: 2, ..boss.clone() };
+    assert_eq!(store.update_member(&lesser, None, &row).await.unwrap(), Err(Refused::LastOwner));
+    assert_eq!(store.remove_member(&boss, &|_| None, &row).await.unwrap(), Err(Refused::LastOwner));
+    assert_eq!(store.member(&slug("acme"), &boss.id).await.unwrap(), Some(boss.clone()), "nothing was changed");
+    add(store.as_ref(), &member("second", Role::Owner)).await;
+    store.update_member(&lesser, None, &row).await.unwrap().unwrap();
+}
+
+pub async fn a_removed_member_takes_their_keys_along(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let ada = member("ada", Role::Developer);
+    add(store.as_ref(), &ada).await;
+    open(store.as_ref(), &session(&ada, "one"), 1).await;
+    let owned = |n: u8| ApiKey { owner: Some(ada.id.clone()), ..key(n) };
+    for n in 1..=3 {
+        insert(store.as_ref(), &owned(n)).await;
+    }
+    insert(store.as_ref(), &key(4)).await;
+    let before = store.last_seq().await.unwrap();
+    let end = |key: ApiKey| -> Option<(ApiKey, AuditEntry)> {
+        let ended = key.revoke(NOW, Some("gone".into())).ok()?;
+        let row = entry(action::KEY_REVOKE, ended.id);
+        Some((ended, row))
+    };
+    let row = entry(action::MEMBER_REMOVE, &ada.id);
+    let (seq, ended) = store.remove_member(&ada, &end, &row).await.unwrap().unwrap();
+    assert_eq!((ended.len(), seq), (3, before + 4));
+    assert_eq!(store.last_seq().await.unwrap(), seq);
+    for n in 1..=3 {
+        let key = store.key(&id(n)).await.unwrap().unwrap();
+        assert!(matches!(key.lifecycle, Lifecycle::Revoked { .. }) && key.generation == 2 && key.version == 2);
+    }
+    assert_eq!(store.key(&id(4)).await.unwrap().unwrap().lifecycle, Lifecycle::Active);
+    assert_eq!(store.session(&[1; 32]).await.unwrap(), None);
+    let followed = super::following::changes_after(store.as_ref(), before, 10).await;
+    let mut keys: Vec<_> = followed.iter().map(|change| change.key).collect();
+    keys.sort_unstable();
+    let mut owned = [id(1), id(2), id(3)];
+    owned.sort_unstable();
+    assert_eq!(keys, owned);
+    assert!(followed.iter().all(|change| change.generation == 2));
+}
+
+pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let ada = member("ada", Role::Developer);
+    add(store.as_ref(), &ada).await;
+    let owned = ApiKey { owner: Some(ada.id.clone()), ..key(1) };
+    let row = entry(action::MEMBER_REMOVE, &ada.id);
+    store.remove_member(&ada, &|_| None, &row).await.unwrap().unwrap();
+    let row = entry(action::KEY_CREATE, owned.id);
+    let refused = store.insert_key(&owned, Limits::default(), &row, None).await.unwrap();
+    assert_eq!(refused, Err(Refused::OwnerGone));
+    assert_eq!(store.key(&owned.id).await.unwrap(), None);
+}
+
+pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: Arc<dyn Store>) {
+    let boss = found(store.as_ref()).await.owner.0;
+    let (one, two) = (session(&boss, "one"), session(&boss, "two"));
+    open(store.as_ref(), &one, 1).await;
+    open(store.as_ref(), &Session { created_at: NOW.plus_seconds(1), ..two.clone() }, 2).await;
+    let signed_in = Member { last_sign_in_at: Some(NOW.plus_seconds(1)), ..boss.clone() };
+    assert_eq!(store.session(&[1; 32]).await.unwrap(), Some((one.clone(), signed_in)));
+    assert_eq!(store.session(&[3; 32]).await.unwrap(), None);
+    let listed: Vec<_> = store.sessions(&boss.id).await.unwrap().into_iter().map(|session| session.id).collect();
+    assert_eq!(listed, ["session-two", "session-one"]);
+
+    store.touch_session(&one.id, NOW.plus_seconds(30)).await.unwrap();
+    store.touch_session(&one.id, NOW.plus_seconds(20)).await.unwrap();
+    assert_eq!(store.session(&[1; 32]).await.unwrap().unwrap().0.last_seen_at, NOW.plus_seconds(30));
+
+    let row = entry(action::SESSION_END, &boss.id);
+    let stranger = member("stranger", Role::Viewer);
+    assert!(!store.end_session(&stranger, &one.id, &row).await.unwrap());
+    assert!(store.end_session(&boss, &one.id, &row).await.unwrap());
+    assert!(!store.end_session(&boss, &one.id, &row).await.unwrap());
+    assert_eq!(store.session(&[1; 32]).await.unwrap(), None);
+
+    assert_eq!(store.forget_sessions(NOW.plus_seconds(99), NOW.plus_seconds(-1)).await.unwrap(), 0);
+    assert_eq!(store.forget_sessions(NOW.plus_seconds(99), NOW).await.unwrap(), 1, "by rest");
+    open(store.as_ref(), &two, 2).await;
+    assert_eq!(store.forget_sessions(NOW.plus_seconds(100), NOW.plus_seconds(-1)).await.unwrap(), 1, "by age");
+}
+
+pub async fn a_new_password_ends_the_other_sessions(store: Arc<dyn Store>) {
+    let boss = found(store.as_ref()).await.owner.0;
+    for (digest, name) in [(1, "one"), (2, "two"), (3, "three")] {
+        open(store.as_ref(), &session(&boss, name), digest).await;
+    }
+    let row = entry(action::MEMBER_CHANGE, &boss.id);
+    let next = Member { version: 2, ..boss.clone() };
+    store.update_member(&next, Some(("$new", Some("session-two"))), &row).await.unwrap().unwrap();
+    assert_eq!(store.sessions(&boss.id).await.unwrap().len(), 1);
+    assert!(store.session(&[2; 32]).await.unwrap().is_some());
+    assert_eq!(store.login(&slug("acme"), &boss.email).await.unwrap().unwrap().1, "$new");
+    let reset = Member { version: 3, ..boss.clone() };
+    store.update_member(&reset, Some(("$newer", None)), &row).await.unwrap().unwrap();
+    assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
+}
+
+pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<dyn Store>) {
+    let mut organization = found(store.as_ref()).await.organization;
+    organization.policy = Policy { max_keys: Some(77), ..Policy::default() };
+    organization.policy_version = 2;
+    let row = entry(action::POLICY_CHANGE, "acme");
+    let seq = store.update_policy(&organization, &row).await.unwrap().unwrap();
+    assert_eq!(store.organizations().await.unwrap(), [organization.clone()]);
+    assert_eq!(store.last_seq().await.unwrap(), seq);
+    assert_eq!(store.update_policy(&organization, &row).await.unwrap(), Err(Refused::VersionConflict));
+    assert_eq!(audit_actions(store.as_ref()).await, ["organization.create", "policy.change"]);
+}
+
+pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let remembered = |n: u8, at: Timestamp| Remembered {
+        caller: "key:a".into(),
+        digest: [9; 32],
+        request: [n; 32],
+        key: id(n),
+        sealed: Sealed { master_key: "master".into(), bytes: vec![n, 0, 255] },
+        at,
+    };
+    let add = async |n: u8, at: Timestamp| {
+        let row = entry(action::KEY_CREATE, id(n));
+        store.insert_key(&key(n), Limits::default(), &row, Some(&remembered(n, at))).await.unwrap().map(|_| ())
+    };
+    add(1, NOW).await.unwrap();
+    let before = NOW.plus_seconds(-1);
+    let known = store.remembered("key:a", &[9; 32], before).await.unwrap().unwrap();
+    assert_eq!((known.request, known.key, known.sealed.bytes, known.at), ([1; 32], id(1), vec![1, 0, 255], NOW));
+    assert!(store.remembered("key:b", &[9; 32], before).await.unwrap().is_none(), "somebody else's");
+    assert!(store.remembered("key:a", &[8; 32], before).await.unwrap().is_none());
+    assert!(store.remembered("key:a", &[9; 32], NOW).await.unwrap().is_none(), "too old");
+
+    assert_eq!(add(2, NOW.plus_seconds(86_399)).await, Err(Refused::Repeated));
+    assert_eq!(store.key(&id(2)).await.unwrap(), None);
+    // A day later the same key may be used for something else.
+    add(3, NOW.plus_seconds(86_400)).await.unwrap();
+    assert_eq!(store.remembered("key:a", &[9; 32], NOW).await.unwrap().unwrap().key, id(3));
+    assert_eq!(store.forget_answers(NOW.plus_seconds(86_399)).await.unwrap(), 0);
+    assert_eq!(store.forget_answers(NOW.plus_seconds(86_400)).await.unwrap(), 1);
+}
+
+pub async fn lists_come_in_every_order_whole(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    for n in 1..=9 {
+        let at = |seconds: i64| Some(NOW.plus_seconds(seconds));
+        let mut key = key(n);
+        key.name = ["b", "A", "a", "Ä", "a", "", "b%", "B", "z"][usize::from(n) - 1].into();
+        key.expires_at = [at(5), None, at(1), at(5), None, at(9), at(2), at(3), at(4)][usize::from(n) - 1];
+        insert(store.as_ref(), &key).await;
+    }
+    for order in [KeyOrder::Created, KeyOrder::Name, KeyOrder::Expiry, KeyOrder::LastUse] {
+        for is_descending in [false, true] {
+            let whole = store.keys(&KeyFilter { order, is_descending, ..all() }).await.unwrap();
+            assert_eq!(whole.len(), 10);
+            let value = |key: &ApiKey| match order {
+                KeyOrder::Created => (String::new(), key.created_at.as_millis()),
+                KeyOrder::Name => (key.name.to_lowercase(), 0),
+                KeyOrder::Expiry => (String::new(), key.expires_at.map_or(i64::MAX, Timestamp::as_millis)),
+                KeyOrder::LastUse => (String::new(), 0),
+            };
+            let placed: Vec<_> = whole.iter().map(|key| (value(key), key.id)).collect();
+            assert!(placed.is_sorted_by(|a, b| if is_descending { a > b } else { a < b }), "{order:?} {is_descending}");
+            for limit in [1, 3] {
+                let (mut paged, mut after) = (Vec::new(), None);
+                loop {
+                    let page = store.keys(&KeyFilter { order, is_descending, limit, after, ..all() }).await.unwrap();
+                    let Some(last) = page.last() else { break };
+                    after = Some(order.place(last));
+                    paged.extend(page);
+                }
+                assert_eq!(paged, whole, "{order:?} {is_descending} {limit}");
+            }
+        }
+    }
+}
