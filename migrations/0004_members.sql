@@ -37,9 +37,11 @@ CREATE TABLE answers (
 
 CREATE INDEX answers_by_age ON answers (at);
 
--- Lists in every order, with what they are filtered by.
+-- Lists in every order, with what they are filtered by: a page is found in one index alone.
+ALTER TABLE api_keys ADD COLUMN expires_place BIGINT GENERATED ALWAYS AS (COALESCE(expires_at, 9223372036854775807)) VIRTUAL;
+ALTER TABLE api_keys ADD COLUMN used_place BIGINT GENERATED ALWAYS AS (COALESCE(last_used_at, 0)) VIRTUAL;
 DROP INDEX api_keys_by_age;
 CREATE INDEX api_keys_by_age ON api_keys (organization, created_at, id, state, expires_at, owner, name_lowercase);
 CREATE INDEX api_keys_by_name ON api_keys (organization, name_lowercase, id, state, expires_at, owner);
-CREATE INDEX api_keys_by_expiry ON api_keys (organization, COALESCE(expires_at, 9223372036854775807), id);
-CREATE INDEX api_keys_by_use ON api_keys (organization, COALESCE(last_used_at, 0), id);
+CREATE INDEX api_keys_by_expiry ON api_keys (organization, expires_place, id, state, expires_at, owner, name_lowercase);
+CREATE INDEX api_keys_by_use ON api_keys (organization, used_place, id, state, expires_at, owner, name_lowercase);

@@ -1,5 +1,6 @@
 //! Fields of requests, checked one by one so that every mistake is told at once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::clock::parse_rfc3339;
@@ -16,10 +17,13 @@ const MAX_TEXT: usize = 1000;
 const MAX_LIFETIME: i64 = 100 * 366 * 86_400;
 
 /// A scope as the API writes it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewScope")]
 pub(super) struct ScopeField {
+    #[schemars(schema_with = "crate::api::openapi::schemas::action")]
     action: String,
+    #[schemars(schema_with = "crate::api::openapi::schemas::resource")]
     resource: String,
 }
 

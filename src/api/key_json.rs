@@ -1,5 +1,6 @@
 //! A key as the API shows it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
@@ -10,25 +11,34 @@ use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
 /// A key. Times are RFC 3339 in UTC.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
 pub(super) struct KeyJson {
     id: String,
     name: String,
     description: String,
     organization: String,
     owner: Option<String>,
+    #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
     hint: String,
     scopes: Vec<ScopeJson>,
+    #[schemars(schema_with = "crate::api::openapi::schemas::networks")]
     allowed_cidrs: Networks,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
     created_by: String,
+    #[schemars(extend("format" = "date-time"))]
     expires_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     rotated_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     revoked_at: Option<String>,
     revoked_reason: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     last_used_at: Option<String>,
     last_used_ip: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     previous_secret_until: Option<String>,
     version: u64,
     /// The key text: only when it is created or rotated.
@@ -37,7 +47,8 @@ pub(super) struct KeyJson {
 }
 
 /// A scope.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Scope")]
 pub(super) struct ScopeJson {
     action: String,
     resource: String,

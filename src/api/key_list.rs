@@ -4,6 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::guard::{Guarded, ReadKeys};
@@ -27,8 +28,9 @@ const ORDERS: [(&str, KeyOrder); 4] = [
 ];
 
 /// A page of keys.
-#[derive(Debug, Serialize)]
-struct KeyListJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "KeyList")]
+pub(super) struct KeyListJson {
     items: Vec<KeyJson>,
     /// What `cursor` is to be for the next page; null: this is the last.
     next_cursor: Option<String>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderName, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::body;
@@ -47,15 +48,21 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(resource(format!("{ONE}/enable"), "POST").route(web::post().to(enable)));
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateBody {
+#[schemars(rename = "NewKey")]
+pub(super) struct CreateBody {
     #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::name")]
     name: String,
     #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::text")]
     description: String,
     #[serde(default, deserialize_with = "nullable")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
     #[serde(default)]
     scopes: Vec<ScopeField>,
@@ -107,13 +114,17 @@ async fn show(
     Ok(answer(&key, guarded.now))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct EditBody {
+#[schemars(rename = "KeyEdit")]
+pub(super) struct EditBody {
     name: Option<String>,
     description: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
     scopes: Option<Vec<ScopeField>>,
     allowed_cidrs: Option<Vec<String>>,
@@ -149,13 +160,19 @@ async fn edit(
     Ok(answer(&edited.await?, guarded.now))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RotateBody {
+#[schemars(rename = "KeyRotation")]
+pub(super) struct RotateBody {
     name: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::grace")]
     grace_seconds: Option<i64>,
 }
 
@@ -185,15 +202,19 @@ async fn rotate(
     Ok(answer_with_secret(HttpResponse::Ok(), &key, &text, guarded.now))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RevokeBody {
+#[schemars(rename = "KeyRevocation")]
+pub(super) struct RevokeBody {
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::reason")]
     reason: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NoBody {}
+#[schemars(rename = "Nothing")]
+pub(super) struct NoBody {}
 
 async fn revoke(
     guarded: Guarded<WriteKeys>,

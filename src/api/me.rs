@@ -2,6 +2,7 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::guard::{Anyone, Guarded, Principal};
@@ -21,8 +22,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Who a credential is.
-#[derive(Debug, Serialize)]
-struct MeJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Me")]
+pub(super) struct MeJson {
     organization: String,
     /// `api_key`, `access_token` or `session`.
     credential: &'static str,
@@ -34,12 +36,15 @@ struct MeJson {
     member: Option<MemberJson>,
     /// What it holds; a person: the most that they can hand out.
     scopes: Vec<ScopeJson>,
+    #[schemars(schema_with = "crate::api::openapi::schemas::networks")]
     allowed_cidrs: Networks,
+    #[schemars(extend("format" = "date-time"))]
     expires_at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct MyKeyJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MyKey")]
+pub(super) struct MyKeyJson {
     id: String,
     name: String,
     owner: Option<String>,

@@ -1,18 +1,23 @@
 //! A member and a session as the API shows them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
 use crate::domain::member::{Member, Role, Session};
 
 /// A member. Times are RFC 3339 in UTC.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Member")]
 pub(super) struct MemberJson {
     id: String,
     organization: String,
     email: String,
+    #[schemars(schema_with = "crate::api::openapi::schemas::role")]
     role: Role,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    #[schemars(extend("format" = "date-time"))]
     last_sign_in_at: Option<String>,
     version: u64,
     /// The password to begin with: only when the member is added or it is reset.
@@ -42,11 +47,15 @@ impl MemberJson {
 }
 
 /// A session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub(super) struct SessionJson {
     id: String,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    #[schemars(extend("format" = "date-time"))]
     last_seen_at: String,
+    #[schemars(extend("format" = "date-time"))]
     ends_at: String,
     address: Option<String>,
     user_agent: String,

@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
@@ -34,8 +35,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(resource(format!("{ONE}/sessions/{{session}}"), "DELETE").route(web::delete().to(end_session)));
 }
 
-#[derive(Debug, Serialize)]
-struct MemberListJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MemberList")]
+pub(super) struct MemberListJson {
     items: Vec<MemberJson>,
     next_cursor: Option<String>,
 }
@@ -46,10 +48,12 @@ async fn list(guarded: Guarded<ReadMembers>, context: Context) -> Result<HttpRes
     Ok(no_store(HttpResponse::Ok()).json(MemberListJson { items, next_cursor: None }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct AddBody {
+#[schemars(rename = "NewMember")]
+pub(super) struct AddBody {
     email: String,
+    #[schemars(schema_with = "crate::api::openapi::schemas::role")]
     role: Role,
 }
 
@@ -79,10 +83,13 @@ async fn show(
     Ok(with_headers(HttpResponse::Ok(), &member).json(MemberJson::new(&member)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeBody {
+#[schemars(rename = "MemberChange")]
+pub(super) struct ChangeBody {
     email: Option<String>,
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::optional_role")]
     role: Option<Role>,
     #[serde(default)]
     reset_password: bool,
@@ -110,8 +117,9 @@ async fn change(
 }
 
 /// What ended with a membership.
-#[derive(Debug, Serialize)]
-struct RemovedJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RemovedMember")]
+pub(super) struct RemovedJson {
     /// The ids of the keys that were revoked.
     revoked_keys: Vec<String>,
 }
@@ -130,8 +138,9 @@ async fn remove(
     Ok(no_store(HttpResponse::Ok()).json(RemovedJson { revoked_keys }))
 }
 
-#[derive(Debug, Serialize)]
-struct SessionListJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionList")]
+pub(super) struct SessionListJson {
     items: Vec<SessionJson>,
     next_cursor: Option<String>,
 }

@@ -14,6 +14,7 @@ mod keys;
 mod me;
 mod member_json;
 mod members;
+mod openapi;
 mod organizations;
 mod policy;
 mod problem;
@@ -22,11 +23,12 @@ mod signing_keys;
 
 use actix_web::web;
 
+pub use openapi::text as openapi_text;
 pub use problem::Problem;
 
 /// Registers the routes of this surface.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(
+    config.configure(openapi::routes).service(
         web::scope("/api/v1")
             .configure(me::routes)
             .configure(keys::routes)

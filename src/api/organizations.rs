@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
@@ -28,27 +29,31 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// An organization.
-#[derive(Debug, Serialize)]
-struct OrganizationJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Organization")]
+pub(super) struct OrganizationJson {
     slug: String,
     /// The `iss` of its tokens.
     issuer: String,
     /// Whether it has a signing key; without one it can have no keys.
     bootstrapped: bool,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
     /// Its owner's credentials: only when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<OwnerJson>,
 }
 
-#[derive(Debug, Serialize)]
-struct OwnerJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Owner")]
+pub(super) struct OwnerJson {
     email: String,
     password: String,
 }
 
-#[derive(Debug, Serialize)]
-struct OrganizationListJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrganizationList")]
+pub(super) struct OrganizationListJson {
     items: Vec<OrganizationJson>,
     next_cursor: Option<String>,
 }
@@ -80,9 +85,10 @@ async fn show(guarded: Guarded<Anyone>, context: Context) -> Result<HttpResponse
     Ok(no_store(HttpResponse::Ok()).json(OrganizationJson::new(&tenant)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateBody {
+#[schemars(rename = "NewOrganization")]
+pub(super) struct CreateBody {
     slug: String,
     owner_email: String,
 }

@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::body;
@@ -31,15 +32,18 @@ async fn show(guarded: Guarded<ReadPolicy>, context: Context) -> Result<HttpResp
 }
 
 /// What a policy would mean, without being put in force.
-#[derive(Debug, Serialize)]
-struct DryRunJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PolicyDryRun")]
+pub(super) struct DryRunJson {
+    #[schemars(schema_with = "crate::api::openapi::schemas::policy")]
     policy: Policy,
     /// What it would mean to keys that there are; empty: nothing.
     effects: Vec<EffectJson>,
 }
 
-#[derive(Debug, Serialize)]
-struct EffectJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PolicyEffect")]
+pub(super) struct EffectJson {
     setting: &'static str,
     meaning: String,
     count: u64,

@@ -4,6 +4,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::authority::Beyond;
@@ -25,6 +26,34 @@ pub struct Problem {
     errors: Vec<Violation>,
     retry_after: Option<u64>,
     allow: Option<&'static str>,
+}
+
+/// A problem document (RFC 9457 §3.1).
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemJson {
+    /// Always `about:blank`: `code` tells problems apart.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The phrase of the status.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What was wrong, in a sentence.
+    detail: String,
+    /// What was wrong, for programs.
+    code: &'static str,
+    /// The fields that were wrong, with code `VALIDATION_FAILED`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldJson>,
+}
+
+/// A field and what is wrong with it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "FieldError")]
+struct FieldJson {
+    field: String,
+    message: String,
 }
 
 impl Problem {
@@ -290,17 +319,6 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            #[serde(rename = "type")]
-            kind: &'static str,
-            title: &'static str,
-            status: u16,
-            detail: &'a str,
-            code: &'static str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [Violation],
-        }
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/problem+json").insert_header((CACHE_CONTROL, "no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
@@ -317,13 +335,15 @@ impl ResponseError for Problem {
         if let Some(allow) = self.allow {
             response.insert_header((ALLOW, HeaderValue::from_static(allow)));
         }
-        let body = Body {
+        let error =
+            |violation: &Violation| FieldJson { field: violation.field.clone(), message: violation.message.clone() };
+        let body = ProblemJson {
             kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
-            detail: &self.detail,
+            detail: self.detail.clone(),
             code: self.code,
-            errors: &self.errors,
+            errors: self.errors.iter().map(error).collect(),
         };
         response.body(serde_json::to_string(&body).unwrap_or_default())
     }

@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
@@ -32,17 +33,20 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/me/password", "POST").route(web::post().to(change_password)));
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SignInBody {
+#[schemars(rename = "SignIn")]
+pub(super) struct SignInBody {
     organization: Option<String>,
     email: String,
+    #[schemars(schema_with = "crate::api::openapi::schemas::password")]
     password: Password,
 }
 
 /// A session, and what a page sends along with a change.
-#[derive(Debug, Serialize)]
-struct SignedInJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SignedIn")]
+pub(super) struct SignedInJson {
     member: MemberJson,
     session: SessionJson,
     /// To be sent as `X-CSRF-Token` with every change.
@@ -100,10 +104,13 @@ async fn end(guarded: Guarded<Anyone>, context: Context) -> Result<HttpResponse,
     Ok(no_store(HttpResponse::NoContent()).cookie(cookie::no_cookie(&context.node.settings.public_url)).finish())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PasswordBody {
+#[schemars(rename = "PasswordChange")]
+pub(super) struct PasswordBody {
+    #[schemars(schema_with = "crate::api::openapi::schemas::password")]
     current_password: Password,
+    #[schemars(schema_with = "crate::api::openapi::schemas::new_password")]
     new_password: Password,
 }
 

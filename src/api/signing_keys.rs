@@ -2,6 +2,7 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
@@ -39,27 +40,35 @@ async fn list(guarded: Guarded<ReadSigningKeys>, context: web::Data<HttpContext>
 }
 
 /// A signing key, without its private part.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SigningKey")]
 pub(super) struct SigningKeyJson {
     kid: String,
     algorithm: &'static str,
     /// `next`, `current` or `retired`.
     status: &'static str,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
     /// When it signs for the first time.
+    #[schemars(extend("format" = "date-time"))]
     active_from: String,
+    #[schemars(extend("format" = "date-time"))]
     superseded_at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct SigningKeyListJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SigningKeyList")]
+pub(super) struct SigningKeyListJson {
     items: Vec<SigningKeyJson>,
     next_cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RotateBody {
+#[schemars(rename = "SigningKeyRotation")]
+pub(super) struct RotateBody {
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::ahead")]
     publish_ahead_seconds: Option<i64>,
 }
 

@@ -44,6 +44,8 @@ enum Command {
     Keys(keys::KeysArguments),
     /// Manage the policy of the organization on a running server.
     Policy(policy::PolicyArguments),
+    /// Print the OpenAPI document of the management API.
+    Openapi,
     /// Manage the database.
     Store {
         #[command(subcommand)]
@@ -128,6 +130,7 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
             Command::Serve => serve::serve(load(config)?).await,
             Command::Init(init) => init::init(load(config)?, init).await,
             Command::CheckConfig => operations::check_config(&load(config)?),
+            Command::Openapi => print_out(&crate::api::openapi_text()),
             Command::Health => operations::health(&load(config)?).await,
             Command::Store { command } => store::store(command).await,
             Command::Keys(keys) => keys::keys(keys).await,

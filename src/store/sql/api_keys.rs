@@ -207,8 +207,8 @@ fn listing(filter: &KeyFilter) -> Query {
     let value = match filter.order {
         KeyOrder::Created => "created_at",
         KeyOrder::Name => "name_lowercase",
-        KeyOrder::Expiry => "COALESCE(expires_at, 9223372036854775807)",
-        KeyOrder::LastUse => "COALESCE(last_used_at, 0)",
+        KeyOrder::Expiry => "expires_place",
+        KeyOrder::LastUse => "used_place",
     };
     let (beyond, direction) = if filter.is_descending { ("<", "DESC") } else { (">", "ASC") };
     let mut conditions = String::from("organization = $1");

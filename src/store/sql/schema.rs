@@ -38,8 +38,10 @@ pub(super) async fn migrate_postgres(postgres: &Postgres) -> Result<(), StoreErr
             sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(&pool).await.map_err(told)?;
         refuse_newer(row.try_get("version")?)?;
     }
-    // Sorted and compared by code points, as SQLite does, whatever the server's language is.
-    ran(migrator(|sql| sql.replace(" TEXT ", " TEXT COLLATE \"C\" ")).run(&pool).await, told)
+    // Sorted and compared by code points, as SQLite does, whatever the server's language is; and what is computed from
+    // other columns is stored, for PostgreSQL knows it no other way.
+    let spelled = |sql: &str| sql.replace(" TEXT ", " TEXT COLLATE \"C\" ").replace(" VIRTUAL;", " STORED;");
+    ran(migrator(spelled).run(&pool).await, told)
 }
 
 fn migrator(spelled: impl Fn(&str) -> String) -> Migrator {

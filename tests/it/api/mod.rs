@@ -6,6 +6,7 @@ mod guard;
 mod keys;
 mod limits;
 mod lists;
+mod openapi;
 mod rotation;
 mod signing_keys;
 mod transitions;

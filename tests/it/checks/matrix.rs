@@ -193,7 +193,11 @@ fn every_route_of_the_program_has_a_row() {
     let mut found = std::collections::BTreeSet::new();
     for folder in ["oauth", "gateway", "api", "http"] {
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();
             for literal in code.split('"').skip(1).step_by(2) {
                 let route = literal.starts_with('/')
