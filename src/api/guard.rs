@@ -35,6 +35,8 @@ pub(super) struct WriteKeys;
 pub(super) struct ReadSigningKeys;
 /// `admin:keyturn/signing-keys`.
 pub(super) struct AdminSigningKeys;
+/// `read:keyturn/audit`.
+pub(super) struct ReadAudit;
 
 impl Permission for Anyone {
     const NEEDS: Option<(&'static str, &'static str)> = None;
@@ -50,6 +52,9 @@ impl Permission for ReadSigningKeys {
 }
 impl Permission for AdminSigningKeys {
     const NEEDS: Option<(&'static str, &'static str)> = Some(("admin", "keyturn/signing-keys"));
+}
+impl Permission for ReadAudit {
+    const NEEDS: Option<(&'static str, &'static str)> = Some(("read", "keyturn/audit"));
 }
 
 /// A caller who holds the permission, in the organization that the path names.

@@ -116,7 +116,13 @@ pub async fn found(
         subject: organization.to_string(),
         old: None,
         new: Some(serde_json::json!({
-            "owner": email, "first_key": founding.key.id, "signing_key": founding.signing_key.kid,
+            "policy": founding.organization.policy,
+            "owner": { "id": founding.owner.0.id, "email": email, "role": founding.owner.0.role },
+            "first_key": {
+                "id": founding.key.id, "name": founding.key.name, "scopes": founding.key.scopes,
+                "allowed_cidrs": founding.key.networks,
+            },
+            "signing_key": { "kid": founding.signing_key.kid, "algorithm": founding.signing_key.algorithm },
         })),
     };
     match store.found(&founding, &entry).await.map_err(Unavailable::from)? {

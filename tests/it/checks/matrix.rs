@@ -27,6 +27,7 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/api/v1/organizations/{org}/keys/{id}/enable", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/audit", Kind::Api),
 ];
 
 /// Routes that take no credentials.
