@@ -44,8 +44,9 @@ pub(super) async fn write(
 impl SqlStore {
     /// Chains the rows that earlier versions have written, all of them or none.
     pub(super) async fn chain_audit(&self) -> Result<(), StoreError> {
-        let found =
-            query("SELECT DISTINCT organization FROM audit WHERE hash IS NULL").fetch_all(&self.database).await?;
+        let found = query("SELECT DISTINCT organization FROM audit WHERE hash IS NULL ORDER BY organization")
+            .fetch_all(&self.database)
+            .await?;
         if found.is_empty() {
             return Ok(());
         }
@@ -65,7 +66,7 @@ impl SqlStore {
 /// The end of a log, and whether rows behind it are not chained.
 async fn end(transaction: &mut Transaction, organization: &Slug) -> Result<(End, bool), StoreError> {
     let row = query(
-        "SELECT (SELECT MAX(id) FROM audit) AS highest, h.last_id, h.row_count, h.hash, \
+        "SELECT (SELECT MAX(id) FROM audit) AS highest, (SELECT MAX(last_id) FROM audit_heads) AS highest_known, h.last_id, h.row_count, h.hash, \
          (SELECT COUNT(*) FROM audit a WHERE a.organization = $1 AND a.hash IS NULL \
           AND (h.last_id IS NULL OR a.id > h.last_id)) AS unchained \
          FROM (SELECT 1 AS one) o LEFT JOIN audit_heads h ON h.organization = $1",
@@ -75,8 +76,8 @@ async fn end(transaction: &mut Transaction, organization: &Slug) -> Result<(End,
     .await?;
     let head = head(&row)?;
     // Where rows were removed from the end, their ids are not given again.
-    let highest = row.try_get::<Option<i64>>("highest")?.unwrap_or_default();
-    let highest = head.map_or(highest, |head| highest.max(head.id));
+    let number = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>>(column)?.unwrap_or_default());
+    let highest = number("highest")?.max(number("highest_known")?);
     Ok((End { highest, head }, row.try_get::<i64>("unchained")? > 0))
 }
 
