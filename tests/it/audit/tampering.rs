@@ -34,10 +34,7 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
     (&["UPDATE audit SET actor = 'x' WHERE id = 1"], "organization default: row 1 was changed"),
     (&["UPDATE audit SET actor = 'keyturn' WHERE id = 14"], "organization default: row 14 was changed"),
     (&["UPDATE audit SET actor = 'x' WHERE id = 2"], "organization acme: row 2 was changed"),
-    (
-        &["UPDATE audit SET actor = 'x'"],
-        "fit its hash; organization default: row 1 was changed",
-    ),
+    (&["UPDATE audit SET actor = 'x'"], "fit its hash; organization default: row 1 was changed"),
     (
         &["UPDATE audit SET organization = 'acme' WHERE id = 5"],
         "organization acme: row 5: before it, rows are missing (2); organization default: row 6: before it, rows are missing (1)",
