@@ -88,7 +88,10 @@ fn an_export_is_checked_by_itself() {
     let file = written(&server, &text);
     let line = good(&server, &["--file", &file]).remove(0);
     assert!(line.starts_with("default: 13 rows, head 14:"), "{line}");
-    assert_eq!(good(&server, &["--file", &file, "--head", &head(&line), "--organization", "default"]), [line.clone()]);
+    assert_eq!(
+        good(&server, &["--file", &file, "--head", &head(&line), "--organization", "default"]),
+        std::slice::from_ref(&line)
+    );
     assert!(bad(&server, &["--file", &file, "--organization", "acme"]).contains("organization default"));
     let unknown = format!("7:{}", "0".repeat(64));
     assert!(bad(&server, &["--file", &file, "--head", &unknown]).contains("row 7 has another hash than was noted"));

@@ -288,7 +288,7 @@ fn wrong_use_is_said_in_one_line() {
     assert!(!place.path("data").exists());
     place.init(&[]);
     let hash = "0".repeat(64);
-    for wrong in ["", "1", "1:", "x:00", &format!("{hash}"), &format!("1:{hash}0"), &format!("1:{}", "A".repeat(64))] {
+    for wrong in ["", "1", "1:", "x:00", hash.as_str(), &format!("1:{hash}0"), &format!("1:{}", "A".repeat(64))] {
         assert!(super::verify(&place, &["--head", wrong]).refused(2).contains("--head"));
     }
     assert!(super::verify(&place, &["--organization", "A b"]).refused(2).contains("--organization"));
