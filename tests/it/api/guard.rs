@@ -24,6 +24,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("POST", "/organizations/{org}/keys/{id}/enable", Some("write:keyturn/keys")),
     ("GET", "/organizations/{org}/signing-keys", Some("read:keyturn/signing-keys")),
     ("POST", "/organizations/{org}/signing-keys/rotate", Some("admin:keyturn/signing-keys")),
+    ("GET", "/organizations/{org}/audit", Some("read:keyturn/audit")),
 ];
 
 fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
