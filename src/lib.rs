@@ -10,7 +10,7 @@
 //! | floor | folders |
 //! | --- | --- |
 //! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`]; what they share: [`http`] |
-//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`] |
+//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`] |
 //! | what a running node holds | [`node`] |
 //! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
@@ -18,6 +18,7 @@
 //! [`server`] and [`cli`] put them together.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

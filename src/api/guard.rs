@@ -46,6 +46,7 @@ permissions! {
     WriteKeys: "write" "keyturn/keys"
     ReadSigningKeys: "read" "keyturn/signing-keys"
     AdminSigningKeys: "admin" "keyturn/signing-keys"
+    ReadAudit: "read" "keyturn/audit"
     ReadMembers: "read" "keyturn/members"
     AdminMembers: "admin" "keyturn/members"
     ReadPolicy: "read" "keyturn/policy"
@@ -75,7 +76,6 @@ pub(super) enum Principal {
     /// A person, and what their pages send along with a change.
     Member(Box<SignedIn>, String),
 }
-
 /// A caller who holds the permission, in the organization that the path names.
 pub(super) struct Guarded<P> {
     /// Who.

@@ -1,9 +1,10 @@
 //! The management API: `/api/v1`, JSON, RFC 9457 problem documents.
 //!
 //! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `clock`,
-//! `store` (what a list may be filtered by), `tokens`, `keys`, `organizations`, `node` and `http`; no
+//! `store` (what a list may be filtered by), `tokens`, `keys`, `organizations`, `audit`, `node` and `http`; no
 //! other surface.
 
+mod audit;
 mod body;
 mod etag;
 mod fields;
@@ -37,6 +38,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(members::routes)
             .configure(organizations::routes)
             .configure(policy::routes)
+            .configure(audit::routes)
             .default_service(web::to(|| async { Problem::not_found() })),
     );
 }

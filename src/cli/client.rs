@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{Method, Url};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
 
-use crate::cli::CliError;
 use crate::cli::operations::without_url;
+use crate::cli::{CliError, print_bytes};
+use crate::domain::slug::Slug;
+
+/// How long an export may take; it is given up sooner when nothing comes for a while.
+const EXPORT: Duration = Duration::from_secs(24 * 3600);
 
 /// Which server, and as whom.
 #[derive(Args, Debug)]
@@ -55,6 +60,7 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(30))
+            .read_timeout(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| CliError::Failed(without_url(error)))?;
@@ -89,6 +95,46 @@ impl Client {
         self.call(method, &format!("api/v1/organizations/{}/{rest}", self.organization), query, body).await
     }
 
+    /// Writes what a route of an organization gives to standard output as it comes, the credential's own organization
+    /// if none is named.
+    pub(super) async fn export(
+        &self,
+        rest: &str,
+        organization: Option<&Slug>,
+        query: &[(&str, String)],
+    ) -> Result<(), CliError> {
+        let organization = organization.map_or(self.organization.as_str(), Slug::as_str);
+        let path = format!("api/v1/organizations/{organization}/{rest}");
+        let failed = |error: reqwest::Error| CliError::Failed(format!("{}: {}", self.server, without_url(error)));
+        let request = self.request(Method::GET, &path, query)?.timeout(EXPORT);
+        let mut answer = request.send().await.map_err(failed)?;
+        let status = answer.status();
+        if !status.is_success() {
+            let problem: Option<Value> = serde_json::from_str(&answer.text().await.map_err(failed)?).ok();
+            return Err(match problem {
+                Some(problem) if problem.get("code").is_some() => CliError::Failed(explain(status.as_u16(), &problem)),
+                _ => self.not_keyturn(),
+            });
+        }
+        let kind = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-ndjson");
+        if !kind {
+            return Err(self.not_keyturn());
+        }
+        while let Some(part) = answer.chunk().await.map_err(failed)? {
+            print_bytes(&part)?;
+        }
+        Ok(())
+    }
+
+    /// A request as whom the credential stands for.
+    fn request(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<RequestBuilder, CliError> {
+        let mut url = self.server.join(path).map_err(|error| CliError::Use(format!("--server: {error}")))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(self.http.request(method, url).bearer_auth(&self.credential))
+    }
+
     async fn call(
         &self,
         method: Method,
@@ -96,11 +142,7 @@ impl Client {
         query: &[(&str, String)],
         body: Option<Value>,
     ) -> Result<Value, CliError> {
-        let mut url = self.server.join(path).map_err(|error| CliError::Use(format!("--server: {error}")))?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut request = self.http.request(method, url).bearer_auth(&self.credential);
+        let mut request = self.request(method, path, query)?;
         if let Some(body) = body {
             request = request.json(&body);
         }

@@ -1,6 +1,7 @@
 //! `keyturn master-key rotate`: a new master key, under which everything is sealed anew.
 
 use crate::cli::{CliError, print_out};
+use crate::clock;
 use crate::config::Settings;
 use crate::crypto::master_key::{MasterKeys, generate, write_file};
 use crate::organizations::reseal;
@@ -23,7 +24,7 @@ pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
     both.extend(old);
     write_file(&file, &both).map_err(ServerError::from)?;
     let keys = MasterKeys::derive(&both).map_err(ServerError::from)?;
-    let count = reseal(opened.store.as_ref(), &keys).await.map_err(|error| failed(&error))?;
+    let count = reseal(opened.store.as_ref(), &keys, clock::now()).await.map_err(|error| failed(&error))?;
     write_file(&file, std::slice::from_ref(&new)).map_err(ServerError::from)?;
     print_out(&format!(
         "The master key in {} is new; {count} signing keys are sealed under it.\n\

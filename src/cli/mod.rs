@@ -1,7 +1,8 @@
-//! The command line: serve, init, check-config, health, keys, store, master-key.
+//! The command line: serve, init, check-config, health, keys, audit, store, master-key.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong use. Errors are one line on standard error.
 
+mod audit;
 mod client;
 mod init;
 mod keys;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cli::audit::AuditCommand;
 use crate::config::{ConfigError, Settings};
 use crate::server::{self, ServerError};
 
@@ -46,6 +48,11 @@ enum Command {
     Policy(policy::PolicyArguments),
     /// Print the OpenAPI document of the management API.
     Openapi,
+    /// Check and export the audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// Manage the database.
     Store {
         #[command(subcommand)]
@@ -108,9 +115,13 @@ pub fn run() -> ExitCode {
 
 /// Writes to standard output, where a closed pipe or a full disk is an error and not a panic.
 fn print_out(text: &str) -> Result<(), CliError> {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
+    out.write_all(bytes)
         .and_then(|()| out.flush())
         .map_err(|error| CliError::Failed(format!("standard output cannot be written: {error}")))
 }
@@ -132,6 +143,11 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
             Command::CheckConfig => operations::check_config(&load(config)?),
             Command::Openapi => print_out(&crate::api::openapi_text()),
             Command::Health => operations::health(&load(config)?).await,
+            Command::Audit { command: AuditCommand::Export(arguments) } => audit::export(arguments).await,
+            Command::Audit { command: AuditCommand::Verify(arguments) } => match arguments.file() {
+                Some(file) => audit::verify_file(&arguments, file),
+                None => audit::verify_store(&load(config)?, arguments).await,
+            },
             Command::Store { command } => store::store(command).await,
             Command::Keys(keys) => keys::keys(keys).await,
             Command::Policy(policy) => policy::policy(policy).await,

@@ -113,9 +113,14 @@ pub async fn found(
         subject: organization.to_string(),
         old: None,
         new: Some(serde_json::json!({
-            "owner": email,
-            "first_key": founding.key.as_ref().map(|key| key.id),
-            "signing_key": founding.signing_key.as_ref().map(|key| key.kid.as_str()),
+            "policy": founding.organization.policy,
+            "owner": { "id": founding.owner.0.id, "email": email, "role": founding.owner.0.role },
+            "first_key": founding.key.as_ref().map(|key| serde_json::json!({
+                "id": key.id, "name": key.name, "scopes": key.scopes, "allowed_cidrs": key.networks,
+            })),
+            "signing_key": founding.signing_key.as_ref().map(|key| serde_json::json!({
+                "kid": key.kid, "algorithm": key.algorithm,
+            })),
         })),
     };
     match store.found(&founding, &entry).await.map_err(Unavailable::from)? {

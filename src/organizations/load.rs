@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
 use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, NodeSettings, Tenant};
 use crate::signing::{Algorithm, KeyRing, SigningError, SigningKey};
-use crate::store::{SigningKeyStore, Store, StoreError, StoredSigningKey};
+use crate::store::{AuditEntry, SigningKeyStore, Store, StoreError, StoredSigningKey, action};
 
 /// Why organizations could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +83,7 @@ pub async fn load_tenants(node: &Node) -> Result<(), LoadError> {
 }
 
 /// Seals every signing key under the current master key. Returns how many were sealed anew.
-pub async fn reseal(store: &dyn Store, keys: &MasterKeys) -> Result<usize, LoadError> {
+pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Result<usize, LoadError> {
     let mut seals = Vec::new();
     for stored in store.signing_keys().await? {
         let failed = |error| LoadError::Seal(stored.kid.clone(), error);
@@ -90,7 +91,17 @@ pub async fn reseal(store: &dyn Store, keys: &MasterKeys) -> Result<usize, LoadE
         let sealed = sealing::seal(keys, &stored.kid, &plain).map_err(failed)?;
         seals.push((stored.kid, sealed));
     }
-    store.reseal(&seals, keys.current().id()).await?;
+    let id = keys.current().id();
+    let entry = AuditEntry {
+        at: now,
+        actor: "keyturn".into(),
+        address: None,
+        action: action::MASTER_KEY_ROTATE,
+        subject: id.to_owned(),
+        old: store.master_key().await?.map(|old| serde_json::json!({ "master_key": old })),
+        new: Some(serde_json::json!({ "master_key": id })),
+    };
+    store.reseal(&seals, id, &entry).await?;
     Ok(seals.len())
 }
 

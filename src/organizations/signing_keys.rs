@@ -123,7 +123,9 @@ async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), Rotate
             address: None,
             action: action::SIGNING_KEY_DELETE,
             subject: key.kid().to_owned(),
-            old: Some(serde_json::json!({ "algorithm": key.algorithm().as_str() })),
+            old: Some(serde_json::json!({
+                "algorithm": key.algorithm().as_str(), "active_from": crate::clock::rfc3339(key.active_from()),
+            })),
             new: None,
         };
         node.store.delete_signing_key(key.kid(), &entry).await.map_err(Unavailable::from)?;

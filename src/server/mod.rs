@@ -30,7 +30,7 @@ use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, St
 use crate::telemetry::Metrics;
 use crate::{api, clock, gateway, oauth, telemetry};
 
-pub use opening::{Opened, lock, look, master_key_file, open, refuse_running_nodes};
+pub use opening::{Opened, lock, look, master_key_file, open, open_to_read, refuse_running_nodes};
 
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);
@@ -150,7 +150,7 @@ fn workers(settings: &Settings) -> usize {
 pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) -> Result<(), ServerError> {
     let Opened { store, master_keys, gate, lock } = opened;
     if !organizations::is_current(store.as_ref(), &master_keys).await? {
-        let count = organizations::reseal(store.as_ref(), &master_keys).await?;
+        let count = organizations::reseal(store.as_ref(), &master_keys, clock::now()).await?;
         tracing::info!(count, "signing keys sealed anew under the current master key");
     }
     let metrics = Metrics::default();

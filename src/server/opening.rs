@@ -65,6 +65,14 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
     Ok(Opened { store, master_keys, gate, lock })
 }
 
+/// Opens a store that there is for reading alone, beside whoever serves from it.
+pub async fn open_to_read(settings: &Settings) -> Result<Arc<SqlStore>, ServerError> {
+    Ok(Arc::new(match &settings.store.url {
+        StoreUrl::Sqlite(path) => SqlStore::read_sqlite(path).await?,
+        StoreUrl::Postgres(url) => SqlStore::read_postgres(url.expose()).await?,
+    }))
+}
+
 /// Keeps other processes off a SQLite file, in a folder that is made if it is not there.
 pub fn lock(path: &Path) -> Result<StoreLock, ServerError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
 /// The names of audited actions.
@@ -40,6 +41,10 @@ pub mod action {
     pub const SESSION_REFUSE: &str = "session.refuse";
     /// A signing key was removed.
     pub const SIGNING_KEY_DELETE: &str = "signing-key.delete";
+    /// The signing keys were sealed under another master key.
+    pub const MASTER_KEY_ROTATE: &str = "master-key.rotate";
+    /// Rows that an earlier version had written became part of the chain.
+    pub const AUDIT_CHAIN: &str = "audit.chain";
 }
 
 /// A row to be written in the transaction of the change that it tells of.
@@ -61,23 +66,34 @@ pub struct AuditEntry {
     pub new: Option<Value>,
 }
 
-/// A row as it is read.
+/// Which rows of the audit log to list.
 #[derive(Clone, PartialEq, Debug)]
-pub struct AuditRecord {
-    /// Its place in the log.
-    pub id: u64,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: String,
-    /// From where.
-    pub address: Option<String>,
-    /// What.
-    pub action: String,
-    /// To which.
-    pub subject: String,
-    /// What was before.
-    pub old: Option<Value>,
-    /// What is now.
-    pub new: Option<Value>,
+pub struct AuditFilter {
+    /// Whose.
+    pub organization: Slug,
+    /// Of this action.
+    pub action: Option<String>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// Concerning this one.
+    pub subject: Option<String>,
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+    /// From where, and in which order.
+    pub from: AuditFrom,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Where a list of audit rows begins, and which way it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuditFrom {
+    /// The newest first.
+    Newest,
+    /// The newest first, behind this row: when, and its id.
+    Before(Timestamp, i64),
+    /// As they were written, after this id.
+    After(i64),
 }

@@ -9,11 +9,12 @@ mod sql;
 
 use async_trait::async_trait;
 
-pub use audit::{AuditEntry, AuditRecord, action};
+pub use audit::{AuditEntry, AuditFilter, AuditFrom, action};
 pub use lock::{LockError, StoreLock};
 pub use sql::{Copied, Look, SqlStore};
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
+use crate::domain::audit_chain::{AuditHead, AuditRow};
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId, Session};
 use crate::domain::organization::Organization;
@@ -340,8 +341,8 @@ pub trait SigningKeyStore: Send + Sync {
     ) -> Result<Result<Seq, Refused>, StoreError>;
     /// Removes one that no living token can be signed with.
     async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError>;
-    /// Replaces seals and the master key's name, all at once.
-    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str) -> Result<(), StoreError>;
+    /// Replaces seals and the master key's name, all at once, with an audit row in every organization.
+    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str, entry: &AuditEntry) -> Result<(), StoreError>;
     /// The id of the master key that the store belongs to.
     async fn master_key(&self) -> Result<Option<String>, StoreError>;
     /// Claims a new store for a master key.
@@ -458,11 +459,25 @@ pub trait Membership: Send + Sync {
     async fn deployment(&self, proposed: &str) -> Result<String, StoreError>;
 }
 
+/// A row of the audit log, or the id of one that cannot be read.
+pub type FoundAuditRow = Result<AuditRow, i64>;
+
 /// The audit log; rows are written by the changes themselves.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// The rows of an organization after an id, oldest first, at most `limit`.
-    async fn audit_after(&self, organization: &Slug, id: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+    /// The rows that a filter lets through.
+    async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;
+    /// The rows of an organization after an id, oldest first, at most `limit`, whatever has become of them.
+    async fn audit_after(
+        &self,
+        organization: &str,
+        id: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<FoundAuditRow>, StoreError>;
+    /// Where the log of an organization ends.
+    async fn audit_head(&self, organization: &str) -> Result<Option<AuditHead>, StoreError>;
+    /// The slugs of all organizations, and of all that have a log.
+    async fn audited_organizations(&self) -> Result<Vec<String>, StoreError>;
 }
 
 /// Uses of keys.

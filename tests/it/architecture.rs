@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] = &["config", "telemetry", "clock", "crypto", "limits", "store", "revocation", "signing"];
-const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations"];
+const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations", "audit"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 

@@ -13,6 +13,7 @@
 
 mod api;
 mod architecture;
+mod audit;
 mod canary;
 #[path = "../cluster/checker.rs"]
 mod checker;

@@ -13,10 +13,13 @@ pub(super) struct Operation {
     scope: Option<&'static str>,
     parameters: Vec<Value>,
     body: Option<(Value, bool)>,
-    answers: Vec<(u16, &'static str, Option<(Value, &'static str)>)>,
+    answers: Vec<Answer>,
     takes_if_match: bool,
     is_open: bool,
 }
+
+/// A good answer: its status, what it means, and the schema and media type of its body.
+type Answer = (u16, &'static str, Option<(Value, &'static str)>);
 
 /// The operations of one kind of thing.
 pub(super) struct Group<'g> {

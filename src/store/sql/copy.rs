@@ -9,7 +9,7 @@ use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// What is copied, in an order in which every row finds those it refers to. Not the nodes and the name of the
 /// deployment: those belong to a database, not to what is in it.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "organizations",
     "members",
     "api_keys",
@@ -17,6 +17,7 @@ const TABLES: [&str; 11] = [
     "revoked_tokens",
     "key_changes",
     "audit",
+    "audit_heads",
     "master_key",
     "usage_hours",
     "sessions",

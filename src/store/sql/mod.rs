@@ -53,13 +53,31 @@ impl SqlStore {
     /// Opens a SQLite file, makes it if it is not there, and brings its schema up to date.
     pub async fn open_sqlite(path: &Path, readers: u32) -> Result<Self, StoreError> {
         let (writer, readers) = sqlite::open(path, readers).await?;
-        Ok(Self::on(Database::Sqlite { writer, readers }))
+        let store = Self::on(Database::Sqlite { writer, readers });
+        store.chain_audit().await?;
+        Ok(store)
     }
 
     /// Opens a PostgreSQL database and brings its schema up to date.
     pub async fn open_postgres(url: &str, connections: u32) -> Result<Self, StoreError> {
         let postgres = Postgres::reach(url, connections).await?;
         schema::migrate_postgres(&postgres).await?;
+        let store = Self::on(Database::Postgres(postgres));
+        store.chain_audit().await?;
+        Ok(store)
+    }
+
+    /// Opens a SQLite file of this version for reading, beside whoever serves from it.
+    pub async fn read_sqlite(path: &Path) -> Result<Self, StoreError> {
+        let readers = sqlite::open_read_only(path).await?;
+        schema::check_sqlite(&readers).await?;
+        Ok(Self::on(Database::Sqlite { writer: readers.clone(), readers }))
+    }
+
+    /// Opens a PostgreSQL database of this version for reading, beside whoever serves from it.
+    pub async fn read_postgres(url: &str) -> Result<Self, StoreError> {
+        let postgres = Postgres::reach(url, 1).await?;
+        schema::check_postgres(&postgres).await?;
         Ok(Self::on(Database::Postgres(postgres)))
     }
 

@@ -7,11 +7,12 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
 
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("foundation", include_str!("../../../migrations/0001_foundation.sql")),
     ("usage", include_str!("../../../migrations/0002_usage.sql")),
     ("nodes", include_str!("../../../migrations/0003_nodes.sql")),
     ("members", include_str!("../../../migrations/0004_members.sql")),
+    ("audit_chain", include_str!("../../../migrations/0005_audit_chain.sql")),
 ];
 
 /// Brings a SQLite file up to date.
@@ -42,6 +43,29 @@ pub(super) async fn migrate_postgres(postgres: &Postgres) -> Result<(), StoreErr
     // other columns is stored, for PostgreSQL knows it no other way.
     let spelled = |sql: &str| sql.replace(" TEXT ", " TEXT COLLATE \"C\" ").replace(" VIRTUAL;", " STORED;");
     ran(migrator(spelled).run(&pool).await, told)
+}
+
+/// Checks that a SQLite file is of this version.
+pub(super) async fn check_sqlite(pool: &SqlitePool) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(pool).await;
+    refuse_other(row.map_or(Ok(None), |row| row.try_get("version"))?)
+}
+
+/// Checks that a PostgreSQL database is of this version.
+pub(super) async fn check_postgres(postgres: &Postgres) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(&postgres.pool()).await;
+    refuse_other(row.map_or(Ok(None), |row| row.try_get("version"))?)
+}
+
+fn refuse_other(found: Option<i64>) -> Result<(), StoreError> {
+    refuse_newer(found)?;
+    match found {
+        Some(found) if found == MIGRATIONS.len() as i64 => Ok(()),
+        _ => Err(StoreError::Unusable(
+            "the database is not of this version yet; a server of this version brings it up to date when it starts"
+                .into(),
+        )),
+    }
 }
 
 fn migrator(spelled: impl Fn(&str) -> String) -> Migrator {

@@ -86,7 +86,7 @@ impl SigningKeyStore for SqlStore {
         transaction.commit().await
     }
 
-    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str) -> Result<(), StoreError> {
+    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str, entry: &AuditEntry) -> Result<(), StoreError> {
         let (mut transaction, seq) = self.begin().await?;
         for (kid, sealed) in seals {
             query("UPDATE signing_keys SET master_key = $2, sealed = $3 WHERE kid = $1")
@@ -98,6 +98,10 @@ impl SigningKeyStore for SqlStore {
         }
         query("UPDATE master_key SET id = $1 WHERE only_row = 1").bind(master_key).execute(&mut transaction).await?;
         changes::tenants_changed(&mut transaction, seq).await?;
+        // The master key is that of all organizations, and each can see when it was replaced.
+        for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
+            audit::write(&mut transaction, &slug(row.try_get("slug")?)?, entry).await?;
+        }
         transaction.commit().await
     }
 

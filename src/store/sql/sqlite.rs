@@ -52,6 +52,13 @@ pub(super) async fn open(path: &Path, readers: u32) -> Result<(SqlitePool, Sqlit
     Ok((writer, readers))
 }
 
+/// Opens a file that there is, for reading.
+pub(super) async fn open_read_only(path: &Path) -> Result<SqlitePool, StoreError> {
+    let unusable = |error: sqlx::Error| StoreError::Unusable(format!("{}: {}", path.display(), plain(&error)));
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
+    SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)
+}
+
 /// Looks at a file; `None` when there is none.
 pub(super) async fn look(path: &Path) -> Result<Option<Look>, StoreError> {
     if !path.exists() {

@@ -40,6 +40,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("GET", "/session", None),
     ("DELETE", "/session", None),
     ("POST", "/me/password", None),
+    ("GET", "/organizations/{org}/audit", Some("read:keyturn/audit")),
 ];
 
 /// Where credentials are what is asked for.

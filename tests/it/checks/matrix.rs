@@ -43,6 +43,7 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("GET", "/api/v1/session", Kind::Person),
     ("DELETE", "/api/v1/session", Kind::Person),
     ("POST", "/api/v1/me/password", Kind::Person),
+    ("GET", "/api/v1/organizations/{org}/audit", Kind::Api),
 ];
 
 /// Routes that take no credentials.

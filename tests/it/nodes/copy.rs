@@ -250,7 +250,7 @@ fn a_node_that_waits_for_its_first_organization_serves_what_is_copied() {
     let key = place.init(&[]).key;
     // The schema is there, and nobody in it.
     place_at(&url(&target)).init(&[]);
-    for table in ["usage_hours", "audit", "api_keys", "signing_keys", "members", "organizations"] {
+    for table in ["usage_hours", "audit", "audit_heads", "api_keys", "signing_keys", "members", "organizations"] {
         target.sql(&format!("DELETE FROM {table}"));
     }
     assert_eq!(copy(&place, &file_url(&place), &url(&target)).code, 0);

@@ -26,7 +26,8 @@ fn place(database: &Database) -> Place {
     place_at(&database.url())
 }
 
-fn place_at(store: &str) -> Place {
+/// Where a node on the store of that URL runs.
+pub fn place_at(store: &str) -> Place {
     Place::on_sqlite()
         .set("KEYTURN_STORE__URL", store)
         .unset("KEYTURN_SECRETS__MASTER_KEY_FILE")

@@ -1,5 +1,6 @@
 //! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
 
+mod auditing;
 mod following;
 mod people;
 
@@ -7,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keyturn::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier, Status};
+use keyturn::domain::audit_chain::AuditRow;
 use keyturn::domain::key_text::{KeyId, KeyPrefix};
 use keyturn::domain::member::{Member, MemberId, Role};
 use keyturn::domain::networks::Networks;
@@ -106,6 +108,15 @@ on_every_backend! { in people:
     a_policy_is_replaced_once_for_each_version
     an_answer_is_remembered_with_its_change_and_only_once
     lists_come_in_every_order_whole
+}
+
+on_every_backend! { in auditing:
+    each_log_is_a_chain_of_its_own_and_says_where_it_ends
+    changes_at_once_leave_a_good_chain
+    a_refused_change_leaves_no_row_and_the_chain_as_it_was
+    rows_are_listed_newest_first_and_go_on_where_they_stopped
+    rows_are_filtered_by_what_who_which_and_when
+    rows_come_back_exactly_as_they_were_written
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -223,9 +234,14 @@ async fn insert(store: &dyn Store, key: &ApiKey) {
     store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.unwrap().unwrap();
 }
 
+/// The log of an organization, as it was written.
+async fn audit(store: &dyn Store, organization: &str) -> Vec<AuditRow> {
+    let rows = store.audit_after(organization, None, 1000).await.unwrap();
+    rows.into_iter().map(Result::unwrap).collect()
+}
+
 async fn audit_actions(store: &dyn Store) -> Vec<String> {
-    let rows = store.audit_after(&slug("acme"), 0, 1000).await.unwrap();
-    rows.into_iter().map(|row| row.action).collect()
+    audit(store, "acme").await.into_iter().map(|row| row.action).collect()
 }
 
 fn all() -> KeyFilter {
@@ -263,7 +279,9 @@ mod checks {
         assert_eq!(store.members(&slug("acme")).await.unwrap(), []);
         assert_eq!(store.revoked_tokens(NOW).await.unwrap(), []);
         assert_eq!(changes_after(store.as_ref(), 0, 10).await, []);
-        assert_eq!(store.audit_after(&slug("acme"), 0, 10).await.unwrap(), []);
+        assert_eq!(audit(store.as_ref(), "acme").await, []);
+        assert_eq!(store.audit_head("acme").await.unwrap(), None);
+        assert_eq!(store.audited_organizations().await.unwrap(), [""; 0]);
         assert_eq!((store.last_seq().await.unwrap(), store.master_key().await.unwrap()), (0, None));
     }
 
@@ -509,15 +527,16 @@ mod checks {
         let none = Limits { organization: Some(0), owner: None };
         store.insert_key(&key(2), none, &row, None).await.unwrap().unwrap_err();
         store.update_key(&key(1), None, &row, None).await.unwrap().unwrap_err();
-        let rows = store.audit_after(&slug("acme"), 0, 10).await.unwrap();
+        let rows = audit(store.as_ref(), "acme").await;
         assert_eq!(rows.len(), 2);
         let [_, found] = rows.as_slice() else { panic!("{rows:?}") };
         assert_eq!((found.at, &found.actor, &found.address), (row.at, &row.actor, &row.address));
         assert_eq!((found.action.as_str(), &found.subject), (row.action, &row.subject));
-        assert_eq!((&found.old, &found.new), (&row.old, &row.new));
-        assert_eq!(store.audit_after(&slug("acme"), rows[0].id, 10).await.unwrap().len(), 1);
-        assert_eq!(store.audit_after(&slug("acme"), 0, 1).await.unwrap(), rows[..1]);
-        assert_eq!(store.audit_after(&slug("other"), 0, 10).await.unwrap(), []);
+        assert_eq!((found.old.as_deref(), &found.new), (Some(r#"{"a":[1,null,"ü"]}"#), &None));
+        let [first, second] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!(store.audit_after("acme", Some(first.id), 10).await.unwrap(), [Ok(second.clone())]);
+        assert_eq!(store.audit_after("acme", None, 1).await.unwrap(), [Ok(first.clone())]);
+        assert_eq!(audit(store.as_ref(), "other").await, []);
     }
 
     pub async fn a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to(store: Arc<dyn Store>) {
@@ -590,9 +609,16 @@ mod checks {
         assert!(store.set_master_key("other").await.is_err(), "it has one already");
         found(store.as_ref()).await;
         let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
-        store.reseal(&[("kid-acme".into(), sealed.clone())], "new").await.unwrap();
+        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+        let rotated = entry(action::MASTER_KEY_ROTATE, "new");
+        store.reseal(&[("kid-acme".into(), sealed.clone())], "new", &rotated).await.unwrap();
+        for organization in ["acme", "other"] {
+            let last = audit(store.as_ref(), organization).await.pop().unwrap();
+            assert_eq!((last.action.as_str(), last.subject.as_str()), (action::MASTER_KEY_ROTATE, "new"));
+        }
         assert_eq!(store.master_key().await.unwrap().as_deref(), Some("new"));
-        assert_eq!(store.signing_keys().await.unwrap()[0].sealed, sealed);
+        let keys = store.signing_keys().await.unwrap();
+        assert_eq!(keys.iter().find(|key| key.kid == "kid-acme").unwrap().sealed, sealed);
     }
 
     pub async fn lists_are_newest_first_and_go_on_where_they_stopped(store: Arc<dyn Store>) {

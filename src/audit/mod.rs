@@ -1,0 +1,13 @@
+//! What is done with the audit log: listing it, exporting it, and checking that it is whole.
+//!
+//! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL.
+
+mod export;
+mod item;
+mod page;
+mod verify;
+
+pub use export::{Export, ExportError, verify_export};
+pub use item::AuditItem;
+pub use page::{AuditPage, list};
+pub use verify::{Verdict, verify};

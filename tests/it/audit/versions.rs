@@ -1,0 +1,97 @@
+//! Rows of earlier versions, which knew of no chain.
+
+use crate::audit::{bad, busy, good};
+use crate::nodes::place_at;
+use crate::support::postgres::Database;
+use crate::support::server::Ended;
+use crate::support::{Place, database};
+
+/// Makes the schema what it was before there was a chain.
+const BACK: &[&str] = &[
+    "DROP INDEX audit_unchained",
+    "DROP INDEX audit_by_time",
+    "DROP INDEX audit_by_action",
+    "DROP INDEX audit_by_actor",
+    "DROP INDEX audit_by_actor_and_action",
+    "DROP INDEX audit_by_subject",
+    "ALTER TABLE audit DROP COLUMN hash",
+    "ALTER TABLE audit DROP COLUMN position",
+    "DROP TABLE audit_heads",
+    "DELETE FROM _sqlx_migrations WHERE description = 'audit_chain'",
+];
+
+/// A change as a node of an earlier version writes it.
+const OLD_ROW: &str = "INSERT INTO audit (id, organization, at, actor, action, subject, address, old_value, new_value) \
+    SELECT MAX(id) + 1, 'default', 1800000000000, 'keyturn', 'key.edit', 'old', NULL, NULL, '{}' FROM audit";
+
+fn is_not_of_this_version(ended: &Ended) {
+    assert!(ended.refused(1).contains("not of this version yet"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_log_of_an_earlier_version_is_chained_once_when_the_server_starts() {
+    let (server, _) = busy(Place::on_sqlite());
+    let (key, place) = (server.key.clone(), server.stop());
+    let rows = || {
+        database::column(
+            &place.database(),
+            "SELECT id || action || actor || coalesce(new_value, '') FROM audit ORDER BY id",
+        )
+    };
+    let before = rows();
+    BACK.iter().for_each(|statement| database::execute(&place.database(), statement));
+    is_not_of_this_version(&super::verify(&place, &[]));
+    let server = place.serve(key.clone());
+    let lines = good(&server, &[]);
+    assert!(lines[0].starts_with("acme: 2 rows") && lines[1].starts_with("default: 14 rows"), "{lines:?}");
+    let place = server.stop();
+    let path = place.database();
+    let after =
+        database::column(&path, "SELECT id || action || actor || coalesce(new_value, '') FROM audit ORDER BY id");
+    assert_eq!(after[..14], before[..], "the rows are what they were");
+    assert!(after[14..].iter().all(|row| row.contains("audit.chainkeyturn")), "{after:?}");
+    assert!(after[15].contains(r#"{"first":1,"last":14,"rows":13}"#), "{after:?}");
+    let place = place.serve(key).stop();
+    assert_eq!(good(&place, &[]), lines, "once");
+    database::execute(&path, "UPDATE audit SET actor = 'x' WHERE id = 5");
+    assert!(bad(&place, &[]).contains("row 5 was changed"));
+}
+
+#[test]
+fn on_postgres_nodes_that_start_together_chain_an_old_log_once() {
+    let database = Database::create();
+    let (server, _) = busy(place_at(&database.url()));
+    let (key, place) = (server.key.clone(), server.stop());
+    BACK.iter().for_each(|statement| drop(database.sql(statement)));
+    is_not_of_this_version(&super::verify(&place, &[]));
+    let nodes: Vec<_> = std::thread::scope(|scope| {
+        let start = || place_at(&database.url()).serve(key.clone());
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(start)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let lines = good(&place, &[]);
+    assert!(lines[0].starts_with("acme: 2 rows") && lines[1].starts_with("default: 14 rows"), "{lines:?}");
+    // A node of the version before runs on beside these, and makes changes that know of no chain.
+    database.sql(OLD_ROW);
+    database.sql(OLD_ROW);
+    assert!(bad(&place, &[]).contains("is not part of the chain"));
+    nodes[0].make_with("read:a");
+    nodes[1].make_with("read:a");
+    let lines = good(&place, &[]);
+    assert!(lines[1].starts_with("default: 19 rows"), "two, one that says so, two more: {lines:?}");
+    assert_eq!(
+        database.sql("SELECT new_value FROM audit WHERE action = 'audit.chain' ORDER BY id DESC LIMIT 1"),
+        r#"{"first":17,"last":18,"rows":2}"#
+    );
+    drop(nodes);
+}
+
+#[test]
+fn a_row_in_the_middle_that_lost_its_hash_is_not_chained_again() {
+    let (server, _) = busy(Place::on_sqlite());
+    let (key, place) = (server.key.clone(), server.stop());
+    database::execute(&place.database(), "UPDATE audit SET actor = 'x', hash = NULL, position = NULL WHERE id = 5");
+    let server = place.serve(key);
+    server.make_with("read:a");
+    assert!(bad(&server, &[]).contains("row 5 is not part of the chain"));
+}
