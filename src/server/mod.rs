@@ -151,7 +151,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let Opened { store, master_keys, gate, lock } = opened;
     if !organizations::is_current(store.as_ref(), &master_keys).await? {
         let count = organizations::reseal(store.as_ref(), &master_keys).await?;
-        tracing::info!(count, "signing keys sealed anew under the current master key");
+        tracing::info!(count, "signing keys and secrets of webhooks sealed anew under the current master key");
     }
     let metrics = Metrics::default();
     let list = Arc::new(RevocationList::new(settings.cache.keys));

@@ -26,6 +26,20 @@ pub mod action {
     pub const SIGNING_KEY_CREATE: &str = "signing-key.create";
     /// A signing key was removed.
     pub const SIGNING_KEY_DELETE: &str = "signing-key.delete";
+    /// A webhook was made.
+    pub const WEBHOOK_CREATE: &str = "webhook.create";
+    /// A webhook was edited.
+    pub const WEBHOOK_EDIT: &str = "webhook.edit";
+    /// A webhook was removed, and what was on its way to it.
+    pub const WEBHOOK_DELETE: &str = "webhook.delete";
+    /// A webhook was disabled because its receiver is gone.
+    pub const WEBHOOK_DISABLE: &str = "webhook.disable";
+    /// A webhook was given a new secret.
+    pub const WEBHOOK_ROTATE_SECRET: &str = "webhook.rotate-secret";
+    /// A webhook was tried out.
+    pub const WEBHOOK_TEST: &str = "webhook.test";
+    /// A dead letter was taken up again.
+    pub const WEBHOOK_RETRY: &str = "webhook.retry";
 }
 
 /// A row to be written in the transaction of the change that it tells of.

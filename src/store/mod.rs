@@ -6,12 +6,16 @@
 mod audit;
 mod lock;
 mod sql;
+mod webhooks;
 
 use async_trait::async_trait;
 
 pub use audit::{AuditEntry, AuditRecord, action};
 pub use lock::{LockError, StoreLock};
 pub use sql::{Copied, Look, SqlStore};
+pub use webhooks::{
+    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, WebhookSeal, WebhookStore, message,
+};
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::key_text::KeyId;
@@ -261,8 +265,14 @@ pub trait SigningKeyStore: Send + Sync {
     ) -> Result<Result<Seq, Refused>, StoreError>;
     /// Removes one that no living token can be signed with.
     async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError>;
-    /// Replaces seals and the master key's name, all at once.
-    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str) -> Result<(), StoreError>;
+    /// Replaces the seals of signing keys and webhooks, and the master key's name, all at once. A webhook that was
+    /// changed meanwhile keeps its seal.
+    async fn reseal(
+        &self,
+        seals: &[(String, Sealed)],
+        webhooks: &[WebhookSeal],
+        master_key: &str,
+    ) -> Result<(), StoreError>;
     /// The id of the master key that the store belongs to.
     async fn master_key(&self) -> Result<Option<String>, StoreError>;
     /// Claims a new store for a master key.
@@ -352,6 +362,9 @@ pub trait Store:
     + Membership
     + AuditLog
     + UsageStore
+    + WebhookStore
+    + DeliveryStore
+    + Outbox
 {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::SqlStore;
+use crate::store::sql::{SqlStore, deliveries};
 use crate::store::sql::columns::unsigned;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
@@ -29,9 +29,10 @@ pub(super) async fn write(
     .bind(entry.address.as_deref())
     .bind(entry.old.as_ref().map(Value::to_string))
     .bind(entry.new.as_ref().map(Value::to_string))
-    .execute(transaction)
+    .execute(&mut *transaction)
     .await?;
-    Ok(())
+    // What it tells of is told to webhooks if it is made, and only then.
+    deliveries::enqueue(transaction, organization, entry).await
 }
 
 #[async_trait]

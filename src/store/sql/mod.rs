@@ -6,15 +6,18 @@ mod changes;
 mod columns;
 mod copy;
 mod database;
+mod deliveries;
 mod key_rows;
 mod nodes;
 mod organizations;
+mod outbox;
 mod postgres;
 mod schema;
 mod signing_keys;
 mod sqlite;
 mod statement;
 mod usage;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -559,7 +559,7 @@ mod checks {
         assert!(store.set_master_key("other").await.is_err(), "it has one already");
         found(store.as_ref()).await;
         let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
-        store.reseal(&[("kid-acme".into(), sealed.clone())], "new").await.unwrap();
+        store.reseal(&[("kid-acme".into(), sealed.clone())], &[], "new").await.unwrap();
         assert_eq!(store.master_key().await.unwrap().as_deref(), Some("new"));
         assert_eq!(store.signing_keys().await.unwrap()[0].sealed, sealed);
     }
