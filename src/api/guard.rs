@@ -35,6 +35,10 @@ pub(super) struct WriteKeys;
 pub(super) struct ReadSigningKeys;
 /// `admin:keyturn/signing-keys`.
 pub(super) struct AdminSigningKeys;
+/// `read:keyturn/webhooks`.
+pub(super) struct ReadWebhooks;
+/// `admin:keyturn/webhooks`.
+pub(super) struct AdminWebhooks;
 
 impl Permission for Anyone {
     const NEEDS: Option<(&'static str, &'static str)> = None;
@@ -50,6 +54,12 @@ impl Permission for ReadSigningKeys {
 }
 impl Permission for AdminSigningKeys {
     const NEEDS: Option<(&'static str, &'static str)> = Some(("admin", "keyturn/signing-keys"));
+}
+impl Permission for ReadWebhooks {
+    const NEEDS: Option<(&'static str, &'static str)> = Some(("read", "keyturn/webhooks"));
+}
+impl Permission for AdminWebhooks {
+    const NEEDS: Option<(&'static str, &'static str)> = Some(("admin", "keyturn/webhooks"));
 }
 
 /// A caller who holds the permission, in the organization that the path names.

@@ -339,7 +339,7 @@ fn key_id(text: &str) -> Result<KeyId, Problem> {
 
 /// The version in `If-Match` (RFC 9110 §13.1.1); `*` and absence are any. A tag that is none of ours
 /// matches nothing, and of several the newest counts. Proxies that compress make tags weak.
-fn if_match(request: &HttpRequest) -> Option<u64> {
+pub(super) fn if_match(request: &HttpRequest) -> Option<u64> {
     let texts: Vec<&str> =
         request.headers().get_all(IF_MATCH).map(|value| value.to_str().unwrap_or_default()).collect();
     let tags: Vec<&str> = texts.iter().flat_map(|text| text.split(',')).map(str::trim).collect();

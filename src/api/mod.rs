@@ -1,7 +1,7 @@
 //! The management API: `/api/v1`, JSON, RFC 9457 problem documents.
 //!
 //! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `clock`,
-//! `store` (what a list may be filtered by), `tokens`, `keys`, `organizations`, `node` and `http`; no
+//! `store` (what a list may be filtered by), `tokens`, `keys`, `organizations`, `webhooks`, `node` and `http`; no
 //! other surface.
 
 mod body;
@@ -12,6 +12,8 @@ mod keys;
 mod me;
 mod problem;
 mod signing_keys;
+mod webhook_json;
+mod webhooks;
 
 use actix_web::web;
 
@@ -24,6 +26,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(me::routes)
             .configure(keys::routes)
             .configure(signing_keys::routes)
+            .configure(webhooks::routes)
             .default_service(web::to(|| async { Problem::not_found() })),
     );
 }

@@ -12,6 +12,7 @@ use crate::domain::policy::Violation;
 use crate::keys::KeyError;
 use crate::node::Unavailable;
 use crate::tokens::Refusal;
+use crate::webhooks::WebhookError;
 
 /// A refusal as the caller is told it.
 #[derive(Debug)]
@@ -178,6 +179,22 @@ impl From<KeyError> for Problem {
                 problem
             }
             KeyError::Unavailable(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::NotFound => Self::not_found(),
+            WebhookError::PreconditionFailed => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "PRECONDITION_FAILED",
+                "the webhook was changed since the version in If-Match; read it again",
+            ),
+            WebhookError::Conflict(detail) => Self::conflict(detail),
+            WebhookError::Unavailable(cause) => Self::unavailable(&cause),
+            WebhookError::Sealing(cause) => Self::unavailable(&cause),
         }
     }
 }

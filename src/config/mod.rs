@@ -15,6 +15,7 @@ mod store;
 mod suggest;
 mod token;
 mod tuning;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use signing::Signing;
 pub use store::{Store, StoreUrl};
 pub use token::{Algorithm, Token, TokenType, UnknownAlgorithm};
 pub use tuning::{Argon2, Cache, Gateway, Limits};
+pub use webhooks::Webhooks;
 
 use layers::Layers;
 use section::{Outline, Section};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// `[argon2]`: cost of the slow hash.
     pub argon2: Argon2,
+    /// `[webhooks]`: telling others of changes.
+    pub webhooks: Webhooks,
     /// `[log]`: what is logged, and how it looks.
     pub log: Log,
     rows: Vec<Row>,
@@ -89,6 +93,7 @@ impl Settings {
             cache: Cache::read(&section(&tuning::CACHE))?,
             gateway: Gateway::read(&section(&tuning::GATEWAY))?,
             argon2: Argon2::read(&section(&tuning::ARGON2))?,
+            webhooks: Webhooks::read(&section(&webhooks::OUTLINE))?,
             log: Log::read(&section(&log::OUTLINE))?,
             rows: OUTLINES.iter().flat_map(|outline| rows(&section(outline))).collect(),
         })
@@ -118,7 +123,7 @@ impl Settings {
 }
 
 /// The sections, in the order of `config/default.toml`.
-const OUTLINES: [&Outline; 11] = [
+const OUTLINES: [&Outline; 12] = [
     &server::OUTLINE,
     &store::OUTLINE,
     &revocation::OUTLINE,
@@ -129,6 +134,7 @@ const OUTLINES: [&Outline; 11] = [
     &tuning::CACHE,
     &tuning::GATEWAY,
     &tuning::ARGON2,
+    &webhooks::OUTLINE,
     &log::OUTLINE,
 ];
 

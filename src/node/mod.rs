@@ -20,6 +20,7 @@ use crate::crypto::random::RandomError;
 use crate::domain::api_key::ApiKey;
 use crate::domain::claims::Claims;
 use crate::domain::decision::ClientAddress;
+use crate::domain::destination::Reach;
 use crate::domain::key_text::KeyId;
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
@@ -44,6 +45,12 @@ const COUNTS_AT_ONCE: usize = 5_000;
 
 /// For how long the log of changes is kept: longer than any token lives, for the list in Redis is written from it.
 const CHANGES_KEPT_SECONDS: i64 = 7200;
+
+/// For how long what webhooks have taken is kept: a week.
+const DELIVERED_KEPT_SECONDS: i64 = 7 * 86_400;
+
+/// For how long dead letters are kept.
+const DEAD_KEPT_SECONDS: i64 = 30 * 86_400;
 
 /// A running node.
 pub struct Node {
@@ -94,6 +101,10 @@ pub struct NodeSettings {
     pub rotate_every_days: u32,
     /// Seconds between publication and first use of a signing key.
     pub publish_ahead_seconds: u32,
+    /// Where webhooks may go.
+    pub webhook_reach: Reach,
+    /// Seconds from each attempt at a webhook that failed to the next.
+    pub webhook_retry_seconds: Vec<u32>,
 }
 
 /// A token whose signature, issuer and form were checked once.
@@ -385,6 +396,8 @@ impl Node {
         self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
         self.store.forget_revoked_tokens(now).await?;
+        let kept = (now.plus_seconds(-DELIVERED_KEPT_SECONDS), now.plus_seconds(-DEAD_KEPT_SECONDS));
+        self.store.forget_deliveries(kept, now).await?;
         self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
     }
 }

@@ -15,9 +15,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::config::{LogFormat, RevocationUrl, Settings, StoreUrl};
+use crate::courier::Courier;
 use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
 use crate::crypto::random::{self, RandomError};
+use crate::domain::destination::Reach;
 use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
 use crate::http::{operations, request_log};
@@ -28,7 +30,7 @@ use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList
 use crate::signing::Algorithm;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::{api, clock, gateway, oauth, telemetry};
+use crate::{api, clock, gateway, oauth, telemetry, webhooks};
 
 pub use opening::{Opened, lock, look, master_key_file, open, refuse_running_nodes};
 
@@ -178,6 +180,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             metrics.cluster().clone(),
         ))
     });
+    let webhook_reach = if settings.webhooks.private_addresses { Reach::Anywhere } else { Reach::Public };
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),
         list,
@@ -196,6 +199,8 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             typ: settings.token.typ.as_str().to_owned(),
             rotate_every_days: settings.signing.rotate_every_days,
             publish_ahead_seconds: settings.signing.publish_ahead_seconds,
+            webhook_reach,
+            webhook_retry_seconds: settings.webhooks.retry_seconds.clone(),
         },
         runtime: Handle::current(),
     }));
@@ -236,6 +241,10 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let tending = tokio::spawn(tend(context.clone()));
     let stop_writing = Arc::new(Notify::new());
     let writing = tokio::spawn(write_usage(node.clone(), stop_writing.clone()));
+    let stop_delivering = Arc::new(Notify::new());
+    let courier = Arc::new(Courier::new(webhook_reach));
+    let delivering =
+        tokio::spawn(webhooks::deliver(node.clone(), courier, random::identifier()?, stop_delivering.clone()));
     let drain = Duration::from_secs(settings.server.drain_seconds);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = context.clone();
@@ -265,8 +274,12 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     tending.abort();
     node.drain().await;
     stop_writing.notify_one();
+    stop_delivering.notify_one();
     if writing.await.is_err() {
         tracing::error!("the last counts of use could not be written");
+    }
+    if delivering.await.is_err() {
+        tracing::error!("delivering to webhooks ended before its time");
     }
     keeping_step.abort_all();
     if let Some(cluster) = cluster {

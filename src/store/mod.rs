@@ -14,7 +14,8 @@ pub use audit::{AuditEntry, AuditRecord, action};
 pub use lock::{LockError, StoreLock};
 pub use sql::{Copied, Look, SqlStore};
 pub use webhooks::{
-    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, WebhookSeal, WebhookStore, message,
+    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, WebhookSeal, WebhookStore,
+    message,
 };
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};

@@ -11,7 +11,7 @@ fn refusal_of_file(text: &str) -> String {
 
 #[test]
 fn mistakes_in_the_file_are_one_line_with_its_place() {
-    let sections = "server, store, revocation, secrets, token, signing, limits, cache, gateway, argon2, log";
+    let sections = "server, store, revocation, secrets, token, signing, limits, cache, gateway, argon2, webhooks, log";
     for (text, line) in [
         ("[token]\nttl_seconds = 5", ":2: token.ttl_seconds is 5; allowed is 60 to 3600 seconds".to_owned()),
         (

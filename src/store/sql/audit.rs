@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::{SqlStore, deliveries};
 use crate::store::sql::columns::unsigned;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
+use crate::store::sql::{SqlStore, deliveries};
 use crate::store::{AuditEntry, AuditLog, AuditRecord, StoreError};
 
 /// Writes a row in the change's own transaction. Changes are made one at a time, so the next id is free.
