@@ -168,6 +168,8 @@ fn every_setting_can_come_from_the_environment() {
         ("argon2.parallelism", "2", "2"),
         ("argon2.threads", "2", "2"),
         ("argon2.queue", "65", "65"),
+        ("webhooks.private_addresses", "true", "true"),
+        ("webhooks.retry_seconds", "[1, 2]", "[1, 2]"),
         ("log.level", "debug", "debug"),
         ("log.format", "json", "json"),
     ];

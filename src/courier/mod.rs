@@ -166,7 +166,8 @@ mod tests {
         let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
         assert!(accepted.is_err(), "nobody has come");
         // The same listener is reached where that is allowed.
-        let (reply, ()) = tokio::join!(send(Reach::Anywhere, &format!("http://localhost:{port}/")), async {
+        let url = format!("http://localhost:{port}/");
+        let (reply, ()) = tokio::join!(send(Reach::Anywhere, &url), async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await.unwrap();
             let answer = b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno";

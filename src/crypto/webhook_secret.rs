@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_published_example_is_signed_as_published() {
-        let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw").unwrap();
+        let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signature = sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }

@@ -27,3 +27,4 @@ mod operations;
 mod protocol;
 mod store_conformance;
 mod support;
+mod webhooks;

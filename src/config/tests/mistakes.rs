@@ -74,7 +74,7 @@ fn files_that_cannot_be_read_are_one_line() {
 
 #[test]
 fn mistakes_in_the_environment_name_the_variable() {
-    let sections = "server, store, revocation, secrets, token, signing, limits, cache, gateway, argon2, log";
+    let sections = "server, store, revocation, secrets, token, signing, limits, cache, gateway, argon2, webhooks, log";
     let token = "allowed in [token] is ttl_seconds, algorithm, typ, audience";
     for (name, value, line) in [
         ("KEYTURN_TOKEN__TTL_SECONDS", "ten", "token.ttl_seconds is \"ten\"; allowed is 60 to 3600 seconds".to_owned()),

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::{unknown_key_text, wrong_secret};
 use crate::support::eventually;
 use crate::support::server::{Key, Place, Server, scope_list};
+use crate::webhooks;
 
 /// Every route, and how it is asked: the columns of the matrix.
 const ROUTES: &[(&str, &str, Kind)] = &[
@@ -27,6 +28,15 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/api/v1/organizations/{org}/keys/{id}/enable", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/webhooks", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/webhooks/{id}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/webhooks/{id}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/webhooks/{id}", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks/{id}/rotate-secret", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks/{id}/test", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/webhooks/{id}/deliveries", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry", Kind::Api),
 ];
 
 /// Routes that take no credentials.
@@ -117,8 +127,12 @@ fn every_route_answers_every_credential_as_it_must() {
     let Credentials { texts } = credentials(&server, &acme);
     for (method, pattern, kind) in ROUTES {
         for (name, text) in &texts {
-            let target = server.make_with("read:target");
-            let path = pattern.replace("{org}", "default").replace("{id}", &target.id).replace("{path:.*}", "a/b");
+            let (target, delivery) = match webhooks::is_about_one(pattern) {
+                true => webhooks::with_delivery(&server),
+                false => (server.make_with("read:target").id, String::new()),
+            };
+            let path = pattern.replace("{org}", "default").replace("{id}", &target).replace("{path:.*}", "a/b");
+            let path = path.replace("{delivery}", &delivery);
             let path = if *kind == Kind::Verify { format!("{path}?keyturn_require=write:x") } else { path };
             let mut request = server.request(method, &path);
             if let Some(text) = text {
@@ -129,9 +143,11 @@ fn every_route_answers_every_credential_as_it_must() {
                 Kind::OAuth => request.form(&[("token", "x")]),
                 Kind::Verify => request,
                 Kind::Api if *method == "GET" || *method == "DELETE" => request,
+                Kind::Api if pattern.ends_with("/webhooks") => request.json(&json!({ "url": webhooks::NOWHERE })),
                 Kind::Api => request.json(&json!({})),
             };
             let answer = request.send();
+            webhooks::remove_all(&server);
             let what = format!("{method} {pattern} with {name}: {} {}", answer.status, answer.text());
             // `me` tells any good credential who it is, and names no organization.
             let expected = match (*pattern, *name) {

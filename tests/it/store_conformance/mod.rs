@@ -1,6 +1,7 @@
 //! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
 
 mod following;
+mod webhooks;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,6 +94,20 @@ on_every_backend! { in following:
     a_member_is_entered_heard_of_struck_and_removed
     a_deployment_keeps_its_first_name
     keys_that_were_changed_lately_are_found
+}
+
+on_every_backend! { in webhooks:
+    every_field_of_a_webhook_comes_back
+    a_limit_of_webhooks_holds_under_inserts_at_once
+    a_removed_webhook_takes_its_deliveries_along
+    what_a_change_tells_is_queued_with_it_and_never_without
+    deliveries_are_listed_newest_first_and_by_state
+    a_delivery_is_claimed_by_one_of_many
+    a_claim_runs_out_and_counts_for_nothing_then
+    what_waits_longest_comes_first_and_what_is_disabled_waits
+    a_dead_letter_is_taken_up_again_and_nothing_else_is
+    what_has_ended_is_forgotten_in_its_time
+    webhooks_are_resealed_with_the_signing_keys
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
