@@ -170,13 +170,13 @@ fn deliveries_are_listed_page_by_page_and_by_state() {
     let foreign = format!("cursor={foreign}");
     for (query, at) in [
         ("state=alive", "state"),
-        ("state=", "state"),
+        ("state=Dead", "state"),
         ("limit=0", "limit"),
         ("limit=201", "limit"),
         ("limit=-1", "limit"),
         ("limit=x", "limit"),
         ("cursor=x", "cursor"),
-        ("cursor=%00", "cursor"),
+        ("cursor=%00", "query"),
         (foreign.as_str(), "cursor"),
         ("limit=1&limit=2", "limit"),
         ("status=dead", "query"),
