@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::check::{problem, wrong_field};
+use crate::support::tls::Authority;
 use crate::support::{Place, Server, database};
 use crate::webhooks::{Receiver, await_delivery, hook, test};
 
@@ -74,6 +75,35 @@ fn a_webhook_from_when_more_was_allowed_is_held_to_what_is_allowed_now() {
     let dead = await_delivery(&server, &hook.id, &id, "dead");
     assert_eq!(dead["last_error"], "an address that is not public is not allowed");
     assert_eq!(receiver.received().len(), 0);
+}
+
+#[test]
+fn over_https_the_receiver_must_prove_who_it_is() {
+    let authority = Authority::new();
+    let receiver = Receiver::over_tls(&authority);
+    for (trusted, state) in [(true, "delivered"), (false, "dead")] {
+        let place = crate::webhooks::place().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
+        let place = if trusted { place.set("SSL_CERT_FILE", authority.path("ca.pem").display()) } else { place };
+        let server = place.start();
+        for host in ["127.0.0.1", "localhost"] {
+            let url = format!("https://{host}:{}/hook", receiver.address.port());
+            let hook = hook(&server, &url, &["policy.changed"]);
+            let id = test(&server, &hook.id);
+            let told = await_delivery(&server, &hook.id, &id, state);
+            let error = told["last_error"].as_str().unwrap_or_default().to_lowercase();
+            assert!(trusted != error.contains("certificate"), "{told}");
+        }
+        assert_eq!(receiver.received().len(), 2);
+    }
+    // Another name than the certificate's.
+    let place = crate::webhooks::place().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
+    let server = place.set("SSL_CERT_FILE", authority.path("ca.pem").display()).start();
+    let url = format!("https://127.0.0.2:{}/hook", receiver.address.port());
+    let hook = hook(&server, &url, &["policy.changed"]);
+    let id = test(&server, &hook.id);
+    let told = await_delivery(&server, &hook.id, &id, "dead");
+    assert!(told["last_error"].as_str().unwrap().to_lowercase().contains("certificate"), "{told}");
+    assert_eq!(receiver.received().len(), 2);
 }
 
 #[test]

@@ -9,8 +9,12 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
+use crate::support::tls::Authority;
 use crate::support::{eventually_within, now};
 
 /// A request as it came.
@@ -32,6 +36,10 @@ pub enum Reply {
     Silence,
 }
 
+/// Both ways.
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
 type Decide = dyn Fn(&Received, usize) -> Reply + Send + Sync;
 
 /// Listens on a port of its own until the test's process ends.
@@ -48,14 +56,39 @@ impl Receiver {
 
     /// One that answers by what came, and how many came before.
     pub fn answering(decide: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::serving(decide, |mut stream, serve| serve(&mut stream))
+    }
+
+    /// One that takes everything, over TLS.
+    pub fn over_tls(authority: &Authority) -> Self {
+        let certificate = CertificateDer::from_pem_file(authority.path("server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(authority.path("server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = Arc::new(builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
+        Self::serving(
+            |_, _| Reply::Status(204, ""),
+            move |stream, serve| {
+                let connection = ServerConnection::new(config.clone()).unwrap();
+                serve(&mut StreamOwned::new(connection, stream));
+            },
+        )
+    }
+
+    fn serving(
+        decide: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static,
+        wrap: impl Fn(TcpStream, &dyn Fn(&mut dyn ReadWrite)) + Send + Sync + 'static,
+    ) -> Self {
+        // At every address of the machine's own: 127.0.0.2 is one that no certificate names.
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let received = Arc::<Mutex<Vec<Received>>>::default();
-        let (noted, decide): (_, Arc<Decide>) = (received.clone(), Arc::new(decide));
+        let (noted, decide, wrap): (_, Arc<Decide>, _) = (received.clone(), Arc::new(decide), Arc::new(wrap));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, noted, decide) = (stream.unwrap(), noted.clone(), decide.clone());
-                std::thread::spawn(move || answer(stream, &noted, &*decide));
+                let (stream, noted, decide, wrap) = (stream.unwrap(), noted.clone(), decide.clone(), wrap.clone());
+                stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+                std::thread::spawn(move || wrap(stream, &|stream| answer(stream, &noted, &*decide)));
             }
         });
         Self { address, received }
@@ -83,9 +116,8 @@ impl Receiver {
     }
 }
 
-fn answer(mut stream: TcpStream, noted: &Mutex<Vec<Received>>, decide: &Decide) {
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let Some(request) = read(&mut stream) else { return };
+fn answer(stream: &mut dyn ReadWrite, noted: &Mutex<Vec<Received>>, decide: &Decide) {
+    let Some(request) = read(stream) else { return };
     let before = {
         let mut noted = noted.lock().unwrap();
         noted.push(request.clone());
@@ -105,7 +137,7 @@ fn answer(mut stream: TcpStream, noted: &Mutex<Vec<Received>>, decide: &Decide) 
     let _ = written;
 }
 
-fn read(stream: &mut TcpStream) -> Option<Received> {
+fn read(stream: &mut dyn ReadWrite) -> Option<Received> {
     let mut bytes = Vec::new();
     let mut part = [0; 4096];
     loop {
