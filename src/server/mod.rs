@@ -30,6 +30,7 @@ use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList
 use crate::signing::Algorithm;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::webhooks::Outgoing;
 use crate::{api, clock, gateway, oauth, telemetry, webhooks};
 
 pub use opening::{Opened, lock, look, master_key_file, open, refuse_running_nodes};
@@ -39,6 +40,9 @@ const TEND_EVERY: Duration = Duration::from_secs(30);
 
 /// Connections for keeping step with other nodes, beside the one on which changes are followed.
 const STEP_CONNECTIONS: u32 = 2;
+
+/// Connections for telling webhooks.
+const OUTBOX_CONNECTIONS: u32 = 2;
 
 /// How often counts of use are written: a crash loses no more than this and the write itself.
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
@@ -242,9 +246,13 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let stop_writing = Arc::new(Notify::new());
     let writing = tokio::spawn(write_usage(node.clone(), stop_writing.clone()));
     let stop_delivering = Arc::new(Notify::new());
-    let courier = Arc::new(Courier::new(webhook_reach));
-    let delivering =
-        tokio::spawn(webhooks::deliver(node.clone(), courier, random::identifier()?, stop_delivering.clone()));
+    let outgoing = Outgoing {
+        node: node.clone(),
+        outbox: Arc::new(store.apart(OUTBOX_CONNECTIONS)),
+        courier: Courier::new(webhook_reach),
+        claimant: random::identifier()?,
+    };
+    let delivering = tokio::spawn(webhooks::deliver(outgoing, stop_delivering.clone()));
     let drain = Duration::from_secs(settings.server.drain_seconds);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = context.clone();

@@ -8,21 +8,16 @@ use crate::node::Node;
 use crate::store::{AfterAttempt, Attempt, action};
 use crate::telemetry::Sent;
 use crate::webhooks::change::{Asker, WebhookError, find, secrets, write};
-use crate::webhooks::deliver::shared_now;
+use crate::webhooks::deliver::{Outgoing, shared_now};
 
 /// The answer that says that a receiver is gone for good.
 const GONE: u16 = 410;
 
 /// Sends a claimed delivery and writes what became of it. False: the receiver did not take it.
-pub(super) async fn attempt(
-    node: &Node,
-    courier: &Courier,
-    claimant: &str,
-    webhook: &Webhook,
-    delivery: Delivery,
-) -> bool {
+pub(super) async fn attempt(outgoing: &Outgoing, webhook: &Webhook, delivery: Delivery) -> bool {
     // 1. Signed and sent.
-    let sent = send(node, courier, webhook, &delivery).await;
+    let node = outgoing.node.as_ref();
+    let sent = send(node, &outgoing.courier, webhook, &delivery).await;
     let (status, retry_after) = match &sent {
         Ok(reply) => (Some(reply.status), reply.retry_after),
         Err(_) => (None, None),
@@ -53,7 +48,8 @@ pub(super) async fn attempt(
 
     // 3. The write. Where it fails, the claim runs out and the event is sent again.
     let is_taken = error.is_none();
-    match node.store.finish_attempt(&delivery.id, claimant, &Attempt { at: now, status, error, then }).await {
+    let attempt = Attempt { at: now, status, error, then };
+    match outgoing.outbox.finish_attempt(&delivery.id, &outgoing.claimant, &attempt).await {
         Ok(true) => node.metrics.webhooks().attempted(outcome),
         Ok(false) => tracing::debug!(delivery = %delivery.id, "a claim was lost before its attempt ended"),
         Err(error) => tracing::error!(%error, delivery = %delivery.id, "what became of an event could not be written"),

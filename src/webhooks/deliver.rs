@@ -13,9 +13,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::clock;
 use crate::courier::Courier;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Webhook, WebhookId};
+use crate::domain::webhook::WebhookId;
 use crate::node::Node;
-use crate::store::{ClaimTerms, StoreError};
+use crate::store::{ClaimTerms, Store, StoreError};
 use crate::webhooks::attempt::attempt;
 
 /// How often what is due is looked for.
@@ -44,13 +44,26 @@ pub(super) fn shared_now(node: &Node) -> Timestamp {
     clock::now().plus_millis(node.cluster.as_ref().map_or(0, |cluster| cluster.clock_offset()))
 }
 
+/// What delivering takes.
+pub struct Outgoing {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Its store, over connections of their own: what is told keeps nobody waiting who asks.
+    pub outbox: Arc<dyn Store>,
+    /// Who sends.
+    pub courier: Courier,
+    /// The name that deliveries are claimed under; no two runs have the same.
+    pub claimant: String,
+}
+
 /// Delivers what is due until told to stop.
-pub async fn deliver(node: Arc<Node>, courier: Arc<Courier>, claimant: String, stop: Arc<Notify>) {
+pub async fn deliver(outgoing: Outgoing, stop: Arc<Notify>) {
     // Alone with its store, whoever has claimed something is no more.
-    if node.cluster.is_none() {
-        release(&node, None).await;
+    if outgoing.node.cluster.is_none() {
+        outgoing.release(None).await;
     }
-    let mut work = Work { node, courier, claimant: claimant.into(), under_way: JoinSet::new(), loads: HashMap::new() };
+    let mut work =
+        Work { outgoing: Arc::new(outgoing), under_way: JoinSet::new(), loads: HashMap::new(), is_cut_off: false };
     let mut looking = interval(LOOK_EVERY);
     let mut counting = interval(COUNT_EVERY);
     for ticks in [&mut looking, &mut counting] {
@@ -67,22 +80,21 @@ pub async fn deliver(node: Arc<Node>, courier: Arc<Courier>, claimant: String, s
                     may_be_more = work.take_up().await;
                 }
             }
-            _ = counting.tick() => work.count().await,
+            _ = counting.tick() => work.outgoing.count().await,
         }
     }
     let ended = timeout(LAST_ATTEMPTS, async { while work.under_way.join_next().await.is_some() {} }).await;
     if ended.is_err() {
         work.under_way.shutdown().await;
-        release(&work.node, Some(&work.claimant)).await;
+        work.outgoing.release(Some(&work.outgoing.claimant)).await;
     }
 }
 
 struct Work {
-    node: Arc<Node>,
-    courier: Arc<Courier>,
-    claimant: Arc<str>,
+    outgoing: Arc<Outgoing>,
     under_way: JoinSet<()>,
     loads: HashMap<WebhookId, Arc<Load>>,
+    is_cut_off: bool,
 }
 
 /// What this node is doing for a webhook.
@@ -124,43 +136,52 @@ impl Work {
             self.loads.retain(|_, load| load.under_way.load(Ordering::Relaxed) > 0);
         }
         match self.claim_and_begin().await {
-            Ok(may_be_more) => may_be_more,
+            Ok(may_be_more) => {
+                self.is_cut_off = false;
+                may_be_more
+            }
             Err(error) => {
-                tracing::warn!(%error, "what is due for webhooks could not be taken up; it waits");
+                if !std::mem::replace(&mut self.is_cut_off, true) {
+                    tracing::warn!(%error, "what is due for webhooks cannot be taken up; it waits");
+                }
+                self.outgoing.mend(&error).await;
                 false
             }
         }
     }
 
     async fn claim_and_begin(&mut self) -> Result<bool, StoreError> {
+        let outgoing = self.outgoing.clone();
         let mut may_be_more = false;
-        for webhook in self.node.store.due_webhooks(shared_now(&self.node)).await? {
+        for webhook in outgoing.outbox.due_webhooks(shared_now(&outgoing.node)).await? {
             let load = self.loads.entry(webhook.id.clone()).or_default().clone();
             let slots = load.free().min(u32::try_from(AT_ONCE.saturating_sub(self.under_way.len())).unwrap_or(0));
             if slots == 0 {
                 may_be_more = true;
                 continue;
             }
-            let now = shared_now(&self.node);
-            let terms = ClaimTerms { by: &self.claimant, now, until: now.plus_seconds(CLAIM_SECONDS), limit: slots };
-            let claimed = self.node.store.claim_deliveries(&webhook.id, terms).await?;
+            let now = shared_now(&outgoing.node);
+            let until = now.plus_seconds(CLAIM_SECONDS);
+            let terms = ClaimTerms { by: &outgoing.claimant, now, until, limit: slots };
+            let claimed = outgoing.outbox.claim_deliveries(&webhook.id, terms).await?;
             may_be_more |= claimed.len() == slots as usize;
             let webhook = Arc::new(webhook);
             for delivery in claimed {
-                let (node, courier, claimant) = (self.node.clone(), self.courier.clone(), self.claimant.clone());
-                let (webhook, slot): (Arc<Webhook>, _) = (webhook.clone(), Slot::take(&load));
+                let (outgoing, webhook, slot) = (outgoing.clone(), webhook.clone(), Slot::take(&load));
                 self.under_way.spawn(async move {
-                    let is_taken = attempt(&node, &courier, &claimant, &webhook, delivery).await;
+                    let is_taken = attempt(&outgoing, &webhook, delivery).await;
                     slot.0.is_failing.store(!is_taken, Ordering::Relaxed);
                 });
             }
         }
         Ok(may_be_more)
     }
+}
 
+impl Outgoing {
     /// Counts what waits, for whoever watches.
     async fn count(&self) {
-        match self.node.store.backlog().await {
+        match self.outbox.backlog().await {
             Ok(backlog) => {
                 let now = shared_now(&self.node);
                 let oldest = backlog.oldest.map_or(0, |oldest| now.millis_since(oldest).max(0) / 1000);
@@ -169,10 +190,19 @@ impl Work {
             Err(error) => tracing::debug!(%error, "what waits for webhooks could not be counted"),
         }
     }
-}
 
-async fn release(node: &Node, claimant: Option<&str>) {
-    if let Err(error) = node.store.release_claims(claimant, shared_now(node)).await {
-        tracing::warn!(%error, "claimed deliveries could not be given back; they come free by themselves");
+    async fn release(&self, claimant: Option<&str>) {
+        if let Err(error) = self.outbox.release_claims(claimant, shared_now(&self.node)).await {
+            tracing::warn!(%error, "claimed deliveries could not be given back; they come free by themselves");
+        }
+    }
+
+    /// Replaces connections that were all lost in silence.
+    async fn mend(&self, error: &StoreError) {
+        if error.is_used_up()
+            && let Err(error) = self.outbox.recover().await
+        {
+            tracing::debug!(%error, "the connections to the database could not be replaced");
+        }
     }
 }

@@ -9,5 +9,5 @@ mod deliver;
 mod deliveries;
 
 pub use change::{Asker, NewWebhook, WebhookError, create, edit, find, list, remove, rotate_secret};
-pub use deliver::deliver;
+pub use deliver::{Outgoing, deliver};
 pub use deliveries::{DeliveryPage, deliveries, retry, test};
