@@ -221,10 +221,12 @@ fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
         all.push(server.api("POST", "signing-keys/rotate").json(&body));
     }
     all.push(server.api("POST", "signing-keys/rotate").json(&json!({ "publish_ahead_seconds": secret })));
+    // A slash would end it, and the rest be a path, which is no mistake.
+    let userinfo = secret.replace('/', "%2F");
     for body in [
         json!({ "url": secret }),
         json!({ "url": [secret] }),
-        json!({ "url": format!("https://{secret}:{secret}@hooks.example/{secret}?{secret}") }),
+        json!({ "url": format!("https://{userinfo}:{userinfo}@hooks.example/{secret}?{secret}") }),
         json!({ "url": format!("https://10.0.0.1/{secret}") }),
         json!({ "url": "https://hooks.example/", "events": secret }),
         json!({ "url": "https://hooks.example/", "events": [secret] }),
