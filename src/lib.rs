@@ -10,9 +10,9 @@
 //! | floor | folders |
 //! | --- | --- |
 //! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`]; what they share: [`http`] |
-//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`] |
+//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`], [`webhooks`] |
 //! | what a running node holds | [`node`] |
-//! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`limits`], [`store`], [`revocation`], [`signing`] |
+//! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`courier`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
 //!
 //! [`server`] and [`cli`] put them together.
@@ -22,6 +22,7 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod courier;
 pub mod crypto;
 pub mod domain;
 pub mod gateway;
@@ -38,3 +39,4 @@ pub mod signing;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;
+pub mod webhooks;

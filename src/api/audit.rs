@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::guard::{Guarded, ReadAudit};
@@ -41,9 +42,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// A page of the log, newest first.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PageJson {
+#[schemars(rename = "AuditPage")]
+pub(super) struct PageJson {
     items: Vec<AuditItem>,
     next_cursor: Option<String>,
 }

@@ -44,7 +44,8 @@ impl Checks {
         if self.0.is_empty() { Ok(()) } else { Err(crate::api::problem::Problem::invalid(self.0)) }
     }
 
-    fn wrong(&mut self, field: impl Into<String>, message: impl Into<String>) {
+    /// Notes what is wrong with a field.
+    pub(super) fn wrong(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(Violation::new(field, message));
     }
 

@@ -47,6 +47,8 @@ permissions! {
     ReadSigningKeys: "read" "keyturn/signing-keys"
     AdminSigningKeys: "admin" "keyturn/signing-keys"
     ReadAudit: "read" "keyturn/audit"
+    ReadWebhooks: "read" "keyturn/webhooks"
+    AdminWebhooks: "admin" "keyturn/webhooks"
     ReadMembers: "read" "keyturn/members"
     AdminMembers: "admin" "keyturn/members"
     ReadPolicy: "read" "keyturn/policy"
@@ -68,7 +70,6 @@ impl Permission for Bootstrap {
     const NEEDS: Option<(&'static str, &'static str)> = AdminSigningKeys::NEEDS;
     const ABROAD: Option<(&'static str, &'static str)> = AdminOrganizations::NEEDS;
 }
-
 /// Who calls.
 pub(super) enum Principal {
     /// An API key, itself or through a token.

@@ -1,7 +1,8 @@
 //! The management API: `/api/v1`, JSON, RFC 9457 problem documents.
 //!
 //! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `clock`,
-//! `store` (what a list may be filtered by), `tokens`, `keys`, `organizations`, `audit`, `node` and `http`; no
+//! `store` (what a list may be filtered by), `tokens`, `keys`, `members`, `organizations`, `audit`, `webhooks`,
+//! `node` and `http`; no
 //! other surface.
 
 mod audit;
@@ -21,6 +22,8 @@ mod policy;
 mod problem;
 mod session;
 mod signing_keys;
+mod webhook_json;
+mod webhooks;
 
 use actix_web::web;
 
@@ -39,6 +42,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(organizations::routes)
             .configure(policy::routes)
             .configure(audit::routes)
+            .configure(webhooks::routes)
             .default_service(web::to(|| async { Problem::not_found() })),
     );
 }

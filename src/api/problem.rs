@@ -16,6 +16,7 @@ use crate::members::{MemberError, SignInError};
 use crate::node::Unavailable;
 use crate::organizations::{CreateError, PolicyError};
 use crate::tokens::Refusal;
+use crate::webhooks::WebhookError;
 
 /// A refusal as the caller is told it.
 #[derive(Debug)]
@@ -252,6 +253,18 @@ impl From<MemberError> for Problem {
             MemberError::PreconditionFailed => Self::precondition_failed("member"),
             MemberError::Conflict(detail) => Self::conflict(detail),
             MemberError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::NotFound => Self::not_found(),
+            WebhookError::PreconditionFailed => Self::precondition_failed("webhook"),
+            WebhookError::Conflict(detail) => Self::conflict(detail),
+            WebhookError::Unavailable(cause) => Self::not_now(&cause),
+            WebhookError::Sealing(cause) => Self::unavailable(&cause),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A row of the audit log as JSON: an item of a list, a line of an export.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -7,8 +8,9 @@ use crate::clock::{parse_rfc3339, rfc3339};
 use crate::domain::audit_chain::{AuditRow, ChainHash};
 
 /// A row. Old and new values are the very text that is stored, for the hash covers it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AuditRow")]
 pub struct AuditItem {
     /// Its number; rises, but not by one.
     id: i64,
@@ -27,8 +29,10 @@ pub struct AuditItem {
     /// From which address, if over the network.
     address: Option<String>,
     /// What was before.
+    #[schemars(with = "Option<serde_json::Value>")]
     old: Option<Box<RawValue>>,
     /// What is now.
+    #[schemars(with = "Option<serde_json::Value>")]
     new: Option<Box<RawValue>>,
     /// The hash of the row and all before it: 64 hexadecimal digits.
     hash: Option<String>,

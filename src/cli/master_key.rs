@@ -27,7 +27,7 @@ pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
     let count = reseal(opened.store.as_ref(), &keys, clock::now()).await.map_err(|error| failed(&error))?;
     write_file(&file, std::slice::from_ref(&new)).map_err(ServerError::from)?;
     print_out(&format!(
-        "The master key in {} is new; {count} signing keys are sealed under it.\n\
+        "The master key in {} is new; {count} signing keys and webhooks are sealed under it.\n\
          API keys go on working: the first use of each is checked with Argon2 once.\n",
         file.display()
     ))

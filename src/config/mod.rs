@@ -16,6 +16,7 @@ mod store;
 mod suggest;
 mod token;
 mod tuning;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use signing::Signing;
 pub use store::{Store, StoreUrl};
 pub use token::{Algorithm, Token, TokenType, UnknownAlgorithm};
 pub use tuning::{Argon2, Cache, Gateway, Limits};
+pub use webhooks::Webhooks;
 
 use layers::Layers;
 use section::{Outline, Section};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// `[argon2]`: cost of the slow hash.
     pub argon2: Argon2,
+    /// `[webhooks]`: telling others of changes.
+    pub webhooks: Webhooks,
     /// `[log]`: what is logged, and how it looks.
     pub log: Log,
     rows: Vec<Row>,
@@ -94,6 +98,7 @@ impl Settings {
             cache: Cache::read(&section(&tuning::CACHE))?,
             gateway: Gateway::read(&section(&tuning::GATEWAY))?,
             argon2: Argon2::read(&section(&tuning::ARGON2))?,
+            webhooks: Webhooks::read(&section(&webhooks::OUTLINE))?,
             log: Log::read(&section(&log::OUTLINE))?,
             rows: OUTLINES.iter().flat_map(|outline| rows(&section(outline))).collect(),
         })
@@ -123,7 +128,7 @@ impl Settings {
 }
 
 /// The sections, in the order of `config/default.toml`.
-const OUTLINES: [&Outline; 12] = [
+const OUTLINES: [&Outline; 13] = [
     &server::OUTLINE,
     &store::OUTLINE,
     &revocation::OUTLINE,
@@ -135,6 +140,7 @@ const OUTLINES: [&Outline; 12] = [
     &tuning::CACHE,
     &tuning::GATEWAY,
     &tuning::ARGON2,
+    &webhooks::OUTLINE,
     &log::OUTLINE,
 ];
 

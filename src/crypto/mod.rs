@@ -9,3 +9,4 @@ pub mod master_key;
 pub mod mint;
 pub mod random;
 pub mod sealing;
+pub mod webhook_secret;

@@ -45,15 +45,7 @@ impl<E: Into<Unavailable>> From<E> for KeyError {
 
 /// The audit row of a change from `old` to `new`.
 pub(super) fn entry(by: &By, action: &'static str, old: Option<&ApiKey>, new: &ApiKey) -> AuditEntry {
-    AuditEntry {
-        at: by.now,
-        actor: by.actor.clone(),
-        address: by.address.map(|address| address.to_string()),
-        action,
-        subject: new.id.to_string(),
-        old: old.map(audit_value),
-        new: Some(audit_value(new)),
-    }
+    AuditEntry::of(by, action, new.id, old.map(audit_value), Some(audit_value(new)))
 }
 
 /// Checks that a key may do nothing, from nowhere, that the caller may not.

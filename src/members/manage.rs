@@ -6,11 +6,11 @@ use crate::crypto::random;
 use crate::domain::authority::By;
 use crate::domain::member::{Member, MemberId, Password, Role, is_email, password_fault};
 use crate::domain::slug::Slug;
-use crate::members::audit::{audit_value, entry};
+use crate::members::audit::audit_value;
 use crate::members::error::MemberError;
 use crate::members::session::SignedIn;
 use crate::node::Node;
-use crate::store::action;
+use crate::store::{AuditEntry, action};
 
 /// What a member is to be.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub async fn add(
         version: 1,
         last_sign_in_at: None,
     };
-    let entry = entry(by, action::MEMBER_CREATE, &member.id.0, None, Some(audit_value(&member)));
+    let entry = AuditEntry::of(by, action::MEMBER_CREATE, &member.id.0, None, Some(audit_value(&member)));
     let written = node.store.insert_member(&member, &phc, &entry).await?;
     written.map_err(|refused| MemberError::refused(refused, None))?;
     node.metrics.change(action::MEMBER_CREATE);
@@ -106,7 +106,7 @@ pub async fn change(
     if let (true, Some(after)) = (edit.resets_password, after.as_object_mut()) {
         after.insert("password".into(), "reset".into());
     }
-    let entry = entry(by, action::MEMBER_CHANGE, &id.0, Some(audit_value(&old)), Some(after));
+    let entry = AuditEntry::of(by, action::MEMBER_CHANGE, &id.0, Some(audit_value(&old)), Some(after));
     let phc = password.as_ref().map(|(_, phc)| (phc.as_str(), None));
     let written = node.store.update_member(&new, phc, &entry).await?;
     written.map_err(|refused| MemberError::refused(refused, version))?;
@@ -134,7 +134,7 @@ pub async fn change_password(
     let phc = node.gate.hash(new.expose().as_bytes()).await?;
     let next = Member { version: member.version + 1, ..member.clone() };
     let after = serde_json::json!({ "email": next.email, "role": next.role, "password": "changed" });
-    let entry = entry(by, action::MEMBER_CHANGE, &member.id.0, Some(audit_value(member)), Some(after));
+    let entry = AuditEntry::of(by, action::MEMBER_CHANGE, &member.id.0, Some(audit_value(member)), Some(after));
     let written = node.store.update_member(&next, Some((&phc, Some(&who.session.id))), &entry).await?;
     written.map_err(|refused| MemberError::refused(refused, None))?;
     node.metrics.change(action::MEMBER_CHANGE);

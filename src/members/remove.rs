@@ -5,11 +5,11 @@ use crate::domain::authority::By;
 use crate::domain::member::MemberId;
 use crate::domain::slug::Slug;
 use crate::keys;
-use crate::members::audit::{audit_value, entry};
+use crate::members::audit::audit_value;
 use crate::members::error::MemberError;
 use crate::members::manage::find;
 use crate::node::Node;
-use crate::store::action;
+use crate::store::{AuditEntry, action};
 
 /// Removes a member. Gives the keys that were revoked with them.
 pub async fn remove(
@@ -31,7 +31,7 @@ pub async fn remove(
     if version.is_some_and(|version| version != member.version) {
         return Err(MemberError::PreconditionFailed);
     }
-    let entry = entry(by, action::MEMBER_REMOVE, &id.0, Some(audit_value(&member)), None);
+    let entry = AuditEntry::of(by, action::MEMBER_REMOVE, &id.0, Some(audit_value(&member)), None);
     let end = |key: ApiKey| keys::end_with_member(by, key);
     let written = match node.store.remove_member(&member, &end, &entry).await {
         Err(lost) => {

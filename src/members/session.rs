@@ -11,10 +11,9 @@ use crate::domain::decision::ClientAddress;
 use crate::domain::member::{Member, Session};
 use crate::domain::networks::Networks;
 use crate::domain::timestamp::Timestamp;
-use crate::members::audit::entry;
 use crate::members::error::MemberError;
 use crate::node::{Node, Unavailable};
-use crate::store::action;
+use crate::store::{AuditEntry, action};
 
 /// How exactly a session's last use is noted, in seconds.
 const SEEN_EVERY: i64 = 60;
@@ -103,6 +102,6 @@ pub async fn end(node: &Node, by: &By, member: &Member, id: &str) -> Result<(), 
     if by.member.as_ref().is_none_or(|(own, _)| *own != member.id) {
         by.may_change_role(member.role).map_err(MemberError::Beyond)?;
     }
-    let entry = entry(by, action::SESSION_END, &member.id.0, None, Some(serde_json::json!({ "session": id })));
+    let entry = AuditEntry::of(by, action::SESSION_END, &member.id.0, None, Some(serde_json::json!({ "session": id })));
     if node.store.end_session(member, id, &entry).await? { Ok(()) } else { Err(MemberError::NotFound) }
 }

@@ -6,10 +6,9 @@ use crate::domain::decision::ClientAddress;
 use crate::domain::member::{MAX_PASSWORD, Password, Session};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::members::audit::entry;
 use crate::members::session::{SessionSecret, SignedIn};
 use crate::node::{Node, Unavailable};
-use crate::store::action;
+use crate::store::{AuditEntry, action};
 
 /// Longest name of a browser that is kept, in characters.
 const MAX_USER_AGENT: usize = 200;
@@ -59,7 +58,7 @@ pub async fn sign_in(node: &Node, wish: SignIn) -> Result<(SignedIn, SessionSecr
     };
     if !node.gate.verify(password.expose().as_bytes(), &phc).await? {
         let by = By { address: address.known(), ..By::keyturn(now) };
-        let entry = entry(&by, action::SESSION_REFUSE, &member.id.0, None, None);
+        let entry = AuditEntry::of(&by, action::SESSION_REFUSE, &member.id.0, None, None);
         node.store.note_refused_sign_in(&organization, &entry).await?;
         return Err(SignInError::Refused);
     }
@@ -80,7 +79,7 @@ pub async fn sign_in(node: &Node, wish: SignIn) -> Result<(SignedIn, SessionSecr
     // 3. The write.
     let by = signed_in.by(address, now);
     let new = serde_json::json!({ "session": signed_in.session.id, "user_agent": signed_in.session.user_agent });
-    let entry = entry(&by, action::SESSION_BEGIN, &signed_in.member.id.0, None, Some(new));
+    let entry = AuditEntry::of(&by, action::SESSION_BEGIN, &signed_in.member.id.0, None, Some(new));
     node.store.open_session(&signed_in.session, &secret.digest(), &organization, &entry).await?;
     tracing::info!(member = %signed_in.member.id, %organization, "signed in");
     Ok((signed_in, secret))

@@ -20,6 +20,7 @@ use crate::crypto::random::RandomError;
 use crate::domain::api_key::ApiKey;
 use crate::domain::claims::Claims;
 use crate::domain::decision::ClientAddress;
+use crate::domain::destination::Reach;
 use crate::domain::key_text::KeyId;
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
@@ -47,6 +48,11 @@ const CHANGES_KEPT_SECONDS: i64 = 7200;
 
 /// For how long the answer to a request with an `Idempotency-Key` can be asked for again.
 pub const ANSWERS_KEPT_SECONDS: i64 = 86_400;
+/// For how long what webhooks have taken is kept: a week.
+const DELIVERED_KEPT_SECONDS: i64 = 7 * 86_400;
+
+/// For how long dead letters are kept.
+const DEAD_KEPT_SECONDS: i64 = 30 * 86_400;
 
 /// A running node.
 pub struct Node {
@@ -102,6 +108,10 @@ pub struct NodeSettings {
     pub session_seconds: i64,
     /// Seconds without use after which a session ends.
     pub session_idle_seconds: i64,
+    /// Where webhooks may go.
+    pub webhook_reach: Reach,
+    /// Seconds from each attempt at a webhook that failed to the next.
+    pub webhook_retry_seconds: Vec<u32>,
 }
 
 /// A token whose signature, issuer and form were checked once.
@@ -413,6 +423,8 @@ impl Node {
         self.store.forget_revoked_tokens(now).await?;
         self.store.forget_sessions(now, now.plus_seconds(-self.settings.session_idle_seconds)).await?;
         self.store.forget_answers(now.plus_seconds(-ANSWERS_KEPT_SECONDS)).await?;
+        let kept = (now.plus_seconds(-DELIVERED_KEPT_SECONDS), now.plus_seconds(-DEAD_KEPT_SECONDS));
+        self.store.forget_deliveries(kept, now).await?;
         self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
     }
 }

@@ -56,15 +56,8 @@ pub async fn create(node: &Node, by: &By, slug: Slug, owner_email: &str) -> Resu
     let organization =
         Organization { slug: slug.clone(), policy: Policy::default(), policy_version: 1, created_at: by.now };
     let founding = Founding { organization: organization.clone(), signing_key: None, owner: (owner, phc), key: None };
-    let entry = AuditEntry {
-        at: by.now,
-        actor: by.actor.clone(),
-        address: by.address.map(|address| address.to_string()),
-        action: action::ORGANIZATION_CREATE,
-        subject: slug.to_string(),
-        old: None,
-        new: Some(serde_json::json!({ "owner": email })),
-    };
+    let new = serde_json::json!({ "owner": email, "policy": organization.policy });
+    let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(new));
     let written = node.store.found(&founding, &entry).await?;
     let seq = written.map_err(|_| CreateError::Exists)?;
 

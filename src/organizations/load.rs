@@ -6,6 +6,7 @@ use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::WebhookId;
 use crate::node::{Node, NodeSettings, Tenant};
 use crate::signing::{Algorithm, KeyRing, SigningError, SigningKey};
 use crate::store::{AuditEntry, SigningKeyStore, Store, StoreError, StoredSigningKey, action};
@@ -19,6 +20,9 @@ pub enum LoadError {
     /// A signing key does not open.
     #[error("signing key {0}: {1}")]
     Seal(String, #[source] SealError),
+    /// A webhook's secrets do not open.
+    #[error("the secrets of webhook {0}: {1}")]
+    WebhookSeal(WebhookId, #[source] SealError),
     /// A signing key is unusable.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -82,7 +86,7 @@ pub async fn load_tenants(node: &Node) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Seals every signing key under the current master key. Returns how many were sealed anew.
+/// Seals every signing key and every webhook's secrets under the current master key. Returns how many were sealed anew.
 pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Result<usize, LoadError> {
     let mut seals = Vec::new();
     for stored in store.signing_keys().await? {
@@ -101,8 +105,15 @@ pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Res
         old: store.master_key().await?.map(|old| serde_json::json!({ "master_key": old })),
         new: Some(serde_json::json!({ "master_key": id })),
     };
-    store.reseal(&seals, id, &entry).await?;
-    Ok(seals.len())
+    let mut webhooks = store.webhook_seals().await?;
+    for seal in &mut webhooks {
+        let name = seal.webhook.seal_name();
+        let failed = |error| LoadError::WebhookSeal(seal.webhook.clone(), error);
+        let plain = sealing::open(keys, &name, &seal.sealed).map_err(failed)?;
+        seal.sealed = sealing::seal(keys, &name, &plain).map_err(failed)?;
+    }
+    store.reseal(&seals, &webhooks, id, &entry).await?;
+    Ok(seals.len() + webhooks.len())
 }
 
 fn open(keys: &MasterKeys, stored: &StoredSigningKey) -> Result<SigningKey, LoadError> {
@@ -117,9 +128,10 @@ fn ttl(settings: &NodeSettings, policy: Option<u32>) -> u32 {
 }
 
 /// Whether the store's seals are those of the current master key.
-pub async fn is_current(store: &dyn SigningKeyStore, keys: &MasterKeys) -> Result<bool, LoadError> {
+pub async fn is_current(store: &dyn Store, keys: &MasterKeys) -> Result<bool, LoadError> {
     let id = keys.current().id();
-    // Another node may have made a signing key under an older one meanwhile.
-    let is_sealed = store.signing_keys().await?.iter().all(|key| key.sealed.master_key == id);
+    // Another node may have made a signing key or a webhook under an older one meanwhile.
+    let is_sealed = store.signing_keys().await?.iter().all(|key| key.sealed.master_key == id)
+        && store.webhook_seals().await?.iter().all(|seal| seal.sealed.master_key == id);
     Ok(is_sealed && store.master_key().await?.as_deref() == Some(id))
 }

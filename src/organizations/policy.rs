@@ -117,15 +117,7 @@ pub async fn replace(
     // 2. The write.
     let new = Organization { policy, policy_version: old.policy_version + 1, ..old.clone() };
     let value = |policy: &Policy| serde_json::to_value(policy).ok();
-    let entry = AuditEntry {
-        at: by.now,
-        actor: by.actor.clone(),
-        address: by.address.map(|address| address.to_string()),
-        action: action::POLICY_CHANGE,
-        subject: organization.to_string(),
-        old: value(&old.policy),
-        new: value(&new.policy),
-    };
+    let entry = AuditEntry::of(by, action::POLICY_CHANGE, organization, value(&old.policy), value(&new.policy));
     let written = node.store.update_policy(&new, &entry).await?;
 
     // 3. Memory, here and everywhere.

@@ -15,9 +15,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::config::{LogFormat, RevocationUrl, Settings, StoreUrl};
+use crate::courier::Courier;
 use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
 use crate::crypto::random::{self, RandomError};
+use crate::domain::destination::Reach;
 use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
 use crate::http::{operations, request_log};
@@ -28,7 +30,8 @@ use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList
 use crate::signing::Algorithm;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::{api, clock, gateway, oauth, telemetry};
+use crate::webhooks::Outgoing;
+use crate::{api, clock, gateway, oauth, telemetry, webhooks};
 
 pub use opening::{Opened, lock, look, master_key_file, open, open_to_read, refuse_running_nodes};
 
@@ -37,6 +40,9 @@ const TEND_EVERY: Duration = Duration::from_secs(30);
 
 /// Connections for keeping step with other nodes, beside the one on which changes are followed.
 const STEP_CONNECTIONS: u32 = 2;
+
+/// Connections for telling webhooks.
+const OUTBOX_CONNECTIONS: u32 = 2;
 
 /// How often counts of use are written: a crash loses no more than this and the write itself.
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
@@ -151,7 +157,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let Opened { store, master_keys, gate, lock } = opened;
     if !organizations::is_current(store.as_ref(), &master_keys).await? {
         let count = organizations::reseal(store.as_ref(), &master_keys, clock::now()).await?;
-        tracing::info!(count, "signing keys sealed anew under the current master key");
+        tracing::info!(count, "signing keys and secrets of webhooks sealed anew under the current master key");
     }
     let metrics = Metrics::default();
     let list = Arc::new(RevocationList::new(settings.cache.keys));
@@ -178,6 +184,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             metrics.cluster().clone(),
         ))
     });
+    let webhook_reach = if settings.webhooks.private_addresses { Reach::Anywhere } else { Reach::Public };
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),
         list,
@@ -198,6 +205,8 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             publish_ahead_seconds: settings.signing.publish_ahead_seconds,
             session_seconds: i64::from(settings.session.hours) * 3600,
             session_idle_seconds: i64::from(settings.session.idle_minutes) * 60,
+            webhook_reach,
+            webhook_retry_seconds: settings.webhooks.retry_seconds.clone(),
         },
         runtime: Handle::current(),
     }));
@@ -238,6 +247,14 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let tending = tokio::spawn(tend(context.clone()));
     let stop_writing = Arc::new(Notify::new());
     let writing = tokio::spawn(write_usage(node.clone(), stop_writing.clone()));
+    let stop_delivering = Arc::new(Notify::new());
+    let outgoing = Outgoing {
+        node: node.clone(),
+        outbox: Arc::new(store.apart(OUTBOX_CONNECTIONS)),
+        courier: Courier::new(webhook_reach),
+        claimant: random::identifier()?,
+    };
+    let delivering = tokio::spawn(webhooks::deliver(outgoing, stop_delivering.clone()));
     let drain = Duration::from_secs(settings.server.drain_seconds);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = context.clone();
@@ -267,8 +284,12 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     tending.abort();
     node.drain().await;
     stop_writing.notify_one();
+    stop_delivering.notify_one();
     if writing.await.is_err() {
         tracing::error!("the last counts of use could not be written");
+    }
+    if delivering.await.is_err() {
+        tracing::error!("delivering to webhooks ended before its time");
     }
     keeping_step.abort_all();
     if let Some(cluster) = cluster {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::domain::authority::By;
+
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
@@ -45,6 +47,20 @@ pub mod action {
     pub const MASTER_KEY_ROTATE: &str = "master-key.rotate";
     /// Rows that an earlier version had written became part of the chain.
     pub const AUDIT_CHAIN: &str = "audit.chain";
+    /// A webhook was made.
+    pub const WEBHOOK_CREATE: &str = "webhook.create";
+    /// A webhook was edited.
+    pub const WEBHOOK_EDIT: &str = "webhook.edit";
+    /// A webhook was removed, and what was on its way to it.
+    pub const WEBHOOK_DELETE: &str = "webhook.delete";
+    /// A webhook was disabled because its receiver is gone.
+    pub const WEBHOOK_DISABLE: &str = "webhook.disable";
+    /// A webhook was given a new secret.
+    pub const WEBHOOK_ROTATE_SECRET: &str = "webhook.rotate-secret";
+    /// A webhook was tried out.
+    pub const WEBHOOK_TEST: &str = "webhook.test";
+    /// A dead letter was taken up again.
+    pub const WEBHOOK_RETRY: &str = "webhook.retry";
 }
 
 /// A row to be written in the transaction of the change that it tells of.
@@ -64,6 +80,21 @@ pub struct AuditEntry {
     pub old: Option<Value>,
     /// What is now.
     pub new: Option<Value>,
+}
+
+impl AuditEntry {
+    /// The row of what somebody did to a subject.
+    pub fn of(by: &By, action: &'static str, subject: impl ToString, old: Option<Value>, new: Option<Value>) -> Self {
+        Self {
+            at: by.now,
+            actor: by.actor.clone(),
+            address: by.address.map(|address| address.to_string()),
+            action,
+            subject: subject.to_string(),
+            old,
+            new,
+        }
+    }
 }
 
 /// Which rows of the audit log to list.

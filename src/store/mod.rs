@@ -6,12 +6,17 @@
 mod audit;
 mod lock;
 mod sql;
+mod webhooks;
 
 use async_trait::async_trait;
 
 pub use audit::{AuditEntry, AuditFilter, AuditFrom, action};
 pub use lock::{LockError, StoreLock};
 pub use sql::{Copied, Look, SqlStore};
+pub use webhooks::{
+    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, WebhookSeal, WebhookStore,
+    message,
+};
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::audit_chain::{AuditHead, AuditRow};
@@ -341,8 +346,15 @@ pub trait SigningKeyStore: Send + Sync {
     ) -> Result<Result<Seq, Refused>, StoreError>;
     /// Removes one that no living token can be signed with.
     async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError>;
-    /// Replaces seals and the master key's name, all at once, with an audit row in every organization.
-    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// Replaces the seals of signing keys and webhooks, and the master key's name, all at once. A webhook that was
+    /// changed meanwhile keeps its seal. Every organization gets the audit row.
+    async fn reseal(
+        &self,
+        seals: &[(String, Sealed)],
+        webhooks: &[WebhookSeal],
+        master_key: &str,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError>;
     /// The id of the master key that the store belongs to.
     async fn master_key(&self) -> Result<Option<String>, StoreError>;
     /// Claims a new store for a master key.
@@ -500,6 +512,9 @@ pub trait Store:
     + Membership
     + AuditLog
     + UsageStore
+    + WebhookStore
+    + DeliveryStore
+    + Outbox
 {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::telemetry::cluster_metrics::ClusterMetrics;
+use crate::telemetry::webhook_metrics::WebhookMetrics;
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -21,6 +22,7 @@ pub struct Metrics {
     slow_checks: Counter,
     records: Gauge,
     cluster: ClusterMetrics,
+    webhooks: WebhookMetrics,
 }
 
 /// How an exchange ended.
@@ -83,6 +85,7 @@ impl Default for Metrics {
             slow_checks: Counter::default(),
             records: Gauge::default(),
             cluster: ClusterMetrics::default(),
+            webhooks: WebhookMetrics::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("exchanges", "Exchanges at the token endpoint, by outcome", metrics.exchanges.clone());
@@ -96,6 +99,7 @@ impl Default for Metrics {
         registry.register("argon2_checks", "Secrets that only Argon2 could check", metrics.slow_checks.clone());
         registry.register("records_in_memory", "API key records held in memory", metrics.records.clone());
         metrics.cluster.register(registry);
+        metrics.webhooks.register(registry);
         metrics
     }
 }
@@ -130,6 +134,11 @@ impl Metrics {
     /// What a node counts that is one of several.
     pub fn cluster(&self) -> &ClusterMetrics {
         &self.cluster
+    }
+
+    /// What is counted of webhooks.
+    pub fn webhooks(&self) -> &WebhookMetrics {
+        &self.webhooks
     }
 
     /// Everything in the OpenMetrics text format.

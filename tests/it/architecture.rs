@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 /// More lines than one file should need.
 const MAX_LINES: usize = 700;
 
-const ADAPTERS: &[&str] = &["config", "telemetry", "clock", "crypto", "limits", "store", "revocation", "signing"];
-const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations", "audit"];
+const ADAPTERS: &[&str] =
+    &["config", "telemetry", "clock", "crypto", "courier", "limits", "store", "revocation", "signing"];
+const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations", "audit", "webhooks"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 

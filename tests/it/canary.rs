@@ -227,6 +227,31 @@ fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
         all.push(server.api("POST", "signing-keys/rotate").json(&body));
     }
     all.push(server.api("POST", "signing-keys/rotate").json(&json!({ "publish_ahead_seconds": secret })));
+    // A slash would end it, and the rest be a path, which is no mistake.
+    let userinfo = secret.replace('/', "%2F");
+    for body in [
+        json!({ "url": secret }),
+        json!({ "url": [secret] }),
+        json!({ "url": format!("https://{userinfo}:{userinfo}@hooks.example/{secret}?{secret}") }),
+        json!({ "url": format!("https://10.0.0.1/{secret}") }),
+        json!({ "url": "https://hooks.example/", "events": secret }),
+        json!({ "url": "https://hooks.example/", "events": [secret] }),
+        json!({ "url": "https://hooks.example/", "description": [secret] }),
+        json!({ "url": "https://hooks.example/", "secret": secret }),
+        json!({ "url": "https://hooks.example/", secret: 1 }),
+        json!({ "state": secret }),
+    ] {
+        all.push(server.api("POST", "webhooks").json(&body));
+        all.push(server.api("PATCH", &format!("webhooks/{secret}")).json(&body));
+    }
+    all.extend([
+        server.api("GET", &format!("webhooks/{secret}")),
+        server.api("GET", &format!("webhooks/{secret}/deliveries")),
+        server.api("POST", &format!("webhooks/x/deliveries/{secret}/retry")).json(&json!({})),
+        server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries?cursor={secret}")),
+        server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries?state={secret}")),
+        server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries?{secret}=1")),
+    ]);
     all
 }
 
@@ -260,6 +285,18 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
         canaries.add_key(name, text);
         secrets.push(text.clone());
     }
+    let made = json!({ "url": crate::webhooks::NOWHERE, "events": ["policy.changed"] });
+    let hook = server.api("POST", "webhooks").json(&made).send().expect(201);
+    let rotate = format!("webhooks/{}/rotate-secret", hook["id"].as_str().unwrap());
+    let rotated_hook = server.api("POST", &rotate).json(&json!({})).send().expect(200);
+    for (name, hook) in [("a webhook's secret", &hook), ("a webhook's new secret", &rotated_hook)] {
+        let text = hook["secret"].as_str().unwrap();
+        let bare = text.strip_prefix("whsec_").unwrap();
+        canaries.add(name, bare);
+        canaries.add(&format!("{name}, as bytes"), STANDARD.decode(bare).unwrap());
+        secrets.push(text.to_owned());
+    }
+    crate::webhooks::test(&server, hook["id"].as_str().unwrap());
     let token = server.token(&server.key, &[]);
     let narrow = server.token(&key, &[("scope", "read:a")]);
     for (name, token) in [("a token", &token), ("a narrow token", &narrow)] {

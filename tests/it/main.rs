@@ -28,3 +28,4 @@ mod operations;
 mod protocol;
 mod store_conformance;
 mod support;
+mod webhooks;

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use crate::api::openapi::operation::{Group, Operation};
 use crate::api::openapi::schemas::{PolicySchema, ReplacedPolicy};
-use crate::api::{key_json, key_list, keys, me, member_json, members, organizations, session, signing_keys};
+use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson};
+use crate::api::{
+    audit, key_json, key_list, keys, me, member_json, members, organizations, session, signing_keys, webhooks,
+};
 
 /// All of them, and the schemas that they refer to.
 pub(super) fn all(schemas: &mut SchemaGenerator) -> Vec<Operation> {
@@ -18,6 +21,8 @@ pub(super) fn all(schemas: &mut SchemaGenerator) -> Vec<Operation> {
     group("sessions", sessions);
     group("organizations", organizations_themselves);
     group("signing keys", signing_keys_of_an_organization);
+    group("audit", audit_of_an_organization);
+    group("webhooks", webhooks_of_an_organization);
     operations
 }
 
@@ -215,4 +220,84 @@ fn signing_keys_of_an_organization(group: &mut Group<'_>) {
         .needs("admin:keyturn/signing-keys")
         .optional_body::<signing_keys::RotateBody>()
         .answers::<signing_keys::SigningKeyJson>(201, "the next signing key");
+}
+
+fn audit_of_an_organization(group: &mut Group<'_>) {
+    let name = || json!({ "type": "string", "maxLength": 200 });
+    let moment = || json!({ "type": "string", "format": "date-time" });
+    group
+        .add("GET", "/organizations/{org}/audit", "listAudit", "Who did what to which, from where; newest first")
+        .needs("read:keyturn/audit")
+        .query("action", "only this action, as in key.create", name())
+        .query("actor", "only by this one: key:{id}, member:{id} or keyturn", name())
+        .query("subject", "only what was done to this one", name())
+        .query("since", "only from this moment on", moment())
+        .query("until", "only before this moment", moment())
+        .query(
+            "format",
+            "ndjson: the whole log, oldest first, a row on each line",
+            json!({ "enum": ["json", "ndjson"] }),
+        )
+        .query("limit", "at most so many", limit())
+        .query("cursor", "next_cursor of the page before", cursor())
+        .answers::<audit::PageJson>(200, "a page of rows, or all as NDJSON")
+        .or_as(200, "", "application/x-ndjson");
+}
+
+fn webhooks_of_an_organization(group: &mut Group<'_>) {
+    const LIST: &str = "/organizations/{org}/webhooks";
+    const ONE: &str = "/organizations/{org}/webhooks/{id}";
+    const READ: &str = "read:keyturn/webhooks";
+    const ADMIN: &str = "admin:keyturn/webhooks";
+    group.add("GET", LIST, "listWebhooks", "List webhooks").needs(READ).answers::<Page<WebhookJson>>(200, "webhooks");
+    group
+        .add("POST", LIST, "createWebhook", "Make a webhook; its secret is in the answer, and nowhere else")
+        .needs(ADMIN)
+        .body::<webhooks::CreateBody>()
+        .answers::<WebhookJson>(201, "the webhook, with its `secret`");
+    group.add("GET", ONE, "getWebhook", "Show a webhook").needs(READ).answers::<WebhookJson>(200, "the webhook");
+    group
+        .add("PATCH", ONE, "editWebhook", "Edit, disable or enable a webhook")
+        .needs(ADMIN)
+        .if_match()
+        .optional_body::<webhooks::EditBody>()
+        .answers::<WebhookJson>(200, "the webhook");
+    group
+        .add("DELETE", ONE, "removeWebhook", "Remove a webhook, and what was on its way to it")
+        .needs(ADMIN)
+        .if_match()
+        .answers_nothing(204, "it is gone");
+    group
+        .add(
+            "POST",
+            "/organizations/{org}/webhooks/{id}/rotate-secret",
+            "rotateWebhookSecret",
+            "Give a webhook a new secret",
+        )
+        .needs(ADMIN)
+        .if_match()
+        .optional_body::<keys::NoBody>()
+        .answers::<WebhookJson>(200, "the webhook, with its new `secret`; the old one signs as well for a day");
+    group
+        .add("POST", "/organizations/{org}/webhooks/{id}/test", "testWebhook", "Send a webhook an event to try it out")
+        .needs(ADMIN)
+        .optional_body::<keys::NoBody>()
+        .answers::<DeliveryJson>(202, "the delivery, which is on its way");
+    group
+        .add("GET", "/organizations/{org}/webhooks/{id}/deliveries", "listDeliveries", "List deliveries, newest first")
+        .needs(READ)
+        .query("state", "only those in this state", json!({ "enum": ["pending", "delivered", "dead"] }))
+        .query("limit", "at most so many", limit())
+        .query("cursor", "next_cursor of the page before", cursor())
+        .answers::<Page<DeliveryJson>>(200, "a page of deliveries");
+    group
+        .add(
+            "POST",
+            "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry",
+            "retryDelivery",
+            "Take up a dead letter again",
+        )
+        .needs(ADMIN)
+        .optional_body::<keys::NoBody>()
+        .answers::<DeliveryJson>(202, "the delivery, which is on its way again");
 }

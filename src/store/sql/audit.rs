@@ -8,10 +8,10 @@ use crate::clock;
 use crate::domain::audit_chain::{AuditHead, AuditRow, ChainHash};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::SqlStore;
 use crate::store::sql::columns::slug;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
+use crate::store::sql::{SqlStore, deliveries};
 use crate::store::{AuditEntry, AuditFilter, AuditFrom, AuditLog, FoundAuditRow, StoreError, action};
 
 /// Rows that are chained at once.
@@ -38,7 +38,9 @@ pub(super) async fn write(
         chain(transaction, organization, &mut end).await?;
     }
     append(transaction, organization, entry, &mut end).await?;
-    keep_head(transaction, organization, &end).await
+    keep_head(transaction, organization, &end).await?;
+    // What it tells of is told to webhooks if it is made, and only then.
+    deliveries::enqueue(transaction, organization, entry).await
 }
 
 impl SqlStore {

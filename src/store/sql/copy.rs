@@ -9,7 +9,7 @@ use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// What is copied, in an order in which every row finds those it refers to. Not the nodes and the name of the
 /// deployment: those belong to a database, not to what is in it.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "organizations",
     "members",
     "api_keys",
@@ -22,6 +22,8 @@ const TABLES: [&str; 12] = [
     "usage_hours",
     "sessions",
     "answers",
+    "webhooks",
+    "webhook_deliveries",
 ];
 
 /// One row each that a new database has as well.

@@ -7,12 +7,13 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
 
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("foundation", include_str!("../../../migrations/0001_foundation.sql")),
     ("usage", include_str!("../../../migrations/0002_usage.sql")),
     ("nodes", include_str!("../../../migrations/0003_nodes.sql")),
     ("members", include_str!("../../../migrations/0004_members.sql")),
-    ("audit_chain", include_str!("../../../migrations/0005_audit_chain.sql")),
+    ("webhooks", include_str!("../../../migrations/0005_webhooks.sql")),
+    ("audit_chain", include_str!("../../../migrations/0006_audit_chain.sql")),
 ];
 
 /// Brings a SQLite file up to date.

@@ -7,8 +7,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::slug;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
-use crate::store::sql::{SqlStore, audit, changes, refuse};
-use crate::store::{AuditEntry, Refused, Seq, SigningKeyStore, StoreError, StoredSigningKey};
+use crate::store::sql::{SqlStore, audit, changes, refuse, webhooks};
+use crate::store::{AuditEntry, Refused, Seq, SigningKeyStore, StoreError, StoredSigningKey, WebhookSeal};
 
 pub(super) async fn insert(transaction: &mut Transaction, key: &StoredSigningKey) -> Result<(), StoreError> {
     query(
@@ -86,7 +86,13 @@ impl SigningKeyStore for SqlStore {
         transaction.commit().await
     }
 
-    async fn reseal(&self, seals: &[(String, Sealed)], master_key: &str, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn reseal(
+        &self,
+        seals: &[(String, Sealed)],
+        webhook_seals: &[WebhookSeal],
+        master_key: &str,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
         let (mut transaction, seq) = self.begin().await?;
         for (kid, sealed) in seals {
             query("UPDATE signing_keys SET master_key = $2, sealed = $3 WHERE kid = $1")
@@ -95,6 +101,9 @@ impl SigningKeyStore for SqlStore {
                 .bind(&sealed.bytes)
                 .execute(&mut transaction)
                 .await?;
+        }
+        for seal in webhook_seals {
+            webhooks::reseal(&mut transaction, seal).await?;
         }
         query("UPDATE master_key SET id = $1 WHERE only_row = 1").bind(master_key).execute(&mut transaction).await?;
         changes::tenants_changed(&mut transaction, seq).await?;

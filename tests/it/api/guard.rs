@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::check::problem;
 use crate::support::server::{new_member, scope_list, unique};
 use crate::support::{Place, Request, Server, database};
+use crate::webhooks;
 
 /// Every route, and the scope it asks for; none: any good credential.
 const ROUTES: &[(&str, &str, Option<&str>)] = &[
@@ -41,21 +42,45 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("DELETE", "/session", None),
     ("POST", "/me/password", None),
     ("GET", "/organizations/{org}/audit", Some("read:keyturn/audit")),
+    ("GET", "/organizations/{org}/webhooks", Some("read:keyturn/webhooks")),
+    ("POST", "/organizations/{org}/webhooks", Some("admin:keyturn/webhooks")),
+    ("GET", "/organizations/{org}/webhooks/{id}", Some("read:keyturn/webhooks")),
+    ("PATCH", "/organizations/{org}/webhooks/{id}", Some("admin:keyturn/webhooks")),
+    ("DELETE", "/organizations/{org}/webhooks/{id}", Some("admin:keyturn/webhooks")),
+    ("POST", "/organizations/{org}/webhooks/{id}/rotate-secret", Some("admin:keyturn/webhooks")),
+    ("POST", "/organizations/{org}/webhooks/{id}/test", Some("admin:keyturn/webhooks")),
+    ("GET", "/organizations/{org}/webhooks/{id}/deliveries", Some("read:keyturn/webhooks")),
+    ("POST", "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry", Some("admin:keyturn/webhooks")),
 ];
 
 /// Where credentials are what is asked for.
 const OPEN: &[(&str, &str)] = &[("POST", "/session")];
 
 fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
+    let (id, delivery) = id.split_once(' ').unwrap_or((id, "msg_x"));
     let id = if route.contains("/members/") { new_member(server) } else { id.to_owned() };
-    let path = route.replace("{org}", "default").replace("{id}", &id);
+    let path = route.replace("{org}", "default").replace("{id}", &id).replace("{delivery}", delivery);
     let request = server.request(method, &format!("/api/v1{path}"));
     let body = match route {
         "/organizations" => json!({ "slug": unique(), "owner_email": "o@example.org" }),
         "/organizations/{org}/members" => json!({ "email": format!("{}@example.org", unique()), "role": "viewer" }),
+        "/organizations/{org}/webhooks" => json!({ "url": webhooks::NOWHERE }),
         _ => json!({}),
     };
     if matches!(method, "POST" | "PATCH" | "PUT") { request.json(&body) } else { request }
+}
+
+/// The id of something that a route is about; of a dead letter with a space before its own.
+fn subject(server: &Server, route: &str) -> String {
+    if !webhooks::is_about_one(route) {
+        return server.make(&json!({ "scopes": [] })).id;
+    }
+    webhooks::remove_all(server);
+    let (id, delivery) = webhooks::with_delivery(server);
+    if route.contains("{delivery}") {
+        webhooks::await_delivery(server, &id, &delivery, "dead");
+    }
+    format!("{id} {delivery}")
 }
 
 /// The routes that `src/api` registers, read from its text: each call of `.route(web::METHOD().to(…))` in the
@@ -127,7 +152,7 @@ fn every_route_refuses_without_credentials() {
 
 #[test]
 fn every_route_refuses_a_key_and_a_token_without_its_scope_and_takes_one_with_it() {
-    let server = Server::start();
+    let server = Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start();
     let all: BTreeSet<&str> = ROUTES.iter().filter_map(|(_, _, scope)| *scope).collect();
     for (method, route, scope) in ROUTES {
         let Some(scope) = scope else { continue };
@@ -136,15 +161,15 @@ fn every_route_refuses_a_key_and_a_token_without_its_scope_and_takes_one_with_it
         // Whoever gives somebody a role hands out all that it holds.
         let hands_out = *scope == "admin:keyturn/members";
         let with = if hands_out { server.make_with("*:* *:keyturn/*") } else { server.make_with(scope) };
-        let subject = server.make(&json!({ "scopes": [] }));
         let narrowed = [("scope", *scope)];
+        let subject = subject(&server, route);
         for credential in [without.text.clone(), server.token(&without, &[])] {
-            let answer = request(&server, method, route, &subject.id).bearer(&credential).send();
+            let answer = request(&server, method, route, &subject).bearer(&credential).send();
             let body = problem(&answer, 403, "INSUFFICIENT_SCOPE");
             assert!(body["detail"].as_str().unwrap().contains(scope), "{body}");
         }
         let token = server.token(&with, if hands_out { &[] } else { &narrowed });
-        let answer = request(&server, method, route, &subject.id).bearer(&token).send();
+        let answer = request(&server, method, route, &subject).bearer(&token).send();
         let is_done_before = route.ends_with("/bootstrap") && answer.status == 409;
         assert!((200..300).contains(&answer.status) || is_done_before, "{method} {route}: {}", answer.text());
     }
@@ -152,17 +177,19 @@ fn every_route_refuses_a_key_and_a_token_without_its_scope_and_takes_one_with_it
 
 #[test]
 fn every_route_of_another_organization_is_not_found() {
-    let place = Place::new();
+    let place = Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
     let founded = place.init(&[]);
     let acme = place.init(&["--organization", "acme"]);
     let server = place.serve(founded.key);
     let theirs = server.make(&json!({}));
     for (method, route, _) in ROUTES.iter().filter(|(_, route, _)| route.contains("{org}")) {
-        let answer = request(&server, method, route, &theirs.id).bearer(&acme.key.text).send();
+        let theirs = if webhooks::is_about_one(route) { subject(&server, route) } else { theirs.id.clone() };
+        let answer = request(&server, method, route, &theirs).bearer(&acme.key.text).send();
         problem(&answer, 404, "NOT_FOUND");
         // By their own organization's path, a key of another is as unknown as one that never was.
         if route.contains("{id}") {
-            let path = route.replace("{org}", "acme").replace("{id}", &theirs.id);
+            let (id, delivery) = theirs.split_once(' ').unwrap_or((&theirs, ""));
+            let path = route.replace("{org}", "acme").replace("{id}", id).replace("{delivery}", delivery);
             let body = if *method == "GET" || *method == "DELETE" { None } else { Some(json!({})) };
             let call = server.request(method, &format!("/api/v1{path}")).bearer(&acme.key.text);
             let answer = body.map_or(call.clone(), |body| call.json(&body)).send();
@@ -258,6 +285,12 @@ fn a_method_that_a_route_does_not_take_is_told_which_ones_it_does() {
         ("GET", "/api/v1/organizations/default/keys/0000000000000000/rotate", "POST"),
         ("POST", "/api/v1/organizations/default/signing-keys", "GET"),
         ("GET", "/api/v1/organizations/default/signing-keys/rotate", "POST"),
+        ("PUT", "/api/v1/organizations/default/webhooks", "GET, POST"),
+        ("POST", "/api/v1/organizations/default/webhooks/x", "GET, PATCH, DELETE"),
+        ("GET", "/api/v1/organizations/default/webhooks/x/rotate-secret", "POST"),
+        ("GET", "/api/v1/organizations/default/webhooks/x/test", "POST"),
+        ("POST", "/api/v1/organizations/default/webhooks/x/deliveries", "GET"),
+        ("GET", "/api/v1/organizations/default/webhooks/x/deliveries/y/retry", "POST"),
     ] {
         let answer = server.request(method, path).bearer(&server.key.text).send();
         problem(&answer, 405, "VALIDATION_FAILED");

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::{unknown_key_text, wrong_secret};
 use crate::support::eventually;
 use crate::support::server::{Key, Place, Server, new_member, scope_list, unique};
+use crate::webhooks;
 
 /// Every route, and how it is asked: the columns of the matrix.
 const ROUTES: &[(&str, &str, Kind)] = &[
@@ -44,6 +45,15 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("DELETE", "/api/v1/session", Kind::Person),
     ("POST", "/api/v1/me/password", Kind::Person),
     ("GET", "/api/v1/organizations/{org}/audit", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/webhooks", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/webhooks/{id}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/webhooks/{id}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/webhooks/{id}", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks/{id}/rotate-secret", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks/{id}/test", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/webhooks/{id}/deliveries", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry", Kind::Api),
 ];
 
 /// Routes that take no credentials.
@@ -104,6 +114,7 @@ fn body(pattern: &str) -> serde_json::Value {
         "/api/v1/organizations/{org}/members" => {
             json!({ "email": format!("{}@example.org", unique()), "role": "viewer" })
         }
+        _ if pattern.ends_with("/webhooks") => json!({ "url": webhooks::NOWHERE }),
         _ => json!({}),
     }
 }
@@ -148,9 +159,13 @@ fn every_route_answers_every_credential_as_it_must() {
     let Credentials { texts } = credentials(&server, &acme);
     for (method, pattern, kind) in ROUTES {
         for (name, text) in &texts {
-            let target = server.make_with("read:target");
-            let id = if pattern.contains("/members/") { new_member(&server) } else { target.id };
-            let path = pattern.replace("{org}", "default").replace("{id}", &id).replace("{path:.*}", "a/b");
+            let (target, delivery) = match webhooks::is_about_one(pattern) {
+                true => webhooks::with_delivery(&server),
+                false if pattern.contains("/members/") => (new_member(&server), String::new()),
+                false => (server.make_with("read:target").id, String::new()),
+            };
+            let path = pattern.replace("{org}", "default").replace("{id}", &target).replace("{path:.*}", "a/b");
+            let path = path.replace("{delivery}", &delivery);
             let path = if *kind == Kind::Verify { format!("{path}?keyturn_require=write:x") } else { path };
             let mut request = server.request(method, &path);
             if let Some(text) = text {
@@ -165,6 +180,7 @@ fn every_route_answers_every_credential_as_it_must() {
                 Kind::Api => request.json(&body(pattern)),
             };
             let answer = request.send();
+            webhooks::remove_all(&server);
             let what = format!("{method} {pattern} with {name}: {} {}", answer.status, answer.text());
             // `me` tells any good credential who it is, and names no organization.
             let expected = match (*pattern, *name) {

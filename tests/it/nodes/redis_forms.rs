@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,6 +9,7 @@ use serde_json::json;
 use crate::nodes::{Two, is_good, logged, metric, place_with, timed, warnings};
 use crate::support::postgres::Database;
 use crate::support::redis::{Redis, free_port};
+use crate::support::tls::Authority;
 use crate::support::{Server, eventually, eventually_within};
 
 /// Waits until changes are as fast as Redis makes them, and checks that they hold.
@@ -125,38 +125,18 @@ fn in_a_cluster_the_list_is_written_and_changes_are_followed() {
     eventually("the list", || (count() == before).then_some(()));
 }
 
-/// Runs openssl in a folder.
-#[track_caller]
-fn openssl(folder: &Path, arguments: &str) {
-    let done = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().expect("openssl");
-    assert!(done.status.success(), "{arguments}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
 #[test]
 fn over_tls_the_server_must_prove_who_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    fs::write(path("san"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").unwrap();
-    openssl(
-        folder.path(),
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca",
-    );
-    openssl(
-        folder.path(),
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout redis.key -out redis.csr -subj /CN=redis",
-    );
-    openssl(
-        folder.path(),
-        "x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out redis.pem -days 2 -extfile san",
-    );
+    let authority = Authority::new();
+    let path = |name: &str| authority.path(name).display().to_string();
     let tls = free_port();
     let redis = Redis::with(&[
         "--tls-port",
         &tls.to_string(),
         "--tls-cert-file",
-        &path("redis.pem"),
+        &path("server.pem"),
         "--tls-key-file",
-        &path("redis.key"),
+        &path("server.key"),
         "--tls-ca-cert-file",
         &path("ca.pem"),
         "--tls-auth-clients",

@@ -3,6 +3,7 @@
 mod auditing;
 mod following;
 mod people;
+mod webhooks;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -117,6 +118,20 @@ on_every_backend! { in auditing:
     rows_are_listed_newest_first_and_go_on_where_they_stopped
     rows_are_filtered_by_what_who_which_and_when
     rows_come_back_exactly_as_they_were_written
+}
+
+on_every_backend! { in webhooks:
+    every_field_of_a_webhook_comes_back
+    a_limit_of_webhooks_holds_under_inserts_at_once
+    a_removed_webhook_takes_its_deliveries_along
+    what_a_change_tells_is_queued_with_it_and_never_without
+    deliveries_are_listed_newest_first_and_by_state
+    a_delivery_is_claimed_by_one_of_many
+    a_claim_runs_out_and_counts_for_nothing_then
+    what_waits_longest_comes_first_and_what_is_disabled_waits
+    a_dead_letter_is_taken_up_again_and_nothing_else_is
+    what_has_ended_is_forgotten_in_its_time
+    webhooks_are_resealed_with_the_signing_keys
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -611,7 +626,7 @@ mod checks {
         let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
         store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
         let rotated = entry(action::MASTER_KEY_ROTATE, "new");
-        store.reseal(&[("kid-acme".into(), sealed.clone())], "new", &rotated).await.unwrap();
+        store.reseal(&[("kid-acme".into(), sealed.clone())], &[], "new", &rotated).await.unwrap();
         for organization in ["acme", "other"] {
             let last = audit(store.as_ref(), organization).await.pop().unwrap();
             assert_eq!((last.action.as_str(), last.subject.as_str()), (action::MASTER_KEY_ROTATE, "new"));

@@ -8,6 +8,7 @@ pub mod jwt;
 pub mod postgres;
 pub mod redis;
 pub mod server;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

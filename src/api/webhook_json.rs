@@ -1,0 +1,121 @@
+//! Webhooks and deliveries as the API shows them.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::clock::rfc3339;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookState};
+
+/// A page of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// What to ask for the next page with; none: this is the last.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A webhook. Times are RFC 3339 in UTC.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Webhook")]
+pub(super) struct WebhookJson {
+    id: String,
+    organization: String,
+    url: String,
+    description: String,
+    events: Vec<String>,
+    state: &'static str,
+    disabled_reason: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    previous_secret_until: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    created_at: String,
+    created_by: String,
+    version: u64,
+    /// The secret: only when it is made or rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+/// A delivery. Times are RFC 3339 in UTC.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
+pub(super) struct DeliveryJson {
+    id: String,
+    event: String,
+    state: &'static str,
+    attempts: u32,
+    #[schemars(extend("format" = "date-time"))]
+    created_at: String,
+    #[schemars(extend("format" = "date-time"))]
+    last_attempt_at: Option<String>,
+    last_status: Option<u16>,
+    last_error: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    next_attempt_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    ended_at: Option<String>,
+}
+
+impl WebhookJson {
+    /// A webhook at a moment.
+    pub(super) fn new(webhook: &Webhook, now: Timestamp) -> Self {
+        let (state, disabled_reason) = match &webhook.state {
+            WebhookState::Enabled => ("enabled", None),
+            WebhookState::Disabled { reason } => ("disabled", reason.clone()),
+        };
+        Self {
+            id: webhook.id.to_string(),
+            organization: webhook.organization.to_string(),
+            url: webhook.destination.url().to_string(),
+            description: webhook.description.clone(),
+            events: webhook.events.patterns().to_vec(),
+            state,
+            disabled_reason,
+            previous_secret_until: webhook.previous_until.filter(|until| now < *until).map(rfc3339),
+            created_at: rfc3339(webhook.created_at),
+            created_by: webhook.created_by.clone(),
+            version: webhook.version,
+            secret: None,
+        }
+    }
+
+    /// The webhook with its secret, the only time that it is shown.
+    pub(super) fn with_secret(webhook: &Webhook, secret: &str, now: Timestamp) -> Self {
+        Self { secret: Some(secret.to_owned()), ..Self::new(webhook, now) }
+    }
+}
+
+impl DeliveryJson {
+    /// A delivery without what is sent, which the audit log has.
+    pub(super) fn new(delivery: &Delivery) -> Self {
+        let is_pending = delivery.state == DeliveryState::Pending;
+        Self {
+            id: delivery.id.to_string(),
+            event: delivery.event.clone(),
+            state: delivery.state.as_str(),
+            attempts: delivery.attempts,
+            created_at: rfc3339(delivery.created_at),
+            last_attempt_at: delivery.last_attempt_at.map(rfc3339),
+            last_status: delivery.last_status,
+            last_error: delivery.last_error.clone(),
+            next_attempt_at: is_pending.then(|| rfc3339(delivery.due_at)),
+            ended_at: delivery.ended_at.map(rfc3339),
+        }
+    }
+}
+
+/// What the page after a delivery is asked for with.
+pub(super) fn cursor(delivery: &Delivery) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}.{}", delivery.created_at.as_millis(), delivery.id))
+}
+
+/// Reads a cursor; `None` when it is not one of this list.
+pub(super) fn read_cursor(text: &str) -> Option<(Timestamp, DeliveryId)> {
+    let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (at, id) = plain.split_once('.')?;
+    Some((Timestamp::from_millis(at.parse().ok()?), DeliveryId::parse(id)?))
+}

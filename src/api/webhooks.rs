@@ -1,0 +1,287 @@
+//! `/api/v1/organizations/{org}/webhooks`, and the deliveries to each.
+
+use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api::body;
+use crate::api::etag::if_match;
+use crate::api::fields::Checks;
+use crate::api::guard::{AdminWebhooks, Guarded, ReadWebhooks};
+use crate::api::keys::NoBody;
+use crate::api::problem::Problem;
+use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson, cursor, read_cursor};
+use crate::domain::destination::{Destination, Reach};
+use crate::domain::event::EventFilter;
+use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookEdit, WebhookId, WebhookState};
+use crate::http::context::HttpContext;
+use crate::http::form::Form;
+use crate::store::DeliveryFilter;
+use crate::webhooks::{self, NewWebhook};
+
+type Context = web::Data<HttpContext>;
+
+/// Registers the routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    const LIST: &str = "/organizations/{org}/webhooks";
+    const ONE: &str = "/organizations/{org}/webhooks/{id}";
+    const DELIVERIES: &str = "/organizations/{org}/webhooks/{id}/deliveries";
+    const RETRY: &str = "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry";
+    let resource = |path: String, allowed: &'static str| {
+        web::resource(path).default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
+    };
+    config
+        .service(resource(LIST.into(), "GET, POST").route(web::get().to(list)).route(web::post().to(create)))
+        .service(
+            resource(ONE.into(), "GET, PATCH, DELETE")
+                .route(web::get().to(show))
+                .route(web::patch().to(edit))
+                .route(web::delete().to(remove)),
+        )
+        .service(resource(format!("{ONE}/rotate-secret"), "POST").route(web::post().to(rotate_secret)))
+        .service(resource(format!("{ONE}/test"), "POST").route(web::post().to(test)))
+        .service(resource(DELIVERIES.into(), "GET").route(web::get().to(deliveries)))
+        .service(resource(RETRY.into(), "POST").route(web::post().to(retry)));
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewWebhook")]
+pub(super) struct CreateBody {
+    url: Option<String>,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    events: Vec<String>,
+}
+
+async fn create(
+    guarded: Guarded<AdminWebhooks>,
+    context: Context,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let body: CreateBody = body::read(&request, payload).await?;
+    let mut checks = Checks::default();
+    checks.text("description", &body.description);
+    let events = checks.events(&body.events);
+    let destination = match &body.url {
+        Some(url) => checks.destination(url, context.node.settings.webhook_reach),
+        None => {
+            checks.wrong("url", "is missing; an https URL is expected");
+            None
+        }
+    };
+    checks.done()?;
+    let Some(destination) = destination else { return Err(Problem::invalid_field("url", "is missing")) };
+    let new = NewWebhook { destination, description: body.description, events };
+    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
+    let made = context.node.run_to_end(async move { webhooks::create(&node, &organization, &by, new).await });
+    let (webhook, secret) = made.await?;
+    let location = format!("/api/v1/organizations/{}/webhooks/{}", webhook.organization, webhook.id);
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, location));
+    Ok(with_headers(response, &webhook).json(WebhookJson::with_secret(&webhook, &secret, guarded.now)))
+}
+
+async fn list(guarded: Guarded<ReadWebhooks>, context: Context) -> Result<HttpResponse, Problem> {
+    let found = webhooks::list(&context.node, &guarded.organization()).await?;
+    let items = found.iter().map(|webhook| WebhookJson::new(webhook, guarded.now)).collect();
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Page { items, next_cursor: None }))
+}
+
+async fn show(
+    guarded: Guarded<ReadWebhooks>,
+    context: Context,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let webhook = webhooks::find(&context.node, &guarded.organization(), &webhook_id(&path.1)?).await?;
+    Ok(with_headers(HttpResponse::Ok(), &webhook).json(WebhookJson::new(&webhook, guarded.now)))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "WebhookEdit")]
+pub(super) struct EditBody {
+    url: Option<String>,
+    description: Option<String>,
+    events: Option<Vec<String>>,
+    state: Option<String>,
+}
+
+async fn edit(
+    guarded: Guarded<AdminWebhooks>,
+    context: Context,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let (id, version) = (webhook_id(&path.1)?, if_match(&request));
+    let body: EditBody = body::read(&request, payload).await?;
+    let mut checks = Checks::default();
+    if let Some(description) = &body.description {
+        checks.text("description", description);
+    }
+    let edit = WebhookEdit {
+        destination: body.url.and_then(|url| checks.destination(&url, context.node.settings.webhook_reach)),
+        description: body.description,
+        events: body.events.map(|events| checks.events(&events)),
+        state: body.state.and_then(|state| checks.webhook_state(&state)),
+    };
+    checks.done()?;
+    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
+    let edited =
+        context.node.run_to_end(async move { webhooks::edit(&node, &organization, &by, (&id, version), edit).await });
+    let webhook = edited.await?;
+    Ok(with_headers(HttpResponse::Ok(), &webhook).json(WebhookJson::new(&webhook, guarded.now)))
+}
+
+async fn remove(
+    guarded: Guarded<AdminWebhooks>,
+    context: Context,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (id, version) = (webhook_id(&path.1)?, if_match(&request));
+    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
+    let removed =
+        context.node.run_to_end(async move { webhooks::remove(&node, &organization, &by, (&id, version)).await });
+    removed.await?;
+    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+}
+
+async fn rotate_secret(
+    guarded: Guarded<AdminWebhooks>,
+    context: Context,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let NoBody {} = body::read(&request, payload).await?;
+    let (id, version) = (webhook_id(&path.1)?, if_match(&request));
+    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
+    let rotated = context
+        .node
+        .run_to_end(async move { webhooks::rotate_secret(&node, &organization, &by, (&id, version)).await });
+    let (webhook, secret) = rotated.await?;
+    let shown = WebhookJson::with_secret(&webhook, &secret, guarded.now);
+    Ok(with_headers(HttpResponse::Ok(), &webhook).json(shown))
+}
+
+async fn test(
+    guarded: Guarded<AdminWebhooks>,
+    context: Context,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let NoBody {} = body::read(&request, payload).await?;
+    let id = webhook_id(&path.1)?;
+    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
+    let queued = context.node.run_to_end(async move { webhooks::test(&node, &organization, &by, &id).await });
+    let delivery = DeliveryJson::new(&queued.await?);
+    Ok(HttpResponse::Accepted().insert_header((CACHE_CONTROL, "no-store")).json(delivery))
+}
+
+async fn deliveries(
+    guarded: Guarded<ReadWebhooks>,
+    context: Context,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let filter = delivery_filter(&request, webhook_id(&path.1)?)?;
+    let page = webhooks::deliveries(&context.node, &guarded.organization(), filter).await?;
+    let items = page.deliveries.iter().map(DeliveryJson::new).collect();
+    let next_cursor = page.deliveries.last().filter(|_| page.more).map(cursor);
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Page { items, next_cursor }))
+}
+
+async fn retry(
+    guarded: Guarded<AdminWebhooks>,
+    context: Context,
+    request: HttpRequest,
+    path: web::Path<(String, String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let NoBody {} = body::read(&request, payload).await?;
+    let id = webhook_id(&path.1)?;
+    let delivery = DeliveryId::parse(&path.2).ok_or_else(Problem::not_found)?;
+    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
+    let revived =
+        context.node.run_to_end(async move { webhooks::retry(&node, &organization, &by, (&id, &delivery)).await });
+    let delivery = DeliveryJson::new(&revived.await?);
+    Ok(HttpResponse::Accepted().insert_header((CACHE_CONTROL, "no-store")).json(delivery))
+}
+
+fn delivery_filter(request: &HttpRequest, webhook: WebhookId) -> Result<DeliveryFilter, Problem> {
+    let mut filter = DeliveryFilter { webhook, state: None, after: None, limit: 50 };
+    let query = Form::parse(request.query_string().as_bytes())
+        .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
+    for name in query.names() {
+        let value = query.value(name).unwrap_or_default();
+        let known = if ["state", "limit", "cursor"].contains(&name) { name } else { "query" };
+        if query.values(name).count() > 1 {
+            return Err(Problem::invalid_field(known, "given more than once"));
+        }
+        match name {
+            "state" if value == "all" => {}
+            "state" => {
+                let state = DeliveryState::parse(value);
+                filter.state =
+                    Some(state.ok_or_else(|| {
+                        Problem::invalid_field("state", "allowed is all, pending, delivered and dead")
+                    })?);
+            }
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=200).contains(limit));
+                filter.limit = limit.ok_or_else(|| Problem::invalid_field("limit", "allowed is 1 to 200"))?;
+            }
+            "cursor" => {
+                let after = read_cursor(value);
+                filter.after = Some(
+                    after.ok_or_else(|| Problem::invalid_field("cursor", "not one that a list gave as next_cursor"))?,
+                );
+            }
+            _ => return Err(Problem::invalid_field(known, "allowed is state, limit and cursor")),
+        }
+    }
+    Ok(filter)
+}
+
+impl Checks {
+    fn destination(&mut self, url: &str, reach: Reach) -> Option<Destination> {
+        Destination::parse(url, reach).map_err(|error| self.wrong("url", error.to_string())).ok()
+    }
+
+    fn events(&mut self, patterns: &[String]) -> EventFilter {
+        EventFilter::parse(patterns).unwrap_or_else(|error| {
+            let field = error.index.map_or("events".to_owned(), |index| format!("events[{index}]"));
+            self.wrong(field, error.to_string());
+            EventFilter::default()
+        })
+    }
+
+    fn webhook_state(&mut self, state: &str) -> Option<WebhookState> {
+        match state {
+            "enabled" => Some(WebhookState::Enabled),
+            "disabled" => Some(WebhookState::Disabled { reason: None }),
+            _ => {
+                self.wrong("state", "allowed is enabled and disabled");
+                None
+            }
+        }
+    }
+}
+
+fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
+    WebhookId::parse(text).ok_or_else(Problem::not_found)
+}
+
+fn with_headers(mut response: HttpResponseBuilder, webhook: &Webhook) -> HttpResponseBuilder {
+    response
+        .insert_header((ETAG, format!("\"{}\"", webhook.version)))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("pragma", "no-cache"));
+    response
+}

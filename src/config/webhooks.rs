@@ -1,0 +1,82 @@
+//! `[webhooks]`: where they may go, and when what was not taken is tried again.
+
+use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::section::{Outline, Section, Setting};
+
+/// `[webhooks]`: telling others of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhooks {
+    /// Whether `http` and addresses that are not public are allowed.
+    pub private_addresses: bool,
+    /// Seconds from each attempt that failed to the next, at most 20 of 1 to 604800; after the last, none.
+    pub retry_seconds: Vec<u32>,
+}
+
+impl Webhooks {
+    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
+        let raw: Raw = section.raw()?;
+        let seconds = |number: &Number| number.read().filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
+        let retry_seconds: Option<Vec<u32>> = raw.retry_seconds.iter().map(seconds).collect();
+        let retry_seconds = retry_seconds.filter(|list| list.len() <= MAX_RETRIES);
+        Ok(Self {
+            private_addresses: raw.private_addresses,
+            retry_seconds: retry_seconds.ok_or_else(|| section.refuse(&RETRY_SECONDS))?,
+        })
+    }
+}
+
+const MAX_SECONDS: u32 = 604_800;
+const MAX_RETRIES: usize = 20;
+
+const PRIVATE_ADDRESSES: Setting = Setting::words("private_addresses", "true or false");
+const RETRY_SECONDS: Setting =
+    Setting::words("retry_seconds", "a list of at most 20 numbers of seconds, each 1 to 604800");
+
+pub(super) const OUTLINE: Outline = Outline { name: "webhooks", settings: &[PRIVATE_ADDRESSES, RETRY_SECONDS] };
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    private_addresses: bool,
+    retry_seconds: Vec<Number>,
+}
+
+/// A number; from a variable's comma-separated list it comes as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Number(u32),
+    Text(String),
+}
+
+impl Number {
+    fn read(&self) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{load_variable, refusal};
+
+    #[test]
+    fn a_schedule_is_a_list_of_seconds() {
+        let read = |text| load_variable("KEYTURN_WEBHOOKS__RETRY_SECONDS", text).webhooks.retry_seconds;
+        assert_eq!(read("1, 2"), [1, 2]);
+        assert_eq!(read("[1, 604800]"), [1, 604_800]);
+        assert!(read("").is_empty());
+        let many = vec!["1"; 21].join(",");
+        for wrong in ["0", "604801", "-1", "1.5", "x", "[[1]]", "[true]", many.as_str()] {
+            let line = refusal("KEYTURN_WEBHOOKS__RETRY_SECONDS", wrong);
+            assert!(line.starts_with("KEYTURN_WEBHOOKS__RETRY_SECONDS: webhooks.retry_seconds is "), "{line}");
+            assert!(line.ends_with("allowed is a list of at most 20 numbers of seconds, each 1 to 604800"), "{line}");
+        }
+        let line = refusal("KEYTURN_WEBHOOKS__PRIVATE_ADDRESSES", "yes");
+        assert!(line.ends_with("webhooks.private_addresses is \"yes\"; allowed is true or false"), "{line}");
+    }
+}

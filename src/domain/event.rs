@@ -1,0 +1,193 @@
+//! Events: under which name webhooks are told of what was done, and which of them a webhook wants.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What a webhook is told when somebody tries it out.
+pub const TEST: &str = "webhook.test";
+
+/// The events that are told by name. A pattern must let at least one of them through.
+pub const KNOWN: [&str; 25] = [
+    "key.created",
+    "key.updated",
+    "key.rotated",
+    "key.revoked",
+    "key.disabled",
+    "key.enabled",
+    "key.expiring",
+    "key.stale",
+    "key.denied_by_network",
+    "member.created",
+    "member.updated",
+    "member.removed",
+    "organization.created",
+    "organization.updated",
+    "organization.deleted",
+    "policy.changed",
+    "signing_key.created",
+    "signing_key.deleted",
+    "token.revoked",
+    "webhook.created",
+    "webhook.updated",
+    "webhook.deleted",
+    "webhook.disabled",
+    "webhook.secret_rotated",
+    TEST,
+];
+
+/// Most patterns of one filter.
+const MAX_PATTERNS: usize = 50;
+
+/// The type of the event that an audited action is told as; `None` for what is not told: sign-ins and sessions, and
+/// what is done with deliveries themselves.
+///
+/// ```
+/// use keyturn::domain::event::event_of;
+/// assert_eq!(event_of("key.rotate").as_deref(), Some("key.rotated"));
+/// assert_eq!(event_of("signing-key.create").as_deref(), Some("signing_key.created"));
+/// assert_eq!(event_of("something.new").as_deref(), Some("something.new"));
+/// assert_eq!(event_of("member.sign-in"), None);
+/// ```
+pub fn event_of(action: &str) -> Option<Cow<'_, str>> {
+    let (subject, verb) = action.split_once('.').unwrap_or((action, ""));
+    if matches!(subject, "session" | "sign-in") || verb.starts_with("sign-") || verb.starts_with("login") {
+        return None;
+    }
+    let told = match (subject, verb) {
+        ("webhook", "test" | "retry") => return None,
+        ("member", "change") => "updated",
+        ("webhook", "rotate-secret") => "secret_rotated",
+        ("policy", "change") => "changed",
+        (_, "create") => "created",
+        (_, "edit") => "updated",
+        (_, "rotate") => "rotated",
+        (_, "revoke") => "revoked",
+        (_, "disable") => "disabled",
+        (_, "enable") => "enabled",
+        (_, "delete") => "deleted",
+        (_, "remove") => "removed",
+        _ => return Some(Cow::Borrowed(action)),
+    };
+    Some(Cow::Owned(format!("{}.{told}", subject.replace('-', "_"))))
+}
+
+/// Which events a webhook wants: types, or what they begin with. Empty: all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EventFilter(Vec<String>);
+
+/// Why a list of patterns is no filter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FilterError {
+    /// Which of them is wrong; `None`: there are too many.
+    pub index: Option<usize>,
+}
+
+impl EventFilter {
+    /// Reads patterns: `key.rotated` is that event, `key.*` is all of keys. Each must let a known event through.
+    ///
+    /// ```
+    /// use keyturn::domain::event::EventFilter;
+    /// let filter = EventFilter::parse(&["key.*", "policy.changed"]).unwrap();
+    /// assert!(filter.wants("key.denied_by_network") && filter.wants("policy.changed"));
+    /// assert!(!filter.wants("keys.created") && !filter.wants("token.revoked"));
+    /// for wrong in ["*", "key", "key.", "keys.*", "key.creat", "Key.*", "key.*.*", ""] {
+    ///     assert!(EventFilter::parse(&[wrong]).is_err());
+    /// }
+    /// ```
+    pub fn parse(patterns: &[impl AsRef<str>]) -> Result<Self, FilterError> {
+        if patterns.len() > MAX_PATTERNS {
+            return Err(FilterError { index: None });
+        }
+        let mut read: Vec<String> = Vec::new();
+        for (index, pattern) in patterns.iter().enumerate() {
+            let pattern = pattern.as_ref();
+            if !KNOWN.iter().any(|event| lets_through(pattern, event)) {
+                return Err(FilterError { index: Some(index) });
+            }
+            if !read.iter().any(|known| known == pattern) {
+                read.push(pattern.to_owned());
+            }
+        }
+        Ok(Self(read))
+    }
+
+    /// Reads a filter as [`fmt::Display`] wrote it, whatever events are known today.
+    pub fn stored(text: &str) -> Self {
+        Self(text.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// The patterns.
+    pub fn patterns(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether an event gets through.
+    pub fn wants(&self, event: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|pattern| lets_through(pattern, event))
+    }
+}
+
+impl fmt::Display for EventFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            None => write!(f, "too many; at most {MAX_PATTERNS} are allowed"),
+            Some(_) => write!(f, "no such event; allowed is a beginning as key.*, or one of {}", KNOWN.join(", ")),
+        }
+    }
+}
+
+/// `subject.*` lets everything of a subject through, anything else itself alone.
+fn lets_through(pattern: &str, event: &str) -> bool {
+    match pattern.strip_suffix(".*") {
+        Some(subject) => event.split_once('.').is_some_and(|(of, _)| of == subject),
+        None => pattern == event,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_told_under_the_names_that_are_known() {
+        for (action, event) in [
+            ("key.create", "key.created"),
+            ("key.edit", "key.updated"),
+            ("key.revoke", "key.revoked"),
+            ("key.disable", "key.disabled"),
+            ("key.enable", "key.enabled"),
+            ("key.expiring", "key.expiring"),
+            ("key.stale", "key.stale"),
+            ("key.denied_by_network", "key.denied_by_network"),
+            ("signing-key.delete", "signing_key.deleted"),
+            ("policy.change", "policy.changed"),
+            ("member.create", "member.created"),
+            ("member.change", "member.updated"),
+            ("member.remove", "member.removed"),
+            ("token.revoke", "token.revoked"),
+            ("organization.create", "organization.created"),
+            ("webhook.rotate-secret", "webhook.secret_rotated"),
+        ] {
+            assert_eq!(event_of(action).as_deref(), Some(event));
+            assert!(KNOWN.contains(&event), "{event}");
+        }
+        for quiet in ["session.create", "member.sign-in", "member.login", "webhook.test", "webhook.retry"] {
+            assert_eq!(event_of(quiet), None, "{quiet}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_stored_and_read_back() {
+        let filter = EventFilter::parse(&["key.*", "token.revoked", "key.*"]).unwrap();
+        assert_eq!(filter.to_string(), "key.* token.revoked");
+        assert_eq!(EventFilter::stored(&filter.to_string()), filter);
+        assert!(EventFilter::stored("").wants("anything.at_all"));
+        assert_eq!(EventFilter::parse(&["key.*"; 51]), Err(FilterError { index: None }));
+    }
+}

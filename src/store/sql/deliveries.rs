@@ -1,0 +1,187 @@
+//! Deliveries to webhooks: queued with the change that they tell of, and as people look at them.
+
+use async_trait::async_trait;
+
+use crate::domain::event::{EventFilter, event_of};
+use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, WebhookId};
+use crate::store::sql::columns::unsigned;
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{Row, query};
+use crate::store::sql::webhooks::webhook_id;
+use crate::store::sql::{SqlStore, audit, refuse};
+use crate::store::webhooks::message;
+use crate::store::{AuditEntry, DeliveryFilter, DeliveryStore, Refused, StoreError};
+
+/// Queues what tells of the audit row just written, in its transaction: one delivery for each enabled webhook of the
+/// organization that wants the event.
+pub(super) async fn enqueue(
+    transaction: &mut Transaction,
+    organization: &Slug,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
+    let Some(event) = event_of(entry.action) else { return Ok(()) };
+    let rows = query(
+        "SELECT id, events, (SELECT MAX(id) FROM audit) AS audit_row FROM webhooks \
+         WHERE organization = $1 AND state = 'enabled' ORDER BY id",
+    )
+    .bind(organization.as_str())
+    .fetch_all(&mut *transaction)
+    .await?;
+    for row in &rows {
+        let events: String = row.try_get("events")?;
+        if !EventFilter::stored(&events).wants(&event) {
+            continue;
+        }
+        let webhook = webhook_id(row.try_get("id")?)?;
+        let audit_row = unsigned(row.try_get("audit_row")?, "audit row")?;
+        let delivery = Delivery {
+            id: DeliveryId::of_audit_row(&webhook, audit_row, entry.at),
+            webhook,
+            event: event.to_string(),
+            payload: message(&event, organization, entry)?,
+            state: DeliveryState::Pending,
+            attempts: 0,
+            due_at: entry.at,
+            created_at: entry.at,
+            last_attempt_at: None,
+            last_status: None,
+            last_error: None,
+            ended_at: None,
+        };
+        insert(transaction, &delivery).await?;
+    }
+    Ok(())
+}
+
+/// Writes a delivery that was not attempted yet.
+async fn insert(transaction: &mut Transaction, delivery: &Delivery) -> Result<(), StoreError> {
+    query(
+        "INSERT INTO webhook_deliveries (id, webhook, event, payload, state, attempts, due_at, created_at) \
+         VALUES ($1, $2, $3, $4, 'pending', 0, $5, $6)",
+    )
+    .bind(delivery.id.as_str())
+    .bind(delivery.webhook.as_str())
+    .bind(&delivery.event)
+    .bind(&delivery.payload)
+    .bind(delivery.due_at.as_millis())
+    .bind(delivery.created_at.as_millis())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+#[async_trait]
+impl DeliveryStore for SqlStore {
+    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+        let (created_at, id) = match &filter.after {
+            Some((at, id)) => (at.as_millis(), id.as_str()),
+            None => (i64::MAX, "~"),
+        };
+        let rows = query(
+            "SELECT * FROM webhook_deliveries WHERE webhook = $1 AND (created_at, id) < ($2, $3) \
+             AND ($4 = '' OR $4 = state) ORDER BY created_at DESC, id DESC LIMIT $5",
+        )
+        .bind(filter.webhook.as_str())
+        .bind(created_at)
+        .bind(id)
+        .bind(filter.state.map_or("", DeliveryState::as_str))
+        .bind(i64::from(filter.limit))
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter().map(delivery_from_row).collect()
+    }
+
+    async fn delivery(&self, webhook: &WebhookId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let row = query("SELECT * FROM webhook_deliveries WHERE id = $1 AND webhook = $2")
+            .bind(id.as_str())
+            .bind(webhook.as_str())
+            .fetch_optional(&self.database)
+            .await?;
+        row.as_ref().map(delivery_from_row).transpose()
+    }
+
+    async fn queue_delivery(
+        &self,
+        organization: &Slug,
+        delivery: &Delivery,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
+        let (mut transaction, _) = self.begin().await?;
+        insert(&mut transaction, delivery).await?;
+        audit::write(&mut transaction, organization, entry).await?;
+        transaction.commit().await
+    }
+
+    async fn revive_delivery(
+        &self,
+        organization: &Slug,
+        (webhook, id): (&WebhookId, &DeliveryId),
+        entry: &AuditEntry,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        let (mut transaction, _) = self.begin().await?;
+        let revived = query(
+            "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3, claimed_by = NULL, \
+             ended_at = NULL WHERE id = $1 AND webhook = $2 AND state = 'dead'",
+        )
+        .bind(id.as_str())
+        .bind(webhook.as_str())
+        .bind(entry.at.as_millis())
+        .execute(&mut transaction)
+        .await?;
+        if revived == 0 {
+            return refuse(transaction, Refused::VersionConflict).await;
+        }
+        audit::write(&mut transaction, organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Ok(()))
+    }
+
+    async fn forget_deliveries(
+        &self,
+        (taken_before, dead_before): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for (state, before) in [(DeliveryState::Delivered, taken_before), (DeliveryState::Dead, dead_before)] {
+            query("DELETE FROM webhook_deliveries WHERE state = $1 AND ended_at < $2")
+                .bind(state.as_str())
+                .bind(before.as_millis())
+                .execute_alone(&self.database)
+                .await?;
+        }
+        query(
+            "UPDATE webhook_deliveries SET state = 'dead', ended_at = $2, last_error = 'the webhook stayed disabled' \
+             WHERE state = 'pending' AND created_at < $1 \
+             AND webhook IN (SELECT id FROM webhooks WHERE state = 'disabled')",
+        )
+        .bind(dead_before.as_millis())
+        .bind(now.as_millis())
+        .execute_alone(&self.database)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A delivery from all its columns.
+pub(super) fn delivery_from_row(row: &Row) -> Result<Delivery, StoreError> {
+    let id: String = row.try_get("id")?;
+    let unreadable = |what: &str| StoreError::Unreadable { what: "delivery", detail: format!("{what} of {id:?}") };
+    let moment = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+    let (attempts, status): (i64, Option<i64>) = (row.try_get("attempts")?, row.try_get("last_status")?);
+    let state: String = row.try_get("state")?;
+    Ok(Delivery {
+        id: DeliveryId::parse(&id).ok_or_else(|| unreadable("id"))?,
+        webhook: webhook_id(row.try_get("webhook")?)?,
+        event: row.try_get("event")?,
+        payload: row.try_get("payload")?,
+        state: DeliveryState::parse(&state).ok_or_else(|| unreadable("state"))?,
+        attempts: u32::try_from(attempts).map_err(|_| unreadable("attempts"))?,
+        due_at: Timestamp::from_millis(row.try_get("due_at")?),
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        last_attempt_at: moment(row.try_get("last_attempt_at")?),
+        last_status: status.map(u16::try_from).transpose().map_err(|_| unreadable("status"))?,
+        last_error: row.try_get("last_error")?,
+        ended_at: moment(row.try_get("ended_at")?),
+    })
+}

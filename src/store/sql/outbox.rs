@@ -1,0 +1,109 @@
+//! Deliveries as they are worked at, by several nodes at once. Each statement stands for itself and locks one row.
+
+use async_trait::async_trait;
+
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
+use crate::store::sql::SqlStore;
+use crate::store::sql::columns::unsigned;
+use crate::store::sql::deliveries::delivery_from_row;
+use crate::store::sql::statement::query;
+use crate::store::sql::webhooks::webhook_from_row;
+use crate::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, Outbox, StoreError};
+
+#[async_trait]
+impl Outbox for SqlStore {
+    async fn due_webhooks(&self, now: Timestamp) -> Result<Vec<Webhook>, StoreError> {
+        let rows = query(
+            "SELECT w.*, (SELECT MIN(d.due_at) FROM webhook_deliveries d \
+             WHERE d.webhook = w.id AND d.state = 'pending') AS first_due \
+             FROM webhooks w WHERE w.state = 'enabled' AND EXISTS (SELECT 1 FROM webhook_deliveries d \
+             WHERE d.webhook = w.id AND d.state = 'pending' AND d.due_at <= $1) ORDER BY first_due, w.id",
+        )
+        .bind(now.as_millis())
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter().map(webhook_from_row).collect()
+    }
+
+    async fn claim_deliveries(&self, webhook: &WebhookId, terms: ClaimTerms<'_>) -> Result<Vec<Delivery>, StoreError> {
+        let rows = query(
+            "SELECT * FROM webhook_deliveries WHERE webhook = $1 AND state = 'pending' AND due_at <= $2 \
+             ORDER BY due_at, id LIMIT $3",
+        )
+        .bind(webhook.as_str())
+        .bind(terms.now.as_millis())
+        .bind(i64::from(terms.limit))
+        .fetch_all(&self.database)
+        .await?;
+        let mut claimed = Vec::new();
+        for row in &rows {
+            let delivery = delivery_from_row(row)?;
+            // Another node may have seen the same row: whoever writes first has it.
+            let won = query(
+                "UPDATE webhook_deliveries SET claimed_by = $2, due_at = $3 \
+                 WHERE id = $1 AND state = 'pending' AND due_at <= $4",
+            )
+            .bind(delivery.id.as_str())
+            .bind(terms.by)
+            .bind(terms.until.as_millis())
+            .bind(terms.now.as_millis())
+            .execute_alone(&self.database)
+            .await?;
+            if won == 1 {
+                claimed.push(Delivery { due_at: terms.until, ..delivery });
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn finish_attempt(&self, id: &DeliveryId, by: &str, attempt: &Attempt) -> Result<bool, StoreError> {
+        let (state, due_at, ended_at) = match attempt.then {
+            AfterAttempt::Delivered => (DeliveryState::Delivered, attempt.at, Some(attempt.at)),
+            AfterAttempt::Again(at) => (DeliveryState::Pending, at, None),
+            AfterAttempt::Dead => (DeliveryState::Dead, attempt.at, Some(attempt.at)),
+        };
+        let written = query(
+            "UPDATE webhook_deliveries SET state = $3, attempts = attempts + 1, due_at = $4, ended_at = $5, \
+             last_attempt_at = $6, last_status = $7, last_error = $8, claimed_by = NULL \
+             WHERE id = $1 AND claimed_by = $2 AND state = 'pending'",
+        )
+        .bind(id.as_str())
+        .bind(by)
+        .bind(state.as_str())
+        .bind(due_at.as_millis())
+        .bind(ended_at.map(Timestamp::as_millis))
+        .bind(attempt.at.as_millis())
+        .bind(attempt.status.map(i64::from))
+        .bind(attempt.error.as_deref())
+        .execute_alone(&self.database)
+        .await?;
+        Ok(written == 1)
+    }
+
+    async fn release_claims(&self, by: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+        query(
+            "UPDATE webhook_deliveries SET claimed_by = NULL, due_at = $2 \
+             WHERE state = 'pending' AND claimed_by IS NOT NULL AND ($1 = '' OR claimed_by = $1)",
+        )
+        .bind(by.unwrap_or_default())
+        .bind(now.as_millis())
+        .execute_alone(&self.database)
+        .await?;
+        Ok(())
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let row = query(
+            "SELECT COUNT(*) AS pending, MIN(created_at) AS oldest FROM webhook_deliveries \
+             WHERE state = 'pending' AND webhook IN (SELECT id FROM webhooks WHERE state = 'enabled')",
+        )
+        .fetch_one(&self.database)
+        .await?;
+        let oldest: Option<i64> = row.try_get("oldest")?;
+        Ok(Backlog {
+            pending: unsigned(row.try_get("pending")?, "backlog")?,
+            oldest: oldest.map(Timestamp::from_millis),
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Webhooks, with their secrets sealed.
+
+use async_trait::async_trait;
+
+use crate::domain::destination::{Destination, Reach};
+use crate::domain::event::EventFilter;
+use crate::domain::sealed::Sealed;
+use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::{Webhook, WebhookId, WebhookState};
+use crate::store::sql::columns::{slug, unsigned};
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{Row, query};
+use crate::store::sql::{SqlStore, audit, refuse};
+use crate::store::{AuditEntry, Refused, StoreError, WebhookSeal, WebhookStore};
+
+#[async_trait]
+impl WebhookStore for SqlStore {
+    async fn webhooks(&self, organization: &Slug) -> Result<Vec<Webhook>, StoreError> {
+        let rows = query("SELECT * FROM webhooks WHERE organization = $1 ORDER BY created_at, id")
+            .bind(organization.as_str())
+            .fetch_all(&self.database)
+            .await?;
+        rows.iter().map(webhook_from_row).collect()
+    }
+
+    async fn webhook(&self, organization: &Slug, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let row = query("SELECT * FROM webhooks WHERE id = $1 AND organization = $2")
+            .bind(id.as_str())
+            .bind(organization.as_str())
+            .fetch_optional(&self.database)
+            .await?;
+        row.as_ref().map(webhook_from_row).transpose()
+    }
+
+    async fn insert_webhook(
+        &self,
+        webhook: &Webhook,
+        limit: u32,
+        entry: &AuditEntry,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        let (mut transaction, _) = self.begin().await?;
+        let row = query("SELECT COUNT(*) AS n FROM webhooks WHERE organization = $1")
+            .bind(webhook.organization.as_str())
+            .fetch_one(&mut transaction)
+            .await?;
+        if row.try_get::<i64>("n")? >= i64::from(limit) {
+            return refuse(transaction, Refused::LimitReached).await;
+        }
+        query(
+            "INSERT INTO webhooks (id, organization, created_at, created_by, url, description, events, state, \
+             master_key, sealed, version) VALUES ($1, $2, $3, $4, '', '', '', 'enabled', '', $5, $6)",
+        )
+        .bind(webhook.id.as_str())
+        .bind(webhook.organization.as_str())
+        .bind(webhook.created_at.as_millis())
+        .bind(&webhook.created_by)
+        .bind(&webhook.sealed.bytes)
+        .bind(webhook.version as i64 - 1)
+        .execute(&mut transaction)
+        .await?;
+        update(&mut transaction, webhook).await?;
+        audit::write(&mut transaction, &webhook.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Ok(()))
+    }
+
+    async fn update_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<Result<(), Refused>, StoreError> {
+        let (mut transaction, _) = self.begin().await?;
+        if !update(&mut transaction, webhook).await? {
+            return refuse(transaction, Refused::VersionConflict).await;
+        }
+        audit::write(&mut transaction, &webhook.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Ok(()))
+    }
+
+    async fn delete_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<Result<(), Refused>, StoreError> {
+        let (mut transaction, _) = self.begin().await?;
+        let row = query("SELECT version FROM webhooks WHERE id = $1")
+            .bind(webhook.id.as_str())
+            .fetch_optional(&mut transaction)
+            .await?;
+        let found: Option<i64> = row.map(|row| row.try_get("version")).transpose()?;
+        if found != Some(webhook.version as i64) {
+            return refuse(transaction, Refused::VersionConflict).await;
+        }
+        for statement in ["DELETE FROM webhook_deliveries WHERE webhook = $1", "DELETE FROM webhooks WHERE id = $1"] {
+            query(statement).bind(webhook.id.as_str()).execute(&mut transaction).await?;
+        }
+        audit::write(&mut transaction, &webhook.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Ok(()))
+    }
+
+    async fn webhook_seals(&self) -> Result<Vec<WebhookSeal>, StoreError> {
+        let rows = query("SELECT id, version, master_key, sealed FROM webhooks ORDER BY id");
+        let rows = rows.fetch_all(&self.database).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WebhookSeal {
+                    webhook: webhook_id(row.try_get("id")?)?,
+                    version: unsigned(row.try_get("version")?, "webhook")?,
+                    sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
+                })
+            })
+            .collect()
+    }
+}
+
+/// Replaces the seal of a webhook that was not changed meanwhile.
+pub(super) async fn reseal(transaction: &mut Transaction, seal: &WebhookSeal) -> Result<(), StoreError> {
+    query("UPDATE webhooks SET master_key = $3, sealed = $4 WHERE id = $1 AND version = $2")
+        .bind(seal.webhook.as_str())
+        .bind(seal.version)
+        .bind(&seal.sealed.master_key)
+        .bind(&seal.sealed.bytes)
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Writes all that can change, where the stored version is the one before.
+async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool, StoreError> {
+    let (state, reason) = match &webhook.state {
+        WebhookState::Enabled => ("enabled", None),
+        WebhookState::Disabled { reason } => ("disabled", reason.as_deref()),
+    };
+    let done = query(
+        "UPDATE webhooks SET url = $3, description = $4, events = $5, state = $6, state_reason = $7, master_key = $8, \
+         sealed = $9, previous_until = $10, version = $11 WHERE id = $1 AND version = $2",
+    )
+    .bind(webhook.id.as_str())
+    .bind(webhook.version as i64 - 1)
+    .bind(webhook.destination.url().as_str())
+    .bind(&webhook.description)
+    .bind(webhook.events.to_string())
+    .bind(state)
+    .bind(reason)
+    .bind(&webhook.sealed.master_key)
+    .bind(&webhook.sealed.bytes)
+    .bind(webhook.previous_until.map(Timestamp::as_millis))
+    .bind(webhook.version as i64)
+    .execute(transaction)
+    .await?;
+    Ok(done == 1)
+}
+
+/// A webhook from all its columns.
+pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
+    let id = webhook_id(row.try_get("id")?)?;
+    let unreadable = |what: &str| StoreError::Unreadable { what: "webhook", detail: format!("{what} of {id}") };
+    let (url, events): (String, String) = (row.try_get("url")?, row.try_get("events")?);
+    let state: String = row.try_get("state")?;
+    let previous_until: Option<i64> = row.try_get("previous_until")?;
+    Ok(Webhook {
+        organization: slug(row.try_get("organization")?)?,
+        // What may be reached is decided anew at each attempt.
+        destination: Destination::parse(&url, Reach::Anywhere).map_err(|_| unreadable("url"))?,
+        description: row.try_get("description")?,
+        events: EventFilter::stored(&events),
+        state: match state.as_str() {
+            "enabled" => WebhookState::Enabled,
+            "disabled" => WebhookState::Disabled { reason: row.try_get("state_reason")? },
+            _ => return Err(unreadable("state")),
+        },
+        sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
+        previous_until: previous_until.map(Timestamp::from_millis),
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        created_by: row.try_get("created_by")?,
+        version: unsigned(row.try_get("version")?, "webhook")?,
+        id,
+    })
+}
+
+/// A webhook's id from its column.
+pub(super) fn webhook_id(text: String) -> Result<WebhookId, StoreError> {
+    WebhookId::parse(&text).ok_or_else(|| StoreError::Unreadable { what: "webhook", detail: format!("id {text:?}") })
+}

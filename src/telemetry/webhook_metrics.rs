@@ -1,0 +1,58 @@
+//! What is counted of webhooks.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The metrics of deliveries; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookMetrics {
+    attempts: Family<AttemptLabels, Counter>,
+    pending: Gauge,
+    oldest_seconds: Gauge,
+}
+
+/// What became of a delivery by an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelValue)]
+pub enum Sent {
+    /// It was taken.
+    Delivered,
+    /// It will be tried again.
+    Failed,
+    /// It was given up.
+    Dead,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct AttemptLabels {
+    outcome: Sent,
+}
+
+impl WebhookMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "webhook_attempts",
+            "Attempts to deliver an event to a webhook, by what became of it",
+            self.attempts.clone(),
+        );
+        registry.register("webhook_pending", "Events that wait to be delivered to webhooks", self.pending.clone());
+        registry.register(
+            "webhook_oldest_pending_seconds",
+            "For how long the oldest of them has waited",
+            self.oldest_seconds.clone(),
+        );
+    }
+
+    /// An attempt was made.
+    pub fn attempted(&self, outcome: Sent) {
+        self.attempts.get_or_create(&AttemptLabels { outcome }).inc();
+    }
+
+    /// What waits, and since how many seconds.
+    pub fn backlog(&self, pending: u64, oldest_seconds: i64) {
+        self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+        self.oldest_seconds.set(oldest_seconds);
+    }
+}

@@ -1,0 +1,202 @@
+//! Making, editing and removing webhooks, and giving them new secrets.
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::crypto::random;
+use crate::crypto::sealing::{self, SealError};
+use crate::crypto::webhook_secret::{WebhookSecret, WebhookSecrets};
+use crate::domain::authority::By;
+use crate::domain::destination::Destination;
+use crate::domain::event::EventFilter;
+use crate::domain::slug::Slug;
+use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookEdit, WebhookId, WebhookState};
+use crate::node::{Node, Unavailable};
+use crate::store::{AuditEntry, Refused, action};
+
+/// What a webhook is to be.
+#[derive(Clone, Debug)]
+pub struct NewWebhook {
+    /// Where it goes.
+    pub destination: Destination,
+    /// Description; may be empty.
+    pub description: String,
+    /// What it is told.
+    pub events: EventFilter,
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+pub enum WebhookError {
+    /// No such webhook or delivery, or none that this caller may see.
+    NotFound,
+    /// The webhook was changed since the version that the caller saw.
+    PreconditionFailed,
+    /// The state does not allow it, or somebody changed it meanwhile.
+    Conflict(String),
+    /// It could not be done now.
+    Unavailable(Unavailable),
+    /// Its secrets cannot be sealed or opened.
+    Sealing(SealError),
+}
+
+impl<E: Into<Unavailable>> From<E> for WebhookError {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// The webhooks of an organization, oldest first.
+pub async fn list(node: &Node, organization: &Slug) -> Result<Vec<Webhook>, WebhookError> {
+    Ok(node.store.webhooks(organization).await?)
+}
+
+/// The webhook of that id in that organization.
+pub async fn find(node: &Node, organization: &Slug, id: &WebhookId) -> Result<Webhook, WebhookError> {
+    node.store.webhook(organization, id).await?.ok_or(WebhookError::NotFound)
+}
+
+/// Makes a webhook and gives its secret, the only time that it is shown.
+pub async fn create(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    new: NewWebhook,
+) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
+    // 1. Its secret, sealed under its name.
+    let id = WebhookId::parse(&random::identifier()?).ok_or(WebhookError::NotFound)?;
+    let secret = WebhookSecret::generate()?;
+    let shown = secret.reveal();
+    let plain = WebhookSecrets::new(secret).to_bytes();
+    let sealed = sealing::seal(&node.master_keys, &id.seal_name(), &plain).map_err(WebhookError::Sealing)?;
+
+    // 2. The write, under the limit.
+    let webhook = Webhook {
+        id,
+        organization: organization.clone(),
+        destination: new.destination,
+        description: new.description,
+        events: new.events,
+        state: WebhookState::Enabled,
+        sealed,
+        previous_until: None,
+        created_at: by.now,
+        created_by: by.actor.clone(),
+        version: 1,
+    };
+    let entry = AuditEntry::of(by, action::WEBHOOK_CREATE, &webhook.id, None, Some(audit_value(&webhook)));
+    match node.store.insert_webhook(&webhook, MAX_WEBHOOKS, &entry).await? {
+        Ok(()) => {}
+        Err(_) => {
+            return Err(WebhookError::Conflict(format!(
+                "an organization has {MAX_WEBHOOKS} webhooks at most; remove one that is not needed"
+            )));
+        }
+    }
+    told(node, action::WEBHOOK_CREATE, by, &webhook.id);
+    Ok((webhook, shown))
+}
+
+/// Edits a webhook. An edit that changes nothing is none.
+pub async fn edit(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    (id, version): (&WebhookId, Option<u64>),
+    edit: WebhookEdit,
+) -> Result<Webhook, WebhookError> {
+    let old = load(node, organization, id, version).await?;
+    match old.clone().edit(edit) {
+        Some(new) => write(node, by, action::WEBHOOK_EDIT, &old, new).await,
+        None => Ok(old),
+    }
+}
+
+/// Gives a webhook a new secret, shown this once. What is sent within the next day is signed with the one before as
+/// well; one from before that is used no more.
+pub async fn rotate_secret(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    (id, version): (&WebhookId, Option<u64>),
+) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
+    let old = load(node, organization, id, version).await?;
+    let secret = WebhookSecret::generate()?;
+    let shown = secret.reveal();
+    let next = secrets(node, &old)?.rotate(secret).to_bytes();
+    let sealed = sealing::seal(&node.master_keys, &id.seal_name(), &next).map_err(WebhookError::Sealing)?;
+    let new = old.clone().rotate(sealed, by.now);
+    Ok((write(node, by, action::WEBHOOK_ROTATE_SECRET, &old, new).await?, shown))
+}
+
+/// Removes a webhook, and what was on its way to it.
+pub async fn remove(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    (id, version): (&WebhookId, Option<u64>),
+) -> Result<(), WebhookError> {
+    let webhook = load(node, organization, id, version).await?;
+    let entry = AuditEntry::of(by, action::WEBHOOK_DELETE, id, Some(audit_value(&webhook)), None);
+    made(node.store.delete_webhook(&webhook, &entry).await?)?;
+    told(node, action::WEBHOOK_DELETE, by, id);
+    Ok(())
+}
+
+/// Writes the next version of a webhook.
+pub(super) async fn write(
+    node: &Node,
+    by: &By,
+    action: &'static str,
+    old: &Webhook,
+    new: Webhook,
+) -> Result<Webhook, WebhookError> {
+    let entry = AuditEntry::of(by, action, &new.id, Some(audit_value(old)), Some(audit_value(&new)));
+    made(node.store.update_webhook(&new, &entry).await?)?;
+    told(node, action, by, &new.id);
+    Ok(new)
+}
+
+/// The secrets of a webhook.
+pub(super) fn secrets(node: &Node, webhook: &Webhook) -> Result<WebhookSecrets, WebhookError> {
+    let plain = sealing::open(&node.master_keys, &webhook.id.seal_name(), &webhook.sealed);
+    WebhookSecrets::from_bytes(&plain.map_err(WebhookError::Sealing)?).ok_or(WebhookError::Sealing(SealError::Broken))
+}
+
+async fn load(node: &Node, organization: &Slug, id: &WebhookId, version: Option<u64>) -> Result<Webhook, WebhookError> {
+    let webhook = find(node, organization, id).await?;
+    if version.is_some_and(|version| version != webhook.version) {
+        return Err(WebhookError::PreconditionFailed);
+    }
+    Ok(webhook)
+}
+
+fn made(written: Result<(), Refused>) -> Result<(), WebhookError> {
+    written.map_err(|_| {
+        WebhookError::Conflict(
+            "the webhook was changed by somebody else at the same time; look at it and try again".into(),
+        )
+    })
+}
+
+fn told(node: &Node, action: &'static str, by: &By, webhook: &WebhookId) {
+    node.metrics.change(action);
+    tracing::info!(action, %webhook, actor = by.actor, "webhook changed");
+}
+
+/// A webhook as the audit log shows it: all that can change, without its secrets and the URL's query.
+fn audit_value(webhook: &Webhook) -> Value {
+    let (state, reason) = match &webhook.state {
+        WebhookState::Enabled => ("enabled", None),
+        WebhookState::Disabled { reason } => ("disabled", reason.as_deref()),
+    };
+    json!({
+        "url": webhook.destination.without_query(),
+        "description": webhook.description,
+        "events": webhook.events.patterns(),
+        "state": state,
+        "disabled_reason": reason,
+        "previous_secret_until": webhook.previous_until.map(crate::clock::rfc3339),
+        "version": webhook.version,
+    })
+}

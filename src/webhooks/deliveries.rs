@@ -1,0 +1,83 @@
+//! Looking deliveries up, trying a webhook out, and taking dead letters up again.
+
+use serde_json::json;
+
+use crate::crypto::random;
+use crate::domain::authority::By;
+use crate::domain::event;
+use crate::domain::slug::Slug;
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
+use crate::node::Node;
+use crate::store::{AuditEntry, DeliveryFilter, action, message};
+use crate::webhooks::change::{WebhookError, find};
+
+/// A page of deliveries, and whether there are more.
+#[derive(Debug)]
+pub struct DeliveryPage {
+    /// The deliveries, newest first.
+    pub deliveries: Vec<Delivery>,
+    /// Whether the list goes on after them.
+    pub more: bool,
+}
+
+/// The deliveries to a webhook that a filter lets through.
+pub async fn deliveries(
+    node: &Node,
+    organization: &Slug,
+    mut filter: DeliveryFilter,
+) -> Result<DeliveryPage, WebhookError> {
+    find(node, organization, &filter.webhook).await?;
+    let limit = filter.limit;
+    filter.limit = limit.saturating_add(1);
+    let mut deliveries = node.store.deliveries(&filter).await?;
+    let more = deliveries.len() > limit as usize;
+    deliveries.truncate(limit as usize);
+    Ok(DeliveryPage { deliveries, more })
+}
+
+/// Queues an event for one webhook, whatever it wants to be told, to try it out.
+pub async fn test(node: &Node, organization: &Slug, by: &By, id: &WebhookId) -> Result<Delivery, WebhookError> {
+    let webhook = enabled(node, organization, id).await?;
+    let entry = AuditEntry::of(by, action::WEBHOOK_TEST, id, None, None);
+    let delivery = Delivery {
+        id: DeliveryId::of_random(id, &random::identifier()?),
+        webhook: webhook.id,
+        event: event::TEST.to_owned(),
+        payload: message(event::TEST, organization, &entry)?,
+        state: DeliveryState::Pending,
+        attempts: 0,
+        due_at: by.now,
+        created_at: by.now,
+        last_attempt_at: None,
+        last_status: None,
+        last_error: None,
+        ended_at: None,
+    };
+    node.store.queue_delivery(organization, &delivery, &entry).await?;
+    Ok(delivery)
+}
+
+/// Takes a dead letter up again: it is due at once, under the same id, with the whole schedule before it.
+pub async fn retry(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    (webhook, id): (&WebhookId, &DeliveryId),
+) -> Result<Delivery, WebhookError> {
+    find(node, organization, webhook).await?;
+    node.store.delivery(webhook, id).await?.ok_or(WebhookError::NotFound)?;
+    enabled(node, organization, webhook).await?;
+    let entry = AuditEntry::of(by, action::WEBHOOK_RETRY, webhook, None, Some(json!({ "delivery": id.as_str() })));
+    if node.store.revive_delivery(organization, (webhook, id), &entry).await?.is_err() {
+        return Err(WebhookError::Conflict("only a delivery that is dead can be taken up again".into()));
+    }
+    node.store.delivery(webhook, id).await?.ok_or(WebhookError::NotFound)
+}
+
+async fn enabled(node: &Node, organization: &Slug, id: &WebhookId) -> Result<Webhook, WebhookError> {
+    let webhook = find(node, organization, id).await?;
+    if !webhook.is_enabled() {
+        return Err(WebhookError::Conflict("the webhook is disabled; enable it first".into()));
+    }
+    Ok(webhook)
+}

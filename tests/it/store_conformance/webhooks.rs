@@ -1,0 +1,389 @@
+//! Webhooks and the outbox: what is queued with a change, who may work at it, and what is kept.
+
+use std::collections::BTreeSet;
+
+use keyturn::domain::destination::{Destination, Reach};
+use keyturn::domain::event::EventFilter;
+use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
+use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, WebhookSeal};
+use serde_json::Value;
+
+use super::*;
+
+fn webhook_id(n: u8) -> WebhookId {
+    WebhookId::parse(&format!("webhook-{n:014}")).unwrap()
+}
+
+fn webhook(n: u8) -> Webhook {
+    Webhook {
+        id: webhook_id(n),
+        organization: slug("acme"),
+        destination: Destination::parse("https://hooks.example/in?token=x", Reach::Public).unwrap(),
+        description: "two\nlines \u{1f511}".into(),
+        events: EventFilter::default(),
+        state: WebhookState::Enabled,
+        sealed: Sealed { master_key: "master".into(), bytes: vec![n, 0, 255] },
+        previous_until: None,
+        created_at: NOW.plus_seconds(i64::from(n)),
+        created_by: "key:x".into(),
+        version: 1,
+    }
+}
+
+fn wanting(n: u8, events: &[&str]) -> Webhook {
+    Webhook { events: EventFilter::parse(events).unwrap(), ..webhook(n) }
+}
+
+async fn add(store: &dyn Store, webhook: &Webhook) {
+    let entry = entry(action::WEBHOOK_CREATE, &webhook.id);
+    store.insert_webhook(webhook, 20, &entry).await.unwrap().unwrap();
+}
+
+async fn update(store: &dyn Store, webhook: &Webhook) -> Result<(), Refused> {
+    store.update_webhook(webhook, &entry(action::WEBHOOK_EDIT, &webhook.id)).await.unwrap()
+}
+
+fn to(webhook: &Webhook) -> DeliveryFilter {
+    DeliveryFilter { webhook: webhook.id.clone(), state: None, after: None, limit: 1000 }
+}
+
+async fn deliveries(store: &dyn Store, webhook: &Webhook) -> Vec<Delivery> {
+    store.deliveries(&to(webhook)).await.unwrap()
+}
+
+async fn events(store: &dyn Store, webhook: &Webhook) -> Vec<String> {
+    let mut events: Vec<_> = deliveries(store, webhook).await.into_iter().map(|delivery| delivery.event).collect();
+    events.sort();
+    events
+}
+
+async fn claim(store: &dyn Store, webhook: &Webhook, by: &str, now: i64, limit: u32) -> Vec<Delivery> {
+    let now = NOW.plus_seconds(now);
+    let terms = ClaimTerms { by, now, until: now.plus_seconds(30), limit };
+    store.claim_deliveries(&webhook.id, terms).await.unwrap()
+}
+
+fn attempt(at: i64, then: AfterAttempt) -> Attempt {
+    Attempt { at: NOW.plus_seconds(at), status: Some(500), error: Some("answered 500".into()), then }
+}
+
+pub async fn every_field_of_a_webhook_comes_back(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    assert_eq!(store.webhooks(&slug("acme")).await.unwrap(), []);
+    let (one, two) = (webhook(1), wanting(2, &["key.*", "policy.changed"]));
+    add(store.as_ref(), &two).await;
+    add(store.as_ref(), &one).await;
+    assert_eq!(store.webhooks(&slug("acme")).await.unwrap(), [one.clone(), two.clone()], "oldest first");
+    assert_eq!(store.webhook(&slug("acme"), &one.id).await.unwrap(), Some(one.clone()));
+    assert_eq!(store.webhook(&slug("other"), &one.id).await.unwrap(), None);
+    assert_eq!(store.webhook(&slug("acme"), &webhook_id(9)).await.unwrap(), None);
+    let next = Webhook {
+        destination: Destination::parse("https://hooks.example/other", Reach::Public).unwrap(),
+        description: String::new(),
+        events: EventFilter::parse(&["token.revoked"]).unwrap(),
+        state: WebhookState::Disabled { reason: Some("gone".into()) },
+        sealed: Sealed { master_key: "new".into(), bytes: vec![7; 90] },
+        previous_until: Some(NOW.plus_seconds(5)),
+        version: 2,
+        ..one.clone()
+    };
+    assert_eq!(update(store.as_ref(), &next).await, Ok(()));
+    assert_eq!(store.webhook(&slug("acme"), &one.id).await.unwrap(), Some(next.clone()));
+    for stale in [next.clone(), Webhook { version: 9, ..next.clone() }] {
+        assert_eq!(update(store.as_ref(), &stale).await, Err(Refused::VersionConflict));
+    }
+    let audited = audit_actions(store.as_ref()).await;
+    assert_eq!(audited[1..], [action::WEBHOOK_CREATE, action::WEBHOOK_CREATE, action::WEBHOOK_EDIT]);
+}
+
+pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let tasks: Vec<_> = (1..=20)
+        .map(|n| {
+            let (store, webhook) = (store.clone(), webhook(n));
+            tokio::spawn(async move {
+                let entry = entry(action::WEBHOOK_CREATE, &webhook.id);
+                store.insert_webhook(&webhook, 3, &entry).await.unwrap()
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(()) => made += 1,
+            Err(refused) => assert_eq!(refused, Refused::LimitReached),
+        }
+    }
+    assert_eq!((made, store.webhooks(&slug("acme")).await.unwrap().len()), (3, 3));
+}
+
+pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let (one, other) = (webhook(1), webhook(2));
+    add(store.as_ref(), &one).await;
+    add(store.as_ref(), &other).await;
+    let gone = entry(action::WEBHOOK_DELETE, &one.id);
+    let stale = Webhook { version: 2, ..one.clone() };
+    assert_eq!(store.delete_webhook(&stale, &gone).await.unwrap(), Err(Refused::VersionConflict));
+    assert_eq!(store.delete_webhook(&one, &gone).await.unwrap(), Ok(()));
+    assert_eq!(store.delete_webhook(&one, &gone).await.unwrap(), Err(Refused::VersionConflict));
+    assert_eq!(store.webhook(&slug("acme"), &one.id).await.unwrap(), None);
+    assert_eq!(deliveries(store.as_ref(), &one).await, []);
+    assert_eq!(events(store.as_ref(), &other).await, ["webhook.created", "webhook.deleted"]);
+}
+
+pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    let (keys, tokens, off) = (wanting(1, &["key.*"]), wanting(2, &["token.revoked"]), wanting(3, &["key.*"]));
+    let elsewhere = Webhook { organization: slug("other"), ..wanting(4, &["key.*"]) };
+    for webhook in [&keys, &tokens, &off, &elsewhere] {
+        add(store.as_ref(), webhook).await;
+    }
+    let disabled = Webhook { state: WebhookState::Disabled { reason: None }, version: 2, ..off };
+    assert_eq!(update(store.as_ref(), &disabled).await, Ok(()));
+
+    // Made, and refused three times.
+    let row = AuditEntry { address: Some("2001:db8::1".into()), ..entry(action::KEY_CREATE, id(1)) };
+    store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
+    store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap_err();
+    let none = Limits { organization: Some(0), owner: None };
+    store.insert_key(&key(2), none, &row, None).await.unwrap().unwrap_err();
+    store.update_key(&key(1), None, &row, None).await.unwrap().unwrap_err();
+
+    let queued = deliveries(store.as_ref(), &keys).await;
+    let [delivery] = queued.as_slice() else { panic!("{queued:?}") };
+    assert_eq!(
+        (delivery.event.as_str(), delivery.state, delivery.attempts),
+        ("key.created", DeliveryState::Pending, 0)
+    );
+    assert_eq!((delivery.due_at, delivery.created_at), (NOW, NOW));
+    let told: Value = serde_json::from_str(&delivery.payload).unwrap();
+    let expected = json!({
+        "type": "key.created", "timestamp": "2027-01-15T08:00:00.123Z",
+        "data": {
+            "organization": "acme", "subject": id(1).to_string(), "actor": "keyturn", "address": "2001:db8::1",
+            "old": null, "new": { "n": 1 },
+        },
+    });
+    assert_eq!(told, expected);
+    assert_eq!(store.delivery(&keys.id, &delivery.id).await.unwrap().as_ref(), Some(delivery));
+    assert_eq!(store.delivery(&tokens.id, &delivery.id).await.unwrap(), None);
+    for webhook in [&tokens, &disabled, &elsewhere] {
+        assert_eq!(deliveries(store.as_ref(), webhook).await, [], "{:?}", webhook.id);
+    }
+}
+
+pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let webhook = wanting(1, &["key.*"]);
+    add(store.as_ref(), &webhook).await;
+    for n in 1..=9 {
+        // Of one moment are 1 to 4.
+        let at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
+        let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
+        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+    }
+    let everything = deliveries(store.as_ref(), &webhook).await;
+    assert_eq!(everything.len(), 9);
+    assert!(everything.is_sorted_by(|a, b| (a.created_at, &a.id) > (b.created_at, &b.id)));
+    for limit in 1..=9 {
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.deliveries(&DeliveryFilter { limit, after, ..to(&webhook) }).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.created_at, last.id.clone()));
+            paged.extend(page);
+        }
+        assert_eq!(paged, everything, "{limit}");
+    }
+    let claimed = claim(store.as_ref(), &webhook, "a", 0, 2).await;
+    for (delivery, then) in claimed.iter().zip([AfterAttempt::Delivered, AfterAttempt::Dead]) {
+        assert!(store.finish_attempt(&delivery.id, "a", &attempt(1, then)).await.unwrap());
+    }
+    for (state, count) in [(DeliveryState::Pending, 7), (DeliveryState::Delivered, 1), (DeliveryState::Dead, 1)] {
+        let found = store.deliveries(&DeliveryFilter { state: Some(state), ..to(&webhook) }).await.unwrap();
+        assert!(found.len() == count && found.iter().all(|delivery| delivery.state == state));
+    }
+}
+
+pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let webhook = wanting(1, &["key.*"]);
+    add(store.as_ref(), &webhook).await;
+    for n in 1..=40 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let (store, webhook) = (store.clone(), webhook.clone());
+            tokio::spawn(async move {
+                let (mut mine, mut idle) = (Vec::new(), 0);
+                while idle < 3 {
+                    let claimed = claim(store.as_ref(), &webhook, &format!("node {n}"), 0, 3).await;
+                    idle = if claimed.is_empty() { idle + 1 } else { 0 };
+                    mine.extend(claimed.into_iter().map(|delivery| delivery.id));
+                }
+                mine
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.unwrap());
+    }
+    assert_eq!(all.len(), 40, "each once");
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 40, "all of them");
+}
+
+pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let webhook = wanting(1, &["key.*"]);
+    add(store.as_ref(), &webhook).await;
+    insert(store.as_ref(), &key(1)).await;
+    let due = async |at: i64| store.due_webhooks(NOW.plus_seconds(at)).await.unwrap();
+    assert_eq!(due(-1).await, [], "not yet");
+    assert_eq!(due(0).await, std::slice::from_ref(&webhook));
+    let first = claim(store.as_ref(), &webhook, "a", 0, 5).await;
+    assert_eq!(first.len(), 1);
+    let id = &first[0].id;
+    assert_eq!(due(29).await, []);
+    assert!(claim(store.as_ref(), &webhook, "b", 29, 5).await.is_empty());
+    assert!(!store.finish_attempt(id, "b", &attempt(1, AfterAttempt::Delivered)).await.unwrap(), "not b's");
+    assert_eq!(claim(store.as_ref(), &webhook, "b", 30, 5).await.len(), 1);
+    assert!(!store.finish_attempt(id, "a", &attempt(31, AfterAttempt::Delivered)).await.unwrap(), "no longer a's");
+    let again = AfterAttempt::Again(NOW.plus_seconds(100));
+    assert!(store.finish_attempt(id, "b", &attempt(32, again)).await.unwrap());
+    let told = store.delivery(&webhook.id, id).await.unwrap().unwrap();
+    assert_eq!((told.state, told.attempts, told.due_at), (DeliveryState::Pending, 1, NOW.plus_seconds(100)));
+    assert_eq!((told.last_status, told.last_error.as_deref()), (Some(500), Some("answered 500")));
+    assert_eq!((told.last_attempt_at, told.ended_at), (Some(NOW.plus_seconds(32)), None));
+    assert!(!store.finish_attempt(id, "b", &attempt(33, AfterAttempt::Dead)).await.unwrap(), "written once");
+    assert_eq!(due(99).await, []);
+
+    // Given back: one's own, and everybody's.
+    for (by, is_free) in [(Some("x"), false), (Some("c"), true)] {
+        claim(store.as_ref(), &webhook, "c", 100, 5).await;
+        store.release_claims(by, NOW.plus_seconds(101)).await.unwrap();
+        assert_eq!(!due(101).await.is_empty(), is_free, "{by:?}");
+    }
+    claim(store.as_ref(), &webhook, "d", 101, 5).await;
+    store.release_claims(None, NOW.plus_seconds(102)).await.unwrap();
+    assert_eq!(claim(store.as_ref(), &webhook, "e", 102, 5).await.len(), 1);
+    let taken = Attempt { status: Some(204), error: None, ..attempt(103, AfterAttempt::Delivered) };
+    assert!(store.finish_attempt(id, "e", &taken).await.unwrap());
+    let told = store.delivery(&webhook.id, id).await.unwrap().unwrap();
+    assert_eq!((told.state, told.attempts, told.last_status), (DeliveryState::Delivered, 2, Some(204)));
+    assert_eq!((told.last_error, told.ended_at), (None, Some(NOW.plus_seconds(103))));
+    assert_eq!(told.payload, first[0].payload, "byte for byte");
+}
+
+pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let (late, early) = (wanting(1, &["token.revoked"]), wanting(2, &["key.*"]));
+    add(store.as_ref(), &late).await;
+    add(store.as_ref(), &early).await;
+    assert_eq!(store.backlog().await.unwrap(), Backlog::default());
+    insert(store.as_ref(), &key(1)).await;
+    let token = RevokedToken { jti: "one".into(), key: id(1), expires_at: NOW.plus_seconds(99) };
+    let row = AuditEntry { at: NOW.plus_seconds(5), ..entry(action::TOKEN_REVOKE, "one") };
+    store.revoke_token(&token, &slug("acme"), &row).await.unwrap();
+    assert_eq!(store.due_webhooks(NOW.plus_seconds(5)).await.unwrap(), [early.clone(), late.clone()]);
+    assert_eq!(store.backlog().await.unwrap(), Backlog { pending: 2, oldest: Some(NOW) });
+    let off = Webhook { state: WebhookState::Disabled { reason: None }, version: 2, ..early.clone() };
+    assert_eq!(update(store.as_ref(), &off).await, Ok(()));
+    assert_eq!(store.due_webhooks(NOW.plus_seconds(5)).await.unwrap(), [late]);
+    assert_eq!(store.backlog().await.unwrap(), Backlog { pending: 1, oldest: Some(NOW.plus_seconds(5)) });
+    let on = Webhook { version: 3, ..early };
+    assert_eq!(update(store.as_ref(), &on).await, Ok(()));
+    assert_eq!(store.backlog().await.unwrap().pending, 2, "it has waited");
+}
+
+pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let (webhook, other) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
+    add(store.as_ref(), &webhook).await;
+    add(store.as_ref(), &other).await;
+    let test = Delivery {
+        id: DeliveryId::of_random(&other.id, "random"),
+        webhook: other.id.clone(),
+        event: "webhook.test".into(),
+        payload: "{}".into(),
+        state: DeliveryState::Pending,
+        attempts: 0,
+        due_at: NOW,
+        created_at: NOW,
+        last_attempt_at: None,
+        last_status: None,
+        last_error: None,
+        ended_at: None,
+    };
+    store.queue_delivery(&slug("acme"), &test, &entry(action::WEBHOOK_TEST, &other.id)).await.unwrap();
+    assert_eq!(deliveries(store.as_ref(), &other).await, std::slice::from_ref(&test));
+    assert_eq!(deliveries(store.as_ref(), &webhook).await, []);
+
+    let row = AuditEntry { at: NOW.plus_seconds(9), ..entry(action::WEBHOOK_RETRY, &other.id) };
+    let revive =
+        async |webhook: &WebhookId| store.revive_delivery(&slug("acme"), (webhook, &test.id), &row).await.unwrap();
+    assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is pending");
+    claim(store.as_ref(), &other, "a", 0, 1).await;
+    assert!(store.finish_attempt(&test.id, "a", &attempt(1, AfterAttempt::Dead)).await.unwrap());
+    assert_eq!(revive(&webhook.id).await, Err(Refused::VersionConflict), "it is another's");
+    assert_eq!(revive(&other.id).await, Ok(()));
+    assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is pending again");
+    let told = store.delivery(&other.id, &test.id).await.unwrap().unwrap();
+    assert_eq!((told.state, told.attempts, told.due_at), (DeliveryState::Pending, 0, NOW.plus_seconds(9)));
+    let audited = audit_actions(store.as_ref()).await;
+    assert_eq!(audited[3..], [action::WEBHOOK_TEST, action::WEBHOOK_RETRY], "each once");
+}
+
+pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let webhook = wanting(1, &["key.*"]);
+    add(store.as_ref(), &webhook).await;
+    for n in 1..=3 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    let claimed = claim(store.as_ref(), &webhook, "a", 0, 2).await;
+    for (delivery, then) in claimed.iter().zip([AfterAttempt::Delivered, AfterAttempt::Dead]) {
+        store.finish_attempt(&delivery.id, "a", &attempt(10, then)).await.unwrap();
+    }
+    let forget = async |taken: i64, dead: i64| {
+        let before = (NOW.plus_seconds(taken), NOW.plus_seconds(dead));
+        store.forget_deliveries(before, NOW.plus_seconds(50)).await.unwrap();
+        let mut states: Vec<_> = deliveries(store.as_ref(), &webhook).await.iter().map(|d| d.state.as_str()).collect();
+        states.sort_unstable();
+        states
+    };
+    assert_eq!(forget(10, 10).await, ["dead", "delivered", "pending"]);
+    assert_eq!(forget(11, 10).await, ["dead", "pending"]);
+    assert_eq!(forget(11, 11).await, ["pending"]);
+    let off = Webhook { state: WebhookState::Disabled { reason: None }, version: 2, ..webhook.clone() };
+    assert_eq!(update(store.as_ref(), &off).await, Ok(()));
+    assert_eq!(forget(0, 0).await, ["pending"]);
+    assert_eq!(forget(0, 1).await, ["dead"], "nobody has enabled it in all that time");
+    let given_up = &deliveries(store.as_ref(), &webhook).await[0];
+    assert_eq!(given_up.ended_at, Some(NOW.plus_seconds(50)));
+}
+
+pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<dyn Store>) {
+    store.set_master_key("master").await.unwrap();
+    found(store.as_ref()).await;
+    let (one, raced) = (webhook(1), webhook(2));
+    add(store.as_ref(), &one).await;
+    add(store.as_ref(), &raced).await;
+    let seal = |webhook: &Webhook| WebhookSeal {
+        webhook: webhook.id.clone(),
+        version: webhook.version,
+        sealed: webhook.sealed.clone(),
+    };
+    let seals = store.webhook_seals().await.unwrap();
+    assert_eq!(seals, [seal(&one), seal(&raced)]);
+    let changed = Webhook { version: 2, ..raced };
+    assert_eq!(update(store.as_ref(), &changed).await, Ok(()));
+    let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
+    let resealed: Vec<_> = seals.into_iter().map(|seal| WebhookSeal { sealed: sealed.clone(), ..seal }).collect();
+    store.reseal(&[], &resealed, "new", &entry(action::MASTER_KEY_ROTATE, "new")).await.unwrap();
+    let found = store.webhooks(&slug("acme")).await.unwrap();
+    assert_eq!(found, [Webhook { sealed, ..one }, changed], "what was changed meanwhile keeps its seal");
+}

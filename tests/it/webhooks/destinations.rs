@@ -1,0 +1,149 @@
+//! Where webhooks may go: nowhere but to public addresses, unless an operator allows it.
+
+use serde_json::json;
+
+use crate::support::check::{problem, wrong_field};
+use crate::support::tls::Authority;
+use crate::support::{Place, Server, database};
+use crate::webhooks::{Receiver, await_delivery, hook, test};
+
+#[test]
+fn an_address_that_is_not_public_is_refused_when_a_webhook_is_made_or_edited() {
+    let server = Server::start();
+    let made = hook(&server, "https://hooks.example/", &["policy.changed"]);
+    for url in [
+        "https://127.0.0.1/",
+        "https://127.1/",
+        "https://2130706433/",
+        "https://0x7f.0.0.1/",
+        "https://10.0.0.1:8443/",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://192.168.1.1/",
+        "https://100.64.0.1/",
+        "https://0.0.0.0/",
+        "https://224.0.0.1/",
+        "https://[::]/",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://[64:ff9b::127.0.0.1]/",
+        "https://[fe80::1]/",
+        "https://[fd00::1]/",
+        "https://[ff02::1]/",
+    ] {
+        let body = json!({ "url": url });
+        for answer in [
+            server.api("POST", "webhooks").json(&body).send(),
+            server.api("PATCH", &format!("webhooks/{}", made.id)).json(&body).send(),
+        ] {
+            assert!(wrong_field(&answer, "url").contains("not public"), "{url}");
+        }
+    }
+    let answer = server.api("POST", "webhooks").json(&json!({ "url": "http://hooks.example/" })).send();
+    assert!(wrong_field(&answer, "url").contains("only https"));
+}
+
+#[test]
+fn a_name_that_leads_to_an_address_that_is_not_public_is_not_connected_to() {
+    let receiver = Receiver::start();
+    let server = Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start();
+    let url = format!("https://localhost:{}/path?query", receiver.address.port());
+    let hook = hook(&server, &url, &["policy.changed"]);
+    let id = test(&server, &hook.id);
+    let dead = await_delivery(&server, &hook.id, &id, "dead");
+    assert_eq!(dead["last_error"], "its name leads to addresses that are not public");
+    assert!(dead["last_status"].is_null());
+    assert_eq!(receiver.received().len(), 0);
+    assert!(!server.stderr().contains("query"), "{}", server.stderr());
+}
+
+#[test]
+fn a_webhook_from_when_more_was_allowed_is_held_to_what_is_allowed_now() {
+    let receiver = Receiver::start();
+    let place = Place::on_sqlite().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
+    let server = place.set("KEYTURN_WEBHOOKS__PRIVATE_ADDRESSES", true).start();
+    let hook = hook(&server, &receiver.url(), &["policy.changed"]);
+    let key = server.key.clone();
+    let server = server.stop().unset("KEYTURN_WEBHOOKS__PRIVATE_ADDRESSES").serve(key.clone());
+    let id = test(&server, &hook.id);
+    let dead = await_delivery(&server, &hook.id, &id, "dead");
+    assert_eq!(dead["last_error"], "only https is allowed");
+    // And an address behind https.
+    let place = server.stop();
+    database::execute(&place.database(), "UPDATE webhooks SET url = 'https://127.0.0.1:1/'");
+    let server = place.serve(key);
+    let id = test(&server, &hook.id);
+    let dead = await_delivery(&server, &hook.id, &id, "dead");
+    assert_eq!(dead["last_error"], "an address that is not public is not allowed");
+    assert_eq!(receiver.received().len(), 0);
+}
+
+#[test]
+fn over_https_the_receiver_must_prove_who_it_is() {
+    let authority = Authority::new();
+    let receiver = Receiver::over_tls(&authority);
+    for (trusted, state) in [(true, "delivered"), (false, "dead")] {
+        let place = crate::webhooks::place().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
+        let place = if trusted { place.set("SSL_CERT_FILE", authority.path("ca.pem").display()) } else { place };
+        let server = place.start();
+        for host in ["127.0.0.1", "localhost"] {
+            let url = format!("https://{host}:{}/hook", receiver.address.port());
+            let hook = hook(&server, &url, &["policy.changed"]);
+            let id = test(&server, &hook.id);
+            let told = await_delivery(&server, &hook.id, &id, state);
+            let error = told["last_error"].as_str().unwrap_or_default().to_lowercase();
+            assert!(trusted != error.contains("certificate"), "{told}");
+        }
+        assert_eq!(receiver.received().len(), 2);
+    }
+    // Another name than the certificate's.
+    let place = crate::webhooks::place().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
+    let server = place.set("SSL_CERT_FILE", authority.path("ca.pem").display()).start();
+    let url = format!("https://127.0.0.2:{}/hook", receiver.address.port());
+    let hook = hook(&server, &url, &["policy.changed"]);
+    let id = test(&server, &hook.id);
+    let told = await_delivery(&server, &hook.id, &id, "dead");
+    assert!(told["last_error"].as_str().unwrap().to_lowercase().contains("certificate"), "{told}");
+    assert_eq!(receiver.received().len(), 2);
+}
+
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    let (proxy, receiver) = (Receiver::start(), Receiver::start());
+    let via = format!("http://{}", proxy.address);
+    let place = crate::webhooks::place().set("HTTP_PROXY", &via).set("http_proxy", &via).set("ALL_PROXY", &via);
+    let server = place.start();
+    let hook = hook(&server, &receiver.url(), &["policy.changed"]);
+    test(&server, &hook.id);
+    receiver.await_count(1);
+    assert_eq!(proxy.received().len(), 0);
+}
+
+#[test]
+fn a_url_is_refused_for_what_is_wrong_with_it() {
+    let server = Server::start();
+    let long = format!("https://hooks.example/{}", "a".repeat(2048));
+    for (url, said) in [
+        (json!(""), "not a URL"),
+        (json!("hooks.example"), "not a URL"),
+        (json!("https://"), "not a URL"),
+        (json!("https://hooks.example/\u{0}"), "not a URL"),
+        (json!("https://hooks.example/\r\nX: y"), "not a URL"),
+        (json!(" https://hooks.example/"), "not a URL"),
+        (json!("https://bücher.example/"), "not a URL"),
+        (json!(long), "2048"),
+        (json!("ftp://hooks.example/"), "only https"),
+        (json!("javascript:alert(1)"), "only https"),
+        (json!("https://user:password@hooks.example/"), "user or a password"),
+        (json!("https://token@hooks.example/"), "user or a password"),
+        (json!("https://hooks.example/#part"), "fragment"),
+        (json!(5), "string"),
+        (json!(["https://hooks.example/"]), "string"),
+    ] {
+        let answer = server.api("POST", "webhooks").json(&json!({ "url": url })).send();
+        let message = wrong_field(&answer, "url");
+        assert!(message.contains(said) && !answer.text().contains("password@"), "{url}: {message}");
+    }
+    let listed = server.api("GET", "webhooks").send().expect(200);
+    assert_eq!(listed, json!({ "items": [], "next_cursor": null }));
+    problem(&server.api("GET", "webhooks/x").send(), 404, "NOT_FOUND");
+}

@@ -1,0 +1,99 @@
+//! Webhooks: a receiver that is real, and checks what it gets as Standard Webhooks says.
+
+mod destinations;
+mod failures;
+mod management;
+mod receiver;
+mod secrets;
+mod sending;
+mod sharing;
+
+use serde_json::{Value, json};
+
+pub use receiver::{Receiver, Reply};
+
+use crate::support::{Place, Server, eventually_within};
+
+/// Where nothing gets through to: not public, which is found out when the name is resolved.
+pub const NOWHERE: &str = "https://localhost/hook";
+
+/// A place whose webhooks may go to the tests' receivers, and are tried again after a second, twice.
+pub fn place() -> Place {
+    permissive(Place::new())
+}
+
+/// The same with a SQLite file in the folder.
+fn place_on_sqlite() -> Place {
+    permissive(Place::on_sqlite())
+}
+
+pub fn permissive(place: Place) -> Place {
+    place.set("KEYTURN_WEBHOOKS__PRIVATE_ADDRESSES", true).set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "1,1")
+}
+
+/// A webhook and its secret.
+pub struct Hook {
+    pub id: String,
+    pub secret: String,
+}
+
+/// Makes a webhook for some events.
+#[track_caller]
+pub fn hook(server: &Server, url: &str, events: &[&str]) -> Hook {
+    let made = server.api("POST", "webhooks").json(&json!({ "url": url, "events": events })).send().expect(201);
+    Hook { id: made["id"].as_str().unwrap().into(), secret: made["secret"].as_str().unwrap().into() }
+}
+
+/// The deliveries to a webhook, newest first.
+#[track_caller]
+pub fn deliveries(server: &Server, id: &str) -> Vec<Value> {
+    let listed = server.api("GET", &format!("webhooks/{id}/deliveries?limit=200")).send().expect(200);
+    listed["items"].as_array().unwrap().clone()
+}
+
+/// Waits until a delivery is in a state.
+#[track_caller]
+pub fn await_delivery(server: &Server, webhook: &str, delivery: &str, state: &str) -> Value {
+    eventually_within(40, &format!("{delivery} is {state}"), || {
+        deliveries(server, webhook).into_iter().find(|found| found["id"] == delivery && found["state"] == state)
+    })
+}
+
+/// Waits until all deliveries to a webhook, at least one, are in a state, and gives them.
+#[track_caller]
+pub fn await_all(server: &Server, webhook: &str, state: &str) -> Vec<Value> {
+    eventually_within(40, &format!("all deliveries are {state}"), || {
+        let found = deliveries(server, webhook);
+        (!found.is_empty() && found.iter().all(|delivery| delivery["state"] == state)).then_some(found)
+    })
+}
+
+/// Queues a test event and gives the delivery's id.
+#[track_caller]
+pub fn test(server: &Server, webhook: &str) -> String {
+    let queued = server.api("POST", &format!("webhooks/{webhook}/test")).json(&json!({})).send().expect(202);
+    assert_eq!((&queued["event"], &queued["state"]), (&json!("webhook.test"), &json!("pending")));
+    queued["id"].as_str().unwrap().to_owned()
+}
+
+/// Whether a route names a webhook.
+pub fn is_about_one(route: &str) -> bool {
+    route.contains("/webhooks/{id}")
+}
+
+/// A webhook that reaches nobody and is told of nothing, and a delivery to it.
+#[track_caller]
+pub fn with_delivery(server: &Server) -> (String, String) {
+    let hook = hook(server, NOWHERE, &["policy.changed"]);
+    let delivery = test(server, &hook.id);
+    (hook.id, delivery)
+}
+
+/// Removes every webhook.
+#[track_caller]
+pub fn remove_all(server: &Server) {
+    let listed = server.api("GET", "webhooks").send().expect(200);
+    for id in crate::support::field(&listed["items"], "id") {
+        assert_eq!(server.api("DELETE", &format!("webhooks/{id}")).send().status, 204);
+    }
+}
