@@ -5,6 +5,7 @@
 //! other surface.
 
 mod body;
+mod explain;
 mod fields;
 mod guard;
 mod key_json;
@@ -22,6 +23,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("/api/v1")
             .configure(me::routes)
+            .configure(explain::routes)
             .configure(keys::routes)
             .configure(signing_keys::routes)
             .default_service(web::to(|| async { Problem::not_found() })),

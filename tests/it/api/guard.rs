@@ -22,6 +22,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("POST", "/organizations/{org}/keys/{id}/revoke", Some("write:keyturn/keys")),
     ("POST", "/organizations/{org}/keys/{id}/disable", Some("write:keyturn/keys")),
     ("POST", "/organizations/{org}/keys/{id}/enable", Some("write:keyturn/keys")),
+    ("POST", "/organizations/{org}/keys/{id}/explain", Some("read:keyturn/keys")),
     ("GET", "/organizations/{org}/signing-keys", Some("read:keyturn/signing-keys")),
     ("POST", "/organizations/{org}/signing-keys/rotate", Some("admin:keyturn/signing-keys")),
 ];

@@ -2,6 +2,7 @@
 
 mod authority;
 mod bad_input;
+mod explain;
 mod guard;
 mod keys;
 mod limits;

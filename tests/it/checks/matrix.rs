@@ -25,6 +25,7 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/api/v1/organizations/{org}/keys/{id}/revoke", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/disable", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/enable", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/explain", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
 ];
