@@ -31,6 +31,8 @@ pub(super) struct Anyone;
 pub(super) struct ReadKeys;
 /// `write:keyturn/keys`.
 pub(super) struct WriteKeys;
+/// `read:keyturn/usage`.
+pub(super) struct ReadUsage;
 /// `read:keyturn/signing-keys`.
 pub(super) struct ReadSigningKeys;
 /// `admin:keyturn/signing-keys`.
@@ -44,6 +46,9 @@ impl Permission for ReadKeys {
 }
 impl Permission for WriteKeys {
     const NEEDS: Option<(&'static str, &'static str)> = Some(("write", "keyturn/keys"));
+}
+impl Permission for ReadUsage {
+    const NEEDS: Option<(&'static str, &'static str)> = Some(("read", "keyturn/usage"));
 }
 impl Permission for ReadSigningKeys {
     const NEEDS: Option<(&'static str, &'static str)> = Some(("read", "keyturn/signing-keys"));

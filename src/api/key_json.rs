@@ -29,6 +29,8 @@ pub(super) struct KeyJson {
     last_used_at: Option<String>,
     last_used_ip: Option<String>,
     previous_secret_until: Option<String>,
+    previous_secret_last_used_at: Option<String>,
+    previous_secret_last_used_ip: Option<String>,
     version: u64,
     /// The key text: only when it is created or rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +54,7 @@ impl KeyJson {
             action: scope.action().as_str().to_owned(),
             resource: scope.filter().as_str().to_owned(),
         };
+        let previous = key.previous.as_ref().filter(|previous| now < previous.until);
         Self {
             id: key.id.to_string(),
             name: key.name.clone(),
@@ -70,7 +73,9 @@ impl KeyJson {
             revoked_reason,
             last_used_at: key.last_used_at.map(rfc3339),
             last_used_ip: key.last_used_ip.clone(),
-            previous_secret_until: key.previous.as_ref().filter(|p| now < p.until).map(|p| rfc3339(p.until)),
+            previous_secret_until: previous.map(|previous| rfc3339(previous.until)),
+            previous_secret_last_used_at: previous.and_then(|previous| previous.last_used_at).map(rfc3339),
+            previous_secret_last_used_ip: previous.and_then(|previous| previous.last_used_ip.clone()),
             version: key.version,
             secret: None,
         }

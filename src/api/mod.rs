@@ -8,11 +8,15 @@ mod body;
 mod explain;
 mod fields;
 mod guard;
+mod impact;
 mod key_json;
 mod keys;
 mod me;
 mod problem;
+mod query;
 mod signing_keys;
+mod stale;
+mod usage;
 
 use actix_web::web;
 
@@ -24,6 +28,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         web::scope("/api/v1")
             .configure(me::routes)
             .configure(explain::routes)
+            .configure(impact::routes)
+            .configure(stale::routes)
+            .configure(usage::routes)
             .configure(keys::routes)
             .configure(signing_keys::routes)
             .default_service(web::to(|| async { Problem::not_found() })),

@@ -339,7 +339,7 @@ mod tests {
     fn the_previous_secret_works_until_its_grace_ends_and_its_grants_end_with_it() {
         let mut rotated = key("read:a", &[]);
         let secret = SecretVerifier { phc: String::new(), fast: None };
-        rotated.previous = Some(PreviousSecret { secret, until: Timestamp::from_seconds(1_001) });
+        rotated.previous = Some(PreviousSecret::new(secret, Timestamp::from_seconds(1_001)));
         let previous = with_secret(SecretMatch::Previous);
         let grant = decide(&rotated, &previous, NOW).unwrap();
         assert_eq!(grant.not_after, Some(Timestamp::from_seconds(1_001)));
@@ -421,10 +421,7 @@ mod tests {
             if state & 2 == 2 { subject = subject.revoke(NOW, None).unwrap(); }
             subject.generation = 1;
             subject.expires_at = expires.map(Timestamp::from_seconds);
-            subject.previous = grace.map(|until| PreviousSecret {
-                secret: SecretVerifier { phc: String::new(), fast: None },
-                until: Timestamp::from_seconds(until),
-            });
+            subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
             let proof = match &token {
                 Some((generation, scopes)) => Proof::Token { generation: *generation, scopes },
                 None => Proof::Secret(matched),

@@ -14,6 +14,7 @@ mod schema;
 mod signing_keys;
 mod sqlite;
 mod statement;
+mod upkeep;
 mod usage;
 
 use std::path::Path;

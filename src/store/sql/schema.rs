@@ -7,10 +7,11 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
 
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("foundation", include_str!("../../../migrations/0001_foundation.sql")),
     ("usage", include_str!("../../../migrations/0002_usage.sql")),
     ("nodes", include_str!("../../../migrations/0003_nodes.sql")),
+    ("usage_reports", include_str!("../../../migrations/0004_usage_reports.sql")),
 ];
 
 /// Brings a SQLite file up to date.

@@ -23,6 +23,10 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("POST", "/organizations/{org}/keys/{id}/disable", Some("write:keyturn/keys")),
     ("POST", "/organizations/{org}/keys/{id}/enable", Some("write:keyturn/keys")),
     ("POST", "/organizations/{org}/keys/{id}/explain", Some("read:keyturn/keys")),
+    ("POST", "/organizations/{org}/keys/{id}/impact", Some("read:keyturn/usage")),
+    ("GET", "/organizations/{org}/keys/{id}/usage", Some("read:keyturn/usage")),
+    ("GET", "/organizations/{org}/keys/stale", Some("read:keyturn/keys")),
+    ("GET", "/organizations/{org}/usage", Some("read:keyturn/usage")),
     ("GET", "/organizations/{org}/signing-keys", Some("read:keyturn/signing-keys")),
     ("POST", "/organizations/{org}/signing-keys/rotate", Some("admin:keyturn/signing-keys")),
 ];

@@ -26,6 +26,10 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/api/v1/organizations/{org}/keys/{id}/disable", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/enable", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/explain", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/impact", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/keys/{id}/usage", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/keys/stale", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/usage", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
 ];

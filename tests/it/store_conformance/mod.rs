@@ -15,7 +15,7 @@ use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::sealed::Sealed;
 use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::domain::usage::{KeyUsage, LastUse, UsageOutcome};
+use keyturn::domain::usage::{Details, KeyUsage, LastUse, UsageOutcome};
 use keyturn::store::{
     AuditEntry, Founding, KeyChange, KeyFilter, Limits, Refused, RevokedToken, SqlStore, Store, StoredSigningKey,
     action,
@@ -147,7 +147,7 @@ fn full_key(n: u8) -> ApiKey {
         expires_at: Some(NOW.plus_seconds(1000)),
         generation: 7,
         version: 1,
-        previous: Some(PreviousSecret { secret: verifier(200), until: NOW.plus_seconds(60) }),
+        previous: Some(PreviousSecret::new(verifier(200), NOW.plus_seconds(60))),
         rotated_at: Some(NOW),
         ..key(n)
     }
@@ -652,6 +652,7 @@ mod checks {
             key: subject.id,
             counts: vec![(1, UsageOutcome::Exchanged, 2), (1, UsageOutcome::DeniedScope, 1)],
             last_used: Some(LastUse { at: Timestamp::from_seconds(at), address }),
+            details: Details::default(),
         };
         store.add_usage(&[usage(100, Some(address))]).await.unwrap();
         store.add_usage(&[usage(50, None), usage(60, None)]).await.unwrap();
