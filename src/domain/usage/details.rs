@@ -19,6 +19,9 @@ const LONGEST_TEXT: usize = 512;
 /// A run of letters, digits, `_` and `-` of this length may be a misplaced secret, and is not kept.
 const SECRET_LENGTH: usize = 40;
 
+/// Of this length it may be one when it has both small and capital letters, as random text has.
+const MIXED_SECRET_LENGTH: usize = 20;
+
 /// What a use asked for, where it named something.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {
@@ -84,7 +87,10 @@ impl AskedFor {
     /// As scopes separated by spaces; `None` where that is too long to keep, or may hold a misplaced secret.
     pub fn text(&self) -> Option<String> {
         let text = self.to_string();
-        let is_plain = |run: &str| run.len() < SECRET_LENGTH;
+        let is_mixed = |run: &str| {
+            run.bytes().any(|byte| byte.is_ascii_lowercase()) && run.bytes().any(|byte| byte.is_ascii_uppercase())
+        };
+        let is_plain = |run: &str| run.len() < MIXED_SECRET_LENGTH || (run.len() < SECRET_LENGTH && !is_mixed(run));
         let is_break = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
         (text.len() <= LONGEST_TEXT && text.split(is_break).all(is_plain)).then_some(text)
     }
@@ -201,6 +207,8 @@ mod tests {
         assert_eq!(asked("read:a/2f1d8c1e-7a4b-4a53-9a55-0a8f5b7c6d11").as_deref().map(str::len), Some(43));
         assert_eq!(asked(&format!("read:a/{}", "x".repeat(40))), None);
         assert_eq!(asked(&format!("read:{}", "ab_c-".repeat(9))), None);
+        assert_eq!(asked("read:a/hpguggcJqIXC7nV0aZ9w"), None);
+        assert!(asked("read:a/customer_invoice_lines").is_some());
         assert_eq!(asked(&(0..40).map(|n| format!("read:some/thing/{n} ")).collect::<String>()), None);
     }
 }

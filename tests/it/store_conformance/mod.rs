@@ -1,6 +1,7 @@
 //! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
 
 mod following;
+mod usage;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,6 +94,20 @@ on_every_backend! { in following:
     a_member_is_entered_heard_of_struck_and_removed
     a_deployment_keeps_its_first_name
     keys_that_were_changed_lately_are_found
+}
+
+on_every_backend! { in usage:
+    uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted
+    batches_that_are_written_at_once_are_all_counted
+    the_busiest_keys_come_first_in_any_range_and_no_page_loses_one
+    what_is_old_is_forgotten_and_the_rest_stays_right
+    details_add_up_and_what_is_too_various_is_other
+    a_use_of_the_secret_before_is_kept_until_the_next_rotation
+    a_notice_is_told_once_with_its_audit_row_however_many_tell_it
+    notices_are_forgotten_but_for_the_last_of_an_idle_period
+    a_chore_is_begun_by_one_and_again_when_it_is_due
+    stale_keys_are_the_active_ones_that_were_idle_since_before
+    keys_that_end_soon_come_soonest_first
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
