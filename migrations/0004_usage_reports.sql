@@ -29,9 +29,12 @@ CREATE TABLE usage_days (
     denied_network   BIGINT NOT NULL,
     denied_scope     BIGINT NOT NULL,
     denied_audience  BIGINT NOT NULL,
-    PRIMARY KEY (organization, day, key_id)
+    PRIMARY KEY (key_id, day)
 );
-CREATE INDEX usage_days_by_key ON usage_days (key_id, day);
+
+-- All that ranking the keys of an organization looks at, side by side.
+CREATE INDEX usage_totals_ranked ON usage_totals (organization, key_id, exchanged, verified);
+CREATE INDEX usage_days_ranked ON usage_days (organization, day, key_id, exchanged, verified);
 
 -- What happened with all keys of an organization, by hour and by day.
 CREATE TABLE usage_of_organization_hours (

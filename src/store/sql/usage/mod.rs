@@ -207,7 +207,7 @@ async fn add_to_days(
             "INSERT INTO usage_days (organization, day, key_id, {}) SELECT k.organization, CAST($1 AS BIGINT), k.id, {before} \
              FROM api_keys k LEFT JOIN usage_days p ON p.key_id = k.id \
              AND p.day = (SELECT MAX(day) FROM usage_days WHERE key_id = k.id AND day < $1) \
-             WHERE k.id IN ({}) ON CONFLICT (organization, day, key_id) DO NOTHING",
+             WHERE k.id IN ({}) ON CONFLICT (key_id, day) DO NOTHING",
             each_outcome(str::to_owned),
             places.join(", ")
         )))

@@ -89,7 +89,7 @@ impl UsageReports for SqlStore {
             ),
         };
         let sql = format!(
-            "WITH ranked AS (SELECT t.key_id, {end} - {start} AS uses FROM usage_totals t {ends} \
+            "WITH ranked AS MATERIALIZED (SELECT t.key_id, {end} - {start} AS uses FROM usage_totals t {ends} \
              LEFT JOIN usage_days b ON b.organization = $1 AND b.day = $2 AND b.key_id = t.key_id \
              WHERE t.organization = $1), \
              r AS (SELECT key_id, uses FROM ranked WHERE uses < $3 OR (uses = $3 AND key_id > $4) \
@@ -161,13 +161,16 @@ impl UsageReports for SqlStore {
             .execute_alone(&self.database)
             .await?;
         // 2. Days. The last row before them stays: it says what had been counted before.
-        query(
-            "DELETE FROM usage_days WHERE day < $1 AND EXISTS \
-             (SELECT 1 FROM usage_days n WHERE n.key_id = usage_days.key_id AND n.day > usage_days.day AND n.day < $1)",
-        )
-        .bind(day)
-        .execute_alone(&self.database)
-        .await?;
+        for row in query("SELECT slug FROM organizations").fetch_all(&self.database).await? {
+            query(
+                "DELETE FROM usage_days WHERE organization = $1 AND day < $2 AND EXISTS (SELECT 1 FROM usage_days n \
+                 WHERE n.key_id = usage_days.key_id AND n.day > usage_days.day AND n.day < $2)",
+            )
+            .bind(row.try_get::<String>("slug")?)
+            .bind(day)
+            .execute_alone(&self.database)
+            .await?;
+        }
         query("DELETE FROM usage_of_organization_days WHERE day < $1").bind(day).execute_alone(&self.database).await?;
         // 3. Details.
         query("DELETE FROM usage_details WHERE day < $1").bind(detail_day).execute_alone(&self.database).await?;
