@@ -1,5 +1,7 @@
 //! Fields of requests, checked one by one so that every mistake is told at once.
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
@@ -89,6 +91,55 @@ impl Checks {
             self.wrong("scopes", error.to_string());
             ScopeSet::default()
         })
+    }
+
+    /// One action on one resource, given together or not at all.
+    pub(super) fn scope(&mut self, action: Option<&str>, resource: Option<&str>) -> Option<Scope> {
+        let (action, resource) = match (action, resource) {
+            (None, None) => return None,
+            (Some(_), None) => {
+                self.wrong("resource", "missing; action and resource come together");
+                return None;
+            }
+            (None, Some(_)) => {
+                self.wrong("action", "missing; action and resource come together");
+                return None;
+            }
+            (Some(action), Some(resource)) => (Action::parse(action), ResourceFilter::parse(resource)),
+        };
+        match (action, resource) {
+            (Ok(action), Ok(filter)) => Some(Scope::new(action, filter)),
+            (action, filter) => {
+                if let Err(error) = action {
+                    self.wrong("action", error.to_string());
+                }
+                if let Err(error) = filter {
+                    self.wrong("resource", error.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    /// An address.
+    pub(super) fn address(&mut self, field: &str, text: &str) -> Option<IpAddr> {
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.wrong(field, "not an address; an IPv4 or IPv6 address is expected, as in 203.0.113.7");
+        }
+        address
+    }
+
+    /// A moment as RFC 3339.
+    pub(super) fn moment(&mut self, field: &str, text: &str) -> Option<Timestamp> {
+        let at = parse_rfc3339(text).filter(|at| at.as_millis() >= 0);
+        if at.is_none() {
+            self.wrong(
+                field,
+                "not a moment; RFC 3339 from 1970 on and before the year 10000 is expected, as in 2030-01-31T00:00:00Z",
+            );
+        }
+        at
     }
 
     /// Networks.

@@ -49,6 +49,7 @@ permissions! {
     ReadAudit: "read" "keyturn/audit"
     ReadWebhooks: "read" "keyturn/webhooks"
     AdminWebhooks: "admin" "keyturn/webhooks"
+    ReadUsage: "read" "keyturn/usage"
     ReadMembers: "read" "keyturn/members"
     AdminMembers: "admin" "keyturn/members"
     ReadPolicy: "read" "keyturn/policy"
@@ -62,7 +63,6 @@ pub(super) struct Anyone;
 impl Permission for Anyone {
     const NEEDS: Option<(&'static str, &'static str)> = None;
 }
-
 /// `admin:keyturn/signing-keys`, or `admin:keyturn/organizations` in organization `default`.
 pub(super) struct Bootstrap;
 

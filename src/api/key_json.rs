@@ -40,6 +40,9 @@ pub(super) struct KeyJson {
     last_used_ip: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     previous_secret_until: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    previous_secret_last_used_at: Option<String>,
+    previous_secret_last_used_ip: Option<String>,
     version: u64,
     /// The key text: only when it is created or rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +75,7 @@ impl KeyJson {
             Lifecycle::Revoked { at, reason } => (Some(*at), reason.clone()),
             Lifecycle::Active | Lifecycle::Disabled { .. } => (None, None),
         };
+        let previous = key.previous.as_ref().filter(|previous| now < previous.until);
         Self {
             id: key.id.to_string(),
             name: key.name.clone(),
@@ -90,7 +94,9 @@ impl KeyJson {
             revoked_reason,
             last_used_at: key.last_used_at.map(rfc3339),
             last_used_ip: key.last_used_ip.clone(),
-            previous_secret_until: key.previous.as_ref().filter(|p| now < p.until).map(|p| rfc3339(p.until)),
+            previous_secret_until: previous.map(|previous| rfc3339(previous.until)),
+            previous_secret_last_used_at: previous.and_then(|previous| previous.last_used_at).map(rfc3339),
+            previous_secret_last_used_ip: previous.and_then(|previous| previous.last_used_ip.clone()),
             version: key.version,
             secret: None,
         }

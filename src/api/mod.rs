@@ -8,8 +8,10 @@
 mod audit;
 mod body;
 mod etag;
+mod explain;
 mod fields;
 mod guard;
+mod impact;
 mod key_json;
 mod key_list;
 mod keys;
@@ -20,8 +22,11 @@ mod openapi;
 mod organizations;
 mod policy;
 mod problem;
+mod query;
 mod session;
 mod signing_keys;
+mod stale;
+mod usage;
 mod webhook_json;
 mod webhooks;
 
@@ -35,6 +40,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.configure(openapi::routes).service(
         web::scope("/api/v1")
             .configure(me::routes)
+            .configure(explain::routes)
+            .configure(impact::routes)
+            .configure(stale::routes)
+            .configure(usage::routes)
             .configure(keys::routes)
             .configure(signing_keys::routes)
             .configure(session::routes)

@@ -68,6 +68,22 @@ enum KeysCommand {
     Disable { id: String },
     /// Let a suspended key be used again.
     Enable { id: String },
+    /// Tell whether a key may, check by check; exit code 1 where it may not.
+    Explain {
+        id: String,
+        /// Where the caller would be, like 203.0.113.7.
+        #[arg(long, value_name = "ADDRESS")]
+        address: String,
+        /// What would be done, like read.
+        #[arg(long, requires = "resource", value_name = "ACTION")]
+        action: Option<String>,
+        /// To what, like projects/acme/db.
+        #[arg(long, requires = "action", value_name = "RESOURCE")]
+        resource: Option<String>,
+        /// When, like 2030-01-31T00:00:00Z; now without it.
+        #[arg(long, value_name = "DATE")]
+        at: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -87,7 +103,8 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
     | KeysCommand::Rotate { id, .. }
     | KeysCommand::Revoke { id, .. }
     | KeysCommand::Disable { id }
-    | KeysCommand::Enable { id } = &command
+    | KeysCommand::Enable { id }
+    | KeysCommand::Explain { id, .. } = &command
         && crate::domain::key_text::KeyId::parse(id).is_none()
     {
         return Err(CliError::Use(
@@ -119,6 +136,11 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
         }
         KeysCommand::Disable { id } => client.keys(Method::POST, &format!("/{id}/disable"), &[], None).await?,
         KeysCommand::Enable { id } => client.keys(Method::POST, &format!("/{id}/enable"), &[], None).await?,
+        KeysCommand::Explain { id, address, action, resource, at } => {
+            let question = json!({ "address": address, "action": action, "resource": resource, "at": at });
+            let answer = client.keys(Method::POST, &format!("/{id}/explain"), &[], Some(question)).await?;
+            return explained(&answer, json);
+        }
     };
     if json { print_out(&format!("{key}\n")) } else { show(&key) }
 }
@@ -186,6 +208,25 @@ fn show(key: &Value) -> Result<(), CliError> {
     match key.get("secret").and_then(Value::as_str) {
         Some(secret) => print_out(&format!("\nThe key text is shown this once:\n\n  {secret}\n")),
         None => Ok(()),
+    }
+}
+
+/// Prints each check; refused where one has failed.
+fn explained(answer: &Value, as_json: bool) -> Result<(), CliError> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let mut failed = None;
+    for check in answer.get("checks").and_then(Value::as_array).into_iter().flatten() {
+        let field = |name: &str| plain(check.get(name));
+        if field("outcome") == "failed" {
+            failed = Some(format!("refused by the check of {}: {}", field("check"), field("detail")));
+        }
+        table.add_row([field("check"), field("outcome").replace('_', " "), field("detail")]);
+    }
+    print_out(&if as_json { format!("{answer}\n") } else { format!("{table}\n") })?;
+    match (answer.get("allowed").and_then(Value::as_bool), failed) {
+        (Some(true), None) => Ok(()),
+        (_, failed) => Err(CliError::Failed(failed.unwrap_or_else(|| "refused".into()))),
     }
 }
 

@@ -142,6 +142,17 @@ pub struct PreviousSecret {
     pub secret: SecretVerifier,
     /// It works before this moment and never from it on.
     pub until: Timestamp,
+    /// When it was last used since the rotation.
+    pub last_used_at: Option<Timestamp>,
+    /// From where.
+    pub last_used_ip: Option<String>,
+}
+
+impl PreviousSecret {
+    /// A secret that is rotated out now and has not been used since.
+    pub fn new(secret: SecretVerifier, until: Timestamp) -> Self {
+        Self { secret, until, last_used_at: None, last_used_ip: None }
+    }
 }
 
 /// What a rotation sets.
@@ -206,6 +217,11 @@ impl ApiKey {
         self.expires_at.is_some_and(|end| now >= end)
     }
 
+    /// Since when nothing was done with the key: its last use or rotation, or its making.
+    pub fn idle_since(&self) -> Timestamp {
+        self.last_used_at.max(self.rotated_at).map_or(self.created_at, |last| last.max(self.created_at))
+    }
+
     /// Whether the key counts against the policy's limits: neither revoked nor expired.
     pub fn counts(&self, now: Timestamp) -> bool {
         matches!(self.status(now), Status::Active | Status::Disabled)
@@ -259,7 +275,7 @@ impl ApiKey {
             return Err(TransitionRefused::GraceRunning { until });
         }
         let old = std::mem::replace(&mut self.secret, rotation.secret);
-        self.previous = grace.map(|until| PreviousSecret { secret: old, until });
+        self.previous = grace.map(|until| PreviousSecret::new(old, until));
         self.hint = rotation.hint;
         self.prefix = rotation.prefix;
         self.rotated_at = Some(at);
@@ -388,7 +404,7 @@ pub(crate) mod tests {
     fn rotation_with_grace_keeps_the_old_secret_until_then() {
         let rotated = key("read:a", &[]).rotate(rotation(Some(at(60))), at(5)).unwrap();
         assert_eq!(rotated.generation, 1);
-        assert_eq!(rotated.previous, Some(PreviousSecret { secret: verifier(1), until: at(60) }));
+        assert_eq!(rotated.previous, Some(PreviousSecret::new(verifier(1), at(60))));
         let again = rotated.clone().rotate(rotation(Some(at(90))), at(6));
         assert_eq!(again, Err(TransitionRefused::GraceRunning { until: at(60) }));
         assert_eq!(rotated.clone().rotate(rotation(None), at(6)).unwrap().previous, None);

@@ -99,53 +99,192 @@ impl ClientAddress {
     }
 }
 
+/// A check, in the order in which they are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Check {
+    /// Whether the secret is the key's, or still is.
+    Secret,
+    /// Whether the key is revoked.
+    Revoked,
+    /// Whether it is past its expiry.
+    Expired,
+    /// Whether it is suspended.
+    Disabled,
+    /// Whether a token is of the key's generation.
+    Generation,
+    /// Whether the address is in the key's networks.
+    Network,
+    /// Whether what is asked for is held.
+    Scope,
+}
+
+impl Check {
+    /// Every check, in order.
+    pub const ALL: [Self; 7] =
+        [Self::Secret, Self::Revoked, Self::Expired, Self::Disabled, Self::Generation, Self::Network, Self::Scope];
+
+    /// Its name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Disabled => "disabled",
+            Self::Generation => "generation",
+            Self::Network => "network",
+            Self::Scope => "scope",
+        }
+    }
+}
+
+/// What came of a check.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Finding {
+    /// It holds.
+    Passed,
+    /// What is asked gives it nothing to check.
+    NotAsked,
+    /// It does not hold, and the decision ends here.
+    Failed(Denial),
+    /// The decision ended before it.
+    NotReached,
+}
+
+/// Every check with what came of it, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Trace(Vec<(Check, Finding)>);
+
+impl Trace {
+    /// The checks, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &(Check, Finding)> {
+        self.0.iter()
+    }
+
+    /// The check that failed, and how.
+    pub fn failure(&self) -> Option<(Check, &Denial)> {
+        self.iter().find_map(|(check, finding)| match finding {
+            Finding::Failed(denial) => Some((*check, denial)),
+            Finding::Passed | Finding::NotAsked | Finding::NotReached => None,
+        })
+    }
+}
+
 /// Decides. What is checked first is what a stranger may learn least from.
 pub fn decide(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Result<Grant, Denial> {
-    let (held, proof_ends) = match ask.proof {
-        Proof::Secret(SecretMatch::Current) => (&key.scopes, None),
-        Proof::Secret(SecretMatch::Previous) => match &key.previous {
-            Some(previous) if now < previous.until => (&key.scopes, Some(previous.until)),
-            _ => return Err(Denial::NotAuthentic),
-        },
-        Proof::Secret(SecretMatch::None) => return Err(Denial::NotAuthentic),
-        Proof::Token { scopes, .. } => (scopes, None),
-    };
-    match key.lifecycle {
-        Lifecycle::Revoked { .. } => return Err(Denial::Revoked),
-        Lifecycle::Disabled { .. } | Lifecycle::Active => {}
-    }
-    if key.is_expired(now) {
-        return Err(Denial::Expired);
-    }
-    if matches!(key.lifecycle, Lifecycle::Disabled { .. }) {
-        return Err(Denial::Disabled);
-    }
-    if let Proof::Token { generation, .. } = ask.proof
-        && generation != key.generation
-    {
-        return Err(Denial::Stale);
-    }
-    match ask.address {
-        ClientAddress::Known(address) if key.networks.allows(address) => {}
-        ClientAddress::Known(address) => return Err(Denial::NetworkNotAllowed(address)),
-        ClientAddress::Unreadable => return Err(Denial::AddressUnreadable),
-        ClientAddress::NotTheCaller => {}
-    }
-    let scopes = match ask.scopes {
-        None => held.clone(),
-        Some(wanted) => {
-            let reach = |scope: &Scope| held.contains(scope) && key.scopes.contains(scope);
-            if let Some(place) = wanted.iter().position(|scope| !reach(scope)) {
-                return Err(Denial::ScopeNotHeld(place + 1));
-            }
-            wanted.clone()
-        }
-    };
+    walk(key, ask, now, &mut |_, _| {})
+}
+
+/// Decides, and tells what came of each check: the very walk of [`decide`], listened to.
+pub fn explain(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> (Result<Grant, Denial>, Trace) {
+    let mut seen = Vec::with_capacity(Check::ALL.len());
+    let decided = walk(key, ask, now, &mut |check, finding: Result<bool, &Denial>| {
+        seen.push((
+            check,
+            match finding {
+                Ok(true) => Finding::Passed,
+                Ok(false) => Finding::NotAsked,
+                Err(denial) => Finding::Failed(denial.clone()),
+            },
+        ));
+    });
+    let left = Check::ALL.into_iter().skip(seen.len()).map(|check| (check, Finding::NotReached)).collect::<Vec<_>>();
+    seen.extend(left);
+    (decided, Trace(seen))
+}
+
+/// The checks, one after the other. `listen` is told of each: passed, not asked, or why it failed. A listener that does
+/// nothing costs nothing.
+fn walk(
+    key: &ApiKey,
+    ask: &Ask<'_>,
+    now: Timestamp,
+    listen: &mut impl FnMut(Check, Result<bool, &Denial>),
+) -> Result<Grant, Denial> {
+    let proof_ends = step(Check::Secret, secret(key, ask, now), listen)?.flatten();
+    step(Check::Revoked, revoked(key), listen)?;
+    step(Check::Expired, expired(key, now), listen)?;
+    step(Check::Disabled, disabled(key), listen)?;
+    step(Check::Generation, generation(key, ask), listen)?;
+    step(Check::Network, network(key, ask), listen)?;
+    step(Check::Scope, scope(key, ask), listen)?;
+    let scopes = ask.scopes.unwrap_or_else(|| held(key, ask)).clone();
     let not_after = match (key.expires_at, proof_ends) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
     Ok(Grant { scopes, not_after, generation: key.generation })
+}
+
+/// What a check finds; `None` where nothing is asked of it.
+type Checked<T> = Result<Option<T>, Denial>;
+
+#[inline(always)]
+fn step<T>(check: Check, checked: Checked<T>, listen: &mut impl FnMut(Check, Result<bool, &Denial>)) -> Checked<T> {
+    listen(check, checked.as_ref().map(Option::is_some));
+    checked
+}
+
+/// What the proof carries at most.
+fn held<'a>(key: &'a ApiKey, ask: &Ask<'a>) -> &'a ScopeSet {
+    match ask.proof {
+        Proof::Secret(_) => &key.scopes,
+        Proof::Token { scopes, .. } => scopes,
+    }
+}
+
+/// When the secret ends by itself, if it does.
+fn secret(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
+    match ask.proof {
+        Proof::Secret(SecretMatch::Current) => Ok(Some(None)),
+        Proof::Secret(SecretMatch::Previous) => match &key.previous {
+            Some(previous) if now < previous.until => Ok(Some(Some(previous.until))),
+            _ => Err(Denial::NotAuthentic),
+        },
+        Proof::Secret(SecretMatch::None) => Err(Denial::NotAuthentic),
+        Proof::Token { .. } => Ok(None),
+    }
+}
+
+fn revoked(key: &ApiKey) -> Checked<()> {
+    match key.lifecycle {
+        Lifecycle::Revoked { .. } => Err(Denial::Revoked),
+        Lifecycle::Disabled { .. } | Lifecycle::Active => Ok(Some(())),
+    }
+}
+
+fn expired(key: &ApiKey, now: Timestamp) -> Checked<()> {
+    if key.is_expired(now) { Err(Denial::Expired) } else { Ok(Some(())) }
+}
+
+fn disabled(key: &ApiKey) -> Checked<()> {
+    if matches!(key.lifecycle, Lifecycle::Disabled { .. }) { Err(Denial::Disabled) } else { Ok(Some(())) }
+}
+
+fn generation(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
+    match ask.proof {
+        Proof::Token { generation, .. } if generation != key.generation => Err(Denial::Stale),
+        Proof::Token { .. } => Ok(Some(())),
+        Proof::Secret(_) => Ok(None),
+    }
+}
+
+fn network(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
+    match ask.address {
+        ClientAddress::Known(address) if key.networks.allows(address) => Ok(Some(())),
+        ClientAddress::Known(address) => Err(Denial::NetworkNotAllowed(address)),
+        ClientAddress::Unreadable => Err(Denial::AddressUnreadable),
+        ClientAddress::NotTheCaller => Ok(None),
+    }
+}
+
+fn scope(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
+    let Some(wanted) = ask.scopes else { return Ok(None) };
+    let held = held(key, ask);
+    let reach = |scope: &Scope| held.contains(scope) && key.scopes.contains(scope);
+    match wanted.iter().position(|scope| !reach(scope)) {
+        Some(place) => Err(Denial::ScopeNotHeld(place + 1)),
+        None => Ok(Some(())),
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +339,7 @@ mod tests {
     fn the_previous_secret_works_until_its_grace_ends_and_its_grants_end_with_it() {
         let mut rotated = key("read:a", &[]);
         let secret = SecretVerifier { phc: String::new(), fast: None };
-        rotated.previous = Some(PreviousSecret { secret, until: Timestamp::from_seconds(1_001) });
+        rotated.previous = Some(PreviousSecret::new(secret, Timestamp::from_seconds(1_001)));
         let previous = with_secret(SecretMatch::Previous);
         let grant = decide(&rotated, &previous, NOW).unwrap();
         assert_eq!(grant.not_after, Some(Timestamp::from_seconds(1_001)));
@@ -263,6 +402,40 @@ mod tests {
                     prop_assert!(matches!(denial, Denial::ScopeNotHeld(_)));
                     prop_assert!(!held.contains_all(&wanted.unwrap_or_default()));
                 }
+            }
+        }
+
+        #[test]
+        fn the_first_failure_of_a_trace_is_the_denial_and_a_trace_without_one_is_the_grant(
+            (scopes, wanted) in (scope_set(), prop::option::of(scope_set())),
+            token in prop::option::of((0..3_u64, scope_set())),
+            matched in prop::sample::select(vec![SecretMatch::Current, SecretMatch::Previous, SecretMatch::None]),
+            state in 0..4_u8,
+            (expires, grace) in (prop::option::of(990..1_010_i64), prop::option::of(990..1_010_i64)),
+            networks in prop::sample::select(vec![vec![], vec!["10.0.0.0/8"], vec!["192.0.2.0/24"]]),
+            address in prop::sample::select(vec![from("10.1.2.3"), from("::1"), ClientAddress::Unreadable,
+                ClientAddress::NotTheCaller]),
+        ) {
+            let mut subject = key(&scopes.to_string(), &networks);
+            if state & 1 == 1 { subject = subject.disable(NOW).unwrap(); }
+            if state & 2 == 2 { subject = subject.revoke(NOW, None).unwrap(); }
+            subject.generation = 1;
+            subject.expires_at = expires.map(Timestamp::from_seconds);
+            subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
+            let proof = match &token {
+                Some((generation, scopes)) => Proof::Token { generation: *generation, scopes },
+                None => Proof::Secret(matched),
+            };
+            let ask = Ask { proof, address, scopes: wanted.as_ref() };
+            let decided = decide(&subject, &ask, NOW);
+            let (explained, trace) = explain(&subject, &ask, NOW);
+            prop_assert_eq!(&decided, &explained);
+            let checks: Vec<Check> = trace.iter().map(|(check, _)| *check).collect();
+            prop_assert_eq!(checks, Check::ALL);
+            prop_assert_eq!(trace.failure().map(|(_, denial)| denial), decided.as_ref().err());
+            let failed = trace.iter().position(|(_, finding)| matches!(finding, Finding::Failed(_)));
+            for (place, (_, finding)) in trace.iter().enumerate() {
+                prop_assert_eq!(*finding == Finding::NotReached, failed.is_some_and(|failed| place > failed));
             }
         }
     }

@@ -15,6 +15,7 @@ pub mod member;
 pub mod networks;
 pub mod organization;
 pub mod policy;
+pub mod requirement;
 pub mod scope;
 pub mod sealed;
 pub mod slug;

@@ -268,8 +268,7 @@ impl Policy {
     /// Whether a key was unused for so long that it is stale.
     pub fn is_stale(&self, key: &ApiKey, now: Timestamp) -> bool {
         let Some(days) = self.stale_after_days else { return false };
-        let last = key.last_used_at.max(key.rotated_at).unwrap_or(key.created_at);
-        key.status(now) == Status::Active && last.plus_seconds(i64::from(days) * DAY) <= now
+        key.status(now) == Status::Active && key.idle_since().plus_seconds(i64::from(days) * DAY) <= now
     }
 }
 

@@ -91,10 +91,26 @@ pub(super) async fn write(
     new: ApiKey,
     once: Option<&Remembered>,
 ) -> Result<ApiKey, KeyError> {
+    write_because(node, by, (action, None), old, new, once).await
+}
+
+/// The same, with a reason for the audit row.
+pub(super) async fn write_because(
+    node: &Node,
+    by: &By,
+    (action, reason): (&'static str, Option<&str>),
+    old: &ApiKey,
+    new: ApiKey,
+    once: Option<&Remembered>,
+) -> Result<ApiKey, KeyError> {
+    let mut entry = entry(by, action, Some(old), &new);
+    if let (Some(reason), Some(value)) = (reason, entry.new.as_mut().and_then(|value| value.as_object_mut())) {
+        value.insert("reason".into(), reason.into());
+    }
     let policy = policy_of(node, &new.organization)?;
     let begins_to_count = new.counts(by.now) && !old.counts(by.now);
     let limits = begins_to_count.then(|| limits(&policy));
-    let written = node.store.update_key(&new, limits, &entry(by, action, Some(old), &new), once).await;
+    let written = node.store.update_key(&new, limits, &entry, once).await;
     // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
     node.forget_key(&new.id);
     match written? {

@@ -1,4 +1,5 @@
-//! What is done to keys: create, look up, edit, rotate, revoke, disable, enable.
+//! What is done to keys: create, look up, edit, rotate, revoke, disable, enable; what is told of them: why they may or
+//! may not, how they were used, what narrowing would refuse; and what is due by the clock.
 //!
 //! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL. Every change ends with
 //! `settle`: it is effective before it is answered.
@@ -7,15 +8,23 @@ mod audit;
 mod change;
 mod create;
 mod edit;
+mod explain;
+mod impact;
 mod once;
 mod read;
 mod rotate;
 mod state;
+mod upkeep;
+mod usage;
 
 pub use change::KeyError;
 pub use create::{NewKey, create};
 pub use edit::edit;
+pub use explain::{ExplainedCheck, Explanation, Question, explain};
+pub use impact::{Impact, Narrowing, Part, Refusals, impact};
 pub use once::Once;
 pub use read::{KeyPage, find, list, owner};
 pub use rotate::{RotateKey, rotate};
 pub use state::{disable, enable, end_with_member, revoke};
+pub use upkeep::{DAYS_KEPT, HOURS_KEPT, disable_stale, forget_old, stale, tell_expiring, tell_stale};
+pub use usage::{Span, Usage, busiest, usage_of_key, usage_of_organization};

@@ -4,7 +4,7 @@ use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::By;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, entry, load_to_change, may_hand_out, refused, write};
+use crate::keys::change::{KeyError, entry, load_to_change, may_hand_out, refused, write_because};
 use crate::node::Node;
 use crate::store::{AuditEntry, action};
 
@@ -21,8 +21,8 @@ pub async fn revoke(
     version: Option<u64>,
     reason: Option<String>,
 ) -> Result<ApiKey, KeyError> {
-    transition(node, organization, by, id, version, action::KEY_REVOKE, |key| Ok(key.revoke(by.now, reason.clone())))
-        .await
+    let next = |key: ApiKey| Ok(key.revoke(by.now, reason.clone()));
+    transition(node, organization, by, id, version, (action::KEY_REVOKE, None), next).await
 }
 
 /// Suspends a key.
@@ -33,7 +33,20 @@ pub async fn disable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    transition(node, organization, by, id, version, action::KEY_DISABLE, |key| Ok(key.disable(by.now))).await
+    disable_because(node, organization, by, id, version, None).await
+}
+
+/// The same, with a reason for the audit row.
+pub(super) async fn disable_because(
+    node: &Node,
+    organization: &Slug,
+    by: &By,
+    id: &KeyId,
+    version: Option<u64>,
+    reason: Option<&str>,
+) -> Result<ApiKey, KeyError> {
+    let next = |key: ApiKey| Ok(key.disable(by.now));
+    transition(node, organization, by, id, version, (action::KEY_DISABLE, reason), next).await
 }
 
 /// Lets a suspended key be used again.
@@ -44,7 +57,7 @@ pub async fn enable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    transition(node, organization, by, id, version, action::KEY_ENABLE, |key| {
+    transition(node, organization, by, id, version, (action::KEY_ENABLE, None), |key| {
         may_hand_out(by, &key)?;
         Ok(key.enable())
     })
@@ -64,7 +77,7 @@ async fn transition(
     by: &By,
     id: &KeyId,
     version: Option<u64>,
-    action: &'static str,
+    (action, reason): (&'static str, Option<&str>),
     next: impl Fn(ApiKey) -> Result<Result<ApiKey, TransitionRefused>, KeyError> + Send,
 ) -> Result<ApiKey, KeyError> {
     for _ in 0..TRIES {
@@ -78,7 +91,7 @@ async fn transition(
             }
             Err(other) => return Err(refused(other)),
         };
-        match write(node, by, action, &old, new, None).await {
+        match write_because(node, by, (action, reason), &old, new, None).await {
             Err(KeyError::Conflict(_)) if version.is_none() => {}
             Err(KeyError::Conflict(_)) => return Err(KeyError::PreconditionFailed),
             done => return done,

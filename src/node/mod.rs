@@ -25,10 +25,11 @@ use crate::domain::key_text::KeyId;
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::usage::{Details, KeyUsage, hour_of};
 use crate::limits::AddressLimit;
 use crate::revocation::{CLOCK_TOLERANCE, Cluster, Lease, RedisFailure, RedisList, RevocationList};
 use crate::signing::{Algorithm, SigningError};
-use crate::store::{RevokedToken, Seq, Store, StoreError};
+use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
 use crate::telemetry::{Metrics, Usage};
 
 pub use tenants::{Tenant, Tenants};
@@ -42,6 +43,9 @@ const SLOW_CHECKS_OF_KEY: usize = 256;
 
 /// Counts of use that are written at once.
 const COUNTS_AT_ONCE: usize = 5_000;
+
+/// Addresses of one key and hour that are told of when its networks keep them out.
+const KEPT_OUT_TOLD: u32 = 64;
 
 /// For how long the log of changes is kept: longer than any token lives, for the list in Redis is written from it.
 const CHANGES_KEPT_SECONDS: i64 = 7200;
@@ -393,7 +397,56 @@ impl Node {
                 self.usage.give_back(rest);
                 return Err(error);
             }
+            // The counts are written: what is given back from here on is the details alone.
+            batch.retain_mut(|usage| {
+                usage.counts.clear();
+                !usage.details.is_empty()
+            });
+            if let Err(error) = self.store.add_details(&batch).await {
+                self.usage.give_back(batch);
+                self.usage.give_back(rest);
+                return Err(error);
+            }
+            batch.retain_mut(|usage| {
+                usage.details = Details { denied: std::mem::take(&mut usage.details.denied), ..Details::default() };
+                !usage.details.denied.is_empty()
+            });
+            if let Err(error) = self.tell_kept_out(&batch).await {
+                self.usage.give_back(batch);
+                self.usage.give_back(rest);
+                return Err(error);
+            }
             batch = rest;
+        }
+        Ok(())
+    }
+
+    /// Tells of keys that were kept out by their networks: once for each address and hour.
+    async fn tell_kept_out(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+        for usage in batch {
+            for (address, seen) in &usage.details.denied {
+                let hour = hour_of(seen.at);
+                let notice = Notice {
+                    key: usage.key,
+                    kind: kind::NETWORK,
+                    period: hour,
+                    detail: address.to_string(),
+                    most: KEPT_OUT_TOLD,
+                };
+                let entry = AuditEntry {
+                    at: seen.at,
+                    actor: "keyturn".into(),
+                    address: Some(address.to_string()),
+                    action: action::KEY_DENIED_BY_NETWORK,
+                    subject: usage.key.to_string(),
+                    old: None,
+                    new: Some(serde_json::json!({
+                        "address": address,
+                        "hour": clock::rfc3339(Timestamp::from_seconds(hour.saturating_mul(3600))),
+                    })),
+                };
+                self.store.tell(&notice, seen.at, Some(&entry)).await?;
+            }
         }
         Ok(())
     }

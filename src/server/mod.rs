@@ -23,6 +23,7 @@ use crate::domain::destination::Reach;
 use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
 use crate::http::{operations, request_log};
+use crate::keys::{self, KeyError};
 use crate::limits::AddressLimit;
 use crate::node::{Node, NodeSettings, Parts};
 use crate::organizations::{self, LoadError, load_tenants};
@@ -43,6 +44,12 @@ const STEP_CONNECTIONS: u32 = 2;
 
 /// Connections for telling webhooks.
 const OUTBOX_CONNECTIONS: u32 = 2;
+/// How often it is looked whether the upkeep of keys is due, and how often it is.
+const UPKEEP_LOOK: Duration = Duration::from_secs(60);
+const UPKEEP_SECONDS: i64 = 3600;
+
+/// Between telling that a key is stale and disabling it: a use that is still being counted comes in between.
+const STALE_SETTLES: Duration = Duration::from_secs(6);
 
 /// How often counts of use are written: a crash loses no more than this and the write itself.
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
@@ -245,6 +252,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     .run();
     let handle = server.handle();
     let tending = tokio::spawn(tend(context.clone()));
+    let upkeeping = tokio::spawn(upkeep(node.clone()));
     let stop_writing = Arc::new(Notify::new());
     let writing = tokio::spawn(write_usage(node.clone(), stop_writing.clone()));
     let stop_delivering = Arc::new(Notify::new());
@@ -282,6 +290,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     tracing::info!(listen = %settings.server.listen, public_url = settings.server.public_url(), "serving");
     let served = server.await;
     tending.abort();
+    upkeeping.abort();
     node.drain().await;
     stop_writing.notify_one();
     stop_delivering.notify_one();
@@ -331,6 +340,47 @@ async fn write_usage(node: Arc<Node>, stop: Arc<Notify>) {
         if stopping {
             return;
         }
+    }
+}
+
+/// Looks after keys: soon after the start, and then every hour on whichever node gets to it first.
+async fn upkeep(node: Arc<Node>) {
+    let mut is_due = true;
+    loop {
+        if is_due {
+            look_after_keys(&node).await;
+        }
+        tokio::time::sleep(UPKEEP_LOOK).await;
+        let now = clock::now();
+        let claimed = node.store.claim_chore("upkeep", now.plus_seconds(-UPKEEP_SECONDS), now).await;
+        is_due = claimed.unwrap_or_else(|error| {
+            tracing::error!(%error, "whether the upkeep of keys is due could not be told");
+            false
+        });
+    }
+}
+
+async fn look_after_keys(node: &Node) {
+    let failed = |error: &dyn std::fmt::Display| tracing::error!(%error, "keys could not be looked after");
+    match keys::tell_expiring(node, clock::now()).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "keys that end soon were told of"),
+        Err(error) => failed(&error),
+    }
+    match keys::tell_stale(node, clock::now()).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "stale keys were told of"),
+        Err(error) => failed(&error),
+    }
+    tokio::time::sleep(STALE_SETTLES).await;
+    match keys::disable_stale(node, clock::now()).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "stale keys were disabled"),
+        Err(KeyError::Unavailable(error)) => failed(&error),
+        Err(error) => failed(&format_args!("{error:?}")),
+    }
+    if let Err(error) = keys::forget_old(node, clock::now()).await {
+        failed(&error);
     }
 }
 

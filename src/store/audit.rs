@@ -23,6 +23,12 @@ pub mod action {
     pub const KEY_DISABLE: &str = "key.disable";
     /// A key was enabled.
     pub const KEY_ENABLE: &str = "key.enable";
+    /// A key ends soon.
+    pub const KEY_EXPIRING: &str = "key.expiring";
+    /// A key was not used for as long as the policy says.
+    pub const KEY_STALE: &str = "key.stale";
+    /// A key was kept out by its networks.
+    pub const KEY_DENIED_BY_NETWORK: &str = "key.denied_by_network";
     /// A token was revoked.
     pub const TOKEN_REVOKE: &str = "token.revoke";
     /// A signing key was made.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::{KeyUsage, LastUse, UsageOutcome, hour_of};
+use crate::domain::usage::{KeyUsage, UsageOutcome, Use};
 
 const SHARDS: usize = 32;
 
@@ -26,12 +26,12 @@ impl Default for Usage {
 impl Usage {
     /// Counts one use of a key that exists.
     pub fn count(&self, key: &KeyId, outcome: UsageOutcome, address: ClientAddress, now: Timestamp) {
-        self.with(key, |usage| {
-            usage.add(hour_of(now), outcome, 1);
-            if outcome.is_use() {
-                usage.last_used = usage.last_used.max(Some(LastUse { at: now, address: address.known() }));
-            }
-        });
+        self.count_use(key, &Use { outcome, address, asked: None, is_by_previous_secret: false, at: now });
+    }
+
+    /// Counts one use of a key that exists, with what it asked for.
+    pub fn count_use(&self, key: &KeyId, used: &Use<'_>) {
+        self.with(key, |usage| usage.count(used));
     }
 
     /// Takes everything that was counted.

@@ -31,6 +31,8 @@ pub struct Caller {
     pub grant: Grant,
     /// The token, if it acts through one.
     pub token: Option<Arc<VerifiedToken>>,
+    /// Whether it has shown the secret before the current one.
+    pub is_by_previous_secret: bool,
 }
 
 /// Why a credential is not good.
@@ -63,7 +65,7 @@ pub async fn authenticate(
             let (key, matched) = identify(node, presented, address, now).await?;
             let ask = Ask { proof: Proof::Secret(matched), address, scopes: None };
             let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
-            Ok(Caller { key, grant, token: None })
+            Ok(Caller { key, grant, token: None, is_by_previous_secret: matched == SecretMatch::Previous })
         }
         Credential::Token(token) => {
             // 1. Its own proof.
@@ -88,7 +90,7 @@ pub async fn authenticate(
                 .map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
             let dies = Timestamp::from_seconds(token.claims.exp);
             grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
-            Ok(Caller { key, grant, token: Some(token) })
+            Ok(Caller { key, grant, token: Some(token), is_by_previous_secret: false })
         }
     }
 }

@@ -1,30 +1,11 @@
 //! The check that gateways ask for: a credential, an address, and what is required.
 
 use crate::domain::decision::ClientAddress;
-use crate::domain::scope::{Action, Resource, Scope, ScopeSet};
+pub use crate::domain::requirement::Required;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::UsageOutcome;
+use crate::domain::usage::{Asked, UsageOutcome, Use};
 use crate::node::Node;
 use crate::tokens::authenticate::{Caller, Credential, Refusal, authenticate};
-
-/// Something that a credential must be allowed to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Required {
-    /// All that a scope says.
-    Scope(Scope),
-    /// One action on one resource.
-    Access(Action, Resource),
-}
-
-impl Required {
-    /// Whether scopes allow it.
-    pub fn is_held_by(&self, scopes: &ScopeSet) -> bool {
-        match self {
-            Self::Scope(scope) => scopes.contains(scope),
-            Self::Access(action, resource) => scopes.allows(action, resource),
-        }
-    }
-}
 
 /// Why a check failed.
 #[derive(Debug)]
@@ -50,14 +31,29 @@ pub async fn check(
         node.usage.count(&caller.key.id, UsageOutcome::DeniedScope, address, now);
         return Err(CheckError::NotHeld(missing.clone()));
     }
-    count(node, &checked, address, now);
+    count(node, &checked, required, address, now);
     checked.map_err(CheckError::Refused)
 }
 
 /// Counts a check for the key that it was about, where that is known.
-pub(super) fn count(node: &Node, checked: &Result<Caller, Refusal>, address: ClientAddress, now: Timestamp) {
+pub(super) fn count(
+    node: &Node,
+    checked: &Result<Caller, Refusal>,
+    required: &[Required],
+    address: ClientAddress,
+    now: Timestamp,
+) {
     match checked {
-        Ok(caller) => node.usage.count(&caller.key.id, UsageOutcome::Verified, address, now),
+        Ok(caller) => node.usage.count_use(
+            &caller.key.id,
+            &Use {
+                outcome: UsageOutcome::Verified,
+                address,
+                asked: (!required.is_empty()).then_some(Asked::Required(required)),
+                is_by_previous_secret: caller.is_by_previous_secret,
+                at: now,
+            },
+        ),
         Err(Refusal::Denied(denial, Some(key))) => node.usage.count(&key.id, denial.into(), address, now),
         Err(Refusal::Denied(_, None) | Refusal::Token(_) | Refusal::Unavailable(_)) => {}
     }

@@ -2,11 +2,11 @@
 
 use crate::crypto::{fast_verifier, random};
 use crate::domain::claims::{self, Audience, Claims, Lifetime};
-use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, decide};
+use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, SecretMatch, decide};
 use crate::domain::key_text::{KeyId, Secret};
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::UsageOutcome;
+use crate::domain::usage::{Asked, UsageOutcome, Use};
 use crate::node::{Node, Tenant, Unavailable};
 use crate::tokens::secret_check::check_secret;
 
@@ -113,7 +113,16 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let (signing_key, header) =
         tenant.ring.current(now).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
     let access_token = signing_key.sign(header, &claims)?;
-    node.usage.count(&key.id, UsageOutcome::Exchanged, address, now);
+    node.usage.count_use(
+        &key.id,
+        &Use {
+            outcome: UsageOutcome::Exchanged,
+            address,
+            asked: scopes.as_ref().map(Asked::Scopes),
+            is_by_previous_secret: matched == SecretMatch::Previous,
+            at: now,
+        },
+    );
     Ok(Minted { access_token, expires_in, scope: claims.scope })
 }
 

@@ -46,7 +46,7 @@ pub async fn introspect(
         Ok(found) if found.key.organization != caller.key.organization => return Ok(None),
         Err(Refusal::Denied(_, Some(key))) if key.organization != caller.key.organization => return Ok(None),
         checked => {
-            count(node, &checked, address, now);
+            count(node, &checked, &[], address, now);
             checked
         }
     };

@@ -3,11 +3,12 @@
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 
-use crate::api::openapi::operation::{Group, Operation};
+use crate::api::openapi::operation::{Added, Group, Operation};
 use crate::api::openapi::schemas::{PolicySchema, ReplacedPolicy};
 use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson};
 use crate::api::{
-    audit, key_json, key_list, keys, me, member_json, members, organizations, session, signing_keys, webhooks,
+    audit, explain, impact, key_json, key_list, keys, me, member_json, members, organizations, session, signing_keys,
+    stale, usage, webhooks,
 };
 
 /// All of them, and the schemas that they refer to.
@@ -21,6 +22,7 @@ pub(super) fn all(schemas: &mut SchemaGenerator) -> Vec<Operation> {
     group("sessions", sessions);
     group("organizations", organizations_themselves);
     group("signing keys", signing_keys_of_an_organization);
+    group("usage", usage);
     group("audit", audit_of_an_organization);
     group("webhooks", webhooks_of_an_organization);
     operations
@@ -300,4 +302,50 @@ fn webhooks_of_an_organization(group: &mut Group<'_>) {
         .needs(ADMIN)
         .optional_body::<keys::NoBody>()
         .answers::<DeliveryJson>(202, "the delivery, which is on its way again");
+}
+
+fn usage_queries(added: Added<'_>) -> Added<'_> {
+    let moment = || json!({ "type": "string", "format": "date-time" });
+    added
+        .query("interval", "in which pieces", json!({ "enum": ["hour", "day"], "default": "hour" }))
+        .query("from", "the first hour or day; by hour 90 days are kept, by day two years", moment())
+        .query("to", "the last hour or day", moment())
+}
+
+fn usage(group: &mut Group<'_>) {
+    const READ: &str = "read:keyturn/usage";
+    usage_queries(group.add("GET", "/organizations/{org}/keys/{id}/usage", "getKeyUsage", "How a key was used"))
+        .needs(READ)
+        .answers::<usage::KeyUsageJson>(200, "counts by hour or day, empty ones too");
+    usage_queries(group.add("GET", "/organizations/{org}/usage", "getUsage", "How all keys were used, busiest first"))
+        .needs(READ)
+        .query("limit", "at most so many keys", limit())
+        .query("cursor", "next_cursor of the page before", cursor())
+        .answers::<usage::OrganizationUsageJson>(200, "counts by hour or day, and a row for each key");
+    group
+        .add("GET", "/organizations/{org}/keys/stale", "listStaleKeys", "List active keys that are not used")
+        .needs("read:keyturn/keys")
+        .query(
+            "days",
+            "for how long; without it as the policy says, and none if that says nothing",
+            json!({ "type": "integer", "minimum": 1, "maximum": 3660 }),
+        )
+        .query("limit", "at most so many", limit())
+        .query("cursor", "next_cursor of the page before", cursor())
+        .answers::<stale::StaleJson>(200, "a page of keys");
+    group
+        .add("POST", "/organizations/{org}/keys/{id}/explain", "explainKey", "Why a key may do something, or may not")
+        .needs("read:keyturn/keys")
+        .optional_body::<explain::ExplainBody>()
+        .answers::<explain::ExplainJson>(200, "each check in order, and the one that failed");
+    group
+        .add(
+            "POST",
+            "/organizations/{org}/keys/{id}/impact",
+            "getImpact",
+            "What of the last 30 days' use a narrowing would have refused",
+        )
+        .needs(READ)
+        .optional_body::<impact::ImpactBody>()
+        .answers::<impact::ImpactJson>(200, "uses by address, and by what was asked for");
 }

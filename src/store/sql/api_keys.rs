@@ -164,6 +164,7 @@ fn is_as_wanted(found: &ApiKey, wanted: &ApiKey) -> bool {
         key.secret.fast = None;
         if let Some(previous) = &mut key.previous {
             previous.secret.fast = None;
+            (previous.last_used_at, previous.last_used_ip) = (None, None);
         }
         key
     };
@@ -301,9 +302,18 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(&key.created_by)
     .bind(key.owner.as_ref().map(|owner| owner.0.as_str()))
     .bind(key.version as i64 - 1)
+    .execute(&mut *transaction)
+    .await?;
+    update(&mut *transaction, key, seq).await?;
+    // Listed among its organization's from the first day on, used or not.
+    query(
+        "INSERT INTO usage_totals (organization, key_id, exchanged, verified, denied_invalid, denied_expired, \
+         denied_disabled, denied_network, denied_scope, denied_audience) VALUES ($1, $2, 0, 0, 0, 0, 0, 0, 0, 0)",
+    )
+    .bind(key.organization.as_str())
+    .bind(key.id.as_str())
     .execute(transaction)
     .await?;
-    update(transaction, key, seq).await?;
     Ok(())
 }
 
@@ -317,7 +327,9 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
         "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, description = $5, scopes = $6, networks = $7, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
-         previous_until = $21, hint = $22, rotated_at = $23 WHERE id = $1 AND version = $2",
+         previous_until = $21, hint = $22, rotated_at = $23, \
+         previous_used_at = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_at END, \
+         previous_used_ip = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_ip END WHERE id = $1 AND version = $2",
     )
     .bind(key.id.as_str())
     .bind(key.version as i64 - 1)

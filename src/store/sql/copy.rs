@@ -7,9 +7,9 @@ use crate::store::sql::SqlStore;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
-/// What is copied, in an order in which every row finds those it refers to. Not the nodes and the name of the
-/// deployment: those belong to a database, not to what is in it.
-const TABLES: [&str; 14] = [
+/// What is copied, in an order in which every row finds those it refers to. Not the nodes, the name of the deployment and
+/// when a chore was done: those belong to a database, not to what is in it.
+const TABLES: [&str; 20] = [
     "organizations",
     "members",
     "api_keys",
@@ -24,6 +24,12 @@ const TABLES: [&str; 14] = [
     "answers",
     "webhooks",
     "webhook_deliveries",
+    "usage_totals",
+    "usage_days",
+    "usage_of_organization_hours",
+    "usage_of_organization_days",
+    "usage_details",
+    "notices",
 ];
 
 /// One row each that a new database has as well.
@@ -118,7 +124,7 @@ mod tests {
             .await
             .unwrap();
         let mut found: Vec<String> = rows.iter().map(|row| row.try_get("name").unwrap()).collect();
-        found.retain(|name| !["_sqlx_migrations", "nodes", "deployment"].contains(&name.as_str()));
+        found.retain(|name| !["_sqlx_migrations", "nodes", "deployment", "chores"].contains(&name.as_str()));
         let mut known: Vec<&str> = TABLES.into_iter().chain(REPLACED).collect();
         known.sort_unstable();
         assert_eq!(found, known);

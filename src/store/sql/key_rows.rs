@@ -78,7 +78,12 @@ fn previous(row: &Row) -> Result<Option<PreviousSecret>, StoreError> {
         return Ok(None);
     };
     let fast = fast(row.try_get("previous_pepper")?, row.try_get("previous_digest")?)?;
-    Ok(Some(PreviousSecret { secret: SecretVerifier { phc, fast }, until }))
+    Ok(Some(PreviousSecret {
+        secret: SecretVerifier { phc, fast },
+        until,
+        last_used_at: time(row, "previous_used_at")?,
+        last_used_ip: row.try_get("previous_used_ip")?,
+    }))
 }
 
 fn fast(pepper: Option<String>, digest: Option<Vec<u8>>) -> Result<Option<FastVerifier>, StoreError> {

@@ -18,6 +18,7 @@ mod sessions;
 mod signing_keys;
 mod sqlite;
 mod statement;
+mod upkeep;
 mod usage;
 mod webhooks;
 

@@ -7,13 +7,14 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
 
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("foundation", include_str!("../../../migrations/0001_foundation.sql")),
     ("usage", include_str!("../../../migrations/0002_usage.sql")),
     ("nodes", include_str!("../../../migrations/0003_nodes.sql")),
     ("members", include_str!("../../../migrations/0004_members.sql")),
     ("webhooks", include_str!("../../../migrations/0005_webhooks.sql")),
-    ("audit_chain", include_str!("../../../migrations/0006_audit_chain.sql")),
+    ("usage_reports", include_str!("../../../migrations/0006_usage_reports.sql")),
+    ("audit_chain", include_str!("../../../migrations/0007_audit_chain.sql")),
 ];
 
 /// Brings a SQLite file up to date.
@@ -70,7 +71,12 @@ fn refuse_other(found: Option<i64>) -> Result<(), StoreError> {
 }
 
 fn migrator(spelled: impl Fn(&str) -> String) -> Migrator {
-    let migrations = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
+    first(MIGRATIONS.len(), spelled)
+}
+
+/// The schema up to one of its versions.
+fn first(count: usize, spelled: impl Fn(&str) -> String) -> Migrator {
+    let migrations = (1..).zip(MIGRATIONS).take(count).map(|(version, (name, sql))| {
         let sql = AssertSqlSafe(spelled(sql)).into_sql_str();
         Migration::new(version, name.into(), MigrationType::Simple, sql, false)
     });
@@ -90,5 +96,46 @@ fn ran(result: Result<(), MigrateError>, told: impl Fn(sqlx::Error) -> StoreErro
         Ok(()) => Ok(()),
         Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(told(error)),
         Err(other) => Err(StoreError::Unusable(format!("the database's schema cannot be brought up to date: {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::key_text::KeyId;
+    use crate::domain::slug::Slug;
+    use crate::store::{BusyKeys, Interval, SqlStore, UsageOf, UsageReports};
+
+    #[tokio::test]
+    async fn what_was_counted_by_hour_before_is_found_by_day_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyturn.db");
+        let pool = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
+        first(3, str::to_owned).run(&pool).await.unwrap();
+        let key = KeyId::from_random([1; 16]);
+        for sql in [
+            "INSERT INTO organizations VALUES ('acme', '{}', 0)".to_owned(),
+            format!(
+                "INSERT INTO api_keys (id, organization, prefix, name, name_lowercase, description, scopes, networks, \
+                 state, generation, version, seq, secret_phc, hint, created_at, created_by) \
+                 VALUES ('{key}', 'acme', 'kt', 'n', 'n', '', '', '', 'active', 1, 1, 1, 'p', '', 0, 'keyturn')"
+            ),
+            format!(
+                "INSERT INTO usage_hours VALUES ('{key}', 240, 'exchanged', 3), ('{key}', 250, 'verified', 4), \
+                 ('{key}', 265, 'exchanged', 5), ('{key}', 265, 'denied_scope', 6)"
+            ),
+        ] {
+            sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+        let store = SqlStore::open_sqlite(&path, 1).await.unwrap();
+        let organization = Slug::parse("acme").unwrap();
+        for of in [UsageOf::Key(key), UsageOf::Organization(organization.clone())] {
+            let days = store.usage(&of, Interval::Day, 0, 100).await.unwrap();
+            let uses: Vec<(i64, u64)> = days.iter().map(|(day, counts)| (*day, counts.uses())).collect();
+            assert_eq!(uses, [(10, 7), (11, 5)]);
+        }
+        let asked = BusyKeys { organization, first_day: 11, last_day: None, after: None, limit: 9 };
+        assert_eq!(store.busy_keys(&asked).await.unwrap()[0].counts.0, [5, 0, 0, 0, 0, 0, 6, 0]);
     }
 }

@@ -2,7 +2,9 @@
 
 mod authority;
 mod bad_input;
+mod explain;
 mod guard;
+mod impact;
 mod keys;
 mod limits;
 mod lists;
@@ -10,3 +12,5 @@ mod openapi;
 mod rotation;
 mod signing_keys;
 mod transitions;
+mod upkeep;
+mod usage;

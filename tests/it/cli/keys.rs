@@ -111,6 +111,23 @@ fn a_refusal_is_one_line_with_its_code_and_field() {
 }
 
 #[test]
+fn a_refusal_that_is_explained_ends_with_1_and_names_the_check() {
+    let server = Server::start();
+    let made = done(&server, &["create", "--scope", "read:a/*", "--cidr", "10.0.0.0/8"]);
+    let id = made["id"].as_str().unwrap();
+    let fine = ["explain", id, "--address", "10.1.2.3", "--action", "read", "--resource", "a/b"];
+    assert_eq!(done(&server, &fine)["allowed"], true);
+    assert!(keys(&server, &fine).stdout.contains("10.1.2.3 lies in 10.0.0.0/8"));
+    let refused = keys(&server, &["explain", id, "--address", "192.0.2.1", "--json"]);
+    let answer: Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!((refused.code, &answer["allowed"]), (1, &Value::Bool(false)));
+    assert!(refused.stderr.contains("network") && refused.stderr.contains("192.0.2.1"), "{}", refused.stderr);
+    assert_eq!(keys(&server, &["explain", id]).code, 2);
+    assert_eq!(keys(&server, &["explain", id, "--address", "10.0.0.1", "--action", "read"]).code, 2);
+    assert!(keys(&server, &["explain", id, "--address", "nowhere"]).refused(1).contains("address"));
+}
+
+#[test]
 fn the_credential_comes_from_the_environment() {
     let server = Server::start();
     let with = |variables: &[(&str, &str)]| {

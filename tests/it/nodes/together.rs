@@ -191,7 +191,7 @@ fn an_id_that_was_asked_for_before_it_was_there_works_once_it_is() {
     let key = a.make(&json!({}));
     database.sql(&format!(
         "CREATE TABLE aside AS SELECT * FROM api_keys WHERE id = '{0}'; DELETE FROM usage_hours WHERE key_id = '{0}'; \
-         DELETE FROM api_keys WHERE id = '{0}'",
+         DELETE FROM usage_totals WHERE key_id = '{0}'; DELETE FROM api_keys WHERE id = '{0}'",
         key.id
     ));
     // One that never heard of it.

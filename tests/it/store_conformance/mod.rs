@@ -3,6 +3,7 @@
 mod auditing;
 mod following;
 mod people;
+mod usage;
 mod webhooks;
 
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::sealed::Sealed;
 use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::domain::usage::{KeyUsage, LastUse, UsageOutcome};
+use keyturn::domain::usage::{Details, KeyUsage, LastUse, UsageOutcome};
 use keyturn::store::{
     AuditEntry, Founding, KeyChange, KeyFilter, KeyOrder, Limits, Refused, RevokedToken, SqlStore, Store,
     StoredSigningKey, action,
@@ -134,6 +135,20 @@ on_every_backend! { in webhooks:
     webhooks_are_resealed_with_the_signing_keys
 }
 
+on_every_backend! { in usage:
+    uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted
+    batches_that_are_written_at_once_are_all_counted
+    the_busiest_keys_come_first_in_any_range_and_no_page_loses_one
+    what_is_old_is_forgotten_and_the_rest_stays_right
+    details_add_up_and_what_is_too_various_is_other
+    a_use_of_the_secret_before_is_kept_until_the_next_rotation
+    a_notice_is_told_once_with_its_audit_row_however_many_tell_it
+    notices_are_forgotten_but_for_the_last_of_an_idle_period
+    a_chore_is_begun_by_one_and_again_when_it_is_due
+    stale_keys_are_the_active_ones_that_were_idle_since_before
+    keys_that_end_soon_come_soonest_first
+}
+
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 
 fn slug(text: &str) -> Slug {
@@ -186,7 +201,7 @@ fn full_key(n: u8) -> ApiKey {
         expires_at: Some(NOW.plus_seconds(1000)),
         generation: 7,
         version: 1,
-        previous: Some(PreviousSecret { secret: verifier(200), until: NOW.plus_seconds(60) }),
+        previous: Some(PreviousSecret::new(verifier(200), NOW.plus_seconds(60))),
         rotated_at: Some(NOW),
         ..key(n)
     }
@@ -724,6 +739,7 @@ mod checks {
             key: subject.id,
             counts: vec![(1, UsageOutcome::Exchanged, 2), (1, UsageOutcome::DeniedScope, 1)],
             last_used: Some(LastUse { at: Timestamp::from_seconds(at), address }),
+            details: Details::default(),
         };
         store.add_usage(&[usage(100, Some(address))]).await.unwrap();
         store.add_usage(&[usage(50, None), usage(60, None)]).await.unwrap();

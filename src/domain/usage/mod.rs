@@ -1,8 +1,12 @@
 //! What is counted of a key's use.
 
+mod details;
+
 use std::net::IpAddr;
 
-use crate::domain::decision::Denial;
+pub use details::{Asked, AskedFor, Details, MOST_DISTINCT, Seen};
+
+use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 
@@ -54,9 +58,9 @@ impl UsageOutcome {
         }
     }
 
-    /// Whether the key was used, and not only tried.
-    pub const fn is_use(self) -> bool {
-        matches!(self, Self::Exchanged | Self::Verified)
+    /// Its place in [`UsageOutcome::ALL`].
+    pub const fn place(self) -> usize {
+        self as usize
     }
 }
 
@@ -72,6 +76,61 @@ impl From<&Denial> for UsageOutcome {
     }
 }
 
+/// One use of a key, as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Use<'a> {
+    /// What came of it.
+    pub outcome: UsageOutcome,
+    /// Where the caller was.
+    pub address: ClientAddress,
+    /// What was asked for, if something was.
+    pub asked: Option<Asked<'a>>,
+    /// Whether the secret was the one before the current one.
+    pub is_by_previous_secret: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How often each outcome was, in the order of [`UsageOutcome::ALL`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts(pub [u64; 8]);
+
+impl Counts {
+    /// How often one outcome was.
+    pub fn of(&self, outcome: UsageOutcome) -> u64 {
+        self.0.get(outcome.place()).copied().unwrap_or_default()
+    }
+
+    /// Adds to one outcome.
+    pub fn add(&mut self, outcome: UsageOutcome, count: u64) {
+        if let Some(known) = self.0.get_mut(outcome.place()) {
+            *known = known.saturating_add(count);
+        }
+    }
+
+    /// Adds all of another.
+    pub fn merge(&mut self, other: &Self) {
+        for outcome in UsageOutcome::ALL {
+            self.add(outcome, other.of(outcome));
+        }
+    }
+
+    /// What came on top of an earlier count.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut since = Self::default();
+        for outcome in UsageOutcome::ALL {
+            since.add(outcome, self.of(outcome).saturating_sub(earlier.of(outcome)));
+        }
+        since
+    }
+
+    /// Uses, denials left out.
+    pub fn uses(&self) -> u64 {
+        self.of(UsageOutcome::Exchanged).saturating_add(self.of(UsageOutcome::Verified))
+    }
+}
+
 /// What was counted of one key since the last write.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyUsage {
@@ -81,6 +140,8 @@ pub struct KeyUsage {
     pub counts: Vec<(i64, UsageOutcome, u64)>,
     /// The last use.
     pub last_used: Option<LastUse>,
+    /// From where, and for what.
+    pub details: Details,
 }
 
 /// When a key was last used, and from where if that is known.
@@ -95,7 +156,39 @@ pub struct LastUse {
 impl KeyUsage {
     /// Nothing yet of a key.
     pub fn new(key: KeyId) -> Self {
-        Self { key, counts: Vec::new(), last_used: None }
+        Self { key, counts: Vec::new(), last_used: None, details: Details::default() }
+    }
+
+    /// Counts one use. Allocates nothing where the like was counted before.
+    pub fn count(&mut self, used: &Use<'_>) {
+        self.add(hour_of(used.at), used.outcome, 1);
+        let last = LastUse { at: used.at, address: used.address.known() };
+        let uses = match used.outcome {
+            UsageOutcome::Exchanged => (1, 0),
+            UsageOutcome::Verified => (0, 1),
+            UsageOutcome::DeniedNetwork => {
+                if let Some(address) = last.address {
+                    self.details.kept_out(address, last);
+                }
+                return;
+            }
+            UsageOutcome::DeniedInvalid
+            | UsageOutcome::DeniedExpired
+            | UsageOutcome::DeniedDisabled
+            | UsageOutcome::DeniedScope
+            | UsageOutcome::DeniedAudience => return,
+        };
+        self.last_used = self.last_used.max(Some(last));
+        if used.is_by_previous_secret {
+            self.details.previous_secret = self.details.previous_secret.max(Some(last));
+        }
+        let day = day_of(used.at);
+        if let Some(address) = last.address {
+            self.details.used_from(day, address, uses);
+        }
+        if let Some(asked) = used.asked {
+            self.details.asked_for(day, asked, uses);
+        }
     }
 
     /// Adds to the count of an hour and outcome.
@@ -112,7 +205,13 @@ impl KeyUsage {
             self.add(hour, outcome, count);
         }
         self.last_used = self.last_used.max(other.last_used);
+        self.details.merge(other.details);
     }
+}
+
+/// The day of a moment in UTC, since the epoch.
+pub fn day_of(at: Timestamp) -> i64 {
+    at.as_seconds().div_euclid(86_400)
 }
 
 /// The hour of a moment, since the epoch.
@@ -131,6 +230,7 @@ mod tests {
             key,
             counts,
             last_used: Some(LastUse { at: Timestamp::from_seconds(at), address: None }),
+            details: Details::default(),
         };
         let mut one = usage(vec![(1, UsageOutcome::Exchanged, 2)], 10);
         one.merge(usage(vec![(1, UsageOutcome::Exchanged, 3), (2, UsageOutcome::Verified, 1)], 5));

@@ -1,0 +1,183 @@
+"""Many keys with long use: how long reading it takes over HTTP, on SQLite and on PostgreSQL.
+
+Usage: scripts/usage-scale [--keys N] [--days N] [--every N] [--slack N]
+
+The rows are written straight into the database, as adding counts day by day would have left them.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+OUTCOMES = ["exchanged", "verified", "denied_invalid", "denied_expired", "denied_disabled", "denied_network",
+            "denied_scope", "denied_audience"]
+LIMIT_MS = 20.0
+ROUNDS = 31
+
+
+def statements(columns, keys, days, every, today):
+    """The same text for both databases. Key n is used (n * 7 + day * 13) % 97 times on day d where n + d fits."""
+    first = today - days + 1
+    others = [column for column in columns if column not in ("id", "name", "name_lowercase")]
+    numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {}), d (d) AS " \
+        "(SELECT {} UNION ALL SELECT d + 1 FROM d WHERE d < {})"
+    key = "CAST(1000000000000000 + n.n AS TEXT)"
+    uses = "((n.n * 7 + d.d * 13) % 97)"
+    zeros = ", 0" * 6
+    both = numbers.format(keys, first, today)
+    active = f"(n.n + d.d) % {every} = 0"
+    yield f"{both} INSERT INTO api_keys (id, name, name_lowercase, {', '.join(others)}) SELECT {key}, 'key ' || n.n, " \
+        f"'key ' || n.n, {', '.join(others)} FROM n, (SELECT * FROM api_keys LIMIT 1) k"
+    yield f"{both} INSERT INTO usage_days SELECT 'default', d.d, {key}, CAST(SUM({uses}) OVER w AS BIGINT), " \
+        f"CAST(SUM(5) OVER w AS BIGINT){zeros} FROM n, d WHERE {active} WINDOW w AS (PARTITION BY n.n ORDER BY d.d)"
+    yield f"{both} INSERT INTO usage_totals SELECT 'default', {key}, CAST(COALESCE(SUM(CASE WHEN {active} THEN {uses} END), 0) " \
+        f"AS BIGINT), CAST(COALESCE(SUM(CASE WHEN {active} THEN 5 END), 0) AS BIGINT){zeros} FROM n, d GROUP BY n.n"
+    # Ninety days of hours, of the first hundred keys: a key's own hours are found by its id, whatever else there is.
+    hours = numbers.format(min(keys, 100), (today - 89) * 24, today * 24 + 23)
+    yield f"{hours} INSERT INTO usage_hours SELECT {key}, d.d, 'exchanged', 3 FROM n, d"
+    for unit, start, end in [("hour", (today - 89) * 24, today * 24 + 23), ("day", first, today)]:
+        for outcome in OUTCOMES:
+            span = numbers.format(1, start, end)
+            yield f"{span} INSERT INTO usage_of_organization_{unit}s SELECT 'default', d.d, '{outcome}', 1000 FROM d"
+    yield "ANALYZE"
+
+
+class Sqlite:
+    name = "SQLite"
+
+    def __init__(self, folder):
+        self.path = folder / "data" / "keyturn.db"
+        self.environment = {"KEYTURN_STORE__URL": f"sqlite://{self.path}"}
+
+    def fill(self, arguments, today):
+        with sqlite3.connect(self.path) as database:
+            columns = [row[1] for row in database.execute("PRAGMA table_info(api_keys)")]
+            for statement in statements(columns, arguments.keys, arguments.days, arguments.every, today):
+                database.execute(statement)
+        database.close()
+
+
+class Postgres:
+    name = "PostgreSQL"
+
+    def __init__(self, _folder):
+        self.url = f"{os.environ['KEYTURN_TEST_POSTGRES']}/usage_scale"
+        self.psql(os.environ["KEYTURN_TEST_POSTGRES"] + "/postgres", "CREATE DATABASE usage_scale")
+        self.environment = {"KEYTURN_STORE__URL": self.url}
+
+    @staticmethod
+    def psql(url, text):
+        psql = os.path.join(os.environ["KEYTURN_TEST_POSTGRES_BIN"], "psql")
+        done = subprocess.run([psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url], input=text, text=True,
+                              capture_output=True, check=False)
+        if done.returncode:
+            sys.exit(f"{text[:200]}: {done.stderr}")
+        return done.stdout.split()
+
+    def fill(self, arguments, today):
+        columns = self.psql(self.url, "SELECT column_name FROM information_schema.columns WHERE table_name = 'api_keys'")
+        for statement in statements(columns, arguments.keys, arguments.days, arguments.every, today):
+            self.psql(self.url, statement)
+        self.psql(self.url, "VACUUM ANALYZE")
+
+
+def measure(kind, arguments):
+    folder = Path(tempfile.mkdtemp())
+    backend = kind(folder)
+    port = os.environ["KEYTURN_PORT"]
+    environment = {"PATH": os.environ["PATH"], "KEYTURN_SERVER__LISTEN": f"127.0.0.1:{port}",
+                   "KEYTURN_SECRETS__MASTER_KEY_FILE": str(folder / "data" / "master.key"), **backend.environment}
+    binary = os.environ["KEYTURN_BIN"]
+    made = subprocess.run([binary, "init", "--json"], cwd=folder, env=environment, capture_output=True, check=True)
+    text = json.loads(made.stdout)["api_key"]["client_secret"]
+    now = datetime.now(timezone.utc)
+    today = int(now.timestamp()) // 86_400
+    backend.fill(arguments, today)
+    with open(folder / "log", "wb") as log:
+        server = subprocess.Popen([binary, "serve"], cwd=folder, env=environment, stdout=log, stderr=log)
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+
+    def get(path):
+        began = time.perf_counter()
+        connection.request("GET", f"/api/v1/organizations/default/{path}", headers={"Authorization": f"Bearer {text}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        took = (time.perf_counter() - began) * 1000
+        if answer.status != 200:
+            sys.exit(f"{path}: {answer.status} {body}")
+        return took, json.loads(body)
+
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                connection.request("GET", "/readyz")
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status == 200:
+                    break
+            except OSError:
+                connection.close()
+            if time.monotonic() > deadline:
+                sys.exit("the server is not ready after a minute")
+            time.sleep(0.1)
+        # The upkeep after the start is over by then; a connection at rest would be closed.
+        connection.close()
+        time.sleep(10)
+        ago = lambda days: (now - timedelta(days=days)).strftime("%Y-%m-%dT00:00:00Z")
+        page = get("usage?interval=day")[1]
+        key = "1000000000000001"
+        slowest = 0.0
+        for what, path in [
+            ("organization, 30 days, busiest 50", "usage?interval=day"),
+            ("organization, 30 days, next page", f"usage?interval=day&cursor={page['next_cursor']}"),
+            ("organization, a year", f"usage?interval=day&from={ago(arguments.days - 1)}"),
+            ("organization, a month half a year ago", f"usage?interval=day&from={ago(210)}&to={ago(180)}"),
+            ("organization, 24 hours", "usage"),
+            ("organization, 90 days by hour", f"usage?from={ago(89)}"),
+            ("one key, 24 hours", f"keys/{key}/usage"),
+            ("one key, 90 days by hour", f"keys/{key}/usage?from={ago(89)}"),
+            ("one key, 30 days", f"keys/{key}/usage?interval=day"),
+            ("one key, a year", f"keys/{key}/usage?interval=day&from={ago(arguments.days - 1)}"),
+        ]:
+            get(path)
+            took = [get(path)[0] for _ in range(ROUNDS)]
+            median = statistics.median(took)
+            slowest = max(slowest, median)
+            print(f"{backend.name}: {what}: median {median:.1f} ms, longest of {ROUNDS} {max(took):.1f} ms", flush=True)
+        top = page["items"][0]["totals"]
+        want = max(sum((n * 7 + d * 13) % 97 + 5 for d in range(today - 29, today + 1) if (n + d) % arguments.every == 0)
+                   for n in range(1, arguments.keys + 1))
+        if top["exchanges"] + top["verifications"] != want:
+            sys.exit(f"{backend.name}: the busiest key has {top}, and {want} uses are expected")
+        return slowest
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=60)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, default=10_000)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--slack", type=float, default=1.0)
+    arguments = parser.parse_args()
+    slowest = max(measure(kind, arguments) for kind in (Sqlite, Postgres))
+    if slowest > LIMIT_MS * arguments.slack:
+        sys.exit(f"the slowest reading took {slowest:.1f} ms, and {LIMIT_MS * arguments.slack:.0f} ms are allowed")
+    print(f"ok usage-scale: every reading under {LIMIT_MS * arguments.slack:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+//! Why a key may or may not: each check of the decision in order, in plain sentences.
+
+use std::net::IpAddr;
+
+use crate::clock::rfc3339;
+use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::decision::{self, Ask, Check, ClientAddress, Finding, Proof, SecretMatch};
+use crate::domain::key_text::KeyId;
+use crate::domain::networks::Networks;
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
+use crate::keys::change::{KeyError, load};
+use crate::node::Node;
+
+/// What is asked about a key.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Where the caller would be; `None`: the networks are not asked about.
+    pub address: Option<IpAddr>,
+    /// What would be done; `None`: the scopes are not asked about.
+    pub scope: Option<Scope>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Whether the key may, and what came of each check.
+#[derive(Debug)]
+pub struct Explanation {
+    /// Whether no check fails.
+    pub is_allowed: bool,
+    /// The checks, in the order in which they are made.
+    pub checks: Vec<ExplainedCheck>,
+}
+
+/// One check.
+#[derive(Debug)]
+pub struct ExplainedCheck {
+    /// Which.
+    pub check: Check,
+    /// What came of it.
+    pub finding: Finding,
+    /// The same in a sentence.
+    pub detail: String,
+}
+
+/// Explains what the decision would be for the right secret of a key.
+pub async fn explain(
+    node: &Node,
+    organization: &Slug,
+    id: &KeyId,
+    question: &Question,
+) -> Result<Explanation, KeyError> {
+    Ok(explained(&load(node, organization, id).await?, question))
+}
+
+fn explained(key: &ApiKey, question: &Question) -> Explanation {
+    let scopes = question.scope.clone().and_then(|scope| ScopeSet::from_scopes([scope]).ok());
+    let ask = Ask {
+        // Nobody shows a secret here; it is not asked about, and a right one is assumed.
+        proof: Proof::Secret(SecretMatch::Current),
+        address: question.address.map_or(ClientAddress::NotTheCaller, ClientAddress::Known),
+        scopes: scopes.as_ref(),
+    };
+    let (decided, trace) = decision::explain(key, &ask, question.at);
+    let checks = trace.iter().map(|(check, finding)| {
+        let finding = if *check == Check::Secret { Finding::NotAsked } else { finding.clone() };
+        ExplainedCheck { check: *check, detail: sentence(key, question, *check, &finding), finding }
+    });
+    Explanation { is_allowed: decided.is_ok(), checks: checks.collect() }
+}
+
+fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) -> String {
+    if *finding == Finding::NotReached {
+        return "an earlier check has failed already".into();
+    }
+    match check {
+        Check::Secret => "no secret is shown here; the key's current one is assumed".into(),
+        Check::Revoked => match &key.lifecycle {
+            Lifecycle::Revoked { at, .. } => format!("the key was revoked at {}, for good", rfc3339(*at)),
+            Lifecycle::Active | Lifecycle::Disabled { .. } => "the key is not revoked".into(),
+        },
+        Check::Expired => match key.expires_at {
+            None => "the key has no expiry".into(),
+            Some(end) if key.is_expired(question.at) => format!("the key expired at {}", rfc3339(end)),
+            Some(end) => format!("the key expires at {}", rfc3339(end)),
+        },
+        Check::Disabled => match &key.lifecycle {
+            Lifecycle::Disabled { at } => format!("the key has been disabled since {}", rfc3339(*at)),
+            Lifecycle::Active | Lifecycle::Revoked { .. } => "the key is not disabled".into(),
+        },
+        Check::Generation => {
+            format!("asked of tokens only: one must be of generation {}, the key's present one", key.generation)
+        }
+        Check::Network => network(&key.networks, question.address),
+        Check::Scope => scope(&key.scopes, question.scope.as_ref()),
+    }
+}
+
+fn network(networks: &Networks, address: Option<IpAddr>) -> String {
+    let allowed = networks.to_strings().join(", ");
+    let Some(address) = address.map(crate::domain::networks::fold) else {
+        return "no address was given".into();
+    };
+    match networks.iter().find(|network| network.contains(&address)) {
+        _ if networks.iter().len() == 0 => format!("{address} is allowed, as every address is"),
+        Some(network) => format!("{address} lies in {network}"),
+        None => format!("{address} lies in none of the allowed networks: {allowed}"),
+    }
+}
+
+fn scope(held: &ScopeSet, wanted: Option<&Scope>) -> String {
+    let Some(wanted) = wanted else {
+        return format!("no action was given; the key holds {}", shown(held));
+    };
+    match held.iter().find(|scope| scope.contains(wanted)) {
+        Some(scope) => format!("{wanted} lies within {scope}"),
+        None => format!("{wanted} lies within none of the key's scopes: {}", shown(held)),
+    }
+}
+
+fn shown(scopes: &ScopeSet) -> String {
+    if scopes.is_empty() {
+        return "none".into();
+    }
+    scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::api_key::tests::key;
+
+    fn details(key: &ApiKey, address: &str, scope: &str) -> (bool, Vec<String>) {
+        let question =
+            Question { address: address.parse().ok(), scope: Scope::parse(scope).ok(), at: Timestamp::from_seconds(0) };
+        let explanation = explained(key, &question);
+        (explanation.is_allowed, explanation.checks.into_iter().map(|check| check.detail).collect())
+    }
+
+    #[test]
+    fn what_matched_and_what_is_allowed_are_named() {
+        let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
+        let (allowed, said) = details(&key, "::ffff:10.1.2.3", "read:a/x");
+        assert!(allowed);
+        assert_eq!(said[5], "10.1.2.3 lies in 10.0.0.0/8");
+        assert_eq!(said[6], "read:a/x lies within read:a/#");
+        let (allowed, said) = details(&key, "10.1.2.3", "read:b");
+        assert!(!allowed);
+        assert_eq!(said[6], "read:b lies within none of the key's scopes: read:a/#, write:b");
+        let (allowed, said) = details(&key, "192.0.2.1", "read:b");
+        assert!(!allowed);
+        assert_eq!(said[5], "192.0.2.1 lies in none of the allowed networks: 10.0.0.0/8, 2001:db8::/32");
+        assert_eq!(said[6], "an earlier check has failed already");
+    }
+}

@@ -1,0 +1,141 @@
+//! What one node does for all of them, and what is told once.
+
+use async_trait::async_trait;
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::key_text::KeyId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::sql::columns::slug;
+use crate::store::sql::key_rows::key_from_row;
+use crate::store::sql::statement::{On, query};
+use crate::store::sql::{SqlStore, audit};
+use crate::store::{AuditEntry, Notice, StaleKeys, StoreError, UpkeepStore, kind};
+
+#[async_trait]
+impl UpkeepStore for SqlStore {
+    async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+        let claimed = query("UPDATE chores SET ran_at = $3 WHERE name = $1 AND ran_at <= $2")
+            .bind(name)
+            .bind(begun_before.as_millis())
+            .bind(now.as_millis())
+            .execute_alone(&self.database)
+            .await?;
+        Ok(claimed == 1)
+    }
+
+    async fn tell(&self, notice: &Notice, at: Timestamp, entry: Option<&AuditEntry>) -> Result<bool, StoreError> {
+        // 1. Most of what is asked about was told before, which costs no change.
+        if is_told(notice, &self.database).await? {
+            return Ok(false);
+        }
+        // 2. Changes are made one at a time, so nothing comes between looking and writing.
+        let (mut transaction, _) = self.begin().await?;
+        let row = query(
+            "SELECT k.organization, (SELECT COUNT(*) FROM notices n WHERE n.key_id = k.id AND n.kind = $2 AND n.period = $3) \
+             AS told FROM api_keys k WHERE k.id = $1",
+        )
+        .bind(notice.key.as_str())
+        .bind(notice.kind)
+        .bind(notice.period)
+        .fetch_optional(&mut transaction)
+        .await?;
+        let Some(row) = row else {
+            transaction.rollback().await?;
+            return Ok(false);
+        };
+        if row.try_get::<i64>("told")? >= i64::from(notice.most) || is_told(notice, &mut transaction).await? {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        let organization = slug(row.try_get("organization")?)?;
+        query("INSERT INTO notices (key_id, kind, period, detail, at) VALUES ($1, $2, $3, $4, $5)")
+            .bind(notice.key.as_str())
+            .bind(notice.kind)
+            .bind(notice.period)
+            .bind(&notice.detail)
+            .bind(at.as_millis())
+            .execute(&mut transaction)
+            .await?;
+        if let Some(entry) = entry {
+            audit::write(&mut transaction, &organization, entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn is_told(&self, notice: &Notice) -> Result<bool, StoreError> {
+        is_told(notice, &self.database).await
+    }
+
+    async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError> {
+        // What is told of an idle period is kept while the key is idle, however long that is.
+        query(
+            "DELETE FROM notices WHERE at < $1 AND (kind NOT IN ($2, $3) OR EXISTS (SELECT 1 FROM notices n \
+             WHERE n.key_id = notices.key_id AND n.kind = notices.kind AND n.period > notices.period))",
+        )
+        .bind(before.as_millis())
+        .bind(kind::STALE)
+        .bind(kind::STALE_DISABLED)
+        .execute_alone(&self.database)
+        .await?;
+        Ok(())
+    }
+
+    async fn stale_keys(&self, asked: &StaleKeys) -> Result<Vec<ApiKey>, StoreError> {
+        let (created_at, id) = match &asked.after {
+            Some((at, id)) => (at.as_millis(), id.as_str().to_owned()),
+            None => (i64::MAX, "~".to_owned()),
+        };
+        let rows = query(
+            "SELECT * FROM api_keys WHERE organization = $1 AND (created_at, id) < ($2, $3) AND state = 'active' \
+             AND (expires_at IS NULL OR expires_at > $4) AND created_at <= $5 \
+             AND (last_used_at IS NULL OR last_used_at <= $5) AND (rotated_at IS NULL OR rotated_at <= $5) \
+             ORDER BY created_at DESC, id DESC LIMIT $6",
+        )
+        .bind(asked.organization.as_str())
+        .bind(created_at)
+        .bind(id)
+        .bind(asked.now.as_millis())
+        .bind(asked.idle_before.as_millis())
+        .bind(i64::from(asked.limit))
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter().map(key_from_row).collect()
+    }
+
+    async fn expiring_keys(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        after: Option<(Timestamp, KeyId)>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        let (ends, id) = match &after {
+            Some((at, id)) => (at.as_millis(), id.as_str()),
+            None => (now.as_millis(), "~"),
+        };
+        let rows = query(
+            "SELECT * FROM api_keys WHERE state = 'active' AND expires_at > $1 AND expires_at <= $2 \
+             AND (expires_at, id) > ($3, $4) ORDER BY expires_at, id LIMIT $5",
+        )
+        .bind(now.as_millis())
+        .bind(until.as_millis())
+        .bind(ends)
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter().map(key_from_row).collect()
+    }
+}
+
+async fn is_told(notice: &Notice, on: impl Into<On<'_>>) -> Result<bool, StoreError> {
+    let row = query("SELECT at FROM notices WHERE key_id = $1 AND kind = $2 AND period = $3 AND detail = $4")
+        .bind(notice.key.as_str())
+        .bind(notice.kind)
+        .bind(notice.period)
+        .bind(&notice.detail)
+        .fetch_optional(on)
+        .await?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,95 @@
+//! From where keys were used, and what was asked for.
+
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
+
+use crate::domain::usage::{KeyUsage, MOST_DISTINCT, Seen};
+use crate::store::StoreError;
+use crate::store::sql::SqlStore;
+use crate::store::sql::statement::{placeholders, query};
+
+/// Rows in one statement at most.
+const ROWS: usize = 2_000;
+
+/// What stands for everything beyond the distinct ones.
+pub(super) const OTHER: &str = "";
+
+impl SqlStore {
+    /// Adds details, all of them or none.
+    pub(super) async fn write_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+        let mut seen: BTreeMap<(&str, i64, &str, String), (u64, u64)> = BTreeMap::new();
+        for usage in batch {
+            let key = usage.key.as_str();
+            for Seen { day, what, exchanges, verifications } in &usage.details.addresses {
+                let value = what.map_or(OTHER.to_owned(), |address| address.to_string());
+                add(&mut seen, (key, *day, "address", value), (*exchanges, *verifications));
+            }
+            for Seen { day, what, exchanges, verifications } in &usage.details.asked {
+                let value = what.as_ref().and_then(|asked| asked.text()).unwrap_or_else(|| OTHER.to_owned());
+                add(&mut seen, (key, *day, "scope", value), (*exchanges, *verifications));
+            }
+        }
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = seen.into_iter().collect();
+        let mut transaction = self.database.begin().await?;
+        for part in rows.chunks(ROWS) {
+            // What is known is added to. Of what is new, as many are kept as there is room for; the rest is other.
+            let mut insert = query(AssertSqlSafe(format!(
+                "WITH used (key_id, day, kind, value, exchanges, verifications) AS (VALUES {}), \
+                 placed AS (SELECT used.key_id, used.day, used.kind, used.value, used.exchanges, used.verifications, \
+                   known.value AS known, ROW_NUMBER() OVER (PARTITION BY used.key_id, used.day, used.kind, \
+                     CASE WHEN known.value IS NULL AND used.value <> '' THEN 1 ELSE 0 END ORDER BY used.value) AS place, \
+                   (SELECT COUNT(*) FROM usage_details d WHERE d.key_id = used.key_id AND d.day = used.day \
+                     AND d.kind = used.kind AND d.value <> '') AS taken \
+                   FROM used JOIN api_keys k ON k.id = used.key_id LEFT JOIN usage_details known ON known.key_id = used.key_id \
+                   AND known.day = used.day AND known.kind = used.kind AND known.value = used.value), \
+                 kept AS (SELECT key_id, day, kind, exchanges, verifications, \
+                   CASE WHEN known IS NOT NULL OR place + taken <= {MOST_DISTINCT} THEN value ELSE '' END AS value FROM placed) \
+                 INSERT INTO usage_details (key_id, day, kind, value, exchanges, verifications) \
+                 SELECT key_id, day, kind, value, CAST(SUM(exchanges) AS BIGINT), CAST(SUM(verifications) AS BIGINT) \
+                 FROM kept WHERE true GROUP BY key_id, day, kind, value ORDER BY key_id, day, kind, value \
+                 ON CONFLICT (key_id, day, kind, value) DO UPDATE SET \
+                 exchanges = usage_details.exchanges + excluded.exchanges, \
+                 verifications = usage_details.verifications + excluded.verifications",
+                placeholders(part.len(), 6)
+            )));
+            for ((key, day, kind, value), (exchanges, verifications)) in part {
+                insert = insert.bind(*key).bind(*day).bind(*kind).bind(value).bind(*exchanges).bind(*verifications);
+            }
+            insert.execute(&mut transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// The last uses of secrets in their grace; written twice they are the same. One from before the last rotation was
+    /// of a secret that is gone.
+    pub(super) async fn write_previous_uses(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+        for usage in batch {
+            let Some(last) = usage.details.previous_secret else { continue };
+            query(
+                "UPDATE api_keys SET previous_used_at = $2, previous_used_ip = COALESCE($3, previous_used_ip) \
+                 WHERE id = $1 AND previous_phc IS NOT NULL AND rotated_at <= $2 \
+                 AND (previous_used_at IS NULL OR previous_used_at <= $2)",
+            )
+            .bind(usage.key.as_str())
+            .bind(last.at.as_millis())
+            .bind(last.address.map(|address| address.to_string()))
+            .execute_alone(&self.database)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+fn add<'a>(
+    seen: &mut BTreeMap<(&'a str, i64, &'a str, String), (u64, u64)>,
+    what: (&'a str, i64, &'a str, String),
+    (exchanges, verifications): (u64, u64),
+) {
+    let known = seen.entry(what).or_default();
+    known.0 = known.0.saturating_add(exchanges);
+    known.1 = known.1.saturating_add(verifications);
+}

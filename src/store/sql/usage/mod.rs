@@ -1,0 +1,243 @@
+//! Uses of keys: written in batches, read by hour and by day.
+//!
+//! Every figure is kept in step with every other by being written in one transaction, so a reading is right at any
+//! moment and nothing is counted twice, whatever crashes.
+
+mod details;
+mod reports;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+
+use crate::domain::key_text::KeyId;
+use crate::domain::usage::{Counts, KeyUsage, UsageOutcome};
+use crate::store::sql::SqlStore;
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{placeholders, query};
+use crate::store::{StoreError, UsageStore};
+
+/// Rows in one statement at most.
+const ROWS: usize = 5_000;
+
+/// What a batch adds, in one order on every node, so that two batches do not wait for each other.
+#[derive(Default)]
+struct Added<'a> {
+    hours: BTreeMap<(KeyId, i64, &'static str), u64>,
+    keys: BTreeMap<(&'a str, KeyId), Counts>,
+    days: BTreeMap<i64, BTreeMap<(&'a str, KeyId), Counts>>,
+    of_organizations: [BTreeMap<(&'a str, i64, &'static str), u64>; 2],
+}
+
+#[async_trait]
+impl UsageStore for SqlStore {
+    async fn add_usage(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+        // 1. Last uses; written twice they are the same. A statement for itself: a row of a key that is locked here
+        //    is let go without asking this node again, however slow the way to it is, so that no change of that key
+        //    waits for it.
+        self.write_last_uses(batch).await?;
+
+        // 2. Counts, all of them or none. These rows no change of a key waits for.
+        if batch.iter().all(|usage| usage.counts.is_empty()) {
+            return Ok(());
+        }
+        let mut transaction = self.database.begin().await?;
+        let organizations = organizations_of(&mut transaction, batch).await?;
+        let added = added(batch, &organizations);
+        let hours = added.hours.iter().map(|((key, hour, outcome), count)| {
+            let hour = (*hour).into();
+            [key.as_str().into(), hour, (*outcome).into(), (*count).into()]
+        });
+        upsert(&mut transaction, "usage_hours (key_id, hour, outcome, count)", hours).await?;
+        // The row of totals is the lock under which the days of a key are written.
+        add_to_totals(&mut transaction, &added.keys).await?;
+        for (day, keys) in &added.days {
+            add_to_days(&mut transaction, *day, keys).await?;
+        }
+        for (table, counts) in [
+            "usage_of_organization_hours (organization, hour, outcome, count)",
+            "usage_of_organization_days (organization, day, outcome, count)",
+        ]
+        .into_iter()
+        .zip(&added.of_organizations)
+        {
+            let rows = counts.iter().map(|((organization, place, outcome), count)| {
+                [(*organization).into(), (*place).into(), (*outcome).into(), (*count).into()]
+            });
+            upsert(&mut transaction, table, rows).await?;
+        }
+        transaction.commit().await
+    }
+
+    async fn add_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+        self.write_previous_uses(batch).await?;
+        self.write_details(batch).await
+    }
+}
+
+impl SqlStore {
+    async fn write_last_uses(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+        let mut last = BTreeMap::new();
+        for usage in batch {
+            let known = last.entry(usage.key).or_insert(usage.last_used);
+            *known = usage.last_used.max(*known);
+        }
+        let last: Vec<_> = last.into_iter().filter_map(|(key, last)| Some((key, last?))).collect();
+        for part in last.chunks(ROWS) {
+            let mut update = query(AssertSqlSafe(format!(
+                "WITH used (id, at, ip) AS (VALUES {}) UPDATE api_keys SET last_used_at = used.at, \
+                 last_used_ip = COALESCE(used.ip, last_used_ip) FROM used WHERE api_keys.id = used.id \
+                 AND (last_used_at IS NULL OR last_used_at <= used.at)",
+                placeholders(part.len(), 3)
+            )));
+            for (key, last) in part {
+                update = update
+                    .bind(key.as_str())
+                    .bind(last.at.as_millis())
+                    .bind(last.address.map(|address| address.to_string()));
+            }
+            update.execute_alone(&self.database).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The organization of each key of a batch; keys that do not exist have none.
+async fn organizations_of(
+    transaction: &mut Transaction,
+    batch: &[KeyUsage],
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let keys: Vec<KeyId> = batch.iter().map(|usage| usage.key).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut found = BTreeMap::new();
+    for part in keys.chunks(ROWS) {
+        let places: Vec<String> = (1..=part.len()).map(|place| format!("${place}")).collect();
+        let mut select =
+            query(AssertSqlSafe(format!("SELECT id, organization FROM api_keys WHERE id IN ({})", places.join(", "))));
+        for key in part {
+            select = select.bind(key.as_str());
+        }
+        for row in select.fetch_all(&mut *transaction).await? {
+            found.insert(row.try_get("id")?, row.try_get("organization")?);
+        }
+    }
+    Ok(found)
+}
+
+fn added<'a>(batch: &[KeyUsage], organizations: &'a BTreeMap<String, String>) -> Added<'a> {
+    let mut added = Added::default();
+    for usage in batch {
+        let Some(organization) = organizations.get(usage.key.as_str()).map(String::as_str) else { continue };
+        for (hour, outcome, count) in &usage.counts {
+            let (day, name) = (hour.div_euclid(24), outcome.as_str());
+            sum(added.hours.entry((usage.key, *hour, name)).or_default(), *count);
+            added.keys.entry((organization, usage.key)).or_default().add(*outcome, *count);
+            let of_day = added.days.entry(day).or_default();
+            of_day.entry((organization, usage.key)).or_default().add(*outcome, *count);
+            let [hours, days] = &mut added.of_organizations;
+            sum(hours.entry((organization, *hour, name)).or_default(), *count);
+            sum(days.entry((organization, day, name)).or_default(), *count);
+        }
+    }
+    added
+}
+
+fn sum(known: &mut u64, count: u64) {
+    *known = known.saturating_add(count);
+}
+
+/// Adds to counts that are there, and makes rows for those that are not. The table is given with its columns, of which the
+/// last is the count and the others are the key.
+async fn upsert(
+    transaction: &mut Transaction,
+    table: &str,
+    rows: impl Iterator<Item = [crate::store::sql::statement::Value; 4]>,
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let name = table.split(' ').next().unwrap_or(table);
+    let key = table.split_once('(').and_then(|(_, columns)| columns.rsplit_once(',')).map_or("", |(key, _)| key);
+    let mut insert = query(AssertSqlSafe(format!(
+        "INSERT INTO {table} VALUES {} ON CONFLICT ({key}) DO UPDATE SET count = {name}.count + excluded.count",
+        placeholders(rows.len(), 4)
+    )));
+    for value in rows.into_iter().flatten() {
+        insert = insert.bind(value);
+    }
+    insert.execute(transaction).await?;
+    Ok(())
+}
+
+async fn add_to_totals(
+    transaction: &mut Transaction,
+    keys: &BTreeMap<(&str, KeyId), Counts>,
+) -> Result<(), StoreError> {
+    for part in keys.iter().collect::<Vec<_>>().chunks(ROWS / 4) {
+        let adding = each_outcome(|name| format!("{name} = usage_totals.{name} + excluded.{name}"));
+        let mut insert = query(AssertSqlSafe(format!(
+            "INSERT INTO usage_totals (organization, key_id, {}) VALUES {} \
+             ON CONFLICT (organization, key_id) DO UPDATE SET {adding}",
+            each_outcome(str::to_owned),
+            placeholders(part.len(), 2 + UsageOutcome::ALL.len())
+        )));
+        for ((organization, key), counts) in part {
+            insert = insert.bind(*organization).bind(key.as_str());
+            for outcome in UsageOutcome::ALL {
+                insert = insert.bind(counts.of(outcome));
+            }
+        }
+        insert.execute(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
+/// Adds what was counted on a day to that day's row and to those of all later days, for each says what there was up to it.
+async fn add_to_days(
+    transaction: &mut Transaction,
+    day: i64,
+    keys: &BTreeMap<(&str, KeyId), Counts>,
+) -> Result<(), StoreError> {
+    for part in keys.iter().collect::<Vec<_>>().chunks(ROWS / 4) {
+        // 1. A row for the day, as the one before it was.
+        let places: Vec<String> = (2..part.len() + 2).map(|place| format!("${place}")).collect();
+        let before = each_outcome(|name| format!("COALESCE(p.{name}, 0)"));
+        let mut insert = query(AssertSqlSafe(format!(
+            "INSERT INTO usage_days (organization, day, key_id, {}) SELECT k.organization, CAST($1 AS BIGINT), k.id, {before} \
+             FROM api_keys k LEFT JOIN usage_days p ON p.key_id = k.id \
+             AND p.day = (SELECT MAX(day) FROM usage_days WHERE key_id = k.id AND day < $1) \
+             WHERE k.id IN ({}) ON CONFLICT (key_id, day) DO NOTHING",
+            each_outcome(str::to_owned),
+            places.join(", ")
+        )))
+        .bind(day);
+        for ((_, key), _) in part {
+            insert = insert.bind(key.as_str());
+        }
+        insert.execute(&mut *transaction).await?;
+
+        // 2. What is new.
+        let columns = UsageOutcome::ALL.len() + 2;
+        let names = each_outcome(str::to_owned);
+        let adding = each_outcome(|name| format!("{name} = usage_days.{name} + used.{name}"));
+        let mut update = query(AssertSqlSafe(format!(
+            "WITH used (id, day, {names}) AS (VALUES {}) UPDATE usage_days SET {adding} FROM used \
+             WHERE usage_days.key_id = used.id AND usage_days.day >= used.day",
+            placeholders(part.len(), columns)
+        )));
+        for ((_, key), counts) in part {
+            update = update.bind(key.as_str()).bind(day);
+            for outcome in UsageOutcome::ALL {
+                update = update.bind(counts.of(outcome));
+            }
+        }
+        update.execute(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
+/// Something for each outcome's column, separated by commas.
+fn each_outcome(text: impl Fn(&str) -> String) -> String {
+    UsageOutcome::ALL.map(|outcome| text(outcome.as_str())).join(", ")
+}

@@ -1,0 +1,98 @@
+//! Explaining: what each check says, and that it says what an exchange would.
+
+use serde_json::{Value, json};
+
+use crate::support::check::{problem, wrong_field};
+use crate::support::server::scope_list;
+use crate::support::{Key, Server};
+
+fn explain(server: &Server, key: &Key, body: &Value) -> Value {
+    server.api("POST", &format!("keys/{}/explain", key.id)).json(body).send().expect(200)
+}
+
+fn outcomes(answer: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    answer["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| {
+            assert!(!check["detail"].as_str().unwrap().is_empty());
+            (text(&check["check"]), text(&check["outcome"]))
+        })
+        .collect()
+}
+
+fn outcome(answer: &Value, check: &str) -> String {
+    outcomes(answer).into_iter().find(|(name, _)| name == check).unwrap().1
+}
+
+#[test]
+fn each_check_is_told_in_order_and_the_one_that_fails_ends_them() {
+    let server = Server::start();
+    let key = server.make(&json!({ "scopes": scope_list("read:projects/*"), "allowed_cidrs": ["203.0.113.0/24"] }));
+    let answer =
+        explain(&server, &key, &json!({ "address": "203.0.113.7", "action": "read", "resource": "projects/acme/db" }));
+    assert_eq!(answer["allowed"], true);
+    let names: Vec<String> = outcomes(&answer).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["secret", "revoked", "expired", "disabled", "generation", "network", "scope"]);
+    assert_eq!(answer["checks"][5]["detail"], "203.0.113.7 lies in 203.0.113.0/24");
+    assert_eq!(answer["checks"][6]["detail"], "read:projects/acme/db lies within read:projects/*");
+    assert_eq!((outcome(&answer, "secret"), outcome(&answer, "generation")), ("not_asked".into(), "not_asked".into()));
+
+    let wrong = explain(&server, &key, &json!({ "address": "198.51.100.1", "action": "read", "resource": "x" }));
+    assert_eq!(wrong["allowed"], false);
+    assert_eq!((outcome(&wrong, "network"), outcome(&wrong, "scope")), ("failed".into(), "not_reached".into()));
+    let wrong =
+        explain(&server, &key, &json!({ "address": "203.0.113.7", "action": "write", "resource": "projects/a" }));
+    assert_eq!((outcome(&wrong, "network"), outcome(&wrong, "scope")), ("passed".into(), "failed".into()));
+    let nothing = explain(&server, &key, &json!({}));
+    assert_eq!(nothing["allowed"], true);
+    assert_eq!((outcome(&nothing, "network"), outcome(&nothing, "scope")), ("not_asked".into(), "not_asked".into()));
+}
+
+#[test]
+fn the_state_of_a_key_is_explained_as_an_exchange_meets_it() {
+    let server = Server::start();
+    let key = server.make(&json!({ "expires_in_seconds": 3600 }));
+    let ask = json!({ "address": "127.0.0.1" });
+    let agree = |allowed: bool| {
+        assert_eq!(explain(&server, &key, &ask)["allowed"], allowed);
+        assert_eq!(server.exchange(&key.text, &[]).status == 200, allowed);
+    };
+    agree(true);
+    let later = json!({ "address": "127.0.0.1", "at": "2999-01-01T00:00:00Z" });
+    assert_eq!(outcome(&explain(&server, &key, &later), "expired"), "failed");
+    server.change("POST", &format!("{}/disable", key.id), &json!({}));
+    agree(false);
+    assert_eq!(outcome(&explain(&server, &key, &ask), "disabled"), "failed");
+    server.change("POST", &format!("{}/revoke", key.id), &json!({}));
+    agree(false);
+    assert_eq!(outcome(&explain(&server, &key, &ask), "revoked"), "failed");
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_with_the_field() {
+    let server = Server::start();
+    let key = server.make(&json!({}));
+    let call = |body: Value| server.api("POST", &format!("keys/{}/explain", key.id)).json(&body).send();
+    for (body, field) in [
+        (json!({ "address": "10.0.0.0/8" }), "address"),
+        (json!({ "address": "localhost" }), "address"),
+        (json!({ "address": "10.0.0.1\u{0}" }), "address"),
+        (json!({ "address": 7 }), "address"),
+        (json!({ "action": "read" }), "resource"),
+        (json!({ "resource": "a" }), "action"),
+        (json!({ "action": "Read", "resource": "a" }), "action"),
+        (json!({ "action": "read", "resource": "a//b" }), "resource"),
+        (json!({ "action": "read", "resource": "a".repeat(257) }), "resource"),
+        (json!({ "at": "yesterday" }), "at"),
+        (json!({ "at": "1969-12-31T23:59:59Z" }), "at"),
+        (json!({ "at": -1 }), "at"),
+        (json!({ "secret": "x" }), "secret"),
+    ] {
+        wrong_field(&call(body), field);
+    }
+    let unknown = server.api("POST", "keys/0000000000000000/explain").json(&json!({})).send();
+    problem(&unknown, 404, "NOT_FOUND");
+}

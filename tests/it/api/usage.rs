@@ -1,0 +1,188 @@
+//! What was counted, over the API: by hour and day, of a key and of an organization.
+
+use std::path::Path;
+
+use keyturn::domain::key_text::KeyId;
+use keyturn::domain::usage::{KeyUsage, UsageOutcome};
+use keyturn::store::{SqlStore, Store, UsageStore};
+use serde_json::{Value, json};
+
+use crate::support::check::{problem, wrong_field};
+use crate::support::{Key, Place, Server, eventually, field, now};
+
+fn usage(server: &Server, rest: &str) -> Value {
+    server.api("GET", rest).send().expect(200)
+}
+
+/// The usage of a key once as much of it was written.
+fn written(server: &Server, key: &Key, exchanges: u64) -> Value {
+    eventually("the counts", || {
+        let found = usage(server, &format!("keys/{}/usage", key.id));
+        (found["totals"]["exchanges"] == exchanges).then_some(found)
+    })
+}
+
+/// Counts of other days, written into the store of a server that is stopped.
+fn add(database: &Path, key: &str, counts: &[(i64, UsageOutcome, u64)]) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = SqlStore::open_sqlite(database, 1).await.unwrap();
+        let key = KeyId::parse(key).unwrap();
+        store.add_usage(&[KeyUsage { counts: counts.to_vec(), ..KeyUsage::new(key) }]).await.unwrap();
+        store.close().await;
+    });
+}
+
+#[test]
+fn uses_and_denials_of_a_key_are_told_by_hour_and_by_day() {
+    let server = Server::start();
+    let key = server.make(&json!({}));
+    let token = server.token(&key, &[]);
+    for _ in 0..2 {
+        server.token(&key, &[]);
+        assert_eq!(server.get("/verify").bearer(&token).send().status, 200);
+    }
+    server.exchange(&key.text, &[("scope", "write:a")]).expect(400);
+    server.exchange(&key.text, &[("resource", "https://other.example")]).expect(400);
+    server.change("POST", &format!("{}/disable", key.id), &json!({}));
+    server.exchange(&key.text, &[]).expect(403);
+    let totals = json!({ "exchanges": 3, "verifications": 2, "denials":
+        { "invalid": 0, "expired": 0, "disabled": 1, "network": 0, "scope": 1, "audience": 1 } });
+    eventually("the counts", || {
+        let found = usage(&server, &format!("keys/{}/usage", key.id));
+        (found["totals"] == totals).then_some(())
+    });
+    for (query, count, hours) in [("", 24, 1), ("?interval=hour", 24, 1), ("?interval=day", 30, 24)] {
+        let found = usage(&server, &format!("keys/{}/usage{query}", key.id));
+        assert_eq!(found["totals"], totals, "{query}");
+        let starts: Vec<jiff::Timestamp> =
+            field(&found["buckets"], "start").iter().map(|start| start.parse().unwrap()).collect();
+        assert_eq!(starts.len(), count, "those without use too");
+        for pair in starts.windows(2) {
+            assert_eq!((pair[1] - pair[0]).total(jiff::Unit::Hour).unwrap(), f64::from(hours));
+        }
+        assert_eq!(starts[0].as_second() % (3600 * i64::from(hours)), 0, "whole in UTC");
+        let summed: u64 = found["buckets"].as_array().unwrap().iter().map(|b| b["exchanges"].as_u64().unwrap()).sum();
+        assert_eq!(summed, 3);
+        assert_eq!(
+            (&found["id"], &found["interval"]),
+            (&json!(key.id), &json!(if hours == 1 { "hour" } else { "day" }))
+        );
+    }
+    let shown = server.api("GET", &format!("keys/{}", key.id)).send().expect(200);
+    assert_eq!(usage(&server, &format!("keys/{}/usage", key.id))["last_used_at"], shown["last_used_at"]);
+}
+
+#[test]
+fn an_organization_is_told_as_a_whole_and_key_by_key_busiest_first() {
+    let server = Server::start();
+    let keys: Vec<Key> = (0..4).map(|n| server.make(&json!({ "name": format!("key {n}") }))).collect();
+    for (n, key) in keys.iter().enumerate() {
+        for _ in 0..n {
+            server.token(key, &[]);
+        }
+    }
+    written(&server, &keys[3], 3);
+    let all = eventually("all counts", || {
+        let all = usage(&server, "usage?interval=day");
+        (all["totals"]["exchanges"] == 6).then_some(all)
+    });
+    assert_eq!(all["buckets"].as_array().unwrap().len(), 30);
+    assert_eq!(all["next_cursor"], Value::Null);
+    assert_eq!(field(&all["items"], "name")[..3], ["key 3", "key 2", "key 1"]);
+    assert_eq!(all["items"].as_array().unwrap().len(), 5, "those without use too");
+    assert_eq!(all["items"][0]["totals"]["exchanges"], 3);
+    assert!(all["items"][0]["last_used_at"].is_string() && all["items"][4]["last_used_at"].is_null());
+    for interval in ["day", "hour"] {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = usage(&server, &format!("usage?interval={interval}&limit=2{cursor}"));
+            seen.extend(field(&page["items"], "id").into_iter().map(str::to_owned));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, field(&all["items"], "id"), "{interval}");
+    }
+}
+
+#[test]
+fn earlier_hours_and_days_are_told_as_long_as_they_are_kept() {
+    let server = Place::on_sqlite().start();
+    let key = server.make(&json!({}));
+    let first = server.key.clone();
+    let hour = now() / 3600;
+    let place = server.stop();
+    use UsageOutcome::{DeniedExpired, Exchanged, Verified};
+    let yesterday = (hour / 24 - 1) * 24;
+    add(&place.database(), &key.id, &[(yesterday, Exchanged, 5), (yesterday + 1, Verified, 2)]);
+    add(&place.database(), &key.id, &[(yesterday - 24 * 40, Exchanged, 100), (yesterday - 24 * 400, DeniedExpired, 7)]);
+    let server = place.serve(first);
+    let at = |hour: i64| jiff::Timestamp::from_second(hour * 3600).unwrap().to_string();
+    let of = |query: &str| usage(&server, &format!("keys/{}/usage?{query}", key.id));
+
+    let hours = of(&format!("from={}&to={}", at(yesterday), at(yesterday + 2)));
+    assert_eq!((&hours["from"], &hours["to"]), (&json!(at(yesterday)), &json!(at(yesterday + 2))));
+    let shown: Vec<_> = hours["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|b| (b["exchanges"].clone(), b["verifications"].clone()))
+        .collect();
+    assert_eq!(shown, [(json!(5), json!(0)), (json!(0), json!(2))]);
+    let days = of(&format!("interval=day&from={}&to={}", at(yesterday - 24 * 40), at(yesterday + 24)));
+    assert_eq!((days["buckets"].as_array().unwrap().len(), &days["totals"]["exchanges"]), (41, &json!(105)));
+    let year = of(&format!("interval=day&from={}", at(yesterday - 24 * 400)));
+    assert_eq!((&year["totals"]["exchanges"], &year["totals"]["denials"]["expired"]), (&json!(105), &json!(7)));
+    assert_eq!(of("interval=day")["totals"]["exchanges"], 5, "thirty days");
+    let all = usage(&server, &format!("usage?interval=day&from={}&to={}", at(yesterday), at(yesterday + 24)));
+    assert_eq!((&all["items"][0]["id"], &all["items"][0]["totals"]["verifications"]), (&json!(key.id), &json!(2)));
+    assert_eq!((&all["items_from"], &all["items_to"]), (&json!(at(yesterday)), &json!(at(yesterday + 24))));
+    let before = usage(&server, &format!("usage?interval=day&from={}&to={}", at(yesterday - 240), at(yesterday)));
+    assert_eq!(before["items"][0]["totals"]["exchanges"], 0);
+}
+
+#[test]
+fn what_cannot_be_asked_of_usage_is_refused_with_the_field() {
+    let server = Server::start();
+    let key = server.make(&json!({}));
+    let at = |days: i64| jiff::Timestamp::from_second(now() + days * 86_400).unwrap().to_string();
+    let list = server.api("GET", "keys?limit=1").send().expect(200);
+    let foreign = list["next_cursor"].as_str().unwrap().to_owned();
+    for (query, field) in [
+        ("interval=week".to_owned(), "interval"),
+        ("interval=hour&interval=day".to_owned(), "interval"),
+        ("from=yesterday".to_owned(), "from"),
+        ("from=1".to_owned(), "from"),
+        ("from=-1".to_owned(), "from"),
+        ("from=2020-01-01T00:00:00Z%00".to_owned(), "query"),
+        (format!("from={}", at(-91)), "from"),
+        (format!("interval=day&from={}", at(-732)), "from"),
+        (format!("from={}&to={}", at(-1), at(-2)), "from"),
+        (format!("to={}", at(2)), "to"),
+        (format!("to={}", at(-91)), "to"),
+        ("secret=1".to_owned(), "query"),
+    ] {
+        for rest in [format!("usage?{query}"), format!("keys/{}/usage?{query}", key.id)] {
+            wrong_field(&server.api("GET", &rest).send(), field);
+        }
+    }
+    for (query, field) in [
+        ("limit=0".to_owned(), "limit"),
+        ("limit=201".to_owned(), "limit"),
+        ("limit=-1".to_owned(), "limit"),
+        ("limit=x".to_owned(), "limit"),
+        ("cursor=x".to_owned(), "cursor"),
+        (format!("cursor={foreign}"), "cursor"),
+    ] {
+        wrong_field(&server.api("GET", &format!("usage?{query}")).send(), field);
+        wrong_field(&server.api("GET", &format!("keys/stale?{query}")).send(), field);
+    }
+    for query in ["days=0", "days=3661", "days=1.5", "days=%2B1"] {
+        wrong_field(&server.api("GET", &format!("keys/stale?{query}")).send(), "days");
+    }
+    wrong_field(&server.api("GET", &format!("keys/{}/usage?limit=1", key.id)).send(), "query");
+    problem(&server.api("GET", "keys/0000000000000000/usage").send(), 404, "NOT_FOUND");
+    problem(&server.api("GET", "keys/short/usage").send(), 404, "NOT_FOUND");
+}

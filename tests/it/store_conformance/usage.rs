@@ -1,0 +1,375 @@
+//! Counts of use: written in any order, read in any range; details, notices and chores.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keyturn::domain::api_key::{ApiKey, Lifecycle, PreviousSecret};
+use keyturn::domain::key_text::KeyId;
+use keyturn::domain::scope::ScopeSet;
+use keyturn::domain::timestamp::Timestamp;
+use keyturn::domain::usage::{Asked, Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome};
+use keyturn::store::{BusyKeys, Interval, Limits, Notice, StaleKeys, Store, UsageDetail, UsageOf, action, kind};
+
+use super::{NOW, entry, found, founding, id, insert, key, next, slug, verifier};
+
+fn used(n: u8, counts: &[(i64, UsageOutcome, u64)]) -> KeyUsage {
+    KeyUsage { counts: counts.to_vec(), ..KeyUsage::new(id(n)) }
+}
+
+fn counts(list: &[(UsageOutcome, u64)]) -> Counts {
+    let mut counts = Counts::default();
+    for (outcome, count) in list {
+        counts.add(*outcome, *count);
+    }
+    counts
+}
+
+async fn days(store: &dyn Store, of: &UsageOf, first: i64, last: i64) -> Vec<(i64, u64)> {
+    let found = store.usage(of, Interval::Day, first, last).await.unwrap();
+    found.into_iter().map(|(day, counts)| (day, counts.uses())).collect()
+}
+
+/// The keys from the busiest on with their uses, read in pages of `limit`.
+async fn busy(store: &dyn Store, first_day: i64, last_day: Option<i64>, limit: u32) -> Vec<(KeyId, u64)> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let asked = BusyKeys { organization: slug("acme"), first_day, last_day, after, limit };
+        let page = store.busy_keys(&asked).await.unwrap();
+        assert!(page.len() <= limit as usize);
+        let Some(last) = page.last() else { return all };
+        after = Some((last.counts.uses(), last.key));
+        all.extend(page.iter().map(|busy| (busy.key, busy.counts.uses())));
+    }
+}
+
+pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(store: Arc<dyn Store>) {
+    use UsageOutcome::{DeniedScope, Exchanged, Verified};
+    found(store.as_ref()).await;
+    insert(store.as_ref(), &key(1)).await;
+    insert(store.as_ref(), &key(2)).await;
+    store.add_usage(&[used(1, &[(24 * 10, Exchanged, 3), (24 * 10 + 1, DeniedScope, 2)])]).await.unwrap();
+    store.add_usage(&[used(1, &[(24 * 12 + 5, Verified, 7)]), used(2, &[(24 * 12, Exchanged, 1)])]).await.unwrap();
+    // Counted late: the day before, a day in between, and two days in one batch.
+    store.add_usage(&[used(1, &[(24 * 10 + 23, Exchanged, 10)])]).await.unwrap();
+    store.add_usage(&[used(1, &[(24 * 11, Exchanged, 100), (24 * 12 + 6, Exchanged, 1000)])]).await.unwrap();
+    // Of a key that is not there, nothing is counted, and the rest of the batch is.
+    store.add_usage(&[used(99, &[(24 * 11, Exchanged, 5)]), used(2, &[(24 * 11, Exchanged, 2)])]).await.unwrap();
+
+    let (one, all) = (UsageOf::Key(id(1)), UsageOf::Organization(slug("acme")));
+    assert_eq!(days(store.as_ref(), &one, 0, 100).await, [(10, 13), (11, 100), (12, 1007)]);
+    assert_eq!(days(store.as_ref(), &one, 11, 11).await, [(11, 100)], "from the middle on");
+    assert_eq!(days(store.as_ref(), &one, 12, 30).await, [(12, 1007)]);
+    assert_eq!(days(store.as_ref(), &one, 13, 30).await, []);
+    assert_eq!(days(store.as_ref(), &all, 0, 100).await, [(10, 13), (11, 102), (12, 1008)]);
+    assert_eq!(days(store.as_ref(), &UsageOf::Organization(slug("other")), 0, 100).await, []);
+    let hours = store.usage(&one, Interval::Hour, 24 * 10, 24 * 10 + 23).await.unwrap();
+    let expected = [
+        (24 * 10, counts(&[(Exchanged, 3)])),
+        (24 * 10 + 1, counts(&[(DeniedScope, 2)])),
+        (24 * 10 + 23, counts(&[(Exchanged, 10)])),
+    ];
+    assert_eq!(hours, expected);
+    let day = store.usage(&one, Interval::Day, 10, 10).await.unwrap();
+    assert_eq!(day, [(10, counts(&[(Exchanged, 13), (DeniedScope, 2)]))]);
+    let hours = store.usage(&all, Interval::Hour, 24 * 12, 24 * 12 + 23).await.unwrap();
+    assert_eq!(
+        hours.iter().map(|(hour, counts)| (*hour, counts.uses())).collect::<Vec<_>>(),
+        [(24 * 12, 1), (24 * 12 + 5, 7), (24 * 12 + 6, 1000)]
+    );
+}
+
+pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    for n in 1..=5 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    let tasks: Vec<_> = (0..40_i64)
+        .map(|turn| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                // Around midnight: some count the day before, some the day after.
+                let hour = 24 * 50 - 1 + turn % 2;
+                let batch: Vec<_> = (1..=5).map(|n| used(n, &[(hour, UsageOutcome::Exchanged, 1)])).collect();
+                store.add_usage(&batch).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for n in 1..=5 {
+        assert_eq!(days(store.as_ref(), &UsageOf::Key(id(n)), 49, 50).await, [(49, 20), (50, 20)]);
+    }
+    assert_eq!(days(store.as_ref(), &UsageOf::Organization(slug("acme")), 49, 50).await, [(49, 100), (50, 100)]);
+    assert_eq!(busy(store.as_ref(), 50, None, 3).await[0].1, 20);
+}
+
+pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    for n in 1..=9 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    let uses = |n: u8, day: i64| u64::from(n % 4) * 10 + u64::from(day % 3 == 0) * u64::from(n);
+    let mut batches = Vec::new();
+    for day in 1..=20_i64 {
+        // Not every key on every day.
+        for n in (1..=9).filter(|n| (i64::from(*n) + day) % 3 != 0) {
+            batches.push(used(
+                n,
+                &[(day * 24, UsageOutcome::Exchanged, uses(n, day)), (day * 24, UsageOutcome::DeniedScope, 1)],
+            ));
+        }
+    }
+    store.add_usage(&batches).await.unwrap();
+    store.add_usage(&[used(60, &[(24, UsageOutcome::Exchanged, 1_000_000)])]).await.unwrap();
+    for (first, last) in
+        [(1, None), (7, None), (20, None), (25, None), (1, Some(20)), (5, Some(9)), (9, Some(9)), (21, Some(22))]
+    {
+        let mut expected: Vec<(KeyId, u64)> = (0..=9)
+            .map(|n| {
+                let of_day = |day: i64| if n == 0 || (i64::from(n) + day) % 3 == 0 { 0 } else { uses(n, day) };
+                (id(n), (first..=last.unwrap_or(20).min(20)).map(of_day).sum())
+            })
+            .collect();
+        expected.sort_by_key(|(key, uses)| (std::cmp::Reverse(*uses), *key));
+        for limit in [1, 4, 50] {
+            assert_eq!(busy(store.as_ref(), first, last, limit).await, expected, "{first} {last:?} by {limit}");
+        }
+    }
+    let asked = BusyKeys { organization: slug("acme"), first_day: 1, last_day: None, after: None, limit: 1 };
+    let top = store.busy_keys(&asked).await.unwrap().remove(0);
+    assert_eq!((top.name.as_str(), top.last_used_at), ("key 7", None));
+    assert_eq!(top.counts.of(UsageOutcome::DeniedScope), 13);
+}
+
+pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    insert(store.as_ref(), &key(1)).await;
+    for day in [1, 5, 6, 9] {
+        let mut batch = used(1, &[(day * 24, UsageOutcome::Exchanged, 10), (day * 24 + 1, UsageOutcome::Exchanged, 1)]);
+        batch.details.used_from(day, IpAddr::from([10, 0, 0, 1]), (11, 0));
+        store.add_usage(std::slice::from_ref(&batch)).await.unwrap();
+        store.add_details(&[batch]).await.unwrap();
+    }
+    let (one, all) = (UsageOf::Key(id(1)), UsageOf::Organization(slug("acme")));
+    store.forget_usage(9 * 24 + 1, 6, 9).await.unwrap();
+    store.forget_usage(9 * 24 + 1, 6, 9).await.unwrap();
+    for of in [&one, &all] {
+        let hours = store.usage(of, Interval::Hour, 0, 1000).await.unwrap();
+        assert_eq!(hours, [(9 * 24 + 1, counts(&[(UsageOutcome::Exchanged, 1)]))]);
+        assert_eq!(days(store.as_ref(), of, 6, 9).await, [(6, 11), (9, 11)]);
+    }
+    assert_eq!(days(store.as_ref(), &all, 0, 9).await, [(6, 11), (9, 11)]);
+    assert_eq!(busy(store.as_ref(), 6, None, 10).await[0], (id(1), 22), "what was before is not counted in");
+    assert_eq!(busy(store.as_ref(), 7, None, 10).await[0], (id(1), 11));
+    let details = store.usage_details(&id(1), 0).await.unwrap();
+    assert_eq!((details.len(), details[0].exchanges), (1, 11));
+}
+
+pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    insert(store.as_ref(), &key(1)).await;
+    insert(store.as_ref(), &key(2)).await;
+    let address = |n: u8| IpAddr::from([10, 0, 0, n]);
+    let from = |addresses: std::ops::Range<u8>, day: i64| {
+        let mut details = Details::default();
+        addresses.for_each(|n| details.used_from(day, address(n), (2, 1)));
+        KeyUsage { details, ..KeyUsage::new(id(1)) }
+    };
+    store.add_details(&[from(0..40, 7)]).await.unwrap();
+    store.add_details(&[from(30..60, 7), from(59..60, 7), from(0..1, 8)]).await.unwrap();
+    // Ten new ones, and room for four.
+    store.add_details(&[from(55..70, 7)]).await.unwrap();
+    store.add_details(&[from(100..110, 7), from(0..1, 7)]).await.unwrap();
+    let details = store.usage_details(&id(1), 7).await.unwrap();
+    let known: Vec<&UsageDetail> = details.iter().filter(|detail| detail.value.is_some()).collect();
+    assert_eq!(known.len(), MOST_DISTINCT);
+    let of = |value: Option<IpAddr>| {
+        let value = value.map(|address| address.to_string());
+        let detail = details.iter().find(|detail| detail.value == value).unwrap();
+        (detail.exchanges, detail.verifications, detail.last_day)
+    };
+    assert_eq!(of(Some(address(0))), (6, 3, 8), "twice on one day, once on the next");
+    assert_eq!(of(Some(address(59))), (6, 3, 7));
+    assert_eq!(of(Some(address(63))), (2, 1, 7), "the last for which there was room");
+    assert_eq!(of(None), ((6 + 10) * 2, 6 + 10, 7));
+    assert!(details.iter().all(|detail| detail.is_address));
+    assert_eq!(store.usage_details(&id(1), 8).await.unwrap().len(), 1);
+
+    // Of another kind, and of another key: counted apart.
+    let mut details = Details::default();
+    let (plain, long) =
+        (ScopeSet::parse("read:a write:b").unwrap(), ScopeSet::parse(&format!("read:{}", "x".repeat(60))).unwrap());
+    details.asked_for(7, Asked::Scopes(&plain), (1, 0));
+    details.asked_for(7, Asked::Scopes(&long), (0, 4));
+    store.add_details(&[KeyUsage { details, ..KeyUsage::new(id(2)) }]).await.unwrap();
+    let asked = store.usage_details(&id(2), 0).await.unwrap();
+    let shown: Vec<_> =
+        asked.iter().map(|detail| (detail.value.as_deref(), detail.exchanges, detail.verifications)).collect();
+    assert_eq!(shown, [(None, 0, 4), (Some("read:a write:b"), 1, 0)]);
+    assert!(asked.iter().all(|detail| !detail.is_address));
+}
+
+pub async fn a_use_of_the_secret_before_is_kept_until_the_next_rotation(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let rotated = ApiKey {
+        rotated_at: Some(NOW),
+        previous: Some(PreviousSecret::new(verifier(200), NOW.plus_seconds(600))),
+        ..key(1)
+    };
+    insert(store.as_ref(), &rotated).await;
+    let used_at = async |at: Timestamp, address: Option<&str>| {
+        let mut usage = KeyUsage::new(id(1));
+        usage.details.previous_secret = Some(LastUse { at, address: address.map(|text| text.parse().unwrap()) });
+        store.add_details(&[usage]).await.unwrap();
+        let key = store.key(&id(1)).await.unwrap().unwrap();
+        key.previous.map(|previous| (previous.last_used_at, previous.last_used_ip))
+    };
+    let seen = |at: i64, address: &str| Some((Some(NOW.plus_seconds(at)), Some(address.to_owned())));
+    assert_eq!(used_at(NOW.plus_seconds(-1), Some("192.0.2.1")).await, Some((None, None)), "of the secret before that");
+    assert_eq!(used_at(NOW.plus_seconds(5), Some("192.0.2.2")).await, seen(5, "192.0.2.2"));
+    assert_eq!(used_at(NOW.plus_seconds(4), Some("192.0.2.3")).await, seen(5, "192.0.2.2"));
+    assert_eq!(used_at(NOW.plus_seconds(6), None).await, seen(6, "192.0.2.2"));
+    // An edit keeps it, a rotation does not.
+    let stored = store.key(&id(1)).await.unwrap().unwrap();
+    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, id(1)), None).await.unwrap().unwrap();
+    assert_eq!(used_at(NOW.plus_seconds(1), None).await, seen(6, "192.0.2.2"));
+    let again = ApiKey {
+        rotated_at: Some(NOW.plus_seconds(60)),
+        previous: Some(PreviousSecret::new(verifier(201), NOW.plus_seconds(600))),
+        ..next(&next(&stored))
+    };
+    store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None).await.unwrap().unwrap();
+    assert_eq!(used_at(NOW.plus_seconds(59), None).await, Some((None, None)));
+}
+
+fn notice(n: u8, period: i64, detail: &str, most: u32) -> Notice {
+    Notice { key: id(n), kind: kind::NETWORK, period, detail: detail.into(), most }
+}
+
+pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    insert(store.as_ref(), &key(1)).await;
+    let row = entry(action::KEY_EXPIRING, id(1));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let (store, row) = (store.clone(), row.clone());
+            tokio::spawn(async move { store.tell(&notice(1, 1, "a", 3), NOW, Some(&row)).await.unwrap() })
+        })
+        .collect();
+    let mut told = 0;
+    for task in tasks {
+        told += usize::from(task.await.unwrap());
+    }
+    assert_eq!(told, 1);
+    assert!(store.is_told(&notice(1, 1, "a", 3)).await.unwrap());
+    for (other, is_new) in [
+        (notice(1, 1, "b", 3), true),
+        (notice(1, 1, "c", 3), true),
+        (notice(1, 1, "d", 3), false),
+        (notice(1, 2, "a", 3), true),
+        (notice(99, 1, "a", 3), false),
+    ] {
+        assert!(!store.is_told(&other).await.unwrap());
+        assert_eq!(store.tell(&other, NOW, Some(&row)).await.unwrap(), is_new, "{other:?}");
+    }
+    let rows = super::audit(store.as_ref(), "acme").await;
+    assert_eq!(rows.iter().filter(|row| row.action == action::KEY_EXPIRING).count(), 4);
+    assert!(store.tell(&notice(1, 9, "", 1), NOW, None).await.unwrap(), "without a row");
+    assert_eq!(super::audit(store.as_ref(), "acme").await.len(), rows.len());
+}
+
+pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    insert(store.as_ref(), &key(1)).await;
+    let stale = |period: i64| Notice { kind: kind::STALE, ..notice(1, period, "", 1) };
+    for notice in [notice(1, 1, "a", 9), stale(5), stale(6)] {
+        assert!(store.tell(&notice, NOW, None).await.unwrap());
+    }
+    store.forget_notices(NOW).await.unwrap();
+    assert!(store.is_told(&stale(5)).await.unwrap());
+    store.forget_notices(NOW.plus_seconds(1)).await.unwrap();
+    assert!(!store.is_told(&notice(1, 1, "a", 9)).await.unwrap());
+    assert!(!store.is_told(&stale(5)).await.unwrap());
+    assert!(store.is_told(&stale(6)).await.unwrap());
+}
+
+pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<dyn Store>) {
+    let claim = |now: Timestamp| {
+        let store = store.clone();
+        tokio::spawn(async move { store.claim_chore("upkeep", now.plus_seconds(-60), now).await.unwrap() })
+    };
+    let tasks: Vec<_> = (0..20).map(|_| claim(NOW)).collect();
+    let mut claimed = 0;
+    for task in tasks {
+        claimed += usize::from(task.await.unwrap());
+    }
+    assert_eq!(claimed, 1);
+    assert!(!claim(NOW.plus_seconds(59)).await.unwrap());
+    assert!(claim(NOW.plus_seconds(60)).await.unwrap());
+    assert!(!store.claim_chore("unknown", NOW, NOW).await.unwrap());
+}
+
+pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    let old = NOW.plus_seconds(-1000);
+    let made = |n: u8| ApiKey { created_at: old.plus_seconds(i64::from(n)), ..key(n) };
+    for key in [
+        made(1),
+        ApiKey { rotated_at: Some(NOW), ..made(2) },
+        ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, ..made(3) },
+        ApiKey { lifecycle: Lifecycle::Revoked { at: NOW, reason: None }, ..made(4) },
+        ApiKey { expires_at: Some(NOW), ..made(5) },
+        ApiKey { expires_at: Some(NOW.plus_seconds(1)), ..made(6) },
+        made(7),
+        ApiKey { created_at: NOW, ..key(8) },
+    ] {
+        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.unwrap().unwrap();
+    }
+    let last_used = Some(LastUse { at: NOW.plus_seconds(-400), address: None });
+    store.add_usage(&[KeyUsage { last_used, ..KeyUsage::new(id(7)) }]).await.unwrap();
+    for (seconds, expected) in [(-500, vec![6, 1]), (-400, vec![7, 6, 1]), (-1001, vec![])] {
+        let expected: Vec<KeyId> = expected.into_iter().map(id).collect();
+        for limit in [1, 10] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let idle_before = NOW.plus_seconds(seconds);
+                let asked = StaleKeys { organization: slug("acme"), idle_before, now: NOW, after, limit };
+                let page = store.stale_keys(&asked).await.unwrap();
+                let Some(last) = page.last() else { break };
+                after = Some((last.created_at, last.id));
+                found.extend(page.iter().map(|key| key.id));
+            }
+            assert_eq!(found, expected, "{seconds} by {limit}");
+        }
+    }
+}
+
+pub async fn keys_that_end_soon_come_soonest_first(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let ends = |n: u8, seconds: i64| ApiKey { expires_at: Some(NOW.plus_seconds(seconds)), ..key(n) };
+    for key in [
+        ends(1, 50),
+        ends(2, 10),
+        ends(3, 50),
+        ends(4, 0),
+        ends(5, 101),
+        ends(6, 100),
+        ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, ..ends(7, 20) },
+        key(8),
+    ] {
+        insert(store.as_ref(), &key).await;
+    }
+    for limit in [1, 2, 10] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.expiring_keys(NOW, NOW.plus_seconds(100), after, limit).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.expires_at.unwrap(), last.id));
+            found.extend(page.iter().map(|key| key.id));
+        }
+        assert_eq!(found, [id(2), id(1), id(3), id(6)], "by {limit}");
+    }
+}
