@@ -66,6 +66,9 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, 
             let name = twice.split('`').next().unwrap_or("body");
             return Problem::invalid_field(name, "given twice");
         }
+        if let Some(name) = error.inner().to_string().strip_prefix("missing field `").filter(|_| path == ".") {
+            return Problem::invalid_field(name.split('`').next().unwrap_or("body"), "is missing");
+        }
         // A name that none of our fields could have may be a misplaced secret.
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
         let ours = |name: &str| name.len() <= 32 && (name.ends_with(']') || name.bytes().all(plain));
@@ -92,6 +95,7 @@ fn explain(error: &serde_json::Error) -> String {
         Some((_, expected)) => format!("expected {}", expected.split(" at line").next().unwrap_or_default()),
         None if text.contains("unknown field") => "unknown field; none is allowed".to_owned(),
         None if text.contains("missing field") => text.split(" at line").next().unwrap_or_default().to_owned(),
-        None => format!("not of the right form {place}"),
+        // What a type of ours says, which repeats nothing of what was sent.
+        None => text.split(" at line").next().unwrap_or_default().to_owned(),
     }
 }

@@ -59,7 +59,7 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
 
 /// The routes that `src/api` registers, read from its text: each call of `.route(web::METHOD().to(…))` in the
 /// order in which the resources are named.
-fn registered() -> BTreeSet<(String, String)> {
+pub(super) fn registered() -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
     let mut texts = Vec::new();
