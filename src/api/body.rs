@@ -5,6 +5,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, Payload};
 use serde::de::DeserializeOwned;
 
+use crate::api::guard;
 use crate::api::problem::Problem;
 use crate::http::body::{self, BodyError};
 use crate::keys::Once;
@@ -14,7 +15,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Reads a JSON body. Without one, every field is absent.
 pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
-    parse(request, &bytes(payload).await?)
+    parse(request, &bytes(request, payload).await?)
 }
 
 /// Reads a JSON body, and what makes the request one that is carried out once: its `Idempotency-Key`.
@@ -23,7 +24,7 @@ pub(super) async fn read_once<T: DeserializeOwned>(
     payload: Payload,
 ) -> Result<(T, Option<Once>), Problem> {
     const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-    let body = bytes(payload).await?;
+    let body = bytes(request, payload).await?;
     let parsed = parse(request, &body)?;
     let given: Vec<_> = request.headers().get_all(IDEMPOTENCY_KEY).collect();
     let once = match given.as_slice() {
@@ -39,12 +40,14 @@ pub(super) async fn read_once<T: DeserializeOwned>(
     Ok((parsed, once))
 }
 
-async fn bytes(payload: Payload) -> Result<Bytes, Problem> {
-    body::read(payload, MAX_BODY).await.map_err(|error| match error {
+async fn bytes(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let body = body::read(payload, MAX_BODY).await.map_err(|error| match error {
         BodyError::TooLarge => Problem::too_large(MAX_BODY),
         BodyError::TooSlow => Problem::too_slow(),
         BodyError::Broken => Problem::invalid_field("body", "could not be read"),
-    })
+    })?;
+    guard::check_again(request).await?;
+    Ok(body)
 }
 
 fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, Problem> {

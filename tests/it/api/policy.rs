@@ -170,7 +170,7 @@ fn a_policy_that_cannot_be_is_named_by_setting() {
         ("max_lifetime_days", vec![json!(0), json!(-1), json!(36_526), json!("1")]),
         ("stale_after_days", vec![json!(0), json!(99_999)]),
         ("disable_when_stale", vec![json!(true), json!(1), json!(null)]),
-        ("expiration_choices", vec![json!([7]), json!("7")]),
+        ("expiration_choices", vec![json!(7), json!("7")]),
         (
             "expiration_choices.days",
             vec![

@@ -2,14 +2,16 @@
 //! row fails. And what somebody might try to become more than they are.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
 use crate::api::guard::registered;
 use crate::support::check::problem;
-use crate::support::person::{start, try_sign_in};
+use crate::support::person::{start, start_in, try_sign_in};
 use crate::support::server::{scope_list, unique};
-use crate::support::{Answer, Key, Person, Place, Server};
+use crate::support::{Answer, Key, Person, Place, Server, database, eventually};
 
 const ROLES: [&str; 4] = ["viewer", "developer", "admin", "owner"];
 
@@ -413,6 +415,43 @@ fn who_was_removed_demoted_or_signed_out_is_so_at_the_next_request() {
         problem(&person.api("POST", "signing-keys/rotate").json(&json!({})).send(), status, code);
     }
     problem(&try_sign_in(&server, "default", &removed.email, &removed.password), 401, "SIGN_IN_REFUSED");
+}
+
+#[test]
+fn a_request_that_arrives_slowly_is_made_by_who_its_sender_is_at_its_end() {
+    let (server, owner) = start_in(Place::on_sqlite());
+    let people = [owner.add(&server, "admin"), owner.add(&server, "admin"), owner.add(&server, "admin")];
+    let key = server.key.clone();
+    let place = server.stop();
+    database::execute(&place.database(), "UPDATE sessions SET last_seen_at = last_seen_at - 120000");
+    let server = place.serve(key);
+    let seen = |person: &Person| {
+        let query = format!("SELECT CAST(last_seen_at AS TEXT) FROM sessions WHERE id = '{}'", person.session);
+        database::column(&server.database(), &query)
+    };
+    // Each has sent all but the end of their request, and was let in: their session was noted as used.
+    let body = json!({ "name": "slow", "owner": null });
+    let mut streams = Vec::new();
+    for person in &people {
+        let before = seen(person);
+        let bytes = person.at(&server).api("POST", "keys").json(&body).bytes();
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(&bytes[..bytes.len() - 1]).unwrap();
+        eventually("the session's use", || (seen(person) != before).then_some(()));
+        streams.push(stream);
+    }
+    server.api("DELETE", &format!("members/{}", people[0].id)).send().expect(200);
+    server.api("PATCH", &format!("members/{}", people[1].id)).json(&json!({ "role": "viewer" })).send().expect(200);
+    let mut answers = streams.into_iter().map(|mut stream| {
+        stream.write_all(b"}").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        Answer::read(&answer).unwrap()
+    });
+    problem(&answers.next().unwrap(), 401, "API_KEY_REQUIRED");
+    problem(&answers.next().unwrap(), 409, "CONFLICT");
+    answers.next().unwrap().expect(201);
+    assert_eq!(server.api("GET", "keys?search=slow").send().expect(200)["items"].as_array().unwrap().len(), 1);
 }
 
 #[test]
