@@ -153,12 +153,17 @@ fn a_list_comes_in_the_order_that_was_asked_for_page_by_page() {
         }
     }
     let text = |key: &Value, name: &str| key[name].as_str().map(str::to_owned);
+    // A time as it is written has more digits or fewer.
+    let time = |key: &Value, name: &str| {
+        let time: jiff::Timestamp = key[name].as_str()?.parse().unwrap();
+        Some(format!("{:020}", time.as_millisecond()))
+    };
     for (sort, value) in [
-        ("created_at", Box::new(|key: &Value| text(key, "created_at")) as Box<dyn Fn(&Value) -> Option<String>>),
+        ("created_at", Box::new(|key: &Value| time(key, "created_at")) as Box<dyn Fn(&Value) -> Option<String>>),
         ("name", Box::new(|key| text(key, "name").map(|name| name.to_lowercase()))),
         // Without an expiry is later than any.
-        ("expires_at", Box::new(|key| text(key, "expires_at").or(Some("~".into())))),
-        ("last_used_at", Box::new(|key| text(key, "last_used_at"))),
+        ("expires_at", Box::new(|key| time(key, "expires_at").or(Some("~".into())))),
+        ("last_used_at", Box::new(|key| time(key, "last_used_at"))),
     ] {
         let mut orders = Vec::new();
         for sort in [sort.to_owned(), format!("-{sort}")] {
