@@ -5,6 +5,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, Payload};
 use serde::de::DeserializeOwned;
 
+use crate::api::guard;
 use crate::api::problem::Problem;
 use crate::http::body::{self, BodyError};
 use crate::keys::Once;
@@ -14,7 +15,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Reads a JSON body. Without one, every field is absent.
 pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Problem> {
-    parse(request, &bytes(payload).await?)
+    parse(request, &bytes(request, payload).await?)
 }
 
 /// Reads a JSON body, and what makes the request one that is carried out once: its `Idempotency-Key`.
@@ -23,7 +24,7 @@ pub(super) async fn read_once<T: DeserializeOwned>(
     payload: Payload,
 ) -> Result<(T, Option<Once>), Problem> {
     const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-    let body = bytes(payload).await?;
+    let body = bytes(request, payload).await?;
     let parsed = parse(request, &body)?;
     let given: Vec<_> = request.headers().get_all(IDEMPOTENCY_KEY).collect();
     let once = match given.as_slice() {
@@ -39,12 +40,14 @@ pub(super) async fn read_once<T: DeserializeOwned>(
     Ok((parsed, once))
 }
 
-async fn bytes(payload: Payload) -> Result<Bytes, Problem> {
-    body::read(payload, MAX_BODY).await.map_err(|error| match error {
+async fn bytes(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let body = body::read(payload, MAX_BODY).await.map_err(|error| match error {
         BodyError::TooLarge => Problem::too_large(MAX_BODY),
         BodyError::TooSlow => Problem::too_slow(),
         BodyError::Broken => Problem::invalid_field("body", "could not be read"),
-    })
+    })?;
+    guard::check_again(request).await?;
+    Ok(body)
 }
 
 fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, Problem> {
@@ -65,6 +68,9 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, 
         if let Some(twice) = error.inner().to_string().strip_prefix("duplicate field `") {
             let name = twice.split('`').next().unwrap_or("body");
             return Problem::invalid_field(name, "given twice");
+        }
+        if let Some(name) = error.inner().to_string().strip_prefix("missing field `").filter(|_| path == ".") {
+            return Problem::invalid_field(name.split('`').next().unwrap_or("body"), "is missing");
         }
         // A name that none of our fields could have may be a misplaced secret.
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
@@ -92,6 +98,7 @@ fn explain(error: &serde_json::Error) -> String {
         Some((_, expected)) => format!("expected {}", expected.split(" at line").next().unwrap_or_default()),
         None if text.contains("unknown field") => "unknown field; none is allowed".to_owned(),
         None if text.contains("missing field") => text.split(" at line").next().unwrap_or_default().to_owned(),
-        None => format!("not of the right form {place}"),
+        // What a type of ours says, which repeats nothing of what was sent.
+        None => text.split(" at line").next().unwrap_or_default().to_owned(),
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use crate::api::problem::Problem;
 use crate::clock;
@@ -98,6 +98,30 @@ impl Principal {
         }
     }
 
+    /// Who makes a change.
+    fn by(&self, address: ClientAddress, now: Timestamp) -> By {
+        let caller = match self {
+            Self::Key(caller) => caller,
+            Self::Member(who, _) => return who.by(address, now),
+        };
+        By {
+            actor: format!("key:{}", caller.key.id),
+            member: None,
+            authority: Authority {
+                scopes: caller.grant.scopes.clone(),
+                networks: caller.key.networks.clone(),
+                // A secret in its grace ends with it. A token's own end does not count, but its key's does:
+                // who manages keys with tokens would otherwise make keys of ten minutes.
+                not_after: match caller.token {
+                    None => caller.grant.not_after,
+                    Some(_) => caller.key.expires_at,
+                },
+            },
+            address: address.known(),
+            now,
+        }
+    }
+
     /// Checks that they may manage members.
     pub(super) fn check_admin_of_members(&self) -> Result<(), Problem> {
         self.check(("admin", "keyturn/members"))
@@ -141,26 +165,35 @@ impl<P> Guarded<P> {
 
     /// Who makes a change, for the use cases.
     pub(super) fn by(&self) -> By {
-        let caller = match &self.principal {
-            Principal::Key(caller) => caller,
-            Principal::Member(who, _) => return who.by(self.address, self.now),
-        };
-        By {
-            actor: format!("key:{}", caller.key.id),
-            member: None,
-            authority: Authority {
-                scopes: caller.grant.scopes.clone(),
-                networks: caller.key.networks.clone(),
-                // A secret in its grace ends with it. A token's own end does not count, but its key's does:
-                // who manages keys with tokens would otherwise make keys of ten minutes.
-                not_after: match caller.token {
-                    None => caller.grant.not_after,
-                    Some(_) => caller.key.expires_at,
-                },
-            },
-            address: self.address.known(),
-            now: self.now,
-        }
+        self.principal.by(self.address, self.now)
+    }
+}
+
+/// What a caller was when they were let in.
+#[derive(Clone, PartialEq)]
+struct Standing {
+    actor: String,
+    authority: Authority,
+}
+
+impl Standing {
+    fn of(principal: &Principal, address: ClientAddress, now: Timestamp) -> Self {
+        let By { actor, authority, .. } = principal.by(address, now);
+        Self { actor, authority }
+    }
+}
+
+/// Checks that whoever was let in is still what they were: the body may have taken its time, and a change that has been
+/// answered meanwhile holds. Where nobody was let in there is nothing to check.
+pub(super) async fn check_again(request: &HttpRequest) -> Result<(), Problem> {
+    let Some(before) = request.extensions().get::<Standing>().cloned() else { return Ok(()) };
+    let context = request.app_data::<web::Data<HttpContext>>().ok_or_else(|| Problem::unavailable(&"no context"))?;
+    let (address, now) = (context.client_address(request), clock::now());
+    let principal = identify(context, request, address, now).await?;
+    if Standing::of(&principal, address, now) == before {
+        Ok(())
+    } else {
+        Err(Problem::conflict("what you may do was changed while the request arrived; send it again"))
     }
 }
 
@@ -191,16 +224,7 @@ async fn admit<P: Permission>(
 ) -> Result<Guarded<P>, Problem> {
     // 1. Who it is, now: by one credential in a header, or else by a session.
     let now = clock::now();
-    let principal = match credentials::from_headers(request.headers()) {
-        Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
-            by_credential(context, &text, address, now).await?
-        }
-        Ok(HeaderCredentials::None) => by_session(context, request, now).await?,
-        Ok(HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => {
-            return Err(Problem::credentials_required());
-        }
-        Err(error) => return Err(Problem::invalid_field("headers", error.0)),
-    };
+    let principal = identify(context, request, address, now).await?;
 
     // 2. In their own organization, or in another if that is among what they may. Of others they see nothing.
     let own = principal.organization().clone();
@@ -217,7 +241,24 @@ async fn admit<P: Permission>(
         }
         (Some(_), _) => return Err(Problem::not_found()),
     };
+    request.extensions_mut().insert(Standing::of(&principal, address, now));
     Ok(Guarded { principal, address, now, organization, permission: PhantomData })
+}
+
+async fn identify(
+    context: &HttpContext,
+    request: &HttpRequest,
+    address: ClientAddress,
+    now: Timestamp,
+) -> Result<Principal, Problem> {
+    match credentials::from_headers(request.headers()) {
+        Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
+            by_credential(context, &text, address, now).await
+        }
+        Ok(HeaderCredentials::None) => by_session(context, request, now).await,
+        Ok(HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => Err(Problem::credentials_required()),
+        Err(error) => Err(Problem::invalid_field("headers", error.0)),
+    }
 }
 
 async fn by_credential(

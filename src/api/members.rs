@@ -162,7 +162,8 @@ async fn end_session(
     path: web::Path<(String, String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let (member, _) = whose(&guarded, &context, &path.1).await?;
-    let (node, by, id) = (context.node.clone(), guarded.by(), path.2.clone());
+    let MemberId(id) = member_id(&path.2)?;
+    let (node, by) = (context.node.clone(), guarded.by());
     context.node.run_to_end(async move { members::end(&node, &by, &member, &id).await }).await?;
     Ok(no_store(HttpResponse::NoContent()).finish())
 }
@@ -180,6 +181,7 @@ async fn whose(guarded: &Guarded<Anyone>, context: &Context, id: &str) -> Result
     Ok((members::find(&context.node, &guarded.organization(), &id).await?, None))
 }
 
+/// The id of a member, or of a session, which looks alike.
 fn member_id(text: &str) -> Result<MemberId, Problem> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_one = text.len() == 22 && text.bytes().all(plain);

@@ -85,6 +85,11 @@ async fn replace(
 fn is_dry_run(request: &HttpRequest) -> Result<bool, Problem> {
     let query = Form::parse(request.query_string().as_bytes())
         .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
+    // One without a value is none to a form, and this one must not be overlooked.
+    let given = request.query_string().split('&').filter(|pair| !pair.is_empty()).count();
+    if given != query.names().count() {
+        return Err(Problem::invalid_field("dry_run", "allowed is dry_run=true and dry_run=false"));
+    }
     let mut found = false;
     for name in query.names() {
         if name != "dry_run" || query.values(name).count() > 1 {

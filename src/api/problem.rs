@@ -181,7 +181,7 @@ impl Problem {
 
     /// Whether the refusal counts against its address.
     pub(super) fn is_failure(&self) -> bool {
-        matches!(self.code, "API_KEY_INVALID" | "SIGN_IN_REFUSED")
+        self.code == "API_KEY_INVALID"
     }
 }
 
@@ -296,6 +296,7 @@ impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::Refused => Self::sign_in_refused(),
+            SignInError::Changed => Self::conflict("the member was changed at the same time; sign in again"),
             SignInError::Unavailable(cause) => Self::not_now(&cause),
         }
     }

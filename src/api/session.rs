@@ -10,7 +10,7 @@ use crate::api::guard::{Anyone, Guarded, Principal};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
 use crate::clock;
-use crate::domain::member::Password;
+use crate::domain::member::{Password, is_email};
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
 use crate::http::session as cookie;
@@ -61,13 +61,18 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     }
     let body: SignInBody = body::read(&request, payload).await?;
 
-    // 2. Not too often, for one login or from one address.
-    let slug = body.organization.as_deref().unwrap_or(Slug::DEFAULT);
-    let account = format!("{slug} {}", body.email.to_lowercase());
-    context.sign_ins.count(&account).map_err(Problem::limited)?;
-    let refused = || context.failures.count(address).map_or_else(Problem::limited, |()| Problem::sign_in_refused());
-    let Some(organization) = Slug::parse(slug).filter(|slug| node.tenant(slug).is_some()) else {
-        return Err(refused());
+    let slug = Slug::parse(body.organization.as_deref().unwrap_or(Slug::DEFAULT));
+    let slug =
+        slug.ok_or_else(|| Problem::invalid_field("organization", "1 to 40 of a-z, 0-9 and '-' are expected"))?;
+    if !is_email(&body.email) {
+        return Err(Problem::invalid_field("email", "a login like owner@example.org is expected"));
+    }
+
+    // 2. Not too often, from one address or for one login.
+    context.sign_ins_from.count(address).map_err(Problem::limited)?;
+    context.sign_ins.count(&format!("{slug} {}", body.email.to_lowercase())).map_err(Problem::limited)?;
+    let Some(organization) = Some(slug).filter(|slug| node.tenant(slug).is_some()) else {
+        return Err(Problem::sign_in_refused());
     };
 
     // 3. The password.
@@ -82,10 +87,7 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     };
     let (node, settings) = (context.node.clone(), &context.node.settings);
     let began = context.node.run_to_end(async move { members::sign_in(&node, wish).await }).await;
-    let (who, secret) = match began {
-        Err(members::SignInError::Refused) => return Err(refused()),
-        other => other?,
-    };
+    let (who, secret) = began?;
     let set = cookie::cookie(&secret, &settings.public_url, settings.session_seconds);
     let json = signed_in(&who, secret.csrf_token());
     Ok(no_store(HttpResponse::Created()).cookie(set).json(json))

@@ -24,6 +24,9 @@ pub struct HttpContext {
     pub failures: AddressLimit,
     /// How often somebody may try to sign in as one member.
     pub sign_ins: AccountLimit,
+    /// How often somebody may try to sign in from one address, with the right password too: a guess that is refused
+    /// only when it is wrong is no less a guess.
+    pub sign_ins_from: AddressLimit,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
     stopping: AtomicBool,
@@ -34,11 +37,18 @@ impl HttpContext {
     pub fn new(
         node: Arc<Node>,
         trusted_proxies: TrustedProxies,
-        failures: AddressLimit,
+        failures_per_minute: u32,
         verdict_max_age_seconds: u32,
     ) -> Self {
-        let sign_ins = AccountLimit::per_minute(SIGN_INS_PER_MINUTE);
-        Self { node, trusted_proxies, failures, sign_ins, verdict_max_age_seconds, stopping: AtomicBool::new(false) }
+        Self {
+            node,
+            trusted_proxies,
+            failures: AddressLimit::per_minute(failures_per_minute),
+            sign_ins: AccountLimit::per_minute(SIGN_INS_PER_MINUTE),
+            sign_ins_from: AddressLimit::per_minute(failures_per_minute),
+            verdict_max_age_seconds,
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// Where the caller of a request is.

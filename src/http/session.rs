@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header::{HeaderName, ORIGIN};
+use actix_web::http::header::{COOKIE, HeaderName, ORIGIN};
 use url::Url;
 
 use crate::members::SessionSecret;
@@ -22,11 +22,20 @@ fn name(public_url: &str) -> &'static str {
 }
 
 /// What the browser holds, if it sent something that can be ours. Sent twice it is nobody's.
+///
+/// Names are compared byte by byte: were they decoded or trimmed of more than the blanks of RFC 6265 §5.2, another
+/// site of the domain could set a cookie that is no `__Host-` to the browser and is one here. Cookies of others
+/// on the same host may look like anything.
 pub fn from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
-    let cookies = request.cookies().ok()?;
-    let mut found = cookies.iter().filter(|cookie| cookie.name() == name(public_url));
+    let name = name(public_url).as_bytes();
+    let pairs = request.headers().get_all(COOKIE).flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    let mut found = pairs.filter_map(|pair| {
+        let blanks = pair.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        pair.get(blanks..)?.strip_prefix(name)?.strip_prefix(b"=")
+    });
     let first = found.next()?;
-    if found.next().is_some() { None } else { SessionSecret::parse(first.value()) }
+    let value = std::str::from_utf8(first).ok()?.trim_end_matches([' ', '\t']);
+    if found.next().is_some() { None } else { SessionSecret::parse(value) }
 }
 
 /// The cookie of a session that lives so many seconds at most.

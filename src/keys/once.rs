@@ -8,7 +8,7 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::authority::By;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, load};
+use crate::keys::change::{KeyError, load_to_change, may_hand_out};
 use crate::node::{ANSWERS_KEPT_SECONDS, Node, Unavailable};
 use crate::store::Remembered;
 
@@ -53,7 +53,10 @@ impl Once {
             return Err(KeyError::OtherRequest);
         }
         let gone = |what: &str| KeyError::Conflict(format!("this was done before, but {what}; look at the key"));
-        let key = load(node, organization, &known.key).await?;
+        // Whoever shows the secret again hands it out again: a token may carry less than the key it is of, and a
+        // person may have had a higher role.
+        let key = load_to_change(node, organization, by, &known.key, None).await?;
+        may_hand_out(by, &key)?;
         if key.rotated_at.unwrap_or(key.created_at) != known.at {
             return Err(gone("the key was rotated since, and the secret of then is no longer its own"));
         }

@@ -15,8 +15,9 @@ use crate::members::error::MemberError;
 use crate::node::{Node, Unavailable};
 use crate::store::{AuditEntry, action};
 
-/// How exactly a session's last use is noted, in seconds.
+/// How exactly a session's last use is noted, in seconds, or in parts of the time it may rest where that is short.
 const SEEN_EVERY: i64 = 60;
+const SEEN_PARTS: i64 = 10;
 
 /// What a browser holds: 256 random bits as 43 characters. Kept nowhere but there.
 pub struct SessionSecret(Zeroizing<String>);
@@ -84,7 +85,8 @@ pub async fn resume(node: &Node, secret: &SessionSecret, now: Timestamp) -> Resu
     if !session.is_live(node.settings.session_idle_seconds, now) {
         return Ok(None);
     }
-    if session.last_seen_at.plus_seconds(SEEN_EVERY) <= now {
+    let seen_every = SEEN_EVERY.min(node.settings.session_idle_seconds / SEEN_PARTS);
+    if session.last_seen_at.plus_seconds(seen_every) <= now {
         node.store.touch_session(&session.id, now).await?;
     }
     Ok(Some(SignedIn { member, session }))

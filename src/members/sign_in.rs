@@ -1,5 +1,7 @@
 //! Signing in with login and password. Whether there is such a login is not told, and cannot be timed.
 
+use std::sync::Arc;
+
 use crate::crypto::random;
 use crate::domain::authority::By;
 use crate::domain::decision::ClientAddress;
@@ -34,6 +36,8 @@ pub struct SignIn {
 pub enum SignInError {
     /// No such login, or not its password.
     Refused,
+    /// They were changed while they signed in; what was checked may hold no more.
+    Changed,
     /// It could not be told.
     Unavailable(Unavailable),
 }
@@ -45,7 +49,7 @@ impl<E: Into<Unavailable>> From<E> for SignInError {
 }
 
 /// Begins a session, always a new one.
-pub async fn sign_in(node: &Node, wish: SignIn) -> Result<(SignedIn, SessionSecret), SignInError> {
+pub async fn sign_in(node: &Arc<Node>, wish: SignIn) -> Result<(SignedIn, SessionSecret), SignInError> {
     let SignIn { organization, email, password, address, user_agent, now } = wish;
     if password.expose().len() > MAX_PASSWORD {
         return Err(SignInError::Refused);
@@ -59,7 +63,13 @@ pub async fn sign_in(node: &Node, wish: SignIn) -> Result<(SignedIn, SessionSecr
     if !node.gate.verify(password.expose().as_bytes(), &phc).await? {
         let by = By { address: address.known(), ..By::keyturn(now) };
         let entry = AuditEntry::of(&by, action::SESSION_REFUSE, &member.id.0, None, None);
-        node.store.note_refused_sign_in(&organization, &entry).await?;
+        // Not waited for: the time it takes would tell that there is such a login.
+        let store = node.store.clone();
+        node.run_beside(async move {
+            if let Err(error) = store.note_refused_sign_in(&organization, &entry).await {
+                tracing::error!(%error, "a sign-in that was refused could not be noted");
+            }
+        });
         return Err(SignInError::Refused);
     }
 
@@ -80,7 +90,10 @@ pub async fn sign_in(node: &Node, wish: SignIn) -> Result<(SignedIn, SessionSecr
     let by = signed_in.by(address, now);
     let new = serde_json::json!({ "session": signed_in.session.id, "user_agent": signed_in.session.user_agent });
     let entry = AuditEntry::of(&by, action::SESSION_BEGIN, &signed_in.member.id.0, None, Some(new));
-    node.store.open_session(&signed_in.session, &secret.digest(), &organization, &entry).await?;
+    if !node.store.open_session(&signed_in.session, &secret.digest(), &signed_in.member, &entry).await? {
+        // Removed, or given another password, while this one was being checked.
+        return Err(SignInError::Changed);
+    }
     tracing::info!(member = %signed_in.member.id, %organization, "signed in");
     Ok((signed_in, secret))
 }

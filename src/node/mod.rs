@@ -288,6 +288,11 @@ impl Node {
         }
     }
 
+    /// Runs something that nobody waits for; a server that stops does.
+    pub fn run_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.changes.spawn_on(work, &self.runtime));
+    }
+
     /// Waits for the changes under way, once no more can begin.
     pub async fn drain(&self) {
         self.changes.close();

@@ -62,8 +62,9 @@ pub async fn rotate_signing_key(
     let slug = &tenant.organization.slug;
     let active_from = now.plus_seconds(i64::from(ahead));
     let mut next = new_signing_key(&node.master_keys, algorithm, slug, now, active_from).await?;
-    if node.cluster.is_some() {
-        // All know the key before one signs with it, however long it took to ask for it and to make it.
+    if node.cluster.is_some() && newest.is_some() {
+        // All know the key before one signs with it, however long it took to ask for it and to make it. The first
+        // one all know when the change is answered, and nothing was signed before.
         next.active_from = active_from.max(crate::clock::now().plus_seconds(HEARD_SECONDS));
     }
     let kid = next.kid.clone();

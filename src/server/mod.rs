@@ -24,7 +24,6 @@ use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
 use crate::http::{operations, request_log};
 use crate::keys::{self, KeyError};
-use crate::limits::AddressLimit;
 use crate::node::{Node, NodeSettings, Parts};
 use crate::organizations::{self, LoadError, load_tenants};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
@@ -227,7 +226,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let context = web::Data::new(HttpContext::new(
         node.clone(),
         TrustedProxies::new(settings.server.trusted_proxies.clone()),
-        AddressLimit::per_minute(settings.limits.failures_per_minute),
+        settings.limits.failures_per_minute,
         settings.gateway.verdict_max_age_seconds,
     ));
 
@@ -390,6 +389,7 @@ async fn tend(context: web::Data<HttpContext>) {
         tokio::time::sleep(TEND_EVERY).await;
         context.failures.tidy();
         context.sign_ins.tidy();
+        context.sign_ins_from.tidy();
         if let Err(error) = context.node.tidy().await {
             tracing::error!(%error, "what has ended could not be forgotten");
         }

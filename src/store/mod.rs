@@ -403,14 +403,15 @@ pub trait MemberStore: Send + Sync {
 /// Sessions of members.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Writes a new one under the SHA-256 of what the browser holds, and the audit row.
+    /// Writes a new one under the SHA-256 of what the browser holds, and the audit row; false where the member is not
+    /// as they were when their password was checked.
     async fn open_session(
         &self,
         session: &Session,
         digest: &[u8; 32],
-        organization: &Slug,
+        member: &Member,
         entry: &AuditEntry,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
     /// Notes a sign-in that failed.
     async fn note_refused_sign_in(&self, organization: &Slug, entry: &AuditEntry) -> Result<(), StoreError>;
     /// The session of that digest, and whose it is.

@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Key, Place, Request, Server};
+use crate::support::person::try_sign_in;
+use crate::support::{Answer, Key, Person, Place, Request, Server, eventually};
 
 const MASTER_KEY: [u8; 32] = *b"canary-master-key-of-32-bytes!!!";
 
@@ -252,7 +253,122 @@ fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
         server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries?state={secret}")),
         server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries?{secret}=1")),
     ]);
+    all.extend(misplaced_by_people(server, secret));
     all
+}
+
+/// The same where people are concerned: signing in, sessions, members, policy, organizations.
+fn misplaced_by_people(server: &Server, secret: &str) -> Vec<Request> {
+    let sign_in = |body: &Value| server.request("POST", "/api/v1/session").json(body);
+    let cookie = |value: String| server.get("/api/v1/session").header("Cookie", value);
+    let mut all = vec![
+        sign_in(&json!({ "email": secret, "password": "x" })),
+        sign_in(&json!({ "email": format!("{secret}@example.org"), "password": secret })),
+        sign_in(&json!({ "email": "owner@localhost", "password": format!("{secret}x") })),
+        sign_in(&json!({ "email": "owner@localhost", "password": [secret] })),
+        sign_in(&json!({ "organization": secret, "email": "owner@localhost", "password": secret })),
+        sign_in(&json!({ "email": "owner@localhost", "password": "x", secret: secret })),
+        sign_in(&json!({ "email": "owner@localhost", "password": "x" })).header("X-CSRF-Token", secret),
+        sign_in(&json!({ "email": "owner@localhost", "password": secret })).header("Origin", secret),
+        sign_in(&json!({ "email": "owner@localhost", "password": secret })).header("Sec-Fetch-Site", secret),
+        server.request("POST", &format!("/api/v1/session?password={secret}")).json(&json!({})),
+        server.request("POST", "/api/v1/session").form(&[("email", "owner@localhost"), ("password", secret)]),
+        cookie(format!("keyturn_session={secret}x")),
+        cookie(format!("{secret}={secret}")),
+        cookie(format!("{secret}; keyturn_session={secret}; keyturn_session={secret}")),
+        server.request("DELETE", "/api/v1/session").header("Cookie", format!("keyturn_session={secret}")),
+        server
+            .request("POST", "/api/v1/me/password")
+            .api_key(&server.key.text)
+            .json(&json!({ "new_password": secret })),
+        server.request("POST", "/api/v1/organizations").bearer(&server.key.text).json(&json!({ "slug": secret })),
+        server
+            .request("POST", "/api/v1/organizations")
+            .bearer(&server.key.text)
+            .json(&json!({ "slug": format!("{secret}!"), "owner_email": secret })),
+        server.request("POST", &format!("/api/v1/organizations/{secret}/bootstrap")).bearer(&server.key.text),
+        server.api("GET", &format!("members/{secret}")),
+        server.api("GET", &format!("members/{secret}/sessions")),
+        server.api("DELETE", &format!("members/{}/sessions/{secret}", "0".repeat(22))),
+        server.api("PATCH", &format!("members/{}", "0".repeat(22))).header("If-Match", secret).json(&json!({})),
+        server.api("GET", &format!("keys?sort={secret}")),
+        server.api("PUT", &format!("policy?dry_run={secret}")).json(&json!({})),
+        server.api("PUT", &format!("policy?{secret}")).json(&json!({})),
+        server.api("PUT", "policy").header("If-Match", secret).json(&json!({ "max_keys": 1 })),
+        server.api("POST", "keys").header("Idempotency-Key", secret).json(&json!({ "name": 1 })),
+    ];
+    for body in [
+        json!({ "email": secret, "role": "viewer" }),
+        json!({ "email": "a@b", "role": secret }),
+        json!({ "email": "a@b", "role": "viewer", "password": secret }),
+        json!({ "email": [secret], "role": "viewer" }),
+        json!({ secret: secret }),
+    ] {
+        all.push(server.api("POST", "members").json(&body));
+    }
+    for body in [
+        json!({ "key_prefix": secret }),
+        json!({ "key_prefix": [secret] }),
+        json!({ "actions": [format!("{secret}!")] }),
+        json!({ "audiences": [format!("{secret} ")] }),
+        json!({ "create_role": secret }),
+        json!({ "max_keys": secret }),
+        json!({ "expiration_choices": { "days": [secret], "none": true } }),
+        json!({ "expiration_choices": { secret: 1 } }),
+        json!({ secret: 1 }),
+    ] {
+        all.push(server.api("PUT", "policy").json(&body));
+    }
+    all
+}
+
+/// People who sign in, well and badly, and change their passwords. Gives the secrets of it.
+fn people(server: &Server, email: &str, password: &str, canaries: &mut Canaries, leaks: &mut Leaks) -> Vec<String> {
+    let owner = Person::sign_in(server, "default", email, password);
+    let member = owner.add(server, "developer");
+    let (new, wrong) = ("a new canary password", "a wrong canary password");
+    let body = json!({ "current_password": member.password, "new_password": new });
+    assert_eq!(member.call("POST", "/api/v1/me/password").json(&body).send().status, 204);
+    let reset = owner.api("PATCH", &format!("members/{}", member.id)).json(&json!({ "reset_password": true })).send();
+    let reset = reset.expect(200)["password"].as_str().unwrap().to_owned();
+    let again = Person::sign_in(server, "default", &member.email, &reset);
+    try_sign_in(server, "default", &member.email, wrong).expect(401);
+    let wrong_twice = json!({ "current_password": wrong, "new_password": wrong });
+    let once = again.api("POST", "keys").header("Idempotency-Key", "canary").json(&json!({})).send().expect(201);
+    canaries.add_key("a key made once", once["secret"].as_str().unwrap());
+    let made = server.request("POST", "/api/v1/organizations").bearer(&server.key.text);
+    let made = made.json(&json!({ "slug": "canary", "owner_email": "canary@example.org" })).send().expect(201);
+    let boss = made["owner"]["password"].as_str().unwrap();
+    let secret = |person: &Person| person.cookie.split_once('=').unwrap().1.to_owned();
+    for (name, text) in [
+        ("a session", secret(&owner)),
+        ("a session that was ended", secret(&member)),
+        ("another session", secret(&again)),
+        ("a CSRF token", owner.csrf.clone()),
+        ("a CSRF token of a session that was ended", member.csrf.clone()),
+        ("a first password", member.password.clone()),
+        ("a new password", new.into()),
+        ("a reset password", reset.clone()),
+        ("a wrong password", wrong.into()),
+        ("the password of another organization's owner", boss.into()),
+    ] {
+        canaries.add(name, text);
+    }
+    send(server, canaries, leaks, &again.call("POST", "/api/v1/me/password").json(&wrong_twice));
+    send(
+        server,
+        canaries,
+        leaks,
+        &owner.call("POST", "/api/v1/session").json(&json!({ "email": email, "password": wrong })),
+    );
+    send(server, canaries, leaks, &again.api("POST", "members").json(&json!({ "email": "x@y", "role": "owner" })));
+    // The member's sign-in that failed is noted after the answer.
+    let noted = || {
+        let rows = crate::support::database::column(&server.database(), "SELECT action FROM audit");
+        rows.contains(&"session.refuse".to_owned()).then_some(())
+    };
+    eventually("the note of the sign-in that was refused", noted);
+    vec![secret(&owner), owner.csrf, reset]
 }
 
 #[test]
@@ -314,6 +430,8 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
     for (rest, body) in [("disable", json!({})), ("enable", json!({})), ("revoke", json!({ "reason": "over" }))] {
         server.change("POST", &format!("{}/{rest}", spent.id), &body);
     }
+
+    secrets.extend(people(&server, &founded.email, &founded.password, &mut canaries, &mut leaks));
 
     // Badly: each secret, and the bare ones, in every wrong place.
     secrets.push(key.secret().to_owned());

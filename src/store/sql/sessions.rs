@@ -16,10 +16,21 @@ impl SessionStore for SqlStore {
         &self,
         session: &Session,
         digest: &[u8; 32],
-        organization: &Slug,
+        member: &Member,
         entry: &AuditEntry,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (mut transaction, _) = self.begin().await?;
+        let found =
+            query("UPDATE members SET last_sign_in_at = $3 WHERE id = $1 AND version = $2 AND removed_at IS NULL")
+                .bind(&member.id.0)
+                .bind(member.version)
+                .bind(session.created_at.as_millis())
+                .execute(&mut transaction)
+                .await?;
+        if found == 0 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
         query(
             "INSERT INTO sessions (digest, id, member, created_at, last_seen_at, ends_at, address, user_agent) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -34,13 +45,9 @@ impl SessionStore for SqlStore {
         .bind(&session.user_agent)
         .execute(&mut transaction)
         .await?;
-        query("UPDATE members SET last_sign_in_at = $2 WHERE id = $1")
-            .bind(&session.member.0)
-            .bind(session.created_at.as_millis())
-            .execute(&mut transaction)
-            .await?;
-        audit::write(&mut transaction, organization, entry).await?;
-        transaction.commit().await
+        audit::write(&mut transaction, &member.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn note_refused_sign_in(&self, organization: &Slug, entry: &AuditEntry) -> Result<(), StoreError> {

@@ -233,3 +233,27 @@ fn an_owner_or_a_version_that_is_nobodys_is_named() {
         assert!(matches!(answer.status, 412 | 422), "{tag}: {}", answer.text());
     }
 }
+
+#[test]
+fn texts_come_back_exactly_as_they_were_given() {
+    let server = Server::start();
+    for text in [
+        "<script>alert('x')</script>",
+        "\u{202e}right to left\u{200f}",
+        "%_\\' OR '1'='1' --",
+        "{{7*7}} ${x} &amp; \"quoted\"",
+        "e\u{301} is not \u{e9}, \u{1f469}\u{200d}\u{1f4bb} is one",
+        " \u{a0}blanks\u{3000} ",
+        "\u{feff}\u{fffd}\u{10ffff}",
+        "null",
+    ] {
+        let made = create(&server, json!({ "name": text, "description": text }).to_string()).expect(201);
+        let path = format!("keys/{}", made["id"].as_str().unwrap());
+        let shown = server.api("GET", &path).send().expect(200);
+        for key in [&made, &shown] {
+            assert_eq!((key["name"].as_str(), key["description"].as_str()), (Some(text), Some(text)));
+        }
+        let revoked = server.api("POST", &format!("{path}/revoke")).json(&json!({ "reason": text })).send().expect(200);
+        assert_eq!(revoked["revoked_reason"], text);
+    }
+}

@@ -135,3 +135,105 @@ fn parameters_that_cannot_be_meant_are_named() {
     }
     list(&server, "limit=&search=&status=&cursor=&owner=");
 }
+
+/// The cursor and the ids of a page in some order.
+fn page(server: &Server, query: &str) -> (Option<String>, Vec<String>) {
+    let page = list(server, query);
+    (page["next_cursor"].as_str().map(str::to_owned), ids(&page))
+}
+
+#[test]
+fn a_list_comes_in_the_order_that_was_asked_for_page_by_page() {
+    let server = Server::start();
+    let names = ["b", "A", "a", "Ä", "a", "", "b%", "B", "z", "_"];
+    for (n, name) in names.iter().enumerate() {
+        let key = server.make(&json!({ "name": name }));
+        if n % 3 > 0 {
+            server.change("PATCH", &key.id, &json!({ "expires_in_seconds": 1000 + 100 * (n % 3) }));
+        }
+    }
+    let text = |key: &Value, name: &str| key[name].as_str().map(str::to_owned);
+    // A time as it is written has more digits or fewer.
+    let time = |key: &Value, name: &str| {
+        let time: jiff::Timestamp = key[name].as_str()?.parse().unwrap();
+        Some(format!("{:020}", time.as_millisecond()))
+    };
+    for (sort, value) in [
+        ("created_at", Box::new(|key: &Value| time(key, "created_at")) as Box<dyn Fn(&Value) -> Option<String>>),
+        ("name", Box::new(|key| text(key, "name").map(|name| name.to_lowercase()))),
+        // Without an expiry is later than any.
+        ("expires_at", Box::new(|key| time(key, "expires_at").or(Some("~".into())))),
+        ("last_used_at", Box::new(|key| time(key, "last_used_at"))),
+    ] {
+        let mut orders = Vec::new();
+        for sort in [sort.to_owned(), format!("-{sort}")] {
+            let whole = list(&server, &format!("limit=200&sort={sort}"));
+            let values: Vec<_> = whole["items"].as_array().unwrap().iter().map(&value).collect();
+            assert!(
+                values.is_sorted_by(|a, b| if sort.starts_with('-') { a >= b } else { a <= b }),
+                "{sort}: {values:?}"
+            );
+            let (mut paged, mut query) = (Vec::new(), format!("limit=3&sort={sort}"));
+            loop {
+                let (cursor, found) = page(&server, &query);
+                paged.extend(found);
+                let Some(cursor) = cursor else { break };
+                query = format!("limit=3&sort={sort}&cursor={cursor}");
+            }
+            assert_eq!(paged, ids(&whole), "{sort}: none lost and none twice");
+            orders.push(paged);
+        }
+        orders[1].reverse();
+        assert_eq!(orders[0], orders[1], "{sort} is the other way round");
+    }
+    assert_eq!(ids(&list(&server, "sort=-created_at")), ids(&list(&server, "")), "newest first unless asked otherwise");
+}
+
+#[test]
+fn a_cursor_holds_for_the_order_that_gave_it() {
+    let server = Server::start();
+    server.make(&json!({ "name": "x y" }));
+    let orders =
+        ["created_at", "-created_at", "name", "-name", "expires_at", "-expires_at", "last_used_at", "-last_used_at"];
+    for given in orders {
+        let (cursor, _) = page(&server, &format!("limit=1&sort={given}"));
+        let cursor = cursor.unwrap();
+        for asked in orders {
+            let answer = server.api("GET", &format!("keys?sort={asked}&cursor={cursor}")).send();
+            if asked == given {
+                assert_eq!(answer.expect(200)["items"].as_array().unwrap().len(), 1);
+            } else {
+                wrong_field(&answer, "cursor");
+            }
+        }
+    }
+    use base64::Engine;
+    let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let id = &server.key.id;
+    for (sort, cursor) in [
+        ("created_at", format!("created_at {id} x")),
+        ("created_at", format!("created_at {id} 99999999999999999999")),
+        ("created_at", format!("created_at {id}")),
+        ("created_at", "created_at short 1".into()),
+        ("created_at", format!("created_at  {id} 1")),
+        ("name", format!("name {id} a\0b")),
+        ("name", format!("name {id}")),
+        ("name", "name".into()),
+    ] {
+        let answer = server.api("GET", &format!("keys?sort={sort}&cursor={}", encode(&cursor))).send();
+        wrong_field(&answer, "cursor");
+    }
+    // One that was made up but could be ours shows nothing beyond the caller's own organization.
+    let far = encode(&format!("created_at {id} {}", i64::MIN));
+    assert_eq!(page(&server, &format!("sort=created_at&cursor={far}")).1.len(), 2);
+    for sort in
+        ["", "id", "Name", "name,created_at", "--name", "-", "name desc", "name%00", "secret_phc", "1", "name;--"]
+    {
+        let answer = server.api("GET", &format!("keys?sort={}", sort.replace(' ', "+"))).send();
+        assert!(sort.is_empty() || answer.status == 422, "{sort}: {}", answer.text());
+        if !sort.is_empty() {
+            wrong_field(&answer, if sort.contains("%00") { "query" } else { "sort" });
+        }
+    }
+    wrong_field(&server.api("GET", "keys?sort=name&sort=name").send(), "sort");
+}

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod copy;
+mod people;
 mod redis;
 mod redis_forms;
 mod start;

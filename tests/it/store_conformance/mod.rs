@@ -106,6 +106,7 @@ on_every_backend! { in people:
     a_removed_member_takes_their_keys_along
     a_key_is_owned_by_a_member_or_nobody
     a_session_is_found_by_what_the_browser_holds_until_it_ends
+    a_session_is_begun_by_whom_the_password_was_checked_for
     a_new_password_ends_the_other_sessions
     a_policy_is_replaced_once_for_each_version
     an_answer_is_remembered_with_its_change_and_only_once

@@ -42,7 +42,8 @@ fn session(member: &Member, name: &str) -> Session {
 
 async fn open(store: &dyn Store, session: &Session, digest: u8) {
     let row = entry(action::SESSION_BEGIN, &session.member);
-    store.open_session(session, &[digest; 32], &slug("acme"), &row).await.unwrap();
+    let member = store.member(&slug("acme"), &session.member).await.unwrap().unwrap();
+    assert!(store.open_session(session, &[digest; 32], &member, &row).await.unwrap());
 }
 
 pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
@@ -182,6 +183,20 @@ pub async fn a_new_password_ends_the_other_sessions(store: Arc<dyn Store>) {
     assert_eq!(store.login(&slug("acme"), &boss.email).await.unwrap().unwrap().1, "$new");
     let reset = Member { version: 3, ..boss.clone() };
     store.update_member(&reset, Some(("$newer", None)), &row).await.unwrap().unwrap();
+    assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
+}
+
+pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<dyn Store>) {
+    let boss = found(store.as_ref()).await.owner.0;
+    let ada = member("ada", Role::Owner);
+    add(store.as_ref(), &ada).await;
+    let row = entry(action::SESSION_BEGIN, &boss.id);
+    let changed = Member { version: 2, ..boss.clone() };
+    store.update_member(&changed, Some(("$new", None)), &row).await.unwrap().unwrap();
+    assert!(!store.open_session(&session(&boss, "one"), &[1; 32], &boss, &row).await.unwrap(), "another password");
+    assert!(store.open_session(&session(&boss, "two"), &[2; 32], &changed, &row).await.unwrap());
+    store.remove_member(&changed, &|_| None, &row).await.unwrap().unwrap();
+    assert!(!store.open_session(&session(&boss, "three"), &[3; 32], &changed, &row).await.unwrap(), "removed");
     assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
 }
 

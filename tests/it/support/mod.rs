@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod database;
 pub mod jwt;
+pub mod person;
 pub mod postgres;
 pub mod redis;
 pub mod server;
@@ -13,6 +14,7 @@ pub mod tls;
 use std::time::{Duration, Instant};
 
 pub use client::{Answer, Request};
+pub use person::Person;
 pub use server::{Key, Place, Server};
 
 /// Looks again and again until something is there. Fails when it has not come in good time.

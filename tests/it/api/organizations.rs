@@ -1,0 +1,190 @@
+//! Organizations: made from `default`, bootstrapped once, apart from each other.
+
+use serde_json::{Value, json};
+
+use crate::support::check::{problem, wrong_field};
+use crate::support::person::{start, try_sign_in};
+use crate::support::server::{scope_list, unique};
+use crate::support::{Answer, Key, Person, Server, field, jwt};
+
+fn make(by: &Person, slug: &str) -> Answer {
+    by.call("POST", "/api/v1/organizations").json(&json!({ "slug": slug, "owner_email": "boss@acme.example" })).send()
+}
+
+/// Makes an organization and signs its owner in.
+#[track_caller]
+fn made(server: &Server, by: &Person, slug: &str) -> Person {
+    let body = make(by, slug).expect(201);
+    let owner = &body["owner"];
+    Person::sign_in(server, slug, owner["email"].as_str().unwrap(), owner["password"].as_str().unwrap())
+}
+
+fn key_of(made: &Value) -> Key {
+    Key { id: made["id"].as_str().unwrap().into(), text: made["secret"].as_str().unwrap().into() }
+}
+
+#[test]
+fn an_organization_is_made_bootstrapped_and_then_issues_tokens() {
+    let (server, owner) = start();
+    let answer = make(&owner, "acme");
+    let body = answer.expect(201);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("location"), Some("/api/v1/organizations/acme"));
+    assert!(body["bootstrapped"] == false && body["slug"] == "acme", "{body}");
+    let issuer = format!("{}/o/acme", server.public_url);
+    assert_eq!(body["issuer"], issuer);
+    let boss = Person::sign_in(&server, "acme", "boss@acme.example", body["owner"]["password"].as_str().unwrap());
+
+    problem(&boss.api("POST", "keys").json(&json!({})).send(), 409, "NOT_BOOTSTRAPPED");
+    assert_eq!(boss.api("GET", "keys").send().expect(200)["items"], json!([]));
+    let shown = boss.call("GET", "/api/v1/organizations/acme").send().expect(200);
+    assert!(shown["bootstrapped"] == false && shown.get("owner").is_none(), "the password is shown once: {shown}");
+
+    let signing = boss.api("POST", "bootstrap").send().expect(201);
+    assert_eq!(signing["status"], "current");
+    problem(&boss.api("POST", "bootstrap").send(), 409, "CONFLICT");
+    problem(&owner.call("POST", "/api/v1/organizations/acme/bootstrap").send(), 409, "CONFLICT");
+    let key = key_of(&boss.make(&json!({})));
+    let metadata = server.get("/.well-known/oauth-authorization-server/o/acme").send().expect(200);
+    assert_eq!(metadata["issuer"], issuer);
+    let jwks = server.get("/o/acme/.well-known/jwks.json").send().expect(200);
+    assert_eq!(field(&jwks["keys"], "kid"), [signing["kid"].as_str().unwrap()]);
+    let (_, claims) = jwt::verify(&server.token(&key, &[]), &jwks);
+    assert_eq!((claims["iss"].as_str(), claims["org"].as_str()), (Some(&*issuer), Some("acme")));
+    assert_eq!(boss.call("GET", "/api/v1/organizations/acme").send().expect(200)["bootstrapped"], true);
+}
+
+#[test]
+fn an_organization_is_bootstrapped_from_default_too_and_once_however_many_ask() {
+    let (server, owner) = start();
+    let boss = made(&server, &owner, "acme");
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let path = "/api/v1/organizations/acme/bootstrap";
+        let calls =
+            [owner.call("POST", path), boss.call("POST", path), server.request("POST", path).bearer(&server.key.text)];
+        let threads: Vec<_> = calls.into_iter().map(|call| scope.spawn(move || call.send().status)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
+    assert_eq!(boss.api("GET", "signing-keys").send().expect(200)["items"].as_array().unwrap().len(), 1);
+    boss.make(&json!({}));
+}
+
+#[test]
+fn organizations_are_made_by_owners_and_keys_of_default_only() {
+    let (server, owner) = start();
+    for role in ["viewer", "developer", "admin"] {
+        let person = owner.add(&server, role);
+        problem(&make(&person, &unique()), 403, "ROLE_REQUIRED");
+        assert_eq!(
+            person.call("GET", "/api/v1/organizations").send().expect(200)["items"].as_array().unwrap().len(),
+            1
+        );
+    }
+    let boss = made(&server, &owner, "acme");
+    problem(&make(&boss, &unique()), 403, "INSUFFICIENT_SCOPE");
+    boss.api("POST", "bootstrap").send().expect(201);
+    let foreign = key_of(&boss.make(&json!({ "owner": null, "scopes": scope_list("*:* *:keyturn/*") })));
+    let by = |text: &str| {
+        let body = json!({ "slug": unique(), "owner_email": "o@example.org" });
+        server.request("POST", "/api/v1/organizations").bearer(text).json(&body).send()
+    };
+    problem(&by(&foreign.text), 403, "INSUFFICIENT_SCOPE");
+    problem(&by(&server.make_with("*:* write:keyturn/* admin:keyturn/members").text), 403, "INSUFFICIENT_SCOPE");
+    let maker = server.make_with("admin:keyturn/organizations");
+    by(&maker.text).expect(201);
+    // What makes organizations opens none that there are.
+    for rest in ["keys", "members", "policy", "signing-keys", ""] {
+        let path = format!("/api/v1/organizations/acme/{rest}");
+        let asked = server.get(path.trim_end_matches('/')).bearer(&maker.text).send();
+        problem(&asked, 404, "NOT_FOUND");
+    }
+}
+
+#[test]
+fn a_list_shows_every_organization_to_those_who_make_them_and_their_own_to_others() {
+    let (server, owner) = start();
+    let boss = made(&server, &owner, "acme");
+    let admin = owner.add(&server, "admin");
+    let slugs = |by: &Person| {
+        let list = by.call("GET", "/api/v1/organizations").send().expect(200);
+        assert_eq!(list["next_cursor"], Value::Null);
+        field(&list["items"], "slug").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(slugs(&owner), ["acme", "default"]);
+    assert_eq!(slugs(&admin), ["default"]);
+    assert_eq!(slugs(&boss), ["acme"]);
+}
+
+#[test]
+fn one_organization_knows_nothing_of_another() {
+    let (server, owner) = start();
+    let boss = made(&server, &owner, "acme");
+    boss.api("POST", "bootstrap").send().expect(201);
+    let (theirs, ours) = (key_of(&boss.make(&json!({ "owner": null }))), server.make(&json!({})));
+    for (by, key) in [(&owner, &theirs), (&boss, &ours)] {
+        for (method, rest) in [
+            ("GET", ""),
+            ("PATCH", ""),
+            ("DELETE", ""),
+            ("POST", "/rotate"),
+            ("POST", "/revoke"),
+            ("POST", "/disable"),
+            ("POST", "/enable"),
+        ] {
+            let answer = by.api(method, &format!("keys/{}{rest}", key.id)).json(&json!({})).send();
+            problem(&answer, 404, "NOT_FOUND");
+        }
+        let list = by.api("GET", "keys?limit=200").send().expect(200);
+        assert!(!list.to_string().contains(&key.id));
+    }
+    server.exchange(&theirs.text, &[]).expect(200);
+    let there_is_none = owner.call("POST", "/api/v1/organizations/nowhere/bootstrap").send();
+    problem(&there_is_none, 404, "NOT_FOUND");
+    let not_mine = boss.call("POST", "/api/v1/organizations/default/bootstrap").send();
+    problem(&not_mine, 404, "NOT_FOUND");
+}
+
+#[test]
+fn an_organization_that_cannot_be_meant_is_named_by_field() {
+    let (server, owner) = start();
+    let post = |body: &Value| owner.call("POST", "/api/v1/organizations").json(body).send();
+    let good = || json!({ "slug": unique(), "owner_email": "o@example.org" });
+    for name in ["slug", "owner_email"] {
+        let mut body = good();
+        body.as_object_mut().unwrap().remove(name);
+        wrong_field(&post(&body), name);
+        for value in [json!(null), json!(1), json!([]), json!({}), json!("")] {
+            let mut body = good();
+            body[name] = value;
+            wrong_field(&post(&body), name);
+        }
+    }
+    for slug in ["Acme", "a b", "a_b", "a/b", "..", "a\0", "a\n", "%", "<b>", "\u{202e}a", "é", &"x".repeat(41)] {
+        let mut body = good();
+        body["slug"] = json!(slug);
+        wrong_field(&post(&body), "slug");
+    }
+    for email in ["x", "a@b\0", "a b@c", "<script>", &format!("{}@b", "x".repeat(254))] {
+        let mut body = good();
+        body["owner_email"] = json!(email);
+        wrong_field(&post(&body), "owner_email");
+    }
+    let mut body = good();
+    body["policy"] = json!({});
+    wrong_field(&post(&body), "policy");
+    for taken in ["default", "acme"] {
+        make(&owner, "acme");
+        problem(&make(&owner, taken), 409, "CONFLICT");
+    }
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| make(&owner, "twin").status)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
+    let list = owner.call("GET", "/api/v1/organizations").send().expect(200);
+    assert_eq!(field(&list["items"], "slug"), ["acme", "default", "twin"], "nothing else was made");
+    assert_eq!(try_sign_in(&server, "x", "o@example.org", "x").status, 401);
+}
