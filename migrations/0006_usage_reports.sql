@@ -133,4 +133,4 @@ CREATE TABLE chores (
 );
 INSERT INTO chores (name, ran_at) VALUES ('upkeep', 0);
 
-CREATE INDEX api_keys_by_expiry ON api_keys (expires_at);
+CREATE INDEX api_keys_by_end ON api_keys (expires_at);

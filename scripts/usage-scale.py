@@ -28,7 +28,7 @@ ROUNDS = 31
 def statements(columns, keys, days, every, today):
     """The same text for both databases. Key n is used (n * 7 + day * 13) % 97 times on day d where n + d fits."""
     first = today - days + 1
-    others = [column for column in columns if column not in ("id", "name", "name_lowercase")]
+    others = [column for column in columns if column not in ("id", "name", "name_lowercase", "expires_place", "used_place")]
     numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {}), d (d) AS " \
         "(SELECT {} UNION ALL SELECT d + 1 FROM d WHERE d < {})"
     key = "CAST(1000000000000000 + n.n AS TEXT)"

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::api::warnings::WarningJson;
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
 use crate::domain::key_text::KeyText;
@@ -44,6 +45,9 @@ pub(super) struct KeyJson {
     previous_secret_last_used_at: Option<String>,
     previous_secret_last_used_ip: Option<String>,
     version: u64,
+    /// What is allowed and should be known all the same: only when it is created or edited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningJson>,
     /// The key text: only when it is created or rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
@@ -98,8 +102,14 @@ impl KeyJson {
             previous_secret_last_used_at: previous.and_then(|previous| previous.last_used_at).map(rfc3339),
             previous_secret_last_used_ip: previous.and_then(|previous| previous.last_used_ip.clone()),
             version: key.version,
+            warnings: Vec::new(),
             secret: None,
         }
+    }
+
+    /// The key with what should be known of it.
+    pub(super) fn warned(self, warnings: Vec<WarningJson>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// The key with its text, the only time that it is shown.

@@ -14,10 +14,12 @@ use crate::api::guard::{Guarded, ReadKeys, WriteKeys};
 use crate::api::key_json::KeyJson;
 use crate::api::key_list::list;
 use crate::api::problem::Problem;
+use crate::api::warnings;
 use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::authority::By;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::member::MemberId;
+use crate::domain::networks::Networks;
 use crate::domain::policy::MAX_GRACE_SECONDS;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -87,10 +89,11 @@ async fn create(
         description: body.description,
         owner: None,
         scopes: checks.scopes(&body.scopes),
-        networks: checks.networks(&body.allowed_cidrs.unwrap_or_default()),
+        networks: checks.networks(body.allowed_cidrs.as_deref().unwrap_or_default()),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now).flatten(),
     };
     checks.done()?;
+    let warnings = warnings::of_rights(&new.networks, Some(&new.scopes));
     let made = run(&guarded, &context, move |node, organization, by| async move {
         new.owner = match body.owner {
             None => None,
@@ -102,7 +105,8 @@ async fn create(
     let location = format!("/api/v1/organizations/{}/keys/{}", key.organization, key.id);
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, location));
-    Ok(answer_with_secret(response, &key, &text, guarded.now))
+    let json = KeyJson::with_secret(&key, &text, guarded.now).warned(warnings);
+    Ok(with_headers(response, &key).json(json))
 }
 
 async fn show(
@@ -154,10 +158,15 @@ async fn edit(
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now),
     };
     checks.done()?;
+    let all = Networks::all();
+    let networks = edit.networks.as_ref().unwrap_or(&all);
+    let mut warnings = warnings::of_rights(networks, edit.scopes.as_ref());
     let edited = run(&guarded, &context, move |node, organization, by| async move {
         keys::edit(&node, &organization, &by, &id, version, edit).await
     });
-    Ok(answer(&edited.await?, guarded.now))
+    let (key, is_narrower) = edited.await?;
+    warnings.extend(is_narrower.then(warnings::of_narrowing));
+    Ok(with_headers(HttpResponse::Ok(), &key).json(KeyJson::new(&key, guarded.now).warned(warnings)))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -199,7 +208,7 @@ async fn rotate(
         keys::rotate(&node, &organization, &by, &id, version, wish, once.as_ref()).await
     });
     let (key, text) = rotated.await?;
-    Ok(answer_with_secret(HttpResponse::Ok(), &key, &text, guarded.now))
+    Ok(answer_with_secret(&key, &text, guarded.now))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -301,8 +310,8 @@ fn answer(key: &ApiKey, now: Timestamp) -> HttpResponse {
     with_headers(HttpResponse::Ok(), key).json(KeyJson::new(key, now))
 }
 
-fn answer_with_secret(response: HttpResponseBuilder, key: &ApiKey, text: &KeyText, now: Timestamp) -> HttpResponse {
-    with_headers(response, key).json(KeyJson::with_secret(key, text, now))
+fn answer_with_secret(key: &ApiKey, text: &KeyText, now: Timestamp) -> HttpResponse {
+    with_headers(HttpResponse::Ok(), key).json(KeyJson::with_secret(key, text, now))
 }
 
 fn with_headers(mut response: HttpResponseBuilder, key: &ApiKey) -> HttpResponseBuilder {

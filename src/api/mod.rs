@@ -27,6 +27,7 @@ mod session;
 mod signing_keys;
 mod stale;
 mod usage;
+mod warnings;
 mod webhook_json;
 mod webhooks;
 

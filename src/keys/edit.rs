@@ -9,7 +9,7 @@ use crate::keys::change::{KeyError, load_to_change, may_act_for, may_hand_out, p
 use crate::node::Node;
 use crate::store::action;
 
-/// Edits a key. Narrowing takes effect at once, for its tokens too.
+/// Edits a key, and says whether it is narrower now. Narrowing takes effect at once, for its tokens too.
 pub async fn edit(
     node: &Node,
     organization: &Slug,
@@ -17,7 +17,7 @@ pub async fn edit(
     id: &KeyId,
     version: Option<u64>,
     edit: Edit,
-) -> Result<ApiKey, KeyError> {
+) -> Result<(ApiKey, bool), KeyError> {
     // 1. The key, and what the policy says of what is being changed.
     let old = load_to_change(node, organization, by, id, version).await?;
     let wanted = Wanted {
@@ -39,7 +39,7 @@ pub async fn edit(
         Err(TransitionRefused::Unchanged) => {
             // The same edit by somebody else may be written and not yet effective: it must be before this answer.
             node.settle_what_is_written(id).await?;
-            return Ok(old);
+            return Ok((old, false));
         }
         Err(other) => return Err(refused(other)),
     };
@@ -48,7 +48,9 @@ pub async fn edit(
     }
 
     // 3. The write.
-    write(node, by, action::KEY_EDIT, &old, new, None).await
+    let new = write(node, by, action::KEY_EDIT, &old, new, None).await?;
+    let is_narrower = new.generation != old.generation;
+    Ok((new, is_narrower))
 }
 
 fn widens(old: &ApiKey, new: &ApiKey) -> bool {

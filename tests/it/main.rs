@@ -25,6 +25,7 @@ mod history;
 mod nodes;
 mod oauth;
 mod operations;
+mod products;
 mod protocol;
 mod store_conformance;
 mod support;

@@ -12,6 +12,7 @@ use crate::support::check::problem;
 use crate::support::person::{start, start_in, try_sign_in};
 use crate::support::server::{scope_list, unique};
 use crate::support::{Answer, Key, Person, Place, Server, database, eventually};
+use crate::webhooks;
 
 const ROLES: [&str; 4] = ["viewer", "developer", "admin", "owner"];
 
@@ -28,6 +29,10 @@ const ROTATE: &str = "/organizations/{org}/keys/{id}/rotate";
 const REVOKE: &str = "/organizations/{org}/keys/{id}/revoke";
 const DISABLE: &str = "/organizations/{org}/keys/{id}/disable";
 const ENABLE: &str = "/organizations/{org}/keys/{id}/enable";
+const EXPLAIN: &str = "/organizations/{org}/keys/{id}/explain";
+const IMPACT: &str = "/organizations/{org}/keys/{id}/impact";
+const USAGE: &str = "/organizations/{org}/keys/{id}/usage";
+const WEBHOOK: &str = "/organizations/{org}/webhooks/{id}";
 const MEMBER: &str = "/organizations/{org}/members/{id}";
 const SESSIONS: &str = "/organizations/{org}/members/{id}/sessions";
 const SESSION: &str = "/organizations/{org}/members/{id}/sessions/{session}";
@@ -80,6 +85,29 @@ const TABLE: &[Row] = &[
     ("POST", ENABLE, "the organization's", [ROLE, ROLE, "200", "200"]),
     ("POST", ENABLE, "the organization's strong", [ROLE, ROLE, MORE, "200"]),
     ("POST", ENABLE, "elsewhere", [ROLE, GONE, GONE, GONE]),
+    ("GET", "/organizations/{org}/keys/stale", "", ["200", "200", "200", "200"]),
+    ("POST", EXPLAIN, "own", ["200", "200", "200", "200"]),
+    ("POST", EXPLAIN, "another's", ["200", "200", "200", "200"]),
+    ("POST", EXPLAIN, "elsewhere", [GONE, GONE, GONE, GONE]),
+    ("POST", IMPACT, "own", ["200", "200", "200", "200"]),
+    ("POST", IMPACT, "another's", ["200", "200", "200", "200"]),
+    ("POST", IMPACT, "elsewhere", [GONE, GONE, GONE, GONE]),
+    // Use and the audit log.
+    ("GET", USAGE, "own", ["200", "200", "200", "200"]),
+    ("GET", USAGE, "another's", ["200", "200", "200", "200"]),
+    ("GET", USAGE, "elsewhere", [GONE, GONE, GONE, GONE]),
+    ("GET", "/organizations/{org}/usage", "", ["200", "200", "200", "200"]),
+    ("GET", "/organizations/{org}/audit", "", [ROLE, ROLE, "200", "200"]),
+    // Webhooks.
+    ("GET", "/organizations/{org}/webhooks", "", [ROLE, ROLE, "200", "200"]),
+    ("POST", "/organizations/{org}/webhooks", "", [ROLE, ROLE, "201", "201"]),
+    ("GET", WEBHOOK, "", [ROLE, ROLE, "200", "200"]),
+    ("PATCH", WEBHOOK, "", [ROLE, ROLE, "200", "200"]),
+    ("DELETE", WEBHOOK, "", [ROLE, ROLE, "204", "204"]),
+    ("POST", "/organizations/{org}/webhooks/{id}/rotate-secret", "", [ROLE, ROLE, "200", "200"]),
+    ("POST", "/organizations/{org}/webhooks/{id}/test", "", [ROLE, ROLE, "202", "202"]),
+    ("GET", "/organizations/{org}/webhooks/{id}/deliveries", "", [ROLE, ROLE, "200", "200"]),
+    ("POST", "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry", "unknown", [ROLE, ROLE, GONE, GONE]),
     // Signing keys and organizations.
     ("GET", "/organizations/{org}/signing-keys", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations/{org}/signing-keys/rotate", "", [ROLE, ROLE, "201", "201"]),
@@ -175,6 +203,10 @@ impl World {
         } else if route.contains("/members/{id}") {
             let member = self.member(object, person);
             path = path.replace("{id}", &member.id).replace("{session}", &member.session);
+        } else if route.contains("/webhooks") {
+            webhooks::remove_all(&self.server);
+            let made = self.owner.api("POST", "webhooks").json(&json!({ "url": webhooks::NOWHERE })).send().expect(201);
+            path = path.replace("{id}", made["id"].as_str().unwrap()).replace("{delivery}", "0123456789012345678901");
         }
         let request = person.call(method, &format!("/api/v1{path}"));
         if matches!(*method, "GET" | "DELETE") {
@@ -193,6 +225,8 @@ impl World {
                     _ => json!({ "scopes": scopes }),
                 },
                 ("PATCH", ONE) => json!({ "description": "changed" }),
+                ("POST", "/organizations/{org}/webhooks") => json!({ "url": webhooks::NOWHERE }),
+                ("POST", IMPACT) => json!({ "allowed_cidrs": ["10.0.0.0/8"] }),
                 ("POST", "/organizations") => json!({ "slug": unique(), "owner_email": email }),
                 ("POST", "/organizations/{org}/members") => json!({ "email": email, "role": object }),
                 ("PATCH", MEMBER) => json!({ "email": email }),

@@ -199,8 +199,12 @@ fn an_id_that_was_asked_for_before_it_was_there_works_once_it_is() {
     for _ in 0..3 {
         b.exchange(&key.text, &[]).expect(401);
     }
+    let columns = database.sql(
+        "SELECT string_agg(column_name, ', ') FROM information_schema.columns \
+         WHERE table_name = 'api_keys' AND is_generated = 'NEVER'",
+    );
     let seq = database.sql(&format!(
-        "BEGIN; UPDATE change_seq SET seq = seq + 1; INSERT INTO api_keys SELECT * FROM aside; \
+        "BEGIN; UPDATE change_seq SET seq = seq + 1; INSERT INTO api_keys ({columns}) SELECT {columns} FROM aside; \
          INSERT INTO key_changes (seq, key_id, generation, at) SELECT seq, '{}', 1, 0 FROM change_seq; COMMIT; \
          SELECT seq FROM change_seq",
         key.id
