@@ -46,7 +46,7 @@ pub(super) struct KeyJson {
     previous_secret_last_used_ip: Option<String>,
     version: u64,
     /// What is allowed and should be known all the same: only when it is created or edited.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<WarningJson>,
     /// The key text: only when it is created or rotated.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -45,7 +45,7 @@ pub(super) struct ProblemJson {
     /// What was wrong, for programs.
     code: &'static str,
     /// The fields that were wrong, with code `VALIDATION_FAILED`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldJson>,
 }
 
