@@ -63,6 +63,14 @@ pub(super) struct Anyone;
 impl Permission for Anyone {
     const NEEDS: Option<(&'static str, &'static str)> = None;
 }
+/// Any good credential of the organization, or `admin:keyturn/organizations` in organization `default`.
+pub(super) struct SeeOrganization;
+
+impl Permission for SeeOrganization {
+    const NEEDS: Option<(&'static str, &'static str)> = None;
+    const ABROAD: Option<(&'static str, &'static str)> = AdminOrganizations::NEEDS;
+}
+
 /// `admin:keyturn/signing-keys`, or `admin:keyturn/organizations` in organization `default`.
 pub(super) struct Bootstrap;
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
+use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, Role, Session};
 
 /// A member. Times are RFC 3339 in UTC.
@@ -20,6 +21,10 @@ pub(super) struct MemberJson {
     #[schemars(extend("format" = "date-time"))]
     last_sign_in_at: Option<String>,
     version: u64,
+    /// The ids of keys that do more than the role could hand out now: only when the role was changed. They go on working
+    /// until somebody revokes or narrows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys_beyond_role: Vec<String>,
     /// The password to begin with: only when the member is added or it is reset.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
@@ -36,8 +41,14 @@ impl MemberJson {
             created_at: rfc3339(member.created_at),
             last_sign_in_at: member.last_sign_in_at.map(rfc3339),
             version: member.version,
+            keys_beyond_role: Vec::new(),
             password: None,
         }
+    }
+
+    /// The member with the keys that do more than their role could hand out.
+    pub(super) fn with_keys_beyond_role(self, keys: &[KeyId]) -> Self {
+        Self { keys_beyond_role: keys.iter().map(ToString::to_string).collect(), ..self }
     }
 
     /// A member with the password to begin with, the only time that it is shown.

@@ -113,7 +113,11 @@ async fn change(
         Some(password) => MemberJson::with_password(&member, password),
         None => MemberJson::new(&member),
     };
-    Ok(with_headers(HttpResponse::Ok(), &member).json(json))
+    let beyond = match body.role {
+        Some(_) => members::keys_beyond_role(&context.node, &member, guarded.now).await?,
+        None => Vec::new(),
+    };
+    Ok(with_headers(HttpResponse::Ok(), &member).json(json.with_keys_beyond_role(&beyond)))
 }
 
 /// What ended with a membership.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::guard::{AdminOrganizations, Anyone, Bootstrap, Guarded};
+use crate::api::guard::{AdminOrganizations, Anyone, Bootstrap, Guarded, SeeOrganization};
 use crate::api::problem::Problem;
 use crate::api::signing_keys::{RotateProblem, key_json};
 use crate::clock::rfc3339;
@@ -80,7 +80,7 @@ async fn list(guarded: Guarded<Anyone>, context: Context) -> HttpResponse {
     no_store(HttpResponse::Ok()).json(OrganizationListJson { items, next_cursor: None })
 }
 
-async fn show(guarded: Guarded<Anyone>, context: Context) -> Result<HttpResponse, Problem> {
+async fn show(guarded: Guarded<SeeOrganization>, context: Context) -> Result<HttpResponse, Problem> {
     let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
     Ok(no_store(HttpResponse::Ok()).json(OrganizationJson::new(&tenant)))
 }

@@ -275,6 +275,7 @@ impl From<PolicyError> for Problem {
             PolicyError::NotFound => Self::not_found(),
             PolicyError::Invalid(errors) => Self::invalid(errors),
             PolicyError::PreconditionFailed => Self::precondition_failed("policy"),
+            PolicyError::Raced => Self::conflict("the policy was changed by somebody else at the same time; try again"),
             PolicyError::Unavailable(cause) => Self::not_now(&cause),
             PolicyError::Load(cause) => Self::unavailable(&cause),
         }

@@ -4,13 +4,15 @@ use zeroize::Zeroizing;
 
 use crate::crypto::random;
 use crate::domain::authority::By;
+use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId, Password, Role, is_email, password_fault};
 use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
 use crate::members::audit::audit_value;
 use crate::members::error::MemberError;
 use crate::members::session::SignedIn;
 use crate::node::Node;
-use crate::store::{AuditEntry, action};
+use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
 
 /// What a member is to be.
 #[derive(Clone, Debug)]
@@ -113,6 +115,30 @@ pub async fn change(
     node.metrics.change(action::MEMBER_CHANGE);
     tracing::info!(action = action::MEMBER_CHANGE, member = %id, actor = by.actor, "member changed");
     Ok((new, password.map(|(password, _)| password)))
+}
+
+/// The keys of a member that do more than their role could hand out now, as after their role was lowered. They go on
+/// working until somebody revokes or narrows them.
+pub async fn keys_beyond_role(node: &Node, member: &Member, now: Timestamp) -> Result<Vec<KeyId>, MemberError> {
+    let held = member.role.holds();
+    let mut filter = KeyFilter {
+        organization: member.organization.clone(),
+        status: None,
+        now,
+        search: None,
+        owner: Some(member.id.clone()),
+        order: KeyOrder::Created,
+        is_descending: false,
+        after: None,
+        limit: 200,
+    };
+    let mut beyond = Vec::new();
+    loop {
+        let keys = node.store.keys(&filter).await?;
+        let Some(last) = keys.last() else { return Ok(beyond) };
+        filter.after = Some(filter.order.place(last));
+        beyond.extend(keys.iter().filter(|key| key.counts(now) && !held.contains_all(&key.scopes)).map(|key| key.id));
+    }
 }
 
 /// Changes a member's own password. Their other sessions end.

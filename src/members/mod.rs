@@ -11,7 +11,7 @@ mod session;
 mod sign_in;
 
 pub use error::MemberError;
-pub use manage::{MemberEdit, NewMember, add, change, change_password, find, list};
+pub use manage::{MemberEdit, NewMember, add, change, change_password, find, keys_beyond_role, list};
 pub use remove::remove;
 pub use session::{SessionSecret, SignedIn, end, of_member, resume};
 pub use sign_in::{SignIn, SignInError, sign_in};

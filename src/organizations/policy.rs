@@ -24,8 +24,10 @@ pub enum PolicyError {
     NotFound,
     /// Settings that are not as they should be.
     Invalid(Vec<Violation>),
-    /// The policy was changed since the version that the caller saw, or at the same time.
+    /// The policy was changed since the version that the caller saw.
     PreconditionFailed,
+    /// Somebody else changed the policy at the same time.
+    Raced,
     /// It could not be done now.
     Unavailable(Unavailable),
     /// It is written, and memory could not be brought up to date.
@@ -122,7 +124,10 @@ pub async fn replace(
 
     // 3. Memory, here and everywhere.
     load_tenants(node).await.map_err(PolicyError::Load)?;
-    let seq = written.map_err(|_| PolicyError::PreconditionFailed)?;
+    let seq = written.map_err(|_| match version {
+        Some(_) => PolicyError::PreconditionFailed,
+        None => PolicyError::Raced,
+    })?;
     node.settle_tenants(seq).await;
     node.metrics.change(action::POLICY_CHANGE);
     tracing::info!(action = action::POLICY_CHANGE, %organization, actor = by.actor, "policy changed");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::check::{problem, wrong_field};
 use crate::support::person::{start, try_sign_in};
-use crate::support::server::unique;
+use crate::support::server::{scope_list, unique};
 use crate::support::{Answer, Key, Person, Place, field};
 
 fn add(by: &Person, body: &Value) -> Answer {
@@ -330,4 +330,23 @@ fn a_login_comes_back_as_it_was_given_but_for_capital_letters() {
         assert_eq!(owner.member(made["id"].as_str().unwrap())["email"], email);
         Person::sign_in(&server, "default", email, made["password"].as_str().unwrap());
     }
+}
+
+#[test]
+fn who_lowers_a_role_is_told_which_keys_do_more_than_it_could_hand_out() {
+    let (server, owner) = start();
+    let admin = owner.add(&server, "admin");
+    let strong = admin.make(&json!({ "scopes": scope_list("admin:keyturn/members read:a") }));
+    let plain = admin.make(&json!({ "scopes": scope_list("read:a") }));
+    let lower = |role: &str| {
+        owner.api("PATCH", &format!("members/{}", admin.id)).json(&json!({ "role": role })).send().expect(200)
+    };
+    let lowered = lower("developer");
+    assert_eq!(lowered["keys_beyond_role"], json!([strong["id"]]), "{lowered}");
+    // A viewer hands nothing out but the right to look.
+    assert_eq!(lower("viewer")["keys_beyond_role"], json!([strong["id"], plain["id"]]));
+    // They go on until somebody ends them.
+    server.exchange(strong["secret"].as_str().unwrap(), &[]).expect(200);
+    owner.api("POST", &format!("keys/{}/revoke", strong["id"].as_str().unwrap())).send().expect(200);
+    assert_eq!(lower("developer").get("keys_beyond_role"), None);
 }

@@ -290,9 +290,13 @@ fn of_another_organization_nobody_sees_anything() {
             let id = if route.contains("/members/") { &theirs.1.id } else { theirs.0 };
             let path = route.replace("{org}", abroad).replace("{id}", id).replace("{session}", &theirs.1.session);
             let answer = person.call(method, &format!("/api/v1{path}")).json(&json!({})).send();
-            // Only owners of `default` bootstrap others, and this one is.
-            let bootstraps = route.ends_with("bootstrap") && person.id == people[3].id;
-            assert_eq!(told(&answer), if bootstraps { THERE } else { GONE }, "{method} {route} by {}", person.email);
+            // Only owners of `default` see and bootstrap others, and this one is.
+            let expected = match *route {
+                "/organizations/{org}/bootstrap" if person.id == people[3].id => THERE,
+                "/organizations/{org}" if person.id == people[3].id => "200",
+                _ => GONE,
+            };
+            assert_eq!(told(&answer), expected, "{method} {route} by {}", person.email);
         }
     }
     assert!(world.boss.is_signed_in());
