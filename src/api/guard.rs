@@ -115,6 +115,7 @@ impl Principal {
         By {
             actor: format!("key:{}", caller.key.id),
             member: None,
+            standing: Some(caller.key.generation),
             authority: Authority {
                 scopes: caller.grant.scopes.clone(),
                 networks: caller.key.networks.clone(),

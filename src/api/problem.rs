@@ -15,6 +15,7 @@ use crate::keys::KeyError;
 use crate::members::{MemberError, SignInError};
 use crate::node::Unavailable;
 use crate::organizations::{CreateError, PolicyError};
+use crate::store::StoreError;
 use crate::tokens::Refusal;
 use crate::webhooks::WebhookError;
 
@@ -172,6 +173,9 @@ impl Problem {
 
     /// What keeps a node from doing something.
     fn not_now(cause: &Unavailable) -> Self {
+        if matches!(cause, Unavailable::Store(StoreError::Superseded)) {
+            return Self::conflict("what you may do was changed meanwhile; nothing was done, send it again");
+        }
         let Unavailable::Busy = cause else { return Self::unavailable(cause) };
         let detail = "too many secrets are being hashed; try again";
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail);

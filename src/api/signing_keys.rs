@@ -85,11 +85,10 @@ async fn rotate(
         checks.bounded("publish_ahead_seconds", body.publish_ahead_seconds, settings.publish_ahead_seconds, 86_400);
     checks.done()?;
     let (node, organization, by, now) = (context.node.clone(), guarded.organization(), guarded.by(), guarded.now);
-    let address = by.address.map(|address| address.to_string());
     let rotated = context.node.run_to_end(async move {
         let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
         let algorithm = node.settings.algorithm;
-        let kid = rotate_signing_key(&node, &tenant, algorithm, ahead, (&by.actor, address), now).await?;
+        let kid = rotate_signing_key(&node, &tenant, algorithm, ahead, &by).await?;
         let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
         let made = tenant.ring.find(&kid).map(|key| key_json(&tenant, key, now));
         made.ok_or(RotateProblem(Problem::not_found()))
@@ -111,7 +110,7 @@ impl From<RotateError> for RotateProblem {
         Self(match error {
             error @ (RotateError::Pending { .. } | RotateError::Raced) => Problem::conflict(error.to_string()),
             RotateError::Found(cause) => Problem::unavailable(&cause),
-            RotateError::Unavailable(cause) => Problem::unavailable(&cause),
+            RotateError::Unavailable(cause) => cause.into(),
             RotateError::Load(cause) => Problem::unavailable(&cause),
         })
     }

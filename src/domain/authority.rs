@@ -25,6 +25,9 @@ pub struct By {
     pub actor: String,
     /// The person, where it is one: their role has a say beside what they hold.
     pub member: Option<(MemberId, Role)>,
+    /// The generation of the key, or the version of the person, as it was when they were let in. Where it is another once
+    /// the change is to be written, it is not made; `None`: whatever became of them.
+    pub standing: Option<u64>,
     /// What they hold; they hand out no more.
     pub authority: Authority,
     /// Where they are.
@@ -39,6 +42,7 @@ impl By {
         Self {
             actor: "keyturn".into(),
             member: None,
+            standing: None,
             authority: Authority { scopes: Role::Owner.holds(), networks: Networks::all(), not_after: None },
             address: None,
             now,

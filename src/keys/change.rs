@@ -8,7 +8,7 @@ use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
 use crate::node::{Node, Unavailable};
-use crate::store::{AuditEntry, Limits, Refused, Remembered};
+use crate::store::{AuditEntry, Limits, Refused, Remembered, action};
 
 /// Why a change was not made.
 #[derive(Debug)]
@@ -104,6 +104,10 @@ pub(super) async fn write_because(
     once: Option<&Remembered>,
 ) -> Result<ApiKey, KeyError> {
     let mut entry = entry(by, action, Some(old), &new);
+    if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE) {
+        // What only takes away is done whatever became of whoever asked for it: a key may end itself twice.
+        entry.standing = None;
+    }
     if let (Some(reason), Some(value)) = (reason, entry.new.as_mut().and_then(|value| value.as_object_mut())) {
         value.insert("reason".into(), reason.into());
     }

@@ -175,6 +175,7 @@ fn entry(action: &'static str, key: &ApiKey, new: serde_json::Value, now: Timest
         subject: key.id.to_string(),
         old: None,
         new: Some(new),
+        standing: None,
     }
 }
 

@@ -72,6 +72,7 @@ impl SignedIn {
         By {
             actor: format!("member:{}", self.member.id),
             member: Some((self.member.id.clone(), role)),
+            standing: Some(self.member.version),
             authority: Authority { scopes: role.holds(), networks: Networks::all(), not_after: None },
             address: address.known(),
             now,

@@ -449,6 +449,7 @@ impl Node {
                         "address": address,
                         "hour": clock::rfc3339(Timestamp::from_seconds(hour.saturating_mul(3600))),
                     })),
+                    standing: None,
                 };
                 self.store.tell(&notice, seen.at, Some(&entry)).await?;
             }

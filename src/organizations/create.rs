@@ -75,7 +75,6 @@ pub async fn bootstrap(node: &Node, by: &By, slug: &Slug) -> Result<Option<Strin
     if tenant.ring.newest().is_some() {
         return Ok(None);
     }
-    let address = by.address.map(|address| address.to_string());
-    let kid = rotate_signing_key(node, &tenant, node.settings.algorithm, 0, (&by.actor, address), by.now).await?;
+    let kid = rotate_signing_key(node, &tenant, node.settings.algorithm, 0, by).await?;
     Ok(Some(kid))
 }

@@ -122,6 +122,7 @@ pub async fn found(
                 "kid": key.kid, "algorithm": key.algorithm,
             })),
         })),
+        standing: None,
     };
     match store.found(&founding, &entry).await.map_err(Unavailable::from)? {
         Ok(_) => Ok(Founded { organization, email, password, key: minted.text }),

@@ -104,6 +104,7 @@ pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Res
         subject: id.to_owned(),
         old: store.master_key().await?.map(|old| serde_json::json!({ "master_key": old })),
         new: Some(serde_json::json!({ "master_key": id })),
+        standing: None,
     };
     let mut webhooks = store.webhook_seals().await?;
     for seal in &mut webhooks {

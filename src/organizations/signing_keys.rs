@@ -1,5 +1,6 @@
 //! Rotating signing keys: the next one is published ahead of its use, the old one stays for its tokens.
 
+use crate::domain::authority::By;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Tenant, Unavailable};
 use crate::organizations::founding::{FoundError, new_signing_key};
@@ -44,9 +45,9 @@ pub async fn rotate_signing_key(
     tenant: &Tenant,
     algorithm: Algorithm,
     ahead_seconds: u32,
-    (actor, address): (&str, Option<String>),
-    now: Timestamp,
+    by: &By,
 ) -> Result<String, RotateError> {
+    let now = by.now;
     // 1. One at a time; but a key that is to sign at once, as when one has leaked, waits for none.
     let newest = tenant.ring.newest();
     if let Some(pending) = newest.filter(|key| ahead_seconds > 0 && key.active_from() > now) {
@@ -70,17 +71,10 @@ pub async fn rotate_signing_key(
     let kid = next.kid.clone();
 
     // 3. The write, unless another node was quicker.
-    let entry = AuditEntry {
-        at: now,
-        actor: actor.to_owned(),
-        address,
-        action: action::SIGNING_KEY_CREATE,
-        subject: kid.clone(),
-        old: None,
-        new: Some(serde_json::json!({
-            "algorithm": algorithm.as_str(), "active_from": crate::clock::rfc3339(next.active_from),
-        })),
-    };
+    let new = serde_json::json!({
+        "algorithm": algorithm.as_str(), "active_from": crate::clock::rfc3339(next.active_from),
+    });
+    let entry = AuditEntry::of(by, action::SIGNING_KEY_CREATE, &kid, None, Some(new));
     let written =
         node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await.map_err(Unavailable::from)?;
 
@@ -111,7 +105,7 @@ async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), Rotate
     if is_due(node, tenant, now) {
         let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
         let ahead = node.settings.publish_ahead_seconds;
-        match rotate_signing_key(node, tenant, algorithm, ahead, ("keyturn", None), now).await {
+        match rotate_signing_key(node, tenant, algorithm, ahead, &By::keyturn(now)).await {
             Ok(_) | Err(RotateError::Pending { .. } | RotateError::Raced) => {}
             Err(other) => return Err(other),
         }
@@ -128,6 +122,7 @@ async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), Rotate
                 "algorithm": key.algorithm().as_str(), "active_from": crate::clock::rfc3339(key.active_from()),
             })),
             new: None,
+            standing: None,
         };
         node.store.delete_signing_key(key.kid(), &entry).await.map_err(Unavailable::from)?;
     }

@@ -86,6 +86,8 @@ pub struct AuditEntry {
     pub old: Option<Value>,
     /// What is now.
     pub new: Option<Value>,
+    /// What the actor's standing must be when it is written, which is not part of the row; see [`By::standing`].
+    pub standing: Option<u64>,
 }
 
 impl AuditEntry {
@@ -99,6 +101,7 @@ impl AuditEntry {
             subject: subject.to_string(),
             old,
             new,
+            standing: by.standing,
         }
     }
 }

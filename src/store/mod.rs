@@ -60,6 +60,9 @@ pub enum StoreError {
     /// The database did not answer for too long.
     #[error("the database did not answer in time")]
     Silent,
+    /// Whoever asked for a change was revoked, removed or changed before it was written.
+    #[error("whoever asked for the change is not what they were any more")]
+    Superseded,
     /// The file, folder or server cannot be used.
     #[error("{0}")]
     Unusable(String),

@@ -108,6 +108,7 @@ async fn revoke_token(
         subject: token.jti.clone(),
         old: None,
         new: Some(serde_json::json!({ "key": token.key })),
+        standing: None,
     };
     let written = node.store.revoke_token(&token, organization, &entry).await;
     // A write whose answer was lost may have been made: refusing the token is right in any case.
@@ -127,7 +128,7 @@ async fn revoke_key(
     now: Timestamp,
 ) -> Result<(), Unavailable> {
     let authority = Authority { scopes: key.scopes.clone(), networks: key.networks.clone(), not_after: key.expires_at };
-    let by = By { actor: format!("key:{actor}"), member: None, authority, address, now };
+    let by = By { actor: format!("key:{actor}"), member: None, standing: None, authority, address, now };
     let reason = Some("revoked by its bearer".to_owned());
     match keys::revoke(node, &key.organization, &by, &key.id, None, reason).await {
         Ok(_) | Err(KeyError::NotFound) => Ok(()),

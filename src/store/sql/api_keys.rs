@@ -39,7 +39,7 @@ impl KeyStore for SqlStore {
         entry: &AuditEntry,
         once: Option<&Remembered>,
     ) -> Result<Result<Seq, Refused>, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
             return refuse(transaction, Refused::Repeated).await;
         }
@@ -68,7 +68,7 @@ impl KeyStore for SqlStore {
         entry: &AuditEntry,
         once: Option<&Remembered>,
     ) -> Result<Result<Seq, Refused>, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
             return refuse(transaction, Refused::Repeated).await;
         }

@@ -187,6 +187,7 @@ async fn chain(transaction: &mut Transaction, organization: &Slug, end: &mut End
         subject: organization.to_string(),
         old: None,
         new: Some(json!({ "rows": count, "first": first, "last": head.id })),
+        standing: None,
     };
     append(transaction, organization, &entry, end).await?;
     tracing::info!(%organization, rows = count, "rows of the audit log that an earlier version wrote are chained");

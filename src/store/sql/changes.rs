@@ -149,7 +149,7 @@ impl RevokedTokenStore for SqlStore {
         organization: &Slug,
         entry: &AuditEntry,
     ) -> Result<Seq, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         let inserted = query(
             "INSERT INTO revoked_tokens (jti, key_id, expires_at, seq) VALUES ($1, $2, $3, $4) ON CONFLICT (jti) DO NOTHING",
         )

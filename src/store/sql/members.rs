@@ -48,7 +48,7 @@ impl MemberStore for SqlStore {
         password_phc: &str,
         entry: &AuditEntry,
     ) -> Result<Result<(), Refused>, StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         match insert(&mut transaction, member, password_phc).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
             other => other?,
@@ -64,7 +64,7 @@ impl MemberStore for SqlStore {
         password: Option<(&str, Option<&str>)>,
         entry: &AuditEntry,
     ) -> Result<Result<(), Refused>, StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE members SET email = $3, role = $4, version = version + 1, password_phc = COALESCE($5, password_phc) \
              WHERE id = $1 AND version + 1 = $2 AND removed_at IS NULL",
@@ -102,7 +102,7 @@ impl MemberStore for SqlStore {
         end: EndKey<'_>,
         entry: &AuditEntry,
     ) -> Result<Result<(Seq, Vec<ApiKey>), Refused>, StoreError> {
-        let (mut transaction, mut seq) = self.begin().await?;
+        let (mut transaction, mut seq) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE members SET removed_email = email, email = 'removed ' || id, removed_at = $3, password_phc = '', \
              version = version + 1 WHERE id = $1 AND version = $2 AND removed_at IS NULL",

@@ -17,6 +17,7 @@ mod schema;
 mod sessions;
 mod signing_keys;
 mod sqlite;
+mod standing;
 mod statement;
 mod upkeep;
 mod usage;

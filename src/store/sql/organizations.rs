@@ -30,7 +30,7 @@ impl OrganizationStore for SqlStore {
     }
 
     async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         let organization = &founding.organization;
         let inserted =
             query("INSERT INTO organizations (slug, policy, policy_version, created_at) VALUES ($1, $2, $3, $4)")
@@ -63,7 +63,7 @@ impl OrganizationStore for SqlStore {
         organization: &Organization,
         entry: &AuditEntry,
     ) -> Result<Result<Seq, Refused>, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE organizations SET policy = $3, policy_version = policy_version + 1 \
              WHERE slug = $1 AND policy_version + 1 = $2",

@@ -19,7 +19,7 @@ impl SessionStore for SqlStore {
         member: &Member,
         entry: &AuditEntry,
     ) -> Result<bool, StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         let found =
             query("UPDATE members SET last_sign_in_at = $3 WHERE id = $1 AND version = $2 AND removed_at IS NULL")
                 .bind(&member.id.0)
@@ -51,7 +51,7 @@ impl SessionStore for SqlStore {
     }
 
     async fn note_refused_sign_in(&self, organization: &Slug, entry: &AuditEntry) -> Result<(), StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         audit::write(&mut transaction, organization, entry).await?;
         transaction.commit().await
     }
@@ -90,7 +90,7 @@ impl SessionStore for SqlStore {
     }
 
     async fn end_session(&self, member: &Member, id: &str, entry: &AuditEntry) -> Result<bool, StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         let ended = query("DELETE FROM sessions WHERE id = $1 AND member = $2")
             .bind(id)
             .bind(&member.id.0)

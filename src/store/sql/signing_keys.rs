@@ -56,7 +56,7 @@ impl SigningKeyStore for SqlStore {
         newest: Option<&str>,
         entry: &AuditEntry,
     ) -> Result<Result<Seq, Refused>, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         let row =
             query("SELECT kid FROM signing_keys WHERE organization = $1 ORDER BY created_at DESC, kid DESC LIMIT 1")
                 .bind(key.organization.as_str())
@@ -74,7 +74,7 @@ impl SigningKeyStore for SqlStore {
     }
 
     async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         let row = query("DELETE FROM signing_keys WHERE kid = $1 RETURNING organization")
             .bind(kid)
             .fetch_optional(&mut transaction)
@@ -93,7 +93,7 @@ impl SigningKeyStore for SqlStore {
         master_key: &str,
         entry: &AuditEntry,
     ) -> Result<(), StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+        let (mut transaction, seq) = self.begin_by(entry).await?;
         for (kid, sealed) in seals {
             query("UPDATE signing_keys SET master_key = $2, sealed = $3 WHERE kid = $1")
                 .bind(kid)

@@ -39,7 +39,7 @@ impl WebhookStore for SqlStore {
         limit: u32,
         entry: &AuditEntry,
     ) -> Result<Result<(), Refused>, StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         let row = query("SELECT COUNT(*) AS n FROM webhooks WHERE organization = $1")
             .bind(webhook.organization.as_str())
             .fetch_one(&mut transaction)
@@ -66,7 +66,7 @@ impl WebhookStore for SqlStore {
     }
 
     async fn update_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<Result<(), Refused>, StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         if !update(&mut transaction, webhook).await? {
             return refuse(transaction, Refused::VersionConflict).await;
         }
@@ -76,7 +76,7 @@ impl WebhookStore for SqlStore {
     }
 
     async fn delete_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<Result<(), Refused>, StoreError> {
-        let (mut transaction, _) = self.begin().await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         let row = query("SELECT version FROM webhooks WHERE id = $1")
             .bind(webhook.id.as_str())
             .fetch_optional(&mut transaction)

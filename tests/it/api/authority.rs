@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::check::problem;
 use crate::support::server::scope_list;
-use crate::support::{Key, Server};
+use crate::support::{Key, Place, Server, eventually};
 
 /// A manager of keys: may write keys, read `a/*` for as long as the key lives, from this machine.
 fn manager(server: &Server) -> Key {
@@ -134,4 +134,31 @@ fn a_rotation_hands_out_no_longer_life_than_its_maker_has() {
     rotate(&json!({ "expires_at": "2039-01-01T00:00:00Z" })).expect(200);
     let own = server.api_as(&manager.text, "POST", &format!("keys/{}/rotate", manager.id)).json(&json!({})).send();
     own.expect(200);
+}
+
+#[test]
+fn a_key_that_is_revoked_finishes_nothing_that_it_has_begun() {
+    // Slow hashing: what was begun waits in line behind it.
+    let place = Place::new()
+        .set("KEYTURN_ARGON2__ITERATIONS", 10)
+        .set("KEYTURN_ARGON2__MEMORY_KIB", 16_384)
+        .set("KEYTURN_ARGON2__THREADS", 1);
+    let server = place.start();
+    let manager = manager(&server);
+    let made_by_it = || {
+        let list = server.api("GET", "keys?limit=200").send().expect(200);
+        let by = format!("key:{}", manager.id);
+        list["items"].as_array().unwrap().iter().filter(|key| key["created_by"] == by.as_str()).count()
+    };
+    let (after, answers) = std::thread::scope(|scope| {
+        let create = || server.api_as(&manager.text, "POST", "keys").json(&all_of_it()).send().status;
+        let begun: Vec<_> = (0..16).map(|_| scope.spawn(create)).collect();
+        eventually("the first of them", || (made_by_it() > 0).then_some(()));
+        server.change("POST", &format!("{}/revoke", manager.id), &json!({}));
+        let after = made_by_it();
+        (after, begun.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>())
+    });
+    assert_eq!(made_by_it(), after, "none is made once the revocation was answered: {answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 201).count(), after);
+    assert!(answers.contains(&409), "some had begun: {answers:?}");
 }

@@ -188,7 +188,7 @@ fn no_key_outlives_its_owner_however_the_two_race() {
             match answer.status {
                 201 => problem(&server.me(answer.json()["secret"].as_str().unwrap()), 401, "API_KEY_INVALID"),
                 401 => problem(&answer, 401, "API_KEY_REQUIRED"),
-                _ => problem(&answer, 422, "VALIDATION_FAILED"),
+                _ => problem(&answer, 409, "CONFLICT"),
             };
         }
         let left = owner.api("GET", &format!("keys?status=active&owner={}", ada.id)).send().expect(200);

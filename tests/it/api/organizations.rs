@@ -94,10 +94,11 @@ fn organizations_are_made_by_owners_and_keys_of_default_only() {
     problem(&by(&server.make_with("*:* write:keyturn/* admin:keyturn/members").text), 403, "INSUFFICIENT_SCOPE");
     let maker = server.make_with("admin:keyturn/organizations");
     by(&maker.text).expect(201);
-    // What makes organizations opens none that there are.
-    for rest in ["keys", "members", "policy", "signing-keys", ""] {
-        let path = format!("/api/v1/organizations/acme/{rest}");
-        let asked = server.get(path.trim_end_matches('/')).bearer(&maker.text).send();
+    // What makes organizations sees that there are others, and nothing in them.
+    let seen = server.get("/api/v1/organizations/acme").bearer(&maker.text).send().expect(200);
+    assert_eq!((seen["slug"].as_str(), seen["bootstrapped"].as_bool()), (Some("acme"), Some(true)));
+    for rest in ["keys", "members", "policy", "signing-keys", "audit", "usage", "webhooks"] {
+        let asked = server.get(&format!("/api/v1/organizations/acme/{rest}")).bearer(&maker.text).send();
         problem(&asked, 404, "NOT_FOUND");
     }
 }

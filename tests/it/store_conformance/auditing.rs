@@ -171,6 +171,7 @@ pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<dyn Store>) 
         subject: text.into(),
         old: Some(json!({ "z": text, "a": [1, -5, null, true, 18_446_744_073_709_551_615u64], "": {} })),
         new: Some(json!(null)),
+        standing: None,
     };
     store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
     let read = audit(store.as_ref(), "acme").await.pop().unwrap();

@@ -111,6 +111,7 @@ on_every_backend! { in people:
     a_policy_is_replaced_once_for_each_version
     an_answer_is_remembered_with_its_change_and_only_once
     lists_come_in_every_order_whole
+    nothing_is_done_for_who_is_not_what_they_were
 }
 
 on_every_backend! { in auditing:
@@ -217,6 +218,7 @@ fn entry(action: &'static str, subject: impl ToString) -> AuditEntry {
         subject: subject.to_string(),
         old: None,
         new: Some(json!({ "n": 1 })),
+        standing: None,
     }
 }
 
@@ -552,6 +554,7 @@ mod checks {
             subject: "subject".into(),
             old: Some(json!({ "a": [1, null, "ü"] })),
             new: None,
+            standing: None,
         };
         store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
         store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap_err();

@@ -7,7 +7,7 @@ use keyturn::domain::member::{Member, MemberId, Role, Session};
 use keyturn::domain::policy::Policy;
 use keyturn::domain::sealed::Sealed;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::store::{AuditEntry, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, action};
+use keyturn::store::{AuditEntry, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, StoreError, action};
 
 use super::{NOW, all, audit_actions, entry, found, id, insert, key, slug};
 
@@ -276,4 +276,30 @@ pub async fn lists_come_in_every_order_whole(store: Arc<dyn Store>) {
             }
         }
     }
+}
+
+pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<dyn Store>) {
+    let boss = found(store.as_ref()).await.owner.0;
+    let ada = member("ada", Role::Admin);
+    add(store.as_ref(), &ada).await;
+    insert(store.as_ref(), &key(1)).await;
+    let make = async |n: u8, actor: String, standing: u64| {
+        let row = AuditEntry { actor, standing: Some(standing), ..entry(action::KEY_CREATE, id(n)) };
+        store.insert_key(&key(n), Limits::default(), &row, None).await.map(|made| made.is_ok())
+    };
+    let is_superseded = |made: Result<bool, StoreError>| matches!(made, Err(StoreError::Superseded));
+    let (by_key, by_ada) = (format!("key:{}", id(1)), format!("member:{}", ada.id));
+    assert!(make(2, by_key.clone(), 1).await.unwrap());
+    assert!(make(3, by_ada.clone(), 1).await.unwrap());
+    assert!(is_superseded(make(4, by_key.clone(), 2).await), "another generation");
+    assert!(is_superseded(make(4, by_ada.clone(), 2).await), "another version");
+
+    let ended = key(1).disable(NOW).unwrap();
+    store.update_key(&ended, None, &entry(action::KEY_DISABLE, id(1)), None).await.unwrap().unwrap();
+    assert!(is_superseded(make(4, by_key.clone(), 1).await) && is_superseded(make(4, by_key, 2).await));
+    let row = entry(action::MEMBER_REMOVE, &ada.id);
+    store.remove_member(&ada, &|_| None, &row).await.unwrap().unwrap();
+    assert!(is_superseded(make(4, by_ada.clone(), 1).await) && is_superseded(make(4, by_ada, 2).await));
+    assert_eq!(store.key(&id(4)).await.unwrap(), None);
+    assert!(make(4, format!("member:{}", boss.id), 1).await.unwrap());
 }
