@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::crypto::random::{self, RandomError};
+use crate::domain::webhook::SECRET_PREFIX;
 
 /// Bytes of a secret.
 const LENGTH: usize = 32;
@@ -31,7 +32,7 @@ impl WebhookSecret {
 
     /// The secret as it is shown once: `whsec_` and base64.
     pub fn reveal(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("whsec_{}", Zeroizing::new(STANDARD.encode(self.0.as_slice())).as_str()))
+        Zeroizing::new(format!("{SECRET_PREFIX}{}", Zeroizing::new(STANDARD.encode(self.0.as_slice())).as_str()))
     }
 }
 

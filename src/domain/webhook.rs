@@ -8,6 +8,9 @@ use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
+/// What a webhook's secret begins with; base64 follows.
+pub const SECRET_PREFIX: &str = "whsec_";
+
 /// Most webhooks of an organization.
 pub const MAX_WEBHOOKS: u32 = 20;
 

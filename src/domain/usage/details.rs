@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use crate::domain::requirement::Required;
 use crate::domain::scope::ScopeSet;
 use crate::domain::usage::LastUse;
+use crate::domain::webhook;
 
 /// How many addresses, and how many things asked for, are told apart by key and day.
 pub const MOST_DISTINCT: usize = 64;
@@ -92,7 +93,8 @@ impl AskedFor {
         };
         let is_plain = |run: &str| run.len() < MIXED_SECRET_LENGTH || (run.len() < SECRET_LENGTH && !is_mixed(run));
         let is_break = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
-        (text.len() <= LONGEST_TEXT && text.split(is_break).all(is_plain)).then_some(text)
+        let is_short = text.len() <= LONGEST_TEXT && !text.contains(webhook::SECRET_PREFIX);
+        (is_short && text.split(is_break).all(is_plain)).then_some(text)
     }
 }
 
