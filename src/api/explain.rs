@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::fields::Checks;
 use crate::api::guard::{Guarded, ReadKeys};
 use crate::api::problem::Problem;
 use crate::domain::decision::Finding;
 use crate::domain::key_text::KeyId;
+use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::keys::{self, ExplainedCheck, Question};
 

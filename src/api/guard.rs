@@ -12,72 +12,20 @@ use crate::api::problem::Problem;
 use crate::clock;
 use crate::domain::authority::{Authority, By};
 use crate::domain::decision::ClientAddress;
-use crate::domain::member::Role;
-use crate::domain::scope::{Action, Resource, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
+use crate::http::permission::{Need, allows, check_role};
 use crate::http::session;
 use crate::members::{self, SignedIn};
 use crate::tokens::{Caller, authenticate};
 
-/// What a route asks of its caller.
-pub(super) trait Permission: 'static {
-    /// Action and resource; none: any good credential.
-    const NEEDS: Option<(&'static str, &'static str)>;
-    /// What lets callers of organization `default` do it in others too.
-    const ABROAD: Option<(&'static str, &'static str)> = None;
-}
+pub(super) use crate::http::permission::{
+    AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, Anyone, Bootstrap, Permission,
+    ReadAudit, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, SeeOrganization, WriteKeys,
+};
 
-macro_rules! permissions {
-    ($($name:ident: $action:literal $resource:literal)*) => {$(
-        #[doc = concat!("`", $action, ":", $resource, "`.")]
-        pub(super) struct $name;
-
-        impl Permission for $name {
-            const NEEDS: Option<(&'static str, &'static str)> = Some(($action, $resource));
-        }
-    )*};
-}
-
-permissions! {
-    ReadKeys: "read" "keyturn/keys"
-    WriteKeys: "write" "keyturn/keys"
-    ReadSigningKeys: "read" "keyturn/signing-keys"
-    AdminSigningKeys: "admin" "keyturn/signing-keys"
-    ReadAudit: "read" "keyturn/audit"
-    ReadWebhooks: "read" "keyturn/webhooks"
-    AdminWebhooks: "admin" "keyturn/webhooks"
-    ReadUsage: "read" "keyturn/usage"
-    ReadMembers: "read" "keyturn/members"
-    AdminMembers: "admin" "keyturn/members"
-    ReadPolicy: "read" "keyturn/policy"
-    AdminPolicy: "admin" "keyturn/policy"
-    AdminOrganizations: "admin" "keyturn/organizations"
-}
-
-/// Any good credential.
-pub(super) struct Anyone;
-
-impl Permission for Anyone {
-    const NEEDS: Option<(&'static str, &'static str)> = None;
-}
-/// Any good credential of the organization, or `admin:keyturn/organizations` in organization `default`.
-pub(super) struct SeeOrganization;
-
-impl Permission for SeeOrganization {
-    const NEEDS: Option<(&'static str, &'static str)> = None;
-    const ABROAD: Option<(&'static str, &'static str)> = AdminOrganizations::NEEDS;
-}
-
-/// `admin:keyturn/signing-keys`, or `admin:keyturn/organizations` in organization `default`.
-pub(super) struct Bootstrap;
-
-impl Permission for Bootstrap {
-    const NEEDS: Option<(&'static str, &'static str)> = AdminSigningKeys::NEEDS;
-    const ABROAD: Option<(&'static str, &'static str)> = AdminOrganizations::NEEDS;
-}
 /// Who calls.
 pub(super) enum Principal {
     /// An API key, itself or through a token.
@@ -141,27 +89,12 @@ impl Principal {
         self.check(("admin", "keyturn/organizations"))
     }
 
-    /// What they may ask for.
-    fn may(&self) -> ScopeSet {
-        match self {
-            Self::Key(caller) => caller.grant.scopes.clone(),
-            Self::Member(who, _) => who.member.role.may(),
-        }
-    }
-
     /// Checks that they may do that.
-    fn check(&self, (action, resource): (&'static str, &'static str)) -> Result<(), Problem> {
-        let allows = |scopes: &ScopeSet| match (Action::parse(action), Resource::parse(resource)) {
-            (Ok(action), Ok(resource)) => scopes.allows(&action, &resource),
-            _ => false,
-        };
+    fn check(&self, need: Need) -> Result<(), Problem> {
         match self {
-            _ if allows(&self.may()) => Ok(()),
-            Self::Key(_) => Err(Problem::insufficient_scope(&format!("{action}:{resource}"))),
-            Self::Member(..) => {
-                let least = Role::ALL.into_iter().find(|role| allows(&role.may()));
-                Err(Problem::role_required(least.unwrap_or(Role::Owner)))
-            }
+            Self::Key(caller) if allows(&caller.grant.scopes, need) => Ok(()),
+            Self::Key(_) => Err(Problem::insufficient_scope(&format!("{}:{}", need.0, need.1))),
+            Self::Member(who, _) => check_role(who.member.role, need).map_err(Problem::role_required),
         }
     }
 }

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::fields::{Checks, ScopeField};
+use crate::api::fields::ScopeField;
 use crate::api::guard::{Guarded, ReadUsage};
 use crate::api::problem::Problem;
 use crate::clock::rfc3339;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
+use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::keys::{self, Narrowing, Part};
 use crate::store::UsageDetail;
@@ -97,7 +98,7 @@ async fn impact(
     let body: ImpactBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
     let narrowing = Narrowing {
-        scopes: body.scopes.map(|scopes| checks.scopes(&scopes)),
+        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::pairs(&scopes))),
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
     };
     checks.done()?;

@@ -10,6 +10,7 @@ use crate::domain::key_text::KeyText;
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
+use crate::http::warnings::Warning;
 
 /// A key. Times are RFC 3339 in UTC.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -108,8 +109,8 @@ impl KeyJson {
     }
 
     /// The key with what should be known of it.
-    pub(super) fn warned(self, warnings: Vec<WarningJson>) -> Self {
-        Self { warnings, ..self }
+    pub(super) fn warned(self, warnings: Vec<Warning>) -> Self {
+        Self { warnings: warnings.into_iter().map(WarningJson::from).collect(), ..self }
     }
 
     /// The key with its text, the only time that it is shown.

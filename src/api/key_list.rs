@@ -2,8 +2,6 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,21 +9,13 @@ use crate::api::guard::{Guarded, ReadKeys};
 use crate::api::key_json::KeyJson;
 use crate::api::problem::Problem;
 use crate::domain::api_key::Status;
-use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::keys;
-use crate::store::{KeyFilter, KeyOrder, KeyPlace};
+use crate::store::{KeyFilter, KeyOrder};
 
 const PARAMETERS: [&str; 6] = ["status", "search", "owner", "sort", "limit", "cursor"];
-
-const ORDERS: [(&str, KeyOrder); 4] = [
-    ("created_at", KeyOrder::Created),
-    ("name", KeyOrder::Name),
-    ("expires_at", KeyOrder::Expiry),
-    ("last_used_at", KeyOrder::LastUse),
-];
 
 /// A page of keys.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -45,7 +35,8 @@ pub(super) async fn list(
     let filter = read(&request, &guarded)?;
     let (order, is_descending) = (filter.order, filter.is_descending);
     let page = keys::list(&context.node, filter).await?;
-    let next_cursor = page.keys.last().filter(|_| page.more).map(|key| cursor(order, is_descending, &order.place(key)));
+    let next_cursor =
+        page.keys.last().filter(|_| page.more).map(|key| keys::cursor(order, is_descending, &order.place(key)));
     let items = page.keys.iter().map(|key| KeyJson::new(key, guarded.now)).collect();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(KeyListJson { items, next_cursor }))
 }
@@ -95,7 +86,7 @@ fn read(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<KeyFilter,
         }
     }
     if let Some(text) = place {
-        let after = read_cursor(&text, filter.order, filter.is_descending);
+        let after = keys::read_cursor(&text, filter.order, filter.is_descending);
         let wrong = || Problem::invalid_field("cursor", "not one that a list in this order gave as next_cursor");
         filter.after = Some(after.ok_or_else(wrong)?);
     }
@@ -103,63 +94,12 @@ fn read(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<KeyFilter,
 }
 
 fn order(value: &str) -> Result<(KeyOrder, bool), Problem> {
-    let (name, is_descending) = value.strip_prefix('-').map_or((value, false), |name| (name, true));
-    let known = ORDERS.iter().find(|(known, _)| *known == name);
-    let (_, order) = known.ok_or_else(|| {
+    keys::read_order(value).ok_or_else(|| {
         let allowed = "allowed is created_at, name, expires_at and last_used_at, with - before it for the last first";
         Problem::invalid_field("sort", allowed)
-    })?;
-    Ok((*order, is_descending))
+    })
 }
 
 fn known(name: &str) -> &str {
     if PARAMETERS.contains(&name) { name } else { "query" }
-}
-
-fn order_name(order: KeyOrder, is_descending: bool) -> String {
-    let name = ORDERS.iter().find(|(_, known)| *known == order).map_or("", |(name, _)| name);
-    format!("{}{name}", if is_descending { "-" } else { "" })
-}
-
-/// The order, the value and the id of the last key on a page; the value comes last, for a name may be anything.
-fn cursor(order: KeyOrder, is_descending: bool, place: &KeyPlace) -> String {
-    let (id, value) = match place {
-        KeyPlace::At(at, id) => (id, at.to_string()),
-        KeyPlace::Named(name, id) => (id, name.clone()),
-    };
-    URL_SAFE_NO_PAD.encode(format!("{} {id} {value}", order_name(order, is_descending)))
-}
-
-fn read_cursor(text: &str, order: KeyOrder, is_descending: bool) -> Option<KeyPlace> {
-    let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let mut parts = plain.splitn(3, ' ');
-    if parts.next()? != order_name(order, is_descending) {
-        return None;
-    }
-    let (id, value) = (KeyId::parse(parts.next()?)?, parts.next()?);
-    Some(match order {
-        KeyOrder::Name if !value.contains('\0') => KeyPlace::Named(value.to_owned(), id),
-        KeyOrder::Name => return None,
-        KeyOrder::Created | KeyOrder::Expiry | KeyOrder::LastUse => KeyPlace::At(value.parse().ok()?, id),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_holds_for_the_order_it_was_given_in() {
-        let id = KeyId::from_random([3; 16]);
-        let named = KeyPlace::Named("a name - with spaces".into(), id);
-        let text = cursor(KeyOrder::Name, true, &named);
-        assert_eq!(read_cursor(&text, KeyOrder::Name, true), Some(named));
-        assert_eq!(read_cursor(&text, KeyOrder::Name, false), None);
-        assert_eq!(read_cursor(&text, KeyOrder::Created, true), None);
-        let at = KeyPlace::At(-5, id);
-        assert_eq!(read_cursor(&cursor(KeyOrder::LastUse, false, &at), KeyOrder::LastUse, false), Some(at));
-        for junk in ["", "!", "AAAA", &URL_SAFE_NO_PAD.encode("created_at x y")] {
-            assert_eq!(read_cursor(junk, KeyOrder::Created, false), None, "{junk}");
-        }
-    }
 }

@@ -9,12 +9,11 @@ use serde::Deserialize;
 
 use crate::api::body;
 use crate::api::etag::{etag, if_match};
-use crate::api::fields::{Checks, ScopeField, nullable};
+use crate::api::fields::{ScopeField, nullable};
 use crate::api::guard::{Guarded, ReadKeys, WriteKeys};
 use crate::api::key_json::KeyJson;
 use crate::api::key_list::list;
 use crate::api::problem::Problem;
-use crate::api::warnings;
 use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::authority::By;
 use crate::domain::key_text::{KeyId, KeyText};
@@ -23,7 +22,9 @@ use crate::domain::networks::Networks;
 use crate::domain::policy::MAX_GRACE_SECONDS;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
+use crate::http::warnings;
 use crate::keys::{self, KeyError, NewKey, RotateKey};
 use crate::node::Node;
 
@@ -88,7 +89,7 @@ async fn create(
         name: body.name,
         description: body.description,
         owner: None,
-        scopes: checks.scopes(&body.scopes),
+        scopes: checks.scopes(ScopeField::pairs(&body.scopes)),
         networks: checks.networks(body.allowed_cidrs.as_deref().unwrap_or_default()),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now).flatten(),
     };
@@ -153,7 +154,7 @@ async fn edit(
     let edit = Edit {
         name: body.name,
         description: body.description,
-        scopes: body.scopes.map(|scopes| checks.scopes(&scopes)),
+        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::pairs(&scopes))),
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now),
     };

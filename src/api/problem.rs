@@ -11,6 +11,7 @@ use crate::domain::authority::Beyond;
 use crate::domain::decision::Denial;
 use crate::domain::member::Role;
 use crate::domain::policy::Violation;
+use crate::http::sign_in::SignInRefused;
 use crate::keys::KeyError;
 use crate::members::{MemberError, SignInError};
 use crate::node::Unavailable;
@@ -189,6 +190,12 @@ impl Problem {
     }
 }
 
+impl From<Vec<Violation>> for Problem {
+    fn from(errors: Vec<Violation>) -> Self {
+        Self::invalid(errors)
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -293,6 +300,16 @@ impl From<CreateError> for Problem {
             CreateError::Exists => Self::conflict("there is an organization of that slug already"),
             CreateError::Unavailable(cause) => Self::not_now(&cause),
             CreateError::Load(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<SignInRefused> for Problem {
+    fn from(refused: SignInRefused) -> Self {
+        match refused {
+            SignInRefused::Invalid(violation) => Self::invalid(vec![violation]),
+            SignInRefused::Limited(seconds) => Self::limited(seconds),
+            SignInRefused::Error(error) => error.into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/session`: signing in and out; `/api/v1/me/password`.
 
-use actix_web::http::header::{CACHE_CONTROL, USER_AGENT};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,11 @@ use crate::api::body;
 use crate::api::guard::{Anyone, Guarded, Principal};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
-use crate::clock;
-use crate::domain::member::{Password, is_email};
-use crate::domain::slug::Slug;
+use crate::domain::member::Password;
 use crate::http::context::HttpContext;
 use crate::http::session as cookie;
-use crate::members::{self, SignIn, SignedIn};
+use crate::http::sign_in::{Typed, account, sign_in};
+use crate::members::{self, SignedIn};
 
 type Context = web::Data<HttpContext>;
 
@@ -54,40 +53,15 @@ pub(super) struct SignedInJson {
 }
 
 async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    // 1. From our own pages, or from no page at all.
-    let (node, address, now) = (&context.node, context.client_address(&request), clock::now());
-    if !cookie::is_from_our_pages(&request, &node.settings.public_url) {
+    // From our own pages, or from no page at all.
+    if !cookie::is_from_our_pages(&request, &context.node.settings.public_url) {
         return Err(Problem::not_from_our_pages());
     }
     let body: SignInBody = body::read(&request, payload).await?;
 
-    let slug = Slug::parse(body.organization.as_deref().unwrap_or(Slug::DEFAULT));
-    let slug =
-        slug.ok_or_else(|| Problem::invalid_field("organization", "1 to 40 of a-z, 0-9 and '-' are expected"))?;
-    if !is_email(&body.email) {
-        return Err(Problem::invalid_field("email", "a login like owner@example.org is expected"));
-    }
-
-    // 2. Not too often, from one address or for one login.
-    context.sign_ins_from.count(address).map_err(Problem::limited)?;
-    context.sign_ins.count(&format!("{slug} {}", body.email.to_lowercase())).map_err(Problem::limited)?;
-    let Some(organization) = Some(slug).filter(|slug| node.tenant(slug).is_some()) else {
-        return Err(Problem::sign_in_refused());
-    };
-
-    // 3. The password.
-    let user_agent = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
-    let wish = SignIn {
-        organization,
-        email: body.email,
-        password: body.password,
-        address,
-        user_agent: user_agent.to_owned(),
-        now,
-    };
-    let (node, settings) = (context.node.clone(), &context.node.settings);
-    let began = context.node.run_to_end(async move { members::sign_in(&node, wish).await }).await;
-    let (who, secret) = began?;
+    let typed = Typed { organization: body.organization, email: body.email, password: body.password };
+    let (who, secret) = sign_in(&context, &request, typed).await?;
+    let settings = &context.node.settings;
     let set = cookie::cookie(&secret, &settings.public_url, settings.session_seconds);
     let json = signed_in(&who, secret.csrf_token());
     Ok(no_store(HttpResponse::Created()).cookie(set).json(json))
@@ -125,8 +99,7 @@ async fn change_password(
     let (who, _) = person(&guarded)?;
     let body: PasswordBody = body::read(&request, payload).await?;
     // Whoever has found an open browser does not get to guess.
-    let account = format!("{} {}", who.member.organization, who.member.email);
-    context.sign_ins.count(&account).map_err(Problem::limited)?;
+    context.sign_ins.count(&account(&who.member.organization, &who.member.email)).map_err(Problem::limited)?;
     let (node, by, who) = (context.node.clone(), guarded.by(), who.clone());
     let changed =
         async move { members::change_password(&node, &by, &who, &body.current_password, &body.new_password).await };

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::fields::Checks;
 use crate::api::guard::{AdminSigningKeys, Guarded, ReadSigningKeys};
 use crate::api::problem::Problem;
 use crate::clock::rfc3339;
 use crate::domain::timestamp::Timestamp;
+use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::node::{Tenant, Unavailable};
 use crate::organizations::{RotateError, rotate_signing_key};

@@ -1,38 +1,20 @@
-//! What is allowed and should be known all the same: a key that everybody may use, an edit that breaks calls.
+//! Warnings beside an answer.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::networks::Networks;
-use crate::domain::scope::ScopeSet;
+use crate::http::warnings::Warning;
 
 /// A warning: the field and what to know about it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Warning")]
 pub(super) struct WarningJson {
     field: &'static str,
-    message: String,
+    message: &'static str,
 }
 
-/// What to know of networks and scopes that were written down just now.
-pub(super) fn of_rights(networks: &Networks, scopes: Option<&ScopeSet>) -> Vec<WarningJson> {
-    let mut warnings = Vec::new();
-    if networks.has_wildcard() {
-        let message = "a wildcard lets every address in; name the networks that the key is used from".into();
-        warnings.push(WarningJson { field: "allowed_cidrs", message });
+impl From<Warning> for WarningJson {
+    fn from(Warning { field, message }: Warning) -> Self {
+        Self { field, message }
     }
-    let everything = scopes
-        .is_some_and(|scopes| scopes.iter().any(|scope| scope.action().is_any() && scope.filter().as_str() == "*"));
-    if everything {
-        let message = "*:* allows every action on every resource; name what the key is for".into();
-        warnings.push(WarningJson { field: "scopes", message });
-    }
-    warnings
-}
-
-/// What to know of an edit after which the tokens from before it are dead.
-pub(super) fn of_narrowing() -> WarningJson {
-    let message =
-        "the key is narrower than before: tokens that were minted from it are dead, and calls may break at once";
-    WarningJson { field: "key", message: message.into() }
 }

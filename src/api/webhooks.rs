@@ -7,14 +7,12 @@ use serde::Deserialize;
 
 use crate::api::body;
 use crate::api::etag::if_match;
-use crate::api::fields::Checks;
 use crate::api::guard::{AdminWebhooks, Guarded, ReadWebhooks};
 use crate::api::keys::NoBody;
 use crate::api::problem::Problem;
 use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson, cursor, read_cursor};
-use crate::domain::destination::{Destination, Reach};
-use crate::domain::event::EventFilter;
 use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookEdit, WebhookId, WebhookState};
+use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::store::DeliveryFilter;
@@ -127,7 +125,7 @@ async fn edit(
         destination: body.url.and_then(|url| checks.destination(&url, context.node.settings.webhook_reach)),
         description: body.description,
         events: body.events.map(|events| checks.events(&events)),
-        state: body.state.and_then(|state| checks.webhook_state(&state)),
+        state: body.state.and_then(|state| webhook_state(&mut checks, &state)),
     };
     checks.done()?;
     let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
@@ -249,27 +247,13 @@ fn delivery_filter(request: &HttpRequest, webhook: WebhookId) -> Result<Delivery
     Ok(filter)
 }
 
-impl Checks {
-    fn destination(&mut self, url: &str, reach: Reach) -> Option<Destination> {
-        Destination::parse(url, reach).map_err(|error| self.wrong("url", error.to_string())).ok()
-    }
-
-    fn events(&mut self, patterns: &[String]) -> EventFilter {
-        EventFilter::parse(patterns).unwrap_or_else(|error| {
-            let field = error.index.map_or("events".to_owned(), |index| format!("events[{index}]"));
-            self.wrong(field, error.to_string());
-            EventFilter::default()
-        })
-    }
-
-    fn webhook_state(&mut self, state: &str) -> Option<WebhookState> {
-        match state {
-            "enabled" => Some(WebhookState::Enabled),
-            "disabled" => Some(WebhookState::Disabled { reason: None }),
-            _ => {
-                self.wrong("state", "allowed is enabled and disabled");
-                None
-            }
+fn webhook_state(checks: &mut Checks, state: &str) -> Option<WebhookState> {
+    match state {
+        "enabled" => Some(WebhookState::Enabled),
+        "disabled" => Some(WebhookState::Disabled { reason: None }),
+        _ => {
+            checks.wrong("state", "allowed is enabled and disabled");
+            None
         }
     }
 }

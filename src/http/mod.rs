@@ -3,10 +3,14 @@
 //! Imports `domain`, `node`, `tokens`, `members` and `clock`; knows nothing of any one surface.
 
 pub mod body;
+pub mod checks;
 pub mod client_address;
 pub mod context;
 pub mod credentials;
 pub mod form;
 pub mod operations;
+pub mod permission;
 pub mod request_log;
 pub mod session;
+pub mod sign_in;
+pub mod warnings;

@@ -1,0 +1,191 @@
+//! Fields of requests, checked one by one so that every mistake is told at once.
+
+use std::net::IpAddr;
+
+use crate::clock::parse_rfc3339;
+use crate::domain::destination::{Destination, Reach};
+use crate::domain::event::EventFilter;
+use crate::domain::networks::Networks;
+use crate::domain::policy::Violation;
+use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
+use crate::domain::timestamp::Timestamp;
+
+/// Longest name, in characters.
+pub const MAX_NAME: usize = 100;
+/// Longest description or reason, in characters.
+pub const MAX_TEXT: usize = 1000;
+/// Longest lifetime that can be asked for in seconds: a century.
+const MAX_LIFETIME: i64 = 100 * 366 * 86_400;
+
+/// Collects what is wrong with a request's fields.
+#[derive(Default)]
+pub struct Checks(Vec<Violation>);
+
+impl Checks {
+    /// Everything that is wrong, if anything is.
+    pub fn done(self) -> Result<(), Vec<Violation>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+
+    /// Notes what is wrong with a field.
+    pub fn wrong(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Violation::new(field, message));
+    }
+
+    /// A name: one line of at most a hundred characters.
+    pub fn name(&mut self, name: &str) {
+        if name.chars().count() > MAX_NAME {
+            self.wrong("name", format!("too long; at most {MAX_NAME} characters are allowed"));
+        }
+        if name.chars().any(char::is_control) {
+            self.wrong("name", "control characters are not allowed");
+        }
+    }
+
+    /// A longer text, where lines may be broken.
+    pub fn text(&mut self, field: &str, text: &str) {
+        if text.chars().count() > MAX_TEXT {
+            self.wrong(field, format!("too long; at most {MAX_TEXT} characters are allowed"));
+        }
+        if text.replace("\r\n", "\n").chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+            self.wrong(field, "control characters are not allowed");
+        }
+    }
+
+    /// Scopes, as pairs of action and resource filter.
+    pub fn scopes<'a>(&mut self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> ScopeSet {
+        let mut scopes = Vec::new();
+        for (index, (action, resource)) in fields.into_iter().enumerate() {
+            match (Action::parse(action), ResourceFilter::parse(resource)) {
+                (Ok(action), Ok(filter)) => scopes.push(Scope::new(action, filter)),
+                (action, filter) => {
+                    if let Err(error) = action {
+                        self.wrong(format!("scopes[{index}].action"), error.to_string());
+                    }
+                    if let Err(error) = filter {
+                        self.wrong(format!("scopes[{index}].resource"), error.to_string());
+                    }
+                }
+            }
+        }
+        ScopeSet::from_scopes(scopes).unwrap_or_else(|error| {
+            self.wrong("scopes", error.to_string());
+            ScopeSet::default()
+        })
+    }
+
+    /// One action on one resource, given together or not at all.
+    pub fn scope(&mut self, action: Option<&str>, resource: Option<&str>) -> Option<Scope> {
+        let (action, resource) = match (action, resource) {
+            (None, None) => return None,
+            (Some(_), None) => {
+                self.wrong("resource", "missing; action and resource come together");
+                return None;
+            }
+            (None, Some(_)) => {
+                self.wrong("action", "missing; action and resource come together");
+                return None;
+            }
+            (Some(action), Some(resource)) => (Action::parse(action), ResourceFilter::parse(resource)),
+        };
+        match (action, resource) {
+            (Ok(action), Ok(filter)) => Some(Scope::new(action, filter)),
+            (action, filter) => {
+                if let Err(error) = action {
+                    self.wrong("action", error.to_string());
+                }
+                if let Err(error) = filter {
+                    self.wrong("resource", error.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    /// An address.
+    pub fn address(&mut self, field: &str, text: &str) -> Option<IpAddr> {
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.wrong(field, "not an address; an IPv4 or IPv6 address is expected, as in 203.0.113.7");
+        }
+        address
+    }
+
+    /// A moment as RFC 3339.
+    pub fn moment(&mut self, field: &str, text: &str) -> Option<Timestamp> {
+        let at = parse_rfc3339(text).filter(|at| at.as_millis() >= 0);
+        if at.is_none() {
+            self.wrong(
+                field,
+                "not a moment; RFC 3339 from 1970 on and before the year 10000 is expected, as in 2030-01-31T00:00:00Z",
+            );
+        }
+        at
+    }
+
+    /// Networks.
+    pub fn networks(&mut self, list: &[String]) -> Networks {
+        Networks::parse(list).unwrap_or_else(|error| {
+            self.wrong(format!("allowed_cidrs[{}]", error.index), error.to_string());
+            Networks::all()
+        })
+    }
+
+    /// An expiry given as a date or as a lifetime; `None`: neither is given.
+    pub fn expiry(
+        &mut self,
+        expires_at: Option<Option<String>>,
+        expires_in_seconds: Option<i64>,
+        now: Timestamp,
+    ) -> Option<Option<Timestamp>> {
+        match (expires_at, expires_in_seconds) {
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                self.wrong("expires_in_seconds", "expires_at is given as well; give one of the two");
+                None
+            }
+            (None, Some(seconds)) if (1..=MAX_LIFETIME).contains(&seconds) => Some(Some(now.plus_seconds(seconds))),
+            (None, Some(_)) => {
+                self.wrong("expires_in_seconds", format!("allowed is 1 to {MAX_LIFETIME}"));
+                None
+            }
+            (Some(None), None) => Some(None),
+            (Some(Some(text)), None) => match parse_rfc3339(&text) {
+                Some(at) => Some(Some(at)),
+                None => {
+                    self.wrong(
+                        "expires_at",
+                        "not a date; RFC 3339 before the year 10000 is expected, as in 2030-01-31T00:00:00Z",
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    /// A whole number within bounds.
+    pub fn bounded(&mut self, field: &str, value: Option<i64>, default: u32, most: u32) -> u32 {
+        let Some(value) = value else { return default };
+        match u32::try_from(value).ok().filter(|value| *value <= most) {
+            Some(value) => value,
+            None => {
+                self.wrong(field, format!("allowed is 0 to {most}"));
+                default
+            }
+        }
+    }
+
+    /// Where a webhook goes.
+    pub fn destination(&mut self, url: &str, reach: Reach) -> Option<Destination> {
+        Destination::parse(url, reach).map_err(|error| self.wrong("url", error.to_string())).ok()
+    }
+
+    /// What a webhook is told.
+    pub fn events(&mut self, patterns: &[String]) -> EventFilter {
+        EventFilter::parse(patterns).unwrap_or_else(|error| {
+            let field = error.index.map_or("events".to_owned(), |index| format!("events[{index}]"));
+            self.wrong(field, error.to_string());
+            EventFilter::default()
+        })
+    }
+}

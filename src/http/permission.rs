@@ -1,0 +1,82 @@
+//! What a route asks of its caller, for the surfaces on which people and keys manage things.
+
+use crate::domain::member::Role;
+use crate::domain::scope::{Action, Resource, ScopeSet};
+
+/// An action and a resource of the management API.
+pub type Need = (&'static str, &'static str);
+
+/// What a route asks of its caller.
+pub trait Permission: 'static {
+    /// Action and resource; none: any good credential.
+    const NEEDS: Option<Need>;
+    /// What lets callers of organization `default` do it in others too.
+    const ABROAD: Option<Need> = None;
+}
+
+macro_rules! permissions {
+    ($($name:ident: $action:literal $resource:literal)*) => {$(
+        #[doc = concat!("`", $action, ":", $resource, "`.")]
+        pub struct $name;
+
+        impl Permission for $name {
+            const NEEDS: Option<Need> = Some(($action, $resource));
+        }
+    )*};
+}
+
+permissions! {
+    ReadKeys: "read" "keyturn/keys"
+    WriteKeys: "write" "keyturn/keys"
+    ReadSigningKeys: "read" "keyturn/signing-keys"
+    AdminSigningKeys: "admin" "keyturn/signing-keys"
+    ReadAudit: "read" "keyturn/audit"
+    ReadWebhooks: "read" "keyturn/webhooks"
+    AdminWebhooks: "admin" "keyturn/webhooks"
+    ReadUsage: "read" "keyturn/usage"
+    ReadMembers: "read" "keyturn/members"
+    AdminMembers: "admin" "keyturn/members"
+    ReadPolicy: "read" "keyturn/policy"
+    AdminPolicy: "admin" "keyturn/policy"
+    AdminOrganizations: "admin" "keyturn/organizations"
+}
+
+/// Any good credential.
+pub struct Anyone;
+
+impl Permission for Anyone {
+    const NEEDS: Option<Need> = None;
+}
+
+/// Any good credential of the organization, or `admin:keyturn/organizations` in organization `default`.
+pub struct SeeOrganization;
+
+impl Permission for SeeOrganization {
+    const NEEDS: Option<Need> = None;
+    const ABROAD: Option<Need> = AdminOrganizations::NEEDS;
+}
+
+/// `admin:keyturn/signing-keys`, or `admin:keyturn/organizations` in organization `default`.
+pub struct Bootstrap;
+
+impl Permission for Bootstrap {
+    const NEEDS: Option<Need> = AdminSigningKeys::NEEDS;
+    const ABROAD: Option<Need> = AdminOrganizations::NEEDS;
+}
+
+/// Whether scopes let their holder do that.
+pub fn allows(scopes: &ScopeSet, (action, resource): Need) -> bool {
+    match (Action::parse(action), Resource::parse(resource)) {
+        (Ok(action), Ok(resource)) => scopes.allows(&action, &resource),
+        _ => false,
+    }
+}
+
+/// Checks that a member of that role may do that; else says the least role that may.
+pub fn check_role(role: Role, need: Need) -> Result<(), Role> {
+    if allows(&role.may(), need) {
+        return Ok(());
+    }
+    let least = Role::ALL.into_iter().find(|role| allows(&role.may(), need));
+    Err(least.unwrap_or(Role::Owner))
+}
