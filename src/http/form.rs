@@ -18,15 +18,20 @@ pub enum FormError {
     /// More than once.
     Repeated(String),
     /// More parameters than anything takes.
-    TooMany,
+    TooMany(usize),
 }
 
 /// More parameters than anything takes.
 const MAX_PARAMETERS: usize = 64;
 
 impl Form {
-    /// Reads a body.
+    /// Reads a body of at most 64 parameters.
     pub fn parse(body: &[u8]) -> Result<Self, FormError> {
+        Self::parse_long(body, MAX_PARAMETERS)
+    }
+
+    /// Reads a body of at most so many parameters.
+    pub fn parse_long(body: &[u8], most: usize) -> Result<Self, FormError> {
         let body = std::str::from_utf8(body).map_err(|_| FormError::Encoding("the form".into()))?;
         let mut parameters = Vec::new();
         for pair in body.split('&').filter(|pair| !pair.is_empty()) {
@@ -34,8 +39,8 @@ impl Form {
             let name = decode(name).map_err(|kind| kind.of("a parameter's name"))?;
             let value = decode(value).map_err(|kind| kind.of(&name_for_people(&name)))?;
             if !value.is_empty() {
-                if parameters.len() == MAX_PARAMETERS {
-                    return Err(FormError::TooMany);
+                if parameters.len() == most {
+                    return Err(FormError::TooMany(most));
                 }
                 parameters.push((name, value));
             }
@@ -77,7 +82,7 @@ impl std::fmt::Display for FormError {
             Self::Encoding(what) => write!(f, "{what}: not UTF-8"),
             Self::Nul(what) => write!(f, "{what}: holds a NUL character"),
             Self::Repeated(what) => write!(f, "{what}: given more than once"),
-            Self::TooMany => write!(f, "the form: at most {MAX_PARAMETERS} parameters are allowed"),
+            Self::TooMany(most) => write!(f, "the form: at most {most} parameters are allowed"),
         }
     }
 }

@@ -13,6 +13,10 @@ const SECURE_NAME: &str = "__Host-keyturn";
 /// The cookie over plain HTTP, as on a developer's machine.
 const PLAIN_NAME: &str = "keyturn_session";
 
+/// The cookie of a sign-in page, before there is a session.
+const SECURE_PAGE_NAME: &str = "__Host-keyturn-page";
+const PLAIN_PAGE_NAME: &str = "keyturn_page";
+
 fn is_secure(public_url: &str) -> bool {
     public_url.starts_with("https://")
 }
@@ -21,13 +25,27 @@ fn name(public_url: &str) -> &'static str {
     if is_secure(public_url) { SECURE_NAME } else { PLAIN_NAME }
 }
 
-/// What the browser holds, if it sent something that can be ours. Sent twice it is nobody's.
+fn page_name(public_url: &str) -> &'static str {
+    if is_secure(public_url) { SECURE_PAGE_NAME } else { PLAIN_PAGE_NAME }
+}
+
+/// What the browser holds for its session, if it sent something that can be ours. Sent twice it is nobody's.
+pub fn from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
+    read(request, name(public_url))
+}
+
+/// What the browser holds for the sign-in page that it was shown. It stands for nobody.
+pub fn page_from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
+    read(request, page_name(public_url))
+}
+
+/// The value of the cookie of that name.
 ///
 /// Names are compared byte by byte: were they decoded or trimmed of more than the blanks of RFC 6265 §5.2, another
 /// site of the domain could set a cookie that is no `__Host-` to the browser and is one here. Cookies of others
 /// on the same host may look like anything.
-pub fn from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
-    let name = name(public_url).as_bytes();
+fn read(request: &HttpRequest, name: &str) -> Option<SessionSecret> {
+    let name = name.as_bytes();
     let pairs = request.headers().get_all(COOKIE).flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
     let mut found = pairs.filter_map(|pair| {
         let blanks = pair.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
@@ -40,16 +58,26 @@ pub fn from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSec
 
 /// The cookie of a session that lives so many seconds at most.
 pub fn cookie(secret: &SessionSecret, public_url: &str, seconds: i64) -> Cookie<'static> {
-    build(secret.reveal().to_owned(), public_url, seconds)
+    build(name(public_url), secret.reveal().to_owned(), public_url, seconds)
 }
 
 /// The cookie that takes a session's away.
 pub fn no_cookie(public_url: &str) -> Cookie<'static> {
-    build(String::new(), public_url, 0)
+    build(name(public_url), String::new(), public_url, 0)
 }
 
-fn build(value: String, public_url: &str, seconds: i64) -> Cookie<'static> {
-    Cookie::build(name(public_url), value)
+/// The cookie of a sign-in page.
+pub fn page_cookie(secret: &SessionSecret, public_url: &str, seconds: i64) -> Cookie<'static> {
+    build(page_name(public_url), secret.reveal().to_owned(), public_url, seconds)
+}
+
+/// The cookie that takes a sign-in page's away.
+pub fn no_page_cookie(public_url: &str) -> Cookie<'static> {
+    build(page_name(public_url), String::new(), public_url, 0)
+}
+
+fn build(name: &'static str, value: String, public_url: &str, seconds: i64) -> Cookie<'static> {
+    Cookie::build(name, value)
         .path("/")
         .http_only(true)
         .secure(is_secure(public_url))

@@ -29,7 +29,8 @@ impl std::fmt::Debug for SessionSecret {
 }
 
 impl SessionSecret {
-    pub(super) fn new() -> Result<Self, Unavailable> {
+    /// A new one.
+    pub fn new() -> Result<Self, Unavailable> {
         Ok(Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))))
     }
 

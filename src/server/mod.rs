@@ -31,7 +31,7 @@ use crate::signing::Algorithm;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::webhooks::Outgoing;
-use crate::{api, clock, gateway, oauth, telemetry, webhooks};
+use crate::{api, clock, console, gateway, oauth, telemetry, webhooks};
 
 pub use opening::{Opened, lock, look, master_key_file, open, open_to_read, refuse_running_nodes};
 
@@ -240,6 +240,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             .configure(gateway::routes)
             .configure(oauth::document_routes)
             .configure(api::routes)
+            .configure(console::routes)
             .configure(operations::routes)
             .default_service(web::to(|| async { api::Problem::not_found() }))
     })

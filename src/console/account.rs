@@ -1,0 +1,160 @@
+//! A person's own account: who they are, their password, and where they are signed in.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::see_other;
+use crate::console::submitted::Submitted;
+use crate::console::trouble::Trouble;
+use crate::console::ui::{Errors, Field, Moment};
+use crate::console::visit::Visit;
+use crate::domain::member::{MIN_PASSWORD, Password};
+use crate::http::form::Form;
+use crate::http::permission::Anyone;
+use crate::http::sign_in::account;
+use crate::members::{self, MemberError};
+
+/// Registers the routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/account").route(web::get().to(show)))
+        .service(web::resource("/account/password").route(web::post().to(change_password)))
+        .service(web::resource("/account/sessions/{id}/end").route(web::post().to(end_session)));
+}
+
+#[derive(Template)]
+#[template(path = "console/account.html")]
+struct Page {
+    frame: Frame,
+    since: Moment,
+    errors: Errors,
+    current_password: Field,
+    new_password: Field,
+    sessions: Vec<SessionRow>,
+}
+
+/// A browser that is signed in.
+struct SessionRow {
+    id: String,
+    is_this: bool,
+    browser: String,
+    address: String,
+    since: Moment,
+    last_seen: Moment,
+    ends: Moment,
+}
+
+async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let done = match query.value("done") {
+        Some("password") => Some("Your password is changed. Your other sessions have ended."),
+        Some("session") => Some("The session has ended."),
+        _ => None,
+    };
+    let built = Page::new(&visit, Errors::default()).await?;
+    page(&Page { frame: built.frame.done(done), ..built })
+}
+
+async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, Trouble> {
+    let Submitted { visit, form } = submitted;
+    // Whoever has found an open browser does not get to guess.
+    let member = &visit.who.member;
+    visit.context.sign_ins.count(&account(&member.organization, &member.email)).map_err(Trouble::limited)?;
+    let password = |name: &str| Password::from(form.value(name).unwrap_or_default().to_owned());
+    let (current, new) = (password("current_password"), password("new_password"));
+    let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
+    let changed = async move { members::change_password(&node, &by, &who, &current, &new).await };
+    match visit.node().run_to_end(changed).await {
+        Ok(()) => Ok(see_other(&visit.path("/account?done=password"))),
+        Err(MemberError::Invalid(wrong)) => {
+            let errors = Errors::new(wrong, &["current_password", "new_password"]);
+            refused(&Page::new(&visit, errors).await?)
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+async fn end_session(submitted: Submitted<Anyone>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
+    let visit = submitted.visit;
+    let (node, by, who, id) = (visit.node().clone(), visit.by(), visit.who.clone(), id.into_inner());
+    let ended = async move { members::end(&node, &by, &who.member, &id).await };
+    match visit.node().run_to_end(ended).await {
+        Ok(()) | Err(MemberError::NotFound) => Ok(see_other(&visit.path("/account?done=session"))),
+        Err(other) => Err(other.into()),
+    }
+}
+
+impl Page {
+    async fn new(visit: &Visit<Anyone>, errors: Errors) -> Result<Self, Trouble> {
+        let hint = format!("At least {MIN_PASSWORD} characters. Your other sessions end when it is changed.");
+        let now = visit.now;
+        let mut sessions = members::of_member(visit.node(), &visit.who.member, now).await?;
+        sessions.sort_by_key(|session| (session.id != visit.who.session.id, std::cmp::Reverse(session.last_seen_at)));
+        let row = |session: crate::domain::member::Session| SessionRow {
+            is_this: session.id == visit.who.session.id,
+            browser: browser(&session.user_agent),
+            address: session.address.unwrap_or_else(|| "unknown".into()),
+            since: Moment::from_now(session.created_at, now),
+            last_seen: Moment::from_now(session.last_seen_at, now),
+            ends: Moment::from_now(session.ends_at, now),
+            id: session.id,
+        };
+        Ok(Self {
+            frame: visit.frame(Section::Account, "Your account"),
+            since: Moment::day(visit.who.member.created_at),
+            current_password: Field::password("current_password", "Current password", "current-password")
+                .errors(&errors),
+            new_password: Field::password("new_password", "New password", "new-password").hint(hint).errors(&errors),
+            sessions: sessions.into_iter().map(row).collect(),
+            errors,
+        })
+    }
+}
+
+/// A browser in a few words, as far as its own name for itself tells.
+pub(super) fn browser(user_agent: &str) -> String {
+    const BROWSERS: [(&str, &str); 6] = [
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ];
+    const SYSTEMS: [(&str, &str); 6] = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    match (find(&BROWSERS), find(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) if user_agent.is_empty() => "Unknown browser".into(),
+        (None, None) => user_agent.chars().take(60).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn browsers_are_told_by_their_usual_names() {
+        let chrome =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
+        assert_eq!(browser(chrome), "Chrome on Linux");
+        assert_eq!(
+            browser("Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0"),
+            "Firefox on Windows"
+        );
+        assert_eq!(browser(""), "Unknown browser");
+        assert_eq!(browser("my script"), "my script");
+    }
+}

@@ -1,0 +1,212 @@
+// What needs a script: copying, dialogs, checking fields while they are typed, adding rows. Every page works without it.
+"use strict";
+
+(() => {
+  const root = new URL(".", new URL("..", document.currentScript.src)).pathname.replace(/\/$/, "");
+  document.body.classList.add("script");
+
+  // Copying: the text of the element that the button names.
+  async function copy(button) {
+    const text = document.getElementById(button.dataset.copy).textContent;
+    const before = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(document.getElementById(button.dataset.copy));
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      button.textContent = "Selected: press Ctrl+C";
+    }
+    say(button.textContent);
+    setTimeout(() => { button.textContent = before; }, 2500);
+  }
+
+  // What a screen reader is told beside what it reads.
+  const voice = document.createElement("p");
+  voice.className = "hidden";
+  voice.setAttribute("role", "status");
+  document.body.append(voice);
+  function say(text) {
+    (document.querySelector("dialog[open] .voice") ?? voice).textContent = text;
+  }
+
+  // A dialog: the page that a link leads to, shown above this one.
+  async function open(link) {
+    const dialog = document.createElement("dialog");
+    dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+    // Escape does not take away a secret that nobody has copied.
+    dialog.addEventListener("cancel", event => { if (holdsSecret(dialog)) event.preventDefault(); });
+    document.body.append(dialog);
+    if (!await show(dialog, await fetch(link.href))) return;
+    dialog.showModal();
+    focusFirst(dialog);
+  }
+
+  const holdsSecret = place => place.querySelector("form[data-acknowledge] input[type=checkbox]:not(:checked)") !== null;
+
+  // Puts an answer into a dialog; an answer that leads on takes the whole page there.
+  async function show(dialog, response) {
+    if (response.redirected) {
+      location.assign(response.url);
+      return false;
+    }
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const main = page.querySelector("main");
+    const inside = document.createElement("div");
+    inside.className = "inside";
+    inside.append(...main.childNodes);
+    const heading = inside.querySelector("h1");
+    if (heading) {
+      heading.id = "dialog-heading";
+      dialog.setAttribute("aria-labelledby", "dialog-heading");
+    }
+    const spoken = document.createElement("p");
+    spoken.className = "hidden voice";
+    spoken.setAttribute("role", "status");
+    inside.append(spoken);
+    if (!inside.querySelector("form[data-acknowledge]")) {
+      const close = document.createElement("button");
+      close.type = "button";
+      close.className = "close";
+      close.textContent = "Close";
+      close.addEventListener("click", () => dialog.close());
+      inside.append(close);
+    }
+    dialog.replaceChildren(inside);
+    dialog.scrollTop = 0;
+    prepare(inside);
+    return true;
+  }
+
+  function focusFirst(place) {
+    const first = place.querySelector("[data-focus], form[data-acknowledge] button, .inside input:not([type=hidden]), .inside select, .inside textarea, .inside button");
+    first?.focus();
+  }
+
+  async function send(form, button) {
+    const body = new URLSearchParams(new FormData(form, button));
+    const dialog = form.closest("dialog");
+    form.querySelectorAll("button").forEach(other => { other.disabled = true; });
+    try {
+      const response = await fetch(form.getAttribute("action"), { method: "POST", body });
+      if (await show(dialog, response)) focusFirst(dialog);
+    } catch {
+      form.querySelectorAll("button").forEach(other => { other.disabled = false; });
+      say("The server could not be reached. Try again.");
+    }
+  }
+
+  // A field that is checked while it is typed.
+  function live(field) {
+    let timer = 0;
+    let asked = 0;
+    const said = document.createElement("p");
+    said.className = "said";
+    said.id = `${field.id}-said`;
+    said.setAttribute("role", "status");
+    field.after(said);
+    field.setAttribute("aria-describedby", [field.getAttribute("aria-describedby"), said.id].filter(Boolean).join(" "));
+    const check = async () => {
+      const number = ++asked;
+      if (field.value.trim() === "") {
+        said.textContent = "";
+        field.removeAttribute("aria-invalid");
+        return;
+      }
+      const response = await fetch(`${root}/check/${field.dataset.live}?value=${encodeURIComponent(field.value)}`);
+      if (number !== asked || !response.ok) return;
+      const { tone, message } = await response.json();
+      said.className = `said ${tone}`;
+      said.textContent = message;
+      if (tone === "bad") field.setAttribute("aria-invalid", "true");
+      else field.removeAttribute("aria-invalid");
+    };
+    field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, 250); });
+    if (field.value !== "") check();
+  }
+
+  // Another row of a list: the last one without what was typed in it.
+  function addRow(button) {
+    const rows = button.closest("fieldset");
+    const last = [...rows.querySelectorAll(".row")].at(-1);
+    const number = rows.querySelectorAll(".row").length;
+    const row = last.cloneNode(true);
+    row.querySelectorAll(".said, .error").forEach(said => said.remove());
+    for (const part of row.querySelectorAll("[id], [for], [name], [aria-describedby]")) {
+      for (const name of ["id", "for", "name"]) {
+        const value = part.getAttribute(name);
+        if (value) part.setAttribute(name, value.replace(/\d+/, number));
+      }
+      part.removeAttribute("aria-describedby");
+      part.removeAttribute("aria-invalid");
+    }
+    row.querySelectorAll(".place").forEach(place => { place.textContent = number + 1; });
+    row.querySelectorAll("input").forEach(input => { input.value = ""; });
+    last.after(row);
+    prepare(row);
+    row.querySelector("select, input").focus();
+  }
+
+  // What a choice shows or hides: an element that says for which value it is.
+  function follow(select) {
+    const update = () => {
+      for (const part of select.form.querySelectorAll(`[data-for="${select.name}"]`)) {
+        part.hidden = part.dataset.value !== select.value;
+      }
+    };
+    select.addEventListener("change", update);
+    update();
+  }
+
+  function prepare(place) {
+    place.querySelectorAll("[data-live]").forEach(live);
+    place.querySelectorAll("select[data-follow]").forEach(follow);
+  }
+
+  document.addEventListener("click", event => {
+    const copying = event.target.closest("[data-copy]");
+    if (copying) { copy(copying); return; }
+    const adding = event.target.closest("[data-add-row]");
+    if (adding) { event.preventDefault(); addRow(adding); return; }
+    const removing = event.target.closest("[data-remove-row]");
+    if (removing) {
+      event.preventDefault();
+      const rows = removing.closest("fieldset").querySelectorAll(".row");
+      const row = removing.closest(".row");
+      if (rows.length > 1) row.remove();
+      else row.querySelectorAll("input").forEach(input => { input.value = ""; });
+      return;
+    }
+    const link = event.target.closest("a[data-dialog]");
+    const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey && event.button === 0;
+    if (link && isPlain) {
+      event.preventDefault();
+      const open_dialog = link.closest("dialog");
+      if (open_dialog) fetch(link.href).then(response => show(open_dialog, response)).then(shown => shown && focusFirst(open_dialog));
+      else open(link);
+      return;
+    }
+    // A way back out of a form needs no new page.
+    const back = event.target.closest("dialog a[data-close]");
+    if (back && isPlain) { event.preventDefault(); back.closest("dialog").close(); }
+  });
+
+  document.addEventListener("submit", event => {
+    const form = event.target;
+    if (form.method === "post" && form.closest("dialog")) {
+      event.preventDefault();
+      send(form, event.submitter);
+    }
+  });
+
+  // A secret that is shown once does not go with a slip of the hand.
+  addEventListener("beforeunload", event => { if (holdsSecret(document)) event.preventDefault(); });
+  document.addEventListener("submit", event => {
+    if (event.target.matches("form[data-acknowledge]")) event.target.removeAttribute("data-acknowledge");
+  }, true);
+
+  prepare(document);
+  document.querySelector("main [data-focus]")?.focus();
+})();

@@ -1,0 +1,250 @@
+//! What a person is told when a page cannot be shown or a form cannot be carried out.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
+use askama::Template;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::console::assets;
+use crate::console::frame::{answer, root};
+use crate::domain::authority::Beyond;
+use crate::domain::member::Role;
+use crate::domain::policy::Violation;
+use crate::http::context::HttpContext;
+use crate::keys::KeyError;
+use crate::members::MemberError;
+use crate::node::Unavailable;
+use crate::store::StoreError;
+
+/// A page that says what was wrong and what can be done, or a way to the sign-in page.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    status: StatusCode,
+    title: &'static str,
+    detail: String,
+    /// Fields of a form that were wrong where the form could not say so itself.
+    errors: Vec<Violation>,
+    retry_after: Option<u64>,
+    location: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "console/trouble.html")]
+struct Page<'a> {
+    root: String,
+    assets: &'static assets::Names,
+    trouble: &'a Trouble,
+}
+
+impl Trouble {
+    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into(), errors: Vec::new(), retry_after: None, location: None }
+    }
+
+    /// What does not exist, or what this person may not see.
+    pub(super) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Nothing here", "There is no such page, or none that you may see.")
+    }
+
+    /// Nobody is signed in: on to the sign-in page, and from there back to a page that was only looked at.
+    pub(super) fn signed_out(request: &HttpRequest, public_url: &str) -> Self {
+        let mut trouble =
+            Self::new(StatusCode::SEE_OTHER, "Please sign in", "Your session has ended. Sign in and try again.");
+        let sign_in = format!("{}/sign-in", root(public_url));
+        let is_look = request.method().is_safe();
+        let wanted = request.uri().path_and_query().map(|wanted| wanted.as_str()).filter(|_| is_look);
+        trouble.location = Some(match wanted {
+            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(wanted, NON_ALPHANUMERIC)),
+            None => format!("{sign_in}?ended=1"),
+        });
+        trouble
+    }
+
+    /// A role that is too low.
+    pub(super) fn role_required(have: Role, least: Role) -> Self {
+        let detail = format!(
+            "This takes the role {least} or a higher one, and yours is {have}. Somebody who manages members can change it."
+        );
+        Self::new(StatusCode::FORBIDDEN, "Not with your role", detail)
+    }
+
+    /// A form without the proof that it is one of ours.
+    pub(super) fn foreign_form() -> Self {
+        let detail = "This form does not belong to your present session: you may have signed in again since the page \
+            was opened. Nothing was changed. Go back, reload the page and try again.";
+        Self::new(StatusCode::FORBIDDEN, "Form out of date", detail)
+    }
+
+    /// A form from somewhere else.
+    pub(super) fn foreign_origin(public_url: &str) -> Self {
+        let detail = format!(
+            "Your browser does not say that this form comes from this console. Nothing was changed. Open the console at \
+             {public_url}/console, which is its address as configured, and try again."
+        );
+        Self::new(StatusCode::FORBIDDEN, "Form from elsewhere", detail)
+    }
+
+    /// A form that cannot be read.
+    pub(super) fn bad_form(detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Form not readable", format!("The form cannot be read: {detail}."))
+    }
+
+    /// Fields that a page cannot show beside them.
+    pub(super) fn invalid(errors: Vec<Violation>) -> Self {
+        let detail = "Some of what was sent is not as it should be. Go back and try again.";
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Not possible like this", detail) }
+    }
+
+    /// Something that the present state does not allow.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Not possible now", detail)
+    }
+
+    /// Something that somebody else changed since the page was opened.
+    pub(super) fn changed_meanwhile(what: &str) -> Self {
+        let detail = format!(
+            "The {what} was changed by somebody else since you opened the page. Nothing of yours was changed. Go back, \
+             reload the page, look at what is there now, and try again."
+        );
+        Self::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail)
+    }
+
+    /// More than this person holds.
+    pub(super) fn beyond(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Beyond what you hold", detail)
+    }
+
+    /// Too many attempts.
+    pub(super) fn limited(seconds: u64) -> Self {
+        let detail = format!("There were too many attempts. Try again in {seconds} seconds.");
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts", detail) }
+    }
+
+    /// It cannot be done now. The cause is logged and not told.
+    pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a page of the console could not be shown");
+        let detail = "The server cannot do this at the moment. Nothing is lost; try again soon.";
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not available", detail) }
+    }
+
+    /// What keeps a node from doing something.
+    pub(super) fn not_now(cause: &Unavailable) -> Self {
+        match cause {
+            Unavailable::Store(StoreError::Superseded) => {
+                Self::conflict("What you may do was changed meanwhile. Nothing was done; reload the page.")
+            }
+            Unavailable::Busy => {
+                let detail = "Too many secrets are being hashed at the moment. Try again.";
+                Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail) }
+            }
+            other => Self::unavailable(other),
+        }
+    }
+}
+
+/// What somebody holds too little of, in a sentence.
+pub(super) fn beyond(beyond: &Beyond) -> String {
+    match beyond {
+        Beyond::Scope(scope) => format!("You cannot hand out {scope}: it lies within none of your own scopes."),
+        Beyond::Networks => "You cannot hand out networks beyond those that you are restricted to yourself.".into(),
+        Beyond::Lifetime(end) => {
+            format!("You cannot hand out a life beyond your own, which ends {}.", crate::clock::rfc3339(*end))
+        }
+    }
+}
+
+impl From<KeyError> for Trouble {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::NotFound => Self::not_found(),
+            KeyError::Invalid(errors) => Self::invalid(errors),
+            KeyError::Beyond(too_much) => Self::beyond(beyond(&too_much)),
+            KeyError::RoleRequired(role) => Self::beyond(format!("This takes the role {role} or a higher one.")),
+            KeyError::PreconditionFailed => Self::changed_meanwhile("key"),
+            KeyError::Repeated | KeyError::OtherRequest => {
+                Self::conflict("The same form is being carried out already.")
+            }
+            KeyError::Conflict(detail) => Self::conflict(detail),
+            KeyError::LimitReached => Self::conflict("The limit of keys is reached. Revoke one that is not needed."),
+            KeyError::NotBootstrapped => {
+                Self::conflict("The organization has no signing key yet. Make it on the page of signing keys first.")
+            }
+            KeyError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<MemberError> for Trouble {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::NotFound => Self::not_found(),
+            MemberError::Invalid(errors) => Self::invalid(errors),
+            MemberError::Beyond(too_much) => Self::beyond(beyond(&too_much)),
+            MemberError::PreconditionFailed => Self::changed_meanwhile("member"),
+            MemberError::Conflict(detail) => Self::conflict(detail),
+            MemberError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<Unavailable> for Trouble {
+    fn from(cause: Unavailable) -> Self {
+        Self::not_now(&cause)
+    }
+}
+
+impl From<askama::Error> for Trouble {
+    fn from(cause: askama::Error) -> Self {
+        Self::unavailable(&cause)
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.title, self.detail)
+    }
+}
+
+impl ResponseError for Trouble {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Some(location) = &self.location {
+            return HttpResponse::SeeOther().insert_header((LOCATION, location.as_str())).finish();
+        }
+        // The page itself is made where it is known what the public URL has before its path.
+        let mut response = HttpResponse::build(self.status).finish();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// Makes a page of each trouble that a handler or what it takes has met.
+pub(super) async fn show(
+    context: web::Data<HttpContext>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = next.call(request).await?.map_into_boxed_body();
+    let Some(trouble) = response.response().error().and_then(|error| error.as_error::<Trouble>()) else {
+        return Ok(response);
+    };
+    if trouble.location.is_some() {
+        return Ok(response);
+    }
+    let root = root(&context.node.settings.public_url);
+    let html = Page { root, assets: assets::names(), trouble }.render().unwrap_or_else(|_| trouble.to_string());
+    let mut page = answer(trouble.status, html);
+    if let Some(seconds) = trouble.retry_after {
+        page.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    Ok(response.into_response(page))
+}

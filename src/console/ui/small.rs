@@ -1,0 +1,114 @@
+//! The small pieces.
+
+use askama::Template;
+
+use crate::console::ui::html;
+use crate::domain::api_key::Status;
+
+html! { Token Badge Notice }
+
+/// The hidden field that proves that a form is one of ours.
+#[derive(Template, Clone)]
+#[template(source = r#"<input type="hidden" name="csrf" value="{{ self.0 }}">"#, ext = "html")]
+pub(in crate::console) struct Token(pub(in crate::console) String);
+
+/// How something is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::console) enum Tone {
+    /// As it should be.
+    Good,
+    /// To be looked at.
+    Warning,
+    /// Wrong, or over.
+    Bad,
+    /// Neither.
+    Plain,
+}
+
+impl Tone {
+    /// The class of the style.
+    pub(in crate::console) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+/// A word in a coloured field.
+#[derive(Template, Clone)]
+#[template(source = r#"<span class="badge {{ tone.class() }}">{{ text }}</span>"#, ext = "html")]
+pub(in crate::console) struct Badge {
+    /// How it is meant.
+    pub(in crate::console) tone: Tone,
+    /// The word.
+    pub(in crate::console) text: String,
+}
+
+impl Badge {
+    /// A word.
+    pub(in crate::console) fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+}
+
+impl From<Status> for Badge {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::new(Tone::Good, "Active"),
+            Status::Expired => Self::new(Tone::Plain, "Expired"),
+            Status::Disabled => Self::new(Tone::Warning, "Disabled"),
+            Status::Revoked => Self::new(Tone::Bad, "Revoked"),
+        }
+    }
+}
+
+/// A sentence that stands out.
+#[derive(Template, Clone)]
+#[template(source = r#"<p class="notice {{ tone.class() }}">{{ text }}</p>"#, ext = "html")]
+pub(in crate::console) struct Notice {
+    /// How it is meant.
+    pub(in crate::console) tone: Tone,
+    /// The sentence.
+    pub(in crate::console) text: String,
+}
+
+impl Notice {
+    /// A sentence.
+    pub(in crate::console) fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+}
+
+/// A number with thin spaces between thousands.
+pub(in crate::console) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 * 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1 000"), (1_234_567, "1 234 567")] {
+            assert_eq!(count(number).replace('\u{202f}', " "), text);
+        }
+    }
+
+    #[test]
+    fn what_a_component_is_given_is_text() {
+        let html = Badge::new(Tone::Bad, "\"><script>alert(1)</script>").render().unwrap();
+        assert!(!html.contains("<script") && !html.contains("\">&"), "{html}");
+    }
+}
