@@ -236,6 +236,7 @@ impl From<KeyError> for Problem {
             KeyError::RoleRequired(role) => Self::role_required(role),
             KeyError::PreconditionFailed => Self::precondition_failed("key"),
             KeyError::Repeated => Self::conflict("the same request is being carried out; try again"),
+            KeyError::AlreadyDone(_) => Self::conflict("the same was done before"),
             KeyError::OtherRequest => {
                 Self::invalid_field("Idempotency-Key", "used before, for a request that was not the same")
             }

@@ -8,11 +8,14 @@
 
 mod account;
 mod assets;
+mod check;
 mod frame;
+mod keys;
 mod sign_in;
 mod submitted;
 mod trouble;
 mod ui;
+mod usage;
 mod visit;
 
 use actix_web::http::header::LOCATION;
@@ -31,6 +34,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(assets::routes)
             .configure(sign_in::routes)
             .configure(account::routes)
+            .configure(check::routes)
+            .configure(keys::routes)
+            .configure(usage::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

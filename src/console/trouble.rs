@@ -168,6 +168,9 @@ impl From<KeyError> for Trouble {
             KeyError::Repeated | KeyError::OtherRequest => {
                 Self::conflict("The same form is being carried out already.")
             }
+            KeyError::AlreadyDone(_) => {
+                Self::conflict("This form was carried out before; the secret that it made was shown then, once.")
+            }
             KeyError::Conflict(detail) => Self::conflict(detail),
             KeyError::LimitReached => Self::conflict("The limit of keys is reached. Revoke one that is not needed."),
             KeyError::NotBootstrapped => {

@@ -33,6 +33,8 @@ pub enum KeyError {
     Repeated,
     /// The `Idempotency-Key` belongs to a request that was not the same.
     OtherRequest,
+    /// The same form was carried out before, for this key; its secret is not shown again.
+    AlreadyDone(KeyId),
     /// It could not be done now.
     Unavailable(Unavailable),
 }

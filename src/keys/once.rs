@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::crypto::digest::sha256;
+use crate::crypto::random;
 use crate::crypto::sealing;
 use crate::domain::api_key::ApiKey;
 use crate::domain::authority::By;
@@ -17,19 +18,33 @@ use crate::store::Remembered;
 pub struct Once {
     key: [u8; 32],
     request: [u8; 32],
+    /// Whether the answer, with the secret in it, is given again.
+    answers_again: bool,
+}
+
+/// What names a form that is carried out once: 22 random characters.
+pub fn ticket() -> Result<String, Unavailable> {
+    Ok(random::identifier()?)
 }
 
 impl Once {
     /// The request of that `Idempotency-Key`: what it asks for and of what.
     pub fn new(key: &str, target: &str, body: &[u8]) -> Self {
         let request = Zeroizing::new([target.as_bytes(), b"\0", body].concat());
-        Self { key: sha256(key.as_bytes()), request: sha256(&request) }
+        Self { key: sha256(key.as_bytes()), request: sha256(&request), answers_again: true }
+    }
+
+    /// A form that is carried out once, whatever is in it when it is sent again: the secret that it made is shown to
+    /// nobody a second time.
+    pub fn form(ticket: &str, target: &str) -> Self {
+        Self { answers_again: false, ..Self::new(ticket, target, b"") }
     }
 
     /// What is written beside the change, so that its answer can be given again.
     pub(super) fn remember(&self, node: &Node, by: &By, id: &KeyId, text: &KeyText) -> Result<Remembered, KeyError> {
-        let sealed = sealing::seal(&node.master_keys, &self.name(by), text.reveal().as_bytes())
-            .map_err(|_| Unavailable::Sealing)?;
+        let kept = if self.answers_again { text.reveal() } else { Zeroizing::default() };
+        let sealed = sealing::seal(&node.master_keys, &self.name(by), kept.as_bytes());
+        let sealed = sealed.map_err(|_| Unavailable::Sealing)?;
         Ok(Remembered {
             caller: by.actor.clone(),
             digest: self.key,
@@ -51,6 +66,10 @@ impl Once {
         let Some(known) = node.store.remembered(&by.actor, &self.key, since).await? else { return Ok(None) };
         if known.request != self.request {
             return Err(KeyError::OtherRequest);
+        }
+        if !self.answers_again {
+            node.settle_what_is_written(&known.key).await?;
+            return Err(KeyError::AlreadyDone(known.key));
         }
         let gone = |what: &str| KeyError::Conflict(format!("this was done before, but {what}; look at the key"));
         // Whoever shows the secret again hands it out again: a token may carry less than the key it is of, and a

@@ -115,6 +115,17 @@ pub async fn busiest(
     Ok((keys, more))
 }
 
+/// stub
+pub async fn recent(
+    _n: &Node,
+    _o: &Slug,
+    _k: &[KeyId],
+    _d: u32,
+    _now: Timestamp,
+) -> Result<std::collections::BTreeMap<KeyId, Vec<Counts>>, KeyError> {
+    Ok(Default::default())
+}
+
 async fn usage(node: &Node, of: &UsageOf, span: Span) -> Result<Usage, KeyError> {
     let counted = node.store.usage(of, span.interval, span.first, span.last).await?;
     let mut counted = counted.into_iter().peekable();

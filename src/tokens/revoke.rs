@@ -142,6 +142,7 @@ async fn revoke_key(
             | KeyError::RoleRequired(_)
             | KeyError::Repeated
             | KeyError::OtherRequest
+            | KeyError::AlreadyDone(_)
             | KeyError::NotBootstrapped,
         ) => Err(Unavailable::Lost),
     }

@@ -124,7 +124,8 @@
       else field.removeAttribute("aria-invalid");
     };
     field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, 250); });
-    if (field.value !== "") check();
+    // What was wrong with it when it was sent stands there already.
+    if (field.value !== "" && !field.closest("form").querySelector(".error")) check();
   }
 
   // Another row of a list: the last one without what was typed in it.

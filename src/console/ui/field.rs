@@ -50,6 +50,20 @@ impl Errors {
     fn name(violation: &Violation) -> &str {
         violation.field.split(['[', '.']).next().unwrap_or_default()
     }
+
+    /// What a field is called on pages.
+    fn label(violation: &Violation) -> String {
+        match Self::name(violation) {
+            "allowed_cidrs" => "Allowed networks".into(),
+            "expires_at" => "Expiry".into(),
+            "grace_seconds" => "Grace for the old secret".into(),
+            name => {
+                let mut letters = name.chars();
+                let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+                format!("{first}{}", letters.as_str().replace('_', " "))
+            }
+        }
+    }
 }
 
 /// What was wrong, if anything.
@@ -208,6 +222,8 @@ pub(in crate::console) struct Select {
     pub(in crate::console) hint: String,
     /// What was wrong.
     pub(in crate::console) error: Told,
+    /// Whether parts of the form are there for one choice only: those that say `data-for` and `data-value`.
+    pub(in crate::console) leads: bool,
 }
 
 impl Select {
@@ -218,7 +234,12 @@ impl Select {
         options: Vec<Offer>,
         chosen: impl Into<String>,
     ) -> Self {
-        Self { name, label, options, chosen: chosen.into(), hint: String::new(), error: None }
+        Self { name, label, options, chosen: chosen.into(), hint: String::new(), error: None, leads: false }
+    }
+
+    /// The same, with parts of the form that are there for one choice only.
+    pub(in crate::console) fn leads(self) -> Self {
+        Self { leads: true, ..self }
     }
 
     /// The same with a hint.

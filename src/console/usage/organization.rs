@@ -1,0 +1,68 @@
+//! Usage of the organization, and its busiest keys.
+
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use crate::console::frame::{Frame, Section, page};
+use crate::console::trouble::Trouble;
+use crate::console::ui::{Chart, Moment, count};
+use crate::console::usage::range::{Range, Ranges, Totals};
+use crate::console::visit::Visit;
+use crate::domain::usage::UsageOutcome;
+use crate::http::form::Form;
+use crate::http::permission::ReadUsage;
+use crate::keys;
+use crate::store::BusyKey;
+
+/// Keys that are listed.
+const LISTED: u32 = 25;
+
+#[derive(Template)]
+#[template(path = "console/usage/organization.html")]
+struct Page {
+    frame: Frame,
+    ranges: Ranges,
+    totals: Totals,
+    chart: Chart,
+    rows: Vec<Row>,
+    has_more: bool,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    exchanges: String,
+    checks: String,
+    denials: String,
+    last_used: Option<Moment>,
+}
+
+/// Shows the page.
+pub(super) async fn show(visit: Visit<ReadUsage>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let range = Range::read(&query);
+    let (node, organization, span) = (visit.node(), visit.organization(), range.span(visit.now));
+    let usage = keys::usage_of_organization(node, organization, span).await?;
+    let (busiest, has_more) = keys::busiest(node, organization, span, None, LISTED, visit.now).await?;
+    let caption = format!("Use of all keys, {}", range.name().to_lowercase());
+    let row = |key: BusyKey| {
+        let (exchanges, checks) = (key.counts.of(UsageOutcome::Exchanged), key.counts.of(UsageOutcome::Verified));
+        let all = UsageOutcome::ALL.into_iter().fold(0, |sum: u64, outcome| sum.saturating_add(key.counts.of(outcome)));
+        Row {
+            name: if key.name.trim().is_empty() { format!("Unnamed key {}", key.key) } else { key.name },
+            id: key.key.to_string(),
+            exchanges: count(exchanges),
+            checks: count(checks),
+            denials: count(all.saturating_sub(exchanges).saturating_sub(checks)),
+            last_used: key.last_used_at.map(|at| Moment::from_now(at, visit.now)),
+        }
+    };
+    page(&Page {
+        frame: visit.frame(Section::Usage, "Usage"),
+        ranges: range.ways(),
+        totals: Totals::from(&usage.totals()),
+        chart: Chart::new("usage", caption, range.unit(), range.columns(&usage)),
+        rows: busiest.into_iter().map(row).collect(),
+        has_more,
+    })
+}
