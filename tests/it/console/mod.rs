@@ -1,0 +1,5 @@
+//! The console in real Chromium, and what drives it.
+
+mod harness;
+mod pictures;
+mod site;
