@@ -1,5 +1,6 @@
 //! A part of the page, and what is done in it by the names that a screen reader reads.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -245,11 +246,13 @@ impl<'a> Part<'a> {
 
     #[track_caller]
     fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let began = Instant::now();
+        // Two of a name is what a page may show for a moment while it changes; none may take a while to come.
+        let patience = |why: &str| if why.starts_with("there are") { PATIENCE / 8 } else { PATIENCE };
         loop {
             match look() {
                 Ok(found) => return found,
-                Err(why) if Instant::now() >= deadline => self.browser.fail(&format!("not found: {what}: {why}")),
+                Err(why) if began.elapsed() >= patience(&why) => self.browser.fail(&format!("not found: {what}: {why}")),
                 Err(_) => std::thread::sleep(Duration::from_millis(25)),
             }
         }
@@ -293,17 +296,14 @@ impl<'a> Part<'a> {
         let found = nodes.iter().filter(|node| node["ignored"] == false).filter_map(|node| {
             let (role, name) = (text_of(&node["role"]["value"]), squeeze(&text_of(&node["name"]["value"])));
             let number = node["backendDOMNodeId"].as_u64()?;
-            let is_text = ["StaticText", "InlineTextBox", "RootWebArea"].contains(&role.as_str());
+            let is_text = ["StaticText", "InlineTextBox", "ListMarker", "RootWebArea"].contains(&role.as_str());
             (!is_text).then(|| Found { role, name, element: json!({ ELEMENT: format!("{stem}.{number}") }) })
         });
-        let found: Vec<Found> = found.collect();
-        if self.root.is_none() {
-            return Ok(found);
-        }
-        let elements: Vec<Value> = found.iter().map(element).collect();
-        let inside = "const [root, all] = arguments; return all.map(e => e !== root && root.contains(e))";
-        let inside = session.script(inside, &[self.root_value(), json!(elements)])?;
-        Ok(found.into_iter().enumerate().filter(|(place, _)| inside[*place] == true).map(|(_, one)| one).collect())
+        let Some(root) = &self.root else { return Ok(found.collect()) };
+        let tree = session.devtools("DOM.describeNode", &json!({ "backendNodeId": number(root), "depth": -1 }))?;
+        let mut inside = BTreeSet::new();
+        descendants(&tree["node"], &mut inside);
+        Ok(found.filter(|one| number(&one.element).is_some_and(|number| inside.contains(&number))).collect())
     }
 }
 
@@ -325,6 +325,18 @@ impl Table {
 }
 
 const CHECKED: &str = "const e = arguments[0]; return e.checked ?? e.getAttribute('aria-checked') === 'true'";
+
+/// The number that the DevTools protocol knows an element by.
+fn number(element: &Value) -> Option<u64> {
+    element[ELEMENT].as_str()?.rsplit('.').next()?.parse().ok()
+}
+
+fn descendants(node: &Value, found: &mut BTreeSet<u64>) {
+    for child in node["children"].as_array().into_iter().flatten() {
+        found.extend(child["backendNodeId"].as_u64());
+        descendants(child, found);
+    }
+}
 
 fn has_role(one: &Found, roles: &[&str]) -> bool {
     roles.contains(&one.role.as_str())
