@@ -207,9 +207,11 @@ fn nothing_is_left_behind_by_a_panic_nor_by_being_killed() {
         command.spawn().unwrap()
     };
     let processes = || {
-        let all = Command::new("ps").args(["-eo", "args"]).output().unwrap();
-        let all = String::from_utf8_lossy(&all.stdout).into_owned();
-        all.lines().filter(|line| line.contains(folder.path().to_str().unwrap())).count()
+        let commands = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let command = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+            Some(String::from_utf8_lossy(&command).into_owned())
+        });
+        commands.filter(|command| command.contains(folder.path().to_str().unwrap())).count()
     };
     let is_empty = || std::fs::read_dir(folder.path()).unwrap().next().is_none();
 

@@ -71,7 +71,8 @@ impl Driver {
     #[track_caller]
     fn start() -> Self {
         let program = std::env::var_os("KEYTURN_TEST_CHROMEDRIVER").map(PathBuf::from);
-        let program = program.or_else(|| find(&["chromedriver"])).unwrap_or_else(|| panic!("no chromedriver: {INSTALL}"));
+        let program =
+            program.or_else(|| find(&["chromedriver"])).unwrap_or_else(|| panic!("no chromedriver: {INSTALL}"));
         let folder = tempfile::Builder::new().prefix("keyturn-browser.").tempdir().unwrap();
         let mut shell = Command::new("bash");
         shell.args(["-c", AROUND, "chromedriver"]).arg(program).arg(folder.path());
@@ -81,7 +82,8 @@ impl Driver {
             shell.env_remove(name);
         }
         let errors = File::create(folder.path().join("shell.log")).unwrap();
-        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors).process_group(0).spawn().unwrap();
+        let mut shell =
+            shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors).process_group(0).spawn().unwrap();
         let log = folder.path().join("driver.log");
         let port = eventually("chromedriver", || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -186,7 +188,8 @@ impl Session {
             "unhandledPromptBehavior": "ignore",
         } } });
         let started = driver.call("POST", "/session", &capabilities);
-        let started = started.unwrap_or_else(|refusal| panic!("{} does not start: {refusal:?}; {INSTALL}", binary.display()));
+        let started =
+            started.unwrap_or_else(|refusal| panic!("{} does not start: {refusal:?}; {INSTALL}", binary.display()));
         let path = format!("/session/{}", started["sessionId"].as_str().unwrap());
         Self { driver, path }
     }

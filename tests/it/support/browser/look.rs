@@ -81,9 +81,8 @@ impl Browser {
     /// the rules that axe could not decide, each with how often.
     #[track_caller]
     pub fn run_axe(&self) -> Vec<(String, usize)> {
-        let path = std::env::var_os("KEYTURN_TEST_AXE").expect(
-            "KEYTURN_TEST_AXE is not set: run ./scripts/test, or KEYTURN_TEST_AXE=$(scripts/axe) cargo test",
-        );
+        let path = std::env::var_os("KEYTURN_TEST_AXE")
+            .expect("KEYTURN_TEST_AXE is not set: run ./scripts/test, or KEYTURN_TEST_AXE=$(scripts/axe) cargo test");
         let axe = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}; see scripts/axe"));
         self.run(&format!("if (!window.axe) {{ {axe} }}"), &[]);
         let found = self.run(AXE, &[]);

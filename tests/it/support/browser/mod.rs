@@ -35,6 +35,7 @@ pub use part::{Part, Table};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A key to press.
+#[allow(dead_code, reason = "a keyboard is whole")]
 #[derive(Clone, Copy, Debug)]
 pub enum Key {
     Tab,

@@ -17,8 +17,24 @@ const LISTS: &[&str] = &["combobox", "listbox"];
 const GROUPS: &[&str] = &["radiogroup", "group"];
 /// What [`Part::within`] finds by its whole name.
 const REGIONS: &[&str] = &[
-    "dialog", "alertdialog", "region", "form", "group", "radiogroup", "navigation", "main", "complementary", "banner",
-    "contentinfo", "search", "article", "table", "list", "alert", "status", "figure",
+    "dialog",
+    "alertdialog",
+    "region",
+    "form",
+    "group",
+    "radiogroup",
+    "navigation",
+    "main",
+    "complementary",
+    "banner",
+    "contentinfo",
+    "search",
+    "article",
+    "table",
+    "list",
+    "alert",
+    "status",
+    "figure",
 ];
 /// And what it finds by something in it.
 const ITEMS: &[&str] = &["row", "listitem"];
@@ -133,13 +149,15 @@ impl<'a> Part<'a> {
         self.browser.listen();
         let chosen = self.eventually(&format!("the choice {option:?} of {field:?}"), || {
             let all = self.all();
-            let named = |roles: &[&str]| all.iter().filter(|one| is(one, roles, field)).map(element).collect::<Vec<_>>();
+            let named =
+                |roles: &[&str]| all.iter().filter(|one| is(one, roles, field)).map(element).collect::<Vec<_>>();
             let lists = named(LISTS);
             if !lists.is_empty() {
                 let list = only(lists)?;
                 let options = self.browser.run("return [...(arguments[0].options ?? [])]", std::slice::from_ref(&list));
                 let labels = self.browser.run("return arguments[0].map(o => o.label)", std::slice::from_ref(&options));
-                let labels: Vec<String> = labels.as_array().unwrap().iter().map(|label| squeeze(&text_of(label))).collect();
+                let labels: Vec<String> =
+                    labels.as_array().unwrap().iter().map(|label| squeeze(&text_of(label))).collect();
                 let place = labels.iter().position(|label| label == option);
                 return place.map(|place| options[place].clone()).ok_or_else(|| format!("its options are {labels:?}"));
             }
@@ -252,7 +270,9 @@ impl<'a> Part<'a> {
         loop {
             match look() {
                 Ok(found) => return found,
-                Err(why) if began.elapsed() >= patience(&why) => self.browser.fail(&format!("not found: {what}: {why}")),
+                Err(why) if began.elapsed() >= patience(&why) => {
+                    self.browser.fail(&format!("not found: {what}: {why}"))
+                }
                 Err(_) => std::thread::sleep(Duration::from_millis(25)),
             }
         }
