@@ -49,7 +49,7 @@ fn panic_of(work: impl FnOnce()) -> String {
 }
 
 #[test]
-fn a_page_is_used_by_what_is_seen_and_read_aloud() {
+fn a_page_is_used_by_what_is_read_aloud_and_what_is_there_twice_is_said() {
     let site = Site::start(PAGES);
     let browser = Browser::new();
     assert_eq!((browser.open(&site.url("/")), browser.title().as_str()), (200, "Keys"));
@@ -100,6 +100,11 @@ fn a_page_is_used_by_what_is_seen_and_read_aloud() {
     browser.click("Leave");
     browser.see("Not so");
     assert_eq!((browser.status(), browser.url()), (422, site.url("/422")));
+
+    browser.open(&site.url("/"));
+    let said = panic_of(|| browser.click("Rotate"));
+    assert!(said.contains("there are 2") && said.contains("\"Create API key\""), "{said}");
+    assert!(said.contains(&site.url("/")) && said.contains("nobody yet") && said.contains("target/browser"), "{said}");
     browser.finish();
 }
 
@@ -176,16 +181,6 @@ fn two_people_share_nothing_and_each_sees_the_page_on_their_screen() {
         let bytes = std::fs::read(path).unwrap();
         assert_eq!((&bytes[1..4], u32::from_be_bytes(bytes[16..20].try_into().unwrap())), (&b"PNG"[..], width));
     }
-}
-
-#[test]
-fn what_is_not_there_or_there_twice_is_said() {
-    let site = Site::start(PAGES);
-    let browser = Browser::new();
-    browser.open(&site.url("/"));
-    let said = panic_of(|| browser.click("Rotate"));
-    assert!(said.contains("there are 2") && said.contains("\"Create API key\""), "{said}");
-    assert!(said.contains(&site.url("/")) && said.contains("nobody yet") && said.contains("target/browser"), "{said}");
 }
 
 /// Run as a process of its own by the test below, which kills it: alone it has nothing to say.

@@ -11,8 +11,10 @@ use crate::support::{Place, Server, database, now};
 /// Where the usage that is counted by hour is added up: the statements that did so when reports came.
 const REPORTS: &str = include_str!("../../../migrations/0006_usage_reports.sql");
 
-/// Name, description, scopes, networks, days that it lasts, exchanges an hour at noon.
-const KEYS: &[(&str, &str, &str, &[&str], Option<i64>, u64)] = &[
+/// A key: name, description, scopes, networks, days that it lasts, exchanges an hour at noon.
+type KeyOf = (&'static str, &'static str, &'static str, &'static [&'static str], Option<i64>, u64);
+
+const KEYS: &[KeyOf] = &[
     (
         "deploy-production",
         "Rolls out releases",
@@ -93,7 +95,7 @@ impl Company {
     }
 }
 
-fn make(owner: &Person, key: &(&str, &str, &str, &[&str], Option<i64>, u64)) -> String {
+fn make(owner: &Person, key: &KeyOf) -> String {
     let (name, description, scopes, networks, days, _) = *key;
     let mut body = json!({ "name": name, "description": description, "scopes": scope_list(scopes) });
     if !networks.is_empty() {
@@ -158,14 +160,14 @@ fn write_the_past(place: &Place, keys: &[String]) {
 fn counted(place: u64, rate: u64, hour: u64) -> Vec<(&'static str, u64)> {
     let noise = (hour * 7_919 + place * 104_729) % 97;
     let of_day = [2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 10, 10, 9, 10, 10, 9, 8, 7, 5, 4, 4, 3, 3, 2][(hour % 24) as usize];
-    let weekend = if (hour / 24 + 4) % 7 % 6 == 0 { 3 } else { 10 };
+    let weekend = if [0, 6].contains(&((hour / 24 + 4) % 7)) { 3 } else { 10 };
     let exchanged = rate * of_day * weekend * (60 + noise) / 12_000;
     let denied = |outcome: &'static str, when: u64| (outcome, if noise < when { exchanged / 12 + 1 } else { 0 });
     let all = [
         ("exchanged", exchanged),
         ("verified", exchanged / 3),
         denied("denied_scope", if place % 3 == 1 { 9 } else { 0 }),
-        denied("denied_network", if place % 4 == 0 { 5 } else { 0 }),
+        denied("denied_network", if place.is_multiple_of(4) { 5 } else { 0 }),
         denied("denied_expired", if place == 7 { 30 } else { 0 }),
     ];
     all.into_iter().filter(|(_, count)| *count > 0).collect()

@@ -102,17 +102,23 @@ impl Browser {
     /// A picture of the whole page, as PNG.
     #[track_caller]
     pub fn screenshot(&self, path: &Path) {
-        if let Err(error) = self.try_screenshot(path) {
+        self.screenshot_to(path, f64::INFINITY);
+    }
+
+    /// A picture of the page down to so many points.
+    #[track_caller]
+    pub fn screenshot_to(&self, path: &Path, depth: f64) {
+        if let Err(error) = self.try_screenshot(path, depth) {
             self.fail(&format!("no picture: {error}"));
         }
     }
 
-    fn try_screenshot(&self, path: &Path) -> Result<(), String> {
+    fn try_screenshot(&self, path: &Path, depth: f64) -> Result<(), String> {
         let said = |refusal| format!("{refusal:?}");
         let metrics = self.session.devtools("Page.getLayoutMetrics", &json!({})).map_err(said)?;
         let (size, view) = (&metrics["cssContentSize"], &metrics["cssLayoutViewport"]["clientHeight"]);
         // What a dialog or a short page leaves free is part of the picture.
-        let height = size["height"].as_f64().unwrap_or(0.0).max(view.as_f64().unwrap_or(0.0));
+        let height = size["height"].as_f64().unwrap_or(0.0).max(view.as_f64().unwrap_or(0.0)).min(depth);
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
         let options = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.session.devtools("Page.captureScreenshot", &options).map_err(said)?;
@@ -154,7 +160,8 @@ impl Browser {
         let lines = text.unwrap_or_default();
         let lines: Vec<String> = lines.lines().map(squeeze).filter(|line| !line.is_empty()).collect();
         let picture = picture_path();
-        let picture = self.try_screenshot(&picture).map_or_else(|error| error, |()| picture.display().to_string());
+        let picture =
+            self.try_screenshot(&picture, 10_000.0).map_or_else(|error| error, |()| picture.display().to_string());
         format!("at {url}\npicture: {picture}\n--- seen\n{}\n---", shorten(&lines.join("\n"), 1500))
     }
 }

@@ -118,7 +118,7 @@ impl<'a> Part<'a> {
     #[track_caller]
     pub fn fill(&self, field: &str, text: &str) {
         self.on("a field", FIELDS, field, |target| {
-            let kind = text_of(&self.browser.run("return arguments[0].type ?? ''", &[target.clone()]));
+            let kind = text_of(&self.browser.run("return arguments[0].type ?? ''", std::slice::from_ref(target)));
             // How a date is typed depends on the language of the browser.
             if ["date", "datetime-local", "time", "month", "week", "range", "color"].contains(&kind.as_str()) {
                 let set = "const [e, v] = arguments; e.value = v;
