@@ -48,7 +48,7 @@ fn the_company_of_the_pictures_has_keys_in_every_state_and_a_month_of_use() {
     let company = Company::found();
     let get = |rest: &str| company.owner.api("GET", rest).send().expect(200);
     let keys = get("keys?limit=100");
-    let states: BTreeSet<&str> = field(&keys["items"], "state").into_iter().collect();
+    let states: BTreeSet<&str> = field(&keys["items"], "status").into_iter().collect();
     assert_eq!(states, BTreeSet::from(["active", "disabled", "expired", "revoked"]), "{keys}");
     let usage = get("usage?interval=day");
     assert!(usage["totals"]["exchanges"].as_u64().unwrap() > 10_000, "{}", usage["totals"]);
