@@ -120,6 +120,15 @@ find_postgres() {
   printf '%s\n' "${path%/*}"
 }
 
+# Prints the path of Chromium or Chrome, in the order in which the tests look for it.
+find_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" && return
+  done
+  return 1
+}
+
 # Below the range the kernel takes outgoing ports from, so that a restart finds its port still free.
 free_port() {
   python3 - <<'PYTHON'

@@ -1,6 +1,7 @@
 //! What the tests share: the real program in a folder of its own, and a client that sends exactly the bytes
 //! it is told to.
 
+pub mod browser;
 pub mod check;
 pub mod client;
 pub mod database;
@@ -13,6 +14,7 @@ pub mod tls;
 
 use std::time::{Duration, Instant};
 
+pub use browser::Browser;
 pub use client::{Answer, Request};
 pub use person::Person;
 pub use server::{Key, Place, Server};

@@ -1,0 +1,383 @@
+//! A part of the page, and what is done in it by the names that a screen reader reads.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::driver::{ELEMENT, Refusal};
+use super::{Browser, PATIENCE, squeeze, text_of};
+
+/// What is clicked.
+const CONTROLS: &[&str] = &["link", "button", "DisclosureTriangle", "DisclosureTriangleGrouped", "menuitem", "tab"];
+const SWITCHES: &[&str] = &["checkbox", "switch"];
+const FIELDS: &[&str] =
+    &["textbox", "searchbox", "spinbutton", "combobox", "Date", "DateTime", "InputTime", "slider", "ColorWell"];
+const LISTS: &[&str] = &["combobox", "listbox"];
+const GROUPS: &[&str] = &["radiogroup", "group"];
+/// What [`Part::within`] finds by its whole name.
+const REGIONS: &[&str] = &[
+    "dialog",
+    "alertdialog",
+    "region",
+    "form",
+    "group",
+    "radiogroup",
+    "navigation",
+    "main",
+    "complementary",
+    "banner",
+    "contentinfo",
+    "search",
+    "article",
+    "table",
+    "list",
+    "alert",
+    "status",
+    "figure",
+];
+/// And what it finds by something in it.
+const ITEMS: &[&str] = &["row", "listitem"];
+
+/// A refusal that another look may not meet: the page was changing.
+const PASSING: &[&str] =
+    &["stale element reference", "no such element", "element click intercepted", "element not interactable"];
+
+/// A part of a page.
+pub struct Part<'a> {
+    browser: &'a Browser,
+    root: Option<Value>,
+}
+
+/// A table as it is read: the cells' visible texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    pub head: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+struct Found {
+    role: String,
+    name: String,
+    element: Value,
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn page(browser: &'a Browser) -> Self {
+        Self { browser, root: None }
+    }
+
+    /// The dialog, region, form, group, table or navigation of that name; else the row or list item with that text in
+    /// it; else the section whose heading it is.
+    #[track_caller]
+    pub fn within(&self, name: &str) -> Part<'a> {
+        let root = self.eventually(&format!("a part named {name:?}"), || {
+            let all = self.all();
+            let named = |roles: &[&str]| all.iter().filter(|one| is(one, roles, name)).map(element).collect::<Vec<_>>();
+            let regions = named(REGIONS);
+            let found = if regions.is_empty() { self.items(&all, name) } else { regions };
+            if !found.is_empty() {
+                return only(found);
+            }
+            let sections = named(&["heading"]).into_iter().map(|heading| {
+                let of = "return arguments[0].closest('section, article, dialog, form, fieldset, main, body')";
+                self.browser.run(of, &[heading])
+            });
+            only(sections.collect())
+        });
+        Part { browser: self.browser, root: Some(root) }
+    }
+
+    /// Rows and list items that show a text as a whole cell, line or link; else those that contain it.
+    fn items(&self, all: &[Found], text: &str) -> Vec<Value> {
+        let items: Vec<&Found> = all.iter().filter(|one| ITEMS.contains(&one.role.as_str())).collect();
+        let elements: Vec<Value> = items.iter().map(|one| element(one)).collect();
+        let texts = self.browser.run("return arguments[0].map(e => e.innerText)", &[json!(elements)]);
+        let texts: Vec<String> = texts.as_array().unwrap().iter().map(text_of).collect();
+        let with = |holds: &dyn Fn(&str) -> bool| -> Vec<Value> {
+            let matching = elements.iter().zip(&texts).filter(|(_, found)| holds(found));
+            matching.map(|(element, _)| element.clone()).collect()
+        };
+        let exact = with(&|found| found.split(['\n', '\t']).any(|line| squeeze(line) == text));
+        if exact.is_empty() { with(&|found| squeeze(found).contains(text)) } else { exact }
+    }
+
+    /// Clicks a link, a button or a summary.
+    #[track_caller]
+    pub fn click(&self, name: &str) {
+        self.on("a link or button", CONTROLS, name, |target| self.press(target));
+    }
+
+    /// Whether there is a link, a button or a summary of that name now.
+    #[track_caller]
+    pub fn offers(&self, name: &str) -> bool {
+        self.all().iter().any(|one| is(one, CONTROLS, name))
+    }
+
+    /// Replaces what is in a field.
+    #[track_caller]
+    pub fn fill(&self, field: &str, text: &str) {
+        self.on("a field", FIELDS, field, |target| {
+            let kind = text_of(&self.browser.run("return arguments[0].type ?? ''", std::slice::from_ref(target)));
+            // How a date is typed depends on the language of the browser.
+            if ["date", "datetime-local", "time", "month", "week", "range", "color"].contains(&kind.as_str()) {
+                let set = "const [e, v] = arguments; e.value = v;
+                    for (const name of ['input', 'change']) e.dispatchEvent(new Event(name, { bubbles: true }))";
+                return self.browser.session.script(set, &[target.clone(), json!(text)]).map(drop);
+            }
+            self.element_post(target, "clear", &json!({}))?;
+            self.element_post(target, "value", &json!({ "text": text }))
+        });
+    }
+
+    /// What is in a field, or the option of a list that is chosen.
+    #[track_caller]
+    pub fn value(&self, field: &str) -> String {
+        let mut value = String::new();
+        self.on("a field", FIELDS, field, |target| {
+            let read = "const e = arguments[0];
+                return e instanceof HTMLSelectElement ? e.selectedOptions[0]?.label ?? '' : e.value ?? e.innerText";
+            value = text_of(&self.browser.session.script(read, std::slice::from_ref(target))?);
+            Ok(())
+        });
+        value
+    }
+
+    /// Chooses an option of a list, or one of the radio buttons of a group.
+    #[track_caller]
+    pub fn choose(&self, field: &str, option: &str) {
+        self.browser.listen();
+        let chosen = self.eventually(&format!("the choice {option:?} of {field:?}"), || {
+            let all = self.all();
+            let named =
+                |roles: &[&str]| all.iter().filter(|one| is(one, roles, field)).map(element).collect::<Vec<_>>();
+            let lists = named(LISTS);
+            if !lists.is_empty() {
+                let list = only(lists)?;
+                let options = self.browser.run("return [...(arguments[0].options ?? [])]", std::slice::from_ref(&list));
+                let labels = self.browser.run("return arguments[0].map(o => o.label)", std::slice::from_ref(&options));
+                let labels: Vec<String> =
+                    labels.as_array().unwrap().iter().map(|label| squeeze(&text_of(label))).collect();
+                let place = labels.iter().position(|label| label == option);
+                return place.map(|place| options[place].clone()).ok_or_else(|| format!("its options are {labels:?}"));
+            }
+            let group = Part { browser: self.browser, root: Some(only(named(GROUPS))?) };
+            let radios = group.all().into_iter().filter(|one| one.role == "radio").collect::<Vec<_>>();
+            let matching = radios.iter().filter(|one| one.name == option).map(element).collect();
+            only(matching).map_err(|why| format!("{why}; its choices are {:?}", names(radios.iter())))
+        });
+        self.browser.must("it cannot be chosen", self.press(&chosen));
+    }
+
+    #[track_caller]
+    pub fn check(&self, name: &str) {
+        self.switch(name, true);
+    }
+
+    #[track_caller]
+    pub fn uncheck(&self, name: &str) {
+        self.switch(name, false);
+    }
+
+    #[track_caller]
+    pub fn is_checked(&self, name: &str) -> bool {
+        let mut checked = false;
+        self.on("a checkbox", SWITCHES, name, |target| {
+            checked = self.browser.session.script(CHECKED, std::slice::from_ref(target))? == true;
+            Ok(())
+        });
+        checked
+    }
+
+    #[track_caller]
+    fn switch(&self, name: &str, wanted: bool) {
+        self.on("a checkbox", SWITCHES, name, |target| {
+            let checked = self.browser.session.script(CHECKED, std::slice::from_ref(target))? == true;
+            if checked == wanted { Ok(()) } else { self.press(target) }
+        });
+        if self.is_checked(name) != wanted {
+            self.browser.fail(&format!("{name:?} does not change"));
+        }
+    }
+
+    /// What can be seen.
+    #[track_caller]
+    pub fn text(&self) -> String {
+        text_of(&self.browser.run("return (arguments[0] ?? document.body).innerText", &[self.root_value()]))
+    }
+
+    /// Waits until a text can be seen, whatever white space is in it.
+    #[track_caller]
+    pub fn see(&self, text: &str) {
+        let wanted = squeeze(text);
+        self.browser.wait(&format!("the text {text:?}"), || squeeze(&self.text()).contains(&wanted));
+    }
+
+    /// Waits until a text cannot be seen.
+    #[track_caller]
+    pub fn do_not_see(&self, text: &str) {
+        let unwanted = squeeze(text);
+        self.browser.wait(&format!("the end of the text {text:?}"), || !squeeze(&self.text()).contains(&unwanted));
+    }
+
+    /// The table of that caption or label.
+    #[track_caller]
+    pub fn table(&self, caption: &str) -> Table {
+        let mut table = Table { head: Vec::new(), rows: Vec::new() };
+        self.on("a table", &["table", "grid"], caption, |target| {
+            let read = "const cells = row => [...row.cells].map(cell => cell.innerText);
+                const [head, body] = [[], []];
+                for (const row of arguments[0].rows) (row.closest('thead') ? head : body).push(cells(row));
+                return [head[0] ?? [], body]";
+            let value = self.browser.session.script(read, std::slice::from_ref(target))?;
+            let texts = |row: &Value| row.as_array().unwrap().iter().map(|cell| squeeze(&text_of(cell))).collect();
+            table = Table { head: texts(&value[0]), rows: value[1].as_array().unwrap().iter().map(texts).collect() };
+            Ok(())
+        });
+        table
+    }
+
+    /// The accessible names of all that has this role: `heading`, `link`, `button`, `alert`…
+    #[track_caller]
+    pub fn names(&self, role: &str) -> Vec<String> {
+        names(self.all().iter().filter(|one| one.role == role))
+    }
+
+    /// Does something with the one element of a role and a name; again while the page changes.
+    #[track_caller]
+    fn on(&self, what: &str, roles: &[&str], name: &str, mut act: impl FnMut(&Value) -> Result<(), Refusal>) {
+        self.browser.listen();
+        self.eventually(&format!("{what} named {name:?}"), || {
+            let all = self.all();
+            let matching = all.iter().filter(|one| is(one, roles, name)).map(element).collect();
+            let target = only(matching)
+                .map_err(|why| format!("{why}; there is {:?}", names(all.iter().filter(|one| has_role(one, roles)))))?;
+            match act(&target) {
+                Err(refusal) if PASSING.contains(&refusal.error.as_str()) => Err(refusal.message),
+                done => {
+                    self.browser.must(&format!("{name:?} cannot be used"), done);
+                    Ok(())
+                }
+            }
+        });
+    }
+
+    #[track_caller]
+    fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+        let began = Instant::now();
+        // Two of a name is what a page may show for a moment while it changes; none may take a while to come.
+        let patience = |why: &str| if why.starts_with("there are") { PATIENCE / 8 } else { PATIENCE };
+        loop {
+            match look() {
+                Ok(found) => return found,
+                Err(why) if began.elapsed() >= patience(&why) => {
+                    self.browser.fail(&format!("not found: {what}: {why}"))
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(25)),
+            }
+        }
+    }
+
+    /// Clicks; on the label where a field itself is covered or not to be seen, as a person would.
+    fn press(&self, target: &Value) -> Result<(), Refusal> {
+        let clicked = self.element_post(target, "click", &json!({}));
+        match &clicked {
+            Err(refusal) if PASSING.contains(&refusal.error.as_str()) => {
+                let of = "return arguments[0].labels?.[0] ?? null";
+                let label = self.browser.session.script(of, std::slice::from_ref(target))?;
+                if label.is_null() { clicked } else { self.element_post(&label, "click", &json!({})) }
+            }
+            _ => clicked,
+        }
+    }
+
+    fn element_post(&self, element: &Value, rest: &str, body: &Value) -> Result<(), Refusal> {
+        let id = text_of(&element[ELEMENT]);
+        self.browser.session.post(&format!("/element/{id}/{rest}"), body).map(drop)
+    }
+
+    fn root_value(&self) -> Value {
+        self.root.clone().unwrap_or(Value::Null)
+    }
+
+    /// All that a screen reader finds in this part; nothing while the page is changing.
+    fn all(&self) -> Vec<Found> {
+        self.try_all().unwrap_or_default()
+    }
+
+    fn try_all(&self) -> Result<Vec<Found>, Refusal> {
+        let session = &self.browser.session;
+        let document = session.script("return document.documentElement", &[])?;
+        // Chromedriver's name of an element ends with the number that the DevTools protocol knows it by.
+        let document = text_of(&document[ELEMENT]);
+        let stem = document.rsplit_once('.').map_or("", |(stem, _)| stem);
+        let tree = session.devtools("Accessibility.getFullAXTree", &json!({}))?;
+        let nodes = tree["nodes"].as_array().cloned().unwrap_or_default();
+        let found = nodes.iter().filter(|node| node["ignored"] == false).filter_map(|node| {
+            let (role, name) = (text_of(&node["role"]["value"]), squeeze(&text_of(&node["name"]["value"])));
+            let number = node["backendDOMNodeId"].as_u64()?;
+            let is_text = ["StaticText", "InlineTextBox", "ListMarker", "RootWebArea"].contains(&role.as_str());
+            (!is_text).then(|| Found { role, name, element: json!({ ELEMENT: format!("{stem}.{number}") }) })
+        });
+        let Some(root) = &self.root else { return Ok(found.collect()) };
+        let tree = session.devtools("DOM.describeNode", &json!({ "backendNodeId": number(root), "depth": -1 }))?;
+        let mut inside = BTreeSet::new();
+        descendants(&tree["node"], &mut inside);
+        Ok(found.filter(|one| number(&one.element).is_some_and(|number| inside.contains(&number))).collect())
+    }
+}
+
+impl Table {
+    /// The cells of a column, by its heading.
+    #[track_caller]
+    pub fn column(&self, heading: &str) -> Vec<&str> {
+        let place = self.head.iter().position(|head| head == heading);
+        let place = place.unwrap_or_else(|| panic!("no column {heading:?}, there is {:?}", self.head));
+        self.rows.iter().map(|row| row.get(place).map_or("", String::as_str)).collect()
+    }
+
+    /// The row whose first cell with this text is anywhere in it.
+    #[track_caller]
+    pub fn row(&self, cell: &str) -> &[String] {
+        let found = self.rows.iter().find(|row| row.iter().any(|text| text == cell));
+        found.unwrap_or_else(|| panic!("no row with the cell {cell:?} in {:?}", self.rows))
+    }
+}
+
+const CHECKED: &str = "const e = arguments[0]; return e.checked ?? e.getAttribute('aria-checked') === 'true'";
+
+/// The number that the DevTools protocol knows an element by.
+fn number(element: &Value) -> Option<u64> {
+    element[ELEMENT].as_str()?.rsplit('.').next()?.parse().ok()
+}
+
+fn descendants(node: &Value, found: &mut BTreeSet<u64>) {
+    for child in node["children"].as_array().into_iter().flatten() {
+        found.extend(child["backendNodeId"].as_u64());
+        descendants(child, found);
+    }
+}
+
+fn has_role(one: &Found, roles: &[&str]) -> bool {
+    roles.contains(&one.role.as_str())
+}
+
+fn is(one: &Found, roles: &[&str], name: &str) -> bool {
+    one.name == name && has_role(one, roles)
+}
+
+fn element(one: &Found) -> Value {
+    one.element.clone()
+}
+
+fn names<'a>(found: impl Iterator<Item = &'a Found>) -> Vec<String> {
+    found.map(|one| one.name.clone()).collect()
+}
+
+fn only(mut found: Vec<Value>) -> Result<Value, String> {
+    match found.len() {
+        1 => found.pop().ok_or_else(String::new),
+        0 => Err("there is none".into()),
+        count => Err(format!("there are {count}")),
+    }
+}
