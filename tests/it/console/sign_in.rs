@@ -243,14 +243,14 @@ fn a_form_from_elsewhere_changes_nothing() {
     let shown = nobody.get("/sign-in");
     nobody.keep_cookies(&shown);
     let given = [("email", owner.email.as_str()), ("password", owner.password.as_str())];
-    let form = filled(&shown.text(), "/console/sign-in", &given);
+    let sign_in = filled(&shown.text(), "/console/sign-in", &given);
     for headers in cases {
-        let request = nobody.request("POST", "/sign-in").form_text(&form);
+        let request = nobody.request("POST", "/sign-in").form_text(&sign_in);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let answer = request.send();
         assert!(answer.status == 403 && !answer.headers.iter().any(|(name, _)| name == "set-cookie"), "{headers:?}");
     }
-    assert_eq!(nobody.post("/sign-in").form_text(&form).send().status, 303);
+    assert_eq!(nobody.post("/sign-in").form_text(&sign_in).send().status, 303);
     Visitor::sign_in(&server, &owner.email, &owner.password);
     assert_eq!(visitor.post("/account/password").form_text(&form).send().status, 303, "from our page it is done");
 }
