@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod check;
 pub mod client;
+pub mod console;
 pub mod database;
 pub mod jwt;
 pub mod person;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use browser::Browser;
 pub use client::{Answer, Request};
+pub use console::Visitor;
 pub use person::Person;
 pub use server::{Key, Place, Server};
 
