@@ -10,8 +10,8 @@ use crate::support::{Browser, field};
 /// is much used, `{org}` the organization.
 const PAGES: &[(&str, &str, bool)] = &[("docs", "/docs", false)];
 
-/// So much of a long page is shown, in points.
-const DEPTH: f64 = 1800.0;
+/// So much of a long page is shown, in points: on a screen, on a phone.
+const DEPTHS: (f64, f64) = (1800.0, 1300.0);
 
 #[test]
 #[ignore = "a tool: scripts/console-pictures runs it"]
@@ -37,7 +37,8 @@ fn are_taken() {
             let status = browser.open(&url(path));
             assert_eq!(status, 200, "{path}");
             assert!(browser.fits(), "{path} is wider than the screen ({colours})");
-            browser.screenshot_to(&folder.join(format!("{name}-{colours}.png")), DEPTH);
+            let depth = if colours == "phone" { DEPTHS.1 } else { DEPTHS.0 };
+            browser.screenshot_to(&folder.join(format!("{name}-{colours}.png")), depth);
         }
         browser.finish();
     }

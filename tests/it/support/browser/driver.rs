@@ -31,8 +31,7 @@ set -m
 "$1" --port=0 --log-level=SEVERE >"$2/driver.log" 2>&1 &
 read -r _
 kill -KILL -- "-$!"
-while kill -0 -- "-$!" 2>/dev/null; do sleep 0.02; done
-rm -rf "$2"
+until rm -rf "$2"; do sleep 0.02; done
 "#;
 
 /// What WebDriver refuses with.
@@ -176,6 +175,9 @@ impl Session {
         let profile = format!("--user-data-dir={}", profile.display());
         arguments.push(&profile);
         let mut options = json!({ "args": arguments, "prefs": preferences });
+        // Not the page for new tabs, which takes as long as all else.
+        options["prefs"]["session.restore_on_startup"] = json!(4);
+        options["prefs"]["session.startup_urls"] = json!(["about:blank"]);
         let binary = std::env::var_os("KEYTURN_TEST_CHROMIUM").map(PathBuf::from);
         let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
         let binary = binary.or_else(|| find(&names)).unwrap_or_else(|| panic!("no Chromium: {INSTALL}"));
