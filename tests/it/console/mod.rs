@@ -2,7 +2,18 @@
 
 mod account;
 mod harness;
+mod keys;
 mod pictures;
 mod seed;
 mod sign_in;
 mod site;
+
+use crate::support::{Person, Server, Visitor, person};
+
+/// A server, the owner of its default organization, and the same at the console.
+#[track_caller]
+fn visiting() -> (Server, Person, Visitor) {
+    let (server, owner) = person::start();
+    let visitor = Visitor::of(&server, &owner);
+    (server, owner, visitor)
+}

@@ -1,0 +1,300 @@
+//! `/console/keys`: people manage keys without a script.
+
+use serde_json::{Value, json};
+
+use super::visiting;
+use crate::support::console::{filled, text};
+use crate::support::{Person, Server, Visitor, eventually};
+
+const HOSTILE: &str = "\"><script>alert(1)</script>";
+
+/// The key text on a page that shows one, and the key's id.
+#[track_caller]
+fn secret(html: &str) -> (String, String) {
+    let (_, rest) = html.split_once("<code id=\"secret\">").unwrap_or_else(|| panic!("no secret: {}", text(html)));
+    let key = rest.split('<').next().unwrap().to_owned();
+    let id = key.split('_').nth(1).unwrap().to_owned();
+    (key, id)
+}
+
+#[track_caller]
+fn create(visitor: &Visitor, fields: &[(&str, &str)]) -> (String, String) {
+    let answer = visitor.submit("/keys/new", "/keys/new", fields);
+    assert_eq!(answer.status, 200, "{}", text(&answer.text()));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    secret(&answer.text())
+}
+
+fn key(person: &Person, id: &str) -> Value {
+    person.api("GET", &format!("keys/{id}")).send().expect(200)
+}
+
+#[track_caller]
+fn exchanges(server: &Server, key: &str) -> bool {
+    let answer =
+        server.request("POST", "/oauth/token").form(&[("grant_type", "client_credentials"), ("client_secret", key)]);
+    match answer.send().status {
+        200 => true,
+        400 | 401 | 403 => false,
+        other => panic!("{other}"),
+    }
+}
+
+const SCOPE: [(&str, &str); 2] = [("scope-0-action", "read"), ("scope-0-resource", "projects/*")];
+
+#[test]
+fn a_key_is_made_shown_once_and_works() {
+    let (server, owner, visitor) = visiting();
+    let fields =
+        [&[("name", "Nightly export"), ("allowed_cidrs", "127.0.0.1\n10.0.0.0/8"), ("expiry", "30")] as &[_], &SCOPE]
+            .concat();
+    let (text, id) = create(&visitor, &fields);
+    assert!(exchanges(&server, &text));
+    let made = key(&owner, &id);
+    assert_eq!(made["name"], "Nightly export");
+    assert_eq!(made["scopes"], json!([{ "action": "read", "resource": "projects/*" }]));
+    assert_eq!(made["allowed_cidrs"], json!(["127.0.0.1/32", "10.0.0.0/8"]));
+    assert_eq!(made["owner"], owner.id);
+    for page in ["/keys", &format!("/keys/{id}")] {
+        let html = visitor.page(page);
+        assert!(html.contains("Nightly export") && !html.contains(&text), "{page}");
+    }
+}
+
+#[test]
+fn a_form_that_is_sent_again_makes_no_second_key_and_shows_no_secret() {
+    let (_server, owner, visitor) = visiting();
+    let page = visitor.page("/keys/new");
+    let body = filled(&page, &visitor.link("/keys/new"), &[("name", "only one")]);
+    let first = visitor.post("/keys/new").form_text(body.clone()).send();
+    let (shown, id) = secret(&first.text());
+    let again = visitor.post("/keys/new").form_text(body).send();
+    assert_eq!(again.status, 200);
+    assert!(!again.text().contains(&shown) && again.text().contains(&format!("/keys/{id}")), "{}", text(&again.text()));
+    let all = owner.api("GET", "keys?search=only").send().expect(200);
+    assert_eq!(all["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_wrong_is_told_beside_what_was_typed() {
+    let (_server, owner, visitor) = visiting();
+    let before = owner.api("GET", "keys").send().expect(200)["items"].as_array().unwrap().len();
+    let long = "x".repeat(101);
+    for (fields, said) in [
+        (vec![("name", long.as_str())], "at most 100 characters"),
+        (vec![("allowed_cidrs", "10.0.0.0/8\n10.0.0.1/8")], "entry 2: 10.0.0.1/8 has bits set beyond /8"),
+        (vec![("scope-0-action", "read")], "scope 1, filter"),
+        (vec![("scope-0-resource", "a//b")], "scope 1, action"),
+        (vec![("scope-1-action", "fly"), ("scope-1-resource", "a")], "unknown action fly"),
+        (vec![("expiry", "date"), ("expires_at", "2001-01-01T00:00")], "must be in the future"),
+        (vec![("expiry", "date"), ("expires_at", "soon")], "not a moment"),
+        (vec![("expiry", "-5")], "choose when the key ends"),
+        (vec![("owner", "nobody")], "no such member"),
+        (vec![("description", "a\u{7}b")], "control characters"),
+    ] {
+        let mut fields = fields;
+        if fields.iter().all(|(name, _)| *name != "name") {
+            fields.push(("name", "typed before"));
+        }
+        let answer = visitor.submit("/keys/new", "/keys/new", &fields);
+        let page = text(&answer.text());
+        assert_eq!(answer.status, 422, "{said}: {page}");
+        assert!(page.contains(said), "{said} in {page}");
+        let name = fields.iter().find(|(name, _)| *name == "name").unwrap().1;
+        assert!(answer.text().contains(&format!("value=\"{name}\"")), "what was typed is still there");
+    }
+    let after = owner.api("GET", "keys?search=typed").send().expect(200)["items"].as_array().unwrap().len();
+    assert_eq!((before, after), (1, 0), "nothing was made of what is wrong");
+}
+
+#[test]
+fn rows_are_added_and_removed_without_a_script() {
+    let (_server, _owner, visitor) = visiting();
+    let fields = [("name", "rows"), ("scope-2-action", "read"), ("scope-2-resource", "a/b"), ("more", "yes")];
+    let answer = visitor.submit("/keys/new", "/keys/new", &fields);
+    let html = answer.text();
+    assert_eq!(answer.status, 200);
+    assert!(html.contains("scope-5-resource") && html.contains("value=\"a/b\"") && html.contains("value=\"rows\""));
+    let fields =
+        [("scope-0-action", "read"), ("scope-0-resource", "gone/x"), ("scope-1-resource", "kept/x"), ("remove", "0")];
+    let html = visitor.submit("/keys/new", "/keys/new", &fields).text();
+    assert!(!html.contains("gone/x") && html.contains("kept/x"));
+}
+
+#[test]
+fn narrowing_is_shown_before_it_is_done_and_widening_is_done_at_once() {
+    let (server, owner, visitor) = visiting();
+    let (text_of_key, id) = create(&visitor, &[&[("name", "wide")] as &[_], &SCOPE].concat());
+    assert!(exchanges(&server, &text_of_key));
+    let edit = format!("/keys/{id}/edit");
+    let answer = visitor.submit(&edit, &edit, &[("allowed_cidrs", "10.0.0.0/8")]);
+    assert_eq!(answer.status, 200);
+    let review = text(&answer.text());
+    assert!(review.contains("Narrow this key?") && review.contains("everywhere 10.0.0.0/8"), "{review}");
+    assert!(exchanges(&server, &text_of_key), "nothing is changed yet");
+    let body = filled(&answer.text(), &visitor.link(&edit), &[]);
+    let done = visitor.post(&edit).form_text(body).send();
+    assert_eq!(visitor.led_to(&done), format!("/keys/{id}?done=narrowed"));
+    assert!(!exchanges(&server, &text_of_key));
+    let page = visitor.done(&edit, &edit, &[("allowed_cidrs", ""), ("name", "wide again")]);
+    assert!(page.contains("The key is changed.") && page.contains("wide again"), "{page}");
+    assert!(exchanges(&server, &text_of_key));
+    assert_eq!(key(&owner, &id)["version"], 3);
+}
+
+#[test]
+fn an_edit_of_what_somebody_else_has_changed_is_told() {
+    let (_server, owner, visitor) = visiting();
+    let (_, id) = create(&visitor, &[("name", "shared")]);
+    let edit = format!("/keys/{id}/edit");
+    let page = visitor.page(&edit);
+    owner.api("PATCH", &format!("keys/{id}")).json(&json!({ "name": "theirs" })).send().expect(200);
+    let body = filled(&page, &visitor.link(&edit), &[("name", "mine")]);
+    let answer = visitor.post(&edit).form_text(body).send();
+    assert_eq!(answer.status, 412);
+    assert!(text(&answer.text()).contains("changed by somebody else"));
+    assert_eq!(key(&owner, &id)["name"], "theirs");
+}
+
+#[test]
+fn a_rotation_shows_the_new_secret_and_says_who_still_uses_the_old_one() {
+    let (server, _owner, visitor) = visiting();
+    let (old, id) = create(&visitor, &[&[("name", "turning")] as &[_], &SCOPE].concat());
+    let rotate = format!("/keys/{id}/rotate");
+    let answer = visitor.submit(&rotate, &rotate, &[("grace_seconds", "86400"), ("name", "turned")]);
+    assert_eq!(answer.status, 200, "{}", text(&answer.text()));
+    let (new, _) = secret(&answer.text());
+    assert!(new != old && exchanges(&server, &new));
+    let page = visitor.read(&format!("/keys/{id}"));
+    assert!(page.contains("Two secrets work") && page.contains("was not used since the rotation"), "{page}");
+    assert!(exchanges(&server, &old), "the grace");
+    eventually("the old secret's use is told", || {
+        visitor.read(&format!("/keys/{id}")).contains("somebody has not changed over yet").then_some(())
+    });
+    let again = visitor.submit(&rotate, &rotate, &[("grace_seconds", "3600")]);
+    assert_eq!(again.status, 422);
+    assert!(text(&again.text()).contains("was promised to work until"));
+    let (newest, _) = secret(&visitor.submit(&rotate, &rotate, &[("grace_seconds", "0")]).text());
+    assert_eq!([&old, &new, &newest].map(|key| exchanges(&server, key)), [false, false, true]);
+}
+
+#[test]
+fn a_key_is_disabled_enabled_and_revoked_after_a_question() {
+    let (server, _owner, visitor) = visiting();
+    let (text_of_key, id) = create(&visitor, &[&[("name", "short")] as &[_], &SCOPE].concat());
+    for (change, said, works) in [
+        ("disable", "The key is disabled", false),
+        ("enable", "The key is enabled", true),
+        ("revoke", "The key is revoked", false),
+    ] {
+        let path = format!("/keys/{id}/{change}");
+        let fields: &[(&str, &str)] = if change == "revoke" { &[("reason", HOSTILE)] } else { &[] };
+        let page = visitor.done(&path, &path, fields);
+        assert!(page.contains(said), "{change}: {page}");
+        assert_eq!(exchanges(&server, &text_of_key), works, "{change}");
+    }
+    let html = visitor.page(&format!("/keys/{id}"));
+    assert!(!html.contains("<script>alert") && text(&html).contains(HOSTILE), "the reason is text");
+    assert!(!html.contains("/edit\""), "nothing can be done to it");
+    assert!(!visitor.read("/keys").contains("short"), "active keys come first");
+    assert!(visitor.read("/keys?status=revoked").contains("short"));
+}
+
+#[test]
+fn the_list_is_searched_ordered_filtered_and_paged() {
+    let (_server, owner, visitor) = visiting();
+    for number in 0..30 {
+        owner.make(&json!({ "name": format!("page {number:02}") }));
+    }
+    let first = visitor.page("/keys?sort=name&search=page");
+    let names = |html: &str| (0..30).filter(|number| html.contains(&format!(">page {number:02}<"))).collect::<Vec<_>>();
+    assert_eq!(names(&first), (0..25).collect::<Vec<_>>());
+    let next = first.split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let second = visitor.page(next.strip_prefix(&visitor.root).unwrap());
+    assert_eq!(names(&second), (25..30).collect::<Vec<_>>());
+    assert!(visitor.read("/keys?search=nothing+like+it").contains("No key is like that."));
+    for odd in ["status=odd", "sort=odd", "cursor=odd", "owner=%22%3E%3Cscript%3E", "search=%00", "%ff", "a=b&a=b"] {
+        assert_eq!(visitor.get(&format!("/keys?{odd}")).status, 200, "{odd}");
+    }
+}
+
+#[test]
+fn names_that_are_markup_are_text_everywhere() {
+    let (_server, owner, visitor) = visiting();
+    let made = owner.make(&json!({ "name": HOSTILE, "description": HOSTILE, "expires_in_seconds": 3600 }));
+    let id = made["id"].as_str().unwrap();
+    for page in ["", "/edit", "/rotate", "/disable", "/revoke", "/explain?ask=yes&address=127.0.0.1"] {
+        let html = visitor.page(&format!("/keys/{id}{page}"));
+        assert!(!html.contains("<script>alert"), "{page}");
+        assert!(text(&html).contains(HOSTILE) || html.contains("&#34;&#62;&#60;script"), "{page}");
+    }
+    assert!(visitor.read("/keys").contains(HOSTILE));
+}
+
+#[test]
+fn a_refusal_is_explained() {
+    let (_server, owner, visitor) = visiting();
+    let made = owner.make(&json!({ "allowed_cidrs": ["10.0.0.0/8"] }));
+    let explain = format!("/keys/{}/explain", made["id"].as_str().unwrap());
+    let page = visitor.read(&format!("{explain}?ask=yes&address=192.0.2.1&action=read&resource=a/b"));
+    assert!(page.contains("Refused.") && page.contains("192.0.2.1 lies in none of the allowed networks"), "{page}");
+    let page = visitor.read(&format!("{explain}?ask=yes&address=10.1.2.3&action=read&resource=a/b"));
+    assert!(page.contains("Allowed:"), "{page}");
+    let wrong = visitor.get(&format!("{explain}?ask=yes&address=nowhere&action=read"));
+    assert_eq!(wrong.status, 422);
+}
+
+#[test]
+fn a_viewer_looks_and_a_developer_manages_their_own_keys() {
+    let (server, owner, _) = visiting();
+    let (viewer, developer) = (owner.add(&server, "viewer"), owner.add(&server, "developer"));
+    let theirs = owner.make(&json!({}))["id"].as_str().unwrap().to_owned();
+    let looks = Visitor::of(&server, &viewer);
+    assert!(!looks.page("/keys").contains("Create API key"));
+    assert!(!looks.page(&format!("/keys/{theirs}")).contains("/revoke"));
+    for path in ["/keys/new".to_owned(), format!("/keys/{theirs}/edit"), format!("/keys/{theirs}/revoke")] {
+        assert_eq!(looks.get(&path).status, 403, "{path}");
+        assert_eq!(looks.post(&path).form_text(String::new()).send().status, 403, "{path}");
+    }
+    let makes = Visitor::of(&server, &developer);
+    let (_, own) = create(&makes, &[("name", "mine")]);
+    assert_eq!(makes.get(&format!("/keys/{own}/edit")).status, 200);
+    assert_eq!(makes.get(&format!("/keys/{theirs}/edit")).status, 403);
+    let page = makes.page(&format!("/keys/{own}/revoke"));
+    let body = filled(&page, &makes.link(&format!("/keys/{own}/revoke")), &[]);
+    let answer = makes.post(&format!("/keys/{theirs}/revoke")).form_text(body).send();
+    assert_eq!(answer.status, 403, "{}", text(&answer.text()));
+    assert_eq!(key(&owner, &theirs)["status"], "active");
+}
+
+#[test]
+fn keys_of_another_organization_are_not_there() {
+    let (server, owner, visitor) = visiting();
+    let made = owner
+        .call("POST", "/api/v1/organizations")
+        .json(&json!({ "slug": "acme", "owner_email": "boss@acme.example" }))
+        .send()
+        .expect(201);
+    owner.call("POST", "/api/v1/organizations/acme/bootstrap").json(&json!({})).send();
+    let boss = Person::sign_in(&server, "acme", "boss@acme.example", made["owner"]["password"].as_str().unwrap());
+    let theirs = boss.make(&json!({}))["id"].as_str().unwrap().to_owned();
+    for path in ["", "/edit", "/rotate", "/revoke", "/disable", "/explain"] {
+        assert_eq!(visitor.get(&format!("/keys/{theirs}{path}")).status, 404, "{path}");
+    }
+    assert_eq!(visitor.get("/keys/not-an-id").status, 404);
+}
+
+#[test]
+fn fields_are_checked_while_they_are_typed() {
+    let (_server, _owner, visitor) = visiting();
+    let said = |what: &str, value: &str| {
+        let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        visitor.get(&format!("/check/{what}?value={value}")).expect(200)
+    };
+    assert_eq!(said("networks", "10.0.0.0/8")["tone"], "good");
+    assert_eq!(said("networks", "*")["tone"], "warning");
+    assert_eq!(said("networks", HOSTILE)["tone"], "bad");
+    assert_eq!(said("filter", "*")["tone"], "warning");
+    assert_eq!(said("filter", "a/#/b")["tone"], "good");
+    assert_eq!(visitor.get("/check/other?value=a").status, 404);
+}
