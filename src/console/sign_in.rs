@@ -10,8 +10,9 @@ use crate::console::see_other;
 use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin};
 use crate::console::trouble::Trouble;
 use crate::console::ui::{Errors, Field, Token};
-use crate::domain::member::Password;
+use crate::domain::member::{Password, is_email};
 use crate::domain::policy::Violation;
+use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
@@ -84,9 +85,9 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         Ok((who, secret)) => {
             let cookie = session::cookie(&secret, &public_url, context.node.settings.session_seconds);
             // Whoever has never changed the password they were given is shown how to begin.
-            let is_new = who.member.version == 1 && form.value("next").is_none();
-            let to =
-                if is_new { format!("{}/welcome", root(&public_url)) } else { next(form.value("next"), &public_url) };
+            let to = next(form.value("next"), &public_url);
+            let is_new = who.member.version == 1 && form.value("next") != Some(to.as_str());
+            let to = if is_new { format!("{}/welcome", root(&public_url)) } else { to };
             let mut response = see_other(&to);
             let set =
                 response.add_cookie(&cookie).and_then(|()| response.add_cookie(&session::no_page_cookie(&public_url)));
@@ -126,16 +127,20 @@ const FIELDS: [&str; 3] = ["organization", "email", "password"];
 
 impl Page {
     fn new(context: &HttpContext, form: &Form, errors: Errors) -> Self {
-        let value = |name: &str| form.value(name).unwrap_or_default().to_owned();
-        let organization = Field::text("organization", "Organization", value("organization"));
+        // What is typed in the wrong place may be a password: only what can be right is sent back.
+        let value = |name: &str, can_be: fn(&str) -> bool| {
+            form.value(name).filter(|text| can_be(text)).unwrap_or_default().to_owned()
+        };
+        let slug = value("organization", |text| Slug::parse(text).is_some());
+        let organization = Field::text("organization", "Organization", slug);
         Self {
             root: root(&context.node.settings.public_url),
             assets: assets::names(),
             token: Token(String::new()),
-            next: value("next"),
+            next: value("next", |text| text.starts_with('/')),
             has_ended: false,
             organization: organization.hint("Leave it empty for “default”.").most(40).errors(&errors),
-            email: Field::text("email", "Email", value("email"))
+            email: Field::text("email", "Email", value("email", is_email))
                 .required(true)
                 .most(254)
                 .autocomplete("username")

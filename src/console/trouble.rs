@@ -20,6 +20,10 @@ use crate::members::MemberError;
 use crate::node::Unavailable;
 use crate::store::StoreError;
 
+/// Longest part of an address that is led back to after signing in: a word, a key's id. A longer one may be a misplaced
+/// secret, which does not get into another address.
+const MAX_PART: usize = 16;
+
 /// A page that says what was wrong and what can be done, or a way to the sign-in page.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -56,9 +60,9 @@ impl Trouble {
             Self::new(StatusCode::SEE_OTHER, "Please sign in", "Your session has ended. Sign in and try again.");
         let sign_in = format!("{}/sign-in", root(public_url));
         let is_look = request.method().is_safe();
-        let wanted = request.uri().path_and_query().map(|wanted| wanted.as_str()).filter(|_| is_look);
+        let wanted = is_look.then(|| led_back_to(request.path(), request.query_string()));
         trouble.location = Some(match wanted {
-            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(wanted, NON_ALPHANUMERIC)),
+            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(&wanted, NON_ALPHANUMERIC)),
             None => format!("{sign_in}?ended=1"),
         });
         trouble
@@ -144,6 +148,15 @@ impl Trouble {
             other => Self::unavailable(other),
         }
     }
+}
+
+/// The address that is led back to after signing in: the one that was asked for, as far as its parts are short.
+fn led_back_to(path: &str, query: &str) -> String {
+    let is_short = |part: &&str| part.len() <= MAX_PART;
+    let kept: Vec<&str> = path.split('/').take_while(is_short).collect();
+    let is_whole = kept.len() == path.split('/').count() && query.split(['&', '=']).all(|part| is_short(&part));
+    let kept = kept.join("/");
+    if is_whole && !query.is_empty() { format!("{kept}?{query}") } else { kept }
 }
 
 /// What somebody holds too little of, in a sentence.
@@ -250,4 +263,17 @@ pub(super) async fn show(
         page.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     Ok(response.into_response(page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::led_back_to;
+
+    #[test]
+    fn the_way_back_holds_nothing_long() {
+        assert_eq!(led_back_to("/console/keys", "status=all&search=a+b"), "/console/keys?status=all&search=a+b");
+        assert_eq!(led_back_to("/console/keys/0123456789abcdef/edit", ""), "/console/keys/0123456789abcdef/edit");
+        assert_eq!(led_back_to("/console/keys/kt_0123456789abcdef_0", "a=b"), "/console/keys");
+        assert_eq!(led_back_to("/console/keys", "search=kt_0123456789abcdef_0"), "/console/keys");
+    }
 }

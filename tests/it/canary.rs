@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use serde_json::{Value, json};
 
 use crate::support::person::try_sign_in;
-use crate::support::{Answer, Key, Person, Place, Request, Server, eventually};
+use crate::support::{Answer, Key, Person, Place, Request, Server, Visitor, eventually};
 
 const MASTER_KEY: [u8; 32] = *b"canary-master-key-of-32-bytes!!!";
 
@@ -371,6 +371,51 @@ fn people(server: &Server, email: &str, password: &str, canaries: &mut Canaries,
     vec![secret(&owner), owner.csrf, reset]
 }
 
+/// The same person at the console: signs in, makes and rotates a key, changes a password. Gives the secrets of it.
+fn console(server: &Server, email: &str, password: &str, canaries: &mut Canaries, leaks: &mut Leaks) -> Vec<String> {
+    let visitor = Visitor::sign_in(server, email, password);
+    let session = visitor.jar.values().next().unwrap().clone();
+    let page = visitor.page("/keys/new");
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    canaries.add("a session of the console", &session);
+    canaries.add("a CSRF token of the console", &csrf);
+    let shown = |html: &str| html.split("id=\"secret\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let made = shown(&visitor.submit("/keys/new", "/keys/new", &[("name", "by hand")]).text());
+    let rotate = format!("/keys/{}/rotate", made.split('_').nth(1).unwrap());
+    let rotated = shown(&visitor.submit(&rotate, &rotate, &[("grace_seconds", "3600")]).text());
+    canaries.add_key("a key made at the console", &made);
+    canaries.add_key("a key rotated at the console", &rotated);
+    let wrong = "a wrong password at the console";
+    canaries.add("a wrong password at the console", wrong);
+    let mut stranger = Visitor::new(server);
+    for (email, password) in [(email, wrong), (wrong, wrong), (password, password)] {
+        assert!(matches!(stranger.try_sign_in("/sign-in", "", email, password).status, 401 | 422));
+    }
+    for (current, new) in [(wrong, wrong), (password, "short")] {
+        let fields = [("current_password", current), ("new_password", new)];
+        let answer = visitor.submit("/account", "/account/password", &fields);
+        assert_eq!(answer.status, 422);
+        for typed in [wrong, password] {
+            assert!(!answer.text().contains(typed), "a password is not sent back");
+        }
+    }
+    for secret in [made.as_str(), &rotated, password, wrong] {
+        for (path, body) in [
+            ("/sign-in".to_owned(), format!("email={secret}&password={secret}&organization={secret}")),
+            (format!("/{secret}"), String::new()),
+            (format!("/keys/{secret}"), format!("{secret}={secret}")),
+            (format!("/keys/{secret}/rotate?{secret}={secret}"), secret.to_owned()),
+            ("/keys/new".to_owned(), format!("csrf={secret}&name={secret}")),
+            ("/account/password".to_owned(), format!("csrf={csrf}&current_password={secret}%zz")),
+        ] {
+            send(server, canaries, leaks, &visitor.post(&path).form_text(body));
+            send(server, canaries, leaks, &visitor.request("GET", &path.replace(' ', "+")));
+            send(server, canaries, leaks, &stranger.request("GET", &path.replace(' ', "+")));
+        }
+    }
+    vec![made, rotated]
+}
+
 #[test]
 fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
     let place = Place::on_sqlite()
@@ -435,6 +480,7 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
         server.change("POST", &format!("{}/{rest}", spent.id), &body);
     }
 
+    secrets.extend(console(&server, &founded.email, &founded.password, &mut canaries, &mut leaks));
     secrets.extend(people(&server, &founded.email, &founded.password, &mut canaries, &mut leaks));
 
     // Badly: each secret, and the bare ones, in every wrong place.

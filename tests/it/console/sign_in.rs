@@ -116,7 +116,7 @@ fn next_leads_into_the_console_only() {
         "/api/v1/me",
         "/consolevil",
     ] {
-        assert_eq!(next(foreign), "/keys", "{foreign}");
+        assert_eq!(next(foreign), "/welcome", "{foreign}");
     }
 }
 
