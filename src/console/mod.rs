@@ -9,6 +9,9 @@
 mod account;
 mod assets;
 mod frame;
+mod members;
+mod pages;
+mod shown_once;
 mod sign_in;
 mod submitted;
 mod trouble;
@@ -31,6 +34,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(assets::routes)
             .configure(sign_in::routes)
             .configure(account::routes)
+            .configure(members::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

@@ -1,4 +1,5 @@
 //! The console, without a browser: over HTTP, as a browser without a script sends it.
 
 mod account;
+mod members;
 mod sign_in;
