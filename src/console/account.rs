@@ -82,6 +82,8 @@ async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, T
     let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
     let changed = async move { members::change_password(&node, &by, &who, &current, &new).await };
     match visit.node().run_to_end(changed).await {
+        // The form stands on the page of the first steps as well.
+        Ok(()) if form.value("from") == Some("welcome") => Ok(see_other(&visit.path("/welcome?done=password"))),
         Ok(()) => Ok(see_other(&visit.path("/account?done=password"))),
         Err(MemberError::Invalid(wrong)) => {
             let errors = Errors::new(wrong, &["current_password", "new_password"]);

@@ -8,8 +8,10 @@
 
 mod account;
 mod assets;
+mod audit;
 mod frame;
 mod members;
+mod organizations;
 mod pages;
 mod shown_once;
 mod sign_in;
@@ -17,6 +19,7 @@ mod submitted;
 mod trouble;
 mod ui;
 mod visit;
+mod welcome;
 
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
@@ -35,6 +38,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(sign_in::routes)
             .configure(account::routes)
             .configure(members::routes)
+            .configure(audit::routes)
+            .configure(organizations::routes)
+            .configure(welcome::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use crate::console::account::SessionRow;
+use crate::console::audit::Trail;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{KeyName, duties, is_last_owner, keys_beyond, may_change, named, offers, trouble};
 use crate::console::see_other;
@@ -38,6 +39,7 @@ pub(super) struct Page {
     email: Field,
     new_role: Select,
     sessions: Vec<SessionRow>,
+    trail: Option<Trail>,
 }
 
 pub(super) async fn show(
@@ -116,6 +118,7 @@ impl Page {
                 .errors(&errors),
             sessions: sessions.into_iter().map(|session| SessionRow::new(session, this, now)).collect(),
             errors,
+            trail: Trail::of(visit, &member.id).await?,
         })
     }
 }

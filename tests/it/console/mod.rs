@@ -1,5 +1,6 @@
 //! The console, without a browser: over HTTP, as a browser without a script sends it.
 
 mod account;
+mod audit;
 mod members;
 mod sign_in;
