@@ -8,9 +8,13 @@
 
 mod account;
 mod assets;
+mod audit;
 mod check;
 mod frame;
 mod keys;
+mod members;
+mod pages;
+mod shown_once;
 mod sign_in;
 mod submitted;
 mod trouble;
@@ -37,6 +41,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(check::routes)
             .configure(keys::routes)
             .configure(usage::routes)
+            .configure(members::routes)
+            .configure(audit::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

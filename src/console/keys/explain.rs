@@ -6,7 +6,7 @@ use askama::Template;
 use crate::console::frame::{Frame, Section, page, refused};
 use crate::console::keys::create::policy;
 use crate::console::keys::{find, name};
-use crate::console::trouble::Trouble;
+use crate::console::trouble::{self, Trouble};
 use crate::console::ui::{Badge, Errors, Field, Notice, Offer, Select, Tone};
 use crate::console::visit::Visit;
 use crate::domain::decision::{Check, Finding};
@@ -106,6 +106,6 @@ impl From<keys::ExplainedCheck> for Row {
             Check::Network => "Network",
             Check::Scope => "Scope",
         };
-        Self { what, badge, detail: super::secret::sentence(&explained.detail) }
+        Self { what, badge, detail: trouble::sentence(&explained.detail) }
     }
 }

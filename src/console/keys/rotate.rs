@@ -88,7 +88,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
         Err(KeyError::AlreadyDone(id)) => return secret::shown_before(&visit, &id),
         Err(KeyError::Invalid(wrong)) => Errors::new(wrong, &FIELDS),
         Err(KeyError::Beyond(too_much)) => Errors::sentence(trouble::beyond(&too_much)),
-        Err(KeyError::Conflict(detail)) => Errors::sentence(secret::sentence(&detail)),
+        Err(KeyError::Conflict(detail)) => Errors::sentence(trouble::sentence(&detail)),
         Err(other) => return Err(other.into()),
     };
     refused(&build(&visit, &key, &policy, typed, errors, ticket))

@@ -6,7 +6,7 @@ use askama::Template;
 
 use crate::console::frame::{Frame, Section, answer, page};
 use crate::console::keys::name;
-use crate::console::trouble::Trouble;
+use crate::console::trouble::{Trouble, sentence};
 use crate::console::ui::{Notice, Tick, Tone};
 use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
@@ -64,11 +64,4 @@ pub(super) fn shown<P>(
 /// The page of a form that was sent again.
 pub(super) fn shown_before<P>(visit: &Visit<P>, id: &KeyId) -> Result<HttpResponse, Trouble> {
     page(&ShownBefore { frame: visit.frame(Section::Keys, "Done before"), id: id.to_string() })
-}
-
-/// A warning as a sentence.
-pub(super) fn sentence(message: &str) -> String {
-    let mut letters = message.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }

@@ -5,7 +5,7 @@ use askama::Template;
 
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{find, may_change, name};
-use crate::console::trouble::Trouble;
+use crate::console::trouble::{self, Trouble};
 use crate::console::ui::{Badge, Chart, Moment, Notice, Tone, days_left};
 use crate::console::usage::{Range, Ranges, Totals};
 use crate::console::visit::Visit;
@@ -150,7 +150,7 @@ fn notices(key: &ApiKey, now: Timestamp) -> Vec<Notice> {
             .push(Notice::new(Tone::Warning, format!("Ends within {days} {plural}. Edit or rotate it in good time.")));
     }
     for warning in warnings::of_rights(&key.networks, Some(&key.scopes)) {
-        notices.push(Notice::new(Tone::Warning, super::secret::sentence(warning.message)));
+        notices.push(Notice::new(Tone::Warning, trouble::sentence(warning.message)));
     }
     notices
 }

@@ -1,8 +1,10 @@
 //! The console: over HTTP, as a browser without a script sends it, and in real Chromium.
 
 mod account;
+mod audit;
 mod harness;
 mod keys;
+mod members;
 mod pictures;
 mod seed;
 mod sign_in;
