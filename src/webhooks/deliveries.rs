@@ -11,7 +11,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
 use crate::node::Node;
-use crate::store::{AuditEntry, DeliveryFilter, action, message};
+use crate::store::{AuditEntry, DeliveryFilter, Undelivered, action, message};
 use crate::webhooks::change::{WebhookError, find};
 
 /// A page of deliveries, and whether there are more.
@@ -51,6 +51,11 @@ pub async fn deliveries(
     let more = deliveries.len() > limit as usize;
     deliveries.truncate(limit as usize);
     Ok(DeliveryPage { deliveries, more })
+}
+
+/// What the webhooks of an organization have not taken. One that has taken everything is left out.
+pub async fn undelivered(node: &Node, organization: &Slug) -> Result<Vec<Undelivered>, WebhookError> {
+    Ok(node.store.undelivered(organization).await?)
 }
 
 /// Queues an event for one webhook, whatever it wants to be told, to try it out.
