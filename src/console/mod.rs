@@ -9,11 +9,15 @@
 mod account;
 mod assets;
 mod frame;
+mod gateways;
+mod policy;
 mod sign_in;
+mod signing_keys;
 mod submitted;
 mod trouble;
 mod ui;
 mod visit;
+mod webhooks;
 
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
@@ -31,6 +35,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(assets::routes)
             .configure(sign_in::routes)
             .configure(account::routes)
+            .configure(policy::routes)
+            .configure(signing_keys::routes)
+            .configure(webhooks::routes)
+            .configure(gateways::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }
