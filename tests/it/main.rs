@@ -19,6 +19,7 @@ mod canary;
 mod checker;
 mod checks;
 mod cli;
+mod console;
 #[allow(dead_code, reason = "the campaign itself writes and reads histories")]
 #[path = "../cluster/history.rs"]
 mod history;

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod client;
+pub mod console;
 pub mod database;
 pub mod jwt;
 pub mod person;
@@ -14,6 +15,7 @@ pub mod tls;
 use std::time::{Duration, Instant};
 
 pub use client::{Answer, Request};
+pub use console::Visitor;
 pub use person::Person;
 pub use server::{Key, Place, Server};
 

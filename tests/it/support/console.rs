@@ -1,0 +1,189 @@
+//! A person at the console: signs in through the form, looks at pages, fills in the forms that are on them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use url::Url;
+
+use crate::support::client::{Answer, Request};
+use crate::support::{Person, Server};
+
+/// A browser without a script.
+#[derive(Clone)]
+pub struct Visitor {
+    address: SocketAddr,
+    origin: String,
+    /// The path before every page's own, as in `/console`.
+    pub root: String,
+    /// Its cookies, by name.
+    pub jar: BTreeMap<String, String>,
+}
+
+impl Visitor {
+    /// A browser in which nobody has signed in.
+    pub fn new(server: &Server) -> Self {
+        let url = Url::parse(&server.public_url).unwrap();
+        Self {
+            address: server.address,
+            origin: url.origin().ascii_serialization(),
+            root: format!("{}/console", url.path().trim_end_matches('/')),
+            jar: BTreeMap::new(),
+        }
+    }
+
+    /// Signs in to organization `default`.
+    #[track_caller]
+    pub fn sign_in(server: &Server, email: &str, password: &str) -> Self {
+        Self::sign_in_to(server, "default", email, password)
+    }
+
+    /// Signs in to an organization.
+    #[track_caller]
+    pub fn sign_in_to(server: &Server, organization: &str, email: &str, password: &str) -> Self {
+        let mut visitor = Self::new(server);
+        let answer = visitor.try_sign_in("/sign-in", organization, email, password);
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        visitor
+    }
+
+    /// The person of an API session, at the console.
+    #[track_caller]
+    pub fn of(server: &Server, person: &Person) -> Self {
+        Self::sign_in_to(server, &person.organization, &person.email, &person.password)
+    }
+
+    /// Fills in the sign-in form that is at a path.
+    #[track_caller]
+    pub fn try_sign_in(&mut self, page: &str, organization: &str, email: &str, password: &str) -> Answer {
+        let shown = self.get(page);
+        self.keep_cookies(&shown);
+        let given = [("organization", organization), ("email", email), ("password", password)];
+        let answer = self.post("/sign-in").form_text(filled(&shown.text(), &self.link("/sign-in"), &given)).send();
+        self.keep_cookies(&answer);
+        answer
+    }
+
+    /// Looks at what is at a path: what follows `/console`.
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send()
+    }
+
+    /// The HTML of a page that must be there.
+    #[track_caller]
+    pub fn page(&self, path: &str) -> String {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", text(&answer.text()));
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        answer.text()
+    }
+
+    /// What a page says, without its HTML.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> String {
+        text(&self.page(path))
+    }
+
+    /// Sends the form of a page that leads to a path: everything that is in it already, changed by the fields given.
+    #[track_caller]
+    pub fn submit(&self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.post(path).form_text(filled(&self.page(page), &self.link(path), fields)).send()
+    }
+
+    /// The same, which must be done and lead on to a page; gives that page's text.
+    #[track_caller]
+    pub fn done(&self, page: &str, path: &str, fields: &[(&str, &str)]) -> String {
+        let answer = self.submit(page, path, fields);
+        self.read(&self.led_to(&answer))
+    }
+
+    /// Where in the console an answer leads: what follows `/console`.
+    #[track_caller]
+    pub fn led_to(&self, answer: &Answer) -> String {
+        assert_eq!(answer.status, 303, "{}", text(&answer.text()));
+        let location = answer.header("location").unwrap();
+        location.strip_prefix(&self.root).unwrap_or_else(|| panic!("out of the console: {location}")).to_owned()
+    }
+
+    /// A request with this browser's cookies.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        // A public URL with a path is served by a proxy that takes it off.
+        let request = Request::new(self.address, method, &format!("/console{path}"));
+        let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if cookies.is_empty() { request } else { request.header("Cookie", cookies.join("; ")) }
+    }
+
+    /// A form as a browser sends it from our own page, without anything in it yet.
+    pub fn post(&self, path: &str) -> Request {
+        self.request("POST", path).header("Origin", &self.origin).header("Sec-Fetch-Site", "same-origin")
+    }
+
+    /// Keeps an answer's cookies, and forgets those that it takes away.
+    pub fn keep_cookies(&mut self, answer: &Answer) {
+        for (_, cookie) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if value.is_empty() {
+                self.jar.remove(name);
+            } else {
+                self.jar.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    /// How a page of ours names a path.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.root)
+    }
+}
+
+/// The form with that action as it is sent: everything that is in it on the page, changed by the fields given.
+#[track_caller]
+pub fn filled(html: &str, action: &str, given: &[(&str, &str)]) -> String {
+    let begin = format!("action=\"{action}\"");
+    let (_, rest) = html.split_once(&begin).unwrap_or_else(|| panic!("no form to {action}: {}", text(html)));
+    let form = rest.split("</form>").next().unwrap();
+    let mut fields = Vec::new();
+    for (place, _) in form.match_indices('<') {
+        let tag = form[place..].split('>').next().unwrap();
+        let Some(name) = attribute(tag, "name") else { continue };
+        let kind = attribute(tag, "type").unwrap_or("text");
+        if tag.starts_with("<input") && (!["checkbox", "radio"].contains(&kind) || tag.contains(" checked")) {
+            fields.push((name, attribute(tag, "value").unwrap_or("")));
+        } else if tag.starts_with("<textarea") {
+            let inside = form[place + tag.len() + 1..].split("</textarea>").next().unwrap();
+            fields.push((name, inside.trim_start_matches('\n')));
+        } else if tag.starts_with("<select") {
+            let options = form[place..].split("</select>").next().unwrap().split("<option").skip(1);
+            let chosen = options.clone().find(|option| option.contains(" selected")).or(options.clone().next());
+            fields.extend(chosen.and_then(|option| attribute(option, "value")).map(|value| (name, value)));
+        }
+    }
+    fields.retain(|(name, _)| given.iter().all(|(other, _)| other != name));
+    let there = fields.into_iter().map(|(name, value)| (name.to_owned(), decoded(value)));
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(there).extend_pairs(given).finish()
+}
+
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    tag.split_once(&format!(" {name}=\""))?.1.split('"').next()
+}
+
+/// What HTML says: without tags, entities decoded, every gap one space.
+pub fn text(html: &str) -> String {
+    let mut said = String::new();
+    for part in html.split('<') {
+        let (tag, rest) = part.split_once('>').unwrap_or(("", part));
+        // Only what stands in a line is read in one go.
+        if !["a", "/a", "b", "/b", "code", "/code", "strong", "/strong", "span", "/span", "time", "/time"]
+            .contains(&tag.split([' ', '\n']).next().unwrap())
+        {
+            said.push(' ');
+        }
+        said.push_str(rest);
+    }
+    decoded(&said).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn decoded(html: &str) -> String {
+    let entities = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
+    entities.into_iter().fold(html.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
+}
