@@ -11,16 +11,20 @@ mod assets;
 mod audit;
 mod check;
 mod frame;
+mod gateways;
 mod keys;
 mod members;
 mod pages;
+mod policy;
 mod shown_once;
 mod sign_in;
+mod signing_keys;
 mod submitted;
 mod trouble;
 mod ui;
 mod usage;
 mod visit;
+mod webhooks;
 
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
@@ -43,6 +47,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(usage::routes)
             .configure(members::routes)
             .configure(audit::routes)
+            .configure(policy::routes)
+            .configure(signing_keys::routes)
+            .configure(webhooks::routes)
+            .configure(gateways::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

@@ -55,16 +55,24 @@ pub(in crate::console) fn days_left(at: Timestamp, now: Timestamp) -> i64 {
     at.millis_since(now).div_euclid(1000).saturating_add(DAY - 1) / DAY
 }
 
-fn distance(at: Timestamp, now: Timestamp) -> String {
-    let ahead = at.as_seconds().saturating_sub(now.as_seconds());
-    let (seconds, is_ahead) = (ahead.abs(), ahead > 0);
+/// The length of a time in the largest unit that fits: `12 days`, or `less than a minute`.
+pub(in crate::console) fn span(from: Timestamp, to: Timestamp) -> String {
+    let seconds = to.as_seconds().saturating_sub(from.as_seconds()).abs();
     let units = [(365 * DAY, "year"), (30 * DAY, "month"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")];
     let Some((length, name)) = units.into_iter().find(|(length, _)| seconds >= *length) else {
-        return if is_ahead { "in less than a minute".into() } else { "just now".into() };
+        return "less than a minute".into();
     };
     let number = seconds / length;
-    let plural = if number == 1 { "" } else { "s" };
-    if is_ahead { format!("in {number} {name}{plural}") } else { format!("{number} {name}{plural} ago") }
+    format!("{number} {name}{}", if number == 1 { "" } else { "s" })
+}
+
+fn distance(at: Timestamp, now: Timestamp) -> String {
+    let ahead = at.as_seconds().saturating_sub(now.as_seconds());
+    match ahead {
+        1.. => format!("in {}", span(now, at)),
+        _ if ahead > -MINUTE => "just now".into(),
+        _ => format!("{} ago", span(now, at)),
+    }
 }
 
 #[cfg(test)]

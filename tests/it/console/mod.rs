@@ -2,13 +2,17 @@
 
 mod account;
 mod audit;
+mod gateways;
 mod harness;
 mod keys;
 mod members;
 mod pictures;
+mod policy;
 mod seed;
 mod sign_in;
+mod signing_keys;
 mod site;
+mod webhooks;
 
 use crate::support::{Person, Server, Visitor, person};
 
