@@ -7,6 +7,7 @@
 mod audit;
 mod change;
 mod create;
+mod details;
 mod edit;
 mod explain;
 mod impact;
@@ -19,12 +20,13 @@ mod usage;
 
 pub use change::KeyError;
 pub use create::{NewKey, create};
+pub use details::{KeyDetails, Part, Seen, SeenOfKind, details};
 pub use edit::edit;
 pub use explain::{ExplainedCheck, Explanation, Question, explain};
-pub use impact::{Impact, Narrowing, Part, Refusals, impact};
+pub use impact::{Impact, Narrowing, Refusals, impact};
 pub use once::Once;
 pub use read::{KeyPage, find, list, owner};
 pub use rotate::{RotateKey, rotate};
 pub use state::{disable, enable, end_with_member, revoke};
 pub use upkeep::{DAYS_KEPT, HOURS_KEPT, disable_stale, forget_old, stale, tell_expiring, tell_stale};
-pub use usage::{Span, Usage, busiest, usage_of_key, usage_of_organization};
+pub use usage::{Span, Usage, busiest, recent, usage_of_key, usage_of_organization};
