@@ -19,6 +19,13 @@ use crate::store::{BusyKey, BusyKeys, StoreError};
 /// Keys in one text at most.
 const KEYS: usize = 20_000;
 
+/// The marks that a ranking looks at.
+struct Marks {
+    now: Mark,
+    before: Mark,
+    end: Option<Mark>,
+}
+
 impl SqlStore {
     /// A page of an organization's keys, the busiest first.
     pub(super) async fn rank_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
@@ -27,12 +34,12 @@ impl SqlStore {
         //    that come in between make them differ the next time.
         let organization = &asked.organization;
         let before = asked.first_day.saturating_sub(1);
-        let (marked_before, marked_end) = self.marks(organization, before, asked.last_day.unwrap_or(before)).await?;
-        let now = self.uses_now(organization).await?;
-        let start = self.standing(organization, before, marked_before, &now).await?;
-        let end = match asked.last_day {
-            None => None,
-            Some(last) => Some(self.standing(organization, last, marked_end, &now).await?),
+        let marks = self.marks(organization, before, asked.last_day).await?;
+        let now = self.standing_now(organization, marks.now).await?;
+        let start = self.standing(organization, before, marks.before, &now).await?;
+        let end = match (asked.last_day, marks.end) {
+            (Some(last), Some(mark)) => Some(self.standing(organization, last, mark, &now).await?),
+            _ => None,
         };
 
         // 2. The page.
@@ -46,36 +53,50 @@ impl SqlStore {
         Ok(busy)
     }
 
-    /// The marks of an organization up to two days.
-    async fn marks(&self, organization: &Slug, first: i64, second: i64) -> Result<(Mark, Mark), StoreError> {
+    /// The marks of an organization up to now, to before a range, and to its end.
+    async fn marks(&self, organization: &Slug, before: i64, end: Option<i64>) -> Result<Marks, StoreError> {
         let row = query(
-            "SELECT MIN(day) AS oldest, CAST(COALESCE(SUM(CASE WHEN day <= $2 THEN count END), 0) AS BIGINT) AS one, \
-             CAST(COALESCE(SUM(CASE WHEN day <= $3 THEN count END), 0) AS BIGINT) AS other \
-             FROM usage_of_organization_days WHERE organization = $1",
+            "SELECT MIN(day) AS oldest, CAST(COALESCE(SUM(count), 0) AS BIGINT) AS now, \
+             CAST(COALESCE(SUM(CASE WHEN day <= $2 THEN count END), 0) AS BIGINT) AS before, \
+             CAST(COALESCE(SUM(CASE WHEN day <= $3 THEN count END), 0) AS BIGINT) AS until, \
+             (SELECT seq FROM change_seq) AS change FROM usage_of_organization_days WHERE organization = $1",
         )
         .bind(organization.as_str())
-        .bind(first)
-        .bind(second)
+        .bind(before)
+        .bind(end.unwrap_or(before))
         .fetch_one(&self.database)
         .await?;
-        let oldest: Option<i64> = row.try_get("oldest")?;
-        Ok(((oldest, row.try_get("one")?), (oldest, row.try_get("other")?)))
+        let oldest = row.try_get("oldest")?;
+        let until: i64 = row.try_get("until")?;
+        Ok(Marks {
+            now: Mark { oldest, sum: row.try_get("now")?, change: Some(row.try_get("change")?) },
+            before: Mark { oldest, sum: row.try_get("before")?, change: None },
+            end: end.map(|_| Mark { oldest, sum: until, change: None }),
+        })
     }
 
     /// The uses of every key up to now, those that were never used too.
-    async fn uses_now(&self, organization: &Slug) -> Result<Uses, StoreError> {
-        self.uses("usage_totals WHERE organization = $1", organization, 0).await
+    async fn standing_now(&self, organization: &Slug, mark: Mark) -> Result<Arc<Uses>, StoreError> {
+        let standing = self.standings.of(organization, None);
+        let mut known = standing.known.lock().await;
+        if let Some((_, uses)) = known.as_ref().filter(|(known, _)| *known == mark) {
+            return Ok(Arc::clone(uses));
+        }
+        let uses = Arc::new(self.uses("usage_totals WHERE organization = $1", organization, None).await?);
+        *known = Some((mark, Arc::clone(&uses)));
+        self.standings.make_room(&standing, uses.len());
+        Ok(uses)
     }
 
     /// The uses of keys up to the end of a day; those that are missing had none.
     async fn standing(&self, organization: &Slug, day: i64, mark: Mark, now: &Uses) -> Result<Arc<Uses>, StoreError> {
-        let standing = self.standings.of(organization, day);
+        let standing = self.standings.of(organization, Some(day));
         let mut known = standing.known.lock().await;
         if let Some((_, uses)) = known.as_ref().filter(|(known, _)| *known == mark) {
             return Ok(Arc::clone(uses));
         }
         // 1. Of each key that was used on that very day, the row is there.
-        let mut uses = self.uses("usage_days WHERE organization = $1 AND day = $3", organization, day).await?;
+        let mut uses = self.uses("usage_days WHERE organization = $1 AND day = $3", organization, Some(day)).await?;
         // 2. Of those that were used before or after it alone, the last row before it.
         let missing: Vec<KeyId> = now
             .iter()
@@ -105,7 +126,7 @@ impl SqlStore {
     }
 
     /// The uses of the keys of some rows, in as many texts as it takes: none is long, and reading one holds up nobody.
-    async fn uses(&self, rows: &str, organization: &Slug, day: i64) -> Result<Uses, StoreError> {
+    async fn uses(&self, rows: &str, organization: &Slug, day: Option<i64>) -> Result<Uses, StoreError> {
         let sql = format!(
             "SELECT {} FROM (SELECT key_id, exchanged + verified AS uses FROM {rows} AND key_id > $2 \
              ORDER BY key_id LIMIT {KEYS}) part",
@@ -115,7 +136,7 @@ impl SqlStore {
         loop {
             let after = all.last().map_or("", |(key, _): &(KeyId, u64)| key.as_str());
             let mut select = query(AssertSqlSafe(sql.clone())).bind(organization.as_str()).bind(after);
-            if sql.contains("$3") {
+            if let Some(day) = day {
                 select = select.bind(day);
             }
             let part = packed::by_key(&select.fetch_one(&self.database).await?)?;

@@ -33,8 +33,7 @@ pub(super) fn days() -> String {
 pub(super) fn by_place(row: &Row) -> Result<Vec<(i64, Counts)>, StoreError> {
     let mut found: BTreeMap<i64, Counts> = BTreeMap::new();
     for part in parts(&text(row)?) {
-        let outcome = part.trim_matches(|character: char| character.is_ascii_digit() || character == '-');
-        let (place, count) = part.split_once(outcome).ok_or_else(|| unreadable(part))?;
+        let (place, outcome, count) = apart(part).ok_or_else(|| unreadable(part))?;
         let (place, count) = (number::<i64>(place)?, number::<u64>(count)?);
         if let Some(outcome) = UsageOutcome::ALL.into_iter().find(|known| known.as_str() == outcome) {
             found.entry(place).or_default().add(outcome, count);
@@ -77,6 +76,14 @@ pub(super) fn by_day(row: &Row, first: i64) -> Result<Vec<(i64, Counts)>, StoreE
     }
     days.retain(|(day, _)| *day >= first);
     Ok(days)
+}
+
+/// A number, a name and a number that are written without anything between.
+fn apart(part: &str) -> Option<(&str, &str, &str)> {
+    let is_numeric = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+    let (place, rest) = part.split_at_checked(part.bytes().position(|byte| !is_numeric(byte))?)?;
+    let (outcome, count) = rest.split_at_checked(rest.bytes().position(is_numeric)?)?;
+    Some((place, outcome, count))
 }
 
 fn text(row: &Row) -> Result<String, StoreError> {

@@ -2,7 +2,8 @@
 //!
 //! Read from the database once and kept in memory with a mark: the sum of all that was counted of the organization up to
 //! that day, which is written in one transaction with the counts of its keys. It is used again only where the mark is the
-//! same still, so what memory says is what the database would say, whichever node has counted since.
+//! same still, so what memory says is what the database would say, whichever node has counted since. Up to now the mark
+//! is another as soon as something was counted or a key was made; days that are over keep theirs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +25,16 @@ const AT_ONCE: usize = 2;
 /// The uses of keys, by id.
 pub(super) type Uses = Vec<(KeyId, u64)>;
 
-/// The first day of which counts are kept, and the sum of all counts up to a day.
-pub(super) type Mark = (Option<i64>, i64);
+/// Whether a standing is still as it was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Mark {
+    /// The first day of which counts of the organization are kept.
+    pub(super) oldest: Option<i64>,
+    /// The sum of them up to the standing's day.
+    pub(super) sum: i64,
+    /// The last change of any key, for the standing up to now; a new key is in it before it is used.
+    pub(super) change: Option<i64>,
+}
 
 /// What is kept, those asked for last first.
 #[derive(Debug)]
@@ -38,7 +47,8 @@ pub(in crate::store::sql) struct Standings {
 #[derive(Debug)]
 pub(super) struct Standing {
     organization: Slug,
-    day: i64,
+    /// The day; `None`: up to now.
+    day: Option<i64>,
     keys: AtomicUsize,
     pub(super) known: tokio::sync::Mutex<Option<(Mark, Arc<Uses>)>>,
 }
@@ -55,8 +65,8 @@ impl Standings {
         self.turns.acquire().await.ok()
     }
 
-    /// The standing of an organization at the end of a day, known or not.
-    pub(super) fn of(&self, organization: &Slug, day: i64) -> Arc<Standing> {
+    /// The standing of an organization at the end of a day or up to now, known or not.
+    pub(super) fn of(&self, organization: &Slug, day: Option<i64>) -> Arc<Standing> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let known = kept.iter().position(|standing| standing.day == day && standing.organization == *organization);
         let standing = match known {
@@ -94,21 +104,21 @@ mod tests {
         let standings = Standings::default();
         let acme = Slug::parse("acme").unwrap();
         let kept = |standings: &Standings| -> Vec<i64> {
-            standings.kept.lock().unwrap().iter().map(|standing| standing.day).collect()
+            standings.kept.lock().unwrap().iter().filter_map(|standing| standing.day).collect()
         };
         for day in 0..100 {
-            standings.of(&acme, day);
+            standings.of(&acme, Some(day));
         }
         assert_eq!(kept(&standings), (100 - MOST_STANDINGS as i64..100).rev().collect::<Vec<_>>());
-        let old = standings.of(&acme, 50);
+        let old = standings.of(&acme, Some(50));
         assert_eq!(kept(&standings)[0], 50);
-        standings.make_room(&standings.of(&acme, 60), MOST_KEYS - 1);
+        standings.make_room(&standings.of(&acme, Some(60)), MOST_KEYS - 1);
         standings.make_room(&old, 2);
         assert!(!kept(&standings).contains(&50), "asked for before the other");
-        standings.make_room(&standings.of(&acme, 70), MOST_KEYS + 1);
+        standings.make_room(&standings.of(&acme, Some(70)), MOST_KEYS + 1);
         assert!(!kept(&standings).contains(&70), "too large by itself");
         assert!(kept(&standings).contains(&60));
-        assert!(Arc::ptr_eq(&standings.of(&acme, 60), &standings.of(&acme, 60)));
-        assert!(!Arc::ptr_eq(&standings.of(&Slug::parse("other").unwrap(), 60), &standings.of(&acme, 60)));
+        assert!(Arc::ptr_eq(&standings.of(&acme, Some(60)), &standings.of(&acme, Some(60))));
+        assert!(!Arc::ptr_eq(&standings.of(&Slug::parse("other").unwrap(), Some(60)), &standings.of(&acme, Some(60))));
     }
 }
