@@ -186,6 +186,33 @@ pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_sin
     assert!(counted.len() > 3 && oldest > 1, "all of it was tried: {counted:?}");
 }
 
+pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    for n in 1..=120 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    // Every key but each tenth on one of thirteen days, and some of them never again after the first time.
+    let is_used = |n: u8, day: i64| {
+        n > 0 && !n.is_multiple_of(10) && (i64::from(n) + day) % 13 == 0 && !(n.is_multiple_of(3) && day > 20)
+    };
+    let batch: Vec<KeyUsage> = (8..=50_i64)
+        .flat_map(|day| (1..=120).filter(move |n| is_used(*n, day)).map(move |n| (n, day)))
+        .map(|(n, day)| used(n, &[(day * 24, UsageOutcome::Verified, u64::from(n % 7) + 1)]))
+        .collect();
+    store.add_usage(&batch).await.unwrap();
+    for (first, last) in
+        [(1, None), (9, None), (12, None), (25, None), (40, None), (51, None), (30, Some(45)), (22, Some(22))]
+    {
+        let uses = |n: u8| {
+            let days = (first..=last.unwrap_or(50)).filter(|day| *day >= 8 && is_used(n, *day)).count() as u64;
+            days * (u64::from(n % 7) + 1)
+        };
+        let mut expected: Vec<(KeyId, u64)> = (0..=120).map(|n| (id(n), uses(n))).collect();
+        expected.sort_by_key(|(key, uses)| (std::cmp::Reverse(*uses), *key));
+        assert_eq!(busy(store.as_ref(), first, last, 50).await, expected, "{first} to {last:?}");
+    }
+}
+
 pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organization(store: Arc<dyn Store>) {
     found(store.as_ref()).await;
     store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();

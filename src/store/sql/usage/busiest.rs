@@ -19,6 +19,12 @@ use crate::store::{BusyKey, BusyKeys, StoreError};
 /// Keys in one text at most.
 const KEYS: usize = 20_000;
 
+/// Days that are looked through for the last rows of keys before the rest is looked up one by one: a week and a day.
+const DAYS_SCANNED: i64 = 8;
+
+/// So few keys are looked up one by one at once.
+const FEW: usize = 64;
+
 /// The marks that a ranking looks at.
 struct Marks {
     now: Mark,
@@ -95,23 +101,43 @@ impl SqlStore {
         if let Some((_, uses)) = known.as_ref().filter(|(known, _)| *known == mark) {
             return Ok(Arc::clone(uses));
         }
-        // 1. Of each key that was used on that very day, the row is there.
-        let mut uses = self.uses("usage_days WHERE organization = $1 AND day = $3", organization, Some(day)).await?;
-        // 2. Of those that were used before or after it alone, the last row before it.
-        let missing: Vec<KeyId> = now
-            .iter()
-            .filter(|(key, so_far)| *so_far > 0 && uses.binary_search_by_key(key, |(key, _)| *key).is_err())
-            .map(|(key, _)| *key)
-            .collect();
+        let uses = Arc::new(self.uses_by(organization, day, now).await?);
+        *known = Some((mark, Arc::clone(&uses)));
+        self.standings.make_room(&standing, uses.len());
+        Ok(uses)
+    }
+
+    /// The uses of keys up to the end of a day, of those that have any now.
+    async fn uses_by(&self, organization: &Slug, day: i64, now: &Uses) -> Result<Uses, StoreError> {
+        // 1. The rows of that very day, and of the days before it for keys that have none there: side by side in an index.
+        let row = query("SELECT MIN(day) AS oldest FROM usage_days WHERE organization = $1")
+            .bind(organization.as_str())
+            .fetch_one(&self.database)
+            .await?;
+        let oldest = row.try_get::<Option<i64>>("oldest")?.unwrap_or(i64::MAX);
+        let mut uses = Uses::new();
+        let mut missing: Vec<KeyId> = now.iter().filter(|(_, so_far)| *so_far > 0).map(|(key, _)| *key).collect();
+        let mut next = day;
+        while next >= oldest && next > day.saturating_sub(DAYS_SCANNED) && missing.len() > FEW {
+            let of_day = self.uses("usage_days WHERE organization = $1 AND day = $3", organization, Some(next)).await?;
+            let row_of = |key: &KeyId| of_day.binary_search_by_key(key, |(known, _)| *known).ok();
+            uses.extend(missing.iter().filter_map(|key| of_day.get(row_of(key)?)));
+            missing.retain(|key| row_of(key).is_none());
+            next -= 1;
+        }
+        // 2. Of the others the last row, wherever it is.
+        if next < oldest {
+            missing.clear();
+        }
         for part in missing.chunks(ROWS) {
             let mut select = query(AssertSqlSafe(format!(
                 "SELECT {} FROM (SELECT k.id AS key_id, (SELECT p.exchanged + p.verified FROM usage_days p \
-                 WHERE p.key_id = k.id AND p.day < $1 ORDER BY p.day DESC LIMIT 1) AS uses \
+                 WHERE p.key_id = k.id AND p.day <= $1 ORDER BY p.day DESC LIMIT 1) AS uses \
                  FROM api_keys k WHERE k.id IN ({})) part",
                 packed::USES,
                 places(2, part.len())
             )))
-            .bind(day);
+            .bind(next);
             for key in part {
                 select = select.bind(key.as_str());
             }
@@ -119,9 +145,6 @@ impl SqlStore {
         }
         uses.sort_unstable();
         uses.shrink_to_fit();
-        let uses = Arc::new(uses);
-        *known = Some((mark, Arc::clone(&uses)));
-        self.standings.make_room(&standing, uses.len());
         Ok(uses)
     }
 

@@ -6,6 +6,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::store::StoreError;
 use crate::store::sql::statement::Row;
+use crate::store::sql::usage::each_outcome;
 
 /// Characters of a key's id.
 const ID_LENGTH: usize = 16;
@@ -23,10 +24,7 @@ pub(super) const USES: &str = "string_agg(key_id || uses, ',') AS packed";
 
 /// Rows of a day and what was counted up to its end, for [`by_day`]: numbers with spaces between.
 pub(super) fn days() -> String {
-    format!(
-        "string_agg(day || {}, ',')",
-        UsageOutcome::ALL.map(|outcome| format!("' ' || {}", outcome.as_str())).join(" || ")
-    )
+    format!("string_agg(concat_ws(' ', day, {}), ',')", each_outcome(str::to_owned))
 }
 
 /// What was counted in each place, in order. Outcomes of later versions are left out.
