@@ -230,6 +230,7 @@ fn page(now: &Uses, start: &Uses, end: Option<&Uses>, asked: &BusyKeys) -> Vec<K
         ranked.select_nth_unstable(limit);
         ranked.truncate(limit);
     }
+    ranked.sort_unstable();
     ranked.into_iter().map(|(_, key)| key).collect()
 }
 
