@@ -1,4 +1,4 @@
-"""Many keys with long use: how long reading it takes over HTTP, on SQLite and on PostgreSQL.
+"""Many keys with long use: how long reading it takes over HTTP, and a page of their list, on SQLite and on PostgreSQL.
 
 Usage: scripts/usage-scale [--keys N] [--days N] [--every N] [--slack N]
 
@@ -23,6 +23,10 @@ OUTCOMES = ["exchanged", "verified", "denied_invalid", "denied_expired", "denied
             "denied_scope", "denied_audience"]
 LIMIT_MS = 20.0
 ROUNDS = 31
+ROUNDS_OF_USE = 5
+LIST_FILTERS = ["", "status=active", "status=disabled", "status=revoked", "status=expired", "search=key%2099", "search=e",
+                "search=nowhere", "status=active&search=999", "status=active&search=nowhere", "owner=nobody",
+                "status=active&owner=nobody"]
 
 
 def statements(columns, keys, days, every, today):
@@ -36,8 +40,14 @@ def statements(columns, keys, days, every, today):
     zeros = ", 0" * 6
     both = numbers.format(keys, first, today)
     active = f"(n.n + d.d) % {every} = 0"
-    yield f"{both} INSERT INTO api_keys (id, name, name_lowercase, {', '.join(others)}) SELECT {key}, 'key ' || n.n, " \
-        f"'key ' || n.n, {', '.join(others)} FROM n, (SELECT * FROM api_keys LIMIT 1) k"
+    shown = [column for column in others if column not in ("state", "state_at", "expires_at", "last_used_at", "created_at")]
+    # Some of them disabled, revoked or expired, and some never used, for the filters of the list.
+    lived = "1700000000000 + n.n, CASE WHEN n.n % 1000 = 11 THEN 'revoked' WHEN n.n % 100 = 7 THEN 'disabled' ELSE 'active' END, " \
+        "CASE WHEN n.n % 1000 = 11 OR n.n % 100 = 7 THEN 1700000000000 + n.n END, CASE WHEN n.n % 50 = 9 THEN 1700000000000 " \
+        "WHEN n.n % 3 = 0 THEN 1950000000000 + n.n END, CASE WHEN n.n % 2 = 0 THEN 1700000000000 + (n.n * 7919) % 10007 * 1000 END"
+    yield f"{both} INSERT INTO api_keys (id, name, name_lowercase, created_at, state, state_at, expires_at, last_used_at, " \
+        f"{', '.join(shown)}) SELECT {key}, 'key ' || n.n, 'key ' || n.n, {lived}, {', '.join('k.' + name for name in shown)} " \
+        "FROM n, (SELECT * FROM api_keys LIMIT 1) k"
     yield f"{both} INSERT INTO usage_days SELECT 'default', d.d, {key}, CAST(SUM({uses}) OVER w AS BIGINT), " \
         f"CAST(SUM(5) OVER w AS BIGINT){zeros} FROM n, d WHERE {active} WINDOW w AS (PARTITION BY n.n ORDER BY d.d)"
     yield f"{both} INSERT INTO usage_totals SELECT 'default', {key}, CAST(COALESCE(SUM(CASE WHEN {active} THEN {uses} END), 0) " \
@@ -144,17 +154,51 @@ def measure(kind, arguments):
             ("organization, a year", f"usage?interval=day&from={ago(arguments.days - 1)}"),
             ("organization, a month half a year ago", f"usage?interval=day&from={ago(210)}&to={ago(180)}"),
             ("organization, 24 hours", "usage"),
+            ("organization, 7 days by hour", f"usage?from={ago(6)}"),
+            ("organization, 90 days", f"usage?interval=day&from={ago(89)}"),
             ("organization, 90 days by hour", f"usage?from={ago(89)}"),
             ("one key, 24 hours", f"keys/{key}/usage"),
             ("one key, 90 days by hour", f"keys/{key}/usage?from={ago(89)}"),
             ("one key, 30 days", f"keys/{key}/usage?interval=day"),
             ("one key, a year", f"keys/{key}/usage?interval=day&from={ago(arguments.days - 1)}"),
         ]:
-            get(path)
+            first = get(path)[0]
             took = [get(path)[0] for _ in range(ROUNDS)]
             median = statistics.median(took)
             slowest = max(slowest, median)
-            print(f"{backend.name}: {what}: median {median:.1f} ms, longest of {ROUNDS} {max(took):.1f} ms", flush=True)
+            print(f"{backend.name}: {what}: first {first:.1f} ms, then median {median:.1f} ms, longest of {ROUNDS} "
+                  f"{max(took):.1f} ms", flush=True)
+        pages = []
+        for order in ["created_at", "name", "expires_at", "last_used_at"]:
+            for direction in ["", "-"]:
+                for chosen in LIST_FILTERS:
+                    path = f"keys?sort={direction}{order}&limit=50&{chosen}"
+                    get(path)
+                    pages.append((statistics.median(get(path)[0] for _ in range(5)), path))
+        worst, path = max(pages)
+        slowest = max(slowest, worst)
+        print(f"{backend.name}: {len(pages)} pages of 50 keys, in every order and under every filter: median "
+              f"{statistics.median(took for took, _ in pages):.1f} ms, slowest {worst:.1f} ms ({path})", flush=True)
+        # Nothing was counted meanwhile, so what every key had been used up to now was read once. Where something is:
+        took = []
+        for _ in range(ROUNDS_OF_USE):
+            counted = get("usage?interval=day&limit=1")[1]["totals"]
+            connection.request("POST", "/oauth/token", "grant_type=client_credentials",
+                               {"X-Api-Key": text, "Content-Type": "application/x-www-form-urlencoded"})
+            answer = connection.getresponse()
+            if answer.read() and answer.status != 200:
+                sys.exit(f"an exchange was answered {answer.status}")
+            # Counts are written every two seconds.
+            connection.close()
+            time.sleep(3)
+            get("keys?limit=1")
+            time_taken, found = get("usage?interval=day")
+            if found["totals"]["exchanges"] != counted["exchanges"] + 1:
+                sys.exit(f"{backend.name}: an exchange was not counted: {counted}, then {found['totals']}")
+            took.append(time_taken)
+        slowest = max(slowest, statistics.median(took))
+        print(f"{backend.name}: organization, 30 days, right after something was counted: median {statistics.median(took):.1f} "
+              f"ms, longest of {ROUNDS_OF_USE} {max(took):.1f} ms", flush=True)
         top = page["items"][0]["totals"]
         want = max(sum((n * 7 + d * 13) % 97 + 5 for d in range(today - 29, today + 1) if (n + d) % arguments.every == 0)
                    for n in range(1, arguments.keys + 1))

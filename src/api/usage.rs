@@ -146,8 +146,10 @@ async fn of_organization(
     let (span, limit) = (span(&query, guarded.now)?, query.limit()?);
     let after = query.cursor(LIST)?.map(|(uses, key)| (uses.unsigned_abs(), key));
     let (node, organization) = (&context.node, guarded.organization());
-    let usage = keys::usage_of_organization(node, &organization, span).await?;
-    let (busiest, more) = keys::busiest(node, &organization, span, after, limit, guarded.now).await?;
+    let (usage, (busiest, more)) = tokio::try_join!(
+        keys::usage_of_organization(node, &organization, span),
+        keys::busiest(node, &organization, span, after, limit, guarded.now),
+    )?;
     let next = busiest.last().filter(|_| more);
     let next = next.map(|last| cursor(LIST, i64::try_from(last.counts.uses()).unwrap_or(i64::MAX), &last.key));
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(OrganizationUsageJson {

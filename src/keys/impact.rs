@@ -5,13 +5,10 @@ use crate::domain::networks::Networks;
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::day_of;
-use crate::keys::change::{KeyError, load};
+use crate::keys::change::KeyError;
+use crate::keys::details::{Part, by_frequency, lately};
 use crate::node::Node;
 use crate::store::UsageDetail;
-
-/// How many days are looked back, today included.
-const DAYS: i64 = 30;
 
 /// What a key is to be narrowed to; `None` stays as it is.
 #[derive(Clone, Debug)]
@@ -20,15 +17,6 @@ pub struct Narrowing {
     pub scopes: Option<ScopeSet>,
     /// Networks.
     pub networks: Option<Networks>,
-}
-
-/// Exchanges and checks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Part {
-    /// Exchanges.
-    pub exchanges: u64,
-    /// Checks.
-    pub verifications: u64,
 }
 
 /// What would have been refused on one account.
@@ -53,18 +41,6 @@ pub struct Impact {
     pub by_scope: Refusals,
 }
 
-impl Part {
-    fn add(&mut self, detail: &UsageDetail) {
-        self.exchanges = self.exchanges.saturating_add(detail.exchanges);
-        self.verifications = self.verifications.saturating_add(detail.verifications);
-    }
-
-    /// All of it.
-    pub fn all(&self) -> u64 {
-        self.exchanges.saturating_add(self.verifications)
-    }
-}
-
 impl Impact {
     /// How much would have been refused at least: the same use may be refused on both accounts.
     pub fn total(&self) -> Part {
@@ -84,9 +60,7 @@ pub async fn impact(
     to: &Narrowing,
     now: Timestamp,
 ) -> Result<Impact, KeyError> {
-    load(node, organization, id).await?;
-    let first_day = day_of(now).saturating_sub(DAYS - 1);
-    let details = node.store.usage_details(id, first_day).await?;
+    let (first_day, details) = lately(node, organization, id, now).await?;
     Ok(refused(details, to, first_day))
 }
 
@@ -112,10 +86,8 @@ fn refused(details: Vec<UsageDetail>, to: &Narrowing, first_day: i64) -> Impact 
             }
         }
     }
-    let uses = |detail: &UsageDetail| std::cmp::Reverse(detail.exchanges.saturating_add(detail.verifications));
-    // Stable: of those as frequent as each other, the first by name.
-    impact.by_address.of.sort_by_key(uses);
-    impact.by_scope.of.sort_by_key(uses);
+    by_frequency(&mut impact.by_address.of);
+    by_frequency(&mut impact.by_scope.of);
     impact
 }
 

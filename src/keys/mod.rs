@@ -7,6 +7,7 @@
 mod audit;
 mod change;
 mod create;
+mod details;
 mod edit;
 mod explain;
 mod impact;
@@ -20,9 +21,10 @@ mod usage;
 
 pub use change::KeyError;
 pub use create::{NewKey, create};
+pub use details::{KeyDetails, Part, Seen, SeenOfKind, details};
 pub use edit::edit;
 pub use explain::{ExplainedCheck, Explanation, Question, explain};
-pub use impact::{Impact, Narrowing, Part, Refusals, impact};
+pub use impact::{Impact, Narrowing, Refusals, impact};
 pub use once::{Once, ticket};
 pub use order::{cursor, read_cursor, read_order};
 pub use read::{KeyPage, find, list, owner};

@@ -1,10 +1,12 @@
 //! How keys were used: by hour or day, of one key or of an organization, and the busiest keys.
 
+use std::collections::BTreeMap;
+
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::Counts;
+use crate::domain::usage::{Counts, day_of};
 use crate::keys::change::{KeyError, load};
 use crate::node::Node;
 use crate::store::{BusyKey, BusyKeys, Interval, UsageOf};
@@ -115,22 +117,34 @@ pub async fn busiest(
     Ok((keys, more))
 }
 
-/// stub
+/// How some keys were used on each of the last days in UTC, the oldest first and today last: as many entries as days.
+/// Keys that the organization does not have are left out. Meant for a page of a list and a month at most.
 pub async fn recent(
-    _n: &Node,
-    _o: &Slug,
-    _k: &[KeyId],
-    _d: u32,
-    _now: Timestamp,
-) -> Result<std::collections::BTreeMap<KeyId, Vec<Counts>>, KeyError> {
-    Ok(Default::default())
+    node: &Node,
+    organization: &Slug,
+    keys: &[KeyId],
+    days: u32,
+    now: Timestamp,
+) -> Result<BTreeMap<KeyId, Vec<Counts>>, KeyError> {
+    if days == 0 || keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let last = day_of(now);
+    let first = last.saturating_sub(i64::from(days) - 1);
+    let counted = node.store.usage_of_keys(organization, keys, first, last).await?;
+    Ok(counted.into_iter().map(|(key, counted)| (key, each(first, last, counted))).collect())
 }
 
 async fn usage(node: &Node, of: &UsageOf, span: Span) -> Result<Usage, KeyError> {
     let counted = node.store.usage(of, span.interval, span.first, span.last).await?;
+    Ok(Usage { span, buckets: each(span.first, span.last, counted) })
+}
+
+/// The counts of each hour or day, those without use too.
+fn each(first: i64, last: i64, counted: Vec<(i64, Counts)>) -> Vec<Counts> {
     let mut counted = counted.into_iter().peekable();
     let bucket = |place| counted.next_if(|(found, _)| *found == place).map(|(_, counts)| counts).unwrap_or_default();
-    Ok(Usage { span, buckets: (span.first..=span.last).map(bucket).collect() })
+    (first..=last).map(bucket).collect()
 }
 
 fn seconds(interval: Interval) -> i64 {

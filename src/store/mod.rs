@@ -9,6 +9,8 @@ mod sql;
 mod usage;
 mod webhooks;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 pub use audit::{AuditEntry, AuditFilter, AuditFrom, action};
@@ -518,6 +520,15 @@ pub trait UsageReports: Send + Sync {
         first: i64,
         last: i64,
     ) -> Result<Vec<(i64, Counts)>, StoreError>;
+    /// What was counted of keys on each day (since the epoch, both ends included) on which anything was, in order. Those
+    /// that the organization does not have are left out. Meant for a page of keys and a month.
+    async fn usage_of_keys(
+        &self,
+        organization: &Slug,
+        keys: &[KeyId],
+        first_day: i64,
+        last_day: i64,
+    ) -> Result<BTreeMap<KeyId, Vec<(i64, Counts)>>, StoreError>;
     /// An organization's keys with what was counted of each, the busiest first.
     async fn busy_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError>;
     /// From where a key was used since a day, and what was asked for.

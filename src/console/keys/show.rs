@@ -3,10 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::audit::Trail;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{find, may_change, name};
 use crate::console::trouble::{self, Trouble};
-use crate::console::ui::{Badge, Chart, Moment, Notice, Tone, days_left};
+use crate::console::ui::{Badge, Chart, Moment, Notice, Tone, count, date, days_left};
 use crate::console::usage::{Range, Ranges, Totals};
 use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
@@ -14,9 +15,11 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::{ReadKeys, ReadUsage};
 use crate::http::warnings;
-use crate::keys;
+use crate::keys::{self, Seen, SeenOfKind};
 use crate::members;
 
+/// Addresses, and things asked for, that are listed at most.
+const SEEN: usize = 15;
 /// Days before its end from which a key's end stands out.
 const SOON: i64 = 14;
 
@@ -38,6 +41,7 @@ struct Page {
     grace: Option<Grace>,
     may: May,
     used: Option<Used>,
+    trail: Option<Trail>,
 }
 
 /// What can be done.
@@ -60,6 +64,16 @@ struct Used {
     ranges: Ranges,
     chart: Chart,
     totals: Totals,
+    seen: Vec<SeenTable>,
+}
+
+/// Addresses that it was used from, or what was asked for.
+struct SeenTable {
+    caption: &'static str,
+    column: &'static str,
+    rows: Vec<(String, String, String)>,
+    more: usize,
+    others: Option<String>,
 }
 
 /// Shows the page.
@@ -107,6 +121,7 @@ pub(super) async fn show(
             revoke: is_mine && status != Status::Revoked,
         },
         used,
+        trail: Trail::of(&visit, key.id).await?,
         key,
     })
 }
@@ -129,7 +144,7 @@ fn notices(key: &ApiKey, now: Timestamp) -> Vec<Notice> {
     match (&key.lifecycle, key.status(now)) {
         (Lifecycle::Revoked { at, reason }, _) => {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let when = crate::console::ui::date(*at);
+            let when = date(*at);
             notices
                 .push(Notice::new(Tone::Bad, format!("Revoked on {when}{reason}. A revoked key never works again.")));
             return notices;
@@ -158,10 +173,31 @@ fn notices(key: &ApiKey, now: Timestamp) -> Vec<Notice> {
 async fn used(visit: &Visit<ReadKeys>, key: &ApiKey, range: Range) -> Result<Used, Trouble> {
     let span = range.span(visit.now);
     let (_, usage) = keys::usage_of_key(visit.node(), visit.organization(), &key.id, span).await?;
+    let details = keys::details(visit.node(), visit.organization(), &key.id, visit.now).await?;
     let caption = format!("Use of this key, {}", range.name().to_lowercase());
     Ok(Used {
         ranges: range.ways(),
         chart: Chart::new("usage", caption, range.unit(), range.columns(&usage)),
         totals: Totals::from(&usage.totals()),
+        seen: vec![
+            SeenTable::new("Addresses in the last 30 days", "Address", details.addresses),
+            SeenTable::new("What was asked for in the last 30 days", "Scopes", details.asked),
+        ],
     })
+}
+
+impl SeenTable {
+    fn new(caption: &'static str, column: &'static str, seen: SeenOfKind) -> Self {
+        let row = |seen: &Seen| {
+            let last = date(Timestamp::from_seconds(seen.last_day.saturating_mul(86_400)));
+            (seen.what.clone(), count(seen.uses.all()), last)
+        };
+        Self {
+            caption,
+            column,
+            rows: seen.told.iter().take(SEEN).map(row).collect(),
+            more: seen.told.len().saturating_sub(SEEN),
+            others: Some(seen.others.all()).filter(|others| *others > 0).map(count),
+        }
+    }
 }

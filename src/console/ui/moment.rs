@@ -22,12 +22,6 @@ pub(in crate::console) struct Moment {
 }
 
 impl Moment {
-    /// As a date and a time of day.
-    pub(in crate::console) fn at(at: Timestamp) -> Self {
-        let long = long(at);
-        Self { exact: rfc3339(at), text: long.clone(), long }
-    }
-
     /// As a distance from now.
     pub(in crate::console) fn from_now(at: Timestamp, now: Timestamp) -> Self {
         Self { exact: rfc3339(at), long: long(at), text: distance(at, now) }
@@ -98,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_moment_shows_its_exact_time() {
-        let html = Moment::at(Timestamp::from_seconds(1_700_000_000)).render().unwrap();
-        assert!(html.contains(">2023-11-14 22:13 UTC<"), "{html}");
+        let html = Moment::day(Timestamp::from_seconds(1_700_000_000)).render().unwrap();
+        assert!(html.contains("title=\"2023-11-14 22:13 UTC\">2023-11-14<"), "{html}");
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct SqlStore {
     database: Database,
     /// The connection that changes are followed on: no crowd in the pool keeps it waiting.
     following: Arc<Mutex<Option<PgConnection>>>,
+    /// What was read for ranking keys by their use.
+    standings: Arc<usage::Standings>,
 }
 
 impl SqlStore {
@@ -114,7 +116,7 @@ impl SqlStore {
     }
 
     fn on(database: Database) -> Self {
-        Self { database, following: Arc::default() }
+        Self { database, following: Arc::default(), standings: Arc::default() }
     }
 
     /// Begins a change, with its number. The row of the number stays locked until the end, so changes are made

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
 
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("foundation", include_str!("../../../migrations/0001_foundation.sql")),
     ("usage", include_str!("../../../migrations/0002_usage.sql")),
     ("nodes", include_str!("../../../migrations/0003_nodes.sql")),
@@ -15,6 +15,7 @@ const MIGRATIONS: [(&str, &str); 7] = [
     ("webhooks", include_str!("../../../migrations/0005_webhooks.sql")),
     ("usage_reports", include_str!("../../../migrations/0006_usage_reports.sql")),
     ("audit_chain", include_str!("../../../migrations/0007_audit_chain.sql")),
+    ("usage_reading", include_str!("../../../migrations/0008_usage_reading.sql")),
 ];
 
 /// Brings a SQLite file up to date.

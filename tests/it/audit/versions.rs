@@ -6,7 +6,7 @@ use crate::support::postgres::Database;
 use crate::support::server::Ended;
 use crate::support::{Place, database};
 
-/// Makes the schema what it was before there was a chain.
+/// Makes the schema what it was before there was a chain: takes that migration back, and all after it.
 const BACK: &[&str] = &[
     "DROP INDEX audit_unchained",
     "DROP INDEX audit_by_time",
@@ -17,7 +17,9 @@ const BACK: &[&str] = &[
     "ALTER TABLE audit DROP COLUMN hash",
     "ALTER TABLE audit DROP COLUMN position",
     "DROP TABLE audit_heads",
-    "DELETE FROM _sqlx_migrations WHERE description = 'audit_chain'",
+    "DROP INDEX usage_of_organization_hours_read",
+    "DROP INDEX usage_of_organization_days_read",
+    "DELETE FROM _sqlx_migrations WHERE version >= (SELECT version FROM _sqlx_migrations WHERE description = 'audit_chain')",
 ];
 
 /// A change as a node of an earlier version writes it.

@@ -142,6 +142,10 @@ on_every_backend! { in usage:
     uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted
     batches_that_are_written_at_once_are_all_counted
     the_busiest_keys_come_first_in_any_range_and_no_page_loses_one
+    a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_since_the_last
+    many_keys_of_which_few_are_used_on_a_day_are_ranked_right
+    the_days_of_several_keys_are_told_at_once_and_of_no_other_organization
+    each_outcome_is_told_apart_wherever_it_is_read
     what_is_old_is_forgotten_and_the_rest_stays_right
     details_add_up_and_what_is_too_various_is_other
     a_use_of_the_secret_before_is_kept_until_the_next_rotation

@@ -1,5 +1,6 @@
 //! Counts of use: written in any order, read in any range; details, notices and chores.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -141,6 +142,135 @@ pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(stor
     let top = store.busy_keys(&asked).await.unwrap().remove(0);
     assert_eq!((top.name.as_str(), top.last_used_at), ("key 7", None));
     assert_eq!(top.counts.of(UsageOutcome::DeniedScope), 13);
+}
+
+pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_since_the_last(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    // What was counted of each key on each day; key 0 is there from the founding on.
+    let mut counted: BTreeMap<u8, BTreeMap<i64, u64>> = BTreeMap::from([(0, BTreeMap::new())]);
+    let mut random = 7_u64;
+    let mut below = |end: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % end
+    };
+    let mut oldest = 1;
+    for turn in 0..60_u64 {
+        match below(8) {
+            0 => {
+                let n = u8::try_from(counted.len()).unwrap();
+                insert(store.as_ref(), &key(n)).await;
+                counted.insert(n, BTreeMap::new());
+            }
+            1 if turn > 30 => {
+                oldest = oldest.max(i64::try_from(below(8)).unwrap());
+                store.forget_usage(0, oldest, 0).await.unwrap();
+            }
+            _ => {
+                // Late ones too, but none of what is forgotten.
+                let day = oldest + i64::try_from(below(20)).unwrap();
+                let n = u8::try_from(below(counted.len() as u64)).unwrap();
+                let uses = 1 + below(5);
+                store.add_usage(&[used(n, &[(day * 24, UsageOutcome::Exchanged, uses)])]).await.unwrap();
+                *counted.get_mut(&n).unwrap().entry(day).or_default() += uses;
+            }
+        }
+        for (first, last) in [(oldest, None), (12, None), (12, Some(15)), (oldest, Some(14)), (15, Some(15))] {
+            let mut expected: Vec<(KeyId, u64)> = counted
+                .iter()
+                .map(|(n, days)| (id(*n), days.range(first..=last.unwrap_or(i64::MAX)).map(|(_, uses)| uses).sum()))
+                .collect();
+            expected.sort_by_key(|(key, uses)| (std::cmp::Reverse(*uses), *key));
+            assert_eq!(busy(store.as_ref(), first, last, 50).await, expected, "turn {turn}: {first} to {last:?}");
+        }
+    }
+    assert!(counted.len() > 3 && oldest > 1, "all of it was tried: {counted:?}");
+}
+
+pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    for n in 1..=120 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    // Every key but each tenth on one of thirteen days, and some of them never again after the first time.
+    let is_used = |n: u8, day: i64| {
+        n > 0 && !n.is_multiple_of(10) && (i64::from(n) + day) % 13 == 0 && !(n.is_multiple_of(3) && day > 20)
+    };
+    let batch: Vec<KeyUsage> = (8..=50_i64)
+        .flat_map(|day| (1..=120).filter(move |n| is_used(*n, day)).map(move |n| (n, day)))
+        .map(|(n, day)| used(n, &[(day * 24, UsageOutcome::Verified, u64::from(n % 7) + 1)]))
+        .collect();
+    store.add_usage(&batch).await.unwrap();
+    for (first, last) in
+        [(1, None), (9, None), (12, None), (25, None), (40, None), (51, None), (30, Some(45)), (22, Some(22))]
+    {
+        let uses = |n: u8| {
+            let days = (first..=last.unwrap_or(50)).filter(|day| *day >= 8 && is_used(n, *day)).count() as u64;
+            days * (u64::from(n % 7) + 1)
+        };
+        let mut expected: Vec<(KeyId, u64)> = (0..=120).map(|n| (id(n), uses(n))).collect();
+        expected.sort_by_key(|(key, uses)| (std::cmp::Reverse(*uses), *key));
+        assert_eq!(busy(store.as_ref(), first, last, 50).await, expected, "{first} to {last:?}");
+    }
+}
+
+pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organization(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    for n in 1..=3 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    for day in [3_i64, 10, 12, 30, 31] {
+        let uses = day.unsigned_abs();
+        let batch = [
+            used(1, &[(day * 24, UsageOutcome::Exchanged, uses), (day * 24, UsageOutcome::DeniedScope, 1)]),
+            used(60, &[(day * 24, UsageOutcome::Exchanged, 1)]),
+        ];
+        store.add_usage(&batch).await.unwrap();
+    }
+    store.add_usage(&[used(2, &[(11 * 24 + 23, UsageOutcome::Verified, 5)])]).await.unwrap();
+    let read = async |organization: &str, keys: &[u8], first: i64, last: i64| {
+        let keys: Vec<KeyId> = keys.iter().map(|n| id(*n)).collect();
+        let found = store.usage_of_keys(&slug(organization), &keys, first, last).await.unwrap();
+        found.into_iter().collect::<Vec<_>>()
+    };
+    let of_day =
+        |day: i64| (day, counts(&[(UsageOutcome::Exchanged, day.unsigned_abs()), (UsageOutcome::DeniedScope, 1)]));
+    let mut expected = vec![
+        (id(1), vec![of_day(10), of_day(12), of_day(30)]),
+        (id(2), vec![(11, counts(&[(UsageOutcome::Verified, 5)]))]),
+        (id(3), vec![]),
+    ];
+    expected.sort_by_key(|(key, _)| *key);
+    assert_eq!(read("acme", &[3, 1, 2, 60, 99], 10, 30).await, expected);
+    assert_eq!(read("acme", &[1], 4, 9).await, [(id(1), vec![])], "between two that were counted");
+    assert_eq!(read("acme", &[1], 31, 31).await, [(id(1), vec![of_day(31)])]);
+    assert_eq!(read("acme", &[1], 0, 3).await, [(id(1), vec![of_day(3)])]);
+    assert_eq!(read("acme", &[1], 32, 40).await, [(id(1), vec![])]);
+    assert_eq!(read("acme", &[1], 12, 11).await, [(id(1), vec![])], "no day at all");
+    assert_eq!(read("other", &[1, 2, 3], 0, 100).await, []);
+    assert_eq!(read("acme", &[], 0, 100).await, []);
+}
+
+pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    insert(store.as_ref(), &key(1)).await;
+    let mut all = Counts::default();
+    for (outcome, count) in UsageOutcome::ALL.into_iter().zip([1, 20, 300, 4_000, 50_000, 600_000, 7_000_000, 1 << 40])
+    {
+        all.add(outcome, count);
+        store.add_usage(&[used(1, &[(24 * 10 + 7, outcome, count)])]).await.unwrap();
+    }
+    for of in [UsageOf::Key(id(1)), UsageOf::Organization(slug("acme"))] {
+        assert_eq!(store.usage(&of, Interval::Hour, 0, 1000).await.unwrap(), [(24 * 10 + 7, all)]);
+        assert_eq!(store.usage(&of, Interval::Day, 0, 1000).await.unwrap(), [(10, all)]);
+        assert_eq!(store.usage(&of, Interval::Hour, 0, 24 * 10).await.unwrap(), []);
+    }
+    let asked = BusyKeys { organization: slug("acme"), first_day: 10, last_day: None, after: None, limit: 1 };
+    assert_eq!(store.busy_keys(&asked).await.unwrap()[0].counts, all);
+    let asked = BusyKeys { last_day: Some(10), ..asked };
+    assert_eq!(store.busy_keys(&asked).await.unwrap()[0].counts, all);
+    let of_keys = store.usage_of_keys(&slug("acme"), &[id(1)], 10, 10).await.unwrap();
+    assert_eq!(of_keys[&id(1)], [(10, all)]);
 }
 
 pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<dyn Store>) {

@@ -3,8 +3,11 @@
 //! Every figure is kept in step with every other by being written in one transaction, so a reading is right at any
 //! moment and nothing is counted twice, whatever crashes.
 
+mod busiest;
 mod details;
+mod packed;
 mod reports;
+mod standings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +17,12 @@ use sqlx::AssertSqlSafe;
 use crate::domain::key_text::KeyId;
 use crate::domain::usage::{Counts, KeyUsage, UsageOutcome};
 use crate::store::sql::SqlStore;
+use crate::store::sql::columns::unsigned;
 use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::{placeholders, query};
+use crate::store::sql::statement::{Row, placeholders, query};
 use crate::store::{StoreError, UsageStore};
+
+pub(super) use standings::Standings;
 
 /// Rows in one statement at most.
 const ROWS: usize = 5_000;
@@ -111,9 +117,8 @@ async fn organizations_of(
     let keys: Vec<KeyId> = batch.iter().map(|usage| usage.key).collect::<BTreeSet<_>>().into_iter().collect();
     let mut found = BTreeMap::new();
     for part in keys.chunks(ROWS) {
-        let places: Vec<String> = (1..=part.len()).map(|place| format!("${place}")).collect();
-        let mut select =
-            query(AssertSqlSafe(format!("SELECT id, organization FROM api_keys WHERE id IN ({})", places.join(", "))));
+        let places = places(1, part.len());
+        let mut select = query(AssertSqlSafe(format!("SELECT id, organization FROM api_keys WHERE id IN ({places})")));
         for key in part {
             select = select.bind(key.as_str());
         }
@@ -201,7 +206,6 @@ async fn add_to_days(
 ) -> Result<(), StoreError> {
     for part in keys.iter().collect::<Vec<_>>().chunks(ROWS / 4) {
         // 1. A row for the day, as the one before it was.
-        let places: Vec<String> = (2..part.len() + 2).map(|place| format!("${place}")).collect();
         let before = each_outcome(|name| format!("COALESCE(p.{name}, 0)"));
         let mut insert = query(AssertSqlSafe(format!(
             "INSERT INTO usage_days (organization, day, key_id, {}) SELECT k.organization, CAST($1 AS BIGINT), k.id, {before} \
@@ -209,7 +213,7 @@ async fn add_to_days(
              AND p.day = (SELECT MAX(day) FROM usage_days WHERE key_id = k.id AND day < $1) \
              WHERE k.id IN ({}) ON CONFLICT (key_id, day) DO NOTHING",
             each_outcome(str::to_owned),
-            places.join(", ")
+            places(2, part.len())
         )))
         .bind(day);
         for ((_, key), _) in part {
@@ -240,4 +244,18 @@ async fn add_to_days(
 /// Something for each outcome's column, separated by commas.
 fn each_outcome(text: impl Fn(&str) -> String) -> String {
     UsageOutcome::ALL.map(|outcome| text(outcome.as_str())).join(", ")
+}
+
+/// So many placeholders from one on, separated by commas.
+fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The counts in a row that has a column for each outcome.
+fn counts(row: &Row) -> Result<Counts, StoreError> {
+    let mut counts = Counts::default();
+    for outcome in UsageOutcome::ALL {
+        counts.add(outcome, unsigned(row.try_get(outcome.as_str())?, "count of use")?);
+    }
+    Ok(counts)
 }
