@@ -8,7 +8,7 @@
   // Copying: the text of the element that the button names.
   async function copy(button) {
     const text = document.getElementById(button.dataset.copy).textContent;
-    const before = button.textContent;
+    const before = [...button.childNodes];
     try {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
@@ -20,7 +20,7 @@
       button.textContent = "Selected: press Ctrl+C";
     }
     say(button.textContent);
-    setTimeout(() => { button.textContent = before; }, 2500);
+    setTimeout(() => button.replaceChildren(...before), 2500);
   }
 
   // What a screen reader is told beside what it reads.

@@ -7,8 +7,32 @@ use super::seed::Company;
 use crate::support::{Browser, field};
 
 /// Each page: the name of its picture, its path, and whether somebody has signed in. `{key}` is the id of a key that
-/// is much used, `{org}` the organization.
-const PAGES: &[(&str, &str, bool)] = &[("docs", "/docs", false)];
+/// is much used, `{member}` that of a member, `{webhook}` that of a webhook, `{org}` the organization.
+const PAGES: &[(&str, &str, bool)] = &[
+    ("sign-in", "/console/sign-in", false),
+    ("welcome", "/console/welcome", true),
+    ("keys", "/console/keys?status=all", true),
+    ("keys-none", "/console/keys?status=active&search=nothing+like+this", true),
+    ("key", "/console/keys/{key}", true),
+    ("key-create", "/console/keys/new", true),
+    ("key-edit", "/console/keys/{key}/edit", true),
+    ("key-rotate", "/console/keys/{key}/rotate", true),
+    ("key-revoke", "/console/keys/{key}/revoke", true),
+    ("key-explain", "/console/keys/{key}/explain?ask=yes&address=192.0.2.1&action=read&resource=invoices/2031", true),
+    ("usage", "/console/usage?range=30d", true),
+    ("audit", "/console/audit", true),
+    ("members", "/console/members", true),
+    ("member", "/console/members/{member}", true),
+    ("policy", "/console/policy", true),
+    ("signing-keys", "/console/signing-keys", true),
+    ("webhooks", "/console/webhooks", true),
+    ("webhook", "/console/webhooks/{webhook}", true),
+    ("gateways", "/console/gateways", true),
+    ("gateway", "/console/gateways/nginx", true),
+    ("organizations", "/console/organizations", true),
+    ("account", "/console/account", true),
+    ("not-found", "/console/nothing", true),
+];
 
 /// So much of a long page is shown, in points: on a screen, on a phone.
 const DEPTHS: (f64, f64) = (1800.0, 1300.0);
@@ -18,8 +42,14 @@ const DEPTHS: (f64, f64) = (1800.0, 1300.0);
 fn are_taken() {
     let folder = PathBuf::from(std::env::var_os("KEYTURN_TEST_PICTURES").expect("run scripts/console-pictures"));
     let company = Company::found();
+    let first = |list: &str| {
+        let listed = company.owner.api("GET", list).send().expect(200);
+        listed["items"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let (member, webhook) = (first("members"), first("webhooks"));
     let url = |path: &str| {
         let path = path.replace("{key}", &company.keys[1]).replace("{org}", &company.owner.organization);
+        let path = path.replace("{member}", &member).replace("{webhook}", &webhook);
         format!("http://{}{path}", company.server.address)
     };
     for colours in ["light", "dark", "phone"] {
@@ -35,11 +65,27 @@ fn are_taken() {
                 browser.set_cookie(cookie, value);
             }
             let status = browser.open(&url(path));
-            assert_eq!(status, 200, "{path}");
+            assert_eq!(status, if *name == "not-found" { 404 } else { 200 }, "{path}");
             assert!(browser.fits(), "{path} is wider than the screen ({colours})");
             let depth = if colours == "phone" { DEPTHS.1 } else { DEPTHS.0 };
             browser.screenshot_to(&folder.join(format!("{name}-{colours}.png")), depth);
         }
+        // What a script shows above a page, and the secret that is shown once.
+        let depth = if colours == "phone" { DEPTHS.1 } else { 900.0 };
+        let picture = |name: &str| browser.screenshot_to(&folder.join(format!("{name}-{colours}.png")), depth);
+        browser.open(&url("/console/keys"));
+        browser.click("Create API key");
+        browser.fill("Name", "Ledger import");
+        browser.choose("Action of scope 1", "read");
+        browser.fill("Resource filter of scope 1", "ledgers/acme/#");
+        browser.fill("Allowed networks", "10.20.0.0/16\n203.0.113.7");
+        browser.see("2 networks");
+        picture("key-create-dialog");
+        browser.within("Create API key").click("Create API key");
+        browser.see("This is the only time");
+        picture("key-secret");
+        browser.check("I have copied it");
+        browser.click("Continue");
         browser.finish();
     }
 }
