@@ -3,4 +3,6 @@
 mod account;
 mod audit;
 mod members;
+mod organizations;
 mod sign_in;
+mod welcome;
