@@ -14,6 +14,7 @@ mod frame;
 mod gateways;
 mod keys;
 mod members;
+mod organizations;
 mod pages;
 mod policy;
 mod shown_once;
@@ -25,6 +26,7 @@ mod ui;
 mod usage;
 mod visit;
 mod webhooks;
+mod welcome;
 
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
@@ -51,6 +53,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(signing_keys::routes)
             .configure(webhooks::routes)
             .configure(gateways::routes)
+            .configure(organizations::routes)
+            .configure(welcome::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

@@ -22,6 +22,12 @@ pub(in crate::console) struct Moment {
 }
 
 impl Moment {
+    /// As a date and a time of day.
+    pub(in crate::console) fn at(at: Timestamp) -> Self {
+        let long = long(at);
+        Self { exact: rfc3339(at), text: long.clone(), long }
+    }
+
     /// As a distance from now.
     pub(in crate::console) fn from_now(at: Timestamp, now: Timestamp) -> Self {
         Self { exact: rfc3339(at), long: long(at), text: distance(at, now) }

@@ -6,6 +6,7 @@ mod gateways;
 mod harness;
 mod keys;
 mod members;
+mod organizations;
 mod pictures;
 mod policy;
 mod seed;
@@ -13,6 +14,7 @@ mod sign_in;
 mod signing_keys;
 mod site;
 mod webhooks;
+mod welcome;
 
 use crate::support::{Person, Server, Visitor, person};
 
