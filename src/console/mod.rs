@@ -7,6 +7,7 @@
 //! `node` and `http`; no other surface.
 
 mod account;
+mod actor;
 mod assets;
 mod audit;
 mod check;

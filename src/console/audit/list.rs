@@ -10,14 +10,16 @@ use crate::console::audit::row::{Names, Row};
 use crate::console::audit::words::ACTIONS;
 use crate::console::frame::{Frame, Section, page, refused};
 use crate::console::trouble::Trouble;
-use crate::console::ui::{Errors, Field, Offer, Select};
+use crate::console::ui::{Errors, Field, Offer, Select, html_size};
 use crate::console::visit::Visit;
 use crate::domain::audit_chain::AuditRow;
 use crate::http::permission::ReadAudit;
 use crate::members;
 
 /// Bytes of HTML that stored values may take on a page, together. What is longer is in the export.
-const STORED: usize = 60_000;
+const STORED: usize = 40_000;
+/// The same of what differs.
+const DIFFERENCES: usize = 40_000;
 
 #[derive(Template)]
 #[template(path = "console/audit/list.html")]
@@ -49,8 +51,11 @@ pub(super) async fn show(visit: Visit<ReadAudit>, request: HttpRequest) -> Resul
         false => AuditPage { rows: Vec::new(), more: false },
     };
     let names = Names::read(&visit, &found.rows).await?;
-    let mut room = STORED;
-    let row = |row: &AuditRow| Row { stored: stored(row, &mut room), ..Row::new(&visit, &names, row) };
+    let (mut room, mut room_for_differences) = (STORED, DIFFERENCES);
+    let row = |row: &AuditRow| {
+        let shown = Row::new(&visit, &names, row, &mut room_for_differences);
+        Row { stored: stored(row, &mut room), ..shown }
+    };
 
     // 3. The page.
     let frame = visit.frame(Section::Audit, "Audit log");
@@ -102,9 +107,7 @@ fn stored(row: &AuditRow, room: &mut usize) -> Option<String> {
     if text.is_empty() {
         return None;
     }
-    // Each of these is five bytes of HTML.
-    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'<' | b'>' | b'&' | b'\'')).count();
-    match room.checked_sub(text.len() + 4 * escaped) {
+    match room.checked_sub(html_size(&text)) {
         Some(left) => {
             *room = left;
             Some(text)

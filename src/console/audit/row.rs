@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use crate::console::audit::differences::{Difference, differences};
 use crate::console::audit::words::words;
 use crate::console::trouble::Trouble;
-use crate::console::ui::Moment;
+use crate::console::ui::{Moment, html_size};
 use crate::console::visit::Visit;
 use crate::domain::audit_chain::AuditRow;
 use crate::domain::key_text::KeyId;
 use crate::keys::{self, KeyError};
 use crate::members;
+
+/// Bytes of HTML around a value.
+const MARKUP: usize = 80;
 
 /// Somebody or something that a row speaks of.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub(super) struct Row {
     pub(super) subject: Option<Named>,
     pub(super) address: Option<String>,
     pub(super) differences: Vec<Difference>,
+    /// Whether there was no room for all that differs.
+    pub(super) is_cut: bool,
     /// Old and new values as they are stored.
     pub(super) stored: Option<String>,
 }
@@ -116,8 +121,9 @@ impl Named {
 }
 
 impl Row {
-    /// A row as it is shown, without its values as they are stored.
-    pub(super) fn new<P>(visit: &Visit<P>, names: &Names, row: &AuditRow) -> Self {
+    /// A row as it is shown, without its values as they are stored; with what differs as far as there is `room` for it
+    /// on the page, in bytes.
+    pub(super) fn new<P>(visit: &Visit<P>, names: &Names, row: &AuditRow, room: &mut usize) -> Self {
         let mut differences = differences(row.old.as_deref(), row.new.as_deref());
         for owner in differences.iter_mut().filter(|difference| difference.field == "owner") {
             for id in [&mut owner.old, &mut owner.new].into_iter().flatten() {
@@ -126,6 +132,16 @@ impl Row {
                 }
             }
         }
+        let size = |text: &Option<String>| text.as_deref().map_or(0, html_size);
+        let all = differences.len();
+        differences.retain(|one| match room.checked_sub(MARKUP + size(&one.old) + size(&one.new)) {
+            Some(left) => {
+                *room = left;
+                true
+            }
+            None => false,
+        });
+        let is_cut = differences.len() < all;
         Self {
             at: Moment::from_now(row.at, visit.now),
             exactly: Moment::at(row.at),
@@ -134,6 +150,7 @@ impl Row {
             subject: names.subject(row),
             address: row.address.clone(),
             differences,
+            is_cut,
             stored: None,
         }
     }

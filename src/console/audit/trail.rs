@@ -13,6 +13,9 @@ use crate::store::{AuditFilter, AuditFrom};
 /// Rows that are shown; the rest is in the log.
 const ROWS: u32 = 20;
 
+/// Bytes of HTML that what differs may take, together.
+const DIFFERENCES: usize = 30_000;
+
 html! { Trail }
 
 /// What was done to a key or a member, newest first.
@@ -44,10 +47,11 @@ impl Trail {
         };
         let page = audit::list(visit.node(), &filter).await?;
         let names = Names::read(visit, &page.rows).await?;
+        let mut room = DIFFERENCES;
         Ok(Some(Self {
             root: visit.path(""),
             subject,
-            rows: page.rows.iter().map(|row| Row::new(visit, &names, row)).collect(),
+            rows: page.rows.iter().map(|row| Row::new(visit, &names, row, &mut room)).collect(),
             more: page.more,
         }))
     }

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::actor;
 use crate::console::audit::Trail;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{find, may_change, name};
@@ -101,11 +102,7 @@ pub(super) async fn show(
             Some(owner) => login(&owner.0).unwrap_or_else(|| "A removed member".into()),
         },
         created: Moment::from_now(key.created_at, now),
-        created_by: match key.created_by.split_once(':') {
-            Some(("member", id)) => login(id).unwrap_or_else(|| "a removed member".into()),
-            Some(("key", id)) => format!("key {id}"),
-            _ => key.created_by.clone(),
-        },
+        created_by: actor::named(&key.created_by, &members),
         expires: key.expires_at.map(|end| Moment::from_now(end, now)),
         rotated: key.rotated_at.map(|at| Moment::from_now(at, now)),
         last_used: key.last_used_at.map(|at| Moment::from_now(at, now)),

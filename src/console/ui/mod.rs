@@ -8,7 +8,7 @@ mod small;
 pub(super) use chart::{Chart, Column, Spark};
 pub(super) use field::{Area, Errors, Field, Offer, Select, Tick};
 pub(super) use moment::{Moment, date, days_left, span};
-pub(super) use small::{Badge, Notice, Token, Tone, count};
+pub(super) use small::{Badge, Notice, Token, Tone, count, html_size};
 
 /// Says that a component is HTML already: its own template has escaped what it was given.
 macro_rules! html {

@@ -82,6 +82,13 @@ impl Notice {
     }
 }
 
+/// How many bytes of HTML a text takes.
+pub(in crate::console) fn html_size(text: &str) -> usize {
+    // Each of these is five bytes.
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'<' | b'>' | b'&' | b'\'')).count();
+    text.len() + 4 * escaped
+}
+
 /// A number with thin spaces between thousands.
 pub(in crate::console) fn count(number: u64) -> String {
     let digits = number.to_string();

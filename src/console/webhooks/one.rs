@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::actor;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::trouble::Trouble;
 use crate::console::ui::{Badge, Moment, Offer, Select, Tone};
@@ -12,6 +13,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryState};
 use crate::http::form::Form;
 use crate::http::permission::{AdminWebhooks, ReadWebhooks};
+use crate::members;
 use crate::store::DeliveryFilter;
 use crate::webhooks;
 
@@ -100,7 +102,7 @@ pub(super) async fn show(
         reason,
         previous_until: webhook.previous_until.filter(|until| now < *until).map(|until| Moment::from_now(until, now)),
         created: Moment::from_now(webhook.created_at, now),
-        created_by: webhook.created_by.clone(),
+        created_by: actor::named(&webhook.created_by, &members::list(visit.node(), visit.organization()).await?),
         may_change,
         filter: states(wanted),
         is_filtered: wanted.is_some(),
