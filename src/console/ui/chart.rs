@@ -141,11 +141,12 @@ fn round_up(number: u64) -> u64 {
     }
 }
 
-/// A small picture of recent use, as it stands in a row.
+/// A small picture of recent use, as it stands in a row: of each kind one line that is drawn up and down, for a page
+/// has many of these.
 #[derive(Template)]
 #[template(path = "console/ui/spark.html")]
 pub(in crate::console) struct Spark {
-    bars: Vec<Bar>,
+    lines: Vec<(&'static str, String)>,
     width: u32,
     told: String,
 }
@@ -155,17 +156,24 @@ impl Spark {
     pub(in crate::console) fn new(days: &[Counts]) -> Self {
         let top = days.iter().map(all).max().unwrap_or_default().max(1);
         let mut total = Counts::default();
-        let mut drawn = Vec::new();
+        let mut lines = ["exchanges", "checks", "denials"].map(|class| (class, String::new()));
         for (counts, place) in days.iter().zip(0..) {
             total.merge(counts);
-            drawn.extend(bars(counts, place, top));
+            for bar in bars(counts, place, top) {
+                if let Some((_, line)) = lines.iter_mut().find(|(class, _)| *class == bar.class) {
+                    let (x, y) = (bar.x + BAR / 2, &bar.y);
+                    // From its upper end down.
+                    line.push_str(&format!("M{x} {y}v{}", bar.height));
+                }
+            }
         }
         let told = match (total.uses(), denials(&total)) {
             (0, 0) => format!("not used in {} days", days.len()),
             (uses, 0) => format!("{} uses in {} days", count(uses), days.len()),
             (uses, denied) => format!("{} uses and {} denials in {} days", count(uses), count(denied), days.len()),
         };
-        Self { bars: drawn, width: COLUMN * u32::try_from(days.len()).unwrap_or(1).max(1), told }
+        let lines = lines.into_iter().filter(|(_, line)| !line.is_empty()).collect();
+        Self { lines, width: COLUMN * u32::try_from(days.len()).unwrap_or(1).max(1), told }
     }
 }
 
@@ -216,5 +224,8 @@ mod tests {
         assert!(Spark::new(&[Counts::default(); 30]).render().unwrap().contains("not used in 30 days"));
         let html = Spark::new(&[counts(1, 1, 0), counts(0, 0, 3)]).render().unwrap();
         assert!(html.contains("2 uses and 3 denials in 2 days"), "{html}");
+        assert!(html.contains("class=\"exchanges\" d=\"M5 66.7v33.3\""), "{html}");
+        let busy = Spark::new(&[counts(1, 1, 1); 30]).render().unwrap();
+        assert!(busy.len() < 2_000, "a page has many: {}", busy.len());
     }
 }
