@@ -58,11 +58,19 @@ pub(in crate::console) fn days_left(at: Timestamp, now: Timestamp) -> i64 {
 fn distance(at: Timestamp, now: Timestamp) -> String {
     let ahead = at.as_seconds().saturating_sub(now.as_seconds());
     let (seconds, is_ahead) = (ahead.abs(), ahead > 0);
-    let units = [(365 * DAY, "year"), (30 * DAY, "month"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")];
-    let Some((length, name)) = units.into_iter().find(|(length, _)| seconds >= *length) else {
+    // Each with where it begins: what was chosen as 90 days is not told as two months.
+    let units = [
+        (365 * DAY, 365 * DAY, "year"),
+        (100 * DAY, 30 * DAY, "month"),
+        (DAY, DAY, "day"),
+        (HOUR, HOUR, "hour"),
+        (MINUTE, MINUTE, "minute"),
+    ];
+    let Some((_, length, name)) = units.into_iter().find(|(begin, ..)| seconds >= *begin) else {
         return if is_ahead { "in less than a minute".into() } else { "just now".into() };
     };
-    let number = seconds / length;
+    // What is to come is rounded, so that it is not a day less at once.
+    let number = if is_ahead { seconds.saturating_add(length / 2) / length } else { seconds / length };
     let plural = if number == 1 { "" } else { "s" };
     if is_ahead { format!("in {number} {name}{plural}") } else { format!("{number} {name}{plural} ago") }
 }
@@ -82,7 +90,11 @@ mod tests {
             (0, 400 * DAY, "1 year ago"),
             (130, 100, "in less than a minute"),
             (100 + DAY, 100, "in 1 day"),
-            (100 + 70 * DAY, 100, "in 2 months"),
+            (100 + 90 * DAY - 1, 100, "in 90 days"),
+            (100 + 30 * DAY - 20, 100, "in 30 days"),
+            (100, 100 + 70 * DAY - 1, "69 days ago"),
+            (100 + 130 * DAY, 100, "in 4 months"),
+            (100 + 364 * DAY, 100, "in 12 months"),
         ] {
             assert_eq!(distance(at(from), at(now)), text);
         }

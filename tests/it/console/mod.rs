@@ -1,6 +1,7 @@
 //! The console: over HTTP, as a browser without a script sends it, and in real Chromium.
 
 mod account;
+mod browser;
 mod harness;
 mod keys;
 mod pictures;

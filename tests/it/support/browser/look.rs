@@ -23,6 +23,9 @@ return axe.run(document, {
   passed: found.passes.length,
 }))";
 
+/// How a form may be answered that is not carried out.
+const REFUSALS: [&str; 3] = ["a status of 409", "a status of 412", "a status of 422"];
+
 impl Browser {
     /// A phone from here on: 360 x 740 points, two pixels a point, a finger instead of a mouse.
     #[track_caller]
@@ -144,7 +147,9 @@ impl Browser {
         let here = here.split('#').next().unwrap_or_default();
         let is_complaint = |entry: &&Value| {
             let of_page = text_of(&entry["message"]).split(' ').next() == Some(here);
-            entry["level"] == "SEVERE" && !(entry["source"] == "network" && of_page)
+            // A form in a dialog may be refused as one in a page may.
+            let is_refusal = REFUSALS.iter().any(|status| text_of(&entry["message"]).contains(status));
+            entry["level"] == "SEVERE" && !(entry["source"] == "network" && (of_page || is_refusal))
         };
         let new = entries.iter().filter(is_complaint).map(|entry| {
             let message = text_of(&entry["message"]);

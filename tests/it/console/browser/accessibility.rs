@@ -1,0 +1,250 @@
+//! Every page of the console held to axe-core's rules, as each role sees it, light and dark, on a screen and on a
+//! phone; nothing is wider than the phone, and nothing lies over something else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::{at_the_console, go, reached, sign_in, url};
+use crate::console::seed::Company;
+use crate::support::person::start;
+use crate::support::{Browser, Person, Server, Visitor};
+
+/// Every page that the owner of organization `default` reaches by links.
+const PAGES: &[&str] = &[
+    "/account",
+    "/keys",
+    "/keys/new",
+    "/keys/{id}",
+    "/keys/{id}/disable",
+    "/keys/{id}/edit",
+    "/keys/{id}/enable",
+    "/keys/{id}/explain",
+    "/keys/{id}/revoke",
+    "/keys/{id}/rotate",
+    "/usage",
+];
+
+/// What lies over something else, of all that is read or used.
+const OVERLAPS: &str = "const place = document.querySelector('dialog[open]') ?? document.body;
+    const what = 'a[href], button, input:not([type=hidden]), select, textarea, summary, h1, h2, dt, dd, label, .badge';
+    const all = [...place.querySelectorAll(what)].filter(e => e.checkVisibility() && !e.closest('.hidden'));
+    const boxes = all.map(e => [e, [...e.getClientRects()].filter(r => r.width > 2 && r.height > 2)]);
+    const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1.5;
+    const found = [];
+    for (let i = 0; i < boxes.length; i++) for (let j = i + 1; j < boxes.length; j++) {
+        const [[a, of_a], [b, of_b]] = [boxes[i], boxes[j]];
+        if (a.contains(b) || b.contains(a) || a.matches('.skip')) continue;
+        if (of_a.some(x => of_b.some(y => over(x, y)))) found.push(`${a.outerHTML.slice(0, 90)} and ${b.outerHTML.slice(0, 90)}`);
+    }
+    return found";
+
+/// On which screens, in which colours, a page is looked at.
+type Looks = &'static [(u32, &'static str)];
+const ALL: Looks = &[(1280, "light"), (1280, "dark"), (360, "dark"), (360, "light")];
+const SOME: Looks = &[(1280, "light"), (360, "dark")];
+
+/// Holds what is shown now to all of it.
+#[track_caller]
+fn hold(browser: &Browser, looks: Looks) {
+    for (width, colours) in looks {
+        browser.screen(*width, if *width == 360 { 740 } else { 900 }, 1, *width == 360);
+        browser.prefer(colours);
+        browser.run_axe();
+        lies_well(browser, *width);
+    }
+    browser.screen(1280, 900, 1, false);
+    browser.prefer("light");
+}
+
+#[track_caller]
+fn lies_well(browser: &Browser, width: u32) {
+    assert!(browser.fits(), "{} is wider than {width}", browser.url());
+    let over = browser.run(OVERLAPS, &[]);
+    assert_eq!(over, json!([]), "{} at {width}", browser.url());
+}
+
+/// A path without what differs from key to key.
+fn shape(path: &str) -> String {
+    let is_id = |part: &str| part.len() >= 10 && part.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let parts = path.split('?').next().unwrap().split('/');
+    parts.map(|part| if is_id(part) { "{id}" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+/// What somebody reaches by links, a page for each kind.
+#[track_caller]
+fn pages_of(server: &Server, person: &Person) -> BTreeMap<String, String> {
+    let mut pages = BTreeMap::new();
+    for (path, answer) in reached(&Visitor::of(server, person), &["/keys", "/keys?status=all", "/account"]) {
+        assert_eq!(answer.status, 200, "a link leads to {path}");
+        if answer.header("content-type").unwrap().starts_with("text/html") {
+            pages.entry(shape(&path)).or_insert(path);
+        }
+    }
+    pages
+}
+
+#[test]
+fn the_table_of_pages_has_all_that_links_lead_to() {
+    let company = Company::found();
+    let pages = pages_of(&company.server, &company.owner);
+    let found: BTreeSet<&str> = pages.keys().map(String::as_str).collect();
+    assert_eq!(found, PAGES.iter().copied().collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn every_page_is_accessible_to_its_owner_and_to_those_who_may_less() {
+    let company = Company::found();
+    let browser = at_the_console(&company.server, &company.owner);
+    for path in pages_of(&company.server, &company.owner).values() {
+        go(&browser, &company.server, path);
+        hold(&browser, ALL);
+        browser.screen(3840, 2160, 1, false);
+        lies_well(&browser, 3840);
+    }
+    browser.finish();
+    for role in ["developer", "viewer"] {
+        let person = company.owner.add(&company.server, role);
+        if role == "developer" {
+            person.make(&json!({ "name": "my own" }));
+        }
+        let browser = at_the_console(&company.server, &person);
+        for path in pages_of(&company.server, &person).values() {
+            go(&browser, &company.server, path);
+            hold(&browser, SOME);
+        }
+        browser.finish();
+    }
+}
+
+#[test]
+fn keys_in_every_state_are_accessible() {
+    let company = Company::found();
+    let browser = at_the_console(&company.server, &company.owner);
+    // In its grace, much used, expired, revoked, disabled; explained; all of them in a list; and none.
+    let of_key = |key: usize, rest: &str| format!("/keys/{}{rest}", company.keys[key]);
+    let states = [
+        of_key(0, ""),
+        of_key(1, "?range=24h"),
+        of_key(7, ""),
+        of_key(8, ""),
+        of_key(11, ""),
+        of_key(0, "/rotate"),
+        of_key(1, "/explain?ask=yes&address=192.0.2.1&action=read&resource=a"),
+        "/keys?status=all".into(),
+        "/keys?search=nothing+like+it".into(),
+        "/usage?range=1y".into(),
+    ];
+    for path in states {
+        go(&browser, &company.server, &path);
+        if browser.offers("The numbers as a table") {
+            browser.click("The numbers as a table");
+        }
+        hold(&browser, SOME);
+    }
+    browser.finish();
+}
+
+#[test]
+fn dialogs_what_is_shown_once_and_what_was_refused_are_accessible() {
+    let (server, owner) = start();
+    let made = owner.make(&json!({ "name": "one", "description": "first\nsecond" }));
+    let id = made["id"].as_str().unwrap();
+    let browser = at_the_console(&server, &owner);
+    let open = |page: &str, link: &str, heading: &str| {
+        go(&browser, &server, page);
+        browser.click(link);
+        browser.within(heading).see(heading);
+        hold(&browser, SOME);
+    };
+    let page = format!("/keys/{id}");
+    for (link, heading) in [
+        ("Rotate", "Rotate this key"),
+        ("Disable", "Disable this key?"),
+        ("Revoke", "Revoke this key?"),
+        ("Explain a refusal", "Explain a refusal"),
+        ("Edit", "Edit this key"),
+    ] {
+        open(&page, link, heading);
+    }
+    browser.within("Edit this key").fill("Allowed networks", "10.0.0.0/8");
+    browser.click("Save");
+    browser.see("Narrow this key?");
+    hold(&browser, SOME);
+
+    // What was refused, in a dialog and on a page, with everything that can be wrong; then the secret.
+    let wrong = || {
+        browser.fill("Allowed networks", "nowhere");
+        browser.fill("Resource filter of scope 1", "a//b");
+        browser.choose("Expiry", "On a date");
+        browser.see("nowhere");
+    };
+    open("/keys", "Create API key", "Create API key");
+    wrong();
+    browser.within("Create API key").click("Create API key");
+    browser.see("This needs another look");
+    hold(&browser, SOME);
+    go(&browser, &server, "/keys/new");
+    wrong();
+    browser.click("Create API key");
+    browser.see("another look:");
+    hold(&browser, SOME);
+    for path in ["/keys", "/keys/new"] {
+        go(&browser, &server, path);
+        if path == "/keys" {
+            browser.click("Create API key");
+            browser.see("Rows that are empty are left out");
+            browser.within("Create API key").fill("Allowed networks", "*");
+            browser.within("Create API key").click("Create API key");
+        } else {
+            browser.click("Create API key");
+        }
+        browser.see("Copy the key now");
+        hold(&browser, SOME);
+        browser.check("I have copied it");
+        browser.click("Continue");
+        browser.see("Client id");
+    }
+    go(&browser, &server, "/account");
+    browser.fill("Current password", "not the password");
+    browser.fill("New password", "short");
+    browser.click("Change password");
+    browser.see("another look");
+    hold(&browser, SOME);
+    browser.finish();
+}
+
+#[test]
+fn signing_in_troubles_and_an_empty_organization_are_accessible() {
+    let (server, owner) = start();
+    let browser = Browser::new();
+    browser.open(&url(&server, "/sign-in"));
+    hold(&browser, ALL);
+    browser.fill("Email", "nobody@example.org");
+    browser.fill("Password", "not the password");
+    browser.click("Sign in");
+    browser.see("do not go together");
+    hold(&browser, ALL);
+
+    // Nothing there yet, for those who may begin and those who may not.
+    let body = json!({ "slug": "fleet", "owner_email": "f@fleet.example" });
+    let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
+    let fleet = Person::sign_in(&server, "fleet", "f@fleet.example", made["owner"]["password"].as_str().unwrap());
+    let viewer = fleet.add(&server, "viewer");
+    for person in [&fleet, &viewer] {
+        let browser = Browser::new();
+        sign_in(&browser, &server, person);
+        for path in pages_of(&server, person).values() {
+            go(&browser, &server, path);
+            hold(&browser, SOME);
+        }
+        assert_eq!(browser.open(&url(&server, "/nowhere")), 404);
+        hold(&browser, SOME);
+        let status = browser.open(&url(&server, "/keys/new"));
+        assert_eq!(status, if person.id == viewer.id { 403 } else { 200 });
+        hold(&browser, SOME);
+        browser.finish();
+    }
+    browser.finish();
+}
