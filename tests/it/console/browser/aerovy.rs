@@ -24,7 +24,7 @@ fn a_key_has_scopes_as_rows_and_networks_that_are_checked_while_they_are_typed()
     assert_eq!(dialog.value("Name"), "ingest");
     dialog.fill("Resource filter of scope 1", "sites//berlin");
     dialog.choose("Action of scope 1", "read");
-    dialog.see("empty segment");
+    dialog.see("segment 2 of the resource filter is empty");
     dialog.fill("Resource filter of scope 1", "sites/berlin/#");
     dialog.see("One resource for each value of #.");
     dialog.fill("Resource filter of scope 2", "*");

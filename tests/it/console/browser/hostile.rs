@@ -141,7 +141,12 @@ fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
     browser.see("Client id");
     for (change, confirm) in [("Rotate", "Cancel"), ("Disable", "Disable key"), ("Enable", "Enable key")] {
         browser.click(change);
-        assert!(browser.within(&format!("{change} this key{}", if change == "Rotate" { "" } else { "?" })).text().contains("Cancel"));
+        assert!(
+            browser
+                .within(&format!("{change} this key{}", if change == "Rotate" { "" } else { "?" }))
+                .text()
+                .contains("Cancel")
+        );
         browser.click(confirm);
         browser.wait("the end of the dialog", || !browser.dialog_is_open());
     }
@@ -151,7 +156,11 @@ fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
     browser.see(NAMES[1]);
 
     // In the address too: what is searched for, what was done, where to go on.
-    for query in ["search=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "done=%3Cscript%3E", "status=%22%3E%3Csvg%20onload=alert(1)%3E"] {
+    for query in [
+        "search=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        "done=%3Cscript%3E",
+        "status=%22%3E%3Csvg%20onload=alert(1)%3E",
+    ] {
         go(&browser, &server, &format!("/keys?{query}"));
         assert!(browser.fits());
     }
@@ -173,9 +182,11 @@ fn every_answer_says_what_browsers_may_not_do_with_it() {
     let (server, owner) = start();
     owner.make(&json!({ "name": "one" }));
     let visitor = Visitor::of(&server, &owner);
-    let mut answers = reached(&visitor, &["/keys", "/nowhere", "/keys/new", "/check/networks?value=10.0.0.0/8", "/check/x"]);
+    let mut answers =
+        reached(&visitor, &["/keys", "/nowhere", "/keys/new", "/check/networks?value=10.0.0.0/8", "/check/x"]);
     let html = visitor.page("/keys");
-    let assets = html.split('"').filter_map(|part| part.strip_prefix("/console").filter(|rest| rest.starts_with("/assets/")));
+    let assets =
+        html.split('"').filter_map(|part| part.strip_prefix("/console").filter(|rest| rest.starts_with("/assets/")));
     answers.extend(assets.map(|path| (path.to_owned(), visitor.get(path))));
     assert!(answers.keys().filter(|path| path.starts_with("/assets/")).count() == 3);
     answers.insert("no token".into(), visitor.post("/sign-out").form_text("").send());

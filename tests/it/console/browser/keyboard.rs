@@ -39,7 +39,13 @@ fn goes_round(browser: &Browser) {
         assert!(now[1] == true && now[2] == true, "the focus is not seen: {}", now[3]);
         reached.push(place);
     }
-    assert_eq!(reached, (0..count as i64).collect::<Vec<_>>(), "{}: {}", browser.url(), state("return all.map(e => e.outerHTML.slice(0, 80))"));
+    assert_eq!(
+        reached,
+        (0..count as i64).collect::<Vec<_>>(),
+        "{}: {}",
+        browser.url(),
+        state("return all.map(e => e.outerHTML.slice(0, 80))")
+    );
 }
 
 /// Presses Tab until something of that name has the focus.
