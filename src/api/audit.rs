@@ -3,8 +3,6 @@
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,10 +11,8 @@ use crate::api::guard::{Guarded, ReadAudit};
 use crate::api::problem::Problem;
 use crate::audit::{self, AuditItem, AuditPage, Export};
 use crate::clock::parse_rfc3339;
-use crate::domain::audit_chain::AuditRow;
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
-use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::store::{AuditFilter, AuditFrom};
@@ -28,9 +24,6 @@ const LIMIT: u32 = 50;
 
 /// Rows of an export that are held at once.
 const EXPORT_ROWS: u32 = 500;
-
-/// Longest action, actor or subject that can be asked for, in characters.
-const MAX_NAME: usize = 200;
 
 /// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -56,7 +49,7 @@ async fn show(guarded: Guarded<ReadAudit>, context: Context, request: HttpReques
         return export(context, filter).await;
     }
     let page = audit::list(&context.node, &filter).await.map_err(|cause| Problem::unavailable(&cause))?;
-    let next_cursor = page.rows.last().filter(|_| page.more).map(cursor);
+    let next_cursor = page.next_cursor();
     let items = page.rows.into_iter().map(AuditItem::from).collect();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(PageJson { items, next_cursor }))
 }
@@ -119,10 +112,8 @@ fn wish(request: &HttpRequest, organization: Slug) -> Result<(AuditFilter, bool)
     }
     let mut text = |field: &str| {
         let value = query.value(field)?;
-        if value.chars().count() > MAX_NAME {
-            complain(field, "too long; at most 200 characters are allowed");
-        } else if value.chars().any(char::is_control) {
-            complain(field, "control characters are not allowed");
+        if let Some(fault) = audit::name_fault(value) {
+            complain(field, fault);
         }
         Some(value.to_owned())
     };
@@ -152,9 +143,9 @@ fn wish(request: &HttpRequest, organization: Slug) -> Result<(AuditFilter, bool)
     if limit.is_none() {
         complain("limit", "allowed is 1 to 200");
     }
-    let from = match query.value("cursor").map(read_cursor) {
+    let from = match query.value("cursor").map(audit::read_cursor) {
         None => AuditFrom::Newest,
-        Some(Some((at, id))) => AuditFrom::Before(at, id),
+        Some(Some(from)) => from,
         Some(None) => {
             complain("cursor", "not one that a list gave as next_cursor");
             AuditFrom::Newest
@@ -180,14 +171,4 @@ fn accepts_ndjson(request: &HttpRequest) -> bool {
     let values = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
     let mut types = values.flat_map(|value| value.split(','));
     types.any(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-ndjson"))
-}
-
-fn cursor(row: &AuditRow) -> String {
-    URL_SAFE_NO_PAD.encode(format!("audit.{}.{}", row.at.as_millis(), row.id))
-}
-
-fn read_cursor(text: &str) -> Option<(Timestamp, i64)> {
-    let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (at, id) = plain.strip_prefix("audit.")?.split_once('.')?;
-    Some((Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?))
 }

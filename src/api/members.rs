@@ -187,9 +187,7 @@ async fn whose(guarded: &Guarded<Anyone>, context: &Context, id: &str) -> Result
 
 /// The id of a member, or of a session, which looks alike.
 fn member_id(text: &str) -> Result<MemberId, Problem> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_one = text.len() == 22 && text.bytes().all(plain);
-    is_one.then(|| MemberId(text.to_owned())).ok_or_else(|| MemberError::NotFound.into())
+    MemberId::parse(text).ok_or_else(|| MemberError::NotFound.into())
 }
 
 fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {

@@ -9,7 +9,8 @@ use crate::console::submitted::Submitted;
 use crate::console::trouble::Trouble;
 use crate::console::ui::{Errors, Field, Moment};
 use crate::console::visit::Visit;
-use crate::domain::member::{MIN_PASSWORD, Password};
+use crate::domain::member::{MIN_PASSWORD, Password, Session};
+use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
 use crate::http::sign_in::account;
@@ -35,14 +36,29 @@ struct Page {
 }
 
 /// A browser that is signed in.
-struct SessionRow {
-    id: String,
-    is_this: bool,
-    browser: String,
-    address: String,
-    since: Moment,
-    last_seen: Moment,
-    ends: Moment,
+pub(super) struct SessionRow {
+    pub(super) id: String,
+    pub(super) is_this: bool,
+    pub(super) browser: String,
+    pub(super) address: String,
+    pub(super) since: Moment,
+    pub(super) last_seen: Moment,
+    pub(super) ends: Moment,
+}
+
+impl SessionRow {
+    /// A session as it is shown to whoever is here by the session of the other id.
+    pub(super) fn new(session: Session, this: &str, now: Timestamp) -> Self {
+        Self {
+            is_this: session.id == this,
+            browser: browser(&session.user_agent),
+            address: session.address.unwrap_or_else(|| "unknown".into()),
+            since: Moment::from_now(session.created_at, now),
+            last_seen: Moment::from_now(session.last_seen_at, now),
+            ends: Moment::from_now(session.ends_at, now),
+            id: session.id,
+        }
+    }
 }
 
 async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
@@ -66,6 +82,8 @@ async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, T
     let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
     let changed = async move { members::change_password(&node, &by, &who, &current, &new).await };
     match visit.node().run_to_end(changed).await {
+        // The form stands on the page of the first steps as well.
+        Ok(()) if form.value("from") == Some("welcome") => Ok(see_other(&visit.path("/welcome?done=password"))),
         Ok(()) => Ok(see_other(&visit.path("/account?done=password"))),
         Err(MemberError::Invalid(wrong)) => {
             let errors = Errors::new(wrong, &["current_password", "new_password"]);
@@ -91,29 +109,23 @@ impl Page {
         let now = visit.now;
         let mut sessions = members::of_member(visit.node(), &visit.who.member, now).await?;
         sessions.sort_by_key(|session| (session.id != visit.who.session.id, std::cmp::Reverse(session.last_seen_at)));
-        let row = |session: crate::domain::member::Session| SessionRow {
-            is_this: session.id == visit.who.session.id,
-            browser: browser(&session.user_agent),
-            address: session.address.unwrap_or_else(|| "unknown".into()),
-            since: Moment::from_now(session.created_at, now),
-            last_seen: Moment::from_now(session.last_seen_at, now),
-            ends: Moment::from_now(session.ends_at, now),
-            id: session.id,
-        };
         Ok(Self {
             frame: visit.frame(Section::Account, "Your account"),
             since: Moment::day(visit.who.member.created_at),
             current_password: Field::password("current_password", "Current password", "current-password")
                 .errors(&errors),
             new_password: Field::password("new_password", "New password", "new-password").hint(hint).errors(&errors),
-            sessions: sessions.into_iter().map(row).collect(),
+            sessions: sessions
+                .into_iter()
+                .map(|session| SessionRow::new(session, &visit.who.session.id, now))
+                .collect(),
             errors,
         })
     }
 }
 
 /// A browser in a few words, as far as its own name for itself tells.
-pub(super) fn browser(user_agent: &str) -> String {
+fn browser(user_agent: &str) -> String {
     const BROWSERS: [(&str, &str); 6] = [
         ("Edg/", "Edge"),
         ("OPR/", "Opera"),

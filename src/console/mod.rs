@@ -8,15 +8,21 @@
 
 mod account;
 mod assets;
+mod audit;
 mod check;
 mod frame;
 mod keys;
+mod members;
+mod organizations;
+mod pages;
+mod shown_once;
 mod sign_in;
 mod submitted;
 mod trouble;
 mod ui;
 mod usage;
 mod visit;
+mod welcome;
 
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
@@ -38,6 +44,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(check::routes)
             .configure(keys::routes)
             .configure(usage::routes)
+            .configure(members::routes)
+            .configure(audit::routes)
+            .configure(organizations::routes)
+            .configure(welcome::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

@@ -101,7 +101,7 @@ impl Trouble {
 
     /// Something that the present state does not allow.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "Not possible now", detail)
+        Self::new(StatusCode::CONFLICT, "Not possible now", sentence(&detail.into()))
     }
 
     /// Something that somebody else changed since the page was opened.
@@ -144,6 +144,14 @@ impl Trouble {
             other => Self::unavailable(other),
         }
     }
+}
+
+/// A reason as a sentence of its own.
+pub(super) fn sentence(reason: &str) -> String {
+    let mut rest = reason.chars();
+    let first = rest.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let end = if reason.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", rest.as_str())
 }
 
 /// What somebody holds too little of, in a sentence.

@@ -62,6 +62,11 @@ impl<P> Visit<P> {
         Frame::new(self, section, title.into())
     }
 
+    /// Where people sign in.
+    pub(super) fn sign_in_url(&self) -> String {
+        format!("{}/console/sign-in", self.node().settings.public_url)
+    }
+
     /// The path of a page: what follows `/console`, with what the public URL has before it.
     pub(super) fn path(&self, rest: &str) -> String {
         format!("{}{rest}", super::frame::root(&self.node().settings.public_url))

@@ -94,6 +94,14 @@ impl fmt::Display for Role {
 #[serde(transparent)]
 pub struct MemberId(pub String);
 
+impl MemberId {
+    /// Reads an id: 22 characters `[A-Za-z0-9_-]`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (text.len() == 22 && text.bytes().all(plain)).then(|| Self(text.to_owned()))
+    }
+}
+
 impl fmt::Display for MemberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -104,7 +104,16 @@ fn a_form_without_the_right_token_changes_nothing() {
 fn every_answer_keeps_itself_from_other_sites_and_from_being_kept() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
-    for (path, status) in [("/account", 200), ("/sign-in?x", 200), ("/nothing", 404)] {
+    for (path, status) in [
+        ("/account", 200),
+        ("/sign-in?x", 200),
+        ("/nothing", 404),
+        ("/members", 200),
+        ("/members/new", 200),
+        ("/audit", 200),
+        ("/organizations", 200),
+        ("/welcome", 200),
+    ] {
         let visitor = if path.starts_with("/sign-in") { Visitor::new(&server) } else { visitor.clone() };
         let answer = visitor.get(path);
         assert_eq!(answer.status, status, "{path}");

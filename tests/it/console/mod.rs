@@ -1,13 +1,17 @@
 //! The console: over HTTP, as a browser without a script sends it, and in real Chromium.
 
 mod account;
+mod audit;
 mod browser;
 mod harness;
 mod keys;
+mod members;
+mod organizations;
 mod pictures;
 mod seed;
 mod sign_in;
 mod site;
+mod welcome;
 
 use crate::support::{Person, Server, Visitor, person};
 

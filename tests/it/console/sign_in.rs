@@ -274,7 +274,16 @@ fn signing_out_ends_the_session_on_the_server() {
 fn every_page_without_a_session_leads_to_sign_in_and_back() {
     let (server, owner) = start();
     let nobody = Visitor::new(&server);
-    for path in ["/account", "/account?done=password&x=a%26b"] {
+    for path in [
+        "/account",
+        "/account?done=password&x=a%26b",
+        "/members",
+        "/members/new",
+        "/audit?action=key.create&actor=keyturn",
+        "/organizations",
+        "/organizations/new",
+        "/welcome",
+    ] {
         let way = nobody.led_to(&nobody.get(path));
         assert!(way.starts_with("/sign-in?next=%2Fconsole"), "{path}: {way}");
         let mut visitor = Visitor::new(&server);

@@ -1,0 +1,68 @@
+//! Every member of the organization.
+
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use url::form_urlencoded::byte_serialize;
+
+use crate::console::frame::{Frame, Section, page};
+use crate::console::pages::Pages;
+use crate::console::trouble::Trouble;
+use crate::console::ui::{Field, Moment};
+use crate::console::visit::Visit;
+use crate::domain::member::{Member, Role};
+use crate::http::form::Form;
+use crate::http::permission::{AdminMembers, ReadMembers};
+use crate::members;
+
+#[derive(Template)]
+#[template(path = "console/members/list.html")]
+struct Page {
+    frame: Frame,
+    search: Field,
+    is_searched: bool,
+    may_add: bool,
+    rows: Vec<Row>,
+    pages: Pages,
+}
+
+struct Row {
+    id: String,
+    email: String,
+    role: Role,
+    is_self: bool,
+    since: Moment,
+    last_sign_in: Option<Moment>,
+}
+
+pub(super) async fn show(visit: Visit<ReadMembers>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let done = match query.value("done") {
+        Some("added") => Some("The member is added."),
+        Some("removed") => {
+            Some("The member is removed. Their sessions have ended and the keys they owned are revoked.")
+        }
+        _ => None,
+    };
+    let search = query.value("search").map(|text| text.trim().to_lowercase()).unwrap_or_default();
+    let mut found = members::list(visit.node(), visit.organization()).await?;
+    found.retain(|member| member.email.contains(&search));
+    let sought: String = byte_serialize(search.as_bytes()).collect();
+    let link = visit.path(&format!("/members?search={sought}&page="));
+    let (found, pages) = Pages::cut(found, query.value("page"), link);
+    let row = |member: Member| Row {
+        is_self: member.id == visit.who.member.id,
+        id: member.id.to_string(),
+        email: member.email,
+        role: member.role,
+        since: Moment::day(member.created_at),
+        last_sign_in: member.last_sign_in_at.map(|at| Moment::from_now(at, visit.now)),
+    };
+    page(&Page {
+        frame: visit.frame(Section::Members, "Members").done(done),
+        is_searched: !search.is_empty(),
+        search: Field::text("search", "Login contains", search).kind("search").most(254),
+        may_add: visit.may::<AdminMembers>(),
+        rows: found.into_iter().map(row).collect(),
+        pages,
+    })
+}

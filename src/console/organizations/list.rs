@@ -1,0 +1,66 @@
+//! Every organization.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use crate::console::frame::{Frame, Section, page};
+use crate::console::organizations::check;
+use crate::console::pages::Pages;
+use crate::console::trouble::Trouble;
+use crate::console::ui::{Badge, Moment, Tone};
+use crate::console::visit::Visit;
+use crate::http::form::Form;
+use crate::http::permission::Anyone;
+use crate::node::Tenant;
+
+#[derive(Template)]
+#[template(path = "console/organizations/list.html")]
+struct Page {
+    frame: Frame,
+    rows: Vec<Row>,
+    is_alone: bool,
+    pages: Pages,
+}
+
+struct Row {
+    slug: String,
+    issuer: String,
+    signing_key: Badge,
+    is_bootstrapped: bool,
+    created: Moment,
+}
+
+pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+    check(&visit)?;
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let done = match query.value("done") {
+        Some("made") => Some("The organization is made. Make its signing key, so that it can have keys."),
+        Some("bootstrapped") => Some("The signing key is made and in use."),
+        _ => None,
+    };
+    let mut tenants = visit.node().tenants();
+    tenants.sort_by(|a, b| a.organization.slug.cmp(&b.organization.slug));
+    let is_alone = tenants.len() == 1;
+    let (tenants, pages) = Pages::cut(tenants, query.value("page"), visit.path("/organizations?page="));
+    let row = |tenant: &Arc<Tenant>| {
+        let is_bootstrapped = tenant.ring.newest().is_some();
+        Row {
+            slug: tenant.organization.slug.to_string(),
+            issuer: tenant.issuer.clone(),
+            signing_key: match is_bootstrapped {
+                true => Badge::new(Tone::Good, "Yes"),
+                false => Badge::new(Tone::Warning, "Not yet"),
+            },
+            is_bootstrapped,
+            created: Moment::day(tenant.organization.created_at),
+        }
+    };
+    page(&Page {
+        frame: visit.frame(Section::Organizations, "Organizations").done(done),
+        rows: tenants.iter().map(row).collect(),
+        is_alone,
+        pages,
+    })
+}

@@ -1,0 +1,119 @@
+//! Getting started: the first steps, each of which knows whether it is done.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use crate::console::frame::{Frame, Section, page};
+use crate::console::trouble::Trouble;
+use crate::console::ui::{Badge, Field, Tone};
+use crate::console::visit::Visit;
+use crate::domain::api_key::ApiKey;
+use crate::domain::member::{MIN_PASSWORD, MemberId};
+use crate::domain::usage::UsageOutcome;
+use crate::http::form::Form;
+use crate::http::permission::{AdminMembers, AdminPolicy, AdminSigningKeys, Anyone, ReadUsage, WriteKeys};
+use crate::keys::{self, KeyError, Span};
+use crate::members;
+use crate::store::{Interval, KeyFilter, KeyOrder};
+
+/// Days in which a check shows that a gateway is connected.
+const CHECK_DAYS: i64 = 30;
+const DAY: i64 = 86_400;
+
+/// Registers the routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/welcome").route(web::get().to(show)));
+}
+
+#[derive(Template)]
+#[template(path = "console/welcome.html")]
+struct Page {
+    frame: Frame,
+    token_endpoint: String,
+    current_password: Field,
+    new_password: Field,
+    has_signing_key: bool,
+    /// What concerns the visitor, in order, and whether it is done.
+    steps: Vec<(Step, bool)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Password,
+    SigningKey,
+    Policy,
+    Members,
+    Key,
+    Token,
+    Gateway,
+}
+
+impl Page {
+    fn done(&self) -> usize {
+        self.steps.iter().filter(|(_, done)| *done).count()
+    }
+
+    fn badge(&self, done: &bool) -> Badge {
+        if *done { Badge::new(Tone::Good, "Done") } else { Badge::new(Tone::Plain, "To do") }
+    }
+}
+
+async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let said = match query.value("done") {
+        Some("password") => Some("Your password is changed. Your other sessions have ended."),
+        _ => None,
+    };
+    let organization = visit.organization();
+    let tenant = visit.node().tenant(organization).ok_or_else(Trouble::not_found)?;
+    let has_signing_key = tenant.ring.newest().is_some();
+    // A member's version goes up with every change, and the first is that of their own password.
+    let mut steps = vec![(Step::Password, visit.who.member.version > 1)];
+    if visit.may::<AdminSigningKeys>() {
+        steps.push((Step::SigningKey, has_signing_key));
+    }
+    if visit.may::<AdminPolicy>() {
+        steps.push((Step::Policy, tenant.organization.policy_version > 1));
+    }
+    if visit.may::<AdminMembers>() {
+        steps.push((Step::Members, members::list(visit.node(), organization).await?.len() > 1));
+    }
+    if visit.may::<WriteKeys>() {
+        // Who manages every key is done with anybody's but the one that was there from the beginning.
+        let owner = (!visit.may::<AdminMembers>()).then(|| visit.who.member.id.clone());
+        let newest = first(&visit, KeyOrder::Created, owner).await?;
+        steps.push((Step::Key, newest.is_some_and(|key| key.created_by != "keyturn")));
+        let last_used = first(&visit, KeyOrder::LastUse, None).await?;
+        steps.push((Step::Token, last_used.is_some_and(|key| key.last_used_at.is_some())));
+    }
+    if visit.may::<WriteKeys>() && visit.may::<ReadUsage>() {
+        let span = Span::touched(Interval::Day, visit.now.plus_seconds(-CHECK_DAYS * DAY), visit.now.plus_seconds(1));
+        let usage = keys::usage_of_organization(visit.node(), organization, span).await?;
+        steps.push((Step::Gateway, usage.totals().of(UsageOutcome::Verified) > 0));
+    }
+    page(&Page {
+        frame: visit.frame(Section::Welcome, "Getting started").done(said),
+        token_endpoint: format!("{}/oauth/token", visit.node().settings.public_url),
+        current_password: Field::password("current_password", "Password that you were given", "current-password"),
+        new_password: Field::password("new_password", "Your own password", "new-password")
+            .hint(format!("At least {MIN_PASSWORD} characters. Your other sessions end when it is changed.")),
+        has_signing_key,
+        steps,
+    })
+}
+
+/// The newest key, or the last that was used, of the organization or of one owner.
+async fn first(visit: &Visit<Anyone>, order: KeyOrder, owner: Option<MemberId>) -> Result<Option<ApiKey>, KeyError> {
+    let filter = KeyFilter {
+        organization: visit.organization().clone(),
+        status: None,
+        now: visit.now,
+        search: None,
+        owner,
+        order,
+        is_descending: true,
+        after: None,
+        limit: 1,
+    };
+    Ok(keys::list(visit.node(), filter).await?.keys.into_iter().next())
+}

@@ -1,0 +1,400 @@
+//! Members.
+
+use serde_json::{Value, json};
+
+use crate::support::console::{filled, text};
+use crate::support::person::{start, try_sign_in};
+use crate::support::server::{scope_list, unique};
+use crate::support::{Person, Place, Server, Visitor};
+
+const SCRIPT: &str = "\"><script>alert(1)</script>";
+
+fn page_of(id: &str) -> String {
+    format!("/members/{id}")
+}
+
+/// The password that an answer shows once.
+#[track_caller]
+fn password(html: &str) -> String {
+    let (_, rest) = html.split_once("<code id=\"password\">").unwrap_or_else(|| panic!("{}", text(html)));
+    rest.split('<').next().unwrap().to_owned()
+}
+
+fn audited(server: &Server, action: &str) -> Vec<Value> {
+    let log = server.api("GET", &format!("audit?action={action}")).send().expect(200);
+    log["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn members_are_listed_for_every_role_and_managed_by_those_who_may() {
+    let (server, owner) = start();
+    for (role, manages) in [("viewer", false), ("developer", false), ("admin", true), ("owner", true)] {
+        let person = owner.add(&server, role);
+        let visitor = Visitor::of(&server, &person);
+        let html = visitor.page("/members");
+        let says = text(&html);
+        assert!(says.contains(&owner.email) && says.contains(&format!("{} You", person.email)), "{says}");
+        assert_eq!(html.contains("/members/new"), manages, "{role}");
+        let shown = visitor.page(&page_of(&owner.id));
+        assert!(text(&shown).contains("Role owner"), "{}", text(&shown));
+        assert_eq!(shown.contains("<h2 id=\"sessions-heading\">"), manages, "{role}");
+        assert_eq!(shown.contains("/remove\""), role == "owner", "{role}");
+        assert_eq!(shown.contains("Only an owner changes or removes an owner."), role == "admin");
+        let expected = if manages { 200 } else { 403 };
+        for path in
+            ["/members/new", &format!("/members/{}/remove", owner.id), &format!("/members/{}/reset-password", owner.id)]
+        {
+            assert_eq!(visitor.get(path).status, expected, "{role} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_member_is_added_and_signs_in_with_the_password_that_was_shown_once() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let answer =
+        visitor.submit("/members/new", "/members/new", &[("email", " Ada@Example.org "), ("role", "developer")]);
+    let html = answer.text();
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{}", text(&html));
+    for part in ["data-acknowledge", "data-copy=\"password\"", "I have copied it", " required"] {
+        assert!(html.contains(part), "{part} in {html}");
+    }
+    assert!(html.contains(&format!("{}/console/sign-in", server.public_url)), "{html}");
+    let password = password(&html);
+    let ada = Visitor::sign_in(&server, "ada@example.org", &password);
+    assert!(ada.read("/account").contains("ada@example.org"));
+    let says = visitor.read("/members?done=added&copied=yes");
+    assert!(says.contains("The member is added.") && says.contains("ada@example.org"), "{says}");
+    assert!(!says.contains(&password));
+    let row = &audited(&server, "member.create")[0];
+    assert_eq!(row["new"], json!({ "email": "ada@example.org", "role": "developer" }));
+    assert_eq!(row["actor"], format!("member:{}", owner.id));
+    assert!(!visitor.read("/members?done=anything%20else").contains("anything else"));
+}
+
+#[test]
+fn what_cannot_be_a_member_comes_back_with_what_was_typed() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    for (email, role, field) in [
+        ("", "viewer", "email"),
+        ("no login", "viewer", "email"),
+        (SCRIPT, "viewer", "email"),
+        (&owner.email, "viewer", "email"),
+        ("a@b\u{1}", "viewer", "email"),
+        (&format!("{}@b", "x".repeat(300)), "viewer", "email"),
+        ("a@b", "", "role"),
+        ("a@b", "king", "role"),
+        ("a@b", "Owner", "role"),
+    ] {
+        let answer = visitor.submit("/members/new", "/members/new", &[("email", email), ("role", role)]);
+        let html = answer.text();
+        assert_eq!(answer.status, 422, "{email} {role}: {}", text(&html));
+        assert!(html.contains(&format!("id=\"{field}-error\"")), "{email} {role}: {html}");
+        assert!(!html.contains("<script>alert"), "{html}");
+        let typed = filled(&html, "/console/members/new", &[]);
+        let typed: Vec<_> = url::form_urlencoded::parse(typed.as_bytes()).filter(|(name, _)| name == "email").collect();
+        assert_eq!(typed[0].1, email, "what was typed is still there");
+    }
+    assert!(audited(&server, "member.create").is_empty());
+}
+
+#[test]
+fn login_and_role_are_changed_in_the_version_that_was_seen() {
+    let (server, owner) = start();
+    let ada = owner.add(&server, "viewer");
+    let visitor = Visitor::of(&server, &owner);
+    let page = page_of(&ada.id);
+    let stale = filled(&visitor.page(&page), &visitor.link(&page), &[("role", "admin")]);
+    let says = visitor.done(&page, &page, &[("email", "Lovelace@example.org"), ("role", "developer")]);
+    assert!(says.contains("The member is changed.") && says.contains("lovelace@example.org"), "{says}");
+    assert_eq!(owner.member(&ada.id)["role"], "developer");
+    let row = &audited(&server, "member.change")[0];
+    assert_eq!((&row["old"]["role"], &row["new"]["role"]), (&json!("viewer"), &json!("developer")));
+
+    let answer = visitor.post(&page).form_text(&stale).send();
+    assert_eq!(answer.status, 412, "{}", answer.text());
+    assert!(text(&answer.text()).contains("changed by somebody else"), "{}", answer.text());
+    for version in ["", "x", "-1", "0", "99999999999999999999999"] {
+        assert_eq!(visitor.submit(&page, &page, &[("version", version), ("role", "admin")]).status, 412, "{version}");
+    }
+    for (fields, field) in [
+        ([("email", owner.email.as_str()), ("role", "viewer")], "email"),
+        ([("email", ""), ("role", "viewer")], "email"),
+        ([("email", SCRIPT), ("role", "viewer")], "email"),
+        ([("email", "a@b"), ("role", "king")], "role"),
+    ] {
+        let answer = visitor.submit(&page, &page, &fields);
+        assert_eq!(answer.status, 422, "{fields:?}");
+        let html = answer.text();
+        assert!(
+            html.contains(&format!("id=\"{field}-error\"")) && !html.contains("<script>alert"),
+            "{fields:?}: {html}"
+        );
+    }
+    assert_eq!(owner.member(&ada.id)["role"], "developer");
+    assert_eq!(audited(&server, "member.change").len(), 1);
+}
+
+#[test]
+fn lowering_a_role_says_first_which_keys_go_beyond_it() {
+    let (server, owner) = start();
+    let admin = owner.add(&server, "admin");
+    admin.make(&json!({ "name": "manages keys", "scopes": scope_list("write:keyturn/keys") }));
+    admin.make(&json!({ "name": "reads" }));
+    let visitor = Visitor::of(&server, &owner);
+    let page = page_of(&admin.id);
+    assert!(!visitor.read(&page).contains("manages keys"), "an admin may hand it out");
+    let answer = visitor.submit(&page, &page, &[("role", "developer")]);
+    assert_eq!(answer.status, 200);
+    let html = answer.text();
+    let says = text(&html);
+    assert!(says.contains("from admin to developer") && says.contains("manages keys"), "{says}");
+    assert!(!says.contains("reads"), "{says}");
+    assert_eq!(owner.member(&admin.id)["role"], "admin", "nothing is done yet");
+    let answer = visitor.post(&page).form_text(filled(&html, &visitor.link(&page), &[])).send();
+    let says = visitor.read(&visitor.led_to(&answer));
+    assert_eq!(owner.member(&admin.id)["role"], "developer");
+    assert!(says.contains("A key of theirs does more than the role developer can hand out now."), "{says}");
+    assert!(says.contains("manages keys"), "{says}");
+    // One whose keys are within the new role is changed at once.
+    let other = owner.add(&server, "admin");
+    visitor.done(&page_of(&other.id), &page_of(&other.id), &[("role", "viewer")]);
+}
+
+#[test]
+fn the_last_owner_and_ones_own_role_are_told_in_clear_sentences() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let page = page_of(&owner.id);
+    assert!(visitor.read(&page).contains("This is the only owner."));
+    assert!(visitor.read(&format!("{page}/remove")).contains("This is the only owner."));
+    let answer = visitor.submit(&page, &page, &[("role", "admin")]);
+    let confirm = answer.text();
+    assert!(text(&confirm).contains("You cannot raise your role again yourself"), "{}", text(&confirm));
+    let answer = visitor.post(&page).form_text(filled(&confirm, &visitor.link(&page), &[])).send();
+    assert_eq!(answer.status, 422);
+    let says = text(&answer.text());
+    assert!(says.contains("An organization keeps at least one owner; make somebody else an owner first."), "{says}");
+    let form = filled(&visitor.page(&page), &visitor.link("/sign-out"), &[("version", "1")]);
+    let answer = visitor.post(&format!("{page}/remove")).form_text(form).send();
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert_eq!(owner.member(&owner.id)["role"], "owner");
+
+    // With another owner, one lowers and removes oneself.
+    let second = owner.add(&server, "owner");
+    let visitor = Visitor::of(&server, &second);
+    let page = page_of(&second.id);
+    assert!(visitor.read(&page).contains("If you lower your own role, somebody else must raise it again."));
+    let html = visitor.submit(&page, &page, &[("role", "admin")]).text();
+    let answer = visitor.post(&page).form_text(filled(&html, &visitor.link(&page), &[])).send();
+    assert!(visitor.read(&visitor.led_to(&answer)).contains("The member is changed."));
+    let remove = format!("{page}/remove");
+    assert!(visitor.read(&remove).contains("You are signed out and cannot come back by yourself."));
+    assert_eq!(visitor.led_to(&visitor.submit(&remove, &remove, &[])), "/sign-in");
+    assert!(visitor.led_to(&visitor.get("/members")).starts_with("/sign-in"));
+}
+
+#[test]
+fn nobody_gives_or_takes_a_role_beyond_their_own() {
+    let (server, owner) = start();
+    let (admin, viewer) = (owner.add(&server, "admin"), owner.add(&server, "viewer"));
+    let visitor = Visitor::of(&server, &admin);
+    let page = page_of(&viewer.id);
+    for path in ["/members/new", &page] {
+        let html = visitor.page(path);
+        assert!(html.contains("<option value=\"admin\"") && !html.contains("<option value=\"owner\""), "{path}");
+    }
+    let told = |answer: crate::support::Answer| {
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        assert!(text(&answer.text()).contains("only an owner changes owners"), "{}", text(&answer.text()));
+    };
+    told(visitor.submit("/members/new", "/members/new", &[("email", "a@b"), ("role", "owner")]));
+    told(visitor.submit(&page, &page, &[("role", "owner")]));
+    let token = filled(
+        &visitor.page(&page),
+        "/console/sign-out",
+        &[("version", "1"), ("email", "a@b"), ("role", "viewer"), ("confirmed", "yes")],
+    );
+    for rest in ["", "/remove", "/reset-password", &format!("/sessions/{}/end", owner.session)] {
+        told(visitor.post(&format!("{}{rest}", page_of(&owner.id))).form_text(&token).send());
+    }
+    assert!(owner.is_signed_in());
+    assert_eq!(owner.member(&owner.id)["version"], 1);
+    // Viewers and developers change nobody.
+    for role in ["viewer", "developer"] {
+        let person = owner.add(&server, role);
+        let visitor = Visitor::of(&server, &person);
+        let form = filled(
+            &visitor.page("/members"),
+            "/console/sign-out",
+            &[("version", "1"), ("email", "a@b"), ("role", role)],
+        );
+        for path in ["/members/new", &page, &format!("{page}/remove"), &format!("{page}/reset-password")] {
+            let answer = visitor.post(path).form_text(&form).send();
+            assert_eq!(answer.status, 403, "{path}");
+            assert!(
+                text(&answer.text()).contains("This takes the role admin or a higher one"),
+                "{}",
+                text(&answer.text())
+            );
+        }
+    }
+}
+
+#[test]
+fn a_password_is_reset_and_shown_once() {
+    let (server, owner) = start();
+    let ada = owner.add(&server, "developer");
+    let visitor = Visitor::of(&server, &owner);
+    let path = format!("/members/{}/reset-password", ada.id);
+    assert!(visitor.read(&path).contains("they are signed out everywhere"));
+    let answer = visitor.submit(&path, &path, &[]);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let new = password(&answer.text());
+    assert!(!ada.is_signed_in());
+    assert_eq!(try_sign_in(&server, "default", &ada.email, &ada.password).status, 401);
+    Visitor::sign_in(&server, &ada.email, &new);
+    assert_eq!(audited(&server, "member.change")[0]["new"]["password"], "reset");
+    assert!(visitor.read(&format!("/members/{}?done=reset", ada.id)).contains("The member has a new password."));
+    // One's own password is changed elsewhere.
+    let own = format!("/members/{}/reset-password", owner.id);
+    assert!(visitor.read(&own).contains("You change your own password on your account."));
+    let token = filled(&visitor.page(&own), "/console/sign-out", &[("version", "1")]);
+    assert_eq!(visitor.post(&own).form_text(&token).send().status, 409);
+    assert!(owner.is_signed_in());
+}
+
+#[test]
+fn sessions_of_a_member_are_listed_and_ended() {
+    let (server, owner) = start();
+    let ada = owner.add(&server, "developer");
+    let bob = owner.add(&server, "developer");
+    let visitor = Visitor::of(&server, &owner);
+    let end = format!("/members/{}/sessions/{}/end", ada.id, ada.session);
+    assert!(visitor.done(&page_of(&ada.id), &end, &[]).contains("The session has ended."));
+    assert!(!ada.is_signed_in() && bob.is_signed_in());
+    assert_eq!(audited(&server, "session.end").len(), 1);
+    assert!(visitor.read(&page_of(&ada.id)).contains("They are not signed in anywhere."));
+    // A session is ended at its own member's page only.
+    let token = filled(&visitor.page("/members"), "/console/sign-out", &[]);
+    for session in [bob.session.as_str(), "x", "%00", "no-such-session-of-any"] {
+        let path = format!("/members/{}/sessions/{session}/end", ada.id);
+        assert!([303, 404].contains(&visitor.post(&path).form_text(&token).send().status), "{session}");
+    }
+    assert!(bob.is_signed_in());
+    assert_eq!(audited(&server, "session.end").len(), 1);
+}
+
+#[test]
+fn removing_a_member_names_the_keys_that_are_revoked_with_them() {
+    let (server, owner) = start();
+    let ada = owner.add(&server, "developer");
+    let name = format!("{SCRIPT}{}", unique());
+    let key = ada.make(&json!({ "name": name }));
+    let disabled = ada.make(&json!({ "name": "resting" }));
+    owner
+        .api("POST", &format!("keys/{}/disable", disabled["id"].as_str().unwrap()))
+        .json(&json!({}))
+        .send()
+        .expect(200);
+    let gone = ada.make(&json!({ "name": "gone already" }));
+    owner.api("POST", &format!("keys/{}/revoke", gone["id"].as_str().unwrap())).json(&json!({})).send().expect(200);
+    owner.make(&json!({ "name": "of the owner" }));
+
+    let visitor = Visitor::of(&server, &owner);
+    let remove = format!("/members/{}/remove", ada.id);
+    let html = visitor.page(&remove);
+    let says = text(&html);
+    assert!(says.contains(&name) && says.contains("resting") && !html.contains("<script>alert"), "{says}");
+    assert!(!says.contains("gone already") && !says.contains("of the owner"), "{says}");
+    assert!(says.contains("takes effect at once"), "{says}");
+    assert!(ada.is_signed_in(), "looking removes nobody");
+    let says = visitor.done(&remove, &remove, &[]);
+    assert!(says.contains("The member is removed.") && !says.contains(&ada.email), "{says}");
+    assert!(!ada.is_signed_in());
+    assert_eq!(server.exchange(key["secret"].as_str().unwrap(), &[]).status, 401);
+    assert_eq!(audited(&server, "member.remove").len(), 1);
+    assert_eq!(visitor.get(&page_of(&ada.id)).status, 404);
+}
+
+#[test]
+fn a_form_without_the_right_token_changes_no_member() {
+    let (server, owner) = start();
+    let ada = owner.add(&server, "viewer");
+    let visitor = Visitor::of(&server, &owner);
+    let page = page_of(&ada.id);
+    for path in [
+        "/members/new".to_owned(),
+        page.clone(),
+        format!("{page}/remove"),
+        format!("{page}/reset-password"),
+        format!("{page}/sessions/{}/end", ada.session),
+    ] {
+        for csrf in [None, Some("wrong")] {
+            let mut fields = vec![("version", "1"), ("email", "a@b"), ("role", "developer")];
+            fields.extend(csrf.map(|token| ("csrf", token)));
+            assert_eq!(visitor.post(&path).form(&fields).send().status, 403, "{path}");
+        }
+        let form = filled(
+            &visitor.page(&page),
+            "/console/sign-out",
+            &[("version", "1"), ("email", "a@b"), ("role", "developer")],
+        );
+        let foreign = visitor.request("POST", &path).header("Sec-Fetch-Site", "cross-site").form_text(&form);
+        assert_eq!(foreign.send().status, 403, "{path}");
+    }
+    assert!(ada.is_signed_in());
+    assert_eq!(owner.member(&ada.id)["version"], 1);
+}
+
+#[test]
+fn members_of_another_organization_are_not_there() {
+    let place = Place::new();
+    let acme = place.init(&["--organization", "acme"]);
+    let founded = place.init(&[]);
+    let server = place.serve(founded.key);
+    let stranger = Person::sign_in(&server, "acme", &acme.email, &acme.password);
+    let visitor = Visitor::sign_in(&server, &founded.email, &founded.password);
+    let token = filled(
+        &visitor.page("/members"),
+        "/console/sign-out",
+        &[("version", "1"), ("role", "viewer"), ("email", "a@b")],
+    );
+    let wrong = [stranger.id.as_str(), "x", "..", "%00", "no-such-member-is-here"];
+    for id in wrong {
+        for rest in ["", "/remove", "/reset-password"] {
+            let path = format!("/members/{id}{rest}");
+            assert_eq!(visitor.get(&path).status, 404, "{path}");
+            assert_eq!(visitor.post(&path).form_text(&token).send().status, 404, "{path}");
+        }
+    }
+    assert!(stranger.is_signed_in());
+    let visitor = Visitor::of(&server, &stranger);
+    assert!(visitor.read("/members").contains(&acme.email));
+    assert_eq!(visitor.page("/members").matches("<th scope=\"row\"").count(), 1, "nobody else is there");
+}
+
+#[test]
+fn the_list_is_searched_and_paged() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    owner.api("POST", "members").json(&json!({ "email": "zoë+<b>@example.org", "role": "viewer" })).send().expect(201);
+    let html = visitor.page("/members?search=%3CB%3E");
+    assert!(text(&html).contains("zoë+<b>@example.org") && !html.contains("<b>"), "{html}");
+    assert!(!text(&html).contains(&format!("{} You", owner.email)));
+    assert!(visitor.read("/members?search=nobody").contains("Nobody’s login contains this."));
+    for odd in [
+        "page=0",
+        "page=-1",
+        "page=99999999999999999999",
+        "page=x",
+        "search=%ff",
+        "search=%00",
+        "nothing=1",
+        "search=a&search=b",
+    ] {
+        visitor.page(&format!("/members?{odd}"));
+    }
+}
