@@ -117,20 +117,12 @@ impl From<RotateError> for RotateProblem {
 }
 
 pub(super) fn key_json(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> SigningKeyJson {
-    let superseded_at = tenant.ring.superseded_at(key.kid());
-    let status = if key.active_from() > now {
-        "next"
-    } else if superseded_at.is_some_and(|at| at <= now) {
-        "retired"
-    } else {
-        "current"
-    };
     SigningKeyJson {
         kid: key.kid().to_owned(),
         algorithm: key.algorithm().as_str(),
-        status,
+        status: tenant.ring.state(key, now).as_str(),
         created_at: rfc3339(key.created_at()),
         active_from: rfc3339(key.active_from()),
-        superseded_at: superseded_at.map(rfc3339),
+        superseded_at: tenant.ring.superseded_at(key.kid()).map(rfc3339),
     }
 }

@@ -1,13 +1,11 @@
 //! Webhooks and deliveries as the API shows them.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookState};
+use crate::domain::webhook::{Delivery, DeliveryState, Webhook, WebhookState};
 
 /// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -106,16 +104,4 @@ impl DeliveryJson {
             ended_at: delivery.ended_at.map(rfc3339),
         }
     }
-}
-
-/// What the page after a delivery is asked for with.
-pub(super) fn cursor(delivery: &Delivery) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", delivery.created_at.as_millis(), delivery.id))
-}
-
-/// Reads a cursor; `None` when it is not one of this list.
-pub(super) fn read_cursor(text: &str) -> Option<(Timestamp, DeliveryId)> {
-    let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (at, id) = plain.split_once('.')?;
-    Some((Timestamp::from_millis(at.parse().ok()?), DeliveryId::parse(id)?))
 }

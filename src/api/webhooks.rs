@@ -10,7 +10,7 @@ use crate::api::etag::if_match;
 use crate::api::guard::{AdminWebhooks, Guarded, ReadWebhooks};
 use crate::api::keys::NoBody;
 use crate::api::problem::Problem;
-use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson, cursor, read_cursor};
+use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson};
 use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookEdit, WebhookId, WebhookState};
 use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
@@ -191,7 +191,7 @@ async fn deliveries(
     let filter = delivery_filter(&request, webhook_id(&path.1)?)?;
     let page = webhooks::deliveries(&context.node, &guarded.organization(), filter).await?;
     let items = page.deliveries.iter().map(DeliveryJson::new).collect();
-    let next_cursor = page.deliveries.last().filter(|_| page.more).map(cursor);
+    let next_cursor = page.next_cursor();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Page { items, next_cursor }))
 }
 
@@ -236,7 +236,7 @@ fn delivery_filter(request: &HttpRequest, webhook: WebhookId) -> Result<Delivery
                 filter.limit = limit.ok_or_else(|| Problem::invalid_field("limit", "allowed is 1 to 200"))?;
             }
             "cursor" => {
-                let after = read_cursor(value);
+                let after = webhooks::read_cursor(value);
                 filter.after = Some(
                     after.ok_or_else(|| Problem::invalid_field("cursor", "not one that a list gave as next_cursor"))?,
                 );

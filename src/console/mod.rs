@@ -11,17 +11,21 @@ mod assets;
 mod audit;
 mod check;
 mod frame;
+mod gateways;
 mod keys;
 mod members;
 mod organizations;
 mod pages;
+mod policy;
 mod shown_once;
 mod sign_in;
+mod signing_keys;
 mod submitted;
 mod trouble;
 mod ui;
 mod usage;
 mod visit;
+mod webhooks;
 mod welcome;
 
 use actix_web::http::header::LOCATION;
@@ -48,6 +52,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(audit::routes)
             .configure(organizations::routes)
             .configure(welcome::routes)
+            .configure(policy::routes)
+            .configure(signing_keys::routes)
+            .configure(webhooks::routes)
+            .configure(gateways::routes)
             .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
     );
 }

@@ -18,7 +18,9 @@ use crate::http::context::HttpContext;
 use crate::keys::KeyError;
 use crate::members::MemberError;
 use crate::node::Unavailable;
+use crate::organizations::{PolicyError, RotateError};
 use crate::store::StoreError;
+use crate::webhooks::WebhookError;
 
 /// A page that says what was wrong and what can be done, or a way to the sign-in page.
 #[derive(Debug)]
@@ -200,6 +202,52 @@ impl From<MemberError> for Trouble {
             MemberError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
+}
+
+impl From<PolicyError> for Trouble {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::NotFound => Self::not_found(),
+            PolicyError::Invalid(errors) => Self::invalid(errors),
+            PolicyError::PreconditionFailed | PolicyError::Raced => Self::changed_meanwhile("policy"),
+            PolicyError::Unavailable(cause) => Self::not_now(&cause),
+            PolicyError::Load(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<RotateError> for Trouble {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Pending { kid, from } => Self::conflict(format!(
+                "The next signing key, {kid}, is published already and signs from {from} on. Rotate again after that, \
+                 or have a new one sign at once."
+            )),
+            RotateError::Raced => Self::conflict("The signing key was rotated by somebody else at the same time."),
+            RotateError::Found(cause) => Self::unavailable(&cause),
+            RotateError::Unavailable(cause) => Self::not_now(&cause),
+            RotateError::Load(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<WebhookError> for Trouble {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::NotFound => Self::not_found(),
+            WebhookError::PreconditionFailed => Self::changed_meanwhile("webhook"),
+            WebhookError::Conflict(detail) => Self::conflict(sentence(&detail)),
+            WebhookError::Unavailable(cause) => Self::not_now(&cause),
+            WebhookError::Sealing(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+/// What a use case says, as a sentence.
+fn sentence(detail: &str) -> String {
+    let mut rest = detail.chars();
+    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(rest).chain(['.']).collect()
 }
 
 impl From<Unavailable> for Trouble {

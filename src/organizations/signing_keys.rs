@@ -102,7 +102,7 @@ pub async fn tend_signing_keys(node: &Node, now: Timestamp) {
 }
 
 async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), RotateError> {
-    if is_due(node, tenant, now) {
+    if next_rotation(node, tenant).is_some_and(|due| due <= now) {
         let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
         let ahead = node.settings.publish_ahead_seconds;
         match rotate_signing_key(node, tenant, algorithm, ahead, &By::keyturn(now)).await {
@@ -132,8 +132,12 @@ async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), Rotate
     Ok(())
 }
 
-fn is_due(node: &Node, tenant: &Tenant, now: Timestamp) -> bool {
+/// When the next signing key is made of itself; `None`: never. It signs [`NodeSettings::publish_ahead_seconds`] later.
+///
+/// [`NodeSettings::publish_ahead_seconds`]: crate::node::NodeSettings::publish_ahead_seconds
+pub fn next_rotation(node: &Node, tenant: &Tenant) -> Option<Timestamp> {
     let days = i64::from(node.settings.rotate_every_days);
     let ahead = i64::from(node.settings.publish_ahead_seconds);
-    days > 0 && tenant.ring.newest().is_some_and(|key| key.active_from().plus_seconds(days * 86_400 - ahead) <= now)
+    let newest = tenant.ring.newest().filter(|_| days > 0)?;
+    Some(newest.active_from().plus_seconds(days * 86_400 - ahead))
 }

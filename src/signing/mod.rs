@@ -9,6 +9,6 @@ mod signing_key;
 mod verify;
 
 pub use algorithm::Algorithm;
-pub use ring::KeyRing;
+pub use ring::{KeyRing, KeyState};
 pub use signing_key::{KeyMaterial, SigningError, SigningKey};
 pub use verify::{KeyHint, TokenRejected, VERIFY_MAX_BYTES, peek, verify};

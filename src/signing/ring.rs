@@ -10,6 +10,28 @@ use crate::signing::{SigningError, SigningKey};
 /// How long an old key stays published after its last token has died, in seconds.
 const PUBLISHED_AFTERWARDS: i64 = 300;
 
+/// Where a key is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyState {
+    /// Published, and to sign later.
+    Next,
+    /// The one that signs.
+    Current,
+    /// It signs no more; tokens that it signed may be alive.
+    Retired,
+}
+
+impl KeyState {
+    /// As the API shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Current => "current",
+            Self::Retired => "retired",
+        }
+    }
+}
+
 /// The signing keys of one organization.
 #[derive(Clone, Debug, Default)]
 pub struct KeyRing {
@@ -55,6 +77,23 @@ impl KeyRing {
         self.keys.get(place + 1).map(|(next, _)| next.active_from())
     }
 
+    /// Where a key is in its life at a moment.
+    pub fn state(&self, key: &SigningKey, now: Timestamp) -> KeyState {
+        if key.active_from() > now {
+            KeyState::Next
+        } else if self.superseded_at(key.kid()).is_some_and(|at| at <= now) {
+            KeyState::Retired
+        } else {
+            KeyState::Current
+        }
+    }
+
+    /// Until when a key stays published; `None` for the last.
+    pub fn published_until(&self, kid: &str, ttl_seconds: u32) -> Option<Timestamp> {
+        let keep = i64::from(ttl_seconds) + PUBLISHED_AFTERWARDS;
+        self.superseded_at(kid).map(|at| at.plus_seconds(keep))
+    }
+
     /// The keys that can have signed a token that is alive, or will sign one soon. An old one stays for
     /// the life of its last token and five minutes more.
     pub fn published(&self, now: Timestamp, ttl_seconds: u32) -> impl Iterator<Item = &SigningKey> {
@@ -63,8 +102,7 @@ impl KeyRing {
 
     /// Whether no living token can be signed by that key any more.
     pub fn is_over(&self, kid: &str, now: Timestamp, ttl_seconds: u32) -> bool {
-        let keep = i64::from(ttl_seconds) + PUBLISHED_AFTERWARDS;
-        self.superseded_at(kid).is_some_and(|at| at.plus_seconds(keep) <= now)
+        self.published_until(kid, ttl_seconds).is_some_and(|until| until <= now)
     }
 
     /// The JWKS (RFC 7517 §5): of one key type at a time, that of the newest key, for some validators

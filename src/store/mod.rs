@@ -16,8 +16,8 @@ pub use lock::{LockError, StoreLock};
 pub use sql::{Copied, Look, SqlStore};
 pub use usage::{BusyKey, BusyKeys, Interval, Notice, StaleKeys, UsageDetail, UsageOf, kind};
 pub use webhooks::{
-    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, WebhookSeal, WebhookStore,
-    message,
+    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, Undelivered, WebhookSeal,
+    WebhookStore, message,
 };
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};

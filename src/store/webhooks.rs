@@ -81,6 +81,17 @@ pub struct Backlog {
     pub oldest: Option<Timestamp>,
 }
 
+/// What a webhook has not taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Undelivered {
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// How many events are on their way.
+    pub pending: u64,
+    /// How many were given up and are still kept.
+    pub dead: u64,
+}
+
 /// Webhooks.
 #[async_trait]
 pub trait WebhookStore: Send + Sync {
@@ -108,6 +119,8 @@ pub trait WebhookStore: Send + Sync {
 pub trait DeliveryStore: Send + Sync {
     /// The deliveries that a filter lets through.
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError>;
+    /// What the webhooks of an organization have not taken. One that has taken everything is left out.
+    async fn undelivered(&self, organization: &Slug) -> Result<Vec<Undelivered>, StoreError>;
     /// The delivery of that id to that webhook.
     async fn delivery(&self, webhook: &WebhookId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError>;
     /// Queues one that tells of no change, and writes its audit row.

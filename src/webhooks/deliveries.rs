@@ -1,14 +1,17 @@
 //! Looking deliveries up, trying a webhook out, and taking dead letters up again.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::crypto::random;
 use crate::domain::authority::By;
 use crate::domain::event;
 use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
 use crate::node::Node;
-use crate::store::{AuditEntry, DeliveryFilter, action, message};
+use crate::store::{AuditEntry, DeliveryFilter, Undelivered, action, message};
 use crate::webhooks::change::{WebhookError, find};
 
 /// A page of deliveries, and whether there are more.
@@ -18,6 +21,21 @@ pub struct DeliveryPage {
     pub deliveries: Vec<Delivery>,
     /// Whether the list goes on after them.
     pub more: bool,
+}
+
+impl DeliveryPage {
+    /// What the next page is asked for with; `None`: this is the last.
+    pub fn next_cursor(&self) -> Option<String> {
+        let last = self.deliveries.last().filter(|_| self.more)?;
+        Some(URL_SAFE_NO_PAD.encode(format!("{}.{}", last.created_at.as_millis(), last.id)))
+    }
+}
+
+/// Reads a cursor as [`DeliveryPage::next_cursor`] gives it; `None` when it is none.
+pub fn read_cursor(text: &str) -> Option<(Timestamp, DeliveryId)> {
+    let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (at, id) = plain.split_once('.')?;
+    Some((Timestamp::from_millis(at.parse().ok()?), DeliveryId::parse(id)?))
 }
 
 /// The deliveries to a webhook that a filter lets through.
@@ -33,6 +51,11 @@ pub async fn deliveries(
     let more = deliveries.len() > limit as usize;
     deliveries.truncate(limit as usize);
     Ok(DeliveryPage { deliveries, more })
+}
+
+/// What the webhooks of an organization have not taken. One that has taken everything is left out.
+pub async fn undelivered(node: &Node, organization: &Slug) -> Result<Vec<Undelivered>, WebhookError> {
+    Ok(node.store.undelivered(organization).await?)
 }
 
 /// Queues an event for one webhook, whatever it wants to be told, to try it out.

@@ -10,4 +10,4 @@ mod deliveries;
 
 pub use change::{NewWebhook, WebhookError, create, edit, find, list, remove, rotate_secret};
 pub use deliver::{Outgoing, deliver};
-pub use deliveries::{DeliveryPage, deliveries, retry, test};
+pub use deliveries::{DeliveryPage, deliveries, read_cursor, retry, test, undelivered};

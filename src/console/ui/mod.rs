@@ -7,7 +7,7 @@ mod small;
 
 pub(super) use chart::{Chart, Column, Spark};
 pub(super) use field::{Area, Errors, Field, Many, Offer, Select, Tick};
-pub(super) use moment::{Moment, date, days_left};
+pub(super) use moment::{Moment, date, days_left, span};
 pub(super) use small::{Badge, Notice, Token, Tone, count};
 
 /// Says that a component is HTML already: its own template has escaped what it was given.

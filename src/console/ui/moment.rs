@@ -55,9 +55,13 @@ pub(in crate::console) fn days_left(at: Timestamp, now: Timestamp) -> i64 {
     at.millis_since(now).div_euclid(1000).saturating_add(DAY - 1) / DAY
 }
 
-fn distance(at: Timestamp, now: Timestamp) -> String {
-    let ahead = at.as_seconds().saturating_sub(now.as_seconds());
-    let (seconds, is_ahead) = (ahead.abs(), ahead > 0);
+/// The length of a time in the largest unit that fits: `12 days`, or `less than a minute`.
+pub(in crate::console) fn span(from: Timestamp, to: Timestamp) -> String {
+    told(to.as_seconds().saturating_sub(from.as_seconds()).abs(), 0)
+}
+
+/// Seconds in the largest unit that fits. `rounding` is 0 where begun units do not count, 2 to round by half of one.
+fn told(seconds: i64, rounding: i64) -> String {
     // Each with where it begins: what was chosen as 90 days is not told as two months.
     let units = [
         (365 * DAY, 365 * DAY, "year"),
@@ -67,12 +71,20 @@ fn distance(at: Timestamp, now: Timestamp) -> String {
         (MINUTE, MINUTE, "minute"),
     ];
     let Some((_, length, name)) = units.into_iter().find(|(begin, ..)| seconds >= *begin) else {
-        return if is_ahead { "in less than a minute".into() } else { "just now".into() };
+        return "less than a minute".into();
     };
-    // What is to come is rounded, so that it is not a day less at once.
-    let number = if is_ahead { seconds.saturating_add(length / 2) / length } else { seconds / length };
-    let plural = if number == 1 { "" } else { "s" };
-    if is_ahead { format!("in {number} {name}{plural}") } else { format!("{number} {name}{plural} ago") }
+    let number = seconds.saturating_add(length.checked_div(rounding).unwrap_or_default()) / length;
+    format!("{number} {name}{}", if number == 1 { "" } else { "s" })
+}
+
+fn distance(at: Timestamp, now: Timestamp) -> String {
+    let ahead = at.as_seconds().saturating_sub(now.as_seconds());
+    match ahead {
+        // What is to come is rounded, so that it is not a day less at once.
+        1.. => format!("in {}", told(ahead, 2)),
+        _ if ahead > -MINUTE => "just now".into(),
+        _ => format!("{} ago", span(now, at)),
+    }
 }
 
 #[cfg(test)]

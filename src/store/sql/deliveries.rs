@@ -12,7 +12,7 @@ use crate::store::sql::statement::{Row, query};
 use crate::store::sql::webhooks::webhook_id;
 use crate::store::sql::{SqlStore, audit, refuse};
 use crate::store::webhooks::message;
-use crate::store::{AuditEntry, DeliveryFilter, DeliveryStore, Refused, StoreError};
+use crate::store::{AuditEntry, DeliveryFilter, DeliveryStore, Refused, StoreError, Undelivered};
 
 /// Queues what tells of the audit row just written, in its transaction: one delivery for each enabled webhook of the
 /// organization that wants the event.
@@ -91,6 +91,28 @@ impl DeliveryStore for SqlStore {
         .fetch_all(&self.database)
         .await?;
         rows.iter().map(delivery_from_row).collect()
+    }
+
+    async fn undelivered(&self, organization: &Slug) -> Result<Vec<Undelivered>, StoreError> {
+        let rows = query(
+            "SELECT webhook, SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS pending, COUNT(*) AS undelivered \
+             FROM webhook_deliveries WHERE state IN ('pending', 'dead') \
+             AND webhook IN (SELECT id FROM webhooks WHERE organization = $1) GROUP BY webhook ORDER BY webhook",
+        )
+        .bind(organization.as_str())
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let pending = unsigned(row.try_get("pending")?, "deliveries")?;
+                let all = unsigned(row.try_get("undelivered")?, "deliveries")?;
+                Ok(Undelivered {
+                    webhook: webhook_id(row.try_get("webhook")?)?,
+                    pending,
+                    dead: all.saturating_sub(pending),
+                })
+            })
+            .collect()
     }
 
     async fn delivery(&self, webhook: &WebhookId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {

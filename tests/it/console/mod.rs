@@ -3,14 +3,18 @@
 mod account;
 mod audit;
 mod browser;
+mod gateways;
 mod harness;
 mod keys;
 mod members;
 mod organizations;
 mod pictures;
+mod policy;
 mod seed;
 mod sign_in;
+mod signing_keys;
 mod site;
+mod webhooks;
 mod welcome;
 
 use crate::support::{Person, Server, Visitor, person};

@@ -133,6 +133,7 @@ on_every_backend! { in webhooks:
     a_claim_runs_out_and_counts_for_nothing_then
     what_waits_longest_comes_first_and_what_is_disabled_waits
     a_dead_letter_is_taken_up_again_and_nothing_else_is
+    what_was_not_taken_is_counted_by_webhook
     what_has_ended_is_forgotten_in_its_time
     webhooks_are_resealed_with_the_signing_keys
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use keyturn::domain::destination::{Destination, Reach};
 use keyturn::domain::event::EventFilter;
 use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
-use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, WebhookSeal};
+use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, Undelivered, WebhookSeal};
 use serde_json::Value;
 
 use super::*;
@@ -335,6 +335,24 @@ pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<dyn 
     assert_eq!((told.state, told.attempts, told.due_at), (DeliveryState::Pending, 0, NOW.plus_seconds(9)));
     let audited = audit_actions(store.as_ref()).await;
     assert_eq!(audited[3..], [action::WEBHOOK_TEST, action::WEBHOOK_RETRY], "each once");
+}
+
+pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let (told, quiet) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
+    add(store.as_ref(), &told).await;
+    add(store.as_ref(), &quiet).await;
+    let undelivered = async |organization: &str| store.undelivered(&slug(organization)).await.unwrap();
+    assert_eq!(undelivered("acme").await, []);
+    for n in 1..=4 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    let claimed = claim(store.as_ref(), &told, "a", 0, 2).await;
+    for (delivery, then) in claimed.iter().zip([AfterAttempt::Delivered, AfterAttempt::Dead]) {
+        store.finish_attempt(&delivery.id, "a", &attempt(1, then)).await.unwrap();
+    }
+    assert_eq!(undelivered("acme").await, [Undelivered { webhook: told.id, pending: 2, dead: 1 }]);
+    assert_eq!(undelivered("other").await, [], "they are another organization's");
 }
 
 pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<dyn Store>) {

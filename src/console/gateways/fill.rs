@@ -1,0 +1,209 @@
+//! Putting an organization's own values into recipes, which are written for example hosts.
+
+use std::net::IpAddr;
+
+use crate::console::ui::Errors;
+use crate::domain::policy::Violation;
+use crate::http::form::Form;
+use crate::node::{NodeSettings, Tenant};
+
+/// Where recipes reach Keyturn, and what they protect.
+const EXAMPLE_KEYTURN: &str = "127.0.0.1:8080";
+const EXAMPLE_API: &str = "127.0.0.1:9000";
+
+/// What is put into recipes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Values {
+    /// Where gateways reach Keyturn over plain HTTP: host and port.
+    pub(super) keyturn: Place,
+    /// Where the API is that is protected.
+    pub(super) api: Place,
+    /// The `iss` of tokens.
+    pub(super) issuer: String,
+    /// What the issuer has after the public URL: nothing, or `/o/{slug}`.
+    pub(super) issuer_path: String,
+    /// The `aud` of tokens.
+    pub(super) audience: String,
+    /// What tokens are signed with.
+    pub(super) algorithm: String,
+    /// The `typ` of tokens.
+    pub(super) typ: String,
+}
+
+/// A host and a port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    host: String,
+    port: u16,
+}
+
+impl Place {
+    /// Reads `host:port`: a name, an IPv4 address, or an IPv6 address in brackets.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let is_digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|port| is_digits && *port > 0)?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        let is_name = (1..=253).contains(&host.len()) && host.bytes().all(plain);
+        let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_ipv6 = in_brackets.is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+        (is_name || is_ipv6).then(|| Self { host: host.to_owned(), port })
+    }
+
+    /// The host without brackets.
+    fn bare(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    fn is_name(&self) -> bool {
+        self.bare().parse::<IpAddr>().is_err()
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl Values {
+    /// Those of an organization, as far as the query has no others, and what was wrong with it.
+    pub(super) fn new(tenant: &Tenant, settings: &NodeSettings, query: &Form) -> (Self, Errors) {
+        let mut wrong = Vec::new();
+        let mut place = |name: &'static str, default: Place| match query.value(name).map(str::trim) {
+            None | Some("") => default,
+            Some(text) => Place::parse(text).unwrap_or_else(|| {
+                wrong.push(Violation::new(name, "a host and a port are expected, as in 10.0.0.5:8080"));
+                default
+            }),
+        };
+        let example = |text| Place::parse(text).unwrap_or(Place { host: "127.0.0.1".into(), port: 8080 });
+        let keyturn = place("keyturn", plain_http(&settings.public_url).unwrap_or_else(|| example(EXAMPLE_KEYTURN)));
+        let api = place("api", example(EXAMPLE_API));
+        let audiences = audiences(tenant, settings);
+        let audience = query.value("audience").and_then(|wanted| audiences.iter().find(|known| *known == wanted));
+        let values = Self {
+            keyturn,
+            api,
+            issuer: tenant.issuer.clone(),
+            issuer_path: tenant.issuer.strip_prefix(&settings.public_url).unwrap_or_default().to_owned(),
+            audience: audience.unwrap_or(&settings.audience).clone(),
+            algorithm: tenant.ring.newest().map_or(settings.algorithm, |key| key.algorithm()).to_string(),
+            typ: settings.typ.clone(),
+        };
+        (values, Errors::new(wrong, &["keyturn", "api"]))
+    }
+
+    /// A recipe with these values in place of the examples.
+    pub(super) fn fill(&self, recipe: &str) -> String {
+        let Self { keyturn, api, .. } = self;
+        let in_envoy = |place: &Place| format!("address: \"{}\", port_value: {}", place.bare(), place.port);
+        let cluster = |name: &str, place: &Place| {
+            let more = if place.is_name() { "\n    type: STRICT_DNS" } else { "" };
+            format!("  - name: {name}\n    connect_timeout: 1s{more}\n")
+        };
+        replace_all(
+            recipe,
+            &[
+                ("127.0.0.1:8080/.well-known/", format!("{keyturn}{}/.well-known/", self.issuer_path)),
+                (EXAMPLE_KEYTURN, keyturn.to_string()),
+                (EXAMPLE_API, api.to_string()),
+                ("address: 127.0.0.1, port_value: 8080", in_envoy(keyturn)),
+                ("address: 127.0.0.1, port_value: 9000", in_envoy(api)),
+                ("  - name: keyturn\n    connect_timeout: 1s\n", cluster("keyturn", keyturn)),
+                ("  - name: api\n    connect_timeout: 1s\n", cluster("api", api)),
+                ("https://keys.example.com", self.issuer.clone()),
+                ("https://api.example.com", self.audience.clone()),
+                ("ES256", self.algorithm.clone()),
+                ("at+jwt", self.typ.clone()),
+            ],
+        )
+    }
+}
+
+/// The audiences that can be put into a recipe as they are.
+pub(super) fn audiences(tenant: &Tenant, settings: &NodeSettings) -> Vec<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/._~-".contains(&byte);
+    let more = tenant.organization.policy.audiences.iter().filter(|audience| audience.bytes().all(plain));
+    let mut known = vec![settings.audience.clone()];
+    for audience in more {
+        if !known.contains(audience) {
+            known.push(audience.clone());
+        }
+    }
+    known
+}
+
+/// Host and port of a URL that is plain HTTP.
+fn plain_http(public_url: &str) -> Option<Place> {
+    let url = url::Url::parse(public_url).ok().filter(|url| url.scheme() == "http")?;
+    Place::parse(&format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
+/// Replaces in one go, so that nothing is replaced in what was put in. Of texts that begin at one place the first wins.
+fn replace_all(text: &str, pairs: &[(&str, String)]) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let found = pairs.iter().filter_map(|(from, to)| Some((rest.split_once(from)?, to)));
+        let Some(((before, after), to)) = found.min_by_key(|((before, _), _)| before.len()) else {
+            filled.push_str(rest);
+            return filled;
+        };
+        filled.push_str(before);
+        filled.push_str(to);
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values {
+        Values {
+            keyturn: Place::parse("127.0.0.1:9000").unwrap(),
+            api: Place::parse("api.internal:80").unwrap(),
+            issuer: "https://id.example/o/acme".into(),
+            issuer_path: "/o/acme".into(),
+            audience: "urn:orders".into(),
+            algorithm: "RS256".into(),
+            typ: "JWT".into(),
+        }
+    }
+
+    #[test]
+    fn every_example_is_replaced_and_nothing_that_was_put_in() {
+        let filled = values().fill(
+            "http://127.0.0.1:8080/.well-known/jwks.json 127.0.0.1:8080/verify 127.0.0.1:9000 \
+             https://keys.example.com/.well-known https://api.example.com ES256 at+jwt",
+        );
+        assert_eq!(
+            filled,
+            "http://127.0.0.1:9000/o/acme/.well-known/jwks.json 127.0.0.1:9000/verify api.internal:80 \
+             https://id.example/o/acme/.well-known urn:orders RS256 JWT"
+        );
+    }
+
+    #[test]
+    fn envoy_is_told_names_and_addresses_in_its_way() {
+        let recipe = "  - name: api\n    connect_timeout: 1s\n{ address: 127.0.0.1, port_value: 9000 }\n  \
+            - name: keyturn\n    connect_timeout: 1s\n";
+        let filled = values().fill(recipe);
+        assert!(filled.contains("- name: api\n    connect_timeout: 1s\n    type: STRICT_DNS\n"), "{filled}");
+        assert!(filled.contains("{ address: \"api.internal\", port_value: 80 }"), "{filled}");
+        assert!(filled.ends_with("- name: keyturn\n    connect_timeout: 1s\n"), "{filled}");
+    }
+
+    #[test]
+    fn a_place_is_a_host_and_a_port() {
+        for good in ["10.0.0.5:8080", "keyturn.internal:80", "[::1]:65535", "a:1"] {
+            assert_eq!(Place::parse(good).map(|place| place.to_string()).as_deref(), Some(good));
+        }
+        for bad in
+            ["", "a", ":1", "a:", "a:0", "a:65536", "a:+1", "a b:1", "a;}:1", "::1:80", "[x]:1", "ü:1", "\"a\":1"]
+        {
+            assert_eq!(Place::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A webhook's page: what it is, and what became of what was sent to it.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use crate::console::frame::{Frame, Section, page};
+use crate::console::trouble::Trouble;
+use crate::console::ui::{Badge, Moment, Offer, Select, Tone};
+use crate::console::visit::Visit;
+use crate::console::webhooks::{patterns, state, webhook_id};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::{Delivery, DeliveryState};
+use crate::http::form::Form;
+use crate::http::permission::{AdminWebhooks, ReadWebhooks};
+use crate::store::DeliveryFilter;
+use crate::webhooks;
+
+/// Deliveries on one page.
+const DELIVERIES: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "console/webhooks/one.html")]
+struct Page {
+    frame: Frame,
+    id: String,
+    version: u64,
+    url: String,
+    destination: String,
+    description: String,
+    events: Vec<String>,
+    state: Badge,
+    is_enabled: bool,
+    reason: Option<String>,
+    previous_until: Option<Moment>,
+    created: Moment,
+    created_by: String,
+    may_change: bool,
+    filter: Select,
+    is_filtered: bool,
+    rows: Vec<Row>,
+    /// The query of the next page.
+    next: Option<String>,
+    is_first: bool,
+}
+
+/// A delivery.
+struct Row {
+    id: String,
+    event: String,
+    state: Badge,
+    queued: Moment,
+    attempts: u32,
+    status: Option<u16>,
+    error: Option<String>,
+    next: Option<Moment>,
+    ended: Option<Moment>,
+    may_retry: bool,
+}
+
+pub(super) async fn show(
+    visit: Visit<ReadWebhooks>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Trouble> {
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let done = match query.value("done") {
+        Some("edited") => Some("The webhook is changed."),
+        Some("enabled") => Some("The webhook is enabled. What has waited is sent now."),
+        Some("disabled") => Some("The webhook is disabled. What is on its way waits."),
+        Some("tested") => Some("A test event is on its way. Reload the page to see what became of it."),
+        Some("retried") => Some("The event is on its way again."),
+        _ => None,
+    };
+    // 1. The webhook.
+    let (now, may_change) = (visit.now, visit.may::<AdminWebhooks>());
+    let webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(&id)?).await?;
+
+    // 2. Its deliveries.
+    let wanted = query.value("state").and_then(DeliveryState::parse);
+    let after = query.value("cursor").and_then(webhooks::read_cursor);
+    let is_first = after.is_none();
+    let filter = DeliveryFilter { webhook: webhook.id.clone(), state: wanted, after, limit: DELIVERIES };
+    let found = webhooks::deliveries(visit.node(), visit.organization(), filter).await?;
+    let next = found.next_cursor().map(|cursor| match wanted {
+        Some(state) => format!("state={}&cursor={cursor}", state.as_str()),
+        None => format!("cursor={cursor}"),
+    });
+
+    let (badge, reason) = state(&webhook);
+    page(&Page {
+        frame: visit.frame(Section::Webhooks, format!("Webhook to {}", webhook.destination)).done(done),
+        id: webhook.id.to_string(),
+        version: webhook.version,
+        url: webhook.destination.url().to_string(),
+        destination: webhook.destination.to_string(),
+        description: webhook.description.clone(),
+        events: patterns(&webhook),
+        state: badge,
+        is_enabled: webhook.is_enabled(),
+        reason,
+        previous_until: webhook.previous_until.filter(|until| now < *until).map(|until| Moment::from_now(until, now)),
+        created: Moment::from_now(webhook.created_at, now),
+        created_by: webhook.created_by.clone(),
+        may_change,
+        filter: states(wanted),
+        is_filtered: wanted.is_some(),
+        rows: found
+            .deliveries
+            .into_iter()
+            .map(|delivery| row(delivery, may_change && webhook.is_enabled(), now))
+            .collect(),
+        next,
+        is_first,
+    })
+}
+
+fn states(wanted: Option<DeliveryState>) -> Select {
+    let offers = [("all", "All"), ("pending", "On their way"), ("delivered", "Delivered"), ("dead", "Given up")];
+    let offers = offers.into_iter().map(|(value, text)| Offer::new(value, text)).collect();
+    Select::new("state", "State", offers, wanted.map_or("all", DeliveryState::as_str))
+}
+
+fn row(delivery: Delivery, may_change: bool, now: Timestamp) -> Row {
+    let state = match delivery.state {
+        DeliveryState::Pending => Badge::new(Tone::Plain, "On its way"),
+        DeliveryState::Delivered => Badge::new(Tone::Good, "Delivered"),
+        DeliveryState::Dead => Badge::new(Tone::Bad, "Given up"),
+    };
+    let is_pending = delivery.state == DeliveryState::Pending;
+    Row {
+        id: delivery.id.to_string(),
+        state,
+        queued: Moment::from_now(delivery.created_at, now),
+        attempts: delivery.attempts,
+        status: delivery.last_status,
+        error: delivery.last_error,
+        next: is_pending.then(|| Moment::from_now(delivery.due_at, now)),
+        ended: delivery.ended_at.map(|at| Moment::from_now(at, now)),
+        may_retry: may_change && delivery.state == DeliveryState::Dead,
+        event: delivery.event,
+    }
+}

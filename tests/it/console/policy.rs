@@ -1,0 +1,284 @@
+//! The policy: read by everybody, previewed and put in force by admins.
+
+use serde_json::{Value, json};
+
+use crate::support::console::{filled, text};
+use crate::support::database::execute;
+use crate::support::person::{start, start_in};
+use crate::support::{Answer, Person, Place, Visitor};
+
+const FORM: &str = "/policy/change";
+const SCRIPT: &str = "\"><script>alert(1)</script>";
+
+fn in_force(owner: &Person) -> Value {
+    owner.api("GET", "policy").send().expect(200)
+}
+
+/// What the forms of a page send along.
+fn csrf(html: &str) -> String {
+    html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// Presses a button of the page that an answer is.
+fn press(visitor: &Visitor, page: &Answer, intent: &str) -> Answer {
+    visitor.post("/policy").form_text(filled(&page.text(), "/console/policy", &[("intent", intent)])).send()
+}
+
+#[test]
+fn everybody_reads_what_is_in_force_and_only_admins_change_it() {
+    let (server, owner) = start();
+    for (role, may) in [("viewer", false), ("developer", false), ("admin", true)] {
+        let visitor = Visitor::of(&server, &owner.add(&server, role));
+        let html = visitor.page("/policy");
+        let said = text(&html);
+        assert!(said.contains("Who makes keys Members with the role developer or a higher one."), "{said}");
+        assert!(said.contains("30 days (2\u{202f}592\u{202f}000 seconds)"), "{said}");
+        assert_eq!(html.contains("/console/policy/change"), may, "{role}");
+        assert_eq!(visitor.get(FORM).status, if may { 200 } else { 403 }, "{role}");
+        let own =
+            filled(&html, "/console/sign-out", &[("create_role", "owner"), ("intent", "apply"), ("version", "1")]);
+        let sent = visitor.post("/policy").form_text(&own).send();
+        assert_eq!(sent.status, if may { 422 } else { 403 }, "{role}: {}", sent.text());
+    }
+    assert_eq!(in_force(&owner)["create_role"], "developer");
+}
+
+#[test]
+fn a_first_submit_shows_what_a_policy_would_mean_and_changes_nothing() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let (before, key) = (in_force(&owner), server.make_with("read:*"));
+    let fields = [("expiry_required", "yes"), ("max_keys", "1"), ("actions", "read\nadmin")];
+    let preview = visitor.submit(FORM, "/policy", &fields);
+    assert_eq!(preview.status, 200, "{}", preview.text());
+    let said = text(&preview.text());
+    for part in [
+        "Expiry required A key may live without end. A key must have an expiry.",
+        "Actions read, write, admin; and * for any. read, admin; and * for any.",
+        "keys without an expiry; they go on working without end",
+        "there are 2 keys; all go on working, and no more can be made",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(preview.text().contains(&format!("href=\"/console/keys/{}\"", key.id)), "the keys are named");
+    assert_eq!(in_force(&owner), before);
+
+    // Back to the form, with what was typed still in it.
+    let form = press(&visitor, &preview, "edit");
+    assert_eq!(form.status, 200);
+    assert!(filled(&form.text(), "/console/policy", &[]).contains("max_keys=1&"));
+
+    let done = press(&visitor, &preview, "apply");
+    assert_eq!(visitor.led_to(&done), "/policy?done=changed");
+    assert!(visitor.read("/policy?done=changed").contains("The policy is in force."));
+    let after = in_force(&owner);
+    assert_eq!((&after["expiry_required"], &after["max_keys"]), (&json!(true), &json!(1)));
+    assert_eq!(after["actions"], json!(["read", "admin"]));
+    server.me(&key.text).expect(200);
+    let log = server.api("GET", "audit?action=policy.change").send().expect(200);
+    assert_eq!(log["items"].as_array().unwrap().len(), 1);
+    assert_eq!(log["items"][0]["actor"], format!("member:{}", owner.id));
+    assert_eq!((&log["items"][0]["old"], &log["items"][0]["new"]), (&before, &after));
+}
+
+#[test]
+fn every_setting_is_put_in_force_as_it_was_typed() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let fields = [
+        ("max_keys", " 100 "),
+        ("max_keys_per_user", "3"),
+        ("expiration", "choices"),
+        ("expiration_days", "7, 30,60 90"),
+        ("max_lifetime_days", "90"),
+        ("expiry_required", "yes"),
+        ("name_required", "yes"),
+        ("scopes_required", "yes"),
+        ("create_role", "admin"),
+        ("key_prefix", "uspl"),
+        ("actions", "fly\r\nland, fly"),
+        ("audiences", "https://api.example\r\nurn:x"),
+        ("token_ttl_seconds", "300"),
+        ("max_grace_seconds", ""),
+        ("stale_after_days", "60"),
+        ("disable_when_stale", "yes"),
+    ];
+    let preview = visitor.submit(FORM, "/policy", &fields);
+    visitor.led_to(&press(&visitor, &preview, "apply"));
+    let expected = json!({
+        "max_keys": 100, "max_keys_per_user": 3,
+        "expiration_choices": { "days": [7, 30, 60, 90], "none": false },
+        "max_lifetime_days": 90, "expiry_required": true, "name_required": true, "scopes_required": true,
+        "create_role": "admin", "key_prefix": "uspl", "actions": ["fly", "land"],
+        "audiences": ["https://api.example", "urn:x"], "token_ttl_seconds": 300, "max_grace_seconds": 0,
+        "stale_after_days": 60, "disable_when_stale": true,
+    });
+    assert_eq!(in_force(&owner), expected);
+    // The form shows the same again: what is sent unchanged changes nothing.
+    let same = visitor.submit(FORM, "/policy", &[]);
+    assert!(text(&same.text()).contains("Nothing would change"), "{}", text(&same.text()));
+    assert_eq!(visitor.led_to(&press(&visitor, &same, "apply")), "/policy?done=same");
+    let none = [("max_keys", ""), ("max_keys_per_user", ""), ("token_ttl_seconds", ""), ("audiences", "")];
+    visitor.led_to(&press(&visitor, &visitor.submit(FORM, "/policy", &none), "apply"));
+    let after = in_force(&owner);
+    assert_eq!(
+        (&after["max_keys"], &after["token_ttl_seconds"], &after["audiences"]),
+        (&Value::Null, &Value::Null, &json!([]))
+    );
+}
+
+#[test]
+fn what_cannot_be_comes_back_beside_its_field_with_what_was_typed() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let before = in_force(&owner);
+    let long = "x".repeat(300);
+    for (field, value, more) in [
+        ("max_keys", "-1", ("max_keys_per_user", "7")),
+        ("max_keys", "4294967296", ("max_keys_per_user", "7")),
+        ("max_keys_per_user", "many", ("max_keys", "7")),
+        ("max_lifetime_days", "0", ("max_keys", "7")),
+        ("expiration_days", "a week", ("expiration", "choices")),
+        ("expiration_days", "0", ("expiration", "choices")),
+        ("expiration_days", "36526", ("expiration", "choices")),
+        ("key_prefix", "K!", ("max_keys", "7")),
+        ("key_prefix", "", ("max_keys", "7")),
+        ("actions", "", ("max_keys", "7")),
+        ("actions", "fly!", ("max_keys", "7")),
+        ("actions", "*", ("max_keys", "7")),
+        ("audiences", &long, ("max_keys", "7")),
+        ("audiences", "\u{1}", ("max_keys", "7")),
+        ("token_ttl_seconds", "59", ("max_keys", "7")),
+        ("token_ttl_seconds", "6e2", ("max_keys", "7")),
+        ("max_grace_seconds", "999999999", ("max_keys", "7")),
+        ("stale_after_days", "0", ("max_keys", "7")),
+        ("create_role", "viewer", ("max_keys", "7")),
+        ("create_role", SCRIPT, ("max_keys", "7")),
+        ("expiration", "whenever", ("max_keys", "7")),
+    ] {
+        for intent in ["preview", "apply", "edit", "?"] {
+            let answer = visitor.submit(FORM, "/policy", &[(field, value), more, ("intent", intent)]);
+            let html = answer.text();
+            assert_eq!(answer.status, 422, "{field}={value}: {}", text(&html));
+            assert!(html.contains(&format!("id=\"{field}-error\"")), "{field}={value}: {}", text(&html));
+            let kept = filled(&html, "/console/policy", &[]);
+            assert!(kept.contains(&format!("{}={}&", more.0, more.1)), "{field}: what was typed is kept: {kept}");
+        }
+    }
+    let contradiction = [
+        ("disable_when_stale", "yes"),
+        ("expiration", "choices"),
+        ("expiration_none", "yes"),
+        ("expiry_required", "yes"),
+    ];
+    let answer = visitor.submit(FORM, "/policy", &contradiction);
+    let said = text(&answer.text());
+    assert_eq!(answer.status, 422);
+    assert!(said.contains("contradicts a required expiry or a longest life"), "{said}");
+    assert!(said.contains("it must be said as well after how many days a key is out of use"), "{said}");
+    assert!(answer.text().contains("id=\"expiration_none\"") && answer.text().contains("href=\"#expiration_none\""));
+    assert_eq!(in_force(&owner), before);
+}
+
+#[test]
+fn a_policy_that_was_changed_meanwhile_is_told_and_not_undone() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let preview = visitor.submit(FORM, "/policy", &[("max_keys", "50")]);
+    let mut theirs = in_force(&owner);
+    theirs["max_keys_per_user"] = json!(5);
+    owner.api("PUT", "policy").json(&theirs).send().expect(200);
+    let late = press(&visitor, &preview, "apply");
+    let said = text(&late.text());
+    assert_eq!(late.status, 412, "{said}");
+    assert!(said.contains("changed by somebody else"), "{said}");
+    assert!(
+        said.contains("Keys of one member A member owns at most 5 keys") && said.contains("There is no limit."),
+        "{said}"
+    );
+    assert_eq!(in_force(&owner), theirs);
+    // Whoever has seen that may put theirs in force all the same.
+    visitor.led_to(&press(&visitor, &late, "apply"));
+    let after = in_force(&owner);
+    assert_eq!((&after["max_keys"], &after["max_keys_per_user"]), (&json!(50), &Value::Null));
+    // A form without a version is always late.
+    let csrf = csrf(&late.text());
+    let blind = [
+        ("csrf", csrf.as_str()),
+        ("intent", "apply"),
+        ("create_role", "owner"),
+        ("key_prefix", "kt"),
+        ("actions", "read"),
+        ("expiration", "any"),
+    ];
+    assert_eq!(visitor.post("/policy").form(&blind).send().status, 412);
+    assert_eq!(in_force(&owner), after);
+}
+
+#[test]
+fn a_form_that_is_not_ours_changes_nothing() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let before = in_force(&owner);
+    let preview = visitor.submit(FORM, "/policy", &[("max_keys", "50")]);
+    let html = preview.text();
+    let form = |csrf: &str| filled(&html, "/console/policy", &[("intent", "apply"), ("csrf", csrf)]);
+    let another = csrf(&Visitor::of(&server, &owner.add(&server, "admin")).page(FORM));
+    for wrong in ["", "x", &another] {
+        assert_eq!(visitor.post("/policy").form_text(form(wrong)).send().status, 403, "{wrong}");
+    }
+    let form = form(&csrf(&html));
+    let elsewhere = visitor.request("POST", "/policy").header("Origin", "https://evil.example").form_text(form).send();
+    assert_eq!(elsewhere.status, 403);
+    assert_eq!(in_force(&owner), before);
+}
+
+#[test]
+fn what_is_typed_is_text_on_every_page() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let preview = visitor.submit(FORM, "/policy", &[("audiences", SCRIPT)]);
+    let pressed = press(&visitor, &preview, "edit");
+    let csrf = csrf(&preview.text());
+    let mut policy = in_force(&owner);
+    policy["audiences"] = json!([SCRIPT]);
+    owner.api("PUT", "policy").json(&policy).send().expect(200);
+    let refused = visitor
+        .post("/policy")
+        .form(&[
+            ("csrf", csrf.as_str()),
+            ("key_prefix", SCRIPT),
+            ("audiences", SCRIPT),
+            ("max_keys", SCRIPT),
+            ("actions", SCRIPT),
+            ("version", SCRIPT),
+        ])
+        .send();
+    assert_eq!(refused.status, 422);
+    let pages = [
+        preview.text(),
+        pressed.text(),
+        refused.text(),
+        visitor.page("/policy"),
+        visitor.page(FORM),
+        visitor.page("/gateways/nginx"),
+    ];
+    for html in pages {
+        assert!(!html.contains("<script>alert"), "{html}");
+    }
+    assert!(visitor.read("/policy").contains(SCRIPT));
+}
+
+#[test]
+fn keys_that_would_be_disabled_are_told_before() {
+    let (server, owner) = start_in(Place::on_sqlite());
+    let visitor = Visitor::of(&server, &owner);
+    let key = server.make_with("read:*");
+    let old = "UPDATE api_keys SET created_at = created_at - 90 * 86400000, last_used_at = NULL WHERE id = ";
+    execute(&server.database(), &format!("{old}'{}'", key.id));
+    let fields = [("stale_after_days", "30"), ("disable_when_stale", "yes")];
+    let said = text(&visitor.submit(FORM, "/policy", &fields).text());
+    assert!(said.contains("Keys will be disabled."), "{said}");
+    assert!(said.contains("keys that are stale; they will be DISABLED within the hour"), "{said}");
+    assert!(said.contains(&key.id), "{said}");
+}

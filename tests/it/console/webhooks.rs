@@ -1,0 +1,293 @@
+//! Webhooks: made, changed, tried out, and what became of what was sent.
+
+use serde_json::Value;
+
+use crate::support::console::{filled, text};
+use crate::support::person::{start, start_in};
+use crate::support::{Answer, Person, Server, Visitor, eventually_within};
+use crate::webhooks::{NOWHERE, Receiver, Reply, await_all, place, test};
+
+const SCRIPT: &str = "\"><script>alert(1)</script>";
+
+/// Adds a webhook through the form; gives its id and its secret.
+fn add(visitor: &Visitor, url: &str, events: &[&str]) -> (String, String) {
+    let mut fields = vec![("url", url), ("description", "for the tests")];
+    fields.extend(events.iter().map(|event| ("events", *event)));
+    let answer = visitor.submit("/webhooks/new", "/webhooks", &fields);
+    assert_eq!(answer.status, 200, "{}", text(&answer.text()));
+    shown(&answer)
+}
+
+/// The id and the secret on the page that shows a secret.
+fn shown(answer: &Answer) -> (String, String) {
+    let html = answer.text();
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let between = |from: &str, to: &str| html.split(from).nth(1).unwrap().split(to).next().unwrap().to_owned();
+    assert!(html.contains("data-acknowledge") && html.contains("data-copy=\"secret\""), "{html}");
+    let form = between("data-acknowledge", "</form>");
+    assert!(form.contains(" required") && form.contains("I have copied it"), "{form}");
+    (between("action=\"/console/webhooks/", "\""), between("<code id=\"secret\">", "<"))
+}
+
+fn actions(server: &Server) -> Vec<String> {
+    let log = server.api("GET", "audit?limit=100").send().expect(200);
+    let rows = log["items"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap().to_owned());
+    rows.filter(|action| action.starts_with("webhook.")).collect()
+}
+
+fn webhook(owner: &Person, id: &str) -> Value {
+    owner.api("GET", &format!("webhooks/{id}")).send().expect(200)
+}
+
+#[test]
+fn a_webhook_is_added_its_secret_shown_once_and_a_test_signed_with_it() {
+    let (server, owner) = start_in(place());
+    let (visitor, receiver) = (Visitor::of(&server, &owner), Receiver::start());
+    assert!(visitor.read("/webhooks").contains("Nobody is told of anything yet"));
+    let (id, secret) = add(&visitor, &receiver.url(), &["key.*", "policy.changed"]);
+    assert!(secret.starts_with("whsec_"));
+    assert_eq!(webhook(&owner, &id)["events"], serde_json::json!(["key.*", "policy.changed"]));
+    let (list, page) = (format!("{}", visitor.page("/webhooks")), format!("/webhooks/{id}"));
+    for html in [&list, &visitor.page(&page), &visitor.page(&format!("{page}/edit"))] {
+        assert!(!html.contains(&secret) && html.contains("for the tests"), "{html}");
+    }
+    let says = visitor.done(&page, &format!("{page}/test"), &[]);
+    assert!(says.contains("A test event is on its way."), "{says}");
+    receiver.await_count(1)[0].verified(&secret);
+    await_all(&server, &id, "delivered");
+    let says = visitor.read(&format!("{page}?state=delivered"));
+    assert!(says.contains("webhook.test") && says.contains("Delivered") && says.contains("204"), "{says}");
+    assert!(visitor.read(&format!("{page}?state=dead")).contains("There is no such delivery."));
+    assert_eq!(actions(&server), ["webhook.test", "webhook.create"]);
+    assert!(!server.stderr().contains(&secret));
+}
+
+#[test]
+fn what_cannot_be_comes_back_with_what_was_typed() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let (id, _) = add(&visitor, NOWHERE, &["*"]);
+    let long = "x".repeat(1001);
+    for page in ["new".to_owned(), format!("{id}/edit")] {
+        let action = if page == "new" { "/webhooks".to_owned() } else { format!("/webhooks/{id}") };
+        for (field, fields) in [
+            ("url", vec![("url", ""), ("events", "*"), ("description", "kept")]),
+            ("url", vec![("url", "http://hooks.example/"), ("events", "*"), ("description", "kept")]),
+            ("url", vec![("url", "https://10.0.0.1/"), ("events", "*"), ("description", "kept")]),
+            ("url", vec![("url", SCRIPT), ("events", "*"), ("description", "kept")]),
+            ("description", vec![("url", "https://kept.example/"), ("events", "*"), ("description", "a\u{1}b")]),
+            ("description", vec![("url", "https://kept.example/"), ("events", "*"), ("description", &long)]),
+            ("events", vec![("url", "https://kept.example/"), ("events", "")]),
+            ("events", vec![("url", "https://kept.example/"), ("events", "key.*"), ("events", "key.flown")]),
+            ("events", vec![("url", "https://kept.example/"), ("events", SCRIPT)]),
+        ] {
+            let answer = visitor.submit(&format!("/webhooks/{page}"), &action, &fields);
+            let html = answer.text();
+            assert_eq!(answer.status, 422, "{field}: {}", text(&html));
+            assert!(html.contains(&format!("id=\"{field}-error\"")), "{field}: {}", text(&html));
+            assert!(html.contains("kept") && !html.contains("<script>alert"), "{field}: {html}");
+        }
+    }
+    assert_eq!(actions(&server), ["webhook.create"]);
+}
+
+#[test]
+fn a_webhook_is_edited_in_the_version_that_was_seen() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let (id, _) = add(&visitor, NOWHERE, &["*"]);
+    let (page, form) = (format!("/webhooks/{id}"), format!("/webhooks/{id}/edit"));
+    let stale = visitor.page(&form);
+    let fields = [
+        ("url", "https://localhost/other"),
+        ("description", SCRIPT),
+        ("events", "key.revoked"),
+        ("events", "member.*"),
+    ];
+    let says = visitor.done(&form, &page, &fields);
+    assert!(says.contains("The webhook is changed.") && says.contains(SCRIPT) && says.contains("member.*"), "{says}");
+    let now = webhook(&owner, &id);
+    assert_eq!(
+        (&now["url"], &now["events"]),
+        (&"https://localhost/other".into(), &serde_json::json!(["key.revoked", "member.*"]))
+    );
+    let late = filled(&stale, &format!("/console{page}"), &[("description", "late")]);
+    assert_eq!(visitor.post(&page).form_text(&late).send().status, 412);
+    let unversioned = filled(&stale, &format!("/console{page}"), &[("version", "")]);
+    assert_eq!(visitor.post(&page).form_text(unversioned).send().status, 400);
+    assert_eq!(webhook(&owner, &id), now);
+    for path in ["/webhooks", &page, &form, &format!("{page}/delete")] {
+        assert!(!visitor.page(path).contains("<script>alert"), "{path}");
+    }
+    // Ticked again is what was chosen.
+    assert!(visitor.page(&form).contains("value=\"key.revoked\" checked"));
+    assert_eq!(actions(&server), ["webhook.edit", "webhook.create"]);
+}
+
+#[test]
+fn a_webhook_is_disabled_enabled_given_a_new_secret_and_deleted() {
+    let (server, owner) = start_in(place());
+    let (visitor, receiver) = (Visitor::of(&server, &owner), Receiver::start());
+    let (id, old) = add(&visitor, &receiver.url(), &["member.*"]);
+    let page = format!("/webhooks/{id}");
+    let says = visitor.done(&page, &format!("{page}/state"), &[]);
+    assert!(says.contains("The webhook is disabled.") && !says.contains("Send a test"), "{says}");
+    assert_eq!(webhook(&owner, &id)["state"], "disabled");
+    let html = visitor.page(&page);
+    let form = filled(&html, &format!("/console{page}/state"), &[]);
+    assert_eq!(visitor.post(&format!("{page}/test")).form_text(&form).send().status, 409, "it is disabled");
+    assert_eq!(visitor.submit(&page, &format!("{page}/state"), &[("state", "asleep")]).status, 400);
+    assert!(visitor.done(&page, &format!("{page}/state"), &[]).contains("The webhook is enabled."));
+
+    let rotate = format!("{page}/rotate-secret");
+    assert!(visitor.read(&rotate).contains("For a day, every event is signed with both secrets"));
+    let answer = visitor.submit(&rotate, &rotate, &[]);
+    assert_eq!(answer.status, 200);
+    let (_, new) = shown(&answer);
+    assert_ne!(old, new);
+    test(&server, &id);
+    let received = &receiver.await_count(1)[0];
+    assert!(received.is_signed_with(&old) && received.is_signed_with(&new));
+    assert!(visitor.read(&page).contains("Rotated. The old one signs as well and ends in"));
+
+    let delete = format!("{page}/delete");
+    assert!(visitor.read(&delete).contains("This cannot be undone."));
+    assert_eq!(webhook(&owner, &id)["id"], id, "looking at the question deletes nothing");
+    assert!(visitor.done(&delete, &delete, &[]).contains("The webhook is deleted"));
+    for path in [page, rotate, delete, format!("/webhooks/{id}/edit")] {
+        assert_eq!(visitor.get(&path).status, 404, "{path}");
+    }
+    let mut done = actions(&server);
+    done.reverse();
+    let expected =
+        ["create", "edit", "edit", "rotate-secret", "test", "delete"].map(|action| format!("webhook.{action}"));
+    assert_eq!(done, expected);
+}
+
+#[test]
+fn what_was_given_up_is_counted_filtered_and_tried_again() {
+    let (server, owner) = start_in(place());
+    let visitor = Visitor::of(&server, &owner);
+    let receiver =
+        Receiver::answering(|_, before| if before < 3 { Reply::Status(500, "") } else { Reply::Status(204, "") });
+    let (id, _) = add(&visitor, &receiver.url(), &["policy.changed"]);
+    let page = format!("/webhooks/{id}");
+    let delivery = test(&server, &id);
+    await_all(&server, &id, "dead");
+    let list = visitor.page("/webhooks");
+    assert!(list.contains(&format!("href=\"/console/webhooks/{id}?state=dead\"")), "{}", text(&list));
+    let says = visitor.read(&format!("{page}?state=dead"));
+    assert!(says.contains("Given up") && says.contains("answered 500") && says.contains(&delivery), "{says}");
+    let says = visitor.done(&format!("{page}?state=dead"), &format!("{page}/deliveries/{delivery}/retry"), &[]);
+    assert!(says.contains("The event is on its way again."), "{says}");
+    await_all(&server, &id, "delivered");
+    let html = visitor.page(&page);
+    let form = filled(&html, &format!("/console{page}/test"), &[]);
+    let again = visitor.post(&format!("{page}/deliveries/{delivery}/retry")).form_text(&form).send();
+    assert_eq!(again.status, 409, "it is delivered");
+    for wrong in ["msg_x", "x", "%00"] {
+        assert_eq!(visitor.post(&format!("{page}/deliveries/{wrong}/retry")).form_text(&form).send().status, 404);
+    }
+}
+
+#[test]
+fn deliveries_go_on_page_by_page() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    let (id, _) = add(&visitor, NOWHERE, &["policy.changed"]);
+    for _ in 0..53 {
+        test(&server, &id);
+    }
+    let (mut path, mut seen, mut pages) = (format!("/webhooks/{id}?state=all"), Vec::new(), 0);
+    loop {
+        let html = visitor.page(&path);
+        seen.extend(
+            html.match_indices("<small class=\"mono\">")
+                .map(|(at, _)| html[at + 20..].split('<').next().unwrap().to_owned()),
+        );
+        pages += 1;
+        let Some((before, _)) = html.split_once("\">Older deliveries") else { break };
+        let next = before.rsplit("href=\"/console").next().unwrap();
+        path = next.replace("&#38;", "&").replace("&amp;", "&");
+    }
+    let count = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!((pages, count, seen.len()), (2, 53, 53));
+    for odd in ["state=odd", "cursor=odd", "cursor=%00", "state=%ff", "cursor=", "x=1"] {
+        assert!(visitor.read(&format!("/webhooks/{id}?{odd}")).contains("webhook.test"), "{odd}");
+    }
+}
+
+#[test]
+fn only_admins_see_webhooks_and_only_those_of_their_organization() {
+    let place = place();
+    let acme = place.init(&["--organization", "acme"]);
+    let (server, owner) = start_in(place);
+    let visitor = Visitor::of(&server, &owner);
+    let (id, _) = add(&visitor, NOWHERE, &["*"]);
+    let delivery = test(&server, &id);
+    let foreign = Visitor::sign_in_to(&server, "acme", &acme.email, &acme.password);
+    let developer = Visitor::of(&server, &owner.add(&server, "developer"));
+    let (page, before) = (format!("/webhooks/{id}"), webhook(&owner, &id));
+    for (somebody, status) in [(&foreign, 404), (&developer, 403)] {
+        let html = somebody.page("/account");
+        let form = filled(
+            &html,
+            "/console/sign-out",
+            &[("version", "1"), ("state", "disabled"), ("url", NOWHERE), ("events", "*")],
+        );
+        for rest in ["", "/edit", "/rotate-secret", "/delete"] {
+            assert_eq!(somebody.get(&format!("{page}{rest}")).status, status, "{rest}");
+        }
+        let retry = format!("/deliveries/{delivery}/retry");
+        for rest in ["", "/state", "/test", "/rotate-secret", "/delete", &retry] {
+            assert_eq!(somebody.post(&format!("{page}{rest}")).form_text(&form).send().status, status, "{rest}");
+        }
+    }
+    assert_eq!(developer.get("/webhooks").status, 403);
+    assert!(!developer.page("/account").contains("/console/webhooks"), "it is not offered");
+    assert!(foreign.read("/webhooks").contains("Nobody is told of anything yet"));
+    for rest in [
+        "/webhooks",
+        &page,
+        &format!("{page}/state"),
+        &format!("{page}/test"),
+        &format!("{page}/delete"),
+        &format!("{page}/rotate-secret"),
+    ] {
+        for csrf in [vec![], vec![("csrf", "x")]] {
+            let form =
+                [vec![("version", "1"), ("state", "disabled"), ("url", NOWHERE), ("events", "*")], csrf].concat();
+            assert_eq!(visitor.post(rest).form(&form).send().status, 403, "{rest}");
+        }
+    }
+    assert_eq!(webhook(&owner, &id), before);
+    for id in ["x", "%00", &"a".repeat(22), "..%2f..%2fkeys"] {
+        assert_eq!(visitor.get(&format!("/webhooks/{id}")).status, 404, "{id}");
+    }
+}
+
+#[test]
+fn how_to_verify_is_told_with_the_headers_that_are_sent() {
+    let (server, owner) = start();
+    let says = Visitor::of(&server, &owner).read("/webhooks/verifying");
+    for part in
+        ["webhook-id", "webhook-timestamp", "webhook-signature", "hmac.compare_digest", "timingSafeEqual", "whsec_"]
+    {
+        assert!(says.contains(part), "{part} in {says}");
+    }
+}
+
+#[test]
+fn a_webhook_that_keyturn_disabled_says_why() {
+    let (server, owner) = start_in(place());
+    let visitor = Visitor::of(&server, &owner);
+    let receiver = Receiver::answering(|_, _| Reply::Status(410, ""));
+    let (id, _) = add(&visitor, &receiver.url(), &["*"]);
+    test(&server, &id);
+    eventually_within(40, "it to be disabled", || (webhook(&owner, &id)["state"] == "disabled").then_some(()));
+    for path in ["/webhooks".to_owned(), format!("/webhooks/{id}")] {
+        assert!(visitor.read(&path).contains("the receiver answered 410 Gone"), "{path}");
+    }
+}
