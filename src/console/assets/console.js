@@ -33,19 +33,23 @@
   }
 
   // A dialog: the page that a link leads to, shown above this one.
+  let isOpening = false;
   async function open(link) {
-    if (document.querySelector("dialog")) return;
+    if (isOpening) return;
+    isOpening = true;
     const dialog = document.createElement("dialog");
     dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
     // Escape does not take away a secret that nobody has copied; pressed twice, only `closedby` holds it back.
     dialog.addEventListener("cancel", event => { if (holdsSecret(dialog)) event.preventDefault(); });
-    document.body.append(dialog);
     try {
       if (!await show(dialog, await fetch(link.href))) return;
     } catch {
       location.assign(link.href);
       return;
+    } finally {
+      isOpening = false;
     }
+    document.body.append(dialog);
     dialog.showModal();
     focusFirst(dialog);
   }
@@ -101,7 +105,7 @@
   // What stands out, or the first field; where there is none, the heading: no key that is pressed too soon does harm.
   function focusFirst(dialog) {
     const fields = [...dialog.querySelectorAll("input, select, textarea")];
-    const first = dialog.querySelector("[data-focus]") ?? fields.find(field => field.checkVisibility());
+    const first = dialog.querySelector("[data-focus], .secret [data-copy]") ?? fields.find(field => field.checkVisibility());
     (first ?? dialog.querySelector("#dialog-heading"))?.focus();
   }
 

@@ -1,6 +1,7 @@
 //! The console's pages in real Chromium, used as a person uses them.
 
 mod accessibility;
+mod administration;
 mod aerovy;
 mod billabear;
 mod bindplane;
