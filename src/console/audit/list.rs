@@ -59,11 +59,13 @@ pub(super) async fn show(visit: Visit<ReadAudit>, request: HttpRequest) -> Resul
     let field = |name, label| Field::text(name, label, query.typed(name)).most(200).errors(&errors);
     let built = Page {
         root: frame.root.clone(),
-        action: Select::new("action", "What", actions(&query.typed("action")), query.typed("action")).errors(&errors),
+        action: Select::new("action", "What", actions(&query.typed("action")), query.typed("action"))
+            .hint("Everything, or one kind of change")
+            .errors(&errors),
         actor: field("actor", "Who").hint("A login, or a key’s id"),
         subject: field("subject", "To which").hint("A login, or an id"),
-        from: field("from", "From").kind("date"),
-        until: field("until", "Until").kind("date").hint("In UTC"),
+        from: field("from", "From").kind("date").hint("The first day, in UTC"),
+        until: field("until", "Until").kind("date").hint("The last day, in UTC"),
         rows: found.rows.iter().map(row).collect(),
         is_filtered: query.is_filtered(),
         newest: query.is_older().then(|| list(None)),

@@ -27,6 +27,8 @@ pub(super) struct Named {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) at: Moment,
+    /// The same, exactly.
+    pub(super) exactly: Moment,
     pub(super) actor: Named,
     pub(super) action: String,
     pub(super) subject: Option<Named>,
@@ -116,13 +118,22 @@ impl Named {
 impl Row {
     /// A row as it is shown, without its values as they are stored.
     pub(super) fn new<P>(visit: &Visit<P>, names: &Names, row: &AuditRow) -> Self {
+        let mut differences = differences(row.old.as_deref(), row.new.as_deref());
+        for owner in differences.iter_mut().filter(|difference| difference.field == "owner") {
+            for id in [&mut owner.old, &mut owner.new].into_iter().flatten() {
+                if let Some(member) = names.0.get(&format!("member:{id}")) {
+                    id.clone_from(&member.name);
+                }
+            }
+        }
         Self {
             at: Moment::from_now(row.at, visit.now),
+            exactly: Moment::at(row.at),
             actor: names.actor(&row.actor),
             action: words(&row.action).to_owned(),
             subject: names.subject(row),
             address: row.address.clone(),
-            differences: differences(row.old.as_deref(), row.new.as_deref()),
+            differences,
             stored: None,
         }
     }

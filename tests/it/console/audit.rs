@@ -46,6 +46,7 @@ fn rows_say_who_did_what_to_which_with_what_differs() {
     assert!(!rows[0].split("As stored").next().unwrap().contains("version"), "{}", rows[0]);
     assert!(rows[1].contains(&format!("{}{}", ada.email, ada.id)) || rows[1].contains(&ada.email), "{}", rows[1]);
     assert!(rows[1].contains("created key") && rows[1].contains("billing") && rows[1].contains("scopes: read:*"));
+    assert!(rows[1].contains(&format!("owner: {}", ada.email)), "{}", rows[1]);
     assert!(rows.last().unwrap().contains("Keyturn itself made organization"), "{}", rows.last().unwrap());
     for link in [
         format!("href=\"/console/keys/{id}\""),

@@ -24,7 +24,7 @@ fn each_step_knows_when_it_is_done() {
         assert!(says.contains(step), "{step} in {says}");
     }
     let line = format!(
-        "curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d grant_type=client_credentials {}/oauth/token",
+        "curl -u \"$CLIENT_ID:$CLIENT_SECRET\" \\ -d grant_type=client_credentials \\ {}/oauth/token",
         server.public_url
     );
     assert!(says.contains(&line), "{says}");
