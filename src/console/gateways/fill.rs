@@ -196,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn no_recipe_keeps_an_example() {
+        let values = Values { keyturn: Place::parse("10.0.0.5:81").unwrap(), ..values() };
+        for gateway in &crate::console::gateways::recipes::GATEWAYS {
+            for (name, text) in gateway.recipes.iter().flat_map(|recipe| recipe.files) {
+                let filled = values.fill(text);
+                for example in ["example.com", "8080", "9000", "ES256", "at+jwt"] {
+                    let left = filled.replace("gateway.example.com", "");
+                    assert!(!left.contains(example), "{example} is left in {name} of {}", gateway.name);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_place_is_a_host_and_a_port() {
         for good in ["10.0.0.5:8080", "keyturn.internal:80", "[::1]:65535", "a:1"] {
             assert_eq!(Place::parse(good).map(|place| place.to_string()).as_deref(), Some(good));

@@ -37,7 +37,8 @@ struct Page {
 
 /// Events of one subject.
 struct Group {
-    subject: String,
+    subject: &'static str,
+    name: &'static str,
     all: Choice,
     events: Vec<Choice>,
 }
@@ -175,15 +176,29 @@ fn groups(ticked: &[String]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for event in KNOWN {
         let subject = event.split('.').next().unwrap_or_default();
-        let name = subject.replace('_', " ");
-        match groups.iter_mut().find(|group| group.subject == name) {
+        match groups.iter_mut().find(|group| group.subject == subject) {
             Some(group) => group.events.push(choice(event.to_owned())),
             None => groups.push(Group {
-                subject: name,
+                subject,
+                name: name(subject),
                 all: choice(format!("{subject}.*")),
                 events: vec![choice(event.to_owned())],
             }),
         }
     }
     groups
+}
+
+/// What a subject of events is called.
+fn name(subject: &'static str) -> &'static str {
+    match subject {
+        "key" => "API keys",
+        "member" => "Members",
+        "organization" => "Organizations",
+        "policy" => "Policy",
+        "signing_key" => "Signing keys",
+        "token" => "Tokens",
+        "webhook" => "Webhooks",
+        other => other,
+    }
 }

@@ -40,7 +40,7 @@ fn the_values_are_the_organizations_own() {
     let (server, owner) = start();
     let body = json!({ "slug": "acme", "owner_email": "o@acme.example" });
     let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
-    let theirs = Person::sign_in(&server, "acme", "o@acme.example", made["password"].as_str().unwrap());
+    let theirs = Person::sign_in(&server, "acme", "o@acme.example", made["owner"]["password"].as_str().unwrap());
     theirs.api("POST", "bootstrap").send();
     let visitor = Visitor::of(&server, &theirs);
     let address = server.address;

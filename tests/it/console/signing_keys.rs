@@ -109,7 +109,7 @@ fn an_organization_without_a_key_is_told_what_to_do_and_makes_one_once() {
     let (server, owner) = start();
     let body = json!({ "slug": "acme", "owner_email": "o@acme.example" });
     let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
-    let theirs = Person::sign_in(&server, "acme", "o@acme.example", made["password"].as_str().unwrap());
+    let theirs = Person::sign_in(&server, "acme", "o@acme.example", made["owner"]["password"].as_str().unwrap());
     let (visitor, viewer) = (Visitor::of(&server, &theirs), Visitor::of(&server, &theirs.add(&server, "viewer")));
     let html = visitor.page(PAGE);
     assert!(text(&html).contains("There is no signing key yet") && html.contains(BOOTSTRAP) && !html.contains(ROTATE));
