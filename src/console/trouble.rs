@@ -243,13 +243,6 @@ impl From<WebhookError> for Trouble {
     }
 }
 
-/// What a use case says, as a sentence.
-fn sentence(detail: &str) -> String {
-    let mut rest = detail.chars();
-    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
-    first.chain(rest).chain(['.']).collect()
-}
-
 impl From<Unavailable> for Trouble {
     fn from(cause: Unavailable) -> Self {
         Self::not_now(&cause)
