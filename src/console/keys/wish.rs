@@ -150,6 +150,10 @@ impl ExpiryWish {
         match self.choice.as_str() {
             "keep" => None,
             "none" => Some(None),
+            "date" if self.date.is_empty() => {
+                checks.wrong("expires_at", "choose the date and the time of day at which the key ends");
+                None
+            }
             // What a browser's field of date and time holds, in UTC.
             "date" => {
                 let text = match self.date.len() {
@@ -225,8 +229,13 @@ pub(super) fn numbered(violations: Vec<Violation>) -> Vec<Violation> {
             .and_then(|(index, part)| Some((index.parse::<usize>().ok()?, part.trim_start_matches('.').to_owned())))
         {
             Some((index, part)) if violation.field.starts_with("scopes") => {
-                let what = if part == "resource" { "filter" } else { "action" };
-                Violation::new("scopes", format!("scope {}, {what}: {}", index + 1, violation.message))
+                // In a row nobody writes `action:filter`.
+                let (what, empty, missing) = match part.as_str() {
+                    "resource" => ("filter", "the resource filter is empty", "write what it is for, like projects/*"),
+                    _ => ("action", "the action is empty", "choose one"),
+                };
+                let message = if violation.message.starts_with(empty) { missing } else { &violation.message };
+                Violation::new("scopes", format!("scope {}, {what}: {message}", index + 1))
             }
             Some((index, _)) => {
                 let field = violation.field.split('[').next().unwrap_or_default().to_owned();
