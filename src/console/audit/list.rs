@@ -60,7 +60,7 @@ pub(super) async fn show(visit: Visit<ReadAudit>, request: HttpRequest) -> Resul
     let built = Page {
         root: frame.root.clone(),
         action: Select::new("action", "What", actions(&query.typed("action")), query.typed("action"))
-            .hint("Everything, or one kind of change")
+            .hint("One kind, or all")
             .errors(&errors),
         actor: field("actor", "Who").hint("A login, or a key’s id"),
         subject: field("subject", "To which").hint("A login, or an id"),
