@@ -100,7 +100,7 @@ impl Wish {
             networks: checks.networks(&entries(&self.networks)),
             expires_at: self.expiry.check(&mut checks, now),
         };
-        checks.done().map(|()| read).map_err(numbered)
+        checks.done().map(|()| read).map_err(|wrong| numbered(wrong, &self.scopes))
     }
 
     /// The field of the name.
@@ -222,7 +222,7 @@ pub(in crate::console) fn entries(text: &str) -> Vec<String> {
 }
 
 /// Says which of several entries is meant, counted from one as people do.
-pub(super) fn numbered(violations: Vec<Violation>) -> Vec<Violation> {
+pub(super) fn numbered(violations: Vec<Violation>, scopes: &ScopeRows) -> Vec<Violation> {
     let number = |violation: Violation| {
         let place = violation.field.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
         match place
@@ -235,7 +235,7 @@ pub(super) fn numbered(violations: Vec<Violation>) -> Vec<Violation> {
                     _ => ("action", "the action is empty", "choose one"),
                 };
                 let message = if violation.message.starts_with(empty) { missing } else { &violation.message };
-                Violation::new("scopes", format!("scope {}, {what}: {message}", index + 1))
+                Violation::new("scopes", format!("scope {}, {what}: {message}", scopes.number(index)))
             }
             Some((index, _)) => {
                 let field = violation.field.split('[').next().unwrap_or_default().to_owned();

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{at_the_console, go, id_of, is_gone, sign_in, take_secret, works};
 use crate::products::{told, under};
 use crate::support::browser::Key;
-use crate::support::{Browser, Person, eventually};
+use crate::support::{Browser, Person, eventually, jwt};
 
 #[test]
 fn a_key_has_scopes_as_rows_and_networks_that_are_checked_while_they_are_typed() {
@@ -202,11 +202,21 @@ fn an_organization_without_a_signing_key_is_told_how_to_begin() {
     browser.see("has no signing key yet");
     browser.press(Key::Escape);
     browser.wait("the end of the dialog", || !browser.dialog_is_open());
-    fleet.api("POST", "bootstrap").send().expect(201);
+    browser.click("Signing keys");
+    browser.see("There is no signing key yet");
+    browser.click("Make the first signing key");
+    browser.see("The signing key is made.");
+    assert!(!browser.offers("Make the first signing key"), "once");
+    assert_eq!(browser.table("Signing keys, newest first").rows.len(), 1);
+    browser.click("API keys");
     browser.within("Keys").click("Create API key");
     browser.within("Create API key").fill("Name", "ingest");
     browser.do_not_see("has no signing key yet");
     browser.within("Create API key").click("Create API key");
-    works(&server, &take_secret(&browser));
+    let secret = take_secret(&browser);
+    let answer = server.exchange(&secret, &[]).expect(200);
+    let jwks = server.get("/o/fleet/.well-known/jwks.json").send().expect(200);
+    let (_, claims) = jwt::verify(answer["access_token"].as_str().unwrap(), &jwks);
+    assert_eq!(claims["org"], "fleet");
     browser.finish();
 }

@@ -1,9 +1,11 @@
 //! Names that are markup, code, or meant to mislead, in every field that holds text: shown as text on every page and
 //! in every export, with no page broken by it; and no page goes into a frame.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{at_the_console, go, reached, url};
+use super::{at_the_console, go, reached, shape, url};
 use crate::support::person::start;
 use crate::support::{Browser, Person, Server, Visitor};
 
@@ -81,7 +83,7 @@ fn names_in_bad_spirit_are_text_on_every_page_and_break_none() {
     let browser = at_the_console(&server, &owner).phone();
     browser.run("window.name = 'not yet'; return null", &[]);
     let pages = reached(&Visitor::of(&server, &owner), &["/keys", "/keys?status=all", &format!("/keys/{revoked}")]);
-    let (mut looked_at, mut wide) = (0, Vec::new());
+    let (mut looked_at, mut wide, mut kinds) = (0, Vec::new(), BTreeMap::new());
     for (path, answer) in &pages {
         let body = answer.text();
         let kind = answer.header("content-type").unwrap_or_default();
@@ -93,6 +95,12 @@ fn names_in_bad_spirit_are_text_on_every_page_and_break_none() {
         }
         for markup in ["<script>alert", "<img src=x", "<svg onload", "href=\"javascript:", "<i>0</i>", ">49 "] {
             assert!(!body.contains(markup), "{path} holds {markup}");
+        }
+        // Each kind of page with some of the names, a key's own with all of them.
+        let times = kinds.entry(shape(path)).or_insert(0);
+        *times += 1;
+        if *times > 2 && shape(path) != "/keys/{id}" {
+            continue;
         }
         go(&browser, &server, path);
         if !browser.fits() {
@@ -111,9 +119,9 @@ fn names_in_bad_spirit_are_text_on_every_page_and_break_none() {
         let shown = name.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains(&shown), "{name} in {text}");
     }
-    browser.click("\"><script>alert(1)</script>");
+    browser.click(NAMES[1]);
     browser.see("Client id");
-    assert_eq!(browser.page().names("heading")[0], SCRIPT);
+    assert_eq!(browser.page().names("heading")[0], NAMES[1]);
     browser.finish();
 }
 

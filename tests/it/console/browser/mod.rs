@@ -133,3 +133,10 @@ fn links(html: &str, root: &str, page: &str) -> Vec<String> {
     });
     within.collect()
 }
+
+/// A path without what differs from key to key.
+fn shape(path: &str) -> String {
+    let is_id = |part: &str| part.len() >= 10 && part.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let parts = path.split('?').next().unwrap().split('/');
+    parts.map(|part| if is_id(part) { "{id}" } else { part }).collect::<Vec<_>>().join("/")
+}
