@@ -5,7 +5,7 @@ use askama::Template;
 use crate::console::ui::html;
 use crate::domain::policy::Violation;
 
-html! { Errors Field Area Select Tick Many }
+html! { Errors Field Area Select Tick }
 
 /// What was wrong with a form.
 #[derive(Template, Clone, Default, Debug)]
@@ -284,24 +284,6 @@ impl Tick {
     pub(in crate::console) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }
-}
-
-/// Some of a few, each a box to tick.
-#[derive(Template, Clone, Debug)]
-#[template(path = "console/ui/many.html")]
-pub(in crate::console) struct Many {
-    /// Name of every box.
-    pub(in crate::console) name: &'static str,
-    /// What they are called together.
-    pub(in crate::console) label: &'static str,
-    /// What there is to choose from.
-    pub(in crate::console) options: Vec<Offer>,
-    /// What is chosen.
-    pub(in crate::console) chosen: Vec<String>,
-    /// What to know before choosing.
-    pub(in crate::console) hint: String,
-    /// What was wrong.
-    pub(in crate::console) error: Told,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod moment;
 mod small;
 
 pub(super) use chart::{Chart, Column, Spark};
-pub(super) use field::{Area, Errors, Field, Many, Offer, Select, Tick};
+pub(super) use field::{Area, Errors, Field, Offer, Select, Tick};
 pub(super) use moment::{Moment, date, days_left, span};
 pub(super) use small::{Badge, Notice, Token, Tone, count};
 
