@@ -47,7 +47,7 @@ fn a_webhook_is_added_its_secret_shown_once_and_a_test_signed_with_it() {
     let (id, secret) = add(&visitor, &receiver.url(), &["key.*", "policy.changed"]);
     assert!(secret.starts_with("whsec_"));
     assert_eq!(webhook(&owner, &id)["events"], serde_json::json!(["key.*", "policy.changed"]));
-    let (list, page) = (format!("{}", visitor.page("/webhooks")), format!("/webhooks/{id}"));
+    let (list, page) = (visitor.page("/webhooks"), format!("/webhooks/{id}"));
     for html in [&list, &visitor.page(&page), &visitor.page(&format!("{page}/edit"))] {
         assert!(!html.contains(&secret) && html.contains("for the tests"), "{html}");
     }
