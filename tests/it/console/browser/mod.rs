@@ -12,7 +12,7 @@ mod without_script;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{Answer, Browser, Person, Server};
+use crate::support::{Answer, Browser, Person, Server, Visitor};
 
 /// The URL of a page: what follows `/console`.
 fn url(server: &Server, path: &str) -> String {
@@ -95,9 +95,9 @@ fn works(server: &Server, secret: &str) {
     server.exchange(secret, &[]).expect(200);
 }
 
-/// Looks at every page that a visitor reaches from one of these by links, each once; those whose addresses differ only
-/// by a query are looked at three times at most. Gives the pages' paths, in order, and their answers.
-fn reached(visitor: &crate::support::Visitor, from: &[&str]) -> BTreeMap<String, Answer> {
+/// Looks at every page that a visitor reaches from one of these by links: every key's own, and of each other kind so
+/// many at most. Gives the pages' paths, in order, and their answers.
+fn reached(visitor: &Visitor, from: &[&str], most: usize) -> BTreeMap<String, Answer> {
     let mut waiting: Vec<String> = from.iter().map(|path| (*path).to_owned()).collect();
     let (mut seen, mut kinds) = (BTreeSet::new(), BTreeMap::<String, usize>::new());
     let mut found = BTreeMap::new();
@@ -106,9 +106,10 @@ fn reached(visitor: &crate::support::Visitor, from: &[&str]) -> BTreeMap<String,
         if !seen.insert(path.clone()) {
             continue;
         }
-        let times = kinds.entry(path.split('?').next().unwrap().to_owned()).or_default();
+        let kind = shape(&path);
+        let times = kinds.entry(kind.clone()).or_default();
         *times += 1;
-        if *times > 3 {
+        if *times > most && (kind != "/keys/{id}" || path.contains('?')) {
             continue;
         }
         let answer = visitor.get(&path);
