@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::middleware::DefaultHeaders;
 use askama::Template;
 use url::Url;
 
@@ -141,15 +142,20 @@ pub(super) fn refused(template: &impl Template) -> Result<HttpResponse, Trouble>
     Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, template.render()?))
 }
 
+/// What every answer of the console says, a redirect and an export too.
+pub(super) fn headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((CONTENT_SECURITY_POLICY, POLICY))
+        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        // With none at all, a browser would not say where a form comes from.
+        .add((REFERRER_POLICY, "same-origin"))
+}
+
 /// HTML with the headers of every page: kept by nobody, for a page may show a secret, and is one person's.
 pub(super) fn answer(status: StatusCode, html: String) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        // With none at all, a browser would not say where a form comes from.
-        .insert_header((REFERRER_POLICY, "same-origin"))
         .insert_header(("cross-origin-opener-policy", "same-origin"))
         .insert_header(("cross-origin-resource-policy", "same-origin"))
         .body(html)

@@ -33,13 +33,23 @@
   }
 
   // A dialog: the page that a link leads to, shown above this one.
+  let isOpening = false;
   async function open(link) {
+    if (isOpening) return;
+    isOpening = true;
     const dialog = document.createElement("dialog");
     dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
-    // Escape does not take away a secret that nobody has copied.
+    // Escape does not take away a secret that nobody has copied; pressed twice, only `closedby` holds it back.
     dialog.addEventListener("cancel", event => { if (holdsSecret(dialog)) event.preventDefault(); });
+    try {
+      if (!await show(dialog, await fetch(link.href))) return;
+    } catch {
+      location.assign(link.href);
+      return;
+    } finally {
+      isOpening = false;
+    }
     document.body.append(dialog);
-    if (!await show(dialog, await fetch(link.href))) return;
     dialog.showModal();
     focusFirst(dialog);
   }
@@ -57,9 +67,12 @@
     const inside = document.createElement("div");
     inside.className = "inside";
     inside.append(...main.childNodes);
+    rename(inside);
+    dialog.setAttribute("closedby", inside.querySelector("form[data-acknowledge]") ? "none" : "closerequest");
     const heading = inside.querySelector("h1");
     if (heading) {
       heading.id = "dialog-heading";
+      heading.tabIndex = -1;
       dialog.setAttribute("aria-labelledby", "dialog-heading");
     }
     const spoken = document.createElement("p");
@@ -80,9 +93,20 @@
     return true;
   }
 
-  function focusFirst(place) {
-    const first = place.querySelector("[data-focus], form[data-acknowledge] button, .inside input:not([type=hidden]), .inside select, .inside textarea, .inside button");
-    first?.focus();
+  // The page below may call its fields the same: in the dialog they are called otherwise.
+  function rename(inside) {
+    const renamed = text => text.split(" ").map(id => `dialog-${id}`).join(" ");
+    for (const name of ["id", "for", "aria-labelledby", "aria-describedby", "data-copy"]) {
+      inside.querySelectorAll(`[${name}]`).forEach(part => part.setAttribute(name, renamed(part.getAttribute(name))));
+    }
+    inside.querySelectorAll("a[href^='#']").forEach(link => link.setAttribute("href", `#dialog-${link.hash.slice(1)}`));
+  }
+
+  // What stands out, or the first field; where there is none, the heading: no key that is pressed too soon does harm.
+  function focusFirst(dialog) {
+    const fields = [...dialog.querySelectorAll("input, select, textarea")];
+    const first = dialog.querySelector("[data-focus], .secret [data-copy]") ?? fields.find(field => field.checkVisibility());
+    (first ?? dialog.querySelector("#dialog-heading"))?.focus();
   }
 
   async function send(form, button) {
@@ -132,22 +156,48 @@
   function addRow(button) {
     const rows = button.closest("fieldset");
     const last = [...rows.querySelectorAll(".row")].at(-1);
-    const number = rows.querySelectorAll(".row").length;
     const row = last.cloneNode(true);
     row.querySelectorAll(".said, .error").forEach(said => said.remove());
-    for (const part of row.querySelectorAll("[id], [for], [name], [aria-describedby]")) {
-      for (const name of ["id", "for", "name"]) {
-        const value = part.getAttribute(name);
-        if (value) part.setAttribute(name, value.replace(/\d+/, number));
-      }
-      part.removeAttribute("aria-describedby");
-      part.removeAttribute("aria-invalid");
+    for (const name of ["aria-describedby", "aria-invalid"]) {
+      row.querySelectorAll(`[${name}]`).forEach(part => part.removeAttribute(name));
     }
-    row.querySelectorAll(".place").forEach(place => { place.textContent = number + 1; });
-    row.querySelectorAll("input").forEach(input => { input.value = ""; });
+    empty(row);
     last.after(row);
+    number(rows);
     prepare(row);
     row.querySelector("select, input").focus();
+  }
+
+  function removeRow(button) {
+    const rows = button.closest("fieldset");
+    const row = button.closest(".row");
+    const next = row.nextElementSibling?.closest(".row") ?? row.previousElementSibling?.closest(".row");
+    if (next) row.remove();
+    else empty(row);
+    number(rows);
+    (next ?? row).querySelector("select, input").focus();
+    say("Removed");
+  }
+
+  function empty(row) {
+    row.querySelectorAll("input").forEach(input => { input.value = ""; });
+    row.querySelectorAll("select").forEach(select => { select.selectedIndex = 0; });
+    row.querySelectorAll(".said").forEach(said => { said.textContent = ""; });
+  }
+
+  // Each row's fields are called by its place: from 0 for the server, from 1 for people.
+  function number(rows) {
+    rows.querySelectorAll(".row").forEach((row, place) => {
+      for (const name of ["id", "for", "name", "aria-describedby"]) {
+        for (const part of row.querySelectorAll(`[${name}]`)) {
+          part.setAttribute(name, part.getAttribute(name).replace(/\d+/g, place));
+        }
+      }
+      row.querySelectorAll("[aria-label]").forEach(part => {
+        part.setAttribute("aria-label", part.getAttribute("aria-label").replace(/\d+/, place + 1));
+      });
+      row.querySelectorAll("button[value]").forEach(button => { button.value = place; });
+    });
   }
 
   // What a choice shows or hides: an element that says for which value it is.
@@ -172,14 +222,7 @@
     const adding = event.target.closest("[data-add-row]");
     if (adding) { event.preventDefault(); addRow(adding); return; }
     const removing = event.target.closest("[data-remove-row]");
-    if (removing) {
-      event.preventDefault();
-      const rows = removing.closest("fieldset").querySelectorAll(".row");
-      const row = removing.closest(".row");
-      if (rows.length > 1) row.remove();
-      else row.querySelectorAll("input").forEach(input => { input.value = ""; });
-      return;
-    }
+    if (removing) { event.preventDefault(); removeRow(removing); return; }
     const link = event.target.closest("a[data-dialog]");
     const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey && event.button === 0;
     if (link && isPlain) {
@@ -207,6 +250,10 @@
   document.addEventListener("submit", event => {
     if (event.target.matches("form[data-acknowledge]")) event.target.removeAttribute("data-acknowledge");
   }, true);
+
+  // Nor does it come back: what the browser has kept of a page is not shown again.
+  addEventListener("pagehide", () => document.querySelectorAll("dialog").forEach(dialog => dialog.remove()));
+  addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
 
   prepare(document);
   document.querySelector("main [data-focus]")?.focus();

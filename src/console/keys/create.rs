@@ -83,7 +83,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<HttpResponse
     let errors = match visit.node().run_to_end(made).await {
         Ok((key, text)) => return secret::shown(&visit, &key, &text, "made"),
         Err(KeyError::AlreadyDone(id)) => return secret::shown_before(&visit, &id),
-        Err(KeyError::Invalid(wrong)) => Errors::new(super::wish::numbered(wrong), &FIELDS),
+        Err(KeyError::Invalid(wrong)) => Errors::new(super::wish::numbered(wrong, &wish.scopes), &FIELDS),
         Err(KeyError::Beyond(too_much)) => Errors::sentence(trouble::beyond(&too_much)),
         Err(KeyError::LimitReached) => Errors::sentence(limit(&policy)),
         Err(other) => return Err(other.into()),

@@ -108,7 +108,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
             let done = if is_narrower { "narrowed" } else { "edited" };
             return Ok(see_other(&visit.path(&format!("/keys/{id}?done={done}"))));
         }
-        Err(KeyError::Invalid(wrong)) => Errors::new(numbered(wrong), &FIELDS),
+        Err(KeyError::Invalid(wrong)) => Errors::new(numbered(wrong, &wish.scopes), &FIELDS),
         Err(KeyError::Beyond(too_much)) => Errors::sentence(trouble::beyond(&too_much)),
         Err(other) => return Err(other.into()),
     };

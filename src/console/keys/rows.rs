@@ -89,6 +89,12 @@ impl ScopeRows {
         typed.map(|row| (row.action.as_str(), row.resource.as_str()))
     }
 
+    /// The number of the row, as people count, that holds the pair of that index.
+    pub(super) fn number(&self, index: usize) -> usize {
+        let typed = self.rows.iter().enumerate().filter(|(_, row)| **row != Row::default());
+        typed.map(|(place, _)| place).nth(index).unwrap_or(index) + 1
+    }
+
     /// The same with what was wrong.
     pub(super) fn errors(self, errors: &Errors) -> Self {
         Self { error: errors.of("scopes"), ..self }
@@ -106,6 +112,7 @@ mod tests {
             Form::parse(b"scope-0-action=read&scope-0-resource=a/%23&scope-2-action=*&scope-2-resource=*").unwrap();
         let rows = ScopeRows::read(&form, &policy);
         assert_eq!(rows.pairs().collect::<Vec<_>>(), [("read", "a/#"), ("*", "*")]);
+        assert_eq!((rows.number(0), rows.number(1)), (1, 3), "as they are seen");
         let scopes = ScopeSet::parse("read:a/# *:*").unwrap();
         assert_eq!(ScopeRows::of(&scopes, &policy).pairs().collect::<Vec<_>>(), [("read", "a/#"), ("*", "*")]);
     }

@@ -100,7 +100,7 @@ impl Wish {
             networks: checks.networks(&entries(&self.networks)),
             expires_at: self.expiry.check(&mut checks, now),
         };
-        checks.done().map(|()| read).map_err(numbered)
+        checks.done().map(|()| read).map_err(|wrong| numbered(wrong, &self.scopes))
     }
 
     /// The field of the name.
@@ -150,6 +150,10 @@ impl ExpiryWish {
         match self.choice.as_str() {
             "keep" => None,
             "none" => Some(None),
+            "date" if self.date.is_empty() => {
+                checks.wrong("expires_at", "choose the date and the time of day at which the key ends");
+                None
+            }
             // What a browser's field of date and time holds, in UTC.
             "date" => {
                 let text = match self.date.len() {
@@ -218,15 +222,20 @@ pub(in crate::console) fn entries(text: &str) -> Vec<String> {
 }
 
 /// Says which of several entries is meant, counted from one as people do.
-pub(super) fn numbered(violations: Vec<Violation>) -> Vec<Violation> {
+pub(super) fn numbered(violations: Vec<Violation>, scopes: &ScopeRows) -> Vec<Violation> {
     let number = |violation: Violation| {
         let place = violation.field.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
         match place
             .and_then(|(index, part)| Some((index.parse::<usize>().ok()?, part.trim_start_matches('.').to_owned())))
         {
             Some((index, part)) if violation.field.starts_with("scopes") => {
-                let what = if part == "resource" { "filter" } else { "action" };
-                Violation::new("scopes", format!("scope {}, {what}: {}", index + 1, violation.message))
+                // In a row nobody writes `action:filter`.
+                let (what, empty, missing) = match part.as_str() {
+                    "resource" => ("filter", "the resource filter is empty", "write what it is for, like projects/*"),
+                    _ => ("action", "the action is empty", "choose one"),
+                };
+                let message = if violation.message.starts_with(empty) { missing } else { &violation.message };
+                Violation::new("scopes", format!("scope {}, {what}: {message}", scopes.number(index)))
             }
             Some((index, _)) => {
                 let field = violation.field.split('[').next().unwrap_or_default().to_owned();

@@ -57,19 +57,31 @@ pub(in crate::console) fn days_left(at: Timestamp, now: Timestamp) -> i64 {
 
 /// The length of a time in the largest unit that fits: `12 days`, or `less than a minute`.
 pub(in crate::console) fn span(from: Timestamp, to: Timestamp) -> String {
-    let seconds = to.as_seconds().saturating_sub(from.as_seconds()).abs();
-    let units = [(365 * DAY, "year"), (30 * DAY, "month"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")];
-    let Some((length, name)) = units.into_iter().find(|(length, _)| seconds >= *length) else {
+    told(to.as_seconds().saturating_sub(from.as_seconds()).abs(), 0)
+}
+
+/// Seconds in the largest unit that fits. `rounding` is 0 where begun units do not count, 2 to round by half of one.
+fn told(seconds: i64, rounding: i64) -> String {
+    // Each with where it begins: what was chosen as 90 days is not told as two months.
+    let units = [
+        (365 * DAY, 365 * DAY, "year"),
+        (100 * DAY, 30 * DAY, "month"),
+        (DAY, DAY, "day"),
+        (HOUR, HOUR, "hour"),
+        (MINUTE, MINUTE, "minute"),
+    ];
+    let Some((_, length, name)) = units.into_iter().find(|(begin, ..)| seconds >= *begin) else {
         return "less than a minute".into();
     };
-    let number = seconds / length;
+    let number = seconds.saturating_add(length.checked_div(rounding).unwrap_or_default()) / length;
     format!("{number} {name}{}", if number == 1 { "" } else { "s" })
 }
 
 fn distance(at: Timestamp, now: Timestamp) -> String {
     let ahead = at.as_seconds().saturating_sub(now.as_seconds());
     match ahead {
-        1.. => format!("in {}", span(now, at)),
+        // What is to come is rounded, so that it is not a day less at once.
+        1.. => format!("in {}", told(ahead, 2)),
         _ if ahead > -MINUTE => "just now".into(),
         _ => format!("{} ago", span(now, at)),
     }
@@ -90,7 +102,11 @@ mod tests {
             (0, 400 * DAY, "1 year ago"),
             (130, 100, "in less than a minute"),
             (100 + DAY, 100, "in 1 day"),
-            (100 + 70 * DAY, 100, "in 2 months"),
+            (100 + 90 * DAY - 1, 100, "in 90 days"),
+            (100 + 30 * DAY - 20, 100, "in 30 days"),
+            (100, 100 + 70 * DAY - 1, "69 days ago"),
+            (100 + 130 * DAY, 100, "in 4 months"),
+            (100 + 364 * DAY, 100, "in 12 months"),
         ] {
             assert_eq!(distance(at(from), at(now)), text);
         }

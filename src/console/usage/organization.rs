@@ -45,9 +45,13 @@ pub(super) async fn show(visit: Visit<ReadUsage>, request: HttpRequest) -> Resul
     let usage = keys::usage_of_organization(node, organization, span).await?;
     let (busiest, has_more) = keys::busiest(node, organization, span, None, LISTED, visit.now).await?;
     let caption = format!("Use of all keys, {}", range.name().to_lowercase());
+    let all =
+        |key: &BusyKey| UsageOutcome::ALL.into_iter().fold(0, |sum: u64, of| sum.saturating_add(key.counts.of(of)));
+    // Those that nobody has used are at the end of the list, and not busy.
+    let has_more = has_more && busiest.last().is_some_and(|key| all(key) > 0);
     let row = |key: BusyKey| {
         let (exchanges, checks) = (key.counts.of(UsageOutcome::Exchanged), key.counts.of(UsageOutcome::Verified));
-        let all = UsageOutcome::ALL.into_iter().fold(0, |sum: u64, outcome| sum.saturating_add(key.counts.of(outcome)));
+        let all = all(&key);
         Row {
             name: if key.name.trim().is_empty() { format!("Unnamed key {}", key.key) } else { key.name },
             id: key.key.to_string(),
@@ -62,7 +66,7 @@ pub(super) async fn show(visit: Visit<ReadUsage>, request: HttpRequest) -> Resul
         ranges: range.ways(),
         totals: Totals::from(&usage.totals()),
         chart: Chart::new("usage", caption, range.unit(), range.columns(&usage)),
-        rows: busiest.into_iter().map(row).collect(),
+        rows: busiest.into_iter().filter(|key| all(key) > 0).map(row).collect(),
         has_more,
     })
 }

@@ -85,7 +85,7 @@ fn what_is_wrong_is_told_beside_what_was_typed() {
         (vec![("allowed_cidrs", "10.0.0.0/8\n10.0.0.1/8")], "entry 2: 10.0.0.1/8 has bits set beyond /8"),
         (vec![("scope-0-action", "read")], "scope 1, filter"),
         (vec![("scope-0-resource", "a//b")], "scope 1, action"),
-        (vec![("scope-1-action", "fly"), ("scope-1-resource", "a")], "unknown action fly"),
+        (vec![("scope-1-action", "fly"), ("scope-1-resource", "a")], "scope 2, action: unknown action fly"),
         (vec![("expiry", "date"), ("expires_at", "2001-01-01T00:00")], "must be in the future"),
         (vec![("expiry", "date"), ("expires_at", "soon")], "not a moment"),
         (vec![("expiry", "-5")], "choose when the key ends"),

@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod browser;
 mod gateways;
 mod harness;
 mod keys;

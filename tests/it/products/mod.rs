@@ -15,7 +15,7 @@ const DAY: i64 = 86_400;
 
 /// A server under one of the policies that are shipped, put in force as an operator would; and its owner.
 #[track_caller]
-fn under(policy: &str) -> (Server, Person) {
+pub fn under(policy: &str) -> (Server, Person) {
     let (server, owner) = start();
     let file = format!("{}/config/policies/{policy}.toml", env!("CARGO_MANIFEST_DIR"));
     let apply = |arguments: &[&str]| {
@@ -53,7 +53,7 @@ fn names(list: &Value) -> Vec<String> {
 
 /// Checks what the token endpoint answered.
 #[track_caller]
-fn told(answer: &Answer, status: u16, code: &str) {
+pub fn told(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert_eq!(answer.json()["code"], code, "{}", answer.text());
 }

@@ -12,8 +12,9 @@ use super::{Browser, squeeze, text_of};
 /// Runs axe, and gives `{violations: [{id, impact, help, nodes: [{target, summary}]}], undecided: [{id, count}]}`.
 const AXE: &str = r"
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+const all = { type: 'tag', values: tags }, ofColours = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] };
 return axe.run(document, {
-  runOnly: { type: 'tag', values: tags }, resultTypes: ['violations', 'incomplete'], preload: false, iframes: false,
+  runOnly: arguments[0] ? ofColours : all, resultTypes: ['violations', 'incomplete'], preload: false, iframes: false,
 }).then(found => ({
   violations: found.violations.map(rule => ({
     id: rule.id, impact: rule.impact, help: rule.help,
@@ -22,6 +23,9 @@ return axe.run(document, {
   undecided: found.incomplete.map(rule => ({ id: rule.id, targets: rule.nodes.map(node => node.target.join(' ')) })),
   passed: found.passes.length,
 }))";
+
+/// How a form may be answered that is not carried out.
+const REFUSALS: [&str; 3] = ["a status of 409", "a status of 412", "a status of 422"];
 
 impl Browser {
     /// A phone from here on: 360 x 740 points, two pixels a point, a finger instead of a mouse.
@@ -81,11 +85,22 @@ impl Browser {
     /// the rules that axe could not decide, each with how often.
     #[track_caller]
     pub fn run_axe(&self) -> Vec<(String, usize)> {
+        self.axe(false)
+    }
+
+    /// The same with the rules of colours alone, where nothing else has changed since all of them were kept.
+    #[track_caller]
+    pub fn run_axe_on_colours(&self) {
+        self.axe(true);
+    }
+
+    #[track_caller]
+    fn axe(&self, on_colours: bool) -> Vec<(String, usize)> {
         let path = std::env::var_os("KEYTURN_TEST_AXE")
             .expect("KEYTURN_TEST_AXE is not set: run ./scripts/test, or KEYTURN_TEST_AXE=$(scripts/axe) cargo test");
         let axe = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}; see scripts/axe"));
         self.run(&format!("if (!window.axe) {{ {axe} }}"), &[]);
-        let found = self.run(AXE, &[]);
+        let found = self.run(AXE, &[json!(on_colours)]);
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let undecided: Vec<(String, usize)> =
             list(&found["undecided"]).iter().map(|rule| (text_of(&rule["id"]), list(&rule["targets"]).len())).collect();
@@ -144,7 +159,9 @@ impl Browser {
         let here = here.split('#').next().unwrap_or_default();
         let is_complaint = |entry: &&Value| {
             let of_page = text_of(&entry["message"]).split(' ').next() == Some(here);
-            entry["level"] == "SEVERE" && !(entry["source"] == "network" && of_page)
+            // A form in a dialog may be refused as one in a page may.
+            let is_refusal = REFUSALS.iter().any(|status| text_of(&entry["message"]).contains(status));
+            entry["level"] == "SEVERE" && !(entry["source"] == "network" && (of_page || is_refusal))
         };
         let new = entries.iter().filter(is_complaint).map(|entry| {
             let message = text_of(&entry["message"]);

@@ -143,6 +143,19 @@ impl<'a> Part<'a> {
         value
     }
 
+    /// The options of a list, in order.
+    #[track_caller]
+    pub fn options(&self, field: &str) -> Vec<String> {
+        let mut options = Vec::new();
+        self.on("a list", LISTS, field, |target| {
+            let read = "return [...arguments[0].options].map(option => option.label)";
+            let labels = self.browser.session.script(read, std::slice::from_ref(target))?;
+            options = labels.as_array().unwrap().iter().map(|label| squeeze(&text_of(label))).collect();
+            Ok(())
+        });
+        options
+    }
+
     /// Chooses an option of a list, or one of the radio buttons of a group.
     #[track_caller]
     pub fn choose(&self, field: &str, option: &str) {

@@ -1,0 +1,306 @@
+//! Every page of the console held to axe-core's rules, as each role sees it, light and dark, on a screen and on a
+//! phone; nothing is wider than the phone, and nothing lies over something else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::json;
+
+use super::{at_the_console, go, reached, shape, sign_in, url};
+use crate::console::seed::Company;
+use crate::support::person::start;
+use crate::support::{Browser, Person, Server, Visitor};
+
+/// Every page that the owner of organization `default` reaches by links.
+const PAGES: &[&str] = &[
+    "/account",
+    "/audit",
+    "/gateways",
+    "/gateways/apache",
+    "/gateways/caddy",
+    "/gateways/envoy",
+    "/gateways/haproxy",
+    "/gateways/nginx",
+    "/gateways/tokens",
+    "/gateways/traefik",
+    "/keys",
+    "/keys/new",
+    "/keys/{id}",
+    "/keys/{id}/disable",
+    "/keys/{id}/edit",
+    "/keys/{id}/enable",
+    "/keys/{id}/explain",
+    "/keys/{id}/revoke",
+    "/keys/{id}/rotate",
+    "/members",
+    "/members/new",
+    "/members/{id}",
+    "/members/{id}/remove",
+    "/members/{id}/reset-password",
+    "/organizations",
+    "/organizations/new",
+    "/policy",
+    "/policy/change",
+    "/signing-keys",
+    "/signing-keys/rotate",
+    "/usage",
+    "/webhooks",
+    "/webhooks/new",
+    "/webhooks/verifying",
+    "/webhooks/{id}",
+    "/webhooks/{id}/edit",
+    "/webhooks/{id}/delete",
+    "/webhooks/{id}/rotate-secret",
+    "/welcome",
+];
+
+/// What lies over something else, of all that is read or used.
+const OVERLAPS: &str = "const place = document.querySelector('dialog[open]') ?? document.body;
+    const what = 'a[href], button, input:not([type=hidden]), select, textarea, summary, h1, h2, dt, dd, label, .badge';
+    const all = [...place.querySelectorAll(what)].filter(e => e.checkVisibility() && !e.closest('.hidden'));
+    const boxes = all.map(e => [e, [...e.getClientRects()].filter(r => r.width > 2 && r.height > 2)]);
+    const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1.5;
+    const found = [];
+    for (let i = 0; i < boxes.length; i++) for (let j = i + 1; j < boxes.length; j++) {
+        const [[a, of_a], [b, of_b]] = [boxes[i], boxes[j]];
+        if (a.contains(b) || b.contains(a) || a.matches('.skip')) continue;
+        if (of_a.some(x => of_b.some(y => over(x, y)))) found.push(`${a.outerHTML.slice(0, 90)} and ${b.outerHTML.slice(0, 90)}`);
+    }
+    return found";
+
+/// On which screens, in which colours, a page is looked at.
+type Looks = &'static [(u32, &'static str)];
+const SOME: Looks = &[(1280, "light"), (360, "dark")];
+
+/// Holds what is shown now to all of it.
+#[track_caller]
+fn hold(browser: &Browser, looks: Looks) {
+    let mut before = 0;
+    for (width, colours) in looks {
+        browser.prefer(colours);
+        if before == *width {
+            browser.run_axe_on_colours();
+            continue;
+        }
+        before = *width;
+        browser.screen(*width, if *width == 360 { 740 } else { 900 }, 1, *width == 360);
+        // On a wall everything is as on a screen, but for where it lies.
+        if *width < 3840 {
+            browser.run_axe();
+        }
+        lies_well(browser, *width);
+    }
+    browser.screen(1280, 900, 1, false);
+    browser.prefer("light");
+}
+
+/// Holds every page that somebody reaches to all of it, but for those that are made like one that was held before.
+/// Says in the end which do not hold.
+#[track_caller]
+fn hold_all(server: &Server, person: &Person, looks: Looks, held: &mut BTreeSet<String>) {
+    let browser = at_the_console(server, person);
+    let mut failed = Vec::new();
+    for (path, skeleton) in pages_of(server, person).values() {
+        if !held.insert(skeleton.clone()) {
+            continue;
+        }
+        go(&browser, server, path);
+        if catch_unwind(AssertUnwindSafe(|| hold(&browser, looks))).is_err() {
+            failed.push(path.clone());
+        }
+    }
+    assert!(failed.is_empty(), "what is said above is of these pages: {failed:?}");
+    browser.finish();
+}
+
+#[track_caller]
+fn lies_well(browser: &Browser, width: u32) {
+    assert!(browser.fits(), "{} is wider than {width}", browser.url());
+    let over = browser.run(OVERLAPS, &[]);
+    assert_eq!(over, json!([]), "{} at {width}", browser.url());
+}
+
+/// What somebody reaches by links, a page for each kind: its path, and what it is made of.
+#[track_caller]
+fn pages_of(server: &Server, person: &Person) -> BTreeMap<String, (String, String)> {
+    let mut pages = BTreeMap::new();
+    for (path, answer) in reached(&Visitor::of(server, person), &["/keys", "/keys?status=all", "/account"], 2) {
+        assert_eq!(answer.status, 200, "a link leads to {path}");
+        if answer.header("content-type").unwrap().starts_with("text/html") {
+            pages.entry(shape(&path)).or_insert_with(|| (path, skeleton(&answer.text())));
+        }
+    }
+    pages
+}
+
+/// The elements of a page with their classes, without what surrounds every page and without texts.
+fn skeleton(html: &str) -> String {
+    let main = html.split("<main").nth(1).unwrap();
+    let element = |tag: &str| {
+        let name: String = tag.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '/').collect();
+        let class = tag.split('>').next().and_then(|tag| tag.split_once("class=\"")?.1.split('"').next());
+        format!("{name} {}\n", class.unwrap_or_default())
+    };
+    main.split('<').skip(1).map(element).collect()
+}
+
+#[test]
+fn every_page_is_in_the_table_and_accessible_on_a_screen_and_nothing_lies_over_something_else_on_a_wall() {
+    let company = Company::found();
+    let pages = pages_of(&company.server, &company.owner);
+    let found: BTreeSet<&str> = pages.keys().map(String::as_str).collect();
+    assert_eq!(found, PAGES.iter().copied().collect::<BTreeSet<_>>());
+    hold_all(&company.server, &company.owner, &[(1280, "light"), (1280, "dark"), (3840, "dark")], &mut BTreeSet::new());
+}
+
+#[test]
+fn every_page_is_accessible_on_a_phone() {
+    let company = Company::found();
+    hold_all(&company.server, &company.owner, &[(360, "dark"), (360, "light")], &mut BTreeSet::new());
+}
+
+#[test]
+fn every_page_is_accessible_to_those_who_may_less() {
+    let company = Company::found();
+    let of_owner = pages_of(&company.server, &company.owner);
+    let mut held: BTreeSet<String> = of_owner.into_values().map(|(_, skeleton)| skeleton).collect();
+    for (role, looks) in [("admin", &[(1280, "dark")]), ("developer", &[(1280, "light")]), ("viewer", &[(360, "dark")])]
+    {
+        let person = company.owner.add(&company.server, role);
+        if role == "developer" {
+            person.make(&json!({ "name": "my own" }));
+        }
+        hold_all(&company.server, &person, looks, &mut held);
+    }
+}
+
+#[test]
+fn keys_in_every_state_are_accessible() {
+    let company = Company::found();
+    let browser = at_the_console(&company.server, &company.owner);
+    // In its grace, much used, expired, revoked, disabled; explained; all of them in a list; and none.
+    let of_key = |key: usize, rest: &str| format!("/keys/{}{rest}", company.keys[key]);
+    let states = [
+        of_key(0, ""),
+        of_key(1, "?range=24h"),
+        of_key(7, ""),
+        of_key(8, ""),
+        of_key(11, ""),
+        of_key(0, "/rotate"),
+        of_key(1, "/explain?ask=yes&address=192.0.2.1&action=read&resource=a"),
+        "/keys?status=all".into(),
+        "/keys?search=nothing+like+it".into(),
+        "/usage?range=1y".into(),
+    ];
+    for path in states {
+        go(&browser, &company.server, &path);
+        if browser.offers("The numbers as a table") {
+            browser.click("The numbers as a table");
+        }
+        hold(&browser, SOME);
+    }
+    browser.finish();
+}
+
+#[test]
+fn dialogs_what_is_shown_once_and_what_was_refused_are_accessible() {
+    let (server, owner) = start();
+    let made = owner.make(&json!({ "name": "one", "description": "first\nsecond" }));
+    let id = made["id"].as_str().unwrap();
+    let browser = at_the_console(&server, &owner);
+    let open = |page: &str, link: &str, heading: &str| {
+        go(&browser, &server, page);
+        browser.click(link);
+        browser.within(heading).see(heading);
+        hold(&browser, SOME);
+    };
+    let page = format!("/keys/{id}");
+    for (link, heading) in [
+        ("Rotate", "Rotate this key"),
+        ("Disable", "Disable this key?"),
+        ("Revoke", "Revoke this key?"),
+        ("Explain a refusal", "Explain a refusal"),
+        ("Edit", "Edit this key"),
+    ] {
+        open(&page, link, heading);
+    }
+    browser.within("Edit this key").fill("Allowed networks", "10.0.0.0/8");
+    browser.click("Save");
+    browser.see("Narrow this key?");
+    hold(&browser, SOME);
+
+    // What was refused, in a dialog and on a page, with everything that can be wrong; then the secret.
+    let wrong = || {
+        browser.fill("Allowed networks", "nowhere");
+        browser.fill("Resource filter of scope 1", "a//b");
+        browser.choose("Expiry", "On a date");
+        browser.see("Entry 1:");
+    };
+    open("/keys", "Create API key", "Create API key");
+    wrong();
+    browser.within("Create API key").click("Create API key");
+    browser.see("another look:");
+    hold(&browser, SOME);
+    go(&browser, &server, "/keys/new");
+    wrong();
+    browser.click("Create API key");
+    browser.see("another look:");
+    hold(&browser, SOME);
+    for path in ["/keys", "/keys/new"] {
+        go(&browser, &server, path);
+        if path == "/keys" {
+            browser.click("Create API key");
+            browser.see("Rows that are empty are left out");
+            browser.within("Create API key").fill("Allowed networks", "*");
+            browser.within("Create API key").click("Create API key");
+        } else {
+            browser.click("Create API key");
+        }
+        browser.see("Copy the key now");
+        hold(&browser, SOME);
+        browser.check("I have copied it");
+        browser.click("Continue");
+        browser.see("Client id");
+    }
+    go(&browser, &server, "/account");
+    browser.fill("Current password", "not the password");
+    browser.fill("New password", "short");
+    browser.click("Change password");
+    browser.see("another look");
+    hold(&browser, SOME);
+    browser.finish();
+}
+
+#[test]
+fn signing_in_troubles_and_an_empty_organization_are_accessible() {
+    let (server, owner) = start();
+    let browser = Browser::new();
+    browser.open(&url(&server, "/sign-in"));
+    hold(&browser, SOME);
+    browser.fill("Email", "nobody@example.org");
+    browser.fill("Password", "not the password");
+    browser.click("Sign in");
+    browser.see("do not go together");
+    hold(&browser, SOME);
+
+    // Nothing there yet, for those who may begin and those who may not.
+    let body = json!({ "slug": "fleet", "owner_email": "f@fleet.example" });
+    let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
+    let fleet = Person::sign_in(&server, "fleet", "f@fleet.example", made["owner"]["password"].as_str().unwrap());
+    let viewer = fleet.add(&server, "viewer");
+    let mut held = BTreeSet::new();
+    for person in [&fleet, &viewer] {
+        let looks: Looks = if person.id == viewer.id { &[(360, "dark")] } else { &[(1280, "light")] };
+        hold_all(&server, person, looks, &mut held);
+        let browser = Browser::new();
+        sign_in(&browser, &server, person);
+        assert_eq!(browser.open(&url(&server, "/nowhere")), 404);
+        hold(&browser, SOME);
+        let status = browser.open(&url(&server, "/keys/new"));
+        assert_eq!(status, if person.id == viewer.id { 403 } else { 200 });
+        hold(&browser, SOME);
+        browser.finish();
+    }
+    browser.finish();
+}

@@ -1,0 +1,147 @@
+//! With the keyboard alone: everything is reached, in order, and the focus is seen and not lost.
+
+use serde_json::{Value, json};
+
+use super::{at_the_console, go, id_of, works};
+use crate::support::browser::Key;
+use crate::support::person::start;
+use crate::support::{Browser, eventually};
+
+/// All that can have the focus, in the order of the page, as far as it can be seen; of a dialog where one is open.
+const ALL: &str = "const place = document.querySelector('dialog[open]') ?? document;
+    const what = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex=\"0\"]';
+    const all = [...place.querySelectorAll(what)].filter(e => !e.disabled && e.checkVisibility());";
+
+/// Goes round the page with Tab, and checks that all is reached in order and that the focus is always seen.
+#[track_caller]
+fn goes_round(browser: &Browser) {
+    let state = |more: &str| browser.run(&format!("{ALL} {more}"), &[]);
+    let count = state("return all.length").as_u64().unwrap();
+    assert!(count > 3, "there is nothing here");
+    state("document.activeElement.blur(); all[0].focus(); return null");
+    let mut reached = vec![0];
+    for _ in 0..count * 2 {
+        browser.press(Key::Tab);
+        let now = state(
+            "const here = document.activeElement, style = getComputedStyle(here);
+             const box = here.getBoundingClientRect();
+             return [all.indexOf(here), style.outlineStyle !== 'none' && style.outlineWidth !== '0px',
+                     box.bottom > 0 && box.top < innerHeight, here.outerHTML.slice(0, 120)]",
+        );
+        let place = now[0].as_i64().unwrap();
+        // What scrolls can have the focus too; and the browser's own parts follow on the last.
+        if place == -1 {
+            continue;
+        }
+        if place == 0 {
+            break;
+        }
+        assert!(now[1] == true && now[2] == true, "the focus is not seen: {}", now[3]);
+        reached.push(place);
+    }
+    assert_eq!(
+        reached,
+        (0..count as i64).collect::<Vec<_>>(),
+        "{}: {}",
+        browser.url(),
+        state("return all.map(e => e.outerHTML.slice(0, 80))")
+    );
+}
+
+/// Presses Tab until something of that name has the focus.
+#[track_caller]
+fn tab_to(browser: &Browser, name: &str) {
+    for _ in 0..60 {
+        if browser.focused() == name {
+            return;
+        }
+        browser.press(Key::Tab);
+    }
+    panic!("Tab does not lead to {name:?}");
+}
+
+#[test]
+fn a_key_is_made_and_revoked_without_a_mouse() {
+    let (server, owner) = start();
+    let browser = Browser::new();
+    browser.open(&super::url(&server, "/keys"));
+    tab_to(&browser, "Email");
+    browser.type_text(&owner.email);
+    browser.press(Key::Tab);
+    browser.type_text(&owner.password);
+    browser.press(Key::Enter);
+    browser.arrive("/console/keys");
+
+    // The way past what is on every page.
+    browser.press(Key::Tab);
+    assert_eq!(browser.focused(), "Skip to the page");
+    browser.press(Key::Enter);
+    assert_eq!(browser.run("return document.activeElement.id", &[]), "main");
+    browser.press(Key::Tab);
+    assert_eq!(browser.focused(), "Create API key");
+
+    // Into the dialog, around in it, out of it to where one was.
+    browser.press(Key::Enter);
+    browser.wait("the dialog", || browser.dialog_is_open());
+    assert_eq!(browser.focused(), "Name");
+    goes_round(&browser);
+    browser.press(Key::Escape);
+    browser.wait("the end of the dialog", || !browser.dialog_is_open());
+    assert_eq!(browser.focused(), "Create API key");
+
+    // A key, its secret, on.
+    browser.press(Key::Enter);
+    browser.wait("the dialog", || browser.dialog_is_open());
+    browser.type_text("typed");
+    browser.press(Key::Enter);
+    browser.see("Copy the key now");
+    browser.wait("the focus", || browser.focused() == "Copy");
+    goes_round(&browser);
+    tab_to(&browser, "Copy");
+    browser.press(Key::Enter);
+    browser.see("Copied");
+    let secret = browser.clipboard();
+    tab_to(&browser, "I have copied it");
+    browser.press(Key::Space);
+    browser.press(Key::Tab);
+    assert_eq!(browser.focused(), "Continue");
+    browser.press(Key::Enter);
+    browser.see("Client id");
+    works(&server, &secret);
+
+    // Revoked: the first thing in the dialog is harmless.
+    tab_to(&browser, "Revoke");
+    browser.press(Key::Enter);
+    browser.wait("the dialog", || browser.dialog_is_open());
+    assert_eq!(browser.focused(), "Reason");
+    browser.press(Key::Tab);
+    assert_eq!(browser.focused(), "Revoke key");
+    browser.press(Key::Enter);
+    browser.see("The key is revoked.");
+    let key = owner.api("GET", &format!("keys/{}", id_of(&secret))).send().expect(200);
+    assert_eq!(key["status"], "revoked");
+    browser.finish();
+}
+
+#[test]
+fn tab_reaches_everything_in_order_and_the_focus_is_seen() {
+    let (server, owner) = start();
+    let made = owner.make(&json!({ "name": "used", "allowed_cidrs": ["10.0.0.0/8", "127.0.0.1"] }));
+    let id = made["id"].as_str().unwrap();
+    server.exchange(made["secret"].as_str().unwrap(), &[]).expect(200);
+    eventually("the use is counted", || {
+        let usage: Value = owner.api("GET", &format!("keys/{id}/usage")).send().expect(200);
+        (usage["totals"]["exchanges"] == 1).then_some(())
+    });
+    let browser = at_the_console(&server, &owner);
+    let of_key = ["", "/edit", "/rotate", "/explain?ask=yes&address=10.0.0.1"].map(|rest| format!("/keys/{id}{rest}"));
+    for page in ["/keys", "/usage", "/account"].into_iter().map(str::to_owned).chain(of_key) {
+        go(&browser, &server, &page);
+        goes_round(&browser);
+    }
+    // On a phone too, where the ways to other parts are beside each other.
+    browser.screen(360, 740, 2, true);
+    go(&browser, &server, &format!("/keys/{id}"));
+    goes_round(&browser);
+    browser.finish();
+}
