@@ -32,7 +32,7 @@ fn everybody_sees_the_keys_and_where_they_are_published() {
         let html = visitor.page(PAGE);
         let said = text(&html);
         for part in
-            [kid, "Current", "in use for less than a minute", "ES256", "The next key is made of itself in 2 months"]
+            [kid, "Current", "in use for less than a minute", "ES256", "The next key is made of itself in 90 days"]
         {
             assert!(said.contains(part), "{part} in {said}");
         }

@@ -165,12 +165,10 @@ fn a_webhook_is_added_tried_edited_given_another_secret_and_deleted() {
         browser.click("Enable");
         browser.see("The webhook is enabled.");
         browser.click("Rotate the secret");
-        let confirm = browser.page().names("button").into_iter().rfind(|name| name.starts_with("Rotate")).unwrap();
-        browser.page().click(&confirm);
+        confirm(browser, "Rotate");
         assert_ne!(take(browser, "The secret is rotated.", is_secret), first);
         browser.click("Delete");
-        let confirm = browser.page().names("button").into_iter().rfind(|name| name.starts_with("Delete")).unwrap();
-        browser.page().click(&confirm);
+        confirm(browser, "Delete");
         browser.see("The webhook is deleted");
         browser.see("Nobody is told of anything yet");
     });
@@ -250,4 +248,12 @@ fn what_is_shown_once_in_a_dialog_is_not_lost_by_escape_and_is_copied() {
     browser.click("Create API key");
     works(&server, &take_secret(&browser));
     browser.finish();
+}
+
+/// Presses the last button whose name begins so, once it is there: a question comes a moment after it was asked for.
+#[track_caller]
+fn confirm(browser: &Browser, begins: &str) {
+    let found = || browser.page().names("button").into_iter().rfind(|name| name.starts_with(begins));
+    browser.wait(&format!("a button {begins}…"), || found().is_some());
+    browser.page().click(&found().unwrap());
 }

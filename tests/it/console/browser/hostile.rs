@@ -175,7 +175,7 @@ fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
     stranger.fill("Email", &owner.email);
     stranger.fill("Password", &owner.password);
     stranger.click("Sign in");
-    stranger.arrive("/console/keys");
+    stranger.arrive("/console/welcome");
     stranger.finish();
     browser.finish();
 }
