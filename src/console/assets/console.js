@@ -41,6 +41,11 @@
     dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
     // Escape does not take away a secret that nobody has copied; pressed twice, only `closedby` holds it back.
     dialog.addEventListener("cancel", event => { if (holdsSecret(dialog)) event.preventDefault(); });
+    dialog.addEventListener("keydown", event => {
+      if (event.key !== "Escape" || !holdsSecret(dialog)) return;
+      dialog.querySelector("form[data-acknowledge] input[type=checkbox]").focus();
+      say("This is shown once. Say first that you have copied it.");
+    });
     try {
       if (!await show(dialog, await fetch(link.href))) return;
     } catch {

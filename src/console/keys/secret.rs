@@ -54,7 +54,7 @@ pub(super) fn shown<P>(
         issuer: key.organization.issuer(&settings.public_url),
         is_plain: settings.public_url.starts_with("http://"),
         warnings: warnings.into_iter().map(|warning| Notice::new(Tone::Warning, sentence(warning.message))).collect(),
-        copied: Tick::new("copied", "I have copied it", false).required(),
+        copied: Tick::copied(),
         key,
     };
     // The rendered page holds the secret: it goes to the person and nowhere else.

@@ -265,6 +265,8 @@ pub(in crate::console) struct Tick {
     pub(in crate::console) on: bool,
     /// Whether it must be.
     pub(in crate::console) required: bool,
+    /// Whether it is part of what the form sends.
+    pub(in crate::console) is_sent: bool,
     /// What to know before ticking it.
     pub(in crate::console) hint: String,
 }
@@ -272,12 +274,12 @@ pub(in crate::console) struct Tick {
 impl Tick {
     /// A box to tick.
     pub(in crate::console) fn new(name: &'static str, label: impl Into<String>, on: bool) -> Self {
-        Self { name, label: label.into(), on, required: false, hint: String::new() }
+        Self { name, label: label.into(), on, required: false, is_sent: true, hint: String::new() }
     }
 
-    /// The same, which must be ticked.
-    pub(in crate::console) fn required(self) -> Self {
-        Self { required: true, ..self }
+    /// What must be ticked before a page with a secret is left; it says nothing to the server.
+    pub(in crate::console) fn copied() -> Self {
+        Self { required: true, is_sent: false, ..Self::new("copied", "I have copied it", false) }
     }
 
     /// The same with a hint.

@@ -127,7 +127,7 @@ impl Secret {
             destination: webhook.destination.to_string(),
             secret,
             is_rotated,
-            copied: Tick::new("copied", "I have copied it", false).required(),
+            copied: Tick::copied(),
         }
     }
 }
