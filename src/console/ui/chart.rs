@@ -127,11 +127,11 @@ fn bars(counts: &Counts, place: u32, top: u64) -> Vec<Bar> {
     bars
 }
 
-/// The next of 1, 2, 5, 10, 20, 50 and so on.
+/// The next number that is round: one digit, and noughts.
 fn round_up(number: u64) -> u64 {
     let mut ten: u64 = 1;
     loop {
-        for step in [1, 2, 5] {
+        for step in [1, 2, 3, 4, 5, 6, 8] {
             let round = ten.saturating_mul(step);
             if round >= number {
                 return round;
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_scale_ends_at_a_round_number() {
-        for (number, round) in [(0, 1), (1, 1), (3, 5), (11, 20), (50, 50), (501, 1000)] {
+        for (number, round) in [(0, 1), (1, 1), (3, 3), (7, 8), (11, 20), (50, 50), (501, 600), (801, 1000)] {
             assert_eq!(round_up(number), round);
         }
         assert!(round_up(u64::MAX) > 0, "it ends");
