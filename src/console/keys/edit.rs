@@ -15,6 +15,7 @@ use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::networks::Networks;
 use crate::domain::policy::Policy;
+use crate::domain::scope::{Scope, ScopeSet};
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
 use crate::keys::{self, Impact, KeyError, Narrowing, Refusals};
@@ -150,8 +151,16 @@ fn changes(key: &ApiKey, edit: &Edit) -> Vec<Change> {
     };
     let mut changes = Vec::new();
     if let Some(new) = &edit.scopes {
-        let shown = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-        changes.push(Change { what: "Scopes", old: shown(key.scopes.to_string()), new: shown(new.to_string()) });
+        let only_in = |some: &ScopeSet, others: &ScopeSet| {
+            let differs = |scope: &&Scope| !others.iter().any(|other| other == *scope);
+            let scopes: Vec<String> = some.iter().filter(differs).map(ToString::to_string).collect();
+            if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }
+        };
+        changes.push(Change {
+            what: "Scopes that differ",
+            old: only_in(&key.scopes, new),
+            new: only_in(new, &key.scopes),
+        });
     }
     if let Some(new) = &edit.networks {
         changes.push(Change { what: "Allowed networks", old: networks(&key.networks), new: networks(new) });

@@ -27,6 +27,8 @@ const LIMIT: u32 = 25;
 const DAYS: u32 = 30;
 /// Days before its end from which a key's end stands out.
 const SOON: i64 = 14;
+/// Characters of a scope that a row shows.
+const SHORT: usize = 48;
 /// Scopes and networks that a row shows.
 const SHOWN: usize = 3;
 
@@ -220,7 +222,7 @@ fn row(key: &ApiKey, logins: &HashMap<&MemberId, &str>, recent: Option<&Vec<Coun
         hint: key.hint.clone(),
         status: status.into(),
         more_scopes: scopes.len().saturating_sub(SHOWN),
-        scopes: scopes.into_iter().take(SHOWN).collect(),
+        scopes: scopes.iter().take(SHOWN).map(|scope| short(scope)).collect(),
         is_open: !key.networks.is_restricted(),
         more_networks: networks.len().saturating_sub(SHOWN),
         networks: networks.into_iter().take(SHOWN).collect(),
@@ -235,4 +237,10 @@ fn row(key: &ApiKey, logins: &HashMap<&MemberId, &str>, recent: Option<&Vec<Coun
         is_in_grace: key.previous.as_ref().is_some_and(|previous| previous.until > now),
         spark: recent.map(|days| Spark::new(days)),
     }
+}
+
+/// A text as it fits into a row; all of it is on the key's page.
+fn short(text: &str) -> String {
+    let kept: String = text.chars().take(SHORT).collect();
+    if kept.len() < text.len() { format!("{kept}…") } else { kept }
 }

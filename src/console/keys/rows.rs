@@ -11,6 +11,8 @@ html! { ScopeRows }
 
 /// Rows that are there to begin with, and that can be added with a script off.
 const SPARE: usize = 3;
+/// So many actions fit into each row; more are offered once for all rows.
+const FEW: usize = 12;
 /// More rows than a key has scopes.
 const MOST: usize = 100;
 
@@ -81,6 +83,10 @@ impl ScopeRows {
             self.rows.push(Row::default());
         }
         self
+    }
+
+    fn has_many_actions(&self) -> bool {
+        self.actions.len() > FEW
     }
 
     /// What was typed, as pairs of action and filter; rows that are empty are none.

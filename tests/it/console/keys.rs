@@ -298,3 +298,47 @@ fn fields_are_checked_while_they_are_typed() {
     assert_eq!(said("filter", "a/#/b")["tone"], "good");
     assert_eq!(visitor.get("/check/other?value=a").status, 404);
 }
+
+/// Whatever can be in it: the longest names, scopes and networks, of what takes the most HTML.
+#[test]
+fn no_page_is_larger_than_it_may_be() {
+    const MOST: usize = 150_000;
+    let (_server, owner, visitor) = visiting();
+    let actions: Vec<String> = (0..50).map(|number| format!("action-of-some-length-{number:02}")).collect();
+    let policy = owner.api("GET", "policy").send().expect(200);
+    let mut policy = policy["policy"].clone();
+    policy["actions"] = json!(actions);
+    owner.api("PUT", "policy").json(&policy).send().expect(200);
+    let scopes = |n: usize| -> Value {
+        let scope = |i: usize| json!({ "action": actions[i], "resource": format!("{n:03}{i:03}{}", "<&".repeat(120)) });
+        (0..50).map(scope).collect()
+    };
+    let networks: Vec<String> = (0..100).map(|i| format!("2001:db8:{i:x}:1234:5678:9abc:def0:0/112")).collect();
+    let mut last = String::new();
+    for n in 0..26 {
+        let made = owner.make(&json!({
+            "name": format!("{n:02}{}", "<".repeat(98)), "description": "<".repeat(1000), "scopes": scopes(n),
+            "allowed_cidrs": networks,
+        }));
+        last = made["id"].as_str().unwrap().to_owned();
+    }
+    for n in 0..30 {
+        let edit = json!({ "description": "&".repeat(999 - n), "scopes": scopes(n + 100) });
+        owner.api("PATCH", &format!("keys/{last}")).json(&edit).send().expect(200);
+    }
+    let mut sizes = Vec::new();
+    let rest = ["", "/edit", "/rotate", "/revoke", "/explain"].map(|page| format!("/keys/{last}{page}"));
+    for path in ["/keys", "/keys/new", "/usage", "/audit", "/policy", "/policy/change", "/members"]
+        .map(str::to_owned)
+        .iter()
+        .chain(&rest)
+    {
+        sizes.push((visitor.page(path).len(), path.clone()));
+    }
+    let edit = format!("/keys/{last}/edit");
+    let review = visitor.submit(&edit, &edit, &[("scope-0-resource", "only/this"), ("allowed_cidrs", "10.0.0.0/8")]);
+    assert_eq!(review.status, 200);
+    sizes.push((review.body.len(), "the look at what is narrower".into()));
+    let too_large: Vec<_> = sizes.iter().filter(|(size, _)| *size > MOST).collect();
+    assert!(too_large.is_empty(), "{too_large:?} of {sizes:?}");
+}
