@@ -6,10 +6,10 @@ use askama::Template;
 
 use crate::console::frame::{Frame, Section, answer, page, refused};
 use crate::console::keys::secret;
-use crate::console::keys::wish::{FIELDS, Wish};
+use crate::console::keys::wish::{FIELDS, KeyFields, Wish};
 use crate::console::submitted::Submitted;
 use crate::console::trouble::{self, Trouble};
-use crate::console::ui::{Area, Errors, Field, Offer, Select};
+use crate::console::ui::{Errors, Offer, Select};
 use crate::console::visit::Visit;
 use crate::domain::member::MemberId;
 use crate::domain::policy::Policy;
@@ -27,12 +27,7 @@ struct Page {
     frame: Frame,
     errors: Errors,
     ticket: String,
-    name: Field,
-    description: Area,
-    scopes: super::rows::ScopeRows,
-    networks: Area,
-    expiry: Select,
-    date: Option<Field>,
+    fields: KeyFields,
     owner: Option<Select>,
     has_no_signing_key: bool,
 }
@@ -124,17 +119,11 @@ async fn build(
     errors: Errors,
     ticket: String,
 ) -> Result<Page, Trouble> {
-    let (expiry, date) = wish.expiry.fields(policy, None, &errors);
     let tenant = visit.node().tenant(visit.organization());
     Ok(Page {
         frame: visit.frame(Section::Keys, "Create API key"),
         ticket,
-        name: wish.name_field(policy, &errors),
-        description: wish.description_field(&errors),
-        scopes: wish.scopes.clone().errors(&errors),
-        networks: wish.networks_field(&errors),
-        expiry,
-        date,
+        fields: wish.fields(policy, None, &errors),
         owner: owners(visit, owner, &errors).await?,
         has_no_signing_key: tenant.is_none_or(|tenant| tenant.ring.current(visit.now).is_none()),
         errors,

@@ -5,12 +5,12 @@ use askama::Template;
 
 use crate::console::frame::{Frame, Section, page, refused};
 use crate::console::keys::create::policy;
-use crate::console::keys::wish::{FIELDS, Read, Wish, ends, numbered};
+use crate::console::keys::wish::{FIELDS, KeyFields, Read, Wish, ends, numbered};
 use crate::console::keys::{find, may_change, name, version};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::trouble::{self, Trouble};
-use crate::console::ui::{Area, Errors, Field, Select, count};
+use crate::console::ui::{Errors, count};
 use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::networks::Networks;
@@ -31,12 +31,7 @@ struct Page {
     id: String,
     key_name: String,
     version: u64,
-    name: Field,
-    description: Area,
-    scopes: super::rows::ScopeRows,
-    networks: Area,
-    expiry: Select,
-    date: Option<Field>,
+    fields: KeyFields,
 }
 
 #[derive(Template)]
@@ -192,18 +187,12 @@ fn accounts(impact: &Impact) -> Vec<Account> {
 
 fn build(visit: &Visit<WriteKeys>, key: &ApiKey, version: u64, policy: &Policy, wish: &Wish, errors: Errors) -> Page {
     let kept = format!("As it is: {}", ends(key));
-    let (expiry, date) = wish.expiry.fields(policy, Some(&kept), &errors);
     Page {
         frame: visit.frame(Section::Keys, "Edit this key"),
         id: key.id.to_string(),
         key_name: name(key),
         version,
-        name: wish.name_field(policy, &errors),
-        description: wish.description_field(&errors),
-        scopes: wish.scopes.clone().errors(&errors),
-        networks: wish.networks_field(&errors),
-        expiry,
-        date,
+        fields: wish.fields(policy, Some(&kept), &errors),
         errors,
     }
 }

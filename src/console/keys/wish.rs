@@ -1,8 +1,10 @@
 //! The form of a key: what it is called, what it may do, from where, and until when.
 
+use askama::Template;
+
 use crate::clock::rfc3339;
 use crate::console::keys::rows::ScopeRows;
-use crate::console::ui::{Area, Errors, Field, Offer, Select};
+use crate::console::ui::{Area, Errors, Field, Offer, Select, html};
 use crate::domain::api_key::ApiKey;
 use crate::domain::networks::Networks;
 use crate::domain::policy::{Policy, Violation};
@@ -38,6 +40,20 @@ pub(super) struct Wish {
 pub(super) struct ExpiryWish {
     choice: String,
     date: String,
+}
+
+html! { KeyFields }
+
+/// The fields of a key, as making and editing one show them.
+#[derive(Template)]
+#[template(path = "console/keys/fields.html")]
+pub(super) struct KeyFields {
+    name: Field,
+    scopes: ScopeRows,
+    networks: Area,
+    expiry: Select,
+    date: Option<Field>,
+    description: Area,
 }
 
 /// What was read.
@@ -103,27 +119,25 @@ impl Wish {
         checks.done().map(|()| read).map_err(|wrong| numbered(wrong, &self.scopes))
     }
 
-    /// The field of the name.
-    pub(super) fn name_field(&self, policy: &Policy, errors: &Errors) -> Field {
-        Field::text("name", "Name", &self.name)
-            .hint("Says what the key is for, so that you know it again.")
-            .required(policy.name_required)
-            .most(MAX_NAME)
-            .errors(errors)
-    }
-
-    /// The field of the description.
-    pub(super) fn description_field(&self, errors: &Errors) -> Area {
-        let area = Area { rows: 2, ..Area::new("description", "Description", &self.description) };
-        area.hint("For people; who to ask, where it runs.").errors(errors)
-    }
-
-    /// The field of the networks.
-    pub(super) fn networks_field(&self, errors: &Errors) -> Area {
-        Area::new("allowed_cidrs", "Allowed networks", &self.networks)
-            .hint("From where the key and its tokens work: a network like 10.0.0.0/8 or an address on each line. Empty means from everywhere.")
-            .live("networks")
-            .errors(errors)
+    /// The fields, with what was typed and what was wrong; `kept` tells of the expiry that a key has already.
+    pub(super) fn fields(&self, policy: &Policy, kept: Option<&str>, errors: &Errors) -> KeyFields {
+        let (expiry, date) = self.expiry.fields(policy, kept, errors);
+        let description = Area { rows: 2, ..Area::new("description", "Description", &self.description) };
+        KeyFields {
+            name: Field::text("name", "Name", &self.name)
+                .hint("Says what the key is for, so that you know it again.")
+                .required(policy.name_required)
+                .most(MAX_NAME)
+                .errors(errors),
+            scopes: self.scopes.clone().errors(errors),
+            networks: Area::new("allowed_cidrs", "Allowed networks", &self.networks)
+                .hint("From where the key and its tokens work: a network like 10.0.0.0/8 or an address on each line. Empty means from everywhere.")
+                .live("networks")
+                .errors(errors),
+            expiry,
+            date,
+            description: description.hint("For people; who to ask, where it runs.").errors(errors),
+        }
     }
 }
 
