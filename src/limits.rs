@@ -36,8 +36,7 @@ impl AddressLimit {
     }
 }
 
-/// How often somebody may try to sign in as one member, wherever they are: so that many addresses together guess no
-/// faster than one.
+/// How often somebody may do something, by a name of it: as trying to sign in as one member.
 pub struct AccountLimit(DefaultKeyedRateLimiter<String>);
 
 impl AccountLimit {
@@ -59,7 +58,8 @@ impl AccountLimit {
     }
 }
 
-fn network(address: ClientAddress) -> IpAddr {
+/// What an address is counted as: itself, or its /64.
+pub fn network(address: ClientAddress) -> IpAddr {
     match address {
         ClientAddress::Known(IpAddr::V6(address)) => {
             let [a, b, c, d, ..] = address.segments();

@@ -12,7 +12,7 @@ use crate::api::problem::Problem;
 use crate::domain::member::Password;
 use crate::http::context::HttpContext;
 use crate::http::session as cookie;
-use crate::http::sign_in::{Typed, account, sign_in};
+use crate::http::sign_in::{Typed, sign_in};
 use crate::members::{self, SignedIn};
 
 type Context = web::Data<HttpContext>;
@@ -98,8 +98,7 @@ async fn change_password(
 ) -> Result<HttpResponse, Problem> {
     let (who, _) = person(&guarded)?;
     let body: PasswordBody = body::read(&request, payload).await?;
-    // Whoever has found an open browser does not get to guess.
-    context.sign_ins.count(&account(&who.member.organization, &who.member.email)).map_err(Problem::limited)?;
+    context.count_password_change(&who.member.id).map_err(Problem::limited)?;
     let (node, by, who) = (context.node.clone(), guarded.by(), who.clone());
     let changed =
         async move { members::change_password(&node, &by, &who, &body.current_password, &body.new_password).await };

@@ -13,7 +13,6 @@ use crate::domain::member::{MIN_PASSWORD, Password, Session};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
-use crate::http::sign_in::account;
 use crate::members::{self, MemberError};
 
 /// Registers the routes.
@@ -33,7 +32,11 @@ struct Page {
     current_password: Field,
     new_password: Field,
     sessions: Vec<SessionRow>,
+    older: usize,
 }
+
+/// Sessions that are listed at most, those first that were seen last.
+pub(super) const SESSIONS: usize = 50;
 
 /// A browser that is signed in.
 pub(super) struct SessionRow {
@@ -74,9 +77,7 @@ async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse
 
 async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, Trouble> {
     let Submitted { visit, form } = submitted;
-    // Whoever has found an open browser does not get to guess.
-    let member = &visit.who.member;
-    visit.context.sign_ins.count(&account(&member.organization, &member.email)).map_err(Trouble::limited)?;
+    visit.context.count_password_change(&visit.who.member.id).map_err(Trouble::limited)?;
     let password = |name: &str| Password::from(form.value(name).unwrap_or_default().to_owned());
     let (current, new) = (password("current_password"), password("new_password"));
     let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
@@ -115,8 +116,10 @@ impl Page {
             current_password: Field::password("current_password", "Current password", "current-password")
                 .errors(&errors),
             new_password: Field::password("new_password", "New password", "new-password").hint(hint).errors(&errors),
+            older: sessions.len().saturating_sub(SESSIONS),
             sessions: sessions
                 .into_iter()
+                .take(SESSIONS)
                 .map(|session| SessionRow::new(session, &visit.who.session.id, now))
                 .collect(),
             errors,

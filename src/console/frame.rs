@@ -128,8 +128,12 @@ impl Frame {
 
 /// The path before every page's own: `/console`, with what the public URL has before it.
 pub(super) fn root(public_url: &str) -> String {
-    let before = Url::parse(public_url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
-    format!("{before}/console")
+    format!("{}/console", before(public_url))
+}
+
+/// What the public URL has before every path.
+pub(super) fn before(public_url: &str) -> String {
+    Url::parse(public_url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
 }
 
 /// A rendered page.

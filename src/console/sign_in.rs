@@ -1,6 +1,7 @@
 //! Signing in and out.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
@@ -22,6 +23,8 @@ use crate::members::{self, SignInError};
 
 type Context = web::Data<HttpContext>;
 
+/// Larger than what can be typed there.
+const MAX_BODY: usize = 8 * 1024;
 /// How long a sign-in page may lie open, in seconds.
 const PAGE_SECONDS: i64 = 12 * 3600;
 
@@ -65,8 +68,8 @@ async fn show(context: Context, request: HttpRequest) -> Result<HttpResponse, Tr
 async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Trouble> {
     // 1. From the page that this browser was shown: it holds the cookie that the page was made with.
     let public_url = context.node.settings.public_url.clone();
-    let form = submitted::read(&request, payload.into_inner()).await?;
     check_origin(&request, &public_url)?;
+    let form = submitted::read(&request, payload.into_inner(), MAX_BODY).await?;
     let page_secret = session::page_from_cookie(&request, &public_url);
     if page_secret.is_none_or(|secret| form.value(CSRF_FIELD) != Some(secret.csrf_token().as_str())) {
         let errors =
@@ -99,7 +102,10 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         }
         Err(SignInRefused::Limited(seconds)) => {
             let text = format!("There were too many attempts. Try again in {seconds} seconds.");
-            (StatusCode::TOO_MANY_REQUESTS, Errors::sentence(text))
+            let page = Page::new(&context, &form, Errors::sentence(text));
+            let mut response = shown(&context, &request, page, StatusCode::TOO_MANY_REQUESTS)?;
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            return Ok(response);
         }
         Err(SignInRefused::Error(SignInError::Refused)) => {
             (StatusCode::UNAUTHORIZED, Errors::sentence("Organization, login and password do not go together."))
@@ -177,8 +183,10 @@ fn next(wanted: Option<&str>, public_url: &str) -> String {
         let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         let below =
             path.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        // Before its query nothing is escaped that we write, and a browser takes `%2e` for a dot.
+        let before = path.split('?').next().unwrap_or_default();
         let odd = ["//", "..", "/sign-"];
-        plain && below && !odd.iter().any(|odd| path.contains(odd))
+        plain && below && !before.contains('%') && !odd.iter().any(|odd| path.contains(odd))
     };
     wanted.filter(is_ours).map_or_else(|| format!("{root}/keys"), str::to_owned)
 }
@@ -201,6 +209,8 @@ mod tests {
             "/consolevil",
             "/console/../../evil",
             "/console/..//evil",
+            "/console/%2e%2e/%2E./evil",
+            "/console/%73ign-out",
             "javascript:alert(1)",
             "/console/\r\nSet-Cookie: a=b",
             "/console/sign-out",

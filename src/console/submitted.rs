@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::http::body::{self, BodyError};
+use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::http::permission::Permission;
 use crate::http::session;
@@ -19,6 +20,8 @@ use crate::http::session;
 const MAX_BODY: usize = 256 * 1024;
 /// More fields than any form has.
 const MAX_FIELDS: usize = 1_000;
+/// Fields of which there may be several.
+const REPEATED: [&str; 1] = ["events"];
 /// The field that proves that the form is one of ours.
 pub(super) const CSRF_FIELD: &str = "csrf";
 
@@ -37,10 +40,17 @@ impl<P: Permission> FromRequest for Submitted<P> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            // The form comes first: whoever sends it slowly is looked at when it is there.
-            let form = read(&request, payload).await?;
+            // Who sends nothing that a browser of ours would send is not listened to. Whoever sends a form slowly is looked
+            // at when it is there.
+            let context = request.app_data::<web::Data<HttpContext>>();
+            let context = context.ok_or_else(|| Trouble::unavailable(&"no context"))?;
+            let public_url = &context.node.settings.public_url;
+            check_origin(&request, public_url)?;
+            if session::from_cookie(&request, public_url).is_none() {
+                return Err(Trouble::signed_out(&request, public_url));
+            }
+            let form = read(&request, payload, MAX_BODY).await?;
             let visit = Visit::begin(&request).await?;
-            check_origin(&request, &visit.node().settings.public_url)?;
             if form.value(CSRF_FIELD) != Some(visit.csrf.as_str()) {
                 return Err(Trouble::foreign_form());
             }
@@ -61,8 +71,8 @@ pub(super) fn check_origin(request: &HttpRequest, public_url: &str) -> Result<()
     }
 }
 
-/// Reads a form.
-pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Form, Trouble> {
+/// Reads a form of at most so many bytes.
+pub(super) async fn read(request: &HttpRequest, payload: Payload, most: usize) -> Result<Form, Trouble> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/x-www-form-urlencoded" {
@@ -70,10 +80,20 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Form
     }
     let payload = web::Payload::from_request(request, &mut { payload }).into_inner();
     let payload = payload.map_err(|_| Trouble::bad_form("it could not be read"))?;
-    let bytes = body::read(payload, MAX_BODY).await.map_err(|error| match error {
+    let bytes = body::read(payload, most).await.map_err(|error| match error {
         BodyError::TooLarge => Trouble::bad_form("it is too large"),
         BodyError::TooSlow => Trouble::bad_form("it took too long to arrive"),
         BodyError::Broken => Trouble::bad_form("it could not be read"),
     })?;
-    Form::parse_long(&bytes, MAX_FIELDS).map_err(|error| Trouble::bad_form(&error.to_string()))
+    let form = Form::parse_long(&bytes, MAX_FIELDS).map_err(|error| Trouble::bad_form(&error.to_string()))?;
+    form.check_repeats(&REPEATED).map_err(|error| Trouble::bad_form(&error.to_string()))?;
+    Ok(form)
+}
+
+/// Checks that a form has all its fields, if only empty ones: what is missing would else be taken away.
+pub(super) fn check_fields(form: &Form, fields: &[&str]) -> Result<(), Trouble> {
+    match fields.iter().find(|field| !form.has(field)) {
+        Some(missing) => Err(Trouble::bad_form(&format!("its field {missing} is missing"))),
+        None => Ok(()),
+    }
 }

@@ -10,7 +10,7 @@ use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::console::assets;
-use crate::console::frame::{answer, root};
+use crate::console::frame::{answer, before, root};
 use crate::domain::authority::Beyond;
 use crate::domain::member::Role;
 use crate::domain::policy::Violation;
@@ -62,7 +62,8 @@ impl Trouble {
             Self::new(StatusCode::SEE_OTHER, "Please sign in", "Your session has ended. Sign in and try again.");
         let sign_in = format!("{}/sign-in", root(public_url));
         let is_look = request.method().is_safe();
-        let wanted = is_look.then(|| led_back_to(request.path(), request.query_string()));
+        let wanted =
+            is_look.then(|| led_back_to(&format!("{}{}", before(public_url), request.path()), request.query_string()));
         trouble.location = Some(match wanted {
             Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(&wanted, NON_ALPHANUMERIC)),
             None => format!("{sign_in}?ended=1"),

@@ -197,9 +197,16 @@ pub fn password_fault(password: &str, email: &str) -> Option<String> {
     (same || one_character).then(|| "too easy to guess; take another".into())
 }
 
-/// Whether a text can be a login: something, one `@`, something, 254 bytes at most, no spaces or controls.
+/// Characters that cannot be seen, or that turn the direction of what is written: with them two logins look alike.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether a text can be a login: something, one `@`, something, 254 bytes at most, no spaces, controls or what is not
+/// seen.
 pub fn is_email(text: &str) -> bool {
-    let plain = |c: char| !c.is_control() && !c.is_whitespace();
+    let plain = |c: char| !c.is_control() && !c.is_whitespace() && !is_unseen(c);
     text.len() <= 254
         && text.chars().all(plain)
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
@@ -275,7 +282,7 @@ mod tests {
         for good in ["a@b", "owner@localhost", "o'x+tag@example.org"] {
             assert!(is_email(good), "{good}");
         }
-        for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\n"] {
+        for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\n", "a@b\u{200b}", "\u{202e}a@b", "a\u{ad}@b"] {
             assert!(!is_email(bad), "{bad}");
         }
     }

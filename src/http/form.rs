@@ -2,9 +2,13 @@
 
 use percent_encoding::percent_decode_str;
 
-/// A form's parameters in order. A parameter without a value counts as omitted (RFC 6749 §3.2).
+/// A form's parameters in order. A parameter without a value counts as omitted (RFC 6749 §3.2), but that it was given can
+/// be asked.
 #[derive(Debug, Default)]
-pub struct Form(Vec<(String, String)>);
+pub struct Form {
+    filled: Vec<(String, String)>,
+    empty: Vec<String>,
+}
 
 /// What is wrong with a form. The text names the parameter where it can, and never a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,25 +37,30 @@ impl Form {
     /// Reads a body of at most so many parameters.
     pub fn parse_long(body: &[u8], most: usize) -> Result<Self, FormError> {
         let body = std::str::from_utf8(body).map_err(|_| FormError::Encoding("the form".into()))?;
-        let mut parameters = Vec::new();
+        let (mut parameters, mut empty) = (Vec::new(), Vec::new());
         for pair in body.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).map_err(|kind| kind.of("a parameter's name"))?;
             let value = decode(value).map_err(|kind| kind.of(&name_for_people(&name)))?;
-            if !value.is_empty() {
-                if parameters.len() == most {
-                    return Err(FormError::TooMany(most));
+            if value.is_empty() {
+                // Of these any number is let through, and no more are kept than can be asked for.
+                if empty.len() < most {
+                    empty.push(name);
                 }
-                parameters.push((name, value));
+                continue;
             }
+            if parameters.len() == most {
+                return Err(FormError::TooMany(most));
+            }
+            parameters.push((name, value));
         }
-        Ok(Self(parameters))
+        Ok(Self { filled: parameters, empty })
     }
 
     /// Checks that no parameter comes twice, but those that may.
     pub fn check_repeats(&self, repeatable: &[&str]) -> Result<(), FormError> {
-        for (place, (name, _)) in self.0.iter().enumerate() {
-            let earlier = self.0.iter().take(place).any(|(other, _)| other == name);
+        for (place, (name, _)) in self.filled.iter().enumerate() {
+            let earlier = self.filled.iter().take(place).any(|(other, _)| other == name);
             if earlier && !repeatable.contains(&name.as_str()) {
                 return Err(FormError::Repeated(name_for_people(name)));
             }
@@ -61,17 +70,28 @@ impl Form {
 
     /// The first value of a parameter.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.filled.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// Every value of a parameter.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.filled.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// Every parameter's name, in order.
+    /// Whether a parameter was given, if only without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.value(name).is_some() || self.empty.iter().any(|empty| empty == name)
+    }
+
+    /// Every parameter, those without a value last.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let filled = self.filled.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        filled.chain(self.empty.iter().map(|name| (name.as_str(), "")))
+    }
+
+    /// Every parameter's name that has a value, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.filled.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -140,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parsed(body: &str) -> Result<Vec<(String, String)>, FormError> {
-        Form::parse(body.as_bytes()).map(|form| form.0)
+        Form::parse(body.as_bytes()).map(|form| form.filled)
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {

@@ -53,8 +53,8 @@ pub async fn sign_in(
 
     // 2. Not too often, from one address or for one login.
     let (address, now) = (context.client_address(request), clock::now());
-    context.sign_ins_from.count(address).map_err(SignInRefused::Limited)?;
-    context.sign_ins.count(&account(&slug, &typed.email)).map_err(SignInRefused::Limited)?;
+    let account = format!("{slug} {}", typed.email.to_lowercase());
+    context.count_sign_in(&account, address).map_err(SignInRefused::Limited)?;
     let Some(organization) = Some(slug).filter(|slug| context.node.tenant(slug).is_some()) else {
         return Err(SignInError::Refused.into());
     };
@@ -71,9 +71,4 @@ pub async fn sign_in(
     };
     let node = context.node.clone();
     Ok(context.node.run_to_end(async move { members::sign_in(&node, wish).await }).await?)
-}
-
-/// What attempts are counted by, wherever they come from.
-pub fn account(organization: &Slug, email: &str) -> String {
-    format!("{organization} {}", email.to_lowercase())
 }

@@ -389,8 +389,7 @@ async fn tend(context: web::Data<HttpContext>) {
     loop {
         tokio::time::sleep(TEND_EVERY).await;
         context.failures.tidy();
-        context.sign_ins.tidy();
-        context.sign_ins_from.tidy();
+        context.tidy_sign_ins();
         if let Err(error) = context.node.tidy().await {
             tracing::error!(%error, "what has ended could not be forgotten");
         }

@@ -40,7 +40,7 @@
     const dialog = document.createElement("dialog");
     dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
     // Escape does not take away a secret that nobody has copied; pressed twice, only `closedby` holds it back.
-    dialog.addEventListener("cancel", event => { if (holdsSecret(dialog)) event.preventDefault(); });
+    dialog.addEventListener("cancel", event => { if (dialog.dataset.busy || holdsSecret(dialog)) event.preventDefault(); });
     dialog.addEventListener("keydown", event => {
       if (event.key !== "Escape" || !holdsSecret(dialog)) return;
       dialog.querySelector("form[data-acknowledge] input[type=checkbox]").focus();
@@ -117,13 +117,19 @@
   async function send(form, button) {
     const body = new URLSearchParams(new FormData(form, button));
     const dialog = form.closest("dialog");
-    form.querySelectorAll("button").forEach(other => { other.disabled = true; });
+    // The answer may hold a secret that is shown this once: nobody closes the dialog before it is there.
+    dialog.dataset.busy = "yes";
+    dialog.setAttribute("closedby", "none");
+    dialog.querySelectorAll("button").forEach(other => { other.disabled = true; });
     try {
       const response = await fetch(form.getAttribute("action"), { method: "POST", body });
       if (await show(dialog, response)) focusFirst(dialog);
     } catch {
-      form.querySelectorAll("button").forEach(other => { other.disabled = false; });
+      dialog.setAttribute("closedby", "closerequest");
+      dialog.querySelectorAll("button").forEach(other => { other.disabled = false; });
       say("The server could not be reached. Try again.");
+    } finally {
+      delete dialog.dataset.busy;
     }
   }
 
@@ -222,6 +228,7 @@
   }
 
   document.addEventListener("click", event => {
+    if (event.target.closest("dialog[data-busy]")) { event.preventDefault(); return; }
     const copying = event.target.closest("[data-copy]");
     if (copying) { copy(copying); return; }
     const adding = event.target.closest("[data-add-row]");
@@ -251,7 +258,9 @@
   });
 
   // A secret that is shown once does not go with a slip of the hand.
-  addEventListener("beforeunload", event => { if (holdsSecret(document)) event.preventDefault(); });
+  addEventListener("beforeunload", event => {
+    if (holdsSecret(document) || document.querySelector("dialog[data-busy]")) event.preventDefault();
+  });
   document.addEventListener("submit", event => {
     if (event.target.matches("form[data-acknowledge]")) event.target.removeAttribute("data-acknowledge");
   }, true);

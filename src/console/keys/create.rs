@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::frame::{Frame, Section, answer, page, refused};
+use crate::console::keys::list::MOST_OFFERED;
 use crate::console::keys::secret;
 use crate::console::keys::wish::{FIELDS, KeyFields, Wish};
 use crate::console::submitted::Submitted;
@@ -46,7 +47,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<HttpResponse
     // 1. What was typed. Without a script another row is a form with more rows.
     let Submitted { visit, form } = submitted;
     let policy = policy(&visit)?;
-    let wish = Wish::read(&form, &policy);
+    let wish = Wish::read(&form, &policy)?;
     let (owner, ticket) = (form.value("owner").unwrap_or_default(), ticket(&form)?);
     if form.value("more").is_some() || form.value("remove").is_some() {
         return page(&build(&visit, &policy, &wish.without(&form), owner, Errors::default(), ticket).await?);
@@ -141,7 +142,9 @@ async fn owners(visit: &Visit<WriteKeys>, chosen: &str, errors: &Errors) -> Resu
         Offer::new("organization", "The organization: it outlives every member"),
     ];
     let members = members::list(visit.node(), visit.organization()).await?;
-    let others = members.into_iter().filter(|member| member.id != own.id);
+    // Of more, a key is given to somebody else over the API.
+    let is_few = members.len() <= MOST_OFFERED;
+    let others = members.into_iter().filter(|member| is_few && member.id != own.id);
     offers.extend(others.map(|member| Offer::new(member.id.0, member.email)));
     let select = Select::new("owner", "Owner", offers, chosen);
     Ok(Some(select.hint("The keys of a member are revoked when the member is removed.").errors(errors)))

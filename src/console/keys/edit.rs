@@ -79,8 +79,8 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let Submitted { visit, form } = submitted;
     let key = find(&visit, &path).await?;
     let policy = policy(&visit)?;
-    let wish = Wish::read(&form, &policy);
-    let seen = version(&form).ok_or_else(|| Trouble::bad_form("its version is missing"))?;
+    let wish = Wish::read(&form, &policy)?;
+    let seen = version(&form)?;
     if form.value("more").is_some() || form.value("remove").is_some() {
         return page(&build(&visit, &key, seen, &policy, &wish.without(&form), Errors::default()));
     }
@@ -100,8 +100,13 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let (node, organization, by, id) = (visit.node().clone(), visit.organization().clone(), visit.by(), key.id);
     let edited = async move { keys::edit(&node, &organization, &by, &id, Some(seen), edit).await };
     let errors = match visit.node().run_to_end(edited).await {
-        Ok((_, is_narrower)) => {
-            let done = if is_narrower { "narrowed" } else { "edited" };
+        Ok((new, is_narrower)) => {
+            let is_opened = key.networks.is_restricted() && !new.networks.is_restricted();
+            let done = match (is_opened, is_narrower) {
+                (true, _) => "opened",
+                (false, true) => "narrowed",
+                (false, false) => "edited",
+            };
             return Ok(see_other(&visit.path(&format!("/keys/{id}?done={done}"))));
         }
         Err(KeyError::Invalid(wrong)) => Errors::new(numbered(wrong, &wish.scopes), &FIELDS),
@@ -124,8 +129,8 @@ fn edit(key: &ApiKey, wish: &Wish, read: Read) -> Edit {
 async fn review(visit: &Visit<WriteKeys>, key: &ApiKey, edit: &Edit, form: &Form) -> Result<HttpResponse, Trouble> {
     let to = Narrowing { scopes: edit.scopes.clone(), networks: edit.networks.clone() };
     let impact = keys::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?;
-    let sent = form.names().filter(|name| !["csrf", "confirmed"].contains(name));
-    let fields = sent.map(|name| (name.to_owned(), form.value(name).unwrap_or_default().to_owned())).collect();
+    let sent = form.all().filter(|(name, _)| !["csrf", "confirmed"].contains(name));
+    let fields = sent.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     page(&Review {
         frame: visit.frame(Section::Keys, "Narrow this key?"),
         id: key.id.to_string(),

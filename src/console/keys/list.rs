@@ -27,6 +27,8 @@ const LIMIT: u32 = 25;
 const DAYS: u32 = 30;
 /// Days before its end from which a key's end stands out.
 const SOON: i64 = 14;
+/// Members that are offered to choose from.
+pub(super) const MOST_OFFERED: usize = 300;
 /// Characters of a scope that a row shows.
 const SHORT: usize = 48;
 /// Scopes and networks that a row shows.
@@ -50,6 +52,7 @@ struct Page {
     status: Select,
     search: Field,
     owner: Option<Select>,
+    kept_owner: String,
     sort: Select,
     rows: Vec<Row>,
     first: String,
@@ -131,6 +134,7 @@ pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result
         status: asked.statuses(),
         search: Field::text("search", "Search by name", &asked.search).kind("search").most(100),
         owner: asked.owners(&visit, &members),
+        kept_owner: asked.owner.clone(),
         sort: asked.orders(),
         has_any: !rows.is_empty() || is_filtered,
         first: visit.path(&format!("/keys?{}", asked.query(None))),
@@ -139,14 +143,9 @@ pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result
         may_create: visit.may::<WriteKeys>() && visit.who.member.role >= policy.create_role,
         is_filtered,
         everything: visit.path("/keys?status=all"),
-        frame: visit.frame(Section::Keys, "API keys").done(done(&request)),
+        frame: visit.frame(Section::Keys, "API keys"),
         rows,
     })
-}
-
-fn done(request: &HttpRequest) -> Option<&'static str> {
-    let query = Form::parse(request.query_string().as_bytes()).ok()?;
-    (query.value("done") == Some("revoked")).then_some("The key is revoked. It and its tokens are refused from now on.")
 }
 
 impl Asked {
@@ -206,7 +205,8 @@ impl Asked {
         let mut offers = vec![Offer::new("", "Anybody"), Offer::new(&*own.id.0, "You")];
         let others = members.iter().filter(|member| member.id != own.id);
         offers.extend(others.map(|member| Offer::new(&*member.id.0, &*member.email)));
-        (members.len() > 1).then(|| Select::new("owner", "Owner", offers, &self.owner))
+        // Of more, a member's own page leads to their keys.
+        (2..=MOST_OFFERED).contains(&members.len()).then(|| Select::new("owner", "Owner", offers, &self.owner))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
+use crate::http::form::Form;
 use crate::http::permission::{Permission, WriteKeys};
 use crate::keys;
 
@@ -57,6 +58,7 @@ fn name(key: &ApiKey) -> String {
 }
 
 /// What is in a hidden field of every form that changes a key: the version that its page showed.
-fn version(form: &crate::http::form::Form) -> Option<u64> {
-    form.value("version").and_then(|text| text.parse().ok())
+fn version(form: &Form) -> Result<u64, Trouble> {
+    let version = form.value("version").and_then(|text| text.parse().ok());
+    version.ok_or_else(|| Trouble::bad_form("its version is missing"))
 }

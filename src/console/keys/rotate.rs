@@ -7,7 +7,7 @@ use crate::console::frame::{Frame, Section, page, refused};
 use crate::console::keys::create::{policy, ticket};
 use crate::console::keys::wish::{ExpiryWish, ends};
 use crate::console::keys::{find, may_change, name, secret, version};
-use crate::console::submitted::Submitted;
+use crate::console::submitted::{Submitted, check_fields};
 use crate::console::trouble::{self, Trouble};
 use crate::console::ui::{Errors, Field, Moment, Offer, Select};
 use crate::console::visit::Visit;
@@ -65,7 +65,8 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let Submitted { visit, form } = submitted;
     let key = find(&visit, &path).await?;
     let policy = policy(&visit)?;
-    let ticket = ticket(&form)?;
+    check_fields(&form, &["name", "expiry", "grace_seconds"])?;
+    let (ticket, seen) = (ticket(&form)?, version(&form)?);
     let typed = typed(&form);
     let mut checks = Checks::default();
     checks.name(&typed.0);
@@ -81,8 +82,8 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     // 2. The rotation.
     let wish = RotateKey { name: (typed.0 != key.name).then(|| typed.0.clone()), expires_at, grace_seconds };
     let (node, organization, by, id) = (visit.node().clone(), visit.organization().clone(), visit.by(), key.id);
-    let (once, seen) = (Once::form(&ticket, &format!("console rotate {id}")), version(&form));
-    let rotated = async move { keys::rotate(&node, &organization, &by, &id, seen, wish, Some(&once)).await };
+    let once = Once::form(&ticket, &format!("console rotate {id}"));
+    let rotated = async move { keys::rotate(&node, &organization, &by, &id, Some(seen), wish, Some(&once)).await };
     let errors = match visit.node().run_to_end(rotated).await {
         Ok((key, text)) => return secret::shown(&visit, &key, &text, "rotated"),
         Err(KeyError::AlreadyDone(id)) => return secret::shown_before(&visit, &id),

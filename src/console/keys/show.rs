@@ -92,7 +92,7 @@ pub(super) async fn show(
     let is_mine = may_change(&visit, &key);
     let grace = key.previous.as_ref().filter(|previous| previous.until > now && status != Status::Revoked);
     page(&Page {
-        frame: visit.frame(Section::Keys, name(&key)).done(done(query.value("done"))),
+        frame: visit.frame(Section::Keys, name(&key)).done(done(query.value("done"), status)),
         status: status.into(),
         notices: notices(&key, now),
         scopes: key.scopes.iter().map(ToString::to_string).collect(),
@@ -123,14 +123,15 @@ pub(super) async fn show(
     })
 }
 
-/// What was done just now.
-fn done(done: Option<&str>) -> Option<&'static str> {
-    match done? {
-        "edited" => Some("The key is changed."),
-        "narrowed" => Some("The key is narrower. Tokens from before are refused from now on."),
-        "disabled" => Some("The key is disabled. It and its tokens are refused from now on."),
-        "enabled" => Some("The key is enabled."),
-        "revoked" => Some("The key is revoked. It and its tokens are refused from now on."),
+/// What was done just now, where the key is as it would be then.
+fn done(done: Option<&str>, status: Status) -> Option<&'static str> {
+    match (done?, status) {
+        ("edited", _) => Some("The key is changed."),
+        ("narrowed", _) => Some("The key is narrower. Tokens from before are refused from now on."),
+        ("opened", _) => Some("The key is changed. It works from every network now."),
+        ("disabled", Status::Disabled) => Some("The key is disabled. It and its tokens are refused from now on."),
+        ("enabled", Status::Active) => Some("The key is enabled."),
+        ("revoked", Status::Revoked) => Some("The key is revoked. It and its tokens are refused from now on."),
         _ => None,
     }
 }

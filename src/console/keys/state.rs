@@ -65,11 +65,11 @@ pub(super) async fn send(
     checks.done().map_err(Trouble::invalid)?;
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
     // Nobody stops a key that leaks because somebody else has just renamed it; only widening looks at the version.
-    let (seen, done) = (version(&form), done(&change));
+    let (seen, done) = (version(&form)?, done(&change));
     let changed = async move {
         match change.as_str() {
             "disable" => keys::disable(&node, &organization, &by, &key, None).await,
-            "enable" => keys::enable(&node, &organization, &by, &key, seen).await,
+            "enable" => keys::enable(&node, &organization, &by, &key, Some(seen)).await,
             _ => keys::revoke(&node, &organization, &by, &key, None, reason).await,
         }
     };

@@ -4,6 +4,8 @@ use askama::Template;
 
 use crate::clock::rfc3339;
 use crate::console::keys::rows::ScopeRows;
+use crate::console::submitted::check_fields;
+use crate::console::trouble::Trouble;
 use crate::console::ui::{Area, Errors, Field, Offer, Select, html};
 use crate::domain::api_key::ApiKey;
 use crate::domain::networks::Networks;
@@ -89,16 +91,20 @@ impl Wish {
         }
     }
 
-    /// What was sent.
-    pub(super) fn read(form: &Form, policy: &Policy) -> Self {
+    /// What was sent: all of it, for what is missing would be taken for empty.
+    pub(super) fn read(form: &Form, policy: &Policy) -> Result<Self, Trouble> {
+        check_fields(form, &["name", "description", "allowed_cidrs", "expiry"])?;
+        if !form.all().any(|(name, _)| name.starts_with("scope-")) {
+            return Err(Trouble::bad_form("its scopes are missing"));
+        }
         let value = |name| form.value(name).unwrap_or_default();
-        Self {
+        Ok(Self {
             name: value("name").trim().to_owned(),
             description: value("description").replace("\r\n", "\n").trim().to_owned(),
             scopes: ScopeRows::read(form, policy),
             networks: value("allowed_cidrs").replace("\r\n", "\n"),
             expiry: ExpiryWish::read(form),
-        }
+        })
     }
 
     /// The same without the row that a form wants removed, if it does.

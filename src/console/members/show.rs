@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::console::account::SessionRow;
+use crate::console::account::{SESSIONS, SessionRow};
 use crate::console::audit::Trail;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{KeyName, duties, is_last_owner, keys_beyond, may_change, named, offers, trouble};
@@ -116,7 +116,7 @@ impl Page {
                 .errors(&errors),
             new_role: Select::new("role", "Role", offers(visit), typed.value("role").unwrap_or(member.role.as_str()))
                 .errors(&errors),
-            sessions: sessions.into_iter().map(|session| SessionRow::new(session, this, now)).collect(),
+            sessions: sessions.into_iter().take(SESSIONS).map(|session| SessionRow::new(session, this, now)).collect(),
             errors,
             trail: Trail::of(visit, &member.id).await?,
         })

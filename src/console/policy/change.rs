@@ -58,7 +58,7 @@ pub(super) async fn show(visit: Visit<AdminPolicy>) -> Result<HttpResponse, Trou
 /// A first submit shows what the policy would mean; only `intent=apply` puts it in force.
 pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResponse, Trouble> {
     let Submitted { visit, form } = submitted;
-    let (typed, intent) = (Typed::read(&form), form.value("intent"));
+    let (typed, intent) = (Typed::read(&form)?, form.value("intent"));
     let version = form.value("version").and_then(|version| version.parse::<u64>().ok());
     let organization = organizations::read_policy(visit.node(), visit.organization())?;
     let policy = match typed.policy() {
@@ -113,7 +113,7 @@ impl Preview {
         Ok(Self {
             frame: visit.frame(Section::Policy, "What the policy would mean"),
             version: organization.policy_version,
-            typed: typed.filled(),
+            typed: typed.sent(),
             differences: differences(&organization.policy, policy, &node.settings),
             disables: effects.iter().any(|effect| effect.setting == "disable_when_stale"),
             effects: effects.into_iter().map(EffectRow::from).collect(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::console::submitted::check_fields;
+use crate::console::trouble::Trouble;
 use crate::console::ui::{Area, Errors, Field, Offer, Select, Tick};
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
@@ -29,6 +31,10 @@ const FIELDS: [&str; 17] = [
     "stale_after_days",
     "disable_when_stale",
 ];
+
+/// Those that are boxes to tick, which a browser sends only where they are.
+const TICKS: [&str; 5] =
+    ["expiration_none", "expiry_required", "name_required", "scopes_required", "disable_when_stale"];
 
 /// What is in the fields, by their names.
 #[derive(Clone, Debug)]
@@ -88,15 +94,18 @@ impl Typed {
         Self(FIELDS.into_iter().map(|name| (name, value(name))).collect())
     }
 
-    /// What was sent.
-    pub(super) fn read(form: &Form) -> Self {
+    /// What was sent: all of it, for what is missing would be taken for none.
+    pub(super) fn read(form: &Form) -> Result<Self, Trouble> {
+        let typed: Vec<&str> = FIELDS.into_iter().filter(|name| !TICKS.contains(name)).collect();
+        check_fields(form, &typed)?;
         let value = |name| form.value(name).unwrap_or_default().to_owned();
-        Self(FIELDS.into_iter().map(|name| (name, value(name))).collect())
+        Ok(Self(FIELDS.into_iter().map(|name| (name, value(name))).collect()))
     }
 
-    /// Every field that holds something.
-    pub(super) fn filled(&self) -> Vec<(&'static str, String)> {
-        self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (*name, value.clone())).collect()
+    /// Every field as it is sent: boxes only where they are ticked.
+    pub(super) fn sent(&self) -> Vec<(&'static str, String)> {
+        let is_sent = |(name, value): &(&&str, &String)| !value.is_empty() || !TICKS.contains(name);
+        self.0.iter().filter(is_sent).map(|(name, value)| (*name, value.clone())).collect()
     }
 
     /// The policy, or what is wrong with it, by the names of the fields.
@@ -292,8 +301,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_at_once_and_once() {
-        let wrong = Form::parse(b"max_keys=-1&expiration=choices&expiration_days=x&create_role=god&key_prefix=K!&actions=*+a!&token_ttl_seconds=5&disable_when_stale=yes").unwrap();
-        let wrong = Typed::read(&wrong).policy().unwrap_err();
+        let wrong = Form::parse(b"max_keys=-1&max_keys_per_user=&expiration=choices&expiration_days=x&max_lifetime_days=&create_role=god&key_prefix=K!&actions=*+a!&audiences=&token_ttl_seconds=5&max_grace_seconds=0&stale_after_days=&disable_when_stale=yes").unwrap();
+        let wrong = Typed::read(&wrong).unwrap().policy().unwrap_err();
         let fields: Vec<&str> = wrong.iter().map(|wrong| wrong.field.as_str()).collect();
         assert_eq!(
             fields,
@@ -311,6 +320,6 @@ mod tests {
 
     #[test]
     fn an_empty_form_is_no_policy() {
-        assert!(Typed::read(&Form::default()).policy().is_err());
+        assert!(Typed::read(&Form::default()).is_err());
     }
 }

@@ -228,8 +228,23 @@ fn an_unknown_login_is_hashed_for_as_a_known_one_is() {
     assert!(unknown * 3 > known, "known {known:?}, unknown {unknown:?}");
 }
 
+/// Whoever could use up what a member has could keep them out.
 #[test]
-fn guesses_at_one_login_are_limited_wherever_they_come_from_and_others_are_not() {
+fn a_stranger_who_guesses_keeps_nobody_out() {
+    let place = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8");
+    let founded = place.init(&[]);
+    let server = place.serve(founded.key.clone());
+    let attempt = |from: &str, password: &str| {
+        let body = json!({ "email": founded.email, "password": password });
+        server.request("POST", "/api/v1/session").header("X-Forwarded-For", from).json(&body).send().status
+    };
+    assert!((0..60).any(|_| attempt("192.0.2.1", "not the password") == 429), "an end of guessing");
+    assert_eq!(attempt("192.0.2.1", &founded.password), 429);
+    assert_eq!(attempt("192.0.2.2", &founded.password), 201);
+}
+
+#[test]
+fn guesses_at_one_login_are_limited_and_others_are_not() {
     let (server, owner) = start();
     let other = owner.add(&server, "viewer");
     let guess = || try_sign_in(&server, "default", &owner.email, "not the password");

@@ -245,6 +245,44 @@ fn a_refusal_is_explained() {
 }
 
 #[test]
+fn a_form_with_a_field_missing_or_twice_changes_nothing() {
+    let (_server, owner, visitor) = visiting();
+    let made = owner.make(&json!({ "name": "whole", "description": "d", "allowed_cidrs": ["10.0.0.0/8"] }));
+    let id = made["id"].as_str().unwrap();
+    for (page, fields) in [
+        ("edit", &["name", "description", "allowed_cidrs", "expiry", "version"] as &[_]),
+        ("rotate", &["name", "expiry", "grace_seconds", "version", "ticket"]),
+        ("enable", &["version"]),
+    ] {
+        let path = format!("/keys/{id}/{page}");
+        let whole = filled(&visitor.page(&path), &visitor.link(&path), &[("name", "other")]);
+        for field in fields {
+            let is_other = |pair: &&str| !pair.starts_with(&format!("{field}="));
+            let without: Vec<&str> = whole.split('&').filter(is_other).collect();
+            assert!(without.len() < whole.split('&').count(), "{field} is in the form of {page}");
+            let answer = visitor.post(&path).form_text(without.join("&")).send();
+            assert_eq!(answer.status, 400, "{page} without {field}: {}", text(&answer.text()));
+        }
+        let twice = visitor.post(&path).form_text(format!("{whole}&name=a&name=b")).send();
+        assert_eq!(twice.status, 400, "{page}");
+    }
+    let now = key(&owner, id);
+    assert_eq!((&now["version"], &now["allowed_cidrs"]), (&json!(1), &json!(["10.0.0.0/8"])));
+    // Emptied in the form itself it is meant, and said.
+    let edit = format!("/keys/{id}/edit");
+    let page = visitor.done(&edit, &edit, &[("allowed_cidrs", "")]);
+    assert!(page.contains("It works from every network now."), "{page}");
+}
+
+#[test]
+fn what_was_done_is_said_only_where_it_is_so() {
+    let (_server, owner, visitor) = visiting();
+    let made = owner.make(&json!({}));
+    let page = visitor.read(&format!("/keys/{}?done=revoked", made["id"].as_str().unwrap()));
+    assert!(!page.contains("is revoked"), "{page}");
+}
+
+#[test]
 fn a_viewer_looks_and_a_developer_manages_their_own_keys() {
     let (server, owner, _) = visiting();
     let (viewer, developer) = (owner.add(&server, "viewer"), owner.add(&server, "developer"));

@@ -191,7 +191,7 @@ fn over_https_cookies_belong_to_this_host_alone() {
     // A cookie under the plain name is nobody's here.
     let mut plain = Visitor::new(&server);
     plain.jar.insert(SESSION.into(), visitor.jar["__Host-keyturn"].clone());
-    assert_eq!(plain.led_to(&plain.get("/account")), "/sign-in?next=%2Fconsole%2Faccount");
+    assert_eq!(plain.led_to(&plain.get("/account")), "/sign-in?next=%2Fkeyturn%2Fconsole%2Faccount");
 }
 
 #[test]

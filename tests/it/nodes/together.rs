@@ -321,7 +321,7 @@ fn a_node_is_a_member_from_its_start_to_its_end() {
     assert!(left.len() == 1 && both.contains(&left[0]));
     let key_alone = a.make(&json!({}));
     let (took, _) = timed(|| a.change("POST", &format!("{}/revoke", key_alone.id), &json!({})));
-    assert!(took < Duration::from_millis(200), "nobody is waited for: {took:?}");
+    assert!(took < Duration::from_millis(800), "nobody is waited for: {took:?}");
     let b = place.serve(key);
     let again = members(&database);
     assert!(again.len() == 2 && again.iter().filter(|id| both.contains(id)).count() == 1, "under a new name");
@@ -366,7 +366,7 @@ fn nodes_that_are_killed_or_stand_still_hold_changes_up_for_a_second_each_until_
     let other = a.make(&json!({}));
     for what in ["disable", "enable", "revoke"] {
         let (took, _) = timed(|| a.change("POST", &format!("{}/{what}", other.id), &json!({})));
-        assert!(took < Duration::from_millis(200), "nobody is waited for: {took:?}");
+        assert!(took < Duration::from_millis(800), "nobody is waited for: {took:?}");
     }
 
     // One goes on, and begins anew.

@@ -145,3 +145,21 @@ fn tab_reaches_everything_in_order_and_the_focus_is_seen() {
     goes_round(&browser);
     browser.finish();
 }
+
+#[test]
+fn a_dialog_stays_until_the_answer_is_there_for_it_may_hold_a_secret() {
+    let (server, owner) = start();
+    let browser = at_the_console(&server, &owner);
+    browser.click("Create API key");
+    browser.fill("Name", "slow");
+    let slow = "const real = window.fetch;
+        window.fetch = async (...all) => { await new Promise(done => setTimeout(done, 1500)); return real(...all); };
+        return null";
+    browser.run(slow, &[]);
+    browser.within("Create API key").click("Create API key");
+    browser.press(Key::Escape);
+    browser.press(Key::Escape);
+    browser.run("document.querySelector('dialog .close').click(); return null", &[]);
+    works(&server, &super::take_secret(&browser));
+    browser.finish();
+}
