@@ -202,7 +202,7 @@ fn a_policy_that_was_changed_meanwhile_is_told_and_not_undone() {
     let after = in_force(&owner);
     assert_eq!((&after["max_keys"], &after["max_keys_per_user"]), (&json!(50), &Value::Null));
     // A form without a version is always late.
-    let whole = filled(&late.text(), "/console/policy", &[("intent", "apply")]);
+    let whole = filled(&late.text(), "/console/policy", &[("intent", "apply"), ("max_keys", "51")]);
     let blind: Vec<&str> = whole.split('&').filter(|pair| !pair.starts_with("version=")).collect();
     assert_eq!(visitor.post("/policy").form_text(blind.join("&")).send().status, 412);
     assert_eq!(in_force(&owner), after);
