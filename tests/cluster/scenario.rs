@@ -64,7 +64,7 @@ async fn play(
     load: &Arc<Load>,
     hold: Duration,
 ) -> Result<crate::faults::Evidence, String> {
-    for _ in 0..400 {
+    for _ in 0..1600 {
         if load.warmed_count() >= 14 {
             break;
         }
