@@ -16,8 +16,6 @@ use crate::node::Node;
 /// which is high: whoever reaches it keeps the member out.
 const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const SIGN_INS_ANYWHERE_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
-/// How often somebody may try to sign in from one address in a minute, whoever as: each try is hashed.
-const SIGN_INS_FROM_PER_MINUTE: u32 = 120;
 
 /// The node, and what HTTP adds to it.
 pub struct HttpContext {
@@ -49,7 +47,7 @@ impl HttpContext {
             failures: AddressLimit::per_minute(failures_per_minute),
             sign_ins: AccountLimit::per_minute(SIGN_INS_PER_MINUTE),
             sign_ins_anywhere: AccountLimit::per_minute(SIGN_INS_ANYWHERE_PER_MINUTE),
-            sign_ins_from: AddressLimit::per_minute(failures_per_minute.min(SIGN_INS_FROM_PER_MINUTE)),
+            sign_ins_from: AddressLimit::per_minute(failures_per_minute),
             verdict_max_age_seconds,
             stopping: AtomicBool::new(false),
         }
