@@ -42,7 +42,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         web::scope("/console")
             .wrap(from_fn(trouble::show))
             .wrap(frame::headers())
-            .service(web::resource("").route(web::get().to(home)))
+            .service(web::resource(["", "/"]).route(web::get().to(home)))
             .configure(assets::routes)
             .configure(sign_in::routes)
             .configure(account::routes)

@@ -45,8 +45,10 @@ fn metrics_count_exchanges_by_outcome_and_name_no_path_as_it_was_sent() {
 fn an_unknown_path_is_a_json_404() {
     let server = Server::start();
     // Somebody who types the address of the server alone means the console.
-    let home = server.get("/").send();
-    assert_eq!((home.status, home.header("location")), (303, Some("/console/keys")));
+    for path in ["/", "/console", "/console/"] {
+        let home = server.get(path).send();
+        assert_eq!((home.status, home.header("location")), (303, Some("/console/keys")), "{path}");
+    }
     for path in ["/oauth", "/oauth/authorize", "/api", "/api/v1", "/api/v1/nothing", "/%00", "/a/../b"] {
         let answer = server.get(path).send();
         assert_eq!(answer.status, 404, "{path}");
