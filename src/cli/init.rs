@@ -78,6 +78,7 @@ fn show(founded: &Founded, settings: &Settings, as_json: bool) -> Result<(), Cli
 Organization {organization} is made. What follows is shown this once; keep it safe.
 
   issuer     {issuer}
+  console    {public_url}/console
   owner      {email}
   password   {password}
   client id  {id}

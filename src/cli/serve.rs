@@ -38,6 +38,7 @@ fn welcome(founded: &Founded, public_url: &str) -> String {
         "
 This is the first run. What follows is shown this once; keep it safe.
 
+  console    {public_url}/console
   owner      {email}
   password   {password}
   client id  {id}
