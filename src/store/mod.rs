@@ -9,14 +9,14 @@ mod sql;
 mod usage;
 mod webhooks;
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 
 pub use audit::{AuditEntry, AuditFilter, AuditFrom, action};
 pub use lock::{LockError, StoreLock};
 pub use sql::{Copied, Look, SqlStore};
-pub use usage::{BusyKey, BusyKeys, Interval, Notice, StaleKeys, UsageDetail, UsageOf, kind};
+pub use usage::{
+    BusyKey, BusyKeys, Interval, Notice, StaleKeys, UpkeepStore, UsageDetail, UsageOf, UsageReports, UsageStore, kind,
+};
 pub use webhooks::{
     AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, Undelivered, WebhookSeal,
     WebhookStore, message,
@@ -30,7 +30,6 @@ use crate::domain::organization::Organization;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::{Counts, KeyUsage};
 
 /// The number of a change; they become visible in order.
 pub type Seq = u64;
@@ -498,68 +497,6 @@ pub trait AuditLog: Send + Sync {
     async fn audit_head(&self, organization: &str) -> Result<Option<AuditHead>, StoreError>;
     /// The slugs of all organizations, and of all that have a log.
     async fn audited_organizations(&self) -> Result<Vec<String>, StoreError>;
-}
-
-/// Uses of keys.
-#[async_trait]
-pub trait UsageStore: Send + Sync {
-    /// Adds a batch of counts, all of it or nothing.
-    async fn add_usage(&self, batch: &[KeyUsage]) -> Result<(), StoreError>;
-    /// Adds the details of a batch, all of them or none.
-    async fn add_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError>;
-}
-
-/// What was counted.
-#[async_trait]
-pub trait UsageReports: Send + Sync {
-    /// What was counted in each hour or day (since the epoch, both ends included) in which anything was, in order.
-    async fn usage(
-        &self,
-        of: &UsageOf,
-        interval: Interval,
-        first: i64,
-        last: i64,
-    ) -> Result<Vec<(i64, Counts)>, StoreError>;
-    /// What was counted of keys on each day (since the epoch, both ends included) on which anything was, in order. Those
-    /// that the organization does not have are left out. Meant for a page of keys and a month.
-    async fn usage_of_keys(
-        &self,
-        organization: &Slug,
-        keys: &[KeyId],
-        first_day: i64,
-        last_day: i64,
-    ) -> Result<BTreeMap<KeyId, Vec<(i64, Counts)>>, StoreError>;
-    /// An organization's keys with what was counted of each, the busiest first.
-    async fn busy_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError>;
-    /// From where a key was used since a day, and what was asked for.
-    async fn usage_details(&self, key: &KeyId, first_day: i64) -> Result<Vec<UsageDetail>, StoreError>;
-    /// Forgets hours, days and details before those given.
-    async fn forget_usage(&self, hour: i64, day: i64, detail_day: i64) -> Result<(), StoreError>;
-}
-
-/// What one node does for all, and what is told once.
-#[async_trait]
-pub trait UpkeepStore: Send + Sync {
-    /// Takes a chore if it was last begun before a moment; of several nodes one gets it.
-    async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
-    /// Notes that something is told, and writes its audit row if it has one; false, and nothing written, when it was told
-    /// already or when as many of its period were as may be.
-    async fn tell(&self, notice: &Notice, at: Timestamp, entry: Option<&AuditEntry>) -> Result<bool, StoreError>;
-    /// Whether something was told already.
-    async fn is_told(&self, notice: &Notice) -> Result<bool, StoreError>;
-    /// Forgets what was told before a moment, but for what is told once in a key's life.
-    async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError>;
-    /// The active keys of an organization that were last used (else rotated, else made) before a moment, newest first.
-    async fn stale_keys(&self, asked: &StaleKeys) -> Result<Vec<ApiKey>, StoreError>;
-    /// The active keys that end by themselves after `now` and not after `until`, soonest first; at most `limit`, after
-    /// the last one that is known.
-    async fn expiring_keys(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        after: Option<(Timestamp, KeyId)>,
-        limit: u32,
-    ) -> Result<Vec<ApiKey>, StoreError>;
 }
 
 /// Everything that is kept.

@@ -1,22 +1,45 @@
-//! The schema, brought up to date at start: one text for both databases, from `migrations/`.
+//! The schema, brought up to date at start from `migrations/`: one folder per dialect, the same files in both.
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqlitePool;
-use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
+use sqlx::{Row, SqlSafeStr};
 
 use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
 
-const MIGRATIONS: [(&str, &str); 8] = [
-    ("foundation", include_str!("../../../migrations/0001_foundation.sql")),
-    ("usage", include_str!("../../../migrations/0002_usage.sql")),
-    ("nodes", include_str!("../../../migrations/0003_nodes.sql")),
-    ("members", include_str!("../../../migrations/0004_members.sql")),
-    ("webhooks", include_str!("../../../migrations/0005_webhooks.sql")),
-    ("usage_reports", include_str!("../../../migrations/0006_usage_reports.sql")),
-    ("audit_chain", include_str!("../../../migrations/0007_audit_chain.sql")),
-    ("usage_reading", include_str!("../../../migrations/0008_usage_reading.sql")),
-];
+/// Declares the migrations of one dialect, in order, from `migrations/{dialect}/`.
+macro_rules! migrations {
+    ($dialect:literal: $($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("../../../migrations/", $dialect, "/", $file, ".sql")))),+]
+    };
+}
+
+/// The migrations of one dialect: file name without extension, and SQL.
+type Migrations = &'static [(&'static str, &'static str)];
+
+const SQLITE: Migrations = migrations!(
+    "sqlite":
+    "0001_foundation",
+    "0002_usage",
+    "0003_nodes",
+    "0004_members",
+    "0005_webhooks",
+    "0006_usage_reports",
+    "0007_audit_chain",
+    "0008_usage_reading",
+);
+
+const POSTGRES: Migrations = migrations!(
+    "postgres":
+    "0001_foundation",
+    "0002_usage",
+    "0003_nodes",
+    "0004_members",
+    "0005_webhooks",
+    "0006_usage_reports",
+    "0007_audit_chain",
+    "0008_usage_reading",
+);
 
 /// Brings a SQLite file up to date.
 pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> {
@@ -26,7 +49,7 @@ pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> 
         let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(pool).await?;
         refuse_newer(row.try_get("version")?)?;
     }
-    ran(migrator(str::to_owned).run(pool).await, StoreError::from)
+    ran(migrator(SQLITE).run(pool).await, StoreError::from)
 }
 
 /// Brings a PostgreSQL database up to date. Nodes that start together do it one after the other.
@@ -42,10 +65,7 @@ pub(super) async fn migrate_postgres(postgres: &Postgres) -> Result<(), StoreErr
             sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(&pool).await.map_err(told)?;
         refuse_newer(row.try_get("version")?)?;
     }
-    // Sorted and compared by code points, as SQLite does, whatever the server's language is; and what is computed from
-    // other columns is stored, for PostgreSQL knows it no other way.
-    let spelled = |sql: &str| sql.replace(" TEXT ", " TEXT COLLATE \"C\" ").replace(" VIRTUAL;", " STORED;");
-    ran(migrator(spelled).run(&pool).await, told)
+    ran(migrator(POSTGRES).run(&pool).await, told)
 }
 
 /// Checks that a SQLite file is of this version.
@@ -63,7 +83,7 @@ pub(super) async fn check_postgres(postgres: &Postgres) -> Result<(), StoreError
 fn refuse_other(found: Option<i64>) -> Result<(), StoreError> {
     refuse_newer(found)?;
     match found {
-        Some(found) if found == MIGRATIONS.len() as i64 => Ok(()),
+        Some(found) if found == SQLITE.len() as i64 => Ok(()),
         _ => Err(StoreError::Unusable(
             "the database is not of this version yet; a server of this version brings it up to date when it starts"
                 .into(),
@@ -71,21 +91,15 @@ fn refuse_other(found: Option<i64>) -> Result<(), StoreError> {
     }
 }
 
-fn migrator(spelled: impl Fn(&str) -> String) -> Migrator {
-    first(MIGRATIONS.len(), spelled)
-}
-
-/// The schema up to one of its versions.
-fn first(count: usize, spelled: impl Fn(&str) -> String) -> Migrator {
-    let migrations = (1..).zip(MIGRATIONS).take(count).map(|(version, (name, sql))| {
-        let sql = AssertSqlSafe(spelled(sql)).into_sql_str();
-        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+fn migrator(migrations: Migrations) -> Migrator {
+    let migrations = (1..).zip(migrations).map(|(version, (name, sql))| {
+        Migration::new(version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect())
 }
 
 fn refuse_newer(found: Option<i64>) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
+    let known = SQLITE.len() as i64;
     match found {
         Some(found) if found > known => Err(StoreError::Newer { found, known }),
         _ => Ok(()),
@@ -106,13 +120,14 @@ mod tests {
     use crate::domain::key_text::KeyId;
     use crate::domain::slug::Slug;
     use crate::store::{BusyKeys, Interval, SqlStore, UsageOf, UsageReports};
+    use sqlx::AssertSqlSafe;
 
     #[tokio::test]
     async fn what_was_counted_by_hour_before_is_found_by_day_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keyturn.db");
         let pool = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
-        first(3, str::to_owned).run(&pool).await.unwrap();
+        migrator(&SQLITE[..3]).run(&pool).await.unwrap();
         let key = KeyId::from_random([1; 16]);
         for sql in [
             "INSERT INTO organizations VALUES ('acme', '{}', 0)".to_owned(),

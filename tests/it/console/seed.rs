@@ -9,7 +9,7 @@ use crate::support::server::scope_list;
 use crate::support::{Place, Server, database, now};
 
 /// Where the usage that is counted by hour is added up: the statements that did so when reports came.
-const REPORTS: &str = include_str!("../../../migrations/0006_usage_reports.sql");
+const REPORTS: &str = include_str!("../../../migrations/sqlite/0006_usage_reports.sql");
 
 /// A key: name, description, scopes, networks, days that it lasts, exchanges an hour at noon.
 type KeyOf = (&'static str, &'static str, &'static str, &'static [&'static str], Option<i64>, u64);

@@ -1,4 +1,4 @@
--- Times are milliseconds since the epoch. One text for SQLite and PostgreSQL.
+-- Times are milliseconds since the epoch. SQLite; migrations/postgres holds the same schema for PostgreSQL.
 
 CREATE TABLE organizations (
     slug       TEXT   NOT NULL PRIMARY KEY,
