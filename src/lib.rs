@@ -17,6 +17,9 @@
 //!
 //! [`server`] and [`cli`] put them together.
 
+// The futures of a change are nested deeper than the default allows.
+#![recursion_limit = "256"]
+
 pub mod api;
 pub mod audit;
 pub mod cli;

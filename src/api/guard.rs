@@ -23,7 +23,8 @@ use crate::tokens::{Caller, authenticate};
 
 pub(super) use crate::http::permission::{
     AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, Anyone, Bootstrap, Permission,
-    ReadAudit, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, SeeOrganization, WriteKeys,
+    ReadAudit, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, SeeOrganization,
+    SuspendOrganization, WriteKeys,
 };
 
 /// Who calls.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::guard::{AdminOrganizations, Anyone, Bootstrap, Guarded, SeeOrganization};
+use crate::api::guard::{AdminOrganizations, Anyone, Bootstrap, Guarded, SeeOrganization, SuspendOrganization};
 use crate::api::problem::Problem;
 use crate::api::signing_keys::{RotateProblem, key_json};
 use crate::clock::rfc3339;
@@ -25,7 +25,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(resource("/organizations", "GET, POST").route(web::get().to(list)).route(web::post().to(create)))
         .service(resource("/organizations/{org}", "GET").route(web::get().to(show)))
-        .service(resource("/organizations/{org}/bootstrap", "POST").route(web::post().to(bootstrap)));
+        .service(resource("/organizations/{org}/bootstrap", "POST").route(web::post().to(bootstrap)))
+        .service(resource("/organizations/{org}/suspend", "POST").route(web::post().to(suspend)))
+        .service(resource("/organizations/{org}/resume", "POST").route(web::post().to(resume)));
 }
 
 /// An organization.
@@ -39,6 +41,9 @@ pub(super) struct OrganizationJson {
     bootstrapped: bool,
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    /// While set, every key and token of the organization is denied.
+    #[schemars(extend("format" = "date-time"))]
+    suspended_at: Option<String>,
     /// Its owner's credentials: only when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<OwnerJson>,
@@ -65,6 +70,7 @@ impl OrganizationJson {
             issuer: tenant.issuer.clone(),
             bootstrapped: tenant.ring.newest().is_some(),
             created_at: rfc3339(tenant.organization.created_at),
+            suspended_at: tenant.organization.suspended_at.map(rfc3339),
             owner: None,
         }
     }
@@ -132,6 +138,54 @@ async fn bootstrap(guarded: Guarded<Bootstrap>, context: Context) -> Result<Http
     });
     let key = made.await.map_err(|RotateProblem(problem)| problem)?;
     Ok(no_store(HttpResponse::Created()).json(key))
+}
+
+async fn suspend(
+    guarded: Guarded<SuspendOrganization>,
+    context: Context,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    change_state(guarded, context, request, payload, true).await
+}
+
+async fn resume(
+    guarded: Guarded<SuspendOrganization>,
+    context: Context,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    change_state(guarded, context, request, payload, false).await
+}
+
+/// The body of a request that takes none: absent, or `{}`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Empty")]
+pub(super) struct EmptyBody {}
+
+async fn change_state(
+    guarded: Guarded<SuspendOrganization>,
+    context: Context,
+    request: HttpRequest,
+    payload: web::Payload,
+    is_to_be_suspended: bool,
+) -> Result<HttpResponse, Problem> {
+    // An organization does not suspend or resume itself: its own administrators would end what the operator has decided.
+    if !guarded.principal.organization().is_default() {
+        return Err(Problem::not_from_default());
+    }
+    let EmptyBody {} = body::read(&request, payload).await?;
+    let (node, by, slug) = (context.node.clone(), guarded.by(), guarded.organization());
+    let changed = context.node.run_to_end(async move {
+        match is_to_be_suspended {
+            true => organizations::suspend(&node, &by, &slug).await,
+            false => organizations::resume(&node, &by, &slug).await,
+        }
+    });
+    changed.await?;
+    let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
+    Ok(no_store(HttpResponse::Ok()).json(OrganizationJson::new(&tenant)))
 }
 
 fn no_store(mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpResponseBuilder {

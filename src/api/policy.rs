@@ -28,7 +28,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn show(guarded: Guarded<ReadPolicy>, context: Context) -> Result<HttpResponse, Problem> {
-    Ok(answer(&organizations::read_policy(&context.node, &guarded.organization())?))
+    Ok(answer(&organizations::read_policy(&context.node, &guarded.organization()).await?))
 }
 
 /// What a policy would mean, without being put in force.

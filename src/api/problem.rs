@@ -15,7 +15,7 @@ use crate::http::sign_in::SignInRefused;
 use crate::keys::KeyError;
 use crate::members::{MemberError, SignInError};
 use crate::node::Unavailable;
-use crate::organizations::{CreateError, PolicyError};
+use crate::organizations::{CreateError, PolicyError, SuspendError};
 use crate::store::StoreError;
 use crate::tokens::Refusal;
 use crate::webhooks::WebhookError;
@@ -289,7 +289,18 @@ impl From<PolicyError> for Problem {
             PolicyError::PreconditionFailed => Self::precondition_failed("policy"),
             PolicyError::Raced => Self::conflict("the policy was changed by somebody else at the same time; try again"),
             PolicyError::Unavailable(cause) => Self::not_now(&cause),
-            PolicyError::Load(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<SuspendError> for Problem {
+    fn from(error: SuspendError) -> Self {
+        match error {
+            SuspendError::NotFound => Self::not_found(),
+            SuspendError::IsDefault => {
+                Self::conflict("organization default manages the others and cannot be suspended")
+            }
+            SuspendError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
 }
@@ -300,7 +311,6 @@ impl From<CreateError> for Problem {
             CreateError::Invalid(errors) => Self::invalid(errors),
             CreateError::Exists => Self::conflict("there is an organization of that slug already"),
             CreateError::Unavailable(cause) => Self::not_now(&cause),
-            CreateError::Load(cause) => Self::unavailable(&cause),
         }
     }
 }

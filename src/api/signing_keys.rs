@@ -13,7 +13,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::node::{Tenant, Unavailable};
-use crate::organizations::{RotateError, rotate_signing_key};
+use crate::organizations::{RetireError, RotateError, SigningKeyRotation, retire_signing_key, rotate_signing_key};
 use crate::signing::SigningKey;
 
 /// Registers the routes.
@@ -28,6 +28,11 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
             web::resource("/organizations/{org}/signing-keys/rotate")
                 .route(web::post().to(rotate))
                 .default_service(web::to(|| async { Problem::method_not_allowed("POST") })),
+        )
+        .service(
+            web::resource("/organizations/{org}/signing-keys/{kid}")
+                .route(web::delete().to(retire))
+                .default_service(web::to(|| async { Problem::method_not_allowed("DELETE") })),
         );
 }
 
@@ -70,6 +75,10 @@ pub(super) struct RotateBody {
     #[serde(default)]
     #[schemars(schema_with = "crate::api::openapi::schemas::ahead")]
     publish_ahead_seconds: Option<i64>,
+    /// Delete the current key as soon as the next one signs: every token that it signed is invalid at once. The next
+    /// key is then published without delay.
+    #[serde(default)]
+    retire_now: bool,
 }
 
 async fn rotate(
@@ -80,21 +89,44 @@ async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let body: RotateBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
+    if body.retire_now && body.publish_ahead_seconds.is_some_and(|seconds| seconds != 0) {
+        checks.wrong("publish_ahead_seconds", "must be 0 or absent with retire_now");
+    }
     let settings = &context.node.settings;
     let ahead =
         checks.bounded("publish_ahead_seconds", body.publish_ahead_seconds, settings.publish_ahead_seconds, 86_400);
     checks.done()?;
     let (node, organization, by, now) = (context.node.clone(), guarded.organization(), guarded.by(), guarded.now);
     let rotated = context.node.run_to_end(async move {
-        let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
-        let algorithm = node.settings.algorithm;
-        let kid = rotate_signing_key(&node, &tenant, algorithm, ahead, &by).await?;
+        let rotation = SigningKeyRotation {
+            algorithm: node.settings.algorithm,
+            ahead_seconds: ahead,
+            retire_now: body.retire_now,
+        };
+        let kid = rotate_signing_key(&node, &organization, rotation, &by).await?;
         let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
         let made = tenant.ring.find(&kid).map(|key| key_json(&tenant, key, now));
         made.ok_or(RotateProblem(Problem::not_found()))
     });
     let key = rotated.await.map_err(|RotateProblem(problem)| problem)?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(key))
+}
+
+async fn retire(
+    guarded: Guarded<AdminSigningKeys>,
+    context: web::Data<HttpContext>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
+    let (_, kid) = path.into_inner();
+    let retired = context.node.run_to_end(async move {
+        retire_signing_key(&node, &organization, &kid, &by).await.map_err(|error| match error {
+            RetireError::NotFound => RotateProblem(Problem::not_found()),
+            RetireError::Rotate(error) => error.into(),
+        })
+    });
+    retired.await.map_err(|RotateProblem(problem)| problem)?;
+    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 
 pub(super) struct RotateProblem(pub(super) Problem);
@@ -108,10 +140,12 @@ impl From<Unavailable> for RotateProblem {
 impl From<RotateError> for RotateProblem {
     fn from(error: RotateError) -> Self {
         Self(match error {
-            error @ (RotateError::Pending { .. } | RotateError::Raced) => Problem::conflict(error.to_string()),
+            RotateError::NotFound => Problem::not_found(),
+            error @ (RotateError::Pending { .. } | RotateError::Raced | RotateError::TooMany) => {
+                Problem::conflict(error.to_string())
+            }
             RotateError::Found(cause) => Problem::unavailable(&cause),
             RotateError::Unavailable(cause) => cause.into(),
-            RotateError::Load(cause) => Problem::unavailable(&cause),
         })
     }
 }

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cli::audit::AuditCommand;
+use crate::cli::store::StoreCommand;
 use crate::config::{ConfigError, Settings};
 use crate::server::{self, ServerError};
 
@@ -56,7 +57,7 @@ enum Command {
     /// Manage the database.
     Store {
         #[command(subcommand)]
-        command: store::StoreCommand,
+        command: StoreCommand,
     },
     /// Manage the master key.
     MasterKey {
@@ -148,7 +149,8 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
                 Some(file) => audit::verify_file(&arguments, file),
                 None => audit::verify_store(&load(config)?, arguments).await,
             },
-            Command::Store { command } => store::store(command).await,
+            Command::Store { command: StoreCommand::Copy(arguments) } => store::copy(arguments).await,
+            Command::Store { command: StoreCommand::AfterRestore } => store::after_restore(&load(config)?).await,
             Command::Keys(keys) => keys::keys(keys).await,
             Command::Policy(policy) => policy::policy(policy).await,
             Command::MasterKey { command: MasterKeyCommand::Rotate } => master_key::rotate(load(config)?).await,

@@ -1,17 +1,21 @@
-//! `keyturn store copy`: everything in a SQLite file into an empty PostgreSQL database.
+//! `keyturn store`: copying a SQLite file into PostgreSQL, and starting over after a restore.
 
 use clap::{Args, Subcommand};
 
 use crate::cli::{CliError, print_out};
-use crate::config::StoreUrl;
+use crate::clock;
+use crate::config::{Settings, StoreUrl};
 use crate::server::{self, ServerError};
-use crate::store::{SqlStore, Store};
+use crate::store::{ChangeLog, SqlStore, Store};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum StoreCommand {
     /// Copy everything from a SQLite file into an empty PostgreSQL database. Stop the server first; every API key,
     /// token and login goes on working with the same master key.
     Copy(CopyArguments),
+    /// Prepare a database that was restored from a backup, before any node starts: earlier tokens and sessions end, and
+    /// no number is given out a second time.
+    AfterRestore,
 }
 
 #[derive(Args, Debug)]
@@ -24,8 +28,25 @@ pub(super) struct CopyArguments {
     to: String,
 }
 
-pub(super) async fn store(command: StoreCommand) -> Result<(), CliError> {
-    let StoreCommand::Copy(arguments) = command;
+/// Prepares a restored database.
+pub(super) async fn after_restore(settings: &Settings) -> Result<(), CliError> {
+    if server::look(settings).await?.is_none() {
+        return Err(CliError::Failed("store.url: there is no database; restore the backup first".into()));
+    }
+    let opened = server::open(settings).await?;
+    server::refuse_running_nodes(&opened).await?;
+    let restored = opened.store.after_restore(clock::now()).await.map_err(ServerError::Store)?;
+    opened.store.close().await;
+    print_out(&format!(
+        "The database is ready to be served from. Epoch: {}.\n\
+         Ended: every token of {} API keys, and {} console sessions. Clients request new tokens by themselves.\n\
+         Changes made after the backup are lost. Revoke, rotate or narrow again every key that was changed since then, and \
+         delete signing keys that were retired.\n",
+        restored.epoch, restored.keys, restored.sessions
+    ))
+}
+
+pub(super) async fn copy(arguments: CopyArguments) -> Result<(), CliError> {
     let url = |name: &str, text: &str| {
         StoreUrl::parse(text).map_err(|complaint| CliError::Use(format!("{name} {complaint}")))
     };

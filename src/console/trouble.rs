@@ -225,7 +225,6 @@ impl From<PolicyError> for Trouble {
             PolicyError::Invalid(errors) => Self::invalid(errors),
             PolicyError::PreconditionFailed | PolicyError::Raced => Self::changed_meanwhile("policy"),
             PolicyError::Unavailable(cause) => Self::not_now(&cause),
-            PolicyError::Load(cause) => Self::unavailable(&cause),
         }
     }
 }
@@ -237,10 +236,14 @@ impl From<RotateError> for Trouble {
                 "The next signing key, {kid}, is published already and signs from {from} on. Rotate again after that, \
                  or have a new one sign at once."
             )),
+            RotateError::NotFound => Self::not_found(),
+            RotateError::TooMany => Self::conflict(
+                "An organization has at most 8 signing keys that have not expired. Wait until the oldest has expired, or \
+                 rotate and delete the current key.",
+            ),
             RotateError::Raced => Self::conflict("The signing key was rotated by somebody else at the same time."),
             RotateError::Found(cause) => Self::unavailable(&cause),
             RotateError::Unavailable(cause) => Self::not_now(&cause),
-            RotateError::Load(cause) => Self::unavailable(&cause),
         }
     }
 }

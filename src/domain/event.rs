@@ -7,7 +7,7 @@ use std::fmt;
 pub const TEST: &str = "webhook.test";
 
 /// The events that are told by name. A pattern must let at least one of them through.
-pub const KNOWN: [&str; 25] = [
+pub const KNOWN: [&str; 28] = [
     "key.created",
     "key.updated",
     "key.rotated",
@@ -23,9 +23,12 @@ pub const KNOWN: [&str; 25] = [
     "organization.created",
     "organization.updated",
     "organization.deleted",
+    "organization.resumed",
+    "organization.suspended",
     "policy.changed",
     "signing_key.created",
     "signing_key.deleted",
+    "store.restored",
     "token.revoked",
     "webhook.created",
     "webhook.updated",
@@ -65,6 +68,9 @@ pub fn event_of(action: &str) -> Option<Cow<'_, str>> {
         (_, "disable") => "disabled",
         (_, "enable") => "enabled",
         (_, "delete") => "deleted",
+        (_, "suspend") => "suspended",
+        (_, "resume") => "resumed",
+        (_, "restore") => "restored",
         (_, "remove") => "removed",
         _ => return Some(Cow::Borrowed(action)),
     };

@@ -13,6 +13,18 @@ pub struct Organization {
     pub policy: Policy,
     /// Goes up with every change of the policy; its `ETag`.
     pub policy_version: u64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
+    /// While set, every key and token of the organization is denied.
+    pub suspended_at: Option<Timestamp>,
+    /// The number of the last change of its policy, state or signing keys: memory that holds this number or a later
+    /// one is current.
+    pub changed_seq: u64,
+}
+
+impl Organization {
+    /// A new organization with the default policy, not written yet.
+    pub fn new(slug: Slug, created_at: Timestamp) -> Self {
+        Self { slug, policy: Policy::default(), policy_version: 1, created_at, suspended_at: None, changed_seq: 0 }
+    }
 }

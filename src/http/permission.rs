@@ -56,6 +56,14 @@ impl Permission for SeeOrganization {
     const ABROAD: Option<Need> = AdminOrganizations::NEEDS;
 }
 
+/// `admin:keyturn/organizations`, for any organization in organization `default`.
+pub struct SuspendOrganization;
+
+impl Permission for SuspendOrganization {
+    const NEEDS: Option<Need> = AdminOrganizations::NEEDS;
+    const ABROAD: Option<Need> = AdminOrganizations::NEEDS;
+}
+
 /// `admin:keyturn/signing-keys`, or `admin:keyturn/organizations` in organization `default`.
 pub struct Bootstrap;
 

@@ -4,6 +4,7 @@ use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::{Authority, Beyond, By};
 use crate::domain::key_text::KeyId;
 use crate::domain::member::Role;
+use crate::domain::organization::Organization;
 use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
@@ -113,9 +114,11 @@ pub(super) async fn write_because(
     if let (Some(reason), Some(value)) = (reason, entry.new.as_mut().and_then(|value| value.as_object_mut())) {
         value.insert("reason".into(), reason.into());
     }
-    let policy = policy_of(node, &new.organization)?;
     let begins_to_count = new.counts(by.now) && !old.counts(by.now);
-    let limits = begins_to_count.then(|| limits(&policy));
+    let limits = match begins_to_count {
+        true => Some(limits(&organization_of(node, &new.organization).await?)),
+        false => None,
+    };
     let written = node.store.update_key(&new, limits, &entry, once).await;
     // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
     node.forget_key(&new.id);
@@ -128,6 +131,7 @@ pub(super) async fn write_because(
         }
         Err(Refused::LimitReached) => Err(KeyError::LimitReached),
         Err(Refused::Repeated) => Err(KeyError::Repeated),
+        Err(Refused::PolicyChanged) => Err(policy_changed(node, &new.organization)),
         Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::OwnerGone | Refused::LastOwner) => {
             Err(KeyError::Conflict(
                 "the key was changed by somebody else at the same time; look at it and try again".into(),
@@ -136,14 +140,30 @@ pub(super) async fn write_because(
     }
 }
 
-/// The policy of an organization.
-pub(super) fn policy_of(node: &Node, organization: &Slug) -> Result<Policy, KeyError> {
-    node.tenant(organization).map(|tenant| tenant.organization.policy.clone()).ok_or(KeyError::NotFound)
+/// The policy of an organization, as it is in force now.
+pub(super) async fn policy_of(node: &Node, organization: &Slug) -> Result<Policy, KeyError> {
+    Ok(organization_of(node, organization).await?.policy)
 }
 
-/// The limits that a policy sets.
-pub(super) fn limits(policy: &Policy) -> Limits {
-    Limits { organization: policy.max_keys, owner: policy.max_keys_per_user }
+async fn organization_of(node: &Node, organization: &Slug) -> Result<Organization, KeyError> {
+    let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
+    Ok(tenant.organization.clone())
+}
+
+/// The limits that an organization's policy sets.
+pub(super) fn limits(organization: &Organization) -> Limits {
+    let policy = &organization.policy;
+    Limits {
+        organization: policy.max_keys,
+        owner: policy.max_keys_per_user,
+        policy_version: Some(organization.policy_version),
+    }
+}
+
+/// What a change means to its caller whose policy was replaced before it could be written. Memory is read again.
+pub(super) fn policy_changed(node: &Node, organization: &Slug) -> KeyError {
+    node.forget_tenant(organization);
+    KeyError::Conflict("the policy was changed at the same time; nothing was changed. Retry".into())
 }
 
 /// What a refused transition means to the caller.

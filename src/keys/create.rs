@@ -10,7 +10,7 @@ use crate::domain::policy::{Violation, Wanted};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, entry, limits};
+use crate::keys::change::{KeyError, entry, limits, policy_changed};
 use crate::keys::once::Once;
 use crate::node::Node;
 use crate::store::{Refused, action};
@@ -58,7 +58,7 @@ async fn make(
     once: Option<&Once>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The organization, which must be able to sign.
-    let tenant = node.tenant(organization).ok_or(KeyError::NotFound)?;
+    let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
     tenant.ring.current(by.now).ok_or(KeyError::NotBootstrapped)?;
 
     // 2. Whose it is, and whether the caller may make it.
@@ -115,11 +115,12 @@ async fn make(
     // 5. The write, under the policy's limits.
     let remembered = once.map(|once| once.remember(node, by, &key.id, &minted.text)).transpose()?;
     let entry = entry(by, action::KEY_CREATE, None, &key);
-    match node.store.insert_key(&key, limits(policy), &entry, remembered.as_ref()).await? {
+    match node.store.insert_key(&key, limits(&tenant.organization), &entry, remembered.as_ref()).await? {
         // Nothing is taken away: whoever remembers that there was no such key hears of it soon enough.
         Ok(_) => node.forget_key(&key.id),
         Err(Refused::LimitReached) => return Err(KeyError::LimitReached),
         Err(Refused::Repeated) => return Err(KeyError::Repeated),
+        Err(Refused::PolicyChanged) => return Err(policy_changed(node, organization)),
         Err(Refused::OwnerGone) => {
             let gone = Violation::new("owner", "no such member in this organization");
             return Err(KeyError::Invalid(vec![gone]));

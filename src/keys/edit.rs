@@ -26,7 +26,7 @@ pub async fn edit(
         expires_at: edit.expires_at.filter(|expires_at| *expires_at != old.expires_at),
         grace_seconds: None,
     };
-    let violations = policy_of(node, organization)?.violations(&wanted, by.now);
+    let violations = policy_of(node, organization).await?.violations(&wanted, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }

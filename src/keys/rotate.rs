@@ -58,7 +58,7 @@ async fn give_new_secret(
 ) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The key, and what the policy allows.
     let old = load_to_change(node, organization, by, id, version).await?;
-    let policy = policy_of(node, organization)?;
+    let policy = policy_of(node, organization).await?;
     let wanted = Wanted {
         name: wish.name.as_deref(),
         scopes: None,

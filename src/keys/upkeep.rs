@@ -138,7 +138,7 @@ pub async fn stale(
     limit: u32,
     now: Timestamp,
 ) -> Result<KeyPage, KeyError> {
-    let Policy { stale_after_days, .. } = policy_of(node, organization)?;
+    let Policy { stale_after_days, .. } = policy_of(node, organization).await?;
     let Some(days) = days.or(stale_after_days) else { return Ok(KeyPage { keys: Vec::new(), more: false }) };
     let asked = asked(organization, days, after, limit.saturating_add(1), now);
     let mut keys = node.store.stale_keys(&asked).await?;

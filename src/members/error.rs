@@ -42,7 +42,9 @@ impl MemberError {
             Refused::LastOwner => {
                 Self::Conflict("an organization keeps at least one owner; make somebody else an owner first".into())
             }
-            Refused::LimitReached | Refused::Repeated | Refused::OwnerGone => Self::Unavailable(Unavailable::Lost),
+            Refused::LimitReached | Refused::PolicyChanged | Refused::Repeated | Refused::OwnerGone => {
+                Self::Unavailable(Unavailable::Lost)
+            }
         }
     }
 

@@ -22,7 +22,7 @@ pub async fn remove(
     let member = match find(node, organization, id).await {
         Err(MemberError::NotFound) => {
             // Another may have removed them a moment ago: that holds everywhere before anybody hears of it.
-            node.settle_tenants(node.store.last_seq().await?).await;
+            node.settle_written().await?;
             return Err(MemberError::NotFound);
         }
         found => found?,

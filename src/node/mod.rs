@@ -2,7 +2,9 @@
 //!
 //! Stands between the adapters, which it imports, and the use cases, which import it.
 
+mod load;
 mod tenants;
+mod view;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +14,7 @@ use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use crate::clock;
+use crate::clock::{self, BootTime};
 use crate::crypto::argon2_gate::{Argon2Gate, GateError};
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::mint::MintError;
@@ -27,12 +29,14 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Details, KeyUsage, hour_of};
 use crate::limits::AddressLimit;
-use crate::revocation::{CLOCK_TOLERANCE, Cluster, Lease, RedisFailure, RedisList, RevocationList};
+use crate::revocation::{CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisFailure, RedisList, RevocationList};
 use crate::signing::{Algorithm, SigningError};
 use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
 use crate::telemetry::{Metrics, Usage};
 
+pub use load::LoadError;
 pub use tenants::{Tenant, Tenants};
+pub use view::View;
 
 /// Secrets that one address may have checked the slow way in a minute: nine seconds of one thread.
 const SLOW_CHECKS_PER_MINUTE: u32 = 600;
@@ -88,6 +92,8 @@ pub struct Node {
     slow_checks: Mutex<HashMap<KeyId, Arc<tokio::sync::Mutex<()>>>>,
     slow_checks_of_address: AddressLimit,
     reloading: tokio::sync::Mutex<()>,
+    /// Signing keys whose tokens have all expired by the wall clock, and since when this process has seen them so.
+    expired_signing_keys: Mutex<HashMap<String, BootTime>>,
     dummy_password: tokio::sync::OnceCell<String>,
 }
 
@@ -127,6 +133,10 @@ pub struct VerifiedToken {
     pub key: KeyId,
     /// What it carries.
     pub scopes: ScopeSet,
+    /// The signing key that signed it: once that has left the ring, the token is worth nothing.
+    pub kid: String,
+    /// The organization that issued it.
+    pub organization: Slug,
 }
 
 /// Something that keeps a node from deciding. The caller is told to come back, never yes.
@@ -150,12 +160,26 @@ pub enum Unavailable {
     /// An organization that has no key to sign with.
     #[error("organization {0} has no signing key in use")]
     NoSigningKey(Slug),
+    /// An organization's signing keys cannot be read.
+    #[error("an organization could not be loaded: {0}")]
+    Organization(LoadError),
     /// Sealing.
     #[error("a value could not be sealed")]
     Sealing,
     /// The task that ran a change ended without a result.
     #[error("a change ended without a result; whether it was made must be looked up")]
     Lost,
+}
+
+impl From<LoadError> for Unavailable {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Store(error) => Self::Store(error),
+            unreadable @ (LoadError::Seal(..) | LoadError::Signing(_) | LoadError::Algorithm(_)) => {
+                Self::Organization(unreadable)
+            }
+        }
+    }
 }
 
 impl From<GateError> for Unavailable {
@@ -223,6 +247,7 @@ impl Node {
             slow_checks: Mutex::default(),
             slow_checks_of_address: AddressLimit::per_minute(SLOW_CHECKS_PER_MINUTE),
             reloading: tokio::sync::Mutex::default(),
+            expired_signing_keys: Mutex::default(),
             dummy_password: tokio::sync::OnceCell::new(),
         }
     }
@@ -232,39 +257,9 @@ impl Node {
         self.lease.is_live(clock::boot())
     }
 
-    /// A key's record as it stands now: from memory under a live lease, else from the store.
+    /// A key's record as it is now: from memory under a live lease, else from the store.
     pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
-        if self.is_current() {
-            if let Some(record) = self.list.record(id) {
-                return Ok(Some(record));
-            }
-            if self.list.is_absent(id) {
-                return Ok(None);
-            }
-        } else {
-            self.may_ask_store()?;
-        }
-        let ticket = self.list.begin_fill(id);
-        let Some(key) = self.store.key(id).await? else {
-            self.list.complete_absence(ticket);
-            return Ok(None);
-        };
-        let record = Arc::new(key);
-        self.list.complete_fill(ticket, record.clone());
-        Ok(Some(record))
-    }
-
-    /// Whether a token was revoked by itself, as it stands now.
-    pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
-        let is_current = self.is_current();
-        if self.list.is_token_revoked(jti) {
-            return Ok(true);
-        }
-        if is_current {
-            return Ok(false);
-        }
-        self.may_ask_store()?;
-        self.store.is_token_revoked(jti).await
+        self.view().record(id).await
     }
 
     /// Without a lease a store that is known to be away is not waited for.
@@ -321,19 +316,38 @@ impl Node {
         self.spread(seq, async |redis| redis.put_token(token, now).await).await;
     }
 
-    /// Lets every node read organizations and signing keys anew.
-    pub async fn settle_tenants(&self, seq: Seq) {
-        self.spread(seq, async |_| Ok(())).await;
+    /// Makes a written change of an organization's policy, state or signing keys effective on every node, before it is
+    /// answered. `written` is the outcome of the write; its COMMIT may have been made even if it failed.
+    pub async fn settle_tenant<T>(
+        &self,
+        slug: &Slug,
+        written: Result<T, StoreError>,
+        seq_of: impl FnOnce(&T) -> Option<Seq>,
+    ) -> Result<T, LoadError> {
+        self.forget_tenant(slug);
+        let written = written?;
+        self.load_tenant(slug).await?;
+        match seq_of(&written) {
+            Some(seq) => self.spread(seq, async |_| Ok(())).await,
+            // Nothing was written: the same change by somebody else must be effective before this one is answered.
+            None => self.settle_written().await?,
+        }
+        Ok(written)
+    }
+
+    /// Waits until everything that is written by now is effective on every node.
+    pub async fn settle_written(&self) -> Result<(), StoreError> {
+        if self.cluster.is_some() {
+            self.wait_for_others(self.store.last_seq().await?).await;
+        }
+        Ok(())
     }
 
     /// Returns when all that is written of a key by now is effective on every node, this one too: a request that finds
     /// its change made by another must not be answered before that one is.
     pub async fn settle_what_is_written(&self, key: &KeyId) -> Result<(), StoreError> {
         self.forget_key(key);
-        if self.cluster.is_some() {
-            self.wait_for_others(self.store.last_seq().await?).await;
-        }
-        Ok(())
+        self.settle_written().await
     }
 
     /// Tells the others of a change, puts it on the list in Redis, and returns when all have followed. Redis need not
@@ -378,12 +392,6 @@ impl Node {
             Ok::<_, Unavailable>(self.gate.hash(password.as_bytes()).await?)
         });
         Ok(made.await?)
-    }
-
-    /// Held while organizations are read and put into memory, so that an older reading never replaces a
-    /// newer one.
-    pub async fn reloading(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.reloading.lock().await
     }
 
     /// Writes what was counted of the use of keys. What cannot be written is kept for the next time.
@@ -457,6 +465,12 @@ impl Node {
         Ok(())
     }
 
+    /// The database's clock as far as it is known, else this machine's: what is decided for every node goes by it.
+    pub fn database_time(&self) -> Timestamp {
+        let offset = self.cluster.as_ref().map_or(0, |cluster| cluster.clock_offset());
+        clock::now().plus_millis(offset)
+    }
+
     /// What an operator should know and do something about, though decisions are right all the same.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.redis.as_ref().map(|redis| redis.complaints()).unwrap_or_default();
@@ -470,16 +484,44 @@ impl Node {
                 offset.unsigned_abs() % 1000 / 100
             ));
         }
+        for tenant in self.tenants() {
+            let slug = &tenant.organization.slug;
+            let now = clock::now();
+            if let Some((key, _)) = tenant.ring.current(now).filter(|(key, _)| key.active_from() > now) {
+                warnings.push(format!(
+                    "the signing key in use of organization {slug} was to sign from {} on: this node's clock is behind, or \
+                     a clock was ahead when the key was created; if the clocks are right now, rotate the signing key",
+                    clock::rfc3339(key.active_from())
+                ));
+            }
+        }
         warnings
+    }
+
+    /// Whether a signing key may be deleted because its tokens have expired. The wall clock alone does not decide: one
+    /// that was ahead and is corrected would have deleted keys that are in use. So the key must have been expired for as
+    /// long as any token lives by a clock that only runs forward.
+    pub fn may_forget_signing_key(&self, kid: &str, is_over: bool) -> bool {
+        let mut seen = self.expired_signing_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_over {
+            seen.remove(kid);
+            return false;
+        }
+        let now = clock::boot();
+        let since = *seen.entry(kid.to_owned()).or_insert(now);
+        let may = now.since(since) >= LONGEST_LIFE;
+        if may {
+            seen.remove(kid);
+        }
+        may
     }
 
     /// Forgets what has ended by itself.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let now = clock::now();
-        self.list.forget_tokens(now);
         self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
-        self.store.forget_revoked_tokens(now).await?;
+        self.store.forget_revoked_tokens(&self.list.forget_tokens(now, clock::boot())).await?;
         self.store.forget_sessions(now, now.plus_seconds(-self.settings.session_idle_seconds)).await?;
         self.store.forget_answers(now.plus_seconds(-ANSWERS_KEPT_SECONDS)).await?;
         let kept = (now.plus_seconds(-DELIVERED_KEPT_SECONDS), now.plus_seconds(-DEAD_KEPT_SECONDS));

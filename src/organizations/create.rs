@@ -5,12 +5,11 @@ use zeroize::Zeroizing;
 use crate::domain::authority::By;
 use crate::domain::member::is_email;
 use crate::domain::organization::Organization;
-use crate::domain::policy::{Policy, Violation};
+use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::node::{Node, Unavailable};
 use crate::organizations::founding::first_owner;
-use crate::organizations::load::{LoadError, load_tenants};
-use crate::organizations::signing_keys::{RotateError, rotate_signing_key};
+use crate::organizations::signing_keys::{RotateError, SigningKeyRotation, rotate_signing_key};
 use crate::store::{AuditEntry, Founding, action};
 
 /// A new organization and its owner's credentials, which are shown once.
@@ -32,8 +31,6 @@ pub enum CreateError {
     Exists,
     /// It could not be done now.
     Unavailable(Unavailable),
-    /// It is written, and memory could not be brought up to date.
-    Load(LoadError),
 }
 
 impl<E: Into<Unavailable>> From<E> for CreateError {
@@ -53,17 +50,14 @@ pub async fn create(node: &Node, by: &By, slug: Slug, owner_email: &str) -> Resu
     let (owner, password, phc) = first_owner(&node.gate, &slug, &email, by.now).await?;
 
     // 2. The write.
-    let organization =
-        Organization { slug: slug.clone(), policy: Policy::default(), policy_version: 1, created_at: by.now };
+    let organization = Organization::new(slug.clone(), by.now);
     let founding = Founding { organization: organization.clone(), signing_key: None, owner: (owner, phc), key: None };
     let new = serde_json::json!({ "owner": email, "policy": organization.policy });
     let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(new));
-    let written = node.store.found(&founding, &entry).await?;
-    let seq = written.map_err(|_| CreateError::Exists)?;
+    let written = node.store.found(&founding, &entry).await;
 
     // 3. Memory, here and everywhere.
-    load_tenants(node).await.map_err(CreateError::Load)?;
-    node.settle_tenants(seq).await;
+    node.settle_tenant(&slug, written, |made| made.ok()).await?.map_err(|_| CreateError::Exists)?;
     node.metrics.change(action::ORGANIZATION_CREATE);
     tracing::info!(action = action::ORGANIZATION_CREATE, organization = %slug, actor = by.actor, "organization made");
     Ok(Created { organization, email, password })
@@ -71,10 +65,10 @@ pub async fn create(node: &Node, by: &By, slug: Slug, owner_email: &str) -> Resu
 
 /// Makes an organization's first signing key, in use at once; `None` where it has one. Gives the key's id.
 pub async fn bootstrap(node: &Node, by: &By, slug: &Slug) -> Result<Option<String>, RotateError> {
-    let Some(tenant) = node.tenant(slug) else { return Ok(None) };
+    let Some(tenant) = node.current_tenant(slug).await? else { return Ok(None) };
     if tenant.ring.newest().is_some() {
         return Ok(None);
     }
-    let kid = rotate_signing_key(node, &tenant, node.settings.algorithm, 0, by).await?;
-    Ok(Some(kid))
+    let rotation = SigningKeyRotation { algorithm: node.settings.algorithm, ahead_seconds: 0, retire_now: false };
+    Ok(Some(rotate_signing_key(node, slug, rotation, by).await?))
 }

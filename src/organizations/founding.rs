@@ -12,7 +12,6 @@ use crate::domain::key_text::{KeyPrefix, KeyText};
 use crate::domain::member::{Member, MemberId, Role};
 use crate::domain::networks::Networks;
 use crate::domain::organization::Organization;
-use crate::domain::policy::Policy;
 use crate::domain::scope::{ScopeError, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -95,12 +94,7 @@ pub async fn found(
 
     // 4. The write.
     let founding = Founding {
-        organization: Organization {
-            slug: organization.clone(),
-            policy: Policy::default(),
-            policy_version: 1,
-            created_at: now,
-        },
+        organization: Organization::new(organization.clone(), now),
         signing_key: Some(signing_key),
         owner: (owner, phc),
         key: Some(key),

@@ -4,12 +4,17 @@
 
 mod create;
 mod founding;
-mod load;
+mod master_key;
 mod policy;
 mod signing_keys;
+mod suspend;
 
 pub use create::{CreateError, Created, bootstrap, create};
 pub use founding::{FoundError, Founded, found};
-pub use load::{LoadError, check_master_key, check_master_key_id, is_current, load_tenants, reseal};
+pub use master_key::{ResealError, check_master_key, check_master_key_id, is_current, reseal};
 pub use policy::{Effect, PolicyError, effects, read as read_policy, replace as replace_policy};
-pub use signing_keys::{RotateError, next_rotation, rotate_signing_key, tend_signing_keys};
+pub use signing_keys::{
+    RetireError, RotateError, SigningKeyRotation, next_rotation, retire_signing_key, rotate_signing_key,
+    tend_signing_keys,
+};
+pub use suspend::{SuspendError, resume, suspend};

@@ -9,7 +9,6 @@ use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable};
-use crate::organizations::load::{LoadError, load_tenants};
 use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
 
 /// Keys named as examples of an effect.
@@ -30,8 +29,6 @@ pub enum PolicyError {
     Raced,
     /// It could not be done now.
     Unavailable(Unavailable),
-    /// It is written, and memory could not be brought up to date.
-    Load(LoadError),
 }
 
 impl<E: Into<Unavailable>> From<E> for PolicyError {
@@ -53,9 +50,12 @@ pub struct Effect {
     pub examples: Vec<KeyId>,
 }
 
-/// The organization with its policy, as it is in force.
-pub fn read(node: &Node, organization: &Slug) -> Result<Organization, PolicyError> {
-    node.tenant(organization).map(|tenant| tenant.organization.clone()).ok_or(PolicyError::NotFound)
+/// How often a change without an expected version is tried again after another change came first.
+const TRIES: usize = 16;
+
+/// The organization with its policy, as it is stored.
+pub async fn read(node: &Node, organization: &Slug) -> Result<Organization, PolicyError> {
+    node.store.organization(organization).await?.ok_or(PolicyError::NotFound)
 }
 
 /// What a policy would mean to the keys that count now. Nothing is changed.
@@ -69,7 +69,7 @@ pub async fn effects(
     if !faults.is_empty() {
         return Err(PolicyError::Invalid(faults));
     }
-    let current = read(node, organization)?.policy;
+    let current = read(node, organization).await?.policy;
     let mut found = Effects::new(policy, now);
     let mut filter = KeyFilter {
         organization: organization.clone(),
@@ -95,7 +95,8 @@ pub async fn effects(
     Ok(found.told(&current))
 }
 
-/// Replaces an organization's policy. It takes effect on every node before this returns.
+/// Replaces an organization's policy. It is in force on every node before this returns, also if it was in force already:
+/// an earlier change to the same policy may not have reached every node yet.
 pub async fn replace(
     node: &Node,
     organization: &Slug,
@@ -103,35 +104,39 @@ pub async fn replace(
     version: Option<u64>,
     policy: Policy,
 ) -> Result<Organization, PolicyError> {
-    // 1. The policy itself, and the one before.
     let faults = policy.faults();
     if !faults.is_empty() {
         return Err(PolicyError::Invalid(faults));
     }
-    let old = read(node, organization)?;
-    if version.is_some_and(|version| version != old.policy_version) {
-        return Err(PolicyError::PreconditionFailed);
-    }
-    if policy == old.policy {
-        return Ok(old);
-    }
+    for _ in 0..TRIES {
+        // 1. The policy as it is stored: memory may be behind.
+        let old = read(node, organization).await?;
+        if version.is_some_and(|version| version != old.policy_version) {
+            return Err(PolicyError::PreconditionFailed);
+        }
+        if policy == old.policy {
+            node.settle_tenant(organization, Ok(()), |()| None).await?;
+            return Ok(old);
+        }
 
-    // 2. The write.
-    let new = Organization { policy, policy_version: old.policy_version + 1, ..old.clone() };
-    let value = |policy: &Policy| serde_json::to_value(policy).ok();
-    let entry = AuditEntry::of(by, action::POLICY_CHANGE, organization, value(&old.policy), value(&new.policy));
-    let written = node.store.update_policy(&new, &entry).await?;
+        // 2. The write, if the stored policy is still the same.
+        let new = Organization { policy: policy.clone(), policy_version: old.policy_version + 1, ..old.clone() };
+        let value = |policy: &Policy| serde_json::to_value(policy).ok();
+        let entry = AuditEntry::of(by, action::POLICY_CHANGE, organization, value(&old.policy), value(&new.policy));
+        let written = node.store.update_policy(&new, &entry).await;
 
-    // 3. Memory, here and everywhere.
-    load_tenants(node).await.map_err(PolicyError::Load)?;
-    let seq = written.map_err(|_| match version {
-        Some(_) => PolicyError::PreconditionFailed,
-        None => PolicyError::Raced,
-    })?;
-    node.settle_tenants(seq).await;
-    node.metrics.change(action::POLICY_CHANGE);
-    tracing::info!(action = action::POLICY_CHANGE, %organization, actor = by.actor, "policy changed");
-    Ok(new)
+        // 3. Memory, here and everywhere.
+        match node.settle_tenant(organization, written, |written| written.ok()).await? {
+            Ok(_) => {
+                node.metrics.change(action::POLICY_CHANGE);
+                tracing::info!(action = action::POLICY_CHANGE, %organization, actor = by.actor, "policy changed");
+                return Ok(new);
+            }
+            Err(_) if version.is_some() => return Err(PolicyError::PreconditionFailed),
+            Err(_) => {}
+        }
+    }
+    Err(PolicyError::Raced)
 }
 
 /// Counts, key by key, what a policy would mean.

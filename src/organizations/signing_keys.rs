@@ -1,138 +1,239 @@
-//! Rotating signing keys: the next one is published ahead of its use, the old one stays for its tokens.
+//! Rotating, retiring and deleting signing keys.
+//!
+//! The next key is published before it signs, and a rotated key stays published until its last token has expired. A key
+//! that has leaked is retired at once: every token that it signed is invalid from then on, on every node.
 
+use crate::clock;
 use crate::domain::authority::By;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Tenant, Unavailable};
 use crate::organizations::founding::{FoundError, new_signing_key};
-use crate::organizations::load::{LoadError, load_tenants};
 use crate::signing::{Algorithm, SigningKey};
-use crate::store::{AuditEntry, action};
+use crate::store::{AuditEntry, Refused, Seq, StoreError, action};
 
-/// Seconds within which every node that may decide has heard of a change.
-const HEARD_SECONDS: i64 = 5;
+/// Seconds within which every node that may decide has read a change, whatever its clock says.
+const SPREAD_SECONDS: i64 = 5;
+
+/// The same, for a key that replaces a leaked one: other nodes know it after a second, and their clocks are
+/// [`crate::revocation::CLOCK_TOLERANCE`] apart.
+const SPREAD_SECONDS_AT_ONCE: i64 = 2;
+
+/// The longest time that a key is published before it signs, in seconds.
+const MAX_AHEAD_SECONDS: i64 = 86_400;
+
+/// The longest life of a token, in seconds.
+const LONGEST_TOKEN_SECONDS: u32 = 3600;
+
+/// The most signing keys of an organization whose tokens may be valid, or that will sign.
+pub const MAX_SIGNING_KEYS: usize = 8;
+
+/// How often a retirement is tried again after another change of the signing keys came first.
+const TRIES: usize = 16;
+
+/// How a signing key is to be rotated.
+#[derive(Clone, Copy, Debug)]
+pub struct SigningKeyRotation {
+    /// The algorithm of the next key.
+    pub algorithm: Algorithm,
+    /// Seconds between publication and first use.
+    pub ahead_seconds: u32,
+    /// Delete the current key as soon as the next one signs. The next key is then published without delay.
+    pub retire_now: bool,
+}
 
 /// Why a signing key was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
+    /// No such organization.
+    #[error("there is no such organization")]
+    NotFound,
     /// A key is published and not in use yet.
-    #[error("the next signing key, {kid}, is published already and will be used from {from}; rotate again after that")]
+    #[error("the next signing key, {kid}, is already published and will sign from {from}; rotate again after that")]
     Pending {
         /// The key.
         kid: String,
-        /// Its first use.
+        /// When it signs for the first time, as RFC 3339.
         from: String,
     },
+    /// There are too many keys whose tokens may be valid.
+    #[error(
+        "an organization has at most {MAX_SIGNING_KEYS} signing keys that have not expired; delete one, or rotate again \
+         when the oldest has expired"
+    )]
+    TooMany,
     /// Somebody else rotated at the same time.
     #[error("the signing key was rotated by somebody else at the same time")]
     Raced,
     /// It could not be made or written.
     #[error(transparent)]
     Found(#[from] FoundError),
-    /// It could not be written.
+    /// It could not be done now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// Memory could not be brought up to date.
-    #[error(transparent)]
-    Load(#[from] LoadError),
 }
 
-/// Makes an organization's next signing key and publishes it; it signs after `ahead_seconds`.
+/// Why a signing key was not retired.
+#[derive(Debug, thiserror::Error)]
+pub enum RetireError {
+    /// No such signing key.
+    #[error("there is no such signing key")]
+    NotFound,
+    /// Its successor could not be made.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
+}
+
+impl From<StoreError> for RotateError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<crate::node::LoadError> for RotateError {
+    fn from(error: crate::node::LoadError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Creates an organization's next signing key and publishes it. Returns its `kid`.
 ///
-/// With another algorithm than the current key's it signs at once and alone is published, because a JWKS
-/// holds one key type at a time; tokens signed before are still good where Keyturn itself is asked.
+/// A key of another algorithm than the current one signs at once, and it alone is published, because a JWKS holds one
+/// key type at a time. Earlier tokens are still accepted wherever Keyturn itself verifies them.
 pub async fn rotate_signing_key(
     node: &Node,
-    tenant: &Tenant,
-    algorithm: Algorithm,
-    ahead_seconds: u32,
+    slug: &Slug,
+    rotation: SigningKeyRotation,
     by: &By,
 ) -> Result<String, RotateError> {
     let now = by.now;
-    // 1. One at a time; but a key that is to sign at once, as when one has leaked, waits for none.
+    // 1. One rotation at a time, and a bounded number of keys.
+    let tenant = node.current_tenant(slug).await?.ok_or(RotateError::NotFound)?;
     let newest = tenant.ring.newest();
-    if let Some(pending) = newest.filter(|key| ahead_seconds > 0 && key.active_from() > now) {
-        let from = crate::clock::rfc3339(pending.active_from());
-        return Err(RotateError::Pending { kid: pending.kid().to_owned(), from });
-    }
-
-    // 2. The next key.
     let ahead = match newest {
-        Some(key) if key.algorithm() == algorithm => ahead_seconds,
+        Some(key) if key.algorithm() == rotation.algorithm && !rotation.retire_now => rotation.ahead_seconds,
         _ => 0,
     };
-    let slug = &tenant.organization.slug;
+    if rotation.ahead_seconds > 0
+        && !rotation.retire_now
+        && let Some(pending) = newest.filter(|key| is_pending(key, now))
+    {
+        let from = clock::rfc3339(pending.active_from());
+        return Err(RotateError::Pending { kid: pending.kid().to_owned(), from });
+    }
+    if !rotation.retire_now && tenant.ring.published(now, LONGEST_TOKEN_SECONDS).count() >= MAX_SIGNING_KEYS {
+        return Err(RotateError::TooMany);
+    }
+
+    // 2. The next key. Every node knows it before any signs with it.
     let active_from = now.plus_seconds(i64::from(ahead));
-    let mut next = new_signing_key(&node.master_keys, algorithm, slug, now, active_from).await?;
+    let mut next = new_signing_key(&node.master_keys, rotation.algorithm, slug, now, active_from).await?;
     if node.cluster.is_some() && newest.is_some() {
-        // All know the key before one signs with it, however long it took to ask for it and to make it. The first
-        // one all know when the change is answered, and nothing was signed before.
-        next.active_from = active_from.max(crate::clock::now().plus_seconds(HEARD_SECONDS));
+        let spread = if rotation.retire_now { SPREAD_SECONDS_AT_ONCE } else { SPREAD_SECONDS };
+        next.active_from = active_from.max(clock::now().plus_seconds(spread));
     }
     let kid = next.kid.clone();
 
-    // 3. The write, unless another node was quicker.
+    // 3. The write, unless another rotation came first.
     let new = serde_json::json!({
-        "algorithm": algorithm.as_str(), "active_from": crate::clock::rfc3339(next.active_from),
+        "algorithm": rotation.algorithm.as_str(), "active_from": clock::rfc3339(next.active_from),
     });
     let entry = AuditEntry::of(by, action::SIGNING_KEY_CREATE, &kid, None, Some(new));
-    let written =
-        node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await.map_err(Unavailable::from)?;
+    let written = node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await;
 
     // 4. Memory, here and everywhere.
-    load_tenants(node).await?;
-    match written {
-        Ok(seq) => {
-            node.settle_tenants(seq).await;
-            node.metrics.change(action::SIGNING_KEY_CREATE);
-            tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
-            Ok(kid)
-        }
-        Err(_) => Err(RotateError::Raced),
+    node.settle_tenant(slug, written, |written: &Result<Seq, Refused>| written.ok())
+        .await?
+        .map_err(|_| RotateError::Raced)?;
+    node.metrics.change(action::SIGNING_KEY_CREATE);
+    tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
+
+    // 5. The end of the key before it, once the next one signs everywhere.
+    if rotation.retire_now
+        && let Some((current, _)) = tenant.ring.current(now)
+    {
+        let wait = next.active_from.millis_since(clock::now());
+        tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(wait).unwrap_or_default())).await;
+        delete(node, slug, current, by).await?;
     }
+    Ok(kid)
 }
 
-/// What is due for every organization's signing keys: the next one made when the current one is old
-/// enough, and those removed that no living token can be signed with. One that fails keeps none waiting.
+/// Deletes a signing key: every token that it signed is invalid on every node before this returns. A key that signs is
+/// replaced first.
+pub async fn retire_signing_key(node: &Node, slug: &Slug, kid: &str, by: &By) -> Result<(), RetireError> {
+    for _ in 0..TRIES {
+        let tenant = node.current_tenant(slug).await.map_err(RotateError::from)?.ok_or(RetireError::NotFound)?;
+        let Some(key) = tenant.ring.find(kid) else {
+            // Somebody else's deletion must be effective before it is answered as done.
+            node.settle_tenant(slug, Ok(()), |()| None).await.map_err(RotateError::from)?;
+            return Err(RetireError::NotFound);
+        };
+        let signs = tenant.ring.current(by.now).is_some_and(|(current, _)| current.kid() == kid);
+        if !signs {
+            return Ok(delete(node, slug, key, by).await?);
+        }
+        let rotation = SigningKeyRotation { algorithm: key.algorithm(), ahead_seconds: 0, retire_now: true };
+        match rotate_signing_key(node, slug, rotation, by).await {
+            Err(RotateError::Raced) => {}
+            done => return Ok(done.map(drop)?),
+        }
+    }
+    Err(RotateError::Raced.into())
+}
+
+async fn delete(node: &Node, slug: &Slug, key: &SigningKey, by: &By) -> Result<(), RotateError> {
+    let old = serde_json::json!({
+        "algorithm": key.algorithm().as_str(), "active_from": clock::rfc3339(key.active_from()),
+    });
+    let entry = AuditEntry::of(by, action::SIGNING_KEY_DELETE, key.kid(), Some(old), None);
+    let written = node.store.delete_signing_key(slug, key.kid(), &entry).await;
+    if node.settle_tenant(slug, written, |seq| *seq).await?.is_some() {
+        node.metrics.change(action::SIGNING_KEY_DELETE);
+        tracing::info!(organization = %slug, kid = key.kid(), "signing key deleted");
+    }
+    Ok(())
+}
+
+/// Whether a key is to sign soon. A first use further ahead than anybody can ask for was set by a clock that was ahead.
+fn is_pending(key: &SigningKey, now: Timestamp) -> bool {
+    let ahead = key.active_from().millis_since(now);
+    (1..=(MAX_AHEAD_SECONDS + 60) * 1000).contains(&ahead)
+}
+
+/// Does what is due for every organization's signing keys: creates the next one when the current one is old enough, and
+/// deletes those whose tokens have all expired. A failure in one organization does not affect the others.
 pub async fn tend_signing_keys(node: &Node, now: Timestamp) {
     for tenant in node.tenants() {
         if let Err(error) = tend(node, &tenant, now).await {
-            tracing::error!(%error, organization = %tenant.organization.slug, "signing keys could not be looked after");
+            tracing::error!(%error, organization = %tenant.organization.slug, "signing keys could not be rotated");
         }
     }
 }
 
 async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), RotateError> {
+    let slug = &tenant.organization.slug;
+    let by = By::keyturn(now);
     if next_rotation(node, tenant).is_some_and(|due| due <= now) {
         let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
-        let ahead = node.settings.publish_ahead_seconds;
-        match rotate_signing_key(node, tenant, algorithm, ahead, &By::keyturn(now)).await {
+        let ahead_seconds = node.settings.publish_ahead_seconds;
+        let rotation = SigningKeyRotation { algorithm, ahead_seconds, retire_now: false };
+        match rotate_signing_key(node, slug, rotation, &by).await {
             Ok(_) | Err(RotateError::Pending { .. } | RotateError::Raced) => {}
             Err(other) => return Err(other),
         }
     }
-    let over: Vec<_> = tenant.ring.all().filter(|key| tenant.ring.is_over(key.kid(), now, 3600)).collect();
-    for key in &over {
-        let entry = AuditEntry {
-            at: now,
-            actor: "keyturn".into(),
-            address: None,
-            action: action::SIGNING_KEY_DELETE,
-            subject: key.kid().to_owned(),
-            old: Some(serde_json::json!({
-                "algorithm": key.algorithm().as_str(), "active_from": crate::clock::rfc3339(key.active_from()),
-            })),
-            new: None,
-            standing: None,
-        };
-        node.store.delete_signing_key(key.kid(), &entry).await.map_err(Unavailable::from)?;
-    }
-    if !over.is_empty() {
-        load_tenants(node).await?;
+    let current = tenant.ring.current(now).map(|(key, _)| key.kid());
+    for key in tenant.ring.all().filter(|key| Some(key.kid()) != current) {
+        let is_over = tenant.ring.is_over(key.kid(), now, LONGEST_TOKEN_SECONDS);
+        if node.may_forget_signing_key(key.kid(), is_over) {
+            delete(node, slug, key, &by).await?;
+        }
     }
     Ok(())
 }
 
-/// When the next signing key is made of itself; `None`: never. It signs [`NodeSettings::publish_ahead_seconds`] later.
+/// When the next signing key is created by itself; `None`: never. It signs [`NodeSettings::publish_ahead_seconds`] later.
 ///
 /// [`NodeSettings::publish_ahead_seconds`]: crate::node::NodeSettings::publish_ahead_seconds
 pub fn next_rotation(node: &Node, tenant: &Tenant) -> Option<Timestamp> {

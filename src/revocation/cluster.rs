@@ -121,12 +121,13 @@ impl Cluster {
         self.clock_offset.load(Ordering::Relaxed)
     }
 
-    /// Follows the changes of others until the process ends. `reload` reads organizations and signing keys anew.
-    pub async fn follow<E: Display, R>(&self, reload: impl Fn() -> R + Sync)
+    /// Follows the changes of others until the process ends. `reload` loads the organizations that changed after a
+    /// change number, or all of them.
+    pub async fn follow<E: Display, R>(&self, reload: impl Fn(Option<Seq>) -> R + Sync)
     where
         R: Future<Output = Result<(), E>> + Send,
     {
-        let (mut position, mut tenants, mut has_failed) = (None, 0, false);
+        let (mut position, mut tenants, mut has_failed) = (None, None, false);
         loop {
             let asked = clock::boot();
             match self.follow_once(&mut position, &mut tenants, asked, &reload).await {
@@ -168,9 +169,9 @@ impl Cluster {
     async fn follow_once<E: Display, R>(
         &self,
         following: &mut Option<Position>,
-        tenants: &mut Seq,
+        tenants: &mut Option<Seq>,
         asked: BootTime,
-        reload: &(impl Fn() -> R + Sync),
+        reload: &(impl Fn(Option<Seq>) -> R + Sync),
     ) -> Result<bool, FollowError>
     where
         R: Future<Output = Result<(), E>> + Send,
@@ -191,9 +192,15 @@ impl Cluster {
             tracing::warn!(node = position.id.as_str(), "this node was given up, or was away for long; it begins anew");
             self.lease.end();
             if news.last_seq < position.applied {
-                // The database has gone back in time.
-                *tenants = 0;
+                tracing::error!(
+                    applied = position.applied,
+                    last = news.last_seq,
+                    "the database went back in time: a restore, or a fail-over that lost changes"
+                );
+                self.store.begin_epoch(position.applied, clock::now()).await?;
             }
+            // Numbers from before may have been given out a second time: everything is read again.
+            *tenants = None;
             *following = None;
             return Ok(true);
         }
@@ -208,9 +215,9 @@ impl Cluster {
             position.applied = news.changes.last().map_or(position.applied, |change| change.seq);
             return Ok(true);
         }
-        if news.tenants_seq > *tenants {
-            reload().await.map_err(|error| FollowError::Reload(error.to_string()))?;
-            *tenants = news.tenants_seq;
+        if tenants.is_none_or(|seen| news.tenants_seq > seen) {
+            reload(*tenants).await.map_err(|error| FollowError::Reload(error.to_string()))?;
+            *tenants = Some(news.tenants_seq);
         }
         position.applied = news.last_seq;
         self.lease.extend(asked);
@@ -236,7 +243,7 @@ impl Cluster {
         // record that is read from here on is as new as the place that we follow from.
         let applied = self.store.last_seq().await?;
         self.list.forget_records();
-        for token in self.store.revoked_tokens(clock::now()).await? {
+        for token in self.store.revoked_tokens().await? {
             self.list.apply_token_revocation(&token.jti, token.expires_at);
         }
         tracing::info!(node = id.as_str(), change = applied, "member");

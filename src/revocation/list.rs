@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
+use crate::clock::{self, BootTime};
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
@@ -27,9 +29,20 @@ pub struct RevocationList {
     /// Per shard of keys, how many changes were applied.
     applied: Vec<Mutex<u64>>,
     hasher: RandomState,
-    /// Token id to the moment when it dies by itself.
-    revoked_tokens: RwLock<HashMap<String, Timestamp>>,
+    revoked_tokens: RwLock<HashMap<String, Revoked>>,
 }
+
+/// A token that was revoked by itself.
+struct Revoked {
+    /// When it expires, by the wall clock.
+    expires_at: Timestamp,
+    /// When this process learned of it.
+    learned_at: BootTime,
+}
+
+/// How long this process must have known that something is over before it forgets it: no token lives longer, so that the
+/// tokens concerned have expired by then however wrong the wall clock was meanwhile.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(3600 + 300);
 
 /// Taken before a record is read from the store, given back with it.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +122,8 @@ impl RevocationList {
 
     /// Applies the revocation of one token that would die at a moment anyway.
     pub fn apply_token_revocation(&self, jti: &str, expires_at: Timestamp) {
-        self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner).insert(jti.to_owned(), expires_at);
+        let revoked = Revoked { expires_at, learned_at: clock::boot() };
+        self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner).entry(jti.to_owned()).or_insert(revoked);
     }
 
     /// Whether a token was revoked by itself.
@@ -117,9 +131,14 @@ impl RevocationList {
         self.revoked_tokens.read().unwrap_or_else(PoisonError::into_inner).contains_key(jti)
     }
 
-    /// Forgets revoked tokens that are dead by themselves.
-    pub fn forget_tokens(&self, now: Timestamp) {
-        self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner).retain(|_, expires_at| *expires_at > now);
+    /// Forgets revoked tokens that have expired, and returns their IDs.
+    ///
+    /// The wall clock alone does not decide: a clock that was ahead and is corrected would bring a revoked token back. A
+    /// token is forgotten only after this process has known of its revocation for longer than any token lives.
+    pub fn forget_tokens(&self, now: Timestamp, boot: BootTime) -> Vec<String> {
+        let mut tokens = self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner);
+        let is_dead = |revoked: &Revoked| revoked.expires_at <= now && boot.since(revoked.learned_at) >= LONGEST_LIFE;
+        tokens.extract_if(|_, revoked| is_dead(revoked)).map(|(jti, _)| jti).collect()
     }
 
     /// How many records are in memory.
@@ -182,12 +201,22 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_token_is_remembered_until_it_is_dead_anyway() {
+    fn a_revoked_token_is_remembered_until_it_has_expired() {
         let list = RevocationList::new(100);
         list.apply_token_revocation("j", Timestamp::from_seconds(10));
-        list.forget_tokens(Timestamp::from_seconds(9));
+        let later = clock::boot().plus(LONGEST_LIFE);
+        assert_eq!(list.forget_tokens(Timestamp::from_seconds(9), later), [""; 0]);
         assert!(list.is_token_revoked("j") && !list.is_token_revoked("k"));
-        list.forget_tokens(Timestamp::from_seconds(10));
+        assert_eq!(list.forget_tokens(Timestamp::from_seconds(10), later), ["j"]);
         assert!(!list.is_token_revoked("j"));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_ahead_forgets_no_revocation() {
+        let list = RevocationList::new(100);
+        list.apply_token_revocation("j", Timestamp::from_seconds(10));
+        let a_century_ahead = Timestamp::from_seconds(3_155_760_000);
+        assert_eq!(list.forget_tokens(a_century_ahead, clock::boot().plus(Duration::from_secs(3599))), [""; 0]);
+        assert!(list.is_token_revoked("j"));
     }
 }

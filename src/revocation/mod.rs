@@ -11,5 +11,5 @@ mod redis;
 
 pub use cluster::{CLOCK_TOLERANCE, Cluster};
 pub use lease::{LEASE, Lease, MARGIN};
-pub use list::{FillTicket, RevocationList};
+pub use list::{FillTicket, LONGEST_LIFE, RevocationList};
 pub use redis::{RedisFailure, RedisList, RedisUrlError};

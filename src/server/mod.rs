@@ -24,8 +24,8 @@ use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
 use crate::http::{operations, request_log};
 use crate::keys::{self, KeyError};
-use crate::node::{Node, NodeSettings, Parts};
-use crate::organizations::{self, LoadError, load_tenants};
+use crate::node::{LoadError, Node, NodeSettings, Parts};
+use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::signing::Algorithm;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
@@ -76,9 +76,12 @@ pub enum ServerError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Organizations.
+    /// An organization cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The master key does not fit the store.
+    #[error(transparent)]
+    Reseal(#[from] ResealError),
     /// Hashing.
     #[error("{0}")]
     Gate(GateError),
@@ -216,9 +219,10 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         },
         runtime: Handle::current(),
     }));
-    load_tenants(&node).await?;
+    node.load_tenants().await?;
+    organizations::tend_signing_keys(&node, clock::now()).await;
     if is_alone {
-        for token in store.revoked_tokens(clock::now()).await? {
+        for token in store.revoked_tokens().await? {
             node.list.apply_token_revocation(&token.jti, token.expires_at);
         }
     }
@@ -315,9 +319,14 @@ fn keep_step(node: &Arc<Node>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if let Some(cluster) = node.cluster.clone() {
         let (following, node) = (cluster.clone(), node.clone());
-        let reload = move || {
+        let reload = move |changed_after| {
             let node = node.clone();
-            async move { load_tenants(&node).await }
+            async move {
+                match changed_after {
+                    Some(seq) => node.load_tenants_changed_after(seq).await,
+                    None => node.load_tenants().await,
+                }
+            }
         };
         tasks.spawn(async move { following.follow(reload).await });
         tasks.spawn(async move { cluster.report().await });
@@ -399,6 +408,6 @@ async fn tend(context: web::Data<HttpContext>) {
         {
             tracing::error!(%error, "the connections to the database could not be replaced");
         }
-        organizations::tend_signing_keys(&context.node, clock::now()).await;
+        organizations::tend_signing_keys(&context.node, context.node.database_time()).await;
     }
 }

@@ -50,9 +50,11 @@ impl KeyRing {
         Ok(Self { keys: keys.into_iter().map(with_header).collect::<Result<_, SigningError>>()? })
     }
 
-    /// The key that signs at a moment, and its header.
+    /// The key that signs at a moment, and its header: the last one whose time has come. If none has, because a clock
+    /// was ahead when they were created or is behind now, it is the first one, so that there is always one.
     pub fn current(&self, now: Timestamp) -> Option<(&SigningKey, &str)> {
-        let (key, header) = self.keys.iter().rev().find(|(key, _)| key.active_from() <= now)?;
+        let begun = self.keys.iter().rev().find(|(key, _)| key.active_from() <= now);
+        let (key, header) = begun.or_else(|| self.keys.first())?;
         Some((key, header))
     }
 
@@ -79,12 +81,12 @@ impl KeyRing {
 
     /// Where a key is in its life at a moment.
     pub fn state(&self, key: &SigningKey, now: Timestamp) -> KeyState {
-        if key.active_from() > now {
-            KeyState::Next
-        } else if self.superseded_at(key.kid()).is_some_and(|at| at <= now) {
-            KeyState::Retired
-        } else {
+        if self.current(now).is_some_and(|(current, _)| current.kid() == key.kid()) {
             KeyState::Current
+        } else if key.active_from() > now {
+            KeyState::Next
+        } else {
+            KeyState::Retired
         }
     }
 

@@ -23,8 +23,10 @@ pub enum TokenRejected {
     Signature,
     /// Another issuer's.
     Issuer,
-    /// Dead already.
+    /// It has expired.
     Expired,
+    /// It lives longer than any token of ours, or was issued in the future.
+    Lifetime,
 }
 
 /// The name of the key that a token says it is signed with. Proves nothing yet.
@@ -70,10 +72,26 @@ pub fn verify(token: &str, key: &SigningKey, issuer: &str, now: Timestamp) -> Re
     if claims.iss != issuer {
         return Err(TokenRejected::Issuer);
     }
-    if claims.exp <= now.as_seconds() || claims.exp <= claims.iat {
+    check_times(&claims, now)?;
+    Ok(claims)
+}
+
+/// The longest life of a token, in seconds: whatever the policy was, none of ours has a longer one.
+const LONGEST_LIFE: i64 = 3600;
+
+/// How far in the future a token may have been issued, in seconds: as far as the clocks of two nodes may be apart.
+const CLOCK_SKEW: i64 = 60;
+
+/// Checks the times of a token whose signature holds. They bound what a leaked signing key is good for.
+pub fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenRejected> {
+    let now = now.as_seconds();
+    if claims.exp <= now || claims.exp <= claims.iat {
         return Err(TokenRejected::Expired);
     }
-    Ok(claims)
+    if claims.exp.saturating_sub(claims.iat) > LONGEST_LIFE || claims.iat > now.saturating_add(CLOCK_SKEW) {
+        return Err(TokenRejected::Lifetime);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -130,6 +148,24 @@ mod tests {
         assert_eq!(verify(&token, &key, ISSUER, NOW.plus_seconds(600)), Err(TokenRejected::Expired));
         assert!(verify(&token, &key, ISSUER, NOW.plus_seconds(599)).is_ok());
         assert_eq!(verify(&token, &key, "https://id.example/o/acme", NOW), Err(TokenRejected::Issuer));
+    }
+
+    #[test]
+    fn times_that_we_never_issue_are_refused() {
+        let key = key(Algorithm::Es256, 0);
+        let header = key.header("at+jwt").unwrap();
+        let with = |iat: i64, exp: i64| {
+            let claims = Claims { iat: NOW.as_seconds() + iat, exp: NOW.as_seconds() + exp, ..claims() };
+            verify(&key.sign(&header, &claims).unwrap(), &key, ISSUER, NOW).map(drop)
+        };
+        assert_eq!(with(0, 3600), Ok(()));
+        assert_eq!(with(60, 660), Ok(()), "a clock that is a little ahead");
+        assert_eq!(with(61, 661), Err(TokenRejected::Lifetime));
+        assert_eq!(with(0, 3601), Err(TokenRejected::Lifetime));
+        assert_eq!(with(-3599, 2), Err(TokenRejected::Lifetime));
+        assert_eq!(with(0, 315_360_000), Err(TokenRejected::Lifetime), "ten years");
+        assert_eq!(with(i64::MIN / 2, 600), Err(TokenRejected::Lifetime));
+        assert_eq!(with(10, 10), Err(TokenRejected::Expired));
     }
 
     #[test]

@@ -11,6 +11,12 @@ use crate::domain::timestamp::Timestamp;
 pub mod action {
     /// An organization was founded.
     pub const ORGANIZATION_CREATE: &str = "organization.create";
+    /// An organization was suspended: its keys and tokens are denied.
+    pub const ORGANIZATION_SUSPEND: &str = "organization.suspend";
+    /// The suspension of an organization ended.
+    pub const ORGANIZATION_RESUME: &str = "organization.resume";
+    /// The store was restored from a backup: every token and session from before ended.
+    pub const STORE_RESTORE: &str = "store.restore";
     /// A key was created.
     pub const KEY_CREATE: &str = "key.create";
     /// A key was edited.
@@ -47,7 +53,7 @@ pub mod action {
     pub const SESSION_END: &str = "session.end";
     /// Somebody gave a member's login with a wrong password.
     pub const SESSION_REFUSE: &str = "session.refuse";
-    /// A signing key was removed.
+    /// A signing key was deleted.
     pub const SIGNING_KEY_DELETE: &str = "signing-key.delete";
     /// The signing keys were sealed under another master key.
     pub const MASTER_KEY_ROTATE: &str = "master-key.rotate";

@@ -89,6 +89,8 @@ pub enum Refused {
     VersionConflict,
     /// The organization's or the owner's limit of keys is reached.
     LimitReached,
+    /// The policy was changed after the change was checked against it.
+    PolicyChanged,
     /// There is one already.
     AlreadyExists,
     /// The same request, by its `Idempotency-Key`, was carried out already.
@@ -106,6 +108,8 @@ pub struct Limits {
     pub organization: Option<u32>,
     /// Of the key's owner.
     pub owner: Option<u32>,
+    /// The version of the policy that says so; the write is refused if another is in force by then.
+    pub policy_version: Option<u64>,
 }
 
 /// What a list of keys is ordered by; keys of the same value by their ids.
@@ -266,6 +270,17 @@ pub struct MemberNode {
     pub is_struck: bool,
 }
 
+/// What was done to a store that was restored from a backup.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Restored {
+    /// The first number of the new epoch.
+    pub epoch: Seq,
+    /// API keys whose earlier tokens ended.
+    pub keys: u64,
+    /// Sessions that ended.
+    pub sessions: u64,
+}
+
 /// What has happened since a change, as one view of the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct News {
@@ -288,8 +303,20 @@ pub struct News {
 /// Organizations.
 #[async_trait]
 pub trait OrganizationStore: Send + Sync {
-    /// All of them.
-    async fn organizations(&self) -> Result<Vec<Organization>, StoreError>;
+    /// Those whose policy, state or signing keys changed after a change number; after 0, or `None`, all of them.
+    async fn organizations(&self, changed_after: Option<Seq>) -> Result<Vec<Organization>, StoreError>;
+    /// One organization.
+    async fn organization(&self, slug: &Slug) -> Result<Option<Organization>, StoreError>;
+    /// The number of the last change of an organization's policy, state or signing keys.
+    async fn organization_seq(&self, slug: &Slug) -> Result<Option<Seq>, StoreError>;
+    /// Suspends an organization, or ends its suspension, and writes the audit entry. `None` if it is in that state
+    /// already.
+    async fn suspend_organization(
+        &self,
+        slug: &Slug,
+        suspended_at: Option<Timestamp>,
+        entry: &AuditEntry,
+    ) -> Result<Option<Seq>, StoreError>;
     /// Writes a new one with all that it begins with, and its audit row.
     async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError>;
     /// Writes the next state of an organization whose stored policy version is the one before, and its audit row.
@@ -341,17 +368,23 @@ pub trait KeyStore: Send + Sync {
 /// Signing keys.
 #[async_trait]
 pub trait SigningKeyStore: Send + Sync {
-    /// Those of all organizations, oldest first.
-    async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError>;
-    /// Writes a new one and its audit row; refused when another was made since `newest`.
+    /// Those of one organization, or of all, oldest first.
+    async fn signing_keys(&self, organization: Option<&Slug>) -> Result<Vec<StoredSigningKey>, StoreError>;
+    /// Writes a new one and its audit entry. Refused if another was created after `newest`.
     async fn insert_signing_key(
         &self,
         key: &StoredSigningKey,
         newest: Option<&str>,
         entry: &AuditEntry,
     ) -> Result<Result<Seq, Refused>, StoreError>;
-    /// Removes one that no living token can be signed with.
-    async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// Deletes one of an organization's and writes the audit entry: its tokens are invalid from then on. `None` if
+    /// there is no such key.
+    async fn delete_signing_key(
+        &self,
+        organization: &Slug,
+        kid: &str,
+        entry: &AuditEntry,
+    ) -> Result<Option<Seq>, StoreError>;
     /// Replaces the seals of signing keys and webhooks, and the master key's name, all at once. A webhook that was
     /// changed meanwhile keeps its seal. Every organization gets the audit row.
     async fn reseal(
@@ -440,17 +473,26 @@ pub trait RevokedTokenStore: Send + Sync {
         organization: &Slug,
         entry: &AuditEntry,
     ) -> Result<Seq, StoreError>;
-    /// Those not dead by themselves yet.
-    async fn revoked_tokens(&self, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError>;
+    /// All that are not forgotten yet, expired or not: whether one has expired is for a clock that may be wrong to say.
+    async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError>;
     /// Whether a token was revoked by itself, and is not forgotten.
     async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError>;
-    /// Forgets those that are dead by themselves.
-    async fn forget_revoked_tokens(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets the tokens of these IDs.
+    async fn forget_revoked_tokens(&self, ids: &[String]) -> Result<u64, StoreError>;
 }
 
 /// The changes, in order.
 #[async_trait]
 pub trait ChangeLog: Send + Sync {
+    /// Starts a new epoch: change numbers, generations and secret versions given out from now on are higher than any
+    /// given out before, also than those that a restore took back, and every node reads everything again. `now` is in
+    /// milliseconds and so higher than any number that was counted. `at_least` is a number known to be given out.
+    /// Returns the first number of the epoch.
+    async fn begin_epoch(&self, at_least: Seq, now: Timestamp) -> Result<Seq, StoreError>;
+    /// Prepares a store that was restored from a backup, while no node runs: starts a new epoch, ends every token and
+    /// session from before, gives everything that has a version one that was never given out, and writes an audit entry
+    /// for each organization.
+    async fn after_restore(&self, now: Timestamp) -> Result<Restored, StoreError>;
     /// The number of the last change.
     async fn last_seq(&self) -> Result<Seq, StoreError>;
     /// What has happened after a change, for a node; at most `limit` changes.

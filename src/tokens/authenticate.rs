@@ -8,7 +8,6 @@ use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, SecretMa
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
-use crate::store::StoreError;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::secret_check::check_secret;
 use crate::tokens::verified::verified;
@@ -69,18 +68,14 @@ pub async fn authenticate(
         }
         Credential::Token(token) => {
             // 1. Its own proof.
-            let token = match verified(node, token, now) {
-                // It may be signed with a key that this node has not heard of; under a lease it has heard of all.
-                Err(TokenRejected::UnknownKey) if !node.is_current() => return Err(StoreError::Silent.into()),
-                Err(TokenRejected::UnknownKey) => verified(node, token, now).map_err(Refusal::Token)?,
-                known => known.map_err(Refusal::Token)?,
-            };
+            let view = node.view();
+            let (token, _) = verified(node, view, token, now).await?;
             // 2. Not revoked by itself.
-            if node.is_token_revoked(&token.claims.jti).await? {
+            if view.is_token_revoked(&token.claims.jti).await? {
                 return Err(Refusal::Denied(Denial::Stale, None));
             }
             // 3. Its key, as it stands now.
-            let key = node.record(&token.key).await?.ok_or(Refusal::Denied(Denial::NotAuthentic, None))?;
+            let key = view.record(&token.key).await?.ok_or(Refusal::Denied(Denial::NotAuthentic, None))?;
             if key.organization.as_str() != token.claims.org {
                 return Err(Refusal::Token(TokenRejected::Issuer));
             }

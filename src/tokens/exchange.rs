@@ -68,7 +68,8 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let ExchangeRequest { key: presented, scopes, audiences, address, now } = request;
 
     // 1. The key's current record: from memory, else from the store.
-    let Some(key) = node.record(&presented.id).await? else {
+    let view = node.view();
+    let Some(key) = view.record(&presented.id).await? else {
         fast_verifier::check_nothing(&node.master_keys, &presented.id, &presented.secret);
         return Err(ExchangeError::Denied(Denial::NotAuthentic));
     };
@@ -84,7 +85,8 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     })?;
 
     // 4. For whom: one of the organization's audiences.
-    let tenant = node.tenant(&key.organization).ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
+    let tenant =
+        view.tenant(&key.organization).await?.ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
     let aud = audience(node, &tenant, audiences)
         .inspect_err(|_| node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now))?;
 

@@ -55,7 +55,7 @@ pub async fn introspect(
         Err(Refusal::Denied(..) | Refusal::Token(_)) => return Ok(None),
         Err(Refusal::Unavailable(cause)) => return Err(cause),
     };
-    let tenant = node.tenant(&found.key.organization);
-    let issuer = tenant.map(|tenant| tenant.issuer.clone()).unwrap_or_default();
+    // The issuer of an organization never changes.
+    let issuer = found.key.organization.issuer(&node.settings.public_url);
     Ok(Some(Active { caller: found, issuer }))
 }

@@ -12,7 +12,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, KeyError};
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
-use crate::store::{AuditEntry, RevokedToken, StoreError, action};
+use crate::store::{AuditEntry, RevokedToken, action};
 use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::verified::verified;
@@ -61,7 +61,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
             Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
             Err(unavailable) => Err(unavailable),
         },
-        Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await? {
+        Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await {
             Ok(token) if token.claims.org == organization.as_str() => {
                 let token = RevokedToken {
                     jti: token.claims.jti.clone(),
@@ -70,7 +70,8 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
                 };
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(_) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
+            Err(unavailable) => Err(unavailable),
         },
         None => Ok(()),
     }
@@ -78,18 +79,15 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
 
 /// What a token says. One that is signed with a key which this node does not know is looked at again once it has heard
 /// of all that is written: to call it unknown is to say that it is good nowhere.
-async fn verified_everywhere(
-    node: &Node,
-    token: &str,
-    now: Timestamp,
-) -> Result<Result<Arc<VerifiedToken>, TokenRejected>, StoreError> {
-    match (verified(node, token, now), &node.cluster) {
-        (Err(TokenRejected::UnknownKey), Some(cluster)) => {
+async fn verified_everywhere(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, Refusal> {
+    let known = match (verified(node, node.view(), token, now).await, &node.cluster) {
+        (Err(Refusal::Token(TokenRejected::UnknownKey)), Some(cluster)) => {
             cluster.catch_up().await?;
-            Ok(verified(node, token, now))
+            verified(node, node.view(), token, now).await
         }
-        (known, _) => Ok(known),
-    }
+        (known, _) => known,
+    };
+    known.map(|(token, _)| token)
 }
 
 async fn revoke_token(

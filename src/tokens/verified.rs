@@ -1,7 +1,7 @@
-//! Tokens whose signature was checked, remembered by their digest: seen again, a token costs a look-up.
+//! Tokens whose signature was verified, kept by the digest of their text: seen again, a token costs a look-up.
 //!
-//! What is remembered is only that the token is ours and what it says. Its end and its key's state are
-//! checked each time.
+//! What is kept is that a signing key of ours signed these claims, and which one. Whether that key is still in the ring,
+//! whether the token has expired, and the state of its API key are checked each time.
 
 use std::sync::Arc;
 
@@ -10,29 +10,62 @@ use crate::domain::claims::Claims;
 use crate::domain::key_text::KeyId;
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
-use crate::node::{Node, VerifiedToken};
+use crate::node::{Node, Tenant, VerifiedToken, View};
 use crate::signing::{self, TokenRejected};
+use crate::store::StoreError;
+use crate::tokens::authenticate::Refusal;
 
-/// What a token says, if it is one of ours and alive.
-pub(super) fn verified(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, TokenRejected> {
+/// What a token says if it is one of ours and has not expired, and the organization that issued it.
+pub(super) async fn verified(
+    node: &Node,
+    view: View<'_>,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
     let digest = sha256(token.as_bytes());
     if let Some(seen) = node.verified_tokens.get(&digest) {
-        return if seen.claims.exp > now.as_seconds() { Ok(seen) } else { Err(TokenRejected::Expired) };
+        let tenant = view.tenant(&seen.organization).await?.ok_or(Refusal::Token(TokenRejected::UnknownKey))?;
+        if tenant.ring.find(&seen.kid).is_none() {
+            node.verified_tokens.remove(&digest);
+            return Err(Refusal::Token(TokenRejected::UnknownKey));
+        }
+        signing::check_times(&seen.claims, now).map_err(Refusal::Token)?;
+        return Ok((seen, tenant));
     }
-    let verified = Arc::new(verify(node, token, now)?);
+    let (verified, tenant) = verify(node, view, token, now).await?;
     node.verified_tokens.insert(digest, verified.clone());
-    Ok(verified)
+    Ok((verified, tenant))
 }
 
-fn verify(node: &Node, token: &str, now: Timestamp) -> Result<VerifiedToken, TokenRejected> {
-    let hint = signing::peek(token, &node.settings.typ)?;
-    let tenant = node.tenant_of_signing_key(&hint.0).ok_or(TokenRejected::UnknownKey)?;
-    let signing_key = tenant.ring.find(&hint.0).ok_or(TokenRejected::UnknownKey)?;
+async fn verify(
+    node: &Node,
+    view: View<'_>,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
+    let kid = signing::peek(token, &node.settings.typ).map_err(Refusal::Token)?.0;
+    // 1. The organization that the signing key belongs to, as it is now. A key that memory does not know may be one that
+    //    this node has not heard of; under a lease it has heard of all.
+    let organization = match node.organization_of_signing_key(&kid) {
+        Some(organization) => organization,
+        None if view.is_current() => return Err(Refusal::Token(TokenRejected::UnknownKey)),
+        None => return Err(StoreError::Silent.into()),
+    };
+    let tenant = view.tenant(&organization).await?.ok_or(Refusal::Token(TokenRejected::UnknownKey))?;
+
+    // 2. The signature, and the claims as we write them.
+    let verified = verify_with(&tenant, kid, token, now).map_err(Refusal::Token)?;
+    Ok((Arc::new(verified), tenant))
+}
+
+fn verify_with(tenant: &Tenant, kid: String, token: &str, now: Timestamp) -> Result<VerifiedToken, TokenRejected> {
+    let signing_key = tenant.ring.find(&kid).ok_or(TokenRejected::UnknownKey)?;
     let claims: Claims = signing::verify(token, signing_key, &tenant.issuer, now)?;
-    if claims.org != tenant.organization.slug.as_str() || claims.client_id != claims.sub {
+    let organization = tenant.organization.slug.clone();
+    if claims.org != organization.as_str() || claims.client_id != claims.sub {
         return Err(TokenRejected::Issuer);
     }
     let key = KeyId::parse(&claims.sub).ok_or(TokenRejected::Signature)?;
     let scopes = ScopeSet::parse(&claims.scope).map_err(|_| TokenRejected::Signature)?;
-    Ok(VerifiedToken { claims, key, scopes })
+    Ok(VerifiedToken { claims, key, scopes, kid, organization })
 }

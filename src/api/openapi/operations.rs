@@ -191,6 +191,26 @@ fn organizations_themselves(group: &mut Group<'_>) {
         .needs("admin:keyturn/signing-keys")
         .answers::<signing_keys::SigningKeyJson>(201, "the signing key");
     group
+        .add(
+            "POST",
+            "/organizations/{org}/suspend",
+            "suspendOrganization",
+            "Suspend an organization: its keys and tokens are denied at once",
+        )
+        .needs("admin:keyturn/organizations")
+        .optional_body::<organizations::EmptyBody>()
+        .answers::<organizations::OrganizationJson>(200, "the organization");
+    group
+        .add(
+            "POST",
+            "/organizations/{org}/resume",
+            "resumeOrganization",
+            "End the suspension of an organization: its keys work again",
+        )
+        .needs("admin:keyturn/organizations")
+        .optional_body::<organizations::EmptyBody>()
+        .answers::<organizations::OrganizationJson>(200, "the organization");
+    group
         .add("GET", "/organizations/{org}/policy", "getPolicy", "The policy in force")
         .needs("read:keyturn/policy")
         .answers::<PolicySchema>(200, "the policy");
@@ -222,6 +242,15 @@ fn signing_keys_of_an_organization(group: &mut Group<'_>) {
         .needs("admin:keyturn/signing-keys")
         .optional_body::<signing_keys::RotateBody>()
         .answers::<signing_keys::SigningKeyJson>(201, "the next signing key");
+    group
+        .add(
+            "DELETE",
+            "/organizations/{org}/signing-keys/{kid}",
+            "deleteSigningKey",
+            "Delete a signing key: every token that it signed is invalid at once. A key that signs is replaced first",
+        )
+        .needs("admin:keyturn/signing-keys")
+        .answers_nothing(204, "the signing key is deleted");
 }
 
 fn audit_of_an_organization(group: &mut Group<'_>) {

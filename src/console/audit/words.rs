@@ -3,7 +3,7 @@
 use crate::store::action;
 
 /// Every action and its words, in the order in which they are offered.
-pub(super) const ACTIONS: [(&str, &str); 29] = [
+pub(super) const ACTIONS: [(&str, &str); 32] = [
     (action::KEY_CREATE, "created key"),
     (action::KEY_EDIT, "edited key"),
     (action::KEY_ROTATE, "rotated key"),
@@ -21,6 +21,9 @@ pub(super) const ACTIONS: [(&str, &str); 29] = [
     (action::SESSION_END, "ended session"),
     (action::SESSION_REFUSE, "refused sign-in"),
     (action::POLICY_CHANGE, "changed policy"),
+    (action::ORGANIZATION_SUSPEND, "suspended organization"),
+    (action::ORGANIZATION_RESUME, "ended the suspension of organization"),
+    (action::STORE_RESTORE, "started over after a restore"),
     (action::SIGNING_KEY_CREATE, "made signing key"),
     (action::SIGNING_KEY_DELETE, "removed signing key"),
     (action::MASTER_KEY_ROTATE, "changed master key"),

@@ -59,7 +59,6 @@ pub(super) async fn create(submitted: Submitted<Anyone>) -> Result<HttpResponse,
         Err(CreateError::Invalid(errors)) => refused(&Page::new(&visit, &form, Errors::new(errors, &FIELDS))),
         Err(CreateError::Exists) => wrong("slug", "there is an organization of this name already"),
         Err(CreateError::Unavailable(cause)) => Err(Trouble::not_now(&cause)),
-        Err(CreateError::Load(cause)) => Err(Trouble::unavailable(&cause)),
     }
 }
 

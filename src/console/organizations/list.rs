@@ -29,6 +29,9 @@ struct Row {
     issuer: String,
     signing_key: Badge,
     is_bootstrapped: bool,
+    state: Badge,
+    is_suspended: bool,
+    may_be_suspended: bool,
     created: Moment,
 }
 
@@ -37,6 +40,8 @@ pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<H
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("made") => Some("The organization is made. Make its signing key, so that it can have keys."),
+        Some("suspended") => Some("The organization is suspended: its keys and tokens are denied."),
+        Some("resumed") => Some("The suspension has ended: the organization's keys work again."),
         Some("bootstrapped") => Some("The signing key is made and in use."),
         _ => None,
     };
@@ -54,6 +59,12 @@ pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<H
                 false => Badge::new(Tone::Warning, "Not yet"),
             },
             is_bootstrapped,
+            state: match tenant.organization.suspended_at {
+                None => Badge::new(Tone::Good, "Active"),
+                Some(_) => Badge::new(Tone::Warning, "Suspended"),
+            },
+            is_suspended: tenant.organization.suspended_at.is_some(),
+            may_be_suspended: !tenant.organization.slug.is_default(),
             created: Moment::day(tenant.organization.created_at),
         }
     };

@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod suspend;
 
 use actix_web::{HttpResponse, web};
 
@@ -23,7 +24,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(create::show))
                 .route(web::post().to(create::create)),
         )
-        .service(web::resource("/organizations/{slug}/bootstrap").route(web::post().to(bootstrap)));
+        .service(web::resource("/organizations/{slug}/bootstrap").route(web::post().to(bootstrap)))
+        .service(
+            web::resource("/organizations/{slug}/suspend")
+                .route(web::get().to(suspend::ask))
+                .route(web::post().to(suspend::suspend)),
+        )
+        .service(web::resource("/organizations/{slug}/resume").route(web::post().to(suspend::resume)));
 }
 
 /// Checks that the visitor manages organizations; to others there is nothing here.
@@ -61,11 +68,11 @@ impl From<Unavailable> for NotMade {
 impl From<NotMade> for Trouble {
     fn from(error: NotMade) -> Self {
         match error {
-            NotMade::Rotate(error @ (RotateError::Pending { .. } | RotateError::Raced)) => {
+            NotMade::Rotate(RotateError::NotFound) => Self::not_found(),
+            NotMade::Rotate(error @ (RotateError::Pending { .. } | RotateError::Raced | RotateError::TooMany)) => {
                 Self::conflict(error.to_string())
             }
             NotMade::Rotate(RotateError::Found(cause)) => Self::unavailable(&cause),
-            NotMade::Rotate(RotateError::Load(cause)) => Self::unavailable(&cause),
             NotMade::Rotate(RotateError::Unavailable(cause)) | NotMade::Unavailable(cause) => Self::not_now(&cause),
         }
     }

@@ -51,7 +51,7 @@ struct EffectRow {
 }
 
 pub(super) async fn show(visit: Visit<AdminPolicy>) -> Result<HttpResponse, Trouble> {
-    let organization = organizations::read_policy(visit.node(), visit.organization())?;
+    let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
     page(&form_page(&visit, &organization, &Typed::of(&organization.policy), Errors::default()))
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResp
     let Submitted { visit, form } = submitted;
     let (typed, intent) = (Typed::read(&form)?, form.value("intent"));
     let version = form.value("version").and_then(|version| version.parse::<u64>().ok());
-    let organization = organizations::read_policy(visit.node(), visit.organization())?;
+    let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
     let policy = match typed.policy() {
         Ok(_) if intent == Some("edit") => return page(&form_page(&visit, &organization, &typed, Errors::default())),
         Ok(policy) => policy,
@@ -70,9 +70,7 @@ pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResp
     if intent != Some("apply") {
         return page(&Preview::new(&visit, &organization, &typed, &policy, is_late).await?);
     }
-    if policy == organization.policy {
-        return Ok(see_other(&visit.path("/policy?done=same")));
-    }
+    let done = if policy == organization.policy { "same" } else { "changed" };
     let late = async |organization: &Organization| {
         let preview = Preview::new(&visit, organization, &typed, &policy, true).await?;
         Ok(answer(StatusCode::PRECONDITION_FAILED, preview.render()?))
@@ -83,9 +81,9 @@ pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResp
     let (node, slug, by, new) = (visit.node().clone(), visit.organization().clone(), visit.by(), policy.clone());
     let replaced = async move { organizations::replace_policy(&node, &slug, &by, version, new).await };
     match visit.node().run_to_end(replaced).await {
-        Ok(_) => Ok(see_other(&visit.path("/policy?done=changed"))),
+        Ok(_) => Ok(see_other(&visit.path(&format!("/policy?done={done}")))),
         Err(PolicyError::PreconditionFailed | PolicyError::Raced) => {
-            late(&organizations::read_policy(visit.node(), visit.organization())?).await
+            late(&organizations::read_policy(visit.node(), visit.organization()).await?).await
         }
         Err(other) => Err(other.into()),
     }

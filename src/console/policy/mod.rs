@@ -38,7 +38,7 @@ async fn show(visit: Visit<ReadPolicy>, request: HttpRequest) -> Result<HttpResp
         Some("same") => Some("Nothing was changed: this policy was in force already."),
         _ => None,
     };
-    let organization = organizations::read_policy(visit.node(), visit.organization())?;
+    let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
     page(&Page {
         groups: settings::groups(&organization.policy, &visit.node().settings),
         version: organization.policy_version,

@@ -12,7 +12,7 @@ use crate::console::ui::{Errors, Moment, Offer, Select};
 use crate::console::visit::Visit;
 use crate::domain::policy::Violation;
 use crate::http::permission::AdminSigningKeys;
-use crate::organizations::{self, rotate_signing_key};
+use crate::organizations::{self, SigningKeyRotation, rotate_signing_key};
 
 #[derive(Template)]
 #[template(path = "console/signing_keys/rotate.html")]
@@ -33,17 +33,19 @@ pub(super) async fn ask(visit: Visit<AdminSigningKeys>) -> Result<HttpResponse, 
 
 pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<HttpResponse, Trouble> {
     let Submitted { visit, form } = submitted;
-    let ahead = match form.value("when") {
-        Some("ahead") => visit.node().settings.publish_ahead_seconds,
-        Some("now") => 0,
+    let (ahead_seconds, retire_now) = match form.value("when") {
+        Some("ahead") => (visit.node().settings.publish_ahead_seconds, false),
+        Some("now") => (0, false),
+        Some("retire") => (0, true),
         _ => {
             let wrong = Violation::new("when", "choose when the next key is to sign");
             return refused(&Page::new(&visit, Errors::new(vec![wrong], &["when"]))?);
         }
     };
     let (node, by) = (visit.node().clone(), visit.by());
-    let tenant = node.tenant(visit.organization()).ok_or_else(Trouble::not_found)?;
-    let rotated = async move { rotate_signing_key(&node, &tenant, node.settings.algorithm, ahead, &by).await };
+    let organization = visit.organization().clone();
+    let rotation = SigningKeyRotation { algorithm: node.settings.algorithm, ahead_seconds, retire_now };
+    let rotated = async move { rotate_signing_key(&node, &organization, rotation, &by).await };
     visit.node().run_to_end(rotated).await?;
     Ok(see_other(&visit.path("/signing-keys?done=rotated")))
 }
@@ -72,6 +74,7 @@ impl Page {
             offers.push(Offer::new("ahead", format!("In {ahead}: publish it now, sign with it then")));
         }
         offers.push(Offer::new("now", "At once"));
+        offers.push(Offer::new("retire", "At once, and delete the current key: its tokens become invalid"));
         Ok(Self {
             frame: visit.frame(Section::SigningKeys, "Rotate the signing key"),
             when: Select::new("when", "When the next key signs", offers, "").errors(&errors),

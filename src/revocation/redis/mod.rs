@@ -185,7 +185,7 @@ impl RedisList {
     /// it last has it right.
     async fn rewrite(&self) -> Result<usize, RedisFailure> {
         let now = clock::now();
-        let tokens = self.store.revoked_tokens(now).await?;
+        let tokens = self.store.revoked_tokens().await?;
         for token in &tokens {
             self.ask::<()>(&self.set_token(token, now)).await?;
         }

@@ -46,8 +46,8 @@ impl KeyStore for SqlStore {
         if !is_owned_by_a_member(&mut transaction, key).await? {
             return refuse(transaction, Refused::OwnerGone).await;
         }
-        if !within(&mut transaction, key, limits, entry.at).await? {
-            return refuse(transaction, Refused::LimitReached).await;
+        if let Some(refused) = exceeded(&mut transaction, key, limits, entry.at).await? {
+            return refuse(transaction, refused).await;
         }
         match insert(&mut transaction, key, seq).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
@@ -73,9 +73,9 @@ impl KeyStore for SqlStore {
             return refuse(transaction, Refused::Repeated).await;
         }
         if let Some(limits) = limits
-            && !within(&mut transaction, key, limits, entry.at).await?
+            && let Some(refused) = exceeded(&mut transaction, key, limits, entry.at).await?
         {
-            return refuse(transaction, Refused::LimitReached).await;
+            return refuse(transaction, refused).await;
         }
         if !update(&mut transaction, key, seq).await? {
             return refuse(transaction, Refused::VersionConflict).await;
@@ -250,42 +250,41 @@ fn listing(filter: &KeyFilter) -> Query {
     values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind)
 }
 
-/// Whether the limits allow one more key. Changes are made one at a time, so nothing comes between this
-/// and the write.
-async fn within(
+/// Why the limits do not allow one more key; `None` if they do. Changes are made one at a time, so nothing comes between
+/// this and the write.
+async fn exceeded(
     transaction: &mut Transaction,
     key: &ApiKey,
     limits: Limits,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Refused>, StoreError> {
     const COUNTING: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
         AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3)";
     const COUNTING_OF_OWNER: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
         AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3) AND owner = $4";
-    if let Some(limit) = limits.organization {
-        let row = query(COUNTING)
+    let counting = |sql| query(sql).bind(key.organization.as_str()).bind(key.id.as_str()).bind(now.as_millis());
+    if let Some(version) = limits.policy_version {
+        let row = query("SELECT policy_version FROM organizations WHERE slug = $1")
             .bind(key.organization.as_str())
-            .bind(key.id.as_str())
-            .bind(now.as_millis())
             .fetch_one(&mut *transaction)
             .await?;
+        if row.try_get::<i64>("policy_version")? != i64::try_from(version).unwrap_or(i64::MAX) {
+            return Ok(Some(Refused::PolicyChanged));
+        }
+    }
+    if let Some(limit) = limits.organization {
+        let row = counting(COUNTING).fetch_one(&mut *transaction).await?;
         if row.try_get::<i64>("n")? >= i64::from(limit) {
-            return Ok(false);
+            return Ok(Some(Refused::LimitReached));
         }
     }
     if let (Some(limit), Some(owner)) = (limits.owner, &key.owner) {
-        let row = query(COUNTING_OF_OWNER)
-            .bind(key.organization.as_str())
-            .bind(key.id.as_str())
-            .bind(now.as_millis())
-            .bind(&owner.0)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let row = counting(COUNTING_OF_OWNER).bind(&owner.0).fetch_one(&mut *transaction).await?;
         if row.try_get::<i64>("n")? >= i64::from(limit) {
-            return Ok(false);
+            return Ok(Some(Refused::LimitReached));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<(), StoreError> {

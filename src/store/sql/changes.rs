@@ -1,17 +1,20 @@
 //! Change numbers, the change log, and tokens revoked by themselves.
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::columns::{key_id, unsigned};
+use crate::store::sql::columns::{key_id, slug, unsigned};
 use crate::store::sql::database::{Database, Transaction};
 use crate::store::sql::key_rows::key_from_row;
-use crate::store::sql::statement::{Row, query};
+use crate::store::sql::statement::{Query, Row, query};
 use crate::store::sql::{SqlStore, audit};
-use crate::store::{AuditEntry, ChangeLog, KeyChange, News, NodeId, RevokedToken, RevokedTokenStore, Seq, StoreError};
+use crate::store::{
+    AuditEntry, ChangeLog, KeyChange, News, NodeId, Restored, RevokedToken, RevokedTokenStore, Seq, StoreError, action,
+};
 
 /// Takes the next change number. The row stays locked until the transaction ends.
 pub(super) async fn next_seq(transaction: &mut Transaction) -> Result<Seq, StoreError> {
@@ -40,9 +43,18 @@ pub(super) async fn record(transaction: &mut Transaction, change: &KeyChange, at
     Ok(())
 }
 
-/// Notes that organizations or signing keys have changed, for others to read them anew.
-pub(super) async fn tenants_changed(transaction: &mut Transaction, seq: Seq) -> Result<(), StoreError> {
-    query("UPDATE change_seq SET tenants_seq = $1").bind(seq).execute(transaction).await?;
+/// Records that an organization's policy, state or signing keys changed, for every node to read them again.
+pub(super) async fn tenant_changed(
+    transaction: &mut Transaction,
+    organization: &Slug,
+    seq: Seq,
+) -> Result<(), StoreError> {
+    query("UPDATE change_seq SET tenants_seq = $1").bind(seq).execute(&mut *transaction).await?;
+    query("UPDATE organizations SET changed_seq = $2 WHERE slug = $1")
+        .bind(organization.as_str())
+        .bind(seq)
+        .execute(transaction)
+        .await?;
     Ok(())
 }
 
@@ -58,8 +70,55 @@ fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
     })
 }
 
+/// Rows deleted by one statement.
+const IDS_AT_ONCE: usize = 500;
+
 #[async_trait]
 impl ChangeLog for SqlStore {
+    async fn begin_epoch(&self, at_least: Seq, now: Timestamp) -> Result<Seq, StoreError> {
+        let (mut transaction, seq) = self.begin().await?;
+        let epoch = begin_epoch(&mut transaction, seq.max(at_least), now).await?;
+        transaction.commit().await?;
+        Ok(epoch)
+    }
+
+    async fn after_restore(&self, now: Timestamp) -> Result<Restored, StoreError> {
+        let (mut transaction, seq) = self.begin().await?;
+        let epoch = begin_epoch(&mut transaction, seq, now).await?;
+        // Which tokens were revoked after the backup is not known, so that none from before is good. Versions rise as
+        // well: an ETag from after the backup must not match what is written from now on.
+        let keys = query("UPDATE api_keys SET generation = $1, version = $1 WHERE state <> 'revoked'")
+            .bind(epoch)
+            .execute(&mut transaction)
+            .await?;
+        for versions in [
+            "UPDATE organizations SET policy_version = $1",
+            "UPDATE members SET version = $1",
+            "UPDATE webhooks SET version = $1",
+        ] {
+            query(versions).bind(epoch).execute(&mut transaction).await?;
+        }
+        let sessions = query("DELETE FROM sessions").execute(&mut transaction).await?;
+        // The nodes of the backup do not run, and no change need wait for them.
+        query("DELETE FROM nodes").execute(&mut transaction).await?;
+        for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
+            let organization = slug(row.try_get("slug")?)?;
+            let entry = AuditEntry {
+                at: now,
+                actor: "keyturn".into(),
+                address: None,
+                action: action::STORE_RESTORE,
+                subject: organization.to_string(),
+                old: None,
+                new: Some(serde_json::json!({ "epoch": epoch })),
+                standing: None,
+            };
+            audit::write(&mut transaction, &organization, &entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(Restored { epoch, keys, sessions })
+    }
+
     async fn last_seq(&self) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM change_seq").fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
@@ -176,11 +235,8 @@ impl RevokedTokenStore for SqlStore {
         Ok(seq)
     }
 
-    async fn revoked_tokens(&self, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError> {
-        let rows = query("SELECT jti, key_id, expires_at FROM revoked_tokens WHERE expires_at > $1")
-            .bind(now.as_millis())
-            .fetch_all(&self.database)
-            .await?;
+    async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError> {
+        let rows = query("SELECT jti, key_id, expires_at FROM revoked_tokens").fetch_all(&self.database).await?;
         rows.iter()
             .map(|row| {
                 Ok(RevokedToken {
@@ -198,13 +254,14 @@ impl RevokedTokenStore for SqlStore {
         Ok(row.is_some())
     }
 
-    async fn forget_revoked_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        let count = query("DELETE FROM revoked_tokens WHERE expires_at <= $1")
-            .bind(now.as_millis())
-            .execute(&mut transaction)
-            .await?;
-        transaction.commit().await?;
+    async fn forget_revoked_tokens(&self, ids: &[String]) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for ids in ids.chunks(IDS_AT_ONCE) {
+            let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+            let sql = format!("DELETE FROM revoked_tokens WHERE jti IN ({})", places.join(", "));
+            let statement = ids.iter().fold(query(AssertSqlSafe(sql)), Query::bind);
+            count += statement.execute_alone(&self.database).await?;
+        }
         Ok(count)
     }
 }
@@ -214,6 +271,21 @@ impl SqlStore {
         let row = query("SELECT seq FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
     }
+}
+
+/// Starts a new epoch and returns its first number, which is above every number in the store.
+async fn begin_epoch(transaction: &mut Transaction, at_least: Seq, now: Timestamp) -> Result<Seq, StoreError> {
+    let row =
+        query("SELECT COALESCE(MAX(generation), 0) AS highest FROM api_keys").fetch_one(&mut *transaction).await?;
+    let known = at_least.max(unsigned(row.try_get("highest")?, "generation")?);
+    let epoch = (known + 1).max(u64::try_from(now.as_millis()).unwrap_or_default());
+    // Whoever has followed up to an earlier number may have missed changes: all read everything again.
+    query("UPDATE change_seq SET seq = $1, epoch = $1, tenants_seq = $1, pruned_seq = $1")
+        .bind(epoch)
+        .execute(&mut *transaction)
+        .await?;
+    query("UPDATE organizations SET changed_seq = $1").bind(epoch).execute(transaction).await?;
+    Ok(epoch)
 }
 
 async fn generation_of(transaction: &mut Transaction, key: &KeyId) -> Result<u64, StoreError> {

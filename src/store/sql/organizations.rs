@@ -3,30 +3,62 @@
 use async_trait::async_trait;
 
 use crate::domain::organization::Organization;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::{slug, unsigned};
-use crate::store::sql::statement::query;
+use crate::store::sql::statement::{Row, query};
 use crate::store::sql::{SqlStore, api_keys, audit, changes, is_duplicate, members, refuse, signing_keys};
 use crate::store::{AuditEntry, Founding, OrganizationStore, Refused, Seq, StoreError};
 
 #[async_trait]
 impl OrganizationStore for SqlStore {
-    async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        let rows = query("SELECT slug, policy, policy_version, created_at FROM organizations ORDER BY slug")
-            .fetch_all(&self.database)
+    async fn organizations(&self, changed_after: Option<Seq>) -> Result<Vec<Organization>, StoreError> {
+        let rows = match changed_after {
+            Some(seq) => query("SELECT * FROM organizations WHERE changed_seq > $1 ORDER BY slug").bind(seq),
+            None => query("SELECT * FROM organizations ORDER BY slug"),
+        };
+        rows.fetch_all(&self.database).await?.iter().map(organization_from_row).collect()
+    }
+
+    async fn organization(&self, slug: &Slug) -> Result<Option<Organization>, StoreError> {
+        let row = query("SELECT * FROM organizations WHERE slug = $1")
+            .bind(slug.as_str())
+            .fetch_optional(&self.database)
             .await?;
-        rows.iter()
-            .map(|row| {
-                let policy: String = row.try_get("policy")?;
-                Ok(Organization {
-                    slug: slug(row.try_get("slug")?)?,
-                    policy: serde_json::from_str(&policy)
-                        .map_err(|error| StoreError::Unreadable { what: "policy", detail: error.to_string() })?,
-                    policy_version: unsigned(row.try_get("policy_version")?, "policy version")?,
-                    created_at: Timestamp::from_millis(row.try_get("created_at")?),
-                })
-            })
-            .collect()
+        row.as_ref().map(organization_from_row).transpose()
+    }
+
+    async fn organization_seq(&self, slug: &Slug) -> Result<Option<Seq>, StoreError> {
+        let row = query("SELECT changed_seq FROM organizations WHERE slug = $1")
+            .bind(slug.as_str())
+            .fetch_optional(&self.database)
+            .await?;
+        row.map(|row| unsigned(row.try_get("changed_seq")?, "change number")).transpose()
+    }
+
+    async fn suspend_organization(
+        &self,
+        slug: &Slug,
+        suspended_at: Option<Timestamp>,
+        entry: &AuditEntry,
+    ) -> Result<Option<Seq>, StoreError> {
+        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let written = query(
+            "UPDATE organizations SET suspended_at = $2 \
+             WHERE slug = $1 AND (suspended_at IS NULL) <> (CAST($2 AS BIGINT) IS NULL)",
+        )
+        .bind(slug.as_str())
+        .bind(suspended_at.map(Timestamp::as_millis))
+        .execute(&mut transaction)
+        .await?;
+        if written == 0 {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        changes::tenant_changed(&mut transaction, slug, seq).await?;
+        audit::write(&mut transaction, slug, entry).await?;
+        transaction.commit().await?;
+        Ok(Some(seq))
     }
 
     async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError> {
@@ -52,7 +84,7 @@ impl OrganizationStore for SqlStore {
         if let Some(key) = &founding.key {
             api_keys::insert(&mut transaction, key, seq).await?;
         }
-        changes::tenants_changed(&mut transaction, seq).await?;
+        changes::tenant_changed(&mut transaction, &organization.slug, seq).await?;
         audit::write(&mut transaction, &organization.slug, entry).await?;
         transaction.commit().await?;
         Ok(Ok(seq))
@@ -76,11 +108,25 @@ impl OrganizationStore for SqlStore {
         if written == 0 {
             return refuse(transaction, Refused::VersionConflict).await;
         }
-        changes::tenants_changed(&mut transaction, seq).await?;
+        changes::tenant_changed(&mut transaction, &organization.slug, seq).await?;
         audit::write(&mut transaction, &organization.slug, entry).await?;
         transaction.commit().await?;
         Ok(Ok(seq))
     }
+}
+
+fn organization_from_row(row: &Row) -> Result<Organization, StoreError> {
+    let policy: String = row.try_get("policy")?;
+    let suspended_at: Option<i64> = row.try_get("suspended_at")?;
+    Ok(Organization {
+        slug: slug(row.try_get("slug")?)?,
+        policy: serde_json::from_str(&policy)
+            .map_err(|error| StoreError::Unreadable { what: "policy", detail: error.to_string() })?,
+        policy_version: unsigned(row.try_get("policy_version")?, "policy version")?,
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        suspended_at: suspended_at.map(Timestamp::from_millis),
+        changed_seq: unsigned(row.try_get("changed_seq")?, "change number")?,
+    })
 }
 
 fn policy_column(organization: &Organization) -> Result<String, StoreError> {

@@ -27,6 +27,7 @@ const SQLITE: Migrations = migrations!(
     "0006_usage_reports",
     "0007_audit_chain",
     "0008_usage_reading",
+    "0009_tenants",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -39,6 +40,7 @@ const POSTGRES: Migrations = migrations!(
     "0006_usage_reports",
     "0007_audit_chain",
     "0008_usage_reading",
+    "0009_tenants",
 );
 
 /// Brings a SQLite file up to date.
@@ -93,7 +95,8 @@ fn refuse_other(found: Option<i64>) -> Result<(), StoreError> {
 
 fn migrator(migrations: Migrations) -> Migrator {
     let migrations = (1..).zip(migrations).map(|(version, (name, sql))| {
-        Migration::new(version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
+        let name = name.split_once('_').map_or(*name, |(_, name)| name);
+        Migration::new(version, name.into(), MigrationType::Simple, (*sql).into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect())
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::domain::sealed::Sealed;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::slug;
 use crate::store::sql::database::Transaction;
@@ -29,13 +30,16 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &StoredSigningKey
 
 #[async_trait]
 impl SigningKeyStore for SqlStore {
-    async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError> {
-        let rows = query(
-            "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
-             FROM signing_keys ORDER BY active_from, kid",
-        )
-        .fetch_all(&self.database)
-        .await?;
+    async fn signing_keys(&self, organization: Option<&Slug>) -> Result<Vec<StoredSigningKey>, StoreError> {
+        const ALL: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
+             FROM signing_keys ORDER BY active_from, kid";
+        const OF_ONE: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
+             FROM signing_keys WHERE organization = $1 ORDER BY active_from, kid";
+        let statement = match organization {
+            Some(organization) => query(OF_ONE).bind(organization.as_str()),
+            None => query(ALL),
+        };
+        let rows = statement.fetch_all(&self.database).await?;
         rows.iter()
             .map(|row| {
                 Ok(StoredSigningKey {
@@ -67,23 +71,32 @@ impl SigningKeyStore for SqlStore {
             return refuse(transaction, Refused::VersionConflict).await;
         }
         insert(&mut transaction, key).await?;
-        changes::tenants_changed(&mut transaction, seq).await?;
+        changes::tenant_changed(&mut transaction, &key.organization, seq).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
         Ok(Ok(seq))
     }
 
-    async fn delete_signing_key(&self, kid: &str, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn delete_signing_key(
+        &self,
+        organization: &Slug,
+        kid: &str,
+        entry: &AuditEntry,
+    ) -> Result<Option<Seq>, StoreError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
-        let row = query("DELETE FROM signing_keys WHERE kid = $1 RETURNING organization")
+        let deleted = query("DELETE FROM signing_keys WHERE kid = $1 AND organization = $2")
             .bind(kid)
-            .fetch_optional(&mut transaction)
+            .bind(organization.as_str())
+            .execute(&mut transaction)
             .await?;
-        let Some(row) = row else { return transaction.rollback().await };
-        let organization = slug(row.try_get("organization")?)?;
-        changes::tenants_changed(&mut transaction, seq).await?;
-        audit::write(&mut transaction, &organization, entry).await?;
-        transaction.commit().await
+        if deleted == 0 {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        changes::tenant_changed(&mut transaction, organization, seq).await?;
+        audit::write(&mut transaction, organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Some(seq))
     }
 
     async fn reseal(
@@ -93,7 +106,7 @@ impl SigningKeyStore for SqlStore {
         master_key: &str,
         entry: &AuditEntry,
     ) -> Result<(), StoreError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_by(entry).await?;
         for (kid, sealed) in seals {
             query("UPDATE signing_keys SET master_key = $2, sealed = $3 WHERE kid = $1")
                 .bind(kid)
@@ -106,7 +119,7 @@ impl SigningKeyStore for SqlStore {
             webhooks::reseal(&mut transaction, seal).await?;
         }
         query("UPDATE master_key SET id = $1 WHERE only_row = 1").bind(master_key).execute(&mut transaction).await?;
-        changes::tenants_changed(&mut transaction, seq).await?;
+        // Not a change of any organization: sealed under another master key, a signing key is the same key.
         // The master key is that of all organizations, and each can see when it was replaced.
         for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
             audit::write(&mut transaction, &slug(row.try_get("slug")?)?, entry).await?;

@@ -14,7 +14,8 @@ use crate::store::{AuditEntry, Notice, StaleKeys, StoreError, UpkeepStore, kind}
 #[async_trait]
 impl UpkeepStore for SqlStore {
     async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
-        let claimed = query("UPDATE chores SET ran_at = $3 WHERE name = $1 AND ran_at <= $2")
+        // A run in the future was noted by a clock that was ahead, and counts for nothing.
+        let claimed = query("UPDATE chores SET ran_at = $3 WHERE name = $1 AND (ran_at <= $2 OR ran_at > $3)")
             .bind(name)
             .bind(begun_before.as_millis())
             .bind(now.as_millis())

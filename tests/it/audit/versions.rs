@@ -19,6 +19,10 @@ const BACK: &[&str] = &[
     "DROP TABLE audit_heads",
     "DROP INDEX usage_of_organization_hours_read",
     "DROP INDEX usage_of_organization_days_read",
+    "DROP INDEX organizations_by_change",
+    "ALTER TABLE organizations DROP COLUMN changed_seq",
+    "ALTER TABLE organizations DROP COLUMN suspended_at",
+    "ALTER TABLE change_seq DROP COLUMN epoch",
     "DELETE FROM _sqlx_migrations WHERE version >= (SELECT version FROM _sqlx_migrations WHERE description = 'audit_chain')",
 ];
 

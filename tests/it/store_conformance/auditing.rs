@@ -77,7 +77,7 @@ pub async fn changes_at_once_leave_a_good_chain(store: Arc<dyn Store>) {
 pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<dyn Store>) {
     found(store.as_ref()).await;
     let before = verified(store.as_ref(), "acme").await;
-    let none = Limits { organization: Some(0), owner: None };
+    let none = Limits { organization: Some(0), owner: None, policy_version: None };
     store.insert_key(&key(1), none, &entry(action::KEY_CREATE, id(1)), None).await.unwrap().unwrap_err();
     store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.unwrap().unwrap_err();
     assert_eq!(verified(store.as_ref(), "acme").await, before);

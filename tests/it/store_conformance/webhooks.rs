@@ -147,7 +147,7 @@ pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<
     let row = AuditEntry { address: Some("2001:db8::1".into()), ..entry(action::KEY_CREATE, id(1)) };
     store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
     store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap_err();
-    let none = Limits { organization: Some(0), owner: None };
+    let none = Limits { organization: Some(0), owner: None, policy_version: None };
     store.insert_key(&key(2), none, &row, None).await.unwrap().unwrap_err();
     store.update_key(&key(1), None, &row, None).await.unwrap().unwrap_err();
 

@@ -1,0 +1,100 @@
+//! Reading organizations and their signing keys into memory, and reading one past a memory that may be behind.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::crypto::sealing::{self, SealError};
+use crate::domain::organization::Organization;
+use crate::domain::slug::Slug;
+use crate::node::{Node, NodeSettings, Tenant};
+use crate::signing::{Algorithm, KeyRing, SigningError, SigningKey};
+use crate::store::{Seq, StoreError, StoredSigningKey};
+
+/// Why an organization could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signing key could not be decrypted.
+    #[error("signing key {0}: {1}")]
+    Seal(String, #[source] SealError),
+    /// A signing key is unusable.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The algorithm of a signing key is unknown to this version.
+    #[error("signing key {0} has an unknown algorithm")]
+    Algorithm(String),
+}
+
+impl Node {
+    /// Loads every organization into memory and drops those that are no longer stored.
+    pub async fn load_tenants(&self) -> Result<(), LoadError> {
+        // One at a time: an older reading never replaces a newer one.
+        let _turn = self.reloading.lock().await;
+        // The organizations come first: a signing key that is added in between makes its organization newer than its
+        // `changed_seq` says, never older.
+        let organizations = self.store.organizations(None).await?;
+        let mut rings: HashMap<Slug, Vec<StoredSigningKey>> = HashMap::new();
+        for stored in self.store.signing_keys(None).await? {
+            rings.entry(stored.organization.clone()).or_default().push(stored);
+        }
+        let build = |organization: Organization| {
+            let keys = rings.remove(&organization.slug).unwrap_or_default();
+            self.build_tenant(organization, keys)
+        };
+        let tenants = organizations.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        self.replace_tenants(tenants);
+        Ok(())
+    }
+
+    /// Loads the organizations that changed after a change number.
+    pub async fn load_tenants_changed_after(&self, seq: Seq) -> Result<(), LoadError> {
+        let _turn = self.reloading.lock().await;
+        for organization in self.store.organizations(Some(seq)).await? {
+            let keys = self.store.signing_keys(Some(&organization.slug)).await?;
+            self.insert_tenant(self.build_tenant(organization, keys)?);
+        }
+        Ok(())
+    }
+
+    /// Loads one organization; returns it, or `None` if it is not stored.
+    pub async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
+        let _turn = self.reloading.lock().await;
+        let Some(organization) = self.store.organization(slug).await? else { return Ok(None) };
+        let keys = self.store.signing_keys(Some(slug)).await?;
+        Ok(Some(self.insert_tenant(self.build_tenant(organization, keys)?)))
+    }
+
+    /// An organization as it is stored now, whatever memory holds. Memory is used if its reading is of the organization's
+    /// last change.
+    pub(super) async fn stored_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
+        let Some(seq) = self.store.organization_seq(slug).await? else { return Ok(None) };
+        let is_same = |tenant: &Arc<Tenant>| tenant.organization.changed_seq == seq;
+        match self.fresh_tenant(slug).filter(is_same) {
+            Some(tenant) => Ok(Some(tenant)),
+            None => self.load_tenant(slug).await,
+        }
+    }
+
+    fn build_tenant(&self, organization: Organization, keys: Vec<StoredSigningKey>) -> Result<Tenant, LoadError> {
+        let keys = keys.iter().map(|stored| self.open_signing_key(stored)).collect::<Result<_, LoadError>>()?;
+        Ok(Tenant {
+            issuer: organization.slug.issuer(&self.settings.public_url),
+            ttl_seconds: ttl(&self.settings, organization.policy.token_ttl_seconds),
+            ring: KeyRing::new(keys, &self.settings.typ)?,
+            organization,
+        })
+    }
+
+    fn open_signing_key(&self, stored: &StoredSigningKey) -> Result<SigningKey, LoadError> {
+        let algorithm = Algorithm::parse(&stored.algorithm).ok_or_else(|| LoadError::Algorithm(stored.kid.clone()))?;
+        let pkcs8 = sealing::open(&self.master_keys, &stored.kid, &stored.sealed)
+            .map_err(|error| LoadError::Seal(stored.kid.clone(), error))?;
+        Ok(SigningKey::read(stored.kid.clone(), algorithm, &pkcs8, stored.created_at, stored.active_from)?)
+    }
+}
+
+fn ttl(settings: &NodeSettings, policy: Option<u32>) -> u32 {
+    policy.unwrap_or(settings.ttl_seconds).clamp(60, 3600)
+}

@@ -1,0 +1,91 @@
+//! What a check decides from: memory under a live lease, else the store.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::key_text::KeyId;
+use crate::domain::slug::Slug;
+use crate::node::{LoadError, Node, Tenant};
+use crate::store::StoreError;
+
+/// The state that one check decides from.
+///
+/// The lease is looked at once, when the view is made, and before any memory: what memory says later is at least as new
+/// as that moment. Without a live lease every part is read from the store.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    node: &'a Node,
+    is_current: bool,
+}
+
+impl Node {
+    /// A view of the state as it is from this moment on.
+    pub fn view(&self) -> View<'_> {
+        View { node: self, is_current: self.is_current() }
+    }
+
+    /// An organization as it is now, for requests that decide nothing else.
+    pub async fn current_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
+        self.view().tenant(slug).await
+    }
+}
+
+impl View<'_> {
+    /// Whether memory is decided from.
+    pub fn is_current(&self) -> bool {
+        self.is_current
+    }
+
+    /// A key's record.
+    pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let list = &self.node.list;
+        if self.is_current {
+            if let Some(record) = list.record(id) {
+                return Ok(Some(record));
+            }
+            if list.is_absent(id) {
+                return Ok(None);
+            }
+        } else {
+            self.node.may_ask_store()?;
+        }
+        let ticket = list.begin_fill(id);
+        let Some(key) = self.node.store.key(id).await? else {
+            list.complete_absence(ticket);
+            return Ok(None);
+        };
+        let record = Arc::new(key);
+        list.complete_fill(ticket, record.clone());
+        Ok(Some(record))
+    }
+
+    /// An organization: its policy, its state and its signing keys.
+    pub async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
+        if self.is_current {
+            if let Some(tenant) = self.node.fresh_tenant(slug) {
+                return Ok(Some(tenant));
+            }
+            if !self.node.is_stale(slug) {
+                return Ok(None);
+            }
+        } else {
+            self.node.may_ask_store()?;
+        }
+        // Boxed, so that the path from memory stays small.
+        self.node.stored_tenant(slug).boxed().await
+    }
+
+    /// Whether a single token was revoked.
+    pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
+        if self.node.list.is_token_revoked(jti) {
+            return Ok(true);
+        }
+        if self.is_current {
+            return Ok(false);
+        }
+        self.node.may_ask_store()?;
+        self.node.store.is_token_revoked(jti).await
+    }
+}

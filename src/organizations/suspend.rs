@@ -1,0 +1,58 @@
+//! Suspending an organization: every key and token of it is denied until the suspension ends.
+
+use crate::domain::authority::By;
+use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
+use crate::node::{Node, Unavailable};
+use crate::store::{AuditEntry, action};
+
+/// Why an organization was not suspended or resumed.
+#[derive(Debug)]
+pub enum SuspendError {
+    /// No such organization.
+    NotFound,
+    /// Organization `default` manages the others and cannot be suspended.
+    IsDefault,
+    /// It could not be done now.
+    Unavailable(Unavailable),
+}
+
+impl<E: Into<Unavailable>> From<E> for SuspendError {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Suspends an organization. Its keys and tokens are denied on every node before this returns, also if it was suspended
+/// already.
+pub async fn suspend(node: &Node, by: &By, slug: &Slug) -> Result<(), SuspendError> {
+    if slug.is_default() {
+        return Err(SuspendError::IsDefault);
+    }
+    change(node, by, slug, Some(by.now), action::ORGANIZATION_SUSPEND).await
+}
+
+/// Ends the suspension of an organization: its keys work again, and tokens that have not expired.
+pub async fn resume(node: &Node, by: &By, slug: &Slug) -> Result<(), SuspendError> {
+    change(node, by, slug, None, action::ORGANIZATION_RESUME).await
+}
+
+async fn change(
+    node: &Node,
+    by: &By,
+    slug: &Slug,
+    suspended_at: Option<Timestamp>,
+    action: &'static str,
+) -> Result<(), SuspendError> {
+    if node.store.organization(slug).await?.is_none() {
+        return Err(SuspendError::NotFound);
+    }
+    let state = |is_suspended: bool| Some(serde_json::json!({ "suspended": is_suspended }));
+    let entry = AuditEntry::of(by, action, slug, state(suspended_at.is_none()), state(suspended_at.is_some()));
+    let written = node.store.suspend_organization(slug, suspended_at, &entry).await;
+    if node.settle_tenant(slug, written, |seq| *seq).await?.is_some() {
+        node.metrics.change(action);
+        tracing::info!(action, organization = %slug, actor = by.actor, "organization changed");
+    }
+    Ok(())
+}
