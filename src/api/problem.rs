@@ -92,7 +92,7 @@ impl Problem {
 
     /// Something that only organization `default` may do.
     pub(super) fn not_from_default() -> Self {
-        let detail = "organizations are made from organization default";
+        let detail = "only callers of organization default manage organizations";
         Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail)
     }
 

@@ -189,3 +189,43 @@ fn an_organization_that_cannot_be_meant_is_named_by_field() {
     assert_eq!(field(&list["items"], "slug"), ["acme", "default", "twin"], "nothing else was made");
     assert_eq!(try_sign_in(&server, "x", "o@example.org", "x").status, 401);
 }
+
+#[test]
+fn a_suspended_organization_is_denied_at_once_and_works_again_afterwards() {
+    let (server, owner) = start();
+    let boss = made(&server, &owner, "acme");
+    boss.api("POST", "bootstrap").send().expect(201);
+    let key = key_of(&boss.make(&json!({ "scopes": scope_list("*:* *:keyturn/*") })));
+    let token = server.token(&key, &[]);
+    server.me(&token).expect(200);
+    let change = |by: &Person, verb: &str| by.call("POST", &format!("/api/v1/organizations/acme/{verb}"));
+
+    // Its own administrators have no say in it, and `default` is not suspended.
+    problem(&change(&boss, "suspend").send(), 403, "INSUFFICIENT_SCOPE");
+    problem(&owner.call("POST", "/api/v1/organizations/default/suspend").send(), 409, "CONFLICT");
+    problem(&owner.call("POST", "/api/v1/organizations/nobody/suspend").send(), 404, "NOT_FOUND");
+
+    let suspended = change(&owner, "suspend").json(&json!({})).send().expect(200);
+    assert!(suspended["suspended_at"].is_string(), "{suspended}");
+    let again = change(&owner, "suspend").send().expect(200);
+    assert_eq!(again["suspended_at"], suspended["suspended_at"], "a second time changes nothing");
+    let refused = server.exchange(&key.text, &[]);
+    let error = refused.expect(403);
+    assert_eq!((&error["error"], &error["code"]), (&json!("unauthorized_client"), &json!("ORGANIZATION_SUSPENDED")));
+    for credential in [&key.text, &token] {
+        problem(&server.me(credential), 403, "ORGANIZATION_SUSPENDED");
+        let verdict = server.get("/verify").bearer(credential).send();
+        assert!(matches!(verdict.status, 401 | 403), "{}", verdict.status);
+    }
+    let wrong = server.exchange("kt_0000000000000000_00", &[]);
+    assert_ne!(wrong.json()["code"], "ORGANIZATION_SUSPENDED", "only the bearer of a key learns of it");
+    let audit = owner.call("GET", "/api/v1/organizations").send().expect(200);
+    assert!(audit["items"].as_array().unwrap().iter().any(|one| one["suspended_at"].is_string()));
+
+    problem(&change(&boss, "resume").send(), 403, "INSUFFICIENT_SCOPE");
+    assert_eq!(change(&owner, "resume").send().expect(200)["suspended_at"], Value::Null);
+    server.exchange(&key.text, &[]).expect(200);
+    server.me(&token).expect(200);
+    let audit = boss.api("GET", "audit?action=organization.suspend").send().expect(200);
+    assert_eq!(audit["items"].as_array().unwrap().len(), 1);
+}

@@ -111,6 +111,10 @@ const TABLE: &[Row] = &[
     // Signing keys and organizations.
     ("GET", "/organizations/{org}/signing-keys", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations/{org}/signing-keys/rotate", "", [ROLE, ROLE, "201", "201"]),
+    ("DELETE", "/organizations/{org}/signing-keys/{kid}", "", [ROLE, ROLE, GONE, GONE]),
+    // The table's organization is `default`, which cannot be suspended.
+    ("POST", "/organizations/{org}/suspend", "", [ROLE, ROLE, ROLE, THERE]),
+    ("POST", "/organizations/{org}/resume", "", [ROLE, ROLE, ROLE, "200"]),
     ("GET", "/organizations", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations", "", [ROLE, ROLE, ROLE, "201"]),
     ("GET", "/organizations/{org}", "", ["200", "200", "200", "200"]),
@@ -197,7 +201,7 @@ impl World {
     }
 
     fn ask(&self, (method, route, object, _): &Row, person: &Person) -> Answer {
-        let mut path = route.replace("{org}", "default");
+        let mut path = route.replace("{org}", "default").replace("{kid}", "kid");
         if route.contains("/keys/{id}") {
             path = path.replace("{id}", &self.key(object, person, route));
         } else if route.contains("/members/{id}") {
@@ -288,18 +292,27 @@ fn of_another_organization_nobody_sees_anything() {
         };
         for (method, route) in routes.iter().filter(|(_, route)| route.contains("{org}")) {
             let id = if route.contains("/members/") { &theirs.1.id } else { theirs.0 };
-            let path = route.replace("{org}", abroad).replace("{id}", id).replace("{session}", &theirs.1.session);
+            let path = route
+                .replace("{org}", abroad)
+                .replace("{id}", id)
+                .replace("{session}", &theirs.1.session)
+                .replace("{kid}", "kid");
             let answer = person.call(method, &format!("/api/v1{path}")).json(&json!({})).send();
             // Only owners of `default` see and bootstrap others, and this one is.
             let expected = match *route {
                 "/organizations/{org}/bootstrap" if person.id == people[3].id => THERE,
-                "/organizations/{org}" if person.id == people[3].id => "200",
+                "/organizations/{org}/suspend" | "/organizations/{org}/resume" | "/organizations/{org}"
+                    if person.id == people[3].id =>
+                {
+                    "200"
+                }
                 _ => GONE,
             };
             assert_eq!(told(&answer), expected, "{method} {route} by {}", person.email);
         }
     }
     assert!(world.boss.is_signed_in());
+    owner.call("POST", "/api/v1/organizations/acme/resume").json(&json!({})).send().expect(200);
     server.exchange(&world.foreign_key.text, &[]).expect(200);
 }
 

@@ -153,3 +153,80 @@ fn signing_keys_are_for_those_who_hold_their_scopes() {
     let answer = server.api_as(&reader.text, "POST", "signing-keys/rotate").json(&json!({})).send();
     problem(&answer, 403, "INSUFFICIENT_SCOPE");
 }
+
+#[test]
+fn at_most_eight_keys_have_not_expired() {
+    let server = Place::on_sqlite().start();
+    for _ in 0..7 {
+        rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
+    }
+    let refused = server.api("POST", "signing-keys/rotate").json(&json!({ "publish_ahead_seconds": 0 })).send();
+    problem(&refused, 409, "CONFLICT");
+    assert_eq!(published(&server)["keys"].as_array().unwrap().len(), 8);
+    // A leaked key is replaced all the same, and a deleted one makes room.
+    rotate(&server, &json!({ "retire_now": true }));
+    let listed = server.api("GET", "signing-keys").send().expect(200);
+    let oldest = listed["items"][0]["kid"].as_str().unwrap();
+    assert_eq!(server.api("DELETE", &format!("signing-keys/{oldest}")).send().status, 204);
+    rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
+    server.me(&server.token(&server.key, &[])).expect(200);
+}
+
+#[test]
+fn a_retired_key_ends_its_tokens_at_once_also_those_verified_before() {
+    let server = Place::on_sqlite().start();
+    let (seen, unseen) = (server.token(&server.key, &[]), server.token(&server.key, &[]));
+    server.me(&seen).expect(200);
+    server.get("/verify").bearer(&seen).send();
+    let made = rotate(&server, &json!({ "retire_now": true }));
+    assert_eq!(made["status"], "current");
+    for token in [&seen, &unseen] {
+        assert_eq!(server.me(token).status, 401);
+        assert_eq!(server.get("/verify").bearer(token).send().status, 401);
+        let introspection = server.request("POST", "/oauth/introspect").basic(&server.key.id, &server.key.text);
+        assert_eq!(introspection.form(&[("token", token)]).send().expect(200), json!({ "active": false }));
+    }
+    assert_eq!(field(&published(&server)["keys"], "kid"), [made["kid"].as_str().unwrap()]);
+    server.me(&server.token(&server.key, &[])).expect(200);
+    let audit = server.api("GET", "audit?action=signing-key.delete").send().expect(200);
+    assert_eq!(audit["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn retiring_leaves_no_time_for_publication() {
+    let server = Server::start();
+    let body = json!({ "retire_now": true, "publish_ahead_seconds": 900 });
+    let answer = server.api("POST", "signing-keys/rotate").json(&body).send();
+    assert!(wrong_field(&answer, "publish_ahead_seconds").contains("retire_now"));
+    problem(&server.api("DELETE", "signing-keys/unknown").send(), 404, "NOT_FOUND");
+}
+
+#[test]
+fn a_clock_that_was_ahead_takes_no_signing_key_and_no_revocation_away() {
+    let place = Place::on_sqlite();
+    let founded = place.init(&[]);
+    let server = place.serve(founded.key);
+    let (good, revoked) = (server.token(&server.key, &[]), server.token(&server.key, &[]));
+    let revoke = server.request("POST", "/oauth/revoke").basic(&server.key.id, &server.key.text);
+    revoke.form(&[("token", &revoked)]).send().expect(200);
+    let (key, listen, mut place) = (server.key.clone(), server.address.to_string(), server.stop());
+    place = place.set("KEYTURN_SERVER__LISTEN", listen);
+    let library = crate::nodes::clocks::libfaketime().display().to_string();
+    // Far enough for the next signing key to be created, then for the first one and the revocation to have expired, then
+    // for the one after the next.
+    for ahead in ["+100d", "+8650800s", "+200d"] {
+        let wrong = place.set("LD_PRELOAD", &library).set("FAKETIME", ahead).set("DONT_FAKE_MONOTONIC", 1);
+        let server = wrong.serve(key.clone());
+        crate::support::eventually("a token", || (server.exchange(&key.text, &[]).status == 200).then_some(()));
+        place = server.stop().unset("LD_PRELOAD").unset("FAKETIME");
+    }
+    let server = place.serve(key.clone());
+    let token = server.token(&key, &[]);
+    jwt::verify(&token, &published(&server));
+    server.me(&token).expect(200);
+    server.me(&good).expect(200);
+    assert_eq!(server.me(&revoked).status, 401, "revoked before the clock was ahead");
+    rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
+    let token = server.token(&key, &[]);
+    server.me(&token).expect(200);
+}

@@ -7,7 +7,7 @@ use crate::support::eventually;
 use crate::support::postgres::Database;
 
 /// What sets the clock of a program wrong.
-fn libfaketime() -> PathBuf {
+pub fn libfaketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().map(|folder| folder.unwrap().path());
     let mut files = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
     files.find(|file| file.exists()).expect("libfaketime, which scripts/tools installs")

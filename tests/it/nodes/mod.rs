@@ -1,11 +1,12 @@
 //! Several nodes on one PostgreSQL, with Redis and without.
 
-mod clocks;
+pub mod clocks;
 mod copy;
 mod people;
 mod redis;
 mod redis_forms;
 mod start;
+mod tenants;
 mod together;
 mod wire;
 

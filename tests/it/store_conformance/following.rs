@@ -6,7 +6,7 @@ use keyturn::domain::api_key::{ApiKey, Lifecycle};
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{KeyChange, Limits, MemberNode, NodeId, Store, action};
 
-use super::{NOW, entry, found, founding, id, insert, key, next, signing_key};
+use super::{NOW, entry, found, founding, id, insert, key, next, signing_key, slug};
 
 fn node(name: &str) -> NodeId {
     NodeId::from(name.to_owned())
