@@ -6,6 +6,6 @@ ALTER TABLE organizations ADD COLUMN changed_seq BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE organizations ADD COLUMN suspended_at BIGINT;
 CREATE INDEX organizations_by_change ON organizations (changed_seq);
 
--- Where the numbers of the store begin after a restore: no generation, secret version or change number that was given
+-- The first number of the present epoch, which a restore starts: no generation, version or change number that was given
 -- out before the restore is given out again. 0: the store was never restored.
 ALTER TABLE change_seq ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;

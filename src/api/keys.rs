@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::api::body;
 use crate::api::etag::{etag, if_match};
-use crate::api::fields::{ScopeField, nullable};
+use crate::api::fields::{ScopeField, given, nullable};
 use crate::api::guard::{Guarded, ReadKeys, WriteKeys};
 use crate::api::key_json::KeyJson;
 use crate::api::key_list::list;
@@ -123,15 +123,19 @@ async fn show(
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyEdit")]
 pub(super) struct EditBody {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     description: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "given")]
     scopes: Option<Vec<ScopeField>>,
+    #[serde(default, deserialize_with = "given")]
     allowed_cidrs: Option<Vec<String>>,
 }
 
@@ -174,14 +178,15 @@ async fn edit(
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyRotation")]
 pub(super) struct RotateBody {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::grace")]
     grace_seconds: Option<i64>,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body;
 use crate::api::etag::{etag, if_match};
+use crate::api::fields::given;
 use crate::api::guard::{AdminMembers, Anyone, Guarded, Principal, ReadMembers};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
@@ -87,8 +88,9 @@ async fn show(
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "MemberChange")]
 pub(super) struct ChangeBody {
+    #[serde(default, deserialize_with = "given")]
     email: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::optional_role")]
     role: Option<Role>,
     #[serde(default)]

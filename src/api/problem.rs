@@ -85,6 +85,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", format!("the scope {needed} is needed"))
     }
 
+    /// A previous secret, or a token of one, where only the current secret is accepted.
+    pub(super) fn previous_secret(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "PREVIOUS_SECRET", detail)
+    }
+
     /// A person whose role is too low.
     pub(super) fn role_required(role: Role) -> Self {
         Self::new(StatusCode::FORBIDDEN, "ROLE_REQUIRED", format!("the role {role} or a higher one is needed"))
@@ -212,6 +217,9 @@ impl From<Denial> for Problem {
             Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_credentials(),
             Denial::Expired => Self::new(StatusCode::UNAUTHORIZED, "API_KEY_EXPIRED", "the API key has expired"),
             Denial::Disabled => Self::new(StatusCode::FORBIDDEN, "API_KEY_DISABLED", "the API key is disabled"),
+            Denial::OrganizationSuspended => {
+                Self::new(StatusCode::FORBIDDEN, "ORGANIZATION_SUSPENDED", "the organization is suspended")
+            }
             Denial::NetworkNotAllowed(address) => Self::new(
                 StatusCode::FORBIDDEN,
                 "API_KEY_IP_NOT_ALLOWED",

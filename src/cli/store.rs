@@ -13,8 +13,8 @@ pub(super) enum StoreCommand {
     /// Copy everything from a SQLite file into an empty PostgreSQL database. Stop the server first; every API key,
     /// token and login goes on working with the same master key.
     Copy(CopyArguments),
-    /// Prepare a database that was restored from a backup, before any node starts: earlier tokens and sessions end, and
-    /// no number is given out a second time.
+    /// Prepare a database that was restored from a backup, before any node starts. Earlier tokens and sessions end, and
+    /// no generation or version is used a second time.
     AfterRestore,
 }
 
@@ -35,8 +35,9 @@ pub(super) async fn after_restore(settings: &Settings) -> Result<(), CliError> {
     }
     let opened = server::open(settings).await?;
     server::refuse_running_nodes(&opened).await?;
-    let restored = opened.store.after_restore(clock::now()).await.map_err(ServerError::Store)?;
+    let restored = opened.store.begin_epoch(None, clock::now()).await.map_err(ServerError::Store)?;
     opened.store.close().await;
+    let Some(restored) = restored else { return Err(CliError::Failed("nothing was changed".into())) };
     print_out(&format!(
         "The database is ready to be served from. Epoch: {}.\n\
          Ended: every token of {} API keys, and {} console sessions. Clients request new tokens by themselves.\n\

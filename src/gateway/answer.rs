@@ -148,6 +148,9 @@ impl From<Denial> for VerifyError {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "API_KEY_EXPIRED", "the API key has expired")
             }
             Denial::Disabled => forbidden("API_KEY_DISABLED", "the API key is disabled".into()),
+            Denial::OrganizationSuspended => {
+                forbidden("ORGANIZATION_SUSPENDED", "the organization is suspended".into())
+            }
             Denial::NetworkNotAllowed(address) => {
                 forbidden("API_KEY_IP_NOT_ALLOWED", format!("the API key may not be used from {address}"))
             }

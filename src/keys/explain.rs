@@ -51,16 +51,18 @@ pub async fn explain(
     id: &KeyId,
     question: &Question,
 ) -> Result<Explanation, KeyError> {
-    Ok(explained(&load(node, organization, id).await?, question))
+    let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
+    Ok(explained(&load(node, organization, id).await?, tenant.is_suspended(), question))
 }
 
-fn explained(key: &ApiKey, question: &Question) -> Explanation {
+fn explained(key: &ApiKey, is_suspended: bool, question: &Question) -> Explanation {
     let scopes = question.scope.clone().and_then(|scope| ScopeSet::from_scopes([scope]).ok());
     let ask = Ask {
         // Nobody shows a secret here; it is not asked about, and a right one is assumed.
         proof: Proof::Secret(SecretMatch::Current),
         address: question.address.map_or(ClientAddress::NotTheCaller, ClientAddress::Known),
         scopes: scopes.as_ref(),
+        is_suspended,
     };
     let (decided, trace) = decision::explain(key, &ask, question.at);
     let checks = trace.iter().map(|(check, finding)| {
@@ -89,9 +91,21 @@ fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) 
             Lifecycle::Disabled { at } => format!("the key has been disabled since {}", rfc3339(*at)),
             Lifecycle::Active | Lifecycle::Revoked { .. } => "the key is not disabled".into(),
         },
+        Check::Organization if matches!(finding, Finding::Failed(_)) => "the organization is suspended".into(),
+        Check::Organization => "the organization is not suspended".into(),
         Check::Generation => {
             format!("asked of tokens only: one must be of generation {}, the key's present one", key.generation)
         }
+        Check::SecretVersion => match key.grace_ends(question.at) {
+            None => {
+                format!("asked of tokens only: the key's secret, version {}, must have minted one", key.secret_version)
+            }
+            Some(end) => format!(
+                "asked of tokens only: the key's secret, version {}, must have minted one, or until {} the previous secret",
+                key.secret_version,
+                rfc3339(end)
+            ),
+        },
         Check::Network => network(&key.networks, question.address),
         Check::Scope => scope(&key.scopes, question.scope.as_ref()),
     }
@@ -134,7 +148,7 @@ mod tests {
     fn details(key: &ApiKey, address: &str, scope: &str) -> (bool, Vec<String>) {
         let question =
             Question { address: address.parse().ok(), scope: Scope::parse(scope).ok(), at: Timestamp::from_seconds(0) };
-        let explanation = explained(key, &question);
+        let explanation = explained(key, false, &question);
         (explanation.is_allowed, explanation.checks.into_iter().map(|check| check.detail).collect())
     }
 
@@ -143,14 +157,14 @@ mod tests {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (allowed, said) = details(&key, "::ffff:10.1.2.3", "read:a/x");
         assert!(allowed);
-        assert_eq!(said[5], "10.1.2.3 lies in 10.0.0.0/8");
-        assert_eq!(said[6], "read:a/x lies within read:a/#");
+        assert_eq!(said[7], "10.1.2.3 lies in 10.0.0.0/8");
+        assert_eq!(said[8], "read:a/x lies within read:a/#");
         let (allowed, said) = details(&key, "10.1.2.3", "read:b");
         assert!(!allowed);
-        assert_eq!(said[6], "read:b lies within none of the key's scopes: read:a/#, write:b");
+        assert_eq!(said[8], "read:b lies within none of the key's scopes: read:a/#, write:b");
         let (allowed, said) = details(&key, "192.0.2.1", "read:b");
         assert!(!allowed);
-        assert_eq!(said[5], "192.0.2.1 lies in none of the allowed networks: 10.0.0.0/8, 2001:db8::/32");
-        assert_eq!(said[6], "an earlier check has failed already");
+        assert_eq!(said[7], "192.0.2.1 lies in none of the allowed networks: 10.0.0.0/8, 2001:db8::/32");
+        assert_eq!(said[8], "an earlier check has failed already");
     }
 }

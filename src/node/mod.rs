@@ -7,6 +7,7 @@ mod tenants;
 mod view;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -125,7 +126,7 @@ pub struct NodeSettings {
 }
 
 /// A token whose signature, issuer and form were checked once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct VerifiedToken {
     /// What it says.
     pub claims: Claims,
@@ -137,6 +138,8 @@ pub struct VerifiedToken {
     pub kid: String,
     /// The organization that issued it.
     pub organization: Slug,
+    /// The version of its key at which `scopes` were last found within the key's scopes; 0 if never.
+    pub within_at: AtomicU64,
 }
 
 /// Something that keeps a node from deciding. The caller is told to come back, never yes.

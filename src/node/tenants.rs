@@ -105,6 +105,11 @@ impl Node {
 }
 
 impl Tenant {
+    /// Whether every key and token of the organization is denied.
+    pub fn is_suspended(&self) -> bool {
+        self.organization.suspended_at.is_some()
+    }
+
     /// Whether a token may be asked for under that audience (RFC 8707 §2).
     pub fn allows_audience(&self, audience: &str, settings: &NodeSettings) -> bool {
         audience == settings.audience

@@ -202,6 +202,9 @@ impl From<Denial> for OAuthError {
                 "the API key has expired",
             ),
             Denial::Disabled => forbidden("API_KEY_DISABLED", Outcome::Disabled, "the API key is disabled".into()),
+            Denial::OrganizationSuspended => {
+                forbidden("ORGANIZATION_SUSPENDED", Outcome::Disabled, "the organization is suspended".into())
+            }
             Denial::NetworkNotAllowed(address) => forbidden(
                 "API_KEY_IP_NOT_ALLOWED",
                 Outcome::Network,

@@ -197,7 +197,7 @@ impl Cluster {
                     last = news.last_seq,
                     "the database went back in time: a restore, or a fail-over that lost changes"
                 );
-                self.store.begin_epoch(position.applied, clock::now()).await?;
+                self.store.begin_epoch(Some(position.applied), clock::now()).await?;
             }
             // Numbers from before may have been given out a second time: everything is read again.
             *tenants = None;

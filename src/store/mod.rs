@@ -270,7 +270,7 @@ pub struct MemberNode {
     pub is_struck: bool,
 }
 
-/// What was done to a store that was restored from a backup.
+/// What was done to a database that went back in time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Restored {
     /// The first number of the new epoch.
@@ -484,15 +484,15 @@ pub trait RevokedTokenStore: Send + Sync {
 /// The changes, in order.
 #[async_trait]
 pub trait ChangeLog: Send + Sync {
-    /// Starts a new epoch: change numbers, generations and secret versions given out from now on are higher than any
-    /// given out before, also than those that a restore took back, and every node reads everything again. `now` is in
-    /// milliseconds and so higher than any number that was counted. `at_least` is a number known to be given out.
-    /// Returns the first number of the epoch.
-    async fn begin_epoch(&self, at_least: Seq, now: Timestamp) -> Result<Seq, StoreError>;
-    /// Prepares a store that was restored from a backup, while no node runs: starts a new epoch, ends every token and
-    /// session from before, gives everything that has a version one that was never given out, and writes an audit entry
-    /// for each organization.
-    async fn after_restore(&self, now: Timestamp) -> Result<Restored, StoreError>;
+    /// Starts a new epoch of a database that went back in time: a restore, or a fail-over that lost changes. `now` is in
+    /// milliseconds and so higher than any number that was counted; every generation, secret version, version and change
+    /// number continues from it, so that none is given out a second time. That ends every token; sessions end too,
+    /// because which of them were ended is not known. Every node reads everything again, and each organization gets an
+    /// audit entry.
+    ///
+    /// With a number that a node has followed up to, nothing is done (`None`) if the database has reached it: another
+    /// node has started the epoch. Without one no node runs, and those that the database lists are removed.
+    async fn begin_epoch(&self, followed: Option<Seq>, now: Timestamp) -> Result<Option<Restored>, StoreError>;
     /// The number of the last change.
     async fn last_seq(&self) -> Result<Seq, StoreError>;
     /// What has happened after a change, for a node; at most `limit` changes.

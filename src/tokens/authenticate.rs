@@ -1,12 +1,13 @@
 //! Who a credential is, and what it may do now: positive proof for a key text or an access token.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::crypto::fast_verifier;
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, SecretMatch, decide};
 use crate::domain::timestamp::Timestamp;
-use crate::node::{Node, Unavailable, VerifiedToken};
+use crate::node::{Node, Tenant, Unavailable, VerifiedToken, View};
 use crate::signing::TokenRejected;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::secret_check::check_secret;
@@ -30,8 +31,13 @@ pub struct Caller {
     pub grant: Grant,
     /// The token, if it acts through one.
     pub token: Option<Arc<VerifiedToken>>,
-    /// Whether it has shown the secret before the current one.
-    pub is_by_previous_secret: bool,
+}
+
+impl Caller {
+    /// Whether it has shown the previous secret itself.
+    pub fn has_shown_previous_secret(&self) -> bool {
+        self.grant.is_by_previous_secret && self.token.is_none()
+    }
 }
 
 /// Why a credential is not good.
@@ -52,7 +58,8 @@ impl<E: Into<Unavailable>> From<E> for Refusal {
 }
 
 /// Tells who acts, from the key's record as it stands now. A token is good only by proof: its signature,
-/// issuer and times, its id not revoked, and its key active with the very generation it was minted at.
+/// issuer and times, its id not revoked, and its key active with the very generation it was minted at, the secret that
+/// minted it, and all of its scopes.
 pub async fn authenticate(
     node: &Node,
     credential: &Credential,
@@ -61,15 +68,17 @@ pub async fn authenticate(
 ) -> Result<Caller, Refusal> {
     match credential {
         Credential::Key(presented) => {
+            let view = node.view();
             let (key, matched) = identify(node, presented, address, now).await?;
-            let ask = Ask { proof: Proof::Secret(matched), address, scopes: None };
+            let is_suspended = tenant_of(view, &key).await?.is_suspended();
+            let ask = Ask { proof: Proof::Secret(matched), address, scopes: None, is_suspended };
             let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
-            Ok(Caller { key, grant, token: None, is_by_previous_secret: matched == SecretMatch::Previous })
+            Ok(Caller { key, grant, token: None })
         }
         Credential::Token(token) => {
             // 1. Its own proof.
             let view = node.view();
-            let (token, _) = verified(node, view, token, now).await?;
+            let (token, tenant) = verified(node, view, token, now).await?;
             // 2. Not revoked by itself.
             if view.is_token_revoked(&token.claims.jti).await? {
                 return Err(Refusal::Denied(Denial::Stale, None));
@@ -80,14 +89,25 @@ pub async fn authenticate(
                 return Err(Refusal::Token(TokenRejected::Issuer));
             }
             // 4. The decision.
-            let proof = Proof::Token { generation: token.claims.generation, scopes: &token.scopes };
-            let mut grant = decide(&key, &Ask { proof, address, scopes: None }, now)
-                .map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
+            let proof = Proof::Token {
+                generation: token.claims.generation,
+                secret_version: token.claims.secret_version,
+                scopes: &token.scopes,
+                within_at: token.within_at.load(Ordering::Relaxed),
+            };
+            let ask = Ask { proof, address, scopes: None, is_suspended: tenant.is_suspended() };
+            let mut grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
+            token.within_at.store(key.version, Ordering::Relaxed);
             let dies = Timestamp::from_seconds(token.claims.exp);
             grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
-            Ok(Caller { key, grant, token: Some(token), is_by_previous_secret: false })
+            Ok(Caller { key, grant, token: Some(token) })
         }
     }
+}
+
+/// The organization of a key.
+pub(super) async fn tenant_of(view: View<'_>, key: &ApiKey) -> Result<Arc<Tenant>, Unavailable> {
+    view.tenant(&key.organization).await?.ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))
 }
 
 /// Which key a presented secret belongs to, and as which of its secrets; whether it may act is not asked.

@@ -8,6 +8,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Asked, UsageOutcome, Use};
 use crate::node::{Node, Tenant, Unavailable};
+use crate::tokens::authenticate::tenant_of;
 use crate::tokens::secret_check::check_secret;
 
 /// A request for a token, complete.
@@ -78,15 +79,15 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let matched = check_secret(node, &key, &presented.secret, address, now).await?;
 
     // 3. The decision.
-    let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref() };
+    let tenant = tenant_of(view, &key).await?;
+    let is_suspended = tenant.is_suspended();
+    let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref(), is_suspended };
     let grant = decide(&key, &ask, now).map_err(|denial| {
         node.usage.count(&key.id, (&denial).into(), address, now);
         ExchangeError::Denied(denial)
     })?;
 
     // 4. For whom: one of the organization's audiences.
-    let tenant =
-        view.tenant(&key.organization).await?.ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))?;
     let aud = audience(node, &tenant, audiences)
         .inspect_err(|_| node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now))?;
 
@@ -110,6 +111,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         scope: grant.scopes.to_string(),
         org: key.organization.to_string(),
         generation: grant.generation,
+        secret_version: grant.secret_version,
         cidrs: key.networks.is_restricted().then(|| key.networks.to_strings()),
     };
     let (signing_key, header) =

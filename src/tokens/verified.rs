@@ -4,6 +4,7 @@
 //! whether the token has expired, and the state of its API key are checked each time.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::crypto::digest::sha256;
 use crate::domain::claims::Claims;
@@ -67,5 +68,5 @@ fn verify_with(tenant: &Tenant, kid: String, token: &str, now: Timestamp) -> Res
     }
     let key = KeyId::parse(&claims.sub).ok_or(TokenRejected::Signature)?;
     let scopes = ScopeSet::parse(&claims.scope).map_err(|_| TokenRejected::Signature)?;
-    Ok(VerifiedToken { claims, key, scopes, kid, organization })
+    Ok(VerifiedToken { claims, key, scopes, kid, organization, within_at: AtomicU64::default() })
 }

@@ -136,12 +136,17 @@ impl JsonSchema for PolicySchema {
                     }
                 },
                 "max_lifetime_days": {
-                    "description": "Longest life of a key, in days.",
+                    "description": "Longest life of a key, in days, from its creation or last rotation.",
                     "type": ["integer", "null"], "minimum": 1, "maximum": 36525
                 },
                 "expiry_required": { "description": "Whether a key must have an expiry.", "type": "boolean" },
                 "name_required": { "description": "Whether a key must have a name.", "type": "boolean" },
                 "scopes_required": { "description": "Whether a key must have at least one scope.", "type": "boolean" },
+                "grantable_scopes": {
+                    "description": "The only scopes that can be granted to keys, each of them or a part of it; null: any. Existing keys keep theirs.",
+                    "type": ["array", "null"], "maxItems": 50,
+                    "items": { "type": "string", "maxLength": 289 }
+                },
                 "create_role": {
                     "description": "The least role that may create keys.",
                     "enum": ["developer", "admin", "owner"]

@@ -102,7 +102,9 @@ impl From<keys::ExplainedCheck> for Row {
             Check::Revoked => "Revoked",
             Check::Expired => "Expiry",
             Check::Disabled => "Disabled",
+            Check::Organization => "Organization",
             Check::Generation => "Token’s generation",
+            Check::SecretVersion => "Token’s secret",
             Check::Network => "Network",
             Check::Scope => "Scope",
         };

@@ -69,7 +69,7 @@ impl From<&Denial> for UsageOutcome {
         match denial {
             Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::DeniedInvalid,
             Denial::Expired => Self::DeniedExpired,
-            Denial::Disabled => Self::DeniedDisabled,
+            Denial::Disabled | Denial::OrganizationSuspended => Self::DeniedDisabled,
             Denial::AddressUnreadable | Denial::NetworkNotAllowed(_) => Self::DeniedNetwork,
             Denial::ScopeNotHeld(_) => Self::DeniedScope,
         }

@@ -73,34 +73,55 @@ fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
 /// Rows deleted by one statement.
 const IDS_AT_ONCE: usize = 500;
 
+/// API keys that are given new numbers by one statement.
+const KEYS_AT_ONCE: i64 = 10_000;
+
 #[async_trait]
 impl ChangeLog for SqlStore {
-    async fn begin_epoch(&self, at_least: Seq, now: Timestamp) -> Result<Seq, StoreError> {
+    async fn begin_epoch(&self, followed: Option<Seq>, now: Timestamp) -> Result<Option<Restored>, StoreError> {
         let (mut transaction, seq) = self.begin().await?;
-        let epoch = begin_epoch(&mut transaction, seq.max(at_least), now).await?;
-        transaction.commit().await?;
-        Ok(epoch)
-    }
+        if followed.is_some_and(|followed| seq > followed) {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        let row =
+            query("SELECT COALESCE(MAX(generation), 0) AS highest FROM api_keys").fetch_one(&mut transaction).await?;
+        let known = seq.max(followed.unwrap_or_default()).max(unsigned(row.try_get("highest")?, "generation")?);
+        let epoch = (known + 1).max(u64::try_from(now.as_millis()).unwrap_or_default());
 
-    async fn after_restore(&self, now: Timestamp) -> Result<Restored, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
-        let epoch = begin_epoch(&mut transaction, seq, now).await?;
-        // Which tokens were revoked after the backup is not known, so that none from before is good. Versions rise as
-        // well: an ETag from after the backup must not match what is written from now on.
-        let keys = query("UPDATE api_keys SET generation = $1, version = $1 WHERE state <> 'revoked'")
-            .bind(epoch)
-            .execute(&mut transaction)
-            .await?;
-        for versions in [
-            "UPDATE organizations SET policy_version = $1",
+        // 1. Numbers. A node that has followed up to an earlier one may have missed changes, and reads everything again.
+        for statement in [
+            "UPDATE change_seq SET seq = $1, epoch = $1, tenants_seq = $1, pruned_seq = $1",
+            "UPDATE organizations SET changed_seq = $1, policy_version = $1",
             "UPDATE members SET version = $1",
             "UPDATE webhooks SET version = $1",
         ] {
-            query(versions).bind(epoch).execute(&mut transaction).await?;
+            query(statement).bind(epoch).execute(&mut transaction).await?;
         }
+        // In batches, because PostgreSQL limits the time of a statement.
+        let mut keys = 0;
+        loop {
+            let written = query(
+                "UPDATE api_keys SET generation = $1, secret_version = $1, version = $1 \
+                 WHERE id IN (SELECT id FROM api_keys WHERE generation < $1 LIMIT $2)",
+            )
+            .bind(epoch)
+            .bind(KEYS_AT_ONCE)
+            .execute(&mut transaction)
+            .await?;
+            keys += written;
+            if written == 0 {
+                break;
+            }
+        }
+
+        // 2. What may have been ended.
         let sessions = query("DELETE FROM sessions").execute(&mut transaction).await?;
-        // The nodes of the backup do not run, and no change need wait for them.
-        query("DELETE FROM nodes").execute(&mut transaction).await?;
+        if followed.is_none() {
+            query("DELETE FROM nodes").execute(&mut transaction).await?;
+        }
+
+        // 3. The audit log.
         for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
             let organization = slug(row.try_get("slug")?)?;
             let entry = AuditEntry {
@@ -116,7 +137,7 @@ impl ChangeLog for SqlStore {
             audit::write(&mut transaction, &organization, &entry).await?;
         }
         transaction.commit().await?;
-        Ok(Restored { epoch, keys, sessions })
+        Ok(Some(Restored { epoch, keys, sessions }))
     }
 
     async fn last_seq(&self) -> Result<Seq, StoreError> {
@@ -271,21 +292,6 @@ impl SqlStore {
         let row = query("SELECT seq FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
     }
-}
-
-/// Starts a new epoch and returns its first number, which is above every number in the store.
-async fn begin_epoch(transaction: &mut Transaction, at_least: Seq, now: Timestamp) -> Result<Seq, StoreError> {
-    let row =
-        query("SELECT COALESCE(MAX(generation), 0) AS highest FROM api_keys").fetch_one(&mut *transaction).await?;
-    let known = at_least.max(unsigned(row.try_get("highest")?, "generation")?);
-    let epoch = (known + 1).max(u64::try_from(now.as_millis()).unwrap_or_default());
-    // Whoever has followed up to an earlier number may have missed changes: all read everything again.
-    query("UPDATE change_seq SET seq = $1, epoch = $1, tenants_seq = $1, pruned_seq = $1")
-        .bind(epoch)
-        .execute(&mut *transaction)
-        .await?;
-    query("UPDATE organizations SET changed_seq = $1").bind(epoch).execute(transaction).await?;
-    Ok(epoch)
 }
 
 async fn generation_of(transaction: &mut Transaction, key: &KeyId) -> Result<u64, StoreError> {

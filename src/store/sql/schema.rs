@@ -28,6 +28,7 @@ const SQLITE: Migrations = migrations!(
     "0007_audit_chain",
     "0008_usage_reading",
     "0009_tenants",
+    "0010_secret_version",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -41,6 +42,7 @@ const POSTGRES: Migrations = migrations!(
     "0007_audit_chain",
     "0008_usage_reading",
     "0009_tenants",
+    "0010_secret_version",
 );
 
 /// Brings a SQLite file up to date.

@@ -3,6 +3,7 @@
 mod auditing;
 mod following;
 mod people;
+mod tenants;
 mod usage;
 mod webhooks;
 
@@ -100,6 +101,11 @@ on_every_backend! { in following:
     keys_that_were_changed_lately_are_found
 }
 
+on_every_backend! { in tenants:
+    an_organization_counts_the_changes_of_its_policy_state_and_signing_keys
+    a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions
+}
+
 on_every_backend! { in people:
     a_member_is_added_changed_and_removed
     an_organization_keeps_an_owner
@@ -184,6 +190,7 @@ fn key(n: u8) -> ApiKey {
         expires_at: None,
         lifecycle: Lifecycle::Active,
         generation: 1,
+        secret_version: 1,
         version: 1,
         secret: verifier(n),
         previous: None,
@@ -207,6 +214,7 @@ fn full_key(n: u8) -> ApiKey {
         networks: Networks::parse(&["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]).unwrap(),
         expires_at: Some(NOW.plus_seconds(1000)),
         generation: 7,
+        secret_version: 3,
         version: 1,
         previous: Some(PreviousSecret::new(verifier(200), NOW.plus_seconds(60))),
         rotated_at: Some(NOW),

@@ -1,0 +1,77 @@
+//! What a decision reads of an organization, the numbers of its changes, and the epoch after a restore.
+
+use std::sync::Arc;
+
+use keyturn::domain::policy::Policy;
+use keyturn::store::{NodeId, Store, action};
+
+use super::*;
+
+pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_keys(store: Arc<dyn Store>) {
+    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
+    store.found(&founding("other", 2), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    let (acme, other) = (slug("acme"), slug("other"));
+    let seq_of = async |of: &Slug| store.organization_seq(of).await.unwrap().unwrap();
+    let changed_after = async |seq| {
+        let organizations = store.organizations(Some(seq)).await.unwrap();
+        organizations.into_iter().map(|organization| organization.slug.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(changed_after(0).await, ["acme", "other"]);
+    let others = seq_of(&other).await;
+    assert!(seq_of(&acme).await < others);
+    assert_eq!(changed_after(others).await, [""; 0]);
+
+    // Each kind of change.
+    let mut organization = store.organization(&acme).await.unwrap().unwrap();
+    organization.policy = Policy { max_keys: Some(7), ..Policy::default() };
+    organization.policy_version = 2;
+    let seq = store.update_policy(&organization, &entry(action::POLICY_CHANGE, "acme")).await.unwrap().unwrap();
+    assert_eq!((seq_of(&acme).await, changed_after(others).await), (seq, vec!["acme".to_owned()]));
+    let suspend = entry(action::ORGANIZATION_SUSPEND, "acme");
+    let suspended = store.suspend_organization(&acme, Some(NOW), &suspend).await.unwrap();
+    assert_eq!(suspended, Some(seq_of(&acme).await));
+    assert_eq!(store.suspend_organization(&acme, Some(NOW), &suspend).await.unwrap(), None, "suspended already");
+    assert_eq!(store.organization(&acme).await.unwrap().unwrap().suspended_at, Some(NOW));
+    let resumed = store.suspend_organization(&acme, None, &entry(action::ORGANIZATION_RESUME, "acme")).await.unwrap();
+    assert!(resumed > suspended);
+    let key = signing_key("next", "acme", 100);
+    let created = entry(action::SIGNING_KEY_CREATE, "next");
+    let seq = store.insert_signing_key(&key, Some("kid-acme"), &created).await.unwrap().unwrap();
+    assert_eq!((seq_of(&acme).await, seq_of(&other).await), (seq, others));
+
+    assert_eq!(store.organization(&slug("nobody")).await.unwrap(), None);
+    assert_eq!(store.organization_seq(&slug("nobody")).await.unwrap(), None);
+    assert_eq!(store.suspend_organization(&slug("nobody"), Some(NOW), &suspend).await.unwrap(), None);
+}
+
+pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(store: Arc<dyn Store>) {
+    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
+    let node = NodeId::from("node".to_owned());
+    store.join(&node, NOW).await.unwrap();
+    let before = store.last_seq().await.unwrap();
+    let (key, organization) = (id(1), slug("acme"));
+
+    // The database went back, which a node that runs has noticed.
+    let restored = store.begin_epoch(Some(before + 5), NOW).await.unwrap().unwrap();
+    let epoch = NOW.as_millis() as u64;
+    assert_eq!((restored.epoch, restored.keys), (epoch, 1));
+    assert!(store.last_seq().await.unwrap() >= epoch);
+    let news = store.follow(before, &node, 10).await.unwrap();
+    assert!(news.is_member && before < news.pruned_seq, "a node that has followed up to {before} starts over");
+    let stored = store.key(&key).await.unwrap().unwrap();
+    assert_eq!((stored.generation, stored.secret_version, stored.version), (epoch, epoch, epoch));
+    assert_eq!(store.organization(&organization).await.unwrap().unwrap().policy_version, epoch);
+    assert_eq!(store.organization_seq(&organization).await.unwrap(), Some(epoch));
+    assert_eq!(audit_actions(store.as_ref()).await.last().unwrap(), action::STORE_RESTORE);
+
+    // Once, however many nodes notice it.
+    assert_eq!(store.begin_epoch(Some(before + 5), NOW.plus_seconds(9)).await.unwrap(), None);
+    assert_eq!(store.key(&key).await.unwrap(), Some(stored.clone()));
+
+    // A restore while no node runs, by a clock that has gone back.
+    let again = store.begin_epoch(None, NOW.plus_seconds(-3600)).await.unwrap().unwrap();
+    assert!(again.epoch > epoch);
+    assert_eq!(store.nodes().await.unwrap(), []);
+    let next = next(&store.key(&key).await.unwrap().unwrap());
+    store.update_key(&next, None, &entry(action::KEY_EDIT, key), None).await.unwrap().unwrap();
+}
