@@ -102,8 +102,12 @@ fn is_good(server: &Server, token: &str) -> bool {
     let ask = server.request("POST", "/oauth/introspect").api_key(&server.key.text).form(&[("token", token)]);
     let told = ask.send().expect(200);
     let is_active = told["active"] == Value::Bool(true);
-    // Of a key that is disabled, or not allowed from here, the bearer is told.
-    let is_agreed = if is_active { (me, verify) == (200, 200) } else { me == verify && matches!(me, 401 | 403) };
+    // The bearer learns that a key is disabled, or not allowed from here. The token of a previous secret is active, and
+    // manages nothing.
+    let is_agreed = match is_active {
+        true => verify == 200 && matches!(me, 200 | 403),
+        false => me == verify && matches!(me, 401 | 403),
+    };
     assert!(is_agreed, "{told}, yet {me} and {verify}");
     is_active
 }

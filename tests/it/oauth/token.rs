@@ -32,7 +32,7 @@ fn the_token_says_what_the_contract_lists_and_nothing_else() {
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(names(&header), BTreeSet::from(["alg", "kid", "typ"].map(str::to_owned)));
     assert_eq!((header["alg"].as_str(), header["typ"].as_str()), (Some("ES256"), Some("at+jwt")));
-    let expected = ["aud", "client_id", "exp", "gen", "iat", "iss", "jti", "org", "scope", "sub"];
+    let expected = ["aud", "client_id", "exp", "gen", "iat", "iss", "jti", "org", "scope", "sub", "sv"];
     assert_eq!(names(&claims), BTreeSet::from(expected.map(str::to_owned)));
     for (name, value) in [
         ("iss", json!(server.public_url)),
@@ -42,6 +42,7 @@ fn the_token_says_what_the_contract_lists_and_nothing_else() {
         ("scope", json!("read:a")),
         ("org", json!("default")),
         ("gen", json!(1)),
+        ("sv", json!(1)),
     ] {
         assert_eq!(claims[name], value, "{name}");
     }
