@@ -196,7 +196,9 @@ fn every_route_answers_every_credential_as_it_must() {
                 ("/api/v1/organizations" | "/api/v1/organizations/{org}", "wrong scope") if *method == "GET" => None,
                 ("/api/v1/organizations", "wrong organization") if *method == "GET" => None,
                 ("/api/v1/organizations", "wrong organization") => Some((403, "INSUFFICIENT_SCOPE")),
-                (path, "right" | "token") if path.ends_with("{session}") => Some((404, "NOT_FOUND")),
+                (path, "right" | "token") if path.ends_with("{session}") || path.ends_with("{kid}") => {
+                    Some((404, "NOT_FOUND"))
+                }
                 _ => expected(*kind, name),
             };
             match expected {

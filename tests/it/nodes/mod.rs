@@ -5,6 +5,7 @@ mod copy;
 mod people;
 mod redis;
 mod redis_forms;
+mod restore;
 mod start;
 mod tenants;
 mod together;
