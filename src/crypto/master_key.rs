@@ -28,6 +28,7 @@ pub struct MasterKey {
     id: String,
     pepper: hmac::Key,
     sealing: aead::LessSafeKey,
+    messages: hmac::Key,
 }
 
 impl std::fmt::Debug for MasterKeys {
@@ -79,9 +80,14 @@ impl MasterKeys {
         &self.current
     }
 
+    /// Every key, the current one first.
+    pub fn all(&self) -> impl Iterator<Item = &MasterKey> {
+        std::iter::once(&self.current).chain(&self.retired)
+    }
+
     /// The key of that id, current or retired.
     pub fn find(&self, id: &str) -> Option<&MasterKey> {
-        std::iter::once(&self.current).chain(&self.retired).find(|key| key.id == id)
+        self.all().find(|key| key.id == id)
     }
 }
 
@@ -100,7 +106,8 @@ impl MasterKey {
         let pepper = hmac::Key::new(hmac::HMAC_SHA256, expand(b"pepper of fast verifiers")?.as_slice());
         let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, expand(b"sealing of signing keys")?.as_slice())
             .map_err(|_| MasterKeyError::Crypto("sealing key refused"))?;
-        Ok(Self { id, pepper, sealing: aead::LessSafeKey::new(sealing) })
+        let messages = hmac::Key::new(hmac::HMAC_SHA256, expand(b"messages between nodes")?.as_slice());
+        Ok(Self { id, pepper, sealing: aead::LessSafeKey::new(sealing), messages })
     }
 
     /// Names the key without telling anything of it: 12 hexadecimal digits.
@@ -110,6 +117,10 @@ impl MasterKey {
 
     pub(super) fn pepper(&self) -> &hmac::Key {
         &self.pepper
+    }
+
+    pub(super) fn messages(&self) -> &hmac::Key {
+        &self.messages
     }
 
     pub(super) fn sealing(&self) -> &aead::LessSafeKey {

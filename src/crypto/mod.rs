@@ -6,6 +6,7 @@ pub mod argon2_gate;
 pub mod digest;
 pub mod fast_verifier;
 pub mod master_key;
+pub mod messages;
 pub mod mint;
 pub mod random;
 pub mod sealing;

@@ -24,6 +24,9 @@ use crate::telemetry::{ClusterMetrics, Settled};
 /// How often changes are asked for when nobody says that there is one.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
+/// The shortest time between two askings, however many nudges come.
+const FOLLOW_AT_MOST_EVERY: Duration = Duration::from_millis(5);
+
 /// How long one asking may take before its connection is given up.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -160,8 +163,9 @@ impl Cluster {
             }
             self.metrics.lease(self.lease.is_live(clock::boot()));
             let rest = FOLLOW_EVERY.saturating_sub(clock::boot().since(asked));
-            // Whoever says that there is a change is heard at once.
+            // A nudge is heard at once, unless the last one was a moment ago: then a little later, with all that came since.
             let _ = tokio::time::timeout(rest, self.nudged.notified()).await;
+            tokio::time::sleep(FOLLOW_AT_MOST_EVERY.saturating_sub(clock::boot().since(asked))).await;
         }
     }
 

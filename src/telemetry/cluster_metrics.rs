@@ -21,6 +21,7 @@ pub struct ClusterMetrics {
     clock_offset_milliseconds: Gauge,
     redis_up: Gauge,
     redis_failures: Counter,
+    redis_messages_rejected: Counter,
 }
 
 /// Why a change could be answered.
@@ -50,6 +51,7 @@ impl Default for ClusterMetrics {
             clock_offset_milliseconds: Gauge::default(),
             redis_up: Gauge::default(),
             redis_failures: Counter::default(),
+            redis_messages_rejected: Counter::default(),
         }
     }
 }
@@ -81,6 +83,16 @@ impl ClusterMetrics {
         );
         registry.register("redis_up", "1 while Redis is in use", self.redis_up.clone());
         registry.register("redis_failures", "Calls of Redis that failed", self.redis_failures.clone());
+        registry.register(
+            "redis_messages_rejected",
+            "Reports and nudges in Redis that no node of this deployment wrote",
+            self.redis_messages_rejected.clone(),
+        );
+    }
+
+    /// A report or nudge was not authentic.
+    pub fn redis_message_rejected(&self) {
+        self.redis_messages_rejected.inc();
     }
 
     /// A change was answered.

@@ -6,7 +6,7 @@
 mod connection;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,9 +17,9 @@ use tokio::sync::Notify;
 pub use connection::RedisUrlError;
 
 use crate::clock;
+use crate::crypto::messages::MessageKeys;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::key_text::KeyId;
-use crate::domain::timestamp::Timestamp;
 use crate::revocation::redis::connection::Redis;
 use crate::store::{NodeId, RevokedToken, Seq, Store, StoreError};
 use crate::telemetry::ClusterMetrics;
@@ -36,6 +36,15 @@ const LIST_SECONDS: i64 = 3660;
 /// How often in a row the list is written for what has changed while it was written.
 const REWRITE_ROUNDS: usize = 10;
 
+/// What the name of a key's entry begins with, after the prefix.
+const KEY_ENTRY: &str = "revoked:key:";
+
+/// The value of a key's entry if no generation is good.
+const NO_GENERATION: &str = "-";
+
+/// What a node says on the channel to be heard.
+const ALIVE: &str = "alive";
+
 /// Seconds for which a report is kept.
 const REPORT_SECONDS: i64 = 60;
 
@@ -45,6 +54,10 @@ pub struct RedisList {
     prefix: String,
     /// The name of this deployment; notes of another one are left alone.
     deployment: String,
+    /// What authenticates the messages of nodes: others may be able to write to Redis.
+    keys: MessageKeys,
+    /// Up to which change this node has followed: a nudge for an earlier one says nothing.
+    applied: AtomicU64,
     store: Arc<dyn Store>,
     nudged: Arc<Notify>,
     metrics: ClusterMetrics,
@@ -93,7 +106,7 @@ impl RedisList {
     /// Prepares a list at a URL; no connection is made yet. `nudged` is notified when another node has made a change.
     pub fn new(
         (url, prefix): (&str, &str),
-        deployment: String,
+        (deployment, keys): (String, MessageKeys),
         store: Arc<dyn Store>,
         nudged: Arc<Notify>,
         metrics: ClusterMetrics,
@@ -102,6 +115,8 @@ impl RedisList {
             redis: Redis::at(url)?,
             prefix: prefix.to_owned(),
             deployment,
+            keys,
+            applied: AtomicU64::new(0),
             store,
             nudged,
             metrics,
@@ -125,14 +140,29 @@ impl RedisList {
     /// Tells every node that there is a change.
     pub async fn nudge(&self, seq: Seq) -> Result<(), RedisFailure> {
         let mut publish = cmd("PUBLISH");
-        publish.arg(self.name("changes")).arg(seq);
+        publish.arg(self.name("changes")).arg(self.keys.seal(&["nudge", &self.deployment], &seq.to_string()));
         self.ask(&publish).await
+    }
+
+    /// Hears what was said on the channel. Only a node of this deployment can say that there is a change, and only one
+    /// that this node has not followed yet is news.
+    fn hear(&self, message: &str) {
+        if message == ALIVE {
+            return;
+        }
+        match self.keys.open(&["nudge", &self.deployment], message).and_then(|seq| seq.parse::<Seq>().ok()) {
+            Some(seq) if seq > self.applied.load(Ordering::Relaxed) => self.nudged.notify_one(),
+            Some(_) => {}
+            None => self.metrics.redis_message_rejected(),
+        }
     }
 
     /// Notes up to which change a node has followed.
     pub async fn report(&self, node: &NodeId, applied: Seq) -> Result<(), RedisFailure> {
+        self.applied.store(applied, Ordering::Relaxed);
+        let report = self.keys.seal(&["report", &self.deployment, node.as_str()], &applied.to_string());
         let mut set = cmd("SET");
-        set.arg(self.name(&format!("applied:{}", node.as_str()))).arg(applied).arg("EX").arg(REPORT_SECONDS);
+        set.arg(self.name(&format!("applied:{}", node.as_str()))).arg(report).arg("EX").arg(REPORT_SECONDS);
         self.ask(&set).await
     }
 
@@ -142,7 +172,15 @@ impl RedisList {
         for node in nodes {
             let mut get = cmd("GET");
             get.arg(self.name(&format!("applied:{}", node.as_str())));
-            reports.push(self.ask(&get).await?);
+            let report: Option<String> = self.ask(&get).await?;
+            let applied = report.as_deref().map(|report| {
+                let applied = self.keys.open(&["report", &self.deployment, node.as_str()], report);
+                applied.and_then(|applied| applied.parse().ok())
+            });
+            if applied == Some(None) {
+                self.metrics.redis_message_rejected();
+            }
+            reports.push(applied.flatten());
         }
         Ok(reports)
     }
@@ -157,7 +195,7 @@ impl RedisList {
         let mut lowest_good = lowest_good(changed);
         // Each further round means that another change was made; that node writes as well.
         for _ in 0..4 {
-            self.ask::<()>(&self.set_key(changed.id.as_str(), &lowest_good)).await?;
+            self.list(&key_entry(changed.id.as_str()), &lowest_good).await?;
             match self.store.key(&changed.id).await? {
                 Some(current) if current.version != written => {
                     (written, lowest_good) = (current.version, self::lowest_good(&current));
@@ -169,8 +207,8 @@ impl RedisList {
     }
 
     /// Puts a revoked token on the list.
-    pub async fn put_token(&self, token: &RevokedToken, now: Timestamp) -> Result<(), RedisFailure> {
-        self.or_behind(self.ask(&self.set_token(token, now)).await)
+    pub async fn put_token(&self, token: &RevokedToken) -> Result<(), RedisFailure> {
+        self.or_behind(self.list(&token_entry(token), token.key.as_str()).await)
     }
 
     /// A change that could not be put on the list is a reason to write all of it anew.
@@ -187,7 +225,7 @@ impl RedisList {
         let now = clock::now();
         let tokens = self.store.revoked_tokens().await?;
         for token in &tokens {
-            self.ask::<()>(&self.set_token(token, now)).await?;
+            self.list(&token_entry(token), token.key.as_str()).await?;
         }
         let mut written: HashMap<KeyId, u64> = HashMap::new();
         for _ in 0..REWRITE_ROUNDS {
@@ -197,7 +235,7 @@ impl RedisList {
                 return Ok(written.len() + tokens.len());
             }
             for key in keys {
-                self.ask::<()>(&self.set_key(key.id.as_str(), &lowest_good(&key))).await?;
+                self.list(&key_entry(key.id.as_str()), &lowest_good(&key)).await?;
                 written.insert(key.id, key.version);
             }
         }
@@ -206,17 +244,49 @@ impl RedisList {
         Ok(written.len() + tokens.len())
     }
 
-    fn set_key(&self, id: &str, lowest_good: &str) -> Cmd {
+    /// Puts an entry on the list. Its name is noted first, so that an entry which the database does not confirm, as after a
+    /// restore, can be found again. How long it stays does not depend on a clock.
+    async fn list(&self, entry: &str, value: &str) -> Result<(), RedisFailure> {
+        let ends_at = clock::now().plus_seconds(LIST_SECONDS).as_seconds();
+        let mut note = cmd("ZADD");
+        note.arg(self.name("listed")).arg(ends_at).arg(entry);
+        self.ask::<()>(&note).await?;
         let mut set = cmd("SET");
-        set.arg(self.name(&format!("revoked:key:{id}"))).arg(lowest_good).arg("EX").arg(LIST_SECONDS);
-        set
+        set.arg(self.name(entry)).arg(value).arg("EX").arg(LIST_SECONDS);
+        self.ask(&set).await
     }
 
-    fn set_token(&self, token: &RevokedToken, now: Timestamp) -> Cmd {
-        let seconds = (token.expires_at.millis_since(now) / 1000).clamp(1, LIST_SECONDS);
-        let mut set = cmd("SET");
-        set.arg(self.name(&format!("revoked:token:{}", token.jti))).arg(token.key.as_str()).arg("EX").arg(seconds);
-        set
+    /// Holds every entry of the list against the database, and corrects or removes what it does not confirm.
+    async fn confirm(&self) -> Result<(), RedisFailure> {
+        let index = self.name("listed");
+        let mut tidy = cmd("ZREMRANGEBYSCORE");
+        tidy.arg(&index).arg("-inf").arg(clock::now().plus_seconds(-LIST_SECONDS).as_seconds());
+        self.ask::<()>(&tidy).await?;
+        let entries: Vec<String> = self.ask(cmd("ZRANGE").arg(&index).arg(0).arg(-1)).await?;
+        let tokens = self.store.revoked_tokens().await?;
+        let tokens: HashSet<String> = tokens.iter().map(token_entry).collect();
+        for entry in entries {
+            let id = entry.strip_prefix(KEY_ENTRY).and_then(KeyId::parse);
+            let is_listed = match id {
+                Some(id) => {
+                    // A key that the database does not know has no good tokens.
+                    let key = self.store.key(&id).await?;
+                    let value = key.as_ref().map_or_else(|| NO_GENERATION.to_owned(), lowest_good);
+                    let mut set = cmd("SET");
+                    set.arg(self.name(&entry)).arg(value).arg("XX").arg("KEEPTTL");
+                    self.ask::<Option<String>>(&set).await?.is_some()
+                }
+                None if tokens.contains(&entry) => true,
+                None => {
+                    self.ask::<()>(cmd("DEL").arg(self.name(&entry))).await?;
+                    false
+                }
+            };
+            if !is_listed {
+                self.ask::<()>(cmd("ZREM").arg(&index).arg(&entry)).await?;
+            }
+        }
+        Ok(())
     }
 
     fn name(&self, rest: &str) -> String {
@@ -249,11 +319,19 @@ impl RedisList {
     }
 }
 
+fn key_entry(id: &str) -> String {
+    format!("{KEY_ENTRY}{id}")
+}
+
+fn token_entry(token: &RevokedToken) -> String {
+    format!("revoked:token:{}", token.jti)
+}
+
 /// The lowest generation whose tokens are good; `-`: none.
 fn lowest_good(key: &ApiKey) -> String {
     match key.lifecycle {
         Lifecycle::Active => key.generation.to_string(),
-        Lifecycle::Disabled { .. } | Lifecycle::Revoked { .. } => "-".to_owned(),
+        Lifecycle::Disabled { .. } | Lifecycle::Revoked { .. } => NO_GENERATION.to_owned(),
     }
 }
 

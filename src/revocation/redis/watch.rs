@@ -9,8 +9,7 @@ use redis::cmd;
 
 use crate::clock::{self, BootTime};
 use crate::crypto::random;
-use crate::revocation::redis::{Condition, RedisFailure, RedisList, told};
-use crate::store::Seq;
+use crate::revocation::redis::{ALIVE, Condition, RedisFailure, RedisList, told};
 
 /// How often Redis is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -20,9 +19,6 @@ const REWRITE_EVERY: Duration = Duration::from_secs(60);
 
 /// After so long without a message, of which every node sends one a second, the connection is taken for dead.
 const SILENCE: Duration = Duration::from_secs(4);
-
-/// What a node says in the channel to be heard.
-const ALIVE: &str = "alive";
 
 /// What Redis says of itself. When it changes, what was written may be lost.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -56,8 +52,8 @@ impl RedisList {
         self.nudged.notify_one();
         let mut messages = channel.on_message();
         while let Ok(Some(message)) = tokio::time::timeout(SILENCE, messages.next()).await {
-            if message.get_payload::<Seq>().is_ok() {
-                self.nudged.notify_one();
+            if let Ok(message) = message.get_payload::<String>() {
+                self.hear(&message);
             }
         }
         Ok(())
@@ -72,7 +68,15 @@ impl RedisList {
                 Ok(Some(found)) => {
                     let is_due = clock::boot().since(rewritten) >= REWRITE_EVERY;
                     if self.is_behind.swap(false, Ordering::Relaxed) || found != known || is_due {
-                        match self.rewrite().await {
+                        let is_new = found != known;
+                        let rewritten_now = async {
+                            let count = self.rewrite().await?;
+                            if is_new {
+                                self.confirm().await?;
+                            }
+                            Ok::<_, RedisFailure>(count)
+                        };
+                        match rewritten_now.await {
                             Ok(count) if found != known => {
                                 tracing::info!(count, "the list in Redis is written anew: Redis is new or was emptied");
                                 (known, rewritten) = (found, clock::boot());
