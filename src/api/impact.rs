@@ -33,6 +33,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Narrowing")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct ImpactBody {
     #[serde(default, deserialize_with = "given")]
     scopes: Option<Vec<ScopeField>>,

@@ -122,6 +122,7 @@ async fn show(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyEdit")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct EditBody {
     #[serde(default, deserialize_with = "given")]
     name: Option<String>,
@@ -177,6 +178,7 @@ async fn edit(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyRotation")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct RotateBody {
     #[serde(default, deserialize_with = "given")]
     name: Option<String>,

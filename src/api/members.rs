@@ -87,6 +87,7 @@ async fn show(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "MemberChange")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct ChangeBody {
     #[serde(default, deserialize_with = "given")]
     email: Option<String>,

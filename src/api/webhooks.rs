@@ -102,6 +102,7 @@ async fn show(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WebhookEdit")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct EditBody {
     #[serde(default, deserialize_with = "given")]
     url: Option<String>,
