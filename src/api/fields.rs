@@ -1,6 +1,7 @@
 //! What fields of bodies have in common.
 
 use schemars::JsonSchema;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 /// A scope as the API writes it.
@@ -19,6 +20,12 @@ pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// Reads a field that may be absent and cannot be cleared: `null` is refused.
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    const WRONG: &str = "null is not allowed; leave the field out to keep its value";
+    Option::<T>::deserialize(deserializer)?.map(Some).ok_or_else(|| D::Error::custom(WRONG))
 }
 
 impl ScopeField {

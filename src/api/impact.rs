@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::fields::ScopeField;
+use crate::api::fields::{ScopeField, given};
 use crate::api::guard::{Guarded, ReadUsage};
 use crate::api::problem::Problem;
 use crate::clock::rfc3339;
@@ -33,8 +33,11 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Narrowing")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct ImpactBody {
+    #[serde(default, deserialize_with = "given")]
     scopes: Option<Vec<ScopeField>>,
+    #[serde(default, deserialize_with = "given")]
     allowed_cidrs: Option<Vec<String>>,
 }
 

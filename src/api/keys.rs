@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::api::body;
 use crate::api::etag::{etag, if_match};
-use crate::api::fields::{ScopeField, nullable};
+use crate::api::fields::{ScopeField, given, nullable};
 use crate::api::guard::{Guarded, ReadKeys, WriteKeys};
 use crate::api::key_json::KeyJson;
 use crate::api::key_list::list;
@@ -122,16 +122,21 @@ async fn show(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyEdit")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct EditBody {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     description: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "given")]
     scopes: Option<Vec<ScopeField>>,
+    #[serde(default, deserialize_with = "given")]
     allowed_cidrs: Option<Vec<String>>,
 }
 
@@ -173,15 +178,17 @@ async fn edit(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyRotation")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct RotateBody {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::grace")]
     grace_seconds: Option<i64>,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body;
 use crate::api::etag::{etag, if_match};
+use crate::api::fields::given;
 use crate::api::guard::{AdminMembers, Anyone, Guarded, Principal, ReadMembers};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
@@ -86,9 +87,11 @@ async fn show(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "MemberChange")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct ChangeBody {
+    #[serde(default, deserialize_with = "given")]
     email: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(schema_with = "crate::api::openapi::schemas::optional_role")]
     role: Option<Role>,
     #[serde(default)]

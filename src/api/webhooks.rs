@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::api::body;
 use crate::api::etag::if_match;
+use crate::api::fields::given;
 use crate::api::guard::{AdminWebhooks, Guarded, ReadWebhooks};
 use crate::api::keys::NoBody;
 use crate::api::problem::Problem;
@@ -101,10 +102,15 @@ async fn show(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WebhookEdit")]
+#[schemars(transform = crate::api::openapi::schemas::without_null)]
 pub(super) struct EditBody {
+    #[serde(default, deserialize_with = "given")]
     url: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     events: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
     state: Option<String>,
 }
 
