@@ -63,12 +63,12 @@ impl Principal {
         By {
             actor: format!("key:{}", caller.key.id),
             member: None,
-            standing: Some(caller.key.generation),
+            standing: Some(caller.key.standing()),
             authority: Authority {
                 scopes: caller.grant.scopes.clone(),
                 networks: caller.key.networks.clone(),
-                // A secret in its grace ends with it. A token's own end does not count, but its key's does:
-                // who manages keys with tokens would otherwise make keys of ten minutes.
+                // A secret in its grace period ends with it. A token's own end does not count, but its key's does:
+                // otherwise a caller that manages keys with tokens could create only keys of ten minutes.
                 not_after: match caller.token {
                     None => caller.grant.not_after,
                     Some(_) => caller.key.expires_at,
@@ -116,12 +116,14 @@ impl<P> Guarded<P> {
 struct Standing {
     actor: String,
     authority: Authority,
+    is_by_previous_secret: bool,
 }
 
 impl Standing {
     fn of(principal: &Principal, address: ClientAddress, now: Timestamp) -> Self {
         let By { actor, authority, .. } = principal.by(address, now);
-        Self { actor, authority }
+        let is_by_previous_secret = matches!(principal, Principal::Key(caller) if caller.grant.is_by_previous_secret);
+        Self { actor, authority, is_by_previous_secret }
     }
 }
 
@@ -168,7 +170,15 @@ async fn admit<P: Permission>(
     let now = clock::now();
     let principal = identify(context, request, address, now).await?;
 
-    // 2. In their own organization, or in another if that is among what they may. Of others they see nothing.
+    // 2. The previous secret only reads: whatever it changed would outlast its grace period.
+    let is_change = !request.method().is_safe() && P::NEEDS.is_none_or(|(action, _)| action != "read");
+    if is_change && matches!(&principal, Principal::Key(caller) if caller.grant.is_by_previous_secret) {
+        return Err(Problem::previous_secret(
+            "the previous secret can only read; make changes with the current secret",
+        ));
+    }
+
+    // 3. In their own organization, or in another if that is among what they may. Of others they see nothing.
     let own = principal.organization().clone();
     let named = request.match_info().get("org").filter(|named| *named != own.as_str());
     let organization = match (named, P::ABROAD) {
@@ -218,6 +228,11 @@ async fn by_credential(
             if !token.claims.aud.contains(&settings.public_url) && !token.claims.aud.contains(&token.claims.iss) =>
         {
             Err(Problem::invalid_credentials())
+        }
+        Some(_) if caller.grant.is_by_previous_secret => {
+            let detail = "the key was rotated after this access token was issued, or the previous secret minted it; \
+                get a token with the current secret";
+            Err(Problem::previous_secret(detail))
         }
         _ => Ok(Principal::Key(caller)),
     }

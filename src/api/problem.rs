@@ -85,6 +85,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", format!("the scope {needed} is needed"))
     }
 
+    /// A previous secret, or a token of one, where only the current secret is accepted.
+    pub(super) fn previous_secret(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "PREVIOUS_SECRET", detail)
+    }
+
     /// A person whose role is too low.
     pub(super) fn role_required(role: Role) -> Self {
         Self::new(StatusCode::FORBIDDEN, "ROLE_REQUIRED", format!("the role {role} or a higher one is needed"))

@@ -37,6 +37,8 @@ pub struct ApiKey {
     pub lifecycle: Lifecycle,
     /// Goes up when earlier tokens must die.
     pub generation: u64,
+    /// Goes up with every rotation. A token carries the version of the secret that minted it.
+    pub secret_version: u64,
     /// Goes up with every change; the `ETag`.
     pub version: u64,
     /// What the current secret is checked against.
@@ -194,6 +196,8 @@ pub enum TransitionRefused {
     Unchanged,
     /// A revoked key never changes again.
     Revoked,
+    /// An expired key is used again only after a rotation with a new expiry.
+    Expired,
     /// The secret before this one was promised to work for a while yet.
     GraceRunning {
         /// Until when the earlier secret was promised to work.
@@ -215,6 +219,22 @@ impl ApiKey {
     /// Whether `expires_at` has been reached.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| now >= end)
+    }
+
+    /// The end of the previous secret's grace period, if it is running.
+    pub fn grace_ends(&self, now: Timestamp) -> Option<Timestamp> {
+        self.previous.as_ref().map(|previous| previous.until).filter(|until| now < *until)
+    }
+
+    /// The creation of the current secret: the last rotation, or the creation of the key. Lifetimes are measured from it.
+    pub fn secret_since(&self) -> Timestamp {
+        self.rotated_at.unwrap_or(self.created_at)
+    }
+
+    /// A number that goes up when whoever acts by this key loses a right that they had: earlier tokens died, or their
+    /// secret became the previous one.
+    pub fn standing(&self) -> u64 {
+        self.generation.saturating_add(self.secret_version)
     }
 
     /// Since when nothing was done with the key: its last use or rotation, or its making.
@@ -250,9 +270,10 @@ impl ApiKey {
     }
 
     /// Lets a suspended key be used again; tokens from before stay dead.
-    pub fn enable(mut self) -> Result<Self, TransitionRefused> {
+    pub fn enable(mut self, at: Timestamp) -> Result<Self, TransitionRefused> {
         match self.lifecycle {
             Lifecycle::Revoked { .. } => Err(TransitionRefused::Revoked),
+            _ if self.is_expired(at) => Err(TransitionRefused::Expired),
             Lifecycle::Active => Err(TransitionRefused::Unchanged),
             Lifecycle::Disabled { .. } => {
                 self.lifecycle = Lifecycle::Active;
@@ -265,17 +286,23 @@ impl ApiKey {
     ///
     /// Without grace the old secret and its tokens die. With grace the old secret works until then; a
     /// second rotation with grace is refused while a first one's runs, for it would break that promise.
+    /// A grace period never extends the old secret's life: it ends at the key's old expiry at the latest.
     pub fn rotate(mut self, rotation: Rotation, at: Timestamp) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Revoked);
         }
-        let grace = rotation.grace_until.filter(|until| *until > at);
-        let running = self.previous.as_ref().map(|previous| previous.until).filter(|until| *until > at);
+        if self.is_expired(at) && rotation.expires_at.is_none() {
+            return Err(TransitionRefused::Expired);
+        }
+        let grace = rotation.grace_until.map(|until| self.expires_at.map_or(until, |end| until.min(end)));
+        let grace = grace.filter(|until| *until > at);
+        let running = self.grace_ends(at);
         if let (Some(_), Some(until)) = (grace, running) {
             return Err(TransitionRefused::GraceRunning { until });
         }
         let old = std::mem::replace(&mut self.secret, rotation.secret);
         self.previous = grace.map(|until| PreviousSecret::new(old, until));
+        self.secret_version += 1;
         self.hint = rotation.hint;
         self.prefix = rotation.prefix;
         self.rotated_at = Some(at);
@@ -290,8 +317,8 @@ impl ApiKey {
         Ok(self.next(dies))
     }
 
-    /// Changes what the key is called, may do, and from where and until when.
-    pub fn edit(self, edit: Edit) -> Result<Self, TransitionRefused> {
+    /// Changes what the key is called, may do, and from where and until when. An edit never revives an expired key.
+    pub fn edit(self, edit: Edit, at: Timestamp) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Revoked);
         }
@@ -303,6 +330,9 @@ impl ApiKey {
         next.expires_at = edit.expires_at.unwrap_or(next.expires_at);
         if next == self {
             return Err(TransitionRefused::Unchanged);
+        }
+        if self.is_expired(at) && !next.is_expired(at) {
+            return Err(TransitionRefused::Expired);
         }
         let narrower = !next.scopes.contains_all(&self.scopes)
             || !next.networks.contains(&self.networks)
@@ -342,6 +372,7 @@ pub(crate) mod tests {
             expires_at: None,
             lifecycle: Lifecycle::Active,
             generation: 1,
+            secret_version: 1,
             version: 1,
             secret: verifier(1),
             previous: None,
@@ -379,18 +410,18 @@ pub(crate) mod tests {
         assert_eq!(revoked.generation, 2);
         assert_eq!(revoked.status(at(2)), Status::Revoked);
         assert_eq!(revoked.clone().revoke(at(2), None), Err(TransitionRefused::Unchanged));
-        assert_eq!(revoked.clone().enable(), Err(TransitionRefused::Revoked));
+        assert_eq!(revoked.clone().enable(at(2)), Err(TransitionRefused::Revoked));
         assert_eq!(revoked.clone().disable(at(2)), Err(TransitionRefused::Revoked));
         assert_eq!(revoked.clone().rotate(rotation(None), at(2)), Err(TransitionRefused::Revoked));
         let edit = Edit { name: Some("x".into()), ..Edit::default() };
-        assert_eq!(revoked.edit(edit), Err(TransitionRefused::Revoked));
+        assert_eq!(revoked.edit(edit, at(2)), Err(TransitionRefused::Revoked));
     }
 
     #[test]
     fn tokens_of_a_disabled_key_stay_dead_when_it_is_enabled() {
         let disabled = key("read:a", &[]).disable(at(1)).unwrap();
         assert_eq!((disabled.status(at(1)), disabled.generation), (Status::Disabled, 2));
-        let enabled = disabled.enable().unwrap();
+        let enabled = disabled.enable(at(2)).unwrap();
         assert_eq!((enabled.status(at(1)), enabled.generation), (Status::Active, 2));
     }
 
@@ -398,12 +429,13 @@ pub(crate) mod tests {
     fn rotation_without_grace_ends_the_old_secret_and_its_tokens() {
         let rotated = key("read:a", &[]).rotate(rotation(None), at(5)).unwrap();
         assert_eq!((rotated.generation, rotated.previous, rotated.secret), (2, None, verifier(2)));
+        assert_eq!(rotated.secret_version, 2);
     }
 
     #[test]
     fn rotation_with_grace_keeps_the_old_secret_until_then() {
         let rotated = key("read:a", &[]).rotate(rotation(Some(at(60))), at(5)).unwrap();
-        assert_eq!(rotated.generation, 1);
+        assert_eq!((rotated.generation, rotated.secret_version), (1, 2));
         assert_eq!(rotated.previous, Some(PreviousSecret::new(verifier(1), at(60))));
         let again = rotated.clone().rotate(rotation(Some(at(90))), at(6));
         assert_eq!(again, Err(TransitionRefused::GraceRunning { until: at(60) }));
@@ -413,7 +445,7 @@ pub(crate) mod tests {
 
     #[test]
     fn narrowing_kills_earlier_tokens_and_widening_does_not() {
-        let generation_after = |edit: Edit| key("read:a/*", &["10.0.0.0/8"]).edit(edit).unwrap().generation;
+        let generation_after = |edit: Edit| key("read:a/*", &["10.0.0.0/8"]).edit(edit, at(1)).unwrap().generation;
         let scopes = |text: &str| Edit { scopes: ScopeSet::parse(text).ok(), ..Edit::default() };
         let networks = |list: &[&str]| Edit { networks: Networks::parse(list).ok(), ..Edit::default() };
         let expiry = |end| Edit { expires_at: Some(end), ..Edit::default() };
@@ -428,7 +460,34 @@ pub(crate) mod tests {
 
     #[test]
     fn an_edit_that_changes_nothing_is_not_a_change() {
-        assert_eq!(key("read:a", &[]).edit(Edit::default()), Err(TransitionRefused::Unchanged));
+        assert_eq!(key("read:a", &[]).edit(Edit::default(), at(1)), Err(TransitionRefused::Unchanged));
+    }
+
+    #[test]
+    fn only_a_rotation_with_a_new_expiry_revives_an_expired_key() {
+        let expired = ApiKey { expires_at: Some(at(10)), ..key("read:a", &[]) };
+        let until = |end| Edit { expires_at: Some(end), ..Edit::default() };
+        for end in [None, Some(at(99))] {
+            assert_eq!(expired.clone().edit(until(end), at(10)), Err(TransitionRefused::Expired));
+            assert!(expired.clone().edit(until(end), at(9)).is_ok());
+        }
+        let renamed = Edit { name: Some("other".into()), ..Edit::default() };
+        assert!(expired.clone().edit(renamed, at(10)).is_ok());
+        assert_eq!(expired.clone().enable(at(10)), Err(TransitionRefused::Expired));
+        assert_eq!(expired.clone().disable(at(10)).unwrap().enable(at(10)), Err(TransitionRefused::Expired));
+        assert_eq!(expired.clone().rotate(rotation(None), at(10)), Err(TransitionRefused::Expired));
+        let renewed = Rotation { expires_at: Some(Some(at(99))), ..rotation(Some(at(50))) };
+        let renewed = expired.rotate(renewed, at(10)).unwrap();
+        assert_eq!((renewed.status(at(10)), &renewed.previous), (Status::Active, &None), "the old secret stays dead");
+        assert_eq!(renewed.generation, 2);
+    }
+
+    #[test]
+    fn a_grace_period_ends_at_the_old_expiry_at_the_latest() {
+        let ending = ApiKey { expires_at: Some(at(10)), ..key("read:a", &[]) };
+        let renewal = Rotation { expires_at: Some(None), ..rotation(Some(at(50))) };
+        assert_eq!(ending.clone().rotate(renewal, at(5)).unwrap().grace_ends(at(5)), Some(at(10)));
+        assert_eq!(ending.rotate(rotation(Some(at(8))), at(5)).unwrap().grace_ends(at(5)), Some(at(8)));
     }
 
     #[test]

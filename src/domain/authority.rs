@@ -25,8 +25,8 @@ pub struct By {
     pub actor: String,
     /// The person, where it is one: their role has a say beside what they hold.
     pub member: Option<(MemberId, Role)>,
-    /// The generation of the key, or the version of the person, as it was when they were let in. Where it is another once
-    /// the change is to be written, it is not made; `None`: whatever became of them.
+    /// The key's standing ([`crate::domain::api_key::ApiKey::standing`]) or the member's version at authentication time.
+    /// The write is rejected if it has changed since; `None` skips that check.
     pub standing: Option<u64>,
     /// What they hold; they hand out no more.
     pub authority: Authority,

@@ -29,6 +29,9 @@ pub struct Claims {
     /// The key's generation when the token was minted.
     #[serde(rename = "gen")]
     pub generation: u64,
+    /// The version of the secret that minted the token.
+    #[serde(rename = "sv")]
+    pub secret_version: u64,
     /// The key's networks, when it is restricted to some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidrs: Option<Vec<String>>,

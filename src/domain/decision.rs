@@ -28,8 +28,13 @@ pub enum Proof<'a> {
     Token {
         /// The key's generation when it was minted.
         generation: u64,
-        /// What it carries.
+        /// The version of the secret that minted it.
+        secret_version: u64,
+        /// The scopes that it carries.
         scopes: &'a ScopeSet,
+        /// The version of the key at which `scopes` were last found within the key's scopes, so that the comparison is
+        /// not repeated for an unchanged key; 0 if never.
+        within_at: u64,
     },
 }
 
@@ -65,6 +70,10 @@ pub struct Grant {
     pub not_after: Option<Timestamp>,
     /// The key's generation, for the token.
     pub generation: u64,
+    /// The version of the secret behind the proof, for the token.
+    pub secret_version: u64,
+    /// Whether that secret is the one before the last rotation.
+    pub is_by_previous_secret: bool,
 }
 
 /// Why something was refused. Private: what a caller is told of it is each surface's own decision.
@@ -74,7 +83,8 @@ pub enum Denial {
     NotAuthentic,
     /// Revoked; told to nobody but its owner.
     Revoked,
-    /// A token from before the last change that took something away.
+    /// A token that an earlier state of the key minted: another generation, a secret that no longer works, or scopes that
+    /// the key does not have.
     Stale,
     /// Past its expiry.
     Expired,
@@ -112,16 +122,26 @@ pub enum Check {
     Disabled,
     /// Whether a token is of the key's generation.
     Generation,
+    /// Whether the secret that minted a token is the key's, or is in its grace period.
+    SecretVersion,
     /// Whether the address is in the key's networks.
     Network,
-    /// Whether what is asked for is held.
+    /// Whether what is asked for is held, and whether the key still has the scopes of a token.
     Scope,
 }
 
 impl Check {
     /// Every check, in order.
-    pub const ALL: [Self; 7] =
-        [Self::Secret, Self::Revoked, Self::Expired, Self::Disabled, Self::Generation, Self::Network, Self::Scope];
+    pub const ALL: [Self; 8] = [
+        Self::Secret,
+        Self::Revoked,
+        Self::Expired,
+        Self::Disabled,
+        Self::Generation,
+        Self::SecretVersion,
+        Self::Network,
+        Self::Scope,
+    ];
 
     /// Its name in the API.
     pub const fn as_str(self) -> &'static str {
@@ -131,6 +151,7 @@ impl Check {
             Self::Expired => "expired",
             Self::Disabled => "disabled",
             Self::Generation => "generation",
+            Self::SecretVersion => "secret_version",
             Self::Network => "network",
             Self::Scope => "scope",
         }
@@ -200,19 +221,23 @@ fn walk(
     now: Timestamp,
     listen: &mut impl FnMut(Check, Result<bool, &Denial>),
 ) -> Result<Grant, Denial> {
-    let proof_ends = step(Check::Secret, secret(key, ask, now), listen)?.flatten();
+    let shown = step(Check::Secret, secret(key, ask, now), listen)?;
     step(Check::Revoked, revoked(key), listen)?;
     step(Check::Expired, expired(key, now), listen)?;
     step(Check::Disabled, disabled(key), listen)?;
     step(Check::Generation, generation(key, ask), listen)?;
+    let minted_by = step(Check::SecretVersion, secret_version(key, ask, now), listen)?;
     step(Check::Network, network(key, ask), listen)?;
     step(Check::Scope, scope(key, ask), listen)?;
     let scopes = ask.scopes.unwrap_or_else(|| held(key, ask)).clone();
-    let not_after = match (key.expires_at, proof_ends) {
+    let grace_ends = shown.or(minted_by).flatten();
+    let not_after = match (key.expires_at, grace_ends) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-    Ok(Grant { scopes, not_after, generation: key.generation })
+    let is_by_previous_secret = grace_ends.is_some();
+    let secret_version = key.secret_version.saturating_sub(u64::from(is_by_previous_secret));
+    Ok(Grant { scopes, not_after, generation: key.generation, secret_version, is_by_previous_secret })
 }
 
 /// What a check finds; `None` where nothing is asked of it.
@@ -232,16 +257,29 @@ fn held<'a>(key: &'a ApiKey, ask: &Ask<'a>) -> &'a ScopeSet {
     }
 }
 
-/// When the secret ends by itself, if it does.
+/// The end of the secret's grace period, if it is in one.
 fn secret(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
     match ask.proof {
         Proof::Secret(SecretMatch::Current) => Ok(Some(None)),
-        Proof::Secret(SecretMatch::Previous) => match &key.previous {
-            Some(previous) if now < previous.until => Ok(Some(Some(previous.until))),
-            _ => Err(Denial::NotAuthentic),
+        Proof::Secret(SecretMatch::Previous) => match key.grace_ends(now) {
+            Some(end) => Ok(Some(Some(end))),
+            None => Err(Denial::NotAuthentic),
         },
         Proof::Secret(SecretMatch::None) => Err(Denial::NotAuthentic),
         Proof::Token { .. } => Ok(None),
+    }
+}
+
+/// The end of the grace period of the secret that minted a token, if that secret is in one. A token never outlives the
+/// grace period, even if the period was ended after the token was minted.
+fn secret_version(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
+    let Proof::Token { secret_version, .. } = ask.proof else { return Ok(None) };
+    if secret_version == key.secret_version {
+        return Ok(Some(None));
+    }
+    match key.grace_ends(now) {
+        Some(end) if secret_version.checked_add(1) == Some(key.secret_version) => Ok(Some(Some(end))),
+        _ => Err(Denial::Stale),
     }
 }
 
@@ -278,7 +316,16 @@ fn network(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
 }
 
 fn scope(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
-    let Some(wanted) = ask.scopes else { return Ok(None) };
+    if let Proof::Token { scopes, within_at, .. } = ask.proof
+        && within_at != key.version
+        && *scopes != key.scopes
+        && !key.scopes.contains_all(scopes)
+    {
+        return Err(Denial::Stale);
+    }
+    let Some(wanted) = ask.scopes else {
+        return Ok(matches!(ask.proof, Proof::Token { .. }).then_some(()));
+    };
     let held = held(key, ask);
     let reach = |scope: &Scope| held.contains(scope) && key.scopes.contains(scope);
     match wanted.iter().position(|scope| !reach(scope)) {
@@ -313,6 +360,7 @@ mod tests {
         let key = key("read:a/* write:b", &[]);
         let grant = decide(&key, &with_secret(SecretMatch::Current), NOW).unwrap();
         assert_eq!((grant.scopes, grant.not_after, grant.generation), (key.scopes, None, 1));
+        assert_eq!((grant.secret_version, grant.is_by_previous_secret), (1, false));
     }
 
     #[test]
@@ -358,7 +406,7 @@ mod tests {
     fn a_token_needs_the_very_generation_of_its_key() {
         let scopes: &'static ScopeSet = Box::leak(Box::new(ScopeSet::parse("read:a").unwrap()));
         for (generation, good) in [(0, false), (1, true), (2, false)] {
-            let token = ask(Proof::Token { generation, scopes });
+            let token = ask(Proof::Token { generation, secret_version: 1, scopes, within_at: 0 });
             assert_eq!(decide(&key("read:a", &[]), &token, NOW).is_ok(), good);
         }
     }
@@ -368,11 +416,45 @@ mod tests {
         let token_scopes = ScopeSet::parse("read:a/b").unwrap();
         let wanted = ScopeSet::parse("read:a/c").unwrap();
         let ask = Ask {
-            proof: Proof::Token { generation: 1, scopes: &token_scopes },
+            proof: Proof::Token { generation: 1, secret_version: 1, scopes: &token_scopes, within_at: 0 },
             address: from("10.1.2.3"),
             scopes: Some(&wanted),
         };
         assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(_))));
+    }
+
+    fn token(scopes: &ScopeSet, secret_version: u64) -> Ask<'_> {
+        let proof = Proof::Token { generation: 1, secret_version, scopes, within_at: 0 };
+        Ask { proof, address: from("10.1.2.3"), scopes: None }
+    }
+
+    #[test]
+    fn a_token_of_the_previous_secret_ends_with_its_grace_period() {
+        let verifier = SecretVerifier { phc: String::new(), fast: None };
+        let until = Timestamp::from_seconds(1_001);
+        let rotated =
+            ApiKey { secret_version: 3, previous: Some(PreviousSecret::new(verifier, until)), ..key("read:a", &[]) };
+        let grant = decide(&rotated, &token(&rotated.scopes, 2), NOW).unwrap();
+        assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (Some(until), 2, true));
+        let grant = decide(&rotated, &token(&rotated.scopes, 3), until).unwrap();
+        assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (None, 3, false));
+        assert_eq!(decide(&rotated, &token(&rotated.scopes, 2), until), Err(Denial::Stale), "the grace period is over");
+        for other in [0, 1, 4, u64::MAX] {
+            assert_eq!(decide(&rotated, &token(&rotated.scopes, other), NOW), Err(Denial::Stale), "{other}");
+        }
+        let ended = ApiKey { previous: None, ..rotated };
+        assert_eq!(decide(&ended, &token(&ended.scopes, 2), NOW), Err(Denial::Stale), "the grace period was ended");
+    }
+
+    #[test]
+    fn a_token_with_more_scopes_than_its_key_is_stale() {
+        let held = key("read:a/*", &[]);
+        for (scopes, is_good) in
+            [("read:a/*", true), ("read:a/b", true), ("", true), ("read:*", false), ("read:a/b write:a", false)]
+        {
+            let scopes = ScopeSet::parse(scopes).unwrap();
+            assert_eq!(decide(&held, &token(&scopes, 1), NOW).is_ok(), is_good, "{scopes}");
+        }
     }
 
     fn scope_set() -> impl Strategy<Value = ScopeSet> {
@@ -406,9 +488,28 @@ mod tests {
         }
 
         #[test]
+        fn a_token_never_has_more_than_its_key_or_its_secret(
+            (held, carried) in (scope_set(), scope_set()),
+            (version, minted) in (0..4_u64, 0..4_u64),
+            grace in prop::option::of(990..1_010_i64),
+        ) {
+            let mut subject = key(&held.to_string(), &[]);
+            subject.secret_version = version;
+            subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
+            if let Ok(grant) = decide(&subject, &token(&carried, minted), NOW) {
+                prop_assert!(held.contains_all(&grant.scopes));
+                prop_assert_eq!(grant.secret_version, minted);
+                let secret = if minted == version { SecretMatch::Current } else { SecretMatch::Previous };
+                let by_secret = decide(&subject, &with_secret(secret), NOW).unwrap();
+                prop_assert_eq!(grant.not_after, by_secret.not_after);
+                prop_assert_eq!(grant.secret_version, by_secret.secret_version);
+            }
+        }
+
+        #[test]
         fn the_first_failure_of_a_trace_is_the_denial_and_a_trace_without_one_is_the_grant(
             (scopes, wanted) in (scope_set(), prop::option::of(scope_set())),
-            token in prop::option::of((0..3_u64, scope_set())),
+            token in prop::option::of((0..3_u64, 0..4_u64, scope_set())),
             matched in prop::sample::select(vec![SecretMatch::Current, SecretMatch::Previous, SecretMatch::None]),
             state in 0..4_u8,
             (expires, grace) in (prop::option::of(990..1_010_i64), prop::option::of(990..1_010_i64)),
@@ -420,10 +521,13 @@ mod tests {
             if state & 1 == 1 { subject = subject.disable(NOW).unwrap(); }
             if state & 2 == 2 { subject = subject.revoke(NOW, None).unwrap(); }
             subject.generation = 1;
+            subject.secret_version = 2;
             subject.expires_at = expires.map(Timestamp::from_seconds);
             subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
             let proof = match &token {
-                Some((generation, scopes)) => Proof::Token { generation: *generation, scopes },
+                Some((generation, secret_version, scopes)) => {
+                    Proof::Token { generation: *generation, secret_version: *secret_version, scopes, within_at: 0 }
+                }
                 None => Proof::Secret(matched),
             };
             let ask = Ask { proof, address, scopes: wanted.as_ref() };

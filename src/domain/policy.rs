@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
-use crate::domain::scope::{Action, ScopeSet};
+use crate::domain::scope::{Action, Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
 const DAY: i64 = 86_400;
@@ -20,7 +20,7 @@ pub struct Policy {
     pub max_keys: Option<u32>,
     /// The only lifetimes on offer; absent: any date.
     pub expiration_choices: Option<ExpirationChoices>,
-    /// Longest life of a key, in days.
+    /// Longest life of a secret, in days: from the key's creation or its last rotation.
     pub max_lifetime_days: Option<u32>,
     /// Whether a key must have an expiry.
     pub expiry_required: bool,
@@ -28,6 +28,8 @@ pub struct Policy {
     pub name_required: bool,
     /// Whether a key must have at least one scope.
     pub scopes_required: bool,
+    /// The only scopes that can be granted to keys, each of them or a part of it; absent: any.
+    pub grantable_scopes: Option<Vec<Scope>>,
     /// The least role that may create keys.
     pub create_role: Role,
     /// What new key texts begin with.
@@ -67,6 +69,7 @@ impl Default for Policy {
             expiry_required: false,
             name_required: false,
             scopes_required: false,
+            grantable_scopes: None,
             create_role: Role::Developer,
             key_prefix: KeyPrefix::default(),
             actions: ["read", "write", "admin"].into_iter().filter_map(action).collect(),
@@ -87,10 +90,30 @@ pub struct Wanted<'a> {
     pub name: Option<&'a str>,
     /// Its scopes.
     pub scopes: Option<&'a ScopeSet>,
-    /// Its expiry; `Some(None)` is none.
-    pub expires_at: Option<Option<Timestamp>>,
+    /// The scopes that the key has already: keeping them grants nothing.
+    pub held: Option<&'a ScopeSet>,
+    /// Its expiry.
+    pub expiry: Expiry,
     /// The grace of a rotation, in seconds.
     pub grace_seconds: Option<u32>,
+}
+
+/// A key's expiry, as far as the policy has a say. A lifetime is measured from the creation of the secret, never from an
+/// edit: otherwise every edit would renew it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Expiry {
+    /// Not changed, and the secret stays the same.
+    #[default]
+    Untouched,
+    /// Set for a secret that was created at `since`; `None` is no expiry.
+    Set {
+        /// The expiry.
+        expires_at: Option<Timestamp>,
+        /// The creation of the secret.
+        since: Timestamp,
+    },
+    /// Kept for a new secret.
+    Kept(Option<Timestamp>),
 }
 
 /// A field and what is wrong with it.
@@ -117,11 +140,14 @@ impl Policy {
             found.push(Violation::new("name", "a name is required"));
         }
         if let Some(scopes) = wanted.scopes {
-            self.check_scopes(scopes, &mut found);
+            self.check_scopes(scopes, wanted.held, &mut found);
         }
-        if let Some(expires_at) = wanted.expires_at {
-            self.check_expiry(expires_at, now, &mut found);
-        }
+        let wrong = match wanted.expiry {
+            Expiry::Untouched => None,
+            Expiry::Set { expires_at, since } => self.expiry_fault(expires_at, since, now),
+            Expiry::Kept(expires_at) => self.kept_expiry_fault(expires_at, now),
+        };
+        found.extend(wrong.map(|message| Violation::new("expires_at", message)));
         if let Some(grace) = wanted.grace_seconds.filter(|grace| *grace > self.max_grace_seconds) {
             let message = format!("{grace} seconds is too long; allowed is 0 to {}", self.max_grace_seconds);
             found.push(Violation::new("grace_seconds", message));
@@ -129,7 +155,7 @@ impl Policy {
         found
     }
 
-    fn check_scopes(&self, scopes: &ScopeSet, found: &mut Vec<Violation>) {
+    fn check_scopes(&self, scopes: &ScopeSet, held: Option<&ScopeSet>, found: &mut Vec<Violation>) {
         if self.scopes_required && scopes.is_empty() {
             found.push(Violation::new("scopes", "at least one scope is required"));
         }
@@ -139,37 +165,75 @@ impl Policy {
                 let message =
                     format!("unknown action {}; allowed are {} and *", scope.action().as_str(), known.join(", "));
                 found.push(Violation::new(format!("scopes[{index}].action"), message));
+            } else if !self.is_grantable(scope) && !held.is_some_and(|held| held.contains(scope)) {
+                let message = format!("{scope} cannot be granted; {}", self.describe_grantable());
+                found.push(Violation::new(format!("scopes[{index}]"), message));
             }
         }
     }
 
-    fn check_expiry(&self, expires_at: Option<Timestamp>, now: Timestamp, found: &mut Vec<Violation>) {
-        let mut wrong = |message: String| found.push(Violation::new("expires_at", message));
-        if let Some(end) = expires_at {
-            if end <= now {
-                return wrong("must be in the future".into());
-            }
-            if end > Timestamp::MAX {
-                return wrong("must be before the year 10000".into());
+    fn is_grantable(&self, scope: &Scope) -> bool {
+        self.grantable_scopes.as_ref().is_none_or(|grantable| grantable.iter().any(|each| each.contains(scope)))
+    }
+
+    fn describe_grantable(&self) -> String {
+        match self.grantable_scopes.as_deref() {
+            None | Some([]) => "the policy allows no scopes".into(),
+            Some(grantable) => {
+                let list: Vec<_> = grantable.iter().map(Scope::to_string).collect();
+                format!("the policy allows {} and scopes within them", list.join(", "))
             }
         }
+    }
+
+    /// What is wrong with an expiry for a secret that was created at `since`.
+    fn expiry_fault(&self, expires_at: Option<Timestamp>, since: Timestamp, now: Timestamp) -> Option<String> {
+        if expires_at.is_some_and(|end| end <= now) {
+            return Some("must be in the future".into());
+        }
+        if expires_at.is_some_and(|end| end > Timestamp::MAX) {
+            return Some("must be before the year 10000".into());
+        }
+        // In an edit, the limits are those of the secret's whole life.
+        let from = if since == now { "" } else { " from the key's creation or last rotation; rotate it to start anew" };
         if let Some(choices) = &self.expiration_choices
-            && !choices.offer(expires_at, now)
+            && !choices.offer(expires_at, since)
         {
-            return wrong(format!("not one of the lifetimes on offer: {}", choices.describe()));
+            return Some(format!("allowed lifetimes are {}{from}", choices.describe()));
         }
         if expires_at.is_none() && self.expiry_required {
-            return wrong("an expiry is required".into());
+            return Some("an expiry is required".into());
         }
-        if let Some(days) = self.max_lifetime_days {
-            let last = now.plus_seconds(i64::from(days) * DAY);
-            if expires_at.is_none_or(|end| end > last) {
-                wrong(format!("a key may live at most {days} days"));
-            }
+        let days = self.max_lifetime_days?;
+        let last = since.plus_seconds(i64::from(days) * DAY);
+        expires_at.is_none_or(|end| end > last).then(|| format!("a key may live at most {days} days{from}"))
+    }
+
+    /// What is wrong with keeping an expiry for a new secret. It may end sooner than the policy's lifetimes, never later.
+    fn kept_expiry_fault(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<String> {
+        let give = "set a new expiry with the rotation";
+        if expires_at.is_some_and(|end| end <= now) {
+            return Some(format!("the key has expired; {give}"));
         }
+        if expires_at.is_none() && self.expiry_required {
+            return Some(format!("an expiry is required; {give}"));
+        }
+        let ends_within = |days: u32, slack: i64| {
+            let last = now.plus_seconds(i64::from(days) * DAY + slack);
+            expires_at.is_some_and(|end| end <= last)
+        };
+        if let Some(choices) = self.expiration_choices.as_ref().filter(|choices| !choices.none)
+            && !choices.days.iter().any(|days| ends_within(*days, CHOICE_SLACK_MILLIS / 1000))
+        {
+            return Some(format!("allowed lifetimes are {}; {give}", choices.describe()));
+        }
+        let days = self.max_lifetime_days.filter(|days| !ends_within(*days, 0))?;
+        Some(format!("a key may live at most {days} days; {give}"))
     }
 }
 
+/// Tolerance for the date of a choice, because the caller computes it.
+const CHOICE_SLACK_MILLIS: i64 = 60_000;
 /// Longest time a policy can speak of, in days: a century.
 const MAX_DAYS: u32 = 36_525;
 /// Longest grace a policy can allow, in seconds: ten years.
@@ -218,6 +282,18 @@ impl Policy {
         if self.actions.iter().any(Action::is_any) {
             wrong("actions", "* is always allowed and not listed".into());
         }
+        if let Some(grantable) = &self.grantable_scopes {
+            if grantable.len() > MAX_ENTRIES {
+                wrong("grantable_scopes", format!("at most {MAX_ENTRIES} scopes are allowed"));
+            }
+            let unknown = |scope: &&Scope| !scope.action().is_any() && !self.actions.contains(scope.action());
+            if let Some(scope) = grantable.iter().find(unknown) {
+                wrong("grantable_scopes", format!("unknown action {}; add it to actions first", scope.action()));
+            }
+            if grantable.is_empty() && self.scopes_required {
+                wrong("grantable_scopes", "at least one scope is needed with scopes_required".into());
+            }
+        }
         let audience = |text: &String| (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if self.audiences.len() > MAX_ENTRIES || !self.audiences.iter().all(audience) {
             wrong(
@@ -247,11 +323,14 @@ impl Policy {
         if key.scopes.iter().any(|scope| !scope.action().is_any() && !self.actions.contains(scope.action())) {
             found.push(("actions", "keys with an action that is no longer listed; they go on working with it"));
         }
+        if key.scopes.iter().any(|scope| !self.is_grantable(scope)) {
+            found.push(("grantable_scopes", "keys with a scope that cannot be granted; they keep it"));
+        }
         if self.expiry_required && key.expires_at.is_none() {
             found.push(("expiry_required", "keys without an expiry; they go on working without end"));
         }
         if let Some(days) = self.max_lifetime_days {
-            let last = now.plus_seconds(i64::from(days) * DAY);
+            let last = key.secret_since().plus_seconds(i64::from(days) * DAY);
             if key.expires_at.is_none_or(|end| end > last) {
                 found.push(("max_lifetime_days", "keys that live longer; they go on working until their own expiry"));
             }
@@ -265,6 +344,11 @@ impl Policy {
         found
     }
 
+    /// Whether the life of a secret is limited.
+    pub fn limits_lifetimes(&self) -> bool {
+        self.expiration_choices.is_some() || self.max_lifetime_days.is_some()
+    }
+
     /// Whether a key was unused for so long that it is stale.
     pub fn is_stale(&self, key: &ApiKey, now: Timestamp) -> bool {
         let Some(days) = self.stale_after_days else { return false };
@@ -273,14 +357,14 @@ impl Policy {
 }
 
 impl ExpirationChoices {
-    /// Whether an expiry is one of the choices; a minute of slack for a date computed by the caller.
-    fn offer(&self, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    /// Whether an expiry is one of the choices, counted from `since`.
+    fn offer(&self, expires_at: Option<Timestamp>, since: Timestamp) -> bool {
         match expires_at {
             None => self.none,
-            Some(end) => self
-                .days
-                .iter()
-                .any(|days| end.millis_since(now.plus_seconds(i64::from(*days) * DAY)).saturating_abs() <= 60_000),
+            Some(end) => self.days.iter().any(|days| {
+                let choice = since.plus_seconds(i64::from(*days) * DAY);
+                end.millis_since(choice).saturating_abs() <= CHOICE_SLACK_MILLIS
+            }),
         }
     }
 
@@ -302,13 +386,23 @@ mod tests {
     }
 
     fn in_days(days: i64) -> Wanted<'static> {
-        Wanted { expires_at: Some(Some(NOW.plus_seconds(days * DAY))), ..Wanted::default() }
+        Wanted { expiry: new(Some(NOW.plus_seconds(days * DAY))), ..Wanted::default() }
+    }
+
+    fn new(expires_at: Option<Timestamp>) -> Expiry {
+        Expiry::Set { expires_at, since: NOW }
     }
 
     #[test]
     fn the_default_policy_allows_a_key_without_name_or_expiry() {
         let scopes = ScopeSet::parse("read:a *:keyturn/*").unwrap();
-        let wanted = Wanted { name: Some(""), scopes: Some(&scopes), expires_at: Some(None), grace_seconds: Some(60) };
+        let wanted = Wanted {
+            name: Some(""),
+            scopes: Some(&scopes),
+            expiry: new(None),
+            grace_seconds: Some(60),
+            ..Wanted::default()
+        };
         assert_eq!(fields(&Policy::default(), &wanted), Vec::<String>::new());
     }
 
@@ -316,14 +410,20 @@ mod tests {
     fn every_breach_is_named_at_once() {
         let policy = Policy { name_required: true, expiry_required: true, max_grace_seconds: 10, ..Policy::default() };
         let scopes = ScopeSet::parse("read:a fly:b").unwrap();
-        let wanted = Wanted { name: Some(" "), scopes: Some(&scopes), expires_at: Some(None), grace_seconds: Some(11) };
+        let wanted = Wanted {
+            name: Some(" "),
+            scopes: Some(&scopes),
+            expiry: new(None),
+            grace_seconds: Some(11),
+            ..Wanted::default()
+        };
         assert_eq!(fields(&policy, &wanted), ["name", "scopes[1].action", "expires_at", "grace_seconds"]);
     }
 
     #[test]
     fn an_expiry_lies_in_the_future_and_before_the_year_10000() {
         assert_eq!(fields(&Policy::default(), &in_days(0)), ["expires_at"]);
-        let far = Wanted { expires_at: Some(Some(Timestamp::from_millis(i64::MAX))), ..Wanted::default() };
+        let far = Wanted { expiry: new(Some(Timestamp::from_millis(i64::MAX))), ..Wanted::default() };
         assert_eq!(fields(&Policy::default(), &far), ["expires_at"]);
     }
 
@@ -337,7 +437,7 @@ mod tests {
         for days in [1, 8, 91, 365] {
             assert_eq!(fields(&policy, &in_days(days)), ["expires_at"], "{days}");
         }
-        assert!(fields(&policy, &Wanted { expires_at: Some(None), ..Wanted::default() }).is_empty());
+        assert!(fields(&policy, &Wanted { expiry: new(None), ..Wanted::default() }).is_empty());
     }
 
     #[test]
@@ -345,7 +445,72 @@ mod tests {
         let policy = Policy { max_lifetime_days: Some(30), ..Policy::default() };
         assert!(fields(&policy, &in_days(30)).is_empty());
         assert_eq!(fields(&policy, &in_days(31)), ["expires_at"]);
-        assert_eq!(fields(&policy, &Wanted { expires_at: Some(None), ..Wanted::default() }), ["expires_at"]);
+        assert_eq!(fields(&policy, &Wanted { expiry: new(None), ..Wanted::default() }), ["expires_at"]);
+    }
+
+    #[test]
+    fn an_edit_does_not_extend_the_lifetime_of_the_secret() {
+        let since = NOW.plus_seconds(-29 * DAY);
+        let edit = |days: i64| Wanted {
+            expiry: Expiry::Set { expires_at: Some(since.plus_seconds(days * DAY)), since },
+            ..Wanted::default()
+        };
+        let limited = Policy { max_lifetime_days: Some(30), ..Policy::default() };
+        assert!(fields(&limited, &edit(30)).is_empty());
+        assert_eq!(fields(&limited, &edit(31)), ["expires_at"]);
+        assert_eq!(fields(&limited, &edit(58)), ["expires_at"], "thirty days from the edit");
+        let choices = ExpirationChoices { days: vec![30, 90], none: false };
+        let chosen = Policy { expiration_choices: Some(choices), ..Policy::default() };
+        assert!(fields(&chosen, &edit(90)).is_empty());
+        for days in [59, 119] {
+            assert_eq!(fields(&chosen, &edit(days)), ["expires_at"], "a choice counted from the edit, {days}");
+        }
+        let message = limited.violations(&edit(31), NOW).remove(0).message;
+        assert!(message.contains("rotate it to start anew"), "{message}");
+    }
+
+    #[test]
+    fn a_rotation_keeps_no_expiry_beyond_the_policy() {
+        let kept = |days: Option<i64>| Wanted {
+            expiry: Expiry::Kept(days.map(|days| NOW.plus_seconds(days * DAY))),
+            ..Wanted::default()
+        };
+        let limited = Policy { max_lifetime_days: Some(30), ..Policy::default() };
+        let choices = |none| Policy {
+            expiration_choices: Some(ExpirationChoices { days: vec![7, 30], none }),
+            ..Policy::default()
+        };
+        for policy in [&limited, &choices(false)] {
+            assert!(fields(policy, &kept(Some(1))).is_empty() && fields(policy, &kept(Some(30))).is_empty());
+            assert_eq!(fields(policy, &kept(Some(31))), ["expires_at"]);
+            assert_eq!(fields(policy, &kept(None)), ["expires_at"]);
+        }
+        assert!(fields(&choices(true), &kept(Some(400))).is_empty() && fields(&choices(true), &kept(None)).is_empty());
+        let required = Policy { expiry_required: true, ..Policy::default() };
+        assert_eq!(fields(&required, &kept(None)), ["expires_at"]);
+        assert_eq!(fields(&Policy::default(), &kept(Some(0))), ["expires_at"], "the key has expired");
+        assert!(fields(&Policy::default(), &kept(None)).is_empty());
+    }
+
+    #[test]
+    fn only_grantable_scopes_are_granted() {
+        let policy = |list: &[&str]| Policy {
+            grantable_scopes: Some(list.iter().map(|scope| Scope::parse(scope).unwrap()).collect()),
+            ..Policy::default()
+        };
+        let scopes = ScopeSet::parse("read:a/b *:a/c write:a read:keyturn/keys").unwrap();
+        let wanted = Wanted { scopes: Some(&scopes), ..Wanted::default() };
+        let some = policy(&["read:a/*", "write:*"]);
+        assert_eq!(fields(&some, &wanted), ["scopes[1]", "scopes[3]"]);
+        assert_eq!(fields(&policy(&["*:*"]), &wanted), ["scopes[3]"], "the management API is named or not granted");
+        assert_eq!(fields(&policy(&[]), &wanted).len(), 4);
+        assert!(fields(&Policy::default(), &wanted).is_empty());
+        let held = ScopeSet::parse("*:a/* read:keyturn/keys").unwrap();
+        assert_eq!(fields(&policy(&[]), &Wanted { held: Some(&held), ..wanted }), ["scopes[2]"], "the rest is kept");
+        let faulty = [policy(&["fly:a"]), Policy { scopes_required: true, ..policy(&[]) }];
+        for policy in faulty {
+            assert_eq!(policy.faults().first().map(|fault| fault.field.as_str()), Some("grantable_scopes"));
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) fn audit_value(key: &ApiKey) -> Value {
         "hint": key.hint,
         "previous_secret_until": key.previous.as_ref().map(|previous| rfc3339(previous.until)),
         "generation": key.generation,
+        "secret_version": key.secret_version,
         "version": key.version,
     })
 }

@@ -152,6 +152,9 @@ pub(super) fn refused(refused: TransitionRefused) -> KeyError {
         TransitionRefused::Revoked => {
             KeyError::Conflict("the key is revoked, and a revoked key never changes again".into())
         }
+        TransitionRefused::Expired => {
+            KeyError::Conflict("the key has expired; rotate it with a new expiry to use it again".into())
+        }
         TransitionRefused::GraceRunning { until } => KeyError::Conflict(format!(
             "the secret before this one was promised to work until {}; rotate with grace_seconds 0 to end both now",
             crate::clock::rfc3339(until)

@@ -6,7 +6,7 @@ use crate::domain::authority::By;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
-use crate::domain::policy::{Violation, Wanted};
+use crate::domain::policy::{Expiry, Violation, Wanted};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -78,8 +78,8 @@ async fn make(
     let wanted = Wanted {
         name: Some(&new.name),
         scopes: Some(&new.scopes),
-        expires_at: Some(new.expires_at),
-        grace_seconds: None,
+        expiry: Expiry::Set { expires_at: new.expires_at, since: by.now },
+        ..Wanted::default()
     };
     let violations = policy.violations(&wanted, by.now);
     if !violations.is_empty() {
@@ -101,6 +101,7 @@ async fn make(
         expires_at: new.expires_at,
         lifecycle: Lifecycle::Active,
         generation: 1,
+        secret_version: 1,
         version: 1,
         secret: minted.verifier,
         previous: None,

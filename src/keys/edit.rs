@@ -3,7 +3,7 @@
 use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
 use crate::domain::authority::By;
 use crate::domain::key_text::KeyId;
-use crate::domain::policy::Wanted;
+use crate::domain::policy::{Expiry, Wanted};
 use crate::domain::slug::Slug;
 use crate::keys::change::{KeyError, load_to_change, may_act_for, may_hand_out, policy_of, refused, write};
 use crate::node::Node;
@@ -20,11 +20,17 @@ pub async fn edit(
 ) -> Result<(ApiKey, bool), KeyError> {
     // 1. The key, and what the policy says of what is being changed.
     let old = load_to_change(node, organization, by, id, version).await?;
+    let expiry = match edit.expires_at.filter(|expires_at| *expires_at != old.expires_at) {
+        // The same secret goes on: its lifetime began with it.
+        Some(expires_at) => Expiry::Set { expires_at, since: old.secret_since() },
+        None => Expiry::Untouched,
+    };
     let wanted = Wanted {
         name: edit.name.as_deref(),
         scopes: edit.scopes.as_ref(),
-        expires_at: edit.expires_at.filter(|expires_at| *expires_at != old.expires_at),
-        grace_seconds: None,
+        held: Some(&old.scopes),
+        expiry,
+        ..Wanted::default()
     };
     let violations = policy_of(node, organization)?.violations(&wanted, by.now);
     if !violations.is_empty() {
@@ -34,7 +40,7 @@ pub async fn edit(
     // 2. The next state. Only what widens is handing out. But whoever edits a key must hold what it may do:
     //    narrowed to what they hold, it could be rotated, and they would act under its name.
     may_act_for(by, &old)?;
-    let new = match old.clone().edit(edit) {
+    let new = match old.clone().edit(edit, by.now) {
         Ok(new) => new,
         Err(TransitionRefused::Unchanged) => {
             // The same edit by somebody else may be written and not yet effective: it must be before this answer.

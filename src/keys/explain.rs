@@ -92,6 +92,16 @@ fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) 
         Check::Generation => {
             format!("asked of tokens only: one must be of generation {}, the key's present one", key.generation)
         }
+        Check::SecretVersion => match key.grace_ends(question.at) {
+            None => {
+                format!("asked of tokens only: the key's secret, version {}, must have minted one", key.secret_version)
+            }
+            Some(end) => format!(
+                "asked of tokens only: the key's secret, version {}, must have minted one, or until {} the previous secret",
+                key.secret_version,
+                rfc3339(end)
+            ),
+        },
         Check::Network => network(&key.networks, question.address),
         Check::Scope => scope(&key.scopes, question.scope.as_ref()),
     }
@@ -143,14 +153,14 @@ mod tests {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (allowed, said) = details(&key, "::ffff:10.1.2.3", "read:a/x");
         assert!(allowed);
-        assert_eq!(said[5], "10.1.2.3 lies in 10.0.0.0/8");
-        assert_eq!(said[6], "read:a/x lies within read:a/#");
+        assert_eq!(said[6], "10.1.2.3 lies in 10.0.0.0/8");
+        assert_eq!(said[7], "read:a/x lies within read:a/#");
         let (allowed, said) = details(&key, "10.1.2.3", "read:b");
         assert!(!allowed);
-        assert_eq!(said[6], "read:b lies within none of the key's scopes: read:a/#, write:b");
+        assert_eq!(said[7], "read:b lies within none of the key's scopes: read:a/#, write:b");
         let (allowed, said) = details(&key, "192.0.2.1", "read:b");
         assert!(!allowed);
-        assert_eq!(said[5], "192.0.2.1 lies in none of the allowed networks: 10.0.0.0/8, 2001:db8::/32");
-        assert_eq!(said[6], "an earlier check has failed already");
+        assert_eq!(said[6], "192.0.2.1 lies in none of the allowed networks: 10.0.0.0/8, 2001:db8::/32");
+        assert_eq!(said[7], "an earlier check has failed already");
     }
 }

@@ -4,7 +4,7 @@ use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Rotation};
 use crate::domain::authority::By;
 use crate::domain::key_text::{KeyId, KeyText};
-use crate::domain::policy::Wanted;
+use crate::domain::policy::{Expiry, Wanted};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, load_to_change, may_hand_out, policy_of, refused, write};
@@ -59,12 +59,12 @@ async fn give_new_secret(
     // 1. The key, and what the policy allows.
     let old = load_to_change(node, organization, by, id, version).await?;
     let policy = policy_of(node, organization)?;
-    let wanted = Wanted {
-        name: wish.name.as_deref(),
-        scopes: None,
-        expires_at: wish.expires_at,
-        grace_seconds: Some(wish.grace_seconds),
+    let expiry = match wish.expires_at {
+        Some(expires_at) => Expiry::Set { expires_at, since: by.now },
+        None => Expiry::Kept(old.expires_at),
     };
+    let wanted =
+        Wanted { name: wish.name.as_deref(), expiry, grace_seconds: Some(wish.grace_seconds), ..Wanted::default() };
     let violations = policy.violations(&wanted, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));

@@ -59,7 +59,7 @@ pub async fn enable(
 ) -> Result<ApiKey, KeyError> {
     transition(node, organization, by, id, version, (action::KEY_ENABLE, None), |key| {
         may_hand_out(by, &key)?;
-        Ok(key.enable())
+        Ok(key.enable(by.now))
     })
     .await
 }

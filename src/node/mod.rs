@@ -5,6 +5,7 @@
 mod tenants;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -119,7 +120,7 @@ pub struct NodeSettings {
 }
 
 /// A token whose signature, issuer and form were checked once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct VerifiedToken {
     /// What it says.
     pub claims: Claims,
@@ -127,6 +128,8 @@ pub struct VerifiedToken {
     pub key: KeyId,
     /// What it carries.
     pub scopes: ScopeSet,
+    /// The version of its key at which `scopes` were last found within the key's scopes; 0 if never.
+    pub within_at: AtomicU64,
 }
 
 /// Something that keeps a node from deciding. The caller is told to come back, never yes.

@@ -72,6 +72,8 @@ struct Body<'a> {
     org: &'a str,
     #[serde(rename = "gen")]
     generation: u64,
+    #[serde(rename = "sv")]
+    secret_version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +104,7 @@ fn respond(active: Option<&Active>) -> HttpResponse {
         iss: &active.issuer,
         org: key.organization.as_str(),
         generation: grant.generation,
+        secret_version: grant.secret_version,
         aud: claims.map(|claims| &claims.aud),
         iat: claims.map(|claims| claims.iat),
         exp: grant.not_after.map(Timestamp::as_seconds),

@@ -82,6 +82,7 @@ pub async fn found(
         expires_at: None,
         lifecycle: Lifecycle::Active,
         generation: 1,
+        secret_version: 1,
         version: 1,
         secret: minted.verifier,
         previous: None,

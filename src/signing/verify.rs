@@ -104,6 +104,7 @@ mod tests {
             scope: "read:*".into(),
             org: "default".into(),
             generation: 1,
+            secret_version: 1,
             cidrs: None,
         }
     }

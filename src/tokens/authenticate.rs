@@ -1,6 +1,7 @@
 //! Who a credential is, and what it may do now: positive proof for a key text or an access token.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::crypto::fast_verifier;
 use crate::domain::api_key::ApiKey;
@@ -31,8 +32,13 @@ pub struct Caller {
     pub grant: Grant,
     /// The token, if it acts through one.
     pub token: Option<Arc<VerifiedToken>>,
-    /// Whether it has shown the secret before the current one.
-    pub is_by_previous_secret: bool,
+}
+
+impl Caller {
+    /// Whether it has shown the previous secret itself.
+    pub fn has_shown_previous_secret(&self) -> bool {
+        self.grant.is_by_previous_secret && self.token.is_none()
+    }
 }
 
 /// Why a credential is not good.
@@ -53,7 +59,8 @@ impl<E: Into<Unavailable>> From<E> for Refusal {
 }
 
 /// Tells who acts, from the key's record as it stands now. A token is good only by proof: its signature,
-/// issuer and times, its id not revoked, and its key active with the very generation it was minted at.
+/// issuer and times, its id not revoked, and its key active with the very generation it was minted at, the secret that
+/// minted it, and all of its scopes.
 pub async fn authenticate(
     node: &Node,
     credential: &Credential,
@@ -65,7 +72,7 @@ pub async fn authenticate(
             let (key, matched) = identify(node, presented, address, now).await?;
             let ask = Ask { proof: Proof::Secret(matched), address, scopes: None };
             let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
-            Ok(Caller { key, grant, token: None, is_by_previous_secret: matched == SecretMatch::Previous })
+            Ok(Caller { key, grant, token: None })
         }
         Credential::Token(token) => {
             // 1. Its own proof.
@@ -85,12 +92,18 @@ pub async fn authenticate(
                 return Err(Refusal::Token(TokenRejected::Issuer));
             }
             // 4. The decision.
-            let proof = Proof::Token { generation: token.claims.generation, scopes: &token.scopes };
+            let proof = Proof::Token {
+                generation: token.claims.generation,
+                secret_version: token.claims.secret_version,
+                scopes: &token.scopes,
+                within_at: token.within_at.load(Ordering::Relaxed),
+            };
             let mut grant = decide(&key, &Ask { proof, address, scopes: None }, now)
                 .map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
+            token.within_at.store(key.version, Ordering::Relaxed);
             let dies = Timestamp::from_seconds(token.claims.exp);
             grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
-            Ok(Caller { key, grant, token: Some(token), is_by_previous_secret: false })
+            Ok(Caller { key, grant, token: Some(token) })
         }
     }
 }

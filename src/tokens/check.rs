@@ -50,7 +50,7 @@ pub(super) fn count(
                 outcome: UsageOutcome::Verified,
                 address,
                 asked: (!required.is_empty()).then_some(Asked::Required(required)),
-                is_by_previous_secret: caller.is_by_previous_secret,
+                is_by_previous_secret: caller.has_shown_previous_secret(),
                 at: now,
             },
         ),

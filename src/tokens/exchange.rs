@@ -108,6 +108,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         scope: grant.scopes.to_string(),
         org: key.organization.to_string(),
         generation: grant.generation,
+        secret_version: grant.secret_version,
         cidrs: key.networks.is_restricted().then(|| key.networks.to_strings()),
     };
     let (signing_key, header) =

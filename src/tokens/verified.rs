@@ -4,6 +4,7 @@
 //! checked each time.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::crypto::digest::sha256;
 use crate::domain::claims::Claims;
@@ -34,5 +35,5 @@ fn verify(node: &Node, token: &str, now: Timestamp) -> Result<VerifiedToken, Tok
     }
     let key = KeyId::parse(&claims.sub).ok_or(TokenRejected::Signature)?;
     let scopes = ScopeSet::parse(&claims.scope).map_err(|_| TokenRejected::Signature)?;
-    Ok(VerifiedToken { claims, key, scopes })
+    Ok(VerifiedToken { claims, key, scopes, within_at: AtomicU64::default() })
 }

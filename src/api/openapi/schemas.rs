@@ -3,8 +3,25 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
 use crate::api::policy::DryRunJson;
+
+/// Removes `null` from the fields of an edit: one that is absent keeps its value, and only `expires_at` can be cleared.
+pub fn without_null(schema: &mut Schema) {
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (name, property) in properties.iter_mut() {
+        let Some(property) = property.as_object_mut().filter(|_| name != "expires_at") else { continue };
+        property.retain(|key, value| key != "default" || !value.is_null());
+        for key in ["type", "enum"] {
+            let Some(values) = property.get_mut(key).and_then(Value::as_array_mut) else { continue };
+            values.retain(|value| !value.is_null() && value != "null");
+            if let (1, "type", Some(only)) = (values.len(), key, values.first().cloned()) {
+                property.insert(key.into(), only);
+            }
+        }
+    }
+}
 
 /// A name: one line.
 pub fn name(_: &mut SchemaGenerator) -> Schema {
@@ -136,12 +153,17 @@ impl JsonSchema for PolicySchema {
                     }
                 },
                 "max_lifetime_days": {
-                    "description": "Longest life of a key, in days.",
+                    "description": "Longest life of a key, in days, from its creation or last rotation.",
                     "type": ["integer", "null"], "minimum": 1, "maximum": 36525
                 },
                 "expiry_required": { "description": "Whether a key must have an expiry.", "type": "boolean" },
                 "name_required": { "description": "Whether a key must have a name.", "type": "boolean" },
                 "scopes_required": { "description": "Whether a key must have at least one scope.", "type": "boolean" },
+                "grantable_scopes": {
+                    "description": "The only scopes that can be granted to keys, each of them or a part of it; null: any. Existing keys keep theirs.",
+                    "type": ["array", "null"], "maxItems": 50,
+                    "items": { "type": "string", "maxLength": 289 }
+                },
                 "create_role": {
                     "description": "The least role that may create keys.",
                     "enum": ["developer", "admin", "owner"]

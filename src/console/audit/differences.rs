@@ -23,10 +23,10 @@ pub(super) struct Difference {
 /// What differs. Of what is new or gone as a whole, everything that it holds.
 pub(super) fn differences(old: Option<&str>, new: Option<&str>) -> Vec<Difference> {
     let (old, new) = (object(old), object(new));
-    // A number that goes up with every change tells nothing more.
+    // Counters of changes and rotations say nothing more than the change itself.
     let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
     let mut all = Vec::new();
-    for name in names.filter(|name| *name != "version") {
+    for name in names.filter(|name| !matches!(name.as_str(), "version" | "secret_version")) {
         let (before, after) = (old.get(name), new.get(name));
         if before == after {
             continue;

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use crate::clock::rfc3339;
 use crate::console::frame::{Frame, Section, page, refused};
 use crate::console::keys::create::policy;
 use crate::console::keys::wish::{FIELDS, KeyFields, Read, Wish, ends, numbered};
@@ -16,6 +17,7 @@ use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::networks::Networks;
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
 use crate::keys::{self, Impact, KeyError, Narrowing, Refusals};
@@ -84,14 +86,14 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     if form.value("more").is_some() || form.value("remove").is_some() {
         return page(&build(&visit, &key, seen, &policy, &wish.without(&form), Errors::default()));
     }
-    let read = match wish.check(visit.now) {
+    let read = match wish.check(days_from(&key, &policy, visit.now)) {
         Ok(read) => read,
         Err(wrong) => return refused(&build(&visit, &key, seen, &policy, &wish, Errors::new(wrong, &FIELDS))),
     };
 
     // 2. What narrows the key is looked at before it is done.
     let edit = edit(&key, &wish, read);
-    let is_narrower = key.clone().edit(edit.clone()).is_ok_and(|new| new.generation != key.generation);
+    let is_narrower = key.clone().edit(edit.clone(), visit.now).is_ok_and(|new| new.generation != key.generation);
     if is_narrower && form.value("confirmed").is_none() {
         return review(&visit, &key, &edit, &form).await;
     }
@@ -114,6 +116,11 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
         Err(other) => return Err(other.into()),
     };
     refused(&build(&visit, &key, seen, &policy, &wish, errors))
+}
+
+/// The moment from which an edit counts days: where the policy limits lifetimes, the creation of the secret.
+fn days_from(key: &ApiKey, policy: &Policy, now: Timestamp) -> Timestamp {
+    if policy.limits_lifetimes() { key.secret_since() } else { now }
 }
 
 fn edit(key: &ApiKey, wish: &Wish, read: Read) -> Edit {
@@ -191,7 +198,11 @@ fn accounts(impact: &Impact) -> Vec<Account> {
 }
 
 fn build(visit: &Visit<WriteKeys>, key: &ApiKey, version: u64, policy: &Policy, wish: &Wish, errors: Errors) -> Page {
-    let kept = format!("As it is: {}", ends(key));
+    let mut kept = format!("As it is: {}", ends(key));
+    if policy.limits_lifetimes() {
+        let since = rfc3339(key.secret_since());
+        kept.push_str(&format!("; days are counted from {}", since.get(..10).unwrap_or_default()));
+    }
     Page {
         frame: visit.frame(Section::Keys, "Edit this key"),
         id: key.id.to_string(),

@@ -103,6 +103,7 @@ impl From<keys::ExplainedCheck> for Row {
             Check::Expired => "Expiry",
             Check::Disabled => "Disabled",
             Check::Generation => "Token’s generation",
+            Check::SecretVersion => "Token’s secret",
             Check::Network => "Network",
             Check::Scope => "Scope",
         };

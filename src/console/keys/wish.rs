@@ -113,14 +113,15 @@ impl Wish {
     }
 
     /// What it says, or everything that is wrong with it.
-    pub(super) fn check(&self, now: Timestamp) -> Result<Read, Vec<Violation>> {
+    /// A number of days is counted from `since`, the creation of the secret.
+    pub(super) fn check(&self, since: Timestamp) -> Result<Read, Vec<Violation>> {
         let mut checks = Checks::default();
         checks.name(&self.name);
         checks.text("description", &self.description);
         let read = Read {
             scopes: checks.scopes(self.scopes.pairs()),
             networks: checks.networks(&entries(&self.networks)),
-            expires_at: self.expiry.check(&mut checks, now),
+            expires_at: self.expiry.check(&mut checks, since),
         };
         checks.done().map(|()| read).map_err(|wrong| numbered(wrong, &self.scopes))
     }
@@ -165,8 +166,8 @@ impl ExpiryWish {
         Self { choice: value("expiry"), date: value("expires_at") }
     }
 
-    /// What it says; `None`: as it is.
-    pub(super) fn check(&self, checks: &mut Checks, now: Timestamp) -> Option<Option<Timestamp>> {
+    /// What it says, with days counted from `since`; `None`: as it is.
+    pub(super) fn check(&self, checks: &mut Checks, since: Timestamp) -> Option<Option<Timestamp>> {
         match self.choice.as_str() {
             "keep" => None,
             "none" => Some(None),
@@ -184,7 +185,7 @@ impl ExpiryWish {
                 checks.moment("expires_at", &text).map(Some)
             }
             days => match days.parse::<u32>() {
-                Ok(days) if (1..=36_600).contains(&days) => Some(Some(now.plus_seconds(i64::from(days) * DAY))),
+                Ok(days) if (1..=36_600).contains(&days) => Some(Some(since.plus_seconds(i64::from(days) * DAY))),
                 _ => {
                     checks.wrong("expires_at", "choose when the key ends");
                     None
@@ -202,7 +203,7 @@ impl ExpiryWish {
         let has_dates = offers.iter().any(|offer| offer.value == "date");
         let select = Select::new("expiry", "Expiry", offers, &self.choice);
         let select = match policy.max_lifetime_days {
-            Some(days) => select.hint(format!("A key may live {days} days at most.")),
+            Some(days) => select.hint(format!("A key lives at most {days} days from its creation or last rotation.")),
             None => select,
         };
         let error = errors.of("expires_at");

@@ -8,11 +8,11 @@ use crate::console::ui::{Area, Errors, Field, Offer, Select, Tick};
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
 use crate::domain::policy::{ExpirationChoices, Policy, Violation};
-use crate::domain::scope::Action;
+use crate::domain::scope::{Action, Scope};
 use crate::http::form::Form;
 
 /// Every field of the form.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 19] = [
     "max_keys",
     "max_keys_per_user",
     "expiration",
@@ -22,6 +22,8 @@ const FIELDS: [&str; 17] = [
     "expiry_required",
     "name_required",
     "scopes_required",
+    "granting",
+    "grantable_scopes",
     "create_role",
     "key_prefix",
     "actions",
@@ -52,6 +54,8 @@ pub(super) struct Fields {
     pub(super) expiry_required: Tick,
     pub(super) name_required: Tick,
     pub(super) scopes_required: Tick,
+    pub(super) granting: Select,
+    pub(super) grantable_scopes: Area,
     pub(super) create_role: Select,
     pub(super) key_prefix: Field,
     pub(super) actions: Area,
@@ -71,6 +75,7 @@ impl Typed {
         let choices = policy.expiration_choices.as_ref();
         let days = choices.map(|choices| choices.days.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
         let actions: Vec<&str> = policy.actions.iter().map(Action::as_str).collect();
+        let grantable: Vec<_> = policy.grantable_scopes.iter().flatten().map(ToString::to_string).collect();
         let value = |name| match name {
             "max_keys" => number(policy.max_keys),
             "max_keys_per_user" => number(policy.max_keys_per_user),
@@ -81,6 +86,8 @@ impl Typed {
             "expiry_required" => tick(policy.expiry_required),
             "name_required" => tick(policy.name_required),
             "scopes_required" => tick(policy.scopes_required),
+            "granting" => if policy.grantable_scopes.is_some() { "listed" } else { "any" }.to_owned(),
+            "grantable_scopes" => grantable.join("\n"),
             "create_role" => policy.create_role.to_string(),
             "key_prefix" => policy.key_prefix.to_string(),
             "actions" => actions.join("\n"),
@@ -119,6 +126,7 @@ impl Typed {
             expiry_required: self.is_ticked("expiry_required"),
             name_required: self.is_ticked("name_required"),
             scopes_required: self.is_ticked("scopes_required"),
+            grantable_scopes: self.grantable_scopes(&mut wrong),
             create_role: Role::parse(self.value("create_role")).unwrap_or_else(|| {
                 wrong.push(Violation::new("create_role", "allowed is developer, admin or owner"));
                 Role::Owner
@@ -150,6 +158,7 @@ impl Typed {
             .map(|role| Offer::new(role.as_str(), format!("{role} or higher")));
         let expiries =
             vec![Offer::new("any", "Any date in the future"), Offer::new("choices", "Only the lifetimes named below")];
+        let granting = vec![Offer::new("any", "Any scope"), Offer::new("listed", "Only the scopes listed below")];
         Fields {
             max_keys: number("max_keys", "Most keys of the organization")
                 .hint("A number of keys. Revoked and expired ones do not count. Empty: no limit."),
@@ -164,10 +173,16 @@ impl Typed {
             expiration_none: tick("expiration_none", "“No expiry” is one of them"),
             expiration_none_error: errors.of("expiration_none"),
             max_lifetime_days: number("max_lifetime_days", "Longest life")
-                .hint("Days from the day that a key is made. With it, every new key has an expiry. Empty: no limit."),
+                .hint("Days from the creation or the last rotation of a key. With it, every new key has an expiry. Empty: no limit."),
             expiry_required: tick("expiry_required", "A key must have an expiry"),
             name_required: tick("name_required", "A key must have a name"),
             scopes_required: tick("scopes_required", "A key must have at least one scope"),
+            granting: Select::new("granting", "Scopes that can be granted", granting, self.value("granting"))
+                .hint("Applies to new keys and to scopes that are added to a key. Existing keys keep theirs.")
+                .errors(errors),
+            grantable_scopes: Area::new("grantable_scopes", "Grantable scopes", self.value("grantable_scopes"))
+                .hint("One scope per line, as in read:projects/*. Used only with “Only the scopes listed below”; empty then means none.")
+                .errors(errors),
             create_role: Select::new("create_role", "Who makes keys", roles.collect(), self.value("create_role"))
                 .hint("The least role that may.")
                 .errors(errors),
@@ -237,6 +252,19 @@ impl Typed {
         Some(ExpirationChoices { days, none: self.is_ticked("expiration_none") })
     }
 
+    fn grantable_scopes(&self, wrong: &mut Vec<Violation>) -> Option<Vec<Scope>> {
+        match self.value("granting") {
+            "any" => return None,
+            "listed" => {}
+            _ => wrong.push(Violation::new("granting", "choose one of the two")),
+        }
+        let scopes = self.value("grantable_scopes").split_whitespace().map(Scope::parse).collect::<Result<Vec<_>, _>>();
+        Some(without_repeats(scopes.unwrap_or_else(|error| {
+            wrong.push(Violation::new("grantable_scopes", error.to_string()));
+            Vec::new()
+        })))
+    }
+
     fn actions(&self, wrong: &mut Vec<Violation>) -> Vec<Action> {
         let words = self.value("actions").split(|c: char| c.is_whitespace() || c == ',');
         let read = words.filter(|word| !word.is_empty()).map(Action::parse).collect::<Result<Vec<_>, _>>();
@@ -291,17 +319,19 @@ mod tests {
             expiration_choices: Some(choices),
             audiences: vec!["https://a.example".into(), "b".into()],
             stale_after_days: Some(90),
+            grantable_scopes: Some(vec![Scope::parse("read:a/*").unwrap(), Scope::parse("write:b").unwrap()]),
             disable_when_stale: true,
             ..Policy::default()
         };
-        for policy in [Policy::default(), policy] {
+        let nothing = Policy { grantable_scopes: Some(Vec::new()), ..Policy::default() };
+        for policy in [Policy::default(), policy, nothing] {
             assert_eq!(Typed::of(&policy).policy(), Ok(policy));
         }
     }
 
     #[test]
     fn every_mistake_is_told_at_once_and_once() {
-        let wrong = Form::parse(b"max_keys=-1&max_keys_per_user=&expiration=choices&expiration_days=x&max_lifetime_days=&create_role=god&key_prefix=K!&actions=*+a!&audiences=&token_ttl_seconds=5&max_grace_seconds=0&stale_after_days=&disable_when_stale=yes").unwrap();
+        let wrong = Form::parse(b"max_keys=-1&max_keys_per_user=&expiration=choices&expiration_days=x&max_lifetime_days=&granting=any&grantable_scopes=&create_role=god&key_prefix=K!&actions=*+a!&audiences=&token_ttl_seconds=5&max_grace_seconds=0&stale_after_days=&disable_when_stale=yes").unwrap();
         let wrong = Typed::read(&wrong).unwrap().policy().unwrap_err();
         let fields: Vec<&str> = wrong.iter().map(|wrong| wrong.field.as_str()).collect();
         assert_eq!(

@@ -61,6 +61,7 @@ pub(super) fn label(name: &str) -> &'static str {
         "expiry_required" => "Expiry required",
         "name_required" => "Name required",
         "scopes_required" => "Scopes required",
+        "grantable_scopes" => "Grantable scopes",
         "create_role" => "Who makes keys",
         "key_prefix" => "Prefix of key texts",
         "actions" => "Actions",
@@ -111,10 +112,19 @@ fn making(policy: &Policy) -> Vec<Setting> {
     } else {
         "A key may have no scope; it can then be used for nothing but saying who it is."
     };
+    let grantable = match policy.grantable_scopes.as_deref() {
+        None => "Keys can be granted any scope.".into(),
+        Some([]) => "Keys cannot be granted any scope.".into(),
+        Some(list) => {
+            let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+            format!("Keys can be granted {} and scopes within them.", list.join(", "))
+        }
+    };
     vec![
         setting("create_role", format!("Members with the role {} or a higher one.", policy.create_role)),
         setting("name_required", name),
         setting("scopes_required", scopes),
+        setting("grantable_scopes", grantable),
         setting("key_prefix", format!("New key texts begin with {}_.", policy.key_prefix)),
     ]
 }

@@ -325,7 +325,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     let previous_fast = previous.and_then(|previous| previous.secret.fast.as_ref());
     let done = query(
         "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, description = $5, scopes = $6, networks = $7, expires_at = $8, \
-         state = $9, state_at = $10, revoked_reason = $11, generation = $12, version = $13, seq = $14, secret_phc = $15, \
+         state = $9, state_at = $10, revoked_reason = $11, generation = $12, secret_version = $25, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
          previous_until = $21, hint = $22, rotated_at = $23, \
          previous_used_at = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_at END, \
@@ -355,6 +355,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(&key.hint)
     .bind(key.rotated_at.map(Timestamp::as_millis))
     .bind(key.name.to_lowercase())
+    .bind(key.secret_version as i64)
     .execute(transaction)
     .await?;
     Ok(done == 1)

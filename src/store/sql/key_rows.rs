@@ -28,6 +28,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
         expires_at: time(row, "expires_at")?,
         lifecycle: lifecycle(row)?,
         generation: unsigned(row.try_get("generation")?, "generation")?,
+        secret_version: unsigned(row.try_get("secret_version")?, "secret_version")?,
         version: unsigned(row.try_get("version")?, "version")?,
         secret: SecretVerifier {
             phc: row.try_get("secret_phc")?,

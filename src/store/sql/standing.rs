@@ -13,7 +13,10 @@ impl SqlStore {
         let (mut transaction, seq) = self.begin().await?;
         let Some(standing) = entry.standing else { return Ok((transaction, seq)) };
         let (sql, id) = match entry.actor.split_once(':') {
-            Some(("key", id)) => ("SELECT generation AS standing FROM api_keys WHERE id = $1 AND state = 'active'", id),
+            // As in `ApiKey::standing`.
+            Some(("key", id)) => {
+                ("SELECT generation + secret_version AS standing FROM api_keys WHERE id = $1 AND state = 'active'", id)
+            }
             Some(("member", id)) => {
                 ("SELECT version AS standing FROM members WHERE id = $1 AND removed_at IS NULL", id)
             }

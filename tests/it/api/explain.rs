@@ -35,9 +35,9 @@ fn each_check_is_told_in_order_and_the_one_that_fails_ends_them() {
         explain(&server, &key, &json!({ "address": "203.0.113.7", "action": "read", "resource": "projects/acme/db" }));
     assert_eq!(answer["allowed"], true);
     let names: Vec<String> = outcomes(&answer).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["secret", "revoked", "expired", "disabled", "generation", "network", "scope"]);
-    assert_eq!(answer["checks"][5]["detail"], "203.0.113.7 lies in 203.0.113.0/24");
-    assert_eq!(answer["checks"][6]["detail"], "read:projects/acme/db lies within read:projects/*");
+    assert_eq!(names, ["secret", "revoked", "expired", "disabled", "generation", "secret_version", "network", "scope"]);
+    assert_eq!(answer["checks"][6]["detail"], "203.0.113.7 lies in 203.0.113.0/24");
+    assert_eq!(answer["checks"][7]["detail"], "read:projects/acme/db lies within read:projects/*");
     assert_eq!((outcome(&answer, "secret"), outcome(&answer, "generation")), ("not_asked".into(), "not_asked".into()));
 
     let wrong = explain(&server, &key, &json!({ "address": "198.51.100.1", "action": "read", "resource": "x" }));

@@ -39,7 +39,7 @@ fn revoked_and_expired_keys_do_not_count_and_rotation_keeps_its_slot() {
     let short = server.make(&json!({ "expires_in_seconds": 1 }));
     eventually("a free slot", || (make(json!({})).status == 201).then_some(()));
     let revived = server.api("PATCH", &format!("keys/{}", short.id)).json(&json!({ "expires_at": null })).send();
-    problem(&revived, 409, "KEY_LIMIT_REACHED");
+    problem(&revived, 409, "CONFLICT");
     let revived = server.api("POST", &format!("keys/{}/rotate", short.id)).json(&json!({ "expires_at": null })).send();
     problem(&revived, 409, "KEY_LIMIT_REACHED");
 }

@@ -311,3 +311,49 @@ fn the_command_changes_nothing_that_means_something_without_being_told_twice() {
     assert_eq!(show(&owner)["max_keys"], 9);
     assert_eq!(field(&server.api("GET", "keys").send().expect(200)["items"], "id"), [server.key.id.as_str()]);
 }
+
+#[test]
+fn only_grantable_scopes_are_granted_to_keys() {
+    let (server, owner) = start();
+    let developer = owner.add(&server, "developer");
+    let held = server.make_with("*:b/* read:a/x");
+    let policy = with(&owner, &json!({ "grantable_scopes": ["read:a/*", "write:a/b"] }));
+    let dry_run = owner.api("PUT", "policy?dry_run=true").json(&policy).send().expect(200);
+    let effect = dry_run["effects"].as_array().unwrap().iter().find(|effect| effect["setting"] == "grantable_scopes");
+    assert!(effect.is_some_and(|effect| effect["count"].as_u64() >= Some(2)), "{dry_run}");
+    put(&owner, &policy).expect(200);
+    assert_eq!(show(&owner)["grantable_scopes"], json!(["read:a/*", "write:a/b"]));
+
+    // It binds everyone who creates a key: members of any role, and keys.
+    let body = |scopes: &str| json!({ "name": "new", "scopes": scope_list(scopes) });
+    let create = |by: Option<&Person>, scopes: &str| match by {
+        Some(by) => by.api("POST", "keys").json(&body(scopes)).send(),
+        None => server.api("POST", "keys").json(&body(scopes)).send(),
+    };
+    for by in [Some(&owner), Some(&developer), None] {
+        create(by, "read:a/x write:a/b").expect(201);
+        for scopes in ["read:a/x *:*", "read:a/x write:a/*", "read:a/x read:b", "read:a/x *:keyturn/*"] {
+            let message = wrong_field(&create(by, scopes), "scopes[1]");
+            assert!(message.contains("cannot be granted; the policy allows read:a/*, write:a/b"), "{message}");
+        }
+    }
+
+    // An edit keeps or narrows what the key has, and adds only what can be granted.
+    let edit = |scopes: &str| {
+        server.api("PATCH", &format!("keys/{}", held.id)).json(&json!({ "scopes": scope_list(scopes) })).send()
+    };
+    wrong_field(&edit("*:b/* read:a/x read:c"), "scopes[2]");
+    wrong_field(&edit("*:*"), "scopes[0]");
+    edit("*:b/* read:a/*").expect(200);
+    edit("read:b/c").expect(200);
+    wrong_field(&edit("*:b/*"), "scopes[0]");
+    server.exchange(&held.text, &[]).expect(200);
+    for wrong in [
+        json!({ "grantable_scopes": ["fly:a"] }),
+        json!({ "grantable_scopes": ["read:/"] }),
+        json!({ "grantable_scopes": "read:a" }),
+        json!({ "grantable_scopes": [], "scopes_required": true }),
+    ] {
+        problem(&put(&owner, &with(&owner, &wrong)), 422, "VALIDATION_FAILED");
+    }
+}

@@ -289,14 +289,23 @@ pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<dyn Store>
     };
     let is_superseded = |made: Result<bool, StoreError>| matches!(made, Err(StoreError::Superseded));
     let (by_key, by_ada) = (format!("key:{}", id(1)), format!("member:{}", ada.id));
-    assert!(make(2, by_key.clone(), 1).await.unwrap());
+    assert!(make(2, by_key.clone(), key(1).standing()).await.unwrap());
     assert!(make(3, by_ada.clone(), 1).await.unwrap());
-    assert!(is_superseded(make(4, by_key.clone(), 2).await), "another generation");
+    for other in [0, 1, 3] {
+        assert!(is_superseded(make(4, by_key.clone(), other).await), "another generation or secret version: {other}");
+    }
     assert!(is_superseded(make(4, by_ada.clone(), 2).await), "another version");
 
-    let ended = key(1).disable(NOW).unwrap();
+    // With a grace period the generation stays, and the secret that the caller has shown is no longer the current one.
+    let rotated = ApiKey { secret_version: 2, ..next(&key(1)) };
+    store.update_key(&rotated, None, &entry(action::KEY_ROTATE, id(1)), None).await.unwrap().unwrap();
+    assert!(is_superseded(make(4, by_key.clone(), key(1).standing()).await), "the previous secret");
+
+    let ended = rotated.disable(NOW).unwrap();
     store.update_key(&ended, None, &entry(action::KEY_DISABLE, id(1)), None).await.unwrap().unwrap();
-    assert!(is_superseded(make(4, by_key.clone(), 1).await) && is_superseded(make(4, by_key, 2).await));
+    for any in 1..5 {
+        assert!(is_superseded(make(4, by_key.clone(), any).await), "a disabled key: {any}");
+    }
     let row = entry(action::MEMBER_REMOVE, &ada.id);
     store.remove_member(&ada, &|_| None, &row).await.unwrap().unwrap();
     assert!(is_superseded(make(4, by_ada.clone(), 1).await) && is_superseded(make(4, by_ada, 2).await));
