@@ -10,7 +10,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable};
 use crate::organizations::load::{LoadError, load_tenants};
-use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
+use crate::store::{AuditEntry, KeyFilter, KeyOrder, StoreError, action};
 
 /// Keys named as examples of an effect.
 const EXAMPLES: usize = 20;
@@ -120,7 +120,12 @@ pub async fn replace(
     let new = Organization { policy, policy_version: old.policy_version + 1, ..old.clone() };
     let value = |policy: &Policy| serde_json::to_value(policy).ok();
     let entry = AuditEntry::of(by, action::POLICY_CHANGE, organization, value(&old.policy), value(&new.policy));
-    let written = node.store.update_policy(&new, &entry).await?;
+    let written = node.store.update_policy(&new, &entry).await;
+    if let Err(StoreError::CommitUnknown) = &written {
+        // It may be in force: memory must not hold the old policy.
+        load_tenants(node).await.map_err(PolicyError::Load)?;
+    }
+    let written = written?;
 
     // 3. Memory, here and everywhere.
     load_tenants(node).await.map_err(PolicyError::Load)?;

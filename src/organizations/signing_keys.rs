@@ -75,12 +75,11 @@ pub async fn rotate_signing_key(
         "algorithm": algorithm.as_str(), "active_from": crate::clock::rfc3339(next.active_from),
     });
     let entry = AuditEntry::of(by, action::SIGNING_KEY_CREATE, &kid, None, Some(new));
-    let written =
-        node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await.map_err(Unavailable::from)?;
+    let written = node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await;
 
-    // 4. Memory, here and everywhere.
+    // 4. Memory, here and everywhere; also after a write whose outcome is unknown.
     load_tenants(node).await?;
-    match written {
+    match written.map_err(Unavailable::from)? {
         Ok(seq) => {
             node.settle_tenants(seq).await;
             node.metrics.change(action::SIGNING_KEY_CREATE);

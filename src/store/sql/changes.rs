@@ -126,7 +126,8 @@ impl ChangeLog for SqlStore {
         query("DELETE FROM key_changes WHERE seq <= (SELECT pruned_seq FROM change_seq)")
             .execute(&mut transaction)
             .await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        self.database.forget_commits().await
     }
 
     async fn changed_keys(&self, since: Timestamp) -> Result<Vec<ApiKey>, StoreError> {
@@ -167,12 +168,7 @@ impl RevokedTokenStore for SqlStore {
         let change = KeyChange { seq, key: token.key, token: Some(token.clone()), generation };
         record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, organization, entry).await?;
-        if let Err(lost) = transaction.commit().await {
-            // It may have been made all the same.
-            let (transaction, _) = self.begin().await?;
-            transaction.rollback().await?;
-            return self.seq_of_token(&token.jti).await.map_err(|_| lost);
-        }
+        transaction.commit().await?;
         Ok(seq)
     }
 
@@ -199,13 +195,10 @@ impl RevokedTokenStore for SqlStore {
     }
 
     async fn forget_revoked_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        let count = query("DELETE FROM revoked_tokens WHERE expires_at <= $1")
+        query("DELETE FROM revoked_tokens WHERE expires_at <= $1")
             .bind(now.as_millis())
-            .execute(&mut transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(count)
+            .execute_alone(&self.database)
+            .await
     }
 }
 
