@@ -182,6 +182,13 @@ impl Problem {
         if matches!(cause, Unavailable::Store(StoreError::Superseded)) {
             return Self::conflict("what you may do was changed meanwhile; nothing was done, send it again");
         }
+        if matches!(cause, Unavailable::Store(StoreError::CommitUnknown)) {
+            return Self {
+                detail: "The database did not confirm the change. It may have been made; check before you retry."
+                    .into(),
+                ..Self::unavailable(cause)
+            };
+        }
         let Unavailable::Busy = cause else { return Self::unavailable(cause) };
         let detail = "too many secrets are being hashed; try again";
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail);

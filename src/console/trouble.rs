@@ -144,6 +144,11 @@ impl Trouble {
             Unavailable::Store(StoreError::Superseded) => {
                 Self::conflict("What you may do was changed meanwhile. Nothing was done; reload the page.")
             }
+            Unavailable::Store(StoreError::CommitUnknown) => Self {
+                detail: "The database did not confirm the change. It may have been made; check before you retry."
+                    .into(),
+                ..Self::unavailable(cause)
+            },
             Unavailable::Busy => {
                 let detail = "Too many secrets are being hashed at the moment. Try again.";
                 Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail) }

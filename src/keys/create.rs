@@ -116,9 +116,11 @@ async fn make(
     // 5. The write, under the policy's limits.
     let remembered = once.map(|once| once.remember(node, by, &key.id, &minted.text)).transpose()?;
     let entry = entry(by, action::KEY_CREATE, None, &key);
-    match node.store.insert_key(&key, limits(&tenant.organization), &entry, remembered.as_ref()).await? {
-        // Nothing is taken away: whoever remembers that there was no such key hears of it soon enough.
-        Ok(_) => node.forget_key(&key.id),
+    let written = node.store.insert_key(&key, limits(&tenant.organization), &entry, remembered.as_ref()).await;
+    // Nothing is taken away: nodes that cached the absence of this key follow the change soon enough.
+    node.forget_key(&key.id);
+    match written? {
+        Ok(_) => {}
         Err(Refused::LimitReached) => return Err(KeyError::LimitReached),
         Err(Refused::Repeated) => return Err(KeyError::Repeated),
         Err(Refused::PolicyChanged) => return Err(policy_changed(node, organization)),

@@ -169,6 +169,9 @@ pub enum Unavailable {
     /// Sealing.
     #[error("a value could not be sealed")]
     Sealing,
+    /// Other changes of the same key came first each time.
+    #[error("the key was changed at the same time by others each time; nothing was done")]
+    Contended,
     /// The task that ran a change ended without a result.
     #[error("a change ended without a result; whether it was made must be looked up")]
     Lost,

@@ -61,6 +61,9 @@ pub enum StoreError {
     /// The database did not answer for too long.
     #[error("the database did not answer in time")]
     Silent,
+    /// The answer to a COMMIT was lost, and the transaction could not be looked up.
+    #[error("the database did not confirm the change; it may have been made")]
+    CommitUnknown,
     /// Whoever asked for a change was revoked, removed or changed before it was written.
     #[error("whoever asked for the change is not what they were any more")]
     Superseded,

@@ -131,9 +131,10 @@ async fn revoke_key(
     match keys::revoke(node, &key.organization, &by, &key.id, None, reason).await {
         Ok(_) | Err(KeyError::NotFound) => Ok(()),
         Err(KeyError::Unavailable(cause)) => Err(cause),
+        // `keys::revoke` gives up after many races. Nothing was changed, and a retry is safe.
+        Err(KeyError::Conflict(_)) => Err(Unavailable::Contended),
         Err(
-            KeyError::Conflict(_)
-            | KeyError::PreconditionFailed
+            KeyError::PreconditionFailed
             | KeyError::Invalid(_)
             | KeyError::Beyond(_)
             | KeyError::LimitReached

@@ -57,7 +57,7 @@ impl KeyStore for SqlStore {
         let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
-        self.commit_key(transaction, key, seq).await?;
+        transaction.commit().await?;
         Ok(Ok(seq))
     }
 
@@ -83,7 +83,7 @@ impl KeyStore for SqlStore {
         let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
-        self.commit_key(transaction, key, seq).await?;
+        transaction.commit().await?;
         Ok(Ok(seq))
     }
 
@@ -137,38 +137,6 @@ impl KeyStore for SqlStore {
     async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
         query("DELETE FROM answers WHERE at <= $1").bind(before.as_millis()).execute_alone(&self.database).await
     }
-}
-
-impl SqlStore {
-    /// Commits a change of a key. Where the answer was lost, the key is looked up: a number may have been given to
-    /// somebody else's change since, so only the very key as it should be proves that this one was made.
-    async fn commit_key(&self, transaction: Transaction, key: &ApiKey, seq: Seq) -> Result<(), StoreError> {
-        let Err(lost) = transaction.commit().await else { return Ok(()) };
-        // Waits for the lost transaction to end, one way or the other.
-        let (mut transaction, _) = self.begin().await?;
-        let row = query("SELECT * FROM api_keys WHERE id = $1")
-            .bind(key.id.as_str())
-            .fetch_optional(&mut transaction)
-            .await?;
-        transaction.rollback().await?;
-        let Some(row) = row else { return Err(lost) };
-        let found = key_from_row(&row)?;
-        if row.try_get::<i64>("seq")? == seq as i64 && is_as_wanted(&found, key) { Ok(()) } else { Err(lost) }
-    }
-}
-
-/// Whether a stored key is as a change wanted it, but for what is written without a change: its use, and fast verifiers.
-fn is_as_wanted(found: &ApiKey, wanted: &ApiKey) -> bool {
-    let stripped = |key: &ApiKey| {
-        let mut key = ApiKey { last_used_at: None, last_used_ip: None, ..key.clone() };
-        key.secret.fast = None;
-        if let Some(previous) = &mut key.previous {
-            previous.secret.fast = None;
-            (previous.last_used_at, previous.last_used_ip) = (None, None);
-        }
-        key
-    };
-    stripped(found) == stripped(wanted)
 }
 
 /// Writes an answer that can be asked for again; false where there is one.
@@ -371,20 +339,4 @@ fn contains_pattern(part: &str) -> String {
     }
     pattern.push('%');
     pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::api_key::tests::key;
-
-    #[test]
-    fn only_the_very_key_proves_that_a_change_was_made() {
-        let wanted = key("read:a", &["10.0.0.0/8"]);
-        let used = ApiKey { last_used_at: Some(Timestamp::from_seconds(1)), ..wanted.clone() };
-        assert!(is_as_wanted(&used, &wanted));
-        // Another's change under the same number, version and generation.
-        assert!(!is_as_wanted(&key("read:a read:b", &["10.0.0.0/8"]), &wanted));
-        assert!(!is_as_wanted(&key("read:a", &[]), &wanted));
-    }
 }

@@ -206,7 +206,8 @@ impl ChangeLog for SqlStore {
         query("DELETE FROM key_changes WHERE seq <= (SELECT pruned_seq FROM change_seq)")
             .execute(&mut transaction)
             .await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        self.database.forget_commits().await
     }
 
     async fn changed_keys(&self, since: Timestamp) -> Result<Vec<ApiKey>, StoreError> {
@@ -247,12 +248,7 @@ impl RevokedTokenStore for SqlStore {
         let change = KeyChange { seq, key: token.key, token: Some(token.clone()), generation };
         record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, organization, entry).await?;
-        if let Err(lost) = transaction.commit().await {
-            // It may have been made all the same.
-            let (transaction, _) = self.begin().await?;
-            transaction.rollback().await?;
-            return self.seq_of_token(&token.jti).await.map_err(|_| lost);
-        }
+        transaction.commit().await?;
         Ok(seq)
     }
 

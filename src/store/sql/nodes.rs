@@ -11,19 +11,17 @@ use crate::store::{MemberNode, Membership, NodeId, Seq, StoreError};
 #[async_trait]
 impl Membership for SqlStore {
     async fn join(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin().await?;
         query("INSERT INTO nodes (id, joined_at, seen_at, applied) VALUES ($1, $2, $2, 0)")
             .bind(node.as_str())
             .bind(now.as_millis())
-            .execute(&mut transaction)
+            .execute_alone(&self.database)
             .await?;
-        transaction.commit().await
+        Ok(())
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin().await?;
-        query("DELETE FROM nodes WHERE id = $1").bind(node.as_str()).execute(&mut transaction).await?;
-        transaction.commit().await
+        query("DELETE FROM nodes WHERE id = $1").bind(node.as_str()).execute_alone(&self.database).await?;
+        Ok(())
     }
 
     async fn nodes(&self) -> Result<Vec<MemberNode>, StoreError> {
@@ -43,24 +41,21 @@ impl Membership for SqlStore {
     }
 
     async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin().await?;
         query("UPDATE nodes SET applied = $2, seen_at = $3 WHERE id = $1 AND applied <= $2")
             .bind(node.as_str())
             .bind(applied)
             .bind(now.as_millis())
-            .execute(&mut transaction)
+            .execute_alone(&self.database)
             .await?;
-        transaction.commit().await
+        Ok(())
     }
 
     async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError> {
-        let mut transaction = self.database.begin().await?;
         let count = query("UPDATE nodes SET struck = 1 WHERE id = $1 AND seen_at < $2 AND struck = 0")
             .bind(node.as_str())
             .bind(seen_before.as_millis())
-            .execute(&mut transaction)
+            .execute_alone(&self.database)
             .await?;
-        transaction.commit().await?;
         Ok(count > 0)
     }
 

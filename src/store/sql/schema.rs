@@ -29,6 +29,7 @@ const SQLITE: Migrations = migrations!(
     "0008_usage_reading",
     "0009_tenants",
     "0010_secret_version",
+    "0011_commits",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -43,6 +44,7 @@ const POSTGRES: Migrations = migrations!(
     "0008_usage_reading",
     "0009_tenants",
     "0010_secret_version",
+    "0011_commits",
 );
 
 /// Brings a SQLite file up to date.

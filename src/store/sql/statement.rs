@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
 
 use crate::store::StoreError;
-use crate::store::sql::database::{Database, Transaction};
+use crate::store::sql::database::{Database, Transaction, TransactionConnection};
 
 /// How long PostgreSQL may take for one statement before its connection is given up: longer than it gives
 /// itself (`statement_timeout`), so that this is for networks that swallow what is sent.
@@ -56,9 +56,6 @@ impl Query {
             On::Committed(Database::Sqlite { readers, .. }) => {
                 Ok(self.for_sqlite().fetch_all(readers).await?.into_iter().map(Row::Sqlite).collect())
             }
-            On::Within(Transaction::Sqlite(transaction)) => {
-                Ok(self.for_sqlite().fetch_all(&mut **transaction).await?.into_iter().map(Row::Sqlite).collect())
-            }
             On::Committed(Database::Postgres(postgres)) => {
                 let pool = postgres.clone();
                 // In a task of its own: whoever waits for the answer may go away, the connection stays sound.
@@ -71,7 +68,12 @@ impl Query {
                     })
                     .await
             }
-            On::Within(Transaction::Postgres(transaction)) => self.on_postgres(transaction.get()?).await,
+            On::Within(transaction) => match &mut transaction.connection {
+                TransactionConnection::Sqlite(connection) => {
+                    Ok(self.for_sqlite().fetch_all(&mut **connection).await?.into_iter().map(Row::Sqlite).collect())
+                }
+                TransactionConnection::Postgres(connection) => self.on_postgres(connection.get()?).await,
+            },
         }
     }
 
@@ -87,12 +89,12 @@ impl Query {
 
     /// Runs a change and tells how many rows it concerned.
     pub(super) async fn execute(self, transaction: &mut Transaction) -> Result<u64, StoreError> {
-        match transaction {
-            Transaction::Sqlite(transaction) => {
-                Ok(self.for_sqlite().execute(&mut **transaction).await?.rows_affected())
+        match &mut transaction.connection {
+            TransactionConnection::Sqlite(connection) => {
+                Ok(self.for_sqlite().execute(&mut **connection).await?.rows_affected())
             }
-            Transaction::Postgres(transaction) => {
-                let execution = self.for_postgres().execute(transaction.get()?);
+            TransactionConnection::Postgres(connection) => {
+                let execution = self.for_postgres().execute(connection.get()?);
                 Ok(patiently(execution).await?.rows_affected())
             }
         }

@@ -24,6 +24,7 @@ const BACK: &[&str] = &[
     "ALTER TABLE organizations DROP COLUMN suspended_at",
     "ALTER TABLE change_seq DROP COLUMN epoch",
     "ALTER TABLE api_keys DROP COLUMN secret_version",
+    "DROP TABLE commits",
     "DELETE FROM _sqlx_migrations WHERE version >= (SELECT version FROM _sqlx_migrations WHERE description = 'audit_chain')",
 ];
 

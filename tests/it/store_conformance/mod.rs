@@ -2,6 +2,7 @@
 
 mod auditing;
 mod following;
+mod lost_commits;
 mod people;
 mod tenants;
 mod usage;
