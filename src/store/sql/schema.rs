@@ -27,6 +27,7 @@ const SQLITE: Migrations = migrations!(
     "0006_usage_reports",
     "0007_audit_chain",
     "0008_usage_reading",
+    "0012_repeated_events",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -39,6 +40,7 @@ const POSTGRES: Migrations = migrations!(
     "0006_usage_reports",
     "0007_audit_chain",
     "0008_usage_reading",
+    "0012_repeated_events",
 );
 
 /// Brings a SQLite file up to date.
