@@ -55,6 +55,14 @@ impl Principal {
         }
     }
 
+    /// Names what changes are counted by: the key, whichever of its tokens is used, or the person.
+    fn credential(&self) -> String {
+        match self {
+            Self::Key(caller) => format!("key:{}", caller.key.id),
+            Self::Member(who, _) => format!("member:{}", who.member.id),
+        }
+    }
+
     /// Who makes a change.
     fn by(&self, address: ClientAddress, now: Timestamp) -> By {
         let caller = match self {
@@ -194,6 +202,7 @@ async fn admit<P: Permission>(
         }
         (Some(_), _) => return Err(Problem::not_found()),
     };
+    context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
     request.extensions_mut().insert(Standing::of(&principal, address, now));
     Ok(Guarded { principal, address, now, organization, permission: PhantomData })
 }

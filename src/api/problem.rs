@@ -165,6 +165,14 @@ impl Problem {
         problem
     }
 
+    /// Too many changes with one credential.
+    pub(super) fn too_many_changes(seconds: u64) -> Self {
+        let detail = "too many changes with this credential; nothing was changed. Retry after the time in Retry-After";
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_CHANGES", detail);
+        problem.retry_after = Some(seconds);
+        problem
+    }
+
     /// It cannot be done now. The cause is logged and not told.
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a management request could not be carried out");

@@ -12,7 +12,7 @@ use crate::api::problem::Problem;
 use crate::domain::member::Password;
 use crate::http::context::HttpContext;
 use crate::http::session as cookie;
-use crate::http::sign_in::{Typed, sign_in};
+use crate::http::sign_in::{Begun, Typed, sign_in};
 use crate::members::{self, SignedIn};
 
 type Context = web::Data<HttpContext>;
@@ -60,11 +60,11 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     let body: SignInBody = body::read(&request, payload).await?;
 
     let typed = Typed { organization: body.organization, email: body.email, password: body.password };
-    let (who, secret) = sign_in(&context, &request, typed).await?;
+    let Begun { signed_in: who, secret, device } = sign_in(&context, &request, typed).await?;
     let settings = &context.node.settings;
     let set = cookie::cookie(&secret, &settings.public_url, settings.session_seconds);
     let json = signed_in(&who, secret.csrf_token());
-    Ok(no_store(HttpResponse::Created()).cookie(set).json(json))
+    Ok(no_store(HttpResponse::Created()).cookie(set).cookie(device).json(json))
 }
 
 async fn show(guarded: Guarded<Anyone>) -> Result<HttpResponse, Problem> {

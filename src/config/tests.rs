@@ -81,10 +81,10 @@ fn defaults_are_the_contracts() {
     assert_eq!(settings.audience(), "http://127.0.0.1:8080");
     assert_eq!(settings.signing, Signing { rotate_every_days: 90, publish_ahead_seconds: 900 });
     assert_eq!(settings.session, Session { idle_minutes: 60, hours: 12 });
-    assert_eq!(settings.limits, Limits { failures_per_minute: 1000 });
+    assert_eq!(settings.limits, Limits { failures_per_minute: 1000, changes_per_minute: 120 });
     assert_eq!(settings.cache, Cache { keys: 100_000, tokens: 50_000 });
     assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
-    assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 64 });
+    assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 4096 });
     let retry_seconds = vec![5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
     assert_eq!(settings.webhooks, Webhooks { private_addresses: false, retry_seconds });
     assert_eq!(settings.log, Log { level: "info".to_owned(), format: LogFormat::Human });

@@ -10,6 +10,8 @@ use super::section::{Outline, Section, Setting};
 pub struct Limits {
     /// Failed authentications a minute from one client address (IPv6: one /64), 0 to 1000000; 0 is no limit.
     pub failures_per_minute: u32,
+    /// Changes a minute with one credential, 0 to 1000000; 0 is no limit.
+    pub changes_per_minute: u32,
 }
 
 /// `[cache]`: what memory holds.
@@ -39,7 +41,7 @@ pub struct Argon2 {
     pub parallelism: u32,
     /// Hashes computed at once, 1 to 64.
     pub threads: usize,
-    /// Hashes that may wait before a caller is told "busy", 1 to 10000.
+    /// Hashes that may wait in each lane, 1 to 100000.
     pub queue: usize,
 }
 
@@ -47,7 +49,8 @@ impl Limits {
     pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
         let raw: RawLimits = section.raw()?;
         let failures_per_minute = section.within(&FAILURES_PER_MINUTE, raw.failures_per_minute)?;
-        Ok(Self { failures_per_minute })
+        let changes_per_minute = section.within(&CHANGES_PER_MINUTE, raw.changes_per_minute)?;
+        Ok(Self { failures_per_minute, changes_per_minute })
     }
 }
 
@@ -80,6 +83,7 @@ impl Argon2 {
 }
 
 const FAILURES_PER_MINUTE: Setting = Setting::numbers("failures_per_minute", 0, 1_000_000, "failures (0: no limit)");
+const CHANGES_PER_MINUTE: Setting = Setting::numbers("changes_per_minute", 0, 1_000_000, "changes (0: no limit)");
 const KEYS: Setting = Setting::numbers("keys", 1_000, 100_000_000, "key records");
 const TOKENS: Setting = Setting::numbers("tokens", 0, 100_000_000, "verified tokens");
 const VERDICT_MAX_AGE_SECONDS: Setting = Setting::numbers("verdict_max_age_seconds", 0, 300, "seconds");
@@ -87,9 +91,9 @@ const MEMORY_KIB: Setting = Setting::numbers("memory_kib", 8192, 1_048_576, "KiB
 const ITERATIONS: Setting = Setting::numbers("iterations", 1, 10, "passes");
 const PARALLELISM: Setting = Setting::numbers("parallelism", 1, 16, "lanes");
 const THREADS: Setting = Setting::numbers("threads", 1, 64, "threads");
-const QUEUE: Setting = Setting::numbers("queue", 1, 10_000, "waiting hashes");
+const QUEUE: Setting = Setting::numbers("queue", 1, 100_000, "waiting hashes");
 
-pub(super) const LIMITS: Outline = Outline { name: "limits", settings: &[FAILURES_PER_MINUTE] };
+pub(super) const LIMITS: Outline = Outline { name: "limits", settings: &[FAILURES_PER_MINUTE, CHANGES_PER_MINUTE] };
 pub(super) const CACHE: Outline = Outline { name: "cache", settings: &[KEYS, TOKENS] };
 pub(super) const GATEWAY: Outline = Outline { name: "gateway", settings: &[VERDICT_MAX_AGE_SECONDS] };
 pub(super) const ARGON2: Outline =
@@ -99,6 +103,7 @@ pub(super) const ARGON2: Outline =
 #[serde(deny_unknown_fields)]
 struct RawLimits {
     failures_per_minute: u32,
+    changes_per_minute: u32,
 }
 
 #[derive(Deserialize)]

@@ -18,7 +18,7 @@ use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
 use crate::http::session;
-use crate::http::sign_in::{SignInRefused, Typed, sign_in};
+use crate::http::sign_in::{Begun, SignInRefused, Typed, sign_in};
 use crate::members::{self, SignInError};
 
 type Context = web::Data<HttpContext>;
@@ -85,15 +85,17 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         password: Password::from(form.value("password").unwrap_or_default().to_owned()),
     };
     let (status, errors) = match sign_in(&context, &request, typed).await {
-        Ok((who, secret)) => {
+        Ok(Begun { signed_in: who, secret, device }) => {
             let cookie = session::cookie(&secret, &public_url, context.node.settings.session_seconds);
             // Whoever has never changed the password they were given is shown how to begin.
             let to = next(form.value("next"), &public_url);
             let is_new = who.member.version == 1 && form.value("next") != Some(to.as_str());
             let to = if is_new { format!("{}/welcome", root(&public_url)) } else { to };
             let mut response = see_other(&to);
-            let set =
-                response.add_cookie(&cookie).and_then(|()| response.add_cookie(&session::no_page_cookie(&public_url)));
+            let set = response
+                .add_cookie(&device)
+                .and_then(|()| response.add_cookie(&cookie))
+                .and_then(|()| response.add_cookie(&session::no_page_cookie(&public_url)));
             set.map_err(|error| Trouble::unavailable(&error))?;
             return Ok(response);
         }

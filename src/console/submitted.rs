@@ -54,6 +54,8 @@ impl<P: Permission> FromRequest for Submitted<P> {
             if form.value(CSRF_FIELD) != Some(visit.csrf.as_str()) {
                 return Err(Trouble::foreign_form());
             }
+            let credential = format!("member:{}", visit.who.member.id);
+            context.count_change(&credential, &request).map_err(Trouble::too_many_changes)?;
             Ok(Self { visit, form })
         })
     }

@@ -131,6 +131,13 @@ impl Trouble {
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts", detail) }
     }
 
+    /// Too many changes by one person.
+    pub(super) fn too_many_changes(seconds: u64) -> Self {
+        let detail =
+            format!("You made too many changes in a short time. Nothing was changed. Try again in {seconds} seconds.");
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many changes", detail) }
+    }
+
     /// It cannot be done now. The cause is logged and not told.
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a page of the console could not be shown");

@@ -27,6 +27,7 @@ pub struct MasterKeys {
 pub struct MasterKey {
     id: String,
     pepper: hmac::Key,
+    devices: hmac::Key,
     sealing: aead::LessSafeKey,
     messages: hmac::Key,
 }
@@ -104,10 +105,11 @@ impl MasterKey {
         };
         let id = expand(b"id")?.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let pepper = hmac::Key::new(hmac::HMAC_SHA256, expand(b"pepper of fast verifiers")?.as_slice());
+        let devices = hmac::Key::new(hmac::HMAC_SHA256, expand(b"device cookies")?.as_slice());
         let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, expand(b"sealing of signing keys")?.as_slice())
             .map_err(|_| MasterKeyError::Crypto("sealing key refused"))?;
         let messages = hmac::Key::new(hmac::HMAC_SHA256, expand(b"messages between nodes")?.as_slice());
-        Ok(Self { id, pepper, sealing: aead::LessSafeKey::new(sealing), messages })
+        Ok(Self { id, pepper, devices, sealing: aead::LessSafeKey::new(sealing), messages })
     }
 
     /// Names the key without telling anything of it: 12 hexadecimal digits.
@@ -121,6 +123,10 @@ impl MasterKey {
 
     pub(super) fn messages(&self) -> &hmac::Key {
         &self.messages
+    }
+
+    pub(super) fn devices(&self) -> &hmac::Key {
+        &self.devices
     }
 
     pub(super) fn sealing(&self) -> &aead::LessSafeKey {

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::argon2_gate::{Argon2Gate, GateError};
+use crate::crypto::durable_verifier;
 use crate::crypto::fast_verifier;
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::random::{self, RandomError};
@@ -11,37 +11,22 @@ use crate::domain::key_text::{KeyId, KeyPrefix, KeyText};
 
 /// A new secret.
 pub struct MintedKey {
-    /// To be shown once.
+    /// Shown once.
     pub text: KeyText,
-    /// To be stored.
+    /// Stored.
     pub verifier: SecretVerifier,
 }
 
-/// Why no secret was minted.
-#[derive(Debug, thiserror::Error)]
-pub enum MintError {
-    /// No randomness.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// No hash.
-    #[error(transparent)]
-    Gate(#[from] GateError),
-}
-
-/// Mints a secret, for a new id or one that there is.
-pub async fn mint(
-    gate: &Argon2Gate,
-    keys: &MasterKeys,
-    prefix: KeyPrefix,
-    id: Option<KeyId>,
-) -> Result<MintedKey, MintError> {
+/// Mints a secret, for a new key ID or an existing one. Nothing slow is computed: the Argon2id PHC string replaces the
+/// pending verifier after the response (`docs/decisions/0012-verifiers-of-minted-secrets.md`).
+pub fn mint(keys: &MasterKeys, prefix: KeyPrefix, id: Option<KeyId>) -> Result<MintedKey, RandomError> {
     let id = match id {
         Some(id) => id,
         None => KeyId::from_random(random::bytes()?),
     };
     let entropy: Zeroizing<[u8; 32]> = Zeroizing::new(random::bytes()?);
     let text = KeyText::new(prefix, id, *entropy);
-    let phc = gate.hash(text.secret().expose().as_bytes()).await?;
+    let phc = durable_verifier::pending(text.secret())?;
     let fast = Some(fast_verifier::make(keys, &id, text.secret()));
     Ok(MintedKey { text, verifier: SecretVerifier { phc, fast } })
 }

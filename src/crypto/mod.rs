@@ -3,7 +3,9 @@
 //! Imports `domain` only. Nothing here is printed, logged or stored in the clear.
 
 pub mod argon2_gate;
+pub mod device;
 pub mod digest;
+pub mod durable_verifier;
 pub mod fast_verifier;
 pub mod master_key;
 pub mod messages;

@@ -1,21 +1,22 @@
 //! What every handler is given.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
+use actix_web::http::Method;
 
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::MemberId;
 use crate::http::client_address::TrustedProxies;
-use crate::limits::{AccountLimit, AddressLimit, network};
+use crate::limits::{AddressLimit, NameLimit, SignInLimits};
 use crate::node::Node;
 
-/// How often somebody may try to sign in as one member in a minute, from one address; and from all addresses together,
-/// which is high: whoever reaches it keeps the member out.
-const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
-const SIGN_INS_ANYWHERE_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+/// Tries per minute at changing one's own password.
+const PASSWORD_CHANGES_PER_MINUTE: u32 = 30;
+
+/// Changes that only take rights away are allowed this many times as often: an incident must not wait.
+const TAKING_AWAY: u32 = 10;
 
 /// The node, and what HTTP adds to it.
 pub struct HttpContext {
@@ -25,9 +26,11 @@ pub struct HttpContext {
     pub trusted_proxies: TrustedProxies,
     /// How many failures an address may make.
     pub failures: AddressLimit,
-    sign_ins: AccountLimit,
-    sign_ins_anywhere: AccountLimit,
-    sign_ins_from: AddressLimit,
+    /// How often somebody may try to sign in.
+    pub sign_ins: SignInLimits,
+    password_changes: NameLimit,
+    changes: NameLimit,
+    removals: NameLimit,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
     stopping: AtomicBool,
@@ -38,16 +41,17 @@ impl HttpContext {
     pub fn new(
         node: Arc<Node>,
         trusted_proxies: TrustedProxies,
-        failures_per_minute: u32,
+        (failures_per_minute, changes_per_minute): (u32, u32),
         verdict_max_age_seconds: u32,
     ) -> Self {
         Self {
             node,
             trusted_proxies,
             failures: AddressLimit::per_minute(failures_per_minute),
-            sign_ins: AccountLimit::per_minute(SIGN_INS_PER_MINUTE),
-            sign_ins_anywhere: AccountLimit::per_minute(SIGN_INS_ANYWHERE_PER_MINUTE),
-            sign_ins_from: AddressLimit::per_minute(failures_per_minute),
+            sign_ins: SignInLimits::new(failures_per_minute),
+            password_changes: NameLimit::per_minute(PASSWORD_CHANGES_PER_MINUTE),
+            changes: NameLimit::per_minute(changes_per_minute),
+            removals: NameLimit::per_minute(changes_per_minute.saturating_mul(TAKING_AWAY)),
             verdict_max_age_seconds,
             stopping: AtomicBool::new(false),
         }
@@ -58,26 +62,20 @@ impl HttpContext {
         self.trusted_proxies.client_address(request.peer_addr().map(|peer| peer.ip()), request.headers())
     }
 
-    /// Counts a try to sign in, with the right password too: a guess that is refused only when it is wrong is no less a
-    /// guess. A stranger elsewhere does not use up what a member has. When there were too many, says after how many
-    /// seconds to come back.
-    pub fn count_sign_in(&self, account: &str, address: ClientAddress) -> Result<(), u64> {
-        self.sign_ins_from.count(address)?;
-        self.sign_ins.count(&format!("{account} from {}", network(address)))?;
-        self.sign_ins_anywhere.count(account)
-    }
-
     /// Counts a try to change a member's own password: whoever has found an open browser does not get to guess, and
-    /// whoever has not cannot use it up.
+    /// whoever has not cannot use it up. If there were too many, returns after how many seconds to come back.
     pub fn count_password_change(&self, member: &MemberId) -> Result<(), u64> {
-        self.sign_ins.count(&format!("password of {member}"))
+        self.password_changes.count(&member.0)
     }
 
-    /// Forgets what has been quiet for long.
-    pub fn tidy_sign_ins(&self) {
-        self.sign_ins.tidy();
-        self.sign_ins_anywhere.tidy();
-        self.sign_ins_from.tidy();
+    /// Counts a change that a credential makes, before anything is written. If there were too many, returns after how
+    /// many seconds to come back.
+    pub fn count_change(&self, credential: &str, request: &HttpRequest) -> Result<(), u64> {
+        if request.method().is_safe() {
+            return Ok(());
+        }
+        let limit = if takes_away(request) { &self.removals } else { &self.changes };
+        limit.count(credential)
     }
 
     /// Says that no new traffic is wanted.
@@ -89,4 +87,10 @@ impl HttpContext {
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+/// Whether a request can only take rights away.
+fn takes_away(request: &HttpRequest) -> bool {
+    const ENDINGS: [&str; 6] = ["/revoke", "/disable", "/end-grace", "/end", "/remove", "/sign-out"];
+    request.method() == Method::DELETE || ENDINGS.iter().any(|ending| request.path().ends_with(ending))
 }

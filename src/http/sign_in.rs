@@ -1,6 +1,7 @@
 //! Signing in, from whichever surface: not too often, and always by a new session.
 
 use actix_web::HttpRequest;
+use actix_web::cookie::Cookie;
 use actix_web::http::header::USER_AGENT;
 
 use crate::clock;
@@ -8,7 +9,9 @@ use crate::domain::member::{Password, is_email};
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
-use crate::members::{self, SessionSecret, SignIn, SignInError, SignedIn};
+use crate::http::session;
+use crate::limits::SignInAttempt;
+use crate::members::{self, Device, SessionSecret, SignIn, SignInError, SignedIn};
 
 /// What somebody typed.
 pub struct Typed {
@@ -18,6 +21,16 @@ pub struct Typed {
     pub email: String,
     /// Password.
     pub password: Password,
+}
+
+/// A session that has begun.
+pub struct Begun {
+    /// Who signed in.
+    pub signed_in: SignedIn,
+    /// What the browser holds for the session.
+    pub secret: SessionSecret,
+    /// What the browser keeps beyond it.
+    pub device: Cookie<'static>,
 }
 
 /// Why nobody was signed in.
@@ -38,11 +51,7 @@ impl From<SignInError> for SignInRefused {
 }
 
 /// Signs somebody in. That the request comes from our own pages is checked before.
-pub async fn sign_in(
-    context: &HttpContext,
-    request: &HttpRequest,
-    typed: Typed,
-) -> Result<(SignedIn, SessionSecret), SignInRefused> {
+pub async fn sign_in(context: &HttpContext, request: &HttpRequest, typed: Typed) -> Result<Begun, SignInRefused> {
     // 1. What was typed.
     let wrong = |field: &str, message: &str| SignInRefused::Invalid(Violation::new(field, message));
     let slug = Slug::parse(typed.organization.as_deref().unwrap_or(Slug::DEFAULT));
@@ -51,15 +60,20 @@ pub async fn sign_in(
         return Err(wrong("email", "a login like owner@example.org is expected"));
     }
 
-    // 2. Not too often, from one address or for one login.
+    // 2. Not too often. A try counts from the beginning, and is given back unless the password is wrong.
     let (address, now) = (context.client_address(request), clock::now());
     let account = format!("{slug} {}", typed.email.to_lowercase());
-    context.count_sign_in(&account, address).map_err(SignInRefused::Limited)?;
+    let public_url = &context.node.settings.public_url;
+    let device = session::device_from_cookie(request, public_url);
+    let device = device.and_then(|text| members::recognize(&context.node, &account, &text));
+    let attempt = context.sign_ins.take(&account, address, device).map_err(SignInRefused::Limited)?;
+    let mut uncounted = Uncounted { context, attempt: Some(attempt) };
     let Some(organization) = Some(slug).filter(|slug| context.node.tenant(slug).is_some()) else {
+        uncounted.attempt = None;
         return Err(SignInError::Refused.into());
     };
 
-    // 3. The password.
+    // 3. The password. Whoever goes away while this waits for its turn is not waited for.
     let user_agent = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
     let wish = SignIn {
         organization,
@@ -69,6 +83,33 @@ pub async fn sign_in(
         user_agent: user_agent.to_owned(),
         now,
     };
+    let verified = members::check_password(&context.node, wish).await.inspect_err(|error| {
+        if matches!(error, SignInError::Refused) {
+            uncounted.attempt = None;
+        }
+    })?;
+
+    // 4. The session, and proof for the next time that this browser has signed in.
     let node = context.node.clone();
-    Ok(context.node.run_to_end(async move { members::sign_in(&node, wish).await }).await?)
+    let begun = context.node.run_to_end(async move { members::begin_session(&node, verified).await }).await;
+    let (signed_in, secret) = begun?;
+    context.sign_ins.succeed(attempt);
+    uncounted.attempt = None;
+    let device = device.map_or_else(Device::new, Ok).map_err(SignInError::from)?;
+    let device = session::device_cookie(device.sign(&context.node, &account), public_url);
+    Ok(Begun { signed_in, secret, device })
+}
+
+/// Gives a try back when it is dropped: the server was busy, or the caller went away.
+struct Uncounted<'a> {
+    context: &'a HttpContext,
+    attempt: Option<SignInAttempt>,
+}
+
+impl Drop for Uncounted<'_> {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            self.context.sign_ins.give_back(attempt);
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, entry, limits, policy_changed};
 use crate::keys::once::Once;
+use crate::keys::verifier::complete_verifier;
 use crate::node::Node;
 use crate::store::{Refused, action};
 
@@ -88,7 +89,7 @@ async fn make(
     by.authority.covers(&new.scopes, &new.networks, new.expires_at).map_err(KeyError::Beyond)?;
 
     // 4. The secret.
-    let minted = mint(&node.gate, &node.master_keys, policy.key_prefix.clone(), None).await?;
+    let minted = mint(&node.master_keys, policy.key_prefix.clone(), None)?;
     let key = ApiKey {
         id: minted.text.id(),
         organization: organization.clone(),
@@ -132,6 +133,7 @@ async fn make(
             return Err(KeyError::Conflict("the new key's id is taken; try again".into()));
         }
     }
+    complete_verifier(node, &key.id, key.secret.phc.clone(), minted.text.secret());
     node.metrics.change(action::KEY_CREATE);
     tracing::info!(action = action::KEY_CREATE, key = %key.id, actor = by.actor, "key created");
     Ok((key, minted.text))

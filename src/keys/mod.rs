@@ -18,6 +18,7 @@ mod rotate;
 mod state;
 mod upkeep;
 mod usage;
+mod verifier;
 
 pub use change::KeyError;
 pub use create::{NewKey, create};
@@ -32,3 +33,4 @@ pub use rotate::{RotateKey, rotate};
 pub use state::{disable, enable, end_with_member, revoke};
 pub use upkeep::{DAYS_KEPT, HOURS_KEPT, disable_stale, forget_old, stale, tell_expiring, tell_stale};
 pub use usage::{Span, Usage, busiest, recent, usage_of_key, usage_of_organization};
+pub use verifier::complete_verifier;

@@ -9,6 +9,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, load_to_change, may_hand_out, policy_of, refused, write};
 use crate::keys::once::Once;
+use crate::keys::verifier::complete_verifier;
 use crate::node::Node;
 use crate::store::action;
 
@@ -76,7 +77,7 @@ async fn give_new_secret(
     may_hand_out(by, &result)?;
 
     // 3. The new secret and the next state.
-    let minted = mint(&node.gate, &node.master_keys, policy.key_prefix, Some(old.id)).await?;
+    let minted = mint(&node.master_keys, policy.key_prefix, Some(old.id))?;
     let rotation = Rotation {
         secret: minted.verifier,
         hint: minted.text.hint(),
@@ -90,5 +91,6 @@ async fn give_new_secret(
     // 4. The write.
     let remembered = once.map(|once| once.remember(node, by, id, &minted.text)).transpose()?;
     let new = write(node, by, action::KEY_ROTATE, &old, new, remembered.as_ref()).await?;
+    complete_verifier(node, &new.id, new.secret.phc.clone(), minted.text.secret());
     Ok((new, minted.text))
 }

@@ -5,11 +5,12 @@ use zeroize::Zeroizing;
 use crate::crypto::random;
 use crate::domain::authority::By;
 use crate::domain::key_text::KeyId;
-use crate::domain::member::{Member, MemberId, Password, Role, is_email, password_fault};
+use crate::domain::member::{Member, MemberId, Password, Role, is_email};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::members::audit::audit_value;
 use crate::members::error::MemberError;
+use crate::members::password::password_fault;
 use crate::members::session::SignedIn;
 use crate::node::Node;
 use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
@@ -53,7 +54,7 @@ pub async fn add(
 ) -> Result<(Member, Zeroizing<String>), MemberError> {
     let email = login(&new.email)?;
     by.may_change_role(new.role).map_err(MemberError::Beyond)?;
-    let (password, phc) = new_password(node).await?;
+    let (password, phc) = new_password(node, organization).await?;
     let member = Member {
         id: MemberId(random::identifier()?),
         organization: organization.clone(),
@@ -101,7 +102,7 @@ pub async fn change(
         return Ok((old, None));
     }
     new.version += 1;
-    let password = if edit.resets_password { Some(new_password(node).await?) } else { None };
+    let password = if edit.resets_password { Some(new_password(node, organization).await?) } else { None };
 
     // 3. The write.
     let mut after = audit_value(&new);
@@ -151,13 +152,14 @@ pub async fn change_password(
 ) -> Result<(), MemberError> {
     let member = &who.member;
     let (_, phc) = node.store.login(&member.organization, &member.email).await?.ok_or(MemberError::NotFound)?;
-    if !node.gate.verify(current.expose().as_bytes(), &phc).await? {
+    let turn = || node.management_turn(&member.organization);
+    if !node.gate.verify(turn(), current.expose().as_bytes(), &phc).await? {
         return Err(MemberError::field("current_password", "not the password that you have now"));
     }
-    if let Some(fault) = password_fault(new.expose(), &member.email) {
+    if let Some(fault) = password_fault(new, &member.organization, &member.email).await? {
         return Err(MemberError::field("new_password", fault));
     }
-    let phc = node.gate.hash(new.expose().as_bytes()).await?;
+    let phc = node.gate.hash(turn(), new.expose().as_bytes()).await?;
     let next = Member { version: member.version + 1, ..member.clone() };
     let after = serde_json::json!({ "email": next.email, "role": next.role, "password": "changed" });
     let entry = AuditEntry::of(by, action::MEMBER_CHANGE, &member.id.0, Some(audit_value(member)), Some(after));
@@ -167,9 +169,9 @@ pub async fn change_password(
     Ok(())
 }
 
-async fn new_password(node: &Node) -> Result<(Zeroizing<String>, String), MemberError> {
+async fn new_password(node: &Node, organization: &Slug) -> Result<(Zeroizing<String>, String), MemberError> {
     let password = Zeroizing::new(random::identifier()?);
-    let phc = node.gate.hash(password.as_bytes()).await?;
+    let phc = node.gate.hash(node.management_turn(organization), password.as_bytes()).await?;
     Ok((password, phc))
 }
 

@@ -4,14 +4,17 @@
 //! SQL.
 
 mod audit;
+mod device;
 mod error;
 mod manage;
+mod password;
 mod remove;
 mod session;
 mod sign_in;
 
+pub use device::{Device, recognize};
 pub use error::MemberError;
 pub use manage::{MemberEdit, NewMember, add, change, change_password, find, keys_beyond_role, list};
 pub use remove::remove;
 pub use session::{SessionSecret, SignedIn, end, of_member, resume};
-pub use sign_in::{SignIn, SignInError, sign_in};
+pub use sign_in::{SignIn, SignInError, Verified, begin_session, check_password};

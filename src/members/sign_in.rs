@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::crypto::argon2_gate::Lane;
 use crate::crypto::random;
-use crate::domain::authority::By;
 use crate::domain::decision::ClientAddress;
-use crate::domain::member::{MAX_PASSWORD, Password, Session};
+use crate::domain::member::{MAX_PASSWORD, Member, Password, Session};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::members::session::{SessionSecret, SignedIn};
-use crate::node::{Node, Unavailable};
+use crate::node::{Node, RepeatedEvent, Unavailable};
 use crate::store::{AuditEntry, action};
 
 /// Longest name of a browser that is kept, in characters.
@@ -48,32 +48,44 @@ impl<E: Into<Unavailable>> From<E> for SignInError {
     }
 }
 
-/// Begins a session, always a new one.
-pub async fn sign_in(node: &Arc<Node>, wish: SignIn) -> Result<(SignedIn, SessionSecret), SignInError> {
+/// A member whose password was right.
+#[derive(Debug)]
+pub struct Verified {
+    member: Member,
+    address: ClientAddress,
+    user_agent: String,
+    now: Timestamp,
+}
+
+/// Checks a login and its password. Writes nothing, so a caller that goes away while it waits costs no hash.
+pub async fn check_password(node: &Arc<Node>, wish: SignIn) -> Result<Verified, SignInError> {
     let SignIn { organization, email, password, address, user_agent, now } = wish;
     if password.expose().len() > MAX_PASSWORD {
         return Err(SignInError::Refused);
     }
+    let email = email.to_lowercase();
+    let turn = node.stranger_turn(Lane::SignIn, address, &format!("{organization} {email}"));
 
-    // 1. The password, hashed for a login that there is not as well.
-    let Some((member, phc)) = node.store.login(&organization, &email.to_lowercase()).await? else {
-        node.gate.verify(password.expose().as_bytes(), node.dummy_password().await?).await?;
+    // 1. A login that does not exist takes as long as any other.
+    let Some((member, phc)) = node.store.login(&organization, &email).await? else {
+        node.gate.verify(turn, password.expose().as_bytes(), node.dummy_password().await?).await?;
         return Err(SignInError::Refused);
     };
-    if !node.gate.verify(password.expose().as_bytes(), &phc).await? {
-        let by = By { address: address.known(), ..By::keyturn(now) };
-        let entry = AuditEntry::of(&by, action::SESSION_REFUSE, &member.id.0, None, None);
-        // Not waited for: the time it takes would tell that there is such a login.
-        let store = node.store.clone();
-        node.run_beside(async move {
-            if let Err(error) = store.note_refused_sign_in(&organization, &entry).await {
-                tracing::error!(%error, "a sign-in that was refused could not be noted");
-            }
-        });
+
+    // 2. The password.
+    if !node.gate.verify(turn, password.expose().as_bytes(), &phc).await? {
+        // Counted in memory and written soon: the time of a write would tell that the login exists.
+        node.events.count(&RepeatedEvent::new(organization, action::SESSION_REFUSE, &member.id.0, address), now);
         return Err(SignInError::Refused);
     }
+    Ok(Verified { member, address, user_agent, now })
+}
 
-    // 2. The session.
+/// Begins a session, always a new one.
+pub async fn begin_session(node: &Arc<Node>, verified: Verified) -> Result<(SignedIn, SessionSecret), SignInError> {
+    let Verified { member, address, user_agent, now } = verified;
+
+    // 1. The session.
     let secret = SessionSecret::new()?;
     let session = Session {
         id: random::identifier()?,
@@ -86,7 +98,7 @@ pub async fn sign_in(node: &Arc<Node>, wish: SignIn) -> Result<(SignedIn, Sessio
     };
     let signed_in = SignedIn { member, session };
 
-    // 3. The write.
+    // 2. The write.
     let by = signed_in.by(address, now);
     let new = serde_json::json!({ "session": signed_in.session.id, "user_agent": signed_in.session.user_agent });
     let entry = AuditEntry::of(&by, action::SESSION_BEGIN, &signed_in.member.id.0, None, Some(new));
@@ -94,6 +106,6 @@ pub async fn sign_in(node: &Arc<Node>, wish: SignIn) -> Result<(SignedIn, Sessio
         // Removed, or given another password, while this one was being checked.
         return Err(SignInError::Changed);
     }
-    tracing::info!(member = %signed_in.member.id, %organization, "signed in");
+    tracing::info!(member = %signed_in.member.id, organization = %signed_in.member.organization, "signed in");
     Ok((signed_in, secret))
 }

@@ -2,6 +2,7 @@
 //!
 //! Stands between the adapters, which it imports, and the use cases, which import it.
 
+mod events;
 mod load;
 mod tenants;
 mod view;
@@ -13,12 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{self, BootTime};
-use crate::crypto::argon2_gate::{Argon2Gate, GateError};
+use crate::crypto::argon2_gate::{Argon2Gate, GateError, Lane, Turn};
 use crate::crypto::master_key::MasterKeys;
-use crate::crypto::mint::MintError;
 use crate::crypto::random::RandomError;
 use crate::domain::api_key::ApiKey;
 use crate::domain::claims::Claims;
@@ -29,22 +30,19 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Details, KeyUsage, hour_of};
-use crate::limits::AddressLimit;
+use crate::limits::{NameLimit, levels, name};
 use crate::revocation::{CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisFailure, RedisList, RevocationList};
 use crate::signing::{Algorithm, SigningError};
 use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
 use crate::telemetry::{Metrics, Usage};
 
 pub use load::LoadError;
+pub use events::{EventCounts, RepeatedEvent};
 pub use tenants::{Tenant, Tenants};
 pub use view::View;
 
-/// Secrets that one address may have checked the slow way in a minute: nine seconds of one thread.
-const SLOW_CHECKS_PER_MINUTE: u32 = 600;
-
-/// Checks of one key that may wait for their turn at the slow way: a fleet that starts at once may, and a
-/// flood of wrong secrets holds the right one up for a few seconds at most.
-const SLOW_CHECKS_OF_KEY: usize = 256;
+/// Argon2id PHC strings of minted secrets that may be under way at once. Others are computed when the secret is used.
+const PENDING_AT_ONCE: usize = 256;
 
 /// Counts of use that are written at once.
 const COUNTS_AT_ONCE: usize = 5_000;
@@ -59,6 +57,9 @@ const CHANGES_KEPT_SECONDS: i64 = 7200;
 pub const ANSWERS_KEPT_SECONDS: i64 = 86_400;
 /// For how long what webhooks have taken is kept: a week.
 const DELIVERED_KEPT_SECONDS: i64 = 7 * 86_400;
+
+/// How long after its end an hour's repeated events are summed up.
+const HOUR_SETTLES_SECONDS: i64 = 60;
 
 /// For how long dead letters are kept.
 const DEAD_KEPT_SECONDS: i64 = 30 * 86_400;
@@ -83,6 +84,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// How often keys were used, until it is written.
     pub usage: Usage,
+    /// Security events that were repeated, until they are written.
+    pub events: EventCounts,
     /// How this node was set up.
     pub settings: NodeSettings,
     /// Tokens whose signature was checked, by digest.
@@ -90,8 +93,8 @@ pub struct Node {
     tenants: ArcSwap<Tenants>,
     changes: TaskTracker,
     runtime: Handle,
-    slow_checks: Mutex<HashMap<KeyId, Arc<tokio::sync::Mutex<()>>>>,
-    slow_checks_of_address: AddressLimit,
+    pending_verifiers: Arc<Semaphore>,
+    revocations: NameLimit,
     reloading: tokio::sync::Mutex<()>,
     /// Signing keys whose tokens have all expired by the wall clock, and since when this process has seen them so.
     expired_signing_keys: Mutex<HashMap<String, BootTime>>,
@@ -121,6 +124,8 @@ pub struct NodeSettings {
     pub session_idle_seconds: i64,
     /// Where webhooks may go.
     pub webhook_reach: Reach,
+    /// Tokens that one key may revoke in a minute; 0 is no limit.
+    pub revocations_per_minute: u32,
     /// Seconds from each attempt at a webhook that failed to the next.
     pub webhook_retry_seconds: Vec<u32>,
 }
@@ -197,15 +202,6 @@ impl From<GateError> for Unavailable {
     }
 }
 
-impl From<MintError> for Unavailable {
-    fn from(error: MintError) -> Self {
-        match error {
-            MintError::Random(error) => Self::Random(error),
-            MintError::Gate(error) => error.into(),
-        }
-    }
-}
-
 /// The adapters a node is made of.
 pub struct Parts {
     /// The store.
@@ -245,13 +241,14 @@ impl Node {
             master_keys: parts.master_keys,
             metrics: parts.metrics,
             usage: Usage::default(),
+            events: EventCounts::default(),
+            revocations: NameLimit::per_minute(parts.settings.revocations_per_minute),
             settings: parts.settings,
             verified_tokens: Cache::new(parts.tokens),
             tenants: ArcSwap::default(),
             changes: TaskTracker::new(),
             runtime: parts.runtime,
-            slow_checks: Mutex::default(),
-            slow_checks_of_address: AddressLimit::per_minute(SLOW_CHECKS_PER_MINUTE),
+            pending_verifiers: Arc::new(Semaphore::new(PENDING_AT_ONCE)),
             reloading: tokio::sync::Mutex::default(),
             expired_signing_keys: Mutex::default(),
             dummy_password: tokio::sync::OnceCell::new(),
@@ -375,27 +372,34 @@ impl Node {
         }
     }
 
-    /// The turn at checking a key's secrets the slow way: one at a time for each key, so that many first
-    /// uses of one key cost one hash. Busy when too many wait, or too many came from one address.
-    pub async fn slow_check_turn(&self, key: &KeyId, address: ClientAddress) -> Result<SlowCheckTurn<'_>, Unavailable> {
-        self.slow_checks_of_address.count(address).map_err(|_| Unavailable::Busy)?;
-        let turn = {
-            let mut turns = self.slow_checks.lock().unwrap_or_else(PoisonError::into_inner);
-            let turn = turns.entry(*key).or_default();
-            if Arc::strong_count(turn) > SLOW_CHECKS_OF_KEY {
-                return Err(Unavailable::Busy);
-            }
-            turn.clone()
-        };
-        let guard = turn.lock_owned().await;
-        Ok(SlowCheckTurn { node: self, key: *key, _guard: guard })
+    /// Counts a token that a key revokes. If there were too many, returns after how many seconds to come back.
+    pub fn count_revocation(&self, key: &KeyId) -> Result<(), u64> {
+        self.revocations.count(key.as_str())
+    }
+
+    /// Permission to compute the Argon2id PHC string of a minted secret beside the requests; `None` if enough of them are
+    /// under way.
+    pub fn begin_pending_verifier(&self) -> Option<OwnedSemaphorePermit> {
+        self.pending_verifiers.clone().try_acquire_owned().ok()
+    }
+
+    /// The turn of an authenticated management request: every organization has a share.
+    pub fn management_turn(&self, organization: &Slug) -> Turn {
+        Turn { lane: Lane::Management, share: vec![name(organization.as_str())] }
+    }
+
+    /// The turn of a check whose caller has proved nothing: every network has a share, and in it every subject.
+    pub fn stranger_turn(&self, lane: Lane, address: ClientAddress, subject: &str) -> Turn {
+        let share = levels(address).iter().map(name).chain([name(subject)]).collect();
+        Turn { lane, share }
     }
 
     /// The PHC string of a password that nobody has: checking against it takes as long as against any other.
     pub async fn dummy_password(&self) -> Result<&str, Unavailable> {
         let made = self.dummy_password.get_or_try_init(async || {
             let password = zeroize::Zeroizing::new(crate::crypto::random::identifier()?);
-            Ok::<_, Unavailable>(self.gate.hash(password.as_bytes()).await?)
+            let turn = Turn { lane: Lane::SignIn, share: Vec::new() };
+            Ok::<_, Unavailable>(self.gate.hash(turn, password.as_bytes()).await?)
         });
         Ok(made.await?)
     }
@@ -525,30 +529,15 @@ impl Node {
     /// Forgets what has ended by itself.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let now = clock::now();
-        self.slow_checks_of_address.tidy();
         self.metrics.records(self.list.len());
         self.store.forget_revoked_tokens(&self.list.forget_tokens(now, clock::boot())).await?;
         self.store.forget_sessions(now, now.plus_seconds(-self.settings.session_idle_seconds)).await?;
+        // The other nodes have written what they counted in the hour.
+        let closing = hour_of(now.plus_seconds(-HOUR_SETTLES_SECONDS));
+        while self.store.close_event_hours(closing, now).await? > 0 {}
         self.store.forget_answers(now.plus_seconds(-ANSWERS_KEPT_SECONDS)).await?;
         let kept = (now.plus_seconds(-DELIVERED_KEPT_SECONDS), now.plus_seconds(-DEAD_KEPT_SECONDS));
         self.store.forget_deliveries(kept, now).await?;
         self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
-    }
-}
-
-/// Held while a key's secret is checked the slow way.
-pub struct SlowCheckTurn<'a> {
-    node: &'a Node,
-    key: KeyId,
-    _guard: tokio::sync::OwnedMutexGuard<()>,
-}
-
-impl Drop for SlowCheckTurn<'_> {
-    fn drop(&mut self) {
-        let mut turns = self.node.slow_checks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two hold it now: the map and our guard. More means that somebody waits.
-        if turns.get(&self.key).is_some_and(|turn| Arc::strong_count(turn) <= 2) {
-            turns.remove(&self.key);
-        }
     }
 }

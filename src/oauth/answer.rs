@@ -108,6 +108,21 @@ impl OAuthError {
         error
     }
 
+    /// Too many revocations with one key.
+    pub(super) fn too_many_revocations(seconds: u64) -> Self {
+        let description =
+            "this key has revoked too many tokens; nothing was revoked, retry after the time in Retry-After";
+        let mut error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "temporarily_unavailable",
+            "TOO_MANY_CHANGES",
+            Outcome::Limited,
+            description,
+        );
+        error.retry_after = Some(seconds);
+        error
+    }
+
     /// It cannot be decided safely.
     pub(super) fn unavailable(cause: &Unavailable) -> Self {
         tracing::error!(error = %cause, "a token request could not be decided");

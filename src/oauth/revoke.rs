@@ -10,7 +10,7 @@ use crate::node::Unavailable;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
 use crate::oauth::client;
 use crate::signing::VERIFY_MAX_BYTES;
-use crate::tokens::{Refusal, RevokeRequest, revoke};
+use crate::tokens::{RevokeError, RevokeRequest, revoke};
 
 /// A token of ours, however long, and the credentials beside it.
 const MAX_BODY: usize = VERIFY_MAX_BYTES + 4096;
@@ -35,7 +35,10 @@ async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload
         Ok(asked) => {
             let node = context.node.clone();
             let revoked = context.node.run_to_end(async move { revoke(&node, asked).await });
-            revoked.await.map_err(|refusal: Refusal| OAuthError::from(refusal))
+            revoked.await.map_err(|error: RevokeError| match error {
+                RevokeError::Refused(refusal) => OAuthError::from(refusal),
+                RevokeError::Limited(seconds) => OAuthError::too_many_revocations(seconds),
+            })
         }
         Err(error) => Err(error),
     };

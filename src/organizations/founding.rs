@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::argon2_gate::Argon2Gate;
+use crate::crypto::argon2_gate::{Argon2Gate, Lane, Turn};
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::mint::mint;
 use crate::crypto::random;
@@ -15,6 +15,7 @@ use crate::domain::organization::Organization;
 use crate::domain::scope::{ScopeError, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::limits::name;
 use crate::node::Unavailable;
 use crate::signing::{Algorithm, KeyMaterial, SigningError};
 use crate::store::{AuditEntry, Founding, OrganizationStore, StoredSigningKey, action};
@@ -68,7 +69,7 @@ pub async fn found(
     let (owner, password, phc) = first_owner(gate, &organization, &email, now).await?;
 
     // 3. Its first key.
-    let minted = mint(gate, keys, KeyPrefix::default(), None).await.map_err(Unavailable::from)?;
+    let minted = mint(keys, KeyPrefix::default(), None).map_err(Unavailable::from)?;
     let key = ApiKey {
         id: minted.text.id(),
         organization: organization.clone(),
@@ -133,7 +134,8 @@ pub(super) async fn first_owner(
     now: Timestamp,
 ) -> Result<(Member, Zeroizing<String>, String), Unavailable> {
     let password = Zeroizing::new(random::identifier()?);
-    let phc = gate.hash(password.as_bytes()).await?;
+    let turn = Turn { lane: Lane::Management, share: vec![name(organization.as_str())] };
+    let phc = gate.hash(turn, password.as_bytes()).await?;
     let owner = Member {
         id: MemberId(random::identifier()?),
         organization: organization.clone(),

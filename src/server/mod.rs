@@ -216,6 +216,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
             publish_ahead_seconds: settings.signing.publish_ahead_seconds,
             session_seconds: i64::from(settings.session.hours) * 3600,
             session_idle_seconds: i64::from(settings.session.idle_minutes) * 60,
+            revocations_per_minute: settings.limits.changes_per_minute.div_ceil(2),
             webhook_reach,
             webhook_retry_seconds: settings.webhooks.retry_seconds.clone(),
         },
@@ -223,6 +224,10 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     }));
     node.load_tenants().await?;
     organizations::tend_signing_keys(&node, clock::now()).await;
+    // The first unknown login must take as long as any.
+    if let Err(error) = node.dummy_password().await {
+        tracing::error!(%error, "failed to hash the password that unknown logins are checked against");
+    }
     if is_alone {
         for token in store.revoked_tokens().await? {
             node.list.apply_token_revocation(&token.jti, token.expires_at);
@@ -232,7 +237,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let context = web::Data::new(HttpContext::new(
         node.clone(),
         TrustedProxies::new(settings.server.trusted_proxies.clone()),
-        settings.limits.failures_per_minute,
+        (settings.limits.failures_per_minute, settings.limits.changes_per_minute),
         settings.gateway.verdict_max_age_seconds,
     ));
 
@@ -348,6 +353,9 @@ async fn write_usage(node: Arc<Node>, stop: Arc<Notify>) {
         if let Err(error) = node.write_usage().await {
             tracing::error!(%error, "counts of use could not be written; they are kept");
         }
+        if let Err(error) = node.write_events().await {
+            tracing::error!(%error, "failed to write repeated security events; they are kept");
+        }
         if stopping {
             return;
         }
@@ -399,8 +407,6 @@ async fn look_after_keys(node: &Node) {
 async fn tend(context: web::Data<HttpContext>) {
     loop {
         tokio::time::sleep(TEND_EVERY).await;
-        context.failures.tidy();
-        context.tidy_sign_ins();
         if let Err(error) = context.node.tidy().await {
             tracing::error!(%error, "what has ended could not be forgotten");
         }

@@ -53,6 +53,8 @@ pub mod action {
     pub const SESSION_END: &str = "session.end";
     /// Somebody gave a member's login with a wrong password.
     pub const SESSION_REFUSE: &str = "session.refuse";
+    /// Actions that are counted by hour when they are repeated.
+    pub const REPEATED: [&str; 1] = [SESSION_REFUSE];
     /// A signing key was deleted.
     pub const SIGNING_KEY_DELETE: &str = "signing-key.delete";
     /// The signing keys were sealed under another master key.

@@ -303,6 +303,34 @@ pub struct News {
     pub changes: Vec<KeyChange>,
 }
 
+/// Events of one subject, network and hour.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CountedEvent {
+    /// The organization that they concern.
+    pub organization: Slug,
+    /// The audit action.
+    pub action: &'static str,
+    /// The audit subject.
+    pub subject: String,
+    /// Where they came from, as CIDR.
+    pub network: String,
+    /// The address of the first.
+    pub address: Option<String>,
+    /// Hours since the epoch.
+    pub hour: i64,
+    /// How many.
+    pub count: u64,
+    /// When the first happened.
+    pub first_at: Timestamp,
+    /// When the last happened.
+    pub last_at: Timestamp,
+}
+
+impl CountedEvent {
+    /// The networks that are not listed one by one.
+    pub const OTHER_NETWORKS: &str = "others";
+}
+
 /// Organizations.
 #[async_trait]
 pub trait OrganizationStore: Send + Sync {
@@ -357,6 +385,8 @@ pub trait KeyStore: Send + Sync {
     ) -> Result<Result<Seq, Refused>, StoreError>;
     /// Writes a fast verifier anew where Argon2 has just decided. Not a change: nothing is granted or taken.
     async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError>;
+    /// Replaces a pending verifier of a key's current or previous secret by its PHC string. Not a change.
+    async fn complete_verifier(&self, id: &KeyId, pending: &str, phc: &str) -> Result<(), StoreError>;
     /// The answer to a caller's request of that `Idempotency-Key` (its SHA-256), if it is not older than `since`.
     async fn remembered(
         &self,
@@ -452,8 +482,6 @@ pub trait SessionStore: Send + Sync {
         member: &Member,
         entry: &AuditEntry,
     ) -> Result<bool, StoreError>;
-    /// Notes a sign-in that failed.
-    async fn note_refused_sign_in(&self, organization: &Slug, entry: &AuditEntry) -> Result<(), StoreError>;
     /// The session of that digest, and whose it is.
     async fn session(&self, digest: &[u8; 32]) -> Result<Option<(Session, Member)>, StoreError>;
     /// Notes that a session was used.
@@ -464,6 +492,15 @@ pub trait SessionStore: Send + Sync {
     async fn end_session(&self, member: &Member, id: &str, entry: &AuditEntry) -> Result<bool, StoreError>;
     /// Forgets those that have ended by themselves: by age at `now`, by rest when last used before `idle_since`.
     async fn forget_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// Security events that strangers can repeat at will.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// Counts events of one subject, network and hour. The first of them is written to the audit log at once.
+    async fn count_event(&self, event: &CountedEvent) -> Result<(), StoreError>;
+    /// Writes the counts of hours before one to the audit log; returns how many. To be repeated until it is none.
+    async fn close_event_hours(&self, before: i64, now: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Tokens revoked by themselves.
@@ -552,6 +589,7 @@ pub trait Store:
     + SigningKeyStore
     + MemberStore
     + SessionStore
+    + EventStore
     + RevokedTokenStore
     + ChangeLog
     + Membership

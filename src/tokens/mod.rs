@@ -15,4 +15,4 @@ pub use authenticate::{Caller, Credential, Refusal, authenticate};
 pub use check::{CheckError, Required, check};
 pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, exchange};
 pub use introspect::{Active, introspect};
-pub use revoke::{RevokeRequest, revoke};
+pub use revoke::{RevokeError, RevokeRequest, revoke};

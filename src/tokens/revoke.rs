@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::authority::{Authority, By};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::KeyId;
@@ -12,7 +12,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, KeyError};
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
-use crate::store::{AuditEntry, RevokedToken, action};
+use crate::store::{AuditEntry, RevokedToken, StoreError, action};
 use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::verified::verified;
@@ -33,9 +33,24 @@ pub struct RevokeRequest {
     pub now: Timestamp,
 }
 
+/// Why nothing was revoked.
+#[derive(Debug)]
+pub enum RevokeError {
+    /// The caller's credential is not good, or it cannot be decided.
+    Refused(Refusal),
+    /// The key has revoked too many tokens; after how many seconds to come back.
+    Limited(u64),
+}
+
+impl<E: Into<Refusal>> From<E> for RevokeError {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 /// Ends a token or a key of the caller's organization. What is unknown, dead already or somebody else's
 /// is no error (RFC 7009 §2.2). Returns only when what was revoked is refused everywhere.
-pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> {
+pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeError> {
     let RevokeRequest { caller, credential, address, now } = request;
 
     // 1. The bearer of a key may end that very key, from wherever and in whatever state it is: whoever
@@ -59,22 +74,39 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), Refusal> 
                 Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
             }
             Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
-            Err(unavailable) => Err(unavailable),
+            Err(unavailable) => Err(unavailable.into()),
         },
         Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await {
             Ok(token) if token.claims.org == organization.as_str() => {
+                let generation = token.claims.generation;
                 let token = RevokedToken {
                     jti: token.claims.jti.clone(),
                     key: token.key,
                     expires_at: Timestamp::from_seconds(token.claims.exp).plus_seconds(KEPT_SECONDS),
                 };
+                // A token that is dead anyway, or dead by an earlier request, is not written: it costs no entry, event or
+                // row. The change that ended it must hold everywhere before this is answered, as the first time.
+                if is_dead(node, &token, generation, now).await? {
+                    return Ok(node.settle_what_is_written(&token.key).await?);
+                }
+                node.count_revocation(&caller.key.id).map_err(RevokeError::Limited)?;
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
             Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
-            Err(unavailable) => Err(unavailable),
+            Err(unavailable) => Err(unavailable.into()),
         },
         None => Ok(()),
     }
+}
+
+/// Whether a token is refused without being revoked now.
+async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timestamp) -> Result<bool, StoreError> {
+    let view = node.view();
+    if view.is_token_revoked(&token.jti).await? {
+        return Ok(true);
+    }
+    let key = view.record(&token.key).await?;
+    Ok(key.is_none_or(|key| key.generation != generation || key.status(now) == Status::Revoked))
 }
 
 /// What a token says. One that is signed with a key which this node does not know is looked at again once it has heard

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use crate::crypto::argon2_gate::{Lane, Verified};
+use crate::crypto::durable_verifier;
 use crate::crypto::fast_verifier::{self, FastMatch};
 use crate::domain::api_key::{ApiKey, SecretVerifier};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::Secret;
 use crate::domain::timestamp::Timestamp;
+use crate::keys;
 use crate::node::{Node, Unavailable};
 
-/// Which of the key's secrets this is. A microsecond, unless a verifier's pepper is retired: then Argon2
-/// decides once and the fast verifier is written anew.
+/// Returns which of the key's secrets this is. Takes a microsecond, unless a verifier's pepper is retired: then Argon2
+/// decides once, in a fair queue, and the fast verifier is written anew.
 pub(super) async fn check_secret(
     node: &Node,
     key: &Arc<ApiKey>,
@@ -19,8 +22,23 @@ pub(super) async fn check_secret(
     now: Timestamp,
 ) -> Result<SecretMatch, Unavailable> {
     match fast_check(node, key, secret, now) {
-        FastCheck::Match(matched) => Ok(matched),
+        FastCheck::Match(matched) => {
+            complete_pending(node, key, secret, matched);
+            Ok(matched)
+        }
         FastCheck::Undecided => slow_check(node, key, secret, address, now).await,
+    }
+}
+
+/// Has the Argon2id PHC string computed if an earlier run or another node has not got to it.
+fn complete_pending(node: &Node, key: &ApiKey, secret: &Secret, matched: SecretMatch) {
+    let verifier = match matched {
+        SecretMatch::Current => Some(&key.secret),
+        SecretMatch::Previous => key.previous.as_ref().map(|previous| &previous.secret),
+        SecretMatch::None => None,
+    };
+    if let Some(verifier) = verifier.filter(|verifier| durable_verifier::is_pending(&verifier.phc)) {
+        keys::complete_verifier(node, &key.id, verifier.phc.clone(), secret);
     }
 }
 
@@ -59,33 +77,36 @@ async fn slow_check(
     address: ClientAddress,
     now: Timestamp,
 ) -> Result<SecretMatch, Unavailable> {
-    // 1. One at a time for each key; whoever waited may find the fast verifier written.
-    let _turn = node.slow_check_turn(&key.id, address).await?;
-    let Some(key) = node.record(&key.id).await? else { return Ok(SecretMatch::None) };
-    if let FastCheck::Match(matched) = fast_check(node, &key, secret, now) {
-        return Ok(matched);
-    }
-    // 2. Argon2 decides, the current secret first.
     let previous = key.previous.as_ref().filter(|previous| now < previous.until);
     let candidates =
         [(SecretMatch::Current, Some(&key.secret)), (SecretMatch::Previous, previous.map(|previous| &previous.secret))];
     for (matched, verifier) in candidates {
         let Some(verifier) = verifier else { continue };
-        if compare(node, &key, verifier, secret) == FastMatch::No {
+        if compare(node, key, verifier, secret) == FastMatch::No {
             continue;
         }
         node.metrics.slow_check();
-        if node.gate.verify(secret.expose().as_bytes(), &verifier.phc).await? {
-            // 3. From now on it is fast again. If that cannot be written, the secret is right all the same.
+        let Verified { fits, is_shared } = match durable_verifier::check_pending(&verifier.phc, secret) {
+            Some(fits) => Verified { fits, is_shared: false },
+            None => {
+                let turn = node.stranger_turn(Lane::KeyCheck, address, key.id.as_str());
+                node.gate.verify_shared(turn, secret.expose().as_bytes(), &verifier.phc).await?
+            }
+        };
+        if !fits {
+            continue;
+        }
+        if !is_shared {
+            // From now on it is fast again. If that cannot be written, the secret is right all the same.
             let fast = fast_verifier::make(&node.master_keys, &key.id, secret);
             let (store, id, phc) = (node.store.clone(), key.id, verifier.phc.clone());
             let refresh = async move { Ok(store.refresh_fast_verifier(&id, &phc, &fast).await?) };
             if let Err(error) = node.run_to_end::<(), Unavailable>(refresh).await {
-                tracing::error!(%error, key = %key.id, "a fast verifier could not be written");
+                tracing::error!(%error, key = %key.id, "failed to write a fast verifier");
             }
             node.forget_key(&key.id);
-            return Ok(matched);
         }
+        return Ok(matched);
     }
     Ok(SecretMatch::None)
 }

@@ -107,6 +107,20 @@ impl KeyStore for SqlStore {
         Ok(())
     }
 
+    async fn complete_verifier(&self, id: &KeyId, pending: &str, phc: &str) -> Result<(), StoreError> {
+        query(
+            "UPDATE api_keys SET secret_phc = CASE WHEN secret_phc = $2 THEN $3 ELSE secret_phc END, \
+             previous_phc = CASE WHEN previous_phc = $2 THEN $3 ELSE previous_phc END \
+             WHERE id = $1 AND (secret_phc = $2 OR previous_phc = $2)",
+        )
+        .bind(id.as_str())
+        .bind(pending)
+        .bind(phc)
+        .execute_alone(&self.database)
+        .await?;
+        Ok(())
+    }
+
     async fn remembered(
         &self,
         caller: &str,

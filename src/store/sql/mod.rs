@@ -7,6 +7,7 @@ mod columns;
 mod copy;
 mod database;
 mod deliveries;
+mod events;
 mod key_rows;
 mod members;
 mod nodes;

@@ -30,6 +30,7 @@ const SQLITE: Migrations = migrations!(
     "0009_tenants",
     "0010_secret_version",
     "0011_commits",
+    "0012_repeated_events",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -45,6 +46,7 @@ const POSTGRES: Migrations = migrations!(
     "0009_tenants",
     "0010_secret_version",
     "0011_commits",
+    "0012_repeated_events",
 );
 
 /// Brings a SQLite file up to date.

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 
 use crate::domain::member::{Member, MemberId, Session};
-use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::members::member_from_row;
 use crate::store::sql::statement::{Row, query};
@@ -48,12 +47,6 @@ impl SessionStore for SqlStore {
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
         Ok(true)
-    }
-
-    async fn note_refused_sign_in(&self, organization: &Slug, entry: &AuditEntry) -> Result<(), StoreError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
-        audit::write(&mut transaction, organization, entry).await?;
-        transaction.commit().await
     }
 
     async fn session(&self, digest: &[u8; 32]) -> Result<Option<(Session, Member)>, StoreError> {

@@ -25,6 +25,7 @@ const BACK: &[&str] = &[
     "ALTER TABLE change_seq DROP COLUMN epoch",
     "ALTER TABLE api_keys DROP COLUMN secret_version",
     "DROP TABLE commits",
+    "DROP TABLE repeated_events",
     "DELETE FROM _sqlx_migrations WHERE version >= (SELECT version FROM _sqlx_migrations WHERE description = 'audit_chain')",
 ];
 

@@ -228,7 +228,6 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     let begin = by(action::SESSION_BEGIN);
     assert!(check!(world, "session", store.open_session(&session, &[1; 32], &admin, &begin)));
     assert!(check!(world, "ended session", store.end_session(&admin, "session", &by(action::SESSION_END))));
-    check!(world, "refused sign-in", store.note_refused_sign_in(&slug("acme"), &by(action::SESSION_REFUSE)));
     let owned = ApiKey { owner: Some(ann.id.clone()), ..key(2) };
     store.insert_key(&owned, Limits::default(), &create, None).await.unwrap().unwrap();
     let end = |key: ApiKey| Some((next(&key), entry(action::KEY_REVOKE, key.id)));

@@ -1,0 +1,416 @@
+//! Argon2id behind a gate: a few low-priority threads with their own memory, and a fair, bounded queue.
+//!
+//! One hash takes about 15 ms and 19 MiB, so hashes wait in lanes by purpose and in fair shares within a lane
+//! (`queue.rs`). A waiter that is dropped leaves the queue at once and costs no hash.
+
+mod queue;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::crypto::digest::sha256;
+use crate::crypto::random;
+
+pub use queue::{Lane, Share};
+use queue::{Place, Queue};
+
+/// Hashes of one narrowest share (one address, one tenant) that may wait to sign in.
+const SIGN_INS_OF_SHARE: usize = 8;
+
+/// Cost of a hash, and how many may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct GateSettings {
+    /// KiB of memory.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+    /// Hashes computed at once.
+    pub threads: usize,
+    /// Hashes that may wait in each lane.
+    pub queue: usize,
+}
+
+/// Why there is no hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum GateError {
+    /// Too many are waiting.
+    #[error("too many secrets are being hashed")]
+    Busy,
+    /// The parameters, the stored PHC string or the random generator were unusable.
+    #[error("a secret could not be hashed: {0}")]
+    Broken(&'static str),
+}
+
+/// Whom a hash is for: its lane, and the share of the lane that it counts against.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The purpose.
+    pub lane: Lane,
+    /// The share, from the widest group to the narrowest.
+    pub share: Share,
+}
+
+/// The result of comparing a secret with a PHC string.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// Whether they fit.
+    pub fits: bool,
+    /// Whether another waiter asked the same question and its hash decided.
+    pub is_shared: bool,
+}
+
+/// A result that several waiters share: the first hash decides for all that ask the same question.
+struct Question {
+    digest: [u8; 32],
+    answer: OnceLock<bool>,
+    gate: Weak<Shared>,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let Some(gate) = self.gate.upgrade() else { return };
+        let mut questions = gate.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same question may have been asked anew meanwhile.
+        if questions.get(&self.digest).is_some_and(|question| question.strong_count() == 0) {
+            questions.remove(&self.digest);
+        }
+    }
+}
+
+/// The gate. Cheap to clone; the threads end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Argon2Gate {
+    handle: Arc<Handle>,
+}
+
+impl std::fmt::Debug for Argon2Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Argon2Gate(..)")
+    }
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    added: Condvar,
+    questions: Mutex<HashMap<[u8; 32], Weak<Question>>>,
+}
+
+struct Waiting {
+    queue: Queue<Job>,
+    is_closed: bool,
+}
+
+enum Job {
+    Hash(Zeroizing<Vec<u8>>, oneshot::Sender<Result<String, GateError>>),
+    Verify(Zeroizing<Vec<u8>>, String, Option<Arc<Question>>, oneshot::Sender<Result<Verified, GateError>>),
+}
+
+impl Job {
+    fn refuse(self) {
+        match self {
+            Self::Hash(_, reply) => drop(reply.send(Err(GateError::Busy))),
+            Self::Verify(.., reply) => drop(reply.send(Err(GateError::Busy))),
+        }
+    }
+}
+
+/// Takes a job out of the queue when its waiter is dropped.
+struct Waiter<'a> {
+    gate: &'a Argon2Gate,
+    place: Place,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let removed = self.gate.handle.shared.lock().queue.remove(&self.place);
+        drop(removed);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.added.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job; `None` once the gate is closed.
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(job) = waiting.queue.pop() {
+                return Some(job);
+            }
+            if waiting.is_closed {
+                return None;
+            }
+            waiting = self.added.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Argon2Gate {
+    /// Starts the threads.
+    pub fn start(settings: GateSettings) -> Result<Self, GateError> {
+        let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(32))
+            .map_err(|_| GateError::Broken("parameters out of range"))?;
+        let waiting = Mutex::new(Waiting { queue: Queue::new(settings.queue), is_closed: false });
+        let shared = Arc::new(Shared { waiting, added: Condvar::new(), questions: Mutex::default() });
+        let handle = Arc::new(Handle { shared: shared.clone() });
+        for number in 0..settings.threads.max(1) {
+            let (shared, params) = (shared.clone(), params.clone());
+            thread::Builder::new()
+                .name(format!("argon2-{number}"))
+                .spawn(move || work(&shared, &params))
+                .map_err(|_| GateError::Broken("no thread could be started"))?;
+        }
+        Ok(Self { handle })
+    }
+
+    /// Returns the Argon2id PHC string of a secret, with a fresh salt.
+    pub async fn hash(&self, turn: Turn, secret: &[u8]) -> Result<String, GateError> {
+        let (reply, answer) = oneshot::channel();
+        let _waiter = self.submit(turn, Job::Hash(Zeroizing::new(secret.to_vec()), reply))?;
+        answer.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
+    }
+
+    /// Returns whether a secret fits a PHC string. Always computes the hash.
+    pub async fn verify(&self, turn: Turn, secret: &[u8], phc: &str) -> Result<bool, GateError> {
+        Ok(self.verify_with(turn, secret, phc, None).await?.fits)
+    }
+
+    /// Like [`Self::verify`], but many waiters that compare the same secret with the same PHC string at the same time cost
+    /// one hash. Each waits for its own turn, so a flooded network does not hold up the others.
+    pub async fn verify_shared(&self, turn: Turn, secret: &[u8], phc: &str) -> Result<Verified, GateError> {
+        let question = self.question(secret, phc);
+        self.verify_with(turn, secret, phc, Some(question)).await
+    }
+
+    async fn verify_with(
+        &self,
+        turn: Turn,
+        secret: &[u8],
+        phc: &str,
+        question: Option<Arc<Question>>,
+    ) -> Result<Verified, GateError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Verify(Zeroizing::new(secret.to_vec()), phc.to_owned(), question, reply);
+        let _waiter = self.submit(turn, job)?;
+        answer.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
+    }
+
+    fn question(&self, secret: &[u8], phc: &str) -> Arc<Question> {
+        let digest = sha256(&Zeroizing::new([phc.as_bytes(), b"\n", secret].concat()));
+        let shared = &self.handle.shared;
+        let mut questions = shared.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(question) = questions.get(&digest).and_then(Weak::upgrade) {
+            return question;
+        }
+        let question = Arc::new(Question { digest, answer: OnceLock::new(), gate: Arc::downgrade(shared) });
+        questions.insert(digest, Arc::downgrade(&question));
+        question
+    }
+
+    fn submit(&self, Turn { lane, share }: Turn, job: Job) -> Result<Waiter<'_>, GateError> {
+        let shared = &self.handle.shared;
+        let (place, evicted) = {
+            let mut waiting = shared.lock();
+            let own = waiting.queue.load(lane, &share).last().copied().unwrap_or_default();
+            if lane == Lane::SignIn && own >= SIGN_INS_OF_SHARE {
+                return Err(GateError::Busy);
+            }
+            waiting.queue.push(lane, share, job)
+        };
+        if let Some(evicted) = evicted {
+            evicted.refuse();
+        }
+        shared.added.notify_one();
+        Ok(Waiter { gate: self, place })
+    }
+}
+
+fn work(shared: &Shared, params: &Params) {
+    // On Linux this lowers the calling thread alone; if it is refused, hashing only competes harder.
+    let _ = rustix::process::nice(10);
+    let mut memory = Vec::new();
+    while let Some(job) = shared.next() {
+        match job {
+            // A waiter may be dropped between leaving the queue and being served.
+            Job::Hash(_, reply) if reply.is_closed() => {}
+            Job::Verify(.., reply) if reply.is_closed() => {}
+            Job::Hash(secret, reply) => drop(reply.send(hash(&secret, params, &mut memory))),
+            Job::Verify(secret, phc, question, reply) => {
+                let known = question.as_ref().and_then(|question| question.answer.get()).copied();
+                let result = match known {
+                    Some(fits) => Ok(Verified { fits, is_shared: true }),
+                    None => verify(&secret, &phc, &mut memory).map(|fits| Verified { fits, is_shared: false }),
+                };
+                if let (Ok(verified), Some(question)) = (result, &question) {
+                    let _ = question.answer.set(verified.fits);
+                }
+                let _ = reply.send(result);
+            }
+        }
+    }
+}
+
+fn hash(secret: &[u8], params: &Params, memory: &mut Vec<Block>) -> Result<String, GateError> {
+    let salt: [u8; 16] = random::bytes().map_err(|_| GateError::Broken("no randomness"))?;
+    let mut out = [0; 32];
+    compute(secret, &salt, params, memory, &mut out)?;
+    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
+    Ok(format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(out)))
+}
+
+fn verify(secret: &[u8], phc: &str, memory: &mut Vec<Block>) -> Result<bool, GateError> {
+    let broken = |_| GateError::Broken("a stored verifier is unreadable");
+    let parsed = PasswordHash::new(phc).map_err(|_| GateError::Broken("a stored verifier is unreadable"))?;
+    let params = Params::try_from(&parsed).map_err(broken)?;
+    let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
+        return Err(GateError::Broken("a stored verifier has no salt or hash"));
+    };
+    if parsed.algorithm.as_str() != "argon2id" {
+        return Err(GateError::Broken("a stored verifier is not Argon2id"));
+    }
+    let mut out = vec![0; expected.as_ref().len()];
+    compute(secret, salt.as_ref(), &params, memory, &mut out)?;
+    Ok(constant_time::verify_slices_are_equal(&out, expected.as_ref()).is_ok())
+}
+
+fn compute(
+    secret: &[u8],
+    salt: &[u8],
+    params: &Params,
+    memory: &mut Vec<Block>,
+    out: &mut [u8],
+) -> Result<(), GateError> {
+    memory.resize(memory.len().max(params.block_count()), Block::default());
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+        .hash_password_into_with_memory(secret, salt, out, memory.as_mut_slice())
+        .map_err(|_| GateError::Broken("Argon2 refused its input"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(queue: usize) -> Argon2Gate {
+        Argon2Gate::start(GateSettings { memory_kib: 64, iterations: 1, parallelism: 1, threads: 1, queue }).unwrap()
+    }
+
+    fn slow_gate(queue: usize) -> Argon2Gate {
+        let settings = GateSettings { memory_kib: 16_384, iterations: 2, parallelism: 1, threads: 1, queue };
+        Argon2Gate::start(settings).unwrap()
+    }
+
+    fn turn(lane: Lane, share: u64) -> Turn {
+        Turn { lane, share: vec![share] }
+    }
+
+    fn management() -> Turn {
+        turn(Lane::Management, 0)
+    }
+
+    fn hash_later(gate: &Argon2Gate, turn: Turn) -> tokio::task::JoinHandle<Result<String, GateError>> {
+        let gate = gate.clone();
+        tokio::spawn(async move { gate.hash(turn, b"x").await })
+    }
+
+    #[tokio::test]
+    async fn a_hash_fits_its_secret_only() {
+        let gate = gate(8);
+        let phc = gate.hash(management(), b"correct").await.unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        assert_eq!(gate.verify(management(), b"correct", &phc).await, Ok(true));
+        assert_eq!(gate.verify(management(), b"wrong", &phc).await, Ok(false));
+        assert_ne!(phc, gate.hash(management(), b"correct").await.unwrap(), "salts differ");
+    }
+
+    #[tokio::test]
+    async fn our_strings_and_those_of_the_argon2_crate_agree() {
+        use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+        let ours = gate(8).hash(management(), b"secret").await.unwrap();
+        assert!(Argon2::default().verify_password(b"secret", &PasswordHash::new(&ours).unwrap()).is_ok());
+        let theirs = Argon2::default().hash_password(b"secret").unwrap().to_string();
+        assert_eq!(gate(8).verify(management(), b"secret", &theirs).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_verifier_is_an_error_and_not_a_no() {
+        assert!(matches!(gate(8).verify(management(), b"x", "plain").await, Err(GateError::Broken(_))));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so_at_once() {
+        let gate = slow_gate(1);
+        let attempts: Vec<_> = (0..8).map(|_| hash_later(&gate, management())).collect();
+        let mut busy = 0;
+        for attempt in attempts {
+            busy += usize::from(attempt.await.unwrap() == Err(GateError::Busy));
+        }
+        assert!(busy >= 5, "{busy} of 8 were refused");
+    }
+
+    #[tokio::test]
+    async fn full_queue_makes_room_for_another_share() {
+        let gate = slow_gate(4);
+        let flood: Vec<_> = (0..20).map(|_| hash_later(&gate, turn(Lane::KeyCheck, 1))).collect();
+        tokio::task::yield_now().await;
+        assert!(gate.hash(turn(Lane::KeyCheck, 2), b"good").await.is_ok());
+        drop(flood);
+    }
+
+    #[tokio::test]
+    async fn dropped_waiter_leaves_the_queue_at_once() {
+        let gate = slow_gate(64);
+        let flood: Vec<_> = (0..20).map(|n| hash_later(&gate, turn(Lane::SignIn, n))).collect();
+        tokio::task::yield_now().await;
+        for task in flood {
+            task.abort();
+            let _ = task.await;
+        }
+        assert!(gate.handle.shared.lock().queue.is_empty());
+    }
+
+    #[tokio::test]
+    async fn waiters_with_the_same_question_share_one_hash() {
+        let gate = slow_gate(64);
+        let phc = gate.hash(management(), b"correct").await.unwrap();
+        let ask = |secret: &'static [u8]| {
+            let (gate, phc) = (gate.clone(), phc.clone());
+            tokio::spawn(async move { gate.verify_shared(turn(Lane::KeyCheck, 1), secret, &phc).await.unwrap() })
+        };
+        let asked: Vec<_> = (0..20).map(|_| ask(b"correct")).collect();
+        let wrong = ask(b"wrong");
+        let mut hashes = 0;
+        for task in asked {
+            let verified = task.await.unwrap();
+            assert!(verified.fits);
+            hashes += usize::from(!verified.is_shared);
+        }
+        assert_eq!(hashes, 1);
+        assert_eq!(wrong.await.unwrap(), Verified { fits: false, is_shared: false });
+        drop(gate.hash(management(), b"the thread is done with all before").await);
+        assert!(gate.handle.shared.questions.lock().unwrap().is_empty());
+    }
+}

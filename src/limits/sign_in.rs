@@ -1,0 +1,194 @@
+//! How often somebody may try to sign in.
+//!
+//! A try is taken before the password is checked, so that parallel guesses count, and given back unless the password
+//! was wrong. Limits are nested by network, so a botnet in one allocation counts as one.
+//! A browser that has signed in before, and a network that has, have a limit of their own that no stranger uses up.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use quick_cache::sync::Cache;
+
+use crate::domain::decision::ClientAddress;
+use crate::limits::network::{levels, name};
+use crate::limits::{AddressLimit, Rate};
+
+/// Tries per minute for one login from IPv4 /16 or IPv6 /32, /24 or /48, /32 or /56, and address or /64.
+const PER_LEVEL: [NonZeroU32; 4] = [
+    NonZeroU32::new(240).unwrap(),
+    NonZeroU32::new(120).unwrap(),
+    NonZeroU32::new(60).unwrap(),
+    NonZeroU32::new(30).unwrap(),
+];
+
+/// Tries per minute for one login from one browser that has signed in to it before.
+const PER_DEVICE: NonZeroU32 = NonZeroU32::new(30).unwrap();
+
+/// Tries per minute for one login from everywhere. Beyond it, only networks without failures of their own are let in.
+const ANYWHERE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+
+/// Networks that have signed in, by login.
+const KNOWN: usize = 65_536;
+
+/// The limits of one node.
+pub struct SignInLimits {
+    address: AddressLimit,
+    /// Widest first.
+    levels: [Rate<(u64, IpAddr)>; 4],
+    devices: Rate<u64>,
+    anywhere: Rate<u64>,
+    known: Cache<(u64, IpAddr), ()>,
+}
+
+/// One try to sign in, which counts until it is given back.
+#[derive(Clone, Copy, Debug)]
+pub struct SignInAttempt {
+    account: u64,
+    address: ClientAddress,
+    device: Option<u64>,
+    taken: [bool; 4],
+}
+
+impl SignInLimits {
+    /// `failures_per_minute`: failures of one address, for whatever login; 0 is no limit.
+    pub fn new(failures_per_minute: u32) -> Self {
+        Self {
+            address: AddressLimit::per_minute(failures_per_minute),
+            levels: PER_LEVEL.map(Rate::per_minute),
+            devices: Rate::per_minute(PER_DEVICE),
+            anywhere: Rate::per_minute(ANYWHERE),
+            known: Cache::new(KNOWN),
+        }
+    }
+
+    /// Takes a try for a login. `device`: the caller's browser, if it has proved that it signed in to the login before.
+    /// If there were too many, returns after how many seconds to come back.
+    pub fn take(
+        &self,
+        account: &str,
+        address: ClientAddress,
+        device: Option<impl std::hash::Hash>,
+    ) -> Result<SignInAttempt, u64> {
+        let account = name(account);
+        let device = device.map(|device| name((account, device)));
+        let mut attempt = SignInAttempt { account, address, device, taken: [false; 4] };
+        // 1. A browser that has signed in before.
+        if let Some(device) = device {
+            self.devices.take(&device)?;
+            return Ok(attempt);
+        }
+        // 2. Its networks, the narrowest first, so that a small flood does not use up a wide network.
+        self.address.count(address)?;
+        let networks = levels(address);
+        let [widest, .., narrowest] = networks;
+        let is_known = self.known.get(&(account, narrowest)).is_some();
+        let had_failed = self.levels.first().is_some_and(|rate| rate.is_used(&(account, widest)));
+        for (index, (rate, network)) in self.levels.iter().zip(networks).enumerate().rev() {
+            if let Err(seconds) = rate.take(&(account, network)) {
+                self.give_back(attempt);
+                return Err(seconds);
+            }
+            if let Some(taken) = attempt.taken.get_mut(index) {
+                *taken = true;
+            }
+            // A network that has signed in before is held to its own limit alone.
+            if is_known {
+                return Ok(attempt);
+            }
+        }
+        // 3. All networks together.
+        let Err(seconds) = self.anywhere.take(&account) else { return Ok(attempt) };
+        self.anywhere.count(&account);
+        if had_failed {
+            self.give_back(attempt);
+            return Err(seconds);
+        }
+        Ok(attempt)
+    }
+
+    /// Gives a try back that was no failure: the server was busy, or the login changed meanwhile.
+    pub fn give_back(&self, attempt: SignInAttempt) {
+        let SignInAttempt { account, address, device, taken } = attempt;
+        if let Some(device) = device {
+            self.devices.give_back(&device);
+            return;
+        }
+        self.address.give_back(address);
+        for ((rate, network), taken) in self.levels.iter().zip(levels(address)).zip(taken) {
+            if taken {
+                rate.give_back(&(account, network));
+            }
+        }
+        if taken.iter().all(|taken| *taken) {
+            self.anywhere.give_back(&account);
+        }
+    }
+
+    /// Gives a try back that succeeded, and remembers its network.
+    pub fn succeed(&self, attempt: SignInAttempt) {
+        self.give_back(attempt);
+        let [.., narrowest] = levels(attempt.address);
+        self.known.insert((attempt.account, narrowest), ());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_DEVICE: Option<u64> = None;
+
+    fn v6(subnet: u16, host: u16) -> ClientAddress {
+        ClientAddress::Known(IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, subnet, host, 0, 0, 0, 1)))
+    }
+
+    fn v4(address: &str) -> ClientAddress {
+        ClientAddress::Known(address.parse().unwrap())
+    }
+
+    #[test]
+    fn one_allocation_counts_as_one() {
+        let limits = SignInLimits::new(0);
+        let let_in = (0..4096).filter(|n| limits.take("owner", v6(n / 256, n % 256), NO_DEVICE).is_ok()).count();
+        assert!((240..300).contains(&let_in), "{let_in}");
+        assert!(limits.take("owner", v4("203.0.113.9"), NO_DEVICE).is_ok());
+        assert!(limits.take("other", v6(1, 1), NO_DEVICE).is_ok());
+    }
+
+    #[test]
+    fn flood_from_everywhere_refuses_no_network_without_failures() {
+        let limits = SignInLimits::new(0);
+        for n in 0..=255_u8 {
+            for _ in 0..30 {
+                let _ = limits.take("owner", v4(&format!("10.{n}.0.1")), NO_DEVICE);
+            }
+        }
+        assert!(limits.take("owner", v4("10.7.0.2"), NO_DEVICE).is_err(), "its network has failures");
+        assert!(limits.take("owner", v4("203.0.113.9"), NO_DEVICE).is_ok());
+    }
+
+    #[test]
+    fn device_and_known_network_have_a_limit_of_their_own() {
+        let limits = SignInLimits::new(0);
+        let home = v6(1, 1);
+        limits.succeed(limits.take("owner", home, NO_DEVICE).unwrap());
+        for n in 0..4096_u16 {
+            let _ = limits.take("owner", v6(n / 256, n % 256), NO_DEVICE);
+        }
+        assert!(limits.take("owner", v6(99, 1), NO_DEVICE).is_err());
+        assert!(limits.take("owner", v6(99, 1), Some("browser")).is_ok());
+        let known = (0..100).filter(|_| limits.take("owner", home, NO_DEVICE).is_ok()).count();
+        assert!((25..=30).contains(&known), "{known}");
+        let tries = (0..100).filter(|_| limits.take("owner", v6(99, 1), Some("browser")).is_ok()).count();
+        assert_eq!(tries, 29);
+    }
+
+    #[test]
+    fn only_failures_count() {
+        let limits = SignInLimits::new(1);
+        for n in 0..1_000_u16 {
+            let attempt = limits.take("owner", v6(1, n % 7), NO_DEVICE).unwrap();
+            if n % 2 == 0 { limits.give_back(attempt) } else { limits.succeed(attempt) }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether a password is good enough to be set (NIST SP 800-63B §3.1.1.2: length, and no common or expected value).
+
+use zeroize::Zeroizing;
+use zxcvbn::{Score, zxcvbn};
+
+use crate::domain::member::{self, Password};
+use crate::domain::slug::Slug;
+use crate::node::Unavailable;
+
+/// Characters that are examined: the cost of the estimate grows faster than the length.
+const EXAMINED: usize = 100;
+
+/// Returns what is wrong with a new password, if anything. The estimate takes milliseconds, so it runs where blocking is
+/// allowed.
+pub(super) async fn password_fault(
+    password: &Password,
+    organization: &Slug,
+    email: &str,
+) -> Result<Option<String>, Unavailable> {
+    if let Some(fault) = member::password_fault(password.expose(), email) {
+        return Ok(Some(fault));
+    }
+    let examined: Zeroizing<String> = Zeroizing::new(password.expose().chars().take(EXAMINED).collect());
+    let expected = expected_words(organization, email);
+    let estimate = tokio::task::spawn_blocking(move || weakness(&examined, &expected));
+    estimate.await.map_err(|_| Unavailable::Lost)
+}
+
+/// What an attacker tries first for this login.
+fn expected_words(organization: &Slug, email: &str) -> Vec<String> {
+    let parts = email.split(['@', '.', '+', '-', '_']).filter(|part| part.len() > 2);
+    [email, organization.as_str(), "keyturn"].into_iter().chain(parts).map(str::to_lowercase).collect()
+}
+
+fn weakness(password: &str, expected: &[String]) -> Option<String> {
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    let estimate = zxcvbn(password, &expected);
+    if estimate.score() >= Score::Three {
+        return None;
+    }
+    let warning = estimate.feedback().and_then(|feedback| feedback.warning()).map(|warning| warning.to_string());
+    let reason = warning.unwrap_or_else(|| "Patterns and repetitions are guessed quickly.".into());
+    Some(format!("too easy to guess. {reason} Use several unrelated words or a generated password"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(password: &str) -> Option<String> {
+        let slug = Slug::parse("acme-rockets").unwrap();
+        weakness(password, &expected_words(&slug, "owner@localhost"))
+    }
+
+    #[test]
+    fn guessable_passwords_are_refused_with_a_reason() {
+        for bad in [
+            "123456789012",
+            "password1234",
+            "owner@localhost1",
+            "Owner@Localhost2026",
+            "aaaaaaaaaaab",
+            "            x",
+            "qwertyuiop12",
+            "acme-rockets1",
+            "keyturnkeyturn",
+            "abcabcabcabc",
+            "P@ssw0rd1234",
+        ] {
+            let fault = fault(bad).unwrap_or_else(|| panic!("{bad} was accepted"));
+            assert!(fault.starts_with("too easy to guess. ") && !fault.contains(bad), "{fault}");
+        }
+    }
+
+    #[test]
+    fn passphrases_and_generated_passwords_are_accepted() {
+        for good in
+            ["correct horse battery staple", "f7Kq-92vL-xoPz", "h8f3k2j5n9d7s1qw", "Blaue Möwen essen 17 Waffeln"]
+        {
+            assert_eq!(fault(good), None, "{good}");
+        }
+    }
+
+    #[tokio::test]
+    async fn longest_password_is_examined_quickly() {
+        let started = crate::clock::stopwatch();
+        let slug = Slug::parse("default").unwrap();
+        for unit in ["password", "aA1!", "ab"] {
+            let long = Password::from(unit.repeat(256 / unit.len()));
+            assert!(password_fault(&long, &slug, "a@b").await.unwrap().is_some(), "{unit}");
+        }
+        assert!(started.elapsed().as_secs() < 5);
+    }
+}
