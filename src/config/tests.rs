@@ -81,7 +81,7 @@ fn defaults_are_the_contracts() {
     assert_eq!(settings.audience(), "http://127.0.0.1:8080");
     assert_eq!(settings.signing, Signing { rotate_every_days: 90, publish_ahead_seconds: 900 });
     assert_eq!(settings.session, Session { idle_minutes: 60, hours: 12 });
-    assert_eq!(settings.limits, Limits { failures_per_minute: 1000 });
+    assert_eq!(settings.limits, Limits { failures_per_minute: 1000, changes_per_minute: 120 });
     assert_eq!(settings.cache, Cache { keys: 100_000, tokens: 50_000 });
     assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
     assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 4096 });
@@ -163,6 +163,7 @@ fn every_setting_can_come_from_the_environment() {
         ("session.idle_minutes", "30", "30"),
         ("session.hours", "24", "24"),
         ("limits.failures_per_minute", "1", "1"),
+        ("limits.changes_per_minute", "7", "7"),
         ("cache.keys", "1001", "1001"),
         ("cache.tokens", "0", "0"),
         ("gateway.verdict_max_age_seconds", "5", "5"),
