@@ -90,6 +90,7 @@ class Server:
             "KEYTURN_SERVER__LISTEN": f"127.0.0.1:{port}",
             "KEYTURN_STORE__URL": f"sqlite://{self.database}",
             "KEYTURN_SECRETS__MASTER_KEY_FILE": str(folder / "master.key"),
+            "KEYTURN_LIMITS__CHANGES_PER_MINUTE": "0",
         }
 
     def init(self):

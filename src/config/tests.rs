@@ -163,6 +163,7 @@ fn every_setting_can_come_from_the_environment() {
         ("session.idle_minutes", "30", "30"),
         ("session.hours", "24", "24"),
         ("limits.failures_per_minute", "1", "1"),
+        ("limits.changes_per_minute", "7", "7"),
         ("cache.keys", "1001", "1001"),
         ("cache.tokens", "0", "0"),
         ("gateway.verdict_max_age_seconds", "5", "5"),

@@ -54,6 +54,7 @@ impl Node {
             ("KEYTURN_SECRETS__MASTER_KEY", settings.master_key.clone()),
             ("KEYTURN_TOKEN__TTL_SECONDS", "3600".into()),
             ("KEYTURN_LIMITS__FAILURES_PER_MINUTE", "0".into()),
+            ("KEYTURN_LIMITS__CHANGES_PER_MINUTE", "0".into()),
             ("KEYTURN_ARGON2__MEMORY_KIB", "8192".into()),
             ("KEYTURN_ARGON2__ITERATIONS", "1".into()),
         ];

@@ -122,10 +122,11 @@ enum Job {
 
 impl Job {
     fn refuse(self) {
-        match self {
-            Self::Hash(_, reply) => drop(reply.send(Err(GateError::Busy))),
-            Self::Verify(.., reply) => drop(reply.send(Err(GateError::Busy))),
-        }
+        // A waiter that is gone needs no answer.
+        let _ = match self {
+            Self::Hash(_, reply) => reply.send(Err(GateError::Busy)).is_ok(),
+            Self::Verify(.., reply) => reply.send(Err(GateError::Busy)).is_ok(),
+        };
     }
 }
 
@@ -258,7 +259,9 @@ fn work(shared: &Shared, params: &Params) {
             // A waiter may be dropped between leaving the queue and being served.
             Job::Hash(_, reply) if reply.is_closed() => {}
             Job::Verify(.., reply) if reply.is_closed() => {}
-            Job::Hash(secret, reply) => drop(reply.send(hash(&secret, params, &mut memory))),
+            Job::Hash(secret, reply) => {
+                let _ = reply.send(hash(&secret, params, &mut memory));
+            }
             Job::Verify(secret, phc, question, reply) => {
                 let known = question.as_ref().and_then(|question| question.answer.get()).copied();
                 let result = match known {

@@ -3,6 +3,7 @@
 mod authority;
 mod bad_input;
 mod explain;
+mod fairness;
 mod guard;
 mod idempotency;
 mod impact;

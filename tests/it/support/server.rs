@@ -78,6 +78,7 @@ impl Place {
             ("KEYTURN_SECRETS__MASTER_KEY_FILE", folder.path().join("data/master.key").display().to_string()),
             ("KEYTURN_ARGON2__MEMORY_KIB", "8192".into()),
             ("KEYTURN_ARGON2__ITERATIONS", "1".into()),
+            ("KEYTURN_LIMITS__CHANGES_PER_MINUTE", "0".into()),
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { folder, environment, _store: None }

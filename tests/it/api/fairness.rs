@@ -1,0 +1,166 @@
+//! No stranger harms a good caller: attacks from many networks, beside good clients.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::check::problem;
+use crate::support::{Place, Server, database, eventually};
+
+const ATTACK: Duration = Duration::from_secs(4);
+
+fn behind_proxy() -> Place {
+    Place::on_sqlite().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.1")
+}
+
+fn sign_in(server: &Server, email: &str, password: &str, from: &str) -> u16 {
+    let body = json!({ "email": email, "password": password });
+    let request = server.request("POST", "/api/v1/session").header("X-Forwarded-For", from);
+    request.json(&body).send().status
+}
+
+/// Runs strangers' requests on many connections beside the good client's, for a bounded time.
+fn during_attack<T>(connections: usize, attack: impl Fn(usize) + Sync, good: impl FnOnce() -> T) -> T {
+    let is_over = AtomicBool::new(false);
+    let end = Instant::now() + ATTACK * 5;
+    std::thread::scope(|scope| {
+        for n in 0..connections {
+            let (attack, is_over) = (&attack, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) && Instant::now() < end {
+                    attack(n);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        let result = good();
+        is_over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+#[test]
+fn sign_in_flood_from_many_networks_delays_no_management() {
+    let place = behind_proxy();
+    let founded = place.init(&[]);
+    let mut server = place.serve(founded.key.clone());
+    server.forwarded_for = Some("198.51.100.77");
+    let attack = |n: usize| {
+        let login = format!("nobody-{n}@example.org");
+        sign_in(&server, &login, "wrong password here", &format!("2001:db8:{n:x}::1"));
+    };
+    during_attack(64, attack, || {
+        let begun = Instant::now();
+        let mut times = Vec::new();
+        while begun.elapsed() < ATTACK {
+            let started = Instant::now();
+            let key = server.make(&json!({}));
+            times.push(started.elapsed());
+            server.exchange(&key.text, &[]).expect(200);
+            server.change("POST", &format!("{}/rotate", key.id), &json!({}));
+        }
+        times.sort_unstable();
+        assert!(times[times.len() * 99 / 100] < Duration::from_millis(500), "{times:?}");
+        assert_eq!(sign_in(&server, &founded.email, &founded.password, "203.0.113.9"), 201);
+    });
+}
+
+#[test]
+fn keys_are_exchanged_after_a_master_key_rotation_whoever_attacks() {
+    let mut server = behind_proxy().start_behind_proxy();
+    let keys: Vec<_> = (0..40).map(|_| server.make(&json!({}))).collect();
+    let target = server.key.clone();
+    let place = server.stop();
+    assert_eq!(place.run(&["master-key", "rotate"]).code, 0);
+    server = place.serve(target.clone());
+    server.forwarded_for = Some("198.51.100.77");
+    // A well-formed secret that is not the target's: only Argon2 can tell.
+    let wrong = keys[0].secret();
+    let attack = |n: usize| {
+        let form = [("grant_type", "client_credentials"), ("client_id", &target.id), ("client_secret", wrong)];
+        let request = server.request("POST", "/oauth/token").header("X-Forwarded-For", format!("2001:db8:{n:x}::1"));
+        request.form(&form).send();
+    };
+    during_attack(32, attack, || {
+        std::thread::scope(|scope| {
+            for key in &keys {
+                scope.spawn(|| server.exchange(&key.text, &[]).expect(200));
+            }
+        });
+        server.exchange(&target.text, &[]).expect(200);
+    });
+}
+
+#[test]
+fn minted_secret_survives_a_rotation_before_its_argon2_hash() {
+    let place = Place::on_sqlite();
+    let founded = place.init(&[]);
+    let verifier = || database::column(&place.database(), "SELECT secret_phc FROM api_keys").remove(0);
+    assert!(verifier().starts_with("$sha256$"), "no process has computed the Argon2 hash yet");
+    assert_eq!(place.run(&["master-key", "rotate"]).code, 0);
+    let server = place.serve(founded.key.clone());
+    server.exchange(&founded.key.text, &[]).expect(200);
+    let stored = || database::column(&server.database(), "SELECT secret_phc FROM api_keys").remove(0);
+    eventually("the Argon2 hash", || {
+        server.exchange(&founded.key.text, &[]).expect(200);
+        stored().starts_with("$argon2id$").then_some(())
+    });
+}
+
+#[test]
+fn flood_at_a_login_from_one_allocation_locks_nobody_out_and_is_folded() {
+    let place = behind_proxy();
+    let founded = place.init(&[]);
+    let server = place.serve(founded.key.clone());
+    let mut limited = 0;
+    for n in 0..600_u32 {
+        let from = format!("2001:db8:{:x}:{n:x}::1", n / 256);
+        limited += u32::from(sign_in(&server, &founded.email, "wrong password here", &from) == 429);
+    }
+    assert!(limited > 200, "{limited}");
+    assert_eq!(sign_in(&server, &founded.email, &founded.password, "203.0.113.9"), 201);
+    let entries = "SELECT COUNT(*) || '' FROM audit WHERE action = 'session.refuse'";
+    let counted = "SELECT COALESCE(SUM(event_count), 0) || '' FROM repeated_events";
+    let number = |sql| database::column(&server.database(), sql).remove(0).parse::<u32>().unwrap();
+    eventually("every refused try is counted", || (number(counted) == 600 - limited).then_some(()));
+    // One entry for each /48; twice as many if the hour turned meanwhile.
+    assert!(number(entries) <= 6, "{}", number(entries));
+}
+
+#[test]
+fn changes_with_one_credential_are_limited_and_revocation_is_not_held_up() {
+    let server = Place::on_sqlite().set("KEYTURN_LIMITS__CHANGES_PER_MINUTE", 10).start();
+    let key = server.make(&json!({}));
+    let answers: Vec<_> = (0..14).map(|_| server.api("POST", "keys").json(&json!({})).send()).collect();
+    let limited = answers.iter().find(|answer| answer.status == 429).expect("a limit");
+    problem(limited, 429, "TOO_MANY_CHANGES");
+    assert!(limited.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    let created = answers.iter().filter(|answer| answer.status == 201).count();
+    let stored = database::column(&server.database(), "SELECT id FROM api_keys").len();
+    assert_eq!(stored, created + 2, "nothing is written");
+    let token = server.token(&server.key, &[]);
+    problem(&server.api_as(&token, "POST", "keys").json(&json!({})).send(), 429, "TOO_MANY_CHANGES");
+    server.api("GET", "keys").send().expect(200);
+    server.api("POST", &format!("keys/{}/revoke", key.id)).json(&json!({})).send().expect(200);
+}
+
+#[test]
+fn a_key_without_scopes_cannot_grow_the_audit_log() {
+    let server = Place::on_sqlite().set("KEYTURN_LIMITS__CHANGES_PER_MINUTE", 10).start();
+    let key = server.make(&json!({ "scopes": [] }));
+    let rows =
+        || database::column(&server.database(), "SELECT id || '' FROM audit WHERE action = 'token.revoke'").len();
+    let revoke = |token: &str| {
+        server.request("POST", "/oauth/revoke").basic(&key.id, key.secret()).form(&[("token", token)]).send()
+    };
+    let once = server.token(&key, &[]);
+    for _ in 0..10 {
+        revoke(&once).expect(200);
+    }
+    assert_eq!(rows(), 1, "a repetition writes nothing");
+    let answers: Vec<_> = (0..10).map(|_| revoke(&server.token(&key, &[]))).collect();
+    let limited = answers.iter().find(|answer| answer.status == 429).expect("a limit");
+    assert_eq!(limited.json()["code"], "TOO_MANY_CHANGES");
+    assert!(rows() <= 6);
+}
