@@ -66,7 +66,7 @@ pub fn network(address: ClientAddress) -> IpAddr {
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
         ClientAddress::Known(address) => address,
-        ClientAddress::Unreadable | ClientAddress::NotTheCaller => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        ClientAddress::Unreadable(_) | ClientAddress::NotTheCaller => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     }
 }
 

@@ -9,6 +9,7 @@ use actix_web::HttpRequest;
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::MemberId;
 use crate::http::client_address::TrustedProxies;
+use crate::http::operations::StoreProbe;
 use crate::limits::{AccountLimit, AddressLimit, network};
 use crate::node::Node;
 
@@ -30,6 +31,8 @@ pub struct HttpContext {
     sign_ins_from: AddressLimit,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
+    /// Whether the store answers, for `/readyz`.
+    pub store_probe: StoreProbe,
     stopping: AtomicBool,
 }
 
@@ -49,6 +52,7 @@ impl HttpContext {
             sign_ins_anywhere: AccountLimit::per_minute(SIGN_INS_ANYWHERE_PER_MINUTE),
             sign_ins_from: AddressLimit::per_minute(failures_per_minute),
             verdict_max_age_seconds,
+            store_probe: StoreProbe::default(),
             stopping: AtomicBool::new(false),
         }
     }

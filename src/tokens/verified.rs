@@ -13,6 +13,9 @@ use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, VerifiedToken};
 use crate::signing::{self, TokenRejected};
 
+/// Longer tokens are not cached: their signature is checked each time.
+const MAX_CACHED_BYTES: usize = 16 * 1024;
+
 /// What a token says, if it is one of ours and alive.
 pub(super) fn verified(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, TokenRejected> {
     let digest = sha256(token.as_bytes());
@@ -20,7 +23,9 @@ pub(super) fn verified(node: &Node, token: &str, now: Timestamp) -> Result<Arc<V
         return if seen.claims.exp > now.as_seconds() { Ok(seen) } else { Err(TokenRejected::Expired) };
     }
     let verified = Arc::new(verify(node, token, now)?);
-    node.verified_tokens.insert(digest, verified.clone());
+    if token.len() <= MAX_CACHED_BYTES {
+        node.verified_tokens.insert(digest, verified.clone());
+    }
     Ok(verified)
 }
 
@@ -34,5 +39,5 @@ fn verify(node: &Node, token: &str, now: Timestamp) -> Result<VerifiedToken, Tok
     }
     let key = KeyId::parse(&claims.sub).ok_or(TokenRejected::Signature)?;
     let scopes = ScopeSet::parse(&claims.scope).map_err(|_| TokenRejected::Signature)?;
-    Ok(VerifiedToken { claims, key, scopes })
+    Ok(VerifiedToken { claims, key, scopes, length: token.len() })
 }
