@@ -68,6 +68,13 @@ fn defaults_are_the_contracts() {
             shutdown_seconds: 30,
             drain_seconds: 0,
             request_timeout_seconds: 10,
+            write_timeout_seconds: 20,
+            keep_alive_seconds: 75,
+            operations_listen: None,
+            forwarding_header: crate::config::ForwardingHeader::Auto,
+            max_connections: 10_000,
+            max_connections_per_address: 256,
+            max_connections_per_network: 1_024,
         }
     );
     assert_eq!(settings.server.public_url(), "http://127.0.0.1:8080");
@@ -82,7 +89,7 @@ fn defaults_are_the_contracts() {
     assert_eq!(settings.signing, Signing { rotate_every_days: 90, publish_ahead_seconds: 900 });
     assert_eq!(settings.session, Session { idle_minutes: 60, hours: 12 });
     assert_eq!(settings.limits, Limits { failures_per_minute: 1000 });
-    assert_eq!(settings.cache, Cache { keys: 100_000, tokens: 50_000 });
+    assert_eq!(settings.cache, Cache { keys_mib: 128, tokens_mib: 128 });
     assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
     assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 64 });
     let retry_seconds = vec![5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];

@@ -19,6 +19,14 @@ const MAX_REQUIRED: usize = 16;
 const PARAMETERS: [(&str, bool); 4] =
     [("keyturn_require", true), ("keyturn_audience", true), ("keyturn_map", false), ("keyturn_organization", false)];
 
+const METHOD_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("x-original-method"), HeaderName::from_static("x-forwarded-method")];
+const URI_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-original-uri"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-forwarded-uri"),
+];
+
 /// What a gateway requires of a caller.
 #[derive(Debug, Default)]
 pub(super) struct Requirements {
@@ -69,6 +77,9 @@ pub(super) fn read(request: &HttpRequest, has_client_query: bool) -> Result<Requ
     }
     if query.value("keyturn_map").is_some() {
         required.push(of_request(request.headers()).map_err(wrong)?);
+    } else if let Some(uri) = agreed(request.headers(), &URI_HEADERS, "URI").map_err(wrong)? {
+        // The gateway chose this requirement by a path that the API must not read differently.
+        target::path(uri).map_err(|why| wrong(format!("the forwarded URI {why}")))?;
     }
     Ok(Requirements { required, audiences, is_any_organization })
 }
@@ -109,8 +120,9 @@ fn resembles_ours(name: &str) -> bool {
 
 /// What the request behind the gateway needs: its method's action on its path's resource.
 fn of_request(headers: &HeaderMap) -> Result<Required, String> {
-    let method = agreed(headers, &["x-original-method", "x-forwarded-method"], "method")?;
-    let uri = agreed(headers, &["x-original-uri", "x-original-url", "x-forwarded-uri"], "URI")?;
+    let missing = |what: &str| format!("keyturn_map: the gateway sent no {what}, as X-Original-* or X-Forwarded-*");
+    let method = agreed(headers, &METHOD_HEADERS, "method")?.ok_or_else(|| missing("method"))?;
+    let uri = agreed(headers, &URI_HEADERS, "URI")?.ok_or_else(|| missing("URI"))?;
     let action = match method {
         "GET" | "HEAD" | "OPTIONS" => "read",
         method if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') => {
@@ -124,21 +136,21 @@ fn of_request(headers: &HeaderMap) -> Result<Required, String> {
 
 /// The one value of several headers. A gateway sets one of them; another may have come from the client, so all that
 /// are present must agree, and none may be repeated.
-fn agreed<'a>(headers: &'a HeaderMap, names: &[&'static str], what: &str) -> Result<&'a str, String> {
+fn agreed<'a>(headers: &'a HeaderMap, names: &[HeaderName], what: &str) -> Result<Option<&'a str>, String> {
     let mut found = None;
     for name in names {
-        for (count, value) in headers.get_all(HeaderName::from_static(name)).enumerate() {
+        for (count, value) in headers.get_all(name).enumerate() {
             if count > 0 {
-                return Err(format!("keyturn_map: {name} is repeated"));
+                return Err(format!("{name} is repeated"));
             }
-            let text = value.to_str().map_err(|_| format!("keyturn_map: the forwarded {what} is not ASCII"))?;
+            let text = value.to_str().map_err(|_| format!("the forwarded {what} is not ASCII"))?;
             match found {
-                Some(other) if other != text => return Err(format!("keyturn_map: two forwarded {what}s disagree")),
+                Some(other) if other != text => return Err(format!("two forwarded {what}s disagree")),
                 _ => found = Some(text),
             }
         }
     }
-    found.ok_or_else(|| format!("keyturn_map: the gateway sent no {what}, as X-Original-* or X-Forwarded-*"))
+    Ok(found)
 }
 
 /// An action on a path; the root is every resource.
@@ -256,6 +268,15 @@ mod tests {
             assert!(read_at(query, &[], true).is_err(), "{query}");
         }
         assert!(read_at("keyturn_organization=*", &[], false).unwrap().is_any_organization);
+    }
+
+    #[test]
+    fn fixed_requirement_denies_ambiguous_targets() {
+        let of = |uri| required("keyturn_require=read:a", &[("x-forwarded-uri", uri)]);
+        assert!(of("/a/b?x=..").is_ok());
+        for uri in ["/a/..;/admin", "/a/x\\..\\..\\admin", "/a/#/../../admin", "/a/%2e%2e/b"] {
+            assert!(of(uri).is_err(), "{uri}");
+        }
     }
 
     #[test]
