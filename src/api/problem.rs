@@ -240,10 +240,10 @@ impl From<Denial> for Problem {
                 "API_KEY_IP_NOT_ALLOWED",
                 format!("the API key may not be used from {address}"),
             ),
-            Denial::AddressUnreadable => Self::new(
+            Denial::AddressUnreadable(reason) => Self::new(
                 StatusCode::FORBIDDEN,
                 "API_KEY_IP_NOT_ALLOWED",
-                "the caller's address cannot be told: the proxy in front sent no readable forwarding header",
+                format!("the client's address is unknown: {reason}"),
             ),
             Denial::ScopeNotHeld(_) => Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", "a scope is not held"),
         }

@@ -18,7 +18,7 @@ pub(super) fn check_config(settings: &Settings) -> Result<(), CliError> {
 }
 
 pub(super) async fn health(settings: &Settings) -> Result<(), CliError> {
-    let mut address = settings.server.listen;
+    let mut address = settings.server.operations_listen.unwrap_or(settings.server.listen);
     match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),

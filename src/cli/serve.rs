@@ -10,7 +10,7 @@ use crate::store::OrganizationStore;
 
 pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
     server::start_logs(&settings)?;
-    let listener = server::listen(&mut settings)?;
+    let listeners = server::listen(&mut settings)?;
     let opened = server::open(&settings).await?;
     let is_empty = opened.store.organizations(None).await.map_err(server::ServerError::from)?.is_empty();
     let public_url = settings.server.public_url();
@@ -27,7 +27,7 @@ pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
         let founded = found_in(&opened, &settings, Slug::default_organization(), None).await?;
         print_out(&welcome(&founded, &public_url))?;
     }
-    Ok(server::serve(settings, listener, opened).await?)
+    Ok(server::serve(settings, listeners, opened).await?)
 }
 
 fn welcome(founded: &Founded, public_url: &str) -> String {

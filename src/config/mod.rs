@@ -29,7 +29,7 @@ pub use log::{Log, LogFormat};
 pub use revocation::{Revocation, RevocationUrl};
 pub use secret::Secret;
 pub use secrets::{MasterKeySource, Secrets, parse_master_keys};
-pub use server::Server;
+pub use server::{ForwardingHeader, Server};
 pub use session::Session;
 pub use signing::Signing;
 pub use store::{Store, StoreUrl};

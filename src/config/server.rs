@@ -18,7 +18,7 @@ pub struct Server {
     pub configured_public_url: Option<String>,
     /// Proxies whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
-    /// Threads that serve requests, 0 to 1024; 0 is the number of cores.
+    /// Threads that serve requests, 0 to 512; 0 is the number of cores.
     pub workers: usize,
     /// Seconds that requests under way may take at stop, 0 to 3600.
     pub shutdown_seconds: u64,
@@ -26,6 +26,31 @@ pub struct Server {
     pub drain_seconds: u64,
     /// Seconds to receive the head of a request, 1 to 300.
     pub request_timeout_seconds: u64,
+    /// Seconds that a client may stop reading a response, 1 to 300.
+    pub write_timeout_seconds: u32,
+    /// Seconds that an idle connection stays open, 1 to 3600.
+    pub keep_alive_seconds: u32,
+    /// Address and port of the operations endpoints; `None` serves them on `listen`.
+    pub operations_listen: Option<SocketAddr>,
+    /// The forwarding header that the trusted proxies write.
+    pub forwarding_header: ForwardingHeader,
+    /// Open connections in total, 16 to 1000000.
+    pub max_connections: usize,
+    /// Open connections from one address (IPv6: one /64), 1 to 1000000.
+    pub max_connections_per_address: usize,
+    /// Open connections from one network (IPv4: /24, IPv6: /48), 1 to 1000000.
+    pub max_connections_per_network: usize,
+}
+
+/// `server.forwarding_header`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardingHeader {
+    /// Either header; if both name a client, they must agree.
+    Auto,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded`.
+    Forwarded,
 }
 
 impl Server {
@@ -46,6 +71,23 @@ impl Server {
             shutdown_seconds: section.within(&SHUTDOWN_SECONDS, raw.shutdown_seconds)?,
             drain_seconds: section.within(&DRAIN_SECONDS, raw.drain_seconds)?,
             request_timeout_seconds: section.within(&REQUEST_TIMEOUT_SECONDS, raw.request_timeout_seconds)?,
+            write_timeout_seconds: section.within(&WRITE_TIMEOUT_SECONDS, raw.write_timeout_seconds)?,
+            keep_alive_seconds: section.within(&KEEP_ALIVE_SECONDS, raw.keep_alive_seconds)?,
+            operations_listen: match raw.operations_listen.as_str() {
+                "" => None,
+                text => Some(text.parse().map_err(|_| section.refuse(&OPERATIONS_LISTEN))?),
+            },
+            forwarding_header: match raw.forwarding_header.as_str() {
+                "auto" => ForwardingHeader::Auto,
+                "x-forwarded-for" => ForwardingHeader::XForwardedFor,
+                "forwarded" => ForwardingHeader::Forwarded,
+                _ => return Err(section.refuse(&FORWARDING_HEADER)),
+            },
+            max_connections: section.within(&MAX_CONNECTIONS, raw.max_connections)?,
+            max_connections_per_address: section
+                .within(&MAX_CONNECTIONS_PER_ADDRESS, raw.max_connections_per_address)?,
+            max_connections_per_network: section
+                .within(&MAX_CONNECTIONS_PER_NETWORK, raw.max_connections_per_network)?,
         })
     }
 }
@@ -55,14 +97,39 @@ const PUBLIC_URL: Setting =
     Setting::words("public_url", "an http or https URL without trailing slash, query, fragment and credentials");
 const TRUSTED_PROXIES: Setting =
     Setting::words("trusted_proxies", "a list of IP addresses and networks, as 10.0.0.0/8");
-const WORKERS: Setting = Setting::numbers("workers", 0, 1024, "threads (0: the number of cores)");
+const WORKERS: Setting = Setting::numbers("workers", 0, 512, "threads (0: the number of cores)");
 const SHUTDOWN_SECONDS: Setting = Setting::numbers("shutdown_seconds", 0, 3600, "seconds");
 const DRAIN_SECONDS: Setting = Setting::numbers("drain_seconds", 0, 300, "seconds");
 const REQUEST_TIMEOUT_SECONDS: Setting = Setting::numbers("request_timeout_seconds", 1, 300, "seconds");
+const WRITE_TIMEOUT_SECONDS: Setting = Setting::numbers("write_timeout_seconds", 1, 300, "seconds");
+const KEEP_ALIVE_SECONDS: Setting = Setting::numbers("keep_alive_seconds", 1, 3600, "seconds");
+const OPERATIONS_LISTEN: Setting =
+    Setting::words("operations_listen", "an IP address and port, as 127.0.0.1:8081, or an empty string");
+const FORWARDING_HEADER: Setting = Setting::words("forwarding_header", "auto, x-forwarded-for or forwarded");
+const MAX_CONNECTIONS: Setting = Setting::numbers("max_connections", 16, 1_000_000, "connections");
+const MAX_CONNECTIONS_PER_ADDRESS: Setting =
+    Setting::numbers("max_connections_per_address", 1, 1_000_000, "connections");
+const MAX_CONNECTIONS_PER_NETWORK: Setting =
+    Setting::numbers("max_connections_per_network", 1, 1_000_000, "connections");
 
 pub(super) const OUTLINE: Outline = Outline {
     name: "server",
-    settings: &[LISTEN, PUBLIC_URL, TRUSTED_PROXIES, WORKERS, SHUTDOWN_SECONDS, DRAIN_SECONDS, REQUEST_TIMEOUT_SECONDS],
+    settings: &[
+        LISTEN,
+        OPERATIONS_LISTEN,
+        PUBLIC_URL,
+        TRUSTED_PROXIES,
+        FORWARDING_HEADER,
+        WORKERS,
+        SHUTDOWN_SECONDS,
+        DRAIN_SECONDS,
+        REQUEST_TIMEOUT_SECONDS,
+        WRITE_TIMEOUT_SECONDS,
+        KEEP_ALIVE_SECONDS,
+        MAX_CONNECTIONS,
+        MAX_CONNECTIONS_PER_ADDRESS,
+        MAX_CONNECTIONS_PER_NETWORK,
+    ],
 };
 
 #[derive(Deserialize)]
@@ -75,6 +142,13 @@ struct Raw {
     shutdown_seconds: u64,
     drain_seconds: u64,
     request_timeout_seconds: u64,
+    write_timeout_seconds: u32,
+    keep_alive_seconds: u32,
+    operations_listen: String,
+    forwarding_header: String,
+    max_connections: usize,
+    max_connections_per_address: usize,
+    max_connections_per_network: usize,
 }
 
 /// Issuers are compared byte by byte (RFC 8414 §3.3), so the URL has to be in the one spelling every URL
@@ -120,6 +194,9 @@ fn network(text: &str) -> Result<IpNet, String> {
     if net != net.trunc() {
         let (network, address) = (net.trunc(), net.addr());
         return Err(format!("has {given} in it, with host bits set: {network} or {address} was meant"));
+    }
+    if net.prefix_len() == 0 {
+        return Err(format!("has {given} in it, which would let every client choose its own address"));
     }
     Ok(net)
 }

@@ -68,6 +68,13 @@ fn defaults_are_the_contracts() {
             shutdown_seconds: 30,
             drain_seconds: 0,
             request_timeout_seconds: 10,
+            write_timeout_seconds: 20,
+            keep_alive_seconds: 75,
+            operations_listen: None,
+            forwarding_header: crate::config::ForwardingHeader::Auto,
+            max_connections: 10_000,
+            max_connections_per_address: 256,
+            max_connections_per_network: 1_024,
         }
     );
     assert_eq!(settings.server.public_url(), "http://127.0.0.1:8080");
@@ -82,7 +89,7 @@ fn defaults_are_the_contracts() {
     assert_eq!(settings.signing, Signing { rotate_every_days: 90, publish_ahead_seconds: 900 });
     assert_eq!(settings.session, Session { idle_minutes: 60, hours: 12 });
     assert_eq!(settings.limits, Limits { failures_per_minute: 1000, changes_per_minute: 120 });
-    assert_eq!(settings.cache, Cache { keys: 100_000, tokens: 50_000 });
+    assert_eq!(settings.cache, Cache { keys_mib: 128, tokens_mib: 128 });
     assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
     assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 4096 });
     let retry_seconds = vec![5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
@@ -146,6 +153,13 @@ fn every_setting_can_come_from_the_environment() {
         ("server.shutdown_seconds", "31", "31"),
         ("server.drain_seconds", "5", "5"),
         ("server.request_timeout_seconds", "11", "11"),
+        ("server.write_timeout_seconds", "12", "12"),
+        ("server.keep_alive_seconds", "90", "90"),
+        ("server.operations_listen", "127.0.0.1:81", "127.0.0.1:81"),
+        ("server.forwarding_header", "forwarded", "forwarded"),
+        ("server.max_connections", "100", "100"),
+        ("server.max_connections_per_address", "10", "10"),
+        ("server.max_connections_per_network", "20", "20"),
         ("store.url", "sqlite://x.db", "sqlite://x.db"),
         ("store.url_file", "a", "a"),
         ("store.connections", "11", "11"),
@@ -164,8 +178,8 @@ fn every_setting_can_come_from_the_environment() {
         ("session.hours", "24", "24"),
         ("limits.failures_per_minute", "1", "1"),
         ("limits.changes_per_minute", "7", "7"),
-        ("cache.keys", "1001", "1001"),
-        ("cache.tokens", "0", "0"),
+        ("cache.keys_mib", "64", "64"),
+        ("cache.tokens_mib", "0", "0"),
         ("gateway.verdict_max_age_seconds", "5", "5"),
         ("argon2.memory_kib", "8192", "8192"),
         ("argon2.iterations", "3", "3"),

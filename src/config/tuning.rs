@@ -17,10 +17,10 @@ pub struct Limits {
 /// `[cache]`: what memory holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
-    /// Key records held in memory, 1000 to 100000000.
-    pub keys: usize,
-    /// Verified tokens remembered by their digest, 0 to 100000000.
-    pub tokens: usize,
+    /// Memory for key records in MiB, 1 to 1048576.
+    pub keys_mib: u64,
+    /// Memory for verified tokens in MiB, 0 to 1048576.
+    pub tokens_mib: u64,
 }
 
 /// `[gateway]`: answers of `/verify`.
@@ -57,7 +57,10 @@ impl Limits {
 impl Cache {
     pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
         let raw: RawCache = section.raw()?;
-        Ok(Self { keys: section.within(&KEYS, raw.keys)?, tokens: section.within(&TOKENS, raw.tokens)? })
+        Ok(Self {
+            keys_mib: section.within(&KEYS_MIB, raw.keys_mib)?,
+            tokens_mib: section.within(&TOKENS_MIB, raw.tokens_mib)?,
+        })
     }
 }
 
@@ -84,8 +87,8 @@ impl Argon2 {
 
 const FAILURES_PER_MINUTE: Setting = Setting::numbers("failures_per_minute", 0, 1_000_000, "failures (0: no limit)");
 const CHANGES_PER_MINUTE: Setting = Setting::numbers("changes_per_minute", 0, 1_000_000, "changes (0: no limit)");
-const KEYS: Setting = Setting::numbers("keys", 1_000, 100_000_000, "key records");
-const TOKENS: Setting = Setting::numbers("tokens", 0, 100_000_000, "verified tokens");
+const KEYS_MIB: Setting = Setting::numbers("keys_mib", 1, 1_048_576, "MiB");
+const TOKENS_MIB: Setting = Setting::numbers("tokens_mib", 0, 1_048_576, "MiB");
 const VERDICT_MAX_AGE_SECONDS: Setting = Setting::numbers("verdict_max_age_seconds", 0, 300, "seconds");
 const MEMORY_KIB: Setting = Setting::numbers("memory_kib", 8192, 1_048_576, "KiB");
 const ITERATIONS: Setting = Setting::numbers("iterations", 1, 10, "passes");
@@ -94,7 +97,7 @@ const THREADS: Setting = Setting::numbers("threads", 1, 64, "threads");
 const QUEUE: Setting = Setting::numbers("queue", 1, 100_000, "waiting hashes");
 
 pub(super) const LIMITS: Outline = Outline { name: "limits", settings: &[FAILURES_PER_MINUTE, CHANGES_PER_MINUTE] };
-pub(super) const CACHE: Outline = Outline { name: "cache", settings: &[KEYS, TOKENS] };
+pub(super) const CACHE: Outline = Outline { name: "cache", settings: &[KEYS_MIB, TOKENS_MIB] };
 pub(super) const GATEWAY: Outline = Outline { name: "gateway", settings: &[VERDICT_MAX_AGE_SECONDS] };
 pub(super) const ARGON2: Outline =
     Outline { name: "argon2", settings: &[MEMORY_KIB, ITERATIONS, PARALLELISM, THREADS, QUEUE] };
@@ -109,8 +112,8 @@ struct RawLimits {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCache {
-    keys: usize,
-    tokens: usize,
+    keys_mib: u64,
+    tokens_mib: u64,
 }
 
 #[derive(Deserialize)]

@@ -56,11 +56,25 @@ pub enum SecretMatch {
 pub enum ClientAddress {
     /// IPv4-mapped addresses are already folded to IPv4.
     Known(IpAddr),
-    /// A trusted proxy sent a missing or unreadable forwarding header.
-    Unreadable,
+    /// The forwarding headers of a trusted proxy do not give one address.
+    Unreadable(UnreadableAddress),
     /// Somebody else asks about the credential, as in introspection: whoever asks is told the networks and
     /// holds the bearer to them.
     NotTheCaller,
+}
+
+/// Why the forwarding headers of a trusted proxy do not give the client's address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum UnreadableAddress {
+    /// No header that counts names a client.
+    #[error("the trusted proxy sent no forwarding header")]
+    Missing,
+    /// The nearest untrusted hop is not an address, or the header is malformed or too long.
+    #[error("the trusted proxy sent an unreadable forwarding header")]
+    Malformed,
+    /// Both headers are present; one of them may come from the client.
+    #[error("X-Forwarded-For and Forwarded name different clients; set server.forwarding_header")]
+    Disagreement,
 }
 
 /// What is granted.
@@ -94,8 +108,8 @@ pub enum Denial {
     Disabled,
     /// The key's organization is suspended.
     OrganizationSuspended,
-    /// The address could not be told.
-    AddressUnreadable,
+    /// The client's address is unknown.
+    AddressUnreadable(UnreadableAddress),
     /// The address is in none of the key's networks.
     NetworkNotAllowed(IpAddr),
     /// A scope was asked for that is not held: its place among those asked for, from 1. The scope itself
@@ -108,7 +122,7 @@ impl ClientAddress {
     pub fn known(self) -> Option<IpAddr> {
         match self {
             Self::Known(address) => Some(address),
-            Self::Unreadable | Self::NotTheCaller => None,
+            Self::Unreadable(_) | Self::NotTheCaller => None,
         }
     }
 }
@@ -323,7 +337,7 @@ fn network(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
     match ask.address {
         ClientAddress::Known(address) if key.networks.allows(address) => Ok(Some(())),
         ClientAddress::Known(address) => Err(Denial::NetworkNotAllowed(address)),
-        ClientAddress::Unreadable => Err(Denial::AddressUnreadable),
+        ClientAddress::Unreadable(reason) => Err(Denial::AddressUnreadable(reason)),
         ClientAddress::NotTheCaller => Ok(None),
     }
 }
@@ -424,8 +438,12 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_told_is_refused_even_by_an_unrestricted_key() {
-        let unreadable = Ask { address: ClientAddress::Unreadable, ..with_secret(SecretMatch::Current) };
-        assert_eq!(decide(&key("read:a", &[]), &unreadable, NOW), Err(Denial::AddressUnreadable));
+        let unreadable =
+            Ask { address: ClientAddress::Unreadable(UnreadableAddress::Missing), ..with_secret(SecretMatch::Current) };
+        assert_eq!(
+            decide(&key("read:a", &[]), &unreadable, NOW),
+            Err(Denial::AddressUnreadable(UnreadableAddress::Missing))
+        );
     }
 
     #[test]
@@ -541,7 +559,7 @@ mod tests {
             state in 0..4_u8,
             (expires, grace) in (prop::option::of(990..1_010_i64), prop::option::of(990..1_010_i64)),
             networks in prop::sample::select(vec![vec![], vec!["10.0.0.0/8"], vec!["192.0.2.0/24"]]),
-            address in prop::sample::select(vec![from("10.1.2.3"), from("::1"), ClientAddress::Unreadable,
+            address in prop::sample::select(vec![from("10.1.2.3"), from("::1"), ClientAddress::Unreadable(UnreadableAddress::Missing),
                 ClientAddress::NotTheCaller]),
         ) {
             let mut subject = key(&scopes.to_string(), &networks);

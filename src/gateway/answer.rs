@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
@@ -13,6 +13,12 @@ use crate::tokens::{Caller, CheckError, Refusal, Required};
 
 /// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
+
+/// Every header that a verdict depends on, for caches between a gateway and Keyturn (RFC 9111 §4.1).
+const DECIDED_BY: HeaderValue = HeaderValue::from_static(
+    "Authorization, X-Api-Key, X-Forwarded-For, Forwarded, X-Original-Method, X-Forwarded-Method, X-Original-URI, \
+     X-Original-URL, X-Forwarded-Uri",
+);
 
 /// The answer to a request that may pass. Every header is there each time, so that none that a client
 /// sent can be taken for ours.
@@ -30,6 +36,7 @@ pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> 
         .insert_header((HeaderName::from_static("x-keyturn-key-name"), name))
         .insert_header((HeaderName::from_static("x-keyturn-token-id"), token_id))
         .insert_header((CACHE_CONTROL, cache))
+        .insert_header((VARY, DECIDED_BY))
         .finish()
 }
 
@@ -94,7 +101,7 @@ impl VerifyError {
             code: &'static str,
         }
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((CACHE_CONTROL, "no-store"));
+        response.insert_header((CACHE_CONTROL, "no-store")).insert_header((VARY, DECIDED_BY));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, 1));
         } else {
@@ -116,6 +123,13 @@ impl From<CheckError> for VerifyError {
     fn from(error: CheckError) -> Self {
         match error {
             CheckError::Refused(refusal) => refusal.into(),
+            CheckError::OtherOrganization => Self::invalid_credentials(),
+            CheckError::OtherAudience => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "API_KEY_INVALID",
+                "the credential is not for this audience",
+            ),
             CheckError::NotHeld(Required::Scope(scope)) => Self::insufficient_scope(Some(scope.to_string())),
             CheckError::NotHeld(Required::Access(action, resource)) => {
                 Self::insufficient_scope(Some(format!("{action}:{resource}")))
@@ -154,10 +168,10 @@ impl From<Denial> for VerifyError {
             Denial::NetworkNotAllowed(address) => {
                 forbidden("API_KEY_IP_NOT_ALLOWED", format!("the API key may not be used from {address}"))
             }
-            Denial::AddressUnreadable => forbidden(
-                "API_KEY_IP_NOT_ALLOWED",
-                "the caller's address cannot be told: the gateway sent no readable forwarding header".into(),
-            ),
+            Denial::AddressUnreadable(reason) => {
+                tracing::warn!(%reason, "request denied: client address unknown");
+                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the client's address is unknown: {reason}"))
+            }
             Denial::ScopeNotHeld(_) => Self::insufficient_scope(None),
         }
     }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod requirement;
+mod target;
 mod verify;
 
 pub use verify::routes;

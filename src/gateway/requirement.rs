@@ -8,16 +8,46 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 
 use crate::domain::scope::{Action, Resource, ResourceFilter, Scope};
 use crate::gateway::answer::VerifyError;
-use crate::http::form::Form;
+use crate::gateway::target;
+use crate::http::form::{self, Form};
 use crate::tokens::Required;
 
 /// More requirements than any recipe has.
 const MAX_REQUIRED: usize = 16;
 
-/// What must be held.
-pub(super) fn read(request: &HttpRequest) -> Result<Vec<Required>, VerifyError> {
+/// The parameters, and whether each may be repeated.
+const PARAMETERS: [(&str, bool); 4] =
+    [("keyturn_require", true), ("keyturn_audience", true), ("keyturn_map", false), ("keyturn_organization", false)];
+
+const METHOD_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("x-original-method"), HeaderName::from_static("x-forwarded-method")];
+const URI_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-original-uri"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-forwarded-uri"),
+];
+
+/// What a gateway requires of a caller.
+#[derive(Debug, Default)]
+pub(super) struct Requirements {
+    /// Scopes that the caller must hold, all of them.
+    pub required: Vec<Required>,
+    /// The token must be for one of these audiences; empty for any.
+    pub audiences: Vec<String>,
+    /// Whether the credentials of every organization are accepted.
+    pub is_any_organization: bool,
+}
+
+/// Reads the requirements.
+///
+/// At the exact path the gateway wrote the whole query, so an unknown parameter is an error: it may be a misspelled
+/// requirement. Behind `/verify/`, some gateways append the client's query. There, only names that begin with
+/// `keyturn_` are errors, and nothing may loosen.
+pub(super) fn read(request: &HttpRequest, has_client_query: bool) -> Result<Requirements, VerifyError> {
     let wrong = |message: String| VerifyError::bad_requirement(message);
-    let query = Form::parse(request.query_string().as_bytes()).map_err(|error| wrong(format!("query: {error}")))?;
+    let text = request.query_string();
+    let query = Form::parse(text.as_bytes()).map_err(|error| wrong(format!("query: {error}")))?;
+    check_parameters(text, has_client_query).map_err(wrong)?;
     let mut required = Vec::new();
     for text in query.values("keyturn_require") {
         if required.len() == MAX_REQUIRED {
@@ -29,40 +59,70 @@ pub(super) fn read(request: &HttpRequest) -> Result<Vec<Required>, VerifyError> 
         let scope = Scope::parse(text).map_err(|error| wrong(format!("keyturn_require: {error}")))?;
         required.push(Required::Scope(scope));
     }
+    let audiences: Vec<String> = query.values("keyturn_audience").map(str::to_owned).collect();
+    if audiences.len() > MAX_REQUIRED {
+        return Err(wrong(format!("keyturn_audience: at most {MAX_REQUIRED} are allowed")));
+    }
+    let is_any_organization = match query.value("keyturn_organization") {
+        None => false,
+        Some("*") if !has_client_query => true,
+        Some(_) => {
+            return Err(wrong(
+                "keyturn_organization: only * is allowed, and only at /verify; use /o/{slug}/verify".into(),
+            ));
+        }
+    };
     if query.values("keyturn_map").any(|value| value != "http") {
         return Err(wrong("keyturn_map: only http is allowed".into()));
     }
-    let names = query.names().chain(names_without_value(request.query_string()));
-    for name in names.filter(|name| name.get(..8).is_some_and(|head| head.eq_ignore_ascii_case("keyturn_"))) {
-        if name != "keyturn_require" && name != "keyturn_map" {
-            return Err(wrong(
-                "the query: of the parameters that begin with keyturn_, only keyturn_require and keyturn_map are known"
-                    .into(),
-            ));
-        }
-    }
-    if names_without_value(request.query_string()).any(|name| name == "keyturn_require" || name == "keyturn_map") {
-        return Err(wrong("keyturn_require and keyturn_map need a value".into()));
-    }
     if query.value("keyturn_map").is_some() {
         required.push(of_request(request.headers()).map_err(wrong)?);
+    } else if let Some(uri) = agreed(request.headers(), &URI_HEADERS, "URI").map_err(wrong)? {
+        // The gateway chose this requirement by a path that the API must not read differently.
+        target::path(uri).map_err(|why| wrong(format!("the forwarded URI {why}")))?;
     }
-    Ok(required)
+    Ok(Requirements { required, audiences, is_any_organization })
 }
 
-/// Names of parameters that have no value, which the form leaves out.
-fn names_without_value(query: &str) -> impl Iterator<Item = &str> {
-    query.split('&').filter_map(|pair| match pair.split_once('=') {
-        None => Some(pair),
-        Some((name, "")) => Some(name),
-        Some(_) => None,
-    })
+/// Checks the names of all parameters, and that each has a value.
+fn check_parameters(query: &str, has_client_query: bool) -> Result<(), String> {
+    let mut seen = [0_usize; PARAMETERS.len()];
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = form::decode(name).map_err(|_| "query: a name holds a bad percent-escape".to_owned())?;
+        let known = PARAMETERS.iter().zip(&mut seen).find(|((known, _), _)| *known == name);
+        match known {
+            Some(((name, _), _)) if value.is_empty() => return Err(format!("{name}: a value is required")),
+            Some(((name, is_repeatable), count)) => {
+                *count += 1;
+                if *count > 1 && !is_repeatable {
+                    return Err(format!("{name}: may be given once"));
+                }
+            }
+            None if has_client_query && !resembles_ours(&name) => {}
+            None => {
+                return Err(
+                    "query: unknown parameter; allowed are keyturn_require, keyturn_audience, keyturn_map and \
+                            keyturn_organization"
+                        .into(),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name begins with `keyturn_`, in any case, with `-` for `_`, and after any white space.
+fn resembles_ours(name: &str) -> bool {
+    let name = name.trim().replace('-', "_");
+    name.get(..8).is_some_and(|head| head.eq_ignore_ascii_case("keyturn_"))
 }
 
 /// What the request behind the gateway needs: its method's action on its path's resource.
 fn of_request(headers: &HeaderMap) -> Result<Required, String> {
-    let method = agreed(headers, &["x-original-method", "x-forwarded-method"], "method")?;
-    let uri = agreed(headers, &["x-original-uri", "x-original-url", "x-forwarded-uri"], "URI")?;
+    let missing = |what: &str| format!("keyturn_map: the gateway sent no {what}, as X-Original-* or X-Forwarded-*");
+    let method = agreed(headers, &METHOD_HEADERS, "method")?.ok_or_else(|| missing("method"))?;
+    let uri = agreed(headers, &URI_HEADERS, "URI")?.ok_or_else(|| missing("URI"))?;
     let action = match method {
         "GET" | "HEAD" | "OPTIONS" => "read",
         method if !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') => {
@@ -71,46 +131,33 @@ fn of_request(headers: &HeaderMap) -> Result<Required, String> {
         _ => return Err("keyturn_map: the forwarded method is not one".into()),
     };
     let action = Action::parse(action).map_err(|error| error.to_string())?;
-    required_of(action, path(uri)?)
+    required_of(action, target::path(uri).map_err(|why| format!("keyturn_map: the forwarded URI {why}"))?)
 }
 
-/// The one value of several headers. A gateway sets one of them; another may have come from the client,
-/// so all that are there must say the same.
-fn agreed<'a>(headers: &'a HeaderMap, names: &[&'static str], what: &str) -> Result<&'a str, String> {
+/// The one value of several headers. A gateway sets one of them; another may have come from the client, so all that
+/// are present must agree, and none may be repeated.
+fn agreed<'a>(headers: &'a HeaderMap, names: &[HeaderName], what: &str) -> Result<Option<&'a str>, String> {
     let mut found = None;
     for name in names {
-        for value in headers.get_all(HeaderName::from_static(name)) {
-            let text = value.to_str().map_err(|_| format!("keyturn_map: the forwarded {what} is not ASCII"))?;
+        for (count, value) in headers.get_all(name).enumerate() {
+            if count > 0 {
+                return Err(format!("{name} is repeated"));
+            }
+            let text = value.to_str().map_err(|_| format!("the forwarded {what} is not ASCII"))?;
             match found {
-                Some(other) if other != text => return Err(format!("keyturn_map: two forwarded {what}s disagree")),
+                Some(other) if other != text => return Err(format!("two forwarded {what}s disagree")),
                 _ => found = Some(text),
             }
         }
     }
-    found.ok_or_else(|| format!("keyturn_map: the gateway sent no {what}, as X-Original-* or X-Forwarded-*"))
+    Ok(found)
 }
 
-/// The path of a URI, in origin form or whole (RFC 9112 §3.2).
-fn path(uri: &str) -> Result<&str, String> {
-    let after_host = match uri.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => {
-            rest.find('/').map_or("/", |at| rest.split_at(at).1)
-        }
-        _ => uri,
-    };
-    let path = after_host.split(['?', '#']).next().unwrap_or_default();
-    path.strip_prefix('/').ok_or_else(|| "keyturn_map: the forwarded URI has no path".to_owned())
-}
-
-/// An action on a path's segments. One slash at the end makes no difference; the root is every resource.
+/// An action on a path; the root is every resource.
 fn required_of(action: Action, path: &str) -> Result<Required, String> {
     let wrong = |error: crate::domain::scope::ScopeError| format!("keyturn_map: {error}");
-    match path.strip_suffix('/').unwrap_or(path) {
+    match path {
         "" => Ok(Required::Scope(Scope::new(action, ResourceFilter::parse("*").map_err(wrong)?))),
-        // Some servers cut a segment off at its semicolon and read what is left: `..;` as `..`.
-        path if path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | ".." | ""))) => {
-            Err("keyturn_map: the path has an empty segment, or one of dots".into())
-        }
         path => Ok(Required::Access(action, Resource::parse(path).map_err(wrong)?)),
     }
 }
@@ -122,16 +169,23 @@ mod tests {
     use proptest::prelude::*;
 
     fn required(query: &str, headers: &[(&'static str, &str)]) -> Result<String, String> {
-        let mut request = TestRequest::with_uri(&format!("/verify?{query}"));
-        for (name, value) in headers {
-            request = request.append_header((*name, *value));
-        }
-        let required = read(&request.to_http_request()).map_err(|error| error.to_string())?;
+        read_at(query, headers, false).map(|read| shown(&read.required))
+    }
+
+    fn shown(required: &[Required]) -> String {
         let shown = required.iter().map(|required| match required {
             Required::Scope(scope) => scope.to_string(),
             Required::Access(action, resource) => format!("{action}:{resource}"),
         });
-        Ok(shown.collect::<Vec<_>>().join(" "))
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    fn read_at(query: &str, headers: &[(&'static str, &str)], has_client_query: bool) -> Result<Requirements, String> {
+        let mut request = TestRequest::with_uri(&format!("/verify?{query}"));
+        for (name, value) in headers {
+            request = request.append_header((*name, *value));
+        }
+        read(&request.to_http_request(), has_client_query).map_err(|error| error.to_string())
     }
 
     const GET: (&str, &str) = ("x-original-method", "GET");
@@ -140,7 +194,7 @@ mod tests {
     fn requirements_add_up() {
         assert_eq!(required("", &[]).as_deref(), Ok(""));
         assert_eq!(
-            required("keyturn_require=read:a/b&x=1&keyturn_require=write%3Ac", &[]).as_deref(),
+            required("keyturn_require=read:a/b&keyturn_require=write%3Ac", &[]).as_deref(),
             Ok("read:a/b write:c")
         );
         let both = required("keyturn_require=read:a&keyturn_map=http", &[GET, ("x-original-uri", "/b?keyturn_map=no")]);
@@ -177,6 +231,16 @@ mod tests {
             "keyturn_map=",
             "keyturn_requires=read:a",
             "Keyturn_require=read:a",
+            "keytrun_require=read:a",
+            "x=1",
+            "x",
+            "keyturn%5Frequire",
+            "keyturn%5Frequire=",
+            "%4Beyturn_require=read:a",
+            "keyturn_audience",
+            "keyturn_organization=acme",
+            "keyturn_organization=",
+            "keyturn_organization=*&keyturn_organization=*",
             "keyturn_map=http",
         ] {
             assert!(required(query, &[]).is_err(), "{query}");
@@ -185,10 +249,45 @@ mod tests {
             ["/a//b", "/a/../b", "/a/..;/b", "/a/.;x/b", "/a/;x/b", "/a%2fb", "/a/*", "a", "", "//", "https://host"]
         {
             let result = required("keyturn_map=http", &[GET, ("x-original-uri", uri)]);
-            assert!(result.is_err() || uri == "https://host" || uri == "//", "{uri}: {result:?}");
+            assert!(result.is_err(), "{uri}: {result:?}");
         }
         let disagree = [GET, ("x-original-uri", "/a"), ("x-forwarded-uri", "/b")];
         assert!(required("keyturn_map=http", &disagree).is_err());
+    }
+
+    #[test]
+    fn query_of_the_client_cannot_loosen() {
+        assert!(read_at("x=1&y&keyturn=2", &[], true).is_ok());
+        for query in [
+            "keyturn_organization=*",
+            "keyturn%5frequire=",
+            "%6beyturn_x=1",
+            "KEYTURN_REQUIRE=read:a",
+            "keyturn-map=http",
+        ] {
+            assert!(read_at(query, &[], true).is_err(), "{query}");
+        }
+        assert!(read_at("keyturn_organization=*", &[], false).unwrap().is_any_organization);
+    }
+
+    #[test]
+    fn fixed_requirement_denies_ambiguous_targets() {
+        let of = |uri| required("keyturn_require=read:a", &[("x-forwarded-uri", uri)]);
+        assert!(of("/a/b?x=..").is_ok());
+        for uri in ["/a/..;/admin", "/a/x\\..\\..\\admin", "/a/#/../../admin", "/a/%2e%2e/b"] {
+            assert!(of(uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn repeated_parameters_and_headers_are_denied() {
+        let uri = ("x-original-uri", "/a");
+        assert!(required("keyturn_map=http", &[GET, uri]).is_ok());
+        assert!(required("keyturn_map=http&keyturn_map=http", &[GET, uri]).is_err());
+        assert!(required("keyturn_map=http", &[GET, uri, uri]).is_err());
+        assert!(required("keyturn_map=http", &[GET, GET, uri]).is_err());
+        let audiences = read_at("keyturn_audience=a&keyturn_audience=b", &[], false).unwrap().audiences;
+        assert_eq!(audiences, ["a", "b"]);
     }
 
     proptest! {

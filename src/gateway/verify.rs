@@ -3,41 +3,83 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::clock;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::answer::{VerifyError, allowed};
-use crate::gateway::requirement;
+use crate::gateway::requirement::{self, Requirements};
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
-use crate::tokens::{Caller, Credential, Required, check};
+use crate::tokens::{Caller, Credential, Wanted, check};
 
-/// Registers the endpoint. What follows `/verify/` is the path that some gateways append, and is ignored.
+/// Registers the endpoints. Some gateways append the client's path and query to `/verify/`; the path is ignored.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/verify").default_service(web::to(verify)))
-        .service(web::resource("/verify/{path:.*}").default_service(web::to(verify)));
+        .service(web::resource("/verify/{path:.*}").default_service(web::to(verify_appended)))
+        .service(web::resource("/o/{slug}/verify").default_service(web::to(verify_organization)))
+        .service(web::resource("/o/{slug}/verify/{path:.*}").default_service(web::to(verify_organization_appended)));
 }
 
 async fn verify(context: web::Data<HttpContext>, request: HttpRequest) -> HttpResponse {
+    answer(&context, &request, &Slug::default_organization(), false).await
+}
+
+async fn verify_appended(context: web::Data<HttpContext>, request: HttpRequest) -> HttpResponse {
+    answer(&context, &request, &Slug::default_organization(), true).await
+}
+
+async fn verify_organization(context: web::Data<HttpContext>, request: HttpRequest) -> HttpResponse {
+    of_organization(&context, &request, false).await
+}
+
+async fn verify_organization_appended(context: web::Data<HttpContext>, request: HttpRequest) -> HttpResponse {
+    of_organization(&context, &request, true).await
+}
+
+/// An organization that does not exist has no credentials, so each is denied with 401: a gateway forwards that, and
+/// turns a 404 into a server error.
+async fn of_organization(context: &HttpContext, request: &HttpRequest, has_client_query: bool) -> HttpResponse {
+    match request.match_info().get("slug").and_then(Slug::parse) {
+        Some(slug) => answer(context, request, &slug, has_client_query).await,
+        None => VerifyError::invalid_credentials().respond(),
+    }
+}
+
+async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_client_query: bool) -> HttpResponse {
     let now = clock::now();
-    match decide(&context, &request, now).await {
+    match decide(context, request, (slug, has_client_query), now).await {
         Ok(caller) => allowed(&caller, context.verdict_max_age_seconds, now),
         Err(error) => error.respond(),
     }
 }
 
-async fn decide(context: &HttpContext, request: &HttpRequest, now: Timestamp) -> Result<Caller, VerifyError> {
+async fn decide(
+    context: &HttpContext,
+    request: &HttpRequest,
+    (slug, has_client_query): (&Slug, bool),
+    now: Timestamp,
+) -> Result<Caller, VerifyError> {
     // 1. One credential, in one header.
     let credential = credential(request)?;
 
-    // 2. What is required. A requirement that cannot be read is one that nobody meets, but who asks is
-    //    told so only after the credential was found good.
-    let required: Result<Vec<Required>, VerifyError> = requirement::read(request);
-    let readable = required.as_deref().unwrap_or_default();
+    // 2. The requirements. Nobody meets unreadable ones, but only a caller with a good credential learns why.
+    let (requirements, unreadable) = match requirement::read(request, has_client_query) {
+        Ok(requirements) => (requirements, None),
+        Err(error) => (Requirements::default(), Some(error)),
+    };
+    if let Some(error) = &unreadable {
+        tracing::warn!(%error, "verify request denied: unreadable requirement");
+    }
 
     // 3. The decision.
     let address = context.client_address(request);
-    let caller = check(&context.node, &credential, address, readable, now).await?;
-    required.map(|_| caller)
+    let wanted = Wanted {
+        organization: (!requirements.is_any_organization).then_some(slug),
+        audiences: &requirements.audiences,
+        scopes: &requirements.required,
+    };
+    let caller = check(&context.node, &credential, address, &wanted, now).await?;
+    unreadable.map_or(Ok(caller), Err)
 }
 
 fn credential(request: &HttpRequest) -> Result<Credential, VerifyError> {

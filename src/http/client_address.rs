@@ -5,60 +5,84 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-use crate::domain::decision::ClientAddress;
+use crate::domain::decision::{ClientAddress, UnreadableAddress};
 use crate::domain::networks::fold;
 
 /// More hops than any honest chain has.
 const MAX_HOPS: usize = 32;
 
+/// The forwarding header that the trusted proxies write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ForwardingHeader {
+    /// Either; if both name a client, they must agree.
+    #[default]
+    Auto,
+    /// `X-Forwarded-For`; `Forwarded` is ignored.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239); `X-Forwarded-For` is ignored.
+    Forwarded,
+}
+
 /// The proxies whose forwarding headers are believed.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    header: ForwardingHeader,
+}
 
 impl TrustedProxies {
     /// Proxies in these networks.
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+    pub fn new(networks: Vec<IpNet>, header: ForwardingHeader) -> Self {
+        Self { networks, header }
     }
 
     /// The caller's address.
     ///
-    /// A peer that is no trusted proxy is the caller itself, whatever headers it sends. Behind a trusted
-    /// one, `X-Forwarded-For` or `Forwarded` (RFC 7239) is read from right to left past trusted hops. A
-    /// header that is missing or unreadable, and two that disagree, leave the address unreadable: one of
-    /// the two may have been sent by the caller and passed on.
+    /// A peer that is not a trusted proxy is the caller itself, whatever headers it sends. Behind a trusted
+    /// proxy, `X-Forwarded-For` or `Forwarded` (RFC 7239) is read from right to left past trusted hops. If
+    /// both headers name a client, they must agree: the caller may have sent one of them.
     pub fn client_address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> ClientAddress {
-        let Some(peer) = peer.map(fold) else { return ClientAddress::Unreadable };
+        let Some(peer) = peer.map(fold) else { return ClientAddress::Unreadable(UnreadableAddress::Missing) };
         if !self.trusts(peer) {
             return ClientAddress::Known(peer);
         }
-        let x_forwarded_for = hops(headers, &HeaderName::from_static("x-forwarded-for"), plain_hops);
-        let forwarded = hops(headers, &FORWARDED, forwarded_hops);
+        let x_forwarded_for = match self.header {
+            ForwardingHeader::Forwarded => Hops::Absent,
+            _ => hops(headers, &HeaderName::from_static("x-forwarded-for"), plain_hops),
+        };
+        let forwarded = match self.header {
+            ForwardingHeader::XForwardedFor => Hops::Absent,
+            _ => hops(headers, &FORWARDED, forwarded_hops),
+        };
         match (x_forwarded_for, forwarded) {
-            (Hops::Absent, Hops::Absent) => ClientAddress::Unreadable,
+            (Hops::Absent, Hops::Absent) => ClientAddress::Unreadable(UnreadableAddress::Missing),
             (one, Hops::Absent) | (Hops::Absent, one) => self.past_trusted(&one),
             (one, other) => match (self.past_trusted(&one), self.past_trusted(&other)) {
                 (ClientAddress::Known(a), ClientAddress::Known(b)) if a == b => ClientAddress::Known(a),
-                _ => ClientAddress::Unreadable,
+                (ClientAddress::Known(_), ClientAddress::Known(_)) => {
+                    ClientAddress::Unreadable(UnreadableAddress::Disagreement)
+                }
+                _ => ClientAddress::Unreadable(UnreadableAddress::Malformed),
             },
         }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+    /// Whether an address belongs to a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
     }
 
     fn past_trusted(&self, hops: &Hops) -> ClientAddress {
-        let Hops::Read(hops) = hops else { return ClientAddress::Unreadable };
+        let Hops::Read(hops) = hops else { return ClientAddress::Unreadable(UnreadableAddress::Malformed) };
         let mut nearest = None;
         for hop in hops.iter().rev() {
-            let Some(address) = *hop else { return ClientAddress::Unreadable };
+            let Some(address) = *hop else { return ClientAddress::Unreadable(UnreadableAddress::Malformed) };
             nearest = Some(address);
             if !self.trusts(address) {
                 break;
             }
         }
-        nearest.map_or(ClientAddress::Unreadable, ClientAddress::Known)
+        nearest.map_or(ClientAddress::Unreadable(UnreadableAddress::Missing), ClientAddress::Known)
     }
 }
 
@@ -67,6 +91,14 @@ enum Hops {
     TooMany,
     /// From left to right; `None` is a hop that cannot be read.
     Read(Vec<Option<IpAddr>>),
+}
+
+/// One element of `Forwarded`.
+enum Hop {
+    /// It has no `for` parameter.
+    Silent,
+    Malformed,
+    Known(IpAddr),
 }
 
 fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Vec<Option<IpAddr>>) -> Hops {
@@ -82,7 +114,7 @@ fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Vec<Option<IpA
             return Hops::TooMany;
         }
     }
-    if present { Hops::Read(all) } else { Hops::Absent }
+    if present && !all.is_empty() { Hops::Read(all) } else { Hops::Absent }
 }
 
 /// The hops of `X-Forwarded-For`.
@@ -105,28 +137,35 @@ fn plain_hop(text: &str) -> Option<IpAddr> {
 /// copy what the client sent, such as its Host, into one. A quote that is not closed makes all unreadable.
 fn forwarded_hops(text: &str) -> Vec<Option<IpAddr>> {
     match split_outside_quotes(text, ',') {
-        Some(elements) => elements.into_iter().map(forwarded_hop).collect(),
+        Some(elements) => (elements.into_iter().map(forwarded_hop))
+            .filter_map(|hop| match hop {
+                Hop::Silent => None,
+                Hop::Malformed => Some(None),
+                Hop::Known(address) => Some(Some(address)),
+            })
+            .collect(),
         None => vec![None],
     }
 }
 
-/// A hop of `Forwarded`: the `for` parameter of one element.
-fn forwarded_hop(element: &str) -> Option<IpAddr> {
+/// A hop of `Forwarded`: the `for` parameter of one element. An element without one, such as `proto=https`,
+/// says nothing about the client.
+fn forwarded_hop(element: &str) -> Hop {
+    let Some(parameters) = split_outside_quotes(element, ';') else { return Hop::Malformed };
     let mut found = None;
-    for parameter in split_outside_quotes(element, ';')? {
-        let parameter = parameter.trim();
-        if parameter.is_empty() {
-            continue;
-        }
-        let (name, value) = parameter.split_once('=')?;
-        if name.eq_ignore_ascii_case("for") {
-            if found.is_some() {
-                return None;
-            }
-            found = Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value));
+    for parameter in parameters.into_iter().map(str::trim).filter(|parameter| !parameter.is_empty()) {
+        let Some((name, value)) = parameter.split_once('=') else { return Hop::Malformed };
+        if name.eq_ignore_ascii_case("for")
+            && found.replace(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)).is_some()
+        {
+            return Hop::Malformed;
         }
     }
-    plain_hop(found?)
+    match found.map(plain_hop) {
+        None => Hop::Silent,
+        Some(Some(address)) => Hop::Known(address),
+        Some(None) => Hop::Malformed,
+    }
 }
 
 /// The parts between separators that stand outside quoted strings; `None` when a quote is not closed.
@@ -154,14 +193,23 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     fn seen(peer: &str, headers: &[(&'static str, &str)]) -> Option<String> {
-        let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        seen_by(ForwardingHeader::Auto, peer, headers).ok()
+    }
+
+    fn seen_by(
+        header: ForwardingHeader,
+        peer: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<String, UnreadableAddress> {
+        let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()], header);
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         match trusted.client_address(Some(peer.parse().unwrap()), &map) {
-            ClientAddress::Known(address) => Some(address.to_string()),
-            ClientAddress::Unreadable | ClientAddress::NotTheCaller => None,
+            ClientAddress::Known(address) => Ok(address.to_string()),
+            ClientAddress::Unreadable(reason) => Err(reason),
+            ClientAddress::NotTheCaller => panic!("the caller has an address"),
         }
     }
 
@@ -227,5 +275,33 @@ mod tests {
             seen("10.0.0.1", &[(XFF, "192.0.2.9"), ("forwarded", "for=192.0.2.9")]).as_deref(),
             Some("192.0.2.9")
         );
+    }
+
+    #[test]
+    fn forwarded_without_for_says_nothing() {
+        let proto = ("forwarded", "proto=https;host=a");
+        assert_eq!(seen("10.0.0.1", &[(XFF, "192.0.2.9"), proto]).as_deref(), Some("192.0.2.9"));
+        let by = ("forwarded", "for=192.0.2.9, by=10.0.0.2");
+        assert_eq!(seen("10.0.0.1", &[by]).as_deref(), Some("192.0.2.9"));
+        assert_eq!(seen_by(ForwardingHeader::Auto, "10.0.0.1", &[proto]), Err(UnreadableAddress::Missing));
+    }
+
+    #[test]
+    fn reason_names_the_cause() {
+        let both = [(XFF, "10.9.9.9"), ("forwarded", "by=3.1.1.1;for=203.0.113.7;proto=https")];
+        let auto = |headers| seen_by(ForwardingHeader::Auto, "10.0.0.1", headers);
+        assert_eq!(auto(&both), Err(UnreadableAddress::Disagreement));
+        assert_eq!(auto(&[]), Err(UnreadableAddress::Missing));
+        assert_eq!(auto(&[(XFF, "x")]), Err(UnreadableAddress::Malformed));
+    }
+
+    #[test]
+    fn setting_selects_the_header() {
+        let both = [(XFF, "10.9.9.9"), ("forwarded", "for=203.0.113.7")];
+        let read = |header, headers| seen_by(header, "10.0.0.1", headers);
+        assert_eq!(read(ForwardingHeader::Forwarded, &both).as_deref(), Ok("203.0.113.7"));
+        assert_eq!(read(ForwardingHeader::XForwardedFor, &both).as_deref(), Ok("10.9.9.9"));
+        let one = [(XFF, "192.0.2.9")];
+        assert_eq!(read(ForwardingHeader::Forwarded, &one), Err(UnreadableAddress::Missing));
     }
 }

@@ -9,6 +9,7 @@ use actix_web::http::Method;
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::MemberId;
 use crate::http::client_address::TrustedProxies;
+use crate::http::operations::StoreProbe;
 use crate::limits::{AddressLimit, NameLimit, SignInLimits};
 use crate::node::Node;
 
@@ -33,6 +34,8 @@ pub struct HttpContext {
     removals: NameLimit,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
+    /// Whether the store answers, for `/readyz`.
+    pub store_probe: StoreProbe,
     stopping: AtomicBool,
 }
 
@@ -53,6 +56,7 @@ impl HttpContext {
             changes: NameLimit::per_minute(changes_per_minute),
             removals: NameLimit::per_minute(changes_per_minute.saturating_mul(TAKING_AWAY)),
             verdict_max_age_seconds,
+            store_probe: StoreProbe::default(),
             stopping: AtomicBool::new(false),
         }
     }

@@ -1,16 +1,27 @@
 //! For operators: `/healthz`, `/readyz`, `/metrics`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ALLOW, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
+use crate::clock;
 use crate::http::context::HttpContext;
 use crate::node::Node;
 
 /// How long the store may take to show that it is there.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an answer of the store counts.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Registers what stays on the public address if `server.operations_listen` is set: no metrics, and no details.
+pub fn public_routes(config: &mut web::ServiceConfig) {
+    config
+        .service(operation("/healthz").route(web::get().to(alive)).route(web::head().to(alive)))
+        .service(operation("/readyz").route(web::get().to(ready_plainly)).route(web::head().to(ready_plainly)));
+}
 
 /// Registers the routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -34,20 +45,8 @@ async fn alive() -> HttpResponse {
 
 async fn ready(context: web::Data<HttpContext>) -> HttpResponse {
     let node = &context.node;
-    let reason = if context.is_stopping() {
-        Some("stopping")
-    } else if !is_store_there(node).await {
-        Some("the store does not answer")
-    } else if node.tenants().is_empty() {
-        Some("no organization yet: run keyturn init")
-    } else if !node.is_current() {
-        Some("the changes of other nodes are not followed yet")
-    } else {
-        None
-    };
-    let mut response = if reason.is_some() { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
-    let status = if reason.is_some() { "not ready" } else { "ready" };
-    let mut body = json!({ "status": status });
+    let reason = not_ready(&context).await;
+    let mut body = status(reason);
     if let (Some(reason), Some(body)) = (reason, body.as_object_mut()) {
         body.insert("reason".into(), reason.into());
     }
@@ -58,7 +57,55 @@ async fn ready(context: web::Data<HttpContext>) -> HttpResponse {
     if let (false, Some(body)) = (warnings.is_empty(), body.as_object_mut()) {
         body.insert("warnings".into(), warnings.into());
     }
+    respond(reason, &body)
+}
+
+async fn ready_plainly(context: web::Data<HttpContext>) -> HttpResponse {
+    let reason = not_ready(&context).await;
+    respond(reason, &status(reason))
+}
+
+fn status(reason: Option<&str>) -> serde_json::Value {
+    json!({ "status": if reason.is_some() { "not ready" } else { "ready" } })
+}
+
+fn respond(reason: Option<&str>, body: &serde_json::Value) -> HttpResponse {
+    let mut response = if reason.is_some() { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     response.insert_header((CACHE_CONTROL, "no-store")).json(body)
+}
+
+/// Why the node may not take traffic. While its lease is live it decides from memory, however slow the store is.
+async fn not_ready(context: &HttpContext) -> Option<&'static str> {
+    let node = &context.node;
+    if context.is_stopping() {
+        return Some("stopping");
+    }
+    let is_in_step = node.cluster.is_some() && node.is_current();
+    if !is_in_step && !context.store_probe.is_reachable(node).await {
+        return Some("the store does not answer");
+    }
+    if node.tenants().is_empty() {
+        return Some("no organization yet: run keyturn init");
+    }
+    (!node.is_current()).then_some("the changes of other nodes are not followed yet")
+}
+
+/// Whether the store answers, asked at most once a second whatever the number of requests.
+#[derive(Debug, Default)]
+pub struct StoreProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
+
+impl StoreProbe {
+    async fn is_reachable(&self, node: &Node) -> bool {
+        let mut last = self.0.lock().await;
+        if let Some((at, answer)) = *last
+            && at.elapsed() < PROBE_EVERY
+        {
+            return answer;
+        }
+        let answer = is_store_there(node).await;
+        *last = Some((clock::stopwatch(), answer));
+        answer
+    }
 }
 
 /// Whether the store answers, and soon: who asks whether we are ready does not wait for long.
@@ -81,6 +128,7 @@ async fn is_store_there(node: &Node) -> bool {
 
 async fn metrics(context: web::Data<HttpContext>) -> HttpResponse {
     context.node.metrics.records(context.node.list.len());
+    context.node.metrics.cluster().lease(context.node.is_current());
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -27,7 +27,7 @@ pub fn levels(address: ClientAddress) -> Levels {
             let bits = address.to_bits();
             [16, 24, 32, 32].map(|length: u32| IpAddr::V4(Ipv4Addr::from_bits(bits & (u32::MAX << (32 - length)))))
         }
-        ClientAddress::Unreadable | ClientAddress::NotTheCaller => [IpAddr::V6(Ipv6Addr::UNSPECIFIED); 4],
+        ClientAddress::Unreadable(_) | ClientAddress::NotTheCaller => [IpAddr::V6(Ipv6Addr::UNSPECIFIED); 4],
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -36,8 +37,8 @@ use crate::signing::{Algorithm, SigningError};
 use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
 use crate::telemetry::{Metrics, Usage};
 
-pub use load::LoadError;
 pub use events::{EventCounts, RepeatedEvent};
+pub use load::LoadError;
 pub use tenants::{Tenant, Tenants};
 pub use view::View;
 
@@ -89,7 +90,7 @@ pub struct Node {
     /// How this node was set up.
     pub settings: NodeSettings,
     /// Tokens whose signature was checked, by digest.
-    pub verified_tokens: Cache<[u8; 32], Arc<VerifiedToken>>,
+    pub verified_tokens: Cache<[u8; 32], Arc<VerifiedToken>, TokenSize>,
     tenants: ArcSwap<Tenants>,
     changes: TaskTracker,
     runtime: Handle,
@@ -145,6 +146,21 @@ pub struct VerifiedToken {
     pub organization: Slug,
     /// The version of its key at which `scopes` were last found within the key's scopes; 0 if never.
     pub within_at: AtomicU64,
+    /// Bytes of the token as it was presented.
+    pub length: usize,
+}
+
+/// Bytes of a verified token beyond twice its length: its parts, and its share of the table.
+const TOKEN_BYTES: u64 = 1024;
+
+/// Weighs a verified token by the memory that it takes: its claims, and its scopes once more.
+#[derive(Clone, Debug)]
+pub struct TokenSize;
+
+impl Weighter<[u8; 32], Arc<VerifiedToken>> for TokenSize {
+    fn weight(&self, _: &[u8; 32], token: &Arc<VerifiedToken>) -> u64 {
+        TOKEN_BYTES + 2 * token.length as u64
+    }
 }
 
 /// Something that keeps a node from deciding. The caller is told to come back, never yes.
@@ -216,8 +232,8 @@ pub struct Parts {
     pub redis: Option<Arc<RedisList>>,
     /// What is counted.
     pub metrics: Metrics,
-    /// Verified tokens to remember.
-    pub tokens: usize,
+    /// Bytes for verified tokens.
+    pub token_bytes: u64,
     /// Argon2.
     pub gate: Argon2Gate,
     /// The master keys.
@@ -244,7 +260,11 @@ impl Node {
             events: EventCounts::default(),
             revocations: NameLimit::per_minute(parts.settings.revocations_per_minute),
             settings: parts.settings,
-            verified_tokens: Cache::new(parts.tokens),
+            verified_tokens: Cache::with_weighter(
+                usize::try_from(parts.token_bytes / TOKEN_BYTES).unwrap_or(usize::MAX),
+                parts.token_bytes,
+                TokenSize,
+            ),
             tenants: ArcSwap::default(),
             changes: TaskTracker::new(),
             runtime: parts.runtime,

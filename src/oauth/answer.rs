@@ -225,11 +225,14 @@ impl From<Denial> for OAuthError {
                 Outcome::Network,
                 format!("the API key may not be used from {address}"),
             ),
-            Denial::AddressUnreadable => forbidden(
-                "API_KEY_IP_NOT_ALLOWED",
-                Outcome::Network,
-                "the caller's address cannot be told: the proxy in front sent no readable forwarding header".into(),
-            ),
+            Denial::AddressUnreadable(reason) => {
+                tracing::warn!(%reason, "request denied: client address unknown");
+                forbidden(
+                    "API_KEY_IP_NOT_ALLOWED",
+                    Outcome::Network,
+                    format!("the client's address is unknown: {reason}"),
+                )
+            }
             Denial::ScopeNotHeld(place) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_scope",

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::clock::{self, BootTime};
@@ -21,9 +22,29 @@ const SHARDS: usize = 256;
 /// drives a record out.
 const ABSENT: usize = 10_000;
 
+/// Bytes of a record with few scopes and networks, with its share of the table.
+const RECORD_BYTES: u64 = 1024;
+
+/// Bytes of one scope or network beyond its text.
+const ENTRY_BYTES: usize = 64;
+
+/// Weighs a record by the memory that it takes.
+#[derive(Clone)]
+struct RecordSize;
+
+impl Weighter<KeyId, Arc<ApiKey>> for RecordSize {
+    fn weight(&self, _: &KeyId, key: &Arc<ApiKey>) -> u64 {
+        let scopes = key.scopes.iter();
+        let scopes: usize =
+            scopes.map(|scope| scope.action().as_str().len() + scope.filter().as_str().len() + ENTRY_BYTES).sum();
+        let texts = key.name.len() + key.description.len() + key.created_by.len();
+        RECORD_BYTES + (scopes + texts + key.networks.iter().len() * ENTRY_BYTES) as u64
+    }
+}
+
 /// What is held in memory.
 pub struct RevocationList {
-    records: Cache<KeyId, Arc<ApiKey>>,
+    records: Cache<KeyId, Arc<ApiKey>, RecordSize>,
     /// Ids that do not exist: asked for again, they take as long as those that do.
     absent: Cache<KeyId, ()>,
     /// Per shard of keys, how many changes were applied.
@@ -52,10 +73,11 @@ pub struct FillTicket {
 }
 
 impl RevocationList {
-    /// An empty list that keeps at most so many records.
-    pub fn new(capacity: usize) -> Self {
+    /// An empty list whose records take at most so many bytes.
+    pub fn new(bytes: u64) -> Self {
+        let records = usize::try_from(bytes / RECORD_BYTES).unwrap_or(usize::MAX).max(1);
         Self {
-            records: Cache::new(capacity),
+            records: Cache::with_weighter(records, bytes, RecordSize),
             absent: Cache::new(ABSENT),
             applied: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
@@ -164,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_read_that_a_change_overtook_is_not_kept() {
-        let list = RevocationList::new(100);
+        let list = RevocationList::new(1 << 20);
         let old = Arc::new(key("read:a", &[]));
         let ticket = list.begin_fill(&old.id);
         list.apply_key_change(&old.id);
@@ -178,8 +200,20 @@ mod tests {
     }
 
     #[test]
+    fn records_are_bounded_by_bytes() {
+        let list = RevocationList::new(4 << 20);
+        let scopes = (0..50).map(|n| format!("read:{n}/{}", "x".repeat(240))).collect::<Vec<_>>().join(" ");
+        for n in 0..2_000 {
+            let mut large = key(&scopes, &[]);
+            large.id = KeyId::parse(&format!("{n:016}")).unwrap();
+            list.complete_fill(list.begin_fill(&large.id), Arc::new(large));
+        }
+        assert!((100..=300).contains(&list.len()), "{}", list.len());
+    }
+
+    #[test]
     fn nothing_is_left_when_records_are_forgotten() {
-        let (list, record) = (RevocationList::new(100), Arc::new(key("read:a", &[])));
+        let (list, record) = (RevocationList::new(1 << 20), Arc::new(key("read:a", &[])));
         list.complete_fill(list.begin_fill(&record.id), record.clone());
         let overtaken = list.begin_fill(&record.id);
         list.forget_records();
@@ -190,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_made_is_absent_no_more() {
-        let (list, id) = (RevocationList::new(100), key("read:a", &[]).id);
+        let (list, id) = (RevocationList::new(1 << 20), key("read:a", &[]).id);
         let (early, late) = (list.begin_fill(&id), list.begin_fill(&id));
         list.complete_absence(early);
         assert!(list.is_absent(&id));
@@ -202,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_revoked_token_is_remembered_until_it_has_expired() {
-        let list = RevocationList::new(100);
+        let list = RevocationList::new(1 << 20);
         list.apply_token_revocation("j", Timestamp::from_seconds(10));
         let later = clock::boot().plus(LONGEST_LIFE);
         assert_eq!(list.forget_tokens(Timestamp::from_seconds(9), later), [""; 0]);
@@ -213,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_is_ahead_forgets_no_revocation() {
-        let list = RevocationList::new(100);
+        let list = RevocationList::new(1 << 20);
         list.apply_token_revocation("j", Timestamp::from_seconds(10));
         let a_century_ahead = Timestamp::from_seconds(3_155_760_000);
         assert_eq!(list.forget_tokens(a_century_ahead, clock::boot().plus(Duration::from_secs(3599))), [""; 0]);

@@ -1,14 +1,16 @@
 //! Composition: settings become adapters, adapters a node, the node an HTTP server; and how it stops.
 
+mod connections;
+mod http;
 mod opening;
+mod settings;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::web;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -21,20 +23,21 @@ use crate::crypto::master_key::MasterKeyError;
 use crate::crypto::messages::MessageKeys;
 use crate::crypto::random::{self, RandomError};
 use crate::domain::destination::Reach;
-use crate::http::client_address::TrustedProxies;
 use crate::http::context::HttpContext;
-use crate::http::{operations, request_log};
 use crate::keys::{self, KeyError};
 use crate::node::{LoadError, Node, NodeSettings, Parts};
 use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
-use crate::signing::Algorithm;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::webhooks::Outgoing;
-use crate::{api, clock, console, gateway, oauth, telemetry, webhooks};
+use crate::{clock, telemetry, webhooks};
 
+pub use http::Listeners;
 pub use opening::{Opened, lock, look, master_key_file, open, open_to_read, refuse_running_nodes};
+pub use settings::algorithm;
+
+const MIB: u64 = 1 << 20;
 
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);
@@ -135,42 +138,31 @@ fn bad_level(settings: &Settings) -> ServerError {
     ))
 }
 
-/// Takes the address, before anything else is touched. A port of 0 becomes the one that was given.
-pub fn listen(settings: &mut Settings) -> Result<TcpListener, ServerError> {
-    let address = settings.server.listen;
-    let failed = |source| ServerError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
+/// Binds the addresses, before anything else is touched. Port 0 is replaced with the port that the system chose.
+pub fn listen(settings: &mut Settings) -> Result<Listeners, ServerError> {
+    let public = bind(&mut settings.server.listen)?;
+    let operations = settings.server.operations_listen.as_mut().map(bind).transpose()?;
+    Ok(Listeners { public, operations })
+}
+
+fn bind(address: &mut SocketAddr) -> Result<TcpListener, ServerError> {
+    let wanted = *address;
+    let failed = |source| ServerError::Listen { address: wanted, source };
+    let listener = TcpListener::bind(wanted).map_err(failed)?;
     rustix::net::listen(&listener, 1024).map_err(|errno| failed(errno.into()))?;
-    settings.server.listen = listener.local_addr().map_err(failed)?;
+    *address = listener.local_addr().map_err(failed)?;
     Ok(listener)
 }
 
-/// The algorithm that new signing keys are made for.
-pub fn algorithm(settings: &Settings) -> Algorithm {
-    use crate::config::Algorithm as Configured;
-    match settings.token.algorithm {
-        Configured::Es256 => Algorithm::Es256,
-        Configured::EdDsa => Algorithm::EdDsa,
-        Configured::Rs256 => Algorithm::Rs256,
-    }
-}
-
-fn workers(settings: &Settings) -> usize {
-    match settings.server.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    }
-}
-
 /// Serves until SIGTERM or SIGINT, then lets what is under way finish.
-pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) -> Result<(), ServerError> {
+pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> Result<(), ServerError> {
     let Opened { store, master_keys, gate, lock } = opened;
     if !organizations::is_current(store.as_ref(), &master_keys).await? {
         let count = organizations::reseal(store.as_ref(), &master_keys, clock::now()).await?;
         tracing::info!(count, "signing keys and secrets of webhooks sealed anew under the current master key");
     }
     let metrics = Metrics::default();
-    let list = Arc::new(RevocationList::new(settings.cache.keys));
+    let list = Arc::new(RevocationList::new(settings.cache.keys_mib * MIB));
     let nudged = Arc::new(Notify::new());
     let redis = match &settings.revocation.url {
         RevocationUrl::Embedded => None,
@@ -203,7 +195,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         cluster: cluster.clone(),
         redis: redis.clone(),
         metrics,
-        tokens: settings.cache.tokens,
+        token_bytes: settings.cache.tokens_mib * MIB,
         gate,
         master_keys,
         settings: NodeSettings {
@@ -236,31 +228,12 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
     let mut keeping_step = keep_step(&node);
     let context = web::Data::new(HttpContext::new(
         node.clone(),
-        TrustedProxies::new(settings.server.trusted_proxies.clone()),
+        settings::trusted_proxies(&settings),
         (settings.limits.failures_per_minute, settings.limits.changes_per_minute),
         settings.gateway.verdict_max_age_seconds,
     ));
 
-    let app_context = context.clone();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(app_context.clone())
-            .wrap(from_fn(request_log::log_request))
-            // Routes are tried in this order: the busiest first.
-            .configure(oauth::routes)
-            .configure(gateway::routes)
-            .configure(oauth::document_routes)
-            .configure(api::routes)
-            .configure(console::routes)
-            .configure(operations::routes)
-            .default_service(web::to(|| async { api::Problem::not_found() }))
-    })
-    .workers(workers(&settings))
-    .client_request_timeout(Duration::from_secs(settings.server.request_timeout_seconds))
-    .shutdown_timeout(settings.server.shutdown_seconds)
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    let server = http::start(&settings, listeners, context.clone())?;
     let handle = server.handle();
     let tending = tokio::spawn(tend(context.clone()));
     let upkeeping = tokio::spawn(upkeep(node.clone()));

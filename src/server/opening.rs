@@ -10,7 +10,8 @@ use crate::config::{MasterKeySource, Settings, StoreUrl, parse_master_keys};
 use crate::crypto::argon2_gate::{Argon2Gate, GateSettings};
 use crate::crypto::master_key::{self, MasterKeys, RawMasterKey};
 use crate::organizations::{check_master_key, check_master_key_id};
-use crate::server::{ServerError, workers};
+use crate::server::ServerError;
+use crate::server::settings::workers;
 use crate::store::{Look, Membership, SqlStore, StoreLock};
 
 /// A node that was heard of less than so many seconds ago is running.

@@ -68,7 +68,7 @@ mod tests {
     fn what_cannot_be_written_is_not_lost() {
         let (usage, key) = (Usage::default(), KeyId::from_random([1; 16]));
         let count =
-            || usage.count(&key, UsageOutcome::Exchanged, ClientAddress::Unreadable, Timestamp::from_seconds(7200));
+            || usage.count(&key, UsageOutcome::Exchanged, ClientAddress::NotTheCaller, Timestamp::from_seconds(7200));
         count();
         let batch = usage.take();
         count();

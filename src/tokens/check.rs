@@ -2,6 +2,7 @@
 
 use crate::domain::decision::ClientAddress;
 pub use crate::domain::requirement::Required;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Asked, UsageOutcome, Use};
 use crate::node::Node;
@@ -14,6 +15,21 @@ pub enum CheckError {
     Refused(Refusal),
     /// It is good, and may not do this.
     NotHeld(Required),
+    /// It is good for another organization.
+    OtherOrganization,
+    /// It is good for other audiences.
+    OtherAudience,
+}
+
+/// What a gateway wants of a caller.
+pub struct Wanted<'a> {
+    /// The organization whose credentials are accepted; `None` for all.
+    pub organization: Option<&'a Slug>,
+    /// The token's `aud` must contain one of these (RFC 9068 §4). A secret presented directly has no `aud`; its
+    /// organization must be able to mint a token for one. Empty for any audience.
+    pub audiences: &'a [String],
+    /// Scopes that the caller must hold, all of them.
+    pub scopes: &'a [Required],
 }
 
 /// Tells whether a credential is good from an address and may do everything that is required.
@@ -21,10 +37,20 @@ pub async fn check(
     node: &Node,
     credential: &Credential,
     address: ClientAddress,
-    required: &[Required],
+    wanted: &Wanted<'_>,
     now: Timestamp,
 ) -> Result<Caller, CheckError> {
+    let required = wanted.scopes;
     let checked = authenticate(node, credential, address, now).await;
+    if let Ok(caller) = &checked {
+        if wanted.organization.is_some_and(|organization| *organization != caller.key.organization) {
+            return Err(CheckError::OtherOrganization);
+        }
+        if !wanted.audiences.is_empty() && !has_audience(node, caller, wanted.audiences) {
+            node.usage.count(&caller.key.id, UsageOutcome::DeniedScope, address, now);
+            return Err(CheckError::OtherAudience);
+        }
+    }
     if let Ok(caller) = &checked
         && let Some(missing) = required.iter().find(|required| !required.is_held_by(&caller.grant.scopes))
     {
@@ -33,6 +59,15 @@ pub async fn check(
     }
     count(node, &checked, required, address, now);
     checked.map_err(CheckError::Refused)
+}
+
+fn has_audience(node: &Node, caller: &Caller, audiences: &[String]) -> bool {
+    match &caller.token {
+        Some(token) => audiences.iter().any(|audience| token.claims.aud.contains(audience)),
+        None => node
+            .tenant(&caller.key.organization)
+            .is_some_and(|tenant| audiences.iter().any(|audience| tenant.allows_audience(audience, &node.settings))),
+    }
 }
 
 /// Counts a check for the key that it was about, where that is known.

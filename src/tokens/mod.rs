@@ -12,7 +12,7 @@ mod secret_check;
 mod verified;
 
 pub use authenticate::{Caller, Credential, Refusal, authenticate};
-pub use check::{CheckError, Required, check};
+pub use check::{CheckError, Required, Wanted, check};
 pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, exchange};
 pub use introspect::{Active, introspect};
 pub use revoke::{RevokeError, RevokeRequest, revoke};

@@ -16,6 +16,9 @@ use crate::signing::{self, TokenRejected};
 use crate::store::StoreError;
 use crate::tokens::authenticate::Refusal;
 
+/// Longer tokens are not cached: their signature is checked each time.
+const MAX_CACHED_BYTES: usize = 16 * 1024;
+
 /// What a token says if it is one of ours and has not expired, and the organization that issued it.
 pub(super) async fn verified(
     node: &Node,
@@ -34,7 +37,9 @@ pub(super) async fn verified(
         return Ok((seen, tenant));
     }
     let (verified, tenant) = verify(node, view, token, now).await?;
-    node.verified_tokens.insert(digest, verified.clone());
+    if token.len() <= MAX_CACHED_BYTES {
+        node.verified_tokens.insert(digest, verified.clone());
+    }
     Ok((verified, tenant))
 }
 
@@ -68,5 +73,6 @@ fn verify_with(tenant: &Tenant, kid: String, token: &str, now: Timestamp) -> Res
     }
     let key = KeyId::parse(&claims.sub).ok_or(TokenRejected::Signature)?;
     let scopes = ScopeSet::parse(&claims.scope).map_err(|_| TokenRejected::Signature)?;
-    Ok(VerifiedToken { claims, key, scopes, kid, organization, within_at: AtomicU64::default() })
+    let (within_at, length) = (AtomicU64::default(), token.len());
+    Ok(VerifiedToken { claims, key, scopes, kid, organization, within_at, length })
 }

@@ -22,6 +22,66 @@ fn a_server_says_that_it_is_alive_and_ready() {
 }
 
 #[test]
+fn operations_have_an_address_of_their_own() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Place::new().set("KEYTURN_SERVER__OPERATIONS_LISTEN", port).start();
+    assert_eq!(server.get("/metrics").send().status, 404);
+    assert_eq!(server.get("/healthz").send().status, 200);
+    assert_eq!(server.get("/readyz").send().expect(200).as_object().unwrap().len(), 1, "no details");
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        let mut stream = TcpStream::connect(port).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let mut stream = TcpStream::connect(port).unwrap();
+    stream.write_all(b"GET /verify HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+/// Connections that send `head` and then nothing, from one address.
+fn hold(server: &Server, count: usize, head: &str) -> Vec<TcpStream> {
+    let hold = |_| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let _ = stream.write_all(head.as_bytes());
+        stream
+    };
+    (0..count).map(hold).collect()
+}
+
+#[test]
+fn connections_that_do_not_read_harm_nobody() {
+    let server = Place::new().set("KEYTURN_SERVER__WRITE_TIMEOUT_SECONDS", 2).start();
+    let pipelined = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n".repeat(40);
+    for head in [pipelined.as_str(), "POST /oauth/token HTTP/1.1\r\nHost: a\r\nX-A: "] {
+        let held = hold(&server, 700, head);
+        for _ in 0..20 {
+            let begun = Instant::now();
+            server.token(&server.key.clone(), &[]);
+            assert!(begun.elapsed().as_secs() < 2, "{:?}", begun.elapsed());
+        }
+        drop(held);
+    }
+}
+
+#[test]
+fn connection_that_does_not_read_is_closed() {
+    let server = Place::new().set("KEYTURN_SERVER__WRITE_TIMEOUT_SECONDS", 1).start();
+    let pipelined = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n".repeat(400);
+    let mut stream = hold(&server, 1, &pipelined).pop().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    let mut received = Vec::new();
+    // The server has closed the connection, so it ends instead of running into the read timeout.
+    let end = stream.read_to_end(&mut received).map_err(|error| error.kind());
+    assert!(matches!(end, Ok(_) | Err(std::io::ErrorKind::ConnectionReset)), "{end:?}");
+    assert_eq!(server.get("/healthz").send().status, 200);
+}
+
+#[test]
 fn metrics_count_exchanges_by_outcome_and_name_no_path_as_it_was_sent() {
     let server = Server::start();
     server.token(&server.key.clone(), &[]);

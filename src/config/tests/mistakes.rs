@@ -100,8 +100,10 @@ fn mistakes_in_the_environment_name_the_variable() {
         (
             "KEYTURN__SERVER__LISTEN",
             "hunter2",
-            "no setting is called that; allowed in [server] is listen, public_url, trusted_proxies, workers, \
-             shutdown_seconds, drain_seconds, request_timeout_seconds; did you mean KEYTURN_SERVER__LISTEN?"
+            "no setting is called that; allowed in [server] is listen, operations_listen, \
+             public_url, trusted_proxies, forwarding_header, workers, shutdown_seconds, drain_seconds, \
+             request_timeout_seconds, write_timeout_seconds, keep_alive_seconds, max_connections, \
+             max_connections_per_address, max_connections_per_network; did you mean KEYTURN_SERVER__LISTEN?"
                 .to_owned(),
         ),
         (

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::console::ui::Errors;
 use crate::domain::policy::Violation;
 use crate::http::form::Form;
@@ -94,6 +96,12 @@ impl Values {
         (values, Errors::new(wrong, &["keyturn", "api"]))
     }
 
+    /// The address of verifications for this organization and audience, up to further parameters.
+    fn verify(&self) -> String {
+        let audience = utf8_percent_encode(&self.audience, NON_ALPHANUMERIC);
+        format!("{}/verify?keyturn_audience={audience}&", self.issuer_path)
+    }
+
     /// A recipe with these values in place of the examples.
     pub(super) fn fill(&self, recipe: &str) -> String {
         let Self { keyturn, api, .. } = self;
@@ -105,6 +113,7 @@ impl Values {
         replace_all(
             recipe,
             &[
+                ("/verify?", self.verify()),
                 ("127.0.0.1:8080/.well-known/", format!("{keyturn}{}/.well-known/", self.issuer_path)),
                 (EXAMPLE_KEYTURN, keyturn.to_string()),
                 (EXAMPLE_API, api.to_string()),

@@ -70,7 +70,7 @@ impl From<&Denial> for UsageOutcome {
             Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::DeniedInvalid,
             Denial::Expired => Self::DeniedExpired,
             Denial::Disabled | Denial::OrganizationSuspended => Self::DeniedDisabled,
-            Denial::AddressUnreadable | Denial::NetworkNotAllowed(_) => Self::DeniedNetwork,
+            Denial::AddressUnreadable(_) | Denial::NetworkNotAllowed(_) => Self::DeniedNetwork,
             Denial::ScopeNotHeld(_) => Self::DeniedScope,
         }
     }

@@ -16,6 +16,8 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/oauth/revoke", Kind::OAuth),
     ("GET", "/verify", Kind::Verify),
     ("GET", "/verify/{path:.*}", Kind::Verify),
+    ("GET", "/o/{slug}/verify", Kind::Verify),
+    ("GET", "/o/{slug}/verify/{path:.*}", Kind::Verify),
     ("GET", "/api/v1/me", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys", Kind::Api),

@@ -42,6 +42,51 @@ fn every_identity_header_is_there_each_time() {
 }
 
 #[test]
+fn every_verdict_varies_by_what_it_depends_on() {
+    let server = Place::new().set("KEYTURN_GATEWAY__VERDICT_MAX_AGE_SECONDS", 60).start();
+    let good = || server.get("/verify").api_key(&server.key.text).send();
+    let forbidden = server.get("/verify?x=1").api_key(&server.key.text).send();
+    for (answer, status) in [(good(), 200), (server.get("/verify").send(), 401), (forbidden, 403)] {
+        assert_eq!(answer.status, status);
+        let vary = answer.header("vary").unwrap().to_ascii_lowercase();
+        for name in ["authorization", "x-api-key", "x-forwarded-for", "forwarded", "x-original-uri", "x-forwarded-uri"]
+        {
+            assert!(vary.split(", ").any(|listed| listed == name), "{name} in {vary}");
+        }
+    }
+}
+
+#[test]
+fn credentials_of_other_organizations_are_denied() {
+    let server = Server::start();
+    let text = &server.key.text;
+    let status = |target: &str| server.get(target).api_key(text).send().status;
+    assert_eq!(
+        (status("/verify"), status("/o/default/verify"), status("/verify?keyturn_organization=*")),
+        (200, 200, 200)
+    );
+    for target in ["/o/acme/verify", "/o/ACME/verify", "/o/acme/verify/x"] {
+        refused(&server.get(target).api_key(text).send(), 401, "API_KEY_INVALID");
+    }
+    for target in ["/o/acme/verify?keyturn_organization=*", "/verify/x?keyturn_organization=*"] {
+        assert_ne!(status(target), 200, "{target}");
+    }
+}
+
+#[test]
+fn token_must_be_for_the_audience() {
+    let server = Place::new().set("KEYTURN_TOKEN__AUDIENCE", "https://api.example").start();
+    let token = server.token(&server.key, &[]);
+    let status = |query: &str, text: &str| server.get(&format!("/verify?{query}")).bearer(text).send().status;
+    for credential in [token.as_str(), server.key.text.as_str()] {
+        assert_eq!(status("keyturn_audience=https://api.example", credential), 200);
+        assert_eq!(status("keyturn_audience=https://x&keyturn_audience=https://api.example", credential), 200);
+        assert_eq!(status("keyturn_audience=https://other.example", credential), 401);
+        assert_eq!(status("keyturn_audience=", credential), 403);
+    }
+}
+
+#[test]
 fn any_method_path_and_version_will_do_and_the_body_is_not_read() {
     let server = Server::start();
     for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
@@ -68,7 +113,7 @@ fn requirements_hold_together_and_only_tighten() {
     for query in [
         "",
         "keyturn_require=read:projects/x",
-        "keyturn_require=read:projects/x&keyturn_require=write:projects/acme&utm=1",
+        "keyturn_require=read:projects/x&keyturn_require=write:projects/acme",
         "keyturn_require=read%3Aprojects%2Fx",
     ] {
         assert_eq!(ask(query).status, 200, "{query}");
@@ -86,6 +131,8 @@ fn requirements_hold_together_and_only_tighten() {
         "keyturn_require=read",
         "keyturn_require=",
         "keyturn_requires=read:projects/x",
+        "keytrun_require=read:projects/x",
+        "utm=1",
         "keyturn_require=%zz",
         "keyturn_map=x",
     ] {

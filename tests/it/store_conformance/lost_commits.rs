@@ -209,7 +209,11 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     let second = signing_key("second", "acme", 100);
     check!(world, "signing key", store.insert_signing_key(&second, Some("kid-acme"), &by(action::SIGNING_KEY_CREATE)))
         .unwrap();
-    check!(world, "deleted signing key", store.delete_signing_key(&slug("acme"), "kid-acme", &by(action::SIGNING_KEY_DELETE)));
+    check!(
+        world,
+        "deleted signing key",
+        store.delete_signing_key(&slug("acme"), "kid-acme", &by(action::SIGNING_KEY_DELETE))
+    );
     check!(world, "master key", store.reseal(&[], &[], "other", &by(action::MASTER_KEY_ROTATE)));
 
     let ann = member("ann@acme.example");

@@ -1,0 +1,33 @@
+//! Settings as the adapters take them.
+
+use crate::config::{self, Settings};
+use crate::http::client_address::{ForwardingHeader, TrustedProxies};
+use crate::signing::Algorithm;
+
+/// The algorithm that new signing keys are made for.
+pub fn algorithm(settings: &Settings) -> Algorithm {
+    use crate::config::Algorithm as Configured;
+    match settings.token.algorithm {
+        Configured::Es256 => Algorithm::Es256,
+        Configured::EdDsa => Algorithm::EdDsa,
+        Configured::Rs256 => Algorithm::Rs256,
+    }
+}
+
+/// The number of worker threads.
+pub(super) fn workers(settings: &Settings) -> usize {
+    match settings.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(512),
+        workers => workers,
+    }
+}
+
+/// The trusted proxies and the header that they write.
+pub(super) fn trusted_proxies(settings: &Settings) -> TrustedProxies {
+    let header = match settings.server.forwarding_header {
+        config::ForwardingHeader::Auto => ForwardingHeader::Auto,
+        config::ForwardingHeader::XForwardedFor => ForwardingHeader::XForwardedFor,
+        config::ForwardingHeader::Forwarded => ForwardingHeader::Forwarded,
+    };
+    TrustedProxies::new(settings.server.trusted_proxies.clone(), header)
+}
