@@ -9,7 +9,7 @@ use keyturn::domain::sealed::Sealed;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{AuditEntry, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, StoreError, action};
 
-use super::{NOW, all, audit_actions, entry, found, id, insert, key, slug, stored_organizations};
+use super::{NOW, all, audit_actions, entry, found, id, insert, key, next, slug, stored_organizations};
 
 fn member(name: &str, role: Role) -> Member {
     Member {
