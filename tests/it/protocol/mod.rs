@@ -11,6 +11,7 @@
 mod model;
 mod mutant;
 mod node;
+mod organization;
 mod steps;
 mod store;
 
