@@ -206,7 +206,7 @@ pub struct Server {
     /// The first key: may do everything.
     pub key: Key,
     /// What calls of the management API say in `X-Forwarded-For`.
-    forwarded_for: Option<&'static str>,
+    pub forwarded_for: Option<&'static str>,
 }
 
 impl Deref for Server {
