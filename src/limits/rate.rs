@@ -28,12 +28,7 @@ impl<K: Hash + Eq + Clone> Rate<K> {
 
     /// Takes one. If there were too many, returns after how many seconds the next is allowed.
     pub(super) fn take(&self, key: &K) -> Result<(), u64> {
-        self.take_at(key, clock::boot(), false)
-    }
-
-    /// Counts one, allowed or not.
-    pub(super) fn count(&self, key: &K) {
-        let _ = self.take_at(key, clock::boot(), true);
+        self.take_at(key, clock::boot())
     }
 
     /// Gives one back that turned out not to count.
@@ -48,7 +43,7 @@ impl<K: Hash + Eq + Clone> Rate<K> {
         self.whole_at.get(key).is_some_and(|at| at.load(Ordering::Relaxed) > clock::boot().as_nanos())
     }
 
-    fn take_at(&self, key: &K, now: BootTime, is_forced: bool) -> Result<(), u64> {
+    fn take_at(&self, key: &K, now: BootTime) -> Result<(), u64> {
         let now = now.as_nanos();
         let whole_at = match self.whole_at.get(key) {
             Some(whole_at) => whole_at,
@@ -60,7 +55,7 @@ impl<K: Hash + Eq + Clone> Rate<K> {
         };
         let next = |at: u64| {
             let next = at.max(now).saturating_add(self.interval);
-            (is_forced || next <= now.saturating_add(MINUTE)).then_some(next.min(now.saturating_add(MINUTE)))
+            (next <= now.saturating_add(MINUTE)).then_some(next)
         };
         match whole_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
             Ok(_) => Ok(()),
@@ -85,13 +80,13 @@ mod tests {
     fn burst_is_a_minutes_allowance_and_comes_back_bit_by_bit() {
         let (rate, start) = (rate(30), BootTime::from_nanos(1_000 * MINUTE));
         for _ in 0..30 {
-            assert_eq!(rate.take_at(&1, start, false), Ok(()));
+            assert_eq!(rate.take_at(&1, start), Ok(()));
         }
-        assert_eq!(rate.take_at(&1, start, false), Err(3));
-        assert_eq!(rate.take_at(&2, start, false), Ok(()), "every key has its own");
-        assert_eq!(rate.take_at(&1, start.plus(Duration::from_secs(2)), false), Ok(()));
-        assert!(rate.take_at(&1, start.plus(Duration::from_secs(2)), false).is_err());
-        assert_eq!(rate.take_at(&1, start.plus(Duration::from_secs(90)), false), Ok(()));
+        assert_eq!(rate.take_at(&1, start), Err(3));
+        assert_eq!(rate.take_at(&2, start), Ok(()), "every key has its own");
+        assert_eq!(rate.take_at(&1, start.plus(Duration::from_secs(2))), Ok(()));
+        assert!(rate.take_at(&1, start.plus(Duration::from_secs(2))).is_err());
+        assert_eq!(rate.take_at(&1, start.plus(Duration::from_secs(90))), Ok(()));
     }
 
     #[test]
@@ -102,7 +97,7 @@ mod tests {
             rate.give_back(&1);
         }
         assert!(!rate.is_used(&1));
-        rate.count(&1);
+        assert_eq!(rate.take(&1), Ok(()));
         assert!(rate.is_used(&1));
     }
 
@@ -110,7 +105,7 @@ mod tests {
     fn strangers_cannot_fill_the_memory() {
         let rate = rate(10);
         for key in 0..300_000 {
-            rate.count(&key);
+            assert_eq!(rate.take(&key), Ok(()));
         }
         assert!(rate.whole_at.len() <= CAPACITY);
     }

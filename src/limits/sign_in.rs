@@ -47,6 +47,7 @@ pub struct SignInAttempt {
     address: ClientAddress,
     device: Option<u64>,
     taken: [bool; 4],
+    is_counted_everywhere: bool,
 }
 
 impl SignInLimits {
@@ -71,7 +72,7 @@ impl SignInLimits {
     ) -> Result<SignInAttempt, u64> {
         let account = name(account);
         let device = device.map(|device| name((account, device)));
-        let mut attempt = SignInAttempt { account, address, device, taken: [false; 4] };
+        let mut attempt = SignInAttempt { account, address, device, taken: [false; 4], is_counted_everywhere: false };
         // 1. A browser that has signed in before.
         if let Some(device) = device {
             self.devices.take(&device)?;
@@ -97,18 +98,20 @@ impl SignInLimits {
             }
         }
         // 3. All networks together.
-        let Err(seconds) = self.anywhere.take(&account) else { return Ok(attempt) };
-        self.anywhere.count(&account);
-        if had_failed {
-            self.give_back(attempt);
-            return Err(seconds);
+        match self.anywhere.take(&account) {
+            Ok(()) => attempt.is_counted_everywhere = true,
+            Err(seconds) if had_failed => {
+                self.give_back(attempt);
+                return Err(seconds);
+            }
+            Err(_) => {}
         }
         Ok(attempt)
     }
 
     /// Gives a try back that was no failure: the server was busy, or the login changed meanwhile.
     pub fn give_back(&self, attempt: SignInAttempt) {
-        let SignInAttempt { account, address, device, taken } = attempt;
+        let SignInAttempt { account, address, device, taken, is_counted_everywhere } = attempt;
         if let Some(device) = device {
             self.devices.give_back(&device);
             return;
@@ -119,7 +122,7 @@ impl SignInLimits {
                 rate.give_back(&(account, network));
             }
         }
-        if taken.iter().all(|taken| *taken) {
+        if is_counted_everywhere {
             self.anywhere.give_back(&account);
         }
     }
