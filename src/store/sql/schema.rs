@@ -29,6 +29,7 @@ const SQLITE: Migrations = migrations!(
     "0008_usage_reading",
     "0009_tenants",
     "0010_secret_version",
+    "0014_webhook_secrecy",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -43,6 +44,7 @@ const POSTGRES: Migrations = migrations!(
     "0008_usage_reading",
     "0009_tenants",
     "0010_secret_version",
+    "0014_webhook_secrecy",
 );
 
 /// Brings a SQLite file up to date.
