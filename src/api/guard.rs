@@ -114,6 +114,11 @@ impl<P> Guarded<P> {
         self.organization.clone()
     }
 
+    /// Returns whether the caller may do something besides what the route requires.
+    pub(super) fn may<Q: Permission>(&self) -> bool {
+        Q::NEEDS.is_none_or(|need| self.principal.check(need).is_ok())
+    }
+
     /// Who makes a change, for the use cases.
     pub(super) fn by(&self) -> By {
         self.principal.by(self.address, self.now)

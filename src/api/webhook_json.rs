@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
+use crate::domain::destination::Destination;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook, WebhookState};
 
@@ -22,7 +23,12 @@ pub(super) struct Page<T> {
 pub(super) struct WebhookJson {
     id: String,
     organization: String,
-    url: String,
+    /// Scheme, host and port of the URL.
+    origin: String,
+    /// The first 16 hexadecimal digits of the URL's SHA-256. It changes with the URL.
+    url_digest: String,
+    /// The whole URL: only for callers with `admin:keyturn/webhooks`, because it may hold a token.
+    url: Option<String>,
     description: String,
     events: Vec<String>,
     state: &'static str,
@@ -59,8 +65,8 @@ pub(super) struct DeliveryJson {
 }
 
 impl WebhookJson {
-    /// A webhook at a moment.
-    pub(super) fn new(webhook: &Webhook, now: Timestamp) -> Self {
+    /// Returns a webhook as it is at a moment, with its whole URL if the caller may see that.
+    pub(super) fn new(webhook: &Webhook, url: Option<Destination>, now: Timestamp) -> Self {
         let (state, disabled_reason) = match &webhook.state {
             WebhookState::Enabled => ("enabled", None),
             WebhookState::Disabled { reason } => ("disabled", reason.clone()),
@@ -68,7 +74,9 @@ impl WebhookJson {
         Self {
             id: webhook.id.to_string(),
             organization: webhook.organization.to_string(),
-            url: webhook.destination.url().to_string(),
+            origin: webhook.url.origin.clone(),
+            url_digest: webhook.url.digest.clone(),
+            url: url.map(|url| url.url().to_string()),
             description: webhook.description.clone(),
             events: webhook.events.patterns().to_vec(),
             state,
@@ -82,8 +90,8 @@ impl WebhookJson {
     }
 
     /// The webhook with its secret, the only time that it is shown.
-    pub(super) fn with_secret(webhook: &Webhook, secret: &str, now: Timestamp) -> Self {
-        Self { secret: Some(secret.to_owned()), ..Self::new(webhook, now) }
+    pub(super) fn with_secret(webhook: &Webhook, url: Option<Destination>, secret: &str, now: Timestamp) -> Self {
+        Self { secret: Some(secret.to_owned()), ..Self::new(webhook, url, now) }
     }
 }
 

@@ -12,12 +12,12 @@ use crate::api::guard::{AdminWebhooks, Guarded, ReadWebhooks};
 use crate::api::keys::NoBody;
 use crate::api::problem::Problem;
 use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson};
-use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookEdit, WebhookId, WebhookState};
+use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
 use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::store::DeliveryFilter;
-use crate::webhooks::{self, NewWebhook};
+use crate::webhooks::{self, NewWebhook, WebhookUpdate};
 
 type Context = web::Data<HttpContext>;
 
@@ -81,12 +81,17 @@ async fn create(
     let location = format!("/api/v1/organizations/{}/webhooks/{}", webhook.organization, webhook.id);
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, location));
-    Ok(with_headers(response, &webhook).json(WebhookJson::with_secret(&webhook, &secret, guarded.now)))
+    Ok(with_headers(response, &webhook).json(WebhookJson::with_secret(
+        &webhook,
+        webhooks::url(&context.node, &webhook),
+        &secret,
+        guarded.now,
+    )))
 }
 
 async fn list(guarded: Guarded<ReadWebhooks>, context: Context) -> Result<HttpResponse, Problem> {
     let found = webhooks::list(&context.node, &guarded.organization()).await?;
-    let items = found.iter().map(|webhook| WebhookJson::new(webhook, guarded.now)).collect();
+    let items = found.iter().map(|webhook| shown(&guarded, &context, webhook)).collect();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Page { items, next_cursor: None }))
 }
 
@@ -96,7 +101,7 @@ async fn show(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let webhook = webhooks::find(&context.node, &guarded.organization(), &webhook_id(&path.1)?).await?;
-    Ok(with_headers(HttpResponse::Ok(), &webhook).json(WebhookJson::new(&webhook, guarded.now)))
+    Ok(with_headers(HttpResponse::Ok(), &webhook).json(shown(&guarded, &context, &webhook)))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -127,7 +132,7 @@ async fn edit(
     if let Some(description) = &body.description {
         checks.text("description", description);
     }
-    let edit = WebhookEdit {
+    let update = WebhookUpdate {
         destination: body.url.and_then(|url| checks.destination(&url, context.node.settings.webhook_reach)),
         description: body.description,
         events: body.events.map(|events| checks.events(&events)),
@@ -136,9 +141,9 @@ async fn edit(
     checks.done()?;
     let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
     let edited =
-        context.node.run_to_end(async move { webhooks::edit(&node, &organization, &by, (&id, version), edit).await });
+        context.node.run_to_end(async move { webhooks::edit(&node, &organization, &by, (&id, version), update).await });
     let webhook = edited.await?;
-    Ok(with_headers(HttpResponse::Ok(), &webhook).json(WebhookJson::new(&webhook, guarded.now)))
+    Ok(with_headers(HttpResponse::Ok(), &webhook).json(shown(&guarded, &context, &webhook)))
 }
 
 async fn remove(
@@ -169,7 +174,7 @@ async fn rotate_secret(
         .node
         .run_to_end(async move { webhooks::rotate_secret(&node, &organization, &by, (&id, version)).await });
     let (webhook, secret) = rotated.await?;
-    let shown = WebhookJson::with_secret(&webhook, &secret, guarded.now);
+    let shown = WebhookJson::with_secret(&webhook, webhooks::url(&context.node, &webhook), &secret, guarded.now);
     Ok(with_headers(HttpResponse::Ok(), &webhook).json(shown))
 }
 
@@ -262,6 +267,12 @@ fn webhook_state(checks: &mut Checks, state: &str) -> Option<WebhookState> {
             None
         }
     }
+}
+
+/// A webhook as the caller may see it. A token in the URL is for those who may manage webhooks.
+fn shown<P>(guarded: &Guarded<P>, context: &HttpContext, webhook: &Webhook) -> WebhookJson {
+    let url = guarded.may::<AdminWebhooks>().then(|| webhooks::url(&context.node, webhook)).flatten();
+    WebhookJson::new(webhook, url, guarded.now)
 }
 
 fn webhook_id(text: &str) -> Result<WebhookId, Problem> {

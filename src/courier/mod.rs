@@ -11,17 +11,18 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response};
 
-use crate::courier::resolver::{PublicOnly, Refused};
-use crate::domain::destination::{Destination, DestinationError, Reach};
+use crate::courier::resolver::{NoAddress, PublicOnly};
+use crate::domain::delivery_error::{ATTEMPT_SECONDS, DeliveryError};
+use crate::domain::destination::{Destination, Reach};
 
-/// How long one attempt may take, from resolving the name to the end of the answer.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one attempt may take, from resolving the name to the end of the response.
+const TIMEOUT: Duration = Duration::from_secs(ATTEMPT_SECONDS);
+
+/// How long resolving the name, connecting and the TLS handshake may take together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer that are read, and dropped.
 const MAX_ANSWER: usize = 64 * 1024;
-
-/// Most characters of a reason that a library gives.
-const MAX_REASON: usize = 200;
 
 /// Sends requests.
 #[derive(Debug)]
@@ -50,23 +51,6 @@ pub struct Reply {
     pub retry_after: Option<u64>,
 }
 
-/// Why there is no answer. Never shows the path or the query of a URL.
-#[derive(Debug, thiserror::Error)]
-pub enum CourierError {
-    /// It may not go there.
-    #[error("{0}")]
-    Destination(#[from] DestinationError),
-    /// It may not go where its name leads.
-    #[error("{0}")]
-    Refused(Refused),
-    /// It took too long.
-    #[error("no answer within {} s", TIMEOUT.as_secs())]
-    TimedOut,
-    /// Anything else.
-    #[error("no answer: {0}")]
-    Failed(String),
-}
-
 impl Courier {
     /// Whoever sends where it may.
     pub fn new(reach: Reach) -> Self {
@@ -79,10 +63,12 @@ impl Courier {
     }
 
     /// Sends a request and waits for its answer.
-    pub async fn send(&self, letter: Letter<'_>) -> Result<Reply, CourierError> {
+    pub async fn send(&self, letter: Letter<'_>) -> Result<Reply, DeliveryError> {
         // An address that stands in the URL is asked of no resolver. What may be reached may have changed since.
         let destination = Destination::parse(letter.destination.url().as_str(), self.reach)?;
-        let request = self.client()?.post(destination.url().clone()).header(CONTENT_TYPE, "application/json");
+        let explain = |error| explain(error, &destination);
+        let request =
+            self.client(&destination)?.post(destination.url().clone()).header(CONTENT_TYPE, "application/json");
         let request = letter.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let mut response = request.body(letter.body).send().await.map_err(explain)?;
         let reply = Reply { status: response.status().as_u16(), retry_after: retry_after(&response) };
@@ -98,12 +84,13 @@ impl Courier {
 
     /// The client, made when it is first needed: without certificate authorities on this machine there is none, and a
     /// node that sends nothing must start all the same.
-    fn client(&self) -> Result<&Client, CourierError> {
+    fn client(&self, destination: &Destination) -> Result<&Client, DeliveryError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
         let builder = Client::builder()
             .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
@@ -112,7 +99,7 @@ impl Courier {
             .https_only(self.reach == Reach::Public)
             .user_agent(concat!("Keyturn/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(PublicOnly { reach: self.reach }));
-        let client = builder.build().map_err(explain)?;
+        let client = builder.build().map_err(|error| explain(error, destination))?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -121,31 +108,32 @@ fn retry_after(response: &Response) -> Option<u64> {
     response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// What went wrong, as its innermost cause says it: the outer ones repeat the URL.
-fn explain(error: reqwest::Error) -> CourierError {
-    if error.is_timeout() {
-        return CourierError::TimedOut;
-    }
+/// Returns the reason that is stored and shown. What the libraries say goes to the log alone, at debug level.
+fn explain(error: reqwest::Error, destination: &Destination) -> DeliveryError {
     let error = error.without_url();
     let mut cause: &(dyn std::error::Error + 'static) = &error;
+    let mut has_address = true;
     while let Some(inner) = cause.source() {
-        if let Some(refused) = inner.downcast_ref::<Refused>() {
-            return CourierError::Refused(*refused);
-        }
         cause = inner;
+        has_address &= cause.downcast_ref::<NoAddress>().is_none();
     }
-    let text = cause.to_string();
-    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    CourierError::Failed(shown.take(MAX_REASON).collect())
+    tracing::debug!(%destination, cause = %cause, "webhook request failed");
+    match (has_address, error.is_connect() || error.is_builder(), error.is_timeout()) {
+        (false, _, _) => DeliveryError::NoAddress,
+        (true, true, _) => DeliveryError::CouldNotConnect,
+        (true, false, true) => DeliveryError::TimedOut,
+        (true, false, false) => DeliveryError::InvalidResponse,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::destination::DestinationError;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    async fn send(reach: Reach, url: &str) -> Result<Reply, CourierError> {
+    async fn send(reach: Reach, url: &str) -> Result<Reply, DeliveryError> {
         let destination = Destination::parse(url, Reach::Anywhere).unwrap();
         let headers =
             [("webhook-id", "a".into()), ("webhook-timestamp", "1".into()), ("webhook-signature", "s".into())];
@@ -158,11 +146,10 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"] {
             let refused = send(Reach::Public, &format!("https://{host}:{port}/")).await.unwrap_err();
-            assert!(matches!(refused, CourierError::Destination(DestinationError::NotPublic)), "{refused}");
+            assert_eq!(refused, DeliveryError::Destination(DestinationError::NotPublic));
         }
         let refused = send(Reach::Public, &format!("https://localhost:{port}/secret?token")).await.unwrap_err();
-        assert!(matches!(refused, CourierError::Refused(Refused::NotPublic)), "{refused}");
-        assert!(!refused.to_string().contains("token"));
+        assert_eq!(refused, DeliveryError::NoAddress);
         let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
         assert!(accepted.is_err(), "nobody has come");
         // The same listener is reached where that is allowed.
@@ -177,9 +164,53 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_went_wrong_is_said_without_the_url() {
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let refused = send(Reach::Anywhere, &format!("http://127.0.0.1:{port}/secret?token")).await.unwrap_err();
-        assert!(refused.to_string().contains("refused") && !refused.to_string().contains("secret"), "{refused}");
+    async fn missing_names_and_private_names_give_the_same_error() {
+        for host in ["localhost", "does-not-exist.invalid"] {
+            let error = send(Reach::Public, &format!("https://{host}/")).await.unwrap_err();
+            assert_eq!(error, DeliveryError::NoAddress, "{host}");
+        }
+    }
+
+    /// Accepts connections and answers each with the given bytes, or never.
+    async fn listen(answer: Option<&'static [u8]>) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if let Some(bytes) = answer {
+                    let _ = stream.read(&mut [0; 1024]).await;
+                    let _ = stream.write_all(bytes).await;
+                } else {
+                    open.push(stream);
+                }
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn open_and_closed_ports_give_the_same_error_over_https() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let ports = [
+            closed,
+            listen(None).await,
+            listen(Some(b"SSH-2.0-OpenSSH_9.6\r\n")).await,
+            listen(Some(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await,
+            listen(Some(b"")).await,
+        ];
+        for port in ports {
+            let error = send(Reach::Anywhere, &format!("https://127.0.0.1:{port}/secret?token")).await.unwrap_err();
+            assert_eq!((error, error.to_string().as_str()), (DeliveryError::CouldNotConnect, "could not connect"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_does_not_speak_http_is_told_apart_from_a_silent_one() {
+        for answer in [b"SSH-2.0-OpenSSH_9.6\r\n".as_slice(), b""] {
+            let port = listen(Some(answer)).await;
+            let error = send(Reach::Anywhere, &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+            assert_eq!(error, DeliveryError::InvalidResponse);
+        }
     }
 }

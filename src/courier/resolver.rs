@@ -13,30 +13,21 @@ pub(super) struct PublicOnly {
     pub(super) reach: Reach,
 }
 
-/// Why a name leads nowhere.
+/// A name without an address that may be connected to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refused {
-    /// It has no address.
-    #[error("its name has no address")]
-    Unresolved,
-    /// It has none that is public.
-    #[error("its name leads to addresses that are not public")]
-    NotPublic,
-}
+#[error("no allowed address")]
+pub(super) struct NoAddress;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.reach;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| Refused::Unresolved)?;
-            let found: Vec<SocketAddr> = found.collect();
-            let allowed: Vec<SocketAddr> =
-                found.iter().copied().filter(|at| reach == Reach::Anywhere || is_public(at.ip())).collect();
-            match (found.is_empty(), allowed.is_empty()) {
-                (true, _) => Err(Refused::Unresolved.into()),
-                (false, true) => Err(Refused::NotPublic.into()),
-                (false, false) => Ok(Box::new(allowed.into_iter()) as Addrs),
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoAddress)?;
+            let allowed: Vec<SocketAddr> = found.filter(|at| reach == Reach::Anywhere || is_public(at.ip())).collect();
+            if allowed.is_empty() {
+                return Err(NoAddress.into());
             }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }

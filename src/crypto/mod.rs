@@ -13,3 +13,4 @@ pub mod mint;
 pub mod random;
 pub mod sealing;
 pub mod webhook_secret;
+pub mod webhook_url;

@@ -92,13 +92,6 @@ impl Destination {
     pub fn url(&self) -> &Url {
         &self.0
     }
-
-    /// The URL without its query, for the audit log.
-    pub fn without_query(&self) -> String {
-        let mut url = self.0.clone();
-        url.set_query(None);
-        url.into()
-    }
 }
 
 /// Scheme, host and port.
@@ -114,9 +107,11 @@ impl fmt::Debug for Destination {
     }
 }
 
-/// Whether an address is one of the public internet: what is private, shared, loopback, link-local, multicast,
-/// unspecified, reserved or for documentation is not (the IANA special-purpose registries). An IPv6 address that stands
-/// for an IPv4 one (mapped, NAT64, 6to4) is what that one is.
+/// Returns whether webhooks may connect to an address by default. Everything that the IANA special-purpose registries
+/// list is excluded, and so are addresses at which a cloud's metadata or control services answer although the registries
+/// know nothing of them.
+///
+/// An IPv6 address that reaches an IPv4 host (mapped, NAT64, ISATAP) is allowed if that host is.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -126,12 +121,26 @@ pub fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let is_special = match address.octets() {
+        // This network, private, loopback; multicast, reserved, broadcast.
         [0 | 10 | 127, ..] | [224..=255, ..] => true,
+        // Shared (RFC 6598). Alibaba Cloud's metadata service is in it.
         [100, second, ..] => second & 0xc0 == 64,
-        [169, 254, ..] | [192, 168, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] => true,
+        // Link-local, where most clouds have their metadata service, and private.
+        [169, 254, ..] | [192, 168, ..] => true,
         [172, second, ..] => second & 0xf0 == 16,
+        // Protocol assignments (Oracle Cloud's metadata service is in it), documentation, AS112, AMT, 6to4 relays.
+        [192, 0, 0 | 2, _] | [192, 31, 196, _] | [192, 52, 193, _] | [192, 88, 99, _] | [192, 175, 48, _] => true,
+        // Benchmarking, documentation.
         [198, second, third, _] => second & 0xfe == 18 || (second, third) == (51, 100),
         [203, 0, 113, _] => true,
+        // Azure's wire server, which every Azure machine reaches at this public address.
+        [168, 63, 129, 16] => true,
+        // IBM Cloud's services and service endpoints for its own machines.
+        [161, 26, ..] | [166, 8..=11, ..] => true,
+        // Google's private and restricted access to its APIs.
+        [199, 36, 153, 4..=11] => true,
+        // Equinix Metal's metadata service.
+        [192, 80, 8, 124] => true,
         _ => false,
     };
     !is_special
@@ -143,11 +152,15 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match address.segments() {
-        // Mapped (RFC 4291 §2.5.5.2), NAT64 (RFC 6052 §2.1), 6to4 (RFC 3056 §2).
+        // Mapped (RFC 4291 §2.5.5.2), NAT64 (RFC 6052 §2.1). The local-use NAT64 prefix 64:ff9b:1::/48 (RFC 8215) is
+        // outside of 2000::/3.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-        [0x2002, high, low, ..] => embedded(high, low),
-        // Protocol assignments, Teredo among them, and documentation.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        // Protocol assignments (Teredo, benchmarking, ORCHID), documentation, 6to4 (deprecated by RFC 7526), the former
+        // 6bone, AS112.
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        [0x2002 | 0x3ffe, ..] | [0x2620, 0x4f, 0x8000, ..] => false,
+        // ISATAP (RFC 5214 §6.1), whatever the prefix.
+        [first, _, _, _, 0 | 0x200, 0x5efe, high, low] if first & 0xe000 == 0x2000 => embedded(high, low),
         // Of the rest, global unicast alone (RFC 4291 §2.4).
         [first, ..] => first & 0xe000 == 0x2000,
     }
@@ -201,6 +214,41 @@ mod tests {
             "3fff::1",
             "100::1",
             "4000::1",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
+            "64:ff9b::168.63.129.16",
+            "100.100.100.200",
+            "192.0.0.192",
+            "192.31.196.1",
+            "192.52.193.1",
+            "192.80.8.124",
+            "192.175.48.1",
+            "161.26.0.10",
+            "166.8.0.1",
+            "166.11.255.255",
+            "199.36.153.4",
+            "199.36.153.11",
+            "::a9fe:a9fe",
+            "::8.8.8.8",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:ffff::1",
+            "64:ff9b:0:1::8.8.8.8",
+            "2001:0:7f00:1::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:20::1",
+            "2001:1ff:ffff::1",
+            "2002:808:808::1",
+            "2002:a9fe:a9fe::1",
+            "3ffe::1",
+            "2620:4f:8000::1",
+            "2606:4700::5efe:10.0.0.1",
+            "2606:4700::200:5efe:169.254.169.254",
+            "fe80::5efe:8.8.8.8",
+            "5f00::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
@@ -219,8 +267,21 @@ mod tests {
             "64:ff9b::8.8.8.8",
             "2606:4700::1111",
             "2a00:1450::1",
-            "2002:808:808::1",
             "2001:4860::8888",
+            "2001:200::1",
+            "168.63.129.15",
+            "168.63.129.17",
+            "161.25.255.255",
+            "161.27.0.0",
+            "166.7.255.255",
+            "166.12.0.0",
+            "199.36.153.3",
+            "199.36.153.12",
+            "192.31.195.1",
+            "192.80.8.123",
+            "2606:4700::5efe:8.8.8.8",
+            "2606:4700:0:0:100:5efe:a00:1",
+            "3ffd::1",
         ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
@@ -272,6 +333,5 @@ mod tests {
         let there = Destination::parse("https://hooks.example:8443/token1?token2", Reach::Public).unwrap();
         assert_eq!(there.to_string(), "https://hooks.example:8443");
         assert!(!format!("{there:?}").contains("token"));
-        assert_eq!(there.without_query(), "https://hooks.example:8443/token1");
     }
 }

@@ -8,6 +8,7 @@ pub mod audit_chain;
 pub mod authority;
 pub mod claims;
 pub mod decision;
+pub mod delivery_error;
 pub mod destination;
 pub mod event;
 pub mod key_text;

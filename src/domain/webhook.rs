@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::domain::destination::Destination;
 use crate::domain::event::EventFilter;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
@@ -36,8 +35,8 @@ pub struct Webhook {
     pub id: WebhookId,
     /// Whose.
     pub organization: Slug,
-    /// Where it goes.
-    pub destination: Destination,
+    /// Where events are sent.
+    pub url: SealedUrl,
     /// Description; may be empty.
     pub description: String,
     /// What it is told.
@@ -56,6 +55,18 @@ pub struct Webhook {
     pub version: u64,
 }
 
+/// The URL of a webhook as it is stored. The path and the query may hold a token, so only the origin and the digest are
+/// shown in the audit log, in events and in logs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedUrl {
+    /// Scheme, host and port.
+    pub origin: String,
+    /// The first 16 hexadecimal digits of the URL's SHA-256.
+    pub digest: String,
+    /// The whole URL, sealed under [`WebhookId::url_seal_name`].
+    pub sealed: Sealed,
+}
+
 /// Whether a webhook is told anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WebhookState {
@@ -71,8 +82,8 @@ pub enum WebhookState {
 /// What is to be changed of a webhook; `None` stays.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct WebhookEdit {
-    /// Where it goes.
-    pub destination: Option<Destination>,
+    /// Where events are sent.
+    pub url: Option<SealedUrl>,
     /// Description.
     pub description: Option<String>,
     /// What it is told.
@@ -135,6 +146,11 @@ impl WebhookId {
     /// The name that its secrets are sealed under.
     pub fn seal_name(&self) -> String {
         format!("webhook:{}", self.0)
+    }
+
+    /// The name that its URL is sealed under.
+    pub fn url_seal_name(&self) -> String {
+        format!("webhook-url:{}", self.0)
     }
 }
 
@@ -210,7 +226,7 @@ impl Webhook {
             (_, Some(state)) => state,
         };
         let next = Self {
-            destination: edit.destination.unwrap_or_else(|| self.destination.clone()),
+            url: edit.url.unwrap_or_else(|| self.url.clone()),
             description: edit.description.unwrap_or_else(|| self.description.clone()),
             events: edit.events.unwrap_or_else(|| self.events.clone()),
             state,
@@ -261,13 +277,16 @@ pub fn next_attempt(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::destination::Reach;
 
     fn webhook() -> Webhook {
         Webhook {
             id: WebhookId::parse("0123456789abcdefghij_-").unwrap(),
             organization: Slug::default_organization(),
-            destination: Destination::parse("https://hooks.example/", Reach::Public).unwrap(),
+            url: SealedUrl {
+                origin: "https://hooks.example".into(),
+                digest: "0123456789abcdef".into(),
+                sealed: Sealed { master_key: "m".into(), bytes: vec![2] },
+            },
             description: String::new(),
             events: EventFilter::default(),
             state: WebhookState::Enabled,

@@ -2,6 +2,7 @@
 
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
+use crate::crypto::webhook_url;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::WebhookId;
 use crate::store::{AuditEntry, SigningKeyStore, Store, StoreError, action};
@@ -15,8 +16,8 @@ pub enum ResealError {
     /// A signing key does not open.
     #[error("signing key {0}: {1}")]
     Seal(String, #[source] SealError),
-    /// A webhook's secrets do not open.
-    #[error("the secrets of webhook {0}: {1}")]
+    /// A webhook's secrets or its URL do not open.
+    #[error("the secrets or the URL of webhook {0}: {1}")]
     WebhookSeal(WebhookId, #[source] SealError),
     /// The master key is another one.
     #[error(
@@ -53,8 +54,20 @@ pub fn check_master_key_id(id: &str, keys: &MasterKeys) -> Result<(), ResealErro
     }
 }
 
-/// Seals every signing key and every webhook's secrets under the current master key. Returns how many were sealed anew.
+/// Seals the URLs of webhooks that an earlier version stored in plain text. Returns how many there were.
+pub async fn seal_webhook_urls(store: &dyn Store, keys: &MasterKeys) -> Result<usize, ResealError> {
+    let unsealed = store.unsealed_webhook_urls().await?;
+    for url in &unsealed {
+        let sealed = webhook_url::seal(keys, &url.webhook, &url.destination)
+            .map_err(|error| ResealError::WebhookSeal(url.webhook.clone(), error))?;
+        store.seal_webhook_url(&url.webhook, url.version, &sealed).await?;
+    }
+    Ok(unsealed.len())
+}
+
+/// Seals every signing key and every webhook's secrets and URL under the current master key. Returns how many were sealed anew.
 pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Result<usize, ResealError> {
+    seal_webhook_urls(store, keys).await?;
     let mut seals = Vec::new();
     for stored in store.signing_keys(None).await? {
         let failed = |error| ResealError::Seal(stored.kid.clone(), error);
@@ -75,10 +88,13 @@ pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Res
     };
     let mut webhooks = store.webhook_seals().await?;
     for seal in &mut webhooks {
-        let name = seal.webhook.seal_name();
         let failed = |error| ResealError::WebhookSeal(seal.webhook.clone(), error);
-        let plain = sealing::open(keys, &name, &seal.sealed).map_err(failed)?;
-        seal.sealed = sealing::seal(keys, &name, &plain).map_err(failed)?;
+        for (name, sealed) in
+            [(seal.webhook.seal_name(), &mut seal.sealed), (seal.webhook.url_seal_name(), &mut seal.url)]
+        {
+            let plain = sealing::open(keys, &name, sealed).map_err(failed)?;
+            *sealed = sealing::seal(keys, &name, &plain).map_err(failed)?;
+        }
     }
     store.reseal(&seals, &webhooks, id, &entry).await?;
     Ok(seals.len() + webhooks.len())
@@ -89,6 +105,6 @@ pub async fn is_current(store: &dyn Store, keys: &MasterKeys) -> Result<bool, Re
     let id = keys.current().id();
     // Another node may have made a signing key or a webhook under an older one meanwhile.
     let is_sealed = store.signing_keys(None).await?.iter().all(|key| key.sealed.master_key == id)
-        && store.webhook_seals().await?.iter().all(|seal| seal.sealed.master_key == id);
+        && store.webhook_seals().await?.iter().all(|seal| seal.sealed.master_key == id && seal.url.master_key == id);
     Ok(is_sealed && store.master_key().await?.as_deref() == Some(id))
 }

@@ -11,7 +11,7 @@ mod suspend;
 
 pub use create::{CreateError, Created, bootstrap, create};
 pub use founding::{FoundError, Founded, found};
-pub use master_key::{ResealError, check_master_key, check_master_key_id, is_current, reseal};
+pub use master_key::{ResealError, check_master_key, check_master_key_id, is_current, reseal, seal_webhook_urls};
 pub use policy::{Effect, PolicyError, effects, read as read_policy, replace as replace_policy};
 pub use signing_keys::{
     RetireError, RotateError, SigningKeyRotation, next_rotation, retire_signing_key, rotate_signing_key,

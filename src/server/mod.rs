@@ -157,9 +157,16 @@ fn bind(address: &mut SocketAddr) -> Result<TcpListener, ServerError> {
 /// Serves until SIGTERM or SIGINT, then lets what is under way finish.
 pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> Result<(), ServerError> {
     let Opened { store, master_keys, gate, lock } = opened;
+    let count = organizations::seal_webhook_urls(store.as_ref(), &master_keys).await?;
+    if count > 0 {
+        tracing::info!(count, "sealed the URLs of webhooks from an earlier version");
+    }
     if !organizations::is_current(store.as_ref(), &master_keys).await? {
         let count = organizations::reseal(store.as_ref(), &master_keys, clock::now()).await?;
-        tracing::info!(count, "signing keys and secrets of webhooks sealed anew under the current master key");
+        tracing::info!(
+            count,
+            "signing keys, and secrets and URLs of webhooks, sealed anew under the current master key"
+        );
     }
     let metrics = Metrics::default();
     let list = Arc::new(RevocationList::new(settings.cache.keys_mib * MIB));

@@ -5,21 +5,36 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::rfc3339;
+use crate::domain::delivery_error::DeliveryError;
+use crate::domain::destination::Destination;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, SealedUrl, Webhook, WebhookId};
 use crate::store::{AuditEntry, Refused, StoreError};
 
-/// The seal of a webhook's secrets, as of a version.
+/// The seals of a webhook's secrets and URL, as of a version.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WebhookSeal {
     /// Whose.
     pub webhook: WebhookId,
     /// The version that it is of.
     pub version: u64,
-    /// The seal.
+    /// The seal of its secrets.
     pub sealed: Sealed,
+    /// The seal of its URL.
+    pub url: Sealed,
+}
+
+/// The URL of a webhook that an earlier version stored without sealing it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnsealedUrl {
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// The version that it is of.
+    pub version: u64,
+    /// The URL.
+    pub destination: Destination,
 }
 
 /// Which deliveries to list. Newest first.
@@ -55,8 +70,8 @@ pub struct Attempt {
     pub at: Timestamp,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// What was wrong, if anything.
-    pub error: Option<String>,
+    /// Why it failed; `None` if it succeeded.
+    pub error: Option<DeliveryError>,
     /// What becomes of the delivery.
     pub then: AfterAttempt,
 }
@@ -112,6 +127,10 @@ pub trait WebhookStore: Send + Sync {
     async fn delete_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<Result<(), Refused>, StoreError>;
     /// The seals of all.
     async fn webhook_seals(&self) -> Result<Vec<WebhookSeal>, StoreError>;
+    /// The URLs that an earlier version stored without sealing them.
+    async fn unsealed_webhook_urls(&self) -> Result<Vec<UnsealedUrl>, StoreError>;
+    /// Replaces an unsealed URL, if the webhook was not changed since that version.
+    async fn seal_webhook_url(&self, webhook: &WebhookId, version: u64, url: &SealedUrl) -> Result<(), StoreError>;
 }
 
 /// Deliveries, as people look at them.

@@ -4,11 +4,12 @@ use crate::clock;
 use crate::courier::{Courier, Letter, Reply};
 use crate::crypto::random;
 use crate::domain::authority::By;
+use crate::domain::delivery_error::DeliveryError;
 use crate::domain::webhook::{Delivery, Webhook, WebhookState, next_attempt};
 use crate::node::Node;
 use crate::store::{AfterAttempt, Attempt, action};
 use crate::telemetry::Sent;
-use crate::webhooks::change::{WebhookError, find, secrets, write};
+use crate::webhooks::change::{WebhookError, find, secrets, url, write};
 use crate::webhooks::deliver::{Outgoing, shared_now};
 
 /// The answer that says that a receiver is gone for good.
@@ -23,15 +24,7 @@ pub(super) async fn attempt(outgoing: &Outgoing, webhook: &Webhook, delivery: De
         Ok(reply) => (Some(reply.status), reply.retry_after),
         Err(_) => (None, None),
     };
-    let error = match sent {
-        Ok(Reply { status: 200..=299, .. }) => None,
-        Ok(Reply { status: GONE, .. }) => Some("answered 410: the receiver is gone for good".to_owned()),
-        Ok(Reply { status: status @ 300..=399, .. }) => {
-            Some(format!("answered {status}, and redirects are not followed"))
-        }
-        Ok(Reply { status, .. }) => Some(format!("answered {status}")),
-        Err(error) => Some(error),
-    };
+    let error = sent.map_or_else(Some, |reply| DeliveryError::of_status(reply.status));
 
     // 2. What becomes of it.
     let (now, attempts) = (shared_now(node), delivery.attempts.saturating_add(1));
@@ -42,9 +35,9 @@ pub(super) async fn attempt(outgoing: &Outgoing, webhook: &Webhook, delivery: De
         (Some(_), Some(at)) if status != Some(GONE) => (AfterAttempt::Again(at), Sent::Failed),
         (Some(_), _) => (AfterAttempt::Dead, Sent::Dead),
     };
-    if let Some(reason) = &error {
+    if let Some(reason) = error {
         let is_dead = then == AfterAttempt::Dead;
-        tracing::warn!(webhook = %webhook.id, delivery = %delivery.id, attempts, is_dead, reason, "an event was not taken");
+        tracing::warn!(webhook = %webhook.id, delivery = %delivery.id, attempts, is_dead, %reason, "an event was not taken");
     }
 
     // 3. The write. Where it fails, the claim runs out and the event is sent again.
@@ -66,12 +59,13 @@ pub(super) async fn attempt(outgoing: &Outgoing, webhook: &Webhook, delivery: De
 }
 
 /// The answer, or why there is none.
-async fn send(node: &Node, courier: &Courier, webhook: &Webhook, delivery: &Delivery) -> Result<Reply, String> {
-    let secrets = secrets(node, webhook).map_err(|_| "its secret cannot be opened".to_owned())?;
+async fn send(node: &Node, courier: &Courier, webhook: &Webhook, delivery: &Delivery) -> Result<Reply, DeliveryError> {
+    let secrets = secrets(node, webhook).map_err(|_| DeliveryError::Sealed)?;
+    let destination = url(node, webhook).ok_or(DeliveryError::Sealed)?;
     let now = clock::now();
     let (id, at) = (delivery.id.as_str(), now.as_seconds());
     let letter = Letter {
-        destination: &webhook.destination,
+        destination: &destination,
         headers: [
             ("webhook-id", id.to_owned()),
             ("webhook-timestamp", at.to_string()),
@@ -79,7 +73,7 @@ async fn send(node: &Node, courier: &Courier, webhook: &Webhook, delivery: &Deli
         ],
         body: delivery.payload.clone(),
     };
-    courier.send(letter).await.map_err(|error| error.to_string())
+    courier.send(letter).await
 }
 
 /// Disables a webhook that is still as it was when its receiver said that it is gone.

@@ -1,4 +1,4 @@
-//! Making, editing and removing webhooks, and giving them new secrets.
+//! Creating, editing and removing webhooks, and rotating their secrets.
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::crypto::random;
 use crate::crypto::sealing::{self, SealError};
 use crate::crypto::webhook_secret::{WebhookSecret, WebhookSecrets};
+use crate::crypto::webhook_url;
 use crate::domain::authority::By;
 use crate::domain::destination::Destination;
 use crate::domain::event::EventFilter;
@@ -23,6 +24,19 @@ pub struct NewWebhook {
     pub description: String,
     /// What it is told.
     pub events: EventFilter,
+}
+
+/// What to change of a webhook; `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookUpdate {
+    /// Where events are sent.
+    pub destination: Option<Destination>,
+    /// Description.
+    pub description: Option<String>,
+    /// Which events are sent.
+    pub events: Option<EventFilter>,
+    /// Whether events are sent.
+    pub state: Option<WebhookState>,
 }
 
 /// Why something was not done.
@@ -63,18 +77,19 @@ pub async fn create(
     by: &By,
     new: NewWebhook,
 ) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
-    // 1. Its secret, sealed under its name.
+    // 1. Its secret and its URL, sealed under its name.
     let id = WebhookId::parse(&random::identifier()?).ok_or(WebhookError::NotFound)?;
     let secret = WebhookSecret::generate()?;
     let shown = secret.reveal();
     let plain = WebhookSecrets::new(secret).to_bytes();
     let sealed = sealing::seal(&node.master_keys, &id.seal_name(), &plain).map_err(WebhookError::Sealing)?;
+    let url = webhook_url::seal(&node.master_keys, &id, &new.destination).map_err(WebhookError::Sealing)?;
 
     // 2. The write, under the limit.
     let webhook = Webhook {
         id,
         organization: organization.clone(),
-        destination: new.destination,
+        url,
         description: new.description,
         events: new.events,
         state: WebhookState::Enabled,
@@ -103,9 +118,17 @@ pub async fn edit(
     organization: &Slug,
     by: &By,
     (id, version): (&WebhookId, Option<u64>),
-    edit: WebhookEdit,
+    update: WebhookUpdate,
 ) -> Result<Webhook, WebhookError> {
     let old = load(node, organization, id, version).await?;
+    let destination = update.destination.filter(|new| url(node, &old).as_ref() != Some(new));
+    let sealed = destination.map(|destination| webhook_url::seal(&node.master_keys, id, &destination)).transpose();
+    let edit = WebhookEdit {
+        url: sealed.map_err(WebhookError::Sealing)?,
+        description: update.description,
+        events: update.events,
+        state: update.state,
+    };
     match old.clone().edit(edit) {
         Some(new) => write(node, by, action::WEBHOOK_EDIT, &old, new).await,
         None => Ok(old),
@@ -157,6 +180,12 @@ pub(super) async fn write(
     Ok(new)
 }
 
+/// Returns the whole URL of a webhook, for those who may manage webhooks; `None` if it cannot be decrypted.
+pub fn url(node: &Node, webhook: &Webhook) -> Option<Destination> {
+    let opened = webhook_url::open(&node.master_keys, &webhook.id, &webhook.url);
+    opened.inspect_err(|error| tracing::error!(%error, webhook = %webhook.id, "failed to decrypt a webhook's URL")).ok()
+}
+
 /// The secrets of a webhook.
 pub(super) fn secrets(node: &Node, webhook: &Webhook) -> Result<WebhookSecrets, WebhookError> {
     let plain = sealing::open(&node.master_keys, &webhook.id.seal_name(), &webhook.sealed);
@@ -184,14 +213,16 @@ fn told(node: &Node, action: &'static str, by: &By, webhook: &WebhookId) {
     tracing::info!(action, %webhook, actor = by.actor, "webhook changed");
 }
 
-/// A webhook as the audit log shows it: all that can change, without its secrets and the URL's query.
+/// A webhook as audit entries and events show it: all that can change, without its secrets. Of the URL there is the
+/// origin, and a digest that tells whether the rest was changed.
 fn audit_value(webhook: &Webhook) -> Value {
     let (state, reason) = match &webhook.state {
         WebhookState::Enabled => ("enabled", None),
         WebhookState::Disabled { reason } => ("disabled", reason.as_deref()),
     };
     json!({
-        "url": webhook.destination.without_query(),
+        "origin": webhook.url.origin,
+        "url_digest": webhook.url.digest,
         "description": webhook.description,
         "events": webhook.events.patterns(),
         "state": state,

@@ -8,6 +8,6 @@ mod change;
 mod deliver;
 mod deliveries;
 
-pub use change::{NewWebhook, WebhookError, create, edit, find, list, remove, rotate_secret};
+pub use change::{NewWebhook, WebhookError, WebhookUpdate, create, edit, find, list, remove, rotate_secret, url};
 pub use deliver::{Outgoing, deliver};
 pub use deliveries::{DeliveryPage, deliveries, read_cursor, retry, test, undelivered};

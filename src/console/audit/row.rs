@@ -106,7 +106,7 @@ impl Names {
                 Some(member) => member.clone(),
                 None => named(then("email"), None),
             },
-            "webhook" => named(then("url"), Some(format!("/webhooks/{id}"))),
+            "webhook" => named(then("origin"), Some(format!("/webhooks/{id}"))),
             "signing-key" => Named { page: Some("/signing-keys".into()), ..Named::unknown(&id) },
             "policy" => return None,
             _ => Named::unknown(&id),

@@ -9,9 +9,9 @@ use crate::console::submitted::Submitted;
 use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::console::webhooks::{Secret, version, webhook_id};
-use crate::domain::webhook::{DeliveryId, Webhook, WebhookEdit, WebhookState};
+use crate::domain::webhook::{DeliveryId, Webhook, WebhookState};
 use crate::http::permission::AdminWebhooks;
-use crate::webhooks;
+use crate::webhooks::{self, WebhookUpdate};
 
 type Path = web::Path<String>;
 
@@ -36,10 +36,10 @@ pub(super) async fn change_state(submitted: Submitted<AdminWebhooks>, id: Path) 
         Some("disabled") => (WebhookState::Disabled { reason: None }, "disabled"),
         _ => return Err(Trouble::bad_form("it does not say whether the webhook is to be enabled or disabled")),
     };
-    let edit = WebhookEdit { state: Some(state), ..WebhookEdit::default() };
+    let update = WebhookUpdate { state: Some(state), ..WebhookUpdate::default() };
     let back = visit.path(&format!("/webhooks/{id}?done={done}"));
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let edited = async move { webhooks::edit(&node, &organization, &by, (&id, version), edit).await };
+    let edited = async move { webhooks::edit(&node, &organization, &by, (&id, version), update).await };
     visit.node().run_to_end(edited).await?;
     Ok(see_other(&back))
 }
@@ -113,7 +113,7 @@ async fn confirm(
         frame: visit.frame(Section::Webhooks, title),
         id: webhook.id.to_string(),
         version: webhook.version,
-        destination: webhook.destination.to_string(),
+        destination: webhook.url.origin.clone(),
         what,
         sentences,
     })

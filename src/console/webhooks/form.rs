@@ -12,11 +12,11 @@ use crate::console::visit::Visit;
 use crate::console::webhooks::{Secret, version, webhook_id};
 use crate::domain::event::{EventFilter, KNOWN};
 use crate::domain::policy::Violation;
-use crate::domain::webhook::{Webhook, WebhookEdit};
+use crate::domain::webhook::Webhook;
 use crate::http::checks::Checks;
 use crate::http::form::Form;
 use crate::http::permission::AdminWebhooks;
-use crate::webhooks::{self, NewWebhook};
+use crate::webhooks::{self, NewWebhook, WebhookUpdate};
 
 /// The tick that stands for every event.
 const EVERYTHING: &str = "*";
@@ -76,7 +76,12 @@ pub(super) async fn create(submitted: Submitted<AdminWebhooks>) -> Result<HttpRe
 
 pub(super) async fn ask(visit: Visit<AdminWebhooks>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
     let webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(&id)?).await?;
-    page(&Page::new(&visit, Some((webhook.id.to_string(), webhook.version)), &Typed::of(&webhook), Errors::default()))
+    page(&Page::new(
+        &visit,
+        Some((webhook.id.to_string(), webhook.version)),
+        &Typed::of(&visit, &webhook),
+        Errors::default(),
+    ))
 }
 
 pub(super) async fn edit(submitted: Submitted<AdminWebhooks>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
@@ -89,14 +94,14 @@ pub(super) async fn edit(submitted: Submitted<AdminWebhooks>, id: web::Path<Stri
             return refused(&Page::new(&visit, of, &typed, errors(wrong)));
         }
     };
-    let edit = WebhookEdit {
+    let update = WebhookUpdate {
         destination: Some(new.destination),
         description: Some(new.description),
         events: Some(new.events),
         state: None,
     };
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let edited = async move { webhooks::edit(&node, &organization, &by, (&id, version), edit).await };
+    let edited = async move { webhooks::edit(&node, &organization, &by, (&id, version), update).await };
     let webhook = visit.node().run_to_end(edited).await?;
     Ok(see_other(&visit.path(&format!("/webhooks/{}?done=edited", webhook.id))))
 }
@@ -106,12 +111,13 @@ fn errors(wrong: Vec<Violation>) -> Errors {
 }
 
 impl Typed {
-    fn of(webhook: &Webhook) -> Self {
+    fn of(visit: &Visit<AdminWebhooks>, webhook: &Webhook) -> Self {
         let events = match webhook.events.patterns() {
             [] => vec![EVERYTHING.to_owned()],
             patterns => patterns.to_vec(),
         };
-        Self { url: webhook.destination.url().to_string(), description: webhook.description.clone(), events }
+        let url = webhooks::url(visit.node(), webhook).map(|url| url.url().to_string()).unwrap_or_default();
+        Self { url, description: webhook.description.clone(), events }
     }
 
     fn read(form: &Form) -> Self {

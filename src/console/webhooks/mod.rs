@@ -73,7 +73,7 @@ async fn list(visit: Visit<ReadWebhooks>, request: HttpRequest) -> Result<HttpRe
         let (state, reason) = state(webhook);
         Row {
             id: webhook.id.to_string(),
-            destination: webhook.destination.to_string(),
+            destination: webhook.url.origin.clone(),
             description: webhook.description.clone(),
             events: patterns(webhook),
             state,
@@ -124,7 +124,7 @@ impl Secret {
         Self {
             frame: visit.frame(Section::Webhooks, "The webhook's secret"),
             id: webhook.id.to_string(),
-            destination: webhook.destination.to_string(),
+            destination: webhook.url.origin.clone(),
             secret,
             is_rotated,
             copied: Tick::copied(),

@@ -26,7 +26,9 @@ struct Page {
     frame: Frame,
     id: String,
     version: u64,
-    url: String,
+    /// The whole URL, for those who may manage webhooks.
+    url: Option<String>,
+    digest: String,
     destination: String,
     description: String,
     events: Vec<String>,
@@ -90,11 +92,12 @@ pub(super) async fn show(
 
     let (badge, reason) = state(&webhook);
     page(&Page {
-        frame: visit.frame(Section::Webhooks, format!("Webhook to {}", webhook.destination)).done(done),
+        frame: visit.frame(Section::Webhooks, format!("Webhook to {}", webhook.url.origin)).done(done),
         id: webhook.id.to_string(),
         version: webhook.version,
-        url: webhook.destination.url().to_string(),
-        destination: webhook.destination.to_string(),
+        url: may_change.then(|| webhooks::url(visit.node(), &webhook).map(|url| url.url().to_string())).flatten(),
+        digest: webhook.url.digest.clone(),
+        destination: webhook.url.origin.clone(),
         description: webhook.description.clone(),
         events: patterns(&webhook),
         state: badge,

@@ -75,7 +75,7 @@ impl Outbox for SqlStore {
         .bind(ended_at.map(Timestamp::as_millis))
         .bind(attempt.at.as_millis())
         .bind(attempt.status.map(i64::from))
-        .bind(attempt.error.as_deref())
+        .bind(attempt.error.map(|error| error.to_string()))
         .execute_alone(&self.database)
         .await?;
         Ok(written == 1)

@@ -31,6 +31,7 @@ const SQLITE: Migrations = migrations!(
     "0010_secret_version",
     "0011_commits",
     "0012_repeated_events",
+    "0013_webhook_secrecy",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -47,6 +48,7 @@ const POSTGRES: Migrations = migrations!(
     "0010_secret_version",
     "0011_commits",
     "0012_repeated_events",
+    "0013_webhook_secrecy",
 );
 
 /// Brings a SQLite file up to date.

@@ -7,12 +7,12 @@ use crate::domain::event::EventFilter;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Webhook, WebhookId, WebhookState};
+use crate::domain::webhook::{SealedUrl, Webhook, WebhookId, WebhookState};
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
 use crate::store::sql::{SqlStore, audit, refuse};
-use crate::store::{AuditEntry, Refused, StoreError, WebhookSeal, WebhookStore};
+use crate::store::{AuditEntry, Refused, StoreError, UnsealedUrl, WebhookSeal, WebhookStore};
 
 #[async_trait]
 impl WebhookStore for SqlStore {
@@ -48,7 +48,7 @@ impl WebhookStore for SqlStore {
             return refuse(transaction, Refused::LimitReached).await;
         }
         query(
-            "INSERT INTO webhooks (id, organization, created_at, created_by, url, description, events, state, \
+            "INSERT INTO webhooks (id, organization, created_at, created_by, unsealed_url, description, events, state, \
              master_key, sealed, version) VALUES ($1, $2, $3, $4, '', '', '', 'enabled', '', $5, $6)",
         )
         .bind(webhook.id.as_str())
@@ -94,7 +94,8 @@ impl WebhookStore for SqlStore {
     }
 
     async fn webhook_seals(&self) -> Result<Vec<WebhookSeal>, StoreError> {
-        let rows = query("SELECT id, version, master_key, sealed FROM webhooks ORDER BY id");
+        let rows =
+            query("SELECT id, version, master_key, sealed, url_master_key, url_sealed FROM webhooks ORDER BY id");
         let rows = rows.fetch_all(&self.database).await?;
         rows.iter()
             .map(|row| {
@@ -102,21 +103,60 @@ impl WebhookStore for SqlStore {
                     webhook: webhook_id(row.try_get("id")?)?,
                     version: unsigned(row.try_get("version")?, "webhook")?,
                     sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
+                    url: Sealed { master_key: row.try_get("url_master_key")?, bytes: row.try_get("url_sealed")? },
                 })
             })
             .collect()
     }
+
+    async fn unsealed_webhook_urls(&self) -> Result<Vec<UnsealedUrl>, StoreError> {
+        let rows = query("SELECT id, version, unsealed_url FROM webhooks WHERE unsealed_url <> '' ORDER BY id");
+        let rows = rows.fetch_all(&self.database).await?;
+        rows.iter()
+            .map(|row| {
+                let webhook = webhook_id(row.try_get("id")?)?;
+                let url: String = row.try_get("unsealed_url")?;
+                Ok(UnsealedUrl {
+                    version: unsigned(row.try_get("version")?, "webhook")?,
+                    destination: Destination::parse(&url, Reach::Anywhere)
+                        .map_err(|_| StoreError::Unreadable { what: "webhook", detail: format!("url of {webhook}") })?,
+                    webhook,
+                })
+            })
+            .collect()
+    }
+
+    async fn seal_webhook_url(&self, webhook: &WebhookId, version: u64, url: &SealedUrl) -> Result<(), StoreError> {
+        query(
+            "UPDATE webhooks SET unsealed_url = '', origin = $3, url_digest = $4, url_master_key = $5, url_sealed = $6 \
+             WHERE id = $1 AND version = $2 AND unsealed_url <> ''",
+        )
+        .bind(webhook.as_str())
+        .bind(version)
+        .bind(&url.origin)
+        .bind(&url.digest)
+        .bind(&url.sealed.master_key)
+        .bind(&url.sealed.bytes)
+        .execute_alone(&self.database)
+        .await?;
+        Ok(())
+    }
 }
 
-/// Replaces the seal of a webhook that was not changed meanwhile.
+/// Replaces the seals of a webhook that was not changed meanwhile.
 pub(super) async fn reseal(transaction: &mut Transaction, seal: &WebhookSeal) -> Result<(), StoreError> {
-    query("UPDATE webhooks SET master_key = $3, sealed = $4 WHERE id = $1 AND version = $2")
-        .bind(seal.webhook.as_str())
-        .bind(seal.version)
-        .bind(&seal.sealed.master_key)
-        .bind(&seal.sealed.bytes)
-        .execute(transaction)
-        .await?;
+    query(
+        "UPDATE webhooks SET master_key = $3, sealed = $4, url_master_key = $5, url_sealed = $6 \
+         WHERE id = $1 AND version = $2",
+    )
+    .bind(seal.webhook.as_str())
+    .bind(seal.version)
+    .bind(&seal.sealed.master_key)
+    .bind(&seal.sealed.bytes)
+    .bind(&seal.url.master_key)
+    .bind(&seal.url.bytes)
+    .execute(transaction)
+    .await?;
     Ok(())
 }
 
@@ -127,12 +167,13 @@ async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool
         WebhookState::Disabled { reason } => ("disabled", reason.as_deref()),
     };
     let done = query(
-        "UPDATE webhooks SET url = $3, description = $4, events = $5, state = $6, state_reason = $7, master_key = $8, \
-         sealed = $9, previous_until = $10, version = $11 WHERE id = $1 AND version = $2",
+        "UPDATE webhooks SET origin = $3, description = $4, events = $5, state = $6, state_reason = $7, master_key = $8, \
+         sealed = $9, previous_until = $10, version = $11, url_digest = $12, url_master_key = $13, url_sealed = $14, \
+         unsealed_url = '' WHERE id = $1 AND version = $2",
     )
     .bind(webhook.id.as_str())
     .bind(webhook.version as i64 - 1)
-    .bind(webhook.destination.url().as_str())
+    .bind(&webhook.url.origin)
     .bind(&webhook.description)
     .bind(webhook.events.to_string())
     .bind(state)
@@ -141,6 +182,9 @@ async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool
     .bind(&webhook.sealed.bytes)
     .bind(webhook.previous_until.map(Timestamp::as_millis))
     .bind(webhook.version as i64)
+    .bind(&webhook.url.digest)
+    .bind(&webhook.url.sealed.master_key)
+    .bind(&webhook.url.sealed.bytes)
     .execute(transaction)
     .await?;
     Ok(done == 1)
@@ -150,13 +194,16 @@ async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool
 pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
     let id = webhook_id(row.try_get("id")?)?;
     let unreadable = |what: &str| StoreError::Unreadable { what: "webhook", detail: format!("{what} of {id}") };
-    let (url, events): (String, String) = (row.try_get("url")?, row.try_get("events")?);
+    let events: String = row.try_get("events")?;
     let state: String = row.try_get("state")?;
     let previous_until: Option<i64> = row.try_get("previous_until")?;
     Ok(Webhook {
         organization: slug(row.try_get("organization")?)?,
-        // What may be reached is decided anew at each attempt.
-        destination: Destination::parse(&url, Reach::Anywhere).map_err(|_| unreadable("url"))?,
+        url: SealedUrl {
+            origin: row.try_get("origin")?,
+            digest: row.try_get("url_digest")?,
+            sealed: Sealed { master_key: row.try_get("url_master_key")?, bytes: row.try_get("url_sealed")? },
+        },
         description: row.try_get("description")?,
         events: EventFilter::stored(&events),
         state: match state.as_str() {

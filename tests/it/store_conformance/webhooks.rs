@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use keyturn::domain::destination::{Destination, Reach};
+use keyturn::domain::delivery_error::DeliveryError;
 use keyturn::domain::event::EventFilter;
-use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
+use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, SealedUrl, Webhook, WebhookId, WebhookState};
 use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, Undelivered, WebhookSeal};
 use serde_json::Value;
 
@@ -14,11 +14,16 @@ fn webhook_id(n: u8) -> WebhookId {
     WebhookId::parse(&format!("webhook-{n:014}")).unwrap()
 }
 
+fn url(origin: &str, n: u8) -> SealedUrl {
+    let sealed = Sealed { master_key: "url-master".into(), bytes: vec![255, 0, n] };
+    SealedUrl { origin: origin.into(), digest: format!("{n:016x}"), sealed }
+}
+
 fn webhook(n: u8) -> Webhook {
     Webhook {
         id: webhook_id(n),
         organization: slug("acme"),
-        destination: Destination::parse("https://hooks.example/in?token=x", Reach::Public).unwrap(),
+        url: url("https://hooks.example", n),
         description: "two\nlines \u{1f511}".into(),
         events: EventFilter::default(),
         state: WebhookState::Enabled,
@@ -64,7 +69,7 @@ async fn claim(store: &dyn Store, webhook: &Webhook, by: &str, now: i64, limit: 
 }
 
 fn attempt(at: i64, then: AfterAttempt) -> Attempt {
-    Attempt { at: NOW.plus_seconds(at), status: Some(500), error: Some("answered 500".into()), then }
+    Attempt { at: NOW.plus_seconds(at), status: Some(500), error: Some(DeliveryError::Status(500)), then }
 }
 
 pub async fn every_field_of_a_webhook_comes_back(store: Arc<dyn Store>) {
@@ -78,7 +83,7 @@ pub async fn every_field_of_a_webhook_comes_back(store: Arc<dyn Store>) {
     assert_eq!(store.webhook(&slug("other"), &one.id).await.unwrap(), None);
     assert_eq!(store.webhook(&slug("acme"), &webhook_id(9)).await.unwrap(), None);
     let next = Webhook {
-        destination: Destination::parse("https://hooks.example/other", Reach::Public).unwrap(),
+        url: url("https://other.example:8443", 99),
         description: String::new(),
         events: EventFilter::parse(&["token.revoked"]).unwrap(),
         state: WebhookState::Disabled { reason: Some("gone".into()) },
@@ -394,14 +399,20 @@ pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<dyn Store>) 
         webhook: webhook.id.clone(),
         version: webhook.version,
         sealed: webhook.sealed.clone(),
+        url: webhook.url.sealed.clone(),
     };
     let seals = store.webhook_seals().await.unwrap();
     assert_eq!(seals, [seal(&one), seal(&raced)]);
     let changed = Webhook { version: 2, ..raced };
     assert_eq!(update(store.as_ref(), &changed).await, Ok(()));
     let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
-    let resealed: Vec<_> = seals.into_iter().map(|seal| WebhookSeal { sealed: sealed.clone(), ..seal }).collect();
+    let resealed_url = Sealed { master_key: "new".into(), bytes: vec![8; 40] };
+    let resealed: Vec<_> = seals
+        .into_iter()
+        .map(|seal| WebhookSeal { sealed: sealed.clone(), url: resealed_url.clone(), ..seal })
+        .collect();
     store.reseal(&[], &resealed, "new", &entry(action::MASTER_KEY_ROTATE, "new")).await.unwrap();
     let found = store.webhooks(&slug("acme")).await.unwrap();
-    assert_eq!(found, [Webhook { sealed, ..one }, changed], "what was changed meanwhile keeps its seal");
+    let url = SealedUrl { sealed: resealed_url, ..one.url.clone() };
+    assert_eq!(found, [Webhook { sealed, url, ..one }, changed], "what was changed meanwhile keeps its seal");
 }

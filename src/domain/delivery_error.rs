@@ -1,0 +1,63 @@
+//! Why a delivery attempt failed: a fixed list of reasons.
+//!
+//! Whoever may read deliveries sees the reason, so it holds nothing that a resolver, a TLS library or a receiver says.
+//! Otherwise webhooks could be used to scan ports, to read certificates or to look up names in the server's network.
+
+use crate::domain::destination::DestinationError;
+
+/// How long one attempt may take, from resolving the name to the end of the response.
+pub const ATTEMPT_SECONDS: u64 = 15;
+
+/// Why a delivery attempt failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The server's settings do not allow the URL.
+    #[error("{0}")]
+    Destination(#[from] DestinationError),
+    /// The host name does not resolve, or resolves to addresses that are not allowed. The two are not told apart, so
+    /// that nobody can find out which names exist in a private network.
+    #[error("the host name has no address that webhooks may connect to")]
+    NoAddress,
+    /// No TCP connection, or no TLS session on it. They are not told apart, so that nobody can find out which ports of
+    /// a host are open.
+    #[error("could not connect")]
+    CouldNotConnect,
+    /// No response in time on an established connection.
+    #[error("no answer within {ATTEMPT_SECONDS} s")]
+    TimedOut,
+    /// The connection was closed, or the response is not HTTP.
+    #[error("no valid HTTP response")]
+    InvalidResponse,
+    /// A redirect.
+    #[error("answered {0}, and redirects are not followed")]
+    Redirect(u16),
+    /// 410 Gone.
+    #[error("answered 410: the receiver is gone for good")]
+    Gone,
+    /// Any other status that is not a success.
+    #[error("answered {0}")]
+    Status(u16),
+    /// The webhook's URL or secret does not open with the configured master key.
+    #[error("the webhook's URL or secret cannot be decrypted")]
+    Sealed,
+}
+
+impl DeliveryError {
+    /// Returns what a response with that status means; `None` for a success.
+    ///
+    /// ```
+    /// use keyturn::domain::delivery_error::DeliveryError;
+    /// assert_eq!(DeliveryError::of_status(204), None);
+    /// assert_eq!(DeliveryError::of_status(307), Some(DeliveryError::Redirect(307)));
+    /// assert_eq!(DeliveryError::of_status(410), Some(DeliveryError::Gone));
+    /// assert_eq!(DeliveryError::of_status(101), Some(DeliveryError::Status(101)));
+    /// ```
+    pub fn of_status(status: u16) -> Option<Self> {
+        match status {
+            200..=299 => None,
+            300..=399 => Some(Self::Redirect(status)),
+            410 => Some(Self::Gone),
+            _ => Some(Self::Status(status)),
+        }
+    }
+}
