@@ -111,6 +111,18 @@ impl Postgres {
         Ok(connection)
     }
 
+    /// A connection beside the pool for work that may take long: the time limits of requests do not apply to it.
+    pub(super) async fn connect_without_limits(&self) -> Result<PgConnection, sqlx::Error> {
+        let options = PgConnectOptions::clone(&self.options).options([
+            ("statement_timeout", "0"),
+            ("lock_timeout", "0"),
+            ("idle_in_transaction_session_timeout", "0"),
+        ]);
+        let mut connection = PgConnection::connect_with(&options).await?;
+        examine(&mut connection).await?;
+        Ok(connection)
+    }
+
     /// Runs something to its end, whoever waits for it.
     pub(super) async fn run<T: Send + 'static>(
         &self,

@@ -1,11 +1,17 @@
 //! The schema, brought up to date at start from `migrations/`: one folder per dialect, the same files in both.
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use std::time::Duration;
+
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqlitePool;
-use sqlx::{Row, SqlSafeStr};
+use sqlx::{Connection, Row, SqlSafeStr};
 
 use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
+
+/// How soon a node that waits for another one's migration logs that it waits, and how often it does so again.
+const WAITING_LOG: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 /// Declares the migrations of one dialect, in order, from `migrations/{dialect}/`.
 macro_rules! migrations {
@@ -62,20 +68,75 @@ pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> 
     ran(migrator(SQLITE).run(pool).await, StoreError::from)
 }
 
-/// Brings a PostgreSQL database up to date. Nodes that start together do it one after the other.
+/// Brings a PostgreSQL database up to date. Nodes that start together do so one after the other, and wait as long as a
+/// migration takes. A database that is up to date is only read, so its user needs no right to change the schema.
 pub(super) async fn migrate_postgres(postgres: &Postgres) -> Result<(), StoreError> {
-    let pool = postgres.pool();
     let told = |error: sqlx::Error| told_of(postgres, &error);
-    let row = sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS known")
-        .fetch_one(&pool)
-        .await
-        .map_err(told)?;
-    if row.try_get("known")? {
-        let row =
-            sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(&pool).await.map_err(told)?;
-        refuse_newer(row.try_get("version")?)?;
+    let migrator = migrator(POSTGRES);
+    {
+        let mut connection = postgres.pool().acquire().await.map_err(told)?;
+        if is_up_to_date(&mut connection, &migrator).await.map_err(|error| explained(error, told))? {
+            return Ok(());
+        }
     }
-    ran(migrator(POSTGRES).run(&pool).await, told)
+    let mut connection = postgres.connect_without_limits().await.map_err(told)?;
+    wait_for_turn(&mut connection).await.map_err(|error| explained(error, told))?;
+    // The node that went first may have been of a newer version, and it may have left nothing to do.
+    let migrated = match is_up_to_date(&mut connection, &migrator).await {
+        Ok(true) => Ok(()),
+        Ok(false) => ran(unlocked(migrator).run_direct(None, &mut connection, false).await, told),
+        Err(error) => Err(explained(error, told)),
+    };
+    // Closing the connection releases the lock.
+    let _ = connection.close().await;
+    migrated
+}
+
+/// Takes the lock under which migrations run.
+async fn wait_for_turn(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let mut locking = connection.lock();
+    let [mut pause, again] = WAITING_LOG;
+    loop {
+        match tokio::time::timeout(pause, &mut locking).await {
+            Ok(locked) => return ran(locked, StoreError::from),
+            Err(_) => tracing::info!("waiting for another node to bring the database's schema up to date"),
+        }
+        pause = again;
+    }
+}
+
+/// Whether every migration was applied, as this version knows it.
+async fn is_up_to_date(connection: &mut PgConnection, migrator: &Migrator) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS known").fetch_one(&mut *connection);
+    if !row.await?.try_get::<bool, _>("known")? {
+        return Ok(false);
+    }
+    let rows = sqlx::query("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version");
+    let rows = rows.fetch_all(connection).await?;
+    refuse_newer(rows.last().map(|row| row.try_get("version")).transpose()?)?;
+    let mut known = migrator.iter();
+    for row in &rows {
+        let (version, checksum): (i64, Vec<u8>) = (row.try_get("version")?, row.try_get("checksum")?);
+        let is_as_known = known.next().is_some_and(|known| known.version == version && *known.checksum == checksum);
+        if !is_as_known || !row.try_get::<bool, _>("success")? {
+            // The migrator says what is wrong.
+            return Ok(false);
+        }
+    }
+    Ok(known.next().is_none())
+}
+
+fn unlocked(mut migrator: Migrator) -> Migrator {
+    migrator.set_locking(false);
+    migrator
+}
+
+/// A failure of the database, told for somebody who sets it up.
+fn explained(error: StoreError, told: impl Fn(sqlx::Error) -> StoreError) -> StoreError {
+    match error {
+        StoreError::Database(error) => told(error),
+        other => other,
+    }
 }
 
 /// Checks that a SQLite file is of this version.

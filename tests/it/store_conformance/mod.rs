@@ -4,6 +4,7 @@ mod auditing;
 mod following;
 mod lost_commits;
 mod people;
+mod schema;
 mod tenants;
 mod usage;
 mod webhooks;
