@@ -27,6 +27,7 @@ pub struct MasterKeys {
 pub struct MasterKey {
     id: String,
     pepper: hmac::Key,
+    messages: hmac::Key,
     sealing: aead::LessSafeKey,
 }
 
@@ -81,7 +82,12 @@ impl MasterKeys {
 
     /// The key of that id, current or retired.
     pub fn find(&self, id: &str) -> Option<&MasterKey> {
-        std::iter::once(&self.current).chain(&self.retired).find(|key| key.id == id)
+        self.all().find(|key| key.id == id)
+    }
+
+    /// Every key, the current one first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &MasterKey> {
+        std::iter::once(&self.current).chain(&self.retired)
     }
 }
 
@@ -98,9 +104,10 @@ impl MasterKey {
         };
         let id = expand(b"id")?.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let pepper = hmac::Key::new(hmac::HMAC_SHA256, expand(b"pepper of fast verifiers")?.as_slice());
+        let messages = hmac::Key::new(hmac::HMAC_SHA256, expand(b"messages between nodes")?.as_slice());
         let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, expand(b"sealing of signing keys")?.as_slice())
             .map_err(|_| MasterKeyError::Crypto("sealing key refused"))?;
-        Ok(Self { id, pepper, sealing: aead::LessSafeKey::new(sealing) })
+        Ok(Self { id, pepper, messages, sealing: aead::LessSafeKey::new(sealing) })
     }
 
     /// Names the key without telling anything of it: 12 hexadecimal digits.
@@ -110,6 +117,10 @@ impl MasterKey {
 
     pub(super) fn pepper(&self) -> &hmac::Key {
         &self.pepper
+    }
+
+    pub(super) fn messages(&self) -> &hmac::Key {
+        &self.messages
     }
 
     pub(super) fn sealing(&self) -> &aead::LessSafeKey {

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod fast_verifier;
 pub mod master_key;
 pub mod mint;
+pub mod node_signature;
 pub mod random;
 pub mod sealing;
 pub mod webhook_secret;

@@ -319,9 +319,9 @@ impl Node {
     }
 
     /// Makes the written revocation of one token effective on every node, before it is answered.
-    pub async fn settle_token_revocation(&self, seq: Seq, token: &RevokedToken, now: Timestamp) {
+    pub async fn settle_token_revocation(&self, seq: Seq, token: &RevokedToken) {
         self.list.apply_token_revocation(&token.jti, token.expires_at);
-        self.spread(seq, async |redis| redis.put_token(token, now).await).await;
+        self.spread(seq, async |redis| redis.put_token(token).await).await;
     }
 
     /// Lets every node read organizations and signing keys anew.

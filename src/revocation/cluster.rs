@@ -24,6 +24,9 @@ use crate::telemetry::{ClusterMetrics, Settled};
 /// How often changes are asked for when nobody says that there is one.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
+/// Least time between two askings, however many notifications arrive.
+const NUDGE_PAUSE: Duration = Duration::from_millis(5);
+
 /// How long one asking may take before its connection is given up.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -161,6 +164,9 @@ impl Cluster {
             let rest = FOLLOW_EVERY.saturating_sub(clock::boot().since(asked));
             // Whoever says that there is a change is heard at once.
             let _ = tokio::time::timeout(rest, self.nudged.notified()).await;
+            // The first notification counts at once; those that follow are answered together. None is lost: one that
+            // arrives during the pause is remembered by `nudged`.
+            tokio::time::sleep(NUDGE_PAUSE.saturating_sub(clock::boot().since(asked))).await;
         }
     }
 

@@ -18,6 +18,7 @@ use crate::config::{LogFormat, RevocationUrl, Settings, StoreUrl};
 use crate::courier::Courier;
 use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
+use crate::crypto::node_signature::NodeSigner;
 use crate::crypto::random::{self, RandomError};
 use crate::domain::destination::Reach;
 use crate::http::client_address::TrustedProxies;
@@ -173,7 +174,13 @@ pub async fn serve(settings: Settings, listener: TcpListener, opened: Opened) ->
         RevocationUrl::Redis(url) => {
             let deployment = store.deployment(&random::identifier()?).await?;
             let at = (url.expose(), settings.revocation.prefix.as_str());
-            let list = RedisList::new(at, deployment, store.clone(), nudged.clone(), metrics.cluster().clone());
+            let list = RedisList::new(
+                at,
+                (deployment, NodeSigner::new(&master_keys)),
+                store.clone(),
+                nudged.clone(),
+                metrics.cluster().clone(),
+            );
             Some(Arc::new(list.map_err(bad_redis_url)?))
         }
     };

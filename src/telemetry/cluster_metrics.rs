@@ -21,6 +21,7 @@ pub struct ClusterMetrics {
     clock_offset_milliseconds: Gauge,
     redis_up: Gauge,
     redis_failures: Counter,
+    redis_unauthenticated: Counter,
 }
 
 /// Why a change could be answered.
@@ -50,6 +51,7 @@ impl Default for ClusterMetrics {
             clock_offset_milliseconds: Gauge::default(),
             redis_up: Gauge::default(),
             redis_failures: Counter::default(),
+            redis_unauthenticated: Counter::default(),
         }
     }
 }
@@ -81,6 +83,11 @@ impl ClusterMetrics {
         );
         registry.register("redis_up", "1 while Redis is in use", self.redis_up.clone());
         registry.register("redis_failures", "Calls of Redis that failed", self.redis_failures.clone());
+        registry.register(
+            "redis_unauthenticated",
+            "Reports and notifications in Redis that no node of this deployment signed; they are ignored",
+            self.redis_unauthenticated.clone(),
+        );
     }
 
     /// A change was answered.
@@ -121,6 +128,11 @@ impl ClusterMetrics {
     /// Whether Redis is in use.
     pub fn redis(&self, is_up: bool) {
         self.redis_up.set(i64::from(is_up));
+    }
+
+    /// A report or notification in Redis is not signed by a node of this deployment.
+    pub fn redis_unauthenticated(&self) {
+        self.redis_unauthenticated.inc();
     }
 
     /// A call of Redis failed.

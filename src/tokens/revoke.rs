@@ -113,7 +113,7 @@ async fn revoke_token(
     let written = node.store.revoke_token(&token, organization, &entry).await;
     // A write whose answer was lost may have been made: refusing the token is right in any case.
     node.list.apply_token_revocation(&token.jti, token.expires_at);
-    node.settle_token_revocation(written?, &token, now).await;
+    node.settle_token_revocation(written?, &token).await;
     node.metrics.change(action::TOKEN_REVOKE);
     tracing::info!(action = action::TOKEN_REVOKE, key = %token.key, actor = %actor, "token revoked");
     Ok(())

@@ -6,7 +6,7 @@
 mod connection;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,9 +17,9 @@ use tokio::sync::Notify;
 pub use connection::RedisUrlError;
 
 use crate::clock;
+use crate::crypto::node_signature::NodeSigner;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::key_text::KeyId;
-use crate::domain::timestamp::Timestamp;
 use crate::revocation::redis::connection::Redis;
 use crate::store::{NodeId, RevokedToken, Seq, Store, StoreError};
 use crate::telemetry::ClusterMetrics;
@@ -36,6 +36,13 @@ const LIST_SECONDS: i64 = 3660;
 /// How often in a row the list is written for what has changed while it was written.
 const REWRITE_ROUNDS: usize = 10;
 
+/// The purposes of signed messages.
+const NUDGE: &str = "nudge";
+const REPORT: &str = "report";
+
+/// Names that one call of SCAN looks at.
+const SCAN_COUNT: usize = 500;
+
 /// Seconds for which a report is kept.
 const REPORT_SECONDS: i64 = 60;
 
@@ -45,6 +52,7 @@ pub struct RedisList {
     prefix: String,
     /// The name of this deployment; notes of another one are left alone.
     deployment: String,
+    signer: NodeSigner,
     store: Arc<dyn Store>,
     nudged: Arc<Notify>,
     metrics: ClusterMetrics,
@@ -93,7 +101,7 @@ impl RedisList {
     /// Prepares a list at a URL; no connection is made yet. `nudged` is notified when another node has made a change.
     pub fn new(
         (url, prefix): (&str, &str),
-        deployment: String,
+        (deployment, signer): (String, NodeSigner),
         store: Arc<dyn Store>,
         nudged: Arc<Notify>,
         metrics: ClusterMetrics,
@@ -102,6 +110,7 @@ impl RedisList {
             redis: Redis::at(url)?,
             prefix: prefix.to_owned(),
             deployment,
+            signer,
             store,
             nudged,
             metrics,
@@ -125,14 +134,17 @@ impl RedisList {
     /// Tells every node that there is a change.
     pub async fn nudge(&self, seq: Seq) -> Result<(), RedisFailure> {
         let mut publish = cmd("PUBLISH");
-        publish.arg(self.name("changes")).arg(seq);
+        publish.arg(self.name("changes")).arg(self.signed(NUDGE, "", seq));
         self.ask(&publish).await
     }
 
     /// Notes up to which change a node has followed.
     pub async fn report(&self, node: &NodeId, applied: Seq) -> Result<(), RedisFailure> {
         let mut set = cmd("SET");
-        set.arg(self.name(&format!("applied:{}", node.as_str()))).arg(applied).arg("EX").arg(REPORT_SECONDS);
+        set.arg(self.name(&format!("applied:{}", node.as_str())))
+            .arg(self.signed(REPORT, node.as_str(), applied))
+            .arg("EX")
+            .arg(REPORT_SECONDS);
         self.ask(&set).await
     }
 
@@ -142,9 +154,29 @@ impl RedisList {
         for node in nodes {
             let mut get = cmd("GET");
             get.arg(self.name(&format!("applied:{}", node.as_str())));
-            reports.push(self.ask(&get).await?);
+            let report: Option<String> = self.ask(&get).await?;
+            reports.push(report.and_then(|report| self.verified(REPORT, node.as_str(), &report)));
         }
         Ok(reports)
+    }
+
+    /// A number that this node vouches for: the number, and signatures over it, its purpose, the deployment and the node.
+    fn signed(&self, purpose: &str, node: &str, number: Seq) -> String {
+        let signatures = self.signer.sign(&[purpose, &self.deployment, node, &number.to_string()]);
+        format!("{number} {signatures}")
+    }
+
+    /// The number in a message, if a node of this deployment signed it for this purpose. Redis is not trusted: whoever
+    /// can write to it must not be able to make a change count as followed.
+    fn verified(&self, purpose: &str, node: &str, message: &str) -> Option<Seq> {
+        let verified = message.split_once(' ').and_then(|(number, signatures)| {
+            let is_signed = self.signer.verify(&[purpose, &self.deployment, node, number], signatures);
+            number.parse().ok().filter(|_| is_signed)
+        });
+        if verified.is_none() {
+            self.metrics.redis_unauthenticated();
+        }
+        verified
     }
 
     /// Puts a changed key on the list. Of two changes at once the later one stays, whoever comes last to Redis.
@@ -169,8 +201,8 @@ impl RedisList {
     }
 
     /// Puts a revoked token on the list.
-    pub async fn put_token(&self, token: &RevokedToken, now: Timestamp) -> Result<(), RedisFailure> {
-        self.or_behind(self.ask(&self.set_token(token, now)).await)
+    pub async fn put_token(&self, token: &RevokedToken) -> Result<(), RedisFailure> {
+        self.or_behind(self.ask(&self.set_token(token)).await)
     }
 
     /// A change that could not be put on the list is a reason to write all of it anew.
@@ -187,13 +219,14 @@ impl RedisList {
         let now = clock::now();
         let tokens = self.store.revoked_tokens(now).await?;
         for token in &tokens {
-            self.ask::<()>(&self.set_token(token, now)).await?;
+            self.ask::<()>(&self.set_token(token)).await?;
         }
         let mut written: HashMap<KeyId, u64> = HashMap::new();
         for _ in 0..REWRITE_ROUNDS {
             let mut keys = self.store.changed_keys(now.plus_seconds(-LIST_SECONDS)).await?;
             keys.retain(|key| written.get(&key.id) != Some(&key.version));
             if keys.is_empty() {
+                self.remove_unconfirmed(&written, &tokens).await?;
                 return Ok(written.len() + tokens.len());
             }
             for key in keys {
@@ -206,16 +239,68 @@ impl RedisList {
         Ok(written.len() + tokens.len())
     }
 
+    /// Corrects entries that the store does not confirm, such as those from before a restore. What was just written is
+    /// left alone; everything else is read from the store once more first, because another node may have just written it.
+    /// On a Redis Cluster, entries that nobody confirms expire by themselves.
+    async fn remove_unconfirmed(
+        &self,
+        written: &HashMap<KeyId, u64>,
+        tokens: &[RevokedToken],
+    ) -> Result<(), RedisFailure> {
+        if self.redis.is_cluster() {
+            return Ok(());
+        }
+        let tokens: HashSet<&str> = tokens.iter().map(|token| token.jti.as_str()).collect();
+        let (of_key, of_token) = (self.name("revoked:key:"), self.name("revoked:token:"));
+        let pattern = format!("{}*", escaped(&self.name("revoked:")));
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
+            let (next, names): (u64, Vec<String>) = self.ask(&scan).await?;
+            for name in names {
+                let is_confirmed = if let Some(id) = name.strip_prefix(&of_key) {
+                    match KeyId::parse(id) {
+                        Some(id) if written.contains_key(&id) => true,
+                        Some(id) => self.confirm_key(&id, &name).await?,
+                        None => false,
+                    }
+                } else if let Some(jti) = name.strip_prefix(&of_token) {
+                    tokens.contains(jti) || self.store.is_token_revoked(jti).await?
+                } else {
+                    true
+                };
+                if !is_confirmed {
+                    self.ask::<()>(cmd("DEL").arg(&name)).await?;
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes the entry of a key say what the store says; false if there is no such key.
+    async fn confirm_key(&self, id: &KeyId, name: &str) -> Result<bool, RedisFailure> {
+        let Some(key) = self.store.key(id).await? else { return Ok(false) };
+        let entry: Option<String> = self.ask(cmd("GET").arg(name)).await?;
+        if entry.is_some_and(|entry| entry != lowest_good(&key)) {
+            self.try_put_key(&key).await?;
+        }
+        Ok(true)
+    }
+
     fn set_key(&self, id: &str, lowest_good: &str) -> Cmd {
         let mut set = cmd("SET");
         set.arg(self.name(&format!("revoked:key:{id}"))).arg(lowest_good).arg("EX").arg(LIST_SECONDS);
         set
     }
 
-    fn set_token(&self, token: &RevokedToken, now: Timestamp) -> Cmd {
-        let seconds = (token.expires_at.millis_since(now) / 1000).clamp(1, LIST_SECONDS);
+    /// Kept for as long as any token lives: this node's clock may be ahead, and must not shorten it.
+    fn set_token(&self, token: &RevokedToken) -> Cmd {
         let mut set = cmd("SET");
-        set.arg(self.name(&format!("revoked:token:{}", token.jti))).arg(token.key.as_str()).arg("EX").arg(seconds);
+        set.arg(self.name(&format!("revoked:token:{}", token.jti))).arg(token.key.as_str()).arg("EX").arg(LIST_SECONDS);
         set
     }
 
@@ -247,6 +332,18 @@ impl RedisList {
     fn condition(&self) -> Condition {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// A text in which SCAN takes no character for a wildcard.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::new();
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 /// The lowest generation whose tokens are good; `-`: none.

@@ -9,14 +9,16 @@ use redis::cmd;
 
 use crate::clock::{self, BootTime};
 use crate::crypto::random;
-use crate::revocation::redis::{Condition, RedisFailure, RedisList, told};
-use crate::store::Seq;
+use crate::revocation::redis::{Condition, NUDGE, RedisFailure, RedisList, told};
 
 /// How often Redis is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the whole list is written although nothing seems to be lost.
 const REWRITE_EVERY: Duration = Duration::from_secs(60);
+
+/// Least time between two writings of the whole list.
+const REWRITE_PAUSE: Duration = Duration::from_secs(2);
 
 /// After so long without a message, of which every node sends one a second, the connection is taken for dead.
 const SILENCE: Duration = Duration::from_secs(4);
@@ -56,7 +58,8 @@ impl RedisList {
         self.nudged.notify_one();
         let mut messages = channel.on_message();
         while let Ok(Some(message)) = tokio::time::timeout(SILENCE, messages.next()).await {
-            if message.get_payload::<Seq>().is_ok() {
+            let payload: String = message.get_payload().unwrap_or_default();
+            if payload != ALIVE && self.verified(NUDGE, "", &payload).is_some() {
                 self.nudged.notify_one();
             }
         }
@@ -70,8 +73,12 @@ impl RedisList {
             match self.look().await {
                 Ok(None) => {}
                 Ok(Some(found)) => {
-                    let is_due = clock::boot().since(rewritten) >= REWRITE_EVERY;
-                    if self.is_behind.swap(false, Ordering::Relaxed) || found != known || is_due {
+                    let since = clock::boot().since(rewritten);
+                    // Whoever can write to Redis can make it look new at any moment.
+                    let may_rewrite = since >= REWRITE_PAUSE;
+                    if may_rewrite
+                        && (self.is_behind.swap(false, Ordering::Relaxed) || found != known || since >= REWRITE_EVERY)
+                    {
                         match self.rewrite().await {
                             Ok(count) if found != known => {
                                 tracing::info!(count, "the list in Redis is written anew: Redis is new or was emptied");
