@@ -26,6 +26,13 @@ const BACK: &[&str] = &[
     "ALTER TABLE api_keys DROP COLUMN secret_version",
     "DROP TABLE commits",
     "DROP TABLE repeated_events",
+    "DROP INDEX webhook_deliveries_by_schedule",
+    "ALTER TABLE webhook_deliveries DROP COLUMN scheduled_at",
+    "ALTER TABLE webhooks DROP COLUMN url_sealed",
+    "ALTER TABLE webhooks DROP COLUMN url_master_key",
+    "ALTER TABLE webhooks DROP COLUMN url_digest",
+    "ALTER TABLE webhooks DROP COLUMN origin",
+    "ALTER TABLE webhooks RENAME COLUMN unsealed_url TO url",
     "DELETE FROM _sqlx_migrations WHERE version >= (SELECT version FROM _sqlx_migrations WHERE description = 'audit_chain')",
 ];
 

@@ -5,7 +5,6 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use keyturn::domain::destination::{Destination, Reach};
 use keyturn::domain::event::EventFilter;
 use keyturn::domain::member::Session;
 use keyturn::domain::usage::Seen;
@@ -169,19 +168,7 @@ fn member(email: &str) -> Member {
 }
 
 fn webhook() -> Webhook {
-    Webhook {
-        id: WebhookId::parse("webhook-00000000000001").unwrap(),
-        organization: slug("acme"),
-        destination: Destination::parse("https://hooks.example/", Reach::Public).unwrap(),
-        description: String::new(),
-        events: EventFilter::default(),
-        state: WebhookState::Enabled,
-        sealed: Sealed { master_key: "master".into(), bytes: vec![1] },
-        previous_until: None,
-        created_at: NOW,
-        created_by: "keyturn".into(),
-        version: 1,
-    }
+    Webhook { version: 1, ..super::webhooks::webhook(1) }
 }
 
 async fn every_change_is_reported_truthfully(lost: Fault) {

@@ -19,7 +19,7 @@ fn url(origin: &str, n: u8) -> SealedUrl {
     SealedUrl { origin: origin.into(), digest: format!("{n:016x}"), sealed }
 }
 
-fn webhook(n: u8) -> Webhook {
+pub(super) fn webhook(n: u8) -> Webhook {
     Webhook {
         id: webhook_id(n),
         organization: slug("acme"),
