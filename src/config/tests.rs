@@ -147,16 +147,16 @@ fn every_setting_can_come_from_the_environment() {
     let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
     let samples = [
         ("server.listen", "[::]:80", "[::]:80"),
+        ("server.operations_listen", "127.0.0.1:81", "127.0.0.1:81"),
         ("server.public_url", "https://k.example", "https://k.example"),
         ("server.trusted_proxies", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
+        ("server.forwarding_header", "forwarded", "forwarded"),
         ("server.workers", "3", "3"),
         ("server.shutdown_seconds", "31", "31"),
         ("server.drain_seconds", "5", "5"),
         ("server.request_timeout_seconds", "11", "11"),
         ("server.write_timeout_seconds", "12", "12"),
         ("server.keep_alive_seconds", "90", "90"),
-        ("server.operations_listen", "127.0.0.1:81", "127.0.0.1:81"),
-        ("server.forwarding_header", "forwarded", "forwarded"),
         ("server.max_connections", "100", "100"),
         ("server.max_connections_per_address", "10", "10"),
         ("server.max_connections_per_network", "20", "20"),

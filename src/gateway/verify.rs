@@ -74,7 +74,8 @@ async fn decide(
     // 3. The decision.
     let address = context.client_address(request);
     let wanted = Wanted {
-        organization: (!requirements.is_any_organization).then_some(slug),
+        // At `/o/{slug}/verify`, the parameter does not lift the restriction.
+        organization: (!requirements.is_any_organization || !slug.is_default()).then_some(slug),
         audiences: &requirements.audiences,
         scopes: &requirements.required,
     };

@@ -194,7 +194,8 @@ impl Open {
     fn remove(&mut self, connection: &Arc<Connection>) {
         let Some(held) = self.networks.get_mut(&connection.network) else { return };
         let Some(at) = held.iter().position(|other| Arc::ptr_eq(other, connection)) else { return };
-        held.swap_remove(at);
+        // Keeps the order of arrival: of equally idle connections, the oldest is closed.
+        held.remove(at);
         self.total -= 1;
         if held.is_empty() {
             self.networks.remove(&connection.network);

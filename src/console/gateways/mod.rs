@@ -172,7 +172,7 @@ impl Facts {
             metadata: format!("{public_url}/.well-known/oauth-authorization-server{}", values.issuer_path),
             token: format!("{public_url}/oauth/token"),
             introspection: format!("{public_url}/oauth/introspect"),
-            verify: format!("{public_url}/verify"),
+            verify: format!("{issuer}/verify"),
             issuer: issuer.clone(),
             audience: values.audience.clone(),
             algorithm: values.algorithm.clone(),

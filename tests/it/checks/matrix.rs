@@ -106,6 +106,7 @@ fn expected(kind: Kind, credential: &str) -> Option<(u16, &'static str)> {
         ("wrong address", _) => Some((403, "API_KEY_IP_NOT_ALLOWED")),
         (_, Kind::Person) => Some((404, "NOT_FOUND")),
         ("wrong organization", Kind::Api) => Some((404, "NOT_FOUND")),
+        ("wrong organization", Kind::Verify) => Some((401, "API_KEY_INVALID")),
         ("wrong organization", _) => None,
         ("wrong scope", Kind::Api) => Some((403, "INSUFFICIENT_SCOPE")),
         ("wrong scope", Kind::Verify) => Some((403, "INSUFFICIENT_SCOPE")),
@@ -174,7 +175,11 @@ fn every_route_answers_every_credential_as_it_must() {
                 false if pattern.contains("/members/") => (new_member(&server), String::new()),
                 false => (server.make_with("read:target").id, String::new()),
             };
-            let path = pattern.replace("{org}", "default").replace("{id}", &target).replace("{path:.*}", "a/b");
+            let path = pattern
+                .replace("{org}", "default")
+                .replace("{id}", &target)
+                .replace("{path:.*}", "a/b")
+                .replace("{slug}", "default");
             let path = path.replace("{delivery}", &delivery);
             let path = if *kind == Kind::Verify { format!("{path}?keyturn_require=write:x") } else { path };
             let mut request = server.request(method, &path);

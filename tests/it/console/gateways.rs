@@ -45,10 +45,10 @@ fn the_values_are_the_organizations_own() {
     let visitor = Visitor::of(&server, &theirs);
     let address = server.address;
     for (name, parts) in [
-        ("nginx", vec![format!("server {address};"), "X-Keyturn-Organization with acme".into()]),
+        ("nginx", vec![format!("server {address};"), "/o/acme/verify?keyturn_audience=".into()]),
         ("envoy", vec![format!("{address}/o/acme/.well-known/jwks.json"), format!("port_value: {}", address.port())]),
         ("caddy", vec![format!("forward_auth {address} {{")]),
-        ("traefik", vec![format!("address: \"http://{address}/verify?keyturn_map=http\"")]),
+        ("traefik", vec![format!("address: \"http://{address}/o/acme/verify?keyturn_audience=\"")]),
         (
             "haproxy",
             vec![format!("-m str {}/o/acme", server.public_url), format!("local keyturn = \"http://{address}\"")],
