@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, WebhookId};
 use crate::store::sql::SqlStore;
 use crate::store::sql::columns::unsigned;
 use crate::store::sql::deliveries::delivery_from_row;
