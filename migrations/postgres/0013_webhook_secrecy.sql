@@ -13,4 +13,5 @@ UPDATE webhook_deliveries SET last_error = 'the host name has no address that we
 
 -- When `due_at` was set, by the same clock. If that lies in the future, the clock was ahead and `due_at` is moved back.
 ALTER TABLE webhook_deliveries ADD COLUMN scheduled_at BIGINT NOT NULL DEFAULT 0;
+UPDATE webhook_deliveries SET scheduled_at = COALESCE(last_attempt_at, created_at) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_by_schedule ON webhook_deliveries (scheduled_at) WHERE state = 'pending';

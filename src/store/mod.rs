@@ -18,8 +18,8 @@ pub use usage::{
     BusyKey, BusyKeys, Interval, Notice, StaleKeys, UpkeepStore, UsageDetail, UsageOf, UsageReports, UsageStore, kind,
 };
 pub use webhooks::{
-    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, Outbox, Undelivered, UnsealedUrl,
-    WebhookSeal, WebhookStore, message,
+    AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, DeliveryStore, DueWebhook, Outbox, Undelivered,
+    UnsealedUrl, WebhookSeal, WebhookStore, message,
 };
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};

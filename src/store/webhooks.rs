@@ -87,6 +87,15 @@ pub enum AfterAttempt {
     Dead,
 }
 
+/// A webhook with due deliveries.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DueWebhook {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// How many deliveries are due, up to a limit.
+    pub due: u32,
+}
+
 /// What waits to be delivered to enabled webhooks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Backlog {
@@ -168,8 +177,11 @@ pub trait DeliveryStore: Send + Sync {
 /// Deliveries, as they are worked at. A claim that has run out counts for nothing.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// The enabled webhooks that something is due for, those first that wait longest.
-    async fn due_webhooks(&self, now: Timestamp) -> Result<Vec<Webhook>, StoreError>;
+    /// The enabled webhooks with due deliveries, those first that wait longest. Deliveries are counted up to `most`.
+    async fn due_webhooks(&self, now: Timestamp, most: u32) -> Result<Vec<DueWebhook>, StoreError>;
+    /// Moves deliveries that were scheduled more than `tolerance_seconds` after `now`, by a clock that was ahead: each
+    /// keeps the pause that it was given, from `now` on. Returns how many there were.
+    async fn reschedule_deliveries(&self, now: Timestamp, tolerance_seconds: i64) -> Result<u64, StoreError>;
     /// Claims deliveries that are due for a webhook, those first that have been longest. Nobody else gets the same
     /// ones before the claim has run out.
     async fn claim_deliveries(&self, webhook: &WebhookId, terms: ClaimTerms<'_>) -> Result<Vec<Delivery>, StoreError>;

@@ -1,5 +1,5 @@
-//! Delivering what is due: claims, so that several nodes share the work, and slots, so that a slow receiver holds up
-//! nobody but itself.
+//! Delivering what is due: claims, so that several nodes share the work, and slots, so that slow receivers hold up neither
+//! other organizations nor other webhooks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::clock;
 use crate::courier::Courier;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::WebhookId;
+use crate::domain::webhook::{Delivery, Webhook, WebhookId};
 use crate::node::Node;
-use crate::store::{ClaimTerms, Store, StoreError};
+use crate::store::{ClaimTerms, DueWebhook, Store, StoreError};
 use crate::webhooks::attempt::attempt;
+use crate::webhooks::shares::{AT_ONCE_OF_WEBHOOK, Candidate, Usage, share};
 
 /// How often what is due is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -27,13 +28,13 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// For how long a claim holds: an attempt, and writing what became of it, take less.
 const CLAIM_SECONDS: i64 = 30;
 
-/// Attempts that one node makes at once.
-const AT_ONCE: usize = 256;
+/// A receiver that takes longer than this has one slot until it is quicker.
+const SLOW_AFTER: Duration = Duration::from_secs(5);
 
-/// Attempts for one webhook that one node makes at once; one alone for a webhook that took nothing the last time.
-const AT_ONCE_OF_WEBHOOK: u32 = 4;
+/// How far a clock may run ahead of the database's before what it scheduled is moved back.
+const CLOCK_TOLERANCE_SECONDS: i64 = 2;
 
-/// Webhooks that one node remembers to have taken nothing.
+/// Webhooks that one node remembers as failing or slow.
 const MAX_REMEMBERED: usize = 10_000;
 
 /// How long attempts under way may go on once a node is told to stop. Then they are given back, to be made again.
@@ -41,7 +42,7 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(5);
 
 /// The time by which deliveries are due and claims run out: the database's clock, where nodes share one.
 pub(super) fn shared_now(node: &Node) -> Timestamp {
-    clock::now().plus_millis(node.cluster.as_ref().map_or(0, |cluster| cluster.clock_offset()))
+    node.database_time()
 }
 
 /// What delivering takes.
@@ -62,8 +63,14 @@ pub async fn deliver(outgoing: Outgoing, stop: Arc<Notify>) {
     if outgoing.node.cluster.is_none() {
         outgoing.release(None).await;
     }
-    let mut work =
-        Work { outgoing: Arc::new(outgoing), under_way: JoinSet::new(), loads: HashMap::new(), is_cut_off: false };
+    let mut work = Work {
+        outgoing: Arc::new(outgoing),
+        under_way: JoinSet::new(),
+        loads: HashMap::new(),
+        turns: HashMap::new(),
+        turn: 0,
+        is_cut_off: false,
+    };
     let mut looking = interval(LOOK_EVERY);
     let mut counting = interval(COUNT_EVERY);
     for ticks in [&mut looking, &mut counting] {
@@ -74,7 +81,10 @@ pub async fn deliver(outgoing: Outgoing, stop: Arc<Notify>) {
         tokio::select! {
             biased;
             () = stop.notified() => break,
-            _ = looking.tick() => may_be_more = work.take_up().await,
+            _ = looking.tick() => {
+                work.outgoing.reschedule().await;
+                may_be_more = work.take_up().await;
+            }
             Some(_) = work.under_way.join_next(), if !work.under_way.is_empty() => {
                 if may_be_more {
                     may_be_more = work.take_up().await;
@@ -94,14 +104,18 @@ struct Work {
     outgoing: Arc<Outgoing>,
     under_way: JoinSet<()>,
     loads: HashMap<WebhookId, Arc<Load>>,
+    /// The last turn of each organization.
+    turns: HashMap<Slug, u64>,
+    turn: u64,
     is_cut_off: bool,
 }
 
 /// What this node is doing for a webhook.
-#[derive(Default)]
 struct Load {
+    organization: Slug,
     under_way: AtomicU32,
     is_failing: AtomicBool,
+    is_slow: AtomicBool,
 }
 
 /// Held during an attempt.
@@ -112,6 +126,26 @@ impl Slot {
         load.under_way.fetch_add(1, Ordering::Relaxed);
         Self(load.clone())
     }
+
+    /// Makes an attempt, and notes how the receiver does.
+    async fn attempt(self, outgoing: &Outgoing, webhook: &Webhook, delivery: Delivery) {
+        let attempt = attempt(outgoing, webhook, delivery);
+        tokio::pin!(attempt);
+        let is_taken = match timeout(SLOW_AFTER, &mut attempt).await {
+            Ok(is_taken) => {
+                // One quick answer among slow ones does not make a receiver quick.
+                if self.0.under_way.load(Ordering::Relaxed) == 1 {
+                    self.0.is_slow.store(false, Ordering::Relaxed);
+                }
+                is_taken
+            }
+            Err(_) => {
+                self.0.is_slow.store(true, Ordering::Relaxed);
+                attempt.await
+            }
+        };
+        self.0.is_failing.store(!is_taken, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Slot {
@@ -121,19 +155,30 @@ impl Drop for Slot {
 }
 
 impl Load {
-    fn free(&self) -> u32 {
-        let most = if self.is_failing.load(Ordering::Relaxed) { 1 } else { AT_ONCE_OF_WEBHOOK };
-        most.saturating_sub(self.under_way.load(Ordering::Relaxed))
+    fn new(organization: &Slug) -> Self {
+        Self {
+            organization: organization.clone(),
+            under_way: AtomicU32::new(0),
+            is_failing: AtomicBool::new(false),
+            is_slow: AtomicBool::new(false),
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 0
+    }
+
+    fn is_limited(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed) || self.is_slow.load(Ordering::Relaxed)
     }
 }
 
 impl Work {
     /// Begins attempts at what is due. True: there may be more than there are slots for.
     async fn take_up(&mut self) -> bool {
-        self.loads
-            .retain(|_, load| load.under_way.load(Ordering::Relaxed) > 0 || load.is_failing.load(Ordering::Relaxed));
+        self.loads.retain(|_, load| load.is_busy() || load.is_limited());
         if self.loads.len() > MAX_REMEMBERED {
-            self.loads.retain(|_, load| load.under_way.load(Ordering::Relaxed) > 0);
+            self.loads.retain(|_, load| load.is_busy());
         }
         match self.claim_and_begin().await {
             Ok(may_be_more) => {
@@ -151,30 +196,64 @@ impl Work {
     }
 
     async fn claim_and_begin(&mut self) -> Result<bool, StoreError> {
+        // 1. What is due, and who may have how many slots.
         let outgoing = self.outgoing.clone();
+        let due = outgoing.outbox.due_webhooks(shared_now(&outgoing.node), AT_ONCE_OF_WEBHOOK).await?;
+        let grants = self.share(&due);
+
+        // 2. Claims, and attempts at what this node was first to claim.
         let mut may_be_more = false;
-        for webhook in outgoing.outbox.due_webhooks(shared_now(&outgoing.node)).await? {
-            let load = self.loads.entry(webhook.id.clone()).or_default().clone();
-            let slots = load.free().min(u32::try_from(AT_ONCE.saturating_sub(self.under_way.len())).unwrap_or(0));
+        for (DueWebhook { webhook, due }, slots) in due.into_iter().zip(grants) {
+            may_be_more |= slots < due || slots == AT_ONCE_OF_WEBHOOK;
             if slots == 0 {
-                may_be_more = true;
                 continue;
             }
+            let load =
+                self.loads.entry(webhook.id.clone()).or_insert_with(|| Arc::new(Load::new(&webhook.organization)));
+            let load = load.clone();
             let now = shared_now(&outgoing.node);
             let until = now.plus_seconds(CLAIM_SECONDS);
             let terms = ClaimTerms { by: &outgoing.claimant, now, until, limit: slots };
             let claimed = outgoing.outbox.claim_deliveries(&webhook.id, terms).await?;
-            may_be_more |= claimed.len() == slots as usize;
             let webhook = Arc::new(webhook);
             for delivery in claimed {
                 let (outgoing, webhook, slot) = (outgoing.clone(), webhook.clone(), Slot::take(&load));
-                self.under_way.spawn(async move {
-                    let is_taken = attempt(&outgoing, &webhook, delivery).await;
-                    slot.0.is_failing.store(!is_taken, Ordering::Relaxed);
-                });
+                self.under_way.spawn(async move { slot.attempt(&outgoing, &webhook, delivery).await });
             }
         }
         Ok(may_be_more)
+    }
+
+    /// Returns how many attempts may begin for each webhook with due deliveries.
+    fn share(&mut self, due: &[DueWebhook]) -> Vec<u32> {
+        let mut usages: HashMap<Slug, Usage> = HashMap::new();
+        for load in self.loads.values() {
+            usages.entry(load.organization.clone()).or_default().under_way += load.under_way.load(Ordering::Relaxed);
+        }
+        let candidate = |DueWebhook { webhook, due }: &DueWebhook| {
+            let load = self.loads.get(&webhook.id);
+            Candidate {
+                organization: webhook.organization.clone(),
+                under_way: load.map_or(0, |load| load.under_way.load(Ordering::Relaxed)),
+                limit: if load.is_some_and(|load| load.is_limited()) { 1 } else { AT_ONCE_OF_WEBHOOK },
+                due: *due,
+            }
+        };
+        let candidates: Vec<Candidate> = due.iter().map(candidate).collect();
+        for candidate in &candidates {
+            let last_turn = self.turns.get(&candidate.organization).copied().unwrap_or(0);
+            usages.entry(candidate.organization.clone()).or_default().last_turn = last_turn;
+        }
+        let grants = share(&candidates, &mut usages, &mut self.turn);
+        // An organization without due deliveries needs no turn.
+        self.turns = candidates
+            .into_iter()
+            .map(|candidate| {
+                let last_turn = usages.get(&candidate.organization).map_or(0, |usage| usage.last_turn);
+                (candidate.organization, last_turn)
+            })
+            .collect();
+        grants
     }
 }
 
@@ -188,6 +267,15 @@ impl Outgoing {
                 self.node.metrics.webhooks().backlog(backlog.pending, oldest);
             }
             Err(error) => tracing::debug!(%error, "what waits for webhooks could not be counted"),
+        }
+    }
+
+    /// Moves back what a clock that was ahead put into the future.
+    async fn reschedule(&self) {
+        match self.outbox.reschedule_deliveries(shared_now(&self.node), CLOCK_TOLERANCE_SECONDS).await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(count, "rescheduled deliveries that a clock running ahead had put off"),
+            Err(error) => tracing::debug!(%error, "failed to look for deliveries scheduled by a clock running ahead"),
         }
     }
 

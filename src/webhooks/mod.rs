@@ -7,6 +7,7 @@ mod attempt;
 mod change;
 mod deliver;
 mod deliveries;
+mod shares;
 
 pub use change::{NewWebhook, WebhookError, WebhookUpdate, create, edit, find, list, remove, rotate_secret, url};
 pub use deliver::{Outgoing, deliver};

@@ -58,8 +58,8 @@ pub(super) async fn enqueue(
 /// Writes a delivery that was not attempted yet.
 async fn insert(transaction: &mut Transaction, delivery: &Delivery) -> Result<(), StoreError> {
     query(
-        "INSERT INTO webhook_deliveries (id, webhook, event, payload, state, attempts, due_at, created_at) \
-         VALUES ($1, $2, $3, $4, 'pending', 0, $5, $6)",
+        "INSERT INTO webhook_deliveries (id, webhook, event, payload, state, attempts, due_at, created_at, scheduled_at) \
+         VALUES ($1, $2, $3, $4, 'pending', 0, $5, $6, $5)",
     )
     .bind(delivery.id.as_str())
     .bind(delivery.webhook.as_str())
@@ -144,7 +144,7 @@ impl DeliveryStore for SqlStore {
     ) -> Result<Result<(), Refused>, StoreError> {
         let (mut transaction, _) = self.begin().await?;
         let revived = query(
-            "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3, claimed_by = NULL, \
+            "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3, scheduled_at = $3, claimed_by = NULL, \
              ended_at = NULL WHERE id = $1 AND webhook = $2 AND state = 'dead'",
         )
         .bind(id.as_str())

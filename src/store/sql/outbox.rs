@@ -3,27 +3,55 @@
 use async_trait::async_trait;
 
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, WebhookId};
 use crate::store::sql::SqlStore;
 use crate::store::sql::columns::unsigned;
 use crate::store::sql::deliveries::delivery_from_row;
 use crate::store::sql::statement::query;
 use crate::store::sql::webhooks::webhook_from_row;
-use crate::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, Outbox, StoreError};
+use crate::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook, Outbox, StoreError};
 
 #[async_trait]
 impl Outbox for SqlStore {
-    async fn due_webhooks(&self, now: Timestamp) -> Result<Vec<Webhook>, StoreError> {
+    async fn due_webhooks(&self, now: Timestamp, most: u32) -> Result<Vec<DueWebhook>, StoreError> {
         let rows = query(
             "SELECT w.*, (SELECT MIN(d.due_at) FROM webhook_deliveries d \
-             WHERE d.webhook = w.id AND d.state = 'pending') AS first_due \
+             WHERE d.webhook = w.id AND d.state = 'pending') AS first_due, \
+             (SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries d \
+             WHERE d.webhook = w.id AND d.state = 'pending' AND d.due_at <= $1 LIMIT $2) AS first_few) AS due \
              FROM webhooks w WHERE w.state = 'enabled' AND EXISTS (SELECT 1 FROM webhook_deliveries d \
              WHERE d.webhook = w.id AND d.state = 'pending' AND d.due_at <= $1) ORDER BY first_due, w.id",
         )
         .bind(now.as_millis())
+        .bind(i64::from(most))
         .fetch_all(&self.database)
         .await?;
-        rows.iter().map(webhook_from_row).collect()
+        rows.iter()
+            .map(|row| {
+                let due: i64 = row.try_get("due")?;
+                Ok(DueWebhook { webhook: webhook_from_row(row)?, due: u32::try_from(due).unwrap_or(most) })
+            })
+            .collect()
+    }
+
+    async fn reschedule_deliveries(&self, now: Timestamp, tolerance_seconds: i64) -> Result<u64, StoreError> {
+        let latest = now.plus_seconds(tolerance_seconds);
+        // The update alone would take SQLite's write lock at every look.
+        let found = query("SELECT id FROM webhook_deliveries WHERE state = 'pending' AND scheduled_at > $1 LIMIT 1")
+            .bind(latest.as_millis())
+            .fetch_optional(&self.database)
+            .await?;
+        if found.is_none() {
+            return Ok(0);
+        }
+        query(
+            "UPDATE webhook_deliveries SET due_at = $1 + (due_at - scheduled_at), scheduled_at = $1 \
+             WHERE state = 'pending' AND scheduled_at > $2",
+        )
+        .bind(now.as_millis())
+        .bind(latest.as_millis())
+        .execute_alone(&self.database)
+        .await
     }
 
     async fn claim_deliveries(&self, webhook: &WebhookId, terms: ClaimTerms<'_>) -> Result<Vec<Delivery>, StoreError> {
@@ -41,7 +69,7 @@ impl Outbox for SqlStore {
             let delivery = delivery_from_row(row)?;
             // Another node may have seen the same row: whoever writes first has it.
             let won = query(
-                "UPDATE webhook_deliveries SET claimed_by = $2, due_at = $3 \
+                "UPDATE webhook_deliveries SET claimed_by = $2, due_at = $3, scheduled_at = $4 \
                  WHERE id = $1 AND state = 'pending' AND due_at <= $4",
             )
             .bind(delivery.id.as_str())
@@ -65,7 +93,7 @@ impl Outbox for SqlStore {
         };
         let written = query(
             "UPDATE webhook_deliveries SET state = $3, attempts = attempts + 1, due_at = $4, ended_at = $5, \
-             last_attempt_at = $6, last_status = $7, last_error = $8, claimed_by = NULL \
+             last_attempt_at = $6, scheduled_at = $6, last_status = $7, last_error = $8, claimed_by = NULL \
              WHERE id = $1 AND claimed_by = $2 AND state = 'pending'",
         )
         .bind(id.as_str())
@@ -83,7 +111,7 @@ impl Outbox for SqlStore {
 
     async fn release_claims(&self, by: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
         query(
-            "UPDATE webhook_deliveries SET claimed_by = NULL, due_at = $2 \
+            "UPDATE webhook_deliveries SET claimed_by = NULL, due_at = $2, scheduled_at = $2 \
              WHERE state = 'pending' AND claimed_by IS NOT NULL AND ($1 = '' OR claimed_by = $1)",
         )
         .bind(by.unwrap_or_default())

@@ -144,6 +144,8 @@ on_every_backend! { in webhooks:
     what_was_not_taken_is_counted_by_webhook
     what_has_ended_is_forgotten_in_its_time
     webhooks_are_resealed_with_the_signing_keys
+    due_deliveries_are_counted_up_to_a_limit
+    deliveries_scheduled_by_a_clock_ahead_are_moved_back
 }
 
 on_every_backend! { in usage:

@@ -68,6 +68,11 @@ async fn claim(store: &dyn Store, webhook: &Webhook, by: &str, now: i64, limit: 
     store.claim_deliveries(&webhook.id, terms).await.unwrap()
 }
 
+async fn due(store: &dyn Store, at: i64) -> Vec<Webhook> {
+    let due = store.due_webhooks(NOW.plus_seconds(at), 4).await.unwrap();
+    due.into_iter().map(|due| due.webhook).collect()
+}
+
 fn attempt(at: i64, then: AfterAttempt) -> Attempt {
     Attempt { at: NOW.plus_seconds(at), status: Some(500), error: Some(DeliveryError::Status(500)), then }
 }
@@ -246,7 +251,7 @@ pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<dyn Store>)
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
     insert(store.as_ref(), &key(1)).await;
-    let due = async |at: i64| store.due_webhooks(NOW.plus_seconds(at)).await.unwrap();
+    let due = async |at: i64| due(store.as_ref(), at).await;
     assert_eq!(due(-1).await, [], "not yet");
     assert_eq!(due(0).await, std::slice::from_ref(&webhook));
     let first = claim(store.as_ref(), &webhook, "a", 0, 5).await;
@@ -293,11 +298,11 @@ pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Ar
     let token = RevokedToken { jti: "one".into(), key: id(1), expires_at: NOW.plus_seconds(99) };
     let row = AuditEntry { at: NOW.plus_seconds(5), ..entry(action::TOKEN_REVOKE, "one") };
     store.revoke_token(&token, &slug("acme"), &row).await.unwrap();
-    assert_eq!(store.due_webhooks(NOW.plus_seconds(5)).await.unwrap(), [early.clone(), late.clone()]);
+    assert_eq!(due(store.as_ref(), 5).await, [early.clone(), late.clone()]);
     assert_eq!(store.backlog().await.unwrap(), Backlog { pending: 2, oldest: Some(NOW) });
     let off = Webhook { state: WebhookState::Disabled { reason: None }, version: 2, ..early.clone() };
     assert_eq!(update(store.as_ref(), &off).await, Ok(()));
-    assert_eq!(store.due_webhooks(NOW.plus_seconds(5)).await.unwrap(), [late]);
+    assert_eq!(due(store.as_ref(), 5).await, [late]);
     assert_eq!(store.backlog().await.unwrap(), Backlog { pending: 1, oldest: Some(NOW.plus_seconds(5)) });
     let on = Webhook { version: 3, ..early };
     assert_eq!(update(store.as_ref(), &on).await, Ok(()));
@@ -415,4 +420,57 @@ pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<dyn Store>) 
     let found = store.webhooks(&slug("acme")).await.unwrap();
     let url = SealedUrl { sealed: resealed_url, ..one.url.clone() };
     assert_eq!(found, [Webhook { sealed, url, ..one }, changed], "what was changed meanwhile keeps its seal");
+}
+
+pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let (many, one) = (wanting(1, &["key.*"]), wanting(2, &["token.revoked"]));
+    add(store.as_ref(), &many).await;
+    add(store.as_ref(), &one).await;
+    for n in 1..=6 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    let token = RevokedToken { jti: "one".into(), key: id(1), expires_at: NOW.plus_seconds(99) };
+    store.revoke_token(&token, &slug("acme"), &entry(action::TOKEN_REVOKE, "one")).await.unwrap();
+    let counts = async |most: u32| {
+        let due = store.due_webhooks(NOW, most).await.unwrap();
+        due.into_iter().map(|due| (due.webhook.id, due.due)).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(counts(4).await, BTreeSet::from([(many.id.clone(), 4), (one.id.clone(), 1)]));
+    claim(store.as_ref(), &many, "a", 0, 3).await;
+    assert_eq!(counts(4).await, BTreeSet::from([(many.id, 3), (one.id, 1)]));
+}
+
+pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let webhook = wanting(1, &["key.*"]);
+    add(store.as_ref(), &webhook).await;
+    let (now, ahead) = (0, 7200);
+    for n in 1..=4 {
+        // The last one is queued while the clock is two hours ahead.
+        let at = NOW.plus_seconds(if n == 4 { ahead } else { now });
+        let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
+        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+    }
+    // One is claimed and one is put off for a minute by the clock that is ahead; one is put off by the right clock.
+    let claimed = claim(store.as_ref(), &webhook, "a", ahead, 2).await;
+    let put_off = |at: i64| attempt(at, AfterAttempt::Again(NOW.plus_seconds(at + 60)));
+    assert!(store.finish_attempt(&claimed[1].id, "a", &put_off(ahead)).await.unwrap());
+    let right = claim(store.as_ref(), &webhook, "a", now, 1).await;
+    assert!(store.finish_attempt(&right[0].id, "a", &put_off(now)).await.unwrap());
+
+    let due_in = async || {
+        let found = deliveries(store.as_ref(), &webhook).await;
+        let mut due: Vec<i64> = found.iter().map(|delivery| delivery.due_at.millis_since(NOW) / 1000).collect();
+        due.sort_unstable();
+        due
+    };
+    assert_eq!(due_in().await, [60, ahead, ahead + 30, ahead + 60]);
+    assert_eq!(store.reschedule_deliveries(NOW.plus_seconds(ahead - 2), 2).await.unwrap(), 0, "within tolerance");
+    assert_eq!(store.reschedule_deliveries(NOW, 2).await.unwrap(), 3);
+    assert_eq!(due_in().await, [0, 30, 60, 60], "each keeps its pause");
+    assert_eq!(store.reschedule_deliveries(NOW, 2).await.unwrap(), 0);
+    // Whoever has claimed it may still finish it.
+    let delivered = Attempt { status: Some(204), error: None, ..attempt(1, AfterAttempt::Delivered) };
+    assert!(store.finish_attempt(&claimed[0].id, "a", &delivered).await.unwrap());
 }

@@ -144,6 +144,5 @@ fn nobody_listening_is_told_as_such() {
     let hook = hook(&server, &format!("http://{address}/path?query"), &["policy.changed"]);
     let id = test(&server, &hook.id);
     let dead = await_delivery(&server, &hook.id, &id, "dead");
-    let error = dead["last_error"].as_str().unwrap();
-    assert!(error.contains("refused") && !error.contains("path") && !error.contains("query"), "{error}");
+    assert_eq!(dead["last_error"], "could not connect");
 }

@@ -2,6 +2,7 @@
 
 mod destinations;
 mod failures;
+mod fairness;
 mod management;
 mod receiver;
 mod secrets;

@@ -32,6 +32,8 @@ pub enum Reply {
     Status(u16, &'static str),
     /// A status and a body of so many bytes.
     Body(u16, usize),
+    /// 204 after so many seconds.
+    Late(u64),
     /// Nothing, for as long as the other side waits.
     Silence,
 }
@@ -130,6 +132,10 @@ fn answer(stream: &mut dyn ReadWrite, noted: &Mutex<Vec<Received>>, decide: &Dec
         Reply::Body(status, length) => {
             let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
             stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![b'x'; length]))
+        }
+        Reply::Late(seconds) => {
+            std::thread::sleep(Duration::from_secs(seconds));
+            stream.write_all(b"HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n")
         }
         Reply::Silence => stream.read(&mut [0]).map(|_| ()),
     };

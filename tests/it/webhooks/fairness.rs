@@ -1,0 +1,81 @@
+//! Slow receivers of some organizations, and clocks that are wrong, do not hold up events of others.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::support::{Server, database};
+use crate::webhooks::{Receiver, Reply, await_delivery, hook, place, place_on_sqlite, test};
+
+/// Has every webhook of an organization be told of so many new keys.
+fn create_keys(server: &Server, organization: &str, secret: &str, count: usize) {
+    for _ in 0..count {
+        let create = server.request("POST", &format!("/api/v1/organizations/{organization}/keys")).bearer(secret);
+        create.json(&json!({ "name": "fair", "scopes": ["read:things"] })).send().expect(201);
+    }
+}
+
+#[test]
+fn four_organizations_with_hanging_receivers_do_not_delay_a_fifth() {
+    let (hanging, quick) = (Receiver::answering(|_, _| Reply::Silence), Receiver::start());
+    let place = place();
+    let founded = place.init(&[]);
+    let busy = ["one", "two", "three", "four"].map(|name| (name, place.init(&["--organization", name]).key));
+    let server = place.serve(founded.key);
+    let quiet = hook(&server, &quick.url(), &["policy.changed"]);
+    for (name, key) in &busy {
+        for _ in 0..20 {
+            let create = server.request("POST", &format!("/api/v1/organizations/{name}/webhooks")).bearer(&key.text);
+            create.json(&json!({ "url": hanging.url(), "events": ["key.created"] })).send().expect(201);
+        }
+    }
+    // 80 webhooks with 6 events each: 4 attempts at once for each would be more than there are slots.
+    for (name, key) in &busy {
+        create_keys(&server, name, &key.text, 6);
+    }
+    hanging.await_count(80);
+    for count in 1..=5 {
+        let queued = Instant::now();
+        test(&server, &quiet.id);
+        quick.await_count(count);
+        assert!(queued.elapsed().as_millis() < 3000, "event {count} took {:?}", queued.elapsed());
+    }
+    assert!(hanging.received().len() < 256, "some slots stay free");
+}
+
+#[test]
+fn a_slow_receiver_gets_one_request_at_a_time() {
+    // It answers each request after seven seconds, successfully.
+    let slow = Receiver::answering(|_, _| Reply::Late(7));
+    let server = place().start();
+    let hook = hook(&server, &slow.url(), &["key.created"]);
+    for _ in 0..7 {
+        server.make(&json!({}));
+    }
+    // Four at first, because nobody knows yet; then one after the other.
+    let received = slow.await_count(6);
+    let arrivals: Vec<i64> = received.iter().map(|request| request.timestamp()).collect();
+    assert!(arrivals[3] - arrivals[0] <= 3, "{arrivals:?}");
+    assert!(arrivals[5] - arrivals[4] >= 6, "one at a time: {arrivals:?}");
+    drop(hook);
+}
+
+#[test]
+fn what_a_clock_ahead_put_off_is_delivered_once_the_clock_is_right() {
+    let (receiver, server) = (Receiver::start(), place_on_sqlite().start());
+    let hook = hook(&server, "http://127.0.0.1:1/", &["policy.changed"]);
+    let id = test(&server, &hook.id);
+    let key = server.key.clone();
+    let place = server.stop();
+    // As if everything since then had been done two hours later.
+    database::execute(
+        &place.database(),
+        "UPDATE webhook_deliveries SET state = 'pending', claimed_by = NULL, ended_at = NULL, \
+         due_at = due_at + 7200000, scheduled_at = scheduled_at + 7200000",
+    );
+    let server = place.serve(key);
+    let body = json!({ "url": receiver.url() });
+    server.api("PATCH", &format!("webhooks/{}", hook.id)).json(&body).send().expect(200);
+    await_delivery(&server, &hook.id, &id, "delivered");
+    assert!(server.stderr().contains("rescheduled deliveries"), "{}", server.stderr());
+}
