@@ -5,10 +5,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use keyturn::domain::event::EventFilter;
 use keyturn::domain::member::Session;
 use keyturn::domain::usage::Seen;
-use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
+use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook};
 use keyturn::store::{AfterAttempt, Attempt, ClaimTerms, Notice, Remembered, StoreError, kind};
 
 use super::*;
