@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(DeviceId::parse(&keys(1), "default a@b", &text), Some(device));
         assert_eq!(DeviceId::parse(&keys(1), "default c@d", &text), None);
         assert_eq!(DeviceId::parse(&keys(2), "default a@b", &text), None);
-        for bad in ["", "a", &text[1..], &format!("{text}A"), &"A".repeat(64)] {
+        for bad in ["", "a", text.get(1..).unwrap(), &format!("{text}A"), &"A".repeat(64)] {
             assert_eq!(DeviceId::parse(&keys(1), "default a@b", bad), None, "{bad}");
         }
         let both = MasterKeys::derive(&[Zeroizing::new([2; 32]), Zeroizing::new([1; 32])]).unwrap();

@@ -36,9 +36,12 @@ impl RepeatedEvent {
     }
 }
 
+/// Organization, action, subject, hour and network: what a count is of.
+type EventKey = (Slug, &'static str, String, i64, String);
+
 /// Events that were counted and not written yet: a crash loses at most the last two seconds.
 #[derive(Default)]
-pub struct EventCounts(Mutex<HashMap<(Slug, &'static str, String, i64, String), CountedEvent>>);
+pub struct EventCounts(Mutex<HashMap<EventKey, CountedEvent>>);
 
 impl EventCounts {
     /// Counts an event.

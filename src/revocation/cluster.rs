@@ -114,6 +114,12 @@ impl Cluster {
         }
     }
 
+    /// Following has ended: memory is not decided from until it has begun anew.
+    pub fn halt(&self) {
+        self.lease.end();
+        self.metrics.lease(false);
+    }
+
     /// Whether the store did not answer when it was last asked.
     pub fn is_cut_off(&self) -> bool {
         self.is_cut_off.load(Ordering::Relaxed)

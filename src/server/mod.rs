@@ -4,6 +4,8 @@ mod connections;
 mod http;
 mod opening;
 mod settings;
+mod supervisor;
+mod tasks;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +16,6 @@ use actix_web::web;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
 use crate::config::{LogFormat, RevocationUrl, Settings, StoreUrl};
 use crate::courier::Courier;
@@ -24,10 +25,10 @@ use crate::crypto::messages::MessageKeys;
 use crate::crypto::random::{self, RandomError};
 use crate::domain::destination::Reach;
 use crate::http::context::HttpContext;
-use crate::keys::{self, KeyError};
 use crate::node::{LoadError, Node, NodeSettings, Parts};
 use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
+use crate::server::supervisor::Supervisor;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::webhooks::Outgoing;
@@ -39,23 +40,11 @@ pub use settings::algorithm;
 
 const MIB: u64 = 1 << 20;
 
-/// How often what is due is looked after.
-const TEND_EVERY: Duration = Duration::from_secs(30);
-
 /// Connections for keeping step with other nodes, beside the one on which changes are followed.
 const STEP_CONNECTIONS: u32 = 2;
 
 /// Connections for telling webhooks.
 const OUTBOX_CONNECTIONS: u32 = 2;
-/// How often it is looked whether the upkeep of keys is due, and how often it is.
-const UPKEEP_LOOK: Duration = Duration::from_secs(60);
-const UPKEEP_SECONDS: i64 = 3600;
-
-/// Between telling that a key is stale and disabling it: a use that is still being counted comes in between.
-const STALE_SETTLES: Duration = Duration::from_secs(6);
-
-/// How often counts of use are written: a crash loses no more than this and the write itself.
-const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a node cannot start or go on. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +221,8 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
             node.list.apply_token_revocation(&token.jti, token.expires_at);
         }
     }
-    let mut keeping_step = keep_step(&node);
+    let keeping_step = Supervisor::new(node.metrics.tasks().clone());
+    tasks::keep_step(&keeping_step, &node);
     let context = web::Data::new(HttpContext::new(
         node.clone(),
         settings::trusted_proxies(&settings),
@@ -242,18 +232,17 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
 
     let server = http::start(&settings, listeners, context.clone())?;
     let handle = server.handle();
-    let tending = tokio::spawn(tend(context.clone()));
-    let upkeeping = tokio::spawn(upkeep(node.clone()));
-    let stop_writing = Arc::new(Notify::new());
-    let writing = tokio::spawn(write_usage(node.clone(), stop_writing.clone()));
-    let stop_delivering = Arc::new(Notify::new());
-    let outgoing = Outgoing {
+    let (chores, writers) =
+        (Supervisor::new(node.metrics.tasks().clone()), Supervisor::new(node.metrics.tasks().clone()));
+    tasks::do_chores(&chores, &context);
+    tasks::write_usage(&writers, &node);
+    let outgoing = Arc::new(Outgoing {
         node: node.clone(),
         outbox: Arc::new(store.apart(OUTBOX_CONNECTIONS)),
         courier: Courier::new(webhook_reach),
         claimant: random::identifier()?,
-    };
-    let delivering = tokio::spawn(webhooks::deliver(outgoing, stop_delivering.clone()));
+    });
+    writers.run_to_end("webhooks", move |stop| webhooks::deliver(outgoing.clone(), stop));
     let drain = Duration::from_secs(settings.server.drain_seconds);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = context.clone();
@@ -280,18 +269,10 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     });
     tracing::info!(listen = %settings.server.listen, public_url = settings.server.public_url(), "serving");
     let served = server.await;
-    tending.abort();
-    upkeeping.abort();
+    chores.stop().await;
     node.drain().await;
-    stop_writing.notify_one();
-    stop_delivering.notify_one();
-    if writing.await.is_err() {
-        tracing::error!("the last counts of use could not be written");
-    }
-    if delivering.await.is_err() {
-        tracing::error!("delivering to webhooks ended before its time");
-    }
-    keeping_step.abort_all();
+    writers.stop().await;
+    keeping_step.stop().await;
     if let Some(cluster) = cluster {
         cluster.leave().await;
     }
@@ -299,103 +280,4 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     drop(lock);
     tracing::info!("stopped");
     Ok(served?)
-}
-
-/// Starts what keeps a node in step with others: following, reporting, and Redis.
-fn keep_step(node: &Arc<Node>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    if let Some(cluster) = node.cluster.clone() {
-        let (following, node) = (cluster.clone(), node.clone());
-        let reload = move |changed_after| {
-            let node = node.clone();
-            async move {
-                match changed_after {
-                    Some(seq) => node.load_tenants_changed_after(seq).await,
-                    None => node.load_tenants().await,
-                }
-            }
-        };
-        tasks.spawn(async move { following.follow(reload).await });
-        tasks.spawn(async move { cluster.report().await });
-    }
-    if let Some(redis) = node.redis.clone() {
-        let listening = redis.clone();
-        tasks.spawn(async move { listening.listen().await });
-        tasks.spawn(async move { redis.watch().await });
-    }
-    tasks
-}
-
-/// Writes counts of use every few seconds, and once more when told to stop.
-async fn write_usage(node: Arc<Node>, stop: Arc<Notify>) {
-    loop {
-        let stopping = tokio::time::timeout(WRITE_USAGE_EVERY, stop.notified()).await.is_ok();
-        if let Err(error) = node.write_usage().await {
-            tracing::error!(%error, "counts of use could not be written; they are kept");
-        }
-        if let Err(error) = node.write_events().await {
-            tracing::error!(%error, "failed to write repeated security events; they are kept");
-        }
-        if stopping {
-            return;
-        }
-    }
-}
-
-/// Looks after keys: soon after the start, and then every hour on whichever node gets to it first.
-async fn upkeep(node: Arc<Node>) {
-    let mut is_due = true;
-    loop {
-        if is_due {
-            look_after_keys(&node).await;
-        }
-        tokio::time::sleep(UPKEEP_LOOK).await;
-        let now = clock::now();
-        let claimed = node.store.claim_chore("upkeep", now.plus_seconds(-UPKEEP_SECONDS), now).await;
-        is_due = claimed.unwrap_or_else(|error| {
-            tracing::error!(%error, "whether the upkeep of keys is due could not be told");
-            false
-        });
-    }
-}
-
-async fn look_after_keys(node: &Node) {
-    let failed = |error: &dyn std::fmt::Display| tracing::error!(%error, "keys could not be looked after");
-    match keys::tell_expiring(node, clock::now()).await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "keys that end soon were told of"),
-        Err(error) => failed(&error),
-    }
-    match keys::tell_stale(node, clock::now()).await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "stale keys were told of"),
-        Err(error) => failed(&error),
-    }
-    tokio::time::sleep(STALE_SETTLES).await;
-    match keys::disable_stale(node, clock::now()).await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "stale keys were disabled"),
-        Err(KeyError::Unavailable(error)) => failed(&error),
-        Err(error) => failed(&format_args!("{error:?}")),
-    }
-    if let Err(error) = keys::forget_old(node, clock::now()).await {
-        failed(&error);
-    }
-}
-
-/// Looks after what is due by the clock.
-async fn tend(context: web::Data<HttpContext>) {
-    loop {
-        tokio::time::sleep(TEND_EVERY).await;
-        if let Err(error) = context.node.tidy().await {
-            tracing::error!(%error, "what has ended could not be forgotten");
-        }
-        if let Err(error) = context.node.store.ping().await
-            && error.is_used_up()
-            && let Err(error) = context.node.store.recover().await
-        {
-            tracing::error!(%error, "the connections to the database could not be replaced");
-        }
-        organizations::tend_signing_keys(&context.node, context.node.database_time()).await;
-    }
 }

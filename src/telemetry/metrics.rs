@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::telemetry::cluster_metrics::ClusterMetrics;
+use crate::telemetry::task_metrics::TaskMetrics;
 use crate::telemetry::webhook_metrics::WebhookMetrics;
 
 /// Every metric of the process.
@@ -23,6 +24,7 @@ pub struct Metrics {
     records: Gauge,
     cluster: ClusterMetrics,
     webhooks: WebhookMetrics,
+    tasks: TaskMetrics,
 }
 
 /// How an exchange ended.
@@ -86,6 +88,7 @@ impl Default for Metrics {
             records: Gauge::default(),
             cluster: ClusterMetrics::default(),
             webhooks: WebhookMetrics::default(),
+            tasks: TaskMetrics::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("exchanges", "Exchanges at the token endpoint, by outcome", metrics.exchanges.clone());
@@ -100,6 +103,7 @@ impl Default for Metrics {
         registry.register("records_in_memory", "API key records held in memory", metrics.records.clone());
         metrics.cluster.register(registry);
         metrics.webhooks.register(registry);
+        metrics.tasks.register(registry);
         metrics
     }
 }
@@ -134,6 +138,11 @@ impl Metrics {
     /// What a node counts that is one of several.
     pub fn cluster(&self) -> &ClusterMetrics {
         &self.cluster
+    }
+
+    /// What is counted of background tasks.
+    pub fn tasks(&self) -> &TaskMetrics {
+        &self.tasks
     }
 
     /// What is counted of webhooks.

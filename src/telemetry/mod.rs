@@ -3,11 +3,13 @@
 mod cluster_metrics;
 mod logs;
 mod metrics;
+mod task_metrics;
 mod usage;
 mod webhook_metrics;
 
 pub use cluster_metrics::{ClusterMetrics, Settled};
 pub use logs::{LogFormat, check_level, start_logs};
 pub use metrics::{Metrics, Outcome};
+pub use task_metrics::TaskMetrics;
 pub use usage::Usage;
 pub use webhook_metrics::{Sent, WebhookMetrics};

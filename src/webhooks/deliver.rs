@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::courier::Courier;
 use crate::domain::slug::Slug;
@@ -58,13 +58,13 @@ pub struct Outgoing {
 }
 
 /// Delivers what is due until told to stop.
-pub async fn deliver(outgoing: Outgoing, stop: Arc<Notify>) {
+pub async fn deliver(outgoing: Arc<Outgoing>, stop: CancellationToken) {
     // Alone with its store, whoever has claimed something is no more.
     if outgoing.node.cluster.is_none() {
         outgoing.release(None).await;
     }
     let mut work = Work {
-        outgoing: Arc::new(outgoing),
+        outgoing,
         under_way: JoinSet::new(),
         loads: HashMap::new(),
         turns: HashMap::new(),
@@ -80,7 +80,7 @@ pub async fn deliver(outgoing: Outgoing, stop: Arc<Notify>) {
     loop {
         tokio::select! {
             biased;
-            () = stop.notified() => break,
+            () = stop.cancelled() => break,
             _ = looking.tick() => {
                 work.outgoing.reschedule().await;
                 may_be_more = work.take_up().await;

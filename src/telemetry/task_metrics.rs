@@ -1,0 +1,37 @@
+//! What is counted of background tasks.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// The metrics of background tasks; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct TaskMetrics {
+    restarts: Family<TaskLabels, Counter>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct TaskLabels {
+    task: &'static str,
+}
+
+impl TaskMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "task_restarts",
+            "Background tasks that ended before the server did and were restarted",
+            self.restarts.clone(),
+        );
+    }
+
+    /// A task ended before the server did.
+    pub fn restarted(&self, task: &'static str) {
+        self.restarts.get_or_create(&TaskLabels { task }).inc();
+    }
+
+    /// How often a task was restarted.
+    pub fn restarts(&self, task: &'static str) -> u64 {
+        self.restarts.get_or_create(&TaskLabels { task }).get()
+    }
+}
