@@ -9,7 +9,7 @@ use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// What is copied, in an order in which every row finds those it refers to. Not the nodes, the name of the deployment,
 /// the times of chores and the IDs of transactions: those belong to a database, not to its contents.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     "organizations",
     "members",
     "api_keys",
@@ -30,6 +30,7 @@ const TABLES: [&str; 20] = [
     "usage_of_organization_days",
     "usage_details",
     "notices",
+    "repeated_events",
 ];
 
 /// One row each that a new database has as well.

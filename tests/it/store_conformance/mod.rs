@@ -84,6 +84,7 @@ on_every_backend! { in checks:
     change_numbers_rise_strictly_and_become_visible_in_order
     the_audit_row_comes_with_the_change_and_never_without
     a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to
+    a_pending_verifier_is_replaced_where_it_stands
     a_revoked_token_is_kept_until_it_is_dead_anyway
     signing_keys_come_back_and_are_made_one_after_the_other
     a_store_belongs_to_one_master_key_and_is_resealed_at_once
@@ -110,6 +111,7 @@ on_every_backend! { in tenants:
 
 on_every_backend! { in people:
     a_member_is_added_changed_and_removed
+    repeated_events_are_two_entries_per_hour
     an_organization_keeps_an_owner
     a_removed_member_takes_their_keys_along
     a_key_is_owned_by_a_member_or_nobody
@@ -611,6 +613,22 @@ mod checks {
         assert_eq!(read.secret.fast, Some(fast(1)));
         assert_eq!(read.previous.unwrap().secret.fast, Some(fast(2)));
         assert_eq!((read.version, store.last_seq().await.unwrap()), (key.version, seq), "nothing is granted or taken");
+    }
+
+    pub async fn a_pending_verifier_is_replaced_where_it_stands(store: Arc<dyn Store>) {
+        found(store.as_ref()).await;
+        let key = full_key(1);
+        insert(store.as_ref(), &key).await;
+        let seq = store.last_seq().await.unwrap();
+        store.complete_verifier(&key.id, "gone", "$argon2id$never").await.unwrap();
+        assert_eq!(store.key(&key.id).await.unwrap().unwrap().secret, key.secret);
+        store.complete_verifier(&key.id, &key.secret.phc, "$argon2id$current").await.unwrap();
+        let previous = key.previous.as_ref().unwrap();
+        store.complete_verifier(&key.id, &previous.secret.phc, "$argon2id$previous").await.unwrap();
+        let read = store.key(&key.id).await.unwrap().unwrap();
+        assert_eq!(read.secret.phc, "$argon2id$current");
+        assert_eq!(read.previous.unwrap().secret.phc, "$argon2id$previous");
+        assert_eq!((read.version, store.last_seq().await.unwrap()), (key.version, seq), "not a change");
     }
 
     pub async fn a_revoked_token_is_kept_until_it_is_dead_anyway(store: Arc<dyn Store>) {

@@ -7,7 +7,9 @@ use keyturn::domain::member::{Member, MemberId, Role, Session};
 use keyturn::domain::policy::Policy;
 use keyturn::domain::sealed::Sealed;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::store::{AuditEntry, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, StoreError, action};
+use keyturn::store::{
+    AuditEntry, CountedEvent, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, StoreError, action,
+};
 
 use super::{NOW, all, audit_actions, entry, found, id, insert, key, next, slug, stored_organizations};
 
@@ -44,6 +46,40 @@ async fn open(store: &dyn Store, session: &Session, digest: u8) {
     let row = entry(action::SESSION_BEGIN, &session.member);
     let member = store.member(&slug("acme"), &session.member).await.unwrap().unwrap();
     assert!(store.open_session(session, &[digest; 32], &member, &row).await.unwrap());
+}
+
+pub async fn repeated_events_are_two_entries_per_hour(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let hour = NOW.as_millis() / 3_600_000;
+    let event = |network: &str, count, later: i64| CountedEvent {
+        organization: slug("acme"),
+        action: action::SESSION_REFUSE,
+        subject: "member".into(),
+        network: network.into(),
+        address: Some("192.0.2.1".into()),
+        hour,
+        count,
+        first_at: NOW,
+        last_at: NOW.plus_seconds(later),
+    };
+    let entries = async || {
+        let actions = audit_actions(store.as_ref()).await;
+        actions.iter().filter(|name| *name == action::SESSION_REFUSE).count()
+    };
+    for later in 0..5 {
+        store.count_event(&event("192.0.2.0/24", 10, later)).await.unwrap();
+    }
+    assert_eq!(entries().await, 1, "the first at once");
+    store.count_event(&event("198.51.100.0/24", 1, 0)).await.unwrap();
+    assert_eq!(entries().await, 2);
+    assert_eq!(store.close_event_hours(hour, NOW).await.unwrap(), 0, "the hour is not over");
+    assert_eq!(store.close_event_hours(hour + 1, NOW).await.unwrap(), 1, "a single event needs no summary");
+    assert_eq!(store.close_event_hours(hour + 1, NOW).await.unwrap(), 0);
+    assert_eq!(entries().await, 3);
+    for n in 0..100 {
+        store.count_event(&event(&format!("10.{n}.0.0/24"), 1, 0)).await.unwrap();
+    }
+    assert_eq!(entries().await, 3 + 65, "64 networks, and all others together");
 }
 
 pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
