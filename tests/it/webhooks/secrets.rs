@@ -90,7 +90,7 @@ fn urls_of_an_earlier_version_are_sealed_at_start() {
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
     let key = server.key.clone();
     let place = server.stop();
-    // As migration 14 leaves a webhook of an earlier version.
+    // As the migration webhook_secrecy leaves a webhook of an earlier version.
     let url = receiver.url_of("/moved?token=canary");
     database::execute(
         &place.database(),
