@@ -20,8 +20,8 @@ use tokio::net::TcpStream;
 use crate::domain::networks::fold;
 use crate::http::client_address::TrustedProxies;
 
-/// Connections that wait for their client to read. Each holds up to 300 KiB, so all of them stay under 80 MiB.
-const MAX_BLOCKED: usize = 256;
+/// Connections that wait for their client to read. Each holds up to 1 MiB, so all of them stay near 128 MiB.
+const MAX_BLOCKED: usize = 128;
 
 /// A client must read this many bytes a second, on average, while a response waits for it.
 const MIN_BYTES_PER_SECOND: usize = 1024;

@@ -5,7 +5,10 @@ mod operations;
 mod page;
 pub(super) mod schemas;
 
+use std::sync::LazyLock;
+
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -21,13 +24,16 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/docs/style.css").route(web::get().to(page::style)).default_service(only_get()));
 }
 
+/// Rendered once: the endpoint is public, and rendering takes milliseconds.
+static RENDERED: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(text()));
+
 async fn serve() -> HttpResponse {
     const ALLOW_ORIGIN: HeaderName = HeaderName::from_static("access-control-allow-origin");
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header((CACHE_CONTROL, "max-age=300"))
         .insert_header((ALLOW_ORIGIN, "*"))
-        .body(text())
+        .body(RENDERED.clone())
 }
 
 /// The document as it is served and committed, in `docs/openapi.json`.

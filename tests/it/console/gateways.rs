@@ -48,7 +48,7 @@ fn the_values_are_the_organizations_own() {
         ("nginx", vec![format!("server {address};"), "/o/acme/verify?keyturn_audience=".into()]),
         ("envoy", vec![format!("{address}/o/acme/.well-known/jwks.json"), format!("port_value: {}", address.port())]),
         ("caddy", vec![format!("forward_auth {address} {{")]),
-        ("traefik", vec![format!("address: \"http://{address}/o/acme/verify?keyturn_audience=\"")]),
+        ("traefik", vec![format!("address: \"http://{address}/o/acme/verify?keyturn_audience=")]),
         (
             "haproxy",
             vec![format!("-m str {}/o/acme", server.public_url), format!("local keyturn = \"http://{address}\"")],
