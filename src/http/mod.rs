@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod form;
 pub mod operations;
 pub mod permission;
+pub mod pieces;
 pub mod request_log;
 pub mod session;
 pub mod sign_in;

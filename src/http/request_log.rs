@@ -15,6 +15,7 @@ use actix_web::{Error, HttpRequest, web};
 use crate::clock;
 use crate::crypto::random;
 use crate::http::context::HttpContext;
+use crate::http::pieces::in_pieces;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,7 +45,7 @@ pub async fn log_request(
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    Ok(response)
+    Ok(in_pieces(response))
 }
 
 /// A method as it is logged: one of the usual ones, for any word may be sent as one.

@@ -31,6 +31,9 @@ const OPERATIONS_CONNECTIONS: usize = 64;
 /// Seconds for a request body and the handler, on top of the head and the idle time.
 const REQUEST_SECONDS: u32 = 60;
 
+/// Bytes of responses that a connection buffers before it waits for the client to read.
+const WRITE_BUFFER: usize = 16 * 1024;
+
 /// The bound addresses.
 pub struct Listeners {
     /// `server.listen`.
@@ -137,6 +140,8 @@ where
         .keep_alive(times.keep_alive)
         .client_request_timeout(times.head)
         .client_disconnect_timeout(Duration::from_secs(1))
+        // With bodies in pieces of the same size, a connection holds two of them at most.
+        .h1_write_buffer_size(WRITE_BUFFER)
         .finish(app);
     fn_service(move |stream: TcpStream| {
         let connections = connections.clone();

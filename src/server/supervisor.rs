@@ -79,7 +79,8 @@ impl Supervisor {
     {
         let (stop, metrics, rest) = (self.stop.clone(), self.metrics.clone(), self.rest);
         self.tasks.spawn(async move {
-            while !stop.is_cancelled() {
+            // Once at least: a task may have something to finish even if the server stops at once.
+            loop {
                 let outcome = tokio::spawn(task(stop.clone())).await;
                 ended();
                 match outcome {
@@ -89,6 +90,9 @@ impl Supervisor {
                 }
                 metrics.restarted(name);
                 let _ = tokio::time::timeout(rest, stop.cancelled()).await;
+                if stop.is_cancelled() {
+                    break;
+                }
             }
         });
     }
