@@ -126,9 +126,14 @@ pub fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let is_special = match address.octets() {
+        // Azure's WireServer, which only Azure's own machines reach; Oracle Cloud and Alibaba Cloud use 192.0.0.192 and
+        // 100.100.100.200, which are in ranges below.
+        [168, 63, 129, 16] => true,
         [0 | 10 | 127, ..] | [224..=255, ..] => true,
         [100, second, ..] => second & 0xc0 == 64,
         [169, 254, ..] | [192, 168, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] => true,
+        // AS112 and AMT (RFC 7534, RFC 7535, RFC 7450): anycast services of whatever network a node is in.
+        [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] => true,
         [172, second, ..] => second & 0xf0 == 16,
         [198, second, third, _] => second & 0xfe == 18 || (second, third) == (51, 100),
         [203, 0, 113, _] => true,
@@ -148,6 +153,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0x2002, high, low, ..] => embedded(high, low),
         // Protocol assignments, Teredo among them, and documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        // AS112 (RFC 7534).
+        [0x2620, 0x4f, 0x8000, ..] => false,
+        // ISATAP (RFC 5214 §6.1): an IPv4 address in the interface identifier.
+        [first, _, _, _, 0 | 0x200, 0x5efe, high, low] => first & 0xe000 == 0x2000 && embedded(high, low),
         // Of the rest, global unicast alone (RFC 4291 §2.4).
         [first, ..] => first & 0xe000 == 0x2000,
     }
@@ -174,6 +183,18 @@ mod tests {
             "192.0.2.1",
             "192.168.1.1",
             "192.88.99.1",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
+            "64:ff9b::168.63.129.16",
+            "2002:a83f:8110::1",
+            "192.0.0.192",
+            "100.100.100.200",
+            "192.31.196.1",
+            "192.52.193.1",
+            "192.175.48.1",
+            "2606:4700::5efe:7f00:1",
+            "2620:4f:8000::1",
+            "fd00:ec2::254",
             "198.18.0.1",
             "198.19.255.255",
             "198.51.100.1",
@@ -206,6 +227,7 @@ mod tests {
         }
         for text in [
             "1.1.1.1",
+            "168.63.129.17",
             "8.8.8.8",
             "100.63.255.255",
             "100.128.0.1",
