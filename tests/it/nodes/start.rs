@@ -89,7 +89,7 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
 fn a_node_with_another_master_key_is_refused_and_changes_nothing() {
     let database = Database::create();
     let server = place(&database).start();
-    let before = database.contents_but(&["nodes", "usage_hours"]);
+    let before = database.contents_but(&["nodes", "usage_hours", "commits"]);
     let other = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
     let wrong = place(&database).set("KEYTURN_SECRETS__MASTER_KEY", other);
     for arguments in [&["serve"][..], &["init", "--organization", "acme"]] {
@@ -103,7 +103,7 @@ fn a_node_with_another_master_key_is_refused_and_changes_nothing() {
     let file = file.set("KEYTURN_SECRETS__MASTER_KEY_FILE", "data/master.key");
     assert!(file.run(&["serve"]).refused(2).contains("copy it from another node"));
     assert!(!file.path("data/master.key").exists());
-    assert_eq!(database.contents_but(&["nodes", "usage_hours"]), before);
+    assert_eq!(database.contents_but(&["nodes", "usage_hours", "commits"]), before);
     server.token(&server.key, &[]);
 }
 
@@ -215,10 +215,13 @@ fn the_master_key_is_not_rotated_under_running_nodes() {
 
     let server = with_file().start();
     let file = |server: &Place| fs::read(server.path("master.key")).unwrap();
-    let (before, key_file) = (database.contents_but(&["nodes", "usage_hours"]), file(&server));
+    let (before, key_file) = (database.contents_but(&["nodes", "usage_hours", "commits"]), file(&server));
     let ended = server.run(&["master-key", "rotate"]);
     assert!(ended.refused(1).contains("1 nodes serve") || ended.stderr.contains("1 node serves"), "{}", ended.stderr);
-    assert_eq!((database.contents_but(&["nodes", "usage_hours"]), file(&server)), (before, key_file.clone()));
+    assert_eq!(
+        (database.contents_but(&["nodes", "usage_hours", "commits"]), file(&server)),
+        (before, key_file.clone())
+    );
 
     let key = server.key.clone();
     let place = server.stop();
