@@ -20,7 +20,7 @@ fn floor(module: &str) -> Option<Vec<&'static str>> {
     match module {
         "domain" | "config" => with(&[]),
         // Follows what the store says, and counts what becomes of it.
-        "revocation" => with(&[&["domain", "clock", "crypto::random", "crypto::node_signature", "store", "telemetry"]]),
+        "revocation" => with(&[&["domain", "clock", "crypto::random", "crypto::messages", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
         "node" => with(&[&["domain"], ADAPTERS]),
         // A key that its bearer ends, or that ends with its owner's membership, is revoked as any other.
