@@ -95,6 +95,7 @@ impl HttpContext {
 
 /// Whether a request can only take rights away.
 fn takes_away(request: &HttpRequest) -> bool {
-    const ENDINGS: [&str; 6] = ["/revoke", "/disable", "/end-grace", "/end", "/remove", "/sign-out"];
-    request.method() == Method::DELETE || ENDINGS.iter().any(|ending| request.path().ends_with(ending))
+    const ENDINGS: [&str; 7] = ["revoke", "disable", "suspend", "end-grace", "end", "remove", "sign-out"];
+    let ending = request.path().rsplit('/').next().unwrap_or_default();
+    request.method() == Method::DELETE || ENDINGS.contains(&ending)
 }

@@ -138,11 +138,7 @@ fn a_rotation_hands_out_no_longer_life_than_its_maker_has() {
 
 #[test]
 fn a_key_that_is_revoked_finishes_nothing_that_it_has_begun() {
-    // Slow hashing: what was begun waits in line behind it.
-    let place = Place::new()
-        .set("KEYTURN_ARGON2__ITERATIONS", 10)
-        .set("KEYTURN_ARGON2__MEMORY_KIB", 16_384)
-        .set("KEYTURN_ARGON2__THREADS", 1);
+    let place = Place::new();
     let server = place.start();
     let manager = manager(&server);
     let made_by_it = || {
@@ -151,7 +147,15 @@ fn a_key_that_is_revoked_finishes_nothing_that_it_has_begun() {
         list["items"].as_array().unwrap().iter().filter(|key| key["created_by"] == by.as_str()).count()
     };
     let (after, answers) = std::thread::scope(|scope| {
-        let create = || server.api_as(&manager.text, "POST", "keys").json(&all_of_it()).send().status;
+        // Each goes on until it is refused, so that some are under way at any moment.
+        let create = || {
+            loop {
+                let status = server.api_as(&manager.text, "POST", "keys").json(&all_of_it()).send().status;
+                if status != 201 {
+                    return status;
+                }
+            }
+        };
         let begun: Vec<_> = (0..16).map(|_| scope.spawn(create)).collect();
         eventually("the first of them", || (made_by_it() > 0).then_some(()));
         server.change("POST", &format!("{}/revoke", manager.id), &json!({}));
@@ -159,6 +163,5 @@ fn a_key_that_is_revoked_finishes_nothing_that_it_has_begun() {
         (after, begun.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>())
     });
     assert_eq!(made_by_it(), after, "none is made once the revocation was answered: {answers:?}");
-    assert_eq!(answers.iter().filter(|status| **status == 201).count(), after);
-    assert!(answers.contains(&409), "some had begun: {answers:?}");
+    assert!(answers.iter().all(|status| matches!(status, 401 | 409)), "{answers:?}");
 }

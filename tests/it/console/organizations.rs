@@ -28,7 +28,8 @@ fn owners_of_default_alone_see_organizations() {
     }
     let visitor = Visitor::of(&server, &owner);
     let says = visitor.read("/organizations");
-    for part in ["acme", &format!("{}/o/acme", server.public_url), &format!("default {} Yes", server.public_url)] {
+    for part in ["acme", &format!("{}/o/acme", server.public_url), &format!("default {} Active Yes", server.public_url)]
+    {
         assert!(says.contains(part), "{part} in {says}");
     }
     assert!(visitor.page("/account").contains("/console/organizations"));

@@ -111,7 +111,7 @@ fn every_setting_is_put_in_force_as_it_was_typed() {
         "max_lifetime_days": 90, "expiry_required": true, "name_required": true, "scopes_required": true,
         "create_role": "admin", "key_prefix": "uspl", "actions": ["fly", "land"],
         "audiences": ["https://api.example", "urn:x"], "token_ttl_seconds": 300, "max_grace_seconds": 0,
-        "stale_after_days": 60, "disable_when_stale": true,
+        "stale_after_days": 60, "disable_when_stale": true, "grantable_scopes": null,
     });
     assert_eq!(in_force(&owner), expected);
     // The form shows the same again: what is sent unchanged changes nothing.
