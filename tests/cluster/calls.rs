@@ -123,7 +123,12 @@ impl Scene {
             }
             Call::Verify => {
                 let action = if write { "write" } else { "read" };
-                request("GET", &format!("/verify?keyturn_require={action}:things/1"), Some(&shown.text), None)
+                // An organization's first key manages it and has no scopes beside.
+                let requirement = match key.organization {
+                    0 => format!("?keyturn_require={action}:things/1"),
+                    _ => String::new(),
+                };
+                request("GET", &format!("/verify{requirement}"), Some(&shown.text), None)
             }
             Call::Me => request("GET", "/api/v1/me", Some(&shown.text), None),
         };

@@ -313,6 +313,6 @@ fn way(key: &Key, shown: &Shown, dice: &mut Dice) -> (Call, bool) {
             &[Call::Verify, Call::Verify, Call::Introspect, Call::Introspect, Call::Me]
         }
     };
-    // The first keys of the other organizations have `*:*`, which the history does not record as the write scope.
+    // The first keys of the other organizations do not have the write scope.
     (dice.pick(calls).copied().unwrap_or(Call::Verify), key.organization == 0 && dice.one_in(2))
 }

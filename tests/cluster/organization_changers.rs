@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::calls::Key;
 use crate::changers::{WARM, insist, own_key, repeat};
 use crate::history::{Outcome, What};
 use crate::load::{Caller, Load};
@@ -37,6 +38,10 @@ async fn audience_remover(load: Arc<Load>) {
             sleep(Duration::from_millis(60)).await;
             continue;
         }
+        if caller.dice.one_in(4) {
+            // A node that follows slowly has this policy in memory by then.
+            sleep(Duration::from_millis(caller.dice.between(1000, 2500))).await;
+        }
         load.warm(&mut caller, &key, WARM).await;
         remove(&load, &mut caller, &key, &set(&[PERMANENT])).await;
         sleep(Duration::from_millis(caller.dice.between(0, 200))).await;
@@ -44,7 +49,7 @@ async fn audience_remover(load: Arc<Load>) {
 }
 
 /// Makes a change in one of several ways: once, twice at the same time, or after a client that reset its connection.
-async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<crate::calls::Key>, what: &What) {
+async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
     load.turn().await;
     match caller.dice.below(4) {
         0 => {
