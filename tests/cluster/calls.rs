@@ -9,7 +9,7 @@ use crate::dice::Dice;
 use crate::history::{Call, Check, Credential, Outcome, What};
 use crate::http::{Answer, Connection, Silence, request};
 use crate::recorder::Recorder;
-use crate::world::{CHANGE_LIMIT, KEYS, World, lock, scopes};
+use crate::world::{CHANGE_LIMIT, JSON, KEYS, World, lock, scopes};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -20,6 +20,8 @@ const CHECK_LIMIT: Duration = Duration::from_secs(12);
 pub struct Key {
     pub number: u32,
     pub id: String,
+    /// Index into `World::organizations`.
+    pub organization: usize,
     held: Mutex<Held>,
 }
 
@@ -28,6 +30,8 @@ struct Held {
     secrets: Vec<Shown>,
     tokens: Vec<Shown>,
     changed: Option<Instant>,
+    /// The audience of every exchange.
+    audience: Option<String>,
 }
 
 /// A credential and its text.
@@ -44,9 +48,9 @@ pub struct Scene {
 }
 
 impl Key {
-    pub fn new(number: u32, id: String, issued: u64, text: &str) -> Self {
+    pub fn new(number: u32, organization: usize, id: String, issued: u64, text: &str) -> Self {
         let first = Shown { credential: Credential::Secret { issued }, text: text.into() };
-        Self { number, id, held: Mutex::new(Held { secrets: vec![first], ..Held::default() }) }
+        Self { number, id, organization, held: Mutex::new(Held { secrets: vec![first], ..Held::default() }) }
     }
 
     /// The current secret, as far as it is known.
@@ -72,6 +76,16 @@ impl Key {
         held.secrets.iter().chain(&held.tokens).cloned().collect()
     }
 
+    /// Makes every later exchange of this key request a token for the audience.
+    pub fn set_audience(&self, audience: &str) {
+        lock(&self.held).audience = Some(audience.into());
+    }
+
+    /// The audience that exchanges request.
+    pub fn audience(&self) -> Option<String> {
+        lock(&self.held).audience.clone()
+    }
+
     /// Changed within this time.
     pub fn changed_within(&self, time: Duration) -> bool {
         lock(&self.held).changed.is_some_and(|changed| changed.elapsed() < time)
@@ -94,19 +108,27 @@ impl Scene {
         (key, shown): (&Key, &Shown),
         (call, write, last): (Call, bool, bool),
     ) -> Outcome {
+        let manager = &self.world.organizations[key.organization].manager;
+        let audience = if call == Call::Exchange { key.audience() } else { None };
         let request = match call {
             Call::Exchange => {
                 let scope = if write { "&scope=read:*+write:*" } else { "" };
-                let body = format!("grant_type=client_credentials&client_secret={}{scope}", shown.text);
+                let audience = audience.iter().map(|audience| format!("&audience={audience}")).collect::<String>();
+                let body = format!("grant_type=client_credentials&client_secret={}{scope}{audience}", shown.text);
                 request("POST", "/oauth/token", None, Some((FORM, &body)))
             }
             Call::Introspect => {
                 let body = format!("token={}", shown.text);
-                request("POST", "/oauth/introspect", Some(&self.world.manager), Some((FORM, &body)))
+                request("POST", "/oauth/introspect", Some(manager), Some((FORM, &body)))
             }
             Call::Verify => {
                 let action = if write { "write" } else { "read" };
-                request("GET", &format!("/verify?keyturn_require={action}:things/1"), Some(&shown.text), None)
+                // An organization's first key manages it and has no scopes beside.
+                let requirement = match key.organization {
+                    0 => format!("?keyturn_require={action}:things/1"),
+                    _ => String::new(),
+                };
+                request("GET", &format!("/verify{requirement}"), Some(&shown.text), None)
             }
             Call::Me => request("GET", "/api/v1/me", Some(&shown.text), None),
         };
@@ -115,12 +137,14 @@ impl Scene {
         if connection.connect().await.is_err() {
             return Outcome::Unreached;
         }
-        let check = Check { call, credential: shown.credential, write, minted: None, last };
+        let for_audience = audience.is_some();
+        let check = Check { call, credential: shown.credential, write, minted: None, audience, last };
         let id = self.recorder.begin(Some(node), key.number, What::Check(check));
         let answer = connection.call(&request, CHECK_LIMIT).await;
-        let (outcome, minted, token) = self.judge(call, &answer);
+        let (outcome, minted, token) = self.judge(call, key.organization, &answer);
         self.recorder.finish(id, outcome, minted);
-        if let Some(text) = token {
+        // Other checks are about the default audience.
+        if let Some(text) = token.filter(|_| !for_audience) {
             Key::keep(
                 &mut lock(&key.held).tokens,
                 Shown { credential: Credential::Token { mint: id }, text: text.into() },
@@ -129,7 +153,12 @@ impl Scene {
         outcome
     }
 
-    fn judge(&self, call: Call, answer: &Result<Answer, Silence>) -> (Outcome, Option<bool>, Option<String>) {
+    fn judge(
+        &self,
+        call: Call,
+        organization: usize,
+        answer: &Result<Answer, Silence>,
+    ) -> (Outcome, Option<bool>, Option<String>) {
         let answer = match answer {
             Ok(answer) => answer,
             Err(Silence::Unreached) => return (Outcome::Unreached, None, None),
@@ -147,8 +176,14 @@ impl Scene {
                 _ => (Outcome::Refused, None, None),
             },
             (Call::Verify | Call::Me, 200) => (Outcome::Accepted, None, None),
-            // A scope that the key does not have.
-            (Call::Exchange, 400) if answer.json()["error"] == "invalid_scope" => (Outcome::Refused, None, None),
+            // A scope that the key does not have, or an audience that the policy does not allow.
+            (Call::Exchange, 400)
+                if ["invalid_scope", "invalid_target"].iter().any(|error| answer.json()["error"] == *error) =>
+            {
+                (Outcome::Refused, None, None)
+            }
+            // The caller is a key of the same organization, which may be suspended.
+            (Call::Introspect, 401 | 403) if organization > 0 => (Outcome::Refused, None, None),
             (Call::Exchange | Call::Verify | Call::Me, 401 | 403) => (Outcome::Refused, None, None),
             _ => {
                 self.world.odd(&format!("{call:?}"), Ok(answer));
@@ -244,7 +279,21 @@ impl Scene {
             let body = json!({ "scopes": scopes(wide) }).to_string();
             self.world.manage("PATCH", &format!("{KEYS}/{}", key.id), Some(&body))
         };
+        let json = |method: &str, manager: &str, organization: usize, rest: &str, body: &str| {
+            let slug = &self.world.organizations[organization].slug;
+            request(method, &format!("/api/v1/organizations/{slug}/{rest}"), Some(manager), Some((JSON, body)))
+        };
         Some(match what {
+            What::SetAudiences { organization, audiences } => {
+                let manager = &self.world.organizations[*organization].manager;
+                json("PUT", manager, *organization, "policy", &json!({ "audiences": audiences }).to_string())
+            }
+            What::Suspend { organization } => json("POST", &self.world.manager, *organization, "suspend", "{}"),
+            What::Resume { organization } => json("POST", &self.world.manager, *organization, "resume", "{}"),
+            What::RotateSigningKey { organization } => {
+                let manager = &self.world.organizations[*organization].manager;
+                json("POST", manager, *organization, "signing-keys/rotate", "{\"retire_now\":true}")
+            }
             What::Disable => post("disable", None),
             What::Enable => post("enable", None),
             What::Rotate => post("rotate", Some("{\"grace_seconds\":0}")),

@@ -11,7 +11,7 @@ use crate::history::{Call, Credential, Outcome, What};
 use crate::load::{Caller, Load};
 
 /// How long a changer waits for the nodes to take a key into memory again.
-const WARM: Duration = Duration::from_millis(150);
+pub const WARM: Duration = Duration::from_millis(150);
 
 pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
     for _ in 0..2 {
@@ -40,21 +40,21 @@ async fn revoker(load: Arc<Load>) {
                 load.scene.reset(node, &key, &What::Revoke, after).await;
                 sleep(Duration::from_millis(caller.dice.between(0, 20))).await;
             }
-            2 | 3 => repeat(&load, &mut caller, &key).await,
+            2 | 3 => repeat(&load, &mut caller, &key, &What::Revoke).await,
             _ => {}
         }
         insist(&load, &mut caller, &key, &What::Revoke).await;
     }
 }
 
-/// Two nodes are told of the same revoke, the second while the first still waits for the others.
-async fn repeat(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>) {
+/// Sends the same change to two nodes, the second while the first still waits for the others.
+pub async fn repeat(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
     let mut both = JoinSet::new();
     for _ in 0..2 {
-        let (load, key, node) = (load.clone(), key.clone(), caller.choose());
+        let (load, key, node, what) = (load.clone(), key.clone(), caller.choose(), what.clone());
         both.spawn(async move {
             let mut caller = Caller::new(&load.scene.world);
-            if load.scene.change(caller.to(node), &key, &What::Revoke).await == Outcome::Accepted {
+            if load.scene.change(caller.to(node), &key, &what).await == Outcome::Accepted {
                 load.volley(&mut caller, &key).await;
             }
         });
@@ -118,13 +118,13 @@ async fn token_revoker(load: Arc<Load>) {
 }
 
 /// Makes a change until it is answered, and then checks everywhere at once.
-async fn insist(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
+pub async fn insist(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
     load.turn().await;
     while load.changing() {
         let node = caller.choose();
         match load.scene.change(caller.to(node), key, what).await {
             // What gives back is not asked about at once: the changer may want the record unread.
-            Outcome::Accepted if matches!(what, What::Enable | What::Widen) => return,
+            Outcome::Accepted if matches!(what, What::Enable | What::Widen | What::Resume { .. }) => return,
             Outcome::Accepted => return load.volley(caller, key).await,
             Outcome::Refused => return,
             _ => sleep(Duration::from_millis(60)).await,
@@ -132,7 +132,7 @@ async fn insist(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &Wh
     }
 }
 
-async fn own_key(load: &Arc<Load>) -> Option<(Caller, Arc<Key>)> {
+pub async fn own_key(load: &Arc<Load>) -> Option<(Caller, Arc<Key>)> {
     let mut caller = Caller::new(&load.scene.world);
     while load.changing() {
         if let Some(key) = load.warmed() {

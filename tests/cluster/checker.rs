@@ -19,10 +19,17 @@
 //! 7. it began more than a lease after PostgreSQL had stopped to answer its node, and ended before it could
 //!    answer again.
 //!
+//! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization.
+//!
 //! An enable or widening E *can have come after* a change C when it was not refused and its last possible moment
 //! is later than `C.at`.
 
+#[path = "organization_rules.rs"]
+mod organization_rules;
+
 use std::collections::HashMap;
+
+use organization_rules::Organizations;
 
 use super::history::{Call, Check, Credential, Event, Outcome, What};
 
@@ -84,11 +91,13 @@ struct Book<'a> {
     history: &'a [Event],
     changes: HashMap<u32, Vec<&'a Event>>,
     outages: Vec<&'a Event>,
+    organizations: Organizations<'a>,
 }
 
 impl<'a> Book<'a> {
     fn new(history: &'a [Event]) -> Self {
-        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new() };
+        let organizations = Organizations::new(history);
+        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new(), organizations };
         for event in history {
             match event.what {
                 What::Check(_) | What::View { .. } | What::Create { .. } => {}
@@ -139,7 +148,8 @@ impl<'a> Book<'a> {
         {
             return found("a revoked token was accepted", end);
         }
-        None
+        let (rule, change) = self.organizations.broken(event, check, mint)?;
+        found(rule, change)
     }
 
     /// Rule 7.
@@ -186,7 +196,8 @@ impl<'a> Book<'a> {
         let lacking = check.write && mint.and_then(minted_wide) == Some(false);
         let ended =
             matches!(check.credential, Credential::Token { mint } if last(What::RevokeToken { mint }).is_some());
-        revoked || disabled || narrowed || rotated || fresh || lacking || ended
+        let by_organization = self.organizations.explains(event, check, mint, patience);
+        revoked || disabled || narrowed || rotated || fresh || lacking || ended || by_organization
     }
 
     /// What an answered change must have left, and a view that began later does not show.

@@ -16,7 +16,7 @@ use crate::nodes::{Node, Settings};
 use crate::postgres::Postgres;
 use crate::process::free_port;
 use crate::redis::Redis;
-use crate::world::World;
+use crate::world::{Organization, SLUGS, World};
 
 /// Nodes that serve all the time, and the one that joins.
 pub const NODES: usize = 3;
@@ -59,8 +59,11 @@ impl Cluster {
         for (number, address) in addresses.iter().enumerate() {
             nodes.push(Node::new(number, *address, folder.path(), &settings, (postgres.port, redis.port)).await?);
         }
-        let manager = nodes[0].found()?;
-        let world = Arc::new(World::new(addresses, manager));
+        let mut organizations = Vec::new();
+        for slug in SLUGS {
+            organizations.push(Organization { slug, manager: nodes[0].found(slug)? });
+        }
+        let world = Arc::new(World::new(addresses, organizations));
         let mut cluster = Self { nodes, replica: None, redis, postgres, world, folder };
         cluster.recover().await?;
         let mut connection = cluster.world.connect(0);

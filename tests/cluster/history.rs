@@ -31,6 +31,9 @@ pub enum What {
     /// The key is there, active, with read and write scopes; this event issues its first secret.
     Create {
         name: String,
+        /// Index of the key's organization; 0 is `default`.
+        #[serde(default)]
+        organization: usize,
     },
     Revoke,
     Disable,
@@ -44,6 +47,23 @@ pub enum What {
     /// Ends the token that the exchange `mint` gave.
     RevokeToken {
         mint: u64,
+    },
+    /// Replaces the audiences that the organization's policy allows.
+    SetAudiences {
+        organization: usize,
+        audiences: Vec<String>,
+    },
+    /// Denies every key and token of the organization.
+    Suspend {
+        organization: usize,
+    },
+    /// Ends the suspension; existing tokens are valid again.
+    Resume {
+        organization: usize,
+    },
+    /// Replaces the organization's signing key and deletes the previous one at once.
+    RotateSigningKey {
+        organization: usize,
     },
     Check(Check),
     /// What the management API shows of the key.
@@ -65,6 +85,9 @@ pub struct Check {
     /// Of an accepted exchange: whether the token has the write scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minted: Option<bool>,
+    /// The audience that an exchange requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
     /// Made at the end, when everything had recovered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,

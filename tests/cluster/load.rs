@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::calls::{Key, Scene, Shown};
-use crate::changers;
 use crate::dice::Dice;
 use crate::history::{Call, Outcome};
 use crate::http::Connection;
 use crate::recorder::Recorder;
 use crate::world::{World, lock};
+use crate::{changers, organization_changers};
 
 /// Tasks that check, for each node.
 const CHECKERS: usize = 4;
@@ -89,6 +89,7 @@ impl Load {
         }
         tasks.spawn(self.clone().warmer());
         changers::start(self, &mut tasks);
+        organization_changers::start(self, &mut tasks);
         tasks
     }
 
@@ -120,12 +121,23 @@ impl Load {
     /// A key of the pool enters the history.
     pub fn enter(&self) -> Option<Arc<Key>> {
         let fresh = self.scene.world.take()?;
+        Some(self.add(0, fresh.id, &fresh.text))
+    }
+
+    /// The first key of an organization enters the history.
+    pub fn enter_first_key(&self, organization: usize) -> Arc<Key> {
+        let secret = &self.scene.world.organizations[organization].manager;
+        let id = secret.split('_').nth(1).unwrap_or_default();
+        self.add(organization, id.into(), secret)
+    }
+
+    fn add(&self, organization: usize, id: String, secret: &str) -> Arc<Key> {
         let mut keys = lock(&self.keys);
         let number = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        let issued = self.scene.recorder.created(number, &fresh.id);
-        let key = Arc::new(Key::new(number, fresh.id, issued, &fresh.text));
+        let issued = self.scene.recorder.created(number, &id, organization);
+        let key = Arc::new(Key::new(number, organization, id, issued, secret));
         keys.push(key.clone());
-        Some(key)
+        key
     }
 
     pub fn keys(&self) -> Vec<Arc<Key>> {
@@ -163,11 +175,21 @@ impl Load {
             Some(
                 all.into_iter()
                     .map(|shown| {
-                        let (call, write) = way(&shown, dice);
+                        let (call, write) = way(key, &shown, dice);
                         (call, write, shown)
                     })
                     .collect(),
             )
+        })
+        .await;
+    }
+
+    /// Checks one token on every node at once.
+    pub async fn check_everywhere(self: &Arc<Self>, caller: &mut Caller, key: &Arc<Key>, token: &Shown, rounds: usize) {
+        let token = token.clone();
+        self.everywhere(caller, key, rounds, Duration::from_millis(300), move |_, key, dice| {
+            let (call, write) = way(key, &token, dice);
+            Some(vec![(call, write, token.clone())])
         })
         .await;
     }
@@ -214,7 +236,7 @@ impl Load {
             for shown in key.all() {
                 let (load, key) = (self.clone(), key.clone());
                 sent.spawn(async move {
-                    let (call, write) = way(&shown, &mut Dice::another());
+                    let (call, write) = way(&key, &shown, &mut Dice::another());
                     let mut connection = load.scene.world.connect(node);
                     load.scene.check((node, &mut connection), (&key, &shown), (call, write, false)).await
                 });
@@ -235,7 +257,7 @@ impl Load {
             }
             let Some(key) = self.interesting(&mut dice) else { continue };
             let Some(shown) = key.any(&mut dice) else { continue };
-            let (call, write) = way(&shown, &mut dice);
+            let (call, write) = way(&key, &shown, &mut dice);
             let outcome = self.scene.check((node, &mut connection), (&key, &shown), (call, write, false)).await;
             if matches!(outcome, Outcome::Unreached | Outcome::Unknown) {
                 sleep(Duration::from_millis(30)).await;
@@ -279,7 +301,10 @@ impl Load {
 }
 
 /// A call that takes this credential, and whether it asks for the write scope.
-fn way(shown: &Shown, dice: &mut Dice) -> (Call, bool) {
+fn way(key: &Key, shown: &Shown, dice: &mut Dice) -> (Call, bool) {
+    if key.audience().is_some() {
+        return (Call::Exchange, false);
+    }
     let calls: &[Call] = match shown.credential {
         crate::history::Credential::Secret { .. } => {
             &[Call::Exchange, Call::Exchange, Call::Verify, Call::Introspect, Call::Me]
@@ -288,5 +313,6 @@ fn way(shown: &Shown, dice: &mut Dice) -> (Call, bool) {
             &[Call::Verify, Call::Verify, Call::Introspect, Call::Introspect, Call::Me]
         }
     };
-    (dice.pick(calls).copied().unwrap_or(Call::Verify), dice.one_in(2))
+    // The first keys of the other organizations do not have the write scope.
+    (dice.pick(calls).copied().unwrap_or(Call::Verify), key.organization == 0 && dice.one_in(2))
 }

@@ -26,6 +26,7 @@ mod load;
 mod measure;
 mod nodes;
 mod options;
+mod organization_changers;
 mod postgres;
 mod probes;
 mod process;

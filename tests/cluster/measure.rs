@@ -137,8 +137,8 @@ fn scene(cluster: &Cluster) -> Scene {
 fn enter(scene: &Scene, number: usize) -> Option<Key> {
     let fresh = scene.world.take()?;
     let number = u32::try_from(number).ok()?;
-    let issued = scene.recorder.created(number, &fresh.id);
-    Some(Key::new(number, fresh.id, issued, &fresh.text))
+    let issued = scene.recorder.created(number, &fresh.id, 0);
+    Some(Key::new(number, 0, fresh.id, issued, &fresh.text))
 }
 
 fn row(title: &str, mut waits: Vec<u64>) {

@@ -62,10 +62,10 @@ impl Node {
         Ok(Self { number, address, postgres, redis, program, folder, environment, process: None })
     }
 
-    /// `keyturn init --json`; gives the key that may do everything.
-    pub fn found(&self) -> Result<String, String> {
+    /// Creates an organization with `keyturn init --json` and returns the secret of its first key.
+    pub fn found(&self, organization: &str) -> Result<String, String> {
         let mut command = self.command();
-        command.args(["init", "--json"]);
+        command.args(["init", "--json", "--organization", organization]);
         let printed = run(command)?;
         let value: Value =
             serde_json::from_str(&printed).map_err(|error| format!("keyturn init: {error}: {printed}"))?;

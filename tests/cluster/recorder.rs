@@ -43,8 +43,8 @@ impl Recorder {
     }
 
     /// A key of the pool enters this history.
-    pub fn created(&self, key: u32, name: &str) -> u64 {
-        let id = self.begin(None, key, What::Create { name: name.into() });
+    pub fn created(&self, key: u32, name: &str, organization: usize) -> u64 {
+        let id = self.begin(None, key, What::Create { name: name.into(), organization });
         self.finish(id, Outcome::Accepted, None);
         id
     }

@@ -89,7 +89,10 @@ impl Report {
                 self.unavailable[1] += u64::from(event.outcome == Outcome::Unavailable);
                 if let (Outcome::Accepted, Some(end)) = (event.outcome, event.end) {
                     self.changes += 1;
-                    self.waits.push(end - event.at);
+                    // A rotation waits until the next key signs everywhere, which takes seconds.
+                    if !matches!(event.what, What::RotateSigningKey { .. }) {
+                        self.waits.push(end - event.at);
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::http::{Answer, Connection, Silence, request};
 
 pub const KEYS: &str = "/api/v1/organizations/default/keys";
-const JSON: &str = "application/json";
+pub const JSON: &str = "application/json";
 
 /// The management API waits for others; nothing may wait for longer.
 pub const CHANGE_LIMIT: Duration = Duration::from_secs(20);
@@ -20,11 +20,26 @@ pub struct World {
     pub nodes: Vec<Place>,
     /// May do everything, and is never changed.
     pub manager: String,
+    /// `default` first.
+    pub organizations: Vec<Organization>,
     fresh: Mutex<Vec<FreshKey>>,
     named: AtomicU32,
     /// Answers that no call should get, and how often.
     odd: Mutex<BTreeMap<String, u64>>,
 }
+
+pub struct Organization {
+    pub slug: &'static str,
+    /// The secret of a key with all rights in the organization.
+    pub manager: String,
+}
+
+/// The organization that is suspended and resumed.
+pub const SUSPENDED: usize = 1;
+/// The organization whose signing keys are rotated.
+pub const ROTATED: usize = 2;
+/// The slugs of the organizations.
+pub const SLUGS: [&str; 3] = ["default", "suspended", "rotated"];
 
 /// Where a node is, and what the load should expect of it.
 pub struct Place {
@@ -42,11 +57,12 @@ pub struct FreshKey {
 }
 
 impl World {
-    pub fn new(addresses: Vec<SocketAddr>, manager: String) -> Self {
+    pub fn new(addresses: Vec<SocketAddr>, organizations: Vec<Organization>) -> Self {
         let place = |address| Place { address, up: AtomicBool::new(false), mute: AtomicBool::new(false) };
         Self {
             nodes: addresses.into_iter().map(place).collect(),
-            manager,
+            manager: organizations[0].manager.clone(),
+            organizations,
             fresh: Mutex::default(),
             named: AtomicU32::new(0),
             odd: Mutex::default(),
@@ -79,7 +95,7 @@ impl World {
 
     /// Makes a key and puts it into the pool.
     pub async fn make(&self, connection: &mut Connection) -> Result<(), String> {
-        let name = format!("key {}", self.named.fetch_add(1, Ordering::Relaxed));
+        let name = format!("key {}", self.next_number());
         let body = json!({ "name": name, "scopes": scopes(true) }).to_string();
         let answer = connection.call(&self.manage("POST", KEYS, Some(&body)), CHANGE_LIMIT).await;
         let answer = answer.map_err(|silence| format!("a key could not be made: {silence:?}"))?;
@@ -91,6 +107,11 @@ impl World {
             }
             (status, ..) => Err(format!("a key could not be made: {status} {value}")),
         }
+    }
+
+    /// A number that no other caller gets.
+    pub fn next_number(&self) -> u32 {
+        self.named.fetch_add(1, Ordering::Relaxed)
     }
 
     pub fn take(&self) -> Option<FreshKey> {

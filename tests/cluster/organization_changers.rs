@@ -1,0 +1,100 @@
+//! Tasks that change what decisions read beside keys: the policy, the state and the signing keys of organizations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::calls::Key;
+use crate::changers::{WARM, insist, own_key, repeat};
+use crate::history::{Outcome, What};
+use crate::load::{Caller, Load};
+use crate::world::{ROTATED, SUSPENDED};
+
+/// An audience that no policy lacks, so that an empty list is never what a node happens to start from.
+const PERMANENT: &str = "https://permanent.example";
+
+pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
+    tasks.spawn(audience_remover(load.clone()));
+    tasks.spawn(suspender(load.clone()));
+    tasks.spawn(signing_key_rotator(load.clone()));
+}
+
+/// Allows an audience, lets every node accept it, and removes it again.
+async fn audience_remover(load: Arc<Load>) {
+    let Some((mut caller, key)) = own_key(&load).await else { return };
+    let set = |audiences: &[&str]| What::SetAudiences {
+        organization: 0,
+        audiences: audiences.iter().map(|audience| (*audience).into()).collect(),
+    };
+    while load.changing() {
+        load.turn().await;
+        // A new name each time: a policy without a known outcome can allow the previous one at any later moment.
+        let audience = format!("https://audience-{}.example", load.scene.world.next_number());
+        key.set_audience(&audience);
+        let node = caller.choose();
+        if load.scene.change(caller.to(node), &key, &set(&[PERMANENT, &audience])).await != Outcome::Accepted {
+            sleep(Duration::from_millis(60)).await;
+            continue;
+        }
+        if caller.dice.one_in(4) {
+            // A node that follows slowly has this policy in memory by then.
+            sleep(Duration::from_millis(caller.dice.between(1000, 2500))).await;
+        }
+        load.warm(&mut caller, &key, WARM).await;
+        remove(&load, &mut caller, &key, &set(&[PERMANENT])).await;
+        sleep(Duration::from_millis(caller.dice.between(0, 200))).await;
+    }
+}
+
+/// Makes a change in one of several ways: once, twice at the same time, or after a client that reset its connection.
+async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
+    load.turn().await;
+    match caller.dice.below(4) {
+        0 => {
+            let (node, after) = (caller.choose(), Duration::from_millis(caller.dice.between(0, 6)));
+            load.scene.reset(node, key, what, after).await;
+            sleep(Duration::from_millis(caller.dice.between(0, 20))).await;
+        }
+        1 | 2 => repeat(load, caller, key, what).await,
+        _ => {}
+    }
+    insist(load, caller, key, what).await;
+}
+
+/// Suspends and resumes an organization.
+async fn suspender(load: Arc<Load>) {
+    let (mut caller, key) = (Caller::new(&load.scene.world), load.enter_first_key(SUSPENDED));
+    // An earlier history may have ended in a suspension.
+    insist(&load, &mut caller, &key, &What::Resume { organization: SUSPENDED }).await;
+    while load.changing() {
+        load.warm(&mut caller, &key, WARM).await;
+        remove(&load, &mut caller, &key, &What::Suspend { organization: SUSPENDED }).await;
+        sleep(Duration::from_millis(caller.dice.between(0, 400))).await;
+        insist(&load, &mut caller, &key, &What::Resume { organization: SUSPENDED }).await;
+    }
+}
+
+/// Rotates the signing key of an organization and checks a token that every node accepted before.
+async fn signing_key_rotator(load: Arc<Load>) {
+    let (mut caller, key) = (Caller::new(&load.scene.world), load.enter_first_key(ROTATED));
+    while load.changing() {
+        load.turn().await;
+        load.warm(&mut caller, &key, WARM).await;
+        let Some(token) = key.token() else {
+            sleep(Duration::from_millis(60)).await;
+            continue;
+        };
+        load.check_everywhere(&mut caller, &key, &token, 1).await;
+        // Faults keep the first node from answering. A rotation takes seconds and would meet one half-done.
+        let nodes: Vec<_> = load.scene.world.able().into_iter().filter(|node| *node > 0).collect();
+        if let Some(node) = caller.dice.pick(&nodes).copied()
+            && load.scene.change(caller.to(node), &key, &What::RotateSigningKey { organization: ROTATED }).await
+                == Outcome::Accepted
+        {
+            load.check_everywhere(&mut caller, &key, &token, 4).await;
+        }
+        sleep(Duration::from_millis(caller.dice.between(50, 400))).await;
+    }
+}

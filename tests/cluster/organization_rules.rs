@@ -1,0 +1,137 @@
+//! What a check relies on beside its key: the policy, the state and the signing keys of the key's organization.
+//!
+//! In the terms of `checker`, an accepted check A breaks the promise when, for its organization,
+//!
+//! 8. A requested an audience, a policy P without it was answered before `A.at`, and no policy with it can have come
+//!    between P and A;
+//! 9. a suspension S was answered before `A.at`, and no resumption can have come between S and A;
+//! 10. A's token was minted before a signing key rotation R began, and R was answered before `A.at`.
+//!
+//! A rotation without a known outcome may have stored its new key without deleting the previous one, and a later
+//! rotation deletes only the current key. Rule 10 therefore ignores tokens that were minted before the end of the next
+//! successful rotation.
+
+use std::collections::HashMap;
+
+use super::super::history::{Check, Event, Outcome, What};
+
+/// The changes of each organization.
+pub struct Organizations<'a> {
+    of_key: HashMap<u32, usize>,
+    changes: HashMap<usize, Vec<&'a Event>>,
+}
+
+impl<'a> Organizations<'a> {
+    pub fn new(history: &'a [Event]) -> Self {
+        let mut organizations = Self { of_key: HashMap::new(), changes: HashMap::new() };
+        for event in history {
+            match &event.what {
+                What::Create { organization, .. } => {
+                    organizations.of_key.insert(event.key, *organization);
+                }
+                What::SetAudiences { organization, .. }
+                | What::Suspend { organization }
+                | What::Resume { organization }
+                | What::RotateSigningKey { organization }
+                    if event.possible() =>
+                {
+                    organizations.changes.entry(*organization).or_default().push(event);
+                }
+                _ => {}
+            }
+        }
+        organizations
+    }
+
+    /// Returns the first rule that an accepted check breaks, and the change that ended the state it relied on.
+    pub fn broken(&self, event: &Event, check: &Check, mint: Option<&Event>) -> Option<(&'static str, &'a Event)> {
+        if let Some(audience) = &check.audience
+            && let Some(removal) = self.answered_before(event, |what| allows(what, audience) == Some(false))
+            && !self.can_have_come_between(event, removal, |what| allows(what, audience) == Some(true))
+        {
+            return Some(("an audience that the policy does not allow was accepted", removal));
+        }
+        if let Some(suspension) = self.answered_before(event, |what| matches!(what, What::Suspend { .. }))
+            && !self.can_have_come_between(event, suspension, |what| matches!(what, What::Resume { .. }))
+        {
+            return Some(("a credential of a suspended organization was accepted", suspension));
+        }
+        let rotation = self.rotations(event).find(|rotation| {
+            rotation.last_moment() < event.at && mint.is_some_and(|mint| self.is_ended_by(rotation, mint, event))
+        })?;
+        Some(("a token of a deleted signing key was accepted", rotation))
+    }
+
+    /// Whether the organization's changes explain that a check was refused, if it takes `patience` until a change that
+    /// gives rights back is effective.
+    pub fn explains(&self, event: &Event, check: &Check, mint: Option<&Event>, patience: u64) -> bool {
+        let end = event.end.unwrap_or(u64::MAX);
+        let begun = || self.of(event).filter(move |change| change.at < end);
+        let restored = |after: u64, back: &dyn Fn(&What) -> bool| {
+            begun().any(|change| {
+                change.outcome == Outcome::Accepted
+                    && back(&change.what)
+                    && change.at >= after
+                    && change.last_moment().saturating_add(patience) <= event.at
+            })
+        };
+        let last =
+            |kind: &dyn Fn(&What) -> bool| begun().filter(|change| kind(&change.what)).map(Event::last_moment).max();
+
+        let denied = check.audience.as_ref().is_some_and(|audience| {
+            let removed = last(&|what| allows(what, audience) == Some(false)).unwrap_or_default();
+            !restored(removed, &|what| allows(what, audience) == Some(true))
+        });
+        let suspended = last(&|what| matches!(what, What::Suspend { .. }))
+            .is_some_and(|suspended| !restored(suspended, &|what| matches!(what, What::Resume { .. })));
+        let deleted = mint.is_some_and(|mint| {
+            self.rotations(event).any(|rotation| rotation.at < end && rotation.last_moment() > mint.at)
+        });
+        denied || suspended || deleted
+    }
+
+    fn of(&self, event: &Event) -> impl Iterator<Item = &'a Event> {
+        let organization = self.of_key.get(&event.key).copied().unwrap_or_default();
+        self.changes.get(&organization).into_iter().flatten().copied()
+    }
+
+    fn rotations(&self, event: &Event) -> impl Iterator<Item = &'a Event> {
+        self.of(event).filter(|change| matches!(change.what, What::RotateSigningKey { .. }))
+    }
+
+    /// Whether the rotation certainly deleted the key that signed the token.
+    fn is_ended_by(&self, rotation: &Event, mint: &Event, event: &Event) -> bool {
+        let is_settled = |open: &Event| {
+            self.rotations(event)
+                .any(|next| next.outcome == Outcome::Accepted && next.at > open.at && next.last_moment() <= mint.at)
+        };
+        mint.last_moment() <= rotation.at
+            && self
+                .rotations(event)
+                .filter(|other| other.outcome != Outcome::Accepted && other.at < rotation.last_moment())
+                .all(is_settled)
+    }
+
+    /// The latest begun of the changes that were answered before the event began.
+    fn answered_before(&self, event: &Event, kind: impl Fn(&What) -> bool) -> Option<&'a Event> {
+        let answered = self.of(event).filter(|change| kind(&change.what) && change.last_moment() < event.at);
+        answered.max_by_key(|change| change.at)
+    }
+
+    fn can_have_come_between(&self, event: &Event, change: &Event, back: impl Fn(&What) -> bool) -> bool {
+        let end = event.end.unwrap_or(u64::MAX);
+        self.of(event).any(|other| back(&other.what) && other.last_moment() > change.at && other.at < end)
+    }
+}
+
+/// Whether a policy allows the audience; `None` for other changes.
+fn allows(what: &What, audience: &String) -> Option<bool> {
+    match what {
+        What::SetAudiences { audiences, .. } => Some(audiences.contains(audience)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "organization_rules_tests.rs"]
+mod tests;
