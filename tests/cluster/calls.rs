@@ -124,11 +124,11 @@ impl Scene {
             Call::Verify => {
                 let action = if write { "write" } else { "read" };
                 // An organization's first key manages it and has no scopes beside.
-                let requirement = match key.organization {
-                    0 => format!("?keyturn_require={action}:things/1"),
-                    _ => String::new(),
+                let target = match key.organization {
+                    0 => format!("/verify?keyturn_require={action}:things/1"),
+                    other => format!("/o/{}/verify", self.world.organizations[other].slug),
                 };
-                request("GET", &format!("/verify{requirement}"), Some(&shown.text), None)
+                request("GET", &target, Some(&shown.text), None)
             }
             Call::Me => request("GET", "/api/v1/me", Some(&shown.text), None),
         };

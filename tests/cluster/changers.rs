@@ -40,27 +40,33 @@ async fn revoker(load: Arc<Load>) {
                 load.scene.reset(node, &key, &What::Revoke, after).await;
                 sleep(Duration::from_millis(caller.dice.between(0, 20))).await;
             }
-            2 | 3 => repeat(&load, &mut caller, &key, &What::Revoke).await,
+            2 | 3 => repeat(&load, &mut caller, (&key, &What::Revoke), (2, 40)).await,
             _ => {}
         }
         insist(&load, &mut caller, &key, &What::Revoke).await;
     }
 }
 
-/// Sends the same change to two nodes, the second while the first still waits for the others.
-pub async fn repeat(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
-    let mut both = JoinSet::new();
-    for _ in 0..2 {
+/// Sends the same change several times, each after a pause of up to `pause` ms, while the first still waits for the
+/// other nodes.
+pub async fn repeat(
+    load: &Arc<Load>,
+    caller: &mut Caller,
+    (key, what): (&Arc<Key>, &What),
+    (times, pause): (usize, u64),
+) {
+    let mut sent = JoinSet::new();
+    for _ in 0..times {
         let (load, key, node, what) = (load.clone(), key.clone(), caller.choose(), what.clone());
-        both.spawn(async move {
+        sent.spawn(async move {
             let mut caller = Caller::new(&load.scene.world);
             if load.scene.change(caller.to(node), &key, &what).await == Outcome::Accepted {
                 load.volley(&mut caller, &key).await;
             }
         });
-        sleep(Duration::from_millis(caller.dice.between(0, 40))).await;
+        sleep(Duration::from_millis(caller.dice.between(0, pause))).await;
     }
-    while both.join_next().await.is_some() {}
+    while sent.join_next().await.is_some() {}
 }
 
 /// Disables and enables the same key again and again; half of the time so soon that it is just being read.

@@ -48,7 +48,7 @@ async fn audience_remover(load: Arc<Load>) {
     }
 }
 
-/// Makes a change in one of several ways: once, twice at the same time, or after a client that reset its connection.
+/// Makes a change in one of several ways: once, several times at once, or after a client that reset its connection.
 async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
     load.turn().await;
     match caller.dice.below(4) {
@@ -57,7 +57,7 @@ async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &Wh
             load.scene.reset(node, key, what, after).await;
             sleep(Duration::from_millis(caller.dice.between(0, 20))).await;
         }
-        1 | 2 => repeat(load, caller, key, what).await,
+        1 | 2 => repeat(load, caller, (key, what), (4, 120)).await,
         _ => {}
     }
     insist(load, caller, key, what).await;
