@@ -30,13 +30,12 @@ pub enum LoadError {
 impl Node {
     /// Loads every organization into memory and drops those that are no longer stored.
     pub async fn load_tenants(&self) -> Result<(), LoadError> {
-        // One at a time: an older reading never replaces a newer one.
-        let _turn = self.reloading.lock().await;
+        let (ticket, store) = (self.begin_reading(), &self.steady_store);
         // The organizations come first: a signing key that is added in between makes its organization newer than its
         // `changed_seq` says, never older.
-        let organizations = self.store.organizations(None).await?;
+        let organizations = store.organizations(None).await?;
         let mut rings: HashMap<Slug, Vec<StoredSigningKey>> = HashMap::new();
-        for stored in self.store.signing_keys(None).await? {
+        for stored in store.signing_keys(None).await? {
             rings.entry(stored.organization.clone()).or_default().push(stored);
         }
         let build = |organization: Organization| {
@@ -44,26 +43,26 @@ impl Node {
             self.build_tenant(organization, keys)
         };
         let tenants = organizations.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        self.replace_tenants(tenants);
+        self.replace_tenants(tenants, ticket);
         Ok(())
     }
 
     /// Loads the organizations that changed after a change number.
     pub async fn load_tenants_changed_after(&self, seq: Seq) -> Result<(), LoadError> {
-        let _turn = self.reloading.lock().await;
-        for organization in self.store.organizations(Some(seq)).await? {
-            let keys = self.store.signing_keys(Some(&organization.slug)).await?;
-            self.insert_tenant(self.build_tenant(organization, keys)?);
+        let (ticket, store) = (self.begin_reading(), &self.steady_store);
+        for organization in store.organizations(Some(seq)).await? {
+            let keys = store.signing_keys(Some(&organization.slug)).await?;
+            self.insert_tenant(self.build_tenant(organization, keys)?, ticket);
         }
         Ok(())
     }
 
     /// Loads one organization; returns it, or `None` if it is not stored.
     pub async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
-        let _turn = self.reloading.lock().await;
+        let ticket = self.begin_reading();
         let Some(organization) = self.store.organization(slug).await? else { return Ok(None) };
         let keys = self.store.signing_keys(Some(slug)).await?;
-        Ok(Some(self.insert_tenant(self.build_tenant(organization, keys)?)))
+        Ok(Some(self.insert_tenant(self.build_tenant(organization, keys)?, ticket)))
     }
 
     /// An organization as it is stored now, whatever memory holds. Memory is used if its reading is of the organization's

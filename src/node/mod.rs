@@ -69,6 +69,8 @@ const DEAD_KEPT_SECONDS: i64 = 30 * 86_400;
 pub struct Node {
     /// The truth.
     pub store: Arc<dyn Store>,
+    /// The same over connections that no crowd of requests uses up: for what a node needs to keep its lease.
+    pub steady_store: Arc<dyn Store>,
     /// What is held of it in memory.
     pub list: Arc<RevocationList>,
     /// Until when that may be acted on.
@@ -96,7 +98,8 @@ pub struct Node {
     runtime: Handle,
     pending_verifiers: Arc<Semaphore>,
     revocations: NameLimit,
-    reloading: tokio::sync::Mutex<()>,
+    /// How often an organization in memory was marked as stale.
+    stale_marks: AtomicU64,
     /// Signing keys whose tokens have all expired by the wall clock, and since when this process has seen them so.
     expired_signing_keys: Mutex<HashMap<String, BootTime>>,
     dummy_password: tokio::sync::OnceCell<String>,
@@ -222,6 +225,8 @@ impl From<GateError> for Unavailable {
 pub struct Parts {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// The same over connections of its own.
+    pub steady_store: Arc<dyn Store>,
     /// What memory holds of it.
     pub list: Arc<RevocationList>,
     /// Until when that may be acted on.
@@ -249,6 +254,7 @@ impl Node {
     pub fn new(parts: Parts) -> Self {
         Self {
             store: parts.store,
+            steady_store: parts.steady_store,
             list: parts.list,
             lease: parts.lease,
             cluster: parts.cluster,
@@ -269,7 +275,7 @@ impl Node {
             changes: TaskTracker::new(),
             runtime: parts.runtime,
             pending_verifiers: Arc::new(Semaphore::new(PENDING_AT_ONCE)),
-            reloading: tokio::sync::Mutex::default(),
+            stale_marks: AtomicU64::default(),
             expired_signing_keys: Mutex::default(),
             dummy_password: tokio::sync::OnceCell::new(),
         }

@@ -1,7 +1,8 @@
 //! The organizations in memory, with their signing keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::domain::organization::Organization;
 use crate::domain::slug::Slug;
@@ -13,15 +14,25 @@ use crate::signing::KeyRing;
 pub struct Tenants {
     by_slug: HashMap<Slug, Arc<Tenant>>,
     by_kid: HashMap<String, Slug>,
-    /// Organizations that changed, or may have, after they were read.
-    stale: HashSet<Slug>,
+    /// Organizations that changed, or may have, after they were read, and the mark that was set then.
+    stale: HashMap<Slug, u64>,
 }
 
+/// Taken before an organization is read from the store: a reading that a change overtook does not count as fresh.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadTicket(u64);
+
 impl Tenants {
-    /// Puts an organization in the place of an earlier reading of it.
-    fn insert(&mut self, tenant: Arc<Tenant>) {
+    /// Puts an organization in the place of an earlier reading of it. A reading of an earlier change is dropped.
+    fn insert(&mut self, tenant: Arc<Tenant>, ticket: ReadTicket) {
         let slug = tenant.organization.slug.clone();
-        self.stale.remove(&slug);
+        let seq = |tenant: &Arc<Tenant>| tenant.organization.changed_seq;
+        if self.by_slug.get(&slug).is_some_and(|held| seq(held) > seq(&tenant)) {
+            return;
+        }
+        if self.stale.get(&slug).is_some_and(|mark| *mark <= ticket.0) {
+            self.stale.remove(&slug);
+        }
         if let Some(earlier) = self.by_slug.insert(slug.clone(), tenant.clone()) {
             for key in earlier.ring.all() {
                 self.by_kid.remove(key.kid());
@@ -56,21 +67,27 @@ impl Node {
     /// The organization of that slug, if memory may be decided from under a live lease.
     pub(super) fn fresh_tenant(&self, slug: &Slug) -> Option<Arc<Tenant>> {
         let tenants = self.tenants.load();
-        if tenants.stale.contains(slug) { None } else { tenants.by_slug.get(slug).cloned() }
+        if tenants.stale.contains_key(slug) { None } else { tenants.by_slug.get(slug).cloned() }
     }
 
     /// Whether memory holds an organization that must be read again before anything is decided from it.
     pub(super) fn is_stale(&self, slug: &Slug) -> bool {
-        self.tenants.load().stale.contains(slug)
+        self.tenants.load().stale.contains_key(slug)
     }
 
     /// Marks an organization that may have been changed: it is read from the store before the next decision.
     pub fn forget_tenant(&self, slug: &Slug) {
+        let mark = self.stale_marks.fetch_add(1, Ordering::AcqRel) + 1;
         self.tenants.rcu(|tenants| {
             let mut next = Tenants::clone(tenants);
-            next.stale.insert(slug.clone());
+            next.stale.insert(slug.clone(), mark);
             next
         });
+    }
+
+    /// Call before reading an organization from the store.
+    pub(super) fn begin_reading(&self) -> ReadTicket {
+        ReadTicket(self.stale_marks.load(Ordering::Acquire))
     }
 
     /// The organization that a signing key belongs to, as memory has it.
@@ -84,20 +101,28 @@ impl Node {
     }
 
     /// Replaces every organization in memory.
-    pub(super) fn replace_tenants(&self, tenants: Vec<Tenant>) {
-        let mut next = Tenants::default();
-        for tenant in tenants {
-            next.insert(Arc::new(tenant));
-        }
-        self.tenants.store(Arc::new(next));
+    pub(super) fn replace_tenants(&self, tenants: Vec<Tenant>, ticket: ReadTicket) {
+        let tenants: Vec<_> = tenants.into_iter().map(Arc::new).collect();
+        self.tenants.rcu(|held| {
+            let mut next = Tenants { stale: held.stale.clone(), ..Tenants::default() };
+            for tenant in &tenants {
+                let slug = &tenant.organization.slug;
+                // Another reading may have been faster and newer.
+                if let Some(held) = held.by_slug.get(slug) {
+                    next.insert(held.clone(), ReadTicket(0));
+                }
+                next.insert(tenant.clone(), ticket);
+            }
+            next
+        });
     }
 
-    /// Replaces one organization in memory and returns it. Called while `reloading` is held.
-    pub(super) fn insert_tenant(&self, tenant: Tenant) -> Arc<Tenant> {
+    /// Puts one organization into memory, unless that holds a newer reading, and returns it.
+    pub(super) fn insert_tenant(&self, tenant: Tenant, ticket: ReadTicket) -> Arc<Tenant> {
         let tenant = Arc::new(tenant);
         self.tenants.rcu(|tenants| {
             let mut next = Tenants::clone(tenants);
-            next.insert(tenant.clone());
+            next.insert(tenant.clone(), ticket);
             next
         });
         tenant

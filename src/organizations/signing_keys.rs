@@ -38,7 +38,7 @@ pub struct SigningKeyRotation {
     pub algorithm: Algorithm,
     /// Seconds between publication and first use.
     pub ahead_seconds: u32,
-    /// Delete the current key as soon as the next one signs. The next key is then published without delay.
+    /// Delete every key that has signed as soon as the next one signs. The next key is then published without delay.
     pub retire_now: bool,
 }
 
@@ -148,13 +148,16 @@ pub async fn rotate_signing_key(
     node.metrics.change(action::SIGNING_KEY_CREATE);
     tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
 
-    // 5. The end of the key before it, once the next one signs everywhere.
-    if rotation.retire_now
-        && let Some((current, _)) = tenant.ring.current(now)
-    {
+    // 5. The end of every key that may have signed before, once the next one signs everywhere: if an earlier attempt was
+    //    cut off, the key that is to go is no longer the current one.
+    if rotation.retire_now {
         let wait = next.active_from.millis_since(clock::now());
         tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(wait).unwrap_or_default())).await;
-        delete(node, slug, current, by).await?;
+        let begun = |key: &&SigningKey| key.active_from() <= now;
+        let current = tenant.ring.current(now).map(|(key, _)| key).filter(|key| key.active_from() > now);
+        for key in tenant.ring.all().filter(begun).chain(current) {
+            delete(node, slug, key, by).await?;
+        }
     }
     Ok(kid)
 }

@@ -173,19 +173,15 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     // Whoever shares its store acts on memory only while it follows the others.
     let is_alone = matches!(settings.store.url, StoreUrl::Sqlite(_));
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
+    let steady_store: Arc<dyn Store> = Arc::new(store.apart(STEP_CONNECTIONS));
     let cluster = (!is_alone).then(|| {
         let held = (list.clone(), lease.clone());
-        Arc::new(Cluster::new(
-            Arc::new(store.apart(STEP_CONNECTIONS)),
-            held,
-            redis.clone(),
-            nudged,
-            metrics.cluster().clone(),
-        ))
+        Arc::new(Cluster::new(steady_store.clone(), held, redis.clone(), nudged, metrics.cluster().clone()))
     });
     let webhook_reach = if settings.webhooks.private_addresses { Reach::Anywhere } else { Reach::Public };
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),
+        steady_store,
         list,
         lease,
         cluster: cluster.clone(),

@@ -101,11 +101,12 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
 
 /// Whether a token is refused without being revoked now.
 async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timestamp) -> Result<bool, StoreError> {
-    let view = node.view();
-    if view.is_token_revoked(&token.jti).await? {
+    // The store says so, not memory: memory refuses a token also if its revocation could not be written, and then no other
+    // node knows of it.
+    if node.store.is_token_revoked(&token.jti).await? {
         return Ok(true);
     }
-    let key = view.record(&token.key).await?;
+    let key = node.record(&token.key).await?;
     Ok(key.is_none_or(|key| key.generation != generation || key.status(now) == Status::Revoked))
 }
 
