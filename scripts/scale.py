@@ -120,6 +120,7 @@ def main():
         database = f"{folder}/keyturn.db"
         environment = {
             "PATH": os.environ["PATH"],
+            "KEYTURN_LIMITS__CHANGES_PER_MINUTE": "0",
             "KEYTURN_SERVER__LISTEN": f"127.0.0.1:{port}",
             "KEYTURN_STORE__URL": f"sqlite://{database}",
             "KEYTURN_SECRETS__MASTER_KEY": base64.b64encode(master).decode(),

@@ -180,7 +180,8 @@ def measure(kind, arguments):
     folder = Path(tempfile.mkdtemp())
     backend = kind(folder)
     port = os.environ["KEYTURN_PORT"]
-    environment = {"PATH": os.environ["PATH"], "KEYTURN_SERVER__LISTEN": f"127.0.0.1:{port}",
+    environment = {"PATH": os.environ["PATH"], "KEYTURN_LIMITS__CHANGES_PER_MINUTE": "0",
+                   "KEYTURN_SERVER__LISTEN": f"127.0.0.1:{port}",
                    "KEYTURN_SECRETS__MASTER_KEY_FILE": str(folder / "data" / "master.key"), **backend.environment}
     binary = os.environ["KEYTURN_BIN"]
     made = subprocess.run([binary, "init", "--json"], cwd=folder, env=environment, capture_output=True, check=True)
