@@ -1,6 +1,6 @@
 //! Why a delivery attempt failed: a fixed list of reasons.
 //!
-//! Whoever may read deliveries sees the reason, so it holds nothing that a resolver, a TLS library or a receiver says.
+//! Everybody who can read deliveries sees the reason, so it holds nothing that a resolver, a TLS library or a receiver says.
 //! Otherwise webhooks could be used to scan ports, to read certificates or to look up names in the server's network.
 
 use crate::domain::destination::DestinationError;

@@ -114,12 +114,12 @@ async fn look_after_keys(node: &Node) {
     let failed = |error: &dyn std::fmt::Display| tracing::error!(%error, "keys could not be looked after");
     match keys::tell_expiring(node, clock::now()).await {
         Ok(0) => {}
-        Ok(count) => tracing::info!(count, "keys that end soon were told of"),
+        Ok(count) => tracing::info!(count, "sent key expiry notices"),
         Err(error) => failed(&error),
     }
     match keys::tell_stale(node, clock::now()).await {
         Ok(0) => {}
-        Ok(count) => tracing::info!(count, "stale keys were told of"),
+        Ok(count) => tracing::info!(count, "sent stale key notices"),
         Err(error) => failed(&error),
     }
     tokio::time::sleep(STALE_SETTLES).await;
