@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::crypto::sealing::{self, SealError};
 use crate::domain::organization::Organization;
 use crate::domain::slug::Slug;
+use crate::node::tenants::HeldTenant;
 use crate::node::{Node, NodeSettings, Tenant};
 use crate::signing::{Algorithm, KeyRing, SigningError, SigningKey};
 use crate::store::{Seq, StoreError, StoredSigningKey};
@@ -69,10 +70,9 @@ impl Node {
     /// last change.
     pub(super) async fn stored_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         let Some(seq) = self.store.organization_seq(slug).await? else { return Ok(None) };
-        let is_same = |tenant: &Arc<Tenant>| tenant.organization.changed_seq == seq;
-        match self.fresh_tenant(slug).filter(is_same) {
-            Some(tenant) => Ok(Some(tenant)),
-            None => self.load_tenant(slug).await,
+        match self.held_tenant(slug) {
+            HeldTenant::Fresh(tenant) if tenant.organization.changed_seq == seq => Ok(Some(tenant)),
+            _ => self.load_tenant(slug).await,
         }
     }
 

@@ -44,6 +44,16 @@ impl Tenants {
     }
 }
 
+/// What memory says of an organization.
+pub(super) enum HeldTenant {
+    /// Decisions under a live lease may rely on it.
+    Fresh(Arc<Tenant>),
+    /// It changed, or may have, since it was read.
+    Stale,
+    /// There is none of that slug.
+    Absent,
+}
+
 /// An organization in memory.
 #[derive(Debug)]
 pub struct Tenant {
@@ -64,15 +74,14 @@ impl Node {
         self.tenants.load().by_slug.get(slug).cloned()
     }
 
-    /// The organization of that slug, if memory may be decided from under a live lease.
-    pub(super) fn fresh_tenant(&self, slug: &Slug) -> Option<Arc<Tenant>> {
+    /// What memory says of an organization, as of one moment.
+    pub(super) fn held_tenant(&self, slug: &Slug) -> HeldTenant {
         let tenants = self.tenants.load();
-        if tenants.stale.contains_key(slug) { None } else { tenants.by_slug.get(slug).cloned() }
-    }
-
-    /// Whether memory holds an organization that must be read again before anything is decided from it.
-    pub(super) fn is_stale(&self, slug: &Slug) -> bool {
-        self.tenants.load().stale.contains_key(slug)
+        match tenants.by_slug.get(slug) {
+            _ if tenants.stale.contains_key(slug) => HeldTenant::Stale,
+            Some(tenant) => HeldTenant::Fresh(tenant.clone()),
+            None => HeldTenant::Absent,
+        }
     }
 
     /// Marks an organization that may have been changed: it is read from the store before the next decision.

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
+use crate::node::tenants::HeldTenant;
 use crate::node::{LoadError, Node, Tenant};
 use crate::store::StoreError;
 
@@ -64,17 +65,26 @@ impl View<'_> {
     /// An organization: its policy, its state and its signing keys.
     pub async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         if self.is_current {
-            if let Some(tenant) = self.node.fresh_tenant(slug) {
-                return Ok(Some(tenant));
-            }
-            if !self.node.is_stale(slug) {
-                return Ok(None);
+            match self.node.held_tenant(slug) {
+                HeldTenant::Fresh(tenant) => return Ok(Some(tenant)),
+                HeldTenant::Absent => return Ok(None),
+                HeldTenant::Stale => {}
             }
         } else {
             self.node.may_ask_store()?;
         }
         // Boxed, so that the path from memory stays small.
         self.node.stored_tenant(slug).boxed().await
+    }
+
+    /// The organization that a signing key belongs to.
+    pub async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, StoreError> {
+        let held = self.node.organization_of_signing_key(kid);
+        if held.is_some() || self.is_current {
+            return Ok(held);
+        }
+        self.node.may_ask_store()?;
+        self.node.store.organization_of_signing_key(kid).await
     }
 
     /// Whether a single token was revoked.

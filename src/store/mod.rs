@@ -403,6 +403,8 @@ pub trait KeyStore: Send + Sync {
 pub trait SigningKeyStore: Send + Sync {
     /// Those of one organization, or of all, oldest first.
     async fn signing_keys(&self, organization: Option<&Slug>) -> Result<Vec<StoredSigningKey>, StoreError>;
+    /// The organization that a signing key belongs to.
+    async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, StoreError>;
     /// Writes a new one and its audit entry. Refused if another was created after `newest`.
     async fn insert_signing_key(
         &self,

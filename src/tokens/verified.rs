@@ -13,7 +13,6 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Tenant, VerifiedToken, View};
 use crate::signing::{self, TokenRejected};
-use crate::store::StoreError;
 use crate::tokens::authenticate::Refusal;
 
 /// Longer tokens are not cached: their signature is checked each time.
@@ -50,13 +49,9 @@ async fn verify(
     now: Timestamp,
 ) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
     let kid = signing::peek(token, &node.settings.typ).map_err(Refusal::Token)?.0;
-    // 1. The organization that the signing key belongs to, as it is now. A key that memory does not know may be one that
-    //    this node has not heard of; under a lease it has heard of all.
-    let organization = match node.organization_of_signing_key(&kid) {
-        Some(organization) => organization,
-        None if view.is_current() => return Err(Refusal::Token(TokenRejected::UnknownKey)),
-        None => return Err(StoreError::Silent.into()),
-    };
+    // 1. The organization that the signing key belongs to, as it is now.
+    let organization = view.organization_of_signing_key(&kid).await?;
+    let organization = organization.ok_or(Refusal::Token(TokenRejected::UnknownKey))?;
     let tenant = view.tenant(&organization).await?.ok_or(Refusal::Token(TokenRejected::UnknownKey))?;
 
     // 2. The signature, and the claims as we write them.

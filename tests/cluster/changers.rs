@@ -140,6 +140,7 @@ pub async fn insist(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what:
 
 pub async fn own_key(load: &Arc<Load>) -> Option<(Caller, Arc<Key>)> {
     let mut caller = Caller::new(&load.scene.world);
+    load.turn().await;
     while load.changing() {
         if let Some(key) = load.warmed() {
             let node = caller.choose();

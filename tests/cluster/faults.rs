@@ -63,11 +63,13 @@ impl Fault {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().into())
     }
 
-    /// Whether a node may answer with 503 in it: only for want of PostgreSQL, or of quick answers from it.
-    pub fn takes_postgres(self, node: Option<usize>) -> bool {
+    /// Whether a node may answer with 503 in it: for want of PostgreSQL, or because its deadlines passed while it was
+    /// stopped.
+    pub fn excuses_unavailable(self, node: Option<usize>) -> bool {
         match self {
             Self::PostgresRestarted | Self::PostgresCrashed | Self::PostgresDown => true,
             Self::PostgresSlow | Self::PostgresSlowReads | Self::PostgresUnreachable => node == Some(0),
+            Self::NodeStopped | Self::RedisKilledNodeStopped => node == Some(0),
             _ => false,
         }
     }

@@ -75,7 +75,8 @@ impl Load {
             warmed: Mutex::default(),
             stop: stopped,
             stop_changes: AtomicBool::new(false),
-            calm: AtomicBool::new(false),
+            // Until the row of warmed keys is full: changes would use them up as fast as they are made.
+            calm: AtomicBool::new(true),
         })
     }
 
@@ -148,6 +149,11 @@ impl Load {
     pub fn warmed(&self) -> Option<Arc<Key>> {
         let mut warmed = lock(&self.warmed);
         if warmed.is_empty() { None } else { Some(warmed.remove(0)) }
+    }
+
+    /// Whether the row of warmed keys is full.
+    pub fn is_warm(&self) -> bool {
+        self.warmed_count() >= WARMED
     }
 
     pub fn warmed_count(&self) -> usize {
@@ -302,10 +308,9 @@ impl Load {
 
 /// A call that takes this credential, and whether it asks for the write scope.
 fn way(key: &Key, shown: &Shown, dice: &mut Dice) -> (Call, bool) {
-    if key.audience().is_some() {
-        return (Call::Exchange, false);
-    }
     let calls: &[Call] = match shown.credential {
+        // Only an exchange names an audience.
+        crate::history::Credential::Secret { .. } if key.audience().is_some() => &[Call::Exchange],
         crate::history::Credential::Secret { .. } => {
             &[Call::Exchange, Call::Exchange, Call::Verify, Call::Introspect, Call::Me]
         }

@@ -66,8 +66,15 @@ async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &Wh
 /// Suspends and resumes an organization.
 async fn suspender(load: Arc<Load>) {
     let (mut caller, key) = (Caller::new(&load.scene.world), load.enter_first_key(SUSPENDED));
-    // An earlier history may have ended in a suspension.
-    insist(&load, &mut caller, &key, &What::Resume { organization: SUSPENDED }).await;
+    // An earlier history may have ended in a suspension, and the other changers still rest.
+    let resume = What::Resume { organization: SUSPENDED };
+    while load.changing() {
+        let node = caller.choose();
+        if load.scene.change(caller.to(node), &key, &resume).await == Outcome::Accepted {
+            break;
+        }
+        sleep(Duration::from_millis(60)).await;
+    }
     while load.changing() {
         load.warm(&mut caller, &key, WARM).await;
         remove(&load, &mut caller, &key, &What::Suspend { organization: SUSPENDED }).await;

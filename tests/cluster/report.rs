@@ -71,7 +71,7 @@ impl Report {
     }
 
     fn count(&mut self, event: &Event) {
-        let is_unexcused = event.outcome == Outcome::Unavailable && !self.fault.takes_postgres(event.node);
+        let is_unexcused = event.outcome == Outcome::Unavailable && !self.fault.excuses_unavailable(event.node);
         self.unexcused += usize::from(is_unexcused);
         match &event.what {
             What::Check(check) => {
@@ -116,7 +116,7 @@ impl Report {
         };
         add(self.verdict.violations.len(), "checks were accepted that must not be");
         add(self.verdict.lost.len(), "answered changes are lost");
-        add(self.unexcused, "calls were answered with 503 by a node that had PostgreSQL");
+        add(self.unexcused, "calls were answered with 503 though PostgreSQL answered");
         let toothless = self.evidence.0.iter().filter(|(bit, _)| !bit);
         faults.extend(toothless.map(|(_, what)| format!("the fault did not bite: {what}")));
         if self.changes < 5 || self.total(|counts| counts.accepted) < 50 {

@@ -19,6 +19,9 @@ use crate::world::lock;
 /// How often a running history is checked when a violation is expected.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the row of warmed keys may take to fill.
+const WARM_UP: Duration = Duration::from_secs(40);
+
 /// Longer than any scenario may take beside the time it is asked to hold its fault.
 const LIMIT: Duration = Duration::from_secs(150);
 
@@ -64,13 +67,15 @@ async fn play(
     load: &Arc<Load>,
     hold: Duration,
 ) -> Result<crate::faults::Evidence, String> {
-    for _ in 0..1600 {
-        if load.warmed_count() >= 14 {
-            break;
+    timeout(WARM_UP, async {
+        while !load.is_warm() {
+            sleep(Duration::from_millis(25)).await;
         }
-        sleep(Duration::from_millis(25)).await;
-    }
-    sleep(Duration::from_millis(400)).await;
+    })
+    .await
+    .map_err(|_| format!("only {} keys are in every memory after {WARM_UP:?}", load.warmed_count()))?;
+    load.calm(false);
+    sleep(Duration::from_millis(1000)).await;
     let mut evidence = fault.inject(cluster, load, hold).await?;
     let took = cluster.recover().await?;
     if took > Duration::from_secs(1) {

@@ -54,6 +54,12 @@ impl SigningKeyStore for SqlStore {
             .collect()
     }
 
+    async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, StoreError> {
+        let row = query("SELECT organization FROM signing_keys WHERE kid = $1").bind(kid);
+        let row = row.fetch_optional(&self.database).await?;
+        row.map(|row| slug(row.try_get("organization")?)).transpose()
+    }
+
     async fn insert_signing_key(
         &self,
         key: &StoredSigningKey,

@@ -1,6 +1,7 @@
 //! What a decision reads of an organization (policy, state, signing keys) holds on every node once a change is answered,
 //! also on a node that has lost the database and on one that is behind.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -187,4 +188,34 @@ fn a_deleted_signing_key_is_replaced_first_if_it_signs() {
     assert!(is_good(&server, &next));
     problem(&server.api("DELETE", &format!("signing-keys/{first}")).send(), 404, "NOT_FOUND");
     drop(server);
+}
+
+#[test]
+fn a_change_of_the_policy_never_makes_the_organization_disappear() {
+    let two = Two::embedded();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for server in [&two.a, &two.b, &two.a, &two.b] {
+            let is_over = &is_over;
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    server.exchange(&server.key.text, &[]).expect(200);
+                }
+            });
+        }
+        let ends = OnDrop(&is_over);
+        for n in 0..40 {
+            allow(if n % 2 == 0 { &two.a } else { &two.b }, if n % 3 == 0 { &[API] } else { &[] });
+        }
+        drop(ends);
+    });
+}
+
+/// Sets the flag also when a panic leaves the scope.
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -669,6 +669,8 @@ mod checks {
         assert_eq!(late, Err(Refused::VersionConflict));
         assert_eq!(store.signing_keys(None).await.unwrap(), [signing_key("kid-acme", "acme", 0), next.clone()]);
         assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE, action::SIGNING_KEY_CREATE]);
+        assert_eq!(store.organization_of_signing_key("second").await.unwrap(), Some(slug("acme")));
+        assert_eq!(store.organization_of_signing_key("third").await.unwrap(), None);
 
         let gone = entry(action::SIGNING_KEY_DELETE, "kid-acme");
         assert_eq!(store.delete_signing_key(&slug("other"), "kid-acme", &gone).await.unwrap(), None);
@@ -676,6 +678,7 @@ mod checks {
         assert_eq!(seq, store.organization_seq(&slug("acme")).await.unwrap());
         assert_eq!(store.delete_signing_key(&slug("acme"), "kid-acme", &gone).await.unwrap(), None);
         assert_eq!(store.signing_keys(None).await.unwrap(), [next]);
+        assert_eq!(store.organization_of_signing_key("kid-acme").await.unwrap(), None);
         let audited = audit_actions(store.as_ref()).await;
         assert_eq!(audited.iter().filter(|name| *name == action::SIGNING_KEY_DELETE).count(), 1);
     }
