@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::history::{Call, Check, Credential, Outcome, What};
-use crate::http::{Answer, Connection, Silence, request};
+use crate::history::{Call, Check, Credential, GRACE, Outcome, What};
+use crate::http::{Answer, Connection, Silence, request, request_with_cookie};
 use crate::recorder::Recorder;
-use crate::world::{CHANGE_LIMIT, JSON, KEYS, World, lock, scopes};
+use crate::world::{CHANGE_LIMIT, JSON, KEYS, MEMBERS, World, lock, scopes};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -22,7 +22,15 @@ pub struct Key {
     pub id: String,
     /// Index into `World::organizations`.
     pub organization: usize,
+    /// Set if this is a member's session.
+    pub session: Option<Session>,
     held: Mutex<Held>,
+}
+
+/// The identifiers of a session and its member.
+pub struct Session {
+    pub id: String,
+    pub member: String,
 }
 
 #[derive(Default)]
@@ -48,9 +56,16 @@ pub struct Scene {
 }
 
 impl Key {
-    pub fn new(number: u32, organization: usize, id: String, issued: u64, text: &str) -> Self {
+    pub fn new(
+        number: u32,
+        organization: usize,
+        id: String,
+        (issued, text): (u64, &str),
+        session: Option<Session>,
+    ) -> Self {
         let first = Shown { credential: Credential::Secret { issued }, text: text.into() };
-        Self { number, id, organization, held: Mutex::new(Held { secrets: vec![first], ..Held::default() }) }
+        let held = Mutex::new(Held { secrets: vec![first], ..Held::default() });
+        Self { number, id, organization, session, held }
     }
 
     /// The current secret, as far as it is known.
@@ -131,9 +146,11 @@ impl Scene {
                 request("GET", &target, Some(&shown.text), None)
             }
             Call::Me => request("GET", "/api/v1/me", Some(&shown.text), None),
+            Call::Session if write => request_with_cookie("/api/v1/organizations/default/audit?limit=1", &shown.text),
+            Call::Session => request_with_cookie("/api/v1/session", &shown.text),
         };
-        // Neither of these says what the caller wants to do.
-        let write = write && matches!(call, Call::Exchange | Call::Verify);
+        // The others do not say what the caller wants to do.
+        let write = write && matches!(call, Call::Exchange | Call::Verify | Call::Session);
         if connection.connect().await.is_err() {
             return Outcome::Unreached;
         }
@@ -175,7 +192,7 @@ impl Scene {
                 Some(true) => (Outcome::Accepted, None, None),
                 _ => (Outcome::Refused, None, None),
             },
-            (Call::Verify | Call::Me, 200) => (Outcome::Accepted, None, None),
+            (Call::Verify | Call::Me | Call::Session, 200) => (Outcome::Accepted, None, None),
             // A scope that the key does not have, or an audience that the policy does not allow.
             (Call::Exchange, 400)
                 if ["invalid_scope", "invalid_target"].iter().any(|error| answer.json()["error"] == *error) =>
@@ -184,7 +201,7 @@ impl Scene {
             }
             // The caller is a key of the same organization, which may be suspended.
             (Call::Introspect, 401 | 403) if organization > 0 => (Outcome::Refused, None, None),
-            (Call::Exchange | Call::Verify | Call::Me, 401 | 403) => (Outcome::Refused, None, None),
+            (Call::Exchange | Call::Verify | Call::Me | Call::Session, 401 | 403) => (Outcome::Refused, None, None),
             _ => {
                 self.world.odd(&format!("{call:?}"), Ok(answer));
                 (Outcome::Unknown, None, None)
@@ -215,7 +232,7 @@ impl Scene {
         }
         let mut held = lock(&key.held);
         held.changed = Some(Instant::now());
-        if *what == What::Rotate
+        if matches!(what, What::Rotate | What::RotateWithGrace)
             && outcome == Outcome::Accepted
             && let Some(text) = answer.ok().and_then(|answer| answer.json()["secret"].as_str().map(Arc::from))
         {
@@ -274,6 +291,9 @@ impl Scene {
 
     /// The request that asks for a change; `None` when its token is not known any more.
     fn request(&self, key: &Key, what: &What) -> Option<Vec<u8>> {
+        if let Some(session) = &key.session {
+            return self.session_request(session, what);
+        }
         let post = |action: &str, body| self.world.manage("POST", &format!("{KEYS}/{}/{action}", key.id), body);
         let edit = |wide| {
             let body = json!({ "scopes": scopes(wide) }).to_string();
@@ -297,6 +317,10 @@ impl Scene {
             What::Disable => post("disable", None),
             What::Enable => post("enable", None),
             What::Rotate => post("rotate", Some("{\"grace_seconds\":0}")),
+            What::RotateWithGrace => {
+                let body = json!({ "grace_seconds": Duration::from_micros(GRACE).as_secs() }).to_string();
+                post("rotate", Some(&body))
+            }
             What::Narrow => edit(false),
             What::Widen => edit(true),
             What::RevokeToken { mint } => {
@@ -307,5 +331,35 @@ impl Scene {
             }
             _ => post("revoke", Some("{\"reason\":\"campaign\"}")),
         })
+    }
+
+    /// The request that ends a session or changes its member's role.
+    fn session_request(&self, session: &Session, what: &What) -> Option<Vec<u8>> {
+        let member = format!("{MEMBERS}/{}", session.member);
+        let role = |role: &str| self.world.manage("PATCH", &member, Some(&json!({ "role": role }).to_string()));
+        match what {
+            What::Revoke => Some(self.world.manage("DELETE", &format!("{member}/sessions/{}", session.id), None)),
+            What::Narrow => Some(role("viewer")),
+            What::Widen => Some(role("admin")),
+            _ => None,
+        }
+    }
+
+    /// Adds a member with the administrator's role who signs in; returns the session and its cookie.
+    pub async fn sign_in(&self, connection: &mut Connection) -> Result<(Session, String), String> {
+        let email = format!("member{}@example.org", self.world.next_number());
+        let body = json!({ "email": email, "role": "admin" }).to_string();
+        let answer = connection.call(&self.world.manage("POST", MEMBERS, Some(&body)), CHANGE_LIMIT).await;
+        let added = answer.map_err(|silence| format!("a member could not be added: {silence:?}"))?;
+        let password = added.json()["password"].clone();
+        let body = json!({ "organization": "default", "email": email, "password": password }).to_string();
+        let sign_in = request("POST", "/api/v1/session", None, Some((JSON, &body)));
+        let answer = connection.call(&sign_in, CHANGE_LIMIT).await;
+        let answer = answer.map_err(|silence| format!("a member could not sign in: {silence:?}"))?;
+        let (value, cookie) = (answer.json(), answer.cookie());
+        match (value["session"]["id"].as_str(), value["member"]["id"].as_str(), cookie) {
+            (Some(id), Some(member), Some(cookie)) => Ok((Session { id: id.into(), member: member.into() }, cookie)),
+            _ => Err(format!("a member could not sign in: {} {value}, added: {}", answer.status, added.json())),
+        }
     }
 }

@@ -106,7 +106,8 @@ async fn rotator(load: Arc<Load>) {
     let Some((mut caller, key)) = own_key(&load).await else { return };
     while load.changing() {
         load.warm(&mut caller, &key, WARM).await;
-        insist(&load, &mut caller, &key, &What::Rotate).await;
+        let rotation = if caller.dice.one_in(3) { What::RotateWithGrace } else { What::Rotate };
+        insist(&load, &mut caller, &key, &rotation).await;
         sleep(Duration::from_millis(caller.dice.between(100, 400))).await;
     }
 }

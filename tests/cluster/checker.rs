@@ -11,6 +11,7 @@
 //!    there were for good;
 //! 3. a rotation, begun after the credential's secret was issued, was answered before `A.at`: this ends the older
 //!    secret and every token that it got;
+//!    A rotation with grace ends them when the grace is over;
 //! 4. a narrowing N was answered before `A.at`, what A is about includes the write scope (it was asked for, or the
 //!    new token has it, or the token that was shown has it: such a token dies whole), and no widening can have
 //!    come between N and that same moment;
@@ -31,7 +32,7 @@ use std::collections::HashMap;
 
 use organization_rules::Organizations;
 
-use super::history::{Call, Check, Credential, Event, Outcome, What};
+use super::history::{Call, Check, Credential, Event, GRACE, Outcome, What};
 
 /// The lease, and what clocks and scheduling may add to it between two processes of one machine.
 const LEASE: u64 = 1_000_000;
@@ -134,6 +135,11 @@ impl<'a> Book<'a> {
         {
             return found("a secret that was rotated out, or its token, was accepted", rotation);
         }
+        if let Some(issued) = self.issued(check)
+            && let Some(rotation) = self.graces_over(event).find(|rotation| rotation.at >= issued.last_moment())
+        {
+            return found("a secret whose grace was over, or its token, was accepted", rotation);
+        }
         if touches_write
             && let Some(narrowing) = self.answered_before(event, |what| *what == What::Narrow)
             && !self.can_have_come_between(narrowing, &What::Widen, lives_by)
@@ -188,10 +194,13 @@ impl<'a> Book<'a> {
 
         let revoked = last(What::Revoke).is_some();
         let disabled = last(What::Disable).is_some_and(|change| outlives(change) || !undone(change, What::Enable));
+        // A node that has not heard of the widening denies a token that has more scopes than the key it knows.
+        let touches_write = check.write || mint.and_then(minted_wide) == Some(true);
         let narrowed =
-            last(What::Narrow).is_some_and(|change| outlives(change) || check.write && !undone(change, What::Widen));
-        let rotated = begun()
-            .any(|change| change.what == What::Rotate && change.id != issued.id && change.last_moment() > issued.at);
+            last(What::Narrow).is_some_and(|change| outlives(change) || touches_write && !undone(change, What::Widen));
+        let rotates = |change: &Event| matches!(change.what, What::Rotate | What::RotateWithGrace);
+        let rotated =
+            begun().any(|change| rotates(change) && change.id != issued.id && change.last_moment() > issued.at);
         let fresh = issued.last_moment().saturating_add(patience) > event.at;
         let lacking = check.write && mint.and_then(minted_wide) == Some(false);
         let ended =
@@ -221,6 +230,14 @@ impl<'a> Book<'a> {
     fn answered_before(&self, event: &Event, kind: impl Fn(&What) -> bool) -> Option<&'a Event> {
         let changes = self.changes.get(&event.key)?.iter().copied();
         changes.filter(|change| kind(&change.what) && change.last_moment() < event.at).max_by_key(|change| change.at)
+    }
+
+    /// The rotations whose grace was over before the event began.
+    fn graces_over(&self, event: &Event) -> impl Iterator<Item = &'a Event> {
+        let at = event.at;
+        let is_over = move |change: &Event| change.last_moment().saturating_add(GRACE + SLACK) < at;
+        let changes = self.changes.get(&event.key).into_iter().flatten().copied();
+        changes.filter(move |change| change.what == What::RotateWithGrace && is_over(change))
     }
 
     fn can_have_come_between(&self, change: &Event, back: &What, before: &Event) -> bool {

@@ -1,7 +1,7 @@
 //! The checker against histories made by hand: what it must let pass and what it must catch.
 #![allow(dead_code, unused_imports, reason = "without libtest the tests are left out, and their helpers stay")]
 
-use super::super::history::{Call, Check, Credential, Event, Outcome, What};
+use super::super::history::{Call, Check, Credential, Event, GRACE, Outcome, What};
 use super::{Verdict, check};
 
 /// A history of one key, issued its first secret by event 0 at time 0.
@@ -331,6 +331,36 @@ fn refusals_while_a_change_is_under_way_are_explained() {
     story.change(4_000_000, 4_000_010, What::Revoke);
     story.refuse(3_999_999, 4_000_001, FIRST);
     story.holds();
+}
+
+#[test]
+fn a_previous_secret_and_its_tokens_end_with_the_grace() {
+    let mut story = Story::new();
+    let token = story.mint(1, 2, 0, true);
+    story.change(10, 20, What::RotateWithGrace);
+    let late = 20 + GRACE + 100_000;
+    for credential in [FIRST, token] {
+        story.accept(late - 200_000, late - 199_000, credential);
+        story.refuse(30, 31, credential);
+    }
+    story.holds();
+    story.accept(late, late + 1, FIRST);
+    story.accept(late, late + 1, token);
+    assert_eq!(story.verdict().violations.len(), 2);
+}
+
+#[test]
+fn a_refused_wide_token_is_explained_until_the_widening_is_answered() {
+    let mut story = Story::new();
+    story.change(10, 20, What::Narrow);
+    let widening = story.open(30, What::Widen);
+    let token = story.mint(40, 50, 0, true);
+    story.refuse(60, 61, token);
+    story.holds();
+    story.0[usize::try_from(widening).unwrap()].outcome = Outcome::Accepted;
+    story.0[usize::try_from(widening).unwrap()].end = Some(70);
+    let spurious = story.refuse(3_000_000, 3_000_001, token);
+    assert_eq!(story.verdict().spurious, [spurious]);
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! What happened: an entry for each call that was made, and how a history looks in a file (a JSON object a line).
+//!
+//! A member's session is written down as a key: its cookie is the secret, to end it is to revoke it, and to take the
+//! administrator's role away is to take the write scope away.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -40,6 +43,8 @@ pub enum What {
     Enable,
     /// Without grace. An accepted one issues the next secret.
     Rotate,
+    /// With `GRACE`: the previous secret and its tokens are good for that long.
+    RotateWithGrace,
     /// Takes the write scope away.
     Narrow,
     /// Gives it back.
@@ -75,6 +80,9 @@ pub enum What {
     Outage,
 }
 
+/// How long `RotateWithGrace` keeps the previous secret, in microseconds.
+pub const GRACE: u64 = 2_000_000;
+
 /// A question that the server may only answer with yes while the credential is good.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Check {
@@ -100,6 +108,8 @@ pub enum Call {
     Introspect,
     Verify,
     Me,
+    /// Who a session belongs to, or the audit log, which takes the administrator's role.
+    Session,
 }
 
 /// What a check relied upon.

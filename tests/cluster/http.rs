@@ -17,6 +17,7 @@ pub struct Connection {
 
 pub struct Answer {
     pub status: u16,
+    head: String,
     pub body: Vec<u8>,
 }
 
@@ -35,6 +36,14 @@ const IDLE: Duration = Duration::from_secs(3);
 impl Answer {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The first cookie that it sets, as a later request sends it.
+    pub fn cookie(&self) -> Option<String> {
+        let is_cookie = |name: &str| name.eq_ignore_ascii_case("set-cookie");
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = headers.find(|(name, _)| is_cookie(name))?;
+        value.trim().split(';').next().map(str::to_owned)
     }
 }
 
@@ -94,6 +103,11 @@ pub fn request(method: &str, target: &str, credential: Option<&str>, body: Optio
     text.into_bytes()
 }
 
+/// A `GET` with a cookie.
+pub fn request_with_cookie(target: &str, cookie: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: cluster\r\nCookie: {cookie}\r\n\r\n").into_bytes()
+}
+
 async fn read(stream: &mut TcpStream) -> io::Result<Answer> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut bytes = Vec::with_capacity(1024);
@@ -105,7 +119,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<Answer> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     };
-    let text = String::from_utf8_lossy(bytes.get(..head).unwrap_or_default()).to_ascii_lowercase();
+    let head_text = String::from_utf8_lossy(bytes.get(..head).unwrap_or_default()).into_owned();
+    let text = head_text.to_ascii_lowercase();
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(wrong("no status"))?;
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
     let length: usize = length.and_then(|length| length.trim().parse().ok()).ok_or(wrong("no length"))?;
@@ -114,5 +129,5 @@ async fn read(stream: &mut TcpStream) -> io::Result<Answer> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok(Answer { status, body: bytes.get(head..head + length).unwrap_or_default().to_vec() })
+    Ok(Answer { status, head: head_text, body: bytes.get(head..head + length).unwrap_or_default().to_vec() })
 }

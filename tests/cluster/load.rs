@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::calls::{Key, Scene, Shown};
+use crate::calls::{Key, Scene, Session, Shown};
 use crate::dice::Dice;
 use crate::history::{Call, Outcome};
 use crate::http::Connection;
@@ -132,11 +132,20 @@ impl Load {
         self.add(organization, id.into(), secret)
     }
 
+    /// A member's session enters the history.
+    pub fn enter_session(&self, session: Session, cookie: &str) -> Arc<Key> {
+        self.add_with(0, session.id.clone(), cookie, Some(session))
+    }
+
     fn add(&self, organization: usize, id: String, secret: &str) -> Arc<Key> {
+        self.add_with(organization, id, secret, None)
+    }
+
+    fn add_with(&self, organization: usize, id: String, secret: &str, session: Option<Session>) -> Arc<Key> {
         let mut keys = lock(&self.keys);
         let number = u32::try_from(keys.len()).unwrap_or(u32::MAX);
         let issued = self.scene.recorder.created(number, &id, organization);
-        let key = Arc::new(Key::new(number, organization, id, issued, secret));
+        let key = Arc::new(Key::new(number, organization, id, (issued, secret), session));
         keys.push(key.clone());
         key
     }
@@ -309,6 +318,7 @@ impl Load {
 /// A call that takes this credential, and whether it asks for the write scope.
 fn way(key: &Key, shown: &Shown, dice: &mut Dice) -> (Call, bool) {
     let calls: &[Call] = match shown.credential {
+        _ if key.session.is_some() => &[Call::Session],
         // Only an exchange names an audience.
         crate::history::Credential::Secret { .. } if key.audience().is_some() => &[Call::Exchange],
         crate::history::Credential::Secret { .. } => {

@@ -138,7 +138,7 @@ fn enter(scene: &Scene, number: usize) -> Option<Key> {
     let fresh = scene.world.take()?;
     let number = u32::try_from(number).ok()?;
     let issued = scene.recorder.created(number, &fresh.id, 0);
-    Some(Key::new(number, 0, fresh.id, issued, &fresh.text))
+    Some(Key::new(number, 0, fresh.id, (issued, &fresh.text), None))
 }
 
 fn row(title: &str, mut waits: Vec<u64>) {

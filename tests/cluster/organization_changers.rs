@@ -1,4 +1,5 @@
-//! Tasks that change what decisions read beside keys: the policy, the state and the signing keys of organizations.
+//! Tasks that change what decisions read beside keys: the policy, the state and the signing keys of organizations, and
+//! the roles and sessions of members.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
     tasks.spawn(audience_remover(load.clone()));
     tasks.spawn(suspender(load.clone()));
     tasks.spawn(signing_key_rotator(load.clone()));
+    tasks.spawn(session_ender(load.clone()));
 }
 
 /// Allows an audience, lets every node accept it, and removes it again.
@@ -103,5 +105,24 @@ async fn signing_key_rotator(load: Arc<Load>) {
             load.check_everywhere(&mut caller, &key, &token, 4).await;
         }
         sleep(Duration::from_millis(caller.dice.between(50, 400))).await;
+    }
+}
+
+/// Takes a member's role away and gives it back, and ends the member's session.
+async fn session_ender(load: Arc<Load>) {
+    let mut caller = Caller::new(&load.scene.world);
+    load.turn().await;
+    while load.changing() {
+        load.turn().await;
+        let node = caller.choose();
+        let Ok((session, cookie)) = load.scene.sign_in(caller.to(node).1).await else {
+            sleep(Duration::from_millis(200)).await;
+            continue;
+        };
+        let key = load.enter_session(session, &cookie);
+        for what in [What::Narrow, What::Widen, What::Narrow, What::Widen, What::Revoke] {
+            insist(&load, &mut caller, &key, &what).await;
+            sleep(Duration::from_millis(caller.dice.between(0, 200))).await;
+        }
     }
 }

@@ -99,13 +99,17 @@ async fn look(load: &Arc<Load>) -> Result<(), String> {
             loop {
                 let Some(key) = lock(&keys).pop() else { return Ok(()) };
                 // The management API of one organization does not show keys of another.
-                for node in (0..NODES).filter(|_| key.organization == 0) {
+                for node in (0..NODES).filter(|_| key.organization == 0 && key.session.is_none()) {
                     load.scene.view(caller.to(node), &key).await?;
                 }
                 let newest = key.secret();
                 for shown in key.all() {
                     let last = newest.as_ref().is_some_and(|newest| newest.credential == shown.credential);
-                    let call = if last { Call::Exchange } else { Call::Introspect };
+                    let call = match (&key.session, last) {
+                        (Some(_), _) => Call::Session,
+                        (None, true) => Call::Exchange,
+                        (None, false) => Call::Introspect,
+                    };
                     let node = caller.dice.below(NODES);
                     load.scene.check(caller.to(node), (&key, &shown), (call, false, last)).await;
                 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::http::{Answer, Connection, Silence, request};
 
 pub const KEYS: &str = "/api/v1/organizations/default/keys";
+pub const MEMBERS: &str = "/api/v1/organizations/default/members";
 pub const JSON: &str = "application/json";
 
 /// The management API waits for others; nothing may wait for longer.
