@@ -14,6 +14,12 @@ use crate::tokens::{Caller, CheckError, Refusal, Required};
 /// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
 
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-keyturn-client-id");
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-keyturn-organization");
+const SCOPE: HeaderName = HeaderName::from_static("x-keyturn-scope");
+const KEY_NAME: HeaderName = HeaderName::from_static("x-keyturn-key-name");
+const TOKEN_ID: HeaderName = HeaderName::from_static("x-keyturn-token-id");
+
 /// Every header that a verdict depends on, for caches between a gateway and Keyturn (RFC 9111 §4.1).
 const DECIDED_BY: HeaderValue = HeaderValue::from_static(
     "Authorization, X-Api-Key, X-Forwarded-For, Forwarded, X-Original-Method, X-Forwarded-Method, X-Original-URI, \
@@ -30,11 +36,11 @@ pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> 
     let max_age = i64::from(max_age_seconds).min(left);
     let cache = if max_age > 0 { format!("max-age={max_age}") } else { "no-store".to_owned() };
     HttpResponse::Ok()
-        .insert_header((HeaderName::from_static("x-keyturn-client-id"), key.id.as_str()))
-        .insert_header((HeaderName::from_static("x-keyturn-organization"), key.organization.as_str()))
-        .insert_header((HeaderName::from_static("x-keyturn-scope"), grant.scopes.to_string()))
-        .insert_header((HeaderName::from_static("x-keyturn-key-name"), name))
-        .insert_header((HeaderName::from_static("x-keyturn-token-id"), token_id))
+        .insert_header((CLIENT_ID, key.id.as_str()))
+        .insert_header((ORGANIZATION, key.organization.as_str()))
+        .insert_header((SCOPE, grant.scopes.to_string()))
+        .insert_header((KEY_NAME, name))
+        .insert_header((TOKEN_ID, token_id))
         .insert_header((CACHE_CONTROL, cache))
         .insert_header((VARY, DECIDED_BY))
         .finish()

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use crate::domain::decision::{ClientAddress, UnreadableAddress};
 use crate::domain::networks::fold;
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// More hops than any honest chain has.
 const MAX_HOPS: usize = 32;
 
@@ -48,7 +50,7 @@ impl TrustedProxies {
         }
         let x_forwarded_for = match self.header {
             ForwardingHeader::Forwarded => Hops::Absent,
-            _ => hops(headers, &HeaderName::from_static("x-forwarded-for"), plain_hops),
+            _ => hops(headers, &X_FORWARDED_FOR, plain_hops),
         };
         let forwarded = match self.header {
             ForwardingHeader::XForwardedFor => Hops::Absent,
