@@ -5,6 +5,7 @@
 mod events;
 mod load;
 mod tenants;
+mod verifiers;
 mod view;
 
 use std::collections::HashMap;
@@ -15,7 +16,6 @@ use arc_swap::ArcSwap;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{self, BootTime};
@@ -40,10 +40,8 @@ use crate::telemetry::{Metrics, Usage};
 pub use events::{EventCounts, RepeatedEvent};
 pub use load::LoadError;
 pub use tenants::{Tenant, Tenants};
+use verifiers::PendingVerifiers;
 pub use view::View;
-
-/// Argon2id PHC strings of minted secrets that may be under way at once. Others are computed when the secret is used.
-const PENDING_AT_ONCE: usize = 256;
 
 /// Counts of use that are written at once.
 const COUNTS_AT_ONCE: usize = 5_000;
@@ -96,7 +94,8 @@ pub struct Node {
     tenants: ArcSwap<Tenants>,
     changes: TaskTracker,
     runtime: Handle,
-    pending_verifiers: Arc<Semaphore>,
+    /// Keys whose minted secrets wait for their Argon2id PHC string on this node.
+    pub(crate) pending_verifiers: PendingVerifiers,
     revocations: NameLimit,
     /// How often an organization in memory was marked as stale.
     stale_marks: AtomicU64,
@@ -274,7 +273,7 @@ impl Node {
             tenants: ArcSwap::default(),
             changes: TaskTracker::new(),
             runtime: parts.runtime,
-            pending_verifiers: Arc::new(Semaphore::new(PENDING_AT_ONCE)),
+            pending_verifiers: PendingVerifiers::default(),
             stale_marks: AtomicU64::default(),
             expired_signing_keys: Mutex::default(),
             dummy_password: tokio::sync::OnceCell::new(),
@@ -315,6 +314,11 @@ impl Node {
     /// Runs something that nobody waits for; a server that stops does.
     pub fn run_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.changes.spawn_on(work, &self.runtime));
+    }
+
+    /// Runs something that a server that stops leaves undone.
+    pub fn run_untracked(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work));
     }
 
     /// Waits for the changes under way, once no more can begin.
@@ -401,12 +405,6 @@ impl Node {
     /// Counts a token that a key revokes. If there were too many, returns after how many seconds to come back.
     pub fn count_revocation(&self, key: &KeyId) -> Result<(), u64> {
         self.revocations.count(key.as_str())
-    }
-
-    /// Permission to compute the Argon2id PHC string of a minted secret beside the requests; `None` if enough of them are
-    /// under way.
-    pub fn begin_pending_verifier(&self) -> Option<OwnedSemaphorePermit> {
-        self.pending_verifiers.clone().try_acquire_owned().ok()
     }
 
     /// The turn of an authenticated management request: every organization has a share.

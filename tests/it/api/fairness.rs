@@ -176,3 +176,30 @@ fn a_key_without_scopes_cannot_grow_the_audit_log() {
     assert_eq!(limited.json()["code"], "TOO_MANY_CHANGES");
     assert!(rows() <= 6);
 }
+
+/// Processor time that the server's process has used.
+fn processor_time(server: &Server) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+    // The name may hold spaces. utime and stime are the 14th and 15th fields, in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+#[test]
+fn a_new_key_is_hashed_once_however_often_it_is_used_at_first() {
+    let server = Place::on_sqlite().start();
+    let key = server.make(&json!({}));
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| (0..60).for_each(|_| assert_eq!(server.exchange(&key.text, &[]).status, 200)));
+        }
+    });
+    let before = processor_time(&server);
+    std::thread::sleep(Duration::from_secs(1));
+    let used = processor_time(&server) - before;
+    assert!(used < Duration::from_millis(500), "{used:?} of a second after the last request");
+    let stopping = Instant::now();
+    server.stop();
+    assert!(stopping.elapsed() < Duration::from_secs(3), "stopped after {:?}", stopping.elapsed());
+}

@@ -314,6 +314,11 @@ impl Server {
         fs::read_to_string(self.path("stdout.log")).unwrap()
     }
 
+    /// The process ID.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal("TERM");
@@ -322,7 +327,7 @@ impl Server {
     /// Sends a signal, by its name without `SIG`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().unwrap().id().to_string();
+        let pid = self.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
