@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::config::{LogFormat, RevocationUrl, Settings, StoreUrl};
+use crate::config::{LogFormat, RevocationUrl, SecretFileError, Settings, StoreUrl};
 use crate::courier::Courier;
 use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
@@ -30,7 +30,7 @@ use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::server::supervisor::Supervisor;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{LogFlush, Metrics};
 use crate::webhooks::Outgoing;
 use crate::{clock, telemetry, webhooks};
 
@@ -63,6 +63,9 @@ pub enum ServerError {
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// A file that holds a secret.
+    #[error(transparent)]
+    SecretFile(#[from] SecretFileError),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -94,13 +97,18 @@ pub enum ServerError {
     Io(#[from] io::Error),
 }
 
-/// Starts logging as configured.
-pub fn start_logs(settings: &Settings) -> Result<(), ServerError> {
+/// Starts logging as configured, until the end of the process.
+pub fn start_logs(settings: &Settings) -> Result<LogFlush, ServerError> {
     let format = match settings.log.format {
         LogFormat::Human => telemetry::LogFormat::Human,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    telemetry::start_logs(&settings.log.level, format).map_err(|_| bad_level(settings))
+    telemetry::check_level(&settings.log.level).map_err(|_| bad_level(settings))?;
+    let flush = telemetry::start_logs(&settings.log.level, format)?;
+    for (setting, warning) in settings.secret_file_warnings() {
+        tracing::warn!(setting, "{warning}");
+    }
+    Ok(flush)
 }
 
 /// What can be checked of settings without starting anything.
@@ -164,7 +172,8 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         RevocationUrl::Embedded => None,
         RevocationUrl::Redis(url) => {
             let deployment = store.deployment(&random::identifier()?).await?;
-            let at = (url.expose(), settings.revocation.prefix.as_str());
+            let source = settings.revocation.url_file.clone().map(opening::url_source);
+            let at = (url.expose(), source, settings.revocation.prefix.as_str());
             let authenticated = (deployment, MessageKeys::new(&master_keys));
             let list = RedisList::new(at, authenticated, store.clone(), nudged.clone(), metrics.cluster().clone());
             Some(Arc::new(list.map_err(bad_redis_url)?))

@@ -9,7 +9,10 @@ mod sql;
 mod usage;
 mod webhooks;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 pub use audit::{AuditEntry, AuditFilter, AuditFrom, action};
 pub use lock::{LockError, StoreLock};
@@ -77,7 +80,21 @@ impl StoreError {
     pub fn is_used_up(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
     }
+
+    /// Whether the database refuses the user or the password.
+    pub fn is_login_refused(&self) -> bool {
+        matches!(self, Self::Database(error) if is_login_refused(error))
+    }
 }
+
+/// Whether PostgreSQL refuses the user or the password.
+fn is_login_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("28P01" | "28000"))
+}
+
+/// Gives the URL of a server with its current credentials, or says in a line without any of them why it cannot.
+pub type UrlSource = Arc<dyn Fn() -> Result<Zeroizing<String>, String> + Send + Sync>;
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {

@@ -9,6 +9,7 @@ mod database;
 mod deliveries;
 mod events;
 mod key_rows;
+mod login;
 mod members;
 mod nodes;
 mod organizations;
@@ -32,9 +33,10 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
 use crate::store::sql::database::{Database, Transaction};
+use crate::store::sql::login::Login;
 use crate::store::sql::postgres::Postgres;
 use crate::store::sql::statement::query;
-use crate::store::{Refused, Seq, Store, StoreError};
+use crate::store::{Refused, Seq, Store, StoreError, UrlSource};
 
 pub use copy::Copied;
 
@@ -68,7 +70,16 @@ impl SqlStore {
 
     /// Opens a PostgreSQL database and brings its schema up to date.
     pub async fn open_postgres(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let postgres = Postgres::reach(url, connections).await?;
+        Self::open_postgres_with(url, None, connections).await
+    }
+
+    /// The same; `source` gives the URL with its current credentials when the server refuses those of `url`.
+    pub async fn open_postgres_with(
+        url: &str,
+        source: Option<UrlSource>,
+        connections: u32,
+    ) -> Result<Self, StoreError> {
+        let postgres = Postgres::reach_as(Login::new(url, source)?, connections).await?;
         schema::migrate_postgres(&postgres).await?;
         let store = Self::on(Database::Postgres(postgres));
         store.chain_audit().await?;

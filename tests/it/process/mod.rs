@@ -1,0 +1,4 @@
+//! The process among others: its output, its files, its signals.
+
+mod credentials;
+mod output;
