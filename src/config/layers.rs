@@ -177,6 +177,7 @@ fn unknown_variable(variable: &str) -> ConfigError {
         Some(format!("KEYTURN_{section}__{name}"))
     };
     let near = nearest(variable, names.iter().map(String::as_str)).map(str::to_owned).or_else(by_setting);
+    let near = near.filter(|_| rest.len() > 1);
     let did_you_mean = near.map(|name| format!("; did you mean {}?", name.to_uppercase())).unwrap_or_default();
     ConfigError::new(&format!(
         "{variable}: no setting is called that; allowed is KEYTURN_SECTION__NAME with two underscores, and {}{did_you_mean}",
