@@ -143,6 +143,9 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
                 None => audit::verify_store(&load(config)?, arguments).await,
             },
             Command::Store { command: StoreCommand::Copy(arguments) } => store::copy(arguments).await,
+            Command::Store { command: StoreCommand::Migrate(arguments) } => {
+                store::migrate(&load(config)?, arguments).await
+            }
             Command::Store { command: StoreCommand::AfterRestore } => store::after_restore(&load(config)?).await,
             Command::Keys(keys) => keys::keys(keys).await,
             Command::Policy(policy) => policy::policy(policy).await,

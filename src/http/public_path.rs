@@ -1,8 +1,11 @@
 //! The path of `server.public_url`: requests arrive with it if the proxy in front does not strip it.
 
+use std::borrow::Cow;
+
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Uri;
 use actix_web::http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Where RFC 8414 §3.1 inserts the path of an issuer.
@@ -40,7 +43,7 @@ impl PublicPath {
     pub fn of(public_url: &str) -> Self {
         let path = Url::parse(public_url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
         let first = path.split('/').nth(1).unwrap_or_default();
-        let is_ambiguous = SEGMENTS.contains(&first);
+        let is_ambiguous = SEGMENTS.contains(&&*decoded(first));
         Self { path, is_ambiguous }
     }
 
@@ -73,8 +76,13 @@ impl PublicPath {
             return None;
         }
         let rest = path.strip_prefix(self.path.as_str()).filter(|rest| rest.starts_with('/'))?;
-        (!OPERATIONS.contains(&rest)).then(|| rest.to_owned())
+        (!OPERATIONS.contains(&&*decoded(rest))).then(|| rest.to_owned())
     }
+}
+
+/// As routes see it.
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
@@ -108,7 +116,7 @@ mod tests {
 
     #[test]
     fn operations_are_not_served_below_the_prefix() {
-        for path in ["/auth/metrics", "/auth/healthz", "/auth/readyz"] {
+        for path in ["/auth/metrics", "/auth/healthz", "/auth/readyz", "/auth/%6Detrics", "/auth/m%65trics"] {
             assert_eq!(without("https://keys.example.com/auth", path), None, "{path}");
         }
     }

@@ -35,7 +35,7 @@ use crate::webhooks::Outgoing;
 use crate::{clock, telemetry, webhooks};
 
 pub use http::Listeners;
-pub use opening::{Opened, lock, look, master_key_file, open, open_to_read, refuse_running_nodes};
+pub use opening::{Opened, lock, look, master_key_file, migrate, open, open_to_read, refuse_running_nodes, schema};
 pub use settings::algorithm;
 
 const MIB: u64 = 1 << 20;
@@ -165,12 +165,13 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
             "signing keys, and secrets and URLs of webhooks, sealed anew under the current master key"
         );
     }
-    let metrics = Metrics::default();
+    let mut metrics = Metrics::default();
     let list = Arc::new(RevocationList::new(settings.cache.keys_mib * MIB));
     let nudged = Arc::new(Notify::new());
     let redis = match &settings.revocation.url {
         RevocationUrl::Embedded => None,
         RevocationUrl::Redis(url) => {
+            metrics.export_redis();
             let deployment = store.deployment(&random::identifier()?).await?;
             let source = settings.revocation.url_file.clone().map(opening::url_source);
             let at = (url.expose(), source, settings.revocation.prefix.as_str());
@@ -181,6 +182,9 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     };
     // Whoever shares its store acts on memory only while it follows the others.
     let is_alone = matches!(settings.store.url, StoreUrl::Sqlite(_));
+    if !is_alone {
+        metrics.export_lease();
+    }
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
     let steady_store: Arc<dyn Store> = Arc::new(store.apart(STEP_CONNECTIONS));
     let cluster = (!is_alone).then(|| {
@@ -250,6 +254,13 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     writers.run_to_end("webhooks", move |stop| webhooks::deliver(outgoing.clone(), stop));
     let drain = Duration::from_secs(settings.server.drain_seconds);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // A closed terminal or a reload must not end the server in the middle of requests.
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP ignored; restart to apply new settings");
+        }
+    });
     let stopping = context.clone();
     tokio::spawn(async move {
         let is_interrupted = tokio::select! {

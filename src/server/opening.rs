@@ -12,7 +12,7 @@ use crate::crypto::master_key::{self, MasterKeys, RawMasterKey};
 use crate::organizations::{check_master_key, check_master_key_id};
 use crate::server::ServerError;
 use crate::server::settings::workers;
-use crate::store::{Look, Membership, SqlStore, StoreLock, UrlSource};
+use crate::store::{Look, Membership, SchemaState, SqlStore, Store, StoreLock, UrlSource};
 
 /// A node that was heard of less than so many seconds ago is running.
 const RUNNING_SECONDS: i64 = 15;
@@ -80,6 +80,24 @@ pub async fn open_to_read(settings: &Settings) -> Result<Arc<SqlStore>, ServerEr
         StoreUrl::Sqlite(path) => SqlStore::read_sqlite(path).await?,
         StoreUrl::Postgres(url) => SqlStore::read_postgres(url.expose()).await?,
     }))
+}
+
+/// How far the schema of the store is; nothing is changed.
+pub async fn schema(settings: &Settings) -> Result<SchemaState, ServerError> {
+    Ok(match &settings.store.url {
+        StoreUrl::Sqlite(path) => SqlStore::schema_of_sqlite(path).await?,
+        StoreUrl::Postgres(url) => SqlStore::schema_of_postgres(url.expose()).await?,
+    })
+}
+
+/// Brings the schema of the store up to date and does nothing else.
+pub async fn migrate(settings: &Settings) -> Result<(), ServerError> {
+    let (_lock, store) = match &settings.store.url {
+        StoreUrl::Sqlite(path) => (Some(lock(path)?), SqlStore::open_sqlite(path, 1).await?),
+        StoreUrl::Postgres(url) => (None, SqlStore::open_postgres(url.expose(), 2).await?),
+    };
+    store.close().await;
+    Ok(())
 }
 
 /// Keeps other processes off a SQLite file, in a folder that is made if it is not there.

@@ -87,6 +87,22 @@ impl StoreError {
     }
 }
 
+/// How far the schema of a database is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SchemaState {
+    /// Its version; `None` if Keyturn was never there.
+    pub found: Option<i64>,
+    /// The version that this Keyturn needs.
+    pub known: i64,
+}
+
+impl SchemaState {
+    /// Whether nothing has to be migrated.
+    pub fn is_current(self) -> bool {
+        self.found == Some(self.known)
+    }
+}
+
 /// Whether PostgreSQL refuses the user or the password.
 fn is_login_refused(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
@@ -575,6 +591,10 @@ pub trait Membership: Send + Sync {
     async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError>;
     /// Gives a node up that was not heard of since a moment; false where it was.
     async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError>;
+    /// Stores the settings of a node that others must share with it.
+    async fn declare_settings(&self, node: &NodeId, settings: &str) -> Result<(), StoreError>;
+    /// The settings of each node that was heard of since a moment and is not given up.
+    async fn declared_settings(&self, seen_since: Timestamp) -> Result<Vec<(NodeId, String)>, StoreError>;
     /// The name of all nodes together: the proposed one, or that which it has.
     async fn deployment(&self, proposed: &str) -> Result<String, StoreError>;
 }

@@ -111,6 +111,16 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Exports whether the lease is live, for a node that needs one.
+    pub fn export_lease(&mut self) {
+        self.cluster.register_lease(&mut self.registry);
+    }
+
+    /// Exports whether Redis is in use, for a node that is meant to use it.
+    pub fn export_redis(&mut self) {
+        self.cluster.register_redis(&mut self.registry);
+    }
+
     /// Counts an exchange.
     pub fn exchange(&self, outcome: Outcome) {
         self.exchanges.get_or_create(&ExchangeLabels { outcome }).inc();

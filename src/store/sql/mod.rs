@@ -36,7 +36,7 @@ use crate::store::sql::database::{Database, Transaction};
 use crate::store::sql::login::Login;
 use crate::store::sql::postgres::Postgres;
 use crate::store::sql::statement::query;
-use crate::store::{Refused, Seq, Store, StoreError, UrlSource};
+use crate::store::{Refused, SchemaState, Seq, Store, StoreError, UrlSource};
 
 pub use copy::Copied;
 
@@ -89,15 +89,31 @@ impl SqlStore {
     /// Opens a SQLite file of this version for reading, beside whoever serves from it.
     pub async fn read_sqlite(path: &Path) -> Result<Self, StoreError> {
         let readers = sqlite::open_read_only(path).await?;
-        schema::check_sqlite(&readers).await?;
+        schema::refuse_other(schema::state_of_sqlite(&readers).await?)?;
         Ok(Self::on(Database::Sqlite { writer: readers.clone(), readers }))
     }
 
     /// Opens a PostgreSQL database of this version for reading, beside whoever serves from it.
     pub async fn read_postgres(url: &str) -> Result<Self, StoreError> {
         let postgres = Postgres::reach(url, 1).await?;
-        schema::check_postgres(&postgres).await?;
+        schema::refuse_other(schema::state_of_postgres(&postgres).await?)?;
         Ok(Self::on(Database::Postgres(postgres)))
+    }
+
+    /// The schema of a SQLite file that is there, without changing anything.
+    pub async fn schema_of_sqlite(path: &Path) -> Result<SchemaState, StoreError> {
+        let readers = sqlite::open_read_only(path).await?;
+        let state = schema::state_of_sqlite(&readers).await;
+        readers.close().await;
+        state
+    }
+
+    /// The schema of a PostgreSQL database, without changing anything.
+    pub async fn schema_of_postgres(url: &str) -> Result<SchemaState, StoreError> {
+        let postgres = Postgres::reach(url, 1).await?;
+        let state = schema::state_of_postgres(&postgres).await;
+        postgres.close().await;
+        state
     }
 
     /// Checks the URL of a PostgreSQL database without reaching anything.

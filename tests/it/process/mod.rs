@@ -2,3 +2,5 @@
 
 mod credentials;
 mod output;
+mod secret_files;
+mod signals;
