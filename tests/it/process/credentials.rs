@@ -64,15 +64,20 @@ fn database_password_that_changes_is_read_again() {
 }
 
 #[test]
-fn file_that_changes_before_the_password_loses_no_request() {
+fn database_password_that_changes_after_its_file_is_followed() {
     let role = Role::create("one");
     let server = place_of(&role).start();
+    let body = serde_json::json!({ "name": "a key", "scopes": [{ "action": "read", "resource": "*" }] });
+    let create = || (server.api("POST", "keys").json(&body).send().status == 201).then_some(());
     for password in ["two", "three"] {
         fs::write(server.path("url"), role.url(password)).unwrap();
         role.set_password(password);
-        eventually("readiness with the new password", || (server.get("/readyz").send().status == 200).then_some(()));
-        server.token(&server.make_with("read:orders/*"), &[]);
+        // What was under way on the connections that were ended has failed.
+        eventually("changes with the new password", create);
     }
+    let log = server.stderr();
+    assert_eq!(log.matches("read new database credentials").count(), 2, "each is read once\n{log}");
+    assert!(!log.contains("the database refuses user or password"), "{log}");
 }
 
 #[test]
