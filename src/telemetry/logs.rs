@@ -1,5 +1,6 @@
 //! Logs: a phrase with fields, for people or as JSON, on standard error.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 
@@ -57,5 +58,9 @@ pub fn start_logs(level: &str, format: LogFormat) -> io::Result<LogFlush> {
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     let message = panic.payload_as_str().unwrap_or("(no message)");
-    tracing::error!(location, message, "panicked");
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => tracing::error!(location, message, %backtrace, "panicked"),
+        _ => tracing::error!(location, message, "panicked"),
+    }
 }
