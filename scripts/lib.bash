@@ -78,6 +78,12 @@ find_binary() {
   done
 }
 
+# Runs the script again with --within and its arguments, the same program, and a PostgreSQL server of its own.
+rerun_with_postgres() {
+  export KEYTURN_BIN
+  exec "$root/scripts/with-postgres" "$root/scripts/$me" --within "$@"
+}
+
 # install_packages NAME... from Debian, as root or with a sudo that asks for no password. Debian starts a service as
 # soon as it is installed; here only the programs are wanted.
 install_packages() {
