@@ -63,7 +63,8 @@ target_directory() {
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'
 }
 
-# Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given.
+# Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given. The scripts' own variables are kept
+# out of the program's environment, where it refuses variables that it does not know.
 find_binary() {
   if [[ -z ${KEYTURN_BIN:-} ]]; then
     cargo build --manifest-path "$root/Cargo.toml" </dev/null
@@ -71,7 +72,16 @@ find_binary() {
   fi
   [[ -x $KEYTURN_BIN ]] || die "no such program: $KEYTURN_BIN (set KEYTURN_BIN, or unset it to build one)"
   KEYTURN_BIN=$(realpath -s "$KEYTURN_BIN")
+  local name
+  for name in KEYTURN_BIN "${!KEYTURN_TEST_@}"; do
+    export -n "${name?}"
+  done
+}
+
+# Runs the script again with --within and its arguments, the same program, and a PostgreSQL server of its own.
+rerun_with_postgres() {
   export KEYTURN_BIN
+  exec "$root/scripts/with-postgres" "$root/scripts/$me" --within "$@"
 }
 
 # install_packages NAME... from Debian, as root or with a sudo that asks for no password. Debian starts a service as

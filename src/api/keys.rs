@@ -103,7 +103,8 @@ async fn create(
         keys::create(&node, &organization, &by, new, once.as_ref()).await
     });
     let (key, text) = made.await?;
-    let location = format!("/api/v1/organizations/{}/keys/{}", key.organization, key.id);
+    let location =
+        format!("{}/api/v1/organizations/{}/keys/{}", context.public_path.as_str(), key.organization, key.id);
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, location));
     let json = KeyJson::with_secret(&key, &text, guarded.now).warned(warnings);

@@ -70,7 +70,8 @@ async fn add(
         .node
         .run_to_end(async move { members::add(&node, &organization, &by, NewMember { email, role }).await });
     let (member, password) = added.await?;
-    let location = format!("/api/v1/organizations/{}/members/{}", member.organization, member.id);
+    let location =
+        format!("{}/api/v1/organizations/{}/members/{}", context.public_path.as_str(), member.organization, member.id);
     let mut response = with_headers(HttpResponse::Created(), &member);
     Ok(response.insert_header((LOCATION, location)).json(MemberJson::with_password(&member, &password)))
 }

@@ -116,7 +116,7 @@ async fn create(
     let made = made.await?;
     let slug = &made.organization.slug;
     let tenant = context.node.tenant(slug).ok_or_else(Problem::not_found)?;
-    let location = format!("{}/{slug}", request.path());
+    let location = format!("{}{}/{slug}", context.public_path.as_str(), request.path());
     let owner = Some(OwnerJson { email: made.email, password: made.password.to_string() });
     Ok(no_store(HttpResponse::Created())
         .insert_header((LOCATION, location))

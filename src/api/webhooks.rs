@@ -78,7 +78,12 @@ async fn create(
     let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
     let made = context.node.run_to_end(async move { webhooks::create(&node, &organization, &by, new).await });
     let (webhook, secret) = made.await?;
-    let location = format!("/api/v1/organizations/{}/webhooks/{}", webhook.organization, webhook.id);
+    let location = format!(
+        "{}/api/v1/organizations/{}/webhooks/{}",
+        context.public_path.as_str(),
+        webhook.organization,
+        webhook.id
+    );
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, location));
     Ok(with_headers(response, &webhook).json(WebhookJson::with_secret(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
 
@@ -20,6 +20,10 @@ pub(super) struct ServerArguments {
     /// The server's public URL.
     #[arg(long, global = true, value_name = "URL", env = "KEYTURN_SERVER", default_value = "http://127.0.0.1:8080")]
     server: String,
+    /// A header to send with every request, for example "X-Forwarded-For: 127.0.0.1" to a server that trusts this machine
+    /// as a proxy. Can be repeated.
+    #[arg(long = "header", global = true, value_name = "NAME: VALUE")]
+    headers: Vec<String>,
     /// An access token with keyturn/ scopes.
     #[arg(env = "KEYTURN_TOKEN", long = "token-from-environment", hide = true, hide_env_values = true)]
     token: Option<String>,
@@ -58,12 +62,17 @@ impl Client {
         if !server.path().ends_with('/') {
             server.set_path(&format!("{}/", server.path()));
         }
-        let http = reqwest::Client::builder()
+        let headers = arguments.headers.iter().map(|text| read_header(text)).collect::<Result<_, _>>()?;
+        let mut http = reqwest::Client::builder()
             .timeout(Duration::from_secs(30))
             .read_timeout(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| CliError::Failed(without_url(error)))?;
+            .default_headers(headers);
+        if server.scheme() == "http" {
+            // No certificate authorities are needed; where there are none, the default would fail.
+            http = http.tls_certs_only([]);
+        }
+        let http = http.build().map_err(|error| CliError::Failed(without_url(error)))?;
         let mut client = Self { http, server, credential, organization: String::new() };
         let me = client.call(Method::GET, "api/v1/me", &[], None).await?;
         match me.get("organization").and_then(Value::as_str) {
@@ -160,6 +169,18 @@ impl Client {
     fn not_keyturn(&self) -> CliError {
         CliError::Failed(format!("{}: what answers there is not Keyturn", self.server))
     }
+}
+
+fn read_header(text: &str) -> Result<(HeaderName, HeaderValue), CliError> {
+    let parsed = text.split_once(':').and_then(|(name, value)| {
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+        let mut value = HeaderValue::from_str(value.trim()).ok()?;
+        value.set_sensitive(true);
+        (name != AUTHORIZATION).then_some((name, value))
+    });
+    parsed.ok_or_else(|| {
+        CliError::Use("--header: a name, a colon and a value are expected; Authorization cannot be set".into())
+    })
 }
 
 /// A problem document in one line.

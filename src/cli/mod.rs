@@ -8,6 +8,7 @@ mod init;
 mod keys;
 mod master_key;
 mod operations;
+mod output;
 mod policy;
 mod serve;
 mod store;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cli::audit::AuditCommand;
+use crate::cli::output::{print_bytes, print_error, print_out};
 use crate::cli::store::StoreCommand;
 use crate::config::{ConfigError, Settings};
 use crate::server::{self, ServerError};
@@ -81,6 +83,9 @@ enum CliError {
     /// Refused or failed: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// Whoever read standard output has closed it: exit code 1 without a message.
+    #[error("standard output was closed")]
+    NobodyReads,
 }
 
 impl From<ConfigError> for CliError {
@@ -104,27 +109,15 @@ pub fn run() -> ExitCode {
     match execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            eprintln!("keyturn: {line}");
+            if !matches!(error, CliError::NobodyReads) {
+                print_error(&error);
+            }
             match error {
                 CliError::Use(_) => ExitCode::from(2),
-                CliError::Failed(_) => ExitCode::from(1),
+                CliError::Failed(_) | CliError::NobodyReads => ExitCode::from(1),
             }
         }
     }
-}
-
-/// Writes to standard output, where a closed pipe or a full disk is an error and not a panic.
-fn print_out(text: &str) -> Result<(), CliError> {
-    print_bytes(text.as_bytes())
-}
-
-fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes)
-        .and_then(|()| out.flush())
-        .map_err(|error| CliError::Failed(format!("standard output cannot be written: {error}")))
 }
 
 fn execute(arguments: Arguments) -> Result<(), CliError> {
@@ -139,9 +132,9 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
     let config = arguments.config;
     runtime.block_on(async move {
         match arguments.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::serve(load(config)?).await,
-            Command::Init(init) => init::init(load(config)?, init).await,
-            Command::CheckConfig => operations::check_config(&load(config)?),
+            Command::Serve => serve::serve(load_for_issuer(config)?).await,
+            Command::Init(init) => init::init(load_for_issuer(config)?, init).await,
+            Command::CheckConfig => operations::check_config(&load_for_issuer(config)?),
             Command::Openapi => print_out(&crate::api::openapi_text()),
             Command::Health => operations::health(&load(config)?).await,
             Command::Audit { command: AuditCommand::Export(arguments) } => audit::export(arguments).await,
@@ -150,6 +143,9 @@ fn execute(arguments: Arguments) -> Result<(), CliError> {
                 None => audit::verify_store(&load(config)?, arguments).await,
             },
             Command::Store { command: StoreCommand::Copy(arguments) } => store::copy(arguments).await,
+            Command::Store { command: StoreCommand::Migrate(arguments) } => {
+                store::migrate(&load(config)?, arguments).await
+            }
             Command::Store { command: StoreCommand::AfterRestore } => store::after_restore(&load(config)?).await,
             Command::Keys(keys) => keys::keys(keys).await,
             Command::Policy(policy) => policy::policy(policy).await,
@@ -165,4 +161,33 @@ fn load(config: Option<PathBuf>) -> Result<Settings, CliError> {
     let settings = Settings::load(config.as_deref(), std::env::vars_os(), &folder)?;
     server::check(&settings)?;
     Ok(settings)
+}
+
+/// For commands that say who issues tokens.
+fn load_for_issuer(config: Option<PathBuf>) -> Result<Settings, CliError> {
+    let settings = load(config)?;
+    settings.check_public_url()?;
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::Arguments;
+    use crate::config::COMMAND_LINE;
+
+    fn collect(command: &clap::Command, variables: &mut BTreeSet<String>) {
+        variables.extend(command.get_arguments().filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())));
+        command.get_subcommands().for_each(|command| collect(command, variables));
+    }
+
+    #[test]
+    fn variables_of_the_command_line_are_those_that_the_configuration_leaves_alone() {
+        let mut variables = BTreeSet::new();
+        collect(&Arguments::command(), &mut variables);
+        assert_eq!(variables, COMMAND_LINE.into_iter().map(str::to_owned).collect());
+    }
 }

@@ -9,7 +9,7 @@ use crate::server;
 use crate::store::OrganizationStore;
 
 pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
-    server::start_logs(&settings)?;
+    let _flush = server::start_logs(&settings)?;
     let listeners = server::listen(&mut settings)?;
     let opened = server::open(&settings).await?;
     let is_empty = opened.store.organizations(None).await.map_err(server::ServerError::from)?.is_empty();

@@ -6,13 +6,15 @@ use crate::cli::{CliError, print_out};
 use crate::clock;
 use crate::config::{Settings, StoreUrl};
 use crate::server::{self, ServerError};
-use crate::store::{ChangeLog, SqlStore, Store};
+use crate::store::{ChangeLog, SchemaState, SqlStore, Store};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum StoreCommand {
     /// Copy everything from a SQLite file into an empty PostgreSQL database. Stop the server first; every API key,
     /// token and login goes on working with the same master key.
     Copy(CopyArguments),
+    /// Bring the schema up to date, as a user who may change it. The server can then run as one who may only read and write.
+    Migrate(MigrateArguments),
     /// Prepare a database that was restored from a backup, before any node starts. Earlier tokens and sessions end, and
     /// no generation or version is used a second time.
     AfterRestore,
@@ -26,6 +28,35 @@ pub(super) struct CopyArguments {
     /// The database: postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE. A password may also come from PGPASSWORD.
     #[arg(long, value_name = "URL", env = "KEYTURN_COPY_TO", hide_env_values = true)]
     to: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct MigrateArguments {
+    /// Change nothing; exit code 1 if the schema is not current.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Brings the schema up to date, or tells whether it is.
+pub(super) async fn migrate(settings: &Settings, arguments: MigrateArguments) -> Result<(), CliError> {
+    if arguments.check {
+        let known = server::look(settings).await?;
+        let state = match known {
+            Some(_) => Some(server::schema(settings).await?),
+            None => None,
+        };
+        return match state {
+            Some(state) if state.is_current() => {
+                print_out(&format!("The schema is current (version {}).\n", state.known))
+            }
+            Some(SchemaState { found: Some(found), known }) => Err(CliError::Failed(format!(
+                "the schema has version {found}, this Keyturn needs {known}; run: keyturn store migrate"
+            ))),
+            _ => Err(CliError::Failed("the database has no schema yet; run: keyturn store migrate".into())),
+        };
+    }
+    server::migrate(settings).await?;
+    print_out(&format!("The schema is current (version {}).\n", server::schema(settings).await?.known))
 }
 
 /// Prepares a restored database.

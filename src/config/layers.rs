@@ -1,7 +1,7 @@
 //! The three layers laid over each other, and where each value came from.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -67,8 +67,8 @@ impl Layers {
         }
     }
 
-    /// Lays the variables `KEYTURN_SECTION__NAME` over what is there. Other names are somebody else's: the
-    /// command line's own, and what Kubernetes makes up for a service called keyturn.
+    /// Lays the variables `KEYTURN_SECTION__NAME` over what is there. Every other `KEYTURN_` variable is refused, except
+    /// those of the command line and those that Kubernetes sets for services.
     pub fn add_environment(
         &mut self,
         environment: impl Iterator<Item = (OsString, OsString)>,
@@ -77,9 +77,12 @@ impl Layers {
         let variables: BTreeMap<String, OsString> = environment
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| name.strip_prefix("KEYTURN").is_some_and(|rest| rest.starts_with('_')))
-            .filter(|(name, _)| name.contains("__"))
+            .filter(|(name, value)| !COMMAND_LINE.contains(&name.as_str()) && !is_of_kubernetes(name, value))
             .collect();
         for (variable, value) in variables {
+            if !variable.contains("__") {
+                return Err(unknown_variable(&variable));
+            }
             let (section, name) = known_variable(&variable)?;
             let Ok(text) = value.into_string() else {
                 return Err(ConfigError::new(&format!(
@@ -136,6 +139,51 @@ impl Layers {
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const DEFAULT_FILE: &str = "config/keyturn.toml";
+
+/// The variables of the command line.
+pub const COMMAND_LINE: [&str; 5] =
+    ["KEYTURN_API_KEY", "KEYTURN_CONFIG", "KEYTURN_COPY_TO", "KEYTURN_SERVER", "KEYTURN_TOKEN"];
+
+/// Whether Kubernetes sets it in every container beside a service called `keyturn`, or `keyturn-…` as in
+/// `KEYTURN_POSTGRESQL_SERVICE_HOST` and `KEYTURN_POSTGRESQL_PORT_5432_TCP_ADDR`.
+fn is_of_kubernetes(name: &str, value: &OsStr) -> bool {
+    if ["KEYTURN_PORT", "KEYTURN_SERVICE_"].iter().any(|prefix| name.starts_with(prefix)) {
+        return true;
+    }
+    let is_address = value
+        .to_str()
+        .is_some_and(|value| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme)));
+    let is_of_port = name.rsplit_once("_PORT_").is_some_and(|(_, rest)| {
+        let mut parts = rest.split('_');
+        let is_number = parts.next().is_some_and(|port| port.parse::<u16>().is_ok());
+        is_number && matches!(parts.next(), Some("TCP" | "UDP" | "SCTP"))
+    });
+    is_of_port
+        || name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.ends_with("_PORT") && is_address
+}
+
+fn unknown_variable(variable: &str) -> ConfigError {
+    let settings = all_settings().map(|(section, name)| format!("KEYTURN_{section}__{name}").to_lowercase());
+    let names: Vec<String> = settings.chain(COMMAND_LINE.map(str::to_lowercase)).collect();
+    let rest = variable.strip_prefix("KEYTURN_").unwrap_or_default();
+    let by_setting = || {
+        let (section, name) = elsewhere(rest).or_else(|| {
+            let near = nearest(rest, all_settings().map(|(_, name)| name))?;
+            elsewhere(near)
+        })?;
+        Some(format!("KEYTURN_{section}__{name}"))
+    };
+    let near = nearest(variable, names.iter().map(String::as_str)).map(str::to_owned).or_else(by_setting);
+    let near = near.filter(|_| rest.len() > 1);
+    let did_you_mean = near.map(|name| format!("; did you mean {}?", name.to_uppercase())).unwrap_or_default();
+    ConfigError::new(&format!(
+        "{variable}: no setting is called that; allowed is KEYTURN_SECTION__NAME with two underscores, and {}{did_you_mean}",
+        COMMAND_LINE.join(", ")
+    ))
+}
 
 /// The line each key of a TOML text stands on.
 struct Lines(BTreeMap<(String, Option<String>), usize>);

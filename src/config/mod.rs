@@ -1,12 +1,13 @@
 //! Settings: read once at start from the compiled-in defaults, a TOML file and the environment the caller
 //! hands over, and checked so that one line says what is wrong and where; imports std, serde, toml, ipnet,
-//! url, base64, zeroize and thiserror, and nothing of `crate::`.
+//! url, base64, zeroize, rustix and thiserror, and nothing of `crate::`.
 
 mod error;
 mod layers;
 mod log;
 mod revocation;
 mod secret;
+mod secret_file;
 mod secrets;
 mod section;
 mod server;
@@ -25,9 +26,11 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub use error::ConfigError;
+pub use layers::COMMAND_LINE;
 pub use log::{Log, LogFormat};
 pub use revocation::{Revocation, RevocationUrl};
-pub use secret::Secret;
+pub use secret::{Secret, UrlFile};
+pub use secret_file::{SecretFile, SecretFileError, read_secret_file};
 pub use secrets::{MasterKeySource, Secrets, parse_master_keys};
 pub use server::{ForwardingHeader, Server};
 pub use session::Session;
@@ -107,6 +110,35 @@ impl Settings {
     /// The `aud` of a token whose request names none: `token.audience`, else the public URL.
     pub fn audience(&self) -> String {
         self.token.audience.clone().unwrap_or_else(|| self.server.public_url())
+    }
+
+    /// Refuses a public URL that would be the issuer of tokens although no client can reach it.
+    pub fn check_public_url(&self) -> Result<(), ConfigError> {
+        if !self.server.lacks_public_url() {
+            return Ok(());
+        }
+        let origin = self.rows.iter().find(|row| row.key == "server.listen").map_or("", |row| &row.origin);
+        Err(ConfigError::new(&format!(
+            "{origin}: server.listen is {}, an address that no client can reach; set server.public_url to the URL that \
+             clients use",
+            self.server.listen
+        )))
+    }
+
+    /// What an operator should know about the permissions of files that hold secrets: the setting that names the file,
+    /// and a line.
+    pub fn secret_file_warnings(&self) -> Vec<(&'static str, String)> {
+        let master_key = match &self.secrets.master_key {
+            MasterKeySource::File(path) => Some(path.as_path()),
+            MasterKeySource::Inline(_) => None,
+        };
+        let files = [
+            ("store.url_file", self.store.url_file.as_ref().map(UrlFile::path)),
+            ("revocation.url_file", self.revocation.url_file.as_ref().map(UrlFile::path)),
+            ("secrets.master_key_file", master_key),
+        ];
+        let warning = |path| read_secret_file(path).ok().flatten()?.warning;
+        files.into_iter().filter_map(|(setting, path)| Some((setting, warning(path?)?))).collect()
     }
 
     /// Every setting as (key, value, origin): a secret's value reads `(set)`, and the origin is `default`, a

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::secret::{Secret, complaint, direct_or_in_file, is_url_text};
+use super::secret::{Secret, UrlFile, complaint, direct_or_in_file, is_url_text};
 use super::section::{Outline, Section, Setting};
 
 /// `[revocation]`: how nodes hear of revocations.
@@ -13,6 +13,8 @@ use super::section::{Outline, Section, Setting};
 pub struct Revocation {
     /// From `revocation.url`, or from the file that `revocation.url_file` names.
     pub url: RevocationUrl,
+    /// The file that the URL comes from, if it does.
+    pub url_file: Option<UrlFile>,
     /// What every name in Redis begins with.
     pub prefix: String,
 }
@@ -44,7 +46,7 @@ impl Revocation {
         if !is_prefix(&raw.prefix) {
             return Err(section.refuse(&PREFIX));
         }
-        Ok(Self { url, prefix: raw.prefix })
+        Ok(Self { url, url_file: given.file, prefix: raw.prefix })
     }
 }
 

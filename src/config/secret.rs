@@ -1,10 +1,12 @@
 //! Text that is not to be shown, and settings that may stand in a file of their own.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
+use super::secret_file::read_secret_file;
 use super::section::{Section, Setting};
 
 /// Text that may carry a password. `Debug` does not show it, and its memory is wiped when it is dropped.
@@ -32,6 +34,27 @@ impl fmt::Debug for Secret {
 pub(super) struct Located {
     pub text: Zeroizing<String>,
     pub place: String,
+    pub file: Option<UrlFile>,
+}
+
+/// A file that holds a URL with credentials, which may change while the server runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlFile(PathBuf);
+
+impl UrlFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Its trimmed content; an error is one line without any of it.
+    pub fn read(&self) -> Result<Zeroizing<String>, String> {
+        match read_secret_file(&self.0) {
+            Ok(Some(file)) => Ok(Zeroizing::new(file.text.trim().to_owned())),
+            Ok(None) => Err(format!("{}: there is no such file", self.0.display())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 /// The value of `direct`, or the trimmed content of the file that `in_file` names; not both.
@@ -41,7 +64,7 @@ pub(super) fn direct_or_in_file(
     (in_file, path): (&Setting, String),
 ) -> Result<Located, ConfigError> {
     if path.is_empty() {
-        return Ok(Located { text: Zeroizing::new(text), place: section.place(direct) });
+        return Ok(Located { text: Zeroizing::new(text), place: section.place(direct), file: None });
     }
     if section.is_set(direct) {
         return Err(section.refuse_both(direct, in_file));
@@ -49,12 +72,10 @@ pub(super) fn direct_or_in_file(
     if path.contains("://") {
         return Err(section.refuse_because(in_file, "is a URL (not shown)"));
     }
-    match std::fs::read_to_string(section.working_directory().join(&path)) {
-        Ok(content) => {
-            let content = Zeroizing::new(content);
-            Ok(Located { text: Zeroizing::new(content.trim().to_owned()), place: path })
-        }
-        Err(error) => Err(section.refuse_because(in_file, &format!("names {path}, which cannot be read: {error}"))),
+    let file = UrlFile(section.working_directory().join(&path));
+    match file.read() {
+        Ok(text) => Ok(Located { text, place: path, file: Some(file) }),
+        Err(why) => Err(section.refuse_because(in_file, &format!("names a file that cannot be used: {why}"))),
     }
 }
 

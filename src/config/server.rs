@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 use super::error::ConfigError;
 use super::section::{NOT_SHOWN, Outline, Section, Setting, quoted};
@@ -57,6 +57,11 @@ impl Server {
     /// The URL clients reach this server by, without a trailing slash: as set, else `http://{listen}`.
     pub fn public_url(&self) -> String {
         self.configured_public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+
+    /// Whether no client can reach the public URL: it is not set, and `listen` is an unspecified address.
+    pub(super) fn lacks_public_url(&self) -> bool {
+        self.configured_public_url.is_none() && self.listen.ip().to_canonical().is_unspecified()
     }
 
     pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
@@ -169,6 +174,10 @@ fn public_url(section: &Section<'_>, text: String) -> Result<Option<String>, Con
     let Some(url) = usable else {
         return Err(section.refuse(&PUBLIC_URL));
     };
+    if is_unspecified(&url) {
+        let complaint = format!("is {}, an address that no client can reach", quoted(&text));
+        return Err(section.refuse_because(&PUBLIC_URL, &complaint));
+    }
     let spelling = url.as_str().trim_end_matches('/');
     if spelling != text {
         let given = quoted(&text);
@@ -176,6 +185,15 @@ fn public_url(section: &Section<'_>, text: String) -> Result<Option<String>, Con
         return Err(section.refuse_because(&PUBLIC_URL, &complaint));
     }
     Ok(Some(text))
+}
+
+/// Whether its host is `0.0.0.0` or `[::]`.
+fn is_unspecified(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_unspecified(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).to_canonical().is_unspecified(),
+        Some(Host::Domain(_)) | None => false,
+    }
 }
 
 /// A network or a bare address; an IPv4-mapped address is the IPv4 address it stands for.
@@ -203,7 +221,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{load_variable, refusal};
+    use super::super::tests::{load, load_variable, refusal};
 
     fn public_url(text: &str) -> String {
         load_variable("KEYTURN_SERVER__PUBLIC_URL", text).server.public_url()
@@ -243,6 +261,33 @@ mod tests {
                 format!("KEYTURN_SERVER__PUBLIC_URL: server.public_url {complaint}{allowed}")
             );
         }
+    }
+
+    #[test]
+    fn public_url_is_an_address_that_clients_can_reach() {
+        let allowed = "; allowed is an http or https URL without trailing slash, query, fragment and credentials";
+        for given in ["http://0.0.0.0:8080", "https://0.0.0.0", "http://[::]:8080", "http://[::ffff:0:0]"] {
+            assert_eq!(
+                refusal("KEYTURN_SERVER__PUBLIC_URL", given),
+                format!(
+                    "KEYTURN_SERVER__PUBLIC_URL: server.public_url is \"{given}\", an address that no client can \
+                     reach{allowed}"
+                )
+            );
+        }
+        for listen in ["0.0.0.0:8080", "[::]:8080", "[::ffff:0.0.0.0]:8080"] {
+            let error = load_variable("KEYTURN_SERVER__LISTEN", listen).check_public_url().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "KEYTURN_SERVER__LISTEN: server.listen is {listen}, an address that no client can reach; set \
+                     server.public_url to the URL that clients use"
+                )
+            );
+            let url = ("KEYTURN_SERVER__PUBLIC_URL", "https://keys.example.com");
+            assert!(load(&[("KEYTURN_SERVER__LISTEN", listen), url]).check_public_url().is_ok());
+        }
+        assert!(load(&[]).check_public_url().is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::ConfigError;
-use super::secret::{Secret, complaint, direct_or_in_file, is_url_text};
+use super::secret::{Secret, UrlFile, complaint, direct_or_in_file, is_url_text};
 use super::section::{Outline, Section, Setting};
 
 /// `[store]`: the database.
@@ -15,6 +15,8 @@ use super::section::{Outline, Section, Setting};
 pub struct Store {
     /// From `store.url`, or from the file that `store.url_file` names.
     pub url: StoreUrl,
+    /// The file that the URL comes from, if it does.
+    pub url_file: Option<UrlFile>,
     /// Connections to PostgreSQL at most, 2 to 1000.
     pub connections: u32,
 }
@@ -50,7 +52,7 @@ impl Store {
         let raw: Raw = section.raw()?;
         let given = direct_or_in_file(section, (&URL, raw.url), (&URL_FILE, raw.url_file))?;
         let url = parse(&given.text).map_err(|complaint| section.refuse_at(&given.place, &URL, complaint))?;
-        Ok(Self { url, connections: section.within(&CONNECTIONS, raw.connections)? })
+        Ok(Self { url, url_file: given.file, connections: section.within(&CONNECTIONS, raw.connections)? })
     }
 }
 
@@ -90,6 +92,9 @@ fn parse(text: &str) -> Result<StoreUrl, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::tests::{Scene, load_variable, refusal};
     use super::{PathBuf, StoreUrl, parse};
 
@@ -110,7 +115,10 @@ mod tests {
                 panic!("{:?}", settings.store);
             };
             assert_eq!(secret.expose(), url);
-            assert_eq!(format!("{:?}", settings.store), "Store { url: Postgres(Secret(…)), connections: 10 }");
+            assert_eq!(
+                format!("{:?}", settings.store),
+                "Store { url: Postgres(Secret(…)), url_file: None, connections: 10 }"
+            );
             assert!(settings.describe().contains(&("store.url".into(), "(set)".into(), "KEYTURN_STORE__URL".into())));
         }
     }
@@ -149,6 +157,10 @@ mod tests {
         let rows = settings.describe();
         assert!(rows.contains(&("store.url".into(), "(set)".into(), "secret/db".into())));
 
+        let file = settings.store.url_file.unwrap();
+        fs::write(scene.path("secret/db"), "postgres://me:other@db/keyturn\n").unwrap();
+        assert_eq!(*file.read().unwrap(), "postgres://me:other@db/keyturn");
+
         let scene = Scene::new().with("secret/db", "hunter2");
         assert_eq!(
             scene.refusal(&[("KEYTURN_STORE__URL_FILE", "secret/db")]),
@@ -159,16 +171,33 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
+        let scene = Scene::new();
+        let line = scene.refusal(&[("KEYTURN_STORE__URL_FILE", "secret/db")]);
         assert_eq!(
-            refusal("KEYTURN_STORE__URL_FILE", "secret/db"),
-            "KEYTURN_STORE__URL_FILE: store.url_file names secret/db, which cannot be read: No such file or \
-             directory (os error 2); allowed is the path of a readable text file"
+            line.replace(&scene.path("").display().to_string(), "FOLDER/"),
+            "KEYTURN_STORE__URL_FILE: store.url_file names a file that cannot be used: FOLDER/secret/db: there is no such \
+             file; allowed is the path of a readable text file"
         );
         assert_eq!(
             refusal("KEYTURN_STORE__URL_FILE", "postgres://me:hunter2@db/x"),
             "KEYTURN_STORE__URL_FILE: store.url_file is a URL (not shown); allowed is the path of a readable \
              text file"
         );
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_is_refused() {
+        let scene = Scene::new().with("secret/db", "postgres://me:hunter2@db/keyturn");
+        let path = scene.path("secret/db");
+        for (mode, is_accepted) in [(0o400, true), (0o440, true), (0o444, true), (0o660, true), (0o666, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            match scene.load(&[("KEYTURN_STORE__URL_FILE", "secret/db")]) {
+                Ok(_) => assert!(is_accepted, "{mode:o}"),
+                Err(error) => {
+                    assert!(!is_accepted && error.to_string().contains("can be written by others"), "{error}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -24,6 +24,10 @@ impl Scene {
         self
     }
 
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
     pub fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
         self.load_file(None, variables)
     }

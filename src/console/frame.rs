@@ -7,7 +7,6 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::DefaultHeaders;
 use askama::Template;
-use url::Url;
 
 use crate::console::assets::{self, Names};
 use crate::console::trouble::Trouble;
@@ -17,6 +16,7 @@ use crate::domain::member::Role;
 use crate::http::permission::{
     AdminOrganizations, ReadAudit, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks,
 };
+use crate::http::public_path::PublicPath;
 
 /// Nothing from elsewhere, nothing inline, no frame around it, forms only to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -133,7 +133,7 @@ pub(super) fn root(public_url: &str) -> String {
 
 /// What the public URL has before every path.
 pub(super) fn before(public_url: &str) -> String {
-    Url::parse(public_url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
+    PublicPath::of(public_url).as_str().to_owned()
 }
 
 /// A rendered page.

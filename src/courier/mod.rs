@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 
 use crate::courier::resolver::{NoAddress, PublicOnly};
 use crate::domain::delivery_error::{ATTEMPT_SECONDS, DeliveryError};
@@ -29,6 +29,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 pub struct Courier {
     reach: Reach,
     client: OnceLock<Client>,
+    /// Used without TLS where `client` cannot be made.
+    plain_client: OnceLock<Client>,
 }
 
 /// One request: a POST of JSON.
@@ -54,7 +56,7 @@ pub struct Reply {
 impl Courier {
     /// Whoever sends where it may.
     pub fn new(reach: Reach) -> Self {
-        Self { reach, client: OnceLock::new() }
+        Self { reach, client: OnceLock::new(), plain_client: OnceLock::new() }
     }
 
     /// Where it may go.
@@ -88,7 +90,27 @@ impl Courier {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let builder = Client::builder()
+        let client = match self.builder().build() {
+            Ok(client) => client,
+            // Without certificate authorities on this machine, receivers without TLS can still be reached.
+            Err(_) if destination.url().scheme() == "http" => {
+                return self.plain_client(destination);
+            }
+            Err(error) => return Err(explain(error, destination)),
+        };
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    fn plain_client(&self, destination: &Destination) -> Result<&Client, DeliveryError> {
+        if let Some(client) = self.plain_client.get() {
+            return Ok(client);
+        }
+        let client = self.builder().tls_certs_only([]).build().map_err(|error| explain(error, destination))?;
+        Ok(self.plain_client.get_or_init(|| client))
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -98,9 +120,7 @@ impl Courier {
             .pool_max_idle_per_host(0)
             .https_only(self.reach == Reach::Public)
             .user_agent(concat!("Keyturn/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly { reach: self.reach }));
-        let client = builder.build().map_err(|error| explain(error, destination))?;
-        Ok(self.client.get_or_init(|| client))
+            .dns_resolver(Arc::new(PublicOnly { reach: self.reach }))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{aead, hkdf, hmac};
@@ -47,15 +47,7 @@ pub enum MasterKeyError {
     /// The cryptographic library refused.
     #[error("the master key could not be used: {0}")]
     Crypto(&'static str),
-    /// Others than the owner can read the file.
-    #[error("{path} can be read by others (mode {mode:03o}); run: chmod 600 {path}", path = path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The file cannot be read or written.
+    /// The file cannot be written.
     #[error("{path}: {source}", path = path.display())]
     File {
         /// The file.
@@ -139,21 +131,6 @@ pub fn generate() -> Result<RawMasterKey, MasterKeyError> {
     Ok(Zeroizing::new(random::bytes::<32>()?))
 }
 
-/// Reads a master key file; `None` when there is none. Refused when group or others may read it.
-pub fn read_file(path: &Path) -> Result<Option<Zeroizing<String>>, MasterKeyError> {
-    let failed = |source| MasterKeyError::File { path: path.to_owned(), source };
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
-    }
-    fs::read_to_string(path).map(|text| Some(Zeroizing::new(text))).map_err(failed)
-}
-
 /// Writes master keys to a file of mode 0600, the current one first: whole or not at all, and on disk
 /// before it returns.
 pub fn write_file(path: &Path, keys: &[RawMasterKey]) -> Result<(), MasterKeyError> {
@@ -187,7 +164,7 @@ pub fn write_file(path: &Path, keys: &[RawMasterKey]) -> Result<(), MasterKeyErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn raw(byte: u8) -> RawMasterKey {
         Zeroizing::new([byte; 32])
@@ -204,16 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_others_can_read_is_refused() {
+    fn a_written_file_belongs_to_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/master.key");
-        assert!(read_file(&path).unwrap().is_none());
         write_file(&path, &[raw(1), raw(2)]).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let text = read_file(&path).unwrap().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 2);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(read_file(&path), Err(MasterKeyError::Exposed { mode: 0o640, .. })));
     }
 
     #[test]

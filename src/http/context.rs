@@ -10,6 +10,7 @@ use crate::domain::decision::ClientAddress;
 use crate::domain::member::MemberId;
 use crate::http::client_address::TrustedProxies;
 use crate::http::operations::StoreProbe;
+use crate::http::public_path::PublicPath;
 use crate::limits::{AddressLimit, NameLimit, SignInLimits};
 use crate::node::Node;
 
@@ -23,6 +24,8 @@ const TAKING_AWAY: u32 = 10;
 pub struct HttpContext {
     /// The node.
     pub node: Arc<Node>,
+    /// The path of the public URL.
+    pub public_path: PublicPath,
     /// Whose forwarding headers are believed.
     pub trusted_proxies: TrustedProxies,
     /// How many failures an address may make.
@@ -48,6 +51,7 @@ impl HttpContext {
         verdict_max_age_seconds: u32,
     ) -> Self {
         Self {
+            public_path: PublicPath::of(&node.settings.public_url),
             node,
             trusted_proxies,
             failures: AddressLimit::per_minute(failures_per_minute),

@@ -11,6 +11,7 @@ pub mod form;
 pub mod operations;
 pub mod permission;
 pub mod pieces;
+pub mod public_path;
 pub mod request_log;
 pub mod session;
 pub mod sign_in;

@@ -13,8 +13,13 @@ use crate::node::Node;
 /// How long the store may take to show that it is there.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The same for a store that did not answer when changes were asked for.
+const CUT_OFF_PATIENCE: Duration = Duration::from_millis(200);
+
 /// How long an answer of the store counts.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+const SILENT: &str = "the store does not answer";
 
 /// Registers what stays on the public address if `server.operations_listen` is set: no metrics, and no details.
 pub fn public_routes(config: &mut web::ServiceConfig) {
@@ -81,8 +86,8 @@ async fn not_ready(context: &HttpContext) -> Option<&'static str> {
         return Some("stopping");
     }
     let is_in_step = node.cluster.is_some() && node.is_current();
-    if !is_in_step && !context.store_probe.is_reachable(node).await {
-        return Some("the store does not answer");
+    if !is_in_step && let Some(reason) = context.store_probe.unreachable(node).await {
+        return Some(reason);
     }
     if node.tenants().is_empty() {
         return Some("no organization yet: run keyturn init");
@@ -90,38 +95,42 @@ async fn not_ready(context: &HttpContext) -> Option<&'static str> {
     (!node.is_current()).then_some("the changes of other nodes are not followed yet")
 }
 
-/// Whether the store answers, asked at most once a second whatever the number of requests.
+/// Why the store does not answer, asked at most once a second whatever the number of requests.
 #[derive(Debug, Default)]
-pub struct StoreProbe(tokio::sync::Mutex<Option<(Instant, bool)>>);
+pub struct StoreProbe(tokio::sync::Mutex<Option<(Instant, Option<&'static str>)>>);
 
 impl StoreProbe {
-    async fn is_reachable(&self, node: &Node) -> bool {
+    async fn unreachable(&self, node: &Node) -> Option<&'static str> {
         let mut last = self.0.lock().await;
-        if let Some((at, answer)) = *last
+        if let Some((at, reason)) = *last
             && at.elapsed() < PROBE_EVERY
         {
-            return answer;
+            return reason;
         }
-        let answer = is_store_there(node).await;
-        *last = Some((clock::stopwatch(), answer));
-        answer
+        let reason = probe_store(node).await;
+        *last = Some((clock::stopwatch(), reason));
+        reason
     }
 }
 
-/// Whether the store answers, and soon: who asks whether we are ready does not wait for long.
-async fn is_store_there(node: &Node) -> bool {
-    if node.cluster.as_ref().is_some_and(|cluster| cluster.is_cut_off()) {
-        return false;
-    }
-    match tokio::time::timeout(STORE_PATIENCE, node.store.ping()).await {
-        Ok(Ok(())) => true,
+/// Why the store does not answer soon; `None` if it does.
+async fn probe_store(node: &Node) -> Option<&'static str> {
+    let is_cut_off = node.cluster.as_ref().is_some_and(|cluster| cluster.is_cut_off());
+    // It does not answer, as was logged already: only the reason is asked for.
+    let patience = if is_cut_off { CUT_OFF_PATIENCE } else { STORE_PATIENCE };
+    match tokio::time::timeout(patience, node.store.ping()).await {
+        Ok(Ok(())) => is_cut_off.then_some(SILENT),
+        Ok(Err(error)) if error.is_login_refused() => {
+            tracing::error!(%error, "the database refuses user or password");
+            Some("the database refuses user or password")
+        }
         Ok(Err(error)) => {
             tracing::error!(%error, "the store does not answer");
-            false
+            Some(SILENT)
         }
         Err(_) => {
             tracing::error!("the store does not answer in time");
-            false
+            Some(SILENT)
         }
     }
 }

@@ -22,11 +22,12 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Gives a request its id, and logs and counts its answer.
 pub async fn log_request(
     context: web::Data<HttpContext>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let begun = clock::stopwatch();
     let id = given_id(&request).unwrap_or_else(|| random::identifier().unwrap_or_default());
+    context.public_path.strip(&mut request);
     let mut response = next.call(request).await?;
 
     let seconds = begun.elapsed().as_secs_f64();

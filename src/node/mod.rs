@@ -32,7 +32,9 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Details, KeyUsage, hour_of};
 use crate::limits::{NameLimit, levels, name};
-use crate::revocation::{CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisFailure, RedisList, RevocationList};
+use crate::revocation::{
+    CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisFailure, RedisList, RevocationList, SharedSettings,
+};
 use crate::signing::{Algorithm, SigningError};
 use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
 use crate::telemetry::{Metrics, Usage};
@@ -131,6 +133,19 @@ pub struct NodeSettings {
     pub revocations_per_minute: u32,
     /// Seconds from each attempt at a webhook that failed to the next.
     pub webhook_retry_seconds: Vec<u32>,
+}
+
+impl NodeSettings {
+    /// What every node of a deployment must have alike: else tokens of one are not valid on another.
+    pub fn shared(&self) -> SharedSettings {
+        let settings = [
+            ("server.public_url", self.public_url.clone()),
+            ("token.audience", self.audience.clone()),
+            ("token.ttl_seconds", self.ttl_seconds.to_string()),
+            ("token.typ", self.typ.clone()),
+        ];
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 /// A token whose signature, issuer and form were checked once.
@@ -508,6 +523,7 @@ impl Node {
     /// What an operator should know and do something about, though decisions are right all the same.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.redis.as_ref().map(|redis| redis.complaints()).unwrap_or_default();
+        warnings.extend(self.cluster.iter().flat_map(|cluster| cluster.disagreements()));
         let offset = self.cluster.as_ref().map_or(0, |cluster| cluster.clock_offset());
         if i128::from(offset).unsigned_abs() > CLOCK_TOLERANCE.as_millis() {
             let side = if offset > 0 { "behind" } else { "ahead of" };

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    ALLOW, CACHE_CONTROL, HeaderName,
+};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
@@ -15,7 +18,10 @@ use crate::oauth::answer::{OAuthError, method_not_allowed};
 
 /// Registers the documents of the default issuer and of every other.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let get = |path: &str| web::resource(path).default_service(web::to(|| async { method_not_allowed("GET, HEAD") }));
+    let get = |path: &str| {
+        let others = || async { method_not_allowed("GET, HEAD, OPTIONS") };
+        web::resource(path).route(web::method(Method::OPTIONS).to(preflight)).default_service(web::to(others))
+    };
     config
         .service(
             get("/.well-known/oauth-authorization-server")
@@ -127,5 +133,23 @@ fn pem_of(tenant: &Tenant, kid: &str) -> HttpResponse {
 }
 
 fn cacheable(content_type: &'static str, body: String) -> HttpResponse {
-    HttpResponse::Ok().content_type(content_type).insert_header((CACHE_CONTROL, "public, max-age=300")).body(body)
+    HttpResponse::Ok()
+        .content_type(content_type)
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header(ANY_ORIGIN)
+        .body(body)
+}
+
+/// The documents are public, so the scripts of every page may read them.
+const ANY_ORIGIN: (HeaderName, &str) = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+
+/// Answers a CORS preflight, as for a request with headers of its own.
+async fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header(ANY_ORIGIN)
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "*"))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "86400"))
+        .insert_header((ALLOW, "GET, HEAD, OPTIONS"))
+        .finish()
 }

@@ -6,8 +6,8 @@
 //! can be left from before it.
 
 use std::fmt::Display;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -66,6 +66,8 @@ pub struct Cluster {
     is_cut_off: AtomicBool,
     /// Milliseconds by which the database's clock is ahead of ours.
     clock_offset: AtomicI64,
+    /// Settings that other nodes have with other values.
+    pub(super) disagreements: Mutex<Vec<String>>,
 }
 
 /// Why following failed.
@@ -111,6 +113,7 @@ impl Cluster {
             nudged,
             is_cut_off: AtomicBool::new(false),
             clock_offset: AtomicI64::new(0),
+            disagreements: Mutex::default(),
         }
     }
 
@@ -123,6 +126,15 @@ impl Cluster {
     /// Whether the store did not answer when it was last asked.
     pub fn is_cut_off(&self) -> bool {
         self.is_cut_off.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// The name under which this node is a member; empty if it is none yet.
+    pub(super) fn id(&self) -> NodeId {
+        self.standing.borrow().id.clone()
     }
 
     /// By how much the database's clock is ahead of ours, in milliseconds.
@@ -411,7 +423,7 @@ impl Cluster {
     }
 
     /// The database's clock, as far as it is known.
-    fn database_time(&self) -> Timestamp {
+    pub(super) fn database_time(&self) -> Timestamp {
         clock::now().plus_millis(self.clock_offset())
     }
 

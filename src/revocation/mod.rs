@@ -4,11 +4,13 @@
 //! every change here before it is answered. One of several acts on memory only under a [`Lease`], follows what the
 //! others change, and waits for them with what it changes itself: [`Cluster`].
 
+mod agreement;
 mod cluster;
 mod lease;
 mod list;
 mod redis;
 
+pub use agreement::SharedSettings;
 pub use cluster::{CLOCK_TOLERANCE, Cluster};
 pub use lease::{LEASE, Lease, MARGIN};
 pub use list::{FillTicket, LONGEST_LIFE, RevocationList};

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::config::{LogFormat, RevocationUrl, Settings, StoreUrl};
+use crate::config::{LogFormat, RevocationUrl, SecretFileError, Settings, StoreUrl};
 use crate::courier::Courier;
 use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
@@ -30,12 +30,12 @@ use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::server::supervisor::Supervisor;
 use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{LogFlush, Metrics};
 use crate::webhooks::Outgoing;
 use crate::{clock, telemetry, webhooks};
 
 pub use http::Listeners;
-pub use opening::{Opened, lock, look, master_key_file, open, open_to_read, refuse_running_nodes};
+pub use opening::{Opened, lock, look, master_key_file, migrate, open, open_to_read, refuse_running_nodes, schema};
 pub use settings::algorithm;
 
 const MIB: u64 = 1 << 20;
@@ -63,6 +63,9 @@ pub enum ServerError {
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// A file that holds a secret.
+    #[error(transparent)]
+    SecretFile(#[from] SecretFileError),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -94,13 +97,18 @@ pub enum ServerError {
     Io(#[from] io::Error),
 }
 
-/// Starts logging as configured.
-pub fn start_logs(settings: &Settings) -> Result<(), ServerError> {
+/// Starts logging as configured, until the end of the process.
+pub fn start_logs(settings: &Settings) -> Result<LogFlush, ServerError> {
     let format = match settings.log.format {
         LogFormat::Human => telemetry::LogFormat::Human,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    telemetry::start_logs(&settings.log.level, format).map_err(|_| bad_level(settings))
+    telemetry::check_level(&settings.log.level).map_err(|_| bad_level(settings))?;
+    let flush = telemetry::start_logs(&settings.log.level, format)?;
+    for (setting, warning) in settings.secret_file_warnings() {
+        tracing::warn!(setting, "{warning}");
+    }
+    Ok(flush)
 }
 
 /// What can be checked of settings without starting anything.
@@ -157,14 +165,16 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
             "signing keys, and secrets and URLs of webhooks, sealed anew under the current master key"
         );
     }
-    let metrics = Metrics::default();
+    let mut metrics = Metrics::default();
     let list = Arc::new(RevocationList::new(settings.cache.keys_mib * MIB));
     let nudged = Arc::new(Notify::new());
     let redis = match &settings.revocation.url {
         RevocationUrl::Embedded => None,
         RevocationUrl::Redis(url) => {
+            metrics.export_redis();
             let deployment = store.deployment(&random::identifier()?).await?;
-            let at = (url.expose(), settings.revocation.prefix.as_str());
+            let source = settings.revocation.url_file.clone().map(opening::url_source);
+            let at = (url.expose(), source, settings.revocation.prefix.as_str());
             let authenticated = (deployment, MessageKeys::new(&master_keys));
             let list = RedisList::new(at, authenticated, store.clone(), nudged.clone(), metrics.cluster().clone());
             Some(Arc::new(list.map_err(bad_redis_url)?))
@@ -172,6 +182,9 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     };
     // Whoever shares its store acts on memory only while it follows the others.
     let is_alone = matches!(settings.store.url, StoreUrl::Sqlite(_));
+    if !is_alone {
+        metrics.export_lease();
+    }
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
     let steady_store: Arc<dyn Store> = Arc::new(store.apart(STEP_CONNECTIONS));
     let cluster = (!is_alone).then(|| {
@@ -241,6 +254,13 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     writers.run_to_end("webhooks", move |stop| webhooks::deliver(outgoing.clone(), stop));
     let drain = Duration::from_secs(settings.server.drain_seconds);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // A closed terminal or a reload must not end the server in the middle of requests.
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP ignored; restart to apply new settings");
+        }
+    });
     let stopping = context.clone();
     tokio::spawn(async move {
         let is_interrupted = tokio::select! {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::config::{MasterKeySource, Settings, StoreUrl, parse_master_keys};
+use crate::config::{MasterKeySource, Settings, StoreUrl, UrlFile, parse_master_keys, read_secret_file};
 use crate::crypto::argon2_gate::{Argon2Gate, GateSettings};
 use crate::crypto::master_key::{self, MasterKeys, RawMasterKey};
 use crate::organizations::{check_master_key, check_master_key_id};
 use crate::server::ServerError;
 use crate::server::settings::workers;
-use crate::store::{Look, Membership, SqlStore, StoreLock};
+use crate::store::{Look, Membership, SchemaState, SqlStore, Store, StoreLock, UrlSource};
 
 /// A node that was heard of less than so many seconds ago is running.
 const RUNNING_SECONDS: i64 = 15;
@@ -52,7 +52,10 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
     }
     let store = Arc::new(match &settings.store.url {
         StoreUrl::Sqlite(path) => SqlStore::open_sqlite(path, reader_count(settings)).await?,
-        StoreUrl::Postgres(url) => SqlStore::open_postgres(url.expose(), settings.store.connections).await?,
+        StoreUrl::Postgres(url) => {
+            let source = settings.store.url_file.clone().map(url_source);
+            SqlStore::open_postgres_with(url.expose(), source, settings.store.connections).await?
+        }
     });
     check_master_key(store.as_ref(), &master_keys).await?;
     let gate = Argon2Gate::start(GateSettings {
@@ -66,12 +69,35 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
     Ok(Opened { store, master_keys, gate, lock })
 }
 
+/// Reads a URL again from its file.
+pub(super) fn url_source(file: UrlFile) -> UrlSource {
+    Arc::new(move || file.read())
+}
+
 /// Opens a store that there is for reading alone, beside whoever serves from it.
 pub async fn open_to_read(settings: &Settings) -> Result<Arc<SqlStore>, ServerError> {
     Ok(Arc::new(match &settings.store.url {
         StoreUrl::Sqlite(path) => SqlStore::read_sqlite(path).await?,
         StoreUrl::Postgres(url) => SqlStore::read_postgres(url.expose()).await?,
     }))
+}
+
+/// How far the schema of the store is; nothing is changed.
+pub async fn schema(settings: &Settings) -> Result<SchemaState, ServerError> {
+    Ok(match &settings.store.url {
+        StoreUrl::Sqlite(path) => SqlStore::schema_of_sqlite(path).await?,
+        StoreUrl::Postgres(url) => SqlStore::schema_of_postgres(url.expose()).await?,
+    })
+}
+
+/// Brings the schema of the store up to date and does nothing else.
+pub async fn migrate(settings: &Settings) -> Result<(), ServerError> {
+    let (_lock, store) = match &settings.store.url {
+        StoreUrl::Sqlite(path) => (Some(lock(path)?), SqlStore::open_sqlite(path, 1).await?),
+        StoreUrl::Postgres(url) => (None, SqlStore::open_postgres(url.expose(), 2).await?),
+    };
+    store.close().await;
+    Ok(())
 }
 
 /// Keeps other processes off a SQLite file, in a folder that is made if it is not there.
@@ -96,8 +122,8 @@ pub async fn refuse_running_nodes(opened: &Opened) -> Result<(), ServerError> {
 fn master_keys(settings: &Settings, is_new: bool) -> Result<Vec<RawMasterKey>, ServerError> {
     match &settings.secrets.master_key {
         MasterKeySource::Inline(keys) => Ok(keys.clone()),
-        MasterKeySource::File(path) => match master_key::read_file(path)? {
-            Some(text) => read_master_keys(path, &text),
+        MasterKeySource::File(path) => match read_secret_file(path)? {
+            Some(file) => read_master_keys(path, &file.text),
             None if is_new => {
                 let key = master_key::generate()?;
                 master_key::write_file(path, std::slice::from_ref(&key))?;
@@ -123,9 +149,9 @@ pub fn master_key_file(settings: &Settings) -> Result<(PathBuf, Vec<RawMasterKey
                 .into(),
         ));
     };
-    let text = master_key::read_file(path)?
+    let file = read_secret_file(path)?
         .ok_or_else(|| ServerError::Setting(format!("{}: there is no master key file", path.display())))?;
-    Ok((path.clone(), read_master_keys(path, &text)?))
+    Ok((path.clone(), read_master_keys(path, &file.text)?))
 }
 
 fn reader_count(settings: &Settings) -> u32 {

@@ -30,6 +30,7 @@ const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
 /// until it has begun anew.
 pub(super) fn keep_step(supervisor: &Supervisor, node: &Arc<Node>) {
     if let Some(cluster) = node.cluster.clone() {
+        let shared = node.settings.shared();
         let (following, halted, node) = (cluster.clone(), cluster.clone(), node.clone());
         let follow = move || {
             let (following, node) = (following.clone(), node.clone());
@@ -47,6 +48,11 @@ pub(super) fn keep_step(supervisor: &Supervisor, node: &Arc<Node>) {
             }
         };
         supervisor.run_then("follow", follow, move || halted.halt());
+        let (comparing, shared) = (cluster.clone(), Arc::new(shared));
+        supervisor.run("compare-settings", move || {
+            let (cluster, shared) = (comparing.clone(), shared.clone());
+            async move { cluster.compare_settings(&shared).await }
+        });
         supervisor.run("report", move || {
             let cluster = cluster.clone();
             async move { cluster.report().await }

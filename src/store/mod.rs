@@ -9,7 +9,10 @@ mod sql;
 mod usage;
 mod webhooks;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 pub use audit::{AuditEntry, AuditFilter, AuditFrom, action};
 pub use lock::{LockError, StoreLock};
@@ -77,7 +80,37 @@ impl StoreError {
     pub fn is_used_up(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
     }
+
+    /// Whether the database refuses the user or the password.
+    pub fn is_login_refused(&self) -> bool {
+        matches!(self, Self::Database(error) if is_login_refused(error))
+    }
 }
+
+/// How far the schema of a database is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SchemaState {
+    /// Its version; `None` if Keyturn was never there.
+    pub found: Option<i64>,
+    /// The version that this Keyturn needs.
+    pub known: i64,
+}
+
+impl SchemaState {
+    /// Whether nothing has to be migrated.
+    pub fn is_current(self) -> bool {
+        self.found == Some(self.known)
+    }
+}
+
+/// Whether PostgreSQL refuses the user or the password.
+fn is_login_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("28P01" | "28000"))
+}
+
+/// Gives the URL of a server with its current credentials, or says in a line without any of them why it cannot.
+pub type UrlSource = Arc<dyn Fn() -> Result<Zeroizing<String>, String> + Send + Sync>;
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -558,6 +591,10 @@ pub trait Membership: Send + Sync {
     async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError>;
     /// Gives a node up that was not heard of since a moment; false where it was.
     async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError>;
+    /// Stores the settings of a node that others must share with it.
+    async fn declare_settings(&self, node: &NodeId, settings: &str) -> Result<(), StoreError>;
+    /// The settings of each node that was heard of since a moment and is not given up.
+    async fn declared_settings(&self, seen_since: Timestamp) -> Result<Vec<(NodeId, String)>, StoreError>;
     /// The name of all nodes together: the proposed one, or that which it has.
     async fn deployment(&self, proposed: &str) -> Result<String, StoreError>;
 }

@@ -66,11 +66,6 @@ impl ClusterMetrics {
         registry.register("follow_seconds", "Time that asking for changes took", self.follow_seconds.clone());
         registry.register("follow_failures", "Times that asking for changes failed", self.follow_failures.clone());
         registry.register(
-            "lease_live",
-            "1 while decisions may be made from memory; not set on a node that is alone with its store",
-            self.lease_live.clone(),
-        );
-        registry.register(
             "records_without_lease",
             "Records that were read from the database because there was no lease",
             self.without_lease.clone(),
@@ -81,13 +76,20 @@ impl ClusterMetrics {
             "How far the database's clock is ahead of this node's",
             self.clock_offset_milliseconds.clone(),
         );
-        registry.register("redis_up", "1 while Redis is in use", self.redis_up.clone());
         registry.register("redis_failures", "Calls of Redis that failed", self.redis_failures.clone());
         registry.register(
             "redis_messages_rejected",
             "Reports and nudges in Redis that no node of this deployment wrote",
             self.redis_messages_rejected.clone(),
         );
+    }
+
+    pub(super) fn register_lease(&self, registry: &mut Registry) {
+        registry.register("lease_live", "1 while decisions may be made from memory", self.lease_live.clone());
+    }
+
+    pub(super) fn register_redis(&self, registry: &mut Registry) {
+        registry.register("redis_up", "1 while Redis is in use", self.redis_up.clone());
     }
 
     /// A report or nudge was not authentic.

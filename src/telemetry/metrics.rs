@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::telemetry::cluster_metrics::ClusterMetrics;
+use crate::telemetry::log_writer::lost_lines;
 use crate::telemetry::task_metrics::TaskMetrics;
 use crate::telemetry::webhook_metrics::WebhookMetrics;
 
@@ -101,6 +102,7 @@ impl Default for Metrics {
         registry.register("changes", "Changes written, by action", metrics.changes.clone());
         registry.register("argon2_checks", "Secrets that only Argon2 could check", metrics.slow_checks.clone());
         registry.register("records_in_memory", "API key records held in memory", metrics.records.clone());
+        registry.register("log_lines_lost", "Log lines that could not be written", lost_lines());
         metrics.cluster.register(registry);
         metrics.webhooks.register(registry);
         metrics.tasks.register(registry);
@@ -109,6 +111,16 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Exports whether the lease is live, for a node that needs one.
+    pub fn export_lease(&mut self) {
+        self.cluster.register_lease(&mut self.registry);
+    }
+
+    /// Exports whether Redis is in use, for a node that is meant to use it.
+    pub fn export_redis(&mut self) {
+        self.cluster.register_redis(&mut self.registry);
+    }
+
     /// Counts an exchange.
     pub fn exchange(&self, outcome: Outcome) {
         self.exchanges.get_or_create(&ExchangeLabels { outcome }).inc();

@@ -1,6 +1,7 @@
 //! Names of metrics, counters of use, and the set-up of logs. Imports `domain` only.
 
 mod cluster_metrics;
+mod log_writer;
 mod logs;
 mod metrics;
 mod task_metrics;
@@ -8,7 +9,7 @@ mod usage;
 mod webhook_metrics;
 
 pub use cluster_metrics::{ClusterMetrics, Settled};
-pub use logs::{LogFormat, check_level, start_logs};
+pub use logs::{LogFlush, LogFormat, check_level, start_logs};
 pub use metrics::{Metrics, Outcome};
 pub use task_metrics::TaskMetrics;
 pub use usage::Usage;

@@ -26,6 +26,7 @@ mod history;
 mod nodes;
 mod oauth;
 mod operations;
+mod process;
 mod products;
 mod protocol;
 mod store_conformance;

@@ -126,13 +126,44 @@ fn other_variables_are_left_alone() {
         ("KEYTURN_TOKEN", "x"),
         ("KEYTURN_API_KEY", "x"),
         ("KEYTURN_SERVER", "x"),
+        ("KEYTURN_CONFIG", "x"),
+        ("KEYTURN_COPY_TO", "x"),
         ("KEYTURN_PORT", "tcp://10.0.0.1:80"),
+        ("KEYTURN_PORT_8080_TCP", "tcp://10.0.0.1:80"),
         ("KEYTURN_PORT_8080_TCP_ADDR", "10.0.0.1"),
         ("KEYTURN_SERVICE_HOST", "10.0.0.1"),
+        ("KEYTURN_SERVICE_PORT_HTTP", "8080"),
+        ("KEYTURN_POSTGRESQL_SERVICE_HOST", "10.0.0.1"),
+        ("KEYTURN_POSTGRESQL_SERVICE_PORT", "5432"),
+        ("KEYTURN_POSTGRESQL_SERVICE_PORT_TCP_POSTGRESQL", "5432"),
+        ("KEYTURN_POSTGRESQL_PORT", "tcp://10.0.0.1:5432"),
+        ("KEYTURN_POSTGRESQL_PORT_5432_TCP_PROTO", "tcp"),
         ("KEYTURNS__X", "x"),
         ("OTHER__X", "x"),
         ("keyturn_token__typ", "x"),
     ]);
+}
+
+#[test]
+fn unknown_variables_are_refused_with_a_suggestion() {
+    for (name, suggestion) in [
+        ("KEYTURN_STORE_URL", "; did you mean KEYTURN_STORE__URL?"),
+        ("KEYTURN_TTL", "; did you mean KEYTURN_TOKEN__TTL_SECONDS?"),
+        ("KEYTURN_PUBLIC_URL", "; did you mean KEYTURN_SERVER__PUBLIC_URL?"),
+        ("KEYTURN_API_KEYS", "; did you mean KEYTURN_API_KEY?"),
+        ("KEYTURN_SECRETS_MASTER_KEY_FILE", "; did you mean KEYTURN_SECRETS__MASTER_KEY_FILE?"),
+        ("KEYTURN_OPERATIONS_PORT", ""),
+        ("KEYTURN_COLOUR", ""),
+        ("KEYTURN_", ""),
+    ] {
+        assert_eq!(
+            refusal(name, "hunter2"),
+            format!(
+                "{name}: no setting is called that; allowed is KEYTURN_SECTION__NAME with two underscores, and \
+                 KEYTURN_API_KEY, KEYTURN_CONFIG, KEYTURN_COPY_TO, KEYTURN_SERVER, KEYTURN_TOKEN{suggestion}"
+            )
+        );
+    }
 }
 
 #[cfg(unix)]

@@ -2,13 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use url::Url;
 
 use crate::audit::{self, AuditPage};
 use crate::console::audit::query::Query;
 use crate::console::audit::row::{Names, Row};
 use crate::console::audit::words::ACTIONS;
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::frame::{Frame, Section, before, page, refused};
 use crate::console::trouble::Trouble;
 use crate::console::ui::{Errors, Field, Offer, Select, html_size};
 use crate::console::visit::Visit;
@@ -94,8 +93,7 @@ fn actions(typed: &str) -> Vec<Offer> {
 
 /// Where the API exports the same rows; the session's cookie is good there.
 fn export(visit: &Visit<ReadAudit>, query: &Query) -> String {
-    let path = Url::parse(&visit.node().settings.public_url).map(|url| url.path().trim_end_matches('/').to_owned());
-    let (before, organization) = (path.unwrap_or_default(), visit.organization());
+    let (before, organization) = (before(&visit.node().settings.public_url), visit.organization());
     format!("{before}/api/v1/organizations/{organization}/audit?{}", query.export())
 }
 

@@ -4,6 +4,7 @@
 //! to be away.
 
 mod connection;
+mod login;
 mod watch;
 
 use std::collections::{HashMap, HashSet};
@@ -21,7 +22,8 @@ use crate::crypto::messages::MessageKeys;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::key_text::KeyId;
 use crate::revocation::redis::connection::Redis;
-use crate::store::{NodeId, RevokedToken, Seq, Store, StoreError};
+use crate::revocation::redis::login::{Login, is_login_refused};
+use crate::store::{NodeId, RevokedToken, Seq, Store, StoreError, UrlSource};
 use crate::telemetry::ClusterMetrics;
 
 /// How long one call may take.
@@ -50,7 +52,7 @@ const REPORT_SECONDS: i64 = 60;
 
 /// The list in Redis, and the notes that nodes leave for each other there.
 pub struct RedisList {
-    redis: Redis,
+    login: Login,
     prefix: String,
     /// The name of this deployment; notes of another one are left alone.
     deployment: String,
@@ -103,16 +105,17 @@ pub enum RedisFailure {
 }
 
 impl RedisList {
-    /// Prepares a list at a URL; no connection is made yet. `nudged` is notified when another node has made a change.
+    /// Prepares a list at a URL; no connection is made yet. `source` gives the URL with its current credentials when Redis
+    /// refuses those of `url`. `nudged` is notified when another node has made a change.
     pub fn new(
-        (url, prefix): (&str, &str),
+        (url, source, prefix): (&str, Option<UrlSource>, &str),
         (deployment, keys): (String, MessageKeys),
         store: Arc<dyn Store>,
         nudged: Arc<Notify>,
         metrics: ClusterMetrics,
     ) -> Result<Self, RedisUrlError> {
         Ok(Self {
-            redis: Redis::at(url)?,
+            login: Login::new(url, source)?,
             prefix: prefix.to_owned(),
             deployment,
             keys,
@@ -305,8 +308,14 @@ impl RedisList {
     }
 
     async fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
-        let answered = tokio::time::timeout(PATIENCE, self.redis.ask(command)).await;
-        let answer = answered.unwrap_or(Err(RedisFailure::Silent));
+        let ask = async || {
+            let answered = tokio::time::timeout(PATIENCE, self.login.redis().ask(command)).await;
+            answered.unwrap_or(Err(RedisFailure::Silent))
+        };
+        let answer = match ask().await {
+            Err(failure) if self.login.read_again_after(&failure) => ask().await,
+            answer => answer,
+        };
         if answer.is_err() {
             self.metrics.redis_failed();
             self.rests_until.store(clock::boot().plus(REST).as_nanos(), Ordering::Relaxed);
@@ -337,9 +346,7 @@ fn lowest_good(key: &ApiKey) -> String {
 
 /// A failure of Redis for an operator: what to do where that is known.
 fn told(error: &redis::RedisError) -> String {
-    let is_login = error.kind() == redis::ErrorKind::AuthenticationFailed
-        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"));
-    if is_login {
+    if is_login_refused(error) {
         format!("Redis does not let us in ({error}); correct user and password in revocation.url")
     } else {
         format!("Redis cannot be used: {error}")

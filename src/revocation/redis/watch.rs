@@ -42,7 +42,10 @@ impl RedisList {
 
     async fn listen_once(&self) -> Result<(), RedisFailure> {
         let connecting = async {
-            let mut channel = self.redis.listen().await?;
+            let mut channel = match self.login.redis().listen().await {
+                Err(failure) if self.login.read_again_after(&failure) => self.login.redis().listen().await?,
+                listening => listening?,
+            };
             channel.subscribe(self.name("changes")).await?;
             Ok::<_, RedisFailure>(channel)
         };
@@ -119,7 +122,7 @@ impl RedisList {
         // 2. Whether it is the one that was written to, and has what was written.
         let mut found = Identity::default();
         let mut warning = None;
-        if !self.redis.is_cluster() {
+        if !self.login.redis().is_cluster() {
             let info: String = self.try_ask(&cmd("INFO")).await?;
             let line = |name: &str| {
                 info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()

@@ -9,6 +9,7 @@ mod database;
 mod deliveries;
 mod events;
 mod key_rows;
+mod login;
 mod members;
 mod nodes;
 mod organizations;
@@ -32,9 +33,10 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
 use crate::store::sql::database::{Database, Transaction};
+use crate::store::sql::login::Login;
 use crate::store::sql::postgres::Postgres;
 use crate::store::sql::statement::query;
-use crate::store::{Refused, Seq, Store, StoreError};
+use crate::store::{Refused, SchemaState, Seq, Store, StoreError, UrlSource};
 
 pub use copy::Copied;
 
@@ -68,7 +70,16 @@ impl SqlStore {
 
     /// Opens a PostgreSQL database and brings its schema up to date.
     pub async fn open_postgres(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let postgres = Postgres::reach(url, connections).await?;
+        Self::open_postgres_with(url, None, connections).await
+    }
+
+    /// The same; `source` gives the URL with its current credentials when the server refuses those of `url`.
+    pub async fn open_postgres_with(
+        url: &str,
+        source: Option<UrlSource>,
+        connections: u32,
+    ) -> Result<Self, StoreError> {
+        let postgres = Postgres::reach_as(Login::new(url, source)?, connections).await?;
         schema::migrate_postgres(&postgres).await?;
         let store = Self::on(Database::Postgres(postgres));
         store.chain_audit().await?;
@@ -78,15 +89,31 @@ impl SqlStore {
     /// Opens a SQLite file of this version for reading, beside whoever serves from it.
     pub async fn read_sqlite(path: &Path) -> Result<Self, StoreError> {
         let readers = sqlite::open_read_only(path).await?;
-        schema::check_sqlite(&readers).await?;
+        schema::refuse_other(schema::state_of_sqlite(&readers).await?)?;
         Ok(Self::on(Database::Sqlite { writer: readers.clone(), readers }))
     }
 
     /// Opens a PostgreSQL database of this version for reading, beside whoever serves from it.
     pub async fn read_postgres(url: &str) -> Result<Self, StoreError> {
         let postgres = Postgres::reach(url, 1).await?;
-        schema::check_postgres(&postgres).await?;
+        schema::refuse_other(schema::state_of_postgres(&postgres).await?)?;
         Ok(Self::on(Database::Postgres(postgres)))
+    }
+
+    /// The schema of a SQLite file that is there, without changing anything.
+    pub async fn schema_of_sqlite(path: &Path) -> Result<SchemaState, StoreError> {
+        let readers = sqlite::open_read_only(path).await?;
+        let state = schema::state_of_sqlite(&readers).await;
+        readers.close().await;
+        state
+    }
+
+    /// The schema of a PostgreSQL database, without changing anything.
+    pub async fn schema_of_postgres(url: &str) -> Result<SchemaState, StoreError> {
+        let postgres = Postgres::reach(url, 1).await?;
+        let state = schema::state_of_postgres(&postgres).await;
+        postgres.close().await;
+        state
     }
 
     /// Checks the URL of a PostgreSQL database without reaching anything.

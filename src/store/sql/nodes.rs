@@ -59,6 +59,23 @@ impl Membership for SqlStore {
         Ok(count > 0)
     }
 
+    async fn declare_settings(&self, node: &NodeId, settings: &str) -> Result<(), StoreError> {
+        query("UPDATE nodes SET settings = $2 WHERE id = $1")
+            .bind(node.as_str())
+            .bind(settings)
+            .execute_alone(&self.database)
+            .await?;
+        Ok(())
+    }
+
+    async fn declared_settings(&self, seen_since: Timestamp) -> Result<Vec<(NodeId, String)>, StoreError> {
+        let rows = query("SELECT id, settings FROM nodes WHERE seen_at >= $1 AND struck = 0 ORDER BY joined_at, id")
+            .bind(seen_since.as_millis())
+            .fetch_all(&self.database)
+            .await?;
+        rows.iter().map(|row| Ok((NodeId::from(row.try_get::<String>("id")?), row.try_get("settings")?))).collect()
+    }
+
     async fn deployment(&self, proposed: &str) -> Result<String, StoreError> {
         let mut transaction = self.database.begin().await?;
         query("INSERT INTO deployment (only_row, id) VALUES (1, $1) ON CONFLICT (only_row) DO NOTHING")

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::clock;
 use crate::store::StoreError;
 use crate::store::sql::Look;
+use crate::store::sql::login::Login;
 use crate::store::sql::statement::patiently;
 
 /// The oldest version that is supported, as PostgreSQL numbers it.
@@ -32,7 +34,9 @@ const START: Duration = Duration::from_secs(15);
 pub(super) struct Postgres {
     /// Replaced when it has run dry: its driver can lose a place with a connection that died in silence.
     pool: Arc<ArcSwap<PgPool>>,
-    options: Arc<PgConnectOptions>,
+    /// The version of the login that the pool uses.
+    pool_login: Arc<AtomicU64>,
+    login: Arc<Login>,
     connections: u32,
     /// Connections live and are asked on one runtime, whichever thread waits for the answer.
     runtime: Handle,
@@ -44,14 +48,19 @@ pub(super) struct PgUse(Option<PoolConnection<sqlx::Postgres>>);
 impl Postgres {
     /// Reaches the database of a URL, waiting a little for one that is only just starting.
     pub(super) async fn reach(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let options = options(url)?;
+        Self::reach_as(Login::new(url, None)?, connections).await
+    }
+
+    /// The same with a login.
+    pub(super) async fn reach_as(login: Login, connections: u32) -> Result<Self, StoreError> {
+        let explain = |error: sqlx::Error| told(&error, &login.current().1);
         let mut reason = StoreError::Silent;
         let first = async {
             loop {
-                match PgConnection::connect_with(&options).await {
+                match login.connect_with(PgConnectOptions::clone).await {
                     Ok(connection) => return Ok(connection),
                     Err(error) if is_not_there_yet(&error) => {
-                        reason = told(&error, &options);
+                        reason = explain(error);
                         tracing::warn!(error = %reason, "waiting for the database");
                         tokio::time::sleep(Duration::from_secs(1)).await;
                     }
@@ -60,7 +69,7 @@ impl Postgres {
             }
         };
         let mut connection = match tokio::time::timeout(START, first).await {
-            Ok(connection) => connection.map_err(|error| told(&error, &options))?,
+            Ok(connection) => connection.map_err(explain)?,
             Err(_) => {
                 return Err(StoreError::Unusable(format!(
                     "{reason}, for {} s; is store.url right, and does PostgreSQL run there?",
@@ -68,21 +77,33 @@ impl Postgres {
                 )));
             }
         };
-        examine(&mut connection).await.map_err(|error| told(&error, &options))?;
-        connection.close().await.map_err(|error| told(&error, &options))?;
-        let pool = Arc::new(ArcSwap::from_pointee(new_pool(&options, connections)));
-        Ok(Self { pool, options: Arc::new(options), connections, runtime: Handle::current() })
+        examine(&mut connection).await.map_err(explain)?;
+        connection.close().await.map_err(explain)?;
+        let (version, options) = login.current();
+        Ok(Self {
+            pool: Arc::new(ArcSwap::from_pointee(new_pool(&options, connections))),
+            pool_login: Arc::new(version.into()),
+            login: Arc::new(login),
+            connections,
+            runtime: Handle::current(),
+        })
     }
 
     /// The same database with connections of its own.
     pub(super) fn apart(&self, connections: u32) -> Self {
-        let pool = Arc::new(ArcSwap::from_pointee(new_pool(&self.options, connections)));
-        Self { pool, connections, ..self.clone() }
+        let (version, options) = self.login.current();
+        let pool = Arc::new(ArcSwap::from_pointee(new_pool(&options, connections)));
+        Self { pool, pool_login: Arc::new(version.into()), connections, ..self.clone() }
     }
 
     /// The pool, for what needs nothing but a pool.
     pub(super) fn pool(&self) -> PgPool {
-        PgPool::clone(&self.pool.load())
+        let pool = PgPool::clone(&self.pool.load());
+        let (version, options) = self.login.current();
+        if self.pool_login.swap(version, Ordering::AcqRel) != version {
+            pool.set_connect_options(PgConnectOptions::clone(&options));
+        }
+        pool
     }
 
     /// Takes a connection out of the pool.
@@ -93,6 +114,7 @@ impl Postgres {
             Err(error) if error.is_used_up() && clock::boot().since(asked) > ACQUIRE + STOPPED => {
                 self.acquire_once().await
             }
+            Err(error) if error.is_login_refused() && self.login.read_again() => self.acquire_once().await,
             acquired => acquired,
         }
     }
@@ -106,19 +128,21 @@ impl Postgres {
 
     /// A connection beside the pool.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let mut connection = self.login.connect_with(PgConnectOptions::clone).await?;
         examine(&mut connection).await?;
         Ok(connection)
     }
 
     /// A connection beside the pool for work that may take long: the time limits of requests do not apply to it.
     pub(super) async fn connect_without_limits(&self) -> Result<PgConnection, sqlx::Error> {
-        let options = PgConnectOptions::clone(&self.options).options([
-            ("statement_timeout", "0"),
-            ("lock_timeout", "0"),
-            ("idle_in_transaction_session_timeout", "0"),
-        ]);
-        let mut connection = PgConnection::connect_with(&options).await?;
+        let unlimited = |options: &PgConnectOptions| {
+            options.clone().options([
+                ("statement_timeout", "0"),
+                ("lock_timeout", "0"),
+                ("idle_in_transaction_session_timeout", "0"),
+            ])
+        };
+        let mut connection = self.login.connect_with(unlimited).await?;
         examine(&mut connection).await?;
         Ok(connection)
     }
@@ -136,7 +160,9 @@ impl Postgres {
         // Only if it answers: a new pool in front of a silent server is no better.
         let answers = async { Ok::<_, StoreError>(self.connect().await?.close().await?) };
         tokio::time::timeout(ACQUIRE, answers).await.unwrap_or(Err(StoreError::Silent))?;
-        let old = self.pool.swap(Arc::new(new_pool(&self.options, self.connections)));
+        let (version, options) = self.login.current();
+        let old = self.pool.swap(Arc::new(new_pool(&options, self.connections)));
+        self.pool_login.store(version, Ordering::Release);
         tracing::warn!("the connections to the database were used up although it answers; they are replaced");
         self.runtime.spawn(async move { old.close().await });
         Ok(())
@@ -203,7 +229,7 @@ pub(super) fn check_url(url: &str) -> Result<(), StoreError> {
 }
 
 /// What a URL says, and what Keyturn asks of every connection.
-fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let parameters = url::Url::parse(url).map(|url| url.query_pairs().map(|(name, _)| name.into_owned()).collect());
     let parameters: Vec<String> = parameters.unwrap_or_default();
     if let Some(unknown) = parameters.iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
@@ -236,7 +262,7 @@ fn new_pool(options: &PgConnectOptions, connections: u32) -> PgPool {
 /// What a database says of itself; `None` when Keyturn was never there.
 pub(super) async fn look(postgres: &Postgres) -> Result<Option<Look>, StoreError> {
     let pool = postgres.pool();
-    let unusable = |error: sqlx::Error| told(&error, &postgres.options);
+    let unusable = |error: sqlx::Error| told_of(postgres, &error);
     let known = sqlx::query(
         "SELECT to_regclass('master_key') IS NOT NULL AND to_regclass('organizations') IS NOT NULL AS known",
     );
@@ -323,11 +349,11 @@ fn told(error: &sqlx::Error, options: &PgConnectOptions) -> StoreError {
 
 /// A refused statement of ours, told for somebody who sets up the database.
 pub(super) fn told_of(postgres: &Postgres, error: &sqlx::Error) -> StoreError {
-    told(error, &postgres.options)
+    told(error, &postgres.login.current().1)
 }
 
 /// Host, port and database: never the user or the password.
-fn place(options: &PgConnectOptions) -> String {
+pub(super) fn place(options: &PgConnectOptions) -> String {
     let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
     let database = options.get_database().unwrap_or_default();
     format!("{host}:{}/{database}", options.get_port())

@@ -7,8 +7,8 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection, Row, SqlSafeStr};
 
-use crate::store::StoreError;
 use crate::store::sql::postgres::{Postgres, told_of};
+use crate::store::{SchemaState, StoreError};
 
 /// How soon a node that waits for another one's migration logs that it waits, and how often it does so again.
 const WAITING_LOG: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
@@ -38,6 +38,7 @@ const SQLITE: Migrations = migrations!(
     "0011_commits",
     "0012_repeated_events",
     "0013_webhook_secrecy",
+    "0014_node_settings",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -55,6 +56,7 @@ const POSTGRES: Migrations = migrations!(
     "0011_commits",
     "0012_repeated_events",
     "0013_webhook_secrecy",
+    "0014_node_settings",
 );
 
 /// Brings a SQLite file up to date.
@@ -139,27 +141,38 @@ fn explained(error: StoreError, told: impl Fn(sqlx::Error) -> StoreError) -> Sto
     }
 }
 
-/// Checks that a SQLite file is of this version.
-pub(super) async fn check_sqlite(pool: &SqlitePool) -> Result<(), StoreError> {
+/// The schema of a SQLite file.
+pub(super) async fn state_of_sqlite(pool: &SqlitePool) -> Result<SchemaState, StoreError> {
     let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(pool).await;
-    refuse_other(row.map_or(Ok(None), |row| row.try_get("version"))?)
+    state(row.map_or(Ok(None), |row| row.try_get("version"))?)
 }
 
-/// Checks that a PostgreSQL database is of this version.
-pub(super) async fn check_postgres(postgres: &Postgres) -> Result<(), StoreError> {
+/// The schema of a PostgreSQL database.
+pub(super) async fn state_of_postgres(postgres: &Postgres) -> Result<SchemaState, StoreError> {
     let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(&postgres.pool()).await;
-    refuse_other(row.map_or(Ok(None), |row| row.try_get("version"))?)
+    let is_absent = |error: &sqlx::Error| {
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42P01")
+    };
+    match row {
+        Ok(row) => state(row.try_get("version")?),
+        Err(error) if is_absent(&error) => state(None),
+        Err(error) => Err(told_of(postgres, &error)),
+    }
 }
 
-fn refuse_other(found: Option<i64>) -> Result<(), StoreError> {
+fn state(found: Option<i64>) -> Result<SchemaState, StoreError> {
     refuse_newer(found)?;
-    match found {
-        Some(found) if found == SQLITE.len() as i64 => Ok(()),
-        _ => Err(StoreError::Unusable(
-            "the database is not of this version yet; a server of this version brings it up to date when it starts"
-                .into(),
-        )),
+    Ok(SchemaState { found, known: SQLITE.len() as i64 })
+}
+
+/// Refuses a schema that is not of this version.
+pub(super) fn refuse_other(state: SchemaState) -> Result<(), StoreError> {
+    if state.is_current() {
+        return Ok(());
     }
+    Err(StoreError::Unusable(
+        "the database is not of this version yet; a server of this version brings it up to date when it starts".into(),
+    ))
 }
 
 fn migrator(migrations: Migrations) -> Migrator {

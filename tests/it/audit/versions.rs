@@ -8,6 +8,7 @@ use crate::support::{Place, database};
 
 /// Makes the schema what it was before there was a chain: takes that migration back, and all after it.
 const BACK: &[&str] = &[
+    "ALTER TABLE nodes DROP COLUMN settings",
     "DROP INDEX audit_unchained",
     "DROP INDEX audit_by_time",
     "DROP INDEX audit_by_action",

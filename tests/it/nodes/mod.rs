@@ -1,5 +1,6 @@
 //! Several nodes on one PostgreSQL, with Redis and without.
 
+mod agreement;
 pub mod clocks;
 mod copy;
 mod people;

@@ -162,7 +162,7 @@ fn there_is_no_issuer_that_was_not_founded() {
         oauth_error(&answer, 404, answer.json()["error"].as_str().unwrap(), "NOT_FOUND");
     }
     let answer = server.request("POST", "/.well-known/jwks.json").send();
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
     let head = server.request("HEAD", "/.well-known/jwks.json").send();
     assert_eq!((head.status, head.body.len()), (200, 0));
 }

@@ -6,5 +6,6 @@ mod client_address;
 mod denials;
 mod issuers;
 mod presenting;
+mod public_path;
 mod scopes;
 mod token;

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A database of its own, gone with the test.
 pub struct Database {
@@ -16,6 +17,29 @@ impl Database {
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         psql("postgres", &format!("CREATE DATABASE {name}"));
         Self { name }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the server, which trusts everybody, ask this user for a password.
+    #[track_caller]
+    pub fn require_password(&self, user: &str) {
+        // Tests of several threads share the file.
+        static FILE: Mutex<()> = Mutex::new(());
+        let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.sql("SHOW hba_file");
+        let rules = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("host all {user} all scram-sha-256\n{rules}")).unwrap();
+        self.sql("SELECT pg_reload_conf()");
+        // The file is read a moment later.
+        crate::support::eventually("the new rule", || {
+            let found = format!("SELECT 1 FROM pg_hba_file_rules WHERE '{user}' = ANY(user_name)");
+            let url = self.url_as(&format!("{user}:wrong"));
+            let refused = !Command::new("psql").args(["-X", &url, "-c", "SELECT 1"]).output().unwrap().status.success();
+            (self.sql(&found) == "1" && refused).then_some(())
+        });
     }
 
     /// Its URL, for `store.url`.

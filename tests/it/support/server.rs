@@ -107,7 +107,12 @@ impl Place {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyturn"));
+        self.program(env!("CARGO_BIN_EXE_keyturn"), arguments)
+    }
+
+    /// Another program, run like Keyturn itself.
+    pub fn program(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
         command.stdin(Stdio::null());
         command
@@ -145,6 +150,24 @@ impl Place {
     pub fn start_behind_proxy(self) -> Server {
         let mut server = self.start();
         server.forwarded_for = Some("198.51.100.77");
+        server
+    }
+
+    /// Serves a store that there is with a command that was prepared by the caller, standard error and all.
+    #[track_caller]
+    pub fn serve_with(self, key: Key, mut command: Command) -> Server {
+        let out = self.path("stdout.log");
+        let stdout = File::options().create(true).append(true).open(&out).unwrap();
+        let before = fs::metadata(&out).unwrap().len() as usize;
+        let mut child = command.stdout(stdout).spawn().unwrap();
+        let public_url = eventually("the line that says what is served", || {
+            assert!(child.try_wait().unwrap().is_none(), "the server ended");
+            let text = fs::read_to_string(&out).unwrap();
+            Some(text[before..].lines().find_map(|line| line.strip_prefix("Keyturn serves "))?.to_owned())
+        });
+        let address = public_url.strip_prefix("http://").unwrap().parse().unwrap();
+        let server = Server { place: Some(self), child: Some(child), address, public_url, key, forwarded_for: None };
+        eventually("readiness", || (server.get("/readyz").try_send().ok()?.status == 200).then_some(()));
         server
     }
 

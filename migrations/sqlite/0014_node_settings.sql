@@ -1,0 +1,2 @@
+-- The settings that nodes of one deployment must share, as JSON; empty for a node of an earlier version.
+ALTER TABLE nodes ADD COLUMN settings TEXT NOT NULL DEFAULT '';
