@@ -96,6 +96,7 @@ fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
     let algorithm = tenant.ring.newest().map(|key| key.algorithm().as_str());
     let document = json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{public_url}/oauth/authorize"),
         "token_endpoint": format!("{public_url}/oauth/token"),
         "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint": format!("{public_url}/oauth/introspect"),
