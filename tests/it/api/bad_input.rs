@@ -48,7 +48,7 @@ fn wrong_types_are_named_with_the_field() {
         (json!({ "name": ["x"] }), "name"),
         (json!({ "description": {} }), "description"),
         (json!({ "scopes": "read:a" }), "scopes"),
-        (json!({ "scopes": ["read:a"] }), "scopes[0]"),
+        (json!({ "scopes": [1] }), "scopes[0]"),
         (json!({ "scopes": [{ "action": "read" }] }), "scopes[0]"),
         (json!({ "scopes": [{ "action": 1, "resource": "a" }] }), "scopes[0].action"),
         (json!({ "scopes": null }), "scopes"),

@@ -123,7 +123,7 @@ fn a_refusal_is_one_line_with_its_code_and_field() {
         (&["show", unknown][..], "NOT_FOUND"),
         (&["revoke", unknown], "NOT_FOUND"),
         (&["create", "--cidr", "10.0.0.1/8"], "allowed_cidrs[0]"),
-        (&["create", "--scope", "read:a//b"], "scopes[0].resource"),
+        (&["create", "--scope", "read:a//b"], "scopes[0]"),
         (&["create", "--expires-in-seconds=-5"], "expires_in_seconds"),
         (&["create", "--expires-at", "10000-01-01T00:00:00Z"], "expires_at"),
         (&["list", "--status", "gone"], "status"),
