@@ -105,6 +105,7 @@ fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
         "revocation_endpoint_auth_methods_supported": methods,
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "grant_types_supported": ["client_credentials"],
+        "scopes_supported": tenant.organization.policy.actions,
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": Vec::from_iter(algorithm),

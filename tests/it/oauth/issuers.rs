@@ -27,6 +27,7 @@ fn check_metadata(server: &Server, path: &str, issuer: &str) -> Value {
     assert_eq!(document["response_types_supported"], json!([]));
     assert_eq!(document["id_token_signing_alg_values_supported"], json!(["ES256"]));
     assert!(document["subject_types_supported"].is_array());
+    assert_eq!(document["scopes_supported"], json!(["read", "write", "admin"]));
     assert_eq!(document["authorization_endpoint"], format!("{}/oauth/authorize", server.public_url));
     for method in ["client_secret_basic", "client_secret_post"] {
         assert!(document["token_endpoint_auth_methods_supported"].as_array().unwrap().contains(&json!(method)));
