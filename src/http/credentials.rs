@@ -20,7 +20,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub enum HeaderCredentials {
     /// Nothing.
     None,
-    /// An `Authorization` header without a credential, as libraries send that were configured without one:
+    /// An `Authorization` header without a credential, sent by programs that were configured without one:
     /// `Bearer`, `Bearer null`, Basic without a secret. It authenticates nobody, and so is not a second way to do it.
     Empty,
     /// `Authorization: Basic` (RFC 6749 §2.3.1): id and secret, form-decoded.
@@ -56,6 +56,7 @@ pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials, HeaderErro
         Some(value) => trim(value.to_str().map_err(|_| HeaderError("X-Api-Key: only printable ASCII is allowed"))?),
         None => "",
     };
+    let api_key = if is_no_secret(api_key) { "" } else { api_key };
     match authorization {
         Ok(HeaderCredentials::None | HeaderCredentials::Empty) if !api_key.is_empty() => {
             Ok(HeaderCredentials::ApiKey(Zeroizing::new(api_key.to_owned())))
@@ -132,7 +133,7 @@ fn of_authorization(value: &HeaderValue) -> Result<HeaderCredentials, HeaderErro
 }
 
 /// Whether this is what a program sends instead of a secret that it does not have.
-fn is_no_secret(text: &str) -> bool {
+pub fn is_no_secret(text: &str) -> bool {
     matches!(text, "" | "null" | "undefined")
 }
 
@@ -209,7 +210,10 @@ mod tests {
             assert_eq!(read(&[("authorization", text), ("x-api-key", "k")]).as_deref(), Ok("api-key k"), "{text}");
         }
         assert_eq!(read(&[("authorization", ""), ("x-api-key", "k")]).as_deref(), Ok("api-key k"));
-        assert_eq!(read(&[("authorization", "Bearer a"), ("x-api-key", " ")]).as_deref(), Ok("bearer a"));
+        for text in [" ", "null", "undefined"] {
+            assert_eq!(read(&[("authorization", "Bearer a"), ("x-api-key", text)]).as_deref(), Ok("bearer a"));
+            assert_eq!(read(&[("x-api-key", text)]).as_deref(), Ok("none"));
+        }
         assert_eq!(read(&[("authorization", "Bearer nullable")]).as_deref(), Ok("bearer nullable"));
     }
 

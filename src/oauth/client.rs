@@ -46,7 +46,8 @@ pub(super) fn read_form(
 /// The key, from the headers or else from the form.
 pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<PresentedKey, OAuthError> {
     let filled = |name: &str| form.value(name).map(credentials::trim).filter(|value| !value.is_empty());
-    let (body_id, body_secret) = (filled("client_id"), filled("client_secret"));
+    let body_id = filled("client_id");
+    let body_secret = filled("client_secret").filter(|secret| !credentials::is_no_secret(secret));
     if form.value("client_assertion").is_some() {
         return Err(OAuthError::invalid_request("client_assertion: not supported; present the API key itself"));
     }

@@ -255,6 +255,12 @@ fn authorization_header_without_a_credential_is_ignored() {
         assert!(value.is_empty() || description.contains("Authorization header contains no secret"), "{description}");
         assert!(alone.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Basic ")));
     }
+    for value in ["", "null", "undefined", " "] {
+        let body = server.token_request().form(&[("grant_type", "client_credentials"), ("client_secret", value)]);
+        body.clone().basic(id, text).send().expect(200);
+        body.clone().api_key(text).send().expect(200);
+        oauth_error(&body.send(), 401, "invalid_client", "API_KEY_REQUIRED");
+    }
     for (value, reason) in [
         ("Digest x", "Authorization header of another scheme"),
         ("Bearer x", "credentials in the Authorization header"),
