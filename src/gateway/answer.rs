@@ -195,3 +195,20 @@ impl std::fmt::Display for VerifyError {
         write!(f, "{}: {}", self.code, self.description)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::MessageBody;
+
+    #[test]
+    fn description_keeps_to_the_allowed_characters() {
+        let response = VerifyError::bad_requirement("a \"caf\u{e9}\"\r\n".into()).respond();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        let challenge = response.headers().get(WWW_AUTHENTICATE).unwrap().to_str().unwrap().to_owned();
+        assert!(challenge.ends_with(r#"error_description="a 'caf?'??""#), "{challenge}");
+        let body = response.into_body().try_into_bytes().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error_description"], "a 'caf?'??");
+    }
+}

@@ -299,3 +299,17 @@ pub(super) fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::MessageBody;
+
+    #[test]
+    fn description_keeps_to_the_allowed_characters() {
+        let response = OAuthError::invalid_request("scope: \"caf\u{e9}\" \\").respond(false);
+        let body = response.into_body().try_into_bytes().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error_description"], "scope: 'caf?' ?");
+    }
+}

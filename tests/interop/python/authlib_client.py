@@ -64,10 +64,10 @@ for method in ("client_secret_basic", "client_secret_post"):
     refusal = error_of(method, CLIENT_ID[::-1], os.environ["INTEROP_KEY_TEXT"])
     check(refusal == "invalid_client", f"{method}: an unknown client_id is reported as invalid_client")
     reader = os.environ["INTEROP_READER_ID"], os.environ["INTEROP_READER_KEY_TEXT"]
-    token = session(method, reader[1], client_id=reader[0], scope="read").fetch_token(
+    narrow = session(method, reader[1], client_id=reader[0], scope="read").fetch_token(
         metadata["token_endpoint"], grant_type="client_credentials"
     )
-    check(token["scope"] == "read", f"{method}: a token for the scope read, spelled so")
+    check(narrow["scope"] == "read", f"{method}: a token for the scope read, spelled so")
     refusal = error_of(method, CLIENT_ID, os.environ["INTEROP_KEY_TEXT"], scope="openid")
     check(refusal == "invalid_scope", f"{method}: the scope openid is reported as invalid_scope")
 

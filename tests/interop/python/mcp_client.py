@@ -1,6 +1,7 @@
 """The official MCP SDK for Python: its client-credentials provider, in front of a small protected resource."""
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -106,6 +107,7 @@ async def main():
     check('"invalid_scope"' in openid, "the scope openid is reported as invalid_scope")
 
 
+logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs the errors that are expected here
 server = HTTPServer(("127.0.0.1", urlsplit(RESOURCE).port), Resource)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 asyncio.run(main())

@@ -32,6 +32,7 @@ for name, way in (("client_secret_basic", ClientSecretBasic), ("client_secret_po
             token_endpoint=f"{ISSUER}/oauth/token",
             introspection_endpoint=f"{ISSUER}/oauth/introspect",
             auth=way(client_id, secret),
+            testing=True,  # plain HTTP, on loopback only
         )
 
     owner = client(CLIENT_ID, KEY_TEXT)
