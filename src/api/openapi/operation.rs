@@ -210,7 +210,11 @@ impl Operation {
             object.insert("parameters".into(), parameters.into());
         }
         if let Some((schema, required)) = &self.body {
-            let content = json!({ "application/json": { "schema": schema } });
+            let content = if self.method == "PATCH" {
+                json!({ "application/json": { "schema": schema }, "application/merge-patch+json": { "schema": schema } })
+            } else {
+                json!({ "application/json": { "schema": schema } })
+            };
             object.insert("requestBody".into(), json!({ "required": required, "content": content }));
         }
         if self.is_open {

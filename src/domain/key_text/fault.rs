@@ -68,6 +68,7 @@ impl fmt::Display for CredentialFault {
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "key texts are ASCII")]
 mod tests {
     use super::*;
     use crate::domain::key_text::KeyId;
