@@ -1,6 +1,7 @@
 //! JSON bodies: read whole, refused with the field's name.
 
 use actix_web::HttpRequest;
+use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, Payload};
 use serde::de::DeserializeOwned;
@@ -41,6 +42,9 @@ pub(super) async fn read_once<T: DeserializeOwned>(
 }
 
 async fn bytes(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    if body::is_encoded(request.headers()) {
+        return Err(Problem::unsupported_media_type("Content-Encoding", "send the body without compression"));
+    }
     let body = body::read(payload, MAX_BODY).await.map_err(|error| match error {
         BodyError::TooLarge => Problem::too_large(MAX_BODY),
         BodyError::TooSlow => Problem::too_slow(),
@@ -53,8 +57,10 @@ async fn bytes(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem
 fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, Problem> {
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if essence.is_some_and(|essence| essence != "application/json") && !body.is_empty() {
-        return Err(Problem::invalid_field("Content-Type", "application/json is expected"));
+    // A PATCH changes the members that it has and clears those that are null: a JSON merge patch (RFC 7396).
+    let is_patch = |essence: &str| request.method() == Method::PATCH && essence == "application/merge-patch+json";
+    if essence.is_some_and(|essence| essence != "application/json" && !is_patch(&essence)) && !body.is_empty() {
+        return Err(Problem::unsupported_media_type("Content-Type", "application/json is expected"));
     }
     let text = if body.is_empty() { b"{}" } else { body.as_ref() };
     // The fields of a struct may be given as a list as well, which is not our API.

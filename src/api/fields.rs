@@ -1,18 +1,58 @@
 //! What fields of bodies have in common.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::de::Error;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A scope as the API writes it.
+use crate::http::checks::ScopeInput;
+
+/// A scope in a request body.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "NewScope", untagged)]
+pub(super) enum ScopeField {
+    /// A scope as a string. Tokens and responses keep its spelling.
+    Text(#[schemars(schema_with = "crate::api::openapi::schemas::scope")] String),
+    /// A scope in parts.
+    Parts(ScopeParts),
+}
+
+/// A scope as action and resource filter.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "NewScope")]
-pub(super) struct ScopeField {
+#[schemars(rename = "NewScopeParts")]
+pub(super) struct ScopeParts {
     #[schemars(schema_with = "crate::api::openapi::schemas::action")]
     action: String,
     #[schemars(schema_with = "crate::api::openapi::schemas::resource")]
     resource: String,
+}
+
+/// Written out, because the errors of serde's untagged enums name neither the field nor what is allowed.
+impl<'de> Deserialize<'de> for ScopeField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EitherForm;
+
+        impl<'de> Visitor<'de> for EitherForm {
+            type Value = ScopeField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a scope: a string such as read:orders/*, or an object with action and resource")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ScopeField, E> {
+                Ok(ScopeField::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ScopeField, A::Error> {
+                ScopeParts::deserialize(MapAccessDeserializer::new(map)).map(ScopeField::Parts)
+            }
+        }
+
+        deserializer.deserialize_any(EitherForm)
+    }
 }
 
 /// Tells `null` from absent: `Some(None)` is `null`.
@@ -29,8 +69,11 @@ pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer
 }
 
 impl ScopeField {
-    /// Action and resource filter, as they were written.
-    pub(super) fn pairs(fields: &[Self]) -> impl Iterator<Item = (&str, &str)> {
-        fields.iter().map(|field| (field.action.as_str(), field.resource.as_str()))
+    /// The scopes as they were written.
+    pub(super) fn inputs(fields: &[Self]) -> impl Iterator<Item = ScopeInput<'_>> {
+        fields.iter().map(|field| match field {
+            Self::Text(text) => ScopeInput::Text(text),
+            Self::Parts(parts) => ScopeInput::Parts(&parts.action, &parts.resource),
+        })
     }
 }

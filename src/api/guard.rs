@@ -222,7 +222,7 @@ async fn identify(
         Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
             by_credential(context, &text, address, now).await
         }
-        Ok(HeaderCredentials::None) => by_session(context, request, now).await,
+        Ok(HeaderCredentials::None | HeaderCredentials::Empty) => by_session(context, request, now).await,
         Ok(HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => Err(Problem::credentials_required()),
         Err(error) => Err(Problem::invalid_field("headers", error.0)),
     }
@@ -234,7 +234,7 @@ async fn by_credential(
     address: ClientAddress,
     now: Timestamp,
 ) -> Result<Principal, Problem> {
-    let credential = credentials::key_or_token(text).ok_or_else(Problem::invalid_credentials)?;
+    let credential = credentials::key_or_token(text)?;
     let caller = authenticate(&context.node, &credential, address, now).await?;
     // A token must have been minted for us, or whoever it was minted for could use it here.
     let settings = &context.node.settings;

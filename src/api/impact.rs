@@ -101,7 +101,7 @@ async fn impact(
     let body: ImpactBody = body::read(&request, payload).await?;
     let mut checks = Checks::default();
     let narrowing = Narrowing {
-        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::pairs(&scopes))),
+        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::inputs(&scopes))),
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
     };
     checks.done()?;

@@ -89,7 +89,7 @@ async fn create(
         name: body.name,
         description: body.description,
         owner: None,
-        scopes: checks.scopes(ScopeField::pairs(&body.scopes)),
+        scopes: checks.scopes(ScopeField::inputs(&body.scopes)),
         networks: checks.networks(body.allowed_cidrs.as_deref().unwrap_or_default()),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now).flatten(),
     };
@@ -160,7 +160,7 @@ async fn edit(
     let edit = Edit {
         name: body.name,
         description: body.description,
-        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::pairs(&scopes))),
+        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::inputs(&scopes))),
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, guarded.now),
     };

@@ -11,6 +11,7 @@ use crate::domain::authority::Beyond;
 use crate::domain::decision::Denial;
 use crate::domain::member::Role;
 use crate::domain::policy::Violation;
+use crate::http::credentials::InvalidCredential;
 use crate::http::sign_in::SignInRefused;
 use crate::keys::KeyError;
 use crate::members::{MemberError, SignInError};
@@ -132,6 +133,13 @@ impl Problem {
         problem
     }
 
+    /// A body in a format or an encoding that is not accepted (RFC 9110 §15.5.16).
+    pub(super) fn unsupported_media_type(header: &str, message: &str) -> Self {
+        let mut problem = Self::invalid_field(header, message);
+        problem.status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        problem
+    }
+
     /// A body that took too long.
     pub(super) fn too_slow() -> Self {
         let mut problem = Self::invalid_field("body", "took too long to arrive");
@@ -213,6 +221,15 @@ impl Problem {
 impl From<Vec<Violation>> for Problem {
     fn from(errors: Vec<Violation>) -> Self {
         Self::invalid(errors)
+    }
+}
+
+impl From<InvalidCredential> for Problem {
+    fn from(invalid: InvalidCredential) -> Self {
+        match invalid.0 {
+            Some(fault) => Self { detail: fault, ..Self::invalid_credentials() },
+            None => Self::invalid_credentials(),
+        }
     }
 }
 

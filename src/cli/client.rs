@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use crate::cli::operations::without_url;
 use crate::cli::{CliError, print_bytes};
+use crate::domain::key_text::CredentialFault;
 use crate::domain::slug::Slug;
+use crate::http::credentials::trim;
 
 /// How long an export may take; it is given up sooner when nothing comes for a while.
 const EXPORT: Duration = Duration::from_secs(24 * 3600);
@@ -43,12 +45,7 @@ pub(super) struct Client {
 impl Client {
     /// Finds out who the credential is, and so of which organization.
     pub(super) async fn connect(arguments: ServerArguments) -> Result<Self, CliError> {
-        let given = |text: &String| !text.is_empty();
-        let credential = arguments.token.filter(given).or(arguments.api_key.filter(given)).ok_or_else(|| {
-            CliError::Use(
-                "set KEYTURN_API_KEY (a key text) or KEYTURN_TOKEN (an access token) with keyturn/ scopes".into(),
-            )
-        })?;
+        let credential = credential(arguments.token, arguments.api_key)?;
         let mut server = Url::parse(&arguments.server)
             .ok()
             .filter(|url| {
@@ -181,6 +178,21 @@ fn read_header(text: &str) -> Result<(HeaderName, HeaderValue), CliError> {
     parsed.ok_or_else(|| {
         CliError::Use("--header: a name, a colon and a value are expected; Authorization cannot be set".into())
     })
+}
+
+/// The token or else the key, without the white space of files and shells.
+fn credential(token: Option<String>, api_key: Option<String>) -> Result<String, CliError> {
+    let given = [("KEYTURN_TOKEN", token), ("KEYTURN_API_KEY", api_key)].into_iter().find_map(|(name, text)| {
+        let text = text.map(|text| trim(&text).to_owned()).filter(|text| !text.is_empty())?;
+        Some((name, text))
+    });
+    let (name, text) = given.ok_or_else(|| {
+        CliError::Use("set KEYTURN_API_KEY (a key text) or KEYTURN_TOKEN (an access token) with keyturn/ scopes".into())
+    })?;
+    match CredentialFault::of_secret(&text) {
+        Some(fault) => Err(CliError::Use(format!("{name}: the credential {fault}"))),
+        None => Ok(text),
+    }
 }
 
 /// A problem document in one line.

@@ -27,7 +27,7 @@ enum KeysCommand {
         name: String,
         #[arg(long, default_value = "")]
         description: String,
-        /// A scope as action:resource, like read:projects/acme/*; may be repeated.
+        /// A scope: action:resource, like read:projects/acme/*, or an action alone for every resource; may be repeated.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
         /// A network like 10.0.0.0/8, or an address; may be repeated.
@@ -119,7 +119,7 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
             body.insert("name".into(), name.into());
             body.insert("description".into(), description.into());
             body.insert("allowed_cidrs".into(), cidrs.into());
-            body.insert("scopes".into(), scopes.iter().map(|scope| scope_json(scope)).collect());
+            body.insert("scopes".into(), scopes.into());
             client.keys(Method::POST, "", &[], Some(body.into())).await?
         }
         KeysCommand::Show { id } => client.keys(Method::GET, &format!("/{id}"), &[], None).await?,
@@ -156,11 +156,6 @@ impl Expiry {
         }
         body
     }
-}
-
-fn scope_json(scope: &str) -> Value {
-    let (action, resource) = scope.split_once(':').unwrap_or((scope, "*"));
-    json!({ "action": action, "resource": resource })
 }
 
 async fn list(client: &Client, status: String, search: Option<String>, as_json: bool) -> Result<(), CliError> {

@@ -80,6 +80,9 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload, most: usize) -
     if essence != "application/x-www-form-urlencoded" {
         return Err(Trouble::bad_form("application/x-www-form-urlencoded is expected"));
     }
+    if body::is_encoded(request.headers()) {
+        return Err(Trouble::bad_form("send it without compression"));
+    }
     let payload = web::Payload::from_request(request, &mut { payload }).into_inner();
     let payload = payload.map_err(|_| Trouble::bad_form("it could not be read"))?;
     let bytes = body::read(payload, most).await.map_err(|error| match error {

@@ -325,10 +325,10 @@ impl ApiKey {
         let mut next = self.clone();
         next.name = edit.name.unwrap_or(next.name);
         next.description = edit.description.unwrap_or(next.description);
-        next.scopes = edit.scopes.unwrap_or(next.scopes);
+        next.scopes = edit.scopes.map_or(next.scopes, |scopes| scopes.spelled_like(&self.scopes));
         next.networks = edit.networks.unwrap_or(next.networks);
         next.expires_at = edit.expires_at.unwrap_or(next.expires_at);
-        if next == self {
+        if next == self && next.scopes.is_same_text(&self.scopes) {
             return Err(TransitionRefused::Unchanged);
         }
         if self.is_expired(at) && !next.is_expired(at) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::audience::is_same;
 use crate::domain::timestamp::Timestamp;
 
 /// The payload of an access token. Times are whole seconds (NumericDate).
@@ -60,11 +61,11 @@ impl Audience {
         }
     }
 
-    /// Whether the token is for this audience.
+    /// Whether the token is for this audience, in any spelling of it.
     pub fn contains(&self, audience: &str) -> bool {
         match self {
-            Self::One(one) => one == audience,
-            Self::Many(many) => many.iter().any(|each| each == audience),
+            Self::One(one) => is_same(one, audience),
+            Self::Many(many) => many.iter().any(|each| is_same(each, audience)),
         }
     }
 }

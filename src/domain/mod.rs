@@ -4,6 +4,7 @@
 //! arguments, so every rule can be stated as a law and tested as one.
 
 pub mod api_key;
+pub mod audience;
 pub mod audit_chain;
 pub mod authority;
 pub mod claims;

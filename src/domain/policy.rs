@@ -160,16 +160,25 @@ impl Policy {
             found.push(Violation::new("scopes", "at least one scope is required"));
         }
         for (index, scope) in scopes.iter().enumerate() {
-            if !scope.action().is_any() && !self.actions.contains(scope.action()) {
-                let known: Vec<_> = self.actions.iter().map(Action::as_str).collect();
-                let message =
-                    format!("unknown action {}; allowed are {} and *", scope.action().as_str(), known.join(", "));
+            if !self.has_action(scope.action()) {
+                let message = format!("unknown action {}; allowed are {}", scope.action(), self.describe_actions());
                 found.push(Violation::new(format!("scopes[{index}].action"), message));
             } else if !self.is_grantable(scope) && !held.is_some_and(|held| held.contains(scope)) {
                 let message = format!("{scope} cannot be granted; {}", self.describe_grantable());
                 found.push(Violation::new(format!("scopes[{index}]"), message));
             }
         }
+    }
+
+    /// Whether the action is in the vocabulary, or `*`.
+    pub fn has_action(&self, action: &Action) -> bool {
+        action.is_any() || self.actions.contains(action)
+    }
+
+    /// Lists the actions for an error message.
+    pub fn describe_actions(&self) -> String {
+        let known: Vec<_> = self.actions.iter().map(Action::as_str).collect();
+        format!("{} and *", known.join(", "))
     }
 
     fn is_grantable(&self, scope: &Scope) -> bool {
@@ -286,7 +295,7 @@ impl Policy {
             if grantable.len() > MAX_ENTRIES {
                 wrong("grantable_scopes", format!("at most {MAX_ENTRIES} scopes are allowed"));
             }
-            let unknown = |scope: &&Scope| !scope.action().is_any() && !self.actions.contains(scope.action());
+            let unknown = |scope: &&Scope| !self.has_action(scope.action());
             if let Some(scope) = grantable.iter().find(unknown) {
                 wrong("grantable_scopes", format!("unknown action {}; add it to actions first", scope.action()));
             }
@@ -320,7 +329,7 @@ impl Policy {
         if self.scopes_required && key.scopes.is_empty() {
             found.push(("scopes_required", "keys without a scope; they go on working"));
         }
-        if key.scopes.iter().any(|scope| !scope.action().is_any() && !self.actions.contains(scope.action())) {
+        if key.scopes.iter().any(|scope| !self.has_action(scope.action())) {
             found.push(("actions", "keys with an action that is no longer listed; they go on working with it"));
         }
         if key.scopes.iter().any(|scope| !self.is_grantable(scope)) {

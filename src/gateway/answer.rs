@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::domain::decision::Denial;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook;
+use crate::http::credentials::InvalidCredential;
+use crate::http::description::error_description;
 use crate::tokens::{Caller, CheckError, Refusal, Required};
 
 /// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
@@ -64,7 +66,8 @@ impl VerifyError {
 
     /// No credentials.
     pub(super) fn credentials_required() -> Self {
-        let description = "an API key or an access token is required, as Authorization: Bearer or X-Api-Key";
+        let description =
+            "an API key or an access token is required, as Authorization: Bearer, HTTP Basic or X-Api-Key";
         Self { error: None, ..Self::new(StatusCode::UNAUTHORIZED, "", "API_KEY_REQUIRED", description) }
     }
 
@@ -100,6 +103,7 @@ impl VerifyError {
 
     /// The answer.
     pub(super) fn respond(&self) -> HttpResponse {
+        let description = error_description(&self.description);
         #[derive(Serialize)]
         struct Body<'a> {
             error: &'a str,
@@ -113,7 +117,7 @@ impl VerifyError {
         } else {
             let mut challenge = String::from(r#"Bearer realm="keyturn""#);
             if let Some(error) = self.error {
-                challenge.push_str(&format!(r#", error="{error}", error_description="{}""#, self.description));
+                challenge.push_str(&format!(r#", error="{error}", error_description="{description}""#));
             }
             if let Some(scope) = &self.scope {
                 challenge.push_str(&format!(r#", scope="{scope}""#));
@@ -121,7 +125,16 @@ impl VerifyError {
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
         let error = self.error.unwrap_or("invalid_token");
-        response.json(Body { error, error_description: &self.description, code: self.code })
+        response.json(Body { error, error_description: &description, code: self.code })
+    }
+}
+
+impl From<InvalidCredential> for VerifyError {
+    fn from(invalid: InvalidCredential) -> Self {
+        match invalid.0 {
+            Some(fault) => Self { description: fault, ..Self::invalid_credentials() },
+            None => Self::invalid_credentials(),
+        }
     }
 }
 
@@ -186,5 +199,22 @@ impl From<Denial> for VerifyError {
 impl std::fmt::Display for VerifyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.code, self.description)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::MessageBody;
+
+    #[test]
+    fn description_keeps_to_the_allowed_characters() {
+        let response = VerifyError::bad_requirement("a \"caf\u{e9}\"\r\n".into()).respond();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        let challenge = response.headers().get(WWW_AUTHENTICATE).unwrap().to_str().unwrap().to_owned();
+        assert!(challenge.ends_with(r#"error_description="a 'caf?'??""#), "{challenge}");
+        let body = response.into_body().try_into_bytes().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error_description"], "a 'caf?'??");
     }
 }

@@ -86,9 +86,12 @@ async fn decide(
 fn credential(request: &HttpRequest) -> Result<Credential, VerifyError> {
     match credentials::from_headers(request.headers()) {
         Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
-            credentials::key_or_token(&text).ok_or_else(VerifyError::invalid_credentials)
+            credentials::key_or_token(&text).map_err(VerifyError::from)
         }
-        Ok(HeaderCredentials::None | HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => {
+        Ok(HeaderCredentials::Basic { id, secret }) => {
+            credentials::presented_key(Some(&id), &secret).map(Credential::Key).map_err(VerifyError::from)
+        }
+        Ok(HeaderCredentials::None | HeaderCredentials::Empty | HeaderCredentials::OtherScheme) => {
             Err(VerifyError::credentials_required())
         }
         Err(error) => Err(VerifyError::ambiguous(error.0)),

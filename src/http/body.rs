@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
 use actix_web::web::{Bytes, Payload};
 
 /// How long a body may take to arrive.
@@ -25,5 +26,34 @@ pub async fn read(payload: Payload, most: usize) -> Result<Bytes, BodyError> {
         Ok(Ok(Err(_))) => Err(BodyError::Broken),
         Ok(Err(_)) => Err(BodyError::TooLarge),
         Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// Whether a body is compressed or otherwise encoded (RFC 9110 §8.4). None of our endpoints decodes.
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).any(|value| {
+        let codings = value.to_str().unwrap_or("unreadable").split(',').map(str::trim);
+        codings.into_iter().any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    #[test]
+    fn only_identity_is_no_encoding() {
+        let encoded = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            values.iter().for_each(|value| headers.append(CONTENT_ENCODING, HeaderValue::from_static(value)));
+            is_encoded(&headers)
+        };
+        for plain in [&[][..], &[""], &["identity"], &["Identity, identity"]] {
+            assert!(!encoded(plain), "{plain:?}");
+        }
+        for coded in [&["gzip"][..], &["identity, br"], &["identity", "gzip"], &["x"]] {
+            assert!(encoded(coded), "{coded:?}");
+        }
     }
 }

@@ -21,6 +21,15 @@ const MAX_LIFETIME: i64 = 100 * 366 * 86_400;
 #[derive(Default)]
 pub struct Checks(Vec<Violation>);
 
+/// A scope as a caller writes it.
+#[derive(Clone, Copy, Debug)]
+pub enum ScopeInput<'a> {
+    /// `action:filter` or a bare action.
+    Text(&'a str),
+    /// Action and resource filter.
+    Parts(&'a str, &'a str),
+}
+
 impl Checks {
     /// Everything that is wrong, if anything is.
     pub fn done(self) -> Result<(), Vec<Violation>> {
@@ -52,10 +61,20 @@ impl Checks {
         }
     }
 
-    /// Scopes, as pairs of action and resource filter.
-    pub fn scopes<'a>(&mut self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> ScopeSet {
+    /// Scopes, each as a string or in parts.
+    pub fn scopes<'a>(&mut self, fields: impl IntoIterator<Item = ScopeInput<'a>>) -> ScopeSet {
         let mut scopes = Vec::new();
-        for (index, (action, resource)) in fields.into_iter().enumerate() {
+        for (index, field) in fields.into_iter().enumerate() {
+            let (action, resource) = match field {
+                ScopeInput::Parts(action, resource) => (action, resource),
+                ScopeInput::Text(text) => {
+                    match Scope::parse(text) {
+                        Ok(scope) => scopes.push(scope),
+                        Err(error) => self.wrong(format!("scopes[{index}]"), error.to_string()),
+                    }
+                    continue;
+                }
+            };
             match (Action::parse(action), ResourceFilter::parse(resource)) {
                 (Ok(action), Ok(filter)) => scopes.push(Scope::new(action, filter)),
                 (action, filter) => {

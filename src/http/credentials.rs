@@ -6,7 +6,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use crate::domain::key_text::{KeyText, looks_like_key_text};
+use crate::domain::key_text::{CredentialFault, KeyId, KeyText, Secret, looks_like_key_text};
 use crate::http::form;
 use crate::tokens::{Credential, PresentedKey};
 
@@ -22,6 +22,9 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub enum HeaderCredentials {
     /// Nothing.
     None,
+    /// An `Authorization` header without a credential, sent by programs that were configured without one:
+    /// `Bearer`, `Bearer null`, Basic without a secret. It authenticates nobody, and so is not a second way to do it.
+    Empty,
     /// `Authorization: Basic` (RFC 6749 §2.3.1): id and secret, form-decoded.
     Basic {
         /// May be empty.
@@ -41,46 +44,68 @@ pub enum HeaderCredentials {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeaderError(pub &'static str);
 
+/// A credential that belongs to no key, as its text shows; the fault, if it has one that can be named. It repeats
+/// nothing of the credential.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidCredential(pub Option<String>);
+
 /// Reads the credentials in the headers; there is at most one.
 pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials, HeaderError> {
     let authorization = single(headers, &AUTHORIZATION, "more than one Authorization header")?;
     let api_key = single(headers, &X_API_KEY, "more than one X-Api-Key header")?;
-    match (authorization, api_key) {
-        (None, None) => Ok(HeaderCredentials::None),
-        (Some(_), Some(_)) => Err(HeaderError("both an Authorization and an X-Api-Key header; give one")),
-        (None, Some(value)) => {
-            let text = ascii(value).ok_or(HeaderError("X-Api-Key: only printable ASCII is allowed"))?;
-            match text.trim() {
-                "" => Ok(HeaderCredentials::None),
-                text => Ok(HeaderCredentials::ApiKey(Zeroizing::new(text.to_owned()))),
-            }
+    let authorization = authorization.map_or(Ok(HeaderCredentials::None), of_authorization);
+    let api_key = match api_key {
+        Some(value) => trim(ascii(value).ok_or(HeaderError("X-Api-Key: only printable ASCII is allowed"))?),
+        None => "",
+    };
+    let api_key = if is_no_secret(api_key) { "" } else { api_key };
+    match authorization {
+        Ok(HeaderCredentials::None | HeaderCredentials::Empty) if !api_key.is_empty() => {
+            Ok(HeaderCredentials::ApiKey(Zeroizing::new(api_key.to_owned())))
         }
-        (Some(value), None) => {
-            let text = ascii(value).ok_or(HeaderError("Authorization: only printable ASCII is allowed"))?;
-            if text.trim().is_empty() {
-                return Ok(HeaderCredentials::None);
-            }
-            let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-            let rest = rest.trim_start();
-            if scheme.eq_ignore_ascii_case("bearer") {
-                bearer(rest)
-            } else if scheme.eq_ignore_ascii_case("basic") {
-                basic(rest)
-            } else {
-                Ok(HeaderCredentials::OtherScheme)
-            }
+        Err(_) | Ok(_) if !api_key.is_empty() => {
+            Err(HeaderError("both an Authorization and an X-Api-Key header; give one"))
         }
+        authorization => authorization,
     }
 }
 
-/// A credential as a gateway or the management API takes it: a key text, or else a token. `None` is a
-/// key text that its own checksum refutes.
-pub fn key_or_token(text: &str) -> Option<Credential> {
-    if !looks_like_key_text(text) {
-        return Some(Credential::Token(Zeroizing::new(text.to_owned())));
+/// Leaves out the white space that shells, editors and `echo` put around a credential. None of ours has any.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Reads a secret as a client presents it: whole, or the bare secret beside the ID.
+pub fn presented_key(id: Option<&str>, secret: &str) -> Result<PresentedKey, InvalidCredential> {
+    let (id, secret) = (id.map(trim).filter(|id| !id.is_empty()), trim(secret));
+    let invalid = || {
+        let of_secret = CredentialFault::of_secret(secret).map(|fault| format!("the secret {fault}"));
+        let of_id = || id.and_then(CredentialFault::of_characters).map(|fault| format!("client_id: {fault}"));
+        InvalidCredential(of_secret.or_else(of_id))
+    };
+    if looks_like_key_text(secret) {
+        let text = KeyText::parse(secret).map_err(|_| invalid())?;
+        return match id {
+            Some(id) if id != text.id().as_str() => Err(invalid()),
+            _ => Ok(PresentedKey { id: text.id(), secret: text.into_secret() }),
+        };
     }
-    let key = KeyText::parse(text).ok()?;
-    Some(Credential::Key(PresentedKey { id: key.id(), secret: key.into_secret() }))
+    match (id.and_then(KeyId::parse), Secret::parse(secret)) {
+        (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
+        _ => Err(invalid()),
+    }
+}
+
+/// A credential as a gateway or the management API takes it: a key text, or else a token.
+pub fn key_or_token(text: &str) -> Result<Credential, InvalidCredential> {
+    let text = trim(text);
+    if let Some(fault) = CredentialFault::of_secret(text) {
+        return Err(InvalidCredential(Some(format!("the credential {fault}"))));
+    }
+    if looks_like_key_text(text) {
+        return presented_key(None, text).map(Credential::Key);
+    }
+    Ok(Credential::Token(Zeroizing::new(text.to_owned())))
 }
 
 fn single<'a>(
@@ -100,14 +125,41 @@ fn ascii(value: &HeaderValue) -> Option<&str> {
     if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None }
 }
 
+fn of_authorization(value: &HeaderValue) -> Result<HeaderCredentials, HeaderError> {
+    let text = trim(ascii(value).ok_or(HeaderError("Authorization: only printable ASCII is allowed"))?);
+    if text.is_empty() {
+        return Ok(HeaderCredentials::None);
+    }
+    let (scheme, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let rest = trim(rest);
+    if scheme.eq_ignore_ascii_case("bearer") {
+        bearer(rest)
+    } else if scheme.eq_ignore_ascii_case("basic") {
+        basic(rest)
+    } else {
+        Ok(HeaderCredentials::OtherScheme)
+    }
+}
+
+/// Whether this is what a program sends instead of a secret that it does not have.
+pub fn is_no_secret(text: &str) -> bool {
+    matches!(text, "" | "null" | "undefined")
+}
+
 fn bearer(text: &str) -> Result<HeaderCredentials, HeaderError> {
-    if text.is_empty() || text.contains(' ') {
+    if is_no_secret(text) {
+        return Ok(HeaderCredentials::Empty);
+    }
+    if text.contains([' ', '\t']) {
         return Err(HeaderError("Authorization: Bearer must be followed by one token or key text"));
     }
     Ok(HeaderCredentials::Bearer(Zeroizing::new(text.to_owned())))
 }
 
 fn basic(text: &str) -> Result<HeaderCredentials, HeaderError> {
+    if is_no_secret(text) {
+        return Ok(HeaderCredentials::Empty);
+    }
     let bytes = Zeroizing::new(BASE64.decode(text).map_err(|_| HeaderError("Authorization: Basic is not base64"))?);
     let text = std::str::from_utf8(&bytes).map_err(|_| HeaderError("Authorization: Basic does not hold UTF-8"))?;
     let (id, secret) = text
@@ -116,7 +168,11 @@ fn basic(text: &str) -> Result<HeaderCredentials, HeaderError> {
     let read = |part| {
         form::decode(part).map_err(|_| HeaderError("Authorization: Basic holds a NUL or a bad percent-escape; both parts are form-encoded (RFC 6749 section 2.3.1)"))
     };
-    Ok(HeaderCredentials::Basic { id: read(id)?, secret: Zeroizing::new(read(secret)?) })
+    let (id, secret) = (read(id)?, Zeroizing::new(read(secret)?));
+    if is_no_secret(trim(&secret)) {
+        return Ok(HeaderCredentials::Empty);
+    }
+    Ok(HeaderCredentials::Basic { id, secret })
 }
 
 #[cfg(test)]
@@ -130,6 +186,7 @@ mod tests {
         }
         match from_headers(&map).map_err(|error| error.0)? {
             HeaderCredentials::None => Ok("none".into()),
+            HeaderCredentials::Empty => Ok("empty".into()),
             HeaderCredentials::Basic { id, secret } => Ok(format!("basic {id}|{}", *secret)),
             HeaderCredentials::Bearer(text) => Ok(format!("bearer {}", *text)),
             HeaderCredentials::ApiKey(text) => Ok(format!("api-key {}", *text)),
@@ -148,11 +205,25 @@ mod tests {
         assert_eq!(read(&[("authorization", " ")]).as_deref(), Ok("none"));
         assert_eq!(read(&[("authorization", &basic_of("a%3Ab:c+d:e"))]).as_deref(), Ok("basic a:b|c d:e"));
         assert_eq!(read(&[("authorization", &basic_of("a:b").replace("Basic", "bASIC"))]).as_deref(), Ok("basic a|b"));
-        assert_eq!(read(&[("authorization", "basic YTpi")]).as_deref(), Ok("basic a|b"));
-        assert_eq!(read(&[("authorization", "basic YTo")]).as_deref(), Ok("basic a|"), "no padding");
+        assert_eq!(read(&[("authorization", "basic YTpi")]).as_deref(), Ok("basic a|b"), "no padding");
         assert_eq!(read(&[("authorization", "bearer x.y.z")]).as_deref(), Ok("bearer x.y.z"));
         assert_eq!(read(&[("x-api-key", " k ")]).as_deref(), Ok("api-key k"));
         assert_eq!(read(&[("authorization", "Digest x")]).as_deref(), Ok("other"));
+    }
+
+    #[test]
+    fn header_without_a_credential_is_empty() {
+        let (no_secret, null) = (basic_of("a:"), basic_of("a:null"));
+        for text in ["Bearer", "Bearer null", "bearer  undefined", "Basic", "Basic Og==", &no_secret, &null] {
+            assert_eq!(read(&[("authorization", text)]).as_deref(), Ok("empty"), "{text}");
+            assert_eq!(read(&[("authorization", text), ("x-api-key", "k")]).as_deref(), Ok("api-key k"), "{text}");
+        }
+        assert_eq!(read(&[("authorization", ""), ("x-api-key", "k")]).as_deref(), Ok("api-key k"));
+        for text in [" ", "null", "undefined"] {
+            assert_eq!(read(&[("authorization", "Bearer a"), ("x-api-key", text)]).as_deref(), Ok("bearer a"));
+            assert_eq!(read(&[("x-api-key", text)]).as_deref(), Ok("none"));
+        }
+        assert_eq!(read(&[("authorization", "Bearer nullable")]).as_deref(), Ok("bearer nullable"));
     }
 
     #[test]
@@ -162,7 +233,8 @@ mod tests {
             &[("authorization", "Bearer a"), ("authorization", "Bearer a")][..],
             &[("x-api-key", "a"), ("x-api-key", "a")],
             &[("authorization", "Bearer a"), ("x-api-key", "a")],
-            &[("authorization", "Bearer")],
+            &[("authorization", "Digest a"), ("x-api-key", "a")],
+            &[("authorization", "Basic !!!"), ("x-api-key", "a")],
             &[("authorization", "Bearer a b")],
             &[("authorization", "Basic !!!")],
             &[("authorization", "Basic /w==")],

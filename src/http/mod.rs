@@ -7,6 +7,7 @@ pub mod checks;
 pub mod client_address;
 pub mod context;
 pub mod credentials;
+pub mod description;
 pub mod form;
 pub mod operations;
 pub mod permission;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::domain::audience::is_same;
 use crate::domain::organization::Organization;
 use crate::domain::slug::Slug;
 use crate::node::{Node, NodeSettings};
@@ -144,11 +145,13 @@ impl Tenant {
         self.organization.suspended_at.is_some()
     }
 
-    /// Whether a token may be asked for under that audience (RFC 8707 §2).
-    pub fn allows_audience(&self, audience: &str, settings: &NodeSettings) -> bool {
-        audience == settings.audience
-            || audience == settings.public_url
-            || audience == self.issuer
-            || self.organization.policy.audiences.iter().any(|allowed| allowed == audience)
+    /// Returns the allowed audience (RFC 8707 §2) that a request means, as it is configured; `None` if there is none.
+    pub fn find_audience<'a>(&'a self, requested: &str, settings: &'a NodeSettings) -> Option<&'a str> {
+        let own = [&settings.audience, &settings.public_url, &self.issuer];
+        let allowed = || own.into_iter().chain(&self.organization.policy.audiences).map(String::as_str);
+        // The very text first: two spellings of one URL can both be listed.
+        allowed()
+            .find(|allowed| *allowed == requested)
+            .or_else(|| allowed().find(|allowed| is_same(allowed, requested)))
     }
 }

@@ -6,6 +6,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use crate::domain::decision::{ClientAddress, Denial};
+use crate::http::credentials::InvalidCredential;
+use crate::http::description::error_description;
 use crate::http::form::FormError;
 use crate::limits::AddressLimit;
 use crate::node::Unavailable;
@@ -37,6 +39,19 @@ impl OAuthError {
     /// A request that is not as it should be.
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", "VALIDATION_FAILED", Outcome::InvalidRequest, description)
+    }
+
+    /// A request at the authorization endpoint: there is no flow that begins there.
+    pub(super) fn unsupported_response_type() -> Self {
+        let description = "response_type: none is supported, because Keyturn has no authorization code flow; \
+            request a token from the token endpoint with grant_type=client_credentials";
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "unsupported_response_type",
+            "VALIDATION_FAILED",
+            Outcome::InvalidRequest,
+            description,
+        )
     }
 
     /// A grant type other than `client_credentials`.
@@ -85,6 +100,11 @@ impl OAuthError {
         let description =
             "no API key was presented; use HTTP Basic, client_secret in the body, Authorization: Bearer, or X-Api-Key";
         Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_REQUIRED", Outcome::Invalid, description)
+    }
+
+    /// An `Authorization` header that holds no credential, and none elsewhere.
+    pub(super) fn empty_authorization() -> Self {
+        Self { description: "the Authorization header contains no secret".into(), ..Self::no_credentials() }
     }
 
     /// Not a key and its secret. The same, byte for byte, for an unknown id, a wrong or rotated-out secret,
@@ -166,7 +186,21 @@ impl OAuthError {
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds));
         }
-        response.json(Body { error: self.error, error_description: &self.description, code: self.code })
+        response.json(Body {
+            error: self.error,
+            error_description: &error_description(&self.description),
+            code: self.code,
+        })
+    }
+}
+
+impl From<InvalidCredential> for OAuthError {
+    /// A fault is read from the text alone, and so says nothing about any key.
+    fn from(invalid: InvalidCredential) -> Self {
+        match invalid.0 {
+            Some(fault) => Self { description: fault, ..Self::invalid_key() },
+            None => Self::invalid_key(),
+        }
     }
 }
 
@@ -180,6 +214,13 @@ impl From<ExchangeError> for OAuthError {
     fn from(error: ExchangeError) -> Self {
         match error {
             ExchangeError::Denied(denial) => denial.into(),
+            ExchangeError::UnknownAction(unknown) => {
+                let hint = if unknown.is_openid { "OpenID Connect scopes are not supported; " } else { "" };
+                Self::malformed_scope(format!(
+                    "scope: item {} has an unknown action; {hint}allowed are {}",
+                    unknown.place, unknown.allowed
+                ))
+            }
             ExchangeError::AudienceNotAllowed(_) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_target",
@@ -238,7 +279,7 @@ impl From<Denial> for OAuthError {
                 "invalid_scope",
                 "INSUFFICIENT_SCOPE",
                 Outcome::Scope,
-                format!("scope: number {place} of those asked for lies within none of the key's scopes"),
+                format!("scope: item {place} is not granted to this key"),
             ),
         }
     }
@@ -257,4 +298,18 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
 pub(super) fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::MessageBody;
+
+    #[test]
+    fn description_keeps_to_the_allowed_characters() {
+        let response = OAuthError::invalid_request("scope: \"caf\u{e9}\" \\").respond(false);
+        let body = response.into_body().try_into_bytes().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error_description"], "scope: 'caf?' ?");
+    }
 }

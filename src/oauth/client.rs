@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, web};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use crate::domain::key_text::{KeyId, KeyText, Secret, looks_like_key_text};
+use crate::domain::key_text::looks_like_key_text;
 use crate::http::body::{self, BodyError};
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::http::form::Form;
@@ -31,10 +31,13 @@ pub(super) fn read_form(
     let headers = credentials::from_headers(request.headers()).map_err(|error| OAuthError::invalid_request(error.0))?;
     *challenge = !matches!(headers, HeaderCredentials::ApiKey(_));
     check_query(request.query_string())?;
+    if body::is_encoded(request.headers()) {
+        return Err(OAuthError::invalid_request("Content-Encoding: send the body without compression"));
+    }
     check_content_type(request, body)?;
     let form = Form::parse(body)?;
     form.check_repeats(repeatable)?;
-    if matches!(headers, HeaderCredentials::None) && form.value("client_secret").is_some() {
+    if matches!(headers, HeaderCredentials::None | HeaderCredentials::Empty) && form.value("client_secret").is_some() {
         *challenge = false;
     }
     Ok((form, headers))
@@ -42,37 +45,42 @@ pub(super) fn read_form(
 
 /// The key, from the headers or else from the form.
 pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<PresentedKey, OAuthError> {
-    let body_id = form.value("client_id");
-    let body_secret = form.value("client_secret").map(|secret| Zeroizing::new(secret.to_owned()));
+    let filled = |name: &str| form.value(name).map(credentials::trim).filter(|value| !value.is_empty());
+    let body_id = filled("client_id");
+    let body_secret = filled("client_secret").filter(|secret| !credentials::is_no_secret(secret));
     if form.value("client_assertion").is_some() {
         return Err(OAuthError::invalid_request("client_assertion: not supported; present the API key itself"));
     }
-    if body_secret.is_some() && !matches!(headers, HeaderCredentials::None) {
-        return Err(OAuthError::invalid_request("client_secret: the API key is also in a header; give it in one way"));
-    }
-    let (id, secret) = match headers {
-        HeaderCredentials::OtherScheme => return Err(OAuthError::no_credentials()),
-        HeaderCredentials::None => (None, body_secret.ok_or_else(OAuthError::no_credentials)?),
-        HeaderCredentials::Basic { id, secret } => (Some(id).filter(|id| !id.is_empty()), secret),
-        HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text) => (None, text),
+    let (id, secret) = match (headers, body_secret) {
+        (HeaderCredentials::None | HeaderCredentials::Empty, Some(secret)) => (None, Zeroizing::new(secret.to_owned())),
+        (HeaderCredentials::None, None) => return Err(OAuthError::no_credentials()),
+        (HeaderCredentials::Empty, None) => return Err(OAuthError::empty_authorization()),
+        (HeaderCredentials::OtherScheme, None) => return Err(OAuthError::no_credentials()),
+        (HeaderCredentials::OtherScheme, Some(_)) => {
+            return Err(OAuthError::invalid_request(
+                "client_secret: there is also an Authorization header of another scheme; send credentials in one way",
+            ));
+        }
+        (HeaderCredentials::ApiKey(_), Some(_)) => {
+            return Err(OAuthError::invalid_request(
+                "client_secret: there is also an X-Api-Key header; send credentials in one way",
+            ));
+        }
+        (HeaderCredentials::Basic { .. } | HeaderCredentials::Bearer(_), Some(_)) => {
+            return Err(OAuthError::invalid_request(
+                "client_secret: there are also credentials in the Authorization header; send them in one way",
+            ));
+        }
+        (HeaderCredentials::Basic { id, secret }, None) => (Some(id), secret),
+        (HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text), None) => (None, text),
     };
-    if let (Some(one), Some(other)) = (id.as_deref(), body_id)
+    let header_id = id.as_deref().map(credentials::trim).filter(|id| !id.is_empty());
+    if let (Some(one), Some(other)) = (header_id, body_id)
         && one != other
     {
-        return Err(OAuthError::invalid_request("client_id: not the one in the Authorization header"));
+        return Err(OAuthError::invalid_key());
     }
-    let id = id.as_deref().or(body_id);
-    if looks_like_key_text(&secret) {
-        let text = KeyText::parse(&secret).map_err(|_| OAuthError::invalid_key())?;
-        if id.is_some_and(|id| id != text.id().as_str()) {
-            return Err(OAuthError::invalid_request("client_id: not the one in the key text"));
-        }
-        return Ok(PresentedKey { id: text.id(), secret: text.into_secret() });
-    }
-    match (id.and_then(KeyId::parse), Secret::parse(&secret)) {
-        (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
-        _ => Err(OAuthError::invalid_key()),
-    }
+    credentials::presented_key(header_id.or(body_id), &secret).map_err(OAuthError::from)
 }
 
 /// Nothing that belongs in a header or the body may stand in the URL, where logs would keep it.

@@ -58,7 +58,7 @@ fn read(
     let (form, headers) = client::read_form(request, body, &[], challenge)?;
     let key = client::presented_key(headers, &form)?;
     let token = form.value("token").ok_or_else(|| OAuthError::invalid_request("token: missing"))?;
-    Ok((key, key_or_token(token)))
+    Ok((key, key_or_token(token).ok()))
 }
 
 #[derive(Serialize)]

@@ -102,6 +102,7 @@ fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
     let algorithm = tenant.ring.newest().map(|key| key.algorithm().as_str());
     let document = json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{public_url}/oauth/authorize"),
         "token_endpoint": format!("{public_url}/oauth/token"),
         "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint": format!("{public_url}/oauth/introspect"),
@@ -110,6 +111,7 @@ fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
         "revocation_endpoint_auth_methods_supported": methods,
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "grant_types_supported": ["client_credentials"],
+        "scopes_supported": tenant.organization.policy.actions,
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": Vec::from_iter(algorithm),

@@ -1,9 +1,10 @@
-//! OAuth 2.0: the token, introspection and revocation endpoints, metadata, the public signing keys.
+//! OAuth 2.0: the token, introspection, revocation and authorization endpoints, metadata, the public signing keys.
 //!
 //! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `tokens`,
 //! `node` and `http`; no other surface.
 
 mod answer;
+mod authorize;
 mod client;
 mod introspect;
 mod metadata;
@@ -15,6 +16,7 @@ use actix_web::web;
 /// Registers the endpoints.
 pub fn routes(config: &mut web::ServiceConfig) {
     token::routes(config);
+    authorize::routes(config);
     introspect::routes(config);
     revoke::routes(config);
 }

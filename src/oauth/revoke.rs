@@ -57,7 +57,7 @@ fn read(
     let (form, headers) = client::read_form(request, body, &[], challenge)?;
     let caller = client::presented_key(headers, &form)?;
     let token = form.value("token").ok_or_else(|| OAuthError::invalid_request("token: missing"))?;
-    Ok(RevokeRequest { caller, credential: key_or_token(token), address, now: clock::now() })
+    Ok(RevokeRequest { caller, credential: key_or_token(token).ok(), address, now: clock::now() })
 }
 
 impl From<Unavailable> for OAuthError {

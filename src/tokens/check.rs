@@ -64,9 +64,9 @@ pub async fn check(
 fn has_audience(node: &Node, caller: &Caller, audiences: &[String]) -> bool {
     match &caller.token {
         Some(token) => audiences.iter().any(|audience| token.claims.aud.contains(audience)),
-        None => node
-            .tenant(&caller.key.organization)
-            .is_some_and(|tenant| audiences.iter().any(|audience| tenant.allows_audience(audience, &node.settings))),
+        None => node.tenant(&caller.key.organization).is_some_and(|tenant| {
+            audiences.iter().any(|audience| tenant.find_audience(audience, &node.settings).is_some())
+        }),
     }
 }
 

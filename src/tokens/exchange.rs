@@ -4,7 +4,8 @@ use crate::crypto::{fast_verifier, random};
 use crate::domain::claims::{self, Audience, Claims, Lifetime};
 use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, SecretMatch, decide};
 use crate::domain::key_text::{KeyId, Secret};
-use crate::domain::scope::ScopeSet;
+use crate::domain::policy::Policy;
+use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Asked, UsageOutcome, Use};
 use crate::node::{Node, Tenant, Unavailable};
@@ -52,10 +53,40 @@ pub struct Minted {
 pub enum ExchangeError {
     /// The rule says no.
     Denied(Denial),
+    /// A requested scope has an action that does not exist.
+    UnknownAction(UnknownAction),
     /// That audience is not allowed.
     AudienceNotAllowed(String),
     /// It cannot be decided.
     Unavailable(Unavailable),
+}
+
+/// A requested scope whose action the organization does not define. A wildcard does not reach it: the token would be
+/// good for nothing, and the client would learn so only from its API.
+#[derive(Debug)]
+pub struct UnknownAction {
+    /// The scope's place in the request, from 1.
+    pub place: usize,
+    /// Whether it is one of OpenID Connect's scopes.
+    pub is_openid: bool,
+    /// The actions that can be requested.
+    pub allowed: String,
+}
+
+impl UnknownAction {
+    /// Finds the first. An action that is no longer defined can be requested with a key that was granted it by name.
+    fn find(requested: &ScopeSet, granted: &ScopeSet, policy: &Policy) -> Option<Self> {
+        const OPENID: [&str; 6] = ["openid", "offline_access", "profile", "email", "address", "phone"];
+        let is_unknown = |scope: &Scope| {
+            !policy.has_action(scope.action()) && !granted.iter().any(|held| held.action() == scope.action())
+        };
+        let (index, scope) = requested.iter().enumerate().find(|(_, scope)| is_unknown(scope))?;
+        Some(Self {
+            place: index + 1,
+            is_openid: OPENID.contains(&scope.action().as_str()),
+            allowed: policy.describe_actions(),
+        })
+    }
 }
 
 impl<E: Into<Unavailable>> From<E> for ExchangeError {
@@ -82,7 +113,14 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let tenant = tenant_of(view, &key).await?;
     let is_suspended = tenant.is_suspended();
     let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref(), is_suspended };
-    let grant = decide(&key, &ask, now).map_err(|denial| {
+    let decided = decide(&key, &ask, now);
+    if let (Ok(_) | Err(Denial::ScopeNotHeld(_)), Some(requested)) = (&decided, &scopes)
+        && let Some(unknown) = UnknownAction::find(requested, &key.scopes, &tenant.organization.policy)
+    {
+        node.usage.count(&key.id, UsageOutcome::DeniedScope, address, now);
+        return Err(ExchangeError::UnknownAction(unknown));
+    }
+    let grant = decided.map_err(|denial| {
         node.usage.count(&key.id, (&denial).into(), address, now);
         ExchangeError::Denied(denial)
     })?;
@@ -131,8 +169,16 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
 }
 
 fn audience(node: &Node, tenant: &Tenant, asked: Vec<String>) -> Result<Audience, ExchangeError> {
-    if let Some(foreign) = asked.iter().find(|audience| !tenant.allows_audience(audience, &node.settings)) {
-        return Err(ExchangeError::AudienceNotAllowed(foreign.clone()));
+    if asked.is_empty() {
+        return Ok(Audience::One(node.settings.audience.clone()));
     }
-    if asked.is_empty() { Ok(Audience::One(node.settings.audience.clone())) } else { Ok(Audience::from_list(asked)) }
+    let mut found: Vec<String> = Vec::new();
+    for audience in asked {
+        match tenant.find_audience(&audience, &node.settings) {
+            Some(allowed) if found.iter().any(|known| known == allowed) => {}
+            Some(allowed) => found.push(allowed.to_owned()),
+            None => return Err(ExchangeError::AudienceNotAllowed(audience)),
+        }
+    }
+    Ok(Audience::from_list(found))
 }

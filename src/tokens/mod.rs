@@ -13,6 +13,6 @@ mod verified;
 
 pub use authenticate::{Caller, Credential, Refusal, authenticate};
 pub use check::{CheckError, Required, Wanted, check};
-pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, exchange};
+pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, UnknownAction, exchange};
 pub use introspect::{Active, introspect};
 pub use revoke::{RevokeError, RevokeRequest, revoke};

@@ -340,12 +340,15 @@ def scopes(key):
         {"action": "*", "resource": "orders/*"},
         {"action": "read", "resource": "*"},
         {"action": "*", "resource": "*"},
+        "read",
+        "*",
     ):
         passes(f"a wider scope {scope}", token=mint(make_key(scope)))
     for scope in (
         {"action": "read", "resource": "orders/7"},
         {"action": "write", "resource": "orders/*"},
         {"action": "read", "resource": "#"},
+        "write",
     ):
         refused(f"a scope that is not enough {scope}", (403,), token=mint(make_key(scope)))
     ok("a missing scope: 403; a wider one is enough, a narrower one is not")

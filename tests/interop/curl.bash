@@ -87,6 +87,13 @@ expect_token 'Basic with the same client_id in the body' "${basic[@]}" "${grant[
 expect_token 'a narrower scope' "${basic[@]}" "${grant[@]}" -d 'scope=read:projects/acme/%23 write:projects/acme/*'
 [[ $(member scope) == '"read:projects/acme/# write:projects/acme/*"' ]] || fail "a narrower scope: the answer says $(member scope)"
 expect_error 'a malformed scope: invalid_scope' 400 invalid_scope no "${basic[@]}" "${grant[@]}" -d 'scope=read:keyturn/nowhere/../keys'
+expect_token 'a scope without a filter, spelled so' -u "$INTEROP_READER_ID:$INTEROP_READER_KEY_TEXT" "${grant[@]}" -d scope=read
+[[ $(member scope) == '"read"' ]] || fail "a scope without a filter: the answer says $(member scope)"
+expect_token 'a resource with a trailing slash' "${basic[@]}" "${grant[@]}" --data-urlencode "resource=$INTEROP_ISSUER/"
+expect_token 'line breaks around credentials' "${grant[@]}" --data-urlencode "client_id=$id"$'\n' --data-urlencode "client_secret= $INTEROP_KEY_TEXT"$'\r\n'
+expect_token 'an Authorization header without a credential' -H 'Authorization: Bearer null' "${grant[@]}" -d "client_secret=$INTEROP_KEY_TEXT"
+expect_error 'an OpenID Connect scope: invalid_scope' 400 invalid_scope no "${basic[@]}" "${grant[@]}" -d scope=openid
+expect_error 'scopes joined by a comma: invalid_scope' 400 invalid_scope no "${basic[@]}" "${grant[@]}" -d scope=read,write
 expect_error 'another audience: invalid_target' 400 invalid_target no "${basic[@]}" "${grant[@]}" --data-urlencode 'resource=https://elsewhere.example'
 
 # Failures are limited by address: each of these comes from an address of its own.
@@ -99,6 +106,7 @@ expect_error 'Bearer, wrong key text: invalid_client with a challenge' 401 inval
 ask --interface 127.0.0.15 -H "X-Api-Key: $wrong" "${grant[@]}"
 [[ $status == 401 && $(member error) == '"invalid_client"' ]] || fail "X-Api-Key, wrong key text: status $status"
 ok 'X-Api-Key, wrong key text: invalid_client'
+expect_error 'an unknown client_id: invalid_client' 401 invalid_client no --interface 127.0.0.20 "${grant[@]}" -d client_id=0000000000000000 -d "client_secret=$INTEROP_KEY_TEXT"
 expect_error 'no credentials: invalid_client with a challenge' 401 invalid_client yes --interface 127.0.0.16 "${grant[@]}"
 expect_error 'two ways at once: invalid_request' 400 invalid_request no --interface 127.0.0.17 "${basic[@]}" "${grant[@]}" -d "client_secret=$INTEROP_KEY_TEXT"
 expect_error 'a repeated parameter: invalid_request' 400 invalid_request no --interface 127.0.0.18 "${basic[@]}" "${grant[@]}" "${grant[@]}"

@@ -136,7 +136,7 @@ impl Added<'_> {
 }
 
 /// The problems that calls are answered with.
-pub(super) const PROBLEMS: [(u16, &str); 11] = [
+pub(super) const PROBLEMS: [(u16, &str); 12] = [
     (400, "the request is not readable HTTP"),
     (401, "no credentials, or none that are good"),
     (403, "a scope, a role, a network or the CSRF token is missing"),
@@ -145,6 +145,7 @@ pub(super) const PROBLEMS: [(u16, &str); 11] = [
     (409, "the present state does not allow it"),
     (412, "it was changed since the version in If-Match"),
     (413, "the body is too large"),
+    (415, "the body is compressed or not JSON"),
     (422, "fields that are not as they should be"),
     (429, "too many failed attempts"),
     (503, "it could not be done now"),
@@ -185,7 +186,7 @@ impl Operation {
         let has_object = !self.is_open && (in_path > 0 || self.path.starts_with("/me/") || self.path == "/session");
         let applies = |status: u16| match status {
             404 => has_object,
-            408 | 413 => self.body.is_some(),
+            408 | 413 | 415 => self.body.is_some(),
             409 => changes,
             412 => self.takes_if_match,
             _ => true,
@@ -209,7 +210,11 @@ impl Operation {
             object.insert("parameters".into(), parameters.into());
         }
         if let Some((schema, required)) = &self.body {
-            let content = json!({ "application/json": { "schema": schema } });
+            let content = if self.method == "PATCH" {
+                json!({ "application/json": { "schema": schema }, "application/merge-patch+json": { "schema": schema } })
+            } else {
+                json!({ "application/json": { "schema": schema } })
+            };
             object.insert("requestBody".into(), json!({ "required": required, "content": content }));
         }
         if self.is_open {

@@ -98,7 +98,17 @@ pub fn action(_: &mut SchemaGenerator) -> Schema {
 
 /// A resource filter of a scope.
 pub fn resource(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!#$&-\\[\\]-~]+$" })
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!#$&-+\\--\\[\\]-~]+$" })
+}
+
+/// A scope as a string.
+pub fn scope(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "description": "action:filter, or an action alone, which means action:*.",
+        "type": "string", "minLength": 1, "maxLength": 289,
+        "pattern": "^(\\*|[a-z0-9._-]{1,32})(:[!#$&-+\\--\\[\\]-~]{1,256})?$",
+        "examples": ["read:orders/*", "read"]
+    })
 }
 
 /// A policy.

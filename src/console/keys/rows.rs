@@ -5,6 +5,7 @@ use askama::Template;
 use crate::console::ui::{Errors, Offer, html};
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Action, ScopeSet};
+use crate::http::checks::ScopeInput;
 use crate::http::form::Form;
 
 html! { ScopeRows }
@@ -90,9 +91,14 @@ impl ScopeRows {
     }
 
     /// What was typed, as pairs of action and filter; rows that are empty are none.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let typed = self.rows.iter().filter(|row| **row != Row::default());
         typed.map(|row| (row.action.as_str(), row.resource.as_str()))
+    }
+
+    /// What was typed, for checking.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = ScopeInput<'_>> {
+        self.pairs().map(|(action, resource)| ScopeInput::Parts(action, resource))
     }
 
     /// The number of the row, as people count, that holds the pair of that index.

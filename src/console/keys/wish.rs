@@ -119,7 +119,7 @@ impl Wish {
         checks.name(&self.name);
         checks.text("description", &self.description);
         let read = Read {
-            scopes: checks.scopes(self.scopes.pairs()),
+            scopes: checks.scopes(self.scopes.inputs()),
             networks: checks.networks(&entries(&self.networks)),
             expires_at: self.expiry.check(&mut checks, since),
         };

@@ -4,8 +4,13 @@
 //! before them, so a typo is told from a key with no look-up. A secret prints nowhere by accident:
 //! it has no `Display`, no `Serialize`, and its `Debug` says `Secret(..)`.
 
+mod fault;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
+pub use fault::CredentialFault;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
@@ -330,6 +335,3 @@ fn checksum(prefix: &KeyPrefix, id: &KeyId, random: &[u8]) -> [u8; CHECKSUM_LENG
     }
     base62(crc.finalize().into())
 }
-
-#[cfg(test)]
-mod tests;

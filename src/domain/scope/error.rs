@@ -25,6 +25,8 @@ pub enum ScopeError {
     Empty(Part),
     /// An action outside `[a-z0-9._-]{1,32}`.
     Action,
+    /// A comma in an action or a filter.
+    Comma,
     /// This many bytes, and how many are allowed.
     TooLong(Part, usize, usize),
     /// This many segments, more than [`MAX_FILTER_SEGMENTS`].
@@ -60,6 +62,7 @@ impl fmt::Display for ScopeError {
                 "the action is unreadable: * or 1 to {MAX_ACTION_BYTES} of a-z, 0-9, '.', '_' and '-' \
                  are allowed, and a scope is action:filter"
             ),
+            Self::Comma => write!(f, "a comma is not allowed: separate scopes by spaces"),
             Self::TooLong(part, bytes, max) => {
                 write!(f, "the {part} has {bytes} bytes: at most {max} are allowed")
             }

@@ -6,13 +6,16 @@
 //! - `#` is exactly one segment; a last segment `*` is one or more further segments.
 //! - A first segment `keyturn` is reached only by a filter that spells it out.
 //! - A filter contains another exactly when it matches everything the other matches. Two different
-//!   spellings never mean the same, so equal text and equal meaning are one thing.
+//!   filters never mean the same, so equal text and equal meaning are one thing.
+//! - A scope has two spellings if its filter is `*`: `read` and `read:*`. They are equal, and each prints as it was
+//!   written, because validators compare the `scope` claim as text.
 
 mod error;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -38,13 +41,14 @@ pub const RESERVED: &str = "keyturn";
 pub struct Action(Box<str>);
 
 impl Action {
-    /// Reads an action. Errors: [`ScopeError::Empty`], [`ScopeError::Action`].
+    /// Reads an action. Errors: [`ScopeError::Empty`], [`ScopeError::Comma`], [`ScopeError::Action`].
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
         match text {
             "" => Err(ScopeError::Empty(Part::Action)),
             "*" => Ok(Self(text.into())),
             _ if text.len() <= MAX_ACTION_BYTES && text.bytes().all(word) => Ok(Self(text.into())),
+            _ if text.contains(',') => Err(ScopeError::Comma),
             _ => Err(ScopeError::Action),
         }
     }
@@ -117,7 +121,7 @@ impl ResourceFilter {
     ///
     /// ```
     /// use keyturn::domain::scope::ResourceFilter;
-    /// for wrong in ["a*", "a/b#c", "*/a", "a/*/b", "a/./b", "%61", "a\"b", "a\\b"] {
+    /// for wrong in ["a*", "a/b#c", "*/a", "a/*/b", "a/./b", "%61", "a\"b", "a\\b", "a,b"] {
     ///     assert!(ResourceFilter::parse(wrong).is_err(), "{wrong}");
     /// }
     /// ```
@@ -146,29 +150,45 @@ impl ResourceFilter {
 /// ```
 /// use keyturn::domain::scope::Scope;
 /// let scope = |text| Scope::parse(text).unwrap();
-/// assert_eq!(scope("read").to_string(), "read:*");
+/// assert_eq!(scope("read"), scope("read:*"));
+/// assert_eq!(scope("read").to_string(), "read", "the spelling is kept");
 /// assert_eq!(scope("read:a:b").filter().as_str(), "a:b", "split at the first colon");
 /// assert!(scope("*:projects/*").contains(&scope("read:projects/acme/#")));
 /// assert!(scope("*:*").contains(&scope("read:#/*")));
 /// assert!(!scope("*:*").contains(&scope("read:keyturn/keys")));
 /// assert!(!scope("read:*").contains(&scope("*:*")));
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scope {
     action: Action,
     filter: ResourceFilter,
+    spelling: Spelling,
+}
+
+/// How a scope was written. Two scopes that differ only in this are equal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Spelling {
+    /// `action`.
+    Bare,
+    /// `action:filter`.
+    Full,
+    /// Given in parts, as the console and JSON objects do. Prints in full.
+    Unspecified,
 }
 
 impl Scope {
     /// An action on the resources of a filter.
     pub fn new(action: Action, filter: ResourceFilter) -> Self {
-        Self { action, filter }
+        Self { action, filter, spelling: Spelling::Unspecified }
     }
 
     /// Reads `action:filter`, or a bare `action`, which means `action:*`.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        let (action, filter) = text.split_once(':').unwrap_or((text, "*"));
-        Ok(Self::new(Action::parse(action)?, ResourceFilter::parse(filter)?))
+        let (action, filter, spelling) = match text.split_once(':') {
+            Some((action, filter)) => (action, filter, Spelling::Full),
+            None => (text, "*", Spelling::Bare),
+        };
+        Ok(Self { action: Action::parse(action)?, filter: ResourceFilter::parse(filter)?, spelling })
     }
 
     /// What may be done.
@@ -190,6 +210,24 @@ impl Scope {
     pub fn allows(&self, action: &Action, resource: &Resource) -> bool {
         self.action.contains(action) && self.filter.matches(resource)
     }
+
+    fn meaning(&self) -> (&Action, &ResourceFilter) {
+        (&self.action, &self.filter)
+    }
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        self.meaning() == other.meaning()
+    }
+}
+
+impl Eq for Scope {}
+
+impl Hash for Scope {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.meaning().hash(state);
+    }
 }
 
 /// Scopes in the order of their first mention, each once; the `scope` of a request, a key or a token.
@@ -197,7 +235,7 @@ impl Scope {
 /// ```
 /// use keyturn::domain::scope::ScopeSet;
 /// let set = ScopeSet::parse(" write:a  read read:* ").unwrap();
-/// assert_eq!(set.to_string(), "write:a read:*");
+/// assert_eq!(set.to_string(), "write:a read", "the first spelling counts");
 /// assert!(ScopeSet::parse("").unwrap().is_empty());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -238,6 +276,25 @@ impl ScopeSet {
         self.0.is_empty()
     }
 
+    /// These scopes, with those that were given in parts spelled as in `other`.
+    pub fn spelled_like(mut self, other: &Self) -> Self {
+        let is_open = |scope: &Scope| scope.spelling == Spelling::Unspecified;
+        if self.iter().any(is_open) {
+            for scope in Arc::make_mut(&mut self.0).iter_mut().filter(|scope| is_open(scope)) {
+                if let Some(same) = other.iter().find(|same| *same == scope) {
+                    scope.spelling = same.spelling;
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether both are the same scopes in the same spelling.
+    pub fn is_same_text(&self, other: &Self) -> bool {
+        let is_bare = |scope: &Scope| scope.spelling == Spelling::Bare;
+        self == other && self.iter().map(is_bare).eq(other.iter().map(is_bare))
+    }
+
     /// Whether `scope` lies within one member; members are not pieced together.
     pub fn contains(&self, scope: &Scope) -> bool {
         self.iter().any(|member| member.contains(scope))
@@ -266,7 +323,10 @@ impl ScopeSet {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.action, self.filter)
+        match self.spelling {
+            Spelling::Bare => self.action.fmt(f),
+            Spelling::Full | Spelling::Unspecified => write!(f, "{}:{}", self.action, self.filter),
+        }
     }
 }
 
@@ -323,6 +383,10 @@ fn check(text: &str, part: Part) -> Result<(), ScopeError> {
     let allowed = |c| matches!(c, '!' | '#'..='$' | '&'..='[' | ']'..='~');
     if let Some((index, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) {
         return Err(ScopeError::Character(part, index + 1, found));
+    }
+    // Lists that are joined by commas must not read as one filter. Paths may contain them.
+    if part == Part::Filter && text.contains(',') {
+        return Err(ScopeError::Comma);
     }
     let segments = text.split('/').count();
     if part == Part::Filter && segments > MAX_FILTER_SEGMENTS {

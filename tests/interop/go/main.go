@@ -26,14 +26,17 @@ func main() {
 		// Tries the header first, and the body when that is refused: both attempts must be answered well.
 		{"auto-detect", oauth2.AuthStyleAutoDetect},
 	} {
-		config := func(secret string, scopes ...string) *clientcredentials.Config {
+		configOf := func(id, secret string, scopes ...string) *clientcredentials.Config {
 			return &clientcredentials.Config{
-				ClientID:     os.Getenv("INTEROP_CLIENT_ID"),
+				ClientID:     id,
 				ClientSecret: os.Getenv(secret),
 				TokenURL:     os.Getenv("INTEROP_ISSUER") + "/oauth/token",
 				Scopes:       scopes,
 				AuthStyle:    way.style,
 			}
+		}
+		config := func(secret string, scopes ...string) *clientcredentials.Config {
+			return configOf(os.Getenv("INTEROP_CLIENT_ID"), secret, scopes...)
 		}
 
 		token, err := config("INTEROP_KEY_TEXT").Token(ctx)
@@ -48,6 +51,19 @@ func main() {
 		var refusal *oauth2.RetrieveError
 		check(errors.As(err, &refusal) && refusal.ErrorCode == "invalid_client" && refusal.Response.StatusCode == 401,
 			way.name+": a wrong secret is reported as invalid_client", err)
+
+		_, err = configOf("0000000000000000", "INTEROP_KEY_TEXT").Token(ctx)
+		refusal = nil
+		check(errors.As(err, &refusal) && refusal.ErrorCode == "invalid_client" && refusal.Response.StatusCode == 401,
+			way.name+": an unknown client_id is reported as invalid_client", err)
+
+		token, err = configOf(os.Getenv("INTEROP_READER_ID"), "INTEROP_READER_KEY_TEXT", "read").Token(ctx)
+		check(err == nil && token.Extra("scope") == "read", way.name+": a token for the scope read, spelled so", err)
+
+		_, err = config("INTEROP_KEY_TEXT", "openid").Token(ctx)
+		refusal = nil
+		check(errors.As(err, &refusal) && refusal.ErrorCode == "invalid_scope",
+			way.name+": the scope openid is reported as invalid_scope", err)
 	}
 }
 

@@ -10,10 +10,12 @@ const insecure = { [oauth.allowInsecureRequests]: true }; // plain HTTP, on loop
 const issuer = new URL(INTEROP_ISSUER);
 const discovered = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure });
 const server = await oauth.processDiscoveryResponse(issuer, discovered);
-const client = { client_id: INTEROP_CLIENT_ID };
+const owner = { client_id: INTEROP_CLIENT_ID };
+const reader = { client_id: process.env.INTEROP_READER_ID };
+const unknown = { client_id: [...INTEROP_CLIENT_ID].reverse().join('') };
 check(server.issuer === INTEROP_ISSUER, 'discovered through RFC 8414');
 
-async function grant(authentication, parameters) {
+async function grant(authentication, parameters, client = owner) {
   const response = await oauth.clientCredentialsGrantRequest(
     server, client, authentication, new URLSearchParams(parameters), insecure);
   return oauth.processClientCredentialsResponse(server, client, response);
@@ -37,10 +39,27 @@ for (const [name, authenticate] of [
     );
     const body = await refusal.response.json();
     check(body.error === 'invalid_client', `${name}: and the answer says invalid_client`);
+    const stranger = await thrown(grant(authenticate(INTEROP_KEY_TEXT), {}, unknown));
+    check(
+      stranger instanceof oauth.WWWAuthenticateChallengeError && (await stranger.response.json()).error === 'invalid_client',
+      `${name}: an unknown client_id is invalid_client`,
+    );
   } else {
     check(
       refusal instanceof oauth.ResponseBodyError && refusal.error === 'invalid_client' && refusal.status === 401,
       `${name}: a wrong secret is reported as invalid_client`,
     );
+    const stranger = await thrown(grant(authenticate(INTEROP_KEY_TEXT), {}, unknown));
+    check(
+      stranger instanceof oauth.ResponseBodyError && stranger.error === 'invalid_client' && stranger.status === 401,
+      `${name}: an unknown client_id is reported as invalid_client`,
+    );
   }
+  answer = await grant(authenticate(process.env.INTEROP_READER_KEY_TEXT), { scope: 'read' }, reader);
+  check(answer.scope === 'read', `${name}: a token for the scope read, spelled so`);
+  const openid = await thrown(grant(authenticate(INTEROP_KEY_TEXT), { scope: 'openid' }));
+  check(
+    openid instanceof oauth.ResponseBodyError && openid.error === 'invalid_scope',
+    `${name}: the scope openid is reported as invalid_scope`,
+  );
 }

@@ -6,8 +6,8 @@ const { INTEROP_ISSUER, INTEROP_CLIENT_ID, INTEROP_KEY_TEXT, INTEROP_BARE_SECRET
 const scope = 'read:projects/acme/# write:projects/acme/*';
 const check = checks('openid-client');
 
-function discover(authenticate, secret, algorithm = 'oauth2') {
-  return client.discovery(new URL(INTEROP_ISSUER), INTEROP_CLIENT_ID, undefined, authenticate(secret), {
+function discover(authenticate, secret, algorithm = 'oauth2', clientId = INTEROP_CLIENT_ID) {
+  return client.discovery(new URL(INTEROP_ISSUER), clientId, undefined, authenticate(secret), {
     algorithm,
     execute: [client.allowInsecureRequests], // plain HTTP, on loopback only
   });
@@ -41,6 +41,21 @@ for (const [name, authenticate] of [
       `${name}: a wrong secret is reported as invalid_client`,
     );
   }
+
+  const unknown = [...INTEROP_CLIENT_ID].reverse().join('');
+  const stranger = await thrown(
+    client.clientCredentialsGrant(await discover(authenticate, INTEROP_KEY_TEXT, 'oauth2', unknown)));
+  const said = stranger.error ?? (await stranger.response.json()).error;
+  check(said === 'invalid_client', `${name}: an unknown client_id is invalid_client`);
+  const { INTEROP_READER_ID, INTEROP_READER_KEY_TEXT } = process.env;
+  const reader = await discover(authenticate, INTEROP_READER_KEY_TEXT, 'oauth2', INTEROP_READER_ID);
+  const narrow = await client.clientCredentialsGrant(reader, { scope: 'read' });
+  check(narrow.scope === 'read', `${name}: a token for the scope read, spelled so`);
+  const openid = await thrown(client.clientCredentialsGrant(config, { scope: 'openid' }));
+  check(
+    openid instanceof client.ResponseBodyError && openid.error === 'invalid_scope',
+    `${name}: the scope openid is reported as invalid_scope`,
+  );
 
   if (!metadata.introspection_endpoint || !metadata.revocation_endpoint) {
     console.log('not run: openid-client introspection and revocation (the metadata names no such endpoint)');

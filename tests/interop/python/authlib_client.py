@@ -18,14 +18,24 @@ def check(holds, what):
     print(f"ok authlib: {what}")
 
 
-def session(method, secret, **more):
+def session(method, secret, client_id=CLIENT_ID, **more):
     return OAuth2Session(
-        CLIENT_ID,
+        client_id,
         secret,
         token_endpoint_auth_method=method,
         revocation_endpoint_auth_method=method,
         **more,
     )
+
+
+def error_of(method, client_id, secret, **more):
+    try:
+        session(method, secret, client_id=client_id, **more).fetch_token(
+            metadata["token_endpoint"], grant_type="client_credentials"
+        )
+    except OAuthError as error:
+        return error.error
+    return None
 
 
 metadata = requests.get(f"{ISSUER}/.well-known/oauth-authorization-server", timeout=20).json()
@@ -51,6 +61,15 @@ for method in ("client_secret_basic", "client_secret_post"):
     except OAuthError as error:
         refusal = error.error
     check(refusal == "invalid_client", f"{method}: a wrong secret is reported as invalid_client")
+    refusal = error_of(method, CLIENT_ID[::-1], os.environ["INTEROP_KEY_TEXT"])
+    check(refusal == "invalid_client", f"{method}: an unknown client_id is reported as invalid_client")
+    reader = os.environ["INTEROP_READER_ID"], os.environ["INTEROP_READER_KEY_TEXT"]
+    narrow = session(method, reader[1], client_id=reader[0], scope="read").fetch_token(
+        metadata["token_endpoint"], grant_type="client_credentials"
+    )
+    check(narrow["scope"] == "read", f"{method}: a token for the scope read, spelled so")
+    refusal = error_of(method, CLIENT_ID, os.environ["INTEROP_KEY_TEXT"], scope="openid")
+    check(refusal == "invalid_scope", f"{method}: the scope openid is reported as invalid_scope")
 
     if "introspection_endpoint" not in metadata or "revocation_endpoint" not in metadata:
         print("not run: authlib introspection and revocation (the metadata names no such endpoint)")

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::check::{problem, wrong_field};
+use crate::support::check::{problem, unsupported_media_type, wrong_field};
 use crate::support::{Answer, Server};
 
 fn create(server: &Server, body: impl AsRef<[u8]>) -> Answer {
@@ -48,7 +48,7 @@ fn wrong_types_are_named_with_the_field() {
         (json!({ "name": ["x"] }), "name"),
         (json!({ "description": {} }), "description"),
         (json!({ "scopes": "read:a" }), "scopes"),
-        (json!({ "scopes": ["read:a"] }), "scopes[0]"),
+        (json!({ "scopes": [1] }), "scopes[0]"),
         (json!({ "scopes": [{ "action": "read" }] }), "scopes[0]"),
         (json!({ "scopes": [{ "action": 1, "resource": "a" }] }), "scopes[0].action"),
         (json!({ "scopes": null }), "scopes"),
@@ -96,9 +96,52 @@ fn what_is_no_json_object_is_refused() {
     assert!(wrong_field(&answer, "name").contains("twice"));
     for content_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
         let answer = server.api("POST", "keys").body(content_type, "{}").send();
-        assert!(wrong_field(&answer, "Content-Type").contains("application/json"));
+        assert!(unsupported_media_type(&answer, "Content-Type").contains("application/json"));
     }
     server.api("POST", "keys").body("application/json; charset=utf-8", "{}").send().expect(201);
+}
+
+#[test]
+fn compressed_bodies_are_unsupported() {
+    let server = Server::start();
+    for coding in ["gzip", "identity, br", "zstd"] {
+        let answer = server.api("POST", "keys").header("Content-Encoding", coding).json(&json!({})).send();
+        assert!(unsupported_media_type(&answer, "Content-Encoding").contains("without compression"));
+    }
+    server.api("POST", "keys").header("Content-Encoding", "identity").json(&json!({})).send().expect(201);
+}
+
+#[test]
+fn merge_patch_is_for_patch_only() {
+    let server = Server::start();
+    let key = server.make(&json!({}));
+    let body = r#"{"name":"patched"}"#;
+    let merge_patch = |method: &str, rest: &str| server.api(method, rest).body("application/merge-patch+json", body);
+    let answer = merge_patch("PATCH", &format!("keys/{}", key.id)).send();
+    assert_eq!(answer.expect(200)["name"], "patched");
+    unsupported_media_type(&merge_patch("POST", "keys").send(), "Content-Type");
+}
+
+#[test]
+fn scopes_are_strings_or_objects() {
+    let server = Server::start();
+    let scopes = json!(["read", { "action": "write", "resource": "orders/*" }, "read:a/#"]);
+    let key = server.make(&json!({ "scopes": scopes }));
+    assert_eq!(server.exchange(&key.text, &[]).expect(200)["scope"], "read write:orders/* read:a/#");
+    for (scope, field, message) in [
+        (json!("read:a//b"), "scopes[0]", "segment 2"),
+        (json!("read,write"), "scopes[0]", "spaces"),
+        (json!("fly:a"), "scopes[0].action", "unknown action"),
+        (json!(1), "scopes[0]", "a string such as read:orders/*, or an object with action and resource"),
+        (json!(["read"]), "scopes[0]", "a string such as read:orders/*, or an object with action and resource"),
+        (json!({ "action": "read" }), "scopes[0]", "resource"),
+        (json!({ "action": "read", "resource": "a", "x": 1 }), "scopes[0].x", "unknown field"),
+        (json!({ "action": "read", "resource": "a,b" }), "scopes[0].resource", "comma"),
+    ] {
+        let answer = server.api("POST", "keys").json(&json!({ "scopes": [scope] })).send();
+        let said = wrong_field(&answer, field);
+        assert!(said.contains(message), "{scope}: {said}");
+    }
 }
 
 #[test]

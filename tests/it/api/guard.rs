@@ -224,11 +224,15 @@ fn a_credential_is_presented_in_one_way() {
         server.get("/api/v1/me").bearer(text).api_key(text),
         server.get("/api/v1/me").bearer(text).bearer(text),
         server.get("/api/v1/me").api_key(text).api_key(text),
-        server.get("/api/v1/me").header("Authorization", "Bearer"),
         server.get("/api/v1/me").header("Authorization", "Basic !!"),
         server.get("/api/v1/me").header("Authorization", b"Bearer \xe9"),
     ] {
         problem(&request.send(), 422, "VALIDATION_FAILED");
+    }
+    for empty in ["", "Bearer", "Bearer null", "Basic Og=="] {
+        let request = server.get("/api/v1/me").header("Authorization", empty);
+        problem(&request.send(), 401, "API_KEY_REQUIRED");
+        request.api_key(text).send().expect(200);
     }
 }
 

@@ -148,6 +148,23 @@ fn an_edit_that_changes_nothing_is_no_change() {
 }
 
 #[test]
+fn spelling_of_a_scope_is_kept_until_it_is_given_as_text() {
+    let server = Server::start();
+    let key = server.make(&json!({ "scopes": ["read"] }));
+    let token = server.token(&key, &[]);
+    let granted = || server.exchange(&key.text, &[]).expect(200)["scope"].as_str().unwrap().to_owned();
+    assert_eq!(server.claims(&token)["scope"], "read");
+    // A client that reads a key and writes it back knows objects only.
+    let shown = server.api("GET", &format!("keys/{}", key.id)).send().expect(200);
+    assert_eq!(server.change("PATCH", &key.id, &json!({ "scopes": shown["scopes"] }))["version"], 1);
+    let edited = server.change("PATCH", &key.id, &json!({ "scopes": scope_list("read:* write:a") }));
+    assert_eq!((edited["version"].as_u64(), granted().as_str()), (Some(2), "read write:a"));
+    let edited = server.change("PATCH", &key.id, &json!({ "scopes": ["read:*", "write:a"] }));
+    assert_eq!((edited["version"].as_u64(), granted().as_str()), (Some(3), "read:* write:a"));
+    server.me(&token).expect(200);
+}
+
+#[test]
 fn a_change_to_a_version_that_was_not_seen_fails() {
     let server = Server::start();
     let key = server.make(&json!({}));

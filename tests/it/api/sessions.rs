@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::check::{problem, wrong_field};
+use crate::support::check::{problem, unsupported_media_type, wrong_field};
 use crate::support::person::{start, start_in, try_sign_in};
 use crate::support::{Person, Place, Server, database, eventually};
 
@@ -183,7 +183,7 @@ fn nobody_is_signed_in_by_another_site() {
     }
     let form =
         server.request("POST", "/api/v1/session").form(&[("email", &owner.email), ("password", &owner.password)]);
-    wrong_field(&form.send(), "Content-Type");
+    unsupported_media_type(&form.send(), "Content-Type");
     server.request("POST", "/api/v1/session").header("Origin", &server.public_url).json(&body).send().expect(201);
 }
 

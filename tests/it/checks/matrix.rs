@@ -68,6 +68,7 @@ const ROUTES: &[(&str, &str, Kind)] = &[
 
 /// Routes that take no credentials.
 const OPEN: &[&str] = &[
+    "/oauth/authorize",
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
     "/.well-known/jwks.json",

@@ -179,7 +179,7 @@ fn one_credential_in_one_header() {
     let key = &server.key.text;
     let ask = || server.get("/verify");
     refused(&ask().send(), 401, "API_KEY_REQUIRED");
-    refused(&ask().basic(&server.key.id, key).send(), 401, "API_KEY_REQUIRED");
+    refused(&ask().header("Authorization", "Digest x").send(), 401, "API_KEY_REQUIRED");
     refused(&ask().api_key(key).bearer(key).send(), 401, "API_KEY_INVALID");
     refused(&ask().bearer(key).bearer(key).send(), 401, "API_KEY_INVALID");
     refused(&ask().bearer("x").send(), 401, "API_KEY_INVALID");
@@ -226,4 +226,78 @@ fn huge_headers_are_refused() {
         assert!((400..500).contains(&answer.status), "{}", answer.status);
     }
     assert_eq!(server.get("/verify").api_key(&server.key.text).send().status, 200);
+}
+
+#[test]
+fn http_basic_is_accepted_everywhere() {
+    let server = Server::start();
+    let key = server.make(&json!({ "allowed_cidrs": ["127.0.0.0/8"] }));
+    let (id, text, secret) = (key.id.as_str(), key.text.as_str(), key.secret());
+    for target in ["/verify", "/verify/a?b=c", "/o/default/verify", "/verify?keyturn_require=read:a"] {
+        for (user, password) in [(id, text), (id, secret), ("", text), (id, &format!("{text}\n"))] {
+            let answer = server.get(target).basic(user, password).send();
+            assert_eq!(answer.status, 200, "{target}");
+            assert_eq!(answer.header("x-keyturn-client-id"), Some(id));
+        }
+    }
+    let other = server.make(&json!({}));
+    for (user, password) in [
+        (other.id.as_str(), text),
+        (&other.id, secret),
+        ("somebody", text),
+        ("", secret),
+        (id, "x"),
+        (id, &server.token(&key, &[])),
+    ] {
+        refused(&server.get("/verify").basic(user, password).send(), 401, "API_KEY_INVALID");
+    }
+    refused(&server.get("/verify?keyturn_require=write:a").basic(id, text).send(), 403, "INSUFFICIENT_SCOPE");
+    refused(&server.get("/o/acme/verify").basic(id, text).send(), 401, "API_KEY_INVALID");
+    // The secret belongs into the password.
+    refused(&server.get("/verify").basic(text, "").send(), 401, "API_KEY_REQUIRED");
+    server.change("POST", &format!("{id}/disable"), &json!({}));
+    refused(&server.get("/verify").basic(id, text).send(), 403, "API_KEY_DISABLED");
+}
+
+#[test]
+fn damaged_credential_is_named() {
+    let server = Server::start();
+    let text = &server.key.text;
+    let last = if text.ends_with('a') { "b" } else { "a" };
+    for (presented, fault) in [
+        (format!("'{text}'"), "the credential contains a quotation mark"),
+        (text[..text.len() - 1].to_owned(), "the credential is too short or too long"),
+        (format!("{}{last}", &text[..text.len() - 1]), "its checksum does not match"),
+    ] {
+        for request in [server.get("/verify").bearer(&presented), server.get("/verify").api_key(&presented)] {
+            let answer = request.send();
+            refused(&answer, 401, "API_KEY_INVALID");
+            assert!(answer.json()["error_description"].as_str().unwrap().contains(fault), "{}", answer.text());
+            assert!(answer.header("www-authenticate").unwrap().contains(fault));
+        }
+        let answer = server.me(&presented);
+        assert!(answer.json()["detail"].as_str().unwrap().contains(fault), "{}", answer.text());
+    }
+}
+
+#[test]
+fn empty_header_beside_a_credential_is_ignored() {
+    let server = Server::start();
+    for value in ["", "Bearer", "Bearer null", "Basic Og=="] {
+        let answer = server.get("/verify").api_key(&server.key.text).header("Authorization", value).send();
+        assert_eq!(answer.status, 200, "{value}");
+        refused(&server.get("/verify").header("Authorization", value).send(), 401, "API_KEY_REQUIRED");
+    }
+    assert_eq!(server.get("/verify").bearer(&server.key.text).header("X-Api-Key", "").send().status, 200);
+    let both = server.get("/verify").api_key(&server.key.text).basic(&server.key.id, &server.key.text).send();
+    refused(&both, 401, "API_KEY_INVALID");
+}
+
+#[test]
+fn audience_is_compared_as_a_url() {
+    let server = Place::new().set("KEYTURN_TOKEN__AUDIENCE", "https://api.example").start();
+    let token = server.token(&server.key, &[]);
+    let status =
+        |audience: &str| server.get(&format!("/verify?keyturn_audience={audience}")).bearer(&token).send().status;
+    assert_eq!((status("https://API.example/"), status("https://api.example/x")), (200, 401));
 }

@@ -29,6 +29,7 @@ fn the_audiences_of_the_policy_can_be_asked_for_and_no_others() {
     );
     let server = place.serve(founded.key);
     let url = server.public_url.clone();
+    let slash = format!("{url}/");
     for (asked, expected) in [
         (vec![("resource", "https://a.example")], json!("https://a.example")),
         (vec![("audience", "urn:b")], json!("urn:b")),
@@ -36,14 +37,20 @@ fn the_audiences_of_the_policy_can_be_asked_for_and_no_others() {
         (vec![("resource", "urn:b"), ("resource", "urn:b")], json!("urn:b")),
         (vec![("resource", "urn:b"), ("audience", "urn:b")], json!("urn:b")),
         (vec![("resource", url.as_str())], json!(url)),
+        (vec![("resource", slash.as_str())], json!(url)),
+        (vec![("audience", "HTTPS://A.example:443/")], json!("https://a.example")),
+        (vec![("resource", "https://a.example/"), ("resource", "https://a.example")], json!("https://a.example")),
     ] {
         let token = server.token(&server.key, &asked);
         assert_eq!(server.claims(&token)["aud"], expected, "{asked:?}");
     }
     for asked in [
         vec![("resource", "https://b.example")],
-        vec![("audience", "https://a.example/")],
-        vec![("audience", "HTTPS://a.example")],
+        vec![("audience", "https://a.example/x")],
+        vec![("audience", "https://a.example//")],
+        vec![("audience", "https://a.example/#x")],
+        vec![("audience", "http://a.example")],
+        vec![("audience", "URN:b")],
         vec![("resource", "https://a.example"), ("resource", "https://b.example")],
     ] {
         let answer = server.exchange(&server.key.text, &asked);

@@ -133,6 +133,19 @@ fn what_is_no_form_is_refused() {
 }
 
 #[test]
+fn compressed_forms_are_refused() {
+    let server = Server::start();
+    let form = format!("{GRANT}&client_secret={}", server.key.text);
+    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+        for coding in ["gzip", "deflate, br", "identity, zstd"] {
+            let request = server.request("POST", path).header("Content-Encoding", coding);
+            refused(&request.form_text(b"\x1f\x8b\x08"), "Content-Encoding: ");
+        }
+    }
+    server.token_request().header("Content-Encoding", "identity").form_text(&form).send().expect(200);
+}
+
+#[test]
 fn large_bodies_are_refused_and_the_server_lives_on() {
     let server = Server::start();
     let good = format!("{GRANT}&client_secret={}", server.key.text);

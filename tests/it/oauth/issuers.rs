@@ -27,7 +27,8 @@ fn check_metadata(server: &Server, path: &str, issuer: &str) -> Value {
     assert_eq!(document["response_types_supported"], json!([]));
     assert_eq!(document["id_token_signing_alg_values_supported"], json!(["ES256"]));
     assert!(document["subject_types_supported"].is_array());
-    assert_eq!(document.get("authorization_endpoint"), None);
+    assert_eq!(document["scopes_supported"], json!(["read", "write", "admin"]));
+    assert_eq!(document["authorization_endpoint"], format!("{}/oauth/authorize", server.public_url));
     for method in ["client_secret_basic", "client_secret_post"] {
         assert!(document["token_endpoint_auth_methods_supported"].as_array().unwrap().contains(&json!(method)));
     }
@@ -165,4 +166,23 @@ fn there_is_no_issuer_that_was_not_founded() {
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
     let head = server.request("HEAD", "/.well-known/jwks.json").send();
     assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+#[test]
+fn authorization_endpoint_supports_no_response_type_and_never_redirects() {
+    let server = Server::start();
+    let query = "response_type=code&client_id=x&redirect_uri=https%3A%2F%2Fevil.example&state=s";
+    for request in [
+        server.get(&format!("/oauth/authorize?{query}")),
+        server.get("/oauth/authorize"),
+        server.request("POST", "/oauth/authorize").form_text(query),
+        server.request("POST", "/oauth/authorize").json(&json!({})),
+    ] {
+        let answer = request.send();
+        let description = oauth_error(&answer, 400, "unsupported_response_type", "VALIDATION_FAILED");
+        assert!(description.contains("client_credentials"), "{description}");
+        assert_eq!(answer.header("location"), None);
+    }
+    assert_eq!(server.request("HEAD", "/oauth/authorize").send().status, 400);
+    assert_eq!(server.request("DELETE", "/oauth/authorize").send().header("allow"), Some("GET, HEAD, POST"));
 }

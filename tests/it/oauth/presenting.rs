@@ -79,7 +79,7 @@ fn both_parts_of_basic_are_form_decoded() {
     let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     server.token_request().form_text(GRANT).basic(&escape(&key.id), &escape(&key.text)).send().expect(200);
     server.token_request().form_text(GRANT).basic(&escape(&key.id), &key.text.replace('_', "%5F")).send().expect(200);
-    let answer = server.token_request().form_text(GRANT).basic(&key.id, &format!("{}+", key.text)).send();
+    let answer = server.token_request().form_text(GRANT).basic(&key.id, &format!("{}%2B", key.text)).send();
     oauth_error(&answer, 401, "invalid_client", "API_KEY_INVALID");
 }
 
@@ -133,28 +133,144 @@ fn more_than_one_way_at_once_is_refused() {
 }
 
 #[test]
-fn a_client_id_that_is_not_the_keys_is_refused() {
+fn client_id_of_another_key_is_an_invalid_client() {
     let server = Server::start();
     let (key, other) = (server.make(&json!({})), server.make(&json!({})));
     let id = &other.id;
     let body = |rest: String| server.token_request().form_text(format!("{GRANT}&{rest}"));
     for request in [
         body(format!("client_id={id}&client_secret={}", key.text)),
+        body(format!("client_id=somebody&client_secret={}", key.text)),
         body(format!("client_id={id}")).basic(&key.id, &key.text),
         body(format!("client_id={id}")).basic(&key.id, key.secret()),
         body(String::new()).basic(id, &key.text),
+        body(String::new()).basic("somebody", &key.text),
         body(format!("client_id={id}")).bearer(&key.text),
         body(format!("client_id={id}")).api_key(&key.text),
         body("client_id=somebody".into()).basic(&key.id, &key.text),
+        body(format!("client_id={id}&client_secret={}", key.secret())),
+        body(String::new()).basic(id, key.secret()),
     ] {
-        let description = oauth_error(&request.send(), 400, "invalid_request", "VALIDATION_FAILED");
-        assert!(description.starts_with("client_id: "), "{description}");
+        let description = oauth_error(&request.send(), 401, "invalid_client", "API_KEY_INVALID");
+        assert_eq!(description, "the API key is not valid", "as for an unknown ID and a wrong secret");
+    }
+    for path in ["/oauth/introspect", "/oauth/revoke"] {
+        let answer = server.request("POST", path).basic(id, &key.text).form(&[("token", &key.text)]).send();
+        oauth_error(&answer, 401, "invalid_client", "API_KEY_INVALID");
+    }
+    server.exchange(&key.text, &[]).expect(200);
+}
+
+#[test]
+fn white_space_around_credentials_is_ignored() {
+    let server = Server::start();
+    let key = server.make(&json!({}));
+    let (id, text, secret) = (key.id.as_str(), key.text.as_str(), key.secret());
+    let form = |pairs: &[(&str, &str)]| {
+        server.token_request().form(&[&[("grant_type", "client_credentials")], pairs].concat())
+    };
+    for space in ["\n", "\r\n", " ", "\t", " \t\r\n "] {
+        let around = |text: &str| format!("{space}{text}{space}");
+        let (id, text, secret) = (around(id), around(text), around(secret));
+        for request in [
+            form(&[("client_secret", &text)]),
+            form(&[("client_id", &id), ("client_secret", &text)]),
+            form(&[("client_id", &id), ("client_secret", &secret)]),
+            form(&[]).basic(&id, &text),
+            form(&[("client_id", &id)]).basic(&key.id, &secret),
+        ] {
+            assert_eq!(request.send().status, 200, "{space:?}");
+        }
+        let token = around(&server.token(&key, &[]));
+        let caller = |path: &str| server.request("POST", path).basic(&id, &text);
+        for credential in [&token, &text] {
+            let answer = caller("/oauth/introspect").form(&[("token", credential)]).send();
+            assert_eq!(answer.expect(200)["active"], true, "{space:?}");
+        }
+        caller("/oauth/revoke").form(&[("token", &token)]).send().expect(200);
+        assert_eq!(server.me(token.trim()).status, 401, "{space:?}: the token was revoked");
     }
     for request in
-        [body(format!("client_id={id}&client_secret={}", key.secret())), body(String::new()).basic(id, key.secret())]
+        [form(&[]).header("Authorization", format!("Bearer \t{text}\t")), form(&[]).api_key(&format!("\t{text} "))]
     {
-        oauth_error(&request.send(), 401, "invalid_client", "API_KEY_INVALID");
+        request.send().expect(200);
     }
+}
+
+#[test]
+fn damaged_credential_is_named() {
+    let server = Server::start();
+    let key = server.make(&json!({}));
+    let (id, text, secret) = (key.id.as_str(), key.text.as_str(), key.secret());
+    let last = if text.ends_with('a') { "b" } else { "a" };
+    for (id, presented, fault) in [
+        (id, format!("\"{text}\""), "the secret contains a quotation mark"),
+        (id, format!("'{secret}'"), "the secret contains a quotation mark"),
+        (id, format!("{text}\u{a0}"), "the secret contains a non-ASCII character"),
+        (id, format!("\u{200b}{secret}"), "the secret contains a non-ASCII character"),
+        (id, text.replace('_', " _"), "the secret contains white space"),
+        (id, text[..text.len() - 1].to_owned(), "the secret is too short or too long"),
+        (id, format!("{}{last}", &text[..text.len() - 1]), "its checksum does not match"),
+        (&format!("'{id}'"), text.to_owned(), "client_id: contains a quotation mark"),
+        (&format!("{id}\u{feff}"), secret.to_owned(), "client_id: contains a non-ASCII character"),
+    ] {
+        let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", &presented)];
+        for request in [
+            server.token_request().form(&form),
+            server.token_request().form_text(GRANT).basic(id, &presented),
+            server.request("POST", "/oauth/introspect").basic(id, &presented).form(&[("token", "x")]),
+        ] {
+            let answer = request.send();
+            let description = oauth_error(&answer, 401, "invalid_client", "API_KEY_INVALID");
+            assert!(description.contains(fault), "{description}");
+            assert!(!answer.text().contains(&text[30..50]), "the secret is not repeated");
+        }
+    }
+}
+
+#[test]
+fn authorization_header_without_a_credential_is_ignored() {
+    let server = Server::start();
+    let (id, text) = (&server.key.id, &server.key.text);
+    let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+    let body = server.token_request().form_text(format!("{GRANT}&client_id={id}&client_secret={text}"));
+    for value in [
+        "".to_owned(),
+        "Basic".into(),
+        "Bearer".into(),
+        "Bearer null".into(),
+        "Bearer undefined".into(),
+        "Basic null".into(),
+        basic(":"),
+        basic("null:null"),
+        basic(&format!("{id}:")),
+        basic(&format!("{id}:null")),
+        basic("undefined:undefined"),
+    ] {
+        body.clone().header("Authorization", &value).send().expect(200);
+        let api_key = server.token_request().form_text(GRANT).api_key(text).header("Authorization", &value);
+        api_key.send().expect(200);
+        let alone = server.token_request().form_text(GRANT).header("Authorization", &value).send();
+        let description = oauth_error(&alone, 401, "invalid_client", "API_KEY_REQUIRED");
+        assert!(value.is_empty() || description.contains("Authorization header contains no secret"), "{description}");
+        assert!(alone.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Basic ")));
+    }
+    for value in ["", "null", "undefined", " "] {
+        let body = server.token_request().form(&[("grant_type", "client_credentials"), ("client_secret", value)]);
+        body.clone().basic(id, text).send().expect(200);
+        body.clone().api_key(text).send().expect(200);
+        oauth_error(&body.send(), 401, "invalid_client", "API_KEY_REQUIRED");
+    }
+    for (value, reason) in [
+        ("Digest x", "Authorization header of another scheme"),
+        ("Bearer x", "credentials in the Authorization header"),
+    ] {
+        let answer = body.clone().header("Authorization", value).send();
+        let description = oauth_error(&answer, 400, "invalid_request", "VALIDATION_FAILED");
+        assert!(description.contains(reason), "{description}");
+    }
+    let description = oauth_error(&body.api_key(text).send(), 400, "invalid_request", "VALIDATION_FAILED");
+    assert!(description.contains("X-Api-Key header"), "{description}");
 }
 
 #[test]

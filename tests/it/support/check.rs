@@ -46,7 +46,17 @@ pub fn problem(answer: &Answer, status: u16, code: &str) -> Value {
 /// Checks a refusal for one field and gives what is said of it.
 #[track_caller]
 pub fn wrong_field(answer: &Answer, field: &str) -> String {
-    let body = problem(answer, 422, "VALIDATION_FAILED");
+    one_field(&problem(answer, 422, "VALIDATION_FAILED"), field)
+}
+
+/// Checks a refusal for the format or the encoding of a body (RFC 9110 section 15.5.16).
+#[track_caller]
+pub fn unsupported_media_type(answer: &Answer, header: &str) -> String {
+    one_field(&problem(answer, 415, "VALIDATION_FAILED"), header)
+}
+
+#[track_caller]
+fn one_field(body: &Value, field: &str) -> String {
     assert_eq!(body["errors"].as_array().unwrap().len(), 1, "{body}");
     assert_eq!(body["errors"][0]["field"], field, "{body}");
     body["errors"][0]["message"].as_str().unwrap().to_owned()

@@ -323,10 +323,10 @@ impl Server {
         Key { id: made["id"].as_str().unwrap().into(), text: made["secret"].as_str().unwrap().into() }
     }
 
-    /// Makes a key with these scopes, written `action:resource` and separated by spaces.
+    /// Makes a key with these scopes, separated by spaces.
     #[track_caller]
     pub fn make_with(&self, scopes: &str) -> Key {
-        self.make(&json!({ "scopes": scope_list(scopes) }))
+        self.make(&json!({ "scopes": scopes.split(' ').collect::<Vec<_>>() }))
     }
 
     pub fn stderr(&self) -> String {
@@ -391,7 +391,7 @@ pub fn new_member(server: &Server) -> String {
     server.api("POST", "members").json(&body).send().expect(201)["id"].as_str().unwrap().to_owned()
 }
 
-/// Scopes as the API writes them.
+/// Scopes as the API writes them: as objects.
 pub fn scope_list(text: &str) -> Value {
     let scope = |scope: &str| {
         let (action, resource) = scope.split_once(':').unwrap();

@@ -17,14 +17,15 @@ fn main() {
         ("client_secret_basic", AuthType::BasicAuth),
         ("client_secret_post", AuthType::RequestBody),
     ] {
-        let client = |secret: &str| {
-            BasicClient::new(ClientId::new(variable("INTEROP_CLIENT_ID")))
+        let client_of = |id: String, secret: &str| {
+            BasicClient::new(ClientId::new(id))
                 .set_client_secret(ClientSecret::new(variable(secret)))
                 .set_auth_type(way.clone())
                 .set_token_uri(
                     TokenUrl::new(variable("INTEROP_ISSUER") + "/oauth/token").expect("a URL"),
                 )
         };
+        let client = |secret: &str| client_of(variable("INTEROP_CLIENT_ID"), secret);
 
         let token = client("INTEROP_KEY_TEXT")
             .exchange_client_credentials()
@@ -63,6 +64,46 @@ fn main() {
                     if *refusal.error() == BasicErrorResponseType::InvalidClient
             ),
             &format!("{name}: a wrong secret is reported as invalid_client"),
+            &token,
+        );
+
+        let token = client_of("0000000000000000".into(), "INTEROP_KEY_TEXT")
+            .exchange_client_credentials()
+            .request(&http);
+        check(
+            matches!(
+                &token,
+                Err(RequestTokenError::ServerResponse(refusal))
+                    if *refusal.error() == BasicErrorResponseType::InvalidClient
+            ),
+            &format!("{name}: an unknown client_id is reported as invalid_client"),
+            &token,
+        );
+
+        let read = Scope::new("read".into());
+        let token = client_of(variable("INTEROP_READER_ID"), "INTEROP_READER_KEY_TEXT")
+            .exchange_client_credentials()
+            .add_scope(read.clone())
+            .request(&http);
+        check(
+            token
+                .as_ref()
+                .is_ok_and(|token| token.scopes() == Some(&vec![read.clone()])),
+            &format!("{name}: a token for the scope read, spelled so"),
+            &token,
+        );
+
+        let token = client("INTEROP_KEY_TEXT")
+            .exchange_client_credentials()
+            .add_scope(Scope::new("openid".into()))
+            .request(&http);
+        check(
+            matches!(
+                &token,
+                Err(RequestTokenError::ServerResponse(refusal))
+                    if *refusal.error() == BasicErrorResponseType::InvalidScope
+            ),
+            &format!("{name}: the scope openid is reported as invalid_scope"),
             &token,
         );
     }

@@ -1,0 +1,99 @@
+//! What is wrong with a credential that was mangled on its way, told from its text alone.
+
+use std::fmt;
+
+use super::{ID_LENGTH, KeyPrefix, KeyText, SECRET_LENGTH, is_base62, parts};
+
+/// What the text of a credential says is wrong with it, without a look-up. The messages repeat nothing of the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CredentialFault {
+    /// A character outside ASCII, often one that is invisible.
+    NotAscii,
+    /// A quotation mark, of a shell or a configuration file.
+    Quotes,
+    /// White space inside.
+    WhiteSpace,
+    /// A control character.
+    Control,
+    /// A secret that is too short or too long.
+    Length,
+    /// A secret whose checksum does not match.
+    Checksum,
+}
+
+impl CredentialFault {
+    /// Returns a fault of the characters. IDs, secrets and tokens have none of these.
+    pub fn of_characters(text: &str) -> Option<Self> {
+        if !text.is_ascii() {
+            Some(Self::NotAscii)
+        } else if text.contains(['"', '\'', '`']) {
+            Some(Self::Quotes)
+        } else if text.contains(|c: char| c.is_ascii_whitespace()) {
+            Some(Self::WhiteSpace)
+        } else if text.contains(|c: char| c.is_ascii_control()) {
+            Some(Self::Control)
+        } else {
+            None
+        }
+    }
+
+    /// Returns a fault of the characters, or of the length or the checksum of what begins as a key's secret does.
+    pub fn of_secret(text: &str) -> Option<Self> {
+        Self::of_characters(text).or_else(|| {
+            let (prefix, id, secret) = parts(text)?;
+            if KeyPrefix::parse(prefix).is_err() || id.len() != ID_LENGTH || !is_base62(id) {
+                return None;
+            }
+            match KeyText::parse(text) {
+                Ok(_) => None,
+                Err(_) if secret.len() != SECRET_LENGTH => Some(Self::Length),
+                Err(_) => Some(Self::Checksum),
+            }
+        })
+    }
+}
+
+/// Completes "the secret …".
+impl fmt::Display for CredentialFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAscii => "contains a non-ASCII character, such as a no-break space or a zero-width space",
+            Self::Quotes => "contains a quotation mark",
+            Self::WhiteSpace => "contains white space",
+            Self::Control => "contains a control character",
+            Self::Length => "is too short or too long; check that it was copied completely",
+            Self::Checksum => "is malformed: its checksum does not match; check that it was copied completely",
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::string_slice, reason = "key texts are ASCII")]
+mod tests {
+    use super::*;
+    use crate::domain::key_text::KeyId;
+
+    #[test]
+    fn fault_is_read_from_the_text() {
+        let good = KeyText::new(KeyPrefix::default(), KeyId::from_random([7; 16]), [9; 32]).reveal().to_string();
+        assert_eq!(CredentialFault::of_secret(&good), None);
+        let wrong_digit = if good.ends_with('a') { "b" } else { "a" };
+        for (text, fault) in [
+            (format!("\u{a0}{good}"), CredentialFault::NotAscii),
+            (good.replace('_', "_\u{200b}"), CredentialFault::NotAscii),
+            (format!("\"{good}\""), CredentialFault::Quotes),
+            (format!("'{good}'"), CredentialFault::Quotes),
+            (good.replacen('_', " _", 1), CredentialFault::WhiteSpace),
+            (format!("{good}\u{7f}"), CredentialFault::Control),
+            (good[..60].to_owned(), CredentialFault::Length),
+            (format!("{good}="), CredentialFault::Length),
+            (format!("{}{wrong_digit}", &good[..good.len() - 1]), CredentialFault::Checksum),
+            (format!("{}-", &good[..good.len() - 1]), CredentialFault::Checksum),
+        ] {
+            assert_eq!(CredentialFault::of_secret(&text), Some(fault), "{text}");
+        }
+        for other in ["", "eyJ.eyJ.x-_", "somebody", &good[20..], "kt_short_x"] {
+            assert_eq!(CredentialFault::of_secret(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The authorization endpoint: it exists because OpenID Connect Discovery §3 requires it in metadata, and clients that
+//! read the metadata strictly refuse to go on without it.
+
+use actix_web::{HttpResponse, web};
+
+use crate::oauth::answer::{OAuthError, method_not_allowed};
+
+/// Registers the authorization endpoint.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.service(
+        web::resource("/oauth/authorize")
+            .route(web::get().to(endpoint))
+            .route(web::head().to(endpoint))
+            .route(web::post().to(endpoint))
+            .default_service(web::to(|| async { method_not_allowed("GET, HEAD, POST") })),
+    );
+}
+
+/// Never redirects: no client has a registered redirection URI, and any other one may be an attacker's (RFC 6749
+/// §4.1.2.1). Nothing of the request is read.
+async fn endpoint() -> HttpResponse {
+    OAuthError::unsupported_response_type().respond(false)
+}
