@@ -25,7 +25,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub use error::ConfigError;
-pub use log::{Log, LogFormat};
+pub use log::{Log, LogFormat, LoggedRequests};
 pub use revocation::{Revocation, RevocationUrl};
 pub use secret::Secret;
 pub use secrets::{MasterKeySource, Secrets, parse_master_keys};

@@ -7,6 +7,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::answer::{VerifyError, allowed};
 use crate::gateway::requirement::{self, Requirements};
+use crate::http::access::Explanation;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::tokens::{Caller, Credential, Wanted, check};
@@ -48,7 +49,10 @@ async fn of_organization(context: &HttpContext, request: &HttpRequest, has_clien
 async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_client_query: bool) -> HttpResponse {
     let now = clock::now();
     match decide(context, request, (slug, has_client_query), now).await {
-        Ok(caller) => allowed(&caller, context.verdict_max_age_seconds, now),
+        Ok(caller) => {
+            context.note_success(request, &caller.key);
+            allowed(&caller, context.verdict_max_age_seconds, now)
+        }
         Err(error) => error.respond(),
     }
 }
@@ -67,10 +71,6 @@ async fn decide(
         Ok(requirements) => (requirements, None),
         Err(error) => (Requirements::default(), Some(error)),
     };
-    if let Some(error) = &unreadable {
-        tracing::warn!(%error, "verify request denied: unreadable requirement");
-    }
-
     // 3. The decision.
     let address = context.client_address(request);
     let wanted = Wanted {
@@ -80,14 +80,19 @@ async fn decide(
         scopes: &requirements.required,
     };
     let caller = check(&context.node, &credential, address, &wanted, now).await?;
-    unreadable.map_or(Ok(caller), Err)
+    match unreadable {
+        None => Ok(caller),
+        Some(error) => {
+            let cause = Some(error.to_string());
+            Err(error.explained(Box::new(Explanation { cause, ..*Explanation::of_key(&caller.key) })))
+        }
+    }
 }
 
 fn credential(request: &HttpRequest) -> Result<Credential, VerifyError> {
     match credentials::from_headers(request.headers()) {
-        Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
-            credentials::key_or_token(&text).ok_or_else(VerifyError::invalid_credentials)
-        }
+        Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => credentials::key_or_token(&text)
+            .ok_or_else(|| VerifyError::invalid_credentials().explained(Explanation::because("malformed_secret"))),
         Ok(HeaderCredentials::None | HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => {
             Err(VerifyError::credentials_required())
         }

@@ -17,6 +17,7 @@ use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::clock::{self, BootTime};
 use crate::crypto::argon2_gate::{Argon2Gate, GateError, Lane, Turn};
@@ -306,7 +307,7 @@ impl Node {
         T: Send + 'static,
         E: From<Unavailable> + Send + 'static,
     {
-        match self.changes.spawn_on(change, &self.runtime).await {
+        match self.changes.spawn_on(change.in_current_span(), &self.runtime).await {
             Ok(result) => result,
             Err(_) => Err(Unavailable::Lost.into()),
         }
@@ -314,7 +315,7 @@ impl Node {
 
     /// Runs something that nobody waits for; a server that stops does.
     pub fn run_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
-        drop(self.changes.spawn_on(work, &self.runtime));
+        drop(self.changes.spawn_on(work.in_current_span(), &self.runtime));
     }
 
     /// Waits for the changes under way, once no more can begin.

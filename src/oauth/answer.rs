@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use crate::domain::decision::{ClientAddress, Denial};
+use crate::http::access::{Explanation, Refused};
 use crate::http::form::FormError;
 use crate::limits::AddressLimit;
 use crate::node::Unavailable;
@@ -21,6 +22,7 @@ pub(super) struct OAuthError {
     pub(super) description: String,
     pub(super) outcome: Outcome,
     pub(super) retry_after: Option<u64>,
+    explanation: Option<Box<Explanation>>,
 }
 
 impl OAuthError {
@@ -31,7 +33,7 @@ impl OAuthError {
         outcome: Outcome,
         description: impl Into<String>,
     ) -> Self {
-        Self { status, error, code, description: description.into(), outcome, retry_after: None }
+        Self { status, error, code, description: description.into(), outcome, retry_after: None, explanation: None }
     }
 
     /// A request that is not as it should be.
@@ -125,7 +127,6 @@ impl OAuthError {
 
     /// It cannot be decided safely.
     pub(super) fn unavailable(cause: &Unavailable) -> Self {
-        tracing::error!(error = %cause, "a token request could not be decided");
         let description = "the request could not be decided; try again";
         let mut error = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -135,7 +136,12 @@ impl OAuthError {
             description,
         );
         error.retry_after = Some(1);
-        error
+        error.explained(Explanation::failure(cause))
+    }
+
+    /// The same, with what the log says of it.
+    pub(super) fn explained(self, explanation: Box<Explanation>) -> Self {
+        Self { explanation: Some(explanation), ..self }
     }
 
     /// Whether the refusal counts against its address: guesses at keys do, mistakes do not.
@@ -148,11 +154,14 @@ impl OAuthError {
         if !self.is_failure() {
             return self;
         }
-        failures.count(address).map_or_else(Self::limited, |()| self)
+        match failures.count(address) {
+            Ok(()) => self,
+            Err(seconds) => Self { explanation: self.explanation, ..Self::limited(seconds) },
+        }
     }
 
     /// The answer. `challenge`: whether a 401 carries a Basic challenge.
-    pub(super) fn respond(&self, challenge: bool) -> HttpResponse {
+    pub(super) fn respond(self, challenge: bool) -> HttpResponse {
         #[derive(Serialize)]
         struct Body<'a> {
             error: &'static str,
@@ -166,7 +175,10 @@ impl OAuthError {
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds));
         }
-        response.json(Body { error: self.error, error_description: &self.description, code: self.code })
+        let body = Body { error: self.error, error_description: &self.description, code: self.code };
+        let mut response = response.json(body);
+        Refused::note(&mut response, self.code, self.explanation);
+        response
     }
 }
 
@@ -179,14 +191,22 @@ impl From<FormError> for OAuthError {
 impl From<ExchangeError> for OAuthError {
     fn from(error: ExchangeError) -> Self {
         match error {
-            ExchangeError::Denied(denial) => denial.into(),
-            ExchangeError::AudienceNotAllowed(_) => Self::new(
+            ExchangeError::Denied(denial, subject) => Refusal::Denied(denial, subject).into(),
+            ExchangeError::ScopeNotHeld { place, scope, key } => {
+                let mut explanation = Explanation::of_key(&key);
+                if let Some(scope) = scope {
+                    explanation = explanation.missing(scope.to_string());
+                }
+                Self::from(Denial::ScopeNotHeld(place)).explained(explanation)
+            }
+            ExchangeError::AudienceNotAllowed(key) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_target",
                 "VALIDATION_FAILED",
                 Outcome::Audience,
                 "resource or audience: not one of the audiences that this organization allows",
-            ),
+            )
+            .explained(Explanation::of_key(&key)),
             ExchangeError::Unavailable(cause) => Self::unavailable(&cause),
         }
     }
@@ -194,11 +214,13 @@ impl From<ExchangeError> for OAuthError {
 
 impl From<Refusal> for OAuthError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
+        let explanation = Explanation::of(&refusal);
+        let error = match refusal {
             Refusal::Denied(denial, _) => denial.into(),
-            Refusal::Token(_) => Self::invalid_key(),
+            Refusal::Token(..) => Self::invalid_key(),
             Refusal::Unavailable(cause) => Self::unavailable(&cause),
-        }
+        };
+        error.explained(explanation)
     }
 }
 
@@ -225,14 +247,11 @@ impl From<Denial> for OAuthError {
                 Outcome::Network,
                 format!("the API key may not be used from {address}"),
             ),
-            Denial::AddressUnreadable(reason) => {
-                tracing::warn!(%reason, "request denied: client address unknown");
-                forbidden(
-                    "API_KEY_IP_NOT_ALLOWED",
-                    Outcome::Network,
-                    format!("the client's address is unknown: {reason}"),
-                )
-            }
+            Denial::AddressUnreadable(reason) => forbidden(
+                "API_KEY_IP_NOT_ALLOWED",
+                Outcome::Network,
+                format!("the client's address is unknown: {reason}"),
+            ),
             Denial::ScopeNotHeld(place) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_scope",

@@ -5,6 +5,7 @@ use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::domain::key_text::{KeyId, KeyText, Secret, looks_like_key_text};
+use crate::http::access::{Explanation, Identity};
 use crate::http::body::{self, BodyError};
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::http::form::Form;
@@ -63,7 +64,8 @@ pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<P
     }
     let id = id.as_deref().or(body_id);
     if looks_like_key_text(&secret) {
-        let text = KeyText::parse(&secret).map_err(|_| OAuthError::invalid_key())?;
+        let text = KeyText::parse(&secret)
+            .map_err(|_| OAuthError::invalid_key().explained(Explanation::because("malformed_secret")))?;
         if id.is_some_and(|id| id != text.id().as_str()) {
             return Err(OAuthError::invalid_request("client_id: not the one in the key text"));
         }
@@ -71,7 +73,12 @@ pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<P
     }
     match (id.and_then(KeyId::parse), Secret::parse(&secret)) {
         (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
-        _ => Err(OAuthError::invalid_key()),
+        (None, _) => Err(OAuthError::invalid_key().explained(Explanation::because("malformed_client_id"))),
+        (Some(id), None) => {
+            let identity = Identity { client_id: Some(id), ..Identity::default() };
+            let explanation = Explanation { identity, ..*Explanation::because("malformed_secret") };
+            Err(OAuthError::invalid_key().explained(Box::new(explanation)))
+        }
     }
 }
 

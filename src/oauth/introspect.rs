@@ -12,7 +12,7 @@ use crate::http::credentials::key_or_token;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
 use crate::oauth::client;
 use crate::signing::VERIFY_MAX_BYTES;
-use crate::tokens::{Active, Credential, PresentedKey, authenticate, introspect};
+use crate::tokens::{Active, Credential, PresentedKey, authenticate_caller, introspect};
 
 /// A token of ours, however long, and the credentials beside it.
 const MAX_BODY: usize = VERIFY_MAX_BYTES + 4096;
@@ -45,7 +45,8 @@ async fn answer(
     let body = client::body(payload, MAX_BODY).await?;
     let now = clock::now();
     let (key, credential) = read(request, &body, challenge)?;
-    let caller = authenticate(&context.node, &Credential::Key(key), address, now).await?;
+    let caller = authenticate_caller(&context.node, &Credential::Key(key), address, now).await?;
+    context.note_success(request, &caller.key);
     introspect(&context.node, &caller, credential, now).await.map_err(|cause| OAuthError::unavailable(&cause))
 }
 

@@ -39,6 +39,7 @@ async fn token(context: web::Data<HttpContext>, request: HttpRequest, payload: w
     match answer {
         Ok(minted) => {
             context.node.metrics.exchange(Outcome::Minted);
+            context.note_success(&request, &minted.key);
             granted(&minted)
         }
         Err(error) => {

@@ -1,6 +1,9 @@
 //! Logs: a sentence with fields, for people or as JSON, on standard error.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
+
+use crate::telemetry::json_lines::JsonLines;
 
 /// How a line is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +27,7 @@ pub fn start_logs(level: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Human => {
             builder.compact().with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
         }
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Json => builder.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
     };
     started.map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
 //! Names of metrics, counters of use, and the set-up of logs. Imports `domain` only.
 
 mod cluster_metrics;
+mod json_lines;
 mod logs;
 mod metrics;
 mod task_metrics;

@@ -73,7 +73,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
                 Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await {
@@ -92,7 +92,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
                 node.count_revocation(&caller.key.id).map_err(RevokeError::Limited)?;
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         None => Ok(()),
@@ -114,7 +114,7 @@ async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timest
 /// of all that is written: to call it unknown is to say that it is good nowhere.
 async fn verified_everywhere(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, Refusal> {
     let known = match (verified(node, node.view(), token, now).await, &node.cluster) {
-        (Err(Refusal::Token(TokenRejected::UnknownKey)), Some(cluster)) => {
+        (Err(Refusal::Token(TokenRejected::UnknownKey, _)), Some(cluster)) => {
             cluster.catch_up().await?;
             verified(node, node.view(), token, now).await
         }
