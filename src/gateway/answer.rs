@@ -94,6 +94,11 @@ impl VerifyError {
         error
     }
 
+    /// The machine-readable code.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The same, with what the log says of it.
     pub(super) fn explained(self, explanation: Box<Explanation>) -> Self {
         Self { explanation: Some(explanation), ..self }

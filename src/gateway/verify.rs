@@ -42,7 +42,7 @@ async fn verify_organization_appended(context: web::Data<HttpContext>, request: 
 async fn of_organization(context: &HttpContext, request: &HttpRequest, has_client_query: bool) -> HttpResponse {
     match request.match_info().get("slug").and_then(Slug::parse) {
         Some(slug) => answer(context, request, &slug, has_client_query).await,
-        None => VerifyError::invalid_credentials().respond(),
+        None => refuse(context, VerifyError::invalid_credentials()),
     }
 }
 
@@ -50,11 +50,17 @@ async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_c
     let now = clock::now();
     match decide(context, request, (slug, has_client_query), now).await {
         Ok(caller) => {
+            context.node.metrics.verification(None);
             context.note_success(request, &caller.key);
             allowed(&caller, context.verdict_max_age_seconds, now)
         }
-        Err(error) => error.respond(),
+        Err(error) => refuse(context, error),
     }
+}
+
+fn refuse(context: &HttpContext, error: VerifyError) -> HttpResponse {
+    context.node.metrics.verification(Some(error.code()));
+    error.respond()
 }
 
 async fn decide(

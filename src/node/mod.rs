@@ -5,6 +5,7 @@
 mod events;
 mod load;
 mod tenants;
+mod uses;
 mod view;
 
 use std::collections::HashMap;
@@ -37,10 +38,12 @@ use crate::revocation::{CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisFail
 use crate::signing::{Algorithm, SigningError};
 use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
 use crate::telemetry::{Metrics, Usage};
+use uses::RareUses;
 
 pub use events::{EventCounts, RepeatedEvent};
 pub use load::LoadError;
 pub use tenants::{Tenant, Tenants};
+pub use uses::UNWRITTEN_SECONDS;
 pub use view::View;
 
 /// Argon2id PHC strings of minted secrets that may be under way at once. Others are computed when the secret is used.
@@ -88,6 +91,7 @@ pub struct Node {
     pub metrics: Metrics,
     /// How often keys were used, until it is written.
     pub usage: Usage,
+    rare_uses: Arc<RareUses>,
     /// Security events that were repeated, until they are written.
     pub events: EventCounts,
     /// How this node was set up.
@@ -264,6 +268,7 @@ impl Node {
             master_keys: parts.master_keys,
             metrics: parts.metrics,
             usage: Usage::default(),
+            rare_uses: Arc::default(),
             events: EventCounts::default(),
             revocations: NameLimit::per_minute(parts.settings.revocations_per_minute),
             settings: parts.settings,
@@ -496,7 +501,7 @@ impl Node {
                     })),
                     standing: None,
                 };
-                self.store.tell(&notice, seen.at, Some(&entry)).await?;
+                self.store.tell(&notice, seen.at, &entry).await?;
             }
         }
         Ok(())

@@ -10,7 +10,6 @@ use crate::http::access::{Explanation, Refused};
 use crate::http::form::FormError;
 use crate::limits::AddressLimit;
 use crate::node::Unavailable;
-use crate::telemetry::Outcome;
 use crate::tokens::{ExchangeError, Refusal};
 
 /// A refusal as the caller is told it (RFC 6749 §5.2), with the extra member `code`.
@@ -20,92 +19,62 @@ pub(super) struct OAuthError {
     pub(super) error: &'static str,
     pub(super) code: &'static str,
     pub(super) description: String,
-    pub(super) outcome: Outcome,
     pub(super) retry_after: Option<u64>,
     explanation: Option<Box<Explanation>>,
 }
 
 impl OAuthError {
-    fn new(
-        status: StatusCode,
-        error: &'static str,
-        code: &'static str,
-        outcome: Outcome,
-        description: impl Into<String>,
-    ) -> Self {
-        Self { status, error, code, description: description.into(), outcome, retry_after: None, explanation: None }
+    fn new(status: StatusCode, error: &'static str, code: &'static str, description: impl Into<String>) -> Self {
+        Self { status, error, code, description: description.into(), retry_after: None, explanation: None }
     }
 
     /// A request that is not as it should be.
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "VALIDATION_FAILED", Outcome::InvalidRequest, description)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "VALIDATION_FAILED", description)
     }
 
     /// A grant type other than `client_credentials`.
     pub(super) fn unsupported_grant_type() -> Self {
         let description = "grant_type: only client_credentials is supported";
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "unsupported_grant_type",
-            "VALIDATION_FAILED",
-            Outcome::InvalidRequest,
-            description,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "VALIDATION_FAILED", description)
     }
 
     /// A scope that cannot be read.
     pub(super) fn malformed_scope(description: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "VALIDATION_FAILED", Outcome::Scope, description)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "VALIDATION_FAILED", description)
     }
 
     /// A body that is too large.
     pub(super) fn too_large(limit: usize) -> Self {
         let description = format!("the body is too large; at most {limit} bytes are allowed");
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request",
-            "VALIDATION_FAILED",
-            Outcome::InvalidRequest,
-            description,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "VALIDATION_FAILED", description)
     }
 
     /// A body that took too long.
     pub(super) fn too_slow() -> Self {
         let description = "the body took too long to arrive";
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "invalid_request",
-            "VALIDATION_FAILED",
-            Outcome::InvalidRequest,
-            description,
-        )
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request", "VALIDATION_FAILED", description)
     }
 
     /// No credentials.
     pub(super) fn no_credentials() -> Self {
         let description =
             "no API key was presented; use HTTP Basic, client_secret in the body, Authorization: Bearer, or X-Api-Key";
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_REQUIRED", Outcome::Invalid, description)
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_REQUIRED", description)
     }
 
     /// Not a key and its secret. The same, byte for byte, for an unknown id, a wrong or rotated-out secret,
     /// and a revoked key.
     pub(super) fn invalid_key() -> Self {
         let description = "the API key is not valid";
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_INVALID", Outcome::Invalid, description)
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_INVALID", description)
     }
 
     /// Too many failures from one address.
     pub(super) fn limited(seconds: u64) -> Self {
         let description = "too many failed attempts from this address; try again later";
-        let mut error = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "temporarily_unavailable",
-            "RATE_LIMITED",
-            Outcome::Limited,
-            description,
-        );
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "RATE_LIMITED", description);
         error.retry_after = Some(seconds);
         error
     }
@@ -114,13 +83,8 @@ impl OAuthError {
     pub(super) fn too_many_revocations(seconds: u64) -> Self {
         let description =
             "this key has revoked too many tokens; nothing was revoked, retry after the time in Retry-After";
-        let mut error = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "temporarily_unavailable",
-            "TOO_MANY_CHANGES",
-            Outcome::Limited,
-            description,
-        );
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "TOO_MANY_CHANGES", description);
         error.retry_after = Some(seconds);
         error
     }
@@ -128,13 +92,8 @@ impl OAuthError {
     /// It cannot be decided safely.
     pub(super) fn unavailable(cause: &Unavailable) -> Self {
         let description = "the request could not be decided; try again";
-        let mut error = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "temporarily_unavailable",
-            "UNAVAILABLE",
-            Outcome::Unavailable,
-            description,
-        );
+        let mut error =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "UNAVAILABLE", description);
         error.retry_after = Some(1);
         error.explained(Explanation::failure(cause))
     }
@@ -203,7 +162,6 @@ impl From<ExchangeError> for OAuthError {
                 StatusCode::BAD_REQUEST,
                 "invalid_target",
                 "VALIDATION_FAILED",
-                Outcome::Audience,
                 "resource or audience: not one of the audiences that this organization allows",
             )
             .explained(Explanation::of_key(&key)),
@@ -226,37 +184,27 @@ impl From<Refusal> for OAuthError {
 
 impl From<Denial> for OAuthError {
     fn from(denial: Denial) -> Self {
-        let forbidden = |code, outcome, description: String| {
-            Self::new(StatusCode::FORBIDDEN, "unauthorized_client", code, outcome, description)
-        };
+        let forbidden =
+            |code, description: String| Self::new(StatusCode::FORBIDDEN, "unauthorized_client", code, description);
         match denial {
             Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_key(),
-            Denial::Expired => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "API_KEY_EXPIRED",
-                Outcome::Expired,
-                "the API key has expired",
-            ),
-            Denial::Disabled => forbidden("API_KEY_DISABLED", Outcome::Disabled, "the API key is disabled".into()),
-            Denial::OrganizationSuspended => {
-                forbidden("ORGANIZATION_SUSPENDED", Outcome::Disabled, "the organization is suspended".into())
+            Denial::Expired => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_EXPIRED", "the API key has expired")
             }
-            Denial::NetworkNotAllowed(address) => forbidden(
-                "API_KEY_IP_NOT_ALLOWED",
-                Outcome::Network,
-                format!("the API key may not be used from {address}"),
-            ),
-            Denial::AddressUnreadable(reason) => forbidden(
-                "API_KEY_IP_NOT_ALLOWED",
-                Outcome::Network,
-                format!("the client's address is unknown: {reason}"),
-            ),
+            Denial::Disabled => forbidden("API_KEY_DISABLED", "the API key is disabled".into()),
+            Denial::OrganizationSuspended => {
+                forbidden("ORGANIZATION_SUSPENDED", "the organization is suspended".into())
+            }
+            Denial::NetworkNotAllowed(address) => {
+                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the API key may not be used from {address}"))
+            }
+            Denial::AddressUnreadable(reason) => {
+                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the client's address is unknown: {reason}"))
+            }
             Denial::ScopeNotHeld(place) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_scope",
                 "INSUFFICIENT_SCOPE",
-                Outcome::Scope,
                 format!("scope: number {place} of those asked for lies within none of the key's scopes"),
             ),
         }

@@ -30,8 +30,15 @@ async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload
     let address = context.client_address(&request);
     let mut challenge = true;
     match answer(&context, &request, payload, address, &mut challenge).await {
-        Ok(active) => respond(active.as_ref()),
-        Err(error) => error.limited_by(&context.failures, address).respond(challenge),
+        Ok(active) => {
+            context.node.metrics.introspection(active.is_none().then_some("inactive"));
+            respond(active.as_ref())
+        }
+        Err(error) => {
+            let error = error.limited_by(&context.failures, address);
+            context.node.metrics.introspection(Some(error.code));
+            error.respond(challenge)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster_metrics;
 mod json_lines;
+mod label;
 mod logs;
 mod metrics;
 mod task_metrics;
@@ -10,7 +11,7 @@ mod webhook_metrics;
 
 pub use cluster_metrics::{ClusterMetrics, Settled};
 pub use logs::{LogFormat, check_level, start_logs};
-pub use metrics::{Metrics, Outcome};
+pub use metrics::Metrics;
 pub use task_metrics::TaskMetrics;
 pub use usage::Usage;
 pub use webhook_metrics::{Sent, WebhookMetrics};

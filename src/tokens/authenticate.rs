@@ -152,6 +152,7 @@ pub async fn authenticate(
             let is_suspended = tenant_of(view, &key).await?.is_suspended();
             let ask = Ask { proof: Proof::Secret(matched), address, scopes: None, is_suspended };
             let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Subject::Key(key.clone())))?;
+            keep_use(node, &key, address, now).await;
             Ok(Caller { key, grant, token: None })
         }
         Credential::Token(token) => {
@@ -182,8 +183,16 @@ pub async fn authenticate(
             token.within_at.store(key.version, Ordering::Relaxed);
             let dies = Timestamp::from_seconds(token.claims.exp);
             grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
+            keep_use(node, &key, address, now).await;
             Ok(Caller { key, grant, token: Some(token) })
         }
+    }
+}
+
+/// Sees to it that a use is not lost by which a key is not stale.
+pub(super) async fn keep_use(node: &Node, key: &ApiKey, address: ClientAddress, now: Timestamp) {
+    if node.is_rare_use(key, now) {
+        node.write_rare_use(key, address, now).await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Asked, UsageOutcome, Use};
 use crate::node::{Node, Tenant, Unavailable};
-use crate::tokens::authenticate::{Subject, tenant_of};
+use crate::tokens::authenticate::{Subject, keep_use, tenant_of};
 use crate::tokens::secret_check::check_secret;
 
 /// A request for a token, complete.
@@ -96,7 +96,11 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let tenant = tenant_of(view, &key).await?;
     let is_suspended = tenant.is_suspended();
     let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref(), is_suspended };
-    let grant = decide(&key, &ask, now).map_err(|denial| {
+    let decided = decide(&key, &ask, now);
+    if matches!(decided, Ok(_) | Err(Denial::ScopeNotHeld(_))) {
+        keep_use(node, &key, address, now).await;
+    }
+    let grant = decided.map_err(|denial| {
         node.usage.count(&key.id, (&denial).into(), address, now);
         match denial {
             Denial::ScopeNotHeld(place) => {
