@@ -36,10 +36,10 @@ pub(super) struct Trouble {
     title: &'static str,
     detail: String,
     /// Fields of a form that were wrong where the form could not say so itself.
-    errors: Vec<Violation>,
+    errors: Box<[Violation]>,
     retry_after: Option<u64>,
-    location: Option<String>,
-    cause: Option<String>,
+    location: Option<Box<str>>,
+    explanation: Option<Box<Explanation>>,
 }
 
 #[derive(Template)]
@@ -52,8 +52,8 @@ struct Page<'a> {
 
 impl Trouble {
     fn new((status, code): (StatusCode, &'static str), title: &'static str, detail: impl Into<String>) -> Self {
-        let (errors, retry_after, location, cause) = (Vec::new(), None, None, None);
-        Self { status, code, title, detail: detail.into(), errors, retry_after, location, cause }
+        let (errors, retry_after, location, explanation) = (Box::default(), None, None, None);
+        Self { status, code, title, detail: detail.into(), errors, retry_after, location, explanation }
     }
 
     /// What does not exist, or what this person may not see.
@@ -77,8 +77,8 @@ impl Trouble {
         let wanted =
             is_look.then(|| led_back_to(&format!("{}{}", before(public_url), request.path()), request.query_string()));
         trouble.location = Some(match wanted {
-            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(&wanted, NON_ALPHANUMERIC)),
-            None => format!("{sign_in}?ended=1"),
+            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(&wanted, NON_ALPHANUMERIC)).into(),
+            None => format!("{sign_in}?ended=1").into(),
         });
         trouble
     }
@@ -120,7 +120,7 @@ impl Trouble {
     pub(super) fn invalid(errors: Vec<Violation>) -> Self {
         let detail = "Some of what was sent is not as it should be. Go back and try again.";
         Self {
-            errors,
+            errors: errors.into(),
             ..Self::new((StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"), "Not possible like this", detail)
         }
     }
@@ -167,7 +167,7 @@ impl Trouble {
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         let detail = "The server cannot do this at the moment. Nothing is lost; try again soon.";
         let trouble = Self::new((StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"), "Not available", detail);
-        Self { retry_after: Some(1), cause: Some(cause.to_string()), ..trouble }
+        Self { retry_after: Some(1), explanation: Some(Explanation::failure(cause)), ..trouble }
     }
 
     /// What keeps a node from doing something.
@@ -325,7 +325,7 @@ impl ResponseError for Trouble {
 
     fn error_response(&self) -> HttpResponse {
         if let Some(location) = &self.location {
-            return HttpResponse::SeeOther().insert_header((LOCATION, location.as_str())).finish();
+            return HttpResponse::SeeOther().insert_header((LOCATION, &**location)).finish();
         }
         // The page itself is made where it is known what the public URL has before its path.
         let mut response = HttpResponse::build(self.status).finish();
@@ -351,8 +351,7 @@ pub(super) async fn show(
     }
     let root = root(&context.node.settings.public_url);
     let html = Page { root, assets: assets::names(), trouble }.render().unwrap_or_else(|_| trouble.to_string());
-    let explanation = trouble.cause.as_ref().map(|cause| Explanation::failure(cause));
-    let mut page = denied((trouble.status, trouble.code), html, explanation);
+    let mut page = denied((trouble.status, trouble.code), html, trouble.explanation.clone());
     if let Some(seconds) = trouble.retry_after {
         page.headers_mut().insert(RETRY_AFTER, seconds.into());
     }

@@ -86,7 +86,7 @@ struct Ids {
 impl Ids {
     /// Those that a trusted proxy sent, or a new one.
     fn of(headers: &HeaderMap, is_trusted: bool) -> Self {
-        let sent = |name: HeaderName| headers.get(name).filter(|_| is_trusted)?.to_str().ok();
+        let sent = |name: HeaderName| if is_trusted { headers.get(name)?.to_str().ok() } else { None };
         let request = sent(X_REQUEST_ID).filter(|id| is_request_id(id)).map(str::to_owned);
         Self {
             request: request.unwrap_or_else(|| random::identifier().unwrap_or_default()),

@@ -58,7 +58,7 @@ impl Object<'_> {
         self.is_empty = false;
         self.result = self
             .result
-            .and_then(|()| name)
+            .and(name)
             .and_then(|name| value.map(|value| (name, value)))
             .and_then(|(name, value)| write!(self.writer, "{comma}{name}:{value}"));
     }

@@ -13,7 +13,8 @@ use crate::keys::{self, KeyError};
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
 use crate::store::{AuditEntry, RevokedToken, StoreError, action};
-use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
+use crate::tokens::authenticate::{Credential, Refusal, identify};
+use crate::tokens::check::authenticate_caller;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::verified::verified;
 
@@ -66,7 +67,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
     }
 
     // 2. Anybody else must be a key in good standing.
-    let caller = authenticate(node, &Credential::Key(caller), address, now).await?;
+    let caller = authenticate_caller(node, &Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
     match credential {
         Some(Credential::Key(presented)) => match identify(node, &presented, address, now).await {

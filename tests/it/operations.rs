@@ -98,7 +98,7 @@ fn connection_that_does_not_read_is_closed() {
 #[test]
 fn metrics_count_decisions_by_outcome_and_name_no_path_as_it_was_sent() {
     let server = Server::start();
-    let key = server.key.clone();
+    let key = server.make_with("read:*");
     let token = server.token(&key, &[]);
     server.exchange("nothing", &[]).expect(401);
     for (path, status) in [("/verify", 200), ("/verify?keyturn_require=write:a", 403), ("/o/a!/verify", 401)] {

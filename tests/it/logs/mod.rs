@@ -42,7 +42,7 @@ fn each_refusal_has_a_code() {
     let all: [(&str, &str, &str); 17] = [
         ("GET", "/nothing", "NOT_FOUND"),
         ("GET", "/oauth/token", "VALIDATION_FAILED"),
-        ("POST", "/oauth/token", "API_KEY_REQUIRED"),
+        ("POST", "/oauth/token", "VALIDATION_FAILED"),
         ("POST", "/oauth/introspect", "API_KEY_REQUIRED"),
         ("POST", "/oauth/revoke", "API_KEY_REQUIRED"),
         ("GET", "/verify", "API_KEY_REQUIRED"),
@@ -98,7 +98,9 @@ fn successes_are_logged_if_the_setting_says_so() {
 fn changes_carry_the_id_of_the_request_that_made_them() {
     let server = place().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let (key, other) = (server.make_with("read:*"), server.make_with("read:*"));
-    let token = server.token(&other, &[]);
+    let form = [("grant_type", "client_credentials"), ("client_secret", other.text.as_str())];
+    let token = server.token_request().form(&form).header("X-Forwarded-For", "192.0.2.1").send().expect(200);
+    let token = token["access_token"].as_str().unwrap();
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let traced = |request: crate::support::Request| {
         request.header("traceparent", format!("00-{trace}-b7ad6b7169203331-01")).send()
@@ -124,7 +126,7 @@ fn changes_carry_the_id_of_the_request_that_made_them() {
                     .request("POST", "/oauth/revoke")
                     .api_key(&other.text)
                     .header("X-Forwarded-For", "192.0.2.1")
-                    .form(&[("token", &token)]),
+                    .form(&[("token", token)]),
             ),
         ),
     ];
