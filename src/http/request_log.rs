@@ -117,8 +117,9 @@ fn trace_id(text: &str) -> Option<&str> {
 /// The span that names the request in the lines of what it causes. Decisions cause none, and are many, so that their span
 /// is for debugging only.
 fn span(path: &str, ids: &Ids) -> Span {
-    const DECISIONS: [&str; 4] = ["/oauth/token", "/oauth/introspect", "/verify", "/o/"];
+    const DECISIONS: [&str; 4] = ["oauth/token", "oauth/introspect", "verify", "o/"];
     let (request_id, trace_id) = (ids.request.as_str(), ids.trace.as_deref());
+    let path = path.trim_start_matches('/');
     if DECISIONS.into_iter().any(|prefix| path.starts_with(prefix)) {
         tracing::debug_span!("request", request_id, trace_id)
     } else {
