@@ -12,14 +12,17 @@ use crate::api::problem::Problem;
 use crate::clock;
 use crate::domain::authority::{Authority, By};
 use crate::domain::decision::ClientAddress;
+use crate::domain::scope::{Action, Resource};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::usage::UsageOutcome;
+use crate::http::access::{Explanation, Identity};
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::http::permission::{Need, allows, check_role};
 use crate::http::session;
 use crate::members::{self, SignedIn};
-use crate::tokens::{Caller, authenticate};
+use crate::tokens::{Caller, Required, authenticate, count, count_use};
 
 pub(super) use crate::http::permission::{
     AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, Anyone, Bootstrap, Permission,
@@ -52,6 +55,13 @@ impl Principal {
         match self {
             Self::Key(caller) => &caller.key.organization,
             Self::Member(who, _) => &who.member.organization,
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        match self {
+            Self::Key(caller) => Identity::of_key(&caller.key),
+            Self::Member(who, _) => Identity::of_member(&who.member),
         }
     }
 
@@ -147,7 +157,7 @@ pub(super) async fn check_again(request: &HttpRequest) -> Result<(), Problem> {
     let Some(before) = request.extensions().get::<Standing>().cloned() else { return Ok(()) };
     let context = request.app_data::<web::Data<HttpContext>>().ok_or_else(|| Problem::unavailable(&"no context"))?;
     let (address, now) = (context.client_address(request), clock::now());
-    let principal = identify(context, request, address, now).await?;
+    let principal = identify(context, request, address, now, Counted::No).await?;
     if Standing::of(&principal, address, now) == before {
         Ok(())
     } else {
@@ -165,12 +175,8 @@ impl<P: Permission> FromRequest for Guarded<P> {
             let context =
                 request.app_data::<web::Data<HttpContext>>().ok_or_else(|| Problem::unavailable(&"no context"))?;
             let address = context.client_address(&request);
-            match admit(context, &request, address).await {
-                Err(problem) if problem.is_failure() => {
-                    Err(context.failures.count(address).map_or_else(Problem::limited, |()| problem))
-                }
-                other => other,
-            }
+            let admitted = admit(context, &request, address).await;
+            admitted.map_err(|problem| problem.limited_by(&context.failures, address))
         })
     }
 }
@@ -182,34 +188,59 @@ async fn admit<P: Permission>(
 ) -> Result<Guarded<P>, Problem> {
     // 1. Who it is, now: by one credential in a header, or else by a session.
     let now = clock::now();
-    let principal = identify(context, request, address, now).await?;
+    let principal = identify(context, request, address, now, Counted::Yes).await?;
+    principal.identity().note(request);
 
-    // 2. The previous secret only reads: whatever it changed would outlast its grace period.
+    // 2. Whether they may. Being authenticated is a use of the key either way.
+    let permitted = permit::<P>(context, request, &principal);
+    if let Principal::Key(caller) = &principal {
+        let outcome = if permitted.is_ok() { UsageOutcome::Verified } else { UsageOutcome::DeniedScope };
+        let required = P::NEEDS.and_then(required);
+        count_use(&context.node, caller, outcome, required.as_slice(), address, now);
+    }
+    let organization = permitted?;
+    context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
+    request.extensions_mut().insert(Standing::of(&principal, address, now));
+    Ok(Guarded { principal, address, now, organization, permission: PhantomData })
+}
+
+/// The organization in which a principal may do what a route is for.
+fn permit<P: Permission>(context: &HttpContext, request: &HttpRequest, principal: &Principal) -> Result<Slug, Problem> {
+    // 1. The previous secret only reads: whatever it changed would outlast its grace period.
     let is_change = !request.method().is_safe() && P::NEEDS.is_none_or(|(action, _)| action != "read");
-    if is_change && matches!(&principal, Principal::Key(caller) if caller.grant.is_by_previous_secret) {
+    if is_change && matches!(principal, Principal::Key(caller) if caller.grant.is_by_previous_secret) {
         return Err(Problem::previous_secret(
             "the previous secret can only read; make changes with the current secret",
         ));
     }
 
-    // 3. In their own organization, or in another if that is among what they may. Of others they see nothing.
+    // 2. In their own organization, or in another if that is among what they may. Of others they see nothing.
     let own = principal.organization().clone();
     let named = request.match_info().get("org").filter(|named| *named != own.as_str());
-    let organization = match (named, P::ABROAD) {
+    match (named, P::ABROAD) {
         (None, _) => {
             if let Some(needs) = P::NEEDS {
                 principal.check(needs)?;
             }
-            own
+            Ok(own)
         }
         (Some(named), Some(needs)) if own.is_default() && principal.check(needs).is_ok() => {
-            Slug::parse(named).filter(|slug| context.node.tenant(slug).is_some()).ok_or_else(Problem::not_found)?
+            Slug::parse(named).filter(|slug| context.node.tenant(slug).is_some()).ok_or_else(Problem::not_found)
         }
-        (Some(_), _) => return Err(Problem::not_found()),
-    };
-    context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
-    request.extensions_mut().insert(Standing::of(&principal, address, now));
-    Ok(Guarded { principal, address, now, organization, permission: PhantomData })
+        (Some(_), _) => Err(Problem::not_found()),
+    }
+}
+
+/// What a route needs, as usage reports show it.
+fn required((action, resource): Need) -> Option<Required> {
+    Some(Required::Access(Action::parse(action).ok()?, Resource::parse(resource).ok()?))
+}
+
+/// Whether a refused credential is counted: a request that is checked twice is counted once.
+#[derive(Clone, Copy, PartialEq)]
+enum Counted {
+    Yes,
+    No,
 }
 
 async fn identify(
@@ -217,10 +248,11 @@ async fn identify(
     request: &HttpRequest,
     address: ClientAddress,
     now: Timestamp,
+    counted: Counted,
 ) -> Result<Principal, Problem> {
     match credentials::from_headers(request.headers()) {
         Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
-            by_credential(context, &text, address, now).await
+            by_credential(context, &text, address, now, counted).await
         }
         Ok(HeaderCredentials::None | HeaderCredentials::Empty) => by_session(context, request, now).await,
         Ok(HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => Err(Problem::credentials_required()),
@@ -233,21 +265,33 @@ async fn by_credential(
     text: &str,
     address: ClientAddress,
     now: Timestamp,
+    counted: Counted,
 ) -> Result<Principal, Problem> {
     let credential = credentials::key_or_token(text)?;
-    let caller = authenticate(&context.node, &credential, address, now).await?;
+    let checked = authenticate(&context.node, &credential, address, now).await;
+    if counted == Counted::Yes && checked.is_err() {
+        count(&context.node, &checked, &[], address, now);
+    }
+    let caller = checked?;
     // A token must have been minted for us, or whoever it was minted for could use it here.
     let settings = &context.node.settings;
     match &caller.token {
         Some(token)
             if !token.claims.aud.contains(&settings.public_url) && !token.claims.aud.contains(&token.claims.iss) =>
         {
-            Err(Problem::invalid_credentials())
+            if counted == Counted::Yes {
+                count_use(&context.node, &caller, UsageOutcome::DeniedAudience, &[], address, now);
+            }
+            let explanation = Explanation { reason: Some("other_audience"), ..*Explanation::of_key(&caller.key) };
+            Err(Problem::invalid_credentials().explained(Box::new(explanation)))
         }
         Some(_) if caller.grant.is_by_previous_secret => {
             let detail = "the key was rotated after this access token was issued, or the previous secret minted it; \
                 get a token with the current secret";
-            Err(Problem::previous_secret(detail))
+            if counted == Counted::Yes {
+                count_use(&context.node, &caller, UsageOutcome::DeniedInvalid, &[], address, now);
+            }
+            Err(Problem::previous_secret(detail).explained(Explanation::of_key(&caller.key)))
         }
         _ => Ok(Principal::Key(caller)),
     }

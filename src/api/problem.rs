@@ -8,12 +8,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::authority::Beyond;
-use crate::domain::decision::Denial;
+use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::member::Role;
 use crate::domain::policy::Violation;
+use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
 use crate::http::sign_in::SignInRefused;
 use crate::keys::KeyError;
+use crate::limits::AddressLimit;
 use crate::members::{MemberError, SignInError};
 use crate::node::Unavailable;
 use crate::organizations::{CreateError, PolicyError, SuspendError};
@@ -30,6 +32,7 @@ pub struct Problem {
     errors: Vec<Violation>,
     retry_after: Option<u64>,
     allow: Option<&'static str>,
+    explanation: Option<Box<Explanation>>,
 }
 
 /// A problem document (RFC 9457 §3.1).
@@ -62,7 +65,13 @@ struct FieldJson {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None, allow: None }
+        let (errors, retry_after, allow, explanation) = (Vec::new(), None, None, None);
+        Self { status, code, detail: detail.into(), errors, retry_after, allow, explanation }
+    }
+
+    /// The same, with what the log says of it.
+    pub(super) fn explained(self, explanation: Box<Explanation>) -> Self {
+        Self { explanation: Some(explanation), ..self }
     }
 
     /// What does not exist, or what this caller may not see.
@@ -84,6 +93,7 @@ impl Problem {
     /// Credentials without the scope that a route asks for.
     pub(super) fn insufficient_scope(needed: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", format!("the scope {needed} is needed"))
+            .explained(Box::<Explanation>::default().missing(needed.to_owned()))
     }
 
     /// A previous secret, or a token of one, where only the current secret is accepted.
@@ -165,6 +175,17 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "CONFLICT", detail)
     }
 
+    /// This refusal, or another one if its address has made too many failures.
+    pub(super) fn limited_by(self, failures: &AddressLimit, address: ClientAddress) -> Self {
+        if !self.is_failure() {
+            return self;
+        }
+        match failures.count(address) {
+            Ok(()) => self,
+            Err(seconds) => Self { explanation: self.explanation, ..Self::limited(seconds) },
+        }
+    }
+
     /// Too many failures from one address.
     pub(super) fn limited(seconds: u64) -> Self {
         let mut problem =
@@ -183,14 +204,13 @@ impl Problem {
 
     /// It cannot be done now. The cause is logged and not told.
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
-        tracing::error!(error = %cause, "a management request could not be carried out");
         let mut problem = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "UNAVAILABLE",
             "the request could not be carried out; try again",
         );
         problem.retry_after = Some(1);
-        problem
+        problem.explained(Explanation::failure(cause))
     }
 
     /// What keeps a node from doing something.
@@ -213,7 +233,7 @@ impl Problem {
     }
 
     /// Whether the refusal counts against its address.
-    pub(super) fn is_failure(&self) -> bool {
+    fn is_failure(&self) -> bool {
         self.code == "API_KEY_INVALID"
     }
 }
@@ -226,20 +246,23 @@ impl From<Vec<Violation>> for Problem {
 
 impl From<InvalidCredential> for Problem {
     fn from(invalid: InvalidCredential) -> Self {
-        match invalid.0 {
-            Some(fault) => Self { detail: fault, ..Self::invalid_credentials() },
-            None => Self::invalid_credentials(),
+        let problem = Self::invalid_credentials().explained(invalid.explanation());
+        match invalid.fault {
+            Some(fault) => Self { detail: fault, ..problem },
+            None => problem,
         }
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
+        let explanation = Explanation::of(&refusal);
+        let problem: Self = match refusal {
             Refusal::Denied(denial, _) => denial.into(),
-            Refusal::Token(_) => Self::invalid_credentials(),
+            Refusal::Token(..) => Self::invalid_credentials(),
             Refusal::Unavailable(cause) => Self::unavailable(&cause),
-        }
+        };
+        problem.explained(explanation)
     }
 }
 
@@ -432,7 +455,9 @@ impl ResponseError for Problem {
             code: self.code,
             errors: self.errors.iter().map(error).collect(),
         };
-        response.body(serde_json::to_string(&body).unwrap_or_default())
+        let mut response = response.body(serde_json::to_string(&body).unwrap_or_default());
+        Refused::note(&mut response, self.code, self.explanation.clone());
+        response
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Log {
     pub level: String,
     /// How a line looks.
     pub format: LogFormat,
+    /// Which requests are logged.
+    pub requests: LoggedRequests,
 }
 
 /// How a log line looks.
@@ -21,6 +23,17 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+/// Which requests have a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoggedRequests {
+    /// Those that are refused or fail.
+    Failed,
+    /// All.
+    All,
+    /// Only those that fail with a server error.
+    None,
 }
 
 impl Log {
@@ -35,27 +48,35 @@ impl Log {
             "json" => LogFormat::Json,
             _ => return Err(section.refuse(&FORMAT)),
         };
-        Ok(Self { level: raw.level, format })
+        let requests = match raw.requests.as_str() {
+            "failed" => LoggedRequests::Failed,
+            "all" => LoggedRequests::All,
+            "none" => LoggedRequests::None,
+            _ => return Err(section.refuse(&REQUESTS)),
+        };
+        Ok(Self { level: raw.level, format, requests })
     }
 }
 
 const LEVEL: Setting =
     Setting::words("level", "error, warn, info, debug, trace or filter directives, in printable ASCII");
 const FORMAT: Setting = Setting::words("format", "human or json");
+const REQUESTS: Setting = Setting::words("requests", "failed, all or none");
 
-pub(super) const OUTLINE: Outline = Outline { name: "log", settings: &[LEVEL, FORMAT] };
+pub(super) const OUTLINE: Outline = Outline { name: "log", settings: &[LEVEL, FORMAT, REQUESTS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
     level: String,
     format: String,
+    requests: String,
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{load_variable, refusal};
-    use super::LogFormat;
+    use super::{LogFormat, LoggedRequests};
 
     #[test]
     fn level_is_printable() {
@@ -78,6 +99,19 @@ mod tests {
         assert_eq!(
             refusal("KEYTURN_LOG__FORMAT", "JSON"),
             "KEYTURN_LOG__FORMAT: log.format is \"JSON\"; allowed is human or json"
+        );
+    }
+
+    #[test]
+    fn requests_are_one_of_three() {
+        for (given, requests) in
+            [("failed", LoggedRequests::Failed), ("all", LoggedRequests::All), ("none", LoggedRequests::None)]
+        {
+            assert_eq!(load_variable("KEYTURN_LOG__REQUESTS", given).log.requests, requests);
+        }
+        assert_eq!(
+            refusal("KEYTURN_LOG__REQUESTS", "some"),
+            "KEYTURN_LOG__REQUESTS: log.requests is \"some\"; allowed is failed, all or none"
         );
     }
 }

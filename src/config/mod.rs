@@ -27,7 +27,7 @@ use std::path::Path;
 
 pub use error::ConfigError;
 pub use layers::COMMAND_LINE;
-pub use log::{Log, LogFormat};
+pub use log::{Log, LogFormat, LoggedRequests};
 pub use revocation::{Revocation, RevocationUrl};
 pub use secret::{Secret, UrlFile};
 pub use secret_file::{SecretFile, SecretFileError, read_secret_file};

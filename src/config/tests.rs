@@ -98,7 +98,10 @@ fn defaults_are_the_contracts() {
     assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 4096 });
     let retry_seconds = vec![5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
     assert_eq!(settings.webhooks, Webhooks { private_addresses: false, retry_seconds });
-    assert_eq!(settings.log, Log { level: "info".to_owned(), format: LogFormat::Human });
+    assert_eq!(
+        settings.log,
+        Log { level: "info".to_owned(), format: LogFormat::Human, requests: LoggedRequests::Failed }
+    );
 }
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -194,6 +197,7 @@ fn every_setting_can_come_from_the_environment() {
         ("webhooks.retry_seconds", "[1, 2]", "[1, 2]"),
         ("log.level", "debug", "debug"),
         ("log.format", "json", "json"),
+        ("log.requests", "all", "all"),
     ];
     let described: Vec<_> = load(&[]).describe().into_iter().map(|(key, _, _)| key).collect();
     assert_eq!(described, samples.map(|(key, _, _)| key));

@@ -13,6 +13,7 @@ use crate::console::trouble::Trouble;
 use crate::console::ui::Token;
 use crate::console::visit::Visit;
 use crate::domain::member::Role;
+use crate::http::access::{Explanation, Refused};
 use crate::http::permission::{
     AdminOrganizations, ReadAudit, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks,
 };
@@ -143,7 +144,18 @@ pub(super) fn page(template: &impl Template) -> Result<HttpResponse, Trouble> {
 
 /// A rendered page that shows a form again, with what was wrong with it.
 pub(super) fn refused(template: &impl Template) -> Result<HttpResponse, Trouble> {
-    Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, template.render()?))
+    Ok(denied((StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"), template.render()?, None))
+}
+
+/// A page that says why something was refused, with the code for the log.
+pub(super) fn denied(
+    (status, code): (StatusCode, &'static str),
+    html: String,
+    explanation: Option<Box<Explanation>>,
+) -> HttpResponse {
+    let mut response = answer(status, html);
+    Refused::note(&mut response, code, explanation);
+    response
 }
 
 /// What every answer of the console says, a redirect and an export too.

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use crate::console::assets::{self, Names};
-use crate::console::frame::{answer, root};
+use crate::console::frame::{answer, denied, root};
 use crate::console::see_other;
 use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin};
 use crate::console::trouble::Trouble;
@@ -62,7 +62,7 @@ async fn show(context: Context, request: HttpRequest) -> Result<HttpResponse, Tr
     let is_sent_back = query.value("next").is_some() || query.value("ended").is_some();
     let had_session = session::from_cookie(&request, public_url).is_some();
     let page = Page::new(&context, &query, Errors::default());
-    shown(&context, &request, Page { has_ended: is_sent_back && had_session, ..page }, StatusCode::OK)
+    shown(&context, &request, Page { has_ended: is_sent_back && had_session, ..page }, None)
 }
 
 async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Trouble> {
@@ -74,7 +74,12 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     if page_secret.is_none_or(|secret| form.value(CSRF_FIELD) != Some(secret.csrf_token().as_str())) {
         let errors =
             Errors::sentence("The page had been open for too long, or your browser keeps no cookies. Try again.");
-        return shown(&context, &request, Page::new(&context, &form, errors), StatusCode::FORBIDDEN);
+        return shown(
+            &context,
+            &request,
+            Page::new(&context, &form, errors),
+            Some((StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID")),
+        );
     }
 
     // 2. Login and password. The session is a new one, whatever the browser held before.
@@ -84,7 +89,7 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         email: text("email"),
         password: Password::from(form.value("password").unwrap_or_default().to_owned()),
     };
-    let (status, errors) = match sign_in(&context, &request, typed).await {
+    let (refusal, errors) = match sign_in(&context, &request, typed).await {
         Ok(Begun { signed_in: who, secret, device }) => {
             let cookie = session::cookie(&secret, &public_url, context.node.settings.session_seconds);
             // Whoever has never changed the password they were given is shown how to begin.
@@ -99,25 +104,28 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
             set.map_err(|error| Trouble::unavailable(&error))?;
             return Ok(response);
         }
-        Err(SignInRefused::Invalid(Violation { field, message })) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, Errors::new(vec![Violation { field, message }], &FIELDS))
-        }
+        Err(SignInRefused::Invalid(Violation { field, message })) => (
+            (StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"),
+            Errors::new(vec![Violation { field, message }], &FIELDS),
+        ),
         Err(SignInRefused::Limited(seconds)) => {
             let text = format!("There were too many attempts. Try again in {seconds} seconds.");
             let page = Page::new(&context, &form, Errors::sentence(text));
-            let mut response = shown(&context, &request, page, StatusCode::TOO_MANY_REQUESTS)?;
+            let mut response = shown(&context, &request, page, Some((StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED")))?;
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             return Ok(response);
         }
-        Err(SignInRefused::Error(SignInError::Refused)) => {
-            (StatusCode::UNAUTHORIZED, Errors::sentence("Organization, login and password do not go together."))
-        }
-        Err(SignInRefused::Error(SignInError::Changed)) => {
-            (StatusCode::CONFLICT, Errors::sentence("Your account was changed at this moment. Sign in again."))
-        }
+        Err(SignInRefused::Error(SignInError::Refused)) => (
+            (StatusCode::UNAUTHORIZED, "SIGN_IN_REFUSED"),
+            Errors::sentence("Organization, login and password do not go together."),
+        ),
+        Err(SignInRefused::Error(SignInError::Changed)) => (
+            (StatusCode::CONFLICT, "CONFLICT"),
+            Errors::sentence("Your account was changed at this moment. Sign in again."),
+        ),
         Err(SignInRefused::Error(SignInError::Unavailable(cause))) => return Err(Trouble::not_now(&cause)),
     };
-    shown(&context, &request, Page::new(&context, &form, errors), status)
+    shown(&context, &request, Page::new(&context, &form, errors), Some(refusal))
 }
 
 async fn end(submitted: Submitted<Anyone>) -> Result<HttpResponse, Trouble> {
@@ -164,7 +172,7 @@ fn shown(
     context: &HttpContext,
     request: &HttpRequest,
     page: Page,
-    status: StatusCode,
+    refusal: Option<(StatusCode, &'static str)>,
 ) -> Result<HttpResponse, Trouble> {
     let public_url = &context.node.settings.public_url;
     let secret = match session::page_from_cookie(request, public_url) {
@@ -172,7 +180,10 @@ fn shown(
         None => members::SessionSecret::new()?,
     };
     let html = Page { token: Token(secret.csrf_token()), ..page }.render()?;
-    let mut response = answer(status, html);
+    let mut response = match refusal {
+        None => answer(StatusCode::OK, html),
+        Some(refusal) => denied(refusal, html, None),
+    };
     let cookie = session::page_cookie(&secret, public_url, PAGE_SECONDS);
     response.add_cookie(&cookie).map_err(|error| Trouble::unavailable(&error))?;
     Ok(response)

@@ -10,10 +10,11 @@ use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::console::assets;
-use crate::console::frame::{answer, before, root};
+use crate::console::frame::{before, denied, root};
 use crate::domain::authority::Beyond;
 use crate::domain::member::Role;
 use crate::domain::policy::Violation;
+use crate::http::access::Explanation;
 use crate::http::context::HttpContext;
 use crate::keys::KeyError;
 use crate::members::MemberError;
@@ -30,12 +31,15 @@ const MAX_PART: usize = 16;
 #[derive(Debug)]
 pub(super) struct Trouble {
     status: StatusCode,
+    /// What the log says of it.
+    code: &'static str,
     title: &'static str,
     detail: String,
     /// Fields of a form that were wrong where the form could not say so itself.
-    errors: Vec<Violation>,
+    errors: Box<[Violation]>,
     retry_after: Option<u64>,
-    location: Option<String>,
+    location: Option<Box<str>>,
+    explanation: Option<Box<Explanation>>,
 }
 
 #[derive(Template)]
@@ -47,26 +51,34 @@ struct Page<'a> {
 }
 
 impl Trouble {
-    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), errors: Vec::new(), retry_after: None, location: None }
+    fn new((status, code): (StatusCode, &'static str), title: &'static str, detail: impl Into<String>) -> Self {
+        let (errors, retry_after, location, explanation) = (Box::default(), None, None, None);
+        Self { status, code, title, detail: detail.into(), errors, retry_after, location, explanation }
     }
 
     /// What does not exist, or what this person may not see.
     pub(super) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "Nothing here", "There is no such page, or none that you may see.")
+        Self::new(
+            (StatusCode::NOT_FOUND, "NOT_FOUND"),
+            "Nothing here",
+            "There is no such page, or none that you may see.",
+        )
     }
 
     /// Nobody is signed in: on to the sign-in page, and from there back to a page that was only looked at.
     pub(super) fn signed_out(request: &HttpRequest, public_url: &str) -> Self {
-        let mut trouble =
-            Self::new(StatusCode::SEE_OTHER, "Please sign in", "Your session has ended. Sign in and try again.");
+        let mut trouble = Self::new(
+            (StatusCode::SEE_OTHER, "SESSION_REQUIRED"),
+            "Please sign in",
+            "Your session has ended. Sign in and try again.",
+        );
         let sign_in = format!("{}/sign-in", root(public_url));
         let is_look = request.method().is_safe();
         let wanted =
             is_look.then(|| led_back_to(&format!("{}{}", before(public_url), request.path()), request.query_string()));
         trouble.location = Some(match wanted {
-            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(&wanted, NON_ALPHANUMERIC)),
-            None => format!("{sign_in}?ended=1"),
+            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(&wanted, NON_ALPHANUMERIC)).into(),
+            None => format!("{sign_in}?ended=1").into(),
         });
         trouble
     }
@@ -76,14 +88,14 @@ impl Trouble {
         let detail = format!(
             "This takes the role {least} or a higher one, and yours is {have}. Somebody who manages members can change it."
         );
-        Self::new(StatusCode::FORBIDDEN, "Not with your role", detail)
+        Self::new((StatusCode::FORBIDDEN, "ROLE_REQUIRED"), "Not with your role", detail)
     }
 
     /// A form without the proof that it is one of ours.
     pub(super) fn foreign_form() -> Self {
         let detail = "This form does not belong to your present session: you may have signed in again since the page \
             was opened. Nothing was changed. Go back, reload the page and try again.";
-        Self::new(StatusCode::FORBIDDEN, "Form out of date", detail)
+        Self::new((StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID"), "Form out of date", detail)
     }
 
     /// A form from somewhere else.
@@ -92,23 +104,30 @@ impl Trouble {
             "Your browser does not say that this form comes from this console. Nothing was changed. Open the console at \
              {public_url}/console, which is its address as configured, and try again."
         );
-        Self::new(StatusCode::FORBIDDEN, "Form from elsewhere", detail)
+        Self::new((StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID"), "Form from elsewhere", detail)
     }
 
     /// A form that cannot be read.
     pub(super) fn bad_form(detail: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "Form not readable", format!("The form cannot be read: {detail}."))
+        Self::new(
+            (StatusCode::BAD_REQUEST, "VALIDATION_FAILED"),
+            "Form not readable",
+            format!("The form cannot be read: {detail}."),
+        )
     }
 
     /// Fields that a page cannot show beside them.
     pub(super) fn invalid(errors: Vec<Violation>) -> Self {
         let detail = "Some of what was sent is not as it should be. Go back and try again.";
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Not possible like this", detail) }
+        Self {
+            errors: errors.into(),
+            ..Self::new((StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"), "Not possible like this", detail)
+        }
     }
 
     /// Something that the present state does not allow.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "Not possible now", sentence(&detail.into()))
+        Self::new((StatusCode::CONFLICT, "CONFLICT"), "Not possible now", sentence(&detail.into()))
     }
 
     /// Something that somebody else changed since the page was opened.
@@ -117,32 +136,38 @@ impl Trouble {
             "The {what} was changed by somebody else since you opened the page. Nothing of yours was changed. Go back, \
              reload the page, look at what is there now, and try again."
         );
-        Self::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail)
+        Self::new((StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"), "Changed meanwhile", detail)
     }
 
     /// More than this person holds.
     pub(super) fn beyond(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Beyond what you hold", detail)
+        Self::new((StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE"), "Beyond what you hold", detail)
     }
 
     /// Too many attempts.
     pub(super) fn limited(seconds: u64) -> Self {
         let detail = format!("There were too many attempts. Try again in {seconds} seconds.");
-        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts", detail) }
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new((StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"), "Too many attempts", detail)
+        }
     }
 
     /// Too many changes by one person.
     pub(super) fn too_many_changes(seconds: u64) -> Self {
         let detail =
             format!("You made too many changes in a short time. Nothing was changed. Try again in {seconds} seconds.");
-        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many changes", detail) }
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new((StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_CHANGES"), "Too many changes", detail)
+        }
     }
 
     /// It cannot be done now. The cause is logged and not told.
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
-        tracing::error!(error = %cause, "a page of the console could not be shown");
         let detail = "The server cannot do this at the moment. Nothing is lost; try again soon.";
-        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not available", detail) }
+        let trouble = Self::new((StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"), "Not available", detail);
+        Self { retry_after: Some(1), explanation: Some(Explanation::failure(cause)), ..trouble }
     }
 
     /// What keeps a node from doing something.
@@ -158,7 +183,10 @@ impl Trouble {
             },
             Unavailable::Busy => {
                 let detail = "Too many secrets are being hashed at the moment. Try again.";
-                Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail) }
+                Self {
+                    retry_after: Some(1),
+                    ..Self::new((StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"), "Busy", detail)
+                }
             }
             other => Self::unavailable(other),
         }
@@ -297,7 +325,7 @@ impl ResponseError for Trouble {
 
     fn error_response(&self) -> HttpResponse {
         if let Some(location) = &self.location {
-            return HttpResponse::SeeOther().insert_header((LOCATION, location.as_str())).finish();
+            return HttpResponse::SeeOther().insert_header((LOCATION, &**location)).finish();
         }
         // The page itself is made where it is known what the public URL has before its path.
         let mut response = HttpResponse::build(self.status).finish();
@@ -323,7 +351,7 @@ pub(super) async fn show(
     }
     let root = root(&context.node.settings.public_url);
     let html = Page { root, assets: assets::names(), trouble }.render().unwrap_or_else(|_| trouble.to_string());
-    let mut page = answer(trouble.status, html);
+    let mut page = denied((trouble.status, trouble.code), html, trouble.explanation.clone());
     if let Some(seconds) = trouble.retry_after {
         page.headers_mut().insert(RETRY_AFTER, seconds.into());
     }

@@ -15,6 +15,7 @@ use crate::domain::authority::By;
 use crate::domain::decision::ClientAddress;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::http::access::Identity;
 use crate::http::context::HttpContext;
 use crate::http::permission::{Permission, check_role};
 use crate::http::session;
@@ -83,6 +84,7 @@ impl<P: Permission> Visit<P> {
         let secret = session::from_cookie(request, public_url).ok_or_else(signed_out)?;
         let resumed = members::resume(&context.node, &secret, now).await.map_err(|cause| Trouble::not_now(&cause))?;
         let who = resumed.ok_or_else(signed_out)?;
+        Identity::of_member(&who.member).note(request);
         if let Some(need) = P::NEEDS {
             check_role(who.member.role, need).map_err(|least| Trouble::role_required(who.member.role, least))?;
         }

@@ -348,7 +348,7 @@ impl Policy {
             found.push(("key_prefix", "keys with another prefix; they keep it until they are rotated"));
         }
         if self.disable_when_stale && self.is_stale(key, now) {
-            found.push(("disable_when_stale", "keys that are stale; they will be DISABLED within the hour"));
+            found.push(("disable_when_stale", "keys that are stale; they are DISABLED a day after they became stale"));
         }
         found
     }

@@ -9,9 +9,10 @@ use serde::Serialize;
 use crate::domain::decision::Denial;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook;
+use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
 use crate::http::description::error_description;
-use crate::tokens::{Caller, CheckError, Refusal, Required};
+use crate::tokens::{Caller, CheckError, Refusal};
 
 /// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
@@ -57,11 +58,12 @@ pub(super) struct VerifyError {
     code: &'static str,
     description: String,
     scope: Option<String>,
+    explanation: Option<Box<Explanation>>,
 }
 
 impl VerifyError {
     fn new(status: StatusCode, error: &'static str, code: &'static str, description: impl Into<String>) -> Self {
-        Self { status, error: Some(error), code, description: description.into(), scope: None }
+        Self { status, error: Some(error), code, description: description.into(), scope: None, explanation: None }
     }
 
     /// No credentials.
@@ -101,8 +103,18 @@ impl VerifyError {
         error
     }
 
+    /// The machine-readable code.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The same, with what the log says of it.
+    pub(super) fn explained(self, explanation: Box<Explanation>) -> Self {
+        Self { explanation: Some(explanation), ..self }
+    }
+
     /// The answer.
-    pub(super) fn respond(&self) -> HttpResponse {
+    pub(super) fn respond(self) -> HttpResponse {
         let description = error_description(&self.description);
         #[derive(Serialize)]
         struct Body<'a> {
@@ -125,15 +137,18 @@ impl VerifyError {
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
         let error = self.error.unwrap_or("invalid_token");
-        response.json(Body { error, error_description: &description, code: self.code })
+        let mut response = response.json(Body { error, error_description: &description, code: self.code });
+        Refused::note(&mut response, self.code, self.explanation);
+        response
     }
 }
 
 impl From<InvalidCredential> for VerifyError {
     fn from(invalid: InvalidCredential) -> Self {
-        match invalid.0 {
-            Some(fault) => Self { description: fault, ..Self::invalid_credentials() },
-            None => Self::invalid_credentials(),
+        let error = Self::invalid_credentials().explained(invalid.explanation());
+        match invalid.fault {
+            Some(fault) => Self { description: fault, ..error },
+            None => error,
         }
     }
 }
@@ -142,16 +157,18 @@ impl From<CheckError> for VerifyError {
     fn from(error: CheckError) -> Self {
         match error {
             CheckError::Refused(refusal) => refusal.into(),
-            CheckError::OtherOrganization => Self::invalid_credentials(),
-            CheckError::OtherAudience => Self::new(
+            CheckError::OtherOrganization(key) => Self::invalid_credentials()
+                .explained(Box::new(Explanation { reason: Some("other_organization"), ..*Explanation::of_key(&key) })),
+            CheckError::OtherAudience(key) => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "invalid_token",
                 "API_KEY_INVALID",
                 "the credential is not for this audience",
-            ),
-            CheckError::NotHeld(Required::Scope(scope)) => Self::insufficient_scope(Some(scope.to_string())),
-            CheckError::NotHeld(Required::Access(action, resource)) => {
-                Self::insufficient_scope(Some(format!("{action}:{resource}")))
+            )
+            .explained(Box::new(Explanation { reason: Some("other_audience"), ..*Explanation::of_key(&key) })),
+            CheckError::NotHeld(required, key) => {
+                let scope = required.to_string();
+                Self::insufficient_scope(Some(scope.clone())).explained(Explanation::of_key(&key).missing(scope))
             }
         }
     }
@@ -159,15 +176,16 @@ impl From<CheckError> for VerifyError {
 
 impl From<Refusal> for VerifyError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
+        let explanation = Explanation::of(&refusal);
+        let error = match refusal {
             Refusal::Denied(denial, _) => denial.into(),
-            Refusal::Token(_) => Self::invalid_credentials(),
-            Refusal::Unavailable(cause) => {
-                tracing::error!(error = %cause, "a verification could not be decided");
+            Refusal::Token(..) => Self::invalid_credentials(),
+            Refusal::Unavailable(_) => {
                 let description = "the request could not be decided; try again";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "UNAVAILABLE", description)
             }
-        }
+        };
+        error.explained(explanation)
     }
 }
 
@@ -188,7 +206,6 @@ impl From<Denial> for VerifyError {
                 forbidden("API_KEY_IP_NOT_ALLOWED", format!("the API key may not be used from {address}"))
             }
             Denial::AddressUnreadable(reason) => {
-                tracing::warn!(%reason, "request denied: client address unknown");
                 forbidden("API_KEY_IP_NOT_ALLOWED", format!("the client's address is unknown: {reason}"))
             }
             Denial::ScopeNotHeld(_) => Self::insufficient_scope(None),

@@ -7,6 +7,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::answer::{VerifyError, allowed};
 use crate::gateway::requirement::{self, Requirements};
+use crate::http::access::Explanation;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::tokens::{Caller, Credential, Wanted, check};
@@ -41,16 +42,25 @@ async fn verify_organization_appended(context: web::Data<HttpContext>, request: 
 async fn of_organization(context: &HttpContext, request: &HttpRequest, has_client_query: bool) -> HttpResponse {
     match request.match_info().get("slug").and_then(Slug::parse) {
         Some(slug) => answer(context, request, &slug, has_client_query).await,
-        None => VerifyError::invalid_credentials().respond(),
+        None => refuse(context, VerifyError::invalid_credentials()),
     }
 }
 
 async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_client_query: bool) -> HttpResponse {
     let now = clock::now();
     match decide(context, request, (slug, has_client_query), now).await {
-        Ok(caller) => allowed(&caller, context.verdict_max_age_seconds, now),
-        Err(error) => error.respond(),
+        Ok(caller) => {
+            context.node.metrics.verification(None);
+            context.note_success(request, &caller.key);
+            allowed(&caller, context.verdict_max_age_seconds, now)
+        }
+        Err(error) => refuse(context, error),
     }
+}
+
+fn refuse(context: &HttpContext, error: VerifyError) -> HttpResponse {
+    context.node.metrics.verification(Some(error.code()));
+    error.respond()
 }
 
 async fn decide(
@@ -67,10 +77,6 @@ async fn decide(
         Ok(requirements) => (requirements, None),
         Err(error) => (Requirements::default(), Some(error)),
     };
-    if let Some(error) = &unreadable {
-        tracing::warn!(%error, "verify request denied: unreadable requirement");
-    }
-
     // 3. The decision.
     let address = context.client_address(request);
     let wanted = Wanted {
@@ -80,7 +86,13 @@ async fn decide(
         scopes: &requirements.required,
     };
     let caller = check(&context.node, &credential, address, &wanted, now).await?;
-    unreadable.map_or(Ok(caller), Err)
+    match unreadable {
+        None => Ok(caller),
+        Some(error) => {
+            let cause = Some(error.to_string());
+            Err(error.explained(Box::new(Explanation { cause, ..*Explanation::of_key(&caller.key) })))
+        }
+    }
 }
 
 fn credential(request: &HttpRequest) -> Result<Credential, VerifyError> {

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 
+use crate::domain::api_key::ApiKey;
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::MemberId;
+use crate::http::access::Identity;
 use crate::http::client_address::TrustedProxies;
 use crate::http::operations::StoreProbe;
 use crate::http::public_path::PublicPath;
+use crate::http::request_log::LoggedRequests;
 use crate::limits::{AddressLimit, NameLimit, SignInLimits};
 use crate::node::Node;
 
@@ -37,6 +40,8 @@ pub struct HttpContext {
     removals: NameLimit,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
+    /// Which requests are logged.
+    pub logged_requests: LoggedRequests,
     /// Whether the store answers, for `/readyz`.
     pub store_probe: StoreProbe,
     stopping: AtomicBool,
@@ -49,6 +54,7 @@ impl HttpContext {
         trusted_proxies: TrustedProxies,
         (failures_per_minute, changes_per_minute): (u32, u32),
         verdict_max_age_seconds: u32,
+        logged_requests: LoggedRequests,
     ) -> Self {
         Self {
             public_path: PublicPath::of(&node.settings.public_url),
@@ -60,6 +66,7 @@ impl HttpContext {
             changes: NameLimit::per_minute(changes_per_minute),
             removals: NameLimit::per_minute(changes_per_minute.saturating_mul(TAKING_AWAY)),
             verdict_max_age_seconds,
+            logged_requests,
             store_probe: StoreProbe::default(),
             stopping: AtomicBool::new(false),
         }
@@ -68,6 +75,13 @@ impl HttpContext {
     /// Where the caller of a request is.
     pub fn client_address(&self, request: &HttpRequest) -> ClientAddress {
         self.trusted_proxies.client_address(request.peer_addr().map(|peer| peer.ip()), request.headers())
+    }
+
+    /// Notes whose request succeeds, if it will be logged.
+    pub fn note_success(&self, request: &HttpRequest, key: &ApiKey) {
+        if self.logged_requests == LoggedRequests::All {
+            Identity::of_key(key).note(request);
+        }
     }
 
     /// Counts a try to change a member's own password: whoever has found an open browser does not get to guess, and

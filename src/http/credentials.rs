@@ -7,6 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::domain::key_text::{CredentialFault, KeyId, KeyText, Secret, looks_like_key_text};
+use crate::http::access::{Explanation, Identity};
 use crate::http::form;
 use crate::tokens::{Credential, PresentedKey};
 
@@ -44,10 +45,24 @@ pub enum HeaderCredentials {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeaderError(pub &'static str);
 
-/// A credential that belongs to no key, as its text shows; the fault, if it has one that can be named. It repeats
-/// nothing of the credential.
+/// A credential that belongs to no key, as its text shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InvalidCredential(pub Option<String>);
+pub struct InvalidCredential {
+    /// The fault, if it has one that can be named. It repeats nothing of the credential.
+    pub fault: Option<String>,
+    /// Which part is wrong, for the log.
+    reason: &'static str,
+    /// The ID, if it is well-formed.
+    client_id: Option<KeyId>,
+}
+
+impl InvalidCredential {
+    /// What the log says of it.
+    pub fn explanation(&self) -> Box<Explanation> {
+        let identity = Identity { client_id: self.client_id, ..Identity::default() };
+        Box::new(Explanation { identity, ..*Explanation::because(self.reason) })
+    }
+}
 
 /// Reads the credentials in the headers; there is at most one.
 pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials, HeaderError> {
@@ -78,21 +93,22 @@ pub fn trim(text: &str) -> &str {
 /// Reads a secret as a client presents it: whole, or the bare secret beside the ID.
 pub fn presented_key(id: Option<&str>, secret: &str) -> Result<PresentedKey, InvalidCredential> {
     let (id, secret) = (id.map(trim).filter(|id| !id.is_empty()), trim(secret));
-    let invalid = || {
+    let invalid = |reason| {
         let of_secret = CredentialFault::of_secret(secret).map(|fault| format!("the secret {fault}"));
         let of_id = || id.and_then(CredentialFault::of_characters).map(|fault| format!("client_id: {fault}"));
-        InvalidCredential(of_secret.or_else(of_id))
+        InvalidCredential { fault: of_secret.or_else(of_id), reason, client_id: id.and_then(KeyId::parse) }
     };
     if looks_like_key_text(secret) {
-        let text = KeyText::parse(secret).map_err(|_| invalid())?;
+        let text = KeyText::parse(secret).map_err(|_| invalid("malformed_secret"))?;
         return match id {
-            Some(id) if id != text.id().as_str() => Err(invalid()),
+            Some(id) if id != text.id().as_str() => Err(invalid("other_client_id")),
             _ => Ok(PresentedKey { id: text.id(), secret: text.into_secret() }),
         };
     }
     match (id.and_then(KeyId::parse), Secret::parse(secret)) {
         (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
-        _ => Err(invalid()),
+        (None, _) => Err(invalid("malformed_client_id")),
+        (Some(_), None) => Err(invalid("malformed_secret")),
     }
 }
 
@@ -100,7 +116,8 @@ pub fn presented_key(id: Option<&str>, secret: &str) -> Result<PresentedKey, Inv
 pub fn key_or_token(text: &str) -> Result<Credential, InvalidCredential> {
     let text = trim(text);
     if let Some(fault) = CredentialFault::of_secret(text) {
-        return Err(InvalidCredential(Some(format!("the credential {fault}"))));
+        let fault = Some(format!("the credential {fault}"));
+        return Err(InvalidCredential { fault, reason: "malformed_secret", client_id: None });
     }
     if looks_like_key_text(text) {
         return presented_key(None, text).map(Credential::Key);

@@ -2,6 +2,7 @@
 //!
 //! Imports `domain`, `node`, `tokens`, `members` and `clock`; knows nothing of any one surface.
 
+pub mod access;
 pub mod body;
 pub mod checks;
 pub mod client_address;

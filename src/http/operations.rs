@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::clock;
+use crate::http::access::{Explanation, Refused};
 use crate::http::context::HttpContext;
 use crate::node::Node;
 
@@ -38,9 +39,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 fn operation(path: &str) -> actix_web::Resource {
     web::resource(path).default_service(web::to(|| async {
-        HttpResponse::MethodNotAllowed()
+        let mut response = HttpResponse::MethodNotAllowed()
             .insert_header((ALLOW, "GET, HEAD"))
-            .json(json!({ "status": "only GET and HEAD are allowed here" }))
+            .json(json!({ "status": "only GET and HEAD are allowed here" }));
+        Refused::note(&mut response, "VALIDATION_FAILED", None);
+        response
     }))
 }
 
@@ -74,9 +77,13 @@ fn status(reason: Option<&str>) -> serde_json::Value {
     json!({ "status": if reason.is_some() { "not ready" } else { "ready" } })
 }
 
-fn respond(reason: Option<&str>, body: &serde_json::Value) -> HttpResponse {
+fn respond(reason: Option<&'static str>, body: &serde_json::Value) -> HttpResponse {
     let mut response = if reason.is_some() { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
-    response.insert_header((CACHE_CONTROL, "no-store")).json(body)
+    let mut response = response.insert_header((CACHE_CONTROL, "no-store")).json(body);
+    if let Some(reason) = reason {
+        Refused::note(&mut response, "NOT_READY", Some(Explanation::because(reason)));
+    }
+    response
 }
 
 /// Why the node may not take traffic. While its lease is live it decides from memory, however slow the store is.

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::domain::member::{Password, is_email};
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
+use crate::http::access::Identity;
 use crate::http::context::HttpContext;
 use crate::http::session;
 use crate::limits::SignInAttempt;
@@ -72,6 +73,7 @@ pub async fn sign_in(context: &HttpContext, request: &HttpRequest, typed: Typed)
         uncounted.attempt = None;
         return Err(SignInError::Refused.into());
     };
+    Identity { organization: Some(organization.clone()), ..Identity::default() }.note(request);
 
     // 3. The password. Whoever goes away while this waits for its turn is not waited for.
     let user_agent = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
 use crate::node::{Node, Unavailable};
-use crate::store::{AuditEntry, Limits, Refused, Remembered, action};
+use crate::store::{AuditEntry, Limits, Refused, Remembered, Seq, action};
 
 /// Why a change was not made.
 #[derive(Debug)]
@@ -94,25 +94,10 @@ pub(super) async fn write(
     new: ApiKey,
     once: Option<&Remembered>,
 ) -> Result<ApiKey, KeyError> {
-    write_because(node, by, (action, None), old, new, once).await
-}
-
-/// The same, with a reason for the audit row.
-pub(super) async fn write_because(
-    node: &Node,
-    by: &By,
-    (action, reason): (&'static str, Option<&str>),
-    old: &ApiKey,
-    new: ApiKey,
-    once: Option<&Remembered>,
-) -> Result<ApiKey, KeyError> {
     let mut entry = entry(by, action, Some(old), &new);
     if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE) {
         // What only takes away is done whatever became of whoever asked for it: a key may end itself twice.
         entry.standing = None;
-    }
-    if let (Some(reason), Some(value)) = (reason, entry.new.as_mut().and_then(|value| value.as_object_mut())) {
-        value.insert("reason".into(), reason.into());
     }
     let begins_to_count = new.counts(by.now) && !old.counts(by.now);
     let limits = match begins_to_count {
@@ -124,9 +109,7 @@ pub(super) async fn write_because(
     node.forget_key(&new.id);
     match written? {
         Ok(seq) => {
-            node.settle_key_change(seq, &new).await;
-            node.metrics.change(action);
-            tracing::info!(action, key = %new.id, actor = by.actor, generation = new.generation, "key changed");
+            make_effective(node, seq, by, action, &new).await;
             Ok(new)
         }
         Err(Refused::LimitReached) => Err(KeyError::LimitReached),
@@ -138,6 +121,13 @@ pub(super) async fn write_because(
             ))
         }
     }
+}
+
+/// Makes a change that is written effective on every node.
+pub(super) async fn make_effective(node: &Node, seq: Seq, by: &By, action: &'static str, new: &ApiKey) {
+    node.settle_key_change(seq, new).await;
+    node.metrics.change(action);
+    tracing::info!(action, key = %new.id, actor = by.actor, generation = new.generation, "key changed");
 }
 
 /// The policy of an organization, as it is in force now.

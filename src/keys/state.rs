@@ -4,9 +4,10 @@ use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::By;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, entry, load_to_change, may_hand_out, refused, write_because};
+use crate::domain::timestamp::Timestamp;
+use crate::keys::change::{KeyError, entry, load_to_change, make_effective, may_hand_out, refused, write};
 use crate::node::Node;
-use crate::store::{AuditEntry, action};
+use crate::store::{AuditEntry, Notice, action};
 
 /// How often a change that raced another is tried again. None of these can starve: each try means that
 /// another change was made.
@@ -22,7 +23,7 @@ pub async fn revoke(
     reason: Option<String>,
 ) -> Result<ApiKey, KeyError> {
     let next = |key: ApiKey| Ok(key.revoke(by.now, reason.clone()));
-    transition(node, organization, by, id, version, (action::KEY_REVOKE, None), next).await
+    transition(node, organization, by, id, version, action::KEY_REVOKE, next).await
 }
 
 /// Suspends a key.
@@ -33,20 +34,31 @@ pub async fn disable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    disable_because(node, organization, by, id, version, None).await
+    let next = |key: ApiKey| Ok(key.disable(by.now));
+    transition(node, organization, by, id, version, action::KEY_DISABLE, next).await
 }
 
-/// The same, with a reason for the audit row.
-pub(super) async fn disable_because(
+/// Disables a stale key for a reason, and gives the notice of it once. Returns false, and changes nothing, if the key was
+/// used since `idle_before` or changed since it was read, or if the notice was given before.
+pub(super) async fn disable_stale(
     node: &Node,
-    organization: &Slug,
     by: &By,
-    id: &KeyId,
-    version: Option<u64>,
-    reason: Option<&str>,
-) -> Result<ApiKey, KeyError> {
-    let next = |key: ApiKey| Ok(key.disable(by.now));
-    transition(node, organization, by, id, version, (action::KEY_DISABLE, reason), next).await
+    key: &ApiKey,
+    idle_before: Timestamp,
+    notice: &Notice,
+    reason: &str,
+) -> Result<bool, KeyError> {
+    let Ok(disabled) = key.clone().disable(by.now) else { return Ok(false) };
+    let mut entry = entry(by, action::KEY_DISABLE, Some(key), &disabled);
+    if let Some(value) = entry.new.as_mut().and_then(|value| value.as_object_mut()) {
+        value.insert("reason".into(), reason.into());
+    }
+    let written = node.store.disable_stale_key(&disabled, idle_before, notice, &entry).await;
+    // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
+    node.forget_key(&disabled.id);
+    let Some(seq) = written? else { return Ok(false) };
+    make_effective(node, seq, by, action::KEY_DISABLE, &disabled).await;
+    Ok(true)
 }
 
 /// Lets a suspended key be used again.
@@ -57,7 +69,7 @@ pub async fn enable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    transition(node, organization, by, id, version, (action::KEY_ENABLE, None), |key| {
+    transition(node, organization, by, id, version, action::KEY_ENABLE, |key| {
         may_hand_out(by, &key)?;
         Ok(key.enable(by.now))
     })
@@ -77,7 +89,7 @@ async fn transition(
     by: &By,
     id: &KeyId,
     version: Option<u64>,
-    (action, reason): (&'static str, Option<&str>),
+    action: &'static str,
     next: impl Fn(ApiKey) -> Result<Result<ApiKey, TransitionRefused>, KeyError> + Send,
 ) -> Result<ApiKey, KeyError> {
     for _ in 0..TRIES {
@@ -91,7 +103,7 @@ async fn transition(
             }
             Err(other) => return Err(refused(other)),
         };
-        match write_because(node, by, (action, reason), &old, new, None).await {
+        match write(node, by, action, &old, new, None).await {
             Err(KeyError::Conflict(_)) if version.is_none() => {}
             Err(KeyError::Conflict(_)) => return Err(KeyError::PreconditionFailed),
             done => return done,

@@ -14,14 +14,20 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{day_of, hour_of};
 use crate::keys::change::{KeyError, policy_of};
 use crate::keys::read::KeyPage;
-use crate::keys::state::disable_because;
-use crate::node::Node;
+use crate::keys::state;
+use crate::node::{Node, UNWRITTEN_SECONDS};
 use crate::store::{AuditEntry, Notice, StaleKeys, StoreError, action, kind};
 
 const DAY: i64 = 86_400;
 
 /// Days before a key's end at which it is told, the nearest first.
 const TOLD_BEFORE: [i64; 3] = [1, 7, 14];
+
+/// How much longer than the policy says a key must be idle to be disabled, in seconds. A use that is not written is later
+/// than the last one that is by less than [`UNWRITTEN_SECONDS`]; clocks of nodes differ; and whoever is told that a key is
+/// stale has time to do something about it.
+const DISABLE_MARGIN_SECONDS: i64 = DAY;
+const _: () = assert!(DISABLE_MARGIN_SECONDS >= 2 * UNWRITTEN_SECONDS);
 
 /// Keys looked at in one go.
 const PAGE: u32 = 200;
@@ -56,8 +62,7 @@ pub async fn tell_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreEr
             };
             let days_left = end.millis_since(now).saturating_add(DAY * 1000 - 1) / (DAY * 1000);
             let new = json!({ "expires_at": rfc3339(end), "days_left": days_left });
-            told +=
-                usize::from(node.store.tell(&notice, now, Some(&entry(action::KEY_EXPIRING, key, new, now))).await?);
+            told += usize::from(node.store.tell(&notice, now, &entry(action::KEY_EXPIRING, key, new, now)).await?);
         }
     }
 }
@@ -84,7 +89,7 @@ pub async fn tell_stale(node: &Node, now: Timestamp) -> Result<usize, StoreError
                 let idle = key.idle_since();
                 let new = json!({ "idle_since": rfc3339(idle), "stale_after_days": days });
                 let entry = entry(action::KEY_STALE, key, new, now);
-                told += usize::from(node.store.tell(&notice(kind::STALE, key), now, Some(&entry)).await?);
+                told += usize::from(node.store.tell(&notice(kind::STALE, key), now, &entry).await?);
             }
         }
     }
@@ -103,25 +108,17 @@ pub async fn disable_stale(node: &Node, now: Timestamp) -> Result<usize, KeyErro
         let by = By::keyturn(now);
         let mut after = None;
         loop {
-            let keys = node.store.stale_keys(&asked(&organization.slug, days, after, PAGE, now)).await?;
+            let mut asked = asked(&organization.slug, days, after, PAGE, now);
+            asked.idle_before = asked.idle_before.plus_seconds(-DISABLE_MARGIN_SECONDS);
+            let keys = node.store.stale_keys(&asked).await?;
             let Some(last) = keys.last() else { break };
             after = Some((last.created_at, last.id));
             for key in &keys {
                 let notice = notice(kind::STALE_DISABLED, key);
-                if node.store.is_told(&notice).await? {
-                    continue;
-                }
                 let reason =
                     format!("stale: not used since {}, and the policy says {days} days", rfc3339(key.idle_since()));
-                let version = Some(key.version);
-                match disable_because(node, &organization.slug, &by, &key.id, version, Some(&reason)).await {
-                    Ok(_) => {}
-                    // Changed meanwhile: it is looked at again the next time.
-                    Err(KeyError::PreconditionFailed | KeyError::Conflict(_) | KeyError::NotFound) => continue,
-                    Err(other) => return Err(other),
-                }
-                node.store.tell(&notice, now, None).await?;
-                disabled += 1;
+                let done = state::disable_stale(node, &by, key, asked.idle_before, &notice, &reason).await?;
+                disabled += usize::from(done);
             }
         }
     }

@@ -5,6 +5,7 @@
 mod events;
 mod load;
 mod tenants;
+mod uses;
 mod verifiers;
 mod view;
 
@@ -17,6 +18,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::clock::{self, BootTime};
 use crate::crypto::argon2_gate::{Argon2Gate, GateError, Lane, Turn};
@@ -38,10 +40,12 @@ use crate::revocation::{
 use crate::signing::{Algorithm, SigningError};
 use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
 use crate::telemetry::{Metrics, Usage};
+use uses::RareUses;
 
 pub use events::{EventCounts, RepeatedEvent};
 pub use load::LoadError;
 pub use tenants::{Tenant, Tenants};
+pub use uses::UNWRITTEN_SECONDS;
 use verifiers::PendingVerifiers;
 pub use view::View;
 
@@ -87,6 +91,7 @@ pub struct Node {
     pub metrics: Metrics,
     /// How often keys were used, until it is written.
     pub usage: Usage,
+    rare_uses: Arc<RareUses>,
     /// Security events that were repeated, until they are written.
     pub events: EventCounts,
     /// How this node was set up.
@@ -277,6 +282,7 @@ impl Node {
             master_keys: parts.master_keys,
             metrics: parts.metrics,
             usage: Usage::default(),
+            rare_uses: Arc::default(),
             events: EventCounts::default(),
             revocations: NameLimit::per_minute(parts.settings.revocations_per_minute),
             settings: parts.settings,
@@ -320,7 +326,7 @@ impl Node {
         T: Send + 'static,
         E: From<Unavailable> + Send + 'static,
     {
-        match self.changes.spawn_on(change, &self.runtime).await {
+        match self.changes.spawn_on(change.in_current_span(), &self.runtime).await {
             Ok(result) => result,
             Err(_) => Err(Unavailable::Lost.into()),
         }
@@ -328,7 +334,7 @@ impl Node {
 
     /// Runs something that nobody waits for; a server that stops does.
     pub fn run_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
-        drop(self.changes.spawn_on(work, &self.runtime));
+        drop(self.changes.spawn_on(work.in_current_span(), &self.runtime));
     }
 
     /// Runs something that a server that stops leaves undone.
@@ -508,7 +514,7 @@ impl Node {
                     })),
                     standing: None,
                 };
-                self.store.tell(&notice, seen.at, Some(&entry)).await?;
+                self.store.tell(&notice, seen.at, &entry).await?;
             }
         }
         Ok(())

@@ -6,12 +6,12 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use crate::domain::decision::{ClientAddress, Denial};
+use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
 use crate::http::description::error_description;
 use crate::http::form::FormError;
 use crate::limits::AddressLimit;
 use crate::node::Unavailable;
-use crate::telemetry::Outcome;
 use crate::tokens::{ExchangeError, Refusal};
 
 /// A refusal as the caller is told it (RFC 6749 §5.2), with the extra member `code`.
@@ -21,85 +21,55 @@ pub(super) struct OAuthError {
     pub(super) error: &'static str,
     pub(super) code: &'static str,
     pub(super) description: String,
-    pub(super) outcome: Outcome,
     pub(super) retry_after: Option<u64>,
+    explanation: Option<Box<Explanation>>,
 }
 
 impl OAuthError {
-    fn new(
-        status: StatusCode,
-        error: &'static str,
-        code: &'static str,
-        outcome: Outcome,
-        description: impl Into<String>,
-    ) -> Self {
-        Self { status, error, code, description: description.into(), outcome, retry_after: None }
+    fn new(status: StatusCode, error: &'static str, code: &'static str, description: impl Into<String>) -> Self {
+        Self { status, error, code, description: description.into(), retry_after: None, explanation: None }
     }
 
     /// A request that is not as it should be.
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "VALIDATION_FAILED", Outcome::InvalidRequest, description)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "VALIDATION_FAILED", description)
     }
 
     /// A request at the authorization endpoint: there is no flow that begins there.
     pub(super) fn unsupported_response_type() -> Self {
         let description = "response_type: none is supported, because Keyturn has no authorization code flow; \
             request a token from the token endpoint with grant_type=client_credentials";
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "unsupported_response_type",
-            "VALIDATION_FAILED",
-            Outcome::InvalidRequest,
-            description,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_response_type", "VALIDATION_FAILED", description)
     }
 
     /// A grant type other than `client_credentials`.
     pub(super) fn unsupported_grant_type() -> Self {
         let description = "grant_type: only client_credentials is supported";
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "unsupported_grant_type",
-            "VALIDATION_FAILED",
-            Outcome::InvalidRequest,
-            description,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "VALIDATION_FAILED", description)
     }
 
     /// A scope that cannot be read.
     pub(super) fn malformed_scope(description: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "VALIDATION_FAILED", Outcome::Scope, description)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "VALIDATION_FAILED", description)
     }
 
     /// A body that is too large.
     pub(super) fn too_large(limit: usize) -> Self {
         let description = format!("the body is too large; at most {limit} bytes are allowed");
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request",
-            "VALIDATION_FAILED",
-            Outcome::InvalidRequest,
-            description,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "VALIDATION_FAILED", description)
     }
 
     /// A body that took too long.
     pub(super) fn too_slow() -> Self {
         let description = "the body took too long to arrive";
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "invalid_request",
-            "VALIDATION_FAILED",
-            Outcome::InvalidRequest,
-            description,
-        )
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request", "VALIDATION_FAILED", description)
     }
 
     /// No credentials.
     pub(super) fn no_credentials() -> Self {
         let description =
             "no API key was presented; use HTTP Basic, client_secret in the body, Authorization: Bearer, or X-Api-Key";
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_REQUIRED", Outcome::Invalid, description)
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_REQUIRED", description)
     }
 
     /// An `Authorization` header that holds no credential, and none elsewhere.
@@ -111,19 +81,14 @@ impl OAuthError {
     /// and a revoked key.
     pub(super) fn invalid_key() -> Self {
         let description = "the API key is not valid";
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_INVALID", Outcome::Invalid, description)
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_INVALID", description)
     }
 
     /// Too many failures from one address.
     pub(super) fn limited(seconds: u64) -> Self {
         let description = "too many failed attempts from this address; try again later";
-        let mut error = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "temporarily_unavailable",
-            "RATE_LIMITED",
-            Outcome::Limited,
-            description,
-        );
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "RATE_LIMITED", description);
         error.retry_after = Some(seconds);
         error
     }
@@ -132,30 +97,24 @@ impl OAuthError {
     pub(super) fn too_many_revocations(seconds: u64) -> Self {
         let description =
             "this key has revoked too many tokens; nothing was revoked, retry after the time in Retry-After";
-        let mut error = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "temporarily_unavailable",
-            "TOO_MANY_CHANGES",
-            Outcome::Limited,
-            description,
-        );
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "TOO_MANY_CHANGES", description);
         error.retry_after = Some(seconds);
         error
     }
 
     /// It cannot be decided safely.
     pub(super) fn unavailable(cause: &Unavailable) -> Self {
-        tracing::error!(error = %cause, "a token request could not be decided");
         let description = "the request could not be decided; try again";
-        let mut error = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "temporarily_unavailable",
-            "UNAVAILABLE",
-            Outcome::Unavailable,
-            description,
-        );
+        let mut error =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "UNAVAILABLE", description);
         error.retry_after = Some(1);
-        error
+        error.explained(Explanation::failure(cause))
+    }
+
+    /// The same, with what the log says of it.
+    pub(super) fn explained(self, explanation: Box<Explanation>) -> Self {
+        Self { explanation: Some(explanation), ..self }
     }
 
     /// Whether the refusal counts against its address: guesses at keys do, mistakes do not.
@@ -168,11 +127,14 @@ impl OAuthError {
         if !self.is_failure() {
             return self;
         }
-        failures.count(address).map_or_else(Self::limited, |()| self)
+        match failures.count(address) {
+            Ok(()) => self,
+            Err(seconds) => Self { explanation: self.explanation, ..Self::limited(seconds) },
+        }
     }
 
     /// The answer. `challenge`: whether a 401 carries a Basic challenge.
-    pub(super) fn respond(&self, challenge: bool) -> HttpResponse {
+    pub(super) fn respond(self, challenge: bool) -> HttpResponse {
         #[derive(Serialize)]
         struct Body<'a> {
             error: &'static str,
@@ -186,20 +148,20 @@ impl OAuthError {
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds));
         }
-        response.json(Body {
-            error: self.error,
-            error_description: &error_description(&self.description),
-            code: self.code,
-        })
+        let description = error_description(&self.description);
+        let mut response = response.json(Body { error: self.error, error_description: &description, code: self.code });
+        Refused::note(&mut response, self.code, self.explanation);
+        response
     }
 }
 
 impl From<InvalidCredential> for OAuthError {
     /// A fault is read from the text alone, and so says nothing about any key.
     fn from(invalid: InvalidCredential) -> Self {
-        match invalid.0 {
-            Some(fault) => Self { description: fault, ..Self::invalid_key() },
-            None => Self::invalid_key(),
+        let error = Self::invalid_key().explained(invalid.explanation());
+        match invalid.fault {
+            Some(fault) => Self { description: fault, ..error },
+            None => error,
         }
     }
 }
@@ -213,21 +175,29 @@ impl From<FormError> for OAuthError {
 impl From<ExchangeError> for OAuthError {
     fn from(error: ExchangeError) -> Self {
         match error {
-            ExchangeError::Denied(denial) => denial.into(),
-            ExchangeError::UnknownAction(unknown) => {
+            ExchangeError::Denied(denial, subject) => Refusal::Denied(denial, subject).into(),
+            ExchangeError::UnknownAction(unknown, key) => {
                 let hint = if unknown.is_openid { "OpenID Connect scopes are not supported; " } else { "" };
                 Self::malformed_scope(format!(
                     "scope: item {} has an unknown action; {hint}allowed are {}",
                     unknown.place, unknown.allowed
                 ))
+                .explained(Box::new(Explanation { reason: Some("unknown_action"), ..*Explanation::of_key(&key) }))
             }
-            ExchangeError::AudienceNotAllowed(_) => Self::new(
+            ExchangeError::ScopeNotHeld { place, scope, key } => {
+                let mut explanation = Explanation::of_key(&key);
+                if let Some(scope) = scope {
+                    explanation = explanation.missing(scope.to_string());
+                }
+                Self::from(Denial::ScopeNotHeld(place)).explained(explanation)
+            }
+            ExchangeError::AudienceNotAllowed(key) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_target",
                 "VALIDATION_FAILED",
-                Outcome::Audience,
                 "resource or audience: not one of the audiences that this organization allows",
-            ),
+            )
+            .explained(Explanation::of_key(&key)),
             ExchangeError::Unavailable(cause) => Self::unavailable(&cause),
         }
     }
@@ -235,50 +205,39 @@ impl From<ExchangeError> for OAuthError {
 
 impl From<Refusal> for OAuthError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
+        let explanation = Explanation::of(&refusal);
+        let error = match refusal {
             Refusal::Denied(denial, _) => denial.into(),
-            Refusal::Token(_) => Self::invalid_key(),
+            Refusal::Token(..) => Self::invalid_key(),
             Refusal::Unavailable(cause) => Self::unavailable(&cause),
-        }
+        };
+        error.explained(explanation)
     }
 }
 
 impl From<Denial> for OAuthError {
     fn from(denial: Denial) -> Self {
-        let forbidden = |code, outcome, description: String| {
-            Self::new(StatusCode::FORBIDDEN, "unauthorized_client", code, outcome, description)
-        };
+        let forbidden =
+            |code, description: String| Self::new(StatusCode::FORBIDDEN, "unauthorized_client", code, description);
         match denial {
             Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_key(),
-            Denial::Expired => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "API_KEY_EXPIRED",
-                Outcome::Expired,
-                "the API key has expired",
-            ),
-            Denial::Disabled => forbidden("API_KEY_DISABLED", Outcome::Disabled, "the API key is disabled".into()),
-            Denial::OrganizationSuspended => {
-                forbidden("ORGANIZATION_SUSPENDED", Outcome::Disabled, "the organization is suspended".into())
+            Denial::Expired => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "API_KEY_EXPIRED", "the API key has expired")
             }
-            Denial::NetworkNotAllowed(address) => forbidden(
-                "API_KEY_IP_NOT_ALLOWED",
-                Outcome::Network,
-                format!("the API key may not be used from {address}"),
-            ),
+            Denial::Disabled => forbidden("API_KEY_DISABLED", "the API key is disabled".into()),
+            Denial::OrganizationSuspended => {
+                forbidden("ORGANIZATION_SUSPENDED", "the organization is suspended".into())
+            }
+            Denial::NetworkNotAllowed(address) => {
+                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the API key may not be used from {address}"))
+            }
             Denial::AddressUnreadable(reason) => {
-                tracing::warn!(%reason, "request denied: client address unknown");
-                forbidden(
-                    "API_KEY_IP_NOT_ALLOWED",
-                    Outcome::Network,
-                    format!("the client's address is unknown: {reason}"),
-                )
+                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the client's address is unknown: {reason}"))
             }
             Denial::ScopeNotHeld(place) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_scope",
                 "INSUFFICIENT_SCOPE",
-                Outcome::Scope,
                 format!("scope: item {place} is not granted to this key"),
             ),
         }

@@ -5,6 +5,7 @@ use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::domain::key_text::looks_like_key_text;
+use crate::http::access::Explanation;
 use crate::http::body::{self, BodyError};
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::http::form::Form;
@@ -78,7 +79,7 @@ pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<P
     if let (Some(one), Some(other)) = (header_id, body_id)
         && one != other
     {
-        return Err(OAuthError::invalid_key());
+        return Err(OAuthError::invalid_key().explained(Explanation::because("other_client_id")));
     }
     credentials::presented_key(header_id.or(body_id), &secret).map_err(OAuthError::from)
 }

@@ -12,7 +12,7 @@ use crate::http::credentials::key_or_token;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
 use crate::oauth::client;
 use crate::signing::VERIFY_MAX_BYTES;
-use crate::tokens::{Active, Credential, PresentedKey, authenticate, introspect};
+use crate::tokens::{Active, Credential, PresentedKey, authenticate_caller, introspect};
 
 /// A token of ours, however long, and the credentials beside it.
 const MAX_BODY: usize = VERIFY_MAX_BYTES + 4096;
@@ -30,8 +30,15 @@ async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload
     let address = context.client_address(&request);
     let mut challenge = true;
     match answer(&context, &request, payload, address, &mut challenge).await {
-        Ok(active) => respond(active.as_ref()),
-        Err(error) => error.limited_by(&context.failures, address).respond(challenge),
+        Ok(active) => {
+            context.node.metrics.introspection(active.is_none().then_some("inactive"));
+            respond(active.as_ref())
+        }
+        Err(error) => {
+            let error = error.limited_by(&context.failures, address);
+            context.node.metrics.introspection(Some(error.code));
+            error.respond(challenge)
+        }
     }
 }
 
@@ -45,7 +52,8 @@ async fn answer(
     let body = client::body(payload, MAX_BODY).await?;
     let now = clock::now();
     let (key, credential) = read(request, &body, challenge)?;
-    let caller = authenticate(&context.node, &Credential::Key(key), address, now).await?;
+    let caller = authenticate_caller(&context.node, &Credential::Key(key), address, now).await?;
+    context.note_success(request, &caller.key);
     introspect(&context.node, &caller, credential, now).await.map_err(|cause| OAuthError::unavailable(&cause))
 }
 

@@ -10,7 +10,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
 use crate::oauth::client;
-use crate::telemetry::Outcome;
 use crate::tokens::{ExchangeRequest, Minted, exchange};
 
 /// Room for as many scopes as a key can have, each at its longest.
@@ -38,12 +37,13 @@ async fn token(context: web::Data<HttpContext>, request: HttpRequest, payload: w
     };
     match answer {
         Ok(minted) => {
-            context.node.metrics.exchange(Outcome::Minted);
+            context.node.metrics.exchange(None);
+            context.note_success(&request, &minted.key);
             granted(&minted)
         }
         Err(error) => {
             let error = error.limited_by(&context.failures, address);
-            context.node.metrics.exchange(error.outcome);
+            context.node.metrics.exchange(Some(error.code));
             error.respond(challenge)
         }
     }

@@ -237,6 +237,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         settings::trusted_proxies(&settings),
         (settings.limits.failures_per_minute, settings.limits.changes_per_minute),
         settings.gateway.verdict_max_age_seconds,
+        settings::logged_requests(&settings),
     ));
 
     let server = http::start(&settings, listeners, context.clone())?;

@@ -2,6 +2,7 @@
 
 use crate::config::{self, Settings};
 use crate::http::client_address::{ForwardingHeader, TrustedProxies};
+use crate::http::request_log::LoggedRequests;
 use crate::signing::Algorithm;
 
 /// The algorithm that new signing keys are made for.
@@ -19,6 +20,15 @@ pub(super) fn workers(settings: &Settings) -> usize {
     match settings.server.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(512),
         workers => workers,
+    }
+}
+
+/// Which requests are logged.
+pub(super) fn logged_requests(settings: &Settings) -> LoggedRequests {
+    match settings.log.requests {
+        config::LoggedRequests::Failed => LoggedRequests::Failed,
+        config::LoggedRequests::All => LoggedRequests::All,
+        config::LoggedRequests::None => LoggedRequests::None,
     }
 }
 

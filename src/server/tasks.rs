@@ -20,9 +20,6 @@ const TEND_EVERY: Duration = Duration::from_secs(30);
 const UPKEEP_LOOK: Duration = Duration::from_secs(60);
 const UPKEEP_SECONDS: i64 = 3600;
 
-/// Between telling that a key is stale and disabling it: a use that is still being counted comes in between.
-const STALE_SETTLES: Duration = Duration::from_secs(6);
-
 /// How often counts of use are written: a crash loses no more than this and the write itself.
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
 
@@ -128,7 +125,6 @@ async fn look_after_keys(node: &Node) {
         Ok(count) => tracing::info!(count, "sent stale key notices"),
         Err(error) => failed(&error),
     }
-    tokio::time::sleep(STALE_SETTLES).await;
     match keys::disable_stale(node, clock::now()).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "stale keys were disabled"),

@@ -1,4 +1,4 @@
-//! Verifying a token: its form, its header, its signature. Positive proof only; no leeway anywhere.
+//! Verifying a token: its form, its header, its signature, its times. Positive proof only; no leeway anywhere.
 
 use jsonwebtoken::{Header, Validation};
 
@@ -27,6 +27,21 @@ pub enum TokenRejected {
     Expired,
     /// It lives longer than any token of ours, or was issued in the future.
     Lifetime,
+}
+
+impl TokenRejected {
+    /// Its name in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed_token",
+            Self::Header => "foreign_token_header",
+            Self::UnknownKey => "unknown_signing_key",
+            Self::Signature => "invalid_signature",
+            Self::Issuer => "other_issuer",
+            Self::Expired => "token_expired",
+            Self::Lifetime => "invalid_token_times",
+        }
+    }
 }
 
 /// The name of the key that a token says it is signed with. Proves nothing yet.
@@ -58,22 +73,21 @@ pub fn peek(token: &str, typ: &str) -> Result<KeyHint, TokenRejected> {
     kid.map(KeyHint).ok_or(TokenRejected::Header)
 }
 
-/// Verifies a token with the key that [`peek`] named: the key's own algorithm, the issuer, the times.
-pub fn verify(token: &str, key: &SigningKey, issuer: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
+/// Verifies a token with the key that [`peek`] named: the key's own algorithm and the issuer. The caller checks the times,
+/// with [`check_times`].
+pub fn verify(token: &str, key: &SigningKey, issuer: &str) -> Result<Claims, TokenRejected> {
     let mut validation = Validation::new(key.algorithm().jwt());
     validation.leeway = 0;
-    // The times are held against the caller's one reading of the clock below.
+    // The times are held against the caller's one reading of the clock.
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
     let data =
         jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation).map_err(|_| TokenRejected::Signature)?;
-    let claims = data.claims;
-    if claims.iss != issuer {
+    if data.claims.iss != issuer {
         return Err(TokenRejected::Issuer);
     }
-    check_times(&claims, now)?;
-    Ok(claims)
+    Ok(data.claims)
 }
 
 /// The longest life of a token, in seconds: whatever the policy was, none of ours has a longer one.
@@ -103,6 +117,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const ISSUER: &str = "https://id.example";
+
+    fn verify(token: &str, key: &SigningKey, issuer: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
+        let claims = super::verify(token, key, issuer)?;
+        check_times(&claims, now).map(|()| claims)
+    }
 
     fn key(algorithm: Algorithm, active_from: i64) -> SigningKey {
         let material = KeyMaterial::generate(algorithm).unwrap();

@@ -9,7 +9,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, KeyUsage};
-use crate::store::{AuditEntry, StoreError};
+use crate::store::{AuditEntry, Seq, StoreError};
 
 /// Whose use.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -156,11 +156,18 @@ pub trait UsageReports: Send + Sync {
 pub trait UpkeepStore: Send + Sync {
     /// Takes a chore if it was last begun before a moment; of several nodes one gets it.
     async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
-    /// Notes that something is told, and writes its audit row if it has one; false, and nothing written, when it was told
-    /// already or when as many of its period were as may be.
-    async fn tell(&self, notice: &Notice, at: Timestamp, entry: Option<&AuditEntry>) -> Result<bool, StoreError>;
-    /// Whether something was told already.
-    async fn is_told(&self, notice: &Notice) -> Result<bool, StoreError>;
+    /// Notes that something is told, and writes its audit row; false, and nothing written, when it was told already or when
+    /// as many of its period were as may be.
+    async fn tell(&self, notice: &Notice, at: Timestamp, entry: &AuditEntry) -> Result<bool, StoreError>;
+    /// Writes the disabled state of a stale key with its notice and its audit entry, in one transaction. Writes nothing and
+    /// returns `None` if the key was used since `idle_before`, if it was changed meanwhile, or if the notice was given before.
+    async fn disable_stale_key(
+        &self,
+        disabled: &ApiKey,
+        idle_before: Timestamp,
+        notice: &Notice,
+        entry: &AuditEntry,
+    ) -> Result<Option<Seq>, StoreError>;
     /// Forgets what was told before a moment, but for what is told once in a key's life.
     async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError>;
     /// The active keys of an organization that were last used (else rotated, else made) before a moment, newest first.

@@ -1,13 +1,16 @@
 //! What is counted on a node that is one of several.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use crate::telemetry::label::Word;
 
 /// The metrics of following, of the lease, and of waiting for others; clones count together.
 #[derive(Clone, Debug)]
@@ -18,14 +21,14 @@ pub struct ClusterMetrics {
     lease_live: Gauge,
     without_lease: Counter,
     applied: Gauge,
-    clock_offset_milliseconds: Gauge,
+    clock_offset_seconds: Gauge<f64, AtomicU64>,
     redis_up: Gauge,
     redis_failures: Counter,
     redis_messages_rejected: Counter,
 }
 
 /// Why a change could be answered.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelValue)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Settled {
     /// Every other node has followed.
     Followed,
@@ -33,9 +36,18 @@ pub enum Settled {
     LeasesOver,
 }
 
+impl Settled {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Followed => "followed",
+            Self::LeasesOver => "leases_over",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct SettledLabels {
-    by: Settled,
+    by: Word,
 }
 
 impl Default for ClusterMetrics {
@@ -48,7 +60,7 @@ impl Default for ClusterMetrics {
             lease_live: Gauge::default(),
             without_lease: Counter::default(),
             applied: Gauge::default(),
-            clock_offset_milliseconds: Gauge::default(),
+            clock_offset_seconds: Gauge::default(),
             redis_up: Gauge::default(),
             redis_failures: Counter::default(),
             redis_messages_rejected: Counter::default(),
@@ -72,9 +84,9 @@ impl ClusterMetrics {
         );
         registry.register("applied_change", "The last change that was followed", self.applied.clone());
         registry.register(
-            "clock_offset_milliseconds",
+            "clock_offset_seconds",
             "How far the database's clock is ahead of this node's",
-            self.clock_offset_milliseconds.clone(),
+            self.clock_offset_seconds.clone(),
         );
         registry.register("redis_failures", "Calls of Redis that failed", self.redis_failures.clone());
         registry.register(
@@ -99,7 +111,7 @@ impl ClusterMetrics {
 
     /// A change was answered.
     pub fn settled(&self, by: Settled, waited: Duration) {
-        self.settle_seconds.get_or_create(&SettledLabels { by }).observe(waited.as_secs_f64());
+        self.settle_seconds.get_or_create(&SettledLabels { by: Word(by.as_str()) }).observe(waited.as_secs_f64());
     }
 
     /// Changes were asked for.
@@ -129,7 +141,7 @@ impl ClusterMetrics {
 
     /// By how many milliseconds the database's clock is ahead.
     pub fn clock_offset(&self, millis: i64) {
-        self.clock_offset_milliseconds.set(millis);
+        self.clock_offset_seconds.set(millis as f64 / 1000.0);
     }
 
     /// Whether Redis is in use.

@@ -5,7 +5,9 @@ use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
+use crate::telemetry::json_lines::JsonLines;
 use crate::telemetry::log_writer::LogWriter;
 
 /// How a line is written.
@@ -47,7 +49,7 @@ pub fn start_logs(level: &str, format: LogFormat) -> io::Result<LogFlush> {
         .with_target(false);
     let started = match format {
         LogFormat::Human => builder.compact().with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Json => builder.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
     };
     started.map_err(io::Error::other)?;
     panic::set_hook(Box::new(log_panic));

@@ -2,22 +2,30 @@
 
 use std::borrow::Cow;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::telemetry::cluster_metrics::ClusterMetrics;
+use crate::telemetry::label::Word;
 use crate::telemetry::log_writer::lost_lines;
 use crate::telemetry::task_metrics::TaskMetrics;
 use crate::telemetry::webhook_metrics::WebhookMetrics;
 
+/// Upper bounds of the time that a request takes, in seconds.
+const REQUEST_SECONDS: [f64; 16] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
-    exchanges: Family<ExchangeLabels, Counter>,
+    exchanges: Decisions,
+    verifications: Decisions,
+    introspections: Decisions,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram>,
     changes: Family<ChangeLabels, Counter>,
@@ -28,34 +36,9 @@ pub struct Metrics {
     tasks: TaskMetrics,
 }
 
-/// How an exchange ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelValue)]
-pub enum Outcome {
-    /// A token was minted.
-    Minted,
-    /// Not a request as it should be.
-    InvalidRequest,
-    /// Not a key and its secret, or revoked.
-    Invalid,
-    /// Past its expiry.
-    Expired,
-    /// Suspended.
-    Disabled,
-    /// From a network that is not allowed.
-    Network,
-    /// A scope that is not held.
-    Scope,
-    /// An audience that is not allowed.
-    Audience,
-    /// Too many failures from one address.
-    Limited,
-    /// Could not be decided.
-    Unavailable,
-}
-
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct ExchangeLabels {
-    outcome: Outcome,
+struct OutcomeLabels {
+    outcome: Word,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -74,14 +57,38 @@ struct ChangeLabels {
     action: &'static str,
 }
 
+/// Decisions of one kind, by outcome. The ordinary outcome is counted without a look-up.
+#[derive(Debug)]
+struct Decisions {
+    family: Family<OutcomeLabels, Counter>,
+    ordinary: Counter,
+}
+
+impl Decisions {
+    /// Decisions whose ordinary outcome has this name.
+    fn new(ordinary: &'static str) -> Self {
+        let family = Family::<OutcomeLabels, Counter>::default();
+        let ordinary = family.get_or_create(&OutcomeLabels { outcome: Word(ordinary) }).clone();
+        Self { family, ordinary }
+    }
+
+    fn count(&self, refusal: Option<&'static str>) {
+        match refusal {
+            None => self.ordinary.inc(),
+            Some(code) => self.family.get_or_create(&OutcomeLabels { outcome: Word(code) }).inc(),
+        };
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
-        let request_seconds = Family::<RouteLabels, Histogram>::new_with_constructor(|| {
-            Histogram::new(exponential_buckets(0.000_05, 4.0, 9))
-        });
+        let request_seconds =
+            Family::<RouteLabels, Histogram>::new_with_constructor(|| Histogram::new(REQUEST_SECONDS));
         let mut metrics = Self {
             registry: Registry::with_prefix("keyturn"),
-            exchanges: Family::default(),
+            exchanges: Decisions::new("issued"),
+            verifications: Decisions::new("allowed"),
+            introspections: Decisions::new("active"),
             requests: Family::default(),
             request_seconds,
             changes: Family::default(),
@@ -92,7 +99,18 @@ impl Default for Metrics {
             tasks: TaskMetrics::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("exchanges", "Exchanges at the token endpoint, by outcome", metrics.exchanges.clone());
+        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        for (name, help, decisions) in [
+            ("exchanges", "Token requests, by outcome: issued, or the code of the refusal", &metrics.exchanges),
+            ("verifications", "Verifications, by outcome: allowed, or the code of the refusal", &metrics.verifications),
+            (
+                "introspections",
+                "Introspections, by outcome: active, inactive, or the code of the caller's refusal",
+                &metrics.introspections,
+            ),
+        ] {
+            registry.register(name, help, decisions.family.clone());
+        }
         registry.register("http_requests", "HTTP requests, by route and status", metrics.requests.clone());
         registry.register(
             "http_request_seconds",
@@ -121,9 +139,19 @@ impl Metrics {
         self.cluster.register_redis(&mut self.registry);
     }
 
-    /// Counts an exchange.
-    pub fn exchange(&self, outcome: Outcome) {
-        self.exchanges.get_or_create(&ExchangeLabels { outcome }).inc();
+    /// Counts a token request, refused with a code or not.
+    pub fn exchange(&self, refusal: Option<&'static str>) {
+        self.exchanges.count(refusal);
+    }
+
+    /// Counts a verification, refused with a code or not.
+    pub fn verification(&self, refusal: Option<&'static str>) {
+        self.verifications.count(refusal);
+    }
+
+    /// Counts an introspection of something active, or else `inactive` or the code of the caller's refusal.
+    pub fn introspection(&self, otherwise: Option<&'static str>) {
+        self.introspections.count(otherwise);
     }
 
     /// Counts an answered request. `route` is the route's pattern, never a path as it was sent.

@@ -1,6 +1,8 @@
 //! Names of metrics, counters of use, and the set-up of logs. Imports `domain` only.
 
 mod cluster_metrics;
+mod json_lines;
+mod label;
 mod log_writer;
 mod logs;
 mod metrics;
@@ -10,7 +12,7 @@ mod webhook_metrics;
 
 pub use cluster_metrics::{ClusterMetrics, Settled};
 pub use logs::{LogFlush, LogFormat, check_level, start_logs};
-pub use metrics::{Metrics, Outcome};
+pub use metrics::Metrics;
 pub use task_metrics::TaskMetrics;
 pub use usage::Usage;
 pub use webhook_metrics::{Sent, WebhookMetrics};

@@ -1,10 +1,12 @@
 //! What is counted of webhooks.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use crate::telemetry::label::Word;
 
 /// The metrics of deliveries; clones count together.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +17,7 @@ pub struct WebhookMetrics {
 }
 
 /// What became of a delivery by an attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelValue)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
     /// It was taken.
     Delivered,
@@ -25,9 +27,19 @@ pub enum Sent {
     Dead,
 }
 
+impl Sent {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct AttemptLabels {
-    outcome: Sent,
+    outcome: Word,
 }
 
 impl WebhookMetrics {
@@ -47,7 +59,7 @@ impl WebhookMetrics {
 
     /// An attempt was made.
     pub fn attempted(&self, outcome: Sent) {
-        self.attempts.get_or_create(&AttemptLabels { outcome }).inc();
+        self.attempts.get_or_create(&AttemptLabels { outcome: Word(outcome.as_str()) }).inc();
     }
 
     /// What waits, and since how many seconds.

@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use crate::crypto::fast_verifier;
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, SecretMatch, decide};
+use crate::domain::key_text::KeyId;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Tenant, Unavailable, VerifiedToken, View};
 use crate::signing::TokenRejected;
@@ -40,15 +42,92 @@ impl Caller {
     }
 }
 
+/// The key that a refused credential names.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A key.
+    Key(Arc<ApiKey>),
+    /// The key of a token whose signature holds.
+    Token(Arc<VerifiedToken>),
+    /// An ID that no key has.
+    Unknown(KeyId),
+}
+
+impl Subject {
+    /// The key's ID.
+    pub fn id(&self) -> KeyId {
+        match self {
+            Self::Key(key) => key.id,
+            Self::Token(token) => token.key,
+            Self::Unknown(id) => *id,
+        }
+    }
+
+    /// The organization of the key.
+    pub fn organization(&self) -> Option<&Slug> {
+        match self {
+            Self::Key(key) => Some(&key.organization),
+            Self::Token(token) => Some(&token.organization),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
 /// Why a credential is not good.
 #[derive(Debug)]
 pub enum Refusal {
     /// The rule says no, to this key.
-    Denied(Denial, Option<Arc<ApiKey>>),
-    /// The token proves nothing.
-    Token(TokenRejected),
+    Denied(Denial, Subject),
+    /// The token proves nothing; the token, if its signature holds.
+    Token(TokenRejected, Option<Subject>),
     /// It cannot be decided.
     Unavailable(Unavailable),
+}
+
+impl Refusal {
+    /// A token that proves nothing.
+    pub(super) fn token(rejected: TokenRejected) -> Self {
+        Self::Token(rejected, None)
+    }
+
+    /// The key that was refused, if it is known.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Denied(_, subject) => Some(subject),
+            Self::Token(_, subject) => subject.as_ref(),
+            Self::Unavailable(_) => None,
+        }
+    }
+
+    /// Which of the causes it was that callers cannot tell apart. For logs only.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied(denial, subject) => denial_reason(denial, subject),
+            Self::Token(rejected, _) => Some(rejected.as_str()),
+            Self::Unavailable(_) => None,
+        }
+    }
+}
+
+/// The same for a denial.
+pub fn denial_reason(denial: &Denial, subject: &Subject) -> Option<&'static str> {
+    match (denial, subject) {
+        (Denial::NotAuthentic, Subject::Unknown(_)) => Some("unknown_key"),
+        (Denial::NotAuthentic, Subject::Token(_)) => Some("key_deleted"),
+        (Denial::NotAuthentic, Subject::Key(_)) => Some("wrong_secret"),
+        (Denial::Revoked, _) => Some("key_revoked"),
+        (Denial::Stale, Subject::Token(_)) => Some("token_revoked"),
+        (Denial::Stale, _) => Some("token_superseded"),
+        (
+            Denial::Expired
+            | Denial::Disabled
+            | Denial::OrganizationSuspended
+            | Denial::AddressUnreadable(_)
+            | Denial::NetworkNotAllowed(_)
+            | Denial::ScopeNotHeld(_),
+            _,
+        ) => None,
+    }
 }
 
 impl<E: Into<Unavailable>> From<E> for Refusal {
@@ -72,7 +151,8 @@ pub async fn authenticate(
             let (key, matched) = identify(node, presented, address, now).await?;
             let is_suspended = tenant_of(view, &key).await?.is_suspended();
             let ask = Ask { proof: Proof::Secret(matched), address, scopes: None, is_suspended };
-            let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
+            let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Subject::Key(key.clone())))?;
+            keep_use(node, &key, address, now).await;
             Ok(Caller { key, grant, token: None })
         }
         Credential::Token(token) => {
@@ -81,12 +161,14 @@ pub async fn authenticate(
             let (token, tenant) = verified(node, view, token, now).await?;
             // 2. Not revoked by itself.
             if view.is_token_revoked(&token.claims.jti).await? {
-                return Err(Refusal::Denied(Denial::Stale, None));
+                return Err(Refusal::Denied(Denial::Stale, Subject::Token(token)));
             }
             // 3. Its key, as it stands now.
-            let key = view.record(&token.key).await?.ok_or(Refusal::Denied(Denial::NotAuthentic, None))?;
+            let Some(key) = view.record(&token.key).await? else {
+                return Err(Refusal::Denied(Denial::NotAuthentic, Subject::Token(token)));
+            };
             if key.organization.as_str() != token.claims.org {
-                return Err(Refusal::Token(TokenRejected::Issuer));
+                return Err(Refusal::token(TokenRejected::Issuer));
             }
             // 4. The decision.
             let proof = Proof::Token {
@@ -96,12 +178,21 @@ pub async fn authenticate(
                 within_at: token.within_at.load(Ordering::Relaxed),
             };
             let ask = Ask { proof, address, scopes: None, is_suspended: tenant.is_suspended() };
-            let mut grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Some(key.clone())))?;
+            let mut grant =
+                decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Subject::Key(key.clone())))?;
             token.within_at.store(key.version, Ordering::Relaxed);
             let dies = Timestamp::from_seconds(token.claims.exp);
             grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
+            keep_use(node, &key, address, now).await;
             Ok(Caller { key, grant, token: Some(token) })
         }
+    }
+}
+
+/// Sees to it that a use is not lost by which a key is not stale.
+pub(super) async fn keep_use(node: &Node, key: &ApiKey, address: ClientAddress, now: Timestamp) {
+    if node.is_rare_use(key, now) {
+        node.write_rare_use(key, address, now).await;
     }
 }
 
@@ -119,7 +210,7 @@ pub(super) async fn identify(
 ) -> Result<(Arc<ApiKey>, SecretMatch), Refusal> {
     let Some(key) = node.record(&presented.id).await? else {
         fast_verifier::check_nothing(&node.master_keys, &presented.id, &presented.secret);
-        return Err(Refusal::Denied(Denial::NotAuthentic, None));
+        return Err(Refusal::Denied(Denial::NotAuthentic, Subject::Unknown(presented.id)));
     };
     let matched = check_secret(node, &key, &presented.secret, address, now).await?;
     Ok((key, matched))

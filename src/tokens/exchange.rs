@@ -1,6 +1,9 @@
 //! A key becomes a token.
 
+use std::sync::Arc;
+
 use crate::crypto::{fast_verifier, random};
+use crate::domain::api_key::ApiKey;
 use crate::domain::claims::{self, Audience, Claims, Lifetime};
 use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, SecretMatch, decide};
 use crate::domain::key_text::{KeyId, Secret};
@@ -9,7 +12,7 @@ use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Asked, UsageOutcome, Use};
 use crate::node::{Node, Tenant, Unavailable};
-use crate::tokens::authenticate::tenant_of;
+use crate::tokens::authenticate::{Subject, keep_use, tenant_of};
 use crate::tokens::secret_check::check_secret;
 
 /// A request for a token, complete.
@@ -40,6 +43,8 @@ pub struct PresentedKey {
 /// A minted token.
 #[derive(Debug)]
 pub struct Minted {
+    /// The key.
+    pub key: Arc<ApiKey>,
     /// The compact JWT.
     pub access_token: String,
     /// Its life, in seconds.
@@ -51,12 +56,21 @@ pub struct Minted {
 /// Why there is no token.
 #[derive(Debug)]
 pub enum ExchangeError {
-    /// The rule says no.
-    Denied(Denial),
-    /// A requested scope has an action that does not exist.
-    UnknownAction(UnknownAction),
-    /// That audience is not allowed.
-    AudienceNotAllowed(String),
+    /// The rule says no, to this key.
+    Denied(Denial, Subject),
+    /// A requested scope has an action that does not exist in this key's organization.
+    UnknownAction(UnknownAction, Arc<ApiKey>),
+    /// The rule says no to one of the scopes.
+    ScopeNotHeld {
+        /// Its place among those asked for, from 1.
+        place: usize,
+        /// The scope.
+        scope: Option<Scope>,
+        /// The key.
+        key: Arc<ApiKey>,
+    },
+    /// An audience is not allowed to this key's organization.
+    AudienceNotAllowed(Arc<ApiKey>),
     /// It cannot be decided.
     Unavailable(Unavailable),
 }
@@ -103,7 +117,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let view = node.view();
     let Some(key) = view.record(&presented.id).await? else {
         fast_verifier::check_nothing(&node.master_keys, &presented.id, &presented.secret);
-        return Err(ExchangeError::Denied(Denial::NotAuthentic));
+        return Err(ExchangeError::Denied(Denial::NotAuthentic, Subject::Unknown(presented.id)));
     };
 
     // 2. The secret, in constant time.
@@ -114,27 +128,39 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     let is_suspended = tenant.is_suspended();
     let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref(), is_suspended };
     let decided = decide(&key, &ask, now);
-    if let (Ok(_) | Err(Denial::ScopeNotHeld(_)), Some(requested)) = (&decided, &scopes)
-        && let Some(unknown) = UnknownAction::find(requested, &key.scopes, &tenant.organization.policy)
-    {
-        node.usage.count(&key.id, UsageOutcome::DeniedScope, address, now);
-        return Err(ExchangeError::UnknownAction(unknown));
+    if matches!(decided, Ok(_) | Err(Denial::ScopeNotHeld(_))) {
+        keep_use(node, &key, address, now).await;
+        if let Some(requested) = &scopes
+            && let Some(unknown) = UnknownAction::find(requested, &key.scopes, &tenant.organization.policy)
+        {
+            node.usage.count(&key.id, UsageOutcome::DeniedScope, address, now);
+            return Err(ExchangeError::UnknownAction(unknown, key.clone()));
+        }
     }
     let grant = decided.map_err(|denial| {
         node.usage.count(&key.id, (&denial).into(), address, now);
-        ExchangeError::Denied(denial)
+        match denial {
+            Denial::ScopeNotHeld(place) => {
+                let scope = scopes.as_ref().and_then(|scopes| scopes.iter().nth(place - 1)).cloned();
+                ExchangeError::ScopeNotHeld { place, scope, key: key.clone() }
+            }
+            denial => ExchangeError::Denied(denial, Subject::Key(key.clone())),
+        }
     })?;
 
     // 4. For whom: one of the organization's audiences.
-    let aud = audience(node, &tenant, audiences)
-        .inspect_err(|_| node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now))?;
+    let aud = audience(node, &tenant, audiences).ok_or_else(|| {
+        node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now);
+        ExchangeError::AudienceNotAllowed(key.clone())
+    })?;
 
     // 5. How long: never beyond the key.
     let Lifetime { iat, exp, expires_in } =
         claims::lifetime(now, tenant.ttl_seconds, grant.not_after).ok_or_else(|| {
             // Less than a second is left of the key, or of the grace of a secret that was rotated out.
             let key_ends = grant.not_after == key.expires_at;
-            ExchangeError::Denied(if key_ends { Denial::Expired } else { Denial::NotAuthentic })
+            let denial = if key_ends { Denial::Expired } else { Denial::NotAuthentic };
+            ExchangeError::Denied(denial, Subject::Key(key.clone()))
         })?;
 
     // 6. The signature.
@@ -165,20 +191,20 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
             at: now,
         },
     );
-    Ok(Minted { access_token, expires_in, scope: claims.scope })
+    Ok(Minted { key, access_token, expires_in, scope: claims.scope })
 }
 
-fn audience(node: &Node, tenant: &Tenant, asked: Vec<String>) -> Result<Audience, ExchangeError> {
+/// The audiences of the token; `None` if one of those asked for is not allowed.
+fn audience(node: &Node, tenant: &Tenant, asked: Vec<String>) -> Option<Audience> {
     if asked.is_empty() {
-        return Ok(Audience::One(node.settings.audience.clone()));
+        return Some(Audience::One(node.settings.audience.clone()));
     }
     let mut found: Vec<String> = Vec::new();
     for audience in asked {
-        match tenant.find_audience(&audience, &node.settings) {
-            Some(allowed) if found.iter().any(|known| known == allowed) => {}
-            Some(allowed) => found.push(allowed.to_owned()),
-            None => return Err(ExchangeError::AudienceNotAllowed(audience)),
+        let allowed = tenant.find_audience(&audience, &node.settings)?;
+        if found.iter().all(|known| known != allowed) {
+            found.push(allowed.to_owned());
         }
     }
-    Ok(Audience::from_list(found))
+    Some(Audience::from_list(found))
 }

@@ -4,7 +4,7 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::decision::{ClientAddress, Grant};
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable, VerifiedToken};
-use crate::tokens::authenticate::{Caller, Credential, Refusal, authenticate};
+use crate::tokens::authenticate::{Caller, Credential, Refusal, Subject, authenticate};
 use crate::tokens::check::count;
 
 /// What is told of a good credential.
@@ -44,7 +44,7 @@ pub async fn introspect(
     let address = ClientAddress::NotTheCaller;
     let found = match authenticate(node, &credential, address, now).await {
         Ok(found) if found.key.organization != caller.key.organization => return Ok(None),
-        Err(Refusal::Denied(_, Some(key))) if key.organization != caller.key.organization => return Ok(None),
+        Err(Refusal::Denied(_, Subject::Key(key))) if key.organization != caller.key.organization => return Ok(None),
         checked => {
             count(node, &checked, &[], address, now);
             checked
@@ -52,7 +52,7 @@ pub async fn introspect(
     };
     let found = match found {
         Ok(found) => found,
-        Err(Refusal::Denied(..) | Refusal::Token(_)) => return Ok(None),
+        Err(Refusal::Denied(..) | Refusal::Token(..)) => return Ok(None),
         Err(Refusal::Unavailable(cause)) => return Err(cause),
     };
     // The issuer of an organization never changes.

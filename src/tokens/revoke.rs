@@ -13,7 +13,8 @@ use crate::keys::{self, KeyError};
 use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
 use crate::store::{AuditEntry, RevokedToken, StoreError, action};
-use crate::tokens::authenticate::{Credential, Refusal, authenticate, identify};
+use crate::tokens::authenticate::{Credential, Refusal, identify};
+use crate::tokens::check::authenticate_caller;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::verified::verified;
 
@@ -66,14 +67,14 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
     }
 
     // 2. Anybody else must be a key in good standing.
-    let caller = authenticate(node, &Credential::Key(caller), address, now).await?;
+    let caller = authenticate_caller(node, &Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
     match credential {
         Some(Credential::Key(presented)) => match identify(node, &presented, address, now).await {
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
                 Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await {
@@ -92,7 +93,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
                 node.count_revocation(&caller.key.id).map_err(RevokeError::Limited)?;
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(_)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         None => Ok(()),
@@ -114,7 +115,7 @@ async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timest
 /// of all that is written: to call it unknown is to say that it is good nowhere.
 async fn verified_everywhere(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, Refusal> {
     let known = match (verified(node, node.view(), token, now).await, &node.cluster) {
-        (Err(Refusal::Token(TokenRejected::UnknownKey)), Some(cluster)) => {
+        (Err(Refusal::Token(TokenRejected::UnknownKey, _)), Some(cluster)) => {
             cluster.catch_up().await?;
             verified(node, node.view(), token, now).await
         }

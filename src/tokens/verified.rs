@@ -13,7 +13,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Tenant, VerifiedToken, View};
 use crate::signing::{self, TokenRejected};
-use crate::tokens::authenticate::Refusal;
+use crate::tokens::authenticate::{Refusal, Subject};
 
 /// Longer tokens are not cached: their signature is checked each time.
 const MAX_CACHED_BYTES: usize = 16 * 1024;
@@ -27,41 +27,42 @@ pub(super) async fn verified(
 ) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
     let digest = sha256(token.as_bytes());
     if let Some(seen) = node.verified_tokens.get(&digest) {
-        let tenant = view.tenant(&seen.organization).await?.ok_or(Refusal::Token(TokenRejected::UnknownKey))?;
+        let tenant = view.tenant(&seen.organization).await?.ok_or(Refusal::token(TokenRejected::UnknownKey))?;
         if tenant.ring.find(&seen.kid).is_none() {
             node.verified_tokens.remove(&digest);
-            return Err(Refusal::Token(TokenRejected::UnknownKey));
+            return Err(Refusal::token(TokenRejected::UnknownKey));
         }
-        signing::check_times(&seen.claims, now).map_err(Refusal::Token)?;
+        check_times(&seen, now)?;
         return Ok((seen, tenant));
     }
-    let (verified, tenant) = verify(node, view, token, now).await?;
+    let (verified, tenant) = verify(node, view, token).await?;
+    check_times(&verified, now)?;
     if token.len() <= MAX_CACHED_BYTES {
         node.verified_tokens.insert(digest, verified.clone());
     }
     Ok((verified, tenant))
 }
 
-async fn verify(
-    node: &Node,
-    view: View<'_>,
-    token: &str,
-    now: Timestamp,
-) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
-    let kid = signing::peek(token, &node.settings.typ).map_err(Refusal::Token)?.0;
+fn check_times(token: &Arc<VerifiedToken>, now: Timestamp) -> Result<(), Refusal> {
+    signing::check_times(&token.claims, now)
+        .map_err(|rejected| Refusal::Token(rejected, Some(Subject::Token(token.clone()))))
+}
+
+async fn verify(node: &Node, view: View<'_>, token: &str) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
+    let kid = signing::peek(token, &node.settings.typ).map_err(Refusal::token)?.0;
     // 1. The organization that the signing key belongs to, as it is now.
     let organization = view.organization_of_signing_key(&kid).await?;
-    let organization = organization.ok_or(Refusal::Token(TokenRejected::UnknownKey))?;
-    let tenant = view.tenant(&organization).await?.ok_or(Refusal::Token(TokenRejected::UnknownKey))?;
+    let organization = organization.ok_or(Refusal::token(TokenRejected::UnknownKey))?;
+    let tenant = view.tenant(&organization).await?.ok_or(Refusal::token(TokenRejected::UnknownKey))?;
 
     // 2. The signature, and the claims as we write them.
-    let verified = verify_with(&tenant, kid, token, now).map_err(Refusal::Token)?;
+    let verified = verify_with(&tenant, kid, token).map_err(Refusal::token)?;
     Ok((Arc::new(verified), tenant))
 }
 
-fn verify_with(tenant: &Tenant, kid: String, token: &str, now: Timestamp) -> Result<VerifiedToken, TokenRejected> {
+fn verify_with(tenant: &Tenant, kid: String, token: &str) -> Result<VerifiedToken, TokenRejected> {
     let signing_key = tenant.ring.find(&kid).ok_or(TokenRejected::UnknownKey)?;
-    let claims: Claims = signing::verify(token, signing_key, &tenant.issuer, now)?;
+    let claims: Claims = signing::verify(token, signing_key, &tenant.issuer)?;
     let organization = tenant.organization.slug.clone();
     if claims.org != organization.as_str() || claims.client_id != claims.sub {
         return Err(TokenRejected::Issuer);

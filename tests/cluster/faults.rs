@@ -79,9 +79,9 @@ impl Fault {
         let mut evidence = Evidence::default();
         match self {
             Self::None => {
-                let before = cluster.metric("change_wait_seconds_count", "Followed").await;
+                let before = cluster.metric("change_wait_seconds_count", "followed").await;
                 sleep(hold).await;
-                let followed = cluster.metric("change_wait_seconds_count", "Followed").await - before;
+                let followed = cluster.metric("change_wait_seconds_count", "followed").await - before;
                 evidence.shows(followed > 0.0, format!("{followed} changes were answered because all had followed"));
             }
             Self::RedisKilled => {

@@ -532,6 +532,54 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
     assert!(report.is_empty(), "{} places hold what they must not:\n{}", report.len(), report.join("\n"));
 }
 
+/// With the fields that a trusted proxy fills in, and with a line for each request.
+#[test]
+fn no_secret_is_found_in_the_access_log_behind_a_proxy() {
+    const XFF: (&str, &str) = ("X-Forwarded-For", "192.0.2.1");
+    let server = Place::on_sqlite()
+        .set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8")
+        .set("KEYTURN_LOG__REQUESTS", "all")
+        .set("KEYTURN_LOG__LEVEL", "trace")
+        .set("KEYTURN_LOG__FORMAT", "json")
+        .start_behind_proxy();
+    let key = server.key.clone();
+    let form = [("grant_type", "client_credentials"), ("client_secret", key.text.as_str())];
+    let token = server.token_request().form(&form).header(XFF.0, XFF.1).send().expect(200);
+    let token = token["access_token"].as_str().unwrap();
+    let mut canaries = Canaries(Vec::new());
+    canaries.add_key("a key", &key.text);
+    canaries.add("a token", token);
+    canaries.add("a token's signature", token.rsplit('.').next().unwrap());
+    let mut leaks = Leaks::new();
+    for secret in [key.text.as_str(), key.secret(), token] {
+        let form = |body: String| server.token_request().form_text(body);
+        let requests = [
+            form(format!("grant_type=client_credentials&client_id={secret}&client_secret={}", key.secret())),
+            form("grant_type=client_credentials".into()).basic(secret, key.secret()),
+            server.request("POST", "/oauth/introspect").basic(secret, secret).form_text("token=x"),
+            server.get("/verify").bearer(secret).header("X-Request-Id", secret),
+            server.get("/verify").bearer("x").header("X-Request-Id", secret).header("traceparent", secret),
+            server.get("/verify").header("traceparent", format!("00-{secret}-b7ad6b7169203331-01")),
+            server.get(&format!("/verify/{secret}?keyturn_require=read:{secret}")).bearer(&key.text),
+            server.get(&format!("/verify?{secret}=1")).bearer(&key.text),
+            form(format!("grant_type=client_credentials&scope=write:keyturn/{secret}")).bearer(&key.text),
+            server.get(&format!("/api/v1/organizations/{secret}/keys/{secret}")).bearer(&key.text),
+            server.get(&format!("/o/{secret}/verify")).bearer(secret),
+            server.get(&format!("/console/{secret}")),
+            server.get("/verify").bearer("x").header("X-Forwarded-For", secret),
+        ];
+        for request in requests {
+            let request = request.header(XFF.0, XFF.1);
+            let answer = request.try_send().unwrap();
+            let id = answer.header("x-request-id").unwrap().to_owned();
+            canaries.in_bytes("a request ID", id.as_bytes(), &mut leaks);
+            eventually("the line", || server.stderr().contains(&id).then_some(()));
+        }
+    }
+    canaries.in_log("stderr", &server.stderr(), &mut leaks);
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
 /// The search itself finds what it is for.
 #[test]
 fn a_leak_would_be_found() {

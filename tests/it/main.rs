@@ -23,6 +23,7 @@ mod console;
 #[allow(dead_code, reason = "the campaign itself writes and reads histories")]
 #[path = "../cluster/history.rs"]
 mod history;
+mod logs;
 mod nodes;
 mod oauth;
 mod operations;

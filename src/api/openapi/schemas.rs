@@ -204,7 +204,7 @@ impl JsonSchema for PolicySchema {
                     "description": "Days without use after which a key is stale; null: never.",
                     "type": ["integer", "null"], "minimum": 1, "maximum": 36525
                 },
-                "disable_when_stale": { "description": "Whether stale keys are disabled.", "type": "boolean" }
+                "disable_when_stale": { "description": "Whether keys that have been stale for a day are disabled.", "type": "boolean" }
             }
         })
     }

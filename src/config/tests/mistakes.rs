@@ -37,10 +37,10 @@ fn mistakes_in_the_file_are_one_line_with_its_place() {
         ),
         (
             "[log]\nlisten = 5",
-            ":2: no setting is called log.listen; allowed in [log] is level, format; did you mean server.listen?"
+            ":2: no setting is called log.listen; allowed in [log] is level, format, requests; did you mean server.listen?"
                 .to_owned(),
         ),
-        ("[log]\n\"a\\nb\" = 5", ":2: no setting is called log.a\\nb; allowed in [log] is level, format".to_owned()),
+        ("[log]\n\"a\\nb\" = 5", ":2: no setting is called log.a\\nb; allowed in [log] is level, format, requests".to_owned()),
         ("\n[tokens]", format!(":2: no section is called tokens; allowed is {sections}; did you mean token?")),
         (
             "listen = '[::]:80'",

@@ -1,10 +1,9 @@
 //! Making a key.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, answer, page, refused};
+use crate::console::frame::{Frame, Section, page, refused};
 use crate::console::keys::list::MOST_OFFERED;
 use crate::console::keys::secret;
 use crate::console::keys::wish::{FIELDS, KeyFields, Wish};
@@ -87,7 +86,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<HttpResponse
 
     // 3. What was wrong with it.
     let page = build(&visit, &policy, &wish, owner, errors, ticket).await?;
-    Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, page.render()?))
+    refused(&page)
 }
 
 /// The limit that is reached, in a sentence.

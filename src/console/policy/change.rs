@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, answer, page, refused};
+use crate::console::frame::{Frame, Section, denied, page, refused};
 use crate::console::policy::form::{Fields, Typed};
 use crate::console::policy::settings::{Difference, differences, label};
 use crate::console::see_other;
@@ -73,7 +73,7 @@ pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResp
     let done = if policy == organization.policy { "same" } else { "changed" };
     let late = async |organization: &Organization| {
         let preview = Preview::new(&visit, organization, &typed, &policy, true).await?;
-        Ok(answer(StatusCode::PRECONDITION_FAILED, preview.render()?))
+        Ok(denied((StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"), preview.render()?, None))
     };
     if is_late {
         return late(&organization).await;

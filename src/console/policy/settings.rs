@@ -154,8 +154,7 @@ fn upkeep(policy: &Policy) -> Vec<Setting> {
     let stale = policy.stale_after_days.map_or("No key counts as out of use.".into(), |days| {
         format!("A key that was not used for {} counts as out of use.", counted(days, "day"))
     });
-    let disabled =
-        if policy.disable_when_stale { "They are disabled within the hour." } else { "They stay as they are." };
+    let disabled = if policy.disable_when_stale { "They are disabled a day later." } else { "They stay as they are." };
     vec![
         setting("max_grace_seconds", grace),
         setting("stale_after_days", stale),

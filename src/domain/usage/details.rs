@@ -67,6 +67,16 @@ pub struct Details {
     pub previous_secret: Option<LastUse>,
 }
 
+/// Whether a text may hold a misplaced secret, and so is neither stored nor logged.
+pub fn may_hold_secret(text: &str) -> bool {
+    let is_mixed = |run: &str| {
+        run.bytes().any(|byte| byte.is_ascii_lowercase()) && run.bytes().any(|byte| byte.is_ascii_uppercase())
+    };
+    let is_random = |run: &str| run.len() >= SECRET_LENGTH || (run.len() >= MIXED_SECRET_LENGTH && is_mixed(run));
+    let is_break = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
+    text.contains(webhook::SECRET_PREFIX) || text.split(is_break).any(is_random)
+}
+
 impl Asked<'_> {
     fn is(&self, known: &AskedFor) -> bool {
         match (self, known) {
@@ -88,13 +98,7 @@ impl AskedFor {
     /// As scopes separated by spaces; `None` where that is too long to keep, or may hold a misplaced secret.
     pub fn text(&self) -> Option<String> {
         let text = self.to_string();
-        let is_mixed = |run: &str| {
-            run.bytes().any(|byte| byte.is_ascii_lowercase()) && run.bytes().any(|byte| byte.is_ascii_uppercase())
-        };
-        let is_plain = |run: &str| run.len() < MIXED_SECRET_LENGTH || (run.len() < SECRET_LENGTH && !is_mixed(run));
-        let is_break = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
-        let is_short = text.len() <= LONGEST_TEXT && !text.contains(webhook::SECRET_PREFIX);
-        (is_short && text.split(is_break).all(is_plain)).then_some(text)
+        (text.len() <= LONGEST_TEXT && !may_hold_secret(&text)).then_some(text)
     }
 }
 

@@ -4,7 +4,7 @@ mod details;
 
 use std::net::IpAddr;
 
-pub use details::{Asked, AskedFor, Details, MOST_DISTINCT, Seen};
+pub use details::{Asked, AskedFor, Details, MOST_DISTINCT, Seen, may_hold_secret};
 
 use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::key_text::KeyId;
@@ -172,22 +172,24 @@ impl KeyUsage {
                 }
                 return;
             }
-            UsageOutcome::DeniedInvalid
-            | UsageOutcome::DeniedExpired
-            | UsageOutcome::DeniedDisabled
-            | UsageOutcome::DeniedScope
-            | UsageOutcome::DeniedAudience => return,
+            UsageOutcome::DeniedScope | UsageOutcome::DeniedAudience => return self.authenticated(used, last),
+            UsageOutcome::DeniedInvalid | UsageOutcome::DeniedExpired | UsageOutcome::DeniedDisabled => return,
         };
-        self.last_used = self.last_used.max(Some(last));
-        if used.is_by_previous_secret {
-            self.details.previous_secret = self.details.previous_secret.max(Some(last));
-        }
+        self.authenticated(used, last);
         let day = day_of(used.at);
         if let Some(address) = last.address {
             self.details.used_from(day, address, uses);
         }
         if let Some(asked) = used.asked {
             self.details.asked_for(day, asked, uses);
+        }
+    }
+
+    /// Notes that a key was authenticated: somebody uses it, whatever it may do.
+    fn authenticated(&mut self, used: &Use<'_>, last: LastUse) {
+        self.last_used = self.last_used.max(Some(last));
+        if used.is_by_previous_secret {
+            self.details.previous_secret = self.details.previous_secret.max(Some(last));
         }
     }
 

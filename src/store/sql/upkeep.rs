@@ -6,10 +6,11 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::slug;
+use crate::store::sql::database::Transaction;
 use crate::store::sql::key_rows::key_from_row;
 use crate::store::sql::statement::{On, query};
-use crate::store::sql::{SqlStore, audit};
-use crate::store::{AuditEntry, Notice, StaleKeys, StoreError, UpkeepStore, kind};
+use crate::store::sql::{SqlStore, api_keys, audit, changes};
+use crate::store::{AuditEntry, KeyChange, Notice, Seq, StaleKeys, StoreError, UpkeepStore, kind};
 
 #[async_trait]
 impl UpkeepStore for SqlStore {
@@ -24,7 +25,7 @@ impl UpkeepStore for SqlStore {
         Ok(claimed == 1)
     }
 
-    async fn tell(&self, notice: &Notice, at: Timestamp, entry: Option<&AuditEntry>) -> Result<bool, StoreError> {
+    async fn tell(&self, notice: &Notice, at: Timestamp, entry: &AuditEntry) -> Result<bool, StoreError> {
         // 1. Most of what is asked about was told before, which costs no change.
         if is_told(notice, &self.database).await? {
             return Ok(false);
@@ -49,23 +50,37 @@ impl UpkeepStore for SqlStore {
             return Ok(false);
         }
         let organization = slug(row.try_get("organization")?)?;
-        query("INSERT INTO notices (key_id, kind, period, detail, at) VALUES ($1, $2, $3, $4, $5)")
-            .bind(notice.key.as_str())
-            .bind(notice.kind)
-            .bind(notice.period)
-            .bind(&notice.detail)
-            .bind(at.as_millis())
-            .execute(&mut transaction)
-            .await?;
-        if let Some(entry) = entry {
-            audit::write(&mut transaction, &organization, entry).await?;
-        }
+        insert(&mut transaction, notice, at).await?;
+        audit::write(&mut transaction, &organization, entry).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
-    async fn is_told(&self, notice: &Notice) -> Result<bool, StoreError> {
-        is_told(notice, &self.database).await
+    async fn disable_stale_key(
+        &self,
+        disabled: &ApiKey,
+        idle_before: Timestamp,
+        notice: &Notice,
+        entry: &AuditEntry,
+    ) -> Result<Option<Seq>, StoreError> {
+        if is_told(notice, &self.database).await? {
+            return Ok(None);
+        }
+        let (mut transaction, seq) = self.begin_by(entry).await?;
+        // The row is locked from here on: a use that is written meanwhile is seen, or waits.
+        let is_due = !is_told(notice, &mut transaction).await?
+            && api_keys::update(&mut transaction, disabled, seq).await?
+            && !was_used(&mut transaction, &disabled.id, idle_before).await?;
+        if !is_due {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        let change = KeyChange { seq, key: disabled.id, token: None, generation: disabled.generation };
+        changes::record(&mut transaction, &change, entry.at).await?;
+        insert(&mut transaction, notice, entry.at).await?;
+        audit::write(&mut transaction, &disabled.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(Some(seq))
     }
 
     async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError> {
@@ -128,6 +143,25 @@ impl UpkeepStore for SqlStore {
         .await?;
         rows.iter().map(key_from_row).collect()
     }
+}
+
+/// Whether a key was used after a moment.
+async fn was_used(transaction: &mut Transaction, key: &KeyId, since: Timestamp) -> Result<bool, StoreError> {
+    let row =
+        query("SELECT last_used_at FROM api_keys WHERE id = $1").bind(key.as_str()).fetch_one(transaction).await?;
+    Ok(row.try_get::<Option<i64>>("last_used_at")?.is_some_and(|last| last > since.as_millis()))
+}
+
+async fn insert(transaction: &mut Transaction, notice: &Notice, at: Timestamp) -> Result<(), StoreError> {
+    query("INSERT INTO notices (key_id, kind, period, detail, at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(notice.key.as_str())
+        .bind(notice.kind)
+        .bind(notice.period)
+        .bind(&notice.detail)
+        .bind(at.as_millis())
+        .execute(transaction)
+        .await?;
+    Ok(())
 }
 
 async fn is_told(notice: &Notice, on: impl Into<On<'_>>) -> Result<bool, StoreError> {

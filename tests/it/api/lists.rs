@@ -152,6 +152,11 @@ fn a_list_comes_in_the_order_that_was_asked_for_page_by_page() {
             server.change("PATCH", &key.id, &json!({ "expires_in_seconds": 1000 + 100 * (n % 3) }));
         }
     }
+    // The key that asks is used by that, and must not change its place while pages are read.
+    eventually("the use of the first key", || {
+        let first = server.api("GET", &format!("keys/{}", server.key.id)).send().expect(200);
+        first["last_used_at"].is_string().then_some(())
+    });
     let text = |key: &Value, name: &str| key[name].as_str().map(str::to_owned);
     // A time as it is written has more digits or fewer.
     let time = |key: &Value, name: &str| {

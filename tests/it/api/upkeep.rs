@@ -55,8 +55,8 @@ fn stale_keys_are_told_once_and_disabled_where_the_policy_says_so() {
     let first = server.key.clone();
     let place = server.stop();
     let database = place.database();
-    age(&database, &idle, 100, Some(31));
-    age(&database, &never, 31, None);
+    age(&database, &idle, 100, Some(32));
+    age(&database, &never, 32, None);
     age(&database, &fresh, 100, Some(29));
     policy(&database, 30, false);
 
@@ -69,9 +69,9 @@ fn stale_keys_are_told_once_and_disabled_where_the_policy_says_so() {
     let page = server.api("GET", "keys/stale?limit=1").send().expect(200);
     let rest = format!("keys/stale?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
     assert_eq!(field(&server.api("GET", &rest).send().expect(200)["items"], "id"), [idle.id.as_str()]);
-    let longer = server.api("GET", "keys/stale?days=31").send().expect(200);
+    let longer = server.api("GET", "keys/stale?days=32").send().expect(200);
     assert_eq!(longer["items"].as_array().unwrap().len(), 2);
-    assert_eq!(server.api("GET", "keys/stale?days=32").send().expect(200)["items"], json!([]));
+    assert_eq!(server.api("GET", "keys/stale?days=33").send().expect(200)["items"], json!([]));
     let place = server.stop();
     for (subject, actor, new) in audit(&database, "key.stale") {
         assert!([&idle.id, &never.id].contains(&&subject) && actor == "keyturn");
@@ -169,4 +169,20 @@ fn a_key_that_its_networks_keep_out_is_told_once_for_each_address_and_hour() {
     assert_eq!(hours.len(), rows.len(), "each address once in an hour");
     assert!(rows.iter().all(|(subject, actor, _)| *subject == key.id && actor == "keyturn"));
     assert_eq!(from("10.1.2.3"), 200);
+}
+
+#[test]
+fn stale_key_is_disabled_a_day_after_its_notice() {
+    let server = Place::on_sqlite().start();
+    let (noticed, due) = (server.make(&json!({})), server.make(&json!({})));
+    let (first, place) = (server.key.clone(), server.stop());
+    let database = place.database();
+    age(&database, &noticed, 100, Some(30));
+    age(&database, &due, 100, Some(32));
+    policy(&database, 30, true);
+    let server = place.serve(first);
+    eventually("one to be disabled", || (status(&server, &due) == "disabled").then_some(()));
+    // The run goes through the newest first, and both were noticed before.
+    assert_eq!(audit(&database, "key.stale").len(), 2);
+    assert_eq!((audit(&database, "key.disable").len(), status(&server, &noticed).as_str()), (1, "active"));
 }

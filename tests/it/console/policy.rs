@@ -262,6 +262,6 @@ fn keys_that_would_be_disabled_are_told_before() {
     let fields = [("stale_after_days", "30"), ("disable_when_stale", "yes")];
     let said = text(&visitor.submit(FORM, "/policy", &fields).text());
     assert!(said.contains("Keys will be disabled."), "{said}");
-    assert!(said.contains("keys that are stale; they will be DISABLED within the hour"), "{said}");
+    assert!(said.contains("keys that are stale; they are DISABLED a day after they became stale"), "{said}");
     assert!(said.contains(&key.id), "{said}");
 }

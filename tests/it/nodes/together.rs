@@ -66,8 +66,8 @@ fn what_one_node_takes_away_the_other_refuses_at_once() {
     let two = Two::with(&redis.url());
     taken_away_everywhere(&two, 4 * TAKING);
     for server in [&two.a, &two.b] {
-        assert!(metric(server, "keyturn_change_wait_seconds_count{by=\"Followed\"}") >= Some(15.0));
-        assert_eq!(metric(server, "keyturn_change_wait_seconds_count{by=\"LeasesOver\"}").unwrap_or(0.0), 0.0);
+        assert!(metric(server, "keyturn_change_wait_seconds_count{by=\"followed\"}") >= Some(15.0));
+        assert_eq!(metric(server, "keyturn_change_wait_seconds_count{by=\"leases_over\"}").unwrap_or(0.0), 0.0);
     }
 }
 

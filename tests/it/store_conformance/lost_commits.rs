@@ -250,7 +250,7 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     assert_eq!(world.database.sql("SELECT SUM(exchanges) FROM usage_details"), "3", "counted once");
     let notice = Notice { key: one.id, kind: kind::STALE, period: 1, detail: String::new(), most: 9 };
     let told = by(action::KEY_STALE);
-    assert!(check!(world, "notice", store.tell(&notice, NOW, Some(&told))));
+    assert!(check!(world, "notice", store.tell(&notice, NOW, &told)));
     check!(world, "shortened log", store.shorten(NOW.plus_seconds(9)));
     store.close().await;
 }

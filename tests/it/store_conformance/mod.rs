@@ -162,6 +162,7 @@ on_every_backend! { in usage:
     details_add_up_and_what_is_too_various_is_other
     a_use_of_the_secret_before_is_kept_until_the_next_rotation
     a_notice_is_told_once_with_its_audit_row_however_many_tell_it
+    a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used
     notices_are_forgotten_but_for_the_last_of_an_idle_period
     a_chore_is_begun_by_one_and_again_when_it_is_due
     stale_keys_are_the_active_ones_that_were_idle_since_before

@@ -385,7 +385,7 @@ pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store
     let tasks: Vec<_> = (0..20)
         .map(|_| {
             let (store, row) = (store.clone(), row.clone());
-            tokio::spawn(async move { store.tell(&notice(1, 1, "a", 3), NOW, Some(&row)).await.unwrap() })
+            tokio::spawn(async move { store.tell(&notice(1, 1, "a", 3), NOW, &row).await.unwrap() })
         })
         .collect();
     let mut told = 0;
@@ -393,36 +393,83 @@ pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store
         told += usize::from(task.await.unwrap());
     }
     assert_eq!(told, 1);
-    assert!(store.is_told(&notice(1, 1, "a", 3)).await.unwrap());
     for (other, is_new) in [
+        (notice(1, 1, "a", 3), false),
         (notice(1, 1, "b", 3), true),
         (notice(1, 1, "c", 3), true),
         (notice(1, 1, "d", 3), false),
         (notice(1, 2, "a", 3), true),
         (notice(99, 1, "a", 3), false),
     ] {
-        assert!(!store.is_told(&other).await.unwrap());
-        assert_eq!(store.tell(&other, NOW, Some(&row)).await.unwrap(), is_new, "{other:?}");
+        assert_eq!(store.tell(&other, NOW, &row).await.unwrap(), is_new, "{other:?}");
     }
     let rows = super::audit(store.as_ref(), "acme").await;
     assert_eq!(rows.iter().filter(|row| row.action == action::KEY_EXPIRING).count(), 4);
-    assert!(store.tell(&notice(1, 9, "", 1), NOW, None).await.unwrap(), "without a row");
-    assert_eq!(super::audit(store.as_ref(), "acme").await.len(), rows.len());
+}
+
+pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(store: Arc<dyn Store>) {
+    found(store.as_ref()).await;
+    let idle_before = NOW.plus_seconds(-100);
+    let old = ApiKey { created_at: NOW.plus_seconds(-1000), ..key(1) };
+    insert(store.as_ref(), &old).await;
+    let row = entry(action::KEY_DISABLE, id(1));
+    let stale = |period: i64| Notice { kind: kind::STALE_DISABLED, ..notice(1, period, "", 1) };
+    let disable = async |from: &ApiKey, notice: &Notice| {
+        let disabled = from.clone().disable(NOW).unwrap();
+        store.disable_stale_key(&disabled, idle_before, notice, &row).await.unwrap()
+    };
+    let state = async || store.key(&id(1)).await.unwrap().unwrap();
+    let written = async || {
+        let rows = super::audit(store.as_ref(), "acme").await;
+        rows.iter().filter(|row| row.action == action::KEY_DISABLE).count()
+    };
+    let use_at = async |at: Timestamp| {
+        let last_used = Some(LastUse { at, address: None });
+        store.add_usage(&[KeyUsage { last_used, ..KeyUsage::new(id(1)) }]).await.unwrap();
+    };
+
+    // Used after it was found to be stale: nothing is written, the notice neither.
+    use_at(idle_before.plus_millis(1)).await;
+    assert_eq!(disable(&old, &stale(1)).await, None);
+    assert_eq!((state().await.lifecycle, written().await), (Lifecycle::Active, 0));
+
+    // Changed after it was read.
+    let other = ApiKey { version: old.version + 1, ..old.clone() };
+    assert_eq!(disable(&other, &stale(1)).await, None);
+
+    // Idle: all of it is written, under a number that other nodes follow.
+    let idle = ApiKey { id: id(2), ..old.clone() };
+    insert(store.as_ref(), &idle).await;
+    let disabled = idle.clone().disable(NOW).unwrap();
+    let row = entry(action::KEY_DISABLE, id(2));
+    let stale = Notice { kind: kind::STALE_DISABLED, ..notice(2, 1, "", 1) };
+    let seq = store.disable_stale_key(&disabled, idle_before, &stale, &row).await.unwrap().expect("written");
+    assert_eq!(store.last_seq().await.unwrap(), seq);
+    let found = store.key(&id(2)).await.unwrap().unwrap();
+    assert_eq!((&found.lifecycle, written().await), (&Lifecycle::Disabled { at: NOW }, 1));
+
+    // Enabled again, it is left alone: the notice was given.
+    let enabled = found.enable(NOW).unwrap();
+    store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None).await.unwrap().unwrap();
+    let again = enabled.clone().disable(NOW).unwrap();
+    assert_eq!(store.disable_stale_key(&again, idle_before, &stale, &row).await.unwrap(), None);
+    assert_eq!((store.key(&id(2)).await.unwrap().unwrap().lifecycle, written().await), (Lifecycle::Active, 1));
 }
 
 pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc<dyn Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
+    let row = entry(action::KEY_STALE, id(1));
     let stale = |period: i64| Notice { kind: kind::STALE, ..notice(1, period, "", 1) };
     for notice in [notice(1, 1, "a", 9), stale(5), stale(6)] {
-        assert!(store.tell(&notice, NOW, None).await.unwrap());
+        assert!(store.tell(&notice, NOW, &row).await.unwrap());
     }
     store.forget_notices(NOW).await.unwrap();
-    assert!(store.is_told(&stale(5)).await.unwrap());
+    assert!(!store.tell(&stale(5), NOW, &row).await.unwrap(), "known");
     store.forget_notices(NOW.plus_seconds(1)).await.unwrap();
-    assert!(!store.is_told(&notice(1, 1, "a", 9)).await.unwrap());
-    assert!(!store.is_told(&stale(5)).await.unwrap());
-    assert!(store.is_told(&stale(6)).await.unwrap());
+    for (notice, is_forgotten) in [(notice(1, 1, "a", 9), true), (stale(5), true), (stale(6), false)] {
+        assert_eq!(store.tell(&notice, NOW, &row).await.unwrap(), is_forgotten, "{notice:?}");
+    }
 }
 
 pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<dyn Store>) {

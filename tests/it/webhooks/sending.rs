@@ -156,7 +156,7 @@ fn what_is_sent_is_counted() {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned))
     };
     eventually("the counts", || {
-        let delivered = metric("keyturn_webhook_attempts_total{outcome=\"Delivered\"}", &server);
+        let delivered = metric("keyturn_webhook_attempts_total{outcome=\"delivered\"}", &server);
         let waiting =
             (metric("keyturn_webhook_pending", &server), metric("keyturn_webhook_oldest_pending_seconds", &server));
         (delivered.as_deref() == Some("1") && waiting == (Some("0".into()), Some("0".into()))).then_some(())

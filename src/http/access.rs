@@ -1,0 +1,121 @@
+//! What a request's log line says beyond its route and status: who asked, and why the answer is a refusal.
+//!
+//! [`Identity`] is noted with the request once it is known, [`Refused`] with the response where the refusal is written.
+//! Both hold IDs and fixed words only, nothing as the client sent it.
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::decision::Denial;
+use crate::domain::key_text::KeyId;
+use crate::domain::member::{Member, MemberId};
+use crate::domain::slug::Slug;
+use crate::domain::usage::may_hold_secret;
+use crate::tokens::{Refusal, Subject};
+
+/// Longest scope in a log line, in bytes.
+const MAX_SCOPE: usize = 200;
+
+/// Who asked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Identity {
+    /// The key, or a well-formed ID that no key has.
+    pub client_id: Option<KeyId>,
+    /// The member.
+    pub member: Option<MemberId>,
+    /// The organization of either.
+    pub organization: Option<Slug>,
+}
+
+impl Identity {
+    /// A key that acts, itself or through a token.
+    pub fn of_key(key: &ApiKey) -> Self {
+        Self { client_id: Some(key.id), member: None, organization: Some(key.organization.clone()) }
+    }
+
+    /// A member who is signed in.
+    pub fn of_member(member: &Member) -> Self {
+        Self { client_id: None, member: Some(member.id.clone()), organization: Some(member.organization.clone()) }
+    }
+
+    fn of_subject(subject: &Subject) -> Self {
+        Self { client_id: Some(subject.id()), member: None, organization: subject.organization().cloned() }
+    }
+
+    /// Notes it for the request's log line.
+    pub fn note(self, request: &HttpRequest) {
+        request.extensions_mut().insert(self);
+    }
+}
+
+/// What the log says of a refusal and the caller is not told.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Explanation {
+    /// Who was refused, if the request does not say so.
+    pub identity: Identity,
+    /// Which of the causes that share a `code` it was.
+    pub reason: Option<&'static str>,
+    /// The scope that is missing.
+    pub scope: Option<String>,
+    /// What is wrong with the server or its configuration.
+    pub cause: Option<String>,
+}
+
+impl Explanation {
+    /// Nothing beside the code.
+    pub const NONE: Self = Self {
+        identity: Identity { client_id: None, member: None, organization: None },
+        reason: None,
+        scope: None,
+        cause: None,
+    };
+
+    /// The explanation of a credential that was refused.
+    pub fn of(refusal: &Refusal) -> Box<Self> {
+        let identity = refusal.subject().map(Identity::of_subject).unwrap_or_default();
+        let cause = match refusal {
+            Refusal::Unavailable(cause) => Some(cause.to_string()),
+            Refusal::Denied(Denial::AddressUnreadable(cause), _) => Some(cause.to_string()),
+            Refusal::Denied(..) | Refusal::Token(..) => None,
+        };
+        Box::new(Self { identity, reason: refusal.reason(), scope: None, cause })
+    }
+
+    /// A refusal of this key.
+    pub fn of_key(key: &ApiKey) -> Box<Self> {
+        Box::new(Self { identity: Identity::of_key(key), ..Self::default() })
+    }
+
+    /// A refusal for one of several reasons.
+    pub fn because(reason: &'static str) -> Box<Self> {
+        Box::new(Self { reason: Some(reason), ..Self::default() })
+    }
+
+    /// Something wrong with the server or its configuration.
+    pub fn failure(cause: &dyn std::fmt::Display) -> Box<Self> {
+        Box::new(Self { cause: Some(cause.to_string()), ..Self::default() })
+    }
+
+    /// The same, with the scope that is missing, unless it is long or may hold a misplaced secret.
+    #[must_use]
+    pub fn missing(mut self: Box<Self>, scope: String) -> Box<Self> {
+        self.scope = Some(scope).filter(|scope| scope.len() <= MAX_SCOPE && !may_hold_secret(scope));
+        self
+    }
+}
+
+/// Why a response is a refusal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The machine-readable code, the same that the caller is told.
+    pub code: &'static str,
+    /// What else the log says.
+    pub explanation: Option<Box<Explanation>>,
+}
+
+impl Refused {
+    /// Notes a refusal with its response.
+    pub fn note(response: &mut HttpResponse, code: &'static str, explanation: Option<Box<Explanation>>) {
+        response.extensions_mut().insert(Self { code, explanation });
+    }
+}
