@@ -167,7 +167,8 @@ fn bearer(text: &str) -> Result<HeaderCredentials, HeaderError> {
     if is_no_secret(text) {
         return Ok(HeaderCredentials::Empty);
     }
-    if text.contains([' ', '\t']) {
+    // Without branches, so that many bytes are checked at once.
+    if text.bytes().fold(false, |found, byte| found | (byte == b' ') | (byte == b'\t')) {
         return Err(HeaderError("Authorization: Bearer must be followed by one token or key text"));
     }
     Ok(HeaderCredentials::Bearer(Zeroizing::new(text.to_owned())))
