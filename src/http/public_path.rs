@@ -68,7 +68,7 @@ impl PublicPath {
     fn without(&self, path: &str) -> Option<String> {
         let inserted = path.strip_prefix(METADATA).and_then(|rest| rest.strip_prefix(self.path.as_str()));
         if let Some(rest) = inserted
-            && (rest.is_empty() || rest.starts_with("/o/"))
+            && (rest.is_empty() || rest.strip_prefix('/').is_some_and(|rest| rest.starts_with("o/")))
         {
             return Some(format!("{METADATA}{rest}"));
         }

@@ -9,10 +9,10 @@ use crate::node::Node;
 /// Replaces a pending verifier by its Argon2id PHC string, beside the requests. If the process ends first, the pending
 /// verifier stays and is as good; the next use of the secret, on any node, has it replaced.
 pub fn complete_verifier(node: &Node, key: &KeyId, pending: String, secret: &Secret) {
-    let Some(pending_verifier) = node.pending_verifiers.begin(key) else { return };
+    let Some(pending_verifier) = node.pending_verifiers.begin(&pending) else { return };
     let secret = Zeroizing::new(secret.expose().to_owned());
     let (gate, store, list, key) = (node.gate.clone(), node.store.clone(), node.list.clone(), *key);
-    node.run_untracked(async move {
+    node.run_deferrable(async move {
         let _pending_verifier = pending_verifier;
         // Another node, or another use of the same secret, may have been faster.
         match store.key(&key).await {

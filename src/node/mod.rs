@@ -12,6 +12,7 @@ mod view;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quick_cache::Weighter;
@@ -48,6 +49,9 @@ pub use tenants::{Tenant, Tenants};
 pub use uses::UNWRITTEN_SECONDS;
 use verifiers::PendingVerifiers;
 pub use view::View;
+
+/// How long a server that stops waits for what can be done later.
+const DEFERRABLE: Duration = Duration::from_secs(2);
 
 /// Counts of use that are written at once.
 const COUNTS_AT_ONCE: usize = 5_000;
@@ -100,6 +104,8 @@ pub struct Node {
     pub verified_tokens: Cache<[u8; 32], Arc<VerifiedToken>, TokenSize>,
     tenants: ArcSwap<Tenants>,
     changes: TaskTracker,
+    /// Work that a server that stops waits for only briefly.
+    deferrable: TaskTracker,
     runtime: Handle,
     /// Keys whose minted secrets wait for their Argon2id PHC string on this node.
     pub(crate) pending_verifiers: PendingVerifiers,
@@ -293,6 +299,7 @@ impl Node {
             ),
             tenants: ArcSwap::default(),
             changes: TaskTracker::new(),
+            deferrable: TaskTracker::new(),
             runtime: parts.runtime,
             pending_verifiers: PendingVerifiers::default(),
             stale_marks: AtomicU64::default(),
@@ -337,15 +344,17 @@ impl Node {
         drop(self.changes.spawn_on(work.in_current_span(), &self.runtime));
     }
 
-    /// Runs something that a server that stops leaves undone.
-    pub fn run_untracked(&self, work: impl Future<Output = ()> + Send + 'static) {
-        drop(self.runtime.spawn(work));
+    /// Runs something that can be done at a later start as well: a server that stops waits for it only briefly.
+    pub fn run_deferrable(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.deferrable.spawn_on(work, &self.runtime));
     }
 
     /// Waits for the changes under way, once no more can begin.
     pub async fn drain(&self) {
         self.changes.close();
         self.changes.wait().await;
+        self.deferrable.close();
+        let _ = tokio::time::timeout(DEFERRABLE, self.deferrable.wait()).await;
     }
 
     /// Drops what memory holds of a key that was changed, or may have been.

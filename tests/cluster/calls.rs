@@ -227,6 +227,7 @@ impl Scene {
         self.recorder.finish(id, outcome, None);
         if let Ok(answer) = &answer
             && !matches!(outcome, Outcome::Accepted | Outcome::Unavailable)
+            && !is_repeated(key, what, answer.status)
         {
             self.world.odd(&format!("{what:?}"), Ok(answer));
         }
@@ -362,4 +363,11 @@ impl Scene {
             _ => Err(format!("a member could not sign in: {} {value}, added: {}", answer.status, added.json())),
         }
     }
+}
+
+/// Whether this refusal is what a repeated change gets: a session that has ended is no longer there, and a secret in its
+/// grace is not shortened by a rotation with grace.
+fn is_repeated(key: &Key, what: &What, status: u16) -> bool {
+    matches!((what, status), (What::Revoke, 404) if key.session.is_some())
+        || matches!((what, status), (What::RotateWithGrace, 409))
 }

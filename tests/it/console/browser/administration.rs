@@ -226,7 +226,7 @@ fn what_is_shown_once_in_a_dialog_is_not_lost_by_escape_and_is_copied() {
     let browser = at_the_console(&server, &owner);
     go(&browser, &server, "/members");
     browser.click("Add member");
-    assert_eq!(browser.focused(), "Login");
+    browser.wait("the focus on the first field", || browser.focused() == "Login");
     browser.type_text("eli@example.org");
     browser.press(crate::support::browser::Key::Enter);
     browser.see("shown now and never again");

@@ -156,6 +156,7 @@ fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
     browser.click("Revoke");
     browser.fill("Reason", NAMES[1]);
     browser.click("Revoke key");
+    browser.wait("the end of the dialog", || !browser.dialog_is_open());
     browser.see(NAMES[1]);
 
     // In the address too: what is searched for, what was done, where to go on.
