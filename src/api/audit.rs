@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::guard::{Guarded, ReadAudit};
 use crate::api::problem::Problem;
+use crate::api::query;
 use crate::audit::{self, AuditItem, AuditPage, Export};
 use crate::clock::parse_rfc3339;
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
-use crate::http::form::Form;
 use crate::store::{AuditFilter, AuditFrom};
 
 type Context = web::Data<HttpContext>;
@@ -96,8 +96,7 @@ async fn part(mut state: Exporting) -> Result<(Bytes, Option<Exporting>), Box<dy
 
 /// What a request asks for, and whether as an export.
 fn wish(request: &HttpRequest, organization: Slug) -> Result<(AuditFilter, bool), Problem> {
-    let query = Form::parse(request.query_string().as_bytes())
-        .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
+    let query = query::form(request)?;
     let mut wrong = Vec::new();
     let mut complain = |field: &str, message: &str| wrong.push(Violation::new(field, message));
     for name in query.names() {

@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::api::guard::{Guarded, ReadKeys};
 use crate::api::key_json::KeyJson;
 use crate::api::problem::Problem;
+use crate::api::query;
 use crate::domain::api_key::Status;
 use crate::domain::member::MemberId;
 use crate::http::context::HttpContext;
-use crate::http::form::Form;
 use crate::keys;
 use crate::store::{KeyFilter, KeyOrder};
 
@@ -53,8 +53,7 @@ fn read(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<KeyFilter,
         after: None,
         limit: 50,
     };
-    let query = Form::parse(request.query_string().as_bytes())
-        .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
+    let query = query::form(request)?;
     let mut place = None;
     for name in query.names() {
         let value = query.value(name).unwrap_or_default();

@@ -19,13 +19,7 @@ pub(super) struct Query(Vec<(&'static str, String)>);
 impl Query {
     /// Reads a query that may have these parameters and no others.
     pub(super) fn read(request: &HttpRequest, allowed: &[&'static str]) -> Result<Self, Problem> {
-        let form = Form::parse(request.query_string().as_bytes())
-            .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
-        // `Form` leaves empty parameters out, as OAuth wants it (RFC 6749 section 3.2). Here none may be empty.
-        let mut pairs = request.query_string().split('&').filter(|pair| !pair.is_empty());
-        if pairs.any(|pair| pair.split_once('=').is_none_or(|(_, value)| value.is_empty())) {
-            return Err(Problem::invalid_field("query", "a parameter is empty; leave it out"));
-        }
+        let form = form(request)?;
         let mut given = Vec::new();
         for name in form.names() {
             // A name that is none of ours is not shown: it may be a misplaced secret.
@@ -73,6 +67,16 @@ impl Query {
         let cursor = read_cursor(list, text);
         cursor.map(Some).ok_or_else(|| Problem::invalid_field("cursor", "not one that this list gave as next_cursor"))
     }
+}
+
+/// Reads a query without looking at the names in it.
+pub(super) fn form(request: &HttpRequest) -> Result<Form, Problem> {
+    // `Form` leaves empty parameters out, as OAuth wants it (RFC 6749 section 3.2). Here none may be empty.
+    let mut pairs = request.query_string().split('&').filter(|pair| !pair.is_empty());
+    if pairs.any(|pair| pair.split_once('=').is_none_or(|(_, value)| value.is_empty())) {
+        return Err(Problem::invalid_field("query", "a parameter is empty; leave it out"));
+    }
+    Form::parse(request.query_string().as_bytes()).map_err(|error| Problem::invalid_field("query", error.to_string()))
 }
 
 /// The cursor behind an item of a list.

@@ -11,11 +11,11 @@ use crate::api::fields::given;
 use crate::api::guard::{AdminWebhooks, Guarded, ReadWebhooks};
 use crate::api::keys::NoBody;
 use crate::api::problem::Problem;
+use crate::api::query;
 use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson};
 use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
 use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
-use crate::http::form::Form;
 use crate::store::DeliveryFilter;
 use crate::webhooks::{self, NewWebhook, WebhookUpdate};
 
@@ -230,8 +230,7 @@ async fn retry(
 
 fn delivery_filter(request: &HttpRequest, webhook: WebhookId) -> Result<DeliveryFilter, Problem> {
     let mut filter = DeliveryFilter { webhook, state: None, after: None, limit: 50 };
-    let query = Form::parse(request.query_string().as_bytes())
-        .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
+    let query = query::form(request)?;
     for name in query.names() {
         let value = query.value(name).unwrap_or_default();
         let known = if ["state", "limit", "cursor"].contains(&name) { name } else { "query" };
