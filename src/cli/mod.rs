@@ -83,7 +83,7 @@ enum CliError {
     /// Refused or failed: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// Whoever read standard output has closed it: exit code 1 without a message.
+    /// The reader closed standard output: exit code 1 without a message.
     #[error("standard output was closed")]
     NobodyReads,
 }

@@ -107,7 +107,7 @@ impl Explanation {
 /// Why a response is a refusal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
-    /// The machine-readable code, the same that the caller is told.
+    /// The machine-readable code, as in the response.
     pub code: &'static str,
     /// What else the log says.
     pub explanation: Option<Box<Explanation>>,

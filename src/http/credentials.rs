@@ -112,7 +112,7 @@ pub fn presented_key(id: Option<&str>, secret: &str) -> Result<PresentedKey, Inv
     }
 }
 
-/// A credential as a gateway or the management API takes it: a key text, or else a token.
+/// A credential as a gateway or the management API takes it: a key's secret or a token.
 pub fn key_or_token(text: &str) -> Result<Credential, InvalidCredential> {
     let text = trim(text);
     if let Some(fault) = CredentialFault::of_secret(text) {

@@ -52,7 +52,7 @@ impl LogWriter {
         Ok(Self { queue, lost })
     }
 
-    /// Waits until the queued lines were handled, but not for long: whoever reads them may have stopped reading.
+    /// Waits until the queued lines were handled, but not for long: the reader may have stopped reading.
     pub(super) fn flush_briefly(&self) {
         let (done, is_done) = sync_channel(1);
         let mut item = Item::Flush(done);

@@ -56,7 +56,7 @@ pub fn start_logs(level: &str, format: LogFormat) -> io::Result<LogFlush> {
     Ok(LogFlush(writer))
 }
 
-/// The standard hook writes to standard error by itself, and waits for whoever reads it.
+/// The standard hook writes to standard error by itself, and waits for its reader.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     let message = panic.payload_as_str().unwrap_or("(no message)");
