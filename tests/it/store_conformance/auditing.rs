@@ -7,7 +7,7 @@ use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{AuditEntry, AuditFilter, AuditFrom, Limits, Store, action};
 use serde_json::json;
 
-use super::{NOW, audit, entry, found, founding, id, insert, key, slug};
+use super::{NOW, audit, concurrently, entry, found, founding, id, insert, key, slug};
 
 /// Checks an organization's chain with the program's own check.
 async fn verified(store: &dyn Store, organization: &str) -> AuditHead {
@@ -55,21 +55,18 @@ pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<dy
 pub async fn changes_at_once_leave_a_good_chain(store: Arc<dyn Store>) {
     found(store.as_ref()).await;
     store.found(&founding("other", 200), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
-    let tasks: Vec<_> = (1..=100)
-        .map(|n| {
-            let store = store.clone();
-            let organization = if n % 3 == 0 { "other" } else { "acme" };
-            let key = keyturn::domain::api_key::ApiKey { organization: slug(organization), ..key(n) };
-            tokio::spawn(async move { insert(store.as_ref(), &key).await })
-        })
-        .collect();
+    let inserting = store.clone();
+    let inserts = tokio::spawn(concurrently((1..=100).map(move |n| {
+        let store = inserting.clone();
+        let organization = if n % 3 == 0 { "other" } else { "acme" };
+        let key = keyturn::domain::api_key::ApiKey { organization: slug(organization), ..key(n) };
+        async move { insert(store.as_ref(), &key).await }
+    })));
     // Whoever checks meanwhile finds a whole log too.
     for _ in 0..10 {
         verified(store.as_ref(), "acme").await;
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
+    inserts.await.unwrap();
     assert_eq!(verified(store.as_ref(), "acme").await.rows, 1 + 67);
     assert_eq!(verified(store.as_ref(), "other").await.rows, 1 + 33);
 }

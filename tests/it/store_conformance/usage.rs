@@ -11,7 +11,7 @@ use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Asked, Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome};
 use keyturn::store::{BusyKeys, Interval, Limits, Notice, StaleKeys, Store, UsageDetail, UsageOf, action, kind};
 
-use super::{NOW, entry, found, founding, id, insert, key, next, slug, verifier};
+use super::{NOW, concurrently, entry, found, founding, id, insert, key, next, slug, verifier};
 
 fn used(n: u8, counts: &[(i64, UsageOutcome, u64)]) -> KeyUsage {
     KeyUsage { counts: counts.to_vec(), ..KeyUsage::new(id(n)) }
@@ -84,20 +84,17 @@ pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<dyn Sto
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
     }
-    let tasks: Vec<_> = (0..40_i64)
-        .map(|turn| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                // Around midnight: some count the day before, some the day after.
-                let hour = 24 * 50 - 1 + turn % 2;
-                let batch: Vec<_> = (1..=5).map(|n| used(n, &[(hour, UsageOutcome::Exchanged, 1)])).collect();
-                store.add_usage(&batch).await.unwrap();
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
+    let writing = store.clone();
+    concurrently((0..40_i64).map(move |turn| {
+        let store = writing.clone();
+        async move {
+            // Around midnight: some count the day before, some the day after.
+            let hour = 24 * 50 - 1 + turn % 2;
+            let batch: Vec<_> = (1..=5).map(|n| used(n, &[(hour, UsageOutcome::Exchanged, 1)])).collect();
+            store.add_usage(&batch).await.unwrap();
+        }
+    }))
+    .await;
     for n in 1..=5 {
         assert_eq!(days(store.as_ref(), &UsageOf::Key(id(n)), 49, 50).await, [(49, 20), (50, 20)]);
     }
@@ -382,17 +379,13 @@ pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let row = entry(action::KEY_EXPIRING, id(1));
-    let tasks: Vec<_> = (0..20)
+    let notices: Vec<_> = (0..20)
         .map(|_| {
             let (store, row) = (store.clone(), row.clone());
-            tokio::spawn(async move { store.tell(&notice(1, 1, "a", 3), NOW, &row).await.unwrap() })
+            async move { store.tell(&notice(1, 1, "a", 3), NOW, &row).await.unwrap() }
         })
         .collect();
-    let mut told = 0;
-    for task in tasks {
-        told += usize::from(task.await.unwrap());
-    }
-    assert_eq!(told, 1);
+    assert_eq!(concurrently(notices).await.into_iter().filter(|is_told| *is_told).count(), 1);
     for (other, is_new) in [
         (notice(1, 1, "a", 3), false),
         (notice(1, 1, "b", 3), true),
@@ -475,16 +468,12 @@ pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc
 pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<dyn Store>) {
     let claim = |now: Timestamp| {
         let store = store.clone();
-        tokio::spawn(async move { store.claim_chore("upkeep", now.plus_seconds(-60), now).await.unwrap() })
+        async move { store.claim_chore("upkeep", now.plus_seconds(-60), now).await.unwrap() }
     };
-    let tasks: Vec<_> = (0..20).map(|_| claim(NOW)).collect();
-    let mut claimed = 0;
-    for task in tasks {
-        claimed += usize::from(task.await.unwrap());
-    }
-    assert_eq!(claimed, 1);
-    assert!(!claim(NOW.plus_seconds(59)).await.unwrap());
-    assert!(claim(NOW.plus_seconds(60)).await.unwrap());
+    let claims: Vec<_> = (0..20).map(|_| claim(NOW)).collect();
+    assert_eq!(concurrently(claims).await.into_iter().filter(|is_claimed| *is_claimed).count(), 1);
+    assert!(!claim(NOW.plus_seconds(59)).await);
+    assert!(claim(NOW.plus_seconds(60)).await);
     assert!(!store.claim_chore("unknown", NOW, NOW).await.unwrap());
 }
 

@@ -108,18 +108,18 @@ pub async fn every_field_of_a_webhook_comes_back(store: Arc<dyn Store>) {
 
 pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<dyn Store>) {
     found(store.as_ref()).await;
-    let tasks: Vec<_> = (1..=20)
+    let inserts: Vec<_> = (1..=20)
         .map(|n| {
             let (store, webhook) = (store.clone(), webhook(n));
-            tokio::spawn(async move {
+            async move {
                 let entry = entry(action::WEBHOOK_CREATE, &webhook.id);
                 store.insert_webhook(&webhook, 3, &entry).await.unwrap()
-            })
+            }
         })
         .collect();
     let mut made = 0;
-    for task in tasks {
-        match task.await.unwrap() {
+    for outcome in concurrently(inserts).await {
+        match outcome {
             Ok(()) => made += 1,
             Err(refused) => assert_eq!(refused, Refused::LimitReached),
         }
