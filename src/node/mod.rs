@@ -76,9 +76,9 @@ const DEAD_KEPT_SECONDS: i64 = 30 * 86_400;
 /// A running node.
 pub struct Node {
     /// The truth.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The same over connections that no crowd of requests uses up: for what a node needs to keep its lease.
-    pub steady_store: Arc<dyn Store>,
+    pub steady_store: Arc<Store>,
     /// What is held of it in memory.
     pub list: Arc<RevocationList>,
     /// Until when that may be acted on.
@@ -249,9 +249,9 @@ impl From<GateError> for Unavailable {
 /// The adapters a node is made of.
 pub struct Parts {
     /// The store.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The same over connections of its own.
-    pub steady_store: Arc<dyn Store>,
+    pub steady_store: Arc<Store>,
     /// What memory holds of it.
     pub list: Arc<RevocationList>,
     /// Until when that may be acted on.

@@ -18,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::limits::name;
 use crate::node::Unavailable;
 use crate::signing::{Algorithm, KeyMaterial, SigningError};
-use crate::store::{AuditEntry, Founding, OrganizationStore, StoredSigningKey, action};
+use crate::store::{AuditEntry, Founding, StoredSigningKey, action};
 
 /// What the first key may do: everything, and manage Keyturn.
 const FIRST_SCOPES: &str = "*:* *:keyturn/*";
@@ -54,7 +54,7 @@ pub enum FoundError {
 
 /// Founds an organization.
 pub async fn found(
-    store: &dyn OrganizationStore,
+    store: &Store,
     gate: &Argon2Gate,
     keys: &MasterKeys,
     algorithm: Algorithm,

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{NOW, audit, concurrently, entry, found, founding, id, insert, key, slug};
 
 /// Checks an organization's chain with the program's own check.
-async fn verified(store: &dyn Store, organization: &str) -> AuditHead {
+async fn verified(store: &Store, organization: &str) -> AuditHead {
     let verdict = keyturn::audit::verify(store, organization, &[]).await.unwrap();
     verdict.end.unwrap_or_else(|fault| panic!("{organization}: {fault}"))
 }
@@ -28,11 +28,11 @@ fn filter() -> AuditFilter {
     }
 }
 
-async fn ids(store: &dyn Store, filter: &AuditFilter) -> Vec<i64> {
+async fn ids(store: &Store, filter: &AuditFilter) -> Vec<i64> {
     store.audit_rows(filter).await.unwrap().into_iter().map(|row| row.id).collect()
 }
 
-pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<dyn Store>) {
+pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<Store>) {
     found(store.as_ref()).await;
     store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
     for n in 1..=5 {
@@ -52,7 +52,7 @@ pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<dy
     assert_eq!(store.audit_head("nobody").await.unwrap(), None);
 }
 
-pub async fn changes_at_once_leave_a_good_chain(store: Arc<dyn Store>) {
+pub async fn changes_at_once_leave_a_good_chain(store: Arc<Store>) {
     found(store.as_ref()).await;
     store.found(&founding("other", 200), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
     let inserting = store.clone();
@@ -71,7 +71,7 @@ pub async fn changes_at_once_leave_a_good_chain(store: Arc<dyn Store>) {
     assert_eq!(verified(store.as_ref(), "other").await.rows, 1 + 33);
 }
 
-pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<dyn Store>) {
+pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<Store>) {
     found(store.as_ref()).await;
     let before = verified(store.as_ref(), "acme").await;
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
@@ -83,7 +83,7 @@ pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<d
 }
 
 /// Rows at these seconds.
-async fn rows_at(store: &dyn Store, seconds: &[i64]) -> Vec<AuditRow> {
+async fn rows_at(store: &Store, seconds: &[i64]) -> Vec<AuditRow> {
     found(store).await;
     for (n, seconds) in seconds.iter().enumerate() {
         let n = n as u8 + 1;
@@ -93,7 +93,7 @@ async fn rows_at(store: &dyn Store, seconds: &[i64]) -> Vec<AuditRow> {
     audit(store, "acme").await
 }
 
-pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Arc<dyn Store>) {
+pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Arc<Store>) {
     // Clocks of several nodes differ, and several rows are of one moment.
     let mut rows = rows_at(store.as_ref(), &[5, 3, 3, 3, 9, 1, 9, 20]).await;
     let written: Vec<i64> = rows.iter().map(|row| row.id).collect();
@@ -114,7 +114,7 @@ pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Ar
     assert_eq!(ids(store.as_ref(), &rest).await, written[4..6]);
 }
 
-pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<dyn Store>) {
+pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<Store>) {
     found(store.as_ref()).await;
     store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
     let mut expected = Vec::new();
@@ -157,7 +157,7 @@ pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<dyn Store>)
     assert_eq!(ids(store.as_ref(), &others).await.len(), 1);
 }
 
-pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<dyn Store>) {
+pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<Store>) {
     found(store.as_ref()).await;
     let text = "Grüße \u{1f511} <b>'\"%_\\ \u{301}\n\t\u{feff} e\u{301} é  ";
     let row = AuditEntry {

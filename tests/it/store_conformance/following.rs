@@ -13,11 +13,11 @@ fn node(name: &str) -> NodeId {
 }
 
 /// The changes of keys and tokens after a number.
-pub async fn changes_after(store: &dyn Store, seq: u64, limit: u32) -> Vec<KeyChange> {
+pub async fn changes_after(store: &Store, seq: u64, limit: u32) -> Vec<KeyChange> {
     store.follow(seq, &node("nobody"), limit).await.unwrap().changes
 }
 
-pub async fn a_new_key_is_followed_as_well(store: Arc<dyn Store>) {
+pub async fn a_new_key_is_followed_as_well(store: Arc<Store>) {
     found(store.as_ref()).await;
     let before = store.last_seq().await.unwrap();
     insert(store.as_ref(), &key(1)).await;
@@ -25,7 +25,7 @@ pub async fn a_new_key_is_followed_as_well(store: Arc<dyn Store>) {
     assert_eq!(changes.iter().map(|change| (change.seq, change.key)).collect::<Vec<_>>(), [(before + 1, id(1))]);
 }
 
-pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<dyn Store>) {
+pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<Store>) {
     found(store.as_ref()).await;
     store.join(&node("a"), NOW).await.unwrap();
     for n in 1..=5 {
@@ -45,7 +45,7 @@ pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<dyn St
     assert_eq!(none.last_seq, 6);
 }
 
-pub async fn a_shortened_log_says_so(store: Arc<dyn Store>) {
+pub async fn a_shortened_log_says_so(store: Arc<Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let late = ApiKey { generation: 2, ..next(&key(1)) };
@@ -63,7 +63,7 @@ pub async fn a_shortened_log_says_so(store: Arc<dyn Store>) {
     assert_eq!(store.follow(0, &node("a"), 10).await.unwrap().pruned_seq, seq - 1);
 }
 
-pub async fn organizations_and_signing_keys_are_followed(store: Arc<dyn Store>) {
+pub async fn organizations_and_signing_keys_are_followed(store: Arc<Store>) {
     let tenants_seq = async || store.follow(0, &node("a"), 10).await.unwrap().tenants_seq;
     assert_eq!(tenants_seq().await, 0);
     found(store.as_ref()).await;
@@ -82,7 +82,7 @@ pub async fn organizations_and_signing_keys_are_followed(store: Arc<dyn Store>) 
     assert!(tenants_seq().await > before);
 }
 
-pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<dyn Store>) {
+pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<Store>) {
     let is_member = async |name: &str| store.follow(0, &node(name), 10).await.unwrap().is_member;
     assert_eq!(store.nodes().await.unwrap(), []);
     assert!(!is_member("a").await);
@@ -112,12 +112,12 @@ pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<dyn Stor
     assert_eq!(store.nodes().await.unwrap(), [b]);
 }
 
-pub async fn a_deployment_keeps_its_first_name(store: Arc<dyn Store>) {
+pub async fn a_deployment_keeps_its_first_name(store: Arc<Store>) {
     assert_eq!(store.deployment("first").await.unwrap(), "first");
     assert_eq!(store.deployment("second").await.unwrap(), "first");
 }
 
-pub async fn keys_that_were_changed_lately_are_found(store: Arc<dyn Store>) {
+pub async fn keys_that_were_changed_lately_are_found(store: Arc<Store>) {
     found(store.as_ref()).await;
     for n in 1..=3 {
         insert(store.as_ref(), &key(n)).await;

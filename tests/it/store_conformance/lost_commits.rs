@@ -116,7 +116,7 @@ fn serve(mut client: TcpStream, next: Arc<AtomicU8>) {
 struct World {
     database: Database,
     proxy: Proxy,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     /// How a COMMIT that is carried out loses its answer.
     lost: Fault,
 }
@@ -124,7 +124,7 @@ struct World {
 impl World {
     async fn new(lost: Fault) -> Self {
         let (database, proxy) = (Database::create(), Proxy::start());
-        let store = SqlStore::open_postgres(&database.url_at(proxy.port), 4).await.unwrap();
+        let store = Store::open_postgres(&database.url_at(proxy.port), 4).await.unwrap();
         Self { database, proxy, store: Arc::new(store), lost }
     }
 

@@ -26,8 +26,8 @@ use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Details, KeyUsage, LastUse, UsageOutcome};
 use keyturn::store::{
-    AuditEntry, Founding, KeyChange, KeyFilter, KeyOrder, Limits, Refused, RevokedToken, SqlStore, Store,
-    StoredSigningKey, action,
+    AuditEntry, Founding, KeyChange, KeyFilter, KeyOrder, Limits, Refused, RevokedToken, Store, StoredSigningKey,
+    action,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -37,16 +37,16 @@ use crate::support::postgres::Database;
 /// A store to hold to its promises, and what must live as long.
 struct Backend {
     name: &'static str,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     _place: (Option<TempDir>, Option<Database>),
 }
 
 /// An empty store of every kind.
 async fn backends() -> Vec<Backend> {
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = SqlStore::open_sqlite(&folder.path().join("keyturn.db"), 4).await.unwrap();
+    let sqlite = Store::open_sqlite(&folder.path().join("keyturn.db"), 4).await.unwrap();
     let database = Database::create();
-    let postgres = SqlStore::open_postgres(&database.url(), 8).await.unwrap();
+    let postgres = Store::open_postgres(&database.url(), 8).await.unwrap();
     vec![
         Backend { name: "SQLite", store: Arc::new(sqlite), _place: (Some(folder), None) },
         Backend { name: "PostgreSQL", store: Arc::new(postgres), _place: (None, Some(database)) },
@@ -278,7 +278,7 @@ fn founding(organization: &str, first: u8) -> Founding {
     }
 }
 
-async fn found(store: &dyn Store) -> Founding {
+async fn found(store: &Store) -> Founding {
     let founding = founding("acme", 0);
     store.found(&founding, &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
     founding
@@ -295,17 +295,17 @@ async fn concurrently<T: Send + 'static>(
     running.map(Result::unwrap).collect().await
 }
 
-async fn insert(store: &dyn Store, key: &ApiKey) {
+async fn insert(store: &Store, key: &ApiKey) {
     store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.unwrap().unwrap();
 }
 
 /// The log of an organization, as it was written.
-async fn audit(store: &dyn Store, organization: &str) -> Vec<AuditRow> {
+async fn audit(store: &Store, organization: &str) -> Vec<AuditRow> {
     let rows = store.audit_after(organization, None, 1000).await.unwrap();
     rows.into_iter().map(Result::unwrap).collect()
 }
 
-async fn audit_actions(store: &dyn Store) -> Vec<String> {
+async fn audit_actions(store: &Store) -> Vec<String> {
     audit(store, "acme").await.into_iter().map(|row| row.action).collect()
 }
 
@@ -323,12 +323,12 @@ fn all() -> KeyFilter {
     }
 }
 
-async fn ids(store: &dyn Store, filter: &KeyFilter) -> Vec<KeyId> {
+async fn ids(store: &Store, filter: &KeyFilter) -> Vec<KeyId> {
     store.keys(filter).await.unwrap().into_iter().map(|key| key.id).collect()
 }
 
 /// Every organization, without the number of its last change.
-async fn stored_organizations(store: &dyn Store) -> Vec<Organization> {
+async fn stored_organizations(store: &Store) -> Vec<Organization> {
     let organizations = store.organizations(None).await.unwrap();
     organizations.into_iter().map(|organization| Organization { changed_seq: 0, ..organization }).collect()
 }
@@ -342,7 +342,7 @@ mod checks {
     use super::following::changes_after;
     use super::*;
 
-    pub async fn an_empty_store_holds_nothing(store: Arc<dyn Store>) {
+    pub async fn an_empty_store_holds_nothing(store: Arc<Store>) {
         store.ping().await.unwrap();
         assert_eq!(store.organizations(None).await.unwrap(), []);
         assert_eq!(store.signing_keys(None).await.unwrap(), []);
@@ -356,7 +356,7 @@ mod checks {
         assert_eq!((store.last_seq().await.unwrap(), store.master_key().await.unwrap()), (0, None));
     }
 
-    pub async fn an_organization_is_founded_whole(store: Arc<dyn Store>) {
+    pub async fn an_organization_is_founded_whole(store: Arc<Store>) {
         let founding = found(store.as_ref()).await;
         assert_eq!(stored_organizations(store.as_ref()).await, [founding.organization]);
         assert_eq!(store.signing_keys(None).await.unwrap(), [founding.signing_key.unwrap()]);
@@ -370,7 +370,7 @@ mod checks {
         assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE]);
     }
 
-    pub async fn founding_twice_is_refused_and_changes_nothing(store: Arc<dyn Store>) {
+    pub async fn founding_twice_is_refused_and_changes_nothing(store: Arc<Store>) {
         found(store.as_ref()).await;
         let (seq, organizations) = (store.last_seq().await.unwrap(), store.organizations(None).await.unwrap());
         let mut again = founding("acme", 9);
@@ -389,7 +389,7 @@ mod checks {
         assert_eq!(store.organizations(None).await.unwrap().len(), 2);
     }
 
-    pub async fn every_field_of_a_key_comes_back(store: Arc<dyn Store>) {
+    pub async fn every_field_of_a_key_comes_back(store: Arc<Store>) {
         found(store.as_ref()).await;
         for full in [full_key(1), ApiKey { version: 41, ..full_key(2) }] {
             insert(store.as_ref(), &full).await;
@@ -409,7 +409,7 @@ mod checks {
         assert_eq!(store.key(&back.id).await.unwrap(), Some(back));
     }
 
-    pub async fn every_state_of_a_key_comes_back(store: Arc<dyn Store>) {
+    pub async fn every_state_of_a_key_comes_back(store: Arc<Store>) {
         found(store.as_ref()).await;
         let at = NOW.plus_seconds(5);
         for (n, lifecycle) in [
@@ -428,7 +428,7 @@ mod checks {
         }
     }
 
-    pub async fn an_unknown_key_is_none(store: Arc<dyn Store>) {
+    pub async fn an_unknown_key_is_none(store: Arc<Store>) {
         found(store.as_ref()).await;
         assert_eq!(store.key(&id(77)).await.unwrap(), None);
         let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None).await.unwrap();
@@ -438,7 +438,7 @@ mod checks {
         assert_eq!(twice, Err(Refused::AlreadyExists));
     }
 
-    pub async fn a_limit_holds_under_concurrent_inserts(store: Arc<dyn Store>) {
+    pub async fn a_limit_holds_under_concurrent_inserts(store: Arc<Store>) {
         found(store.as_ref()).await;
         // The organization's first key counts; revoked and expired ones do not.
         insert(store.as_ref(), &ApiKey { lifecycle: Lifecycle::Revoked { at: NOW, reason: None }, ..key(201) }).await;
@@ -460,7 +460,7 @@ mod checks {
         assert_eq!(audit_actions(store.as_ref()).await.len(), 1 + 2 + 2);
     }
 
-    pub async fn an_owners_limit_counts_that_owners_keys(store: Arc<dyn Store>) {
+    pub async fn an_owners_limit_counts_that_owners_keys(store: Arc<Store>) {
         found(store.as_ref()).await;
         let owner = Some(MemberId("member-acme".into()));
         let limits = Limits { organization: None, owner: Some(1), policy_version: None };
@@ -473,7 +473,7 @@ mod checks {
         assert_eq!((make(3, None).await, make(4, None).await), (Ok(()), Ok(())), "the organization's own");
     }
 
-    pub async fn a_key_that_begins_to_count_again_is_held_to_the_limit(store: Arc<dyn Store>) {
+    pub async fn a_key_that_begins_to_count_again_is_held_to_the_limit(store: Arc<Store>) {
         found(store.as_ref()).await;
         let expired = ApiKey { expires_at: Some(NOW), ..key(1) };
         insert(store.as_ref(), &expired).await;
@@ -489,7 +489,7 @@ mod checks {
         assert!(renamed.unwrap().is_ok(), "it counts already, and is not counted against itself");
     }
 
-    pub async fn a_change_of_a_version_that_is_not_the_stored_one_is_refused(store: Arc<dyn Store>) {
+    pub async fn a_change_of_a_version_that_is_not_the_stored_one_is_refused(store: Arc<Store>) {
         found(store.as_ref()).await;
         let first = key(1);
         insert(store.as_ref(), &first).await;
@@ -504,7 +504,7 @@ mod checks {
         assert_eq!(store.last_seq().await.unwrap(), seq, "a refused change takes no number");
     }
 
-    pub async fn of_changes_of_one_version_at_once_one_is_made(store: Arc<dyn Store>) {
+    pub async fn of_changes_of_one_version_at_once_one_is_made(store: Arc<Store>) {
         found(store.as_ref()).await;
         let first = key(1);
         insert(store.as_ref(), &first).await;
@@ -516,7 +516,7 @@ mod checks {
         assert_eq!(audit_actions(store.as_ref()).await.iter().filter(|name| *name == action::KEY_EDIT).count(), 1);
     }
 
-    pub async fn change_numbers_rise_strictly_and_become_visible_in_order(store: Arc<dyn Store>) {
+    pub async fn change_numbers_rise_strictly_and_become_visible_in_order(store: Arc<Store>) {
         found(store.as_ref()).await;
         for n in 1..=10 {
             insert(store.as_ref(), &key(n)).await;
@@ -570,7 +570,7 @@ mod checks {
         }
     }
 
-    pub async fn the_audit_row_comes_with_the_change_and_never_without(store: Arc<dyn Store>) {
+    pub async fn the_audit_row_comes_with_the_change_and_never_without(store: Arc<Store>) {
         found(store.as_ref()).await;
         let row = AuditEntry {
             at: NOW.plus_seconds(3),
@@ -599,7 +599,7 @@ mod checks {
         assert_eq!(audit(store.as_ref(), "other").await, []);
     }
 
-    pub async fn a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to(store: Arc<dyn Store>) {
+    pub async fn a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to(store: Arc<Store>) {
         found(store.as_ref()).await;
         let key = full_key(1);
         insert(store.as_ref(), &key).await;
@@ -616,7 +616,7 @@ mod checks {
         assert_eq!((read.version, store.last_seq().await.unwrap()), (key.version, seq), "nothing is granted or taken");
     }
 
-    pub async fn a_pending_verifier_is_replaced_where_it_stands(store: Arc<dyn Store>) {
+    pub async fn a_pending_verifier_is_replaced_where_it_stands(store: Arc<Store>) {
         found(store.as_ref()).await;
         let key = full_key(1);
         insert(store.as_ref(), &key).await;
@@ -632,7 +632,7 @@ mod checks {
         assert_eq!((read.version, store.last_seq().await.unwrap()), (key.version, seq), "not a change");
     }
 
-    pub async fn a_revoked_token_is_kept_until_it_is_dead_anyway(store: Arc<dyn Store>) {
+    pub async fn a_revoked_token_is_kept_until_it_is_dead_anyway(store: Arc<Store>) {
         found(store.as_ref()).await;
         let token =
             |jti: &str, seconds| RevokedToken { jti: jti.into(), key: id(0), expires_at: NOW.plus_seconds(seconds) };
@@ -657,7 +657,7 @@ mod checks {
         assert_eq!(store.revoked_tokens().await.unwrap(), [other]);
     }
 
-    pub async fn signing_keys_come_back_and_are_made_one_after_the_other(store: Arc<dyn Store>) {
+    pub async fn signing_keys_come_back_and_are_made_one_after_the_other(store: Arc<Store>) {
         found(store.as_ref()).await;
         let next = StoredSigningKey { algorithm: "RS256".into(), ..signing_key("second", "acme", 100) };
         let made = entry(action::SIGNING_KEY_CREATE, "second");
@@ -684,7 +684,7 @@ mod checks {
         assert_eq!(audited.iter().filter(|name| *name == action::SIGNING_KEY_DELETE).count(), 1);
     }
 
-    pub async fn a_store_belongs_to_one_master_key_and_is_resealed_at_once(store: Arc<dyn Store>) {
+    pub async fn a_store_belongs_to_one_master_key_and_is_resealed_at_once(store: Arc<Store>) {
         store.set_master_key("master").await.unwrap();
         assert_eq!(store.master_key().await.unwrap().as_deref(), Some("master"));
         assert!(store.set_master_key("other").await.is_err(), "it has one already");
@@ -702,7 +702,7 @@ mod checks {
         assert_eq!(keys.iter().find(|key| key.kid == "kid-acme").unwrap().sealed, sealed);
     }
 
-    pub async fn lists_are_newest_first_and_go_on_where_they_stopped(store: Arc<dyn Store>) {
+    pub async fn lists_are_newest_first_and_go_on_where_they_stopped(store: Arc<Store>) {
         found(store.as_ref()).await;
         // Of one moment are 1 to 4: the id decides, and no page loses or repeats one.
         for n in 1..=9 {
@@ -726,7 +726,7 @@ mod checks {
         }
     }
 
-    pub async fn a_list_is_filtered_by_state_owner_and_organization(store: Arc<dyn Store>) {
+    pub async fn a_list_is_filtered_by_state_owner_and_organization(store: Arc<Store>) {
         found(store.as_ref()).await;
         store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
         let expired = Some(NOW);
@@ -758,7 +758,7 @@ mod checks {
         assert_eq!(ids(store.as_ref(), &KeyFilter { organization: slug("other"), ..all() }).await, [id(50)]);
     }
 
-    pub async fn a_search_is_for_the_text_itself(store: Arc<dyn Store>) {
+    pub async fn a_search_is_for_the_text_itself(store: Arc<Store>) {
         found(store.as_ref()).await;
         let names = ["100%", "100 percent", "a_b", "aXb", "back\\slash", "Prüfung", "it's \"x\"", "Ünder"];
         for (n, name) in names.iter().enumerate() {
@@ -781,7 +781,7 @@ mod checks {
         }
     }
 
-    pub async fn counts_of_use_add_up(store: Arc<dyn Store>) {
+    pub async fn counts_of_use_add_up(store: Arc<Store>) {
         found(store.as_ref()).await;
         let subject = key(1);
         insert(store.as_ref(), &subject).await;

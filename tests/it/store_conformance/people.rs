@@ -25,7 +25,7 @@ fn member(name: &str, role: Role) -> Member {
     }
 }
 
-async fn add(store: &dyn Store, member: &Member) {
+async fn add(store: &Store, member: &Member) {
     let row = entry(action::MEMBER_CREATE, &member.id);
     store.insert_member(member, "$argon2id$theirs", &row).await.unwrap().unwrap();
 }
@@ -42,13 +42,13 @@ fn session(member: &Member, name: &str) -> Session {
     }
 }
 
-async fn open(store: &dyn Store, session: &Session, digest: u8) {
+async fn open(store: &Store, session: &Session, digest: u8) {
     let row = entry(action::SESSION_BEGIN, &session.member);
     let member = store.member(&slug("acme"), &session.member).await.unwrap().unwrap();
     assert!(store.open_session(session, &[digest; 32], &member, &row).await.unwrap());
 }
 
-pub async fn repeated_events_are_two_entries_per_hour(store: Arc<dyn Store>) {
+pub async fn repeated_events_are_two_entries_per_hour(store: Arc<Store>) {
     found(store.as_ref()).await;
     let hour = NOW.as_millis() / 3_600_000;
     let event = |network: &str, count, later: i64| CountedEvent {
@@ -82,7 +82,7 @@ pub async fn repeated_events_are_two_entries_per_hour(store: Arc<dyn Store>) {
     assert_eq!(entries().await, 3 + 65, "64 networks, and all others together");
 }
 
-pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
+pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
     found(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -119,7 +119,7 @@ pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
     );
 }
 
-pub async fn an_organization_keeps_an_owner(store: Arc<dyn Store>) {
+pub async fn an_organization_keeps_an_owner(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let row = entry(action::MEMBER_CHANGE, &boss.id);
     let lesser = Member { role: Role::Admin, version: 2, ..boss.clone() };
@@ -130,7 +130,7 @@ pub async fn an_organization_keeps_an_owner(store: Arc<dyn Store>) {
     store.update_member(&lesser, None, &row).await.unwrap().unwrap();
 }
 
-pub async fn a_removed_member_takes_their_keys_along(store: Arc<dyn Store>) {
+pub async fn a_removed_member_takes_their_keys_along(store: Arc<Store>) {
     found(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -165,7 +165,7 @@ pub async fn a_removed_member_takes_their_keys_along(store: Arc<dyn Store>) {
     assert!(followed.iter().all(|change| change.generation == 2));
 }
 
-pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<dyn Store>) {
+pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<Store>) {
     found(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -178,7 +178,7 @@ pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<dyn Store>) {
     assert_eq!(store.key(&owned.id).await.unwrap(), None);
 }
 
-pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: Arc<dyn Store>) {
+pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let (one, two) = (session(&boss, "one"), session(&boss, "two"));
     open(store.as_ref(), &one, 1).await;
@@ -206,7 +206,7 @@ pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: A
     assert_eq!(store.forget_sessions(NOW.plus_seconds(100), NOW.plus_seconds(-1)).await.unwrap(), 1, "by age");
 }
 
-pub async fn a_new_password_ends_the_other_sessions(store: Arc<dyn Store>) {
+pub async fn a_new_password_ends_the_other_sessions(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     for (digest, name) in [(1, "one"), (2, "two"), (3, "three")] {
         open(store.as_ref(), &session(&boss, name), digest).await;
@@ -222,7 +222,7 @@ pub async fn a_new_password_ends_the_other_sessions(store: Arc<dyn Store>) {
     assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
 }
 
-pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<dyn Store>) {
+pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Owner);
     add(store.as_ref(), &ada).await;
@@ -236,7 +236,7 @@ pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<
     assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
 }
 
-pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<dyn Store>) {
+pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<Store>) {
     let mut organization = found(store.as_ref()).await.organization;
     organization.policy = Policy { max_keys: Some(77), ..Policy::default() };
     organization.policy_version = 2;
@@ -248,7 +248,7 @@ pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<dyn Store>) {
     assert_eq!(audit_actions(store.as_ref()).await, ["organization.create", "policy.change"]);
 }
 
-pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<dyn Store>) {
+pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<Store>) {
     found(store.as_ref()).await;
     let remembered = |n: u8, at: Timestamp| Remembered {
         caller: "key:a".into(),
@@ -279,7 +279,7 @@ pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<dy
     assert_eq!(store.forget_answers(NOW.plus_seconds(86_400)).await.unwrap(), 1);
 }
 
-pub async fn lists_come_in_every_order_whole(store: Arc<dyn Store>) {
+pub async fn lists_come_in_every_order_whole(store: Arc<Store>) {
     found(store.as_ref()).await;
     for n in 1..=9 {
         let at = |seconds: i64| Some(NOW.plus_seconds(seconds));
@@ -314,7 +314,7 @@ pub async fn lists_come_in_every_order_whole(store: Arc<dyn Store>) {
     }
 }
 
-pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<dyn Store>) {
+pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Admin);
     add(store.as_ref(), &ada).await;

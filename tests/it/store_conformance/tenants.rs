@@ -7,7 +7,7 @@ use keyturn::store::{NodeId, Store, action};
 
 use super::*;
 
-pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_keys(store: Arc<dyn Store>) {
+pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_keys(store: Arc<Store>) {
     store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
     store.found(&founding("other", 2), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
     let (acme, other) = (slug("acme"), slug("other"));
@@ -44,7 +44,7 @@ pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_
     assert_eq!(store.suspend_organization(&slug("nobody"), Some(NOW), &suspend).await.unwrap(), None);
 }
 
-pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(store: Arc<dyn Store>) {
+pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(store: Arc<Store>) {
     store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
     let node = NodeId::from("node".to_owned());
     store.join(&node, NOW).await.unwrap();
