@@ -1,7 +1,7 @@
 //! Checking that an organization's log is whole.
 
 use crate::domain::audit_chain::{AuditHead, ChainCheck, Fault, NotedHead};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Rows that are read at once.
 const ROWS: u32 = 1_000;

@@ -18,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::limits::name;
 use crate::node::Unavailable;
 use crate::signing::{Algorithm, KeyMaterial, SigningError};
-use crate::store::{AuditEntry, Founding, StoredSigningKey, action};
+use crate::store::{AuditEntry, Founding, Store, StoredSigningKey, action};
 
 /// What the first key may do: everything, and manage Keyturn.
 const FIRST_SCOPES: &str = "*:* *:keyturn/*";

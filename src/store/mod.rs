@@ -27,9 +27,10 @@ mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use zeroize::Zeroizing;
 
 pub use api_keys::{KeyFilter, KeyOrder, KeyPlace, Limits, Remembered};
@@ -155,6 +156,13 @@ pub enum Refused {
     LastOwner,
 }
 
+/// Changes of one store that are in the database at once. They are made one at a time, so more would only occupy the connections
+/// that reads need, and if the node stops, each of them keeps the other nodes waiting until the database ends it.
+const CHANGES_AT_ONCE: usize = 2;
+
+/// How long a change waits for those before it.
+const CHANGE_WAIT: Duration = Duration::from_secs(5);
+
 /// What a database says of itself, whatever version wrote it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Look {
@@ -172,6 +180,8 @@ pub struct Store {
     following: Arc<Mutex<Option<PgConnection>>>,
     /// What was read for ranking keys by their use.
     standings: Arc<usage::Standings>,
+    /// Changes wait here in order, without a connection.
+    changes: Arc<Semaphore>,
 }
 
 impl Store {
@@ -259,13 +269,20 @@ impl Store {
     }
 
     fn on(database: Database) -> Self {
-        Self { database, following: Arc::default(), standings: Arc::default() }
+        let at_once = match &database {
+            Database::Sqlite { .. } => CHANGES_AT_ONCE,
+            Database::Postgres(postgres) => CHANGES_AT_ONCE.min(postgres.connections().saturating_sub(1)).max(1),
+        };
+        let changes = Arc::new(Semaphore::new(at_once));
+        Self { database, following: Arc::default(), standings: Arc::default(), changes }
     }
 
     /// Begins a change, with its number. The row of the number stays locked until the end, so changes are made
     /// one at a time and become visible in order.
     async fn begin(&self) -> Result<(Transaction, Seq), StoreError> {
-        let mut transaction = self.database.begin().await?;
+        let turn = tokio::time::timeout(CHANGE_WAIT, Arc::clone(&self.changes).acquire_owned()).await;
+        let turn = turn.map_err(|_| StoreError::Silent)?.map_err(|_| StoreError::Silent)?;
+        let mut transaction = self.database.begin().await?.with_turn(turn);
         let seq = changes::next_seq(&mut transaction).await?;
         Ok((transaction, seq))
     }

@@ -6,11 +6,11 @@ use crate::domain::organization::Organization;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::{slug, unsigned};
-use crate::store::{
-    AuditEntry, Refused, Seq, Store, StoreError, api_keys, audit, changes, is_duplicate, members, refuse, signing_keys,
-};
-
 use crate::store::sql::statement::{Row, query};
+use crate::store::{
+    AuditEntry, Refused, Seq, Store, StoreError, StoredSigningKey, api_keys, audit, changes, is_duplicate, members,
+    refuse, signing_keys,
+};
 
 /// All that a new organization begins with, written at once or not at all.
 #[derive(Debug)]

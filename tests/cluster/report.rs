@@ -71,7 +71,9 @@ impl Report {
     }
 
     fn count(&mut self, event: &Event) {
-        let is_unexcused = event.outcome == Outcome::Unavailable && !self.fault.excuses_unavailable(event.node);
+        let is_change = !matches!(event.what, What::Check(_));
+        let is_unexcused =
+            event.outcome == Outcome::Unavailable && !self.fault.excuses_unavailable(event.node, is_change);
         self.unexcused += usize::from(is_unexcused);
         match &event.what {
             What::Check(check) => {

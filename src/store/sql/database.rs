@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection, Executor, Row, Sqlite};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock;
 use crate::store::StoreError;
@@ -50,6 +51,8 @@ pub(in crate::store) struct Transaction {
     pub(in crate::store) connection: TransactionConnection,
     database: Database,
     id: String,
+    /// Lets the next change of this store begin once it is dropped.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// The connection that a transaction runs on.
@@ -74,7 +77,7 @@ impl Database {
                 (TransactionConnection::Postgres(connection), id)
             }
         };
-        Ok(Transaction { connection, database: self.clone(), id })
+        Ok(Transaction { connection, database: self.clone(), id, turn: None })
     }
 
     /// Deletes the rows of transactions that nobody looks up any more.
@@ -152,10 +155,15 @@ async fn patiently_connect(postgres: &Postgres) -> Result<sqlx::PgConnection, St
 }
 
 impl Transaction {
+    /// The same, holding its place among the changes of a store until it ends.
+    pub(in crate::store) fn with_turn(self, turn: OwnedSemaphorePermit) -> Self {
+        Self { turn: Some(turn), ..self }
+    }
+
     /// Commits. If the answer is lost, looks the transaction up and reports what became of it; an error other than
     /// [`StoreError::CommitUnknown`] means that nothing was changed.
     pub(in crate::store) async fn commit(self) -> Result<(), StoreError> {
-        let Self { connection, database, id } = self;
+        let Self { connection, database, id, turn } = self;
         let committed = match connection {
             TransactionConnection::Sqlite(transaction) => transaction.commit().await.map_err(StoreError::from),
             TransactionConnection::Postgres(mut connection) => {
@@ -166,6 +174,7 @@ impl Transaction {
                 committed
             }
         };
+        drop(turn);
         match committed {
             Ok(()) => Ok(()),
             Err(lost) => database.look_up(&id, lost).await,

@@ -96,6 +96,11 @@ impl Postgres {
         Self { pool, pool_login: Arc::new(version.into()), connections, ..self.clone() }
     }
 
+    /// The most connections of the pool.
+    pub(in crate::store) fn connections(&self) -> usize {
+        self.connections as usize
+    }
+
     /// The pool, for what needs nothing but a pool.
     pub(in crate::store) fn pool(&self) -> PgPool {
         let pool = PgPool::clone(&self.pool.load());

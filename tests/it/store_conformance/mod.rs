@@ -1,6 +1,7 @@
 //! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
 
 mod auditing;
+mod crowds;
 mod following;
 mod lost_commits;
 mod people;
