@@ -76,16 +76,13 @@ pub async fn reseal(store: &Store, keys: &MasterKeys, now: Timestamp) -> Result<
         seals.push((stored.kid, sealed));
     }
     let id = keys.current().id();
-    let entry = AuditEntry {
-        at: now,
-        actor: "keyturn".into(),
-        address: None,
-        action: action::MASTER_KEY_ROTATE,
-        subject: id.to_owned(),
-        old: store.master_key().await?.map(|old| serde_json::json!({ "master_key": old })),
-        new: Some(serde_json::json!({ "master_key": id })),
-        standing: None,
-    };
+    let entry = AuditEntry::by_keyturn(
+        now,
+        action::MASTER_KEY_ROTATE,
+        id,
+        store.master_key().await?.map(|old| serde_json::json!({ "master_key": old })),
+        Some(serde_json::json!({ "master_key": id })),
+    );
     let mut webhooks = store.webhook_seals().await?;
     for seal in &mut webhooks {
         let failed = |error| ResealError::WebhookSeal(seal.webhook.clone(), error);

@@ -8,7 +8,9 @@ use crate::domain::member::MemberId;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::{AuditEntry, KeyChange, Refused, Seq, Store, StoreError, audit, changes, is_duplicate, refuse};
+use crate::store::{
+    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, is_duplicate, refuse,
+};
 
 use crate::store::sql::columns::key_id;
 
@@ -126,7 +128,7 @@ impl Store {
         limits: Limits,
         entry: &AuditEntry,
         once: Option<&Remembered>,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
             return refuse(transaction, Refused::Repeated).await;
@@ -146,7 +148,7 @@ impl Store {
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
     /// Writes the next state of a key whose stored version is the one before, and its audit row. `limits`
@@ -157,7 +159,7 @@ impl Store {
         limits: Option<Limits>,
         entry: &AuditEntry,
         once: Option<&Remembered>,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
             return refuse(transaction, Refused::Repeated).await;
@@ -174,7 +176,7 @@ impl Store {
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
     /// Writes a fast verifier anew where Argon2 has just decided. Not a change: nothing is granted or taken.

@@ -181,16 +181,13 @@ async fn chain(transaction: &mut Transaction, organization: &Slug, end: &mut End
         update.execute(transaction).await?;
     }
     let (Some(first), Some(head)) = (first, end.head) else { return Ok(()) };
-    let entry = AuditEntry {
-        at: clock::now(),
-        actor: "keyturn".into(),
-        address: None,
-        action: action::AUDIT_CHAIN,
-        subject: organization.to_string(),
-        old: None,
-        new: Some(json!({ "rows": count, "first": first, "last": head.id })),
-        standing: None,
-    };
+    let entry = AuditEntry::by_keyturn(
+        clock::now(),
+        action::AUDIT_CHAIN,
+        organization,
+        None,
+        Some(json!({ "rows": count, "first": first, "last": head.id })),
+    );
     append(transaction, organization, &entry, end).await?;
     tracing::info!(%organization, rows = count, "rows of the audit log that an earlier version wrote are chained");
     Ok(())

@@ -99,6 +99,17 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
+    /// The entry of something that Keyturn did by itself.
+    pub fn by_keyturn(
+        at: Timestamp,
+        action: &'static str,
+        subject: impl ToString,
+        old: Option<Value>,
+        new: Option<Value>,
+    ) -> Self {
+        Self::of(&By::keyturn(at), action, subject, old, new)
+    }
+
     /// The row of what somebody did to a subject.
     pub fn of(by: &By, action: &'static str, subject: impl ToString, old: Option<Value>, new: Option<Value>) -> Self {
         Self {

@@ -186,16 +186,13 @@ impl Store {
         // 3. The audit log.
         for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
             let organization = slug(row.try_get("slug")?)?;
-            let entry = AuditEntry {
-                at: now,
-                actor: "keyturn".into(),
-                address: None,
-                action: action::STORE_RESTORE,
-                subject: organization.to_string(),
-                old: None,
-                new: Some(serde_json::json!({ "epoch": epoch })),
-                standing: None,
-            };
+            let entry = AuditEntry::by_keyturn(
+                now,
+                action::STORE_RESTORE,
+                &organization,
+                None,
+                Some(serde_json::json!({ "epoch": epoch })),
+            );
             audit::write(&mut transaction, &organization, &entry).await?;
         }
         transaction.commit().await?;

@@ -9,7 +9,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, WebhookId};
 use crate::store::sql::columns::unsigned;
-use crate::store::{AuditEntry, Refused, Store, StoreError, audit, refuse};
+use crate::store::{AuditEntry, Refused, Store, StoreError, WriteError, audit, refuse};
 
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
@@ -207,7 +207,7 @@ impl Store {
         organization: &Slug,
         (webhook, id): (&WebhookId, &DeliveryId),
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin().await?;
         let revived = query(
             "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3, scheduled_at = $3, claimed_by = NULL, \
@@ -223,7 +223,7 @@ impl Store {
         }
         audit::write(&mut transaction, organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Removes those that were taken before one moment or given up before another, and gives those up that were

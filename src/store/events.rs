@@ -83,14 +83,8 @@ impl Store {
         if unsigned(row.try_get("event_count")?, "event count")? == event.count {
             let new = json!({ "network": network, "count": event.count, "hour": rfc3339(start_of(event.hour)) });
             let entry = AuditEntry {
-                at: event.first_at,
-                actor: "keyturn".into(),
                 address: event.address.clone(),
-                action: event.action,
-                subject: event.subject.clone(),
-                old: None,
-                new: Some(new),
-                standing: None,
+                ..AuditEntry::by_keyturn(event.first_at, event.action, &event.subject, None, Some(new))
             };
             audit::write(&mut transaction, &event.organization, &entry).await?;
         }

@@ -5,7 +5,7 @@ use crate::domain::member::{Member, MemberId, Role};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{
-    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, api_keys, audit, changes, is_duplicate, refuse,
+    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, api_keys, audit, changes, is_duplicate, refuse,
 };
 
 use crate::store::sql::columns::{slug, unsigned};
@@ -54,7 +54,7 @@ impl Store {
         member: &Member,
         password_phc: &str,
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         match insert(&mut transaction, member, password_phc).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
@@ -62,7 +62,7 @@ impl Store {
         }
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Writes the next state of a member whose stored version is the one before, and the audit row. A new password ends
@@ -72,7 +72,7 @@ impl Store {
         member: &Member,
         password: Option<(&str, Option<&str>)>,
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE members SET email = $3, role = $4, version = version + 1, password_phc = COALESCE($5, password_phc) \
@@ -102,7 +102,7 @@ impl Store {
         }
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Removes a member whose stored version is `member`'s, with their sessions; their keys become what `end` says. Gives
@@ -112,7 +112,7 @@ impl Store {
         member: &Member,
         end: EndKey<'_>,
         entry: &AuditEntry,
-    ) -> Result<Result<(Seq, Vec<ApiKey>), Refused>, StoreError> {
+    ) -> Result<(Seq, Vec<ApiKey>), WriteError> {
         let (mut transaction, mut seq) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE members SET removed_email = email, email = 'removed ' || id, removed_at = $3, password_phc = '', \
@@ -148,7 +148,7 @@ impl Store {
         }
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok((seq, ended)))
+        Ok((seq, ended))
     }
 }
 

@@ -172,6 +172,23 @@ pub struct Look {
     pub organizations: Vec<String>,
 }
 
+/// Why something was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A rule does not allow it; nothing was changed.
+    #[error("the change is not allowed: {0:?}")]
+    Refused(Refused),
+    /// The store does not work. Unless it is [`StoreError::CommitUnknown`], nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for WriteError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 /// A store in one SQLite file, or in a PostgreSQL database.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -309,9 +326,9 @@ impl Store {
 }
 
 /// Takes back a change that a rule forbids.
-async fn refuse<T>(transaction: Transaction, refused: Refused) -> Result<Result<T, Refused>, StoreError> {
+async fn refuse<T>(transaction: Transaction, refused: Refused) -> Result<T, WriteError> {
     transaction.rollback().await?;
-    Ok(Err(refused))
+    Err(WriteError::Refused(refused))
 }
 
 /// Whether an insert failed because the row is there already.

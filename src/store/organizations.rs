@@ -8,8 +8,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::statement::{Row, query};
 use crate::store::{
-    AuditEntry, Refused, Seq, Store, StoreError, StoredSigningKey, api_keys, audit, changes, is_duplicate, members,
-    refuse, signing_keys,
+    AuditEntry, Refused, Seq, Store, StoreError, StoredSigningKey, WriteError, api_keys, audit, changes, is_duplicate,
+    members, refuse, signing_keys,
 };
 
 /// All that a new organization begins with, written at once or not at all.
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Writes a new one with all that it begins with, and its audit row.
-    pub async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError> {
+    pub async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         let organization = &founding.organization;
         let inserted =
@@ -107,15 +107,11 @@ impl Store {
         changes::tenant_changed(&mut transaction, &organization.slug, seq).await?;
         audit::write(&mut transaction, &organization.slug, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
     /// Writes the next state of an organization whose stored policy version is the one before, and its audit row.
-    pub async fn update_policy(
-        &self,
-        organization: &Organization,
-        entry: &AuditEntry,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    pub async fn update_policy(&self, organization: &Organization, entry: &AuditEntry) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE organizations SET policy = $3, policy_version = policy_version + 1 \
@@ -132,7 +128,7 @@ impl Store {
         changes::tenant_changed(&mut transaction, &organization.slug, seq).await?;
         audit::write(&mut transaction, &organization.slug, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 }
 

@@ -4,7 +4,9 @@ use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::slug;
-use crate::store::{AuditEntry, Refused, Seq, Store, StoreError, WebhookSeal, audit, changes, refuse, webhooks};
+use crate::store::{
+    AuditEntry, Refused, Seq, Store, StoreError, WebhookSeal, WriteError, audit, changes, refuse, webhooks,
+};
 
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
@@ -82,7 +84,7 @@ impl Store {
         key: &StoredSigningKey,
         newest: Option<&str>,
         entry: &AuditEntry,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         let row =
             query("SELECT kid FROM signing_keys WHERE organization = $1 ORDER BY created_at DESC, kid DESC LIMIT 1")
@@ -97,7 +99,7 @@ impl Store {
         changes::tenant_changed(&mut transaction, &key.organization, seq).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
     /// Deletes one of an organization's and writes the audit entry: its tokens are invalid from then on. `None` if

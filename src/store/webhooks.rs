@@ -7,7 +7,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{SealedUrl, Webhook, WebhookId, WebhookState};
 use crate::store::sql::columns::{slug, unsigned};
-use crate::store::{AuditEntry, Refused, Store, StoreError, audit, refuse};
+use crate::store::{AuditEntry, Refused, Store, StoreError, WriteError, audit, refuse};
 
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
@@ -57,12 +57,7 @@ impl Store {
     }
 
     /// Writes a new one, if its organization has fewer than `limit`, and its audit row.
-    pub async fn insert_webhook(
-        &self,
-        webhook: &Webhook,
-        limit: u32,
-        entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    pub async fn insert_webhook(&self, webhook: &Webhook, limit: u32, entry: &AuditEntry) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         let row = query("SELECT COUNT(*) AS n FROM webhooks WHERE organization = $1")
             .bind(webhook.organization.as_str())
@@ -86,30 +81,22 @@ impl Store {
         update(&mut transaction, webhook).await?;
         audit::write(&mut transaction, &webhook.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Writes the next version of one whose stored version is the one before, and its audit row.
-    pub async fn update_webhook(
-        &self,
-        webhook: &Webhook,
-        entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    pub async fn update_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         if !update(&mut transaction, webhook).await? {
             return refuse(transaction, Refused::VersionConflict).await;
         }
         audit::write(&mut transaction, &webhook.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Removes one that is stored as it is given, with its deliveries, and writes the audit row.
-    pub async fn delete_webhook(
-        &self,
-        webhook: &Webhook,
-        entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    pub async fn delete_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         let row = query("SELECT version FROM webhooks WHERE id = $1")
             .bind(webhook.id.as_str())
@@ -124,7 +111,7 @@ impl Store {
         }
         audit::write(&mut transaction, &webhook.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// The seals of all.

@@ -6,7 +6,7 @@ use keyturn::domain::api_key::{ApiKey, Lifecycle};
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{KeyChange, Limits, MemberNode, NodeId, Store, action};
 
-use super::{NOW, entry, found, founding, id, insert, key, next, signing_key, slug};
+use super::{NOW, WriteOutcome as _, entry, found, founding, id, insert, key, next, signing_key, slug};
 
 fn node(name: &str) -> NodeId {
     NodeId::from(name.to_owned())
@@ -51,7 +51,7 @@ pub async fn a_shortened_log_says_so(store: Arc<Store>) {
     let late = ApiKey { generation: 2, ..next(&key(1)) };
     let mut row = entry(action::KEY_EDIT, id(1));
     row.at = NOW.plus_seconds(100);
-    let seq = store.update_key(&late, None, &row, None).await.unwrap().unwrap();
+    let seq = store.update_key(&late, None, &row, None).await.outcome().unwrap();
     store.shorten(NOW).await.unwrap();
     let news = store.follow(0, &node("a"), 10).await.unwrap();
     assert_eq!((news.pruned_seq, news.changes.len()), (0, 2), "nothing is older than that");
@@ -73,12 +73,12 @@ pub async fn organizations_and_signing_keys_are_followed(store: Arc<Store>) {
     assert_eq!(tenants_seq().await, founded, "a key is none of that");
     let made = entry(action::SIGNING_KEY_CREATE, "second");
     let second = signing_key("second", "acme", 100);
-    let seq = store.insert_signing_key(&second, Some("kid-acme"), &made).await.unwrap().unwrap();
+    let seq = store.insert_signing_key(&second, Some("kid-acme"), &made).await.outcome().unwrap();
     assert_eq!(tenants_seq().await, seq);
     store.delete_signing_key(&slug("acme"), "kid-acme", &entry(action::SIGNING_KEY_DELETE, "kid-acme")).await.unwrap();
     assert!(tenants_seq().await > seq);
     let before = tenants_seq().await;
-    store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     assert!(tenants_seq().await > before);
 }
 
@@ -127,7 +127,7 @@ pub async fn keys_that_were_changed_lately_are_found(store: Arc<Store>) {
         let changed = ApiKey { lifecycle: Lifecycle::Disabled { at: at(seconds) }, generation: 2, ..next(&key(n)) };
         let mut row = entry(action::KEY_DISABLE, id(n));
         row.at = at(seconds);
-        store.update_key(&changed, Some(Limits::default()), &row, None).await.unwrap().unwrap();
+        store.update_key(&changed, Some(Limits::default()), &row, None).await.outcome().unwrap();
         changed
     };
     change(1, 10).await;

@@ -28,7 +28,7 @@ use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Details, KeyUsage, LastUse, UsageOutcome};
 use keyturn::store::{
     AuditEntry, Founding, KeyChange, KeyFilter, KeyOrder, Limits, Refused, RevokedToken, Store, StoredSigningKey,
-    action,
+    WriteError, action,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -281,8 +281,23 @@ fn founding(organization: &str, first: u8) -> Founding {
 
 async fn found(store: &Store) -> Founding {
     let founding = founding("acme", 0);
-    store.found(&founding, &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
+    store.found(&founding, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome().unwrap();
     founding
+}
+
+/// Outcome of a write by a store that works.
+trait WriteOutcome<T> {
+    fn outcome(self) -> Result<T, Refused>;
+}
+
+impl<T> WriteOutcome<T> for Result<T, WriteError> {
+    fn outcome(self) -> Result<T, Refused> {
+        match self {
+            Ok(written) => Ok(written),
+            Err(WriteError::Refused(refused)) => Err(refused),
+            Err(WriteError::Store(error)) => panic!("{error}"),
+        }
+    }
 }
 
 /// Concurrent callers of a store. More than there are connections would only wait for one, and for two seconds at most.
@@ -297,7 +312,7 @@ async fn concurrently<T: Send + 'static>(
 }
 
 async fn insert(store: &Store, key: &ApiKey) {
-    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.unwrap().unwrap();
+    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome().unwrap();
 }
 
 /// The log of an organization, as it was written.
@@ -378,7 +393,7 @@ mod checks {
         again.signing_key.as_mut().unwrap().kid = "other".into();
         again.owner.0.id = MemberId("other".into());
         again.owner.0.email = "other@acme.example".into();
-        let refused = store.found(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap();
+        let refused = store.found(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome();
         assert_eq!(refused, Err(Refused::AlreadyExists));
         assert_eq!(store.organizations(None).await.unwrap(), organizations);
         assert_eq!(store.signing_keys(None).await.unwrap().len(), 1);
@@ -386,7 +401,7 @@ mod checks {
         assert_eq!(store.key(&id(9)).await.unwrap(), None);
         assert_eq!(store.last_seq().await.unwrap(), seq);
         assert_eq!(audit_actions(store.as_ref()).await.len(), 1);
-        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
         assert_eq!(store.organizations(None).await.unwrap().len(), 2);
     }
 
@@ -403,10 +418,10 @@ mod checks {
         let changed =
             ApiKey { id: imported.id, version: 2, owner: None, created_at: imported.created_at, ..full_key(3) };
         let change = entry(action::KEY_EDIT, imported.id);
-        store.update_key(&changed, None, &change, None).await.unwrap().unwrap();
+        store.update_key(&changed, None, &change, None).await.outcome().unwrap();
         assert_eq!(store.key(&imported.id).await.unwrap(), Some(changed));
         let back = ApiKey { version: 3, ..imported };
-        store.update_key(&back, None, &change, None).await.unwrap().unwrap();
+        store.update_key(&back, None, &change, None).await.outcome().unwrap();
         assert_eq!(store.key(&back.id).await.unwrap(), Some(back));
     }
 
@@ -432,10 +447,10 @@ mod checks {
     pub async fn an_unknown_key_is_none(store: Arc<Store>) {
         found(store.as_ref()).await;
         assert_eq!(store.key(&id(77)).await.unwrap(), None);
-        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None).await.unwrap();
+        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None).await.outcome();
         assert_eq!(change, Err(Refused::VersionConflict));
         let twice =
-            store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.unwrap();
+            store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.outcome();
         assert_eq!(twice, Err(Refused::AlreadyExists));
     }
 
@@ -447,7 +462,7 @@ mod checks {
         let limits = Limits { organization: Some(3), owner: None, policy_version: None };
         let inserts = (1..=100).map(|n| {
             let store = store.clone();
-            async move { store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n)), None).await.unwrap() }
+            async move { store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n)), None).await.outcome() }
         });
         let mut made = 0;
         for outcome in concurrently(inserts).await {
@@ -467,7 +482,7 @@ mod checks {
         let limits = Limits { organization: None, owner: Some(1), policy_version: None };
         let make = async |n: u8, owner: Option<MemberId>| {
             let key = ApiKey { owner, ..key(n) };
-            store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id), None).await.unwrap().map(|_| ())
+            store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id), None).await.outcome().map(|_| ())
         };
         assert_eq!(make(1, owner.clone()).await, Ok(()));
         assert_eq!(make(2, owner.clone()).await, Err(Refused::LimitReached));
@@ -481,13 +496,13 @@ mod checks {
         let revived = ApiKey { expires_at: None, ..next(&expired) };
         let change = entry(action::KEY_EDIT, expired.id);
         let limits = |most| Some(Limits { organization: Some(most), owner: None, policy_version: None });
-        assert_eq!(store.update_key(&revived, limits(1), &change, None).await.unwrap(), Err(Refused::LimitReached));
+        assert_eq!(store.update_key(&revived, limits(1), &change, None).await.outcome(), Err(Refused::LimitReached));
         assert_eq!(store.key(&expired.id).await.unwrap(), Some(expired));
-        assert!(store.update_key(&revived, limits(2), &change, None).await.unwrap().is_ok());
+        assert!(store.update_key(&revived, limits(2), &change, None).await.outcome().is_ok());
         let disabled = ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, ..key(2) };
         insert(store.as_ref(), &disabled).await;
         let renamed = store.update_key(&next(&disabled), limits(3), &entry(action::KEY_EDIT, disabled.id), None).await;
-        assert!(renamed.unwrap().is_ok(), "it counts already, and is not counted against itself");
+        assert!(renamed.is_ok(), "it counts already, and is not counted against itself");
     }
 
     pub async fn a_change_of_a_version_that_is_not_the_stored_one_is_refused(store: Arc<Store>) {
@@ -496,10 +511,10 @@ mod checks {
         insert(store.as_ref(), &first).await;
         let second = next(&first);
         let change = entry(action::KEY_EDIT, first.id);
-        store.update_key(&second, None, &change, None).await.unwrap().unwrap();
+        store.update_key(&second, None, &change, None).await.outcome().unwrap();
         let seq = store.last_seq().await.unwrap();
         for wrong in [second.clone(), ApiKey { version: 9, ..second.clone() }] {
-            assert_eq!(store.update_key(&wrong, None, &change, None).await.unwrap(), Err(Refused::VersionConflict));
+            assert_eq!(store.update_key(&wrong, None, &change, None).await.outcome(), Err(Refused::VersionConflict));
         }
         assert_eq!(store.key(&first.id).await.unwrap(), Some(second));
         assert_eq!(store.last_seq().await.unwrap(), seq, "a refused change takes no number");
@@ -511,7 +526,7 @@ mod checks {
         insert(store.as_ref(), &first).await;
         let updates = (0..20).map(|n| {
             let (store, changed) = (store.clone(), ApiKey { name: format!("by {n}"), ..next(&first) });
-            async move { store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id), None).await.unwrap() }
+            async move { store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id), None).await.outcome() }
         });
         assert_eq!(concurrently(updates.collect::<Vec<_>>()).await.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         assert_eq!(audit_actions(store.as_ref()).await.iter().filter(|name| *name == action::KEY_EDIT).count(), 1);
@@ -535,7 +550,7 @@ mod checks {
                             store
                                 .update_key(&state, None, &entry(action::KEY_EDIT, state.id), None)
                                 .await
-                                .unwrap()
+                                .outcome()
                                 .unwrap(),
                         );
                     }
@@ -583,11 +598,11 @@ mod checks {
             new: None,
             standing: None,
         };
-        store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
-        store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap_err();
+        store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
+        store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap_err();
         let none = Limits { organization: Some(0), owner: None, policy_version: None };
-        store.insert_key(&key(2), none, &row, None).await.unwrap().unwrap_err();
-        store.update_key(&key(1), None, &row, None).await.unwrap().unwrap_err();
+        store.insert_key(&key(2), none, &row, None).await.outcome().unwrap_err();
+        store.update_key(&key(1), None, &row, None).await.outcome().unwrap_err();
         let rows = audit(store.as_ref(), "acme").await;
         assert_eq!(rows.len(), 2);
         let [_, found] = rows.as_slice() else { panic!("{rows:?}") };
@@ -663,11 +678,11 @@ mod checks {
         let next = StoredSigningKey { algorithm: "RS256".into(), ..signing_key("second", "acme", 100) };
         let made = entry(action::SIGNING_KEY_CREATE, "second");
         for wrong in [None, Some("second"), Some("nobody")] {
-            assert_eq!(store.insert_signing_key(&next, wrong, &made).await.unwrap(), Err(Refused::VersionConflict));
+            assert_eq!(store.insert_signing_key(&next, wrong, &made).await.outcome(), Err(Refused::VersionConflict));
         }
-        store.insert_signing_key(&next, Some("kid-acme"), &made).await.unwrap().unwrap();
+        store.insert_signing_key(&next, Some("kid-acme"), &made).await.outcome().unwrap();
         let third = signing_key("third", "acme", 200);
-        let late = store.insert_signing_key(&third, Some("kid-acme"), &made).await.unwrap();
+        let late = store.insert_signing_key(&third, Some("kid-acme"), &made).await.outcome();
         assert_eq!(late, Err(Refused::VersionConflict));
         assert_eq!(store.signing_keys(None).await.unwrap(), [signing_key("kid-acme", "acme", 0), next.clone()]);
         assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE, action::SIGNING_KEY_CREATE]);
@@ -691,7 +706,7 @@ mod checks {
         assert!(store.set_master_key("other").await.is_err(), "it has one already");
         found(store.as_ref()).await;
         let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
-        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
         let rotated = entry(action::MASTER_KEY_ROTATE, "new");
         store.reseal(&[("kid-acme".into(), sealed.clone())], &[], "new", &rotated).await.unwrap();
         for organization in ["acme", "other"] {
@@ -729,7 +744,7 @@ mod checks {
 
     pub async fn a_list_is_filtered_by_state_owner_and_organization(store: Arc<Store>) {
         found(store.as_ref()).await;
-        store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+        store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
         let expired = Some(NOW);
         let revoked = Lifecycle::Revoked { at: NOW, reason: None };
         for key in [

@@ -11,7 +11,7 @@ use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Asked, Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome};
 use keyturn::store::{BusyKeys, Interval, Limits, Notice, StaleKeys, Store, UsageDetail, UsageOf, action, kind};
 
-use super::{NOW, concurrently, entry, found, founding, id, insert, key, next, slug, verifier};
+use super::{NOW, WriteOutcome as _, concurrently, entry, found, founding, id, insert, key, next, slug, verifier};
 
 fn used(n: u8, counts: &[(i64, UsageOutcome, u64)]) -> KeyUsage {
     KeyUsage { counts: counts.to_vec(), ..KeyUsage::new(id(n)) }
@@ -104,7 +104,7 @@ pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<Store>)
 
 pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     for n in 1..=9 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -212,7 +212,7 @@ pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Ar
 
 pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organization(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     for n in 1..=3 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -360,14 +360,14 @@ pub async fn a_use_of_the_secret_before_is_kept_until_the_next_rotation(store: A
     assert_eq!(used_at(NOW.plus_seconds(6), None).await, seen(6, "192.0.2.2"));
     // An edit keeps it, a rotation does not.
     let stored = store.key(&id(1)).await.unwrap().unwrap();
-    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, id(1)), None).await.unwrap().unwrap();
+    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, id(1)), None).await.outcome().unwrap();
     assert_eq!(used_at(NOW.plus_seconds(1), None).await, seen(6, "192.0.2.2"));
     let again = ApiKey {
         rotated_at: Some(NOW.plus_seconds(60)),
         previous: Some(PreviousSecret::new(verifier(201), NOW.plus_seconds(600))),
         ..next(&next(&stored))
     };
-    store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None).await.unwrap().unwrap();
+    store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None).await.outcome().unwrap();
     assert_eq!(used_at(NOW.plus_seconds(59), None).await, Some((None, None)));
 }
 
@@ -443,7 +443,7 @@ pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(sto
 
     // Enabled again, it is left alone: the notice was given.
     let enabled = found.enable(NOW).unwrap();
-    store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None).await.unwrap().unwrap();
+    store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None).await.outcome().unwrap();
     let again = enabled.clone().disable(NOW).unwrap();
     assert_eq!(store.disable_stale_key(&again, idle_before, &stale, &row).await.unwrap(), None);
     assert_eq!((store.key(&id(2)).await.unwrap().unwrap().lifecycle, written().await), (Lifecycle::Active, 1));
@@ -479,7 +479,7 @@ pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<Store>)
 
 pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     let old = NOW.plus_seconds(-1000);
     let made = |n: u8| ApiKey { created_at: old.plus_seconds(i64::from(n)), ..key(n) };
     for key in [
@@ -492,7 +492,7 @@ pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: A
         made(7),
         ApiKey { created_at: NOW, ..key(8) },
     ] {
-        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.unwrap().unwrap();
+        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome().unwrap();
     }
     let last_used = Some(LastUse { at: NOW.plus_seconds(-400), address: None });
     store.add_usage(&[KeyUsage { last_used, ..KeyUsage::new(id(7)) }]).await.unwrap();

@@ -41,11 +41,11 @@ fn wanting(n: u8, events: &[&str]) -> Webhook {
 
 async fn add(store: &Store, webhook: &Webhook) {
     let entry = entry(action::WEBHOOK_CREATE, &webhook.id);
-    store.insert_webhook(webhook, 20, &entry).await.unwrap().unwrap();
+    store.insert_webhook(webhook, 20, &entry).await.outcome().unwrap();
 }
 
 async fn update(store: &Store, webhook: &Webhook) -> Result<(), Refused> {
-    store.update_webhook(webhook, &entry(action::WEBHOOK_EDIT, &webhook.id)).await.unwrap()
+    store.update_webhook(webhook, &entry(action::WEBHOOK_EDIT, &webhook.id)).await.outcome()
 }
 
 fn to(webhook: &Webhook) -> DeliveryFilter {
@@ -113,7 +113,7 @@ pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<Store>) 
             let (store, webhook) = (store.clone(), webhook(n));
             async move {
                 let entry = entry(action::WEBHOOK_CREATE, &webhook.id);
-                store.insert_webhook(&webhook, 3, &entry).await.unwrap()
+                store.insert_webhook(&webhook, 3, &entry).await.outcome()
             }
         })
         .collect();
@@ -134,9 +134,9 @@ pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<Store>) {
     add(store.as_ref(), &other).await;
     let gone = entry(action::WEBHOOK_DELETE, &one.id);
     let stale = Webhook { version: 2, ..one.clone() };
-    assert_eq!(store.delete_webhook(&stale, &gone).await.unwrap(), Err(Refused::VersionConflict));
-    assert_eq!(store.delete_webhook(&one, &gone).await.unwrap(), Ok(()));
-    assert_eq!(store.delete_webhook(&one, &gone).await.unwrap(), Err(Refused::VersionConflict));
+    assert_eq!(store.delete_webhook(&stale, &gone).await.outcome(), Err(Refused::VersionConflict));
+    assert_eq!(store.delete_webhook(&one, &gone).await.outcome(), Ok(()));
+    assert_eq!(store.delete_webhook(&one, &gone).await.outcome(), Err(Refused::VersionConflict));
     assert_eq!(store.webhook(&slug("acme"), &one.id).await.unwrap(), None);
     assert_eq!(deliveries(store.as_ref(), &one).await, []);
     assert_eq!(events(store.as_ref(), &other).await, ["webhook.created", "webhook.deleted"]);
@@ -144,7 +144,7 @@ pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<Store>) {
 
 pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     let (keys, tokens, off) = (wanting(1, &["key.*"]), wanting(2, &["token.revoked"]), wanting(3, &["key.*"]));
     let elsewhere = Webhook { organization: slug("other"), ..wanting(4, &["key.*"]) };
     for webhook in [&keys, &tokens, &off, &elsewhere] {
@@ -155,11 +155,11 @@ pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<
 
     // Made, and refused three times.
     let row = AuditEntry { address: Some("2001:db8::1".into()), ..entry(action::KEY_CREATE, id(1)) };
-    store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
-    store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap_err();
+    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
+    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap_err();
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
-    store.insert_key(&key(2), none, &row, None).await.unwrap().unwrap_err();
-    store.update_key(&key(1), None, &row, None).await.unwrap().unwrap_err();
+    store.insert_key(&key(2), none, &row, None).await.outcome().unwrap_err();
+    store.update_key(&key(1), None, &row, None).await.outcome().unwrap_err();
 
     let queued = deliveries(store.as_ref(), &keys).await;
     let [delivery] = queued.as_slice() else { panic!("{queued:?}") };
@@ -192,7 +192,7 @@ pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<Store>) 
         // Of one moment are 1 to 4.
         let at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
     }
     let everything = deliveries(store.as_ref(), &webhook).await;
     assert_eq!(everything.len(), 9);
@@ -334,7 +334,7 @@ pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<Stor
 
     let row = AuditEntry { at: NOW.plus_seconds(9), ..entry(action::WEBHOOK_RETRY, &other.id) };
     let revive =
-        async |webhook: &WebhookId| store.revive_delivery(&slug("acme"), (webhook, &test.id), &row).await.unwrap();
+        async |webhook: &WebhookId| store.revive_delivery(&slug("acme"), (webhook, &test.id), &row).await.outcome();
     assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is pending");
     claim(store.as_ref(), &other, "a", 0, 1).await;
     assert!(store.finish_attempt(&test.id, "a", &attempt(1, AfterAttempt::Dead)).await.unwrap());
@@ -450,7 +450,7 @@ pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<Sto
         // The last one is queued while the clock is two hours ahead.
         let at = NOW.plus_seconds(if n == 4 { ahead } else { now });
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
     }
     // One is claimed and one is put off for a minute by the clock that is ahead; one is put off by the right clock.
     let claimed = claim(store.as_ref(), &webhook, "a", ahead, 2).await;
