@@ -10,7 +10,7 @@
 //! | floor | folders |
 //! | --- | --- |
 //! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`], [`console`]; what they share: [`http`] |
-//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`], [`webhooks`] |
+//! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`], [`webhooks`], [`usage`] |
 //! | what a running node holds | [`node`] |
 //! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`courier`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
@@ -43,4 +43,5 @@ pub mod signing;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;
+pub mod usage;
 pub mod webhooks;

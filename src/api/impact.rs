@@ -14,8 +14,8 @@ use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
-use crate::keys::{self, Narrowing, Part};
 use crate::store::UsageDetail;
+use crate::usage::{self, Narrowing, Part};
 
 /// Addresses, and things asked for, that are shown at most.
 const MOST_SHOWN: usize = 100;
@@ -105,7 +105,7 @@ async fn impact(
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
     };
     checks.done()?;
-    let impact = keys::impact(&context.node, &guarded.organization(), &id, &narrowing, guarded.now).await?;
+    let impact = usage::impact(&context.node, &guarded.organization(), &id, &narrowing, guarded.now).await?;
     let shown = |of: &[UsageDetail]| of.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(ImpactJson {
         from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),

@@ -13,8 +13,9 @@ use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::http::context::HttpContext;
-use crate::keys::{self, Span, Usage};
+use crate::keys;
 use crate::store::{BusyKey, Interval};
+use crate::usage::{self, Span, Usage};
 
 /// The list whose cursors these are.
 const LIST: &str = "usage";
@@ -127,7 +128,7 @@ async fn of_key(
 ) -> Result<HttpResponse, Problem> {
     let id = KeyId::parse(&path.1).ok_or_else(Problem::not_found)?;
     let span = span(&Query::read(&request, &["interval", "from", "to"])?, guarded.now)?;
-    let (key, usage) = keys::usage_of_key(&context.node, &guarded.organization(), &id, span).await?;
+    let (key, usage) = usage::usage_of_key(&context.node, &guarded.organization(), &id, span).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(KeyUsageJson {
         id: key.id.to_string(),
         name: key.name,
@@ -147,8 +148,8 @@ async fn of_organization(
     let after = query.cursor(LIST)?.map(|(uses, key)| (uses.unsigned_abs(), key));
     let (node, organization) = (&context.node, guarded.organization());
     let (usage, (busiest, more)) = tokio::try_join!(
-        keys::usage_of_organization(node, &organization, span),
-        keys::busiest(node, &organization, span, after, limit, guarded.now),
+        usage::usage_of_organization(node, &organization, span),
+        usage::busiest(node, &organization, span, after, limit, guarded.now),
     )?;
     let next = busiest.last().filter(|_| more);
     let next = next.map(|last| cursor(LIST, i64::try_from(last.counts.uses()).unwrap_or(i64::MAX), &last.key));

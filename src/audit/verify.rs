@@ -1,7 +1,7 @@
 //! Checking that an organization's log is whole.
 
 use crate::domain::audit_chain::{AuditHead, ChainCheck, Fault, NotedHead};
-use crate::store::{AuditLog, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Rows that are read at once.
 const ROWS: u32 = 1_000;
@@ -16,7 +16,7 @@ pub struct Verdict {
 }
 
 /// Checks an organization's log. It may grow meanwhile.
-pub async fn verify(store: &dyn AuditLog, organization: &str, notes: &[NotedHead]) -> Result<Verdict, StoreError> {
+pub async fn verify(store: &Store, organization: &str, notes: &[NotedHead]) -> Result<Verdict, StoreError> {
     let mut check = ChainCheck::new(notes.to_vec());
     let (mut last, mut known) = (None, None);
     loop {

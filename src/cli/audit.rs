@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::domain::audit_chain::{AuditHead, Fault, NotedHead, Wrong};
 use crate::domain::slug::Slug;
 use crate::server::{self, ServerError};
-use crate::store::{AuditLog, Store, StoreError};
+use crate::store::StoreError;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum AuditCommand {

@@ -6,7 +6,6 @@ use crate::config::Settings;
 use crate::domain::slug::Slug;
 use crate::organizations::Founded;
 use crate::server;
-use crate::store::OrganizationStore;
 
 pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
     let _flush = server::start_logs(&settings)?;

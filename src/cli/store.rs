@@ -6,7 +6,7 @@ use crate::cli::{CliError, print_out};
 use crate::clock;
 use crate::config::{Settings, StoreUrl};
 use crate::server::{self, ServerError};
-use crate::store::{ChangeLog, SchemaState, SqlStore, Store};
+use crate::store::{SchemaState, Store};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum StoreCommand {
@@ -89,7 +89,7 @@ pub(super) async fn copy(arguments: CopyArguments) -> Result<(), CliError> {
     };
     let failed = |error| CliError::from(ServerError::Store(error));
     // Before anything is made: it may be the wrong file.
-    match SqlStore::look_at_sqlite(&path).await.map_err(failed)? {
+    match Store::look_at_sqlite(&path).await.map_err(failed)? {
         None => return Err(CliError::Failed(format!("{}: there is no such database", path.display()))),
         Some(look) if look.organizations.is_empty() => {
             let path = path.display();
@@ -99,8 +99,8 @@ pub(super) async fn copy(arguments: CopyArguments) -> Result<(), CliError> {
     }
     // Held to the end: a server that served on would go on changing what was copied.
     let _lock = server::lock(&path)?;
-    let source = SqlStore::open_sqlite(&path, 1).await.map_err(failed)?;
-    let target = SqlStore::open_postgres(to.expose(), 2).await.map_err(failed)?;
+    let source = Store::open_sqlite(&path, 1).await.map_err(failed)?;
+    let target = Store::open_postgres(to.expose(), 2).await.map_err(failed)?;
     let copied = source.copy_to(&target).await.map_err(failed)?;
     source.close().await;
     target.close().await;

@@ -12,9 +12,10 @@ use crate::domain::member::{MIN_PASSWORD, MemberId};
 use crate::domain::usage::UsageOutcome;
 use crate::http::form::Form;
 use crate::http::permission::{AdminMembers, AdminPolicy, AdminSigningKeys, Anyone, ReadUsage, WriteKeys};
-use crate::keys::{self, KeyError, Span};
+use crate::keys::{self, KeyError};
 use crate::members;
 use crate::store::{Interval, KeyFilter, KeyOrder};
+use crate::usage::{self, Span};
 
 /// Days in which a check shows that a gateway is connected.
 const CHECK_DAYS: i64 = 30;
@@ -88,7 +89,7 @@ async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse
     }
     if visit.may::<WriteKeys>() && visit.may::<ReadUsage>() {
         let span = Span::touched(Interval::Day, visit.now.plus_seconds(-CHECK_DAYS * DAY), visit.now.plus_seconds(1));
-        let usage = keys::usage_of_organization(visit.node(), organization, span).await?;
+        let usage = usage::usage_of_organization(visit.node(), organization, span).await?;
         steps.push((Step::Gateway, usage.totals().of(UsageOutcome::Verified) > 0));
     }
     page(&Page {

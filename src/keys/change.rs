@@ -8,8 +8,8 @@ use crate::domain::organization::Organization;
 use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
-use crate::node::{Node, Unavailable};
-use crate::store::{AuditEntry, Limits, Refused, Remembered, Seq, action};
+use crate::node::{Affects, ChangeError, Node, Unavailable};
+use crate::store::{AuditEntry, Limits, Refused, Remembered, action};
 
 /// Why a change was not made.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub(super) fn may_hand_out(by: &By, key: &ApiKey) -> Result<(), KeyError> {
 }
 
 /// The key as the store has it, if it belongs to the organization.
-pub(super) async fn load(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
+pub(crate) async fn load(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
     node.store.key(id).await?.filter(|key| key.organization == *organization).ok_or(KeyError::NotFound)
 }
 
@@ -104,30 +104,30 @@ pub(super) async fn write(
         true => Some(limits(&organization_of(node, &new.organization).await?)),
         false => None,
     };
-    let written = node.store.update_key(&new, limits, &entry, once).await;
-    // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
-    node.forget_key(&new.id);
-    match written? {
-        Ok(seq) => {
-            make_effective(node, seq, by, action, &new).await;
-            Ok(new)
-        }
-        Err(Refused::LimitReached) => Err(KeyError::LimitReached),
-        Err(Refused::Repeated) => Err(KeyError::Repeated),
-        Err(Refused::PolicyChanged) => Err(policy_changed(node, &new.organization)),
-        Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::OwnerGone | Refused::LastOwner) => {
-            Err(KeyError::Conflict(
-                "the key was changed by somebody else at the same time; look at it and try again".into(),
-            ))
-        }
+    match node.change(&entry, Affects::Key(&new), node.store.update_key(&new, limits, &entry, once)).await {
+        Ok(_) => Ok(new),
+        Err(error) => Err(not_changed(node, &new.organization, error)),
     }
 }
 
-/// Makes a change that is written effective on every node.
-pub(super) async fn make_effective(node: &Node, seq: Seq, by: &By, action: &'static str, new: &ApiKey) {
-    node.settle_key_change(seq, new).await;
-    node.metrics.change(action);
-    tracing::info!(action, key = %new.id, actor = by.actor, generation = new.generation, "key changed");
+/// Why a key was not written.
+pub(super) fn not_changed(node: &Node, organization: &Slug, error: ChangeError) -> KeyError {
+    match error {
+        ChangeError::Unavailable(cause) => KeyError::Unavailable(cause),
+        ChangeError::Refused(Refused::LimitReached) => KeyError::LimitReached,
+        ChangeError::Refused(Refused::Repeated) => KeyError::Repeated,
+        ChangeError::Refused(Refused::PolicyChanged) => {
+            // Memory is read again.
+            node.forget_tenant(organization);
+            KeyError::Conflict("the policy was changed at the same time; nothing was changed. Retry".into())
+        }
+        ChangeError::Refused(Refused::OwnerGone) => {
+            KeyError::Invalid(vec![Violation::new("owner", "no such member in this organization")])
+        }
+        ChangeError::Refused(Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner) => {
+            KeyError::Conflict("the key was changed at the same time; nothing was changed. Retry".into())
+        }
+    }
 }
 
 /// The policy of an organization, as it is in force now.
@@ -148,12 +148,6 @@ pub(super) fn limits(organization: &Organization) -> Limits {
         owner: policy.max_keys_per_user,
         policy_version: Some(organization.policy_version),
     }
-}
-
-/// What a change means to its caller whose policy was replaced before it could be written. Memory is read again.
-pub(super) fn policy_changed(node: &Node, organization: &Slug) -> KeyError {
-    node.forget_tenant(organization);
-    KeyError::Conflict("the policy was changed at the same time; nothing was changed. Retry".into())
 }
 
 /// What a refused transition means to the caller.

@@ -6,15 +6,15 @@ use crate::domain::authority::By;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
-use crate::domain::policy::{Expiry, Violation, Wanted};
+use crate::domain::policy::{Expiry, Wanted};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, entry, limits, policy_changed};
+use crate::keys::change::{KeyError, entry, limits, not_changed};
 use crate::keys::once::Once;
 use crate::keys::verifier::complete_verifier;
-use crate::node::Node;
-use crate::store::{Refused, action};
+use crate::node::{Affects, Node};
+use crate::store::action;
 
 /// What a key is to be.
 #[derive(Clone, Debug)]
@@ -117,24 +117,9 @@ async fn make(
     // 5. The write, under the policy's limits.
     let remembered = once.map(|once| once.remember(node, by, &key.id, &minted.text)).transpose()?;
     let entry = entry(by, action::KEY_CREATE, None, &key);
-    let written = node.store.insert_key(&key, limits(&tenant.organization), &entry, remembered.as_ref()).await;
-    // Nothing is taken away: nodes that cached the absence of this key follow the change soon enough.
-    node.forget_key(&key.id);
-    match written? {
-        Ok(_) => {}
-        Err(Refused::LimitReached) => return Err(KeyError::LimitReached),
-        Err(Refused::Repeated) => return Err(KeyError::Repeated),
-        Err(Refused::PolicyChanged) => return Err(policy_changed(node, organization)),
-        Err(Refused::OwnerGone) => {
-            let gone = Violation::new("owner", "no such member in this organization");
-            return Err(KeyError::Invalid(vec![gone]));
-        }
-        Err(Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner) => {
-            return Err(KeyError::Conflict("the new key's id is taken; try again".into()));
-        }
-    }
+    let write = node.store.insert_key(&key, limits(&tenant.organization), &entry, remembered.as_ref());
+    let written = node.change(&entry, Affects::NewKey(&key.id), write).await;
+    written.map_err(|error| not_changed(node, organization, error))?;
     complete_verifier(node, &key.id, key.secret.phc.clone(), minted.text.secret());
-    node.metrics.change(action::KEY_CREATE);
-    tracing::info!(action = action::KEY_CREATE, key = %key.id, actor = by.actor, "key created");
     Ok((key, minted.text))
 }

@@ -5,8 +5,8 @@ use crate::domain::authority::By;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, entry, load_to_change, make_effective, may_hand_out, refused, write};
-use crate::node::Node;
+use crate::keys::change::{KeyError, entry, load_to_change, may_hand_out, not_changed, refused, write};
+use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, Notice, action};
 
 /// How often a change that raced another is tried again. None of these can starve: each try means that
@@ -53,12 +53,9 @@ pub(super) async fn disable_stale(
     if let Some(value) = entry.new.as_mut().and_then(|value| value.as_object_mut()) {
         value.insert("reason".into(), reason.into());
     }
-    let written = node.store.disable_stale_key(&disabled, idle_before, notice, &entry).await;
-    // Even a write whose answer was lost may have been made: what memory holds is dropped in any case.
-    node.forget_key(&disabled.id);
-    let Some(seq) = written? else { return Ok(false) };
-    make_effective(node, seq, by, action::KEY_DISABLE, &disabled).await;
-    Ok(true)
+    let write = node.store.disable_stale_key(&disabled, idle_before, notice, &entry);
+    let written = node.change(&entry, Affects::Key(&disabled), write).await;
+    Ok(written.map_err(|error| not_changed(node, &disabled.organization, error))?.is_some())
 }
 
 /// Lets a suspended key be used again.

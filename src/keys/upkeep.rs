@@ -39,9 +39,6 @@ pub const DAYS_KEPT: i64 = 731;
 /// For how long details are kept, in days.
 const DETAILS_KEPT: i64 = 35;
 
-/// Who does what nobody asked for.
-const ACTOR: &str = "keyturn";
-
 /// Tells of each key that ends within a fortnight, a week, a day: once for each, and only the nearest. Gives how many
 /// were told.
 pub async fn tell_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreError> {
@@ -164,16 +161,7 @@ fn notice(kind: &'static str, key: &ApiKey) -> Notice {
 }
 
 fn entry(action: &'static str, key: &ApiKey, new: serde_json::Value, now: Timestamp) -> AuditEntry {
-    AuditEntry {
-        at: now,
-        actor: ACTOR.into(),
-        address: None,
-        action,
-        subject: key.id.to_string(),
-        old: None,
-        new: Some(new),
-        standing: None,
-    }
+    AuditEntry::by_keyturn(now, action, key.id, None, Some(new))
 }
 
 #[cfg(test)]

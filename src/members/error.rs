@@ -2,7 +2,7 @@
 
 use crate::domain::authority::Beyond;
 use crate::domain::policy::Violation;
-use crate::node::Unavailable;
+use crate::node::{ChangeError, Unavailable};
 use crate::store::Refused;
 
 /// Why something was not done to a member.
@@ -29,8 +29,12 @@ impl<E: Into<Unavailable>> From<E> for MemberError {
 }
 
 impl MemberError {
-    /// What the store's refusal means; `version` is what the caller had seen.
-    pub(super) fn refused(refused: Refused, version: Option<u64>) -> Self {
+    /// Why a member was not written; `version` is the one that the caller expected.
+    pub(super) fn not_changed(error: ChangeError, version: Option<u64>) -> Self {
+        let refused = match error {
+            ChangeError::Refused(refused) => refused,
+            ChangeError::Unavailable(cause) => return Self::Unavailable(cause),
+        };
         match refused {
             Refused::VersionConflict if version.is_some() => Self::PreconditionFailed,
             Refused::VersionConflict => {

@@ -12,7 +12,7 @@ use crate::members::audit::audit_value;
 use crate::members::error::MemberError;
 use crate::members::password::password_fault;
 use crate::members::session::SignedIn;
-use crate::node::Node;
+use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
 
 /// What a member is to be.
@@ -65,10 +65,8 @@ pub async fn add(
         last_sign_in_at: None,
     };
     let entry = AuditEntry::of(by, action::MEMBER_CREATE, &member.id.0, None, Some(audit_value(&member)));
-    let written = node.store.insert_member(&member, &phc, &entry).await?;
-    written.map_err(|refused| MemberError::refused(refused, None))?;
-    node.metrics.change(action::MEMBER_CREATE);
-    tracing::info!(action = action::MEMBER_CREATE, member = %member.id, actor = by.actor, "member added");
+    let written = node.change(&entry, Affects::Nothing, node.store.insert_member(&member, &phc, &entry)).await;
+    written.map_err(|error| MemberError::not_changed(error, None))?;
     Ok((member, password))
 }
 
@@ -111,10 +109,8 @@ pub async fn change(
     }
     let entry = AuditEntry::of(by, action::MEMBER_CHANGE, &id.0, Some(audit_value(&old)), Some(after));
     let phc = password.as_ref().map(|(_, phc)| (phc.as_str(), None));
-    let written = node.store.update_member(&new, phc, &entry).await?;
-    written.map_err(|refused| MemberError::refused(refused, version))?;
-    node.metrics.change(action::MEMBER_CHANGE);
-    tracing::info!(action = action::MEMBER_CHANGE, member = %id, actor = by.actor, "member changed");
+    let written = node.change(&entry, Affects::Nothing, node.store.update_member(&new, phc, &entry)).await;
+    written.map_err(|error| MemberError::not_changed(error, version))?;
     Ok((new, password.map(|(password, _)| password)))
 }
 
@@ -163,10 +159,8 @@ pub async fn change_password(
     let next = Member { version: member.version + 1, ..member.clone() };
     let after = serde_json::json!({ "email": next.email, "role": next.role, "password": "changed" });
     let entry = AuditEntry::of(by, action::MEMBER_CHANGE, &member.id.0, Some(audit_value(member)), Some(after));
-    let written = node.store.update_member(&next, Some((&phc, Some(&who.session.id))), &entry).await?;
-    written.map_err(|refused| MemberError::refused(refused, None))?;
-    node.metrics.change(action::MEMBER_CHANGE);
-    Ok(())
+    let write = node.store.update_member(&next, Some((&phc, Some(&who.session.id))), &entry);
+    node.change(&entry, Affects::Nothing, write).await.map_err(|error| MemberError::not_changed(error, None))
 }
 
 async fn new_password(node: &Node, organization: &Slug) -> Result<(Zeroizing<String>, String), MemberError> {

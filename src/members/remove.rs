@@ -8,7 +8,7 @@ use crate::keys;
 use crate::members::audit::audit_value;
 use crate::members::error::MemberError;
 use crate::members::manage::find;
-use crate::node::Node;
+use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, action};
 
 /// Removes a member. Gives the keys that were revoked with them.
@@ -33,23 +33,7 @@ pub async fn remove(
     }
     let entry = AuditEntry::of(by, action::MEMBER_REMOVE, &id.0, Some(audit_value(&member)), None);
     let end = |key: ApiKey| keys::end_with_member(by, key);
-    let written = match node.store.remove_member(&member, &end, &entry).await {
-        Err(lost) => {
-            // It may have been made all the same, and which keys it concerned is not known.
-            node.forget_all_keys();
-            return Err(lost.into());
-        }
-        written => written?,
-    };
-    let (seq, ended) = written.map_err(|refused| MemberError::refused(refused, version))?;
-    // All are written; from here on every one of them is made to hold, the last change's number standing for all.
-    for key in &ended {
-        node.forget_key(&key.id);
-    }
-    for key in &ended {
-        node.settle_key_change(seq, key).await;
-    }
-    node.metrics.change(action::MEMBER_REMOVE);
-    tracing::info!(action = action::MEMBER_REMOVE, member = %id, actor = by.actor, keys = ended.len(), "member removed");
+    let written = node.change(&entry, Affects::WrittenKeys, node.store.remove_member(&member, &end, &entry)).await;
+    let (_, ended) = written.map_err(|error| MemberError::not_changed(error, version))?;
     Ok(ended)
 }

@@ -2,10 +2,14 @@
 //!
 //! Stands between the adapters, which it imports, and the use cases, which import it.
 
+mod changes;
 mod events;
 mod load;
+mod settings;
 mod tenants;
+mod unavailable;
 mod uses;
+mod verified_token;
 mod verifiers;
 mod view;
 
@@ -15,49 +19,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::clock::{self, BootTime};
-use crate::crypto::argon2_gate::{Argon2Gate, GateError, Lane, Turn};
+use crate::crypto::argon2_gate::{Argon2Gate, Lane, Turn};
 use crate::crypto::master_key::MasterKeys;
-use crate::crypto::random::RandomError;
 use crate::domain::api_key::ApiKey;
-use crate::domain::claims::Claims;
 use crate::domain::decision::ClientAddress;
-use crate::domain::destination::Reach;
 use crate::domain::key_text::KeyId;
-use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::{Details, KeyUsage, hour_of};
+use crate::domain::usage::hour_of;
 use crate::limits::{NameLimit, levels, name};
-use crate::revocation::{
-    CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisFailure, RedisList, RevocationList, SharedSettings,
-};
-use crate::signing::{Algorithm, SigningError};
-use crate::store::{AuditEntry, Notice, RevokedToken, Seq, Store, StoreError, action, kind};
+use crate::revocation::{CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisList, RevocationList};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Metrics, Usage};
 use uses::RareUses;
 
+pub use changes::{Affects, ChangeError, Written};
 pub use events::{EventCounts, RepeatedEvent};
 pub use load::LoadError;
+pub use settings::NodeSettings;
 pub use tenants::{Tenant, Tenants};
+pub use unavailable::Unavailable;
 pub use uses::UNWRITTEN_SECONDS;
+use verified_token::TOKEN_BYTES;
+pub use verified_token::{TokenSize, VerifiedToken};
 use verifiers::PendingVerifiers;
 pub use view::View;
 
 /// How long a server that stops waits for what can be done later.
 const DEFERRABLE: Duration = Duration::from_secs(2);
-
-/// Counts of use that are written at once.
-const COUNTS_AT_ONCE: usize = 5_000;
-
-/// Addresses of one key and hour that are told of when its networks keep them out.
-const KEPT_OUT_TOLD: u32 = 64;
 
 /// For how long the log of changes is kept: longer than any token lives, for the list in Redis is written from it.
 const CHANGES_KEPT_SECONDS: i64 = 7200;
@@ -76,9 +71,9 @@ const DEAD_KEPT_SECONDS: i64 = 30 * 86_400;
 /// A running node.
 pub struct Node {
     /// The truth.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The same over connections that no crowd of requests uses up: for what a node needs to keep its lease.
-    pub steady_store: Arc<dyn Store>,
+    pub steady_store: Arc<Store>,
     /// What is held of it in memory.
     pub list: Arc<RevocationList>,
     /// Until when that may be acted on.
@@ -117,141 +112,12 @@ pub struct Node {
     dummy_password: tokio::sync::OnceCell<String>,
 }
 
-/// The settings that use cases go by.
-#[derive(Clone, Debug)]
-pub struct NodeSettings {
-    /// Without trailing slash.
-    pub public_url: String,
-    /// The audience of a token when none is asked for.
-    pub audience: String,
-    /// Life of a token in seconds, where the organization has no other.
-    pub ttl_seconds: u32,
-    /// What new organizations sign with, and rotated keys.
-    pub algorithm: Algorithm,
-    /// The `typ` of tokens.
-    pub typ: String,
-    /// Days between rotations of signing keys; 0: on command only.
-    pub rotate_every_days: u32,
-    /// Seconds between publication and first use of a signing key.
-    pub publish_ahead_seconds: u32,
-    /// Life of a session, in seconds.
-    pub session_seconds: i64,
-    /// Seconds without use after which a session ends.
-    pub session_idle_seconds: i64,
-    /// Where webhooks may go.
-    pub webhook_reach: Reach,
-    /// Tokens that one key may revoke in a minute; 0 is no limit.
-    pub revocations_per_minute: u32,
-    /// Seconds from each attempt at a webhook that failed to the next.
-    pub webhook_retry_seconds: Vec<u32>,
-}
-
-impl NodeSettings {
-    /// What every node of a deployment must have alike: else tokens of one are not valid on another.
-    pub fn shared(&self) -> SharedSettings {
-        let settings = [
-            ("server.public_url", self.public_url.clone()),
-            ("token.audience", self.audience.clone()),
-            ("token.ttl_seconds", self.ttl_seconds.to_string()),
-            ("token.typ", self.typ.clone()),
-        ];
-        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-}
-
-/// A token whose signature, issuer and form were checked once.
-#[derive(Debug)]
-pub struct VerifiedToken {
-    /// What it says.
-    pub claims: Claims,
-    /// The key it was minted from.
-    pub key: KeyId,
-    /// What it carries.
-    pub scopes: ScopeSet,
-    /// The signing key that signed it: once that has left the ring, the token is worth nothing.
-    pub kid: String,
-    /// The organization that issued it.
-    pub organization: Slug,
-    /// The version of its key at which `scopes` were last found within the key's scopes; 0 if never.
-    pub within_at: AtomicU64,
-    /// Bytes of the token as it was presented.
-    pub length: usize,
-}
-
-/// Bytes of a verified token beyond twice its length: its parts, and its share of the table.
-const TOKEN_BYTES: u64 = 1024;
-
-/// Weighs a verified token by the memory that it takes: its claims, and its scopes once more.
-#[derive(Clone, Debug)]
-pub struct TokenSize;
-
-impl Weighter<[u8; 32], Arc<VerifiedToken>> for TokenSize {
-    fn weight(&self, _: &[u8; 32], token: &Arc<VerifiedToken>) -> u64 {
-        TOKEN_BYTES + 2 * token.length as u64
-    }
-}
-
-/// Something that keeps a node from deciding. The caller is told to come back, never yes.
-#[derive(Debug, thiserror::Error)]
-pub enum Unavailable {
-    /// Too much is being hashed.
-    #[error("too many secrets are being hashed")]
-    Busy,
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Signing.
-    #[error(transparent)]
-    Signing(#[from] SigningError),
-    /// Randomness.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// Hashing.
-    #[error("{0}")]
-    Hashing(GateError),
-    /// An organization that has no key to sign with.
-    #[error("organization {0} has no signing key in use")]
-    NoSigningKey(Slug),
-    /// An organization's signing keys cannot be read.
-    #[error("an organization could not be loaded: {0}")]
-    Organization(LoadError),
-    /// Sealing.
-    #[error("a value could not be sealed")]
-    Sealing,
-    /// Other changes of the same key came first each time.
-    #[error("the key was changed at the same time by others each time; nothing was done")]
-    Contended,
-    /// The task that ran a change ended without a result.
-    #[error("a change ended without a result; whether it was made must be looked up")]
-    Lost,
-}
-
-impl From<LoadError> for Unavailable {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Store(error) => Self::Store(error),
-            unreadable @ (LoadError::Seal(..) | LoadError::Signing(_) | LoadError::Algorithm(_)) => {
-                Self::Organization(unreadable)
-            }
-        }
-    }
-}
-
-impl From<GateError> for Unavailable {
-    fn from(error: GateError) -> Self {
-        match error {
-            GateError::Busy => Self::Busy,
-            broken @ GateError::Broken(_) => Self::Hashing(broken),
-        }
-    }
-}
-
 /// The adapters a node is made of.
 pub struct Parts {
     /// The store.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The same over connections of its own.
-    pub steady_store: Arc<dyn Store>,
+    pub steady_store: Arc<Store>,
     /// What memory holds of it.
     pub list: Arc<RevocationList>,
     /// Until when that may be acted on.
@@ -327,18 +193,6 @@ impl Node {
         }
     }
 
-    /// Runs a change to its end in a task of its own: a caller that goes away cannot cut it in half.
-    pub async fn run_to_end<T, E>(&self, change: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Unavailable> + Send + 'static,
-    {
-        match self.changes.spawn_on(change.in_current_span(), &self.runtime).await {
-            Ok(result) => result,
-            Err(_) => Err(Unavailable::Lost.into()),
-        }
-    }
-
     /// Runs something that nobody waits for; a server that stops does.
     pub fn run_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.changes.spawn_on(work.in_current_span(), &self.runtime));
@@ -355,81 +209,6 @@ impl Node {
         self.changes.wait().await;
         self.deferrable.close();
         let _ = tokio::time::timeout(DEFERRABLE, self.deferrable.wait()).await;
-    }
-
-    /// Drops what memory holds of a key that was changed, or may have been.
-    pub fn forget_key(&self, key: &KeyId) {
-        self.list.apply_key_change(key);
-    }
-
-    /// Drops what memory holds of every key.
-    pub fn forget_all_keys(&self) {
-        self.list.forget_records();
-    }
-
-    /// Makes a written change of a key effective on every node, before it is answered.
-    pub async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
-        self.list.apply_key_change(&changed.id);
-        self.spread(seq, async |redis| redis.put_key(changed).await).await;
-    }
-
-    /// Makes the written revocation of one token effective on every node, before it is answered.
-    pub async fn settle_token_revocation(&self, seq: Seq, token: &RevokedToken) {
-        self.list.apply_token_revocation(&token.jti, token.expires_at);
-        self.spread(seq, async |redis| redis.put_token(token).await).await;
-    }
-
-    /// Makes a written change of an organization's policy, state or signing keys effective on every node, before it is
-    /// answered. `written` is the outcome of the write; its COMMIT may have been made even if it failed.
-    pub async fn settle_tenant<T>(
-        &self,
-        slug: &Slug,
-        written: Result<T, StoreError>,
-        seq_of: impl FnOnce(&T) -> Option<Seq>,
-    ) -> Result<T, LoadError> {
-        self.forget_tenant(slug);
-        let written = written?;
-        self.load_tenant(slug).await?;
-        match seq_of(&written) {
-            Some(seq) => self.spread(seq, async |_| Ok(())).await,
-            // Nothing was written: the same change by somebody else must be effective before this one is answered.
-            None => self.settle_written().await?,
-        }
-        Ok(written)
-    }
-
-    /// Waits until everything that is written by now is effective on every node.
-    pub async fn settle_written(&self) -> Result<(), StoreError> {
-        if self.cluster.is_some() {
-            self.wait_for_others(self.store.last_seq().await?).await;
-        }
-        Ok(())
-    }
-
-    /// Returns when all that is written of a key by now is effective on every node, this one too: a request that finds
-    /// its change made by another must not be answered before that one is.
-    pub async fn settle_what_is_written(&self, key: &KeyId) -> Result<(), StoreError> {
-        self.forget_key(key);
-        self.settle_written().await
-    }
-
-    /// Tells the others of a change, puts it on the list in Redis, and returns when all have followed. Redis need not
-    /// hear of it.
-    async fn spread(&self, seq: Seq, put: impl AsyncFnOnce(&RedisList) -> Result<(), RedisFailure>) {
-        let telling = async {
-            let Some(redis) = &self.redis else { return };
-            let nudged = redis.nudge(seq).await;
-            if let Err(error) = put(redis).await.and(nudged) {
-                tracing::debug!(%error, "Redis was not told of a change; the list is written anew when it is back");
-            }
-        };
-        tokio::join!(telling, self.wait_for_others(seq));
-    }
-
-    async fn wait_for_others(&self, seq: Seq) {
-        if let Some(cluster) = &self.cluster {
-            cluster.settle(seq).await;
-        }
     }
 
     /// Counts a token that a key revokes. If there were too many, returns after how many seconds to come back.
@@ -456,77 +235,6 @@ impl Node {
             Ok::<_, Unavailable>(self.gate.hash(turn, password.as_bytes()).await?)
         });
         Ok(made.await?)
-    }
-
-    /// Writes what was counted of the use of keys. What cannot be written is kept for the next time.
-    pub async fn write_usage(&self) -> Result<(), StoreError> {
-        let mut batch = self.usage.take();
-        while !batch.is_empty() {
-            // Small enough that a change does not wait long behind it, and for one statement.
-            let mut counts = 0;
-            let fits = batch.iter().take_while(|usage| {
-                counts += usage.counts.len();
-                counts <= COUNTS_AT_ONCE
-            });
-            let rest = batch.split_off(fits.count().clamp(1, 500));
-            if let Err(error) = self.store.add_usage(&batch).await {
-                self.usage.give_back(batch);
-                self.usage.give_back(rest);
-                return Err(error);
-            }
-            // The counts are written: what is given back from here on is the details alone.
-            batch.retain_mut(|usage| {
-                usage.counts.clear();
-                !usage.details.is_empty()
-            });
-            if let Err(error) = self.store.add_details(&batch).await {
-                self.usage.give_back(batch);
-                self.usage.give_back(rest);
-                return Err(error);
-            }
-            batch.retain_mut(|usage| {
-                usage.details = Details { denied: std::mem::take(&mut usage.details.denied), ..Details::default() };
-                !usage.details.denied.is_empty()
-            });
-            if let Err(error) = self.tell_kept_out(&batch).await {
-                self.usage.give_back(batch);
-                self.usage.give_back(rest);
-                return Err(error);
-            }
-            batch = rest;
-        }
-        Ok(())
-    }
-
-    /// Tells of keys that were kept out by their networks: once for each address and hour.
-    async fn tell_kept_out(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
-        for usage in batch {
-            for (address, seen) in &usage.details.denied {
-                let hour = hour_of(seen.at);
-                let notice = Notice {
-                    key: usage.key,
-                    kind: kind::NETWORK,
-                    period: hour,
-                    detail: address.to_string(),
-                    most: KEPT_OUT_TOLD,
-                };
-                let entry = AuditEntry {
-                    at: seen.at,
-                    actor: "keyturn".into(),
-                    address: Some(address.to_string()),
-                    action: action::KEY_DENIED_BY_NETWORK,
-                    subject: usage.key.to_string(),
-                    old: None,
-                    new: Some(serde_json::json!({
-                        "address": address,
-                        "hour": clock::rfc3339(Timestamp::from_seconds(hour.saturating_mul(3600))),
-                    })),
-                    standing: None,
-                };
-                self.store.tell(&notice, seen.at, &entry).await?;
-            }
-        }
-        Ok(())
     }
 
     /// The database's clock as far as it is known, else this machine's: what is decided for every node goes by it.

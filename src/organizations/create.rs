@@ -7,7 +7,7 @@ use crate::domain::member::is_email;
 use crate::domain::organization::Organization;
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
-use crate::node::{Node, Unavailable};
+use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::organizations::founding::first_owner;
 use crate::organizations::signing_keys::{RotateError, SigningKeyRotation, rotate_signing_key};
 use crate::store::{AuditEntry, Founding, action};
@@ -54,12 +54,11 @@ pub async fn create(node: &Node, by: &By, slug: Slug, owner_email: &str) -> Resu
     let founding = Founding { organization: organization.clone(), signing_key: None, owner: (owner, phc), key: None };
     let new = serde_json::json!({ "owner": email, "policy": organization.policy });
     let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(new));
-    let written = node.store.found(&founding, &entry).await;
-
-    // 3. Memory, here and everywhere.
-    node.settle_tenant(&slug, written, |made| made.ok()).await?.map_err(|_| CreateError::Exists)?;
-    node.metrics.change(action::ORGANIZATION_CREATE);
-    tracing::info!(action = action::ORGANIZATION_CREATE, organization = %slug, actor = by.actor, "organization made");
+    match node.change(&entry, Affects::Organization(&slug), node.store.found(&founding, &entry)).await {
+        Ok(_) => {}
+        Err(ChangeError::Refused(_)) => return Err(CreateError::Exists),
+        Err(ChangeError::Unavailable(cause)) => return Err(cause.into()),
+    }
     Ok(Created { organization, email, password })
 }
 

@@ -18,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::limits::name;
 use crate::node::Unavailable;
 use crate::signing::{Algorithm, KeyMaterial, SigningError};
-use crate::store::{AuditEntry, Founding, OrganizationStore, StoredSigningKey, action};
+use crate::store::{AuditEntry, Founding, Store, StoredSigningKey, WriteError, action};
 
 /// What the first key may do: everything, and manage Keyturn.
 const FIRST_SCOPES: &str = "*:* *:keyturn/*";
@@ -54,7 +54,7 @@ pub enum FoundError {
 
 /// Founds an organization.
 pub async fn found(
-    store: &dyn OrganizationStore,
+    store: &Store,
     gate: &Argon2Gate,
     keys: &MasterKeys,
     algorithm: Algorithm,
@@ -101,14 +101,12 @@ pub async fn found(
         owner: (owner, phc),
         key: Some(key),
     };
-    let entry = AuditEntry {
-        at: now,
-        actor: "keyturn".into(),
-        address: None,
-        action: action::ORGANIZATION_CREATE,
-        subject: organization.to_string(),
-        old: None,
-        new: Some(serde_json::json!({
+    let entry = AuditEntry::by_keyturn(
+        now,
+        action::ORGANIZATION_CREATE,
+        &organization,
+        None,
+        Some(serde_json::json!({
             "policy": founding.organization.policy,
             "owner": { "id": founding.owner.0.id, "email": email, "role": founding.owner.0.role },
             "first_key": founding.key.as_ref().map(|key| serde_json::json!({
@@ -118,11 +116,11 @@ pub async fn found(
                 "kid": key.kid, "algorithm": key.algorithm,
             })),
         })),
-        standing: None,
-    };
-    match store.found(&founding, &entry).await.map_err(Unavailable::from)? {
+    );
+    match store.found(&founding, &entry).await {
         Ok(_) => Ok(Founded { organization, email, password, key: minted.text }),
-        Err(_) => Err(FoundError::Exists(organization)),
+        Err(WriteError::Refused(_)) => Err(FoundError::Exists(organization)),
+        Err(WriteError::Store(error)) => Err(Unavailable::from(error).into()),
     }
 }
 

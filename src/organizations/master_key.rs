@@ -5,7 +5,7 @@ use crate::crypto::sealing::{self, SealError};
 use crate::crypto::webhook_url;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::WebhookId;
-use crate::store::{AuditEntry, SigningKeyStore, Store, StoreError, action};
+use crate::store::{AuditEntry, Store, StoreError, action};
 
 /// Why the master key does not fit the store, or what it seals could not be sealed again.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum ResealError {
 }
 
 /// Checks that the master keys given are those of the store; claims a new store for the current one.
-pub async fn check_master_key(store: &dyn SigningKeyStore, keys: &MasterKeys) -> Result<(), ResealError> {
+pub async fn check_master_key(store: &Store, keys: &MasterKeys) -> Result<(), ResealError> {
     if store.master_key().await?.is_none() {
         let claimed = store.set_master_key(keys.current().id()).await;
         // Another node may have been quicker.
@@ -55,7 +55,7 @@ pub fn check_master_key_id(id: &str, keys: &MasterKeys) -> Result<(), ResealErro
 }
 
 /// Seals the URLs of webhooks that an earlier version stored in plain text. Returns how many there were.
-pub async fn seal_webhook_urls(store: &dyn Store, keys: &MasterKeys) -> Result<usize, ResealError> {
+pub async fn seal_webhook_urls(store: &Store, keys: &MasterKeys) -> Result<usize, ResealError> {
     let unsealed = store.unsealed_webhook_urls().await?;
     for url in &unsealed {
         let sealed = webhook_url::seal(keys, &url.webhook, &url.destination)
@@ -66,7 +66,7 @@ pub async fn seal_webhook_urls(store: &dyn Store, keys: &MasterKeys) -> Result<u
 }
 
 /// Seals every signing key and every webhook's secrets and URL under the current master key. Returns how many were sealed anew.
-pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Result<usize, ResealError> {
+pub async fn reseal(store: &Store, keys: &MasterKeys, now: Timestamp) -> Result<usize, ResealError> {
     seal_webhook_urls(store, keys).await?;
     let mut seals = Vec::new();
     for stored in store.signing_keys(None).await? {
@@ -76,16 +76,13 @@ pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Res
         seals.push((stored.kid, sealed));
     }
     let id = keys.current().id();
-    let entry = AuditEntry {
-        at: now,
-        actor: "keyturn".into(),
-        address: None,
-        action: action::MASTER_KEY_ROTATE,
-        subject: id.to_owned(),
-        old: store.master_key().await?.map(|old| serde_json::json!({ "master_key": old })),
-        new: Some(serde_json::json!({ "master_key": id })),
-        standing: None,
-    };
+    let entry = AuditEntry::by_keyturn(
+        now,
+        action::MASTER_KEY_ROTATE,
+        id,
+        store.master_key().await?.map(|old| serde_json::json!({ "master_key": old })),
+        Some(serde_json::json!({ "master_key": id })),
+    );
     let mut webhooks = store.webhook_seals().await?;
     for seal in &mut webhooks {
         let failed = |error| ResealError::WebhookSeal(seal.webhook.clone(), error);
@@ -101,7 +98,7 @@ pub async fn reseal(store: &dyn Store, keys: &MasterKeys, now: Timestamp) -> Res
 }
 
 /// Whether the store's seals are those of the current master key.
-pub async fn is_current(store: &dyn Store, keys: &MasterKeys) -> Result<bool, ResealError> {
+pub async fn is_current(store: &Store, keys: &MasterKeys) -> Result<bool, ResealError> {
     let id = keys.current().id();
     // Another node may have made a signing key or a webhook under an older one meanwhile.
     let is_sealed = store.signing_keys(None).await?.iter().all(|key| key.sealed.master_key == id)

@@ -8,7 +8,7 @@ use crate::domain::organization::Organization;
 use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::node::{Node, Unavailable};
+use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
 
 /// Keys named as examples of an effect.
@@ -115,7 +115,7 @@ pub async fn replace(
             return Err(PolicyError::PreconditionFailed);
         }
         if policy == old.policy {
-            node.settle_tenant(organization, Ok(()), |()| None).await?;
+            node.settle_organization(organization).await?;
             return Ok(old);
         }
 
@@ -123,17 +123,12 @@ pub async fn replace(
         let new = Organization { policy: policy.clone(), policy_version: old.policy_version + 1, ..old.clone() };
         let value = |policy: &Policy| serde_json::to_value(policy).ok();
         let entry = AuditEntry::of(by, action::POLICY_CHANGE, organization, value(&old.policy), value(&new.policy));
-        let written = node.store.update_policy(&new, &entry).await;
-
-        // 3. Memory, here and everywhere.
-        match node.settle_tenant(organization, written, |written| written.ok()).await? {
-            Ok(_) => {
-                node.metrics.change(action::POLICY_CHANGE);
-                tracing::info!(action = action::POLICY_CHANGE, %organization, actor = by.actor, "policy changed");
-                return Ok(new);
-            }
-            Err(_) if version.is_some() => return Err(PolicyError::PreconditionFailed),
-            Err(_) => {}
+        let write = node.store.update_policy(&new, &entry);
+        match node.change(&entry, Affects::Organization(organization), write).await {
+            Ok(_) => return Ok(new),
+            Err(ChangeError::Refused(_)) if version.is_some() => return Err(PolicyError::PreconditionFailed),
+            Err(ChangeError::Refused(_)) => {}
+            Err(ChangeError::Unavailable(cause)) => return Err(cause.into()),
         }
     }
     Err(PolicyError::Raced)

@@ -7,10 +7,10 @@ use crate::clock;
 use crate::domain::authority::By;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::node::{Node, Tenant, Unavailable};
+use crate::node::{Affects, ChangeError, Node, Tenant, Unavailable};
 use crate::organizations::founding::{FoundError, new_signing_key};
 use crate::signing::{Algorithm, SigningKey};
-use crate::store::{AuditEntry, Refused, Seq, StoreError, action};
+use crate::store::{AuditEntry, StoreError, action};
 
 /// Seconds within which every node that may decide has read a change, whatever its clock says.
 const SPREAD_SECONDS: i64 = 5;
@@ -139,16 +139,14 @@ pub async fn rotate_signing_key(
         "algorithm": rotation.algorithm.as_str(), "active_from": clock::rfc3339(next.active_from),
     });
     let entry = AuditEntry::of(by, action::SIGNING_KEY_CREATE, &kid, None, Some(new));
-    let written = node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry).await;
+    let write = node.store.insert_signing_key(&next, newest.map(SigningKey::kid), &entry);
+    match node.change(&entry, Affects::Organization(slug), write).await {
+        Ok(_) => {}
+        Err(ChangeError::Refused(_)) => return Err(RotateError::Raced),
+        Err(ChangeError::Unavailable(cause)) => return Err(cause.into()),
+    }
 
-    // 4. Memory, here and everywhere.
-    node.settle_tenant(slug, written, |written: &Result<Seq, Refused>| written.ok())
-        .await?
-        .map_err(|_| RotateError::Raced)?;
-    node.metrics.change(action::SIGNING_KEY_CREATE);
-    tracing::info!(organization = %slug, kid, ahead_seconds = ahead, "signing key rotated");
-
-    // 5. The end of every key that may have signed before, once the next one signs everywhere: if an earlier attempt was
+    // 4. The end of every key that may have signed before, once the next one signs everywhere: if an earlier attempt was
     //    cut off, the key that is to go is no longer the current one.
     if rotation.retire_now {
         let wait = next.active_from.millis_since(clock::now());
@@ -169,7 +167,7 @@ pub async fn retire_signing_key(node: &Node, slug: &Slug, kid: &str, by: &By) ->
         let tenant = node.current_tenant(slug).await.map_err(RotateError::from)?.ok_or(RetireError::NotFound)?;
         let Some(key) = tenant.ring.find(kid) else {
             // Somebody else's deletion must be effective before it is answered as done.
-            node.settle_tenant(slug, Ok(()), |()| None).await.map_err(RotateError::from)?;
+            node.settle_organization(slug).await.map_err(RotateError::from)?;
             return Err(RetireError::NotFound);
         };
         let signs = tenant.ring.current(by.now).is_some_and(|(current, _)| current.kid() == kid);
@@ -190,11 +188,9 @@ async fn delete(node: &Node, slug: &Slug, key: &SigningKey, by: &By) -> Result<(
         "algorithm": key.algorithm().as_str(), "active_from": clock::rfc3339(key.active_from()),
     });
     let entry = AuditEntry::of(by, action::SIGNING_KEY_DELETE, key.kid(), Some(old), None);
-    let written = node.store.delete_signing_key(slug, key.kid(), &entry).await;
-    if node.settle_tenant(slug, written, |seq| *seq).await?.is_some() {
-        node.metrics.change(action::SIGNING_KEY_DELETE);
-        tracing::info!(organization = %slug, kid = key.kid(), "signing key deleted");
-    }
+    node.change(&entry, Affects::Organization(slug), node.store.delete_signing_key(slug, key.kid(), &entry))
+        .await
+        .map_err(Unavailable::from)?;
     Ok(())
 }
 

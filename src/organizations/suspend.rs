@@ -3,7 +3,7 @@
 use crate::domain::authority::By;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::node::{Node, Unavailable};
+use crate::node::{Affects, Node, Unavailable};
 use crate::store::{AuditEntry, action};
 
 /// Why an organization was not suspended or resumed.
@@ -49,10 +49,7 @@ async fn change(
     }
     let state = |is_suspended: bool| Some(serde_json::json!({ "suspended": is_suspended }));
     let entry = AuditEntry::of(by, action, slug, state(suspended_at.is_none()), state(suspended_at.is_some()));
-    let written = node.store.suspend_organization(slug, suspended_at, &entry).await;
-    if node.settle_tenant(slug, written, |seq| *seq).await?.is_some() {
-        node.metrics.change(action);
-        tracing::info!(action, organization = %slug, actor = by.actor, "organization changed");
-    }
+    let write = node.store.suspend_organization(slug, suspended_at, &entry);
+    node.change(&entry, Affects::Organization(slug), write).await?;
     Ok(())
 }

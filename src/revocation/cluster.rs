@@ -53,7 +53,7 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// What a node has to do with the others.
 pub struct Cluster {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     list: Arc<RevocationList>,
     lease: Arc<Lease>,
     redis: Option<Arc<RedisList>>,
@@ -97,7 +97,7 @@ struct Position {
 impl Cluster {
     /// A node that is no member yet. `nudged` is notified when somebody has made a change.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         (list, lease): (Arc<RevocationList>, Arc<Lease>),
         redis: Option<Arc<RedisList>>,
         nudged: Arc<Notify>,
@@ -128,7 +128,7 @@ impl Cluster {
         self.is_cut_off.load(Ordering::Relaxed)
     }
 
-    pub(super) fn store(&self) -> &dyn Store {
+    pub(super) fn store(&self) -> &Store {
         self.store.as_ref()
     }
 

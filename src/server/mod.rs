@@ -29,7 +29,7 @@ use crate::node::{LoadError, Node, NodeSettings, Parts};
 use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::server::supervisor::Supervisor;
-use crate::store::{LockError, Membership, RevokedTokenStore, SqlStore, Store, StoreError};
+use crate::store::{LockError, Store, StoreError};
 use crate::telemetry::{LogFlush, Metrics};
 use crate::webhooks::Outgoing;
 use crate::{clock, telemetry, webhooks};
@@ -114,7 +114,7 @@ pub fn start_logs(settings: &Settings) -> Result<LogFlush, ServerError> {
 /// What can be checked of settings without starting anything.
 pub fn check(settings: &Settings) -> Result<(), ServerError> {
     if let StoreUrl::Postgres(url) = &settings.store.url {
-        SqlStore::check_postgres_url(url.expose()).map_err(|error| ServerError::Setting(error.to_string()))?;
+        Store::check_postgres_url(url.expose()).map_err(|error| ServerError::Setting(error.to_string()))?;
     }
     if let RevocationUrl::Redis(url) = &settings.revocation.url {
         RedisList::check_url(url.expose()).map_err(bad_redis_url)?;
@@ -186,7 +186,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         metrics.export_lease();
     }
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
-    let steady_store: Arc<dyn Store> = Arc::new(store.apart(STEP_CONNECTIONS));
+    let steady_store: Arc<Store> = Arc::new(store.apart(STEP_CONNECTIONS));
     let cluster = (!is_alone).then(|| {
         let held = (list.clone(), lease.clone());
         Arc::new(Cluster::new(steady_store.clone(), held, redis.clone(), nudged, metrics.cluster().clone()))

@@ -12,7 +12,7 @@ use crate::crypto::master_key::{self, MasterKeys, RawMasterKey};
 use crate::organizations::{check_master_key, check_master_key_id};
 use crate::server::ServerError;
 use crate::server::settings::workers;
-use crate::store::{Look, Membership, SchemaState, SqlStore, Store, StoreLock, UrlSource};
+use crate::store::{Look, SchemaState, Store, StoreLock, UrlSource};
 
 /// A node that was heard of less than so many seconds ago is running.
 const RUNNING_SECONDS: i64 = 15;
@@ -20,7 +20,7 @@ const RUNNING_SECONDS: i64 = 15;
 /// The adapters that every command on a store needs.
 pub struct Opened {
     /// The store.
-    pub store: Arc<SqlStore>,
+    pub store: Arc<Store>,
     /// The master keys.
     pub master_keys: MasterKeys,
     /// Argon2.
@@ -32,8 +32,8 @@ pub struct Opened {
 /// Looks at the store without changing anything; `None` when there is none.
 pub async fn look(settings: &Settings) -> Result<Option<Look>, ServerError> {
     Ok(match &settings.store.url {
-        StoreUrl::Sqlite(path) => SqlStore::look_at_sqlite(path).await?,
-        StoreUrl::Postgres(url) => SqlStore::look_at_postgres(url.expose()).await?,
+        StoreUrl::Sqlite(path) => Store::look_at_sqlite(path).await?,
+        StoreUrl::Postgres(url) => Store::look_at_postgres(url.expose()).await?,
     })
 }
 
@@ -51,10 +51,10 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
         check_master_key_id(&id, &master_keys)?;
     }
     let store = Arc::new(match &settings.store.url {
-        StoreUrl::Sqlite(path) => SqlStore::open_sqlite(path, reader_count(settings)).await?,
+        StoreUrl::Sqlite(path) => Store::open_sqlite(path, reader_count(settings)).await?,
         StoreUrl::Postgres(url) => {
             let source = settings.store.url_file.clone().map(url_source);
-            SqlStore::open_postgres_with(url.expose(), source, settings.store.connections).await?
+            Store::open_postgres_with(url.expose(), source, settings.store.connections).await?
         }
     });
     check_master_key(store.as_ref(), &master_keys).await?;
@@ -75,26 +75,26 @@ pub(super) fn url_source(file: UrlFile) -> UrlSource {
 }
 
 /// Opens a store that there is for reading alone, beside whoever serves from it.
-pub async fn open_to_read(settings: &Settings) -> Result<Arc<SqlStore>, ServerError> {
+pub async fn open_to_read(settings: &Settings) -> Result<Arc<Store>, ServerError> {
     Ok(Arc::new(match &settings.store.url {
-        StoreUrl::Sqlite(path) => SqlStore::read_sqlite(path).await?,
-        StoreUrl::Postgres(url) => SqlStore::read_postgres(url.expose()).await?,
+        StoreUrl::Sqlite(path) => Store::read_sqlite(path).await?,
+        StoreUrl::Postgres(url) => Store::read_postgres(url.expose()).await?,
     }))
 }
 
 /// How far the schema of the store is; nothing is changed.
 pub async fn schema(settings: &Settings) -> Result<SchemaState, ServerError> {
     Ok(match &settings.store.url {
-        StoreUrl::Sqlite(path) => SqlStore::schema_of_sqlite(path).await?,
-        StoreUrl::Postgres(url) => SqlStore::schema_of_postgres(url.expose()).await?,
+        StoreUrl::Sqlite(path) => Store::schema_of_sqlite(path).await?,
+        StoreUrl::Postgres(url) => Store::schema_of_postgres(url.expose()).await?,
     })
 }
 
 /// Brings the schema of the store up to date and does nothing else.
 pub async fn migrate(settings: &Settings) -> Result<(), ServerError> {
     let (_lock, store) = match &settings.store.url {
-        StoreUrl::Sqlite(path) => (Some(lock(path)?), SqlStore::open_sqlite(path, 1).await?),
-        StoreUrl::Postgres(url) => (None, SqlStore::open_postgres(url.expose(), 2).await?),
+        StoreUrl::Sqlite(path) => (Some(lock(path)?), Store::open_sqlite(path, 1).await?),
+        StoreUrl::Postgres(url) => (None, Store::open_postgres(url.expose(), 2).await?),
     };
     store.close().await;
     Ok(())

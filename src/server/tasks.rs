@@ -12,6 +12,7 @@ use crate::keys::{self, KeyError};
 use crate::node::Node;
 use crate::organizations;
 use crate::server::supervisor::Supervisor;
+use crate::usage;
 
 /// How often what is due is looked after.
 const TEND_EVERY: Duration = Duration::from_secs(30);
@@ -84,7 +85,7 @@ pub(super) fn write_usage(supervisor: &Supervisor, node: &Arc<Node>) {
 async fn write_usage_until(node: Arc<Node>, stop: CancellationToken) {
     loop {
         let stopping = tokio::time::timeout(WRITE_USAGE_EVERY, stop.cancelled()).await.is_ok();
-        if let Err(error) = node.write_usage().await {
+        if let Err(error) = usage::flush(&node).await {
             tracing::error!(%error, "counts of use could not be written; they are kept");
         }
         if let Err(error) = node.write_events().await {

@@ -1,147 +1,317 @@
-//! Rows of the audit log. No secret is ever part of one.
+//! Rows of the audit log: written with the changes they tell of, chained, and read.
 
-use serde_json::Value;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
 
-use crate::domain::authority::By;
-
+use crate::clock;
+use crate::domain::audit_chain::{AuditHead, AuditRow, ChainHash};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::store::sql::columns::slug;
+use crate::store::{AuditEntry, AuditFilter, AuditFrom, Store, StoreError, action, deliveries};
 
-/// The names of audited actions.
-pub mod action {
-    /// An organization was founded.
-    pub const ORGANIZATION_CREATE: &str = "organization.create";
-    /// An organization was suspended: its keys and tokens are denied.
-    pub const ORGANIZATION_SUSPEND: &str = "organization.suspend";
-    /// The suspension of an organization ended.
-    pub const ORGANIZATION_RESUME: &str = "organization.resume";
-    /// The store was restored from a backup: every token and session from before ended.
-    pub const STORE_RESTORE: &str = "store.restore";
-    /// A key was created.
-    pub const KEY_CREATE: &str = "key.create";
-    /// A key was edited.
-    pub const KEY_EDIT: &str = "key.edit";
-    /// A key was rotated.
-    pub const KEY_ROTATE: &str = "key.rotate";
-    /// A key was revoked.
-    pub const KEY_REVOKE: &str = "key.revoke";
-    /// A key was disabled.
-    pub const KEY_DISABLE: &str = "key.disable";
-    /// A key was enabled.
-    pub const KEY_ENABLE: &str = "key.enable";
-    /// A key ends soon.
-    pub const KEY_EXPIRING: &str = "key.expiring";
-    /// A key was not used for as long as the policy says.
-    pub const KEY_STALE: &str = "key.stale";
-    /// A key was kept out by its networks.
-    pub const KEY_DENIED_BY_NETWORK: &str = "key.denied_by_network";
-    /// A token was revoked.
-    pub const TOKEN_REVOKE: &str = "token.revoke";
-    /// A signing key was made.
-    pub const SIGNING_KEY_CREATE: &str = "signing-key.create";
-    /// An organization's policy was changed.
-    pub const POLICY_CHANGE: &str = "policy.change";
-    /// A member was added.
-    pub const MEMBER_CREATE: &str = "member.create";
-    /// A member's role, login or password was changed.
-    pub const MEMBER_CHANGE: &str = "member.change";
-    /// A member was removed.
-    pub const MEMBER_REMOVE: &str = "member.remove";
-    /// A member signed in.
-    pub const SESSION_BEGIN: &str = "session.begin";
-    /// A member's session was ended.
-    pub const SESSION_END: &str = "session.end";
-    /// Somebody gave a member's login with a wrong password.
-    pub const SESSION_REFUSE: &str = "session.refuse";
-    /// Actions that are counted by hour when they are repeated.
-    pub const REPEATED: [&str; 1] = [SESSION_REFUSE];
-    /// A signing key was deleted.
-    pub const SIGNING_KEY_DELETE: &str = "signing-key.delete";
-    /// The signing keys were sealed under another master key.
-    pub const MASTER_KEY_ROTATE: &str = "master-key.rotate";
-    /// Rows that an earlier version had written became part of the chain.
-    pub const AUDIT_CHAIN: &str = "audit.chain";
-    /// A webhook was made.
-    pub const WEBHOOK_CREATE: &str = "webhook.create";
-    /// A webhook was edited.
-    pub const WEBHOOK_EDIT: &str = "webhook.edit";
-    /// A webhook was removed, and what was on its way to it.
-    pub const WEBHOOK_DELETE: &str = "webhook.delete";
-    /// A webhook was disabled because its receiver is gone.
-    pub const WEBHOOK_DISABLE: &str = "webhook.disable";
-    /// A webhook was given a new secret.
-    pub const WEBHOOK_ROTATE_SECRET: &str = "webhook.rotate-secret";
-    /// A webhook was tried out.
-    pub const WEBHOOK_TEST: &str = "webhook.test";
-    /// A dead letter was taken up again.
-    pub const WEBHOOK_RETRY: &str = "webhook.retry";
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
+
+/// A row of the audit log, or the id of one that cannot be read.
+pub type FoundAuditRow = Result<AuditRow, i64>;
+
+/// Rows that are chained at once.
+const ROWS: i64 = 1_000;
+
+/// Where the next row of an organization goes.
+struct End {
+    /// The highest id that was given to any row.
+    highest: i64,
+    /// The end of the organization's log, if it has one.
+    head: Option<AuditHead>,
 }
 
-/// A row to be written in the transaction of the change that it tells of.
-#[derive(Clone, PartialEq, Debug)]
-pub struct AuditEntry {
-    /// When.
-    pub at: Timestamp,
-    /// Who: `key:{id}`, `member:{id}` or `keyturn`.
-    pub actor: String,
-    /// From where, if over the network.
-    pub address: Option<String>,
-    /// What: one of [`action`].
-    pub action: &'static str,
-    /// To which: an id.
-    pub subject: String,
-    /// What was before.
-    pub old: Option<Value>,
-    /// What is now.
-    pub new: Option<Value>,
-    /// What the actor's standing must be when it is written, which is not part of the row; see [`By::standing`].
-    pub standing: Option<u64>,
+/// Writes a row in the change's own transaction. Changes are made one at a time, so the next id is free and the end of
+/// the log stays what it is until then.
+pub(super) async fn write(
+    transaction: &mut Transaction,
+    organization: &Slug,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
+    let (mut end, has_unchained) = end(transaction, organization).await?;
+    if has_unchained {
+        // A node of an earlier version runs beside this one, and has made changes.
+        chain(transaction, organization, &mut end).await?;
+    }
+    append(transaction, organization, entry, &mut end).await?;
+    keep_head(transaction, organization, &end).await?;
+    // What it tells of is told to webhooks if it is made, and only then.
+    deliveries::enqueue(transaction, organization, entry).await
 }
 
-impl AuditEntry {
-    /// The row of what somebody did to a subject.
-    pub fn of(by: &By, action: &'static str, subject: impl ToString, old: Option<Value>, new: Option<Value>) -> Self {
-        Self {
-            at: by.now,
-            actor: by.actor.clone(),
-            address: by.address.map(|address| address.to_string()),
-            action,
-            subject: subject.to_string(),
-            old,
-            new,
-            standing: by.standing,
+impl Store {
+    /// Chains the rows that earlier versions have written, all of them or none.
+    pub(super) async fn chain_audit(&self) -> Result<(), StoreError> {
+        let found = query("SELECT DISTINCT organization FROM audit WHERE hash IS NULL ORDER BY organization")
+            .fetch_all(&self.database)
+            .await?;
+        if found.is_empty() {
+            return Ok(());
         }
+        let (mut transaction, _) = self.begin().await?;
+        for row in found {
+            let organization = slug(row.try_get("organization")?)?;
+            let (mut end, has_unchained) = end(&mut transaction, &organization).await?;
+            if has_unchained {
+                chain(&mut transaction, &organization, &mut end).await?;
+                keep_head(&mut transaction, &organization, &end).await?;
+            }
+        }
+        transaction.commit().await
     }
 }
 
-/// Which rows of the audit log to list.
-#[derive(Clone, PartialEq, Debug)]
-pub struct AuditFilter {
-    /// Whose.
-    pub organization: Slug,
-    /// Of this action.
-    pub action: Option<String>,
-    /// By this actor.
-    pub actor: Option<String>,
-    /// Concerning this one.
-    pub subject: Option<String>,
-    /// From this moment on.
-    pub since: Option<Timestamp>,
-    /// Before this moment.
-    pub until: Option<Timestamp>,
-    /// From where, and in which order.
-    pub from: AuditFrom,
-    /// At most so many.
-    pub limit: u32,
+/// The end of a log, and whether rows behind it are not chained.
+async fn end(transaction: &mut Transaction, organization: &Slug) -> Result<(End, bool), StoreError> {
+    let row = query(
+        "SELECT (SELECT MAX(id) FROM audit) AS highest, (SELECT MAX(last_id) FROM audit_heads) AS highest_known, h.last_id, h.row_count, h.hash, \
+         (SELECT COUNT(*) FROM audit a WHERE a.organization = $1 AND a.hash IS NULL \
+          AND (h.last_id IS NULL OR a.id > h.last_id)) AS unchained \
+         FROM (SELECT 1 AS one) o LEFT JOIN audit_heads h ON h.organization = $1",
+    )
+    .bind(organization.as_str())
+    .fetch_one(transaction)
+    .await?;
+    let head = head(&row)?;
+    // Where rows were removed from the end, their ids are not given again.
+    let number = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>>(column)?.unwrap_or_default());
+    let highest = number("highest")?.max(number("highest_known")?);
+    Ok((End { highest, head }, row.try_get::<i64>("unchained")? > 0))
 }
 
-/// Where a list of audit rows begins, and which way it goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AuditFrom {
-    /// The newest first.
-    Newest,
-    /// The newest first, behind this row: when, and its id.
-    Before(Timestamp, i64),
-    /// As they were written, after this id.
-    After(i64),
+/// The end of a log in the columns `last_id`, `row_count` and `hash`, which are NULL together.
+fn head(row: &Row) -> Result<Option<AuditHead>, StoreError> {
+    let Some(id) = row.try_get::<Option<i64>>("last_id")? else { return Ok(None) };
+    Ok(Some(AuditHead { id, rows: row.try_get("row_count")?, hash: hash(row.try_get("hash")?) }))
+}
+
+/// A hash as it is stored. What is none is taken for that of nothing, which no row has.
+fn hash(bytes: Vec<u8>) -> ChainHash {
+    ChainHash::from_bytes(&bytes).unwrap_or(ChainHash::START)
+}
+
+/// Writes the next row of a log.
+async fn append(
+    transaction: &mut Transaction,
+    organization: &Slug,
+    entry: &AuditEntry,
+    end: &mut End,
+) -> Result<(), StoreError> {
+    let row = AuditRow {
+        id: end.highest + 1,
+        organization: organization.to_string(),
+        position: Some(end.head.map_or(0, |head| head.rows) + 1),
+        at: entry.at,
+        actor: entry.actor.clone(),
+        action: entry.action.to_owned(),
+        subject: entry.subject.clone(),
+        address: entry.address.clone(),
+        old: entry.old.as_ref().filter(|value| !value.is_null()).map(ToString::to_string),
+        new: entry.new.as_ref().filter(|value| !value.is_null()).map(ToString::to_string),
+        hash: None,
+    };
+    let head = end.follow(row.id, |previous| row.hash_after(previous));
+    query(
+        "INSERT INTO audit (id, organization, position, at, actor, action, subject, address, old_value, new_value, hash) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(row.id)
+    .bind(&row.organization)
+    .bind(row.position)
+    .bind(row.at.as_millis())
+    .bind(row.actor)
+    .bind(row.action)
+    .bind(row.subject)
+    .bind(row.address)
+    .bind(row.old)
+    .bind(row.new)
+    .bind(head.hash.as_bytes())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+impl End {
+    /// Goes on behind a row, whose hash depends on that of the row before it.
+    fn follow(&mut self, id: i64, hash: impl FnOnce(&ChainHash) -> ChainHash) -> AuditHead {
+        let (rows, previous) = self.head.map_or((0, ChainHash::START), |head| (head.rows, head.hash));
+        let head = AuditHead { id, rows: rows + 1, hash: hash(&previous) };
+        self.highest = self.highest.max(id);
+        self.head = Some(head);
+        head
+    }
+}
+
+/// Chains the rows behind the end that are not, and says in a row of its own that it was done: somebody may have put
+/// them there.
+async fn chain(transaction: &mut Transaction, organization: &Slug, end: &mut End) -> Result<(), StoreError> {
+    let (mut first, mut count) = (None, 0);
+    loop {
+        let rows = query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM audit WHERE organization = $1 AND hash IS NULL AND id > $2 ORDER BY id LIMIT $3"
+        )))
+        .bind(organization.as_str())
+        .bind(end.head.map_or(i64::MIN, |head| head.id))
+        .bind(ROWS)
+        .fetch_all(&mut *transaction)
+        .await?;
+        if rows.is_empty() {
+            break;
+        }
+        let mut update = query(AssertSqlSafe(format!(
+            "WITH chained (id, position, hash) AS (VALUES {}) UPDATE audit SET position = chained.position, \
+             hash = chained.hash FROM chained WHERE audit.id = chained.id",
+            placeholders(rows.len(), 3)
+        )));
+        for row in &rows {
+            let unreadable = |id| StoreError::Unreadable { what: "audit row", detail: format!("id {id}") };
+            let mut row = found(row)?.map_err(unreadable)?;
+            row.position = Some(end.head.map_or(0, |head| head.rows) + 1);
+            let head = end.follow(row.id, |previous| row.hash_after(previous));
+            update = update.bind(row.id).bind(row.position).bind(head.hash.as_bytes());
+            first.get_or_insert(row.id);
+            count += 1;
+        }
+        update.execute(transaction).await?;
+    }
+    let (Some(first), Some(head)) = (first, end.head) else { return Ok(()) };
+    let entry = AuditEntry::by_keyturn(
+        clock::now(),
+        action::AUDIT_CHAIN,
+        organization,
+        None,
+        Some(json!({ "rows": count, "first": first, "last": head.id })),
+    );
+    append(transaction, organization, &entry, end).await?;
+    tracing::info!(%organization, rows = count, "rows of the audit log that an earlier version wrote are chained");
+    Ok(())
+}
+
+async fn keep_head(transaction: &mut Transaction, organization: &Slug, end: &End) -> Result<(), StoreError> {
+    let Some(head) = end.head else { return Ok(()) };
+    query(
+        "INSERT INTO audit_heads (organization, last_id, row_count, hash) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (organization) DO UPDATE SET last_id = excluded.last_id, row_count = excluded.row_count, \
+         hash = excluded.hash",
+    )
+    .bind(organization.as_str())
+    .bind(head.id)
+    .bind(head.rows)
+    .bind(head.hash.as_bytes())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+const COLUMNS: &str = "id, organization, position, at, actor, action, subject, address, old_value, new_value, hash";
+
+/// A row in [`COLUMNS`], or the id of one that is not as Keyturn writes them.
+fn found(row: &Row) -> Result<FoundAuditRow, StoreError> {
+    let id = row.try_get("id")?;
+    let read = || {
+        Ok::<_, StoreError>(AuditRow {
+            id,
+            organization: row.try_get("organization")?,
+            position: row.try_get("position")?,
+            at: Timestamp::from_millis(row.try_get("at")?),
+            actor: row.try_get("actor")?,
+            action: row.try_get("action")?,
+            subject: row.try_get("subject")?,
+            address: row.try_get("address")?,
+            old: row.try_get("old_value")?,
+            new: row.try_get("new_value")?,
+            hash: row.try_get::<Option<Vec<u8>>>("hash")?.map(hash),
+        })
+    };
+    Ok(read().map_err(|_| id))
+}
+
+impl Store {
+    /// The rows that a filter lets through.
+    pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        // Each common combination has its index; of a subject there are few rows, whoever did what.
+        let beside = if filter.subject.is_some() { " || ''" } else { "" };
+        let (before, order) = match filter.from {
+            AuditFrom::Newest => (None, "at DESC, id DESC"),
+            AuditFrom::Before(at, id) => (Some((at, id)), "at DESC, id DESC"),
+            AuditFrom::After(_) => (None, "id"),
+        };
+        let after = match filter.from {
+            AuditFrom::After(id) => Some(id),
+            AuditFrom::Newest | AuditFrom::Before(..) => None,
+        };
+        let text = |value: &Option<String>| value.as_deref().map(Value::from);
+        let number = |value: Option<i64>| value.map(Value::from);
+        let conditions = [
+            ("subject = $".to_owned(), text(&filter.subject)),
+            (format!("actor{beside} = $"), text(&filter.actor)),
+            (format!("action{beside} = $"), text(&filter.action)),
+            ("at >= $".to_owned(), number(filter.since.map(Timestamp::as_millis))),
+            ("at < $".to_owned(), number(filter.until.map(Timestamp::as_millis))),
+            ("id > $".to_owned(), number(after)),
+            ("(at, id) < ($".to_owned(), number(before.map(|(at, _)| at.as_millis()))),
+        ];
+        let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE organization = $1");
+        let mut values = Vec::new();
+        for (condition, value) in conditions {
+            if let Some(value) = value {
+                values.push(value);
+                sql.push_str(&format!(" AND {condition}{}", values.len() + 1));
+            }
+        }
+        if let Some((_, id)) = before {
+            values.push(id.into());
+            sql.push_str(&format!(", ${})", values.len() + 1));
+        }
+        values.push(i64::from(filter.limit).into());
+        sql.push_str(&format!(" ORDER BY {order} LIMIT ${}", values.len() + 1));
+        let start = query(AssertSqlSafe(sql)).bind(filter.organization.as_str());
+        let rows = values.into_iter().fold(start, Query::bind).fetch_all(&self.database).await?;
+        let unreadable = |id| StoreError::Unreadable { what: "audit row", detail: format!("id {id}") };
+        rows.iter().map(|row| found(row)?.map_err(unreadable)).collect()
+    }
+
+    /// The rows of an organization after an id, oldest first, at most `limit`, whatever has become of them.
+    pub async fn audit_after(
+        &self,
+        organization: &str,
+        id: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<FoundAuditRow>, StoreError> {
+        let rows = query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM audit WHERE organization = $1 AND id >= $2 ORDER BY id LIMIT $3"
+        )))
+        .bind(organization)
+        .bind(id.map_or(i64::MIN, |id| id.saturating_add(1)))
+        .bind(i64::from(limit))
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter().map(found).collect()
+    }
+
+    /// Where the log of an organization ends.
+    pub async fn audit_head(&self, organization: &str) -> Result<Option<AuditHead>, StoreError> {
+        let row = query("SELECT last_id, row_count, hash FROM audit_heads WHERE organization = $1")
+            .bind(organization)
+            .fetch_optional(&self.database)
+            .await?;
+        row.map_or(Ok(None), |row| head(&row))
+    }
+
+    /// The slugs of all organizations, and of all that have a log.
+    pub async fn audited_organizations(&self) -> Result<Vec<String>, StoreError> {
+        let rows = query(
+            "SELECT slug AS organization FROM organizations UNION SELECT organization FROM audit_heads \
+             UNION SELECT organization FROM audit ORDER BY 1",
+        )
+        .fetch_all(&self.database)
+        .await?;
+        rows.iter().map(|row| row.try_get("organization")).collect()
+    }
 }

@@ -1,17 +1,16 @@
-//! Webhooks, and the outbox of what they are told: traits, and the message that an audit row becomes.
+//! Webhooks, with their secrets sealed.
 
-use async_trait::async_trait;
-use serde::Serialize;
-use serde_json::Value;
-
-use crate::clock::rfc3339;
-use crate::domain::delivery_error::DeliveryError;
-use crate::domain::destination::Destination;
+use crate::domain::destination::{Destination, Reach};
+use crate::domain::event::EventFilter;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, SealedUrl, Webhook, WebhookId};
-use crate::store::{AuditEntry, Refused, StoreError};
+use crate::domain::webhook::{SealedUrl, Webhook, WebhookId, WebhookState};
+use crate::store::sql::columns::{slug, unsigned};
+use crate::store::{AuditEntry, Refused, Store, StoreError, WriteError, audit, refuse};
+
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{Row, query};
 
 /// The seals of a webhook's secrets and URL, as of a version.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,195 +36,215 @@ pub struct UnsealedUrl {
     pub destination: Destination,
 }
 
-/// Which deliveries to list. Newest first.
-#[derive(Clone, Debug)]
-pub struct DeliveryFilter {
-    /// To which webhook.
-    pub webhook: WebhookId,
-    /// In which state.
-    pub state: Option<DeliveryState>,
-    /// Only those after this one in the list's order.
-    pub after: Option<(Timestamp, DeliveryId)>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Who may work at which deliveries of a webhook, and until when nobody else may.
-#[derive(Clone, Copy, Debug)]
-pub struct ClaimTerms<'a> {
-    /// Who.
-    pub by: &'a str,
-    /// Due by this moment.
-    pub now: Timestamp,
-    /// Until when.
-    pub until: Timestamp,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// How an attempt went.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Attempt {
-    /// When it ended.
-    pub at: Timestamp,
-    /// The status of the answer, if there was one.
-    pub status: Option<u16>,
-    /// Why it failed; `None` if it succeeded.
-    pub error: Option<DeliveryError>,
-    /// What becomes of the delivery.
-    pub then: AfterAttempt,
-}
-
-/// What becomes of a delivery after an attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AfterAttempt {
-    /// It was taken.
-    Delivered,
-    /// It is tried again.
-    Again(Timestamp),
-    /// It is given up.
-    Dead,
-}
-
-/// A webhook with due deliveries.
-#[derive(Clone, PartialEq, Debug)]
-pub struct DueWebhook {
-    /// The webhook.
-    pub webhook: Webhook,
-    /// How many deliveries are due, up to a limit.
-    pub due: u32,
-}
-
-/// What waits to be delivered to enabled webhooks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Backlog {
-    /// How many events.
-    pub pending: u64,
-    /// When the oldest was queued.
-    pub oldest: Option<Timestamp>,
-}
-
-/// What a webhook has not taken.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Undelivered {
-    /// Which webhook.
-    pub webhook: WebhookId,
-    /// How many events are on their way.
-    pub pending: u64,
-    /// How many were given up and are still kept.
-    pub dead: u64,
-}
-
-/// Webhooks.
-#[async_trait]
-pub trait WebhookStore: Send + Sync {
+impl Store {
     /// Those of an organization, oldest first.
-    async fn webhooks(&self, organization: &Slug) -> Result<Vec<Webhook>, StoreError>;
+    pub async fn webhooks(&self, organization: &Slug) -> Result<Vec<Webhook>, StoreError> {
+        let rows = query("SELECT * FROM webhooks WHERE organization = $1 ORDER BY created_at, id")
+            .bind(organization.as_str())
+            .fetch_all(&self.database)
+            .await?;
+        rows.iter().map(webhook_from_row).collect()
+    }
+
     /// The webhook of that id, if it is that organization's.
-    async fn webhook(&self, organization: &Slug, id: &WebhookId) -> Result<Option<Webhook>, StoreError>;
+    pub async fn webhook(&self, organization: &Slug, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let row = query("SELECT * FROM webhooks WHERE id = $1 AND organization = $2")
+            .bind(id.as_str())
+            .bind(organization.as_str())
+            .fetch_optional(&self.database)
+            .await?;
+        row.as_ref().map(webhook_from_row).transpose()
+    }
+
     /// Writes a new one, if its organization has fewer than `limit`, and its audit row.
-    async fn insert_webhook(
-        &self,
-        webhook: &Webhook,
-        limit: u32,
-        entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError>;
+    pub async fn insert_webhook(&self, webhook: &Webhook, limit: u32, entry: &AuditEntry) -> Result<(), WriteError> {
+        let (mut transaction, _) = self.begin_by(entry).await?;
+        let row = query("SELECT COUNT(*) AS n FROM webhooks WHERE organization = $1")
+            .bind(webhook.organization.as_str())
+            .fetch_one(&mut transaction)
+            .await?;
+        if row.try_get::<i64>("n")? >= i64::from(limit) {
+            return refuse(transaction, Refused::LimitReached).await;
+        }
+        query(
+            "INSERT INTO webhooks (id, organization, created_at, created_by, unsealed_url, description, events, state, \
+             master_key, sealed, version) VALUES ($1, $2, $3, $4, '', '', '', 'enabled', '', $5, $6)",
+        )
+        .bind(webhook.id.as_str())
+        .bind(webhook.organization.as_str())
+        .bind(webhook.created_at.as_millis())
+        .bind(&webhook.created_by)
+        .bind(&webhook.sealed.bytes)
+        .bind(webhook.version as i64 - 1)
+        .execute(&mut transaction)
+        .await?;
+        update(&mut transaction, webhook).await?;
+        audit::write(&mut transaction, &webhook.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Writes the next version of one whose stored version is the one before, and its audit row.
-    async fn update_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<Result<(), Refused>, StoreError>;
+    pub async fn update_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<(), WriteError> {
+        let (mut transaction, _) = self.begin_by(entry).await?;
+        if !update(&mut transaction, webhook).await? {
+            return refuse(transaction, Refused::VersionConflict).await;
+        }
+        audit::write(&mut transaction, &webhook.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Removes one that is stored as it is given, with its deliveries, and writes the audit row.
-    async fn delete_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<Result<(), Refused>, StoreError>;
+    pub async fn delete_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<(), WriteError> {
+        let (mut transaction, _) = self.begin_by(entry).await?;
+        let row = query("SELECT version FROM webhooks WHERE id = $1")
+            .bind(webhook.id.as_str())
+            .fetch_optional(&mut transaction)
+            .await?;
+        let found: Option<i64> = row.map(|row| row.try_get("version")).transpose()?;
+        if found != Some(webhook.version as i64) {
+            return refuse(transaction, Refused::VersionConflict).await;
+        }
+        for statement in ["DELETE FROM webhook_deliveries WHERE webhook = $1", "DELETE FROM webhooks WHERE id = $1"] {
+            query(statement).bind(webhook.id.as_str()).execute(&mut transaction).await?;
+        }
+        audit::write(&mut transaction, &webhook.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// The seals of all.
-    async fn webhook_seals(&self) -> Result<Vec<WebhookSeal>, StoreError>;
+    pub async fn webhook_seals(&self) -> Result<Vec<WebhookSeal>, StoreError> {
+        let rows =
+            query("SELECT id, version, master_key, sealed, url_master_key, url_sealed FROM webhooks ORDER BY id");
+        let rows = rows.fetch_all(&self.database).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WebhookSeal {
+                    webhook: webhook_id(row.try_get("id")?)?,
+                    version: unsigned(row.try_get("version")?, "webhook")?,
+                    sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
+                    url: Sealed { master_key: row.try_get("url_master_key")?, bytes: row.try_get("url_sealed")? },
+                })
+            })
+            .collect()
+    }
+
     /// The URLs that an earlier version stored without sealing them.
-    async fn unsealed_webhook_urls(&self) -> Result<Vec<UnsealedUrl>, StoreError>;
+    pub async fn unsealed_webhook_urls(&self) -> Result<Vec<UnsealedUrl>, StoreError> {
+        let rows = query("SELECT id, version, unsealed_url FROM webhooks WHERE unsealed_url <> '' ORDER BY id");
+        let rows = rows.fetch_all(&self.database).await?;
+        rows.iter()
+            .map(|row| {
+                let webhook = webhook_id(row.try_get("id")?)?;
+                let url: String = row.try_get("unsealed_url")?;
+                Ok(UnsealedUrl {
+                    version: unsigned(row.try_get("version")?, "webhook")?,
+                    destination: Destination::parse(&url, Reach::Anywhere)
+                        .map_err(|_| StoreError::Unreadable { what: "webhook", detail: format!("url of {webhook}") })?,
+                    webhook,
+                })
+            })
+            .collect()
+    }
+
     /// Replaces an unsealed URL, if the webhook was not changed since that version.
-    async fn seal_webhook_url(&self, webhook: &WebhookId, version: u64, url: &SealedUrl) -> Result<(), StoreError>;
+    pub async fn seal_webhook_url(&self, webhook: &WebhookId, version: u64, url: &SealedUrl) -> Result<(), StoreError> {
+        query(
+            "UPDATE webhooks SET unsealed_url = '', origin = $3, url_digest = $4, url_master_key = $5, url_sealed = $6 \
+             WHERE id = $1 AND version = $2 AND unsealed_url <> ''",
+        )
+        .bind(webhook.as_str())
+        .bind(version)
+        .bind(&url.origin)
+        .bind(&url.digest)
+        .bind(&url.sealed.master_key)
+        .bind(&url.sealed.bytes)
+        .execute_alone(&self.database)
+        .await?;
+        Ok(())
+    }
 }
 
-/// Deliveries, as people look at them.
-#[async_trait]
-pub trait DeliveryStore: Send + Sync {
-    /// The deliveries that a filter lets through.
-    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError>;
-    /// What the webhooks of an organization have not taken. One that has taken everything is left out.
-    async fn undelivered(&self, organization: &Slug) -> Result<Vec<Undelivered>, StoreError>;
-    /// The delivery of that id to that webhook.
-    async fn delivery(&self, webhook: &WebhookId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError>;
-    /// Queues one that tells of no change, and writes its audit row.
-    async fn queue_delivery(
-        &self,
-        organization: &Slug,
-        delivery: &Delivery,
-        entry: &AuditEntry,
-    ) -> Result<(), StoreError>;
-    /// Takes a dead one up again, as if it were new and due, and writes its audit row; refused where it is not dead.
-    async fn revive_delivery(
-        &self,
-        organization: &Slug,
-        (webhook, id): (&WebhookId, &DeliveryId),
-        entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError>;
-    /// Removes those that were taken before one moment or given up before another, and gives those up that were
-    /// queued before the second and belong to a webhook that is disabled.
-    async fn forget_deliveries(
-        &self,
-        (taken_before, dead_before): (Timestamp, Timestamp),
-        now: Timestamp,
-    ) -> Result<(), StoreError>;
+/// Replaces the seals of a webhook that was not changed meanwhile.
+pub(super) async fn reseal(transaction: &mut Transaction, seal: &WebhookSeal) -> Result<(), StoreError> {
+    query(
+        "UPDATE webhooks SET master_key = $3, sealed = $4, url_master_key = $5, url_sealed = $6 \
+         WHERE id = $1 AND version = $2",
+    )
+    .bind(seal.webhook.as_str())
+    .bind(seal.version)
+    .bind(&seal.sealed.master_key)
+    .bind(&seal.sealed.bytes)
+    .bind(&seal.url.master_key)
+    .bind(&seal.url.bytes)
+    .execute(transaction)
+    .await?;
+    Ok(())
 }
 
-/// Deliveries, as they are worked at. A claim that has run out counts for nothing.
-#[async_trait]
-pub trait Outbox: Send + Sync {
-    /// The enabled webhooks with due deliveries, those first that wait longest. Deliveries are counted up to `most`.
-    async fn due_webhooks(&self, now: Timestamp, most: u32) -> Result<Vec<DueWebhook>, StoreError>;
-    /// Moves deliveries that were scheduled more than `tolerance_seconds` after `now`, by a clock that was ahead: each
-    /// keeps the pause that it was given, from `now` on. Returns how many there were.
-    async fn reschedule_deliveries(&self, now: Timestamp, tolerance_seconds: i64) -> Result<u64, StoreError>;
-    /// Claims deliveries that are due for a webhook, those first that have been longest. Nobody else gets the same
-    /// ones before the claim has run out.
-    async fn claim_deliveries(&self, webhook: &WebhookId, terms: ClaimTerms<'_>) -> Result<Vec<Delivery>, StoreError>;
-    /// Writes how an attempt went; false where the claim was lost meanwhile, and nothing is written.
-    async fn finish_attempt(&self, id: &DeliveryId, by: &str, attempt: &Attempt) -> Result<bool, StoreError>;
-    /// Gives back what somebody has claimed, or what anybody has (`None`).
-    async fn release_claims(&self, by: Option<&str>, now: Timestamp) -> Result<(), StoreError>;
-    /// What waits.
-    async fn backlog(&self) -> Result<Backlog, StoreError>;
-}
-
-/// The message that tells of an audit row, as Standard Webhooks recommends.
-#[derive(Serialize)]
-struct Message<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    timestamp: String,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    organization: &'a str,
-    subject: &'a str,
-    actor: &'a str,
-    address: Option<&'a str>,
-    old: Option<&'a Value>,
-    new: Option<&'a Value>,
-}
-
-/// What a webhook is sent to tell of an audit row, as JSON.
-pub fn message(event: &str, organization: &Slug, entry: &AuditEntry) -> Result<String, StoreError> {
-    let message = Message {
-        kind: event,
-        timestamp: rfc3339(entry.at),
-        data: Data {
-            organization: organization.as_str(),
-            subject: &entry.subject,
-            actor: &entry.actor,
-            address: entry.address.as_deref(),
-            old: entry.old.as_ref(),
-            new: entry.new.as_ref(),
-        },
+/// Writes all that can change, where the stored version is the one before.
+async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool, StoreError> {
+    let (state, reason) = match &webhook.state {
+        WebhookState::Enabled => ("enabled", None),
+        WebhookState::Disabled { reason } => ("disabled", reason.as_deref()),
     };
-    serde_json::to_string(&message)
-        .map_err(|error| StoreError::Unreadable { what: "audit row", detail: error.to_string() })
+    let done = query(
+        "UPDATE webhooks SET origin = $3, description = $4, events = $5, state = $6, state_reason = $7, master_key = $8, \
+         sealed = $9, previous_until = $10, version = $11, url_digest = $12, url_master_key = $13, url_sealed = $14, \
+         unsealed_url = '' WHERE id = $1 AND version = $2",
+    )
+    .bind(webhook.id.as_str())
+    .bind(webhook.version as i64 - 1)
+    .bind(&webhook.url.origin)
+    .bind(&webhook.description)
+    .bind(webhook.events.to_string())
+    .bind(state)
+    .bind(reason)
+    .bind(&webhook.sealed.master_key)
+    .bind(&webhook.sealed.bytes)
+    .bind(webhook.previous_until.map(Timestamp::as_millis))
+    .bind(webhook.version as i64)
+    .bind(&webhook.url.digest)
+    .bind(&webhook.url.sealed.master_key)
+    .bind(&webhook.url.sealed.bytes)
+    .execute(transaction)
+    .await?;
+    Ok(done == 1)
+}
+
+/// A webhook from all its columns.
+pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
+    let id = webhook_id(row.try_get("id")?)?;
+    let unreadable = |what: &str| StoreError::Unreadable { what: "webhook", detail: format!("{what} of {id}") };
+    let events: String = row.try_get("events")?;
+    let state: String = row.try_get("state")?;
+    let previous_until: Option<i64> = row.try_get("previous_until")?;
+    Ok(Webhook {
+        organization: slug(row.try_get("organization")?)?,
+        url: SealedUrl {
+            origin: row.try_get("origin")?,
+            digest: row.try_get("url_digest")?,
+            sealed: Sealed { master_key: row.try_get("url_master_key")?, bytes: row.try_get("url_sealed")? },
+        },
+        description: row.try_get("description")?,
+        events: EventFilter::stored(&events),
+        state: match state.as_str() {
+            "enabled" => WebhookState::Enabled,
+            "disabled" => WebhookState::Disabled { reason: row.try_get("state_reason")? },
+            _ => return Err(unreadable("state")),
+        },
+        sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
+        previous_until: previous_until.map(Timestamp::from_millis),
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        created_by: row.try_get("created_by")?,
+        version: unsigned(row.try_get("version")?, "webhook")?,
+        id,
+    })
+}
+
+/// A webhook's id from its column.
+pub(super) fn webhook_id(text: String) -> Result<WebhookId, StoreError> {
+    WebhookId::parse(&text).ok_or_else(|| StoreError::Unreadable { what: "webhook", detail: format!("id {text:?}") })
 }

@@ -10,7 +10,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, KeyError};
-use crate::node::{Node, Unavailable, VerifiedToken};
+use crate::node::{Affects, ChangeError, Node, Unavailable, VerifiedToken};
 use crate::signing::TokenRejected;
 use crate::store::{AuditEntry, RevokedToken, StoreError, action};
 use crate::tokens::authenticate::{Credential, Refusal, identify};
@@ -132,23 +132,15 @@ async fn revoke_token(
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), Unavailable> {
-    let entry = AuditEntry {
-        at: now,
-        actor: format!("key:{actor}"),
-        address: address.map(|address| address.to_string()),
-        action: action::TOKEN_REVOKE,
-        subject: token.jti.clone(),
-        old: None,
-        new: Some(serde_json::json!({ "key": token.key })),
-        standing: None,
-    };
-    let written = node.store.revoke_token(&token, organization, &entry).await;
-    // A write whose answer was lost may have been made: refusing the token is right in any case.
-    node.list.apply_token_revocation(&token.jti, token.expires_at);
-    node.settle_token_revocation(written?, &token).await;
-    node.metrics.change(action::TOKEN_REVOKE);
-    tracing::info!(action = action::TOKEN_REVOKE, key = %token.key, actor = %actor, "token revoked");
-    Ok(())
+    let by = By { actor: format!("key:{actor}"), address, ..By::keyturn(now) };
+    let new = serde_json::json!({ "key": token.key });
+    let entry = AuditEntry::of(&by, action::TOKEN_REVOKE, &token.jti, None, Some(new));
+    let write = node.store.revoke_token(&token, organization, &entry);
+    match node.change(&entry, Affects::Token(&token), write).await {
+        Ok(_) => Ok(()),
+        Err(ChangeError::Unavailable(cause)) => Err(cause),
+        Err(ChangeError::Refused(_)) => Err(Unavailable::Lost),
+    }
 }
 
 /// Revokes a key by its bearer, who needs no other right.

@@ -12,8 +12,8 @@ use crate::domain::destination::Destination;
 use crate::domain::event::EventFilter;
 use crate::domain::slug::Slug;
 use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookEdit, WebhookId, WebhookState};
-use crate::node::{Node, Unavailable};
-use crate::store::{AuditEntry, Refused, action};
+use crate::node::{Affects, ChangeError, Node, Unavailable};
+use crate::store::{AuditEntry, action};
 
 /// What a webhook is to be.
 #[derive(Clone, Debug)]
@@ -100,15 +100,15 @@ pub async fn create(
         version: 1,
     };
     let entry = AuditEntry::of(by, action::WEBHOOK_CREATE, &webhook.id, None, Some(audit_value(&webhook)));
-    match node.store.insert_webhook(&webhook, MAX_WEBHOOKS, &entry).await? {
-        Ok(()) => {}
-        Err(_) => {
+    let write = node.store.insert_webhook(&webhook, MAX_WEBHOOKS, &entry);
+    match node.change(&entry, Affects::Nothing, write).await {
+        Err(ChangeError::Refused(_)) => {
             return Err(WebhookError::Conflict(format!(
-                "an organization has {MAX_WEBHOOKS} webhooks at most; remove one that is not needed"
+                "an organization has at most {MAX_WEBHOOKS} webhooks; remove one first"
             )));
         }
+        written => written?,
     }
-    told(node, action::WEBHOOK_CREATE, by, &webhook.id);
     Ok((webhook, shown))
 }
 
@@ -161,9 +161,7 @@ pub async fn remove(
 ) -> Result<(), WebhookError> {
     let webhook = load(node, organization, id, version).await?;
     let entry = AuditEntry::of(by, action::WEBHOOK_DELETE, id, Some(audit_value(&webhook)), None);
-    made(node.store.delete_webhook(&webhook, &entry).await?)?;
-    told(node, action::WEBHOOK_DELETE, by, id);
-    Ok(())
+    node.change(&entry, Affects::Nothing, node.store.delete_webhook(&webhook, &entry)).await.map_err(not_changed)
 }
 
 /// Writes the next version of a webhook.
@@ -175,8 +173,7 @@ pub(super) async fn write(
     new: Webhook,
 ) -> Result<Webhook, WebhookError> {
     let entry = AuditEntry::of(by, action, &new.id, Some(audit_value(old)), Some(audit_value(&new)));
-    made(node.store.update_webhook(&new, &entry).await?)?;
-    told(node, action, by, &new.id);
+    node.change(&entry, Affects::Nothing, node.store.update_webhook(&new, &entry)).await.map_err(not_changed)?;
     Ok(new)
 }
 
@@ -200,17 +197,13 @@ async fn load(node: &Node, organization: &Slug, id: &WebhookId, version: Option<
     Ok(webhook)
 }
 
-fn made(written: Result<(), Refused>) -> Result<(), WebhookError> {
-    written.map_err(|_| {
-        WebhookError::Conflict(
-            "the webhook was changed by somebody else at the same time; look at it and try again".into(),
-        )
-    })
-}
-
-fn told(node: &Node, action: &'static str, by: &By, webhook: &WebhookId) {
-    node.metrics.change(action);
-    tracing::info!(action, %webhook, actor = by.actor, "webhook changed");
+fn not_changed(error: ChangeError) -> WebhookError {
+    match error {
+        ChangeError::Unavailable(cause) => WebhookError::Unavailable(cause),
+        ChangeError::Refused(_) => {
+            WebhookError::Conflict("the webhook was changed at the same time; nothing was changed. Retry".into())
+        }
+    }
 }
 
 /// A webhook as audit entries and events show it: all that can change, without its secrets. Of the URL there is the

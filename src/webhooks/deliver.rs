@@ -50,7 +50,7 @@ pub struct Outgoing {
     /// The node.
     pub node: Arc<Node>,
     /// Its store, over connections of their own: what is told keeps nobody waiting who asks.
-    pub outbox: Arc<dyn Store>,
+    pub outbox: Arc<Store>,
     /// Who sends.
     pub courier: Courier,
     /// The name that deliveries are claimed under; no two runs have the same.

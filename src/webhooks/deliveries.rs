@@ -10,7 +10,7 @@ use crate::domain::event;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
-use crate::node::Node;
+use crate::node::{Affects, ChangeError, Node};
 use crate::store::{AuditEntry, DeliveryFilter, Undelivered, action, message};
 use crate::webhooks::change::{WebhookError, find};
 
@@ -76,7 +76,7 @@ pub async fn test(node: &Node, organization: &Slug, by: &By, id: &WebhookId) -> 
         last_error: None,
         ended_at: None,
     };
-    node.store.queue_delivery(organization, &delivery, &entry).await?;
+    node.change(&entry, Affects::Nothing, node.store.queue_delivery(organization, &delivery, &entry)).await?;
     Ok(delivery)
 }
 
@@ -91,8 +91,12 @@ pub async fn retry(
     node.store.delivery(webhook, id).await?.ok_or(WebhookError::NotFound)?;
     enabled(node, organization, webhook).await?;
     let entry = AuditEntry::of(by, action::WEBHOOK_RETRY, webhook, None, Some(json!({ "delivery": id.as_str() })));
-    if node.store.revive_delivery(organization, (webhook, id), &entry).await?.is_err() {
-        return Err(WebhookError::Conflict("only a delivery that is dead can be taken up again".into()));
+    let write = node.store.revive_delivery(organization, (webhook, id), &entry);
+    match node.change(&entry, Affects::Nothing, write).await {
+        Err(ChangeError::Refused(_)) => {
+            return Err(WebhookError::Conflict("only a dead delivery can be retried".into()));
+        }
+        written => written?,
     }
     node.store.delivery(webhook, id).await?.ok_or(WebhookError::NotFound)
 }

@@ -9,7 +9,7 @@ const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] =
     &["config", "telemetry", "clock", "crypto", "courier", "limits", "store", "revocation", "signing"];
-const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations", "audit", "webhooks"];
+const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations", "audit", "webhooks", "usage"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 
@@ -23,8 +23,8 @@ fn floor(module: &str) -> Option<Vec<&'static str>> {
         "revocation" => with(&[&["domain", "clock", "crypto::random", "crypto::messages", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
         "node" => with(&[&["domain"], ADAPTERS]),
-        // A key that its bearer ends, or that ends with its owner's membership, is revoked as any other.
-        "tokens" | "members" => with(&[&["domain", "node", "keys"], ADAPTERS]),
+        // A key that its bearer or its owner's removal revokes is revoked like any other; usage is read of a key.
+        "tokens" | "members" | "usage" => with(&[&["domain", "node", "keys"], ADAPTERS]),
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
         "http" => with(&[&["domain", "node", "tokens", "members", "clock", "limits", "crypto::random"]]),
         _ if SURFACES.contains(&module) => {

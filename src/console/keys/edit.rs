@@ -20,7 +20,8 @@ use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
-use crate::keys::{self, Impact, KeyError, Narrowing, Refusals};
+use crate::keys::{self, KeyError};
+use crate::usage::{self, Impact, Narrowing, Refusals};
 
 /// Addresses, and things asked for, that are named at most.
 const NAMED: usize = 10;
@@ -135,7 +136,7 @@ fn edit(key: &ApiKey, wish: &Wish, read: Read) -> Edit {
 
 async fn review(visit: &Visit<WriteKeys>, key: &ApiKey, edit: &Edit, form: &Form) -> Result<HttpResponse, Trouble> {
     let to = Narrowing { scopes: edit.scopes.clone(), networks: edit.networks.clone() };
-    let impact = keys::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?;
+    let impact = usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?;
     let sent = form.all().filter(|(name, _)| !["csrf", "confirmed"].contains(name));
     let fields = sent.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     page(&Review {

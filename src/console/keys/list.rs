@@ -20,6 +20,7 @@ use crate::http::permission::{ReadKeys, ReadUsage, WriteKeys};
 use crate::keys;
 use crate::members;
 use crate::store::{KeyFilter, KeyOrder};
+use crate::usage;
 
 /// Keys on a page.
 const LIMIT: u32 = 25;
@@ -115,7 +116,7 @@ pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result
     let found = keys::list(visit.node(), filter).await?;
     let ids: Vec<KeyId> = found.keys.iter().map(|key| key.id).collect();
     let recent = if visit.may::<ReadUsage>() {
-        keys::recent(visit.node(), visit.organization(), &ids, DAYS, visit.now).await?
+        usage::recent(visit.node(), visit.organization(), &ids, DAYS, visit.now).await?
     } else {
         BTreeMap::new()
     };

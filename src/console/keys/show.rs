@@ -16,8 +16,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::{ReadKeys, ReadUsage};
 use crate::http::warnings;
-use crate::keys::{self, Seen, SeenOfKind};
 use crate::members;
+use crate::usage::{self, Seen, SeenOfKind};
 
 /// Addresses, and things asked for, that are listed at most.
 const SEEN: usize = 15;
@@ -170,8 +170,8 @@ fn notices(key: &ApiKey, now: Timestamp) -> Vec<Notice> {
 
 async fn used(visit: &Visit<ReadKeys>, key: &ApiKey, range: Range) -> Result<Used, Trouble> {
     let span = range.span(visit.now);
-    let (_, usage) = keys::usage_of_key(visit.node(), visit.organization(), &key.id, span).await?;
-    let details = keys::details(visit.node(), visit.organization(), &key.id, visit.now).await?;
+    let (_, usage) = usage::usage_of_key(visit.node(), visit.organization(), &key.id, span).await?;
+    let details = usage::details(visit.node(), visit.organization(), &key.id, visit.now).await?;
     let caption = format!("Use of this key, {}", range.name().to_lowercase());
     Ok(Used {
         ranges: range.ways(),

@@ -11,8 +11,8 @@ use crate::console::visit::Visit;
 use crate::domain::usage::UsageOutcome;
 use crate::http::form::Form;
 use crate::http::permission::ReadUsage;
-use crate::keys;
 use crate::store::BusyKey;
+use crate::usage;
 
 /// Keys that are listed.
 const LISTED: u32 = 25;
@@ -42,8 +42,8 @@ pub(super) async fn show(visit: Visit<ReadUsage>, request: HttpRequest) -> Resul
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let range = Range::read(&query);
     let (node, organization, span) = (visit.node(), visit.organization(), range.span(visit.now));
-    let usage = keys::usage_of_organization(node, organization, span).await?;
-    let (busiest, has_more) = keys::busiest(node, organization, span, None, LISTED, visit.now).await?;
+    let usage = usage::usage_of_organization(node, organization, span).await?;
+    let (busiest, has_more) = usage::busiest(node, organization, span, None, LISTED, visit.now).await?;
     let caption = format!("Use of all keys, {}", range.name().to_lowercase());
     let all =
         |key: &BusyKey| UsageOutcome::ALL.into_iter().fold(0, |sum: u64, of| sum.saturating_add(key.counts.of(of)));

@@ -7,8 +7,8 @@ use crate::console::ui::{Column, count, html};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::http::form::Form;
-use crate::keys::{Span, Usage};
 use crate::store::Interval;
+use crate::usage::{Span, Usage};
 
 html! { Ranges Totals }
 

@@ -60,7 +60,7 @@ pub struct RedisList {
     keys: MessageKeys,
     /// Up to which change this node has followed: a nudge for an earlier one says nothing.
     applied: AtomicU64,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     nudged: Arc<Notify>,
     metrics: ClusterMetrics,
     /// Nothing is tried before this moment.
@@ -110,7 +110,7 @@ impl RedisList {
     pub fn new(
         (url, source, prefix): (&str, Option<UrlSource>, &str),
         (deployment, keys): (String, MessageKeys),
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         nudged: Arc<Notify>,
         metrics: ClusterMetrics,
     ) -> Result<Self, RedisUrlError> {

@@ -5,16 +5,16 @@ use crate::domain::slug::Slug;
 use crate::store::StoreError;
 
 /// A key id from its column.
-pub(super) fn key_id(text: String) -> Result<KeyId, StoreError> {
+pub(in crate::store) fn key_id(text: String) -> Result<KeyId, StoreError> {
     KeyId::parse(&text).ok_or_else(|| StoreError::Unreadable { what: "API key", detail: format!("id {text:?}") })
 }
 
 /// A number that is never negative.
-pub(super) fn unsigned(number: i64, what: &'static str) -> Result<u64, StoreError> {
+pub(in crate::store) fn unsigned(number: i64, what: &'static str) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(|_| StoreError::Unreadable { what, detail: number.to_string() })
 }
 
 /// A slug from its column.
-pub(super) fn slug(text: String) -> Result<Slug, StoreError> {
+pub(in crate::store) fn slug(text: String) -> Result<Slug, StoreError> {
     Slug::parse(&text).ok_or_else(|| StoreError::Unreadable { what: "organization", detail: format!("slug {text:?}") })
 }

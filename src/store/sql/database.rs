@@ -8,8 +8,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock;
 use crate::store::StoreError;
+
 use crate::store::sql::postgres::{PgUse, Postgres};
-use crate::store::sql::statement::patiently;
+use crate::store::sql::statement::{patiently, query};
 
 /// How long a lost COMMIT is looked up before the caller is told that its outcome is unknown.
 const LOOKUP: Duration = Duration::from_secs(8);
@@ -30,7 +31,7 @@ const BEGIN_POSTGRES: &str = "BEGIN; INSERT INTO commits (id, at) VALUES (gen_ra
 
 /// An opened database.
 #[derive(Clone, Debug)]
-pub(super) enum Database {
+pub(in crate::store) enum Database {
     /// One connection that writes, several that read.
     Sqlite {
         /// The one that writes.
@@ -46,8 +47,8 @@ pub(super) enum Database {
 ///
 /// It adds a row to `commits` under an ID of its own. If the answer to its COMMIT is lost, that row tells whether it was
 /// committed.
-pub(super) struct Transaction {
-    pub(super) connection: TransactionConnection,
+pub(in crate::store) struct Transaction {
+    pub(in crate::store) connection: TransactionConnection,
     database: Database,
     id: String,
     /// Lets the next change of this store begin once it is dropped.
@@ -55,14 +56,14 @@ pub(super) struct Transaction {
 }
 
 /// The connection that a transaction runs on.
-pub(super) enum TransactionConnection {
+pub(in crate::store) enum TransactionConnection {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(PgUse),
 }
 
 impl Database {
     /// Begins a transaction. On SQLite the write lock is taken at once, so that two transactions never deadlock.
-    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
+    pub(in crate::store) async fn begin(&self) -> Result<Transaction, StoreError> {
         let (connection, id) = match self {
             Self::Sqlite { writer, .. } => {
                 let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -80,18 +81,18 @@ impl Database {
     }
 
     /// Deletes the rows of transactions that nobody looks up any more.
-    pub(super) async fn forget_commits(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn forget_commits(&self) -> Result<(), StoreError> {
         let now = match self {
             Self::Sqlite { .. } => "unixepoch() * 1000",
             Self::Postgres(_) => "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT",
         };
         let delete = format!("DELETE FROM commits WHERE at < {now} - {COMMITS_KEPT_MILLIS}");
-        super::query(sqlx::AssertSqlSafe(delete)).execute_alone(self).await?;
+        query(sqlx::AssertSqlSafe(delete)).execute_alone(self).await?;
         Ok(())
     }
 
     /// Closes every connection once it is at rest.
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         match self {
             Self::Sqlite { writer, readers } => {
                 readers.close().await;
@@ -155,13 +156,13 @@ async fn patiently_connect(postgres: &Postgres) -> Result<sqlx::PgConnection, St
 
 impl Transaction {
     /// The same, holding its place among the changes of a store until it ends.
-    pub(super) fn with_turn(self, turn: OwnedSemaphorePermit) -> Self {
+    pub(in crate::store) fn with_turn(self, turn: OwnedSemaphorePermit) -> Self {
         Self { turn: Some(turn), ..self }
     }
 
     /// Commits. If the answer is lost, looks the transaction up and reports what became of it; an error other than
     /// [`StoreError::CommitUnknown`] means that nothing was changed.
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn commit(self) -> Result<(), StoreError> {
         let Self { connection, database, id, turn } = self;
         let committed = match connection {
             TransactionConnection::Sqlite(transaction) => transaction.commit().await.map_err(StoreError::from),
@@ -181,7 +182,7 @@ impl Transaction {
     }
 
     /// Rolls back.
-    pub(super) async fn rollback(self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn rollback(self) -> Result<(), StoreError> {
         match self.connection {
             TransactionConnection::Sqlite(transaction) => Ok(transaction.rollback().await?),
             TransactionConnection::Postgres(mut connection) => {

@@ -12,7 +12,7 @@ use crate::store::sql::postgres::{options, place};
 use crate::store::{StoreError, UrlSource, is_login_refused};
 
 /// The options that connections are opened with.
-pub(super) struct Login {
+pub(in crate::store) struct Login {
     options: ArcSwap<PgConnectOptions>,
     /// Incremented when the options are replaced.
     version: AtomicU64,
@@ -29,7 +29,7 @@ impl std::fmt::Debug for Login {
 
 impl Login {
     /// A login with a URL; `source` gives the current one.
-    pub(super) fn new(url: &str, source: Option<UrlSource>) -> Result<Self, StoreError> {
+    pub(in crate::store) fn new(url: &str, source: Option<UrlSource>) -> Result<Self, StoreError> {
         Ok(Self {
             options: ArcSwap::from_pointee(options(url)?),
             version: AtomicU64::new(0),
@@ -39,14 +39,14 @@ impl Login {
     }
 
     /// The options, and their version.
-    pub(super) fn current(&self) -> (u64, Arc<PgConnectOptions>) {
+    pub(in crate::store) fn current(&self) -> (u64, Arc<PgConnectOptions>) {
         // In this order: a newer version than its options would never be replaced.
         let version = self.version.load(Ordering::Acquire);
         (version, self.options.load_full())
     }
 
     /// Connects; `adapt` changes the options of this connection.
-    pub(super) async fn connect_with(
+    pub(in crate::store) async fn connect_with(
         &self,
         adapt: impl Fn(&PgConnectOptions) -> PgConnectOptions,
     ) -> Result<PgConnection, sqlx::Error> {
@@ -59,7 +59,7 @@ impl Login {
     }
 
     /// Reads the URL again after the server has refused the login. Returns whether there is a new one.
-    pub(super) fn read_again(&self) -> bool {
+    pub(in crate::store) fn read_again(&self) -> bool {
         let Some(source) = &self.source else { return false };
         let mut url = self.url.lock().unwrap_or_else(PoisonError::into_inner);
         let read = source().and_then(|text| match options(&text) {

@@ -12,8 +12,8 @@ use sqlx::{Connection, Executor, Row};
 use tokio::runtime::Handle;
 
 use crate::clock;
-use crate::store::StoreError;
-use crate::store::sql::Look;
+use crate::store::{Look, StoreError};
+
 use crate::store::sql::login::Login;
 use crate::store::sql::statement::patiently;
 
@@ -31,7 +31,7 @@ const START: Duration = Duration::from_secs(15);
 
 /// A database on a PostgreSQL server.
 #[derive(Clone, Debug)]
-pub(super) struct Postgres {
+pub(in crate::store) struct Postgres {
     /// Replaced when it has run dry: its driver can lose a place with a connection that died in silence.
     pool: Arc<ArcSwap<PgPool>>,
     /// The version of the login that the pool uses.
@@ -43,16 +43,16 @@ pub(super) struct Postgres {
 }
 
 /// A connection in use. Dropped before it is given back it is closed, for it may be in the middle of something.
-pub(super) struct PgUse(Option<PoolConnection<sqlx::Postgres>>);
+pub(in crate::store) struct PgUse(Option<PoolConnection<sqlx::Postgres>>);
 
 impl Postgres {
     /// Reaches the database of a URL, waiting a little for one that is only just starting.
-    pub(super) async fn reach(url: &str, connections: u32) -> Result<Self, StoreError> {
+    pub(in crate::store) async fn reach(url: &str, connections: u32) -> Result<Self, StoreError> {
         Self::reach_as(Login::new(url, None)?, connections).await
     }
 
     /// The same with a login.
-    pub(super) async fn reach_as(login: Login, connections: u32) -> Result<Self, StoreError> {
+    pub(in crate::store) async fn reach_as(login: Login, connections: u32) -> Result<Self, StoreError> {
         let explain = |error: sqlx::Error| told(&error, &login.current().1);
         let mut reason = StoreError::Silent;
         let first = async {
@@ -90,19 +90,19 @@ impl Postgres {
     }
 
     /// The same database with connections of its own.
-    pub(super) fn apart(&self, connections: u32) -> Self {
+    pub(in crate::store) fn apart(&self, connections: u32) -> Self {
         let (version, options) = self.login.current();
         let pool = Arc::new(ArcSwap::from_pointee(new_pool(&options, connections)));
         Self { pool, pool_login: Arc::new(version.into()), connections, ..self.clone() }
     }
 
     /// The most connections of the pool.
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::store) fn connections(&self) -> usize {
         self.connections as usize
     }
 
     /// The pool, for what needs nothing but a pool.
-    pub(super) fn pool(&self) -> PgPool {
+    pub(in crate::store) fn pool(&self) -> PgPool {
         let pool = PgPool::clone(&self.pool.load());
         let (version, options) = self.login.current();
         if self.pool_login.swap(version, Ordering::AcqRel) != version {
@@ -112,7 +112,7 @@ impl Postgres {
     }
 
     /// Takes a connection out of the pool.
-    pub(super) async fn acquire(&self) -> Result<PgUse, StoreError> {
+    pub(in crate::store) async fn acquire(&self) -> Result<PgUse, StoreError> {
         let asked = clock::boot();
         match self.acquire_once().await {
             // A process that was stopped finds its time over when it goes on, though nothing kept it waiting but that.
@@ -132,14 +132,14 @@ impl Postgres {
     }
 
     /// A connection beside the pool.
-    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+    pub(in crate::store) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.login.connect_with(PgConnectOptions::clone).await?;
         examine(&mut connection).await?;
         Ok(connection)
     }
 
     /// A connection beside the pool for work that may take long: the time limits of requests do not apply to it.
-    pub(super) async fn connect_without_limits(&self) -> Result<PgConnection, sqlx::Error> {
+    pub(in crate::store) async fn connect_without_limits(&self) -> Result<PgConnection, sqlx::Error> {
         let unlimited = |options: &PgConnectOptions| {
             options.clone().options([
                 ("statement_timeout", "0"),
@@ -153,7 +153,7 @@ impl Postgres {
     }
 
     /// Runs something to its end, whoever waits for it.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(in crate::store) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -161,7 +161,7 @@ impl Postgres {
     }
 
     /// Puts a new pool in the place of one that has run dry although the server answers.
-    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn refresh(&self) -> Result<(), StoreError> {
         // Only if it answers: a new pool in front of a silent server is no better.
         let answers = async { Ok::<_, StoreError>(self.connect().await?.close().await?) };
         tokio::time::timeout(ACQUIRE, answers).await.unwrap_or(Err(StoreError::Silent))?;
@@ -174,7 +174,7 @@ impl Postgres {
     }
 
     /// Closes the pool.
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         let pool = self.pool();
         // A connection that waits for a dead network is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(5), pool.close()).await;
@@ -183,19 +183,19 @@ impl Postgres {
 
 impl PgUse {
     /// The connection.
-    pub(super) fn get(&mut self) -> Result<&mut PgConnection, StoreError> {
+    pub(in crate::store) fn get(&mut self) -> Result<&mut PgConnection, StoreError> {
         self.0.as_deref_mut().ok_or(StoreError::Silent)
     }
 
     /// Runs a statement that has neither values nor rows.
-    pub(super) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
+    pub(in crate::store) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
         let connection = self.get()?;
         patiently(connection.execute(sql)).await?;
         Ok(())
     }
 
     /// Gives the connection back to the pool, at rest.
-    pub(super) fn give_back(mut self) {
+    pub(in crate::store) fn give_back(mut self) {
         drop(self.0.take());
     }
 }
@@ -229,12 +229,12 @@ const PARAMETERS: [&str; 16] = [
 ];
 
 /// Checks a URL without reaching anything.
-pub(super) fn check_url(url: &str) -> Result<(), StoreError> {
+pub(in crate::store) fn check_url(url: &str) -> Result<(), StoreError> {
     options(url).map(drop)
 }
 
 /// What a URL says, and what Keyturn asks of every connection.
-pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+pub(in crate::store) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let parameters = url::Url::parse(url).map(|url| url.query_pairs().map(|(name, _)| name.into_owned()).collect());
     let parameters: Vec<String> = parameters.unwrap_or_default();
     if let Some(unknown) = parameters.iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
@@ -265,7 +265,7 @@ fn new_pool(options: &PgConnectOptions, connections: u32) -> PgPool {
 }
 
 /// What a database says of itself; `None` when Keyturn was never there.
-pub(super) async fn look(postgres: &Postgres) -> Result<Option<Look>, StoreError> {
+pub(in crate::store) async fn look(postgres: &Postgres) -> Result<Option<Look>, StoreError> {
     let pool = postgres.pool();
     let unusable = |error: sqlx::Error| told_of(postgres, &error);
     let known = sqlx::query(
@@ -353,12 +353,12 @@ fn told(error: &sqlx::Error, options: &PgConnectOptions) -> StoreError {
 }
 
 /// A refused statement of ours, told for somebody who sets up the database.
-pub(super) fn told_of(postgres: &Postgres, error: &sqlx::Error) -> StoreError {
+pub(in crate::store) fn told_of(postgres: &Postgres, error: &sqlx::Error) -> StoreError {
     told(error, &postgres.login.current().1)
 }
 
 /// Host, port and database: never the user or the password.
-pub(super) fn place(options: &PgConnectOptions) -> String {
+pub(in crate::store) fn place(options: &PgConnectOptions) -> String {
     let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
     let database = options.get_database().unwrap_or_default();
     format!("{host}:{}/{database}", options.get_port())

@@ -60,7 +60,7 @@ const POSTGRES: Migrations = migrations!(
 );
 
 /// Brings a SQLite file up to date.
-pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> {
+pub(in crate::store) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> {
     let tables =
         sqlx::query("SELECT name FROM sqlite_master WHERE name = '_sqlx_migrations'").fetch_optional(pool).await?;
     if tables.is_some() {
@@ -72,7 +72,7 @@ pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> 
 
 /// Brings a PostgreSQL database up to date. Nodes that start together do so one after the other, and wait as long as a
 /// migration takes. A database that is up to date is only read, so its user needs no right to change the schema.
-pub(super) async fn migrate_postgres(postgres: &Postgres) -> Result<(), StoreError> {
+pub(in crate::store) async fn migrate_postgres(postgres: &Postgres) -> Result<(), StoreError> {
     let told = |error: sqlx::Error| told_of(postgres, &error);
     let migrator = migrator(POSTGRES);
     {
@@ -142,13 +142,13 @@ fn explained(error: StoreError, told: impl Fn(sqlx::Error) -> StoreError) -> Sto
 }
 
 /// The schema of a SQLite file.
-pub(super) async fn state_of_sqlite(pool: &SqlitePool) -> Result<SchemaState, StoreError> {
+pub(in crate::store) async fn state_of_sqlite(pool: &SqlitePool) -> Result<SchemaState, StoreError> {
     let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(pool).await;
     state(row.map_or(Ok(None), |row| row.try_get("version"))?)
 }
 
 /// The schema of a PostgreSQL database.
-pub(super) async fn state_of_postgres(postgres: &Postgres) -> Result<SchemaState, StoreError> {
+pub(in crate::store) async fn state_of_postgres(postgres: &Postgres) -> Result<SchemaState, StoreError> {
     let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(&postgres.pool()).await;
     let is_absent = |error: &sqlx::Error| {
         error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42P01")
@@ -166,7 +166,7 @@ fn state(found: Option<i64>) -> Result<SchemaState, StoreError> {
 }
 
 /// Refuses a schema that is not of this version.
-pub(super) fn refuse_other(state: SchemaState) -> Result<(), StoreError> {
+pub(in crate::store) fn refuse_other(state: SchemaState) -> Result<(), StoreError> {
     if state.is_current() {
         return Ok(());
     }
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::domain::key_text::KeyId;
     use crate::domain::slug::Slug;
-    use crate::store::{BusyKeys, Interval, SqlStore, UsageOf, UsageReports};
+    use crate::store::{BusyKeys, Interval, Store, UsageOf};
     use sqlx::AssertSqlSafe;
 
     #[tokio::test]
@@ -229,7 +229,7 @@ mod tests {
             sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
         }
         pool.close().await;
-        let store = SqlStore::open_sqlite(&path, 1).await.unwrap();
+        let store = Store::open_sqlite(&path, 1).await.unwrap();
         let organization = Slug::parse("acme").unwrap();
         for of in [UsageOf::Key(key), UsageOf::Organization(organization.clone())] {
             let days = store.usage(&of, Interval::Day, 0, 100).await.unwrap();

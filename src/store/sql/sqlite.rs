@@ -7,12 +7,12 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Row, SqliteConnection};
 
-use crate::store::StoreError;
-use crate::store::sql::{Look, schema};
+use crate::store::sql::schema;
+use crate::store::{Look, StoreError};
 
 /// Opens a file, makes it if it is not there, and brings its schema up to date: the pool that writes, and
 /// the pool that reads.
-pub(super) async fn open(path: &Path, readers: u32) -> Result<(SqlitePool, SqlitePool), StoreError> {
+pub(in crate::store) async fn open(path: &Path, readers: u32) -> Result<(SqlitePool, SqlitePool), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .map_err(|error| StoreError::Unusable(format!("{}: {error}", folder.display())))?;
@@ -53,14 +53,14 @@ pub(super) async fn open(path: &Path, readers: u32) -> Result<(SqlitePool, Sqlit
 }
 
 /// Opens a file that there is, for reading.
-pub(super) async fn open_read_only(path: &Path) -> Result<SqlitePool, StoreError> {
+pub(in crate::store) async fn open_read_only(path: &Path) -> Result<SqlitePool, StoreError> {
     let unusable = |error: sqlx::Error| StoreError::Unusable(format!("{}: {}", path.display(), plain(&error)));
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
     SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)
 }
 
 /// Looks at a file; `None` when there is none.
-pub(super) async fn look(path: &Path) -> Result<Option<Look>, StoreError> {
+pub(in crate::store) async fn look(path: &Path) -> Result<Option<Look>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }

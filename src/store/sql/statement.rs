@@ -7,6 +7,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
 
 use crate::store::StoreError;
+
 use crate::store::sql::database::{Database, Transaction, TransactionConnection};
 
 /// How long PostgreSQL may take for one statement before its connection is given up: longer than it gives
@@ -14,44 +15,44 @@ use crate::store::sql::database::{Database, Transaction, TransactionConnection};
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A statement. Its text is written once and understood by both databases.
-pub(super) fn query(sql: impl SqlSafeStr) -> Query {
+pub(in crate::store) fn query(sql: impl SqlSafeStr) -> Query {
     Query { sql: sql.into_sql_str(), values: Vec::new() }
 }
 
 /// A statement and the values of `$1`, `$2` and so on.
-pub(super) struct Query {
+pub(in crate::store) struct Query {
     sql: SqlStr,
     values: Vec<Value>,
 }
 
 /// A value, with its type even when it is NULL.
-pub(super) enum Value {
+pub(in crate::store) enum Value {
     Text(Option<String>),
     Number(Option<i64>),
     Bytes(Option<Vec<u8>>),
 }
 
 /// A row of either database.
-pub(super) enum Row {
+pub(in crate::store) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
 /// Where a statement runs: for itself, seeing all that was committed before, or within a transaction.
-pub(super) enum On<'a> {
+pub(in crate::store) enum On<'a> {
     Committed(&'a Database),
     Within(&'a mut Transaction),
 }
 
 impl Query {
     /// The value of the next placeholder.
-    pub(super) fn bind(mut self, value: impl Into<Value>) -> Self {
+    pub(in crate::store) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
     }
 
     /// All rows.
-    pub(super) async fn fetch_all(self, on: impl Into<On<'_>>) -> Result<Vec<Row>, StoreError> {
+    pub(in crate::store) async fn fetch_all(self, on: impl Into<On<'_>>) -> Result<Vec<Row>, StoreError> {
         match on.into() {
             On::Committed(Database::Sqlite { readers, .. }) => {
                 Ok(self.for_sqlite().fetch_all(readers).await?.into_iter().map(Row::Sqlite).collect())
@@ -78,17 +79,17 @@ impl Query {
     }
 
     /// The first row, if there is one.
-    pub(super) async fn fetch_optional(self, on: impl Into<On<'_>>) -> Result<Option<Row>, StoreError> {
+    pub(in crate::store) async fn fetch_optional(self, on: impl Into<On<'_>>) -> Result<Option<Row>, StoreError> {
         Ok(self.fetch_all(on).await?.into_iter().next())
     }
 
     /// The one row that there must be.
-    pub(super) async fn fetch_one(self, on: impl Into<On<'_>>) -> Result<Row, StoreError> {
+    pub(in crate::store) async fn fetch_one(self, on: impl Into<On<'_>>) -> Result<Row, StoreError> {
         self.fetch_optional(on).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
 
     /// Runs a change and tells how many rows it concerned.
-    pub(super) async fn execute(self, transaction: &mut Transaction) -> Result<u64, StoreError> {
+    pub(in crate::store) async fn execute(self, transaction: &mut Transaction) -> Result<u64, StoreError> {
         match &mut transaction.connection {
             TransactionConnection::Sqlite(connection) => {
                 Ok(self.for_sqlite().execute(&mut **connection).await?.rows_affected())
@@ -102,7 +103,7 @@ impl Query {
 
     /// Runs a change that needs no other beside it, and tells how many rows it concerned. Nothing stays locked after
     /// it, even where its answer is lost.
-    pub(super) async fn execute_alone(self, database: &Database) -> Result<u64, StoreError> {
+    pub(in crate::store) async fn execute_alone(self, database: &Database) -> Result<u64, StoreError> {
         match database {
             Database::Sqlite { writer, .. } => Ok(self.for_sqlite().execute(writer).await?.rows_affected()),
             Database::Postgres(postgres) => {
@@ -120,7 +121,7 @@ impl Query {
     }
 
     /// All rows, on one connection to PostgreSQL.
-    pub(super) async fn on_postgres(self, connection: &mut PgConnection) -> Result<Vec<Row>, StoreError> {
+    pub(in crate::store) async fn on_postgres(self, connection: &mut PgConnection) -> Result<Vec<Row>, StoreError> {
         let rows = patiently(self.for_postgres().fetch_all(connection)).await?;
         Ok(rows.into_iter().map(Row::Postgres).collect())
     }
@@ -144,7 +145,7 @@ impl Query {
 
 impl Row {
     /// The value of a column.
-    pub(super) fn try_get<T>(&self, column: &str) -> Result<T, StoreError>
+    pub(in crate::store) fn try_get<T>(&self, column: &str) -> Result<T, StoreError>
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
     {
@@ -156,7 +157,7 @@ impl Row {
 }
 
 /// `($1, $2), ($3, $4)` for two rows of two columns.
-pub(super) fn placeholders(rows: usize, columns: usize) -> String {
+pub(in crate::store) fn placeholders(rows: usize, columns: usize) -> String {
     let row = |row: usize| {
         let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
         format!("({})", places.join(", "))
@@ -165,7 +166,9 @@ pub(super) fn placeholders(rows: usize, columns: usize) -> String {
 }
 
 /// Waits for PostgreSQL, but not for ever.
-pub(super) async fn patiently<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+pub(in crate::store) async fn patiently<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(StoreError::Silent),

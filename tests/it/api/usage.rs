@@ -4,7 +4,7 @@ use std::path::Path;
 
 use keyturn::domain::key_text::KeyId;
 use keyturn::domain::usage::{KeyUsage, UsageOutcome};
-use keyturn::store::{SqlStore, Store, UsageStore};
+use keyturn::store::Store;
 use serde_json::{Value, json};
 
 use crate::support::check::{problem, wrong_field};
@@ -26,7 +26,7 @@ fn written(server: &Server, key: &Key, exchanges: u64) -> Value {
 fn add(database: &Path, key: &str, counts: &[(i64, UsageOutcome, u64)]) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = SqlStore::open_sqlite(database, 1).await.unwrap();
+        let store = Store::open_sqlite(database, 1).await.unwrap();
         let key = KeyId::parse(key).unwrap();
         store.add_usage(&[KeyUsage { counts: counts.to_vec(), ..KeyUsage::new(key) }]).await.unwrap();
         store.close().await;

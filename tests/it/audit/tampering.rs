@@ -3,7 +3,7 @@
 use std::fs;
 
 use keyturn::domain::audit_chain::{AuditRow, ChainHash};
-use keyturn::store::{AuditLog, SqlStore, Store};
+use keyturn::store::Store;
 
 use crate::audit::{bad, busy, good, head, verify};
 use crate::nodes::place_at;
@@ -204,7 +204,7 @@ fn forge(place: &Place) {
     let path = place.database();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rows: Vec<AuditRow> = runtime.block_on(async {
-        let store = SqlStore::read_sqlite(&path).await.unwrap();
+        let store = Store::read_sqlite(&path).await.unwrap();
         let rows = store.audit_after("default", None, 1000).await.unwrap();
         store.close().await;
         rows.into_iter().map(Result::unwrap).collect()

@@ -107,11 +107,11 @@ fn changes_carry_the_id_of_the_request_that_made_them() {
     };
     let policy = server.api("GET", "policy").send();
     let changes = [
-        ("key changed", traced(server.api("POST", &format!("keys/{}/disable", key.id)))),
-        ("key created", traced(server.api("POST", "keys").json(&json!({ "name": "one" })))),
-        ("signing key rotated", traced(server.api("POST", "signing-keys/rotate").json(&json!({})))),
+        ("key.disable", traced(server.api("POST", &format!("keys/{}/disable", key.id)))),
+        ("key.create", traced(server.api("POST", "keys").json(&json!({ "name": "one" })))),
+        ("signing-key.create", traced(server.api("POST", "signing-keys/rotate").json(&json!({})))),
         (
-            "policy changed",
+            "policy.change",
             traced(
                 server
                     .api("PUT", "policy")
@@ -120,7 +120,7 @@ fn changes_carry_the_id_of_the_request_that_made_them() {
             ),
         ),
         (
-            "token revoked",
+            "token.revoke",
             traced(
                 server
                     .request("POST", "/oauth/revoke")
@@ -130,10 +130,11 @@ fn changes_carry_the_id_of_the_request_that_made_them() {
             ),
         ),
     ];
-    for (message, answer) in changes {
-        assert!((200..300).contains(&answer.status), "{message}: {}", answer.text());
+    for (action, answer) in changes {
+        assert!((200..300).contains(&answer.status), "{action}: {}", answer.text());
         let found =
-            eventually(message, || lines(&server, id_of(&answer)).into_iter().find(|line| line["message"] == message));
+            eventually(action, || lines(&server, id_of(&answer)).into_iter().find(|line| line["action"] == action));
+        assert_eq!(found["message"], "change made");
         assert_eq!(found["trace_id"], trace, "{found}");
     }
 }

@@ -7,10 +7,10 @@ use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{AuditEntry, AuditFilter, AuditFrom, Limits, Store, action};
 use serde_json::json;
 
-use super::{NOW, audit, concurrently, entry, found, founding, id, insert, key, slug};
+use super::{NOW, WriteOutcome as _, audit, concurrently, entry, found, founding, id, insert, key, slug};
 
 /// Checks an organization's chain with the program's own check.
-async fn verified(store: &dyn Store, organization: &str) -> AuditHead {
+async fn verified(store: &Store, organization: &str) -> AuditHead {
     let verdict = keyturn::audit::verify(store, organization, &[]).await.unwrap();
     verdict.end.unwrap_or_else(|fault| panic!("{organization}: {fault}"))
 }
@@ -28,13 +28,13 @@ fn filter() -> AuditFilter {
     }
 }
 
-async fn ids(store: &dyn Store, filter: &AuditFilter) -> Vec<i64> {
+async fn ids(store: &Store, filter: &AuditFilter) -> Vec<i64> {
     store.audit_rows(filter).await.unwrap().into_iter().map(|row| row.id).collect()
 }
 
-pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<dyn Store>) {
+pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -52,9 +52,9 @@ pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<dy
     assert_eq!(store.audit_head("nobody").await.unwrap(), None);
 }
 
-pub async fn changes_at_once_leave_a_good_chain(store: Arc<dyn Store>) {
+pub async fn changes_at_once_leave_a_good_chain(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 200), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 200), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     let inserting = store.clone();
     let inserts = tokio::spawn(concurrently((1..=100).map(move |n| {
         let store = inserting.clone();
@@ -71,29 +71,29 @@ pub async fn changes_at_once_leave_a_good_chain(store: Arc<dyn Store>) {
     assert_eq!(verified(store.as_ref(), "other").await.rows, 1 + 33);
 }
 
-pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<dyn Store>) {
+pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<Store>) {
     found(store.as_ref()).await;
     let before = verified(store.as_ref(), "acme").await;
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
-    store.insert_key(&key(1), none, &entry(action::KEY_CREATE, id(1)), None).await.unwrap().unwrap_err();
-    store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.unwrap().unwrap_err();
+    store.insert_key(&key(1), none, &entry(action::KEY_CREATE, id(1)), None).await.outcome().unwrap_err();
+    store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.outcome().unwrap_err();
     assert_eq!(verified(store.as_ref(), "acme").await, before);
     insert(store.as_ref(), &key(1)).await;
     assert_eq!(verified(store.as_ref(), "acme").await.rows, 2);
 }
 
 /// Rows at these seconds.
-async fn rows_at(store: &dyn Store, seconds: &[i64]) -> Vec<AuditRow> {
+async fn rows_at(store: &Store, seconds: &[i64]) -> Vec<AuditRow> {
     found(store).await;
     for (n, seconds) in seconds.iter().enumerate() {
         let n = n as u8 + 1;
         let row = AuditEntry { at: NOW.plus_seconds(*seconds), ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
     }
     audit(store, "acme").await
 }
 
-pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Arc<dyn Store>) {
+pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Arc<Store>) {
     // Clocks of several nodes differ, and several rows are of one moment.
     let mut rows = rows_at(store.as_ref(), &[5, 3, 3, 3, 9, 1, 9, 20]).await;
     let written: Vec<i64> = rows.iter().map(|row| row.id).collect();
@@ -114,9 +114,9 @@ pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Ar
     assert_eq!(ids(store.as_ref(), &rest).await, written[4..6]);
 }
 
-pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<dyn Store>) {
+pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     let mut expected = Vec::new();
     for (n, actor, subject, seconds) in
         [(1, "key:a", "s", 10), (2, "key:b", "s", 20), (3, "key:a", "t", 30), (4, "key:a'b\"%_", "t", 40)]
@@ -126,7 +126,7 @@ pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<dyn Store>)
             actor: actor.into(),
             ..entry(if n % 2 == 0 { action::KEY_EDIT } else { action::KEY_CREATE }, subject)
         };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
         expected.push(audit(store.as_ref(), "acme").await.last().unwrap().id);
     }
     let text = |text: &str| Some(text.to_owned());
@@ -157,7 +157,7 @@ pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<dyn Store>)
     assert_eq!(ids(store.as_ref(), &others).await.len(), 1);
 }
 
-pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<dyn Store>) {
+pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<Store>) {
     found(store.as_ref()).await;
     let text = "Grüße \u{1f511} <b>'\"%_\\ \u{301}\n\t\u{feff} e\u{301} é  ";
     let row = AuditEntry {
@@ -170,7 +170,7 @@ pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<dyn Store>) 
         new: Some(json!(null)),
         standing: None,
     };
-    store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
+    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
     let read = audit(store.as_ref(), "acme").await.pop().unwrap();
     assert_eq!((read.actor.as_str(), read.subject.as_str(), read.at), (text, text, NOW));
     assert_eq!(read.old, row.old.map(|value| value.to_string()));

@@ -13,7 +13,7 @@ fn reads_do_not_wait_behind_changes() {
     let database = Database::create();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(SqlStore::open_postgres(&database.url(), 4).await.unwrap());
+        let store: Arc<Store> = Arc::new(Store::open_postgres(&database.url(), 4).await.unwrap());
         found(store.as_ref()).await;
         insert(store.as_ref(), &key(1)).await;
 

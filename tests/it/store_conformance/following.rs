@@ -6,18 +6,18 @@ use keyturn::domain::api_key::{ApiKey, Lifecycle};
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{KeyChange, Limits, MemberNode, NodeId, Store, action};
 
-use super::{NOW, entry, found, founding, id, insert, key, next, signing_key, slug};
+use super::{NOW, WriteOutcome as _, entry, found, founding, id, insert, key, next, signing_key, slug};
 
 fn node(name: &str) -> NodeId {
     NodeId::from(name.to_owned())
 }
 
 /// The changes of keys and tokens after a number.
-pub async fn changes_after(store: &dyn Store, seq: u64, limit: u32) -> Vec<KeyChange> {
+pub async fn changes_after(store: &Store, seq: u64, limit: u32) -> Vec<KeyChange> {
     store.follow(seq, &node("nobody"), limit).await.unwrap().changes
 }
 
-pub async fn a_new_key_is_followed_as_well(store: Arc<dyn Store>) {
+pub async fn a_new_key_is_followed_as_well(store: Arc<Store>) {
     found(store.as_ref()).await;
     let before = store.last_seq().await.unwrap();
     insert(store.as_ref(), &key(1)).await;
@@ -25,7 +25,7 @@ pub async fn a_new_key_is_followed_as_well(store: Arc<dyn Store>) {
     assert_eq!(changes.iter().map(|change| (change.seq, change.key)).collect::<Vec<_>>(), [(before + 1, id(1))]);
 }
 
-pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<dyn Store>) {
+pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<Store>) {
     found(store.as_ref()).await;
     store.join(&node("a"), NOW).await.unwrap();
     for n in 1..=5 {
@@ -45,13 +45,13 @@ pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<dyn St
     assert_eq!(none.last_seq, 6);
 }
 
-pub async fn a_shortened_log_says_so(store: Arc<dyn Store>) {
+pub async fn a_shortened_log_says_so(store: Arc<Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let late = ApiKey { generation: 2, ..next(&key(1)) };
     let mut row = entry(action::KEY_EDIT, id(1));
     row.at = NOW.plus_seconds(100);
-    let seq = store.update_key(&late, None, &row, None).await.unwrap().unwrap();
+    let seq = store.update_key(&late, None, &row, None).await.outcome().unwrap();
     store.shorten(NOW).await.unwrap();
     let news = store.follow(0, &node("a"), 10).await.unwrap();
     assert_eq!((news.pruned_seq, news.changes.len()), (0, 2), "nothing is older than that");
@@ -63,7 +63,7 @@ pub async fn a_shortened_log_says_so(store: Arc<dyn Store>) {
     assert_eq!(store.follow(0, &node("a"), 10).await.unwrap().pruned_seq, seq - 1);
 }
 
-pub async fn organizations_and_signing_keys_are_followed(store: Arc<dyn Store>) {
+pub async fn organizations_and_signing_keys_are_followed(store: Arc<Store>) {
     let tenants_seq = async || store.follow(0, &node("a"), 10).await.unwrap().tenants_seq;
     assert_eq!(tenants_seq().await, 0);
     found(store.as_ref()).await;
@@ -73,16 +73,16 @@ pub async fn organizations_and_signing_keys_are_followed(store: Arc<dyn Store>) 
     assert_eq!(tenants_seq().await, founded, "a key is none of that");
     let made = entry(action::SIGNING_KEY_CREATE, "second");
     let second = signing_key("second", "acme", 100);
-    let seq = store.insert_signing_key(&second, Some("kid-acme"), &made).await.unwrap().unwrap();
+    let seq = store.insert_signing_key(&second, Some("kid-acme"), &made).await.outcome().unwrap();
     assert_eq!(tenants_seq().await, seq);
     store.delete_signing_key(&slug("acme"), "kid-acme", &entry(action::SIGNING_KEY_DELETE, "kid-acme")).await.unwrap();
     assert!(tenants_seq().await > seq);
     let before = tenants_seq().await;
-    store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     assert!(tenants_seq().await > before);
 }
 
-pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<dyn Store>) {
+pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<Store>) {
     let is_member = async |name: &str| store.follow(0, &node(name), 10).await.unwrap().is_member;
     assert_eq!(store.nodes().await.unwrap(), []);
     assert!(!is_member("a").await);
@@ -112,12 +112,12 @@ pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<dyn Stor
     assert_eq!(store.nodes().await.unwrap(), [b]);
 }
 
-pub async fn a_deployment_keeps_its_first_name(store: Arc<dyn Store>) {
+pub async fn a_deployment_keeps_its_first_name(store: Arc<Store>) {
     assert_eq!(store.deployment("first").await.unwrap(), "first");
     assert_eq!(store.deployment("second").await.unwrap(), "first");
 }
 
-pub async fn keys_that_were_changed_lately_are_found(store: Arc<dyn Store>) {
+pub async fn keys_that_were_changed_lately_are_found(store: Arc<Store>) {
     found(store.as_ref()).await;
     for n in 1..=3 {
         insert(store.as_ref(), &key(n)).await;
@@ -127,7 +127,7 @@ pub async fn keys_that_were_changed_lately_are_found(store: Arc<dyn Store>) {
         let changed = ApiKey { lifecycle: Lifecycle::Disabled { at: at(seconds) }, generation: 2, ..next(&key(n)) };
         let mut row = entry(action::KEY_DISABLE, id(n));
         row.at = at(seconds);
-        store.update_key(&changed, Some(Limits::default()), &row, None).await.unwrap().unwrap();
+        store.update_key(&changed, Some(Limits::default()), &row, None).await.outcome().unwrap();
         changed
     };
     change(1, 10).await;

@@ -116,7 +116,7 @@ fn serve(mut client: TcpStream, next: Arc<AtomicU8>) {
 struct World {
     database: Database,
     proxy: Proxy,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     /// How a COMMIT that is carried out loses its answer.
     lost: Fault,
 }
@@ -124,7 +124,7 @@ struct World {
 impl World {
     async fn new(lost: Fault) -> Self {
         let (database, proxy) = (Database::create(), Proxy::start());
-        let store = SqlStore::open_postgres(&database.url_at(proxy.port), 4).await.unwrap();
+        let store = Store::open_postgres(&database.url_at(proxy.port), 4).await.unwrap();
         Self { database, proxy, store: Arc::new(store), lost }
     }
 
@@ -143,7 +143,7 @@ macro_rules! check {
         let result = $change.await;
         assert!($world.proxy.has_fired(), "{}: no COMMIT", $what);
         assert!(result.is_err(), "{}: reported as made: {result:?}", $what);
-        assert!(!matches!(result, Err(StoreError::CommitUnknown)), "{}: could be looked up", $what);
+        assert!(!format!("{result:?}").contains("CommitUnknown"), "{}: could be looked up", $what);
         assert_eq!($world.contents(), before, "{}: changed something", $what);
         $world.proxy.set($world.lost);
         let result = $change.await;
@@ -178,23 +178,22 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     check!(world, "claim for a master key", store.set_master_key("master"));
     check!(world, "deployment", store.deployment("first"));
     let founding = founding("acme", 0);
-    check!(world, "organization", store.found(&founding, &by(action::ORGANIZATION_CREATE))).unwrap();
+    check!(world, "organization", store.found(&founding, &by(action::ORGANIZATION_CREATE)));
     let policy = Organization { policy_version: 2, ..founding.organization.clone() };
-    check!(world, "policy", store.update_policy(&policy, &by(action::POLICY_CHANGE))).unwrap();
+    check!(world, "policy", store.update_policy(&policy, &by(action::POLICY_CHANGE)));
 
     let (one, once) = (key(1), remembered());
     let create = by(action::KEY_CREATE);
-    check!(world, "new key", store.insert_key(&one, Limits::default(), &create, Some(&once))).unwrap();
+    check!(world, "new key", store.insert_key(&one, Limits::default(), &create, Some(&once)));
     let edited = next(&one);
-    check!(world, "edited key", store.update_key(&edited, None, &by(action::KEY_EDIT), None)).unwrap();
+    check!(world, "edited key", store.update_key(&edited, None, &by(action::KEY_EDIT), None));
     let fast = FastVerifier { pepper: "new".into(), digest: [9; 32] };
     check!(world, "fast verifier", store.refresh_fast_verifier(&one.id, &one.secret.phc, &fast));
     let token = RevokedToken { jti: "jti".into(), key: one.id, expires_at: NOW.plus_seconds(60) };
     check!(world, "token", store.revoke_token(&token, &slug("acme"), &by(action::TOKEN_REVOKE)));
 
     let second = signing_key("second", "acme", 100);
-    check!(world, "signing key", store.insert_signing_key(&second, Some("kid-acme"), &by(action::SIGNING_KEY_CREATE)))
-        .unwrap();
+    check!(world, "signing key", store.insert_signing_key(&second, Some("kid-acme"), &by(action::SIGNING_KEY_CREATE)));
     check!(
         world,
         "deleted signing key",
@@ -203,9 +202,9 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     check!(world, "master key", store.reseal(&[], &[], "other", &by(action::MASTER_KEY_ROTATE)));
 
     let ann = member("ann@acme.example");
-    check!(world, "member", store.insert_member(&ann, "phc", &by(action::MEMBER_CREATE))).unwrap();
+    check!(world, "member", store.insert_member(&ann, "phc", &by(action::MEMBER_CREATE)));
     let admin = Member { role: Role::Admin, version: 2, ..ann.clone() };
-    check!(world, "role", store.update_member(&admin, None, &by(action::MEMBER_CHANGE))).unwrap();
+    check!(world, "role", store.update_member(&admin, None, &by(action::MEMBER_CHANGE)));
     let session = Session {
         id: "session".into(),
         member: ann.id.clone(),
@@ -219,16 +218,15 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     assert!(check!(world, "session", store.open_session(&session, &[1; 32], &admin, &begin)));
     assert!(check!(world, "ended session", store.end_session(&admin, "session", &by(action::SESSION_END))));
     let owned = ApiKey { owner: Some(ann.id.clone()), ..key(2) };
-    store.insert_key(&owned, Limits::default(), &create, None).await.unwrap().unwrap();
+    store.insert_key(&owned, Limits::default(), &create, None).await.outcome().unwrap();
     let end = |key: ApiKey| Some((next(&key), entry(action::KEY_REVOKE, key.id)));
-    let (_, ended) =
-        check!(world, "removed member", store.remove_member(&admin, &end, &by(action::MEMBER_REMOVE))).unwrap();
+    let (_, ended) = check!(world, "removed member", store.remove_member(&admin, &end, &by(action::MEMBER_REMOVE)));
     assert_eq!(ended.len(), 1);
 
     let hook = webhook();
-    check!(world, "webhook", store.insert_webhook(&hook, 9, &by(action::WEBHOOK_CREATE))).unwrap();
+    check!(world, "webhook", store.insert_webhook(&hook, 9, &by(action::WEBHOOK_CREATE)));
     let changed = Webhook { description: "d".into(), version: 2, ..hook.clone() };
-    check!(world, "edited webhook", store.update_webhook(&changed, &by(action::WEBHOOK_EDIT))).unwrap();
+    check!(world, "edited webhook", store.update_webhook(&changed, &by(action::WEBHOOK_EDIT)));
     let delivery = delivery(&hook);
     check!(world, "delivery", store.queue_delivery(&slug("acme"), &delivery, &by(action::WEBHOOK_TEST)));
     let terms = ClaimTerms { by: "n", now: NOW, until: NOW.plus_seconds(9), limit: 9 };
@@ -236,8 +234,8 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     let dead = Attempt { at: NOW, status: None, error: None, then: AfterAttempt::Dead };
     assert!(store.finish_attempt(&delivery.id, "n", &dead).await.unwrap());
     let retry = by(action::WEBHOOK_RETRY);
-    check!(world, "retry", store.revive_delivery(&slug("acme"), (&hook.id, &delivery.id), &retry)).unwrap();
-    check!(world, "deleted webhook", store.delete_webhook(&changed, &by(action::WEBHOOK_DELETE))).unwrap();
+    check!(world, "retry", store.revive_delivery(&slug("acme"), (&hook.id, &delivery.id), &retry));
+    check!(world, "deleted webhook", store.delete_webhook(&changed, &by(action::WEBHOOK_DELETE)));
 
     let seen = Seen { day: 1, what: Some("192.0.2.1".parse().unwrap()), exchanges: 3, verifications: 0 };
     let details = Details { addresses: vec![seen], ..Details::default() };

@@ -8,10 +8,12 @@ use keyturn::domain::policy::Policy;
 use keyturn::domain::sealed::Sealed;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{
-    AuditEntry, CountedEvent, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, StoreError, action,
+    AuditEntry, CountedEvent, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, StoreError, WriteError, action,
 };
 
-use super::{NOW, all, audit_actions, entry, found, id, insert, key, next, slug, stored_organizations};
+use super::{
+    NOW, WriteOutcome as _, all, audit_actions, entry, found, id, insert, key, next, slug, stored_organizations,
+};
 
 fn member(name: &str, role: Role) -> Member {
     Member {
@@ -25,9 +27,9 @@ fn member(name: &str, role: Role) -> Member {
     }
 }
 
-async fn add(store: &dyn Store, member: &Member) {
+async fn add(store: &Store, member: &Member) {
     let row = entry(action::MEMBER_CREATE, &member.id);
-    store.insert_member(member, "$argon2id$theirs", &row).await.unwrap().unwrap();
+    store.insert_member(member, "$argon2id$theirs", &row).await.outcome().unwrap();
 }
 
 fn session(member: &Member, name: &str) -> Session {
@@ -42,13 +44,13 @@ fn session(member: &Member, name: &str) -> Session {
     }
 }
 
-async fn open(store: &dyn Store, session: &Session, digest: u8) {
+async fn open(store: &Store, session: &Session, digest: u8) {
     let row = entry(action::SESSION_BEGIN, &session.member);
     let member = store.member(&slug("acme"), &session.member).await.unwrap().unwrap();
     assert!(store.open_session(session, &[digest; 32], &member, &row).await.unwrap());
 }
 
-pub async fn repeated_events_are_two_entries_per_hour(store: Arc<dyn Store>) {
+pub async fn repeated_events_are_two_entries_per_hour(store: Arc<Store>) {
     found(store.as_ref()).await;
     let hour = NOW.as_millis() / 3_600_000;
     let event = |network: &str, count, later: i64| CountedEvent {
@@ -82,7 +84,7 @@ pub async fn repeated_events_are_two_entries_per_hour(store: Arc<dyn Store>) {
     assert_eq!(entries().await, 3 + 65, "64 networks, and all others together");
 }
 
-pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
+pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
     found(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -94,23 +96,23 @@ pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
     // The same login is another's.
     let twin = Member { id: MemberId("twin".into()), ..ada.clone() };
     let row = entry(action::MEMBER_CREATE, "twin");
-    assert_eq!(store.insert_member(&twin, "x", &row).await.unwrap(), Err(Refused::AlreadyExists));
+    assert_eq!(store.insert_member(&twin, "x", &row).await.outcome(), Err(Refused::AlreadyExists));
 
     let admin = Member { role: Role::Admin, version: 2, ..ada.clone() };
     let row = entry(action::MEMBER_CHANGE, &ada.id);
-    store.update_member(&admin, None, &row).await.unwrap().unwrap();
-    assert_eq!(store.update_member(&admin, None, &row).await.unwrap(), Err(Refused::VersionConflict));
+    store.update_member(&admin, None, &row).await.outcome().unwrap();
+    assert_eq!(store.update_member(&admin, None, &row).await.outcome(), Err(Refused::VersionConflict));
     let login = store.login(&slug("acme"), &ada.email).await.unwrap();
     assert_eq!(login, Some((admin.clone(), "$argon2id$theirs".into())), "the password stays");
     let taken = Member { email: "boss@acme.example".into(), version: 3, ..admin.clone() };
-    assert_eq!(store.update_member(&taken, None, &row).await.unwrap(), Err(Refused::AlreadyExists));
+    assert_eq!(store.update_member(&taken, None, &row).await.outcome(), Err(Refused::AlreadyExists));
 
     let row = entry(action::MEMBER_REMOVE, &ada.id);
-    assert_eq!(store.remove_member(&ada, &|_| None, &row).await.unwrap(), Err(Refused::VersionConflict));
-    store.remove_member(&admin, &|_| None, &row).await.unwrap().unwrap();
+    assert_eq!(store.remove_member(&ada, &|_| None, &row).await.outcome(), Err(Refused::VersionConflict));
+    store.remove_member(&admin, &|_| None, &row).await.outcome().unwrap();
     assert_eq!(store.member(&slug("acme"), &ada.id).await.unwrap(), None);
     assert_eq!(store.login(&slug("acme"), &ada.email).await.unwrap(), None);
-    assert_eq!(store.remove_member(&admin, &|_| None, &row).await.unwrap(), Err(Refused::VersionConflict));
+    assert_eq!(store.remove_member(&admin, &|_| None, &row).await.outcome(), Err(Refused::VersionConflict));
     // The login is free again.
     add(store.as_ref(), &Member { id: MemberId("ada-again".into()), ..ada }).await;
     assert_eq!(
@@ -119,18 +121,18 @@ pub async fn a_member_is_added_changed_and_removed(store: Arc<dyn Store>) {
     );
 }
 
-pub async fn an_organization_keeps_an_owner(store: Arc<dyn Store>) {
+pub async fn an_organization_keeps_an_owner(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let row = entry(action::MEMBER_CHANGE, &boss.id);
     let lesser = Member { role: Role::Admin, version: 2, ..boss.clone() };
-    assert_eq!(store.update_member(&lesser, None, &row).await.unwrap(), Err(Refused::LastOwner));
-    assert_eq!(store.remove_member(&boss, &|_| None, &row).await.unwrap(), Err(Refused::LastOwner));
+    assert_eq!(store.update_member(&lesser, None, &row).await.outcome(), Err(Refused::LastOwner));
+    assert_eq!(store.remove_member(&boss, &|_| None, &row).await.outcome(), Err(Refused::LastOwner));
     assert_eq!(store.member(&slug("acme"), &boss.id).await.unwrap(), Some(boss.clone()), "nothing was changed");
     add(store.as_ref(), &member("second", Role::Owner)).await;
-    store.update_member(&lesser, None, &row).await.unwrap().unwrap();
+    store.update_member(&lesser, None, &row).await.outcome().unwrap();
 }
 
-pub async fn a_removed_member_takes_their_keys_along(store: Arc<dyn Store>) {
+pub async fn a_removed_member_takes_their_keys_along(store: Arc<Store>) {
     found(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -147,7 +149,7 @@ pub async fn a_removed_member_takes_their_keys_along(store: Arc<dyn Store>) {
         Some((ended, row))
     };
     let row = entry(action::MEMBER_REMOVE, &ada.id);
-    let (seq, ended) = store.remove_member(&ada, &end, &row).await.unwrap().unwrap();
+    let (seq, ended) = store.remove_member(&ada, &end, &row).await.outcome().unwrap();
     assert_eq!((ended.len(), seq), (3, before + 4));
     assert_eq!(store.last_seq().await.unwrap(), seq);
     for n in 1..=3 {
@@ -165,20 +167,20 @@ pub async fn a_removed_member_takes_their_keys_along(store: Arc<dyn Store>) {
     assert!(followed.iter().all(|change| change.generation == 2));
 }
 
-pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<dyn Store>) {
+pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<Store>) {
     found(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
     let owned = ApiKey { owner: Some(ada.id.clone()), ..key(1) };
     let row = entry(action::MEMBER_REMOVE, &ada.id);
-    store.remove_member(&ada, &|_| None, &row).await.unwrap().unwrap();
+    store.remove_member(&ada, &|_| None, &row).await.outcome().unwrap();
     let row = entry(action::KEY_CREATE, owned.id);
-    let refused = store.insert_key(&owned, Limits::default(), &row, None).await.unwrap();
+    let refused = store.insert_key(&owned, Limits::default(), &row, None).await.outcome();
     assert_eq!(refused, Err(Refused::OwnerGone));
     assert_eq!(store.key(&owned.id).await.unwrap(), None);
 }
 
-pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: Arc<dyn Store>) {
+pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let (one, two) = (session(&boss, "one"), session(&boss, "two"));
     open(store.as_ref(), &one, 1).await;
@@ -206,49 +208,49 @@ pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: A
     assert_eq!(store.forget_sessions(NOW.plus_seconds(100), NOW.plus_seconds(-1)).await.unwrap(), 1, "by age");
 }
 
-pub async fn a_new_password_ends_the_other_sessions(store: Arc<dyn Store>) {
+pub async fn a_new_password_ends_the_other_sessions(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     for (digest, name) in [(1, "one"), (2, "two"), (3, "three")] {
         open(store.as_ref(), &session(&boss, name), digest).await;
     }
     let row = entry(action::MEMBER_CHANGE, &boss.id);
     let next = Member { version: 2, ..boss.clone() };
-    store.update_member(&next, Some(("$new", Some("session-two"))), &row).await.unwrap().unwrap();
+    store.update_member(&next, Some(("$new", Some("session-two"))), &row).await.outcome().unwrap();
     assert_eq!(store.sessions(&boss.id).await.unwrap().len(), 1);
     assert!(store.session(&[2; 32]).await.unwrap().is_some());
     assert_eq!(store.login(&slug("acme"), &boss.email).await.unwrap().unwrap().1, "$new");
     let reset = Member { version: 3, ..boss.clone() };
-    store.update_member(&reset, Some(("$newer", None)), &row).await.unwrap().unwrap();
+    store.update_member(&reset, Some(("$newer", None)), &row).await.outcome().unwrap();
     assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
 }
 
-pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<dyn Store>) {
+pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Owner);
     add(store.as_ref(), &ada).await;
     let row = entry(action::SESSION_BEGIN, &boss.id);
     let changed = Member { version: 2, ..boss.clone() };
-    store.update_member(&changed, Some(("$new", None)), &row).await.unwrap().unwrap();
+    store.update_member(&changed, Some(("$new", None)), &row).await.outcome().unwrap();
     assert!(!store.open_session(&session(&boss, "one"), &[1; 32], &boss, &row).await.unwrap(), "another password");
     assert!(store.open_session(&session(&boss, "two"), &[2; 32], &changed, &row).await.unwrap());
-    store.remove_member(&changed, &|_| None, &row).await.unwrap().unwrap();
+    store.remove_member(&changed, &|_| None, &row).await.outcome().unwrap();
     assert!(!store.open_session(&session(&boss, "three"), &[3; 32], &changed, &row).await.unwrap(), "removed");
     assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
 }
 
-pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<dyn Store>) {
+pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<Store>) {
     let mut organization = found(store.as_ref()).await.organization;
     organization.policy = Policy { max_keys: Some(77), ..Policy::default() };
     organization.policy_version = 2;
     let row = entry(action::POLICY_CHANGE, "acme");
-    let seq = store.update_policy(&organization, &row).await.unwrap().unwrap();
+    let seq = store.update_policy(&organization, &row).await.outcome().unwrap();
     assert_eq!(stored_organizations(store.as_ref()).await, [organization.clone()]);
     assert_eq!(store.last_seq().await.unwrap(), seq);
-    assert_eq!(store.update_policy(&organization, &row).await.unwrap(), Err(Refused::VersionConflict));
+    assert_eq!(store.update_policy(&organization, &row).await.outcome(), Err(Refused::VersionConflict));
     assert_eq!(audit_actions(store.as_ref()).await, ["organization.create", "policy.change"]);
 }
 
-pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<dyn Store>) {
+pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<Store>) {
     found(store.as_ref()).await;
     let remembered = |n: u8, at: Timestamp| Remembered {
         caller: "key:a".into(),
@@ -260,7 +262,7 @@ pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<dy
     };
     let add = async |n: u8, at: Timestamp| {
         let row = entry(action::KEY_CREATE, id(n));
-        store.insert_key(&key(n), Limits::default(), &row, Some(&remembered(n, at))).await.unwrap().map(|_| ())
+        store.insert_key(&key(n), Limits::default(), &row, Some(&remembered(n, at))).await.outcome().map(|_| ())
     };
     add(1, NOW).await.unwrap();
     let before = NOW.plus_seconds(-1);
@@ -279,7 +281,7 @@ pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<dy
     assert_eq!(store.forget_answers(NOW.plus_seconds(86_400)).await.unwrap(), 1);
 }
 
-pub async fn lists_come_in_every_order_whole(store: Arc<dyn Store>) {
+pub async fn lists_come_in_every_order_whole(store: Arc<Store>) {
     found(store.as_ref()).await;
     for n in 1..=9 {
         let at = |seconds: i64| Some(NOW.plus_seconds(seconds));
@@ -314,19 +316,19 @@ pub async fn lists_come_in_every_order_whole(store: Arc<dyn Store>) {
     }
 }
 
-pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<dyn Store>) {
+pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<Store>) {
     let boss = found(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Admin);
     add(store.as_ref(), &ada).await;
     insert(store.as_ref(), &key(1)).await;
     let make = async |n: u8, actor: String, standing: u64| {
         let row = AuditEntry { actor, standing: Some(standing), ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.map(|made| made.is_ok())
+        store.insert_key(&key(n), Limits::default(), &row, None).await
     };
-    let is_superseded = |made: Result<bool, StoreError>| matches!(made, Err(StoreError::Superseded));
+    let is_superseded = |made: Result<_, WriteError>| matches!(made, Err(WriteError::Store(StoreError::Superseded)));
     let (by_key, by_ada) = (format!("key:{}", id(1)), format!("member:{}", ada.id));
-    assert!(make(2, by_key.clone(), key(1).standing()).await.unwrap());
-    assert!(make(3, by_ada.clone(), 1).await.unwrap());
+    make(2, by_key.clone(), key(1).standing()).await.unwrap();
+    make(3, by_ada.clone(), 1).await.unwrap();
     for other in [0, 1, 3] {
         assert!(is_superseded(make(4, by_key.clone(), other).await), "another generation or secret version: {other}");
     }
@@ -334,17 +336,17 @@ pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<dyn Store>
 
     // With a grace period the generation stays, and the secret that the caller has shown is no longer the current one.
     let rotated = ApiKey { secret_version: 2, ..next(&key(1)) };
-    store.update_key(&rotated, None, &entry(action::KEY_ROTATE, id(1)), None).await.unwrap().unwrap();
+    store.update_key(&rotated, None, &entry(action::KEY_ROTATE, id(1)), None).await.outcome().unwrap();
     assert!(is_superseded(make(4, by_key.clone(), key(1).standing()).await), "the previous secret");
 
     let ended = rotated.disable(NOW).unwrap();
-    store.update_key(&ended, None, &entry(action::KEY_DISABLE, id(1)), None).await.unwrap().unwrap();
+    store.update_key(&ended, None, &entry(action::KEY_DISABLE, id(1)), None).await.outcome().unwrap();
     for any in 1..5 {
         assert!(is_superseded(make(4, by_key.clone(), any).await), "a disabled key: {any}");
     }
     let row = entry(action::MEMBER_REMOVE, &ada.id);
-    store.remove_member(&ada, &|_| None, &row).await.unwrap().unwrap();
+    store.remove_member(&ada, &|_| None, &row).await.outcome().unwrap();
     assert!(is_superseded(make(4, by_ada.clone(), 1).await) && is_superseded(make(4, by_ada, 2).await));
     assert_eq!(store.key(&id(4)).await.unwrap(), None);
-    assert!(make(4, format!("member:{}", boss.id), 1).await.unwrap());
+    make(4, format!("member:{}", boss.id), 1).await.unwrap();
 }

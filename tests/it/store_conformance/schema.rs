@@ -11,7 +11,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 fn open(url: &str) {
     block_on(async {
-        SqlStore::open_postgres(url, 2).await.unwrap().close().await;
+        Store::open_postgres(url, 2).await.unwrap().close().await;
     });
 }
 
@@ -42,7 +42,7 @@ fn both_dialects_have_the_same_tables_and_columns() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyturn.db");
-    block_on(async { SqlStore::open_sqlite(&path, 1).await.unwrap().close().await });
+    block_on(async { Store::open_sqlite(&path, 1).await.unwrap().close().await });
     let mut sqlite = column(
         &path,
         "SELECT t.name || '.' || c.name || ' ' || upper(c.type) || CASE c.\"notnull\" WHEN 1 THEN ' NOT NULL' ELSE '' END \
@@ -106,7 +106,7 @@ fn a_user_without_rights_on_the_schema_opens_a_current_database() {
          GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}"
     ));
     block_on(async {
-        let store = SqlStore::open_postgres(&database.url_as(&user), 2).await.unwrap();
+        let store = Store::open_postgres(&database.url_as(&user), 2).await.unwrap();
         found(&store).await;
         store.close().await;
     });

@@ -7,9 +7,9 @@ use keyturn::store::{NodeId, Store, action};
 
 use super::*;
 
-pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_keys(store: Arc<dyn Store>) {
-    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
-    store.found(&founding("other", 2), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_keys(store: Arc<Store>) {
+    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome().unwrap();
+    store.found(&founding("other", 2), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     let (acme, other) = (slug("acme"), slug("other"));
     let seq_of = async |of: &Slug| store.organization_seq(of).await.unwrap().unwrap();
     let changed_after = async |seq| {
@@ -25,7 +25,7 @@ pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_
     let mut organization = store.organization(&acme).await.unwrap().unwrap();
     organization.policy = Policy { max_keys: Some(7), ..Policy::default() };
     organization.policy_version = 2;
-    let seq = store.update_policy(&organization, &entry(action::POLICY_CHANGE, "acme")).await.unwrap().unwrap();
+    let seq = store.update_policy(&organization, &entry(action::POLICY_CHANGE, "acme")).await.outcome().unwrap();
     assert_eq!((seq_of(&acme).await, changed_after(others).await), (seq, vec!["acme".to_owned()]));
     let suspend = entry(action::ORGANIZATION_SUSPEND, "acme");
     let suspended = store.suspend_organization(&acme, Some(NOW), &suspend).await.unwrap();
@@ -36,7 +36,7 @@ pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_
     assert!(resumed > suspended);
     let key = signing_key("next", "acme", 100);
     let created = entry(action::SIGNING_KEY_CREATE, "next");
-    let seq = store.insert_signing_key(&key, Some("kid-acme"), &created).await.unwrap().unwrap();
+    let seq = store.insert_signing_key(&key, Some("kid-acme"), &created).await.outcome().unwrap();
     assert_eq!((seq_of(&acme).await, seq_of(&other).await), (seq, others));
 
     assert_eq!(store.organization(&slug("nobody")).await.unwrap(), None);
@@ -44,8 +44,8 @@ pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_
     assert_eq!(store.suspend_organization(&slug("nobody"), Some(NOW), &suspend).await.unwrap(), None);
 }
 
-pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(store: Arc<dyn Store>) {
-    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.unwrap().unwrap();
+pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(store: Arc<Store>) {
+    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome().unwrap();
     let node = NodeId::from("node".to_owned());
     store.join(&node, NOW).await.unwrap();
     let before = store.last_seq().await.unwrap();
@@ -73,5 +73,5 @@ pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(stor
     assert!(again.epoch > epoch);
     assert_eq!(store.nodes().await.unwrap(), []);
     let next = next(&store.key(&key).await.unwrap().unwrap());
-    store.update_key(&next, None, &entry(action::KEY_EDIT, key), None).await.unwrap().unwrap();
+    store.update_key(&next, None, &entry(action::KEY_EDIT, key), None).await.outcome().unwrap();
 }

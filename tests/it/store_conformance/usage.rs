@@ -11,7 +11,7 @@ use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Asked, Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome};
 use keyturn::store::{BusyKeys, Interval, Limits, Notice, StaleKeys, Store, UsageDetail, UsageOf, action, kind};
 
-use super::{NOW, concurrently, entry, found, founding, id, insert, key, next, slug, verifier};
+use super::{NOW, WriteOutcome as _, concurrently, entry, found, founding, id, insert, key, next, slug, verifier};
 
 fn used(n: u8, counts: &[(i64, UsageOutcome, u64)]) -> KeyUsage {
     KeyUsage { counts: counts.to_vec(), ..KeyUsage::new(id(n)) }
@@ -25,13 +25,13 @@ fn counts(list: &[(UsageOutcome, u64)]) -> Counts {
     counts
 }
 
-async fn days(store: &dyn Store, of: &UsageOf, first: i64, last: i64) -> Vec<(i64, u64)> {
+async fn days(store: &Store, of: &UsageOf, first: i64, last: i64) -> Vec<(i64, u64)> {
     let found = store.usage(of, Interval::Day, first, last).await.unwrap();
     found.into_iter().map(|(day, counts)| (day, counts.uses())).collect()
 }
 
 /// The keys from the busiest on with their uses, read in pages of `limit`.
-async fn busy(store: &dyn Store, first_day: i64, last_day: Option<i64>, limit: u32) -> Vec<(KeyId, u64)> {
+async fn busy(store: &Store, first_day: i64, last_day: Option<i64>, limit: u32) -> Vec<(KeyId, u64)> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let asked = BusyKeys { organization: slug("acme"), first_day, last_day, after, limit };
@@ -43,7 +43,7 @@ async fn busy(store: &dyn Store, first_day: i64, last_day: Option<i64>, limit: u
     }
 }
 
-pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(store: Arc<dyn Store>) {
+pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(store: Arc<Store>) {
     use UsageOutcome::{DeniedScope, Exchanged, Verified};
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
@@ -79,7 +79,7 @@ pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(s
     );
 }
 
-pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<dyn Store>) {
+pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<Store>) {
     found(store.as_ref()).await;
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
@@ -102,9 +102,9 @@ pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<dyn Sto
     assert_eq!(busy(store.as_ref(), 50, None, 3).await[0].1, 20);
 }
 
-pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(store: Arc<dyn Store>) {
+pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     for n in 1..=9 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -141,7 +141,7 @@ pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(stor
     assert_eq!(top.counts.of(UsageOutcome::DeniedScope), 13);
 }
 
-pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_since_the_last(store: Arc<dyn Store>) {
+pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_since_the_last(store: Arc<Store>) {
     found(store.as_ref()).await;
     // What was counted of each key on each day; key 0 is there from the founding on.
     let mut counted: BTreeMap<u8, BTreeMap<i64, u64>> = BTreeMap::from([(0, BTreeMap::new())]);
@@ -183,7 +183,7 @@ pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_sin
     assert!(counted.len() > 3 && oldest > 1, "all of it was tried: {counted:?}");
 }
 
-pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Arc<dyn Store>) {
+pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Arc<Store>) {
     found(store.as_ref()).await;
     for n in 1..=120 {
         insert(store.as_ref(), &key(n)).await;
@@ -210,9 +210,9 @@ pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Ar
     }
 }
 
-pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organization(store: Arc<dyn Store>) {
+pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organization(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     for n in 1..=3 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -248,7 +248,7 @@ pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organizat
     assert_eq!(read("acme", &[], 0, 100).await, []);
 }
 
-pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<dyn Store>) {
+pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let mut all = Counts::default();
@@ -270,7 +270,7 @@ pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<dyn Store
     assert_eq!(of_keys[&id(1)], [(10, all)]);
 }
 
-pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<dyn Store>) {
+pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     for day in [1, 5, 6, 9] {
@@ -294,7 +294,7 @@ pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<dyn St
     assert_eq!((details.len(), details[0].exchanges), (1, 11));
 }
 
-pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<dyn Store>) {
+pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     insert(store.as_ref(), &key(2)).await;
@@ -338,7 +338,7 @@ pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<dyn Stor
     assert!(asked.iter().all(|detail| !detail.is_address));
 }
 
-pub async fn a_use_of_the_secret_before_is_kept_until_the_next_rotation(store: Arc<dyn Store>) {
+pub async fn a_use_of_the_secret_before_is_kept_until_the_next_rotation(store: Arc<Store>) {
     found(store.as_ref()).await;
     let rotated = ApiKey {
         rotated_at: Some(NOW),
@@ -360,14 +360,14 @@ pub async fn a_use_of_the_secret_before_is_kept_until_the_next_rotation(store: A
     assert_eq!(used_at(NOW.plus_seconds(6), None).await, seen(6, "192.0.2.2"));
     // An edit keeps it, a rotation does not.
     let stored = store.key(&id(1)).await.unwrap().unwrap();
-    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, id(1)), None).await.unwrap().unwrap();
+    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, id(1)), None).await.outcome().unwrap();
     assert_eq!(used_at(NOW.plus_seconds(1), None).await, seen(6, "192.0.2.2"));
     let again = ApiKey {
         rotated_at: Some(NOW.plus_seconds(60)),
         previous: Some(PreviousSecret::new(verifier(201), NOW.plus_seconds(600))),
         ..next(&next(&stored))
     };
-    store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None).await.unwrap().unwrap();
+    store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None).await.outcome().unwrap();
     assert_eq!(used_at(NOW.plus_seconds(59), None).await, Some((None, None)));
 }
 
@@ -375,7 +375,7 @@ fn notice(n: u8, period: i64, detail: &str, most: u32) -> Notice {
     Notice { key: id(n), kind: kind::NETWORK, period, detail: detail.into(), most }
 }
 
-pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store: Arc<dyn Store>) {
+pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store: Arc<Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let row = entry(action::KEY_EXPIRING, id(1));
@@ -400,7 +400,7 @@ pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store
     assert_eq!(rows.iter().filter(|row| row.action == action::KEY_EXPIRING).count(), 4);
 }
 
-pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(store: Arc<dyn Store>) {
+pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(store: Arc<Store>) {
     found(store.as_ref()).await;
     let idle_before = NOW.plus_seconds(-100);
     let old = ApiKey { created_at: NOW.plus_seconds(-1000), ..key(1) };
@@ -443,13 +443,13 @@ pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(sto
 
     // Enabled again, it is left alone: the notice was given.
     let enabled = found.enable(NOW).unwrap();
-    store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None).await.unwrap().unwrap();
+    store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None).await.outcome().unwrap();
     let again = enabled.clone().disable(NOW).unwrap();
     assert_eq!(store.disable_stale_key(&again, idle_before, &stale, &row).await.unwrap(), None);
     assert_eq!((store.key(&id(2)).await.unwrap().unwrap().lifecycle, written().await), (Lifecycle::Active, 1));
 }
 
-pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc<dyn Store>) {
+pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc<Store>) {
     found(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let row = entry(action::KEY_STALE, id(1));
@@ -465,7 +465,7 @@ pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc
     }
 }
 
-pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<dyn Store>) {
+pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<Store>) {
     let claim = |now: Timestamp| {
         let store = store.clone();
         async move { store.claim_chore("upkeep", now.plus_seconds(-60), now).await.unwrap() }
@@ -477,9 +477,9 @@ pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<dyn Sto
     assert!(!store.claim_chore("unknown", NOW, NOW).await.unwrap());
 }
 
-pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: Arc<dyn Store>) {
+pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     let old = NOW.plus_seconds(-1000);
     let made = |n: u8| ApiKey { created_at: old.plus_seconds(i64::from(n)), ..key(n) };
     for key in [
@@ -492,7 +492,7 @@ pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: A
         made(7),
         ApiKey { created_at: NOW, ..key(8) },
     ] {
-        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.unwrap().unwrap();
+        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome().unwrap();
     }
     let last_used = Some(LastUse { at: NOW.plus_seconds(-400), address: None });
     store.add_usage(&[KeyUsage { last_used, ..KeyUsage::new(id(7)) }]).await.unwrap();
@@ -513,7 +513,7 @@ pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: A
     }
 }
 
-pub async fn keys_that_end_soon_come_soonest_first(store: Arc<dyn Store>) {
+pub async fn keys_that_end_soon_come_soonest_first(store: Arc<Store>) {
     found(store.as_ref()).await;
     let ends = |n: u8, seconds: i64| ApiKey { expires_at: Some(NOW.plus_seconds(seconds)), ..key(n) };
     for key in [

@@ -39,36 +39,36 @@ fn wanting(n: u8, events: &[&str]) -> Webhook {
     Webhook { events: EventFilter::parse(events).unwrap(), ..webhook(n) }
 }
 
-async fn add(store: &dyn Store, webhook: &Webhook) {
+async fn add(store: &Store, webhook: &Webhook) {
     let entry = entry(action::WEBHOOK_CREATE, &webhook.id);
-    store.insert_webhook(webhook, 20, &entry).await.unwrap().unwrap();
+    store.insert_webhook(webhook, 20, &entry).await.outcome().unwrap();
 }
 
-async fn update(store: &dyn Store, webhook: &Webhook) -> Result<(), Refused> {
-    store.update_webhook(webhook, &entry(action::WEBHOOK_EDIT, &webhook.id)).await.unwrap()
+async fn update(store: &Store, webhook: &Webhook) -> Result<(), Refused> {
+    store.update_webhook(webhook, &entry(action::WEBHOOK_EDIT, &webhook.id)).await.outcome()
 }
 
 fn to(webhook: &Webhook) -> DeliveryFilter {
     DeliveryFilter { webhook: webhook.id.clone(), state: None, after: None, limit: 1000 }
 }
 
-async fn deliveries(store: &dyn Store, webhook: &Webhook) -> Vec<Delivery> {
+async fn deliveries(store: &Store, webhook: &Webhook) -> Vec<Delivery> {
     store.deliveries(&to(webhook)).await.unwrap()
 }
 
-async fn events(store: &dyn Store, webhook: &Webhook) -> Vec<String> {
+async fn events(store: &Store, webhook: &Webhook) -> Vec<String> {
     let mut events: Vec<_> = deliveries(store, webhook).await.into_iter().map(|delivery| delivery.event).collect();
     events.sort();
     events
 }
 
-async fn claim(store: &dyn Store, webhook: &Webhook, by: &str, now: i64, limit: u32) -> Vec<Delivery> {
+async fn claim(store: &Store, webhook: &Webhook, by: &str, now: i64, limit: u32) -> Vec<Delivery> {
     let now = NOW.plus_seconds(now);
     let terms = ClaimTerms { by, now, until: now.plus_seconds(30), limit };
     store.claim_deliveries(&webhook.id, terms).await.unwrap()
 }
 
-async fn due(store: &dyn Store, at: i64) -> Vec<Webhook> {
+async fn due(store: &Store, at: i64) -> Vec<Webhook> {
     let due = store.due_webhooks(NOW.plus_seconds(at), 4).await.unwrap();
     due.into_iter().map(|due| due.webhook).collect()
 }
@@ -77,7 +77,7 @@ fn attempt(at: i64, then: AfterAttempt) -> Attempt {
     Attempt { at: NOW.plus_seconds(at), status: Some(500), error: Some(DeliveryError::Status(500)), then }
 }
 
-pub async fn every_field_of_a_webhook_comes_back(store: Arc<dyn Store>) {
+pub async fn every_field_of_a_webhook_comes_back(store: Arc<Store>) {
     found(store.as_ref()).await;
     assert_eq!(store.webhooks(&slug("acme")).await.unwrap(), []);
     let (one, two) = (webhook(1), wanting(2, &["key.*", "policy.changed"]));
@@ -106,14 +106,14 @@ pub async fn every_field_of_a_webhook_comes_back(store: Arc<dyn Store>) {
     assert_eq!(audited[1..], [action::WEBHOOK_CREATE, action::WEBHOOK_CREATE, action::WEBHOOK_EDIT]);
 }
 
-pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<dyn Store>) {
+pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<Store>) {
     found(store.as_ref()).await;
     let inserts: Vec<_> = (1..=20)
         .map(|n| {
             let (store, webhook) = (store.clone(), webhook(n));
             async move {
                 let entry = entry(action::WEBHOOK_CREATE, &webhook.id);
-                store.insert_webhook(&webhook, 3, &entry).await.unwrap()
+                store.insert_webhook(&webhook, 3, &entry).await.outcome()
             }
         })
         .collect();
@@ -127,24 +127,24 @@ pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<dyn Stor
     assert_eq!((made, store.webhooks(&slug("acme")).await.unwrap().len()), (3, 3));
 }
 
-pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<dyn Store>) {
+pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<Store>) {
     found(store.as_ref()).await;
     let (one, other) = (webhook(1), webhook(2));
     add(store.as_ref(), &one).await;
     add(store.as_ref(), &other).await;
     let gone = entry(action::WEBHOOK_DELETE, &one.id);
     let stale = Webhook { version: 2, ..one.clone() };
-    assert_eq!(store.delete_webhook(&stale, &gone).await.unwrap(), Err(Refused::VersionConflict));
-    assert_eq!(store.delete_webhook(&one, &gone).await.unwrap(), Ok(()));
-    assert_eq!(store.delete_webhook(&one, &gone).await.unwrap(), Err(Refused::VersionConflict));
+    assert_eq!(store.delete_webhook(&stale, &gone).await.outcome(), Err(Refused::VersionConflict));
+    assert_eq!(store.delete_webhook(&one, &gone).await.outcome(), Ok(()));
+    assert_eq!(store.delete_webhook(&one, &gone).await.outcome(), Err(Refused::VersionConflict));
     assert_eq!(store.webhook(&slug("acme"), &one.id).await.unwrap(), None);
     assert_eq!(deliveries(store.as_ref(), &one).await, []);
     assert_eq!(events(store.as_ref(), &other).await, ["webhook.created", "webhook.deleted"]);
 }
 
-pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<dyn Store>) {
+pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<Store>) {
     found(store.as_ref()).await;
-    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.unwrap().unwrap();
+    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
     let (keys, tokens, off) = (wanting(1, &["key.*"]), wanting(2, &["token.revoked"]), wanting(3, &["key.*"]));
     let elsewhere = Webhook { organization: slug("other"), ..wanting(4, &["key.*"]) };
     for webhook in [&keys, &tokens, &off, &elsewhere] {
@@ -155,11 +155,11 @@ pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<
 
     // Made, and refused three times.
     let row = AuditEntry { address: Some("2001:db8::1".into()), ..entry(action::KEY_CREATE, id(1)) };
-    store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap();
-    store.insert_key(&key(1), Limits::default(), &row, None).await.unwrap().unwrap_err();
+    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
+    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap_err();
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
-    store.insert_key(&key(2), none, &row, None).await.unwrap().unwrap_err();
-    store.update_key(&key(1), None, &row, None).await.unwrap().unwrap_err();
+    store.insert_key(&key(2), none, &row, None).await.outcome().unwrap_err();
+    store.update_key(&key(1), None, &row, None).await.outcome().unwrap_err();
 
     let queued = deliveries(store.as_ref(), &keys).await;
     let [delivery] = queued.as_slice() else { panic!("{queued:?}") };
@@ -184,7 +184,7 @@ pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<
     }
 }
 
-pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<dyn Store>) {
+pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<Store>) {
     found(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -192,7 +192,7 @@ pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<dyn Stor
         // Of one moment are 1 to 4.
         let at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
     }
     let everything = deliveries(store.as_ref(), &webhook).await;
     assert_eq!(everything.len(), 9);
@@ -217,7 +217,7 @@ pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<dyn Stor
     }
 }
 
-pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<dyn Store>) {
+pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<Store>) {
     found(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -246,7 +246,7 @@ pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<dyn Store>) {
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 40, "all of them");
 }
 
-pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<dyn Store>) {
+pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
     found(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -288,7 +288,7 @@ pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<dyn Store>)
     assert_eq!(told.payload, first[0].payload, "byte for byte");
 }
 
-pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Arc<dyn Store>) {
+pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Arc<Store>) {
     found(store.as_ref()).await;
     let (late, early) = (wanting(1, &["token.revoked"]), wanting(2, &["key.*"]));
     add(store.as_ref(), &late).await;
@@ -309,7 +309,7 @@ pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Ar
     assert_eq!(store.backlog().await.unwrap().pending, 2, "it has waited");
 }
 
-pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<dyn Store>) {
+pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<Store>) {
     found(store.as_ref()).await;
     let (webhook, other) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
     add(store.as_ref(), &webhook).await;
@@ -334,7 +334,7 @@ pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<dyn 
 
     let row = AuditEntry { at: NOW.plus_seconds(9), ..entry(action::WEBHOOK_RETRY, &other.id) };
     let revive =
-        async |webhook: &WebhookId| store.revive_delivery(&slug("acme"), (webhook, &test.id), &row).await.unwrap();
+        async |webhook: &WebhookId| store.revive_delivery(&slug("acme"), (webhook, &test.id), &row).await.outcome();
     assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is pending");
     claim(store.as_ref(), &other, "a", 0, 1).await;
     assert!(store.finish_attempt(&test.id, "a", &attempt(1, AfterAttempt::Dead)).await.unwrap());
@@ -347,7 +347,7 @@ pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<dyn 
     assert_eq!(audited[3..], [action::WEBHOOK_TEST, action::WEBHOOK_RETRY], "each once");
 }
 
-pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<dyn Store>) {
+pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<Store>) {
     found(store.as_ref()).await;
     let (told, quiet) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
     add(store.as_ref(), &told).await;
@@ -365,7 +365,7 @@ pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<dyn Store>) {
     assert_eq!(undelivered("other").await, [], "they are another organization's");
 }
 
-pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<dyn Store>) {
+pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<Store>) {
     found(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -394,7 +394,7 @@ pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<dyn Store>) {
     assert_eq!(given_up.ended_at, Some(NOW.plus_seconds(50)));
 }
 
-pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<dyn Store>) {
+pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<Store>) {
     store.set_master_key("master").await.unwrap();
     found(store.as_ref()).await;
     let (one, raced) = (webhook(1), webhook(2));
@@ -422,7 +422,7 @@ pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<dyn Store>) 
     assert_eq!(found, [Webhook { sealed, url, ..one }, changed], "what was changed meanwhile keeps its seal");
 }
 
-pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<dyn Store>) {
+pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<Store>) {
     found(store.as_ref()).await;
     let (many, one) = (wanting(1, &["key.*"]), wanting(2, &["token.revoked"]));
     add(store.as_ref(), &many).await;
@@ -441,7 +441,7 @@ pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<dyn Store>) {
     assert_eq!(counts(4).await, BTreeSet::from([(many.id, 3), (one.id, 1)]));
 }
 
-pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<dyn Store>) {
+pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<Store>) {
     found(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -450,7 +450,7 @@ pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<dyn
         // The last one is queued while the clock is two hours ahead.
         let at = NOW.plus_seconds(if n == 4 { ahead } else { now });
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.unwrap().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
     }
     // One is claimed and one is put off for a minute by the clock that is ahead; one is put off by the right clock.
     let claimed = claim(store.as_ref(), &webhook, "a", ahead, 2).await;

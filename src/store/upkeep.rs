@@ -1,20 +1,62 @@
 //! What one node does for all of them, and what is told once.
 
-use async_trait::async_trait;
-
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::columns::slug;
-use crate::store::sql::database::Transaction;
-use crate::store::sql::key_rows::key_from_row;
-use crate::store::sql::statement::{On, query};
-use crate::store::sql::{SqlStore, api_keys, audit, changes};
-use crate::store::{AuditEntry, KeyChange, Notice, Seq, StaleKeys, StoreError, UpkeepStore, kind};
+use crate::store::{AuditEntry, KeyChange, Seq, Store, StoreError, api_keys, audit, changes};
 
-#[async_trait]
-impl UpkeepStore for SqlStore {
-    async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+use crate::store::sql::columns::slug;
+
+use crate::store::key_rows::key_from_row;
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{On, query};
+
+/// Which stale keys to list. Newest first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StaleKeys {
+    /// Whose.
+    pub organization: Slug,
+    /// Idle since before this moment.
+    pub idle_before: Timestamp,
+    /// The moment at which they are active.
+    pub now: Timestamp,
+    /// Only those after this one in the list's order.
+    pub after: Option<(Timestamp, KeyId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// The kinds of what is told once.
+pub mod kind {
+    /// A key ends soon: period is the expiry, detail the threshold in days.
+    pub const EXPIRING: &str = "expiring";
+    /// A key is stale: period is since when it is idle.
+    pub const STALE: &str = "stale";
+    /// A stale key was disabled: period as before.
+    pub const STALE_DISABLED: &str = "stale-disabled";
+    /// A key was kept out by its networks: period is the hour, detail the address.
+    pub const NETWORK: &str = "network";
+}
+
+/// Something that is told once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// Of which key.
+    pub key: KeyId,
+    /// What: one of [`kind`].
+    pub kind: &'static str,
+    /// Of which period of the key's life.
+    pub period: i64,
+    /// What tells several of one period apart.
+    pub detail: String,
+    /// At most so many of one period.
+    pub most: u32,
+}
+
+impl Store {
+    /// Takes a chore if it was last begun before a moment; of several nodes one gets it.
+    pub async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
         // A run in the future was noted by a clock that was ahead, and counts for nothing.
         let claimed = query("UPDATE chores SET ran_at = $3 WHERE name = $1 AND (ran_at <= $2 OR ran_at > $3)")
             .bind(name)
@@ -25,7 +67,9 @@ impl UpkeepStore for SqlStore {
         Ok(claimed == 1)
     }
 
-    async fn tell(&self, notice: &Notice, at: Timestamp, entry: &AuditEntry) -> Result<bool, StoreError> {
+    /// Notes that something is told, and writes its audit row; false, and nothing written, when it was told already or when
+    /// as many of its period were as may be.
+    pub async fn tell(&self, notice: &Notice, at: Timestamp, entry: &AuditEntry) -> Result<bool, StoreError> {
         // 1. Most of what is asked about was told before, which costs no change.
         if is_told(notice, &self.database).await? {
             return Ok(false);
@@ -56,7 +100,9 @@ impl UpkeepStore for SqlStore {
         Ok(true)
     }
 
-    async fn disable_stale_key(
+    /// Writes the disabled state of a stale key with its notice and its audit entry, in one transaction. Writes nothing and
+    /// returns `None` if the key was used since `idle_before`, if it was changed meanwhile, or if the notice was given before.
+    pub async fn disable_stale_key(
         &self,
         disabled: &ApiKey,
         idle_before: Timestamp,
@@ -83,7 +129,8 @@ impl UpkeepStore for SqlStore {
         Ok(Some(seq))
     }
 
-    async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError> {
+    /// Forgets what was told before a moment, but for what is told once in a key's life.
+    pub async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError> {
         // What is told of an idle period is kept while the key is idle, however long that is.
         query(
             "DELETE FROM notices WHERE at < $1 AND (kind NOT IN ($2, $3) OR EXISTS (SELECT 1 FROM notices n \
@@ -97,7 +144,8 @@ impl UpkeepStore for SqlStore {
         Ok(())
     }
 
-    async fn stale_keys(&self, asked: &StaleKeys) -> Result<Vec<ApiKey>, StoreError> {
+    /// The active keys of an organization that were last used (else rotated, else made) before a moment, newest first.
+    pub async fn stale_keys(&self, asked: &StaleKeys) -> Result<Vec<ApiKey>, StoreError> {
         let (created_at, id) = match &asked.after {
             Some((at, id)) => (at.as_millis(), id.as_str().to_owned()),
             None => (i64::MAX, "~".to_owned()),
@@ -119,7 +167,9 @@ impl UpkeepStore for SqlStore {
         rows.iter().map(key_from_row).collect()
     }
 
-    async fn expiring_keys(
+    /// The active keys that end by themselves after `now` and not after `until`, soonest first; at most `limit`, after
+    /// the last one that is known.
+    pub async fn expiring_keys(
         &self,
         now: Timestamp,
         until: Timestamp,

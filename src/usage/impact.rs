@@ -5,10 +5,10 @@ use crate::domain::networks::Networks;
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::KeyError;
-use crate::keys::details::{Part, by_frequency, lately};
+use crate::keys::KeyError;
 use crate::node::Node;
 use crate::store::UsageDetail;
+use crate::usage::details::{Part, by_frequency, lately};
 
 /// What a key is to be narrowed to; `None` stays as it is.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::usage::{KeyUsage, MOST_DISTINCT, Seen};
-use crate::store::StoreError;
-use crate::store::sql::SqlStore;
+use crate::store::{Store, StoreError};
+
 use crate::store::sql::statement::{placeholders, query};
 
 /// Rows in one statement at most.
@@ -15,7 +15,7 @@ const ROWS: usize = 2_000;
 /// What stands for everything beyond the distinct ones.
 pub(super) const OTHER: &str = "";
 
-impl SqlStore {
+impl Store {
     /// Adds details, all of them or none.
     pub(super) async fn write_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
         let mut seen: BTreeMap<(&str, i64, &str, String), (u64, u64)> = BTreeMap::new();

@@ -1,23 +1,51 @@
 //! Repeated security events, folded into two audit entries per subject, network and hour.
 
-use async_trait::async_trait;
 use serde_json::json;
 
 use crate::clock::rfc3339;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::{slug, unsigned};
+use crate::store::{AuditEntry, Store, StoreError, action, audit};
+
 use crate::store::sql::statement::query;
-use crate::store::sql::{SqlStore, audit};
-use crate::store::{AuditEntry, CountedEvent, EventStore, StoreError, action};
+
+/// Events of one subject, network and hour.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CountedEvent {
+    /// The organization that they concern.
+    pub organization: Slug,
+    /// The audit action.
+    pub action: &'static str,
+    /// The audit subject.
+    pub subject: String,
+    /// Where they came from, as CIDR.
+    pub network: String,
+    /// The address of the first.
+    pub address: Option<String>,
+    /// Hours since the epoch.
+    pub hour: i64,
+    /// How many.
+    pub count: u64,
+    /// When the first happened.
+    pub first_at: Timestamp,
+    /// When the last happened.
+    pub last_at: Timestamp,
+}
+
+impl CountedEvent {
+    /// The networks that are not listed one by one.
+    pub const OTHER_NETWORKS: &str = "others";
+}
 
 /// Networks of one subject and hour that are listed. Others are counted together.
 const NETWORKS: i64 = 64;
 /// Counts that are written at once.
 const AT_ONCE: i64 = 200;
 
-#[async_trait]
-impl EventStore for SqlStore {
-    async fn count_event(&self, event: &CountedEvent) -> Result<(), StoreError> {
+impl Store {
+    /// Counts events of one subject, network and hour. The first of them is written to the audit log at once.
+    pub async fn count_event(&self, event: &CountedEvent) -> Result<(), StoreError> {
         // 1. A repetition costs no change.
         if self.add_to(event, &event.network).await? || self.add_to(event, CountedEvent::OTHER_NETWORKS).await? {
             return Ok(());
@@ -55,21 +83,16 @@ impl EventStore for SqlStore {
         if unsigned(row.try_get("event_count")?, "event count")? == event.count {
             let new = json!({ "network": network, "count": event.count, "hour": rfc3339(start_of(event.hour)) });
             let entry = AuditEntry {
-                at: event.first_at,
-                actor: "keyturn".into(),
                 address: event.address.clone(),
-                action: event.action,
-                subject: event.subject.clone(),
-                old: None,
-                new: Some(new),
-                standing: None,
+                ..AuditEntry::by_keyturn(event.first_at, event.action, &event.subject, None, Some(new))
             };
             audit::write(&mut transaction, &event.organization, &entry).await?;
         }
         transaction.commit().await
     }
 
-    async fn close_event_hours(&self, before: i64, now: Timestamp) -> Result<u64, StoreError> {
+    /// Writes the counts of hours before one to the audit log; returns how many. To be repeated until it is none.
+    pub async fn close_event_hours(&self, before: i64, now: Timestamp) -> Result<u64, StoreError> {
         let due = query("SELECT hour FROM repeated_events WHERE hour < $1 LIMIT 1")
             .bind(before)
             .fetch_optional(&self.database)
@@ -129,7 +152,7 @@ impl EventStore for SqlStore {
     }
 }
 
-impl SqlStore {
+impl Store {
     /// Adds to an event that its hour has seen before; false if it has not.
     async fn add_to(&self, event: &CountedEvent, network: &str) -> Result<bool, StoreError> {
         let updated = query(

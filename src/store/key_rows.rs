@@ -7,6 +7,7 @@ use crate::domain::networks::Networks;
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
+
 use crate::store::sql::columns::{key_id, slug, unsigned};
 use crate::store::sql::statement::Row;
 

@@ -1,21 +1,25 @@
 //! Members. A removed one keeps its row, for the keys that refer to it, and is no longer seen.
 
-use async_trait::async_trait;
-
 use crate::domain::api_key::ApiKey;
 use crate::domain::member::{Member, MemberId, Role};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::columns::{slug, unsigned};
-use crate::store::sql::database::Transaction;
-use crate::store::sql::key_rows::key_from_row;
-use crate::store::sql::statement::{Row, query};
-use crate::store::sql::{SqlStore, api_keys, audit, changes, is_duplicate, refuse};
-use crate::store::{AuditEntry, EndKey, KeyChange, MemberStore, Refused, Seq, StoreError};
+use crate::store::{
+    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, api_keys, audit, changes, is_duplicate, refuse,
+};
 
-#[async_trait]
-impl MemberStore for SqlStore {
-    async fn member(&self, organization: &Slug, id: &MemberId) -> Result<Option<Member>, StoreError> {
+use crate::store::sql::columns::{slug, unsigned};
+
+use crate::store::key_rows::key_from_row;
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{Row, query};
+
+/// The keys that a removed member leaves behind: the next state of each, and its audit row.
+pub type EndKey<'a> = &'a (dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync);
+
+impl Store {
+    /// A member of an organization.
+    pub async fn member(&self, organization: &Slug, id: &MemberId) -> Result<Option<Member>, StoreError> {
         let row = query("SELECT * FROM members WHERE organization = $1 AND id = $2 AND removed_at IS NULL")
             .bind(organization.as_str())
             .bind(&id.0)
@@ -24,7 +28,8 @@ impl MemberStore for SqlStore {
         row.as_ref().map(member_from_row).transpose()
     }
 
-    async fn login(&self, organization: &Slug, email: &str) -> Result<Option<(Member, String)>, StoreError> {
+    /// A member by login, and the PHC string of their password.
+    pub async fn login(&self, organization: &Slug, email: &str) -> Result<Option<(Member, String)>, StoreError> {
         let row = query("SELECT * FROM members WHERE organization = $1 AND email = $2 AND removed_at IS NULL")
             .bind(organization.as_str())
             .bind(email)
@@ -34,7 +39,8 @@ impl MemberStore for SqlStore {
         Ok(Some((member_from_row(&row)?, row.try_get("password_phc")?)))
     }
 
-    async fn members(&self, organization: &Slug) -> Result<Vec<Member>, StoreError> {
+    /// Every member of an organization, by login.
+    pub async fn members(&self, organization: &Slug) -> Result<Vec<Member>, StoreError> {
         let rows = query("SELECT * FROM members WHERE organization = $1 AND removed_at IS NULL ORDER BY email")
             .bind(organization.as_str())
             .fetch_all(&self.database)
@@ -42,12 +48,13 @@ impl MemberStore for SqlStore {
         rows.iter().map(member_from_row).collect()
     }
 
-    async fn insert_member(
+    /// Writes a new member with the PHC string of their password, and the audit row.
+    pub async fn insert_member(
         &self,
         member: &Member,
         password_phc: &str,
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         match insert(&mut transaction, member, password_phc).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
@@ -55,15 +62,17 @@ impl MemberStore for SqlStore {
         }
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
-    async fn update_member(
+    /// Writes the next state of a member whose stored version is the one before, and the audit row. A new password ends
+    /// every session but `stays`.
+    pub async fn update_member(
         &self,
         member: &Member,
         password: Option<(&str, Option<&str>)>,
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE members SET email = $3, role = $4, version = version + 1, password_phc = COALESCE($5, password_phc) \
@@ -93,15 +102,17 @@ impl MemberStore for SqlStore {
         }
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
-    async fn remove_member(
+    /// Removes a member whose stored version is `member`'s, with their sessions; their keys become what `end` says. Gives
+    /// those keys, and the number of the last change.
+    pub async fn remove_member(
         &self,
         member: &Member,
         end: EndKey<'_>,
         entry: &AuditEntry,
-    ) -> Result<Result<(Seq, Vec<ApiKey>), Refused>, StoreError> {
+    ) -> Result<(Seq, Vec<ApiKey>), WriteError> {
         let (mut transaction, mut seq) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE members SET removed_email = email, email = 'removed ' || id, removed_at = $3, password_phc = '', \
@@ -137,7 +148,7 @@ impl MemberStore for SqlStore {
         }
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok((seq, ended)))
+        Ok((seq, ended))
     }
 }
 

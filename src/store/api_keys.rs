@@ -1,44 +1,134 @@
 //! API keys.
 
-use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
 use crate::domain::key_text::KeyId;
+use crate::domain::member::MemberId;
 use crate::domain::sealed::Sealed;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::columns::key_id;
-use crate::store::sql::database::Transaction;
-use crate::store::sql::key_rows::{key_from_row, networks_column, state_columns};
-use crate::store::sql::statement::{Query, Value, query};
-use crate::store::sql::{SqlStore, audit, changes, is_duplicate, refuse};
 use crate::store::{
-    AuditEntry, KeyChange, KeyFilter, KeyOrder, KeyPlace, KeyStore, Limits, Refused, Remembered, Seq, StoreError,
+    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, is_duplicate, refuse,
 };
+
+use crate::store::sql::columns::key_id;
+
+use crate::store::key_rows::{key_from_row, networks_column, state_columns};
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::{Query, Value, query};
+
+/// Most keys that may count at once, as the policy says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Limits {
+    /// Of the organization.
+    pub organization: Option<u32>,
+    /// Of the key's owner.
+    pub owner: Option<u32>,
+    /// The version of the policy that says so; the write is refused if another is in force by then.
+    pub policy_version: Option<u64>,
+}
+
+/// What a list of keys is ordered by; keys of the same value by their ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyOrder {
+    /// When they were made.
+    Created,
+    /// Their names, whatever the case.
+    Name,
+    /// When they end; those that do not come last.
+    Expiry,
+    /// When they were last used; those never used first.
+    LastUse,
+}
+
+impl KeyOrder {
+    /// Where a key stands.
+    pub fn place(self, key: &ApiKey) -> KeyPlace {
+        match self {
+            Self::Created => KeyPlace::At(key.created_at.as_millis(), key.id),
+            Self::Name => KeyPlace::Named(key.name.to_lowercase(), key.id),
+            Self::Expiry => KeyPlace::At(key.expires_at.map_or(i64::MAX, Timestamp::as_millis), key.id),
+            Self::LastUse => KeyPlace::At(key.last_used_at.map_or(0, Timestamp::as_millis), key.id),
+        }
+    }
+}
+
+/// A place in a list: the value that it is ordered by, and the key's id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyPlace {
+    /// A moment, in milliseconds.
+    At(i64, KeyId),
+    /// A name in lower case.
+    Named(String, KeyId),
+}
+
+/// The answer to a request with an `Idempotency-Key`, to be given again.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Who asked, as in the audit log.
+    pub caller: String,
+    /// SHA-256 of the `Idempotency-Key`.
+    pub digest: [u8; 32],
+    /// SHA-256 of the request.
+    pub request: [u8; 32],
+    /// The key that was made or rotated.
+    pub key: KeyId,
+    /// Its text, sealed.
+    pub sealed: Sealed,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which keys to list.
+#[derive(Clone, Debug)]
+pub struct KeyFilter {
+    /// Whose.
+    pub organization: Slug,
+    /// In which state, at the moment given.
+    pub status: Option<Status>,
+    /// The moment.
+    pub now: Timestamp,
+    /// Part of the name, in any case.
+    pub search: Option<String>,
+    /// The owner.
+    pub owner: Option<MemberId>,
+    /// In which order.
+    pub order: KeyOrder,
+    /// Whether the last come first.
+    pub is_descending: bool,
+    /// Only those after this place in the list's order.
+    pub after: Option<KeyPlace>,
+    /// At most so many.
+    pub limit: u32,
+}
 
 /// For how long an answer can be asked for again.
 const ANSWERS_KEPT_SECONDS: i64 = 86_400;
 
-#[async_trait]
-impl KeyStore for SqlStore {
-    async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
+impl Store {
+    /// The key of that id.
+    pub async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
         let row =
             query("SELECT * FROM api_keys WHERE id = $1").bind(id.as_str()).fetch_optional(&self.database).await?;
         row.as_ref().map(key_from_row).transpose()
     }
 
-    async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
+    /// The keys that a filter lets through.
+    pub async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
         let rows = listing(filter).fetch_all(&self.database).await?;
         rows.iter().map(key_from_row).collect()
     }
 
-    async fn insert_key(
+    /// Writes a new key if the limits allow one more and its owner is a member, its audit row, and the answer that can
+    /// be asked for again.
+    pub async fn insert_key(
         &self,
         key: &ApiKey,
         limits: Limits,
         entry: &AuditEntry,
         once: Option<&Remembered>,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
             return refuse(transaction, Refused::Repeated).await;
@@ -58,16 +148,18 @@ impl KeyStore for SqlStore {
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
-    async fn update_key(
+    /// Writes the next state of a key whose stored version is the one before, and its audit row. `limits`
+    /// is given when the key did not count before and does now.
+    pub async fn update_key(
         &self,
         key: &ApiKey,
         limits: Option<Limits>,
         entry: &AuditEntry,
         once: Option<&Remembered>,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
             return refuse(transaction, Refused::Repeated).await;
@@ -84,10 +176,11 @@ impl KeyStore for SqlStore {
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
-    async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError> {
+    /// Writes a fast verifier anew where Argon2 has just decided. Not a change: nothing is granted or taken.
+    pub async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
         query("UPDATE api_keys SET secret_pepper = $3, secret_digest = $4 WHERE id = $1 AND secret_phc = $2")
             .bind(id.as_str())
@@ -107,7 +200,8 @@ impl KeyStore for SqlStore {
         Ok(())
     }
 
-    async fn complete_verifier(&self, id: &KeyId, pending: &str, phc: &str) -> Result<(), StoreError> {
+    /// Replaces a pending verifier of a key's current or previous secret by its PHC string. Not a change.
+    pub async fn complete_verifier(&self, id: &KeyId, pending: &str, phc: &str) -> Result<(), StoreError> {
         query(
             "UPDATE api_keys SET secret_phc = CASE WHEN secret_phc = $2 THEN $3 ELSE secret_phc END, \
              previous_phc = CASE WHEN previous_phc = $2 THEN $3 ELSE previous_phc END \
@@ -121,7 +215,8 @@ impl KeyStore for SqlStore {
         Ok(())
     }
 
-    async fn remembered(
+    /// The answer to a caller's request of that `Idempotency-Key` (its SHA-256), if it is not older than `since`.
+    pub async fn remembered(
         &self,
         caller: &str,
         digest: &[u8; 32],
@@ -148,7 +243,8 @@ impl KeyStore for SqlStore {
         }))
     }
 
-    async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
+    /// Forgets answers from before a moment.
+    pub async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
         query("DELETE FROM answers WHERE at <= $1").bind(before.as_millis()).execute_alone(&self.database).await
     }
 }

@@ -2,24 +2,67 @@
 
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::Counts;
-use crate::store::sql::SqlStore;
+use crate::store::{Interval, Store, StoreError, UsageOf};
+
 use crate::store::sql::columns::{key_id, unsigned};
 use crate::store::sql::statement::query;
-use crate::store::sql::usage::{ROWS, details, packed, places};
-use crate::store::{BusyKey, BusyKeys, Interval, StoreError, UsageDetail, UsageOf, UsageReports};
+use crate::store::usage::{ROWS, details, packed, places};
+
+/// Which keys to list with their use. Busiest first, then by id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BusyKeys {
+    /// Whose.
+    pub organization: Slug,
+    /// The first day.
+    pub first_day: i64,
+    /// The last day; `None`: up to now.
+    pub last_day: Option<i64>,
+    /// Only those after this one, with its uses.
+    pub after: Option<(u64, KeyId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A key with what was counted of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BusyKey {
+    /// Its id.
+    pub key: KeyId,
+    /// Its name.
+    pub name: String,
+    /// What was counted in the days asked for.
+    pub counts: Counts,
+    /// When it was last used at all.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// From where a key was used, or what was asked for, and how often.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UsageDetail {
+    /// Whether it is an address, or else what was asked for.
+    pub is_address: bool,
+    /// The address, or scopes separated by spaces; `None`: others, not told apart.
+    pub value: Option<String>,
+    /// In exchanges.
+    pub exchanges: u64,
+    /// In checks.
+    pub verifications: u64,
+    /// The last day on which it was seen, since the epoch.
+    pub last_day: i64,
+}
 
 /// Hours forgotten in one go at most: one statement each, so that nothing waits long behind them.
 const HOURS_AT_ONCE: usize = 200;
 
-#[async_trait]
-impl UsageReports for SqlStore {
-    async fn usage(
+impl Store {
+    /// What was counted in each hour or day (since the epoch, both ends included) in which anything was, in order.
+    pub async fn usage(
         &self,
         of: &UsageOf,
         interval: Interval,
@@ -54,7 +97,9 @@ impl UsageReports for SqlStore {
         packed::by_place(&row)
     }
 
-    async fn usage_of_keys(
+    /// What was counted of keys on each day (since the epoch, both ends included) on which anything was, in order. Those
+    /// that the organization does not have are left out. Meant for a page of keys and a month.
+    pub async fn usage_of_keys(
         &self,
         organization: &Slug,
         keys: &[KeyId],
@@ -83,11 +128,13 @@ impl UsageReports for SqlStore {
         Ok(found)
     }
 
-    async fn busy_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
+    /// An organization's keys with what was counted of each, the busiest first.
+    pub async fn busy_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
         self.rank_keys(asked).await
     }
 
-    async fn usage_details(&self, key: &KeyId, first_day: i64) -> Result<Vec<UsageDetail>, StoreError> {
+    /// From where a key was used since a day, and what was asked for.
+    pub async fn usage_details(&self, key: &KeyId, first_day: i64) -> Result<Vec<UsageDetail>, StoreError> {
         let rows = query(
             "SELECT kind, value, CAST(SUM(exchanges) AS BIGINT) AS exchanges, \
              CAST(SUM(verifications) AS BIGINT) AS verifications, MAX(day) AS last_day \
@@ -111,7 +158,8 @@ impl UsageReports for SqlStore {
             .collect()
     }
 
-    async fn forget_usage(&self, hour: i64, day: i64, detail_day: i64) -> Result<(), StoreError> {
+    /// Forgets hours, days and details before those given.
+    pub async fn forget_usage(&self, hour: i64, day: i64, detail_day: i64) -> Result<(), StoreError> {
         // 1. Hours, the oldest first. What is left for another time is as old then.
         for _ in 0..HOURS_AT_ONCE {
             let row = query("SELECT MIN(hour) AS oldest FROM usage_hours").fetch_one(&self.database).await?;
@@ -141,7 +189,7 @@ impl UsageReports for SqlStore {
     }
 }
 
-impl SqlStore {
+impl Store {
     async fn days_of_key(&self, key: &KeyId, first: i64, last: i64) -> Result<Vec<(i64, Counts)>, StoreError> {
         let row = query(AssertSqlSafe(format!(
             "SELECT {} AS packed FROM usage_days WHERE key_id = $1 AND day <= $3 AND day >= \

@@ -38,7 +38,7 @@ pub(super) struct Mark {
 
 /// What is kept, those asked for last first.
 #[derive(Debug)]
-pub(in crate::store::sql) struct Standings {
+pub(in crate::store) struct Standings {
     kept: Mutex<Vec<Arc<Standing>>>,
     turns: Semaphore,
 }

@@ -7,7 +7,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, day_of};
-use crate::keys::change::{KeyError, load};
+use crate::keys::{KeyError, load};
 use crate::node::Node;
 use crate::store::{BusyKey, BusyKeys, Interval, UsageOf};
 

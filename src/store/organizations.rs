@@ -1,18 +1,33 @@
 //! Organizations.
 
-use async_trait::async_trait;
-
+use crate::domain::api_key::ApiKey;
+use crate::domain::member::Member;
 use crate::domain::organization::Organization;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::statement::{Row, query};
-use crate::store::sql::{SqlStore, api_keys, audit, changes, is_duplicate, members, refuse, signing_keys};
-use crate::store::{AuditEntry, Founding, OrganizationStore, Refused, Seq, StoreError};
+use crate::store::{
+    AuditEntry, Refused, Seq, Store, StoreError, StoredSigningKey, WriteError, api_keys, audit, changes, is_duplicate,
+    members, refuse, signing_keys,
+};
 
-#[async_trait]
-impl OrganizationStore for SqlStore {
-    async fn organizations(&self, changed_after: Option<Seq>) -> Result<Vec<Organization>, StoreError> {
+/// All that a new organization begins with, written at once or not at all.
+#[derive(Debug)]
+pub struct Founding {
+    /// The organization.
+    pub organization: Organization,
+    /// Its first signing key; without one it must be bootstrapped.
+    pub signing_key: Option<StoredSigningKey>,
+    /// Its owner, and the PHC string of their password.
+    pub owner: (Member, String),
+    /// Its first API key.
+    pub key: Option<ApiKey>,
+}
+
+impl Store {
+    /// Those whose policy, state or signing keys changed after a change number; after 0, or `None`, all of them.
+    pub async fn organizations(&self, changed_after: Option<Seq>) -> Result<Vec<Organization>, StoreError> {
         let rows = match changed_after {
             Some(seq) => query("SELECT * FROM organizations WHERE changed_seq > $1 ORDER BY slug").bind(seq),
             None => query("SELECT * FROM organizations ORDER BY slug"),
@@ -20,7 +35,8 @@ impl OrganizationStore for SqlStore {
         rows.fetch_all(&self.database).await?.iter().map(organization_from_row).collect()
     }
 
-    async fn organization(&self, slug: &Slug) -> Result<Option<Organization>, StoreError> {
+    /// One organization.
+    pub async fn organization(&self, slug: &Slug) -> Result<Option<Organization>, StoreError> {
         let row = query("SELECT * FROM organizations WHERE slug = $1")
             .bind(slug.as_str())
             .fetch_optional(&self.database)
@@ -28,7 +44,8 @@ impl OrganizationStore for SqlStore {
         row.as_ref().map(organization_from_row).transpose()
     }
 
-    async fn organization_seq(&self, slug: &Slug) -> Result<Option<Seq>, StoreError> {
+    /// The number of the last change of an organization's policy, state or signing keys.
+    pub async fn organization_seq(&self, slug: &Slug) -> Result<Option<Seq>, StoreError> {
         let row = query("SELECT changed_seq FROM organizations WHERE slug = $1")
             .bind(slug.as_str())
             .fetch_optional(&self.database)
@@ -36,7 +53,9 @@ impl OrganizationStore for SqlStore {
         row.map(|row| unsigned(row.try_get("changed_seq")?, "change number")).transpose()
     }
 
-    async fn suspend_organization(
+    /// Suspends an organization, or ends its suspension, and writes the audit entry. `None` if it is in that state
+    /// already.
+    pub async fn suspend_organization(
         &self,
         slug: &Slug,
         suspended_at: Option<Timestamp>,
@@ -61,7 +80,8 @@ impl OrganizationStore for SqlStore {
         Ok(Some(seq))
     }
 
-    async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Result<Seq, Refused>, StoreError> {
+    /// Writes a new one with all that it begins with, and its audit row.
+    pub async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         let organization = &founding.organization;
         let inserted =
@@ -87,14 +107,11 @@ impl OrganizationStore for SqlStore {
         changes::tenant_changed(&mut transaction, &organization.slug, seq).await?;
         audit::write(&mut transaction, &organization.slug, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
-    async fn update_policy(
-        &self,
-        organization: &Organization,
-        entry: &AuditEntry,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    /// Writes the next state of an organization whose stored policy version is the one before, and its audit row.
+    pub async fn update_policy(&self, organization: &Organization, entry: &AuditEntry) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         let written = query(
             "UPDATE organizations SET policy = $3, policy_version = policy_version + 1 \
@@ -111,7 +128,7 @@ impl OrganizationStore for SqlStore {
         changes::tenant_changed(&mut transaction, &organization.slug, seq).await?;
         audit::write(&mut transaction, &organization.slug, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 }
 

@@ -8,13 +8,14 @@ use sqlx::AssertSqlSafe;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::SqlStore;
+use crate::store::{BusyKey, BusyKeys, Store, StoreError};
+
+use crate::store::usage::{ROWS, counts, each_outcome, packed, places};
+
 use crate::store::sql::columns::key_id;
 use crate::store::sql::statement::query;
-use crate::store::sql::usage::packed;
-use crate::store::sql::usage::standings::{Mark, Uses};
-use crate::store::sql::usage::{ROWS, counts, each_outcome, places};
-use crate::store::{BusyKey, BusyKeys, StoreError};
+
+use crate::store::usage::standings::{Mark, Uses};
 
 /// Keys in one text at most.
 const KEYS: usize = 20_000;
@@ -32,7 +33,7 @@ struct Marks {
     end: Option<Mark>,
 }
 
-impl SqlStore {
+impl Store {
     /// A page of an organization's keys, the busiest first.
     pub(super) async fn rank_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
         let turn = self.standings.turn().await;

@@ -1,18 +1,80 @@
 //! Deliveries to webhooks: queued with the change that they tell of, and as people look at them.
 
-use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::Value;
 
+use crate::clock::rfc3339;
 use crate::domain::event::{EventFilter, event_of};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, WebhookId};
 use crate::store::sql::columns::unsigned;
+use crate::store::{AuditEntry, Refused, Store, StoreError, WriteError, audit, refuse};
+
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
-use crate::store::sql::webhooks::webhook_id;
-use crate::store::sql::{SqlStore, audit, refuse};
-use crate::store::webhooks::message;
-use crate::store::{AuditEntry, DeliveryFilter, DeliveryStore, Refused, StoreError, Undelivered};
+use crate::store::webhooks::webhook_id;
+
+/// Which deliveries to list. Newest first.
+#[derive(Clone, Debug)]
+pub struct DeliveryFilter {
+    /// To which webhook.
+    pub webhook: WebhookId,
+    /// In which state.
+    pub state: Option<DeliveryState>,
+    /// Only those after this one in the list's order.
+    pub after: Option<(Timestamp, DeliveryId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What a webhook has not taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Undelivered {
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// How many events are on their way.
+    pub pending: u64,
+    /// How many were given up and are still kept.
+    pub dead: u64,
+}
+
+/// The message that tells of an audit row, as Standard Webhooks recommends.
+#[derive(Serialize)]
+struct Message<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    timestamp: String,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    organization: &'a str,
+    subject: &'a str,
+    actor: &'a str,
+    address: Option<&'a str>,
+    old: Option<&'a Value>,
+    new: Option<&'a Value>,
+}
+
+/// What a webhook is sent to tell of an audit row, as JSON.
+pub fn message(event: &str, organization: &Slug, entry: &AuditEntry) -> Result<String, StoreError> {
+    let message = Message {
+        kind: event,
+        timestamp: rfc3339(entry.at),
+        data: Data {
+            organization: organization.as_str(),
+            subject: &entry.subject,
+            actor: &entry.actor,
+            address: entry.address.as_deref(),
+            old: entry.old.as_ref(),
+            new: entry.new.as_ref(),
+        },
+    };
+    serde_json::to_string(&message)
+        .map_err(|error| StoreError::Unreadable { what: "audit row", detail: error.to_string() })
+}
 
 /// Queues what tells of the audit row just written, in its transaction: one delivery for each enabled webhook of the
 /// organization that wants the event.
@@ -72,9 +134,9 @@ async fn insert(transaction: &mut Transaction, delivery: &Delivery) -> Result<()
     Ok(())
 }
 
-#[async_trait]
-impl DeliveryStore for SqlStore {
-    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+impl Store {
+    /// The deliveries that a filter lets through.
+    pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
         let (created_at, id) = match &filter.after {
             Some((at, id)) => (at.as_millis(), id.as_str()),
             None => (i64::MAX, "~"),
@@ -93,7 +155,8 @@ impl DeliveryStore for SqlStore {
         rows.iter().map(delivery_from_row).collect()
     }
 
-    async fn undelivered(&self, organization: &Slug) -> Result<Vec<Undelivered>, StoreError> {
+    /// What the webhooks of an organization have not taken. One that has taken everything is left out.
+    pub async fn undelivered(&self, organization: &Slug) -> Result<Vec<Undelivered>, StoreError> {
         let rows = query(
             "SELECT webhook, SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS pending, COUNT(*) AS undelivered \
              FROM webhook_deliveries WHERE state IN ('pending', 'dead') \
@@ -115,7 +178,8 @@ impl DeliveryStore for SqlStore {
             .collect()
     }
 
-    async fn delivery(&self, webhook: &WebhookId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    /// The delivery of that id to that webhook.
+    pub async fn delivery(&self, webhook: &WebhookId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let row = query("SELECT * FROM webhook_deliveries WHERE id = $1 AND webhook = $2")
             .bind(id.as_str())
             .bind(webhook.as_str())
@@ -124,7 +188,8 @@ impl DeliveryStore for SqlStore {
         row.as_ref().map(delivery_from_row).transpose()
     }
 
-    async fn queue_delivery(
+    /// Queues one that tells of no change, and writes its audit row.
+    pub async fn queue_delivery(
         &self,
         organization: &Slug,
         delivery: &Delivery,
@@ -136,12 +201,13 @@ impl DeliveryStore for SqlStore {
         transaction.commit().await
     }
 
-    async fn revive_delivery(
+    /// Takes a dead one up again, as if it were new and due, and writes its audit row; refused where it is not dead.
+    pub async fn revive_delivery(
         &self,
         organization: &Slug,
         (webhook, id): (&WebhookId, &DeliveryId),
         entry: &AuditEntry,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin().await?;
         let revived = query(
             "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3, scheduled_at = $3, claimed_by = NULL, \
@@ -157,10 +223,12 @@ impl DeliveryStore for SqlStore {
         }
         audit::write(&mut transaction, organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
-    async fn forget_deliveries(
+    /// Removes those that were taken before one moment or given up before another, and gives those up that were
+    /// queued before the second and belong to a webhook that is disabled.
+    pub async fn forget_deliveries(
         &self,
         (taken_before, dead_before): (Timestamp, Timestamp),
         now: Timestamp,

@@ -1,16 +1,44 @@
 //! The members: nodes that serve from this database.
 
-use async_trait::async_trait;
-
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::SqlStore;
+use crate::store::{Seq, Store, StoreError};
+
 use crate::store::sql::columns::unsigned;
 use crate::store::sql::statement::query;
-use crate::store::{MemberNode, Membership, NodeId, Seq, StoreError};
 
-#[async_trait]
-impl Membership for SqlStore {
-    async fn join(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
+/// The name of a running node; no two runs have the same.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NodeId(String);
+
+impl NodeId {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for NodeId {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// A node that serves from the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberNode {
+    /// Its name.
+    pub id: NodeId,
+    /// When it was last heard of, by the database's clock.
+    pub seen_at: Timestamp,
+    /// A change up to which it has followed; it may be further.
+    pub applied: Seq,
+    /// Given up: it serves no more once its lease has ended.
+    pub is_struck: bool,
+}
+
+impl Store {
+    /// Enters a node, before it serves.
+    pub async fn join(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
         query("INSERT INTO nodes (id, joined_at, seen_at, applied) VALUES ($1, $2, $2, 0)")
             .bind(node.as_str())
             .bind(now.as_millis())
@@ -19,12 +47,14 @@ impl Membership for SqlStore {
         Ok(())
     }
 
-    async fn leave(&self, node: &NodeId) -> Result<(), StoreError> {
+    /// Takes a node out that serves no more.
+    pub async fn leave(&self, node: &NodeId) -> Result<(), StoreError> {
         query("DELETE FROM nodes WHERE id = $1").bind(node.as_str()).execute_alone(&self.database).await?;
         Ok(())
     }
 
-    async fn nodes(&self) -> Result<Vec<MemberNode>, StoreError> {
+    /// All that are entered, the struck ones too.
+    pub async fn nodes(&self) -> Result<Vec<MemberNode>, StoreError> {
         let rows = query("SELECT id, seen_at, applied, struck FROM nodes ORDER BY joined_at, id")
             .fetch_all(&self.database)
             .await?;
@@ -40,7 +70,8 @@ impl Membership for SqlStore {
             .collect()
     }
 
-    async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError> {
+    /// Notes up to which change a node has followed, and that it was heard of.
+    pub async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError> {
         query("UPDATE nodes SET applied = $2, seen_at = $3 WHERE id = $1 AND applied <= $2")
             .bind(node.as_str())
             .bind(applied)
@@ -50,7 +81,8 @@ impl Membership for SqlStore {
         Ok(())
     }
 
-    async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError> {
+    /// Gives a node up that was not heard of since a moment; false where it was.
+    pub async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError> {
         let count = query("UPDATE nodes SET struck = 1 WHERE id = $1 AND seen_at < $2 AND struck = 0")
             .bind(node.as_str())
             .bind(seen_before.as_millis())
@@ -59,7 +91,8 @@ impl Membership for SqlStore {
         Ok(count > 0)
     }
 
-    async fn declare_settings(&self, node: &NodeId, settings: &str) -> Result<(), StoreError> {
+    /// Stores the settings of a node that others must share with it.
+    pub async fn declare_settings(&self, node: &NodeId, settings: &str) -> Result<(), StoreError> {
         query("UPDATE nodes SET settings = $2 WHERE id = $1")
             .bind(node.as_str())
             .bind(settings)
@@ -68,7 +101,8 @@ impl Membership for SqlStore {
         Ok(())
     }
 
-    async fn declared_settings(&self, seen_since: Timestamp) -> Result<Vec<(NodeId, String)>, StoreError> {
+    /// The settings of each node that was heard of since a moment and is not given up.
+    pub async fn declared_settings(&self, seen_since: Timestamp) -> Result<Vec<(NodeId, String)>, StoreError> {
         let rows = query("SELECT id, settings FROM nodes WHERE seen_at >= $1 AND struck = 0 ORDER BY joined_at, id")
             .bind(seen_since.as_millis())
             .fetch_all(&self.database)
@@ -76,7 +110,8 @@ impl Membership for SqlStore {
         rows.iter().map(|row| Ok((NodeId::from(row.try_get::<String>("id")?), row.try_get("settings")?))).collect()
     }
 
-    async fn deployment(&self, proposed: &str) -> Result<String, StoreError> {
+    /// The name of all nodes together: the proposed one, or that which it has.
+    pub async fn deployment(&self, proposed: &str) -> Result<String, StoreError> {
         let mut transaction = self.database.begin().await?;
         query("INSERT INTO deployment (only_row, id) VALUES (1, $1) ON CONFLICT (only_row) DO NOTHING")
             .bind(proposed)

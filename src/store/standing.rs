@@ -1,11 +1,11 @@
 //! Whether somebody is still what they were when they asked for a change.
 
-use crate::store::sql::SqlStore;
+use crate::store::{AuditEntry, Seq, Store, StoreError};
+
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
-use crate::store::{AuditEntry, Seq, StoreError};
 
-impl SqlStore {
+impl Store {
     /// Begins a change that somebody has asked for, if their standing is what it was: a key that was revoked or narrowed, and a
     /// member who was removed or changed, do nothing more once that was answered. The change row is locked, so nothing
     /// comes between this and the write.

@@ -2,8 +2,8 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::store::StoreError;
-use crate::store::sql::SqlStore;
+use crate::store::{Store, StoreError};
+
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
@@ -48,7 +48,7 @@ pub struct Copied {
     pub rows: usize,
 }
 
-impl SqlStore {
+impl Store {
     /// Copies everything into a store that holds nothing, all of it or nothing at all. Nothing may change in either
     /// meanwhile.
     pub async fn copy_to(&self, target: &Self) -> Result<Vec<Copied>, StoreError> {
@@ -119,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn every_table_is_copied_or_left_for_a_reason() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqlStore::open_sqlite(&folder.path().join("keyturn.db"), 1).await.unwrap();
+        let store = Store::open_sqlite(&folder.path().join("keyturn.db"), 1).await.unwrap();
         let rows = query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
             .fetch_all(&store.database)
             .await

@@ -11,18 +11,37 @@ mod standings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::key_text::KeyId;
+use crate::domain::slug::Slug;
 use crate::domain::usage::{Counts, KeyUsage, UsageOutcome};
-use crate::store::sql::SqlStore;
+use crate::store::{Store, StoreError};
+
 use crate::store::sql::columns::unsigned;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, placeholders, query};
-use crate::store::{StoreError, UsageStore};
 
+pub use reports::{BusyKey, BusyKeys, UsageDetail};
 pub(super) use standings::Standings;
+
+/// Whose use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum UsageOf {
+    /// One key's.
+    Key(KeyId),
+    /// That of all keys of an organization.
+    Organization(Slug),
+}
+
+/// How finely it is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interval {
+    /// By hours in UTC.
+    Hour,
+    /// By days in UTC.
+    Day,
+}
 
 /// Rows in one statement at most.
 const ROWS: usize = 5_000;
@@ -36,9 +55,9 @@ struct Added<'a> {
     of_organizations: [BTreeMap<(&'a str, i64, &'static str), u64>; 2],
 }
 
-#[async_trait]
-impl UsageStore for SqlStore {
-    async fn add_usage(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+impl Store {
+    /// Adds a batch of counts, all of it or nothing.
+    pub async fn add_usage(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
         // 1. Last uses; written twice they are the same. A statement for itself: a row of a key that is locked here
         //    is let go without asking this node again, however slow the way to it is, so that no change of that key
         //    waits for it.
@@ -76,13 +95,14 @@ impl UsageStore for SqlStore {
         transaction.commit().await
     }
 
-    async fn add_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
+    /// Adds the details of a batch, all of them or none.
+    pub async fn add_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
         self.write_previous_uses(batch).await?;
         self.write_details(batch).await
     }
 }
 
-impl SqlStore {
+impl Store {
     async fn write_last_uses(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
         let mut last = BTreeMap::new();
         for usage in batch {

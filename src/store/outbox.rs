@@ -1,19 +1,73 @@
 //! Deliveries as they are worked at, by several nodes at once. Each statement stands for itself and locks one row.
 
-use async_trait::async_trait;
-
+use crate::domain::delivery_error::DeliveryError;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, WebhookId};
-use crate::store::sql::SqlStore;
-use crate::store::sql::columns::unsigned;
-use crate::store::sql::deliveries::delivery_from_row;
-use crate::store::sql::statement::query;
-use crate::store::sql::webhooks::webhook_from_row;
-use crate::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook, Outbox, StoreError};
+use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
+use crate::store::{Store, StoreError};
 
-#[async_trait]
-impl Outbox for SqlStore {
-    async fn due_webhooks(&self, now: Timestamp, most: u32) -> Result<Vec<DueWebhook>, StoreError> {
+use crate::store::deliveries::delivery_from_row;
+use crate::store::sql::columns::unsigned;
+use crate::store::sql::statement::query;
+use crate::store::webhooks::webhook_from_row;
+
+/// Who may work at which deliveries of a webhook, and until when nobody else may.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimTerms<'a> {
+    /// Who.
+    pub by: &'a str,
+    /// Due by this moment.
+    pub now: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// How an attempt went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// Why it failed; `None` if it succeeded.
+    pub error: Option<DeliveryError>,
+    /// What becomes of the delivery.
+    pub then: AfterAttempt,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AfterAttempt {
+    /// It was taken.
+    Delivered,
+    /// It is tried again.
+    Again(Timestamp),
+    /// It is given up.
+    Dead,
+}
+
+/// A webhook with due deliveries.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DueWebhook {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// How many deliveries are due, up to a limit.
+    pub due: u32,
+}
+
+/// What waits to be delivered to enabled webhooks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    /// How many events.
+    pub pending: u64,
+    /// When the oldest was queued.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Store {
+    /// The enabled webhooks with due deliveries, those first that wait longest. Deliveries are counted up to `most`.
+    pub async fn due_webhooks(&self, now: Timestamp, most: u32) -> Result<Vec<DueWebhook>, StoreError> {
         let rows = query(
             "SELECT w.*, (SELECT MIN(d.due_at) FROM webhook_deliveries d \
              WHERE d.webhook = w.id AND d.state = 'pending') AS first_due, \
@@ -34,7 +88,9 @@ impl Outbox for SqlStore {
             .collect()
     }
 
-    async fn reschedule_deliveries(&self, now: Timestamp, tolerance_seconds: i64) -> Result<u64, StoreError> {
+    /// Moves deliveries that were scheduled more than `tolerance_seconds` after `now`, by a clock that was ahead: each
+    /// keeps the pause that it was given, from `now` on. Returns how many there were.
+    pub async fn reschedule_deliveries(&self, now: Timestamp, tolerance_seconds: i64) -> Result<u64, StoreError> {
         let latest = now.plus_seconds(tolerance_seconds);
         // The update alone would take SQLite's write lock at every look.
         let found = query("SELECT id FROM webhook_deliveries WHERE state = 'pending' AND scheduled_at > $1 LIMIT 1")
@@ -54,7 +110,13 @@ impl Outbox for SqlStore {
         .await
     }
 
-    async fn claim_deliveries(&self, webhook: &WebhookId, terms: ClaimTerms<'_>) -> Result<Vec<Delivery>, StoreError> {
+    /// Claims deliveries that are due for a webhook, those first that have been longest. Nobody else gets the same
+    /// ones before the claim has run out.
+    pub async fn claim_deliveries(
+        &self,
+        webhook: &WebhookId,
+        terms: ClaimTerms<'_>,
+    ) -> Result<Vec<Delivery>, StoreError> {
         let rows = query(
             "SELECT * FROM webhook_deliveries WHERE webhook = $1 AND state = 'pending' AND due_at <= $2 \
              ORDER BY due_at, id LIMIT $3",
@@ -85,7 +147,8 @@ impl Outbox for SqlStore {
         Ok(claimed)
     }
 
-    async fn finish_attempt(&self, id: &DeliveryId, by: &str, attempt: &Attempt) -> Result<bool, StoreError> {
+    /// Writes how an attempt went; false where the claim was lost meanwhile, and nothing is written.
+    pub async fn finish_attempt(&self, id: &DeliveryId, by: &str, attempt: &Attempt) -> Result<bool, StoreError> {
         let (state, due_at, ended_at) = match attempt.then {
             AfterAttempt::Delivered => (DeliveryState::Delivered, attempt.at, Some(attempt.at)),
             AfterAttempt::Again(at) => (DeliveryState::Pending, at, None),
@@ -109,7 +172,8 @@ impl Outbox for SqlStore {
         Ok(written == 1)
     }
 
-    async fn release_claims(&self, by: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+    /// Gives back what somebody has claimed, or what anybody has (`None`).
+    pub async fn release_claims(&self, by: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
         query(
             "UPDATE webhook_deliveries SET claimed_by = NULL, due_at = $2, scheduled_at = $2 \
              WHERE state = 'pending' AND claimed_by IS NOT NULL AND ($1 = '' OR claimed_by = $1)",
@@ -121,7 +185,8 @@ impl Outbox for SqlStore {
         Ok(())
     }
 
-    async fn backlog(&self) -> Result<Backlog, StoreError> {
+    /// What waits.
+    pub async fn backlog(&self) -> Result<Backlog, StoreError> {
         let row = query(
             "SELECT COUNT(*) AS pending, MIN(created_at) AS oldest FROM webhook_deliveries \
              WHERE state = 'pending' AND webhook IN (SELECT id FROM webhooks WHERE state = 'enabled')",

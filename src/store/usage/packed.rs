@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::domain::key_text::KeyId;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::store::StoreError;
+
 use crate::store::sql::statement::Row;
-use crate::store::sql::usage::each_outcome;
+use crate::store::usage::each_outcome;
 
 /// Characters of a key's id.
 const ID_LENGTH: usize = 16;

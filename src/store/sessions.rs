@@ -1,17 +1,16 @@
 //! Sessions of members.
 
-use async_trait::async_trait;
-
 use crate::domain::member::{Member, MemberId, Session};
 use crate::domain::timestamp::Timestamp;
-use crate::store::sql::members::member_from_row;
-use crate::store::sql::statement::{Row, query};
-use crate::store::sql::{SqlStore, audit};
-use crate::store::{AuditEntry, SessionStore, StoreError};
+use crate::store::members::member_from_row;
+use crate::store::{AuditEntry, Store, StoreError, audit};
 
-#[async_trait]
-impl SessionStore for SqlStore {
-    async fn open_session(
+use crate::store::sql::statement::{Row, query};
+
+impl Store {
+    /// Writes a new one under the SHA-256 of what the browser holds, and the audit row; false where the member is not
+    /// as they were when their password was checked.
+    pub async fn open_session(
         &self,
         session: &Session,
         digest: &[u8; 32],
@@ -49,7 +48,8 @@ impl SessionStore for SqlStore {
         Ok(true)
     }
 
-    async fn session(&self, digest: &[u8; 32]) -> Result<Option<(Session, Member)>, StoreError> {
+    /// The session of that digest, and whose it is.
+    pub async fn session(&self, digest: &[u8; 32]) -> Result<Option<(Session, Member)>, StoreError> {
         let row = query(
             "SELECT m.*, s.id AS session_id, s.member, s.created_at AS session_created_at, s.last_seen_at, s.ends_at, \
              s.address, s.user_agent FROM sessions s JOIN members m ON m.id = s.member \
@@ -62,7 +62,8 @@ impl SessionStore for SqlStore {
         Ok(Some((session_from_row(&row)?, member_from_row(&row)?)))
     }
 
-    async fn touch_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    /// Notes that a session was used.
+    pub async fn touch_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
         query("UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2")
             .bind(id)
             .bind(now.as_millis())
@@ -71,7 +72,8 @@ impl SessionStore for SqlStore {
         Ok(())
     }
 
-    async fn sessions(&self, member: &MemberId) -> Result<Vec<Session>, StoreError> {
+    /// A member's sessions, newest first.
+    pub async fn sessions(&self, member: &MemberId) -> Result<Vec<Session>, StoreError> {
         let rows = query(
             "SELECT id AS session_id, member, created_at AS session_created_at, last_seen_at, ends_at, address, user_agent \
              FROM sessions WHERE member = $1 ORDER BY created_at DESC, id",
@@ -82,7 +84,8 @@ impl SessionStore for SqlStore {
         rows.iter().map(session_from_row).collect()
     }
 
-    async fn end_session(&self, member: &Member, id: &str, entry: &AuditEntry) -> Result<bool, StoreError> {
+    /// Ends one of a member's sessions, and writes the audit row; false where there is none.
+    pub async fn end_session(&self, member: &Member, id: &str, entry: &AuditEntry) -> Result<bool, StoreError> {
         let (mut transaction, _) = self.begin_by(entry).await?;
         let ended = query("DELETE FROM sessions WHERE id = $1 AND member = $2")
             .bind(id)
@@ -98,7 +101,8 @@ impl SessionStore for SqlStore {
         Ok(true)
     }
 
-    async fn forget_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64, StoreError> {
+    /// Forgets those that have ended by themselves: by age at `now`, by rest when last used before `idle_since`.
+    pub async fn forget_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64, StoreError> {
         query("DELETE FROM sessions WHERE ends_at <= $1 OR last_seen_at <= $2")
             .bind(now.as_millis())
             .bind(idle_since.as_millis())

@@ -1,20 +1,75 @@
 //! Change numbers, the change log, and tokens revoked by themselves.
 
-use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::store::{AuditEntry, NodeId, Store, StoreError, action, audit};
+
 use crate::store::sql::columns::{key_id, slug, unsigned};
+
+use crate::store::key_rows::key_from_row;
 use crate::store::sql::database::{Database, Transaction};
-use crate::store::sql::key_rows::key_from_row;
 use crate::store::sql::statement::{Query, Row, query};
-use crate::store::sql::{SqlStore, audit};
-use crate::store::{
-    AuditEntry, ChangeLog, KeyChange, News, NodeId, Restored, RevokedToken, RevokedTokenStore, Seq, StoreError, action,
-};
+
+/// The number of a change; they become visible in order.
+pub type Seq = u64;
+
+/// A change as others follow it: drop what is held of that key, or refuse that token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyChange {
+    /// Its number.
+    pub seq: Seq,
+    /// The key concerned.
+    pub key: KeyId,
+    /// The token revoked, if it is one alone.
+    pub token: Option<RevokedToken>,
+    /// The key's generation after the change.
+    pub generation: u64,
+}
+
+/// A token revoked by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevokedToken {
+    /// Its id.
+    pub jti: String,
+    /// The key it was minted from.
+    pub key: KeyId,
+    /// When it may be forgotten, being long dead by itself.
+    pub expires_at: Timestamp,
+}
+
+/// What was done to a database that went back in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Restored {
+    /// The first number of the new epoch.
+    pub epoch: Seq,
+    /// API keys whose earlier tokens ended.
+    pub keys: u64,
+    /// Sessions that ended.
+    pub sessions: u64,
+}
+
+/// What has happened since a change, as one view of the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct News {
+    /// The last change in this view.
+    pub last_seq: Seq,
+    /// The last change of organizations or signing keys in this view.
+    pub tenants_seq: Seq,
+    /// Changes up to this one are no longer listed.
+    pub pruned_seq: Seq,
+    /// Whether the node that asks is a member that has not been struck.
+    pub is_member: bool,
+    /// Whether `changes` goes as far as `last_seq`.
+    pub is_whole: bool,
+    /// The database's clock, where it has one of its own.
+    pub clock: Option<Timestamp>,
+    /// The changes of keys and tokens, in order.
+    pub changes: Vec<KeyChange>,
+}
 
 /// Takes the next change number. The row stays locked until the transaction ends.
 pub(super) async fn next_seq(transaction: &mut Transaction) -> Result<Seq, StoreError> {
@@ -76,9 +131,16 @@ const IDS_AT_ONCE: usize = 500;
 /// API keys that are given new numbers by one statement.
 const KEYS_AT_ONCE: i64 = 10_000;
 
-#[async_trait]
-impl ChangeLog for SqlStore {
-    async fn begin_epoch(&self, followed: Option<Seq>, now: Timestamp) -> Result<Option<Restored>, StoreError> {
+impl Store {
+    /// Starts a new epoch of a database that went back in time: a restore, or a fail-over that lost changes. `now` is in
+    /// milliseconds and so higher than any number that was counted; every generation, secret version, version and change
+    /// number continues from it, so that none is given out a second time. That ends every token; sessions end too,
+    /// because which of them were ended is not known. Every node reads everything again, and each organization gets an
+    /// audit entry.
+    ///
+    /// With a number that a node has followed up to, nothing is done (`None`) if the database has reached it: another
+    /// node has started the epoch. Without one no node runs, and those that the database lists are removed.
+    pub async fn begin_epoch(&self, followed: Option<Seq>, now: Timestamp) -> Result<Option<Restored>, StoreError> {
         let (mut transaction, seq) = self.begin().await?;
         if followed.is_some_and(|followed| seq > followed) {
             transaction.rollback().await?;
@@ -124,28 +186,27 @@ impl ChangeLog for SqlStore {
         // 3. The audit log.
         for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
             let organization = slug(row.try_get("slug")?)?;
-            let entry = AuditEntry {
-                at: now,
-                actor: "keyturn".into(),
-                address: None,
-                action: action::STORE_RESTORE,
-                subject: organization.to_string(),
-                old: None,
-                new: Some(serde_json::json!({ "epoch": epoch })),
-                standing: None,
-            };
+            let entry = AuditEntry::by_keyturn(
+                now,
+                action::STORE_RESTORE,
+                &organization,
+                None,
+                Some(serde_json::json!({ "epoch": epoch })),
+            );
             audit::write(&mut transaction, &organization, &entry).await?;
         }
         transaction.commit().await?;
         Ok(Some(Restored { epoch, keys, sessions }))
     }
 
-    async fn last_seq(&self) -> Result<Seq, StoreError> {
+    /// The number of the last change.
+    pub async fn last_seq(&self) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM change_seq").fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
     }
 
-    async fn follow(&self, after: Seq, node: &NodeId, limit: u32) -> Result<News, StoreError> {
+    /// What has happened after a change, for a node; at most `limit` changes.
+    pub async fn follow(&self, after: Seq, node: &NodeId, limit: u32) -> Result<News, StoreError> {
         // One statement, so one view of the database: what it does not list had not happened.
         const FOLLOWING: &str = "SELECT s.seq AS last_seq, s.tenants_seq, s.pruned_seq, \
             (SELECT COUNT(*) FROM nodes n WHERE n.id = $2 AND n.struck = 0) AS membership, \
@@ -194,7 +255,8 @@ impl ChangeLog for SqlStore {
         })
     }
 
-    async fn shorten(&self, before: Timestamp) -> Result<(), StoreError> {
+    /// Forgets the changes before a moment.
+    pub async fn shorten(&self, before: Timestamp) -> Result<(), StoreError> {
         let (mut transaction, _) = self.begin().await?;
         query(
             "UPDATE change_seq SET pruned_seq = \
@@ -210,7 +272,8 @@ impl ChangeLog for SqlStore {
         self.database.forget_commits().await
     }
 
-    async fn changed_keys(&self, since: Timestamp) -> Result<Vec<ApiKey>, StoreError> {
+    /// The keys that were changed since a moment, as they are now.
+    pub async fn changed_keys(&self, since: Timestamp) -> Result<Vec<ApiKey>, StoreError> {
         let rows = query(
             "SELECT * FROM api_keys WHERE id IN (SELECT key_id FROM key_changes WHERE at >= $1 AND jti IS NULL) \
              AND version > 1",
@@ -222,9 +285,9 @@ impl ChangeLog for SqlStore {
     }
 }
 
-#[async_trait]
-impl RevokedTokenStore for SqlStore {
-    async fn revoke_token(
+impl Store {
+    /// Writes one, and its audit row. A second time is no change.
+    pub async fn revoke_token(
         &self,
         token: &RevokedToken,
         organization: &Slug,
@@ -252,7 +315,8 @@ impl RevokedTokenStore for SqlStore {
         Ok(seq)
     }
 
-    async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError> {
+    /// All that are not forgotten yet, expired or not: whether one has expired is for a clock that may be wrong to say.
+    pub async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError> {
         let rows = query("SELECT jti, key_id, expires_at FROM revoked_tokens").fetch_all(&self.database).await?;
         rows.iter()
             .map(|row| {
@@ -265,13 +329,15 @@ impl RevokedTokenStore for SqlStore {
             .collect()
     }
 
-    async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
+    /// Whether a token was revoked by itself, and is not forgotten.
+    pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
         let row =
             query("SELECT jti FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_optional(&self.database).await?;
         Ok(row.is_some())
     }
 
-    async fn forget_revoked_tokens(&self, ids: &[String]) -> Result<u64, StoreError> {
+    /// Forgets the tokens of these IDs.
+    pub async fn forget_revoked_tokens(&self, ids: &[String]) -> Result<u64, StoreError> {
         let mut count = 0;
         for ids in ids.chunks(IDS_AT_ONCE) {
             let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
@@ -283,7 +349,7 @@ impl RevokedTokenStore for SqlStore {
     }
 }
 
-impl SqlStore {
+impl Store {
     async fn seq_of_token(&self, jti: &str) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")

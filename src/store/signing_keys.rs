@@ -1,15 +1,32 @@
 //! Signing keys, sealed, and the name of the master key they are sealed with.
 
-use async_trait::async_trait;
-
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::slug;
+use crate::store::{
+    AuditEntry, Refused, Seq, Store, StoreError, WebhookSeal, WriteError, audit, changes, refuse, webhooks,
+};
+
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
-use crate::store::sql::{SqlStore, audit, changes, refuse, webhooks};
-use crate::store::{AuditEntry, Refused, Seq, SigningKeyStore, StoreError, StoredSigningKey, WebhookSeal};
+
+/// A signing key as it is stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredSigningKey {
+    /// Its name in tokens and in the JWKS.
+    pub kid: String,
+    /// Whose.
+    pub organization: Slug,
+    /// `ES256`, `EdDSA` or `RS256`.
+    pub algorithm: String,
+    /// The private key, PKCS#8, sealed under `kid`.
+    pub sealed: Sealed,
+    /// When it was made and published.
+    pub created_at: Timestamp,
+    /// When it signs for the first time.
+    pub active_from: Timestamp,
+}
 
 pub(super) async fn insert(transaction: &mut Transaction, key: &StoredSigningKey) -> Result<(), StoreError> {
     query(
@@ -28,9 +45,9 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &StoredSigningKey
     Ok(())
 }
 
-#[async_trait]
-impl SigningKeyStore for SqlStore {
-    async fn signing_keys(&self, organization: Option<&Slug>) -> Result<Vec<StoredSigningKey>, StoreError> {
+impl Store {
+    /// Those of one organization, or of all, oldest first.
+    pub async fn signing_keys(&self, organization: Option<&Slug>) -> Result<Vec<StoredSigningKey>, StoreError> {
         const ALL: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
              FROM signing_keys ORDER BY active_from, kid";
         const OF_ONE: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
@@ -54,18 +71,20 @@ impl SigningKeyStore for SqlStore {
             .collect()
     }
 
-    async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, StoreError> {
+    /// The organization that a signing key belongs to.
+    pub async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, StoreError> {
         let row = query("SELECT organization FROM signing_keys WHERE kid = $1").bind(kid);
         let row = row.fetch_optional(&self.database).await?;
         row.map(|row| slug(row.try_get("organization")?)).transpose()
     }
 
-    async fn insert_signing_key(
+    /// Writes a new one and its audit entry. Refused if another was created after `newest`.
+    pub async fn insert_signing_key(
         &self,
         key: &StoredSigningKey,
         newest: Option<&str>,
         entry: &AuditEntry,
-    ) -> Result<Result<Seq, Refused>, StoreError> {
+    ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         let row =
             query("SELECT kid FROM signing_keys WHERE organization = $1 ORDER BY created_at DESC, kid DESC LIMIT 1")
@@ -80,10 +99,12 @@ impl SigningKeyStore for SqlStore {
         changes::tenant_changed(&mut transaction, &key.organization, seq).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
-        Ok(Ok(seq))
+        Ok(seq)
     }
 
-    async fn delete_signing_key(
+    /// Deletes one of an organization's and writes the audit entry: its tokens are invalid from then on. `None` if
+    /// there is no such key.
+    pub async fn delete_signing_key(
         &self,
         organization: &Slug,
         kid: &str,
@@ -105,7 +126,9 @@ impl SigningKeyStore for SqlStore {
         Ok(Some(seq))
     }
 
-    async fn reseal(
+    /// Replaces the seals of signing keys and webhooks, and the master key's name, all at once. A webhook that was
+    /// changed meanwhile keeps its seal. Every organization gets the audit row.
+    pub async fn reseal(
         &self,
         seals: &[(String, Sealed)],
         webhook_seals: &[WebhookSeal],
@@ -133,12 +156,14 @@ impl SigningKeyStore for SqlStore {
         transaction.commit().await
     }
 
-    async fn master_key(&self) -> Result<Option<String>, StoreError> {
+    /// The id of the master key that the store belongs to.
+    pub async fn master_key(&self) -> Result<Option<String>, StoreError> {
         let row = query("SELECT id FROM master_key").fetch_optional(&self.database).await?;
         Ok(row.map(|row| row.try_get("id")).transpose()?)
     }
 
-    async fn set_master_key(&self, id: &str) -> Result<(), StoreError> {
+    /// Claims a new store for a master key.
+    pub async fn set_master_key(&self, id: &str) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
         query("INSERT INTO master_key (only_row, id) VALUES (1, $1)").bind(id).execute(&mut transaction).await?;
         transaction.commit().await

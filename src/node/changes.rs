@@ -1,0 +1,240 @@
+//! The one way to make a change: write it, drop what memory holds, make it effective on every node, count it and log it.
+
+use std::future::Future;
+
+use tracing::Instrument as _;
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::key_text::KeyId;
+use crate::domain::slug::Slug;
+use crate::node::load::LoadError;
+use crate::node::{Node, Unavailable};
+use crate::revocation::{RedisFailure, RedisList};
+use crate::store::{AuditEntry, Refused, RevokedToken, Seq, StoreError, WriteError};
+
+/// Records that a change affects and that nodes hold in memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Affects<'a> {
+    /// None: the records are read from the store each time.
+    Nothing,
+    /// A new key. Nothing is taken away, so nodes that know it as absent may follow later.
+    NewKey(&'a KeyId),
+    /// A key; its next state.
+    Key(&'a ApiKey),
+    /// The keys that the write returns.
+    WrittenKeys,
+    /// One token.
+    Token(&'a RevokedToken),
+    /// An organization's policy, state or signing keys.
+    Organization(&'a Slug),
+}
+
+/// Outcome of a write.
+pub trait Written {
+    /// The number of the change; `None` if nothing was written because the record is in that state already, or if
+    /// changes of this kind are not followed.
+    fn seq(&self) -> Option<Seq>;
+
+    /// Whether something was written.
+    fn is_made(&self) -> bool {
+        true
+    }
+
+    /// The keys that were changed, for [`Affects::WrittenKeys`].
+    fn keys(&self) -> &[ApiKey] {
+        &[]
+    }
+}
+
+impl Written for () {
+    fn seq(&self) -> Option<Seq> {
+        None
+    }
+}
+
+impl Written for Seq {
+    fn seq(&self) -> Option<Seq> {
+        Some(*self)
+    }
+}
+
+impl Written for Option<Seq> {
+    fn seq(&self) -> Option<Seq> {
+        *self
+    }
+
+    fn is_made(&self) -> bool {
+        self.is_some()
+    }
+}
+
+impl Written for (Seq, Vec<ApiKey>) {
+    fn seq(&self) -> Option<Seq> {
+        Some(self.0)
+    }
+
+    fn keys(&self) -> &[ApiKey] {
+        &self.1
+    }
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// A rule of the store does not allow it.
+    Refused(Refused),
+    /// It could not be made now, or its outcome is unknown.
+    Unavailable(Unavailable),
+}
+
+impl From<WriteError> for ChangeError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(refused) => Self::Refused(refused),
+            WriteError::Store(error) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<LoadError> for ChangeError {
+    fn from(error: LoadError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl Node {
+    /// Makes a change that `write` writes with its audit `entry`. It is effective on every node before this returns.
+    ///
+    /// A write that fails may have been committed, so what memory holds is dropped in any case.
+    pub async fn change<T: Written>(
+        &self,
+        entry: &AuditEntry,
+        affects: Affects<'_>,
+        write: impl Future<Output = Result<T, impl Into<ChangeError>>>,
+    ) -> Result<T, ChangeError> {
+        // 1. The write, and what memory held before it.
+        let written = write.await.map_err(Into::into);
+        self.drop_affected(affects, matches!(written, Err(ChangeError::Unavailable(_))));
+
+        // 2. Every node.
+        if let (Affects::Organization(slug), Ok(_) | Err(ChangeError::Refused(_))) = (affects, &written) {
+            self.load_tenant(slug).await?;
+        }
+        match (affects, written.as_ref().map(Written::seq)) {
+            (Affects::Organization(_), Err(ChangeError::Refused(_))) => self.settle_written().await?,
+            (_, Err(_)) | (Affects::Nothing | Affects::NewKey(_), Ok(_)) => {}
+            (Affects::Key(key), Ok(Some(seq))) => self.settle_key_change(seq, key).await,
+            (Affects::WrittenKeys, Ok(Some(seq))) => {
+                let keys = written.as_ref().map(Written::keys).unwrap_or_default();
+                keys.iter().for_each(|key| self.forget_key(&key.id));
+                // The number of the last change stands for all of them.
+                for key in keys {
+                    self.settle_key_change(seq, key).await;
+                }
+            }
+            (Affects::Token(token), Ok(Some(seq))) => {
+                self.spread(seq, async |redis| redis.put_token(token).await).await;
+            }
+            (Affects::Organization(_), Ok(Some(seq))) => self.spread(seq, async |_| Ok(())).await,
+            // Nothing was written: the same change by somebody else must be effective before this one is answered.
+            (_, Ok(None)) => self.settle_written().await?,
+        }
+        let written = written?;
+
+        // 3. The counter and the log.
+        if written.is_made() {
+            self.metrics.change(entry.action);
+            let AuditEntry { action, actor, subject, .. } = entry;
+            tracing::info!(action, subject, actor, "change made");
+        }
+        Ok(written)
+    }
+
+    fn drop_affected(&self, affects: Affects<'_>, is_unknown: bool) {
+        match affects {
+            Affects::Nothing => {}
+            Affects::NewKey(id) => self.forget_key(id),
+            Affects::Key(key) => self.forget_key(&key.id),
+            // Which keys it concerned is not known.
+            Affects::WrittenKeys if is_unknown => self.forget_all_keys(),
+            Affects::WrittenKeys => {}
+            Affects::Token(token) => self.list.apply_token_revocation(&token.jti, token.expires_at),
+            Affects::Organization(slug) => self.forget_tenant(slug),
+        }
+    }
+
+    /// Runs a change to its end in a task of its own: a caller that goes away cannot cut it in half.
+    pub async fn run_to_end<T, E>(&self, change: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+    {
+        match self.changes.spawn_on(change.in_current_span(), &self.runtime).await {
+            Ok(result) => result,
+            Err(_) => Err(Unavailable::Lost.into()),
+        }
+    }
+
+    /// Drops what memory holds of a key that was changed, or may have been.
+    pub fn forget_key(&self, key: &KeyId) {
+        self.list.apply_key_change(key);
+    }
+
+    /// Drops what memory holds of every key.
+    pub fn forget_all_keys(&self) {
+        self.list.forget_records();
+    }
+
+    async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
+        self.list.apply_key_change(&changed.id);
+        self.spread(seq, async |redis| redis.put_key(changed).await).await;
+    }
+
+    /// Waits until an organization as it is stored is effective on every node.
+    pub async fn settle_organization(&self, slug: &Slug) -> Result<(), LoadError> {
+        self.forget_tenant(slug);
+        self.load_tenant(slug).await?;
+        self.settle_written().await?;
+        Ok(())
+    }
+
+    /// Waits until everything that is written by now is effective on every node.
+    pub async fn settle_written(&self) -> Result<(), StoreError> {
+        if self.cluster.is_some() {
+            self.wait_for_others(self.store.last_seq().await?).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when all that is written of a key by now is effective on every node, this one too: a request that finds
+    /// its change made by another must not be answered before that one is.
+    pub async fn settle_what_is_written(&self, key: &KeyId) -> Result<(), StoreError> {
+        self.forget_key(key);
+        self.settle_written().await
+    }
+
+    /// Notifies the other nodes of a change, adds it to the list in Redis, and returns once every node has followed.
+    /// Redis need not know of it.
+    async fn spread(&self, seq: Seq, put: impl AsyncFnOnce(&RedisList) -> Result<(), RedisFailure>) {
+        let notify = async {
+            let Some(redis) = &self.redis else { return };
+            let nudged = redis.nudge(seq).await;
+            if let Err(error) = put(redis).await.and(nudged) {
+                tracing::debug!(%error, "failed to write a change to Redis; the list is written again once Redis is back");
+            }
+        };
+        tokio::join!(notify, self.wait_for_others(seq));
+    }
+
+    async fn wait_for_others(&self, seq: Seq) {
+        if let Some(cluster) = &self.cluster {
+            cluster.settle(seq).await;
+        }
+    }
+}
