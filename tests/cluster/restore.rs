@@ -44,7 +44,7 @@ pub async fn restore(
     let mut caller = Caller::new(&cluster.world);
     let mut lost = Vec::new();
     for _ in 0..LOST_KEYS {
-        lost.push(cluster.world.create(caller.to(0).1).await?);
+        lost.push(create(cluster, &mut caller).await?);
     }
     let accepted = exchanges(&mut caller, &lost).await;
     evidence.shows(accepted == LOST_KEYS, format!("{accepted} keys were created and used after the backup"));
@@ -83,6 +83,18 @@ pub async fn restore(
     sleep(hold.max(Duration::from_secs(2))).await;
     bites(load, (backup, restored), evidence);
     Ok(())
+}
+
+/// Creates a key; a change of the policy at the same time is in the way for a moment.
+async fn create(cluster: &Cluster, caller: &mut Caller) -> Result<FreshKey, String> {
+    let begun = Instant::now();
+    loop {
+        match cluster.world.create(caller.to(0).1).await {
+            Err(error) if !error.contains("CONFLICT") || begun.elapsed() > Duration::from_secs(5) => return Err(error),
+            Err(_) => sleep(Duration::from_millis(20)).await,
+            Ok(key) => return Ok(key),
+        }
+    }
 }
 
 /// How many of these keys get a token, each on the next node.

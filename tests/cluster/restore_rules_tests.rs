@@ -5,6 +5,9 @@ use super::super::super::history::{Call, Check, Credential, Event, Outcome, What
 use super::super::{Verdict, check};
 
 const AUDIENCE: &str = "https://a.example";
+/// When whatever gave rights back is certainly effective.
+const LATER: u64 = 9_000_000;
+
 const FIRST: Credential = Credential::Secret { issued: 0 };
 
 /// A history of one key, issued its first secret by event 0; a backup from 100 to 110 and a restore from 200 to 300.
@@ -117,9 +120,9 @@ fn a_revocation_while_the_backup_is_taken_may_be_lost() {
         if status == "active" {
             story.accept(310, FIRST);
         } else {
-            story.refuse(310, FIRST);
+            story.refuse(LATER, FIRST);
         }
-        story.view(320, status);
+        story.view(LATER + 10, status);
         story.holds();
     }
 }
@@ -146,7 +149,7 @@ fn an_enabling_after_the_backup_gives_nothing_back() {
     story.add((10, 20), What::Disable);
     story.add((120, 130), What::Enable);
     story.restore();
-    story.refuse(310, FIRST);
+    story.refuse(LATER, FIRST);
     story.holds();
 }
 
@@ -159,7 +162,7 @@ fn no_token_from_before_is_accepted() {
         let seen = story.accept(310, token);
         story.broken(restore, seen);
         story.0.pop();
-        story.refuse(310, token);
+        story.refuse(LATER, token);
         story.holds();
     }
     let mut story = Story::new();
@@ -167,8 +170,8 @@ fn no_token_from_before_is_accepted() {
     let token = story.mint(310);
     story.accept(320, token);
     story.holds();
-    story.refuse(330, token);
-    assert_eq!(check(&story.0).lost.len(), 1, "it is refused without a reason");
+    let seen = story.refuse(LATER, token);
+    story.lost(seen);
 }
 
 #[test]
@@ -178,10 +181,10 @@ fn a_secret_from_after_the_backup_is_refused_and_the_one_before_is_good_again() 
     let new = Credential::Secret { issued: rotation };
     story.accept(140, new);
     let restore = story.restore();
-    story.refuse(310, new);
     story.accept(310, FIRST);
+    story.refuse(LATER, new);
     story.holds();
-    let seen = story.accept(320, new);
+    let seen = story.accept(LATER + 10, new);
     story.broken(restore, seen);
 }
 
@@ -190,7 +193,7 @@ fn a_secret_from_before_the_backup_is_good() {
     let mut story = Story::new();
     let rotation = story.add((10, 20), What::Rotate);
     story.restore();
-    let seen = story.refuse(310, Credential::Secret { issued: rotation });
+    let seen = story.refuse(LATER, Credential::Secret { issued: rotation });
     story.lost(seen);
     story.0.pop();
     let seen = story.accept(310, FIRST);
@@ -204,7 +207,7 @@ fn no_session_from_before_is_accepted() {
     let seen = story.check(310, Call::Session, FIRST, None, Outcome::Accepted);
     story.broken(restore, seen);
     story.0.pop();
-    story.check(310, Call::Session, FIRST, None, Outcome::Refused);
+    story.check(LATER, Call::Session, FIRST, None, Outcome::Refused);
     story.holds();
 }
 
@@ -225,10 +228,10 @@ fn a_policy_after_the_backup_is_lost() {
     let removal = story.add((10, 20), policy(&[]));
     story.add((120, 130), policy(&[AUDIENCE]));
     story.restore();
-    story.check(310, Call::Exchange, FIRST, Some(AUDIENCE), Outcome::Refused);
+    story.check(LATER, Call::Exchange, FIRST, Some(AUDIENCE), Outcome::Refused);
     story.holds();
-    story.add((320, 330), policy(&[]));
-    let seen = story.check(340, Call::Exchange, FIRST, Some(AUDIENCE), Outcome::Accepted);
+    story.add((LATER + 10, LATER + 20), policy(&[]));
+    let seen = story.check(LATER + 30, Call::Exchange, FIRST, Some(AUDIENCE), Outcome::Accepted);
     assert_eq!(check(&story.0).violations[0].seen, seen);
     assert_ne!(check(&story.0).violations[0].change, removal, "the latest one is named");
 }
