@@ -72,21 +72,11 @@ impl Node {
         value["api_key"]["client_secret"].as_str().map(str::to_owned).ok_or(format!("keyturn init: no key: {printed}"))
     }
 
-    /// Prepares a restored database with `keyturn store after-restore`. It refuses as long as the backup's nodes may still
-    /// run.
-    pub async fn prepare_restored(&self) -> Result<(), String> {
-        let begun = Instant::now();
-        loop {
-            let mut command = self.command();
-            command.args(["store", "after-restore"]);
-            match run(command) {
-                Ok(_) => return Ok(()),
-                Err(error) if !error.contains("stop them first") || begun.elapsed() > Duration::from_secs(20) => {
-                    return Err(error);
-                }
-                Err(_) => sleep(Duration::from_millis(250)).await,
-            }
-        }
+    /// Prepares a restored database with `keyturn store after-restore`.
+    pub fn prepare_restored(&self) -> Result<(), String> {
+        let mut command = self.command();
+        command.args(["store", "after-restore"]);
+        run(command).map(drop)
     }
 
     pub fn start(&mut self) -> Result<(), String> {

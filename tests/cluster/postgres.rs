@@ -122,9 +122,14 @@ impl Postgres {
         self.program("pg_restore", &["--exit-on-error", "--dbname=keyturn", &file.to_string_lossy()]).map(drop)
     }
 
+    /// Runs SQL and returns what it prints.
+    pub fn sql(&self, sql: &str) -> Result<String, String> {
+        self.program("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, "keyturn"])
+    }
+
     /// The one number that a query returns.
     pub fn number(&self, sql: &str) -> Result<u64, String> {
-        let printed = self.program("psql", &["-X", "-A", "-t", "-c", sql, "keyturn"])?;
+        let printed = self.sql(sql)?;
         printed.trim().parse().map_err(|_| format!("not a number: {sql}: {printed}"))
     }
 
