@@ -10,7 +10,7 @@ use crate::node::Unavailable;
 /// Characters that are examined: the cost of the estimate grows faster than the length.
 const EXAMINED: usize = 100;
 
-/// Letters and digits that a password must have beside the words that an attacker expects.
+/// Characters that a password must have beside words that an attacker expects, if it contains any.
 const MIN_UNEXPECTED: usize = 6;
 
 /// Returns what is wrong with a new password, if anything. The estimate takes milliseconds, so it runs where blocking is
@@ -36,7 +36,7 @@ fn expected_words(organization: &Slug, email: &str) -> Vec<String> {
 }
 
 fn weakness(password: &str, expected: &[String]) -> Option<String> {
-    if unexpected_characters(password, expected) < MIN_UNEXPECTED {
+    if consists_of(password, expected) {
         return Some(too_easy("It consists of the login, the organization or the product."));
     }
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
@@ -52,15 +52,16 @@ fn too_easy(reason: &str) -> String {
     format!("too easy to guess. {reason} Use several unrelated words or a generated password")
 }
 
-/// Counts the letters and digits of a password that remain without the expected words.
-fn unexpected_characters(password: &str, expected: &[String]) -> usize {
-    let mut rest = Zeroizing::new(password.to_lowercase());
-    let mut words: Vec<&String> = expected.iter().collect();
+/// Whether little remains of a password without the expected words in it.
+fn consists_of(password: &str, expected: &[String]) -> bool {
+    let whole = Zeroizing::new(password.to_lowercase());
+    let mut words: Vec<&String> = expected.iter().filter(|word| word.len() > 2).collect();
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let mut rest = whole.clone();
     for word in words {
         rest = Zeroizing::new(rest.replace(word.as_str(), " "));
     }
-    rest.chars().filter(|character| character.is_alphanumeric()).count()
+    rest != whole && rest.chars().filter(|character| !character.is_whitespace()).count() < MIN_UNEXPECTED
 }
 
 #[cfg(test)]
