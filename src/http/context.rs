@@ -100,6 +100,12 @@ impl HttpContext {
         limit.count(credential)
     }
 
+    /// Counts a session that a member begins, together with the member's other changes: each is stored and audited. If
+    /// there were too many, returns after how many seconds to come back.
+    pub fn count_sign_in(&self, member: &MemberId) -> Result<(), u64> {
+        self.changes.count(&format!("member:{member}"))
+    }
+
     /// Says that no new traffic is wanted.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);

@@ -91,7 +91,8 @@ pub async fn sign_in(context: &HttpContext, request: &HttpRequest, typed: Typed)
         }
     })?;
 
-    // 4. The session, and proof for the next time that this browser has signed in.
+    // 4. The session, which is a change like others, and proof for the next time that this browser has signed in.
+    context.count_sign_in(verified.member()).map_err(SignInRefused::Limited)?;
     let node = context.node.clone();
     let begun = context.node.run_to_end(async move { members::begin_session(&node, verified).await }).await;
     let (signed_in, secret) = begun?;

@@ -10,6 +10,9 @@ use crate::node::Unavailable;
 /// Characters that are examined: the cost of the estimate grows faster than the length.
 const EXAMINED: usize = 100;
 
+/// Characters that a password must have beside words that an attacker expects, if it contains any.
+const MIN_UNEXPECTED: usize = 6;
+
 /// Returns what is wrong with a new password, if anything. The estimate takes milliseconds, so it runs where blocking is
 /// allowed.
 pub(super) async fn password_fault(
@@ -33,14 +36,32 @@ fn expected_words(organization: &Slug, email: &str) -> Vec<String> {
 }
 
 fn weakness(password: &str, expected: &[String]) -> Option<String> {
+    if consists_of(password, expected) {
+        return Some(too_easy("It consists of the login, the organization or the product."));
+    }
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     let estimate = zxcvbn(password, &expected);
     if estimate.score() >= Score::Three {
         return None;
     }
     let warning = estimate.feedback().and_then(|feedback| feedback.warning()).map(|warning| warning.to_string());
-    let reason = warning.unwrap_or_else(|| "Patterns and repetitions are guessed quickly.".into());
-    Some(format!("too easy to guess. {reason} Use several unrelated words or a generated password"))
+    Some(too_easy(warning.as_deref().unwrap_or("Patterns and repetitions are guessed quickly.")))
+}
+
+fn too_easy(reason: &str) -> String {
+    format!("too easy to guess. {reason} Use several unrelated words or a generated password")
+}
+
+/// Whether little remains of a password without the expected words in it.
+fn consists_of(password: &str, expected: &[String]) -> bool {
+    let whole = Zeroizing::new(password.to_lowercase());
+    let mut words: Vec<&String> = expected.iter().filter(|word| word.len() > 2).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let mut rest = whole.clone();
+    for word in words {
+        rest = Zeroizing::new(rest.replace(word.as_str(), " "));
+    }
+    rest != whole && rest.chars().filter(|character| !character.is_whitespace()).count() < MIN_UNEXPECTED
 }
 
 #[cfg(test)]
@@ -59,6 +80,9 @@ mod tests {
             "password1234",
             "owner@localhost1",
             "Owner@Localhost2026",
+            "ownerlocalhost1",
+            "Localhost-Owner-07",
+            "ownerAcme-rockets!9",
             "aaaaaaaaaaab",
             "            x",
             "qwertyuiop12",
@@ -74,9 +98,13 @@ mod tests {
 
     #[test]
     fn passphrases_and_generated_passwords_are_accepted() {
-        for good in
-            ["correct horse battery staple", "f7Kq-92vL-xoPz", "h8f3k2j5n9d7s1qw", "Blaue Möwen essen 17 Waffeln"]
-        {
+        for good in [
+            "correct horse battery staple",
+            "f7Kq-92vL-xoPz",
+            "h8f3k2j5n9d7s1qw",
+            "owner-f7Kq92vLxo",
+            "Blaue Möwen essen 17 Waffeln",
+        ] {
             assert_eq!(fault(good), None, "{good}");
         }
     }

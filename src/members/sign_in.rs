@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::crypto::argon2_gate::Lane;
 use crate::crypto::random;
 use crate::domain::decision::ClientAddress;
-use crate::domain::member::{MAX_PASSWORD, Member, Password, Session};
+use crate::domain::member::{MAX_PASSWORD, Member, MemberId, Password, Session};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::members::session::{SessionSecret, SignedIn};
@@ -55,6 +55,13 @@ pub struct Verified {
     address: ClientAddress,
     user_agent: String,
     now: Timestamp,
+}
+
+impl Verified {
+    /// Whose password it was.
+    pub const fn member(&self) -> &MemberId {
+        &self.member.id
+    }
 }
 
 /// Checks a login and its password. Writes nothing, so a caller that goes away while it waits costs no hash.

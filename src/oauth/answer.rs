@@ -150,7 +150,11 @@ impl OAuthError {
         }
         let description = error_description(&self.description);
         let mut response = response.json(Body { error: self.error, error_description: &description, code: self.code });
-        Refused::note(&mut response, self.code, self.explanation);
+        let mut explanation = self.explanation;
+        if self.code == "VALIDATION_FAILED" {
+            explanation.get_or_insert_default().reason.get_or_insert(self.error);
+        }
+        Refused::note(&mut response, self.code, explanation);
         response
     }
 }
@@ -197,7 +201,7 @@ impl From<ExchangeError> for OAuthError {
                 "VALIDATION_FAILED",
                 "resource or audience: not one of the audiences that this organization allows",
             )
-            .explained(Explanation::of_key(&key)),
+            .explained(Box::new(Explanation { reason: Some("audience_not_allowed"), ..*Explanation::of_key(&key) })),
             ExchangeError::Unavailable(cause) => Self::unavailable(&cause),
         }
     }

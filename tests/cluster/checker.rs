@@ -20,17 +20,21 @@
 //! 7. it began more than a lease after PostgreSQL had stopped to answer its node, and ended before it could
 //!    answer again.
 //!
-//! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization.
+//! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization,
+//! `restore_rules` those about a database that was restored from a backup.
 //!
 //! An enable or widening E *can have come after* a change C when it was not refused and its last possible moment
 //! is later than `C.at`.
 
 #[path = "organization_rules.rs"]
 mod organization_rules;
+#[path = "restore_rules.rs"]
+mod restore_rules;
 
 use std::collections::HashMap;
 
 use organization_rules::Organizations;
+use restore_rules::Restores;
 
 use super::history::{Call, Check, Credential, Event, GRACE, Outcome, What};
 
@@ -93,15 +97,17 @@ struct Book<'a> {
     changes: HashMap<u32, Vec<&'a Event>>,
     outages: Vec<&'a Event>,
     organizations: Organizations<'a>,
+    restores: Restores<'a>,
 }
 
 impl<'a> Book<'a> {
     fn new(history: &'a [Event]) -> Self {
         let organizations = Organizations::new(history);
-        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new(), organizations };
+        let restores = Restores::new(history);
+        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new(), organizations, restores };
         for event in history {
             match event.what {
-                What::Check(_) | What::View { .. } | What::Create { .. } => {}
+                What::Check(_) | What::View { .. } | What::Create { .. } | What::Backup | What::Restore { .. } => {}
                 What::Outage => book.outages.push(event),
                 _ if event.possible() => book.changes.entry(event.key).or_default().push(event),
                 _ => {}
@@ -110,7 +116,7 @@ impl<'a> Book<'a> {
         book
     }
 
-    /// Rules 1 to 6: the first that an accepted check breaks.
+    /// Rules 1 to 6 and 8 to 12: the first that an accepted check breaks.
     fn broken(&self, event: &Event, check: &Check) -> Option<Violation> {
         let mint = self.mint(check);
         let lives_by = mint.unwrap_or(event);
@@ -121,6 +127,9 @@ impl<'a> Book<'a> {
             Some(Violation { rule, change: change.id, seen: event.id, after })
         };
 
+        if let Some((rule, restore)) = self.restores.broken(event, check, (mint, self.issued(check))) {
+            return found(rule, restore);
+        }
         if let Some(revoke) = self.answered_before(event, |what| *what == What::Revoke) {
             return found("a revoked key was accepted", revoke);
         }
@@ -154,7 +163,7 @@ impl<'a> Book<'a> {
         {
             return found("a revoked token was accepted", end);
         }
-        let (rule, change) = self.organizations.broken(event, check, mint)?;
+        let (rule, change) = self.organizations.broken((event, &self.restores), check, mint)?;
         found(rule, change)
     }
 
@@ -179,13 +188,17 @@ impl<'a> Book<'a> {
         let Some(issued) = self.issued(check) else { return true };
         let mint = self.mint(check);
         let end = event.end.unwrap_or(u64::MAX);
-        let begun = || self.changes.get(&event.key).into_iter().flatten().filter(move |change| change.at < end);
+        let begun = || {
+            let changes = self.changes.get(&event.key).into_iter().flatten();
+            changes.filter(move |change| change.at < end && !self.restores.is_lost(change, event))
+        };
         let last =
             |what: What| begun().filter(move |change| change.what == what).max_by_key(|change| change.last_moment());
         let undone = |change: &Event, by: What| {
             begun().any(|back| {
                 back.what == by
                     && back.outcome == Outcome::Accepted
+                    && self.restores.is_kept(back, event)
                     && back.at >= change.last_moment()
                     && back.last_moment().saturating_add(patience) <= event.at
             })
@@ -205,8 +218,9 @@ impl<'a> Book<'a> {
         let lacking = check.write && mint.and_then(minted_wide) == Some(false);
         let ended =
             matches!(check.credential, Credential::Token { mint } if last(What::RevokeToken { mint }).is_some());
-        let by_organization = self.organizations.explains(event, check, mint, patience);
-        revoked || disabled || narrowed || rotated || fresh || lacking || ended || by_organization
+        let by_organization = self.organizations.explains((event, &self.restores), check, mint, patience);
+        let restored = self.restores.explains(event, check, (mint, Some(issued)));
+        revoked || disabled || narrowed || rotated || fresh || lacking || ended || by_organization || restored
     }
 
     /// What an answered change must have left, and a view that began later does not show.
@@ -229,21 +243,29 @@ impl<'a> Book<'a> {
     /// The latest begun of the changes that were answered before the event began: the hardest to have been undone.
     fn answered_before(&self, event: &Event, kind: impl Fn(&What) -> bool) -> Option<&'a Event> {
         let changes = self.changes.get(&event.key)?.iter().copied();
-        changes.filter(|change| kind(&change.what) && change.last_moment() < event.at).max_by_key(|change| change.at)
+        changes
+            .filter(|change| kind(&change.what) && change.last_moment() < event.at)
+            .filter(|change| self.restores.is_kept(change, event))
+            .max_by_key(|change| change.at)
     }
 
     /// The rotations whose grace was over before the event began.
-    fn graces_over(&self, event: &Event) -> impl Iterator<Item = &'a Event> {
+    fn graces_over<'b>(&'b self, event: &'b Event) -> impl Iterator<Item = &'a Event> + use<'a, 'b> {
         let at = event.at;
         let is_over = move |change: &Event| change.last_moment().saturating_add(GRACE + SLACK) < at;
         let changes = self.changes.get(&event.key).into_iter().flatten().copied();
-        changes.filter(move |change| change.what == What::RotateWithGrace && is_over(change))
+        changes.filter(move |change| {
+            change.what == What::RotateWithGrace && is_over(change) && self.restores.is_kept(change, event)
+        })
     }
 
     fn can_have_come_between(&self, change: &Event, back: &What, before: &Event) -> bool {
         let end = before.end.unwrap_or(u64::MAX);
         let changes = self.changes.get(&change.key).into_iter().flatten();
-        changes.into_iter().any(|other| other.what == *back && other.last_moment() > change.at && other.at < end)
+        changes
+            .into_iter()
+            .filter(|other| !self.restores.is_lost(other, before))
+            .any(|other| other.what == *back && other.last_moment() > change.at && other.at < end)
     }
 
     fn mint(&self, check: &Check) -> Option<&'a Event> {

@@ -12,7 +12,7 @@ use crate::history::Outcome;
 use crate::http::Silence;
 use crate::load::Load;
 use crate::proxy::Flow;
-use crate::{probes, redis_faults};
+use crate::{probes, redis_faults, restore};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Fault {
@@ -34,6 +34,7 @@ pub enum Fault {
     PostgresSlow,
     PostgresSlowReads,
     PostgresUnreachable,
+    PostgresRestored,
     NodeStopped,
     NodeKilled,
     NodeJoins,
@@ -149,6 +150,7 @@ impl Fault {
                 probes::unavailable(load, outage, &mut evidence);
                 probes::answered(burst, &mut evidence).await;
             }
+            Self::PostgresRestored => restore::restore(cluster, load, &mut evidence, hold).await?,
             Self::PostgresSlow => slow_postgres(cluster, load, &mut evidence, hold).await,
             Self::PostgresSlowReads => slow_reads(cluster, load, &mut evidence, hold).await,
             Self::NodeStopped => stop_node(cluster, load, &mut evidence, hold).await?,

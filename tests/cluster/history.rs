@@ -78,6 +78,12 @@ pub enum What {
     },
     /// From `at` until `end` PostgreSQL certainly did not answer the node.
     Outage,
+    /// A backup of the database was taken at some moment from `at` until `end`.
+    Backup,
+    /// From `at` on the nodes were stopped, the database was restored from this backup, and none served before `end`.
+    Restore {
+        backup: u64,
+    },
 }
 
 /// How long `RotateWithGrace` keeps the previous secret, in microseconds.

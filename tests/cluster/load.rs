@@ -300,7 +300,10 @@ impl Load {
             {
                 self.warm(&mut caller, &key, Duration::from_millis(500)).await;
                 lock(&self.warmed).push(key);
-            } else if self.scene.world.fresh() < FRESH && !self.scene.world.able().is_empty() {
+            } else if self.scene.world.fresh() < FRESH
+                && !self.scene.world.is_closed()
+                && !self.scene.world.able().is_empty()
+            {
                 let (_, connection) = {
                     let node = caller.choose();
                     caller.to(node)

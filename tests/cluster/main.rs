@@ -35,6 +35,7 @@ mod recorder;
 mod redis;
 mod redis_faults;
 mod report;
+mod restore;
 mod scenario;
 mod world;
 

@@ -72,6 +72,13 @@ impl Node {
         value["api_key"]["client_secret"].as_str().map(str::to_owned).ok_or(format!("keyturn init: no key: {printed}"))
     }
 
+    /// Prepares a restored database with `keyturn store after-restore`.
+    pub fn prepare_restored(&self) -> Result<(), String> {
+        let mut command = self.command();
+        command.args(["store", "after-restore"]);
+        run(command).map(drop)
+    }
+
     pub fn start(&mut self) -> Result<(), String> {
         let mut command = self.command();
         command.arg("serve");

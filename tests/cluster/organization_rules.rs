@@ -14,6 +14,7 @@
 use std::collections::HashMap;
 
 use super::super::history::{Check, Event, Outcome, What};
+use super::restore_rules::Restores;
 
 /// The changes of each organization.
 pub struct Organizations<'a> {
@@ -44,32 +45,47 @@ impl<'a> Organizations<'a> {
     }
 
     /// Returns the first rule that an accepted check breaks, and the change that ended the state it relied on.
-    pub fn broken(&self, event: &Event, check: &Check, mint: Option<&Event>) -> Option<(&'static str, &'a Event)> {
+    pub fn broken(
+        &self,
+        (event, restores): (&Event, &Restores<'_>),
+        check: &Check,
+        mint: Option<&Event>,
+    ) -> Option<(&'static str, &'a Event)> {
+        let answered_before = |kind: &dyn Fn(&What) -> bool| self.answered_before((event, restores), kind);
         if let Some(audience) = &check.audience
-            && let Some(removal) = self.answered_before(event, |what| allows(what, audience) == Some(false))
-            && !self.can_have_come_between(event, removal, |what| allows(what, audience) == Some(true))
+            && let Some(removal) = answered_before(&|what| allows(what, audience) == Some(false))
+            && !self.can_have_come_between((event, restores), removal, |what| allows(what, audience) == Some(true))
         {
             return Some(("an audience that the policy does not allow was accepted", removal));
         }
-        if let Some(suspension) = self.answered_before(event, |what| matches!(what, What::Suspend { .. }))
-            && !self.can_have_come_between(event, suspension, |what| matches!(what, What::Resume { .. }))
+        if let Some(suspension) = answered_before(&|what| matches!(what, What::Suspend { .. }))
+            && !self.can_have_come_between((event, restores), suspension, |what| matches!(what, What::Resume { .. }))
         {
             return Some(("a credential of a suspended organization was accepted", suspension));
         }
         let rotation = self.rotations(event).find(|rotation| {
-            rotation.last_moment() < event.at && mint.is_some_and(|mint| self.is_ended_by(rotation, mint, event))
+            rotation.last_moment() < event.at
+                && restores.is_kept(rotation, event)
+                && mint.is_some_and(|mint| self.is_ended_by(rotation, mint, event))
         })?;
         Some(("a token of a deleted signing key was accepted", rotation))
     }
 
     /// Whether the organization's changes explain that a check was refused, if it takes `patience` until a change that
     /// gives rights back is effective.
-    pub fn explains(&self, event: &Event, check: &Check, mint: Option<&Event>, patience: u64) -> bool {
+    pub fn explains(
+        &self,
+        (event, restores): (&Event, &Restores<'_>),
+        check: &Check,
+        mint: Option<&Event>,
+        patience: u64,
+    ) -> bool {
         let end = event.end.unwrap_or(u64::MAX);
-        let begun = || self.of(event).filter(move |change| change.at < end);
+        let begun = || self.of(event).filter(move |change| change.at < end && !restores.is_lost(change, event));
         let restored = |after: u64, back: &dyn Fn(&What) -> bool| {
             begun().any(|change| {
                 change.outcome == Outcome::Accepted
+                    && restores.is_kept(change, event)
                     && back(&change.what)
                     && change.at >= after
                     && change.last_moment().saturating_add(patience) <= event.at
@@ -113,14 +129,27 @@ impl<'a> Organizations<'a> {
     }
 
     /// The latest begun of the changes that were answered before the event began.
-    fn answered_before(&self, event: &Event, kind: impl Fn(&What) -> bool) -> Option<&'a Event> {
-        let answered = self.of(event).filter(|change| kind(&change.what) && change.last_moment() < event.at);
+    fn answered_before(
+        &self,
+        (event, restores): (&Event, &Restores<'_>),
+        kind: &dyn Fn(&What) -> bool,
+    ) -> Option<&'a Event> {
+        let answered = self
+            .of(event)
+            .filter(|change| kind(&change.what) && change.last_moment() < event.at && restores.is_kept(change, event));
         answered.max_by_key(|change| change.at)
     }
 
-    fn can_have_come_between(&self, event: &Event, change: &Event, back: impl Fn(&What) -> bool) -> bool {
+    fn can_have_come_between(
+        &self,
+        (event, restores): (&Event, &Restores<'_>),
+        change: &Event,
+        back: impl Fn(&What) -> bool,
+    ) -> bool {
         let end = event.end.unwrap_or(u64::MAX);
-        self.of(event).any(|other| back(&other.what) && other.last_moment() > change.at && other.at < end)
+        let others = self.of(event).filter(|other| !restores.is_lost(other, event));
+        let mut others = others.filter(|other| other.last_moment() > change.at && other.at < end);
+        others.any(|other| back(&other.what))
     }
 }
 

@@ -56,17 +56,7 @@ impl Postgres {
         let programs = initdb.parent().unwrap_or(Path::new("/")).to_owned();
         let mut postgres = Self { port: free_port()?, programs, folder: folder.to_owned(), wrapper, process: None };
         postgres.start_again().await?;
-        let mut command = postgres.wrapper.command(&postgres.programs.join("createdb"));
-        command.current_dir(folder).args([
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "keyturn",
-            "-p",
-            &postgres.port.to_string(),
-            "keyturn",
-        ]);
-        run(command)?;
+        postgres.program("createdb", &["keyturn"])?;
         Ok(postgres)
     }
 
@@ -114,6 +104,41 @@ impl Postgres {
     pub async fn stop(&mut self, immediate: bool) -> Result<(), String> {
         let process = self.process.take().ok_or("PostgreSQL does not run")?;
         process.end(if immediate { Signal::QUIT } else { Signal::INT }).await.map(drop)
+    }
+
+    /// Writes a backup of the database to its folder, as it is at one moment.
+    pub fn back_up(&self) -> Result<(), String> {
+        let file = self.folder.join("backup");
+        let _ = std::fs::remove_file(&file);
+        self.program("pg_dump", &["--format=custom", "--compress=0", "--file", &file.to_string_lossy(), "keyturn"])
+            .map(drop)
+    }
+
+    /// Replaces the database by the backup.
+    pub fn restore(&self) -> Result<(), String> {
+        self.program("dropdb", &["--force", "keyturn"])?;
+        self.program("createdb", &["keyturn"])?;
+        let file = self.folder.join("backup");
+        self.program("pg_restore", &["--exit-on-error", "--dbname=keyturn", &file.to_string_lossy()]).map(drop)
+    }
+
+    /// Runs SQL and returns what it prints.
+    pub fn sql(&self, sql: &str) -> Result<String, String> {
+        self.program("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, "keyturn"])
+    }
+
+    /// The one number that a query returns.
+    pub fn number(&self, sql: &str) -> Result<u64, String> {
+        let printed = self.sql(sql)?;
+        printed.trim().parse().map_err(|_| format!("not a number: {sql}: {printed}"))
+    }
+
+    /// Runs one of PostgreSQL's own programs against the server.
+    fn program(&self, name: &str, arguments: &[&str]) -> Result<String, String> {
+        let mut command = self.wrapper.command(&self.programs.join(name));
+        command.current_dir(&self.folder).args(["-h", "127.0.0.1", "-U", "keyturn", "-p", &self.port.to_string()]);
+        command.args(arguments);
+        run(command)
     }
 
     /// Whether it takes a session in.

@@ -65,6 +65,16 @@ impl Recorder {
         self.finish(id, Outcome::Accepted, None);
     }
 
+    /// A backup of the database is about to be taken, or a restore of one about to begin; see `over`.
+    pub fn begins(&self, what: What) -> u64 {
+        self.begin(None, u32::MAX, what)
+    }
+
+    /// The backup was taken, or the nodes can be started on what was restored.
+    pub fn over(&self, id: u64) {
+        self.finish(id, Outcome::Accepted, None);
+    }
+
     pub fn snapshot(&self) -> Vec<Event> {
         self.with(|events| events.clone())
     }

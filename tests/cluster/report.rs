@@ -86,7 +86,7 @@ impl Report {
                 }
                 self.unavailable[0] += u64::from(event.outcome == Outcome::Unavailable);
             }
-            What::Create { .. } | What::View { .. } | What::Outage => {}
+            What::Create { .. } | What::View { .. } | What::Outage | What::Backup | What::Restore { .. } => {}
             _ => {
                 self.unavailable[1] += u64::from(event.outcome == Outcome::Unavailable);
                 if let (Outcome::Accepted, Some(end)) = (event.outcome, event.end) {

@@ -24,6 +24,8 @@ pub struct World {
     /// `default` first.
     pub organizations: Vec<Organization>,
     fresh: Mutex<Vec<FreshKey>>,
+    /// The pool is not refilled: a restore would lose the new keys.
+    is_closed: AtomicBool,
     named: AtomicU32,
     /// Answers that no call should get, and how often.
     odd: Mutex<BTreeMap<String, u64>>,
@@ -65,6 +67,7 @@ impl World {
             manager: organizations[0].manager.clone(),
             organizations,
             fresh: Mutex::default(),
+            is_closed: AtomicBool::new(false),
             named: AtomicU32::new(0),
             odd: Mutex::default(),
         }
@@ -96,16 +99,20 @@ impl World {
 
     /// Makes a key and puts it into the pool.
     pub async fn make(&self, connection: &mut Connection) -> Result<(), String> {
+        let key = self.create(connection).await?;
+        lock(&self.fresh).push(key);
+        Ok(())
+    }
+
+    /// Creates a key.
+    pub async fn create(&self, connection: &mut Connection) -> Result<FreshKey, String> {
         let name = format!("key {}", self.next_number());
         let body = json!({ "name": name, "scopes": scopes(true) }).to_string();
         let answer = connection.call(&self.manage("POST", KEYS, Some(&body)), CHANGE_LIMIT).await;
         let answer = answer.map_err(|silence| format!("a key could not be made: {silence:?}"))?;
         let value = answer.json();
         match (answer.status, value["id"].as_str(), value["secret"].as_str()) {
-            (201, Some(id), Some(text)) => {
-                lock(&self.fresh).push(FreshKey { id: id.into(), text: text.into() });
-                Ok(())
-            }
+            (201, Some(id), Some(text)) => Ok(FreshKey { id: id.into(), text: text.into() }),
             (status, ..) => Err(format!("a key could not be made: {status} {value}")),
         }
     }
@@ -117,6 +124,15 @@ impl World {
 
     pub fn take(&self) -> Option<FreshKey> {
         lock(&self.fresh).pop()
+    }
+
+    /// Stops or resumes the refilling of the pool.
+    pub fn close(&self, is_closed: bool) {
+        self.is_closed.store(is_closed, Ordering::Relaxed);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     pub fn fresh(&self) -> usize {

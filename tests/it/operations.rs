@@ -226,3 +226,29 @@ fn an_idle_connection_does_not_hold_up_the_stop() {
     assert!(server.wait().success());
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn idle_connection_is_kept_as_long_as_the_setting_says() {
+    // Sends a request on a connection, waits, and sends another: whether both are answered.
+    let answers_again = |server: &Server, seconds: u64| {
+        let bytes = String::from_utf8(Request::new(server.address, "GET", "/healthz").bytes()).unwrap();
+        let bytes = bytes.replace("Connection: close\r\n", "");
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let mut is_answered = |wait: u64| {
+            std::thread::sleep(std::time::Duration::from_secs(wait));
+            let mut answer = [0; 4096];
+            stream.write_all(bytes.as_bytes()).is_ok()
+                && matches!(stream.read(&mut answer), Ok(count) if answer[..count].starts_with(b"HTTP/1.1 200"))
+        };
+        assert!(is_answered(0));
+        is_answered(seconds)
+    };
+    // Load balancers keep connections for a minute; actix-web's own default is five seconds.
+    let (default, short) = (Server::start(), Place::new().set("KEYTURN_SERVER__KEEP_ALIVE_SECONDS", 1).start());
+    std::thread::scope(|scope| {
+        let kept = scope.spawn(|| answers_again(&default, 8));
+        let closed = scope.spawn(|| answers_again(&short, 4));
+        assert_eq!((kept.join().unwrap(), closed.join().unwrap()), (true, false));
+    });
+}

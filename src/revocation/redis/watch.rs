@@ -81,13 +81,15 @@ impl RedisList {
                         };
                         match rewritten_now.await {
                             Ok(count) if found != known => {
-                                tracing::info!(count, "the list in Redis is written anew: Redis is new or was emptied");
+                                let is_first = known == Identity::default();
+                                let why = if is_first { "this node started" } else { "Redis is new or was emptied" };
+                                tracing::info!(count, why, "wrote the revocation list to Redis");
                                 (known, rewritten) = (found, clock::boot());
                             }
                             Ok(_) => rewritten = clock::boot(),
                             Err(error) => {
                                 self.is_behind.store(true, Ordering::Relaxed);
-                                tracing::warn!(%error, "the list in Redis could not be written");
+                                tracing::warn!(%error, "failed to write the revocation list to Redis");
                             }
                         }
                     }

@@ -177,6 +177,24 @@ fn a_key_without_scopes_cannot_grow_the_audit_log() {
     assert!(rows() <= 6);
 }
 
+#[test]
+fn a_member_cannot_grow_the_audit_log_by_signing_in() {
+    let place = behind_proxy().set("KEYTURN_LIMITS__CHANGES_PER_MINUTE", 10);
+    let founded = place.init(&[]);
+    let mut server = place.serve(founded.key.clone());
+    server.forwarded_for = Some("198.51.100.77");
+    let other = json!({ "email": "other@example.org", "role": "viewer" });
+    let other = server.api("POST", "members").json(&other).send().expect(201);
+    let statuses: Vec<u16> =
+        (0..20).map(|n| sign_in(&server, &founded.email, &founded.password, &format!("203.0.113.{n}"))).collect();
+    assert_eq!(statuses[0], 201, "{statuses:?}");
+    assert!(statuses[15..].iter().all(|status| *status == 429), "from wherever: {statuses:?}");
+    let begun = "SELECT id || '' FROM audit WHERE action = 'session.begin'";
+    assert!(database::column(&server.database(), begun).len() <= 12, "what is limited is not written");
+    let password = other["password"].as_str().unwrap();
+    assert_eq!(sign_in(&server, "other@example.org", password, "203.0.113.99"), 201, "others are not held up");
+}
+
 /// Processor time that the server's process has used.
 fn processor_time(server: &Server) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();

@@ -296,3 +296,26 @@ fn every_page_without_a_session_leads_to_sign_in_and_back() {
     assert_eq!(nobody.led_to(&answer), "/sign-in?ended=1");
     assert!(server.get("/").send().header("location").unwrap().ends_with("/console/keys"));
 }
+
+#[test]
+fn a_browser_that_signed_in_before_is_not_locked_out_by_guesses_from_its_own_network() {
+    let (server, owner) = start();
+    let mut known = Visitor::new(&server);
+    assert_eq!(known.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 303);
+    known.jar.retain(|name, _| name == "keyturn_device");
+    assert_eq!(known.jar.len(), 1, "the browser keeps proof of it");
+    let mut refused = 0;
+    for n in 0..60 {
+        let body = serde_json::json!({ "email": owner.email, "password": format!("a wrong guess {n}") });
+        refused += usize::from(server.request("POST", "/api/v1/session").json(&body).send().status == 429);
+    }
+    assert!(refused > 0, "guesses are limited");
+    let mut other = Visitor::new(&server);
+    assert_eq!(other.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 429);
+    assert_eq!(known.clone().try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 303);
+    // The proof is for this login and cannot be made up.
+    for proof in known.jar.values_mut() {
+        proof.replace_range(..4, "AAAA");
+    }
+    assert_eq!(known.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 429);
+}

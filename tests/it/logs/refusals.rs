@@ -153,7 +153,25 @@ impl Actors {
                 exchange().bearer(&self.good.text).form_text(format!("{form}&resource=https://other.example")),
                 "/oauth/token",
                 400,
-                and(of(&self.good), json!({ "code": "VALIDATION_FAILED" })),
+                and(of(&self.good), json!({ "code": "VALIDATION_FAILED", "reason": "audience_not_allowed" })),
+            ),
+            refusal(
+                exchange().bearer(&self.good.text).form_text(format!("{form}&scope=openid")),
+                "/oauth/token",
+                400,
+                and(of(&self.good), json!({ "code": "VALIDATION_FAILED", "reason": "unknown_action" })),
+            ),
+            refusal(
+                exchange().bearer(&self.good.text).form_text("grant_type=password"),
+                "/oauth/token",
+                400,
+                json!({ "code": "VALIDATION_FAILED", "reason": "unsupported_grant_type" }),
+            ),
+            refusal(
+                exchange().bearer(&self.good.text).form_text(format!("{form}&{form}")),
+                "/oauth/token",
+                400,
+                json!({ "code": "VALIDATION_FAILED", "reason": "invalid_request" }),
             ),
             refusal(
                 Request::new(at, "POST", "/oauth/introspect").api_key(&self.revoked.text).form_text("token=x"),
@@ -207,12 +225,15 @@ fn one_line_explains_each_refusal_directly_and_through_nginx() {
     let server = place().set("KEYTURN_SERVER__TRUSTED_PROXIES", NGINX).start();
     let nginx = Nginx::start(&server);
     let actors = Actors::new(&server);
+    let mut drilled = Vec::new();
     for (at, peer) in [(server.address, "127.0.0.1"), (nginx.address, NGINX)] {
         for Refusal { request, route, status, expected } in actors.refusals(at) {
             let answer = request.send();
             assert_eq!(answer.status, status, "{route}: {}", answer.text());
             let mut found = line(&server, &answer);
             println!("{found}");
+            assert_eq!(found["request_id"], answer.header("x-request-id").unwrap(), "{found}");
+            drilled.push(answer);
             for secret in actors.secrets() {
                 assert!(!found.to_string().contains(secret), "{found}");
             }
@@ -223,5 +244,15 @@ fn one_line_explains_each_refusal_directly_and_through_nginx() {
             found.as_object_mut().unwrap().retain(|name, _| explains.contains(&name.as_str()));
             assert_eq!(found, expected, "{route} by {peer}");
         }
+    }
+    assert!(drilled.len() >= 20);
+    // No second line came later, and nothing that was logged holds a secret.
+    for answer in &drilled {
+        line(&server, answer);
+    }
+    let log = server.stop();
+    let log = fs::read_to_string(log.path("stderr.log")).unwrap();
+    for secret in actors.secrets() {
+        assert!(!log.contains(secret), "a secret is in the log");
     }
 }

@@ -10,6 +10,7 @@ mod restore;
 mod start;
 mod tenants;
 mod together;
+mod upkeep;
 mod wire;
 
 use std::time::{Duration, Instant};
