@@ -149,10 +149,10 @@ fn interfering_proxy(server: &Server) -> String {
         });
         let mut buffer = [0; 65_536];
         while let Ok(length @ 1..) = client.read(&mut buffer) {
-            if buffer.starts_with(b"PUT /api/v1/organizations/default/policy HTTP/1.1") {
-                if let Some(other) = other.take() {
-                    other.send().expect(200);
-                }
+            if buffer.starts_with(b"PUT /api/v1/organizations/default/policy HTTP/1.1")
+                && let Some(other) = other.take()
+            {
+                other.send().expect(200);
             }
             if upstream.write_all(&buffer[..length]).is_err() {
                 break;
