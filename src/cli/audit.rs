@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::audit::{verify, verify_export};
-use crate::cli::client::{Client, ServerArguments};
-use crate::cli::{CliError, print_out};
+use crate::cli::client::Client;
+use crate::cli::credential::ServerArguments;
+use crate::cli::table::count;
+use crate::cli::values::parse_past;
+use crate::cli::{CliError, no_database, parse_organization, print_out};
 use crate::config::Settings;
 use crate::domain::audit_chain::{AuditHead, Fault, NotedHead, Wrong};
 use crate::domain::slug::Slug;
@@ -17,22 +20,25 @@ use crate::store::StoreError;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum AuditCommand {
-    /// Check that no row was edited, removed, added or moved, and show where each log ends. Changes nothing; a server may
-    /// be running.
+    /// Verify that no entry was changed, removed, inserted or moved, and print where each log ends. Reads only; a server
+    /// can be running
+    #[command(after_help = "Examples:\n  keyturn audit verify\n  keyturn audit verify --file audit.ndjson\n\n\
+        Without --file this reads the configured database and needs no credential.")]
     Verify(VerifyArguments),
-    /// Write the log to standard output as lines of JSON, oldest first.
+    /// Write the log to standard output, oldest entry first, one JSON object per line (NDJSON)
+    #[command(after_help = "Example:\n  keyturn audit export --action key.revoke --since 7d > audit.ndjson")]
     Export(ExportArguments),
 }
 
 #[derive(Args, Debug)]
 pub(super) struct VerifyArguments {
-    /// Only this organization.
+    /// Only this organization
     #[arg(long, value_name = "SLUG")]
     organization: Option<String>,
-    /// The end of a log as an earlier check or export has shown it; it must still be there. May be repeated.
+    /// End of a log as an earlier verification or export printed it; it must still exist. Can be repeated
     #[arg(long = "head", value_name = "ID:HASH")]
     heads: Vec<String>,
-    /// An export to check by itself, instead of the database.
+    /// Export to verify, instead of the database
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -41,55 +47,50 @@ pub(super) struct VerifyArguments {
 pub(super) struct ExportArguments {
     #[command(flatten)]
     server: ServerArguments,
-    /// The organization; that of the credential, if none is named.
+    /// Organization; the default is that of the credential
     #[arg(long, value_name = "SLUG")]
     organization: Option<String>,
-    /// Only this action, like key.create.
+    /// Only this action, such as key.create
     #[arg(long)]
     action: Option<String>,
-    /// Only what this one has done, like key:3kTMd9….
+    /// Only changes by this actor, such as key:3kTMd9aB7xQ2LpZs
     #[arg(long)]
     actor: Option<String>,
-    /// Only what concerns this id.
-    #[arg(long)]
+    /// Only changes of the object with this ID
+    #[arg(long, value_name = "ID")]
     subject: Option<String>,
-    /// From this moment on, like 2030-01-31T00:00:00Z.
-    #[arg(long, value_name = "DATE")]
+    /// Only entries from this point in time on: a date, or how long ago, such as 7d
+    #[arg(long, value_name = "DATE", value_parser = parse_past)]
     since: Option<String>,
-    /// Before this moment.
-    #[arg(long, value_name = "DATE")]
+    /// Only entries before this point in time
+    #[arg(long, value_name = "DATE", value_parser = parse_past)]
     until: Option<String>,
 }
 
 impl VerifyArguments {
-    /// The export to check, if it is one.
+    /// The export to verify, if there is one.
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
     fn notes(&self) -> Result<Vec<NotedHead>, CliError> {
         let read = |text: &String| {
-            let expected =
-                "--head: a row's id, a colon and its hash of 64 hexadecimal digits are expected, as verify shows them";
+            let expected = "--head: must be an entry's ID, a colon and its hash of 64 hexadecimal digits";
             NotedHead::parse(text).ok_or_else(|| CliError::Use(expected.into()))
         };
         self.heads.iter().map(read).collect()
     }
 
     fn organization(&self) -> Result<Option<Slug>, CliError> {
-        self.organization.as_deref().map(read_slug).transpose()
+        self.organization.as_deref().map(parse_organization).transpose()
     }
 }
 
-fn read_slug(text: &str) -> Result<Slug, CliError> {
-    Slug::parse(text).ok_or_else(|| CliError::Use("--organization: 1 to 40 of a-z, 0-9 and '-' are expected".into()))
-}
-
-/// Checks the logs in the configured store.
+/// Verifies the logs in the configured store.
 pub(super) async fn verify_store(settings: &Settings, arguments: VerifyArguments) -> Result<(), CliError> {
     let (notes, wanted) = (arguments.notes()?, arguments.organization()?);
     if server::look(settings).await?.is_none() {
-        return Err(CliError::Failed("store.url: there is no database yet; run: keyturn init".into()));
+        return Err(no_database());
     }
     let store = server::open_to_read(settings).await?;
     let failed = |error: StoreError| CliError::from(ServerError::Store(error));
@@ -97,7 +98,7 @@ pub(super) async fn verify_store(settings: &Settings, arguments: VerifyArguments
     if let Some(wanted) = wanted {
         organizations.retain(|found| found == wanted.as_str());
         if organizations.is_empty() {
-            return Err(CliError::Failed(format!("organization {wanted}: there is none of that name")));
+            return Err(CliError::Failed(format!("organization {wanted}: does not exist")));
         }
     }
     let (mut found, mut faults) = (Vec::new(), Vec::new());
@@ -113,23 +114,23 @@ pub(super) async fn verify_store(settings: &Settings, arguments: VerifyArguments
     if !faults.is_empty() {
         return Err(CliError::Failed(faults.join("; ")));
     }
-    all_are_found(&notes, &found)
+    check_heads(&notes, &found)
 }
 
-/// Checks an export.
+/// Verifies an export.
 pub(super) fn verify_file(arguments: &VerifyArguments, path: &Path) -> Result<(), CliError> {
     let (notes, wanted) = (arguments.notes()?, arguments.organization()?);
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(|error| failed(&error))?;
     let (organization, head, found) = verify_export(BufReader::new(file), &notes).map_err(|error| failed(&error))?;
     if wanted.is_some_and(|wanted| wanted.as_str() != organization) {
-        return Err(failed(&format!("it is an export of organization {organization}")));
+        return Err(failed(&format!("this is an export of organization {organization}")));
     }
-    all_are_found(&notes, &found)?;
+    check_heads(&notes, &found)?;
     show(&organization, &head)
 }
 
-fn all_are_found(notes: &[NotedHead], found: &[NotedHead]) -> Result<(), CliError> {
+fn check_heads(notes: &[NotedHead], found: &[NotedHead]) -> Result<(), CliError> {
     match notes.iter().find(|note| !found.contains(note)) {
         None => Ok(()),
         Some(note) => Err(CliError::Failed(Fault { id: note.id, wrong: Wrong::NotedIsGone }.to_string())),
@@ -137,13 +138,14 @@ fn all_are_found(notes: &[NotedHead], found: &[NotedHead]) -> Result<(), CliErro
 }
 
 fn show(organization: &str, head: &AuditHead) -> Result<(), CliError> {
-    print_out(&format!("{organization}: {} rows, head {}:{}\n", head.rows, head.id, head.hash))
+    let entries = count(u64::try_from(head.rows).unwrap_or_default(), "entry");
+    print_out(&format!("{organization}: {entries}, head {}:{}\n", head.id, head.hash))
 }
 
-/// Writes the log of a running server's organization.
+/// Exports the log of an organization from a running server.
 pub(super) async fn export(arguments: ExportArguments) -> Result<(), CliError> {
     let ExportArguments { server, organization, action, actor, subject, since, until } = arguments;
-    let organization = organization.as_deref().map(read_slug).transpose()?;
+    let organization = organization.as_deref().map(parse_organization).transpose()?;
     let filters = [("action", action), ("actor", actor), ("subject", subject), ("since", since), ("until", until)];
     let mut query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     query.push(("format", "ndjson".into()));

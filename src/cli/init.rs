@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::{CliError, print_out};
+use crate::cli::{CliError, parse_organization, print_json, print_out};
 use crate::clock;
 use crate::config::Settings;
 use crate::domain::member::is_email;
@@ -12,37 +12,39 @@ use crate::organizations::{FoundError, Founded, found};
 use crate::server::{self, Opened};
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  keyturn init --organization acme --email owner@acme.example\n\n\
+    The password and the secret are shown only once. The first key can do everything; create narrower keys with it and then \
+    revoke it.")]
 pub(super) struct InitArguments {
-    /// The organization's slug: 1 to 40 of a-z, 0-9 and '-'.
+    /// Name of the organization in URLs and tokens: 1 to 40 of a-z, 0-9 and '-'
     #[arg(long, value_name = "SLUG", default_value = Slug::DEFAULT)]
     organization: String,
-    /// The owner's login.
-    #[arg(long, value_name = "E")]
+    /// Login of the owner; the default is owner@localhost
+    #[arg(long)]
     email: Option<String>,
-    /// Print one JSON object instead of text.
+    /// Print JSON: one object
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn init(settings: Settings, arguments: InitArguments) -> Result<(), CliError> {
-    let slug = Slug::parse(&arguments.organization)
-        .ok_or_else(|| CliError::Use("--organization: 1 to 40 of a-z, 0-9 and '-' are expected".into()))?;
+    let slug = parse_organization(&arguments.organization)?;
     if arguments.email.as_deref().is_some_and(|email| !is_email(email)) {
-        return Err(CliError::Use("--email: an address like owner@example.org is expected".into()));
+        return Err(CliError::Use("--email: must be an address such as owner@example.org".into()));
     }
     let look = server::look(&settings).await?;
     if look.is_some_and(|look| look.organizations.iter().any(|known| known == slug.as_str())) {
         return Err(CliError::Use(FoundError::Exists(slug).to_string()));
     }
     let opened = server::open(&settings).await?;
-    // What cannot be shown must not be made: the credentials are shown once.
+    // The credentials are shown only once, so they are not created if they cannot be shown.
     print_out(if arguments.json { " " } else { "\n" })?;
-    let founded = found_in(&opened, &settings, slug, arguments.email).await?;
+    let founded = create_in(&opened, &settings, slug, arguments.email).await?;
     show(&founded, &settings, arguments.json)
 }
 
-/// Founds an organization in an opened store.
-pub(super) async fn found_in(
+/// Creates an organization in an opened store.
+pub(super) async fn create_in(
     opened: &Opened,
     settings: &Settings,
     slug: Slug,
@@ -69,24 +71,30 @@ fn show(founded: &Founded, settings: &Settings, as_json: bool) -> Result<(), Cli
             "console": { "url": format!("{public_url}/console"), "email": founded.email, "password": *founded.password },
             "api_key": { "client_id": id, "client_secret": *text },
         });
-        return print_out(&format!("{value}\n"));
+        return print_json(&value);
     }
-    let Founded { organization, email, password, .. } = founded;
-    let (text, password) = (&*text, &**password);
     print_out(&format!(
-        "\
-Organization {organization} is made. What follows is shown this once; keep it safe.
+        "Created organization {}. These credentials are shown only once; store them safely.\n\n  issuer     {issuer}\n{}",
+        founded.organization,
+        credentials(founded, &public_url, "Start the server with `keyturn serve`, then exchange")
+    ))
+}
 
-  issuer     {issuer}
-  console    {public_url}/console
+/// The credentials of a new organization, and how to use them.
+pub(super) fn credentials(founded: &Founded, public_url: &str, exchange: &str) -> String {
+    let (id, secret, email, password) = (founded.key.id(), founded.key.reveal(), &founded.email, &*founded.password);
+    let secret = &*secret;
+    format!(
+        "  console    {public_url}/console
   owner      {email}
   password   {password}
-  client id  {id}
-  API key    {text}
+  client ID  {id}
+  secret     {secret}
 
-Once the server is up, turn the API key into an access token:
+{exchange} the API key for an access token:
 
-  curl -s -u '{id}:{text}' -d grant_type=client_credentials {public_url}/oauth/token
+  curl -s -u '{id}:{secret}' -d grant_type=client_credentials {public_url}/oauth/token
+
 "
-    ))
+    )
 }

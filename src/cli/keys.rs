@@ -1,243 +1,335 @@
-//! `keyturn keys …`: managing API keys on a running server.
+//! `keyturn keys …`: API keys on a running server.
 
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::cli::client::{Client, ServerArguments};
-use crate::cli::{CliError, print_out};
+use crate::cli::client::{Client, Query};
+use crate::cli::credential::ApiArguments;
+use crate::cli::key_reports;
+use crate::cli::table::{field, items, plain, print_record, print_table, table};
+use crate::cli::values::{parse_duration, parse_moment, parse_past};
+use crate::cli::{CliError, print_json, print_out};
+use crate::domain::key_text::KeyId;
 
 #[derive(Args, Debug)]
 pub(super) struct KeysArguments {
     #[command(flatten)]
-    server: ServerArguments,
-    /// Print JSON as the API gives it.
-    #[arg(long, global = true)]
-    json: bool,
+    api: ApiArguments,
     #[command(subcommand)]
     command: KeysCommand,
 }
 
+const STATUSES: [&str; 5] = ["all", "active", "expired", "disabled", "revoked"];
+
 #[derive(Subcommand, Debug)]
 enum KeysCommand {
-    /// Create a key; its text is shown once.
+    /// Create a key and print its secret, which is shown only once
+    #[command(after_help = "Example:\n  keyturn keys create --name billing --scope 'read:invoices/*' \
+        --cidr 203.0.113.0/24 --expires-in 90d")]
     Create {
-        #[arg(long, default_value = "")]
+        /// Name of the key
+        #[arg(long, default_value = "", hide_default_value = true)]
         name: String,
-        #[arg(long, default_value = "")]
+        /// What the key is for
+        #[arg(long, default_value = "", hide_default_value = true)]
         description: String,
-        /// A scope: action:resource, like read:projects/acme/*, or an action alone for every resource; may be repeated.
+        /// Scope: action:resource, such as read:projects/acme/*, or an action alone for every resource. Can be repeated
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
-        /// A network like 10.0.0.0/8, or an address; may be repeated.
+        /// Network that may use the key, such as 10.0.0.0/8, or an address; every address if there is none. Can be repeated
         #[arg(long = "cidr", value_name = "CIDR")]
         cidrs: Vec<String>,
+        /// ID of the member who owns the key
+        #[arg(long, value_name = "MEMBER_ID")]
+        owner: Option<String>,
         #[command(flatten)]
         expiry: Expiry,
     },
-    /// List keys, newest first.
+    /// List keys, newest first
+    #[command(after_help = "Examples:\n  keyturn keys list --status active --search billing\n  \
+        keyturn keys list --json | jq -r 'select(.last_used_at == null) | .id'")]
     List {
-        /// all, active, expired, disabled or revoked.
-        #[arg(long, default_value = "all")]
+        /// Only keys in this state
+        #[arg(long, default_value = "all", value_parser = STATUSES)]
         status: String,
-        /// Part of the name.
-        #[arg(long)]
+        /// Only keys whose name contains this text
+        #[arg(long, value_name = "TEXT")]
         search: Option<String>,
+        /// Only keys of this member
+        #[arg(long, value_name = "MEMBER_ID")]
+        owner: Option<String>,
     },
-    /// Show a key.
-    Show { id: String },
-    /// Give a key a new secret; its text is shown once.
-    Rotate {
+    /// Show a key
+    #[command(after_help = "Example:\n  keyturn keys show 3kTMd9aB7xQ2LpZs")]
+    Show {
+        /// ID of the key
         id: String,
+    },
+    /// Change a key's name, description, scopes, networks or expiry
+    #[command(
+        after_help = "Examples:\n  keyturn keys update 3kTMd9aB7xQ2LpZs --scope read:invoices/* --scope read:orders/*\n  \
+        keyturn keys update 3kTMd9aB7xQ2LpZs --expires-in 30d\n\n\
+        Scopes and networks replace those that the key has."
+    )]
+    Update(Update),
+    /// Give a key a new secret and print it; it is shown only once
+    #[command(after_help = "Example:\n  keyturn keys rotate 3kTMd9aB7xQ2LpZs --grace 1h")]
+    Rotate {
+        /// ID of the key
+        id: String,
+        /// New name of the key
         #[arg(long)]
         name: Option<String>,
-        /// How long the old secret still works, in seconds.
-        #[arg(long, default_value_t = 0)]
-        grace_seconds: u32,
+        /// How long the previous secret keeps working, such as 1h
+        #[arg(long, value_name = "DURATION", default_value = "0", value_parser = parse_duration)]
+        grace: i64,
         #[command(flatten)]
         expiry: Expiry,
     },
-    /// Revoke a key for good.
+    /// Revoke a key permanently
+    #[command(after_help = "Example:\n  keyturn keys revoke 3kTMd9aB7xQ2LpZs --reason 'laptop lost'")]
     Revoke {
+        /// ID of the key
         id: String,
-        #[arg(long)]
+        /// Reason to store with the key
+        #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
-    /// Suspend a key.
-    Disable { id: String },
-    /// Let a suspended key be used again.
-    Enable { id: String },
-    /// Tell whether a key may, check by check; exit code 1 where it may not.
-    Explain {
+    /// Disable a key until it is enabled again
+    #[command(after_help = "Example:\n  keyturn keys disable 3kTMd9aB7xQ2LpZs")]
+    Disable {
+        /// ID of the key
         id: String,
-        /// Where the caller would be, like 203.0.113.7.
-        #[arg(long, value_name = "ADDRESS")]
+    },
+    /// Enable a disabled key
+    #[command(after_help = "Example:\n  keyturn keys enable 3kTMd9aB7xQ2LpZs")]
+    Enable {
+        /// ID of the key
+        id: String,
+    },
+    /// List active keys that have not been used for a long time
+    #[command(after_help = "Example:\n  keyturn keys stale --days 90")]
+    Stale {
+        /// Days without use; the default is the policy's stale_after_days
+        #[arg(long)]
+        days: Option<u32>,
+    },
+    /// Show how often a key was used, or list the keys by use
+    #[command(after_help = "Examples:\n  keyturn keys usage\n  \
+        keyturn keys usage 3kTMd9aB7xQ2LpZs --interval day --from 2026-11-01")]
+    Usage {
+        /// ID of the key; without it, every key that was used is listed, the busiest first
+        id: Option<String>,
+        /// Length of an interval
+        #[arg(long, default_value = "hour", value_parser = ["hour", "day"])]
+        interval: String,
+        /// Start: a date, or how long ago, such as 7d. The default is 24 hours or 30 days before the end
+        #[arg(long, value_name = "DATE", value_parser = parse_past)]
+        from: Option<String>,
+        /// End; the default is now
+        #[arg(long, value_name = "DATE", value_parser = parse_past)]
+        to: Option<String>,
+    },
+    /// Explain, check by check, whether a key would be allowed; exits with 1 if not
+    #[command(after_help = "Example:\n  keyturn keys explain 3kTMd9aB7xQ2LpZs --address 203.0.113.7 \
+        --action read --resource projects/acme/db")]
+    Explain {
+        /// ID of the key
+        id: String,
+        /// Address of the caller, such as 203.0.113.7
+        #[arg(long)]
         address: String,
-        /// What would be done, like read.
-        #[arg(long, requires = "resource", value_name = "ACTION")]
+        /// Action, such as read
+        #[arg(long, requires = "resource")]
         action: Option<String>,
-        /// To what, like projects/acme/db.
-        #[arg(long, requires = "action", value_name = "RESOURCE")]
+        /// Resource, such as projects/acme/db
+        #[arg(long, requires = "action")]
         resource: Option<String>,
-        /// When, like 2030-01-31T00:00:00Z; now without it.
-        #[arg(long, value_name = "DATE")]
+        /// When; the default is now
+        #[arg(long, value_name = "DATE", value_parser = parse_moment)]
         at: Option<String>,
     },
 }
 
 #[derive(Args, Debug)]
-#[group(multiple = false)]
+struct Update {
+    /// ID of the key
+    id: String,
+    /// New name
+    #[arg(long)]
+    name: Option<String>,
+    /// New description
+    #[arg(long)]
+    description: Option<String>,
+    /// Scope that the key will have. Can be repeated
+    #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "no_scopes")]
+    scopes: Vec<String>,
+    /// Remove every scope
+    #[arg(long)]
+    no_scopes: bool,
+    /// Network that may use the key. Can be repeated
+    #[arg(long = "cidr", value_name = "CIDR", conflicts_with = "no_cidrs")]
+    cidrs: Vec<String>,
+    /// Allow every address
+    #[arg(long)]
+    no_cidrs: bool,
+    #[command(flatten)]
+    expiry: Expiry,
+    /// Remove the expiry
+    #[arg(long, conflicts_with_all = ["expires_at", "expires_in"])]
+    no_expiry: bool,
+}
+
+#[derive(Args, Debug)]
 struct Expiry {
-    /// When the key ends, like 2030-01-31T00:00:00Z.
-    #[arg(long, value_name = "DATE")]
+    /// When the key expires, such as 2030-01-31 (00:00 UTC) or 2030-01-31T12:00:00Z
+    #[arg(long, value_name = "DATE", conflicts_with = "expires_in", value_parser = parse_moment)]
     expires_at: Option<String>,
-    /// How long the key lives, in seconds.
-    #[arg(long, value_name = "SECONDS")]
-    expires_in_seconds: Option<i64>,
+    /// How long until the key expires, such as 90d or 12h
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    expires_in: Option<i64>,
 }
 
 pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
-    let KeysArguments { server, json, command } = arguments;
-    if let KeysCommand::Show { id }
-    | KeysCommand::Rotate { id, .. }
-    | KeysCommand::Revoke { id, .. }
-    | KeysCommand::Disable { id }
-    | KeysCommand::Enable { id }
-    | KeysCommand::Explain { id, .. } = &command
-        && crate::domain::key_text::KeyId::parse(id).is_none()
-    {
-        return Err(CliError::Use(
-            "a key's id is 16 letters and digits, the part of the key text between the two underscores".into(),
-        ));
-    }
-    let client = Client::connect(server).await?;
+    let KeysArguments { api, command } = arguments;
+    let as_json = api.json;
+    check_id(&command)?;
+    let connect = || Client::connect(api.server);
     let key = match command {
-        KeysCommand::List { status, search } => return list(&client, status, search, json).await,
-        KeysCommand::Create { name, description, scopes, cidrs, expiry } => {
+        KeysCommand::List { status, search, owner } => {
+            let mut query = vec![("status", status)];
+            query.extend(search.map(|search| ("search", search)));
+            query.extend(owner.map(|owner| ("owner", owner)));
+            return list(&connect().await?, "keys", query, as_json).await;
+        }
+        KeysCommand::Stale { days } => {
+            let query = days.map(|days| ("days", days.to_string())).into_iter().collect();
+            return list(&connect().await?, "keys/stale", query, as_json).await;
+        }
+        KeysCommand::Usage { id, interval, from, to } => {
+            let mut query = vec![("interval", interval)];
+            query.extend(from.map(|from| ("from", from)));
+            query.extend(to.map(|to| ("to", to)));
+            let client = connect().await?;
+            return match id {
+                Some(id) => key_reports::usage_of_key(&client, &id, &query, as_json).await,
+                None => key_reports::busiest_keys(&client, query, as_json).await,
+            };
+        }
+        KeysCommand::Explain { id, address, action, resource, at } => {
+            let input = json!({ "address": address, "action": action, "resource": resource, "at": at });
+            let explained = connect().await?.call(Method::POST, &format!("keys/{id}/explain"), Some(&input)).await?;
+            return key_reports::explain(&explained, as_json);
+        }
+        KeysCommand::Create { name, description, scopes, cidrs, owner, expiry } => {
             let mut body = expiry.body();
             body.insert("name".into(), name.into());
             body.insert("description".into(), description.into());
             body.insert("allowed_cidrs".into(), cidrs.into());
             body.insert("scopes".into(), scopes.into());
-            client.keys(Method::POST, "", &[], Some(body.into())).await?
+            body.extend(owner.map(|owner| ("owner".into(), owner.into())));
+            connect().await?.call(Method::POST, "keys", Some(&body.into())).await?
         }
-        KeysCommand::Show { id } => client.keys(Method::GET, &format!("/{id}"), &[], None).await?,
-        KeysCommand::Rotate { id, name, grace_seconds, expiry } => {
+        KeysCommand::Show { id } => connect().await?.get(&format!("keys/{id}"), &[]).await?,
+        KeysCommand::Update(update) => {
+            let (id, body) = update.id_and_body()?;
+            connect().await?.call(Method::PATCH, &format!("keys/{id}"), Some(&body)).await?
+        }
+        KeysCommand::Rotate { id, name, grace, expiry } => {
             let mut body = expiry.body();
-            body.insert("grace_seconds".into(), grace_seconds.into());
-            if let Some(name) = name {
-                body.insert("name".into(), name.into());
-            }
-            client.keys(Method::POST, &format!("/{id}/rotate"), &[], Some(body.into())).await?
+            body.insert("grace_seconds".into(), grace.into());
+            body.extend(name.map(|name| ("name".into(), name.into())));
+            connect().await?.call(Method::POST, &format!("keys/{id}/rotate"), Some(&body.into())).await?
         }
         KeysCommand::Revoke { id, reason } => {
-            client.keys(Method::POST, &format!("/{id}/revoke"), &[], Some(json!({ "reason": reason }))).await?
+            let body = json!({ "reason": reason });
+            connect().await?.call(Method::POST, &format!("keys/{id}/revoke"), Some(&body)).await?
         }
-        KeysCommand::Disable { id } => client.keys(Method::POST, &format!("/{id}/disable"), &[], None).await?,
-        KeysCommand::Enable { id } => client.keys(Method::POST, &format!("/{id}/enable"), &[], None).await?,
-        KeysCommand::Explain { id, address, action, resource, at } => {
-            let question = json!({ "address": address, "action": action, "resource": resource, "at": at });
-            let answer = client.keys(Method::POST, &format!("/{id}/explain"), &[], Some(question)).await?;
-            return explained(&answer, json);
-        }
+        KeysCommand::Disable { id } => connect().await?.call(Method::POST, &format!("keys/{id}/disable"), None).await?,
+        KeysCommand::Enable { id } => connect().await?.call(Method::POST, &format!("keys/{id}/enable"), None).await?,
     };
-    if json { print_out(&format!("{key}\n")) } else { show(&key) }
+    if as_json { print_json(&key) } else { show(&key) }
+}
+
+/// Refuses an ID that cannot be one before it becomes part of a URL: it may be a misplaced secret.
+fn check_id(command: &KeysCommand) -> Result<(), CliError> {
+    let id = match command {
+        KeysCommand::Create { .. } | KeysCommand::List { .. } | KeysCommand::Stale { .. } => return Ok(()),
+        KeysCommand::Usage { id, .. } => match id {
+            Some(id) => id,
+            None => return Ok(()),
+        },
+        KeysCommand::Update(update) => &update.id,
+        KeysCommand::Show { id }
+        | KeysCommand::Rotate { id, .. }
+        | KeysCommand::Revoke { id, .. }
+        | KeysCommand::Disable { id }
+        | KeysCommand::Enable { id }
+        | KeysCommand::Explain { id, .. } => id,
+    };
+    match KeyId::parse(id) {
+        Some(_) => Ok(()),
+        None => Err(CliError::Use(
+            "ID: must be a key ID of 16 letters and digits: the part of the secret between the two underscores".into(),
+        )),
+    }
 }
 
 impl Expiry {
     fn body(self) -> Map<String, Value> {
         let mut body = Map::new();
-        if let Some(date) = self.expires_at {
-            body.insert("expires_at".into(), date.into());
-        }
-        if let Some(seconds) = self.expires_in_seconds {
-            body.insert("expires_in_seconds".into(), seconds.into());
-        }
+        body.extend(self.expires_at.map(|date| ("expires_at".into(), date.into())));
+        body.extend(self.expires_in.map(|seconds| ("expires_in_seconds".into(), seconds.into())));
         body
     }
 }
 
-async fn list(client: &Client, status: String, search: Option<String>, as_json: bool) -> Result<(), CliError> {
-    let mut query = vec![("status", status), ("limit", "200".to_owned())];
-    query.extend(search.map(|search| ("search", search)));
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["id", "name", "status", "hint", "scopes", "expires", "last used"]);
-    loop {
-        let page = client.keys(Method::GET, "", &query, None).await?;
-        for key in page.get("items").and_then(Value::as_array).into_iter().flatten() {
-            if as_json {
-                print_out(&format!("{key}\n"))?;
-            }
-            let field = |name: &str| plain(key.get(name));
-            table.add_row([
-                field("id"),
-                field("name"),
-                field("status"),
-                field("hint"),
-                scopes(key),
-                field("expires_at"),
-                field("last_used_at"),
-            ]);
+impl Update {
+    /// The key's ID and a JSON merge patch (RFC 7396).
+    fn id_and_body(self) -> Result<(String, Value), CliError> {
+        let mut body = self.expiry.body();
+        if self.no_expiry {
+            body.insert("expires_at".into(), Value::Null);
         }
-        let Some(next) = page.get("next_cursor").and_then(Value::as_str) else { break };
-        query.retain(|(name, _)| *name != "cursor");
-        query.push(("cursor", next.to_owned()));
+        body.extend(self.name.map(|name| ("name".into(), name.into())));
+        body.extend(self.description.map(|description| ("description".into(), description.into())));
+        if self.no_scopes || !self.scopes.is_empty() {
+            body.insert("scopes".into(), self.scopes.into());
+        }
+        if self.no_cidrs || !self.cidrs.is_empty() {
+            body.insert("allowed_cidrs".into(), self.cidrs.into());
+        }
+        if body.is_empty() {
+            return Err(CliError::Use("nothing to change: give at least one option, such as --name".into()));
+        }
+        Ok((self.id, body.into()))
     }
-    if !as_json {
-        print_out(&format!("{table}\n"))?;
-    }
-    Ok(())
+}
+
+const COLUMNS: [&str; 7] = ["id", "name", "status", "hint", "scopes", "expires_at", "last_used_at"];
+
+async fn list(client: &Client, rest: &str, query: Query, as_json: bool) -> Result<(), CliError> {
+    let mut table = table(&["id", "name", "status", "hint", "scopes", "expires", "last used"]);
+    let mut each = |key: &Value| {
+        if as_json {
+            return print_json(key);
+        }
+        table.add_row(COLUMNS.map(|name| field(key, name)));
+        Ok(())
+    };
+    client.each_item(rest, query, &mut each).await?;
+    if as_json { Ok(()) } else { print_table(&table) }
 }
 
 fn show(key: &Value) -> Result<(), CliError> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    for (name, value) in key.as_object().into_iter().flatten() {
-        let text = if name == "scopes" { scopes(key) } else { plain(Some(value)) };
-        if !text.is_empty() && name != "secret" {
-            table.add_row([name.clone(), text]);
-        }
+    print_record(key, &["secret", "warnings"])?;
+    if let Some(secret) = key.get("secret").and_then(Value::as_str) {
+        print_out(&format!("\nThe secret is shown only once:\n\n  {secret}\n"))?;
     }
-    print_out(&format!("{table}\n"))?;
-    match key.get("secret").and_then(Value::as_str) {
-        Some(secret) => print_out(&format!("\nThe key text is shown this once:\n\n  {secret}\n")),
-        None => Ok(()),
+    for warning in items(key.get("warnings")) {
+        let (name, message) = (plain(warning.get("field")), plain(warning.get("message")));
+        print_out(&format!("\nWarning: {name}: {message}\n"))?;
     }
-}
-
-/// Prints each check; refused where one has failed.
-fn explained(answer: &Value, as_json: bool) -> Result<(), CliError> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let mut failed = None;
-    for check in answer.get("checks").and_then(Value::as_array).into_iter().flatten() {
-        let field = |name: &str| plain(check.get(name));
-        if field("outcome") == "failed" {
-            failed = Some(format!("refused by the check of {}: {}", field("check"), field("detail")));
-        }
-        table.add_row([field("check"), field("outcome").replace('_', " "), field("detail")]);
-    }
-    print_out(&if as_json { format!("{answer}\n") } else { format!("{table}\n") })?;
-    match (answer.get("allowed").and_then(Value::as_bool), failed) {
-        (Some(true), None) => Ok(()),
-        (_, failed) => Err(CliError::Failed(failed.unwrap_or_else(|| "refused".into()))),
-    }
-}
-
-fn scopes(key: &Value) -> String {
-    let text = |scope: &Value| format!("{}:{}", plain(scope.get("action")), plain(scope.get("resource")));
-    let scopes: Vec<_> = key.get("scopes").and_then(Value::as_array).into_iter().flatten().map(text).collect();
-    scopes.join(" ")
-}
-
-/// A JSON value for a table. Control characters in names are not sent to the terminal.
-fn plain(value: Option<&Value>) -> String {
-    let text = match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(items)) => items.iter().map(|item| plain(Some(item))).collect::<Vec<_>>().join(" "),
-        Some(other) => other.to_string(),
-    };
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    Ok(())
 }

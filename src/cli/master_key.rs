@@ -1,6 +1,7 @@
-//! `keyturn master-key rotate`: a new master key, under which everything is sealed anew.
+//! `keyturn master-key rotate`: replaces the master key and seals everything under the new one.
 
-use crate::cli::{CliError, print_out};
+use crate::cli::table::count;
+use crate::cli::{CliError, no_database, print_out};
 use crate::clock;
 use crate::config::Settings;
 use crate::crypto::master_key::{MasterKeys, generate, write_file};
@@ -9,26 +10,27 @@ use crate::server::{self, ServerError};
 
 pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
     if server::look(&settings).await?.is_none() {
-        return Err(CliError::Failed("store.url: there is no database yet; run: keyturn init".into()));
+        return Err(no_database());
     }
-    // The lock first: what is read before it may be somebody else's past.
+    // The lock comes first: another process may change whatever is read before it.
     let opened = server::open(&settings).await?;
     server::refuse_running_nodes(&opened).await?;
     let (file, old) = server::master_key_file(&settings)?;
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
 
-    // The new key is in the file, in front of the old, before anything is sealed under it; and the old one
-    // leaves only when nothing is sealed under it. A crash in between leaves a pair that works.
+    // The new key is written in front of the old one before anything is sealed under it, and the old one is removed when
+    // nothing is sealed under it any more. After a crash in between, the file has both keys, and both work.
     let new = generate().map_err(ServerError::from)?;
     let mut both = vec![new.clone()];
     both.extend(old);
     write_file(&file, &both).map_err(ServerError::from)?;
     let keys = MasterKeys::derive(&both).map_err(ServerError::from)?;
-    let count = reseal(opened.store.as_ref(), &keys, clock::now()).await.map_err(|error| failed(&error))?;
+    let resealed = reseal(opened.store.as_ref(), &keys, clock::now()).await.map_err(|error| failed(&error))?;
     write_file(&file, std::slice::from_ref(&new)).map_err(ServerError::from)?;
     print_out(&format!(
-        "The master key in {} is new; {count} signing keys and webhooks are sealed under it.\n\
-         API keys go on working: the first use of each is checked with Argon2 once.\n",
-        file.display()
+        "Replaced the master key in {} and sealed {} under it (signing keys and webhooks).\n\
+         API keys keep working: the first use of each is checked with Argon2 once.\n",
+        file.display(),
+        count(resealed as u64, "object")
     ))
 }

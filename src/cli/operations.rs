@@ -3,18 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
-
+use crate::cli::table::{print_table, table};
 use crate::cli::{CliError, print_out};
 use crate::config::Settings;
 
 pub(super) fn check_config(settings: &Settings) -> Result<(), CliError> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["setting", "value", "from"]);
+    let mut table = table(&["setting", "value", "source"]);
     for (key, value, origin) in settings.describe() {
         table.add_row([key, value, origin]);
     }
-    print_out(&format!("{table}\n"))
+    print_table(&table)
 }
 
 pub(super) async fn health(settings: &Settings) -> Result<(), CliError> {
@@ -25,19 +23,19 @@ pub(super) async fn health(settings: &Settings) -> Result<(), CliError> {
         _ => {}
     }
     let url = format!("http://{address}/healthz");
-    let failed = |error: reqwest::Error| CliError::Failed(format!("{url}: {}", without_url(error)));
-    // Without TLS no certificate authorities are needed; where there are none, the default would fail.
+    let failed = |error: reqwest::Error| CliError::Failed(format!("{url}: {}", describe_error(error)));
+    // No certificate authorities are needed, and without any installed the default fails.
     let client = reqwest::Client::builder().tls_certs_only([]).timeout(Duration::from_secs(3)).no_proxy();
     let client = client.build().map_err(failed)?;
-    let answer = client.get(&url).send().await.map_err(failed)?;
-    if answer.status().is_success() {
+    let response = client.get(&url).send().await.map_err(failed)?;
+    if response.status().is_success() {
         return print_out("alive\n");
     }
-    Err(CliError::Failed(format!("{url}: answered {}", answer.status())))
+    Err(CliError::Failed(format!("{url}: the server returned {}", response.status())))
 }
 
-/// An error of the HTTP client with its cause, in one line.
-pub(super) fn without_url(error: reqwest::Error) -> String {
+/// An error of the HTTP client with its causes, in one line and without the URL.
+pub(super) fn describe_error(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut line = error.to_string();
     let mut cause = std::error::Error::source(&error);

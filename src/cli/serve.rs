@@ -1,10 +1,9 @@
-//! `keyturn serve`: the server, and on an empty store of a loopback address the first credentials.
+//! `keyturn serve`: the server. On a loopback address with an empty store, it creates an organization first.
 
-use crate::cli::init::found_in;
+use crate::cli::init::{create_in, credentials};
 use crate::cli::{CliError, print_out};
 use crate::config::Settings;
 use crate::domain::slug::Slug;
-use crate::organizations::Founded;
 use crate::server;
 
 pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
@@ -15,38 +14,20 @@ pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
     let public_url = settings.server.public_url();
     if is_empty && !settings.server.listen.ip().is_loopback() {
         return Err(CliError::Failed(format!(
-            "there is no organization yet, and {} is not a loopback address, so no credentials are made up; run: keyturn init",
+            "there is no organization yet, and {} is not a loopback address, so none is created automatically; run: keyturn init",
             settings.server.listen
         )));
     }
-    let said = print_out(&format!("Keyturn serves {public_url}\n"));
+    let printed = print_out(&format!("Keyturn serves {public_url}\n"));
     if is_empty {
-        // What cannot be shown must not be made: the credentials are shown once.
-        said?;
-        let founded = found_in(&opened, &settings, Slug::default_organization(), None).await?;
-        print_out(&welcome(&founded, &public_url))?;
+        // The credentials are shown only once, so they are not created if they cannot be shown.
+        printed?;
+        let founded = create_in(&opened, &settings, Slug::default_organization(), None).await?;
+        print_out(&format!(
+            "\nFirst run: created organization {}. These credentials are shown only once; store them safely.\n\n{}",
+            founded.organization,
+            credentials(&founded, &public_url, "Exchange")
+        ))?;
     }
     Ok(server::serve(settings, listeners, opened).await?)
-}
-
-fn welcome(founded: &Founded, public_url: &str) -> String {
-    let (id, text, email, password) =
-        (founded.key.id(), founded.key.reveal(), &founded.email, founded.password.as_str());
-    let text = text.as_str();
-    format!(
-        "
-This is the first run. What follows is shown this once; keep it safe.
-
-  console    {public_url}/console
-  owner      {email}
-  password   {password}
-  client id  {id}
-  API key    {text}
-
-Turn the API key into an access token:
-
-  curl -s -u '{id}:{text}' -d grant_type=client_credentials {public_url}/oauth/token
-
-"
-    )
 }

@@ -1,7 +1,12 @@
-//! `keyturn store`: copying a SQLite file into PostgreSQL, and starting over after a restore.
+//! `keyturn store`: the schema, copying a SQLite file into PostgreSQL, and what follows a restore.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
+use crate::cli::credential::in_file;
+use crate::cli::table::count;
 use crate::cli::{CliError, print_out};
 use crate::clock;
 use crate::config::{Settings, StoreUrl};
@@ -10,34 +15,51 @@ use crate::store::{SchemaState, Store};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum StoreCommand {
-    /// Copy everything from a SQLite file into an empty PostgreSQL database. Stop the server first; every API key,
-    /// token and login goes on working with the same master key.
+    /// Copy everything from a SQLite file into an empty PostgreSQL database. Stop the server first. Every API key, token
+    /// and login keeps working with the same master key
+    #[command(
+        after_help = "Example:\n  keyturn store copy --from sqlite://data/keyturn.db --to-file /run/secrets/database-url\n\n\
+        Other users of this machine can see arguments. Pass a URL with a password in a file or in KEYTURN_COPY_TO, or leave \
+        the password out and set PGPASSWORD."
+    )]
     Copy(CopyArguments),
-    /// Bring the schema up to date, as a user who may change it. The server can then run as one who may only read and write.
+    /// Update the schema, as a user who may change it. The server can then run as a user who may only read and write data
+    #[command(after_help = "Example:\n  keyturn store migrate --check || keyturn store migrate")]
     Migrate(MigrateArguments),
-    /// Prepare a database that was restored from a backup, before any node starts. Earlier tokens and sessions end, and
-    /// no generation or version is used a second time.
+    /// Prepare a database that was restored from a backup, before any node starts. Tokens and sessions from before the
+    /// restore become invalid
+    #[command(after_help = "Example:\n  keyturn store after-restore")]
     AfterRestore,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct CopyArguments {
-    /// The file: sqlite://PATH.
+    /// SQLite file: sqlite://PATH
     #[arg(long, value_name = "URL")]
     from: String,
-    /// The database: postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE. A password may also come from PGPASSWORD.
-    #[arg(long, value_name = "URL", env = "KEYTURN_COPY_TO", hide_env_values = true)]
-    to: String,
+    /// PostgreSQL database: postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYTURN_COPY_TO",
+        hide_env_values = true,
+        required_unless_present = "to_file",
+        conflicts_with = "to_file"
+    )]
+    to: Option<String>,
+    /// File that contains the URL of the PostgreSQL database
+    #[arg(long, value_name = "FILE", env = "KEYTURN_COPY_TO_FILE")]
+    to_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct MigrateArguments {
-    /// Change nothing; exit code 1 if the schema is not current.
+    /// Change nothing; exit with 1 if the schema is not current
     #[arg(long)]
     check: bool,
 }
 
-/// Brings the schema up to date, or tells whether it is.
+/// Updates the schema, or reports whether it is current.
 pub(super) async fn migrate(settings: &Settings, arguments: MigrateArguments) -> Result<(), CliError> {
     if arguments.check {
         let known = server::look(settings).await?;
@@ -50,7 +72,7 @@ pub(super) async fn migrate(settings: &Settings, arguments: MigrateArguments) ->
                 print_out(&format!("The schema is current (version {}).\n", state.known))
             }
             Some(SchemaState { found: Some(found), known }) => Err(CliError::Failed(format!(
-                "the schema has version {found}, this Keyturn needs {known}; run: keyturn store migrate"
+                "the schema has version {found}, this Keyturn needs version {known}; run: keyturn store migrate"
             ))),
             _ => Err(CliError::Failed("the database has no schema yet; run: keyturn store migrate".into())),
         };
@@ -68,13 +90,15 @@ pub(super) async fn after_restore(settings: &Settings) -> Result<(), CliError> {
     server::refuse_running_nodes(&opened).await?;
     let restored = opened.store.begin_epoch(None, clock::now()).await.map_err(ServerError::Store)?;
     opened.store.close().await;
-    let Some(restored) = restored else { return Err(CliError::Failed("nothing was changed".into())) };
+    let Some(restored) = restored else { return Err(CliError::Failed("the database was not changed".into())) };
     print_out(&format!(
-        "The database is ready to be served from. Epoch: {}.\n\
-         Ended: every token of {} API keys, and {} console sessions. Clients request new tokens by themselves.\n\
+        "The database is ready (epoch {}).\n\
+         Invalidated every token of {} and ended {}. Clients request new tokens by themselves.\n\
          Changes made after the backup are lost. Revoke, rotate or narrow again every key that was changed since then, and \
          delete signing keys that were retired.\n",
-        restored.epoch, restored.keys, restored.sessions
+        restored.epoch,
+        count(restored.keys, "API key"),
+        count(restored.sessions, "console session")
     ))
 }
 
@@ -82,32 +106,34 @@ pub(super) async fn copy(arguments: CopyArguments) -> Result<(), CliError> {
     let url = |name: &str, text: &str| {
         StoreUrl::parse(text).map_err(|complaint| CliError::Use(format!("{name} {complaint}")))
     };
-    let (StoreUrl::Sqlite(path), StoreUrl::Postgres(to)) =
-        (url("--from", &arguments.from)?, url("--to", &arguments.to)?)
-    else {
-        return Err(CliError::Use("copying goes from a sqlite:// URL to a postgres:// URL".into()));
+    let (to, name) = match (arguments.to, arguments.to_file) {
+        (_, Some(path)) => (in_file("--to-file", &path)?, "--to-file"),
+        (to, None) => (Zeroizing::new(to.unwrap_or_default()), "--to"),
+    };
+    let (StoreUrl::Sqlite(path), StoreUrl::Postgres(to)) = (url("--from", &arguments.from)?, url(name, &to)?) else {
+        return Err(CliError::Use(format!("--from must be a sqlite:// URL and {name} a postgres:// URL")));
     };
     let failed = |error| CliError::from(ServerError::Store(error));
-    // Before anything is made: it may be the wrong file.
+    // Before anything is created: it may be the wrong file.
     match Store::look_at_sqlite(&path).await.map_err(failed)? {
-        None => return Err(CliError::Failed(format!("{}: there is no such database", path.display()))),
+        None => return Err(CliError::Failed(format!("{}: no such database", path.display()))),
         Some(look) if look.organizations.is_empty() => {
             let path = path.display();
-            return Err(CliError::Failed(format!("{path}: it holds no organization; is it the right file?")));
+            return Err(CliError::Failed(format!("{path}: there is no organization in it; is it the right file?")));
         }
         Some(_) => {}
     }
-    // Held to the end: a server that served on would go on changing what was copied.
+    // Held to the end: a running server would change what has been copied already.
     let _lock = server::lock(&path)?;
     let source = Store::open_sqlite(&path, 1).await.map_err(failed)?;
     let target = Store::open_postgres(to.expose(), 2).await.map_err(failed)?;
     let copied = source.copy_to(&target).await.map_err(failed)?;
     source.close().await;
     target.close().await;
-    let mut said = String::from("Copied:\n");
+    let mut report = String::from("Copied:\n");
     for table in copied {
-        said.push_str(&format!("  {:>9}  {}\n", table.rows, table.table));
+        report.push_str(&format!("  {:>9}  {}\n", table.rows, table.table));
     }
-    said.push_str("Set store.url to the new database and keep the master key; the file is no longer needed.\n");
-    print_out(&said)
+    report.push_str("Set store.url to the new database and keep the master key; the file is no longer needed.\n");
+    print_out(&report)
 }

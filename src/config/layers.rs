@@ -141,8 +141,16 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 const DEFAULT_FILE: &str = "config/keyturn.toml";
 
 /// The variables of the command line.
-pub const COMMAND_LINE: [&str; 5] =
-    ["KEYTURN_API_KEY", "KEYTURN_CONFIG", "KEYTURN_COPY_TO", "KEYTURN_SERVER", "KEYTURN_TOKEN"];
+pub const COMMAND_LINE: [&str; 8] = [
+    "KEYTURN_API_KEY",
+    "KEYTURN_API_KEY_FILE",
+    "KEYTURN_CONFIG",
+    "KEYTURN_COPY_TO",
+    "KEYTURN_COPY_TO_FILE",
+    "KEYTURN_SERVER",
+    "KEYTURN_TOKEN",
+    "KEYTURN_TOKEN_FILE",
+];
 
 /// Whether Kubernetes sets it in every container beside a service called `keyturn`, or `keyturn-…` as in
 /// `KEYTURN_POSTGRESQL_SERVICE_HOST` and `KEYTURN_POSTGRESQL_PORT_5432_TCP_ADDR`.

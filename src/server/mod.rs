@@ -85,7 +85,7 @@ pub enum ServerError {
     #[error(transparent)]
     Random(#[from] RandomError),
     /// Nodes that must not be running.
-    #[error("{running} nodes serve from this database, or did less than {seconds} s ago; stop them first")]
+    #[error("{} running on this database in the last {seconds} s; stop every node first", nodes_were(*running))]
     Running {
         /// How many.
         running: usize,
@@ -95,6 +95,10 @@ pub enum ServerError {
     /// The server itself.
     #[error("the server failed: {0}")]
     Io(#[from] io::Error),
+}
+
+fn nodes_were(number: usize) -> String {
+    if number == 1 { "1 node was".to_owned() } else { format!("{number} nodes were") }
 }
 
 /// Starts logging as configured, until the end of the process.

@@ -124,10 +124,13 @@ fn mistakes_in_the_environment_name_the_variable() {
 fn other_variables_are_left_alone() {
     load(&[
         ("KEYTURN_TOKEN", "x"),
+        ("KEYTURN_TOKEN_FILE", "x"),
         ("KEYTURN_API_KEY", "x"),
+        ("KEYTURN_API_KEY_FILE", "x"),
         ("KEYTURN_SERVER", "x"),
         ("KEYTURN_CONFIG", "x"),
         ("KEYTURN_COPY_TO", "x"),
+        ("KEYTURN_COPY_TO_FILE", "x"),
         ("KEYTURN_PORT", "tcp://10.0.0.1:80"),
         ("KEYTURN_PORT_8080_TCP", "tcp://10.0.0.1:80"),
         ("KEYTURN_PORT_8080_TCP_ADDR", "10.0.0.1"),
@@ -160,7 +163,8 @@ fn unknown_variables_are_refused_with_a_suggestion() {
             refusal(name, "hunter2"),
             format!(
                 "{name}: no setting is called that; allowed is KEYTURN_SECTION__NAME with two underscores, and \
-                 KEYTURN_API_KEY, KEYTURN_CONFIG, KEYTURN_COPY_TO, KEYTURN_SERVER, KEYTURN_TOKEN{suggestion}"
+                 KEYTURN_API_KEY, KEYTURN_API_KEY_FILE, KEYTURN_CONFIG, KEYTURN_COPY_TO, KEYTURN_COPY_TO_FILE, \
+                 KEYTURN_SERVER, KEYTURN_TOKEN, KEYTURN_TOKEN_FILE{suggestion}"
             )
         );
     }

@@ -260,7 +260,7 @@ fn every_policy_that_is_shipped_can_be_applied_and_shown_again() {
         let before = show(&owner);
         let tried = cli(&server, &["apply", file, "--dry-run"]);
         assert_eq!((tried.code, tried.stderr.as_str()), (0, ""), "{name}");
-        assert!(tried.stdout.contains("Nothing was changed."), "{}", tried.stdout);
+        assert!(tried.stdout.contains("Dry run: nothing was applied."), "{}", tried.stdout);
         assert_eq!(show(&owner), before);
         let applied = cli(&server, &["apply", file, "--yes"]);
         assert_eq!((applied.code, applied.stderr.as_str()), (0, ""), "{name}");

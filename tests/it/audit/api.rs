@@ -217,5 +217,5 @@ fn a_hundred_changes_at_once_leave_a_good_chain() {
         }
     });
     assert_eq!(page(&server, "limit=200&action=key.create")["items"].as_array().unwrap().len(), 100);
-    assert!(super::good(&server, &[])[0].starts_with("default: 101 rows"));
+    assert!(super::good(&server, &[])[0].starts_with("default: 101 entries"));
 }

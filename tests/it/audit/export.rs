@@ -87,7 +87,7 @@ fn an_export_is_checked_by_itself() {
     let text = exported(&server, &[]);
     let file = written(&server, &text);
     let line = good(&server, &["--file", &file]).remove(0);
-    assert!(line.starts_with("default: 13 rows, head 14:"), "{line}");
+    assert!(line.starts_with("default: 13 entries, head 14:"), "{line}");
     assert_eq!(
         good(&server, &["--file", &file, "--head", &head(&line), "--organization", "default"]),
         std::slice::from_ref(&line)
@@ -99,7 +99,7 @@ fn an_export_is_checked_by_itself() {
     assert!(bad(&server, &["--file", &file, "--head", &missing]).contains("row 99 was noted"));
     let own = export(&server, &acme, &["--organization", "acme"]);
     let file = written(&server, own.stdout);
-    assert!(good(&server, &["--file", &file])[0].starts_with("acme: 1 rows, head 2:"));
+    assert!(good(&server, &["--file", &file])[0].starts_with("acme: 1 entry, head 2:"));
 
     // Wherever there is neither a database nor a configuration.
     let elsewhere = Place::on_sqlite();
@@ -184,7 +184,7 @@ fn a_part_is_checked_with_the_head_of_the_part_before() {
     assert_eq!(part.lines().count(), 3);
     let file = written(&server, &part);
     assert!(bad(&server, &["--file", &file]).contains("row 15: before it, rows are missing (13)"));
-    assert!(good(&server, &["--file", &file, "--head", &noted])[0].starts_with("default: 15 rows, head 16:"));
+    assert!(good(&server, &["--file", &file, "--head", &noted])[0].starts_with("default: 15 entries, head 16:"));
     let until = exported(&server, &["--until", &since]);
     assert_eq!(until.lines().count(), 14);
     let file = written(&server, &until);
@@ -209,16 +209,17 @@ fn an_export_can_be_filtered_and_then_cannot_be_checked() {
 #[test]
 fn a_refused_export_is_one_line_and_prints_nothing() {
     let (server, acme) = busy(Place::new());
-    for (arguments, said) in [
-        (&["--organization", "acme"][..], "NOT_FOUND"),
-        (&["--since", "yesterday"], "since"),
-        (&["--action", "\u{1b}"], "action"),
-    ] {
+    for (arguments, said) in [(&["--organization", "acme"][..], "NOT_FOUND"), (&["--action", "\u{1b}"], "action")] {
         let ended = export(&server, &server.key, arguments);
         assert!(ended.refused(1).contains(said), "{}", ended.stderr);
     }
     assert!(export(&server, &acme, &["--organization", "default"]).refused(1).contains("NOT_FOUND"));
     export(&server, &acme, &["--organization", "A b"]).refused(2);
+    let ended = export(&server, &server.key, &["--since", "yesterday"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (2, ""));
+    assert!(ended.stderr.contains("--since") && ended.stderr.contains("such as 24h"), "{}", ended.stderr);
+    assert_eq!(exported(&server, &["--since", "0s"]).lines().count(), 1, "only the end");
+    assert_eq!(exported(&server, &["--since", "1d"]), exported(&server, &[]));
     let reader = server.make_with("read:keyturn/keys");
     assert!(export(&server, &reader, &[]).refused(1).contains("INSUFFICIENT_SCOPE"));
     let help = server.run(&["audit", "--help"]);

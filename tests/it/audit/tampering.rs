@@ -155,7 +155,7 @@ fn whatever_is_done_to_the_log_is_found_and_the_first_bad_row_named() {
     assert_eq!(database::column(&place.database(), "SELECT CAST(MAX(id) AS TEXT) FROM audit"), ["14"]);
     let untouched = good(&place, &[]);
     assert!(
-        untouched[0].starts_with("acme: 1 rows, head 2:") && untouched[1].starts_with("default: 13 rows, head 14:")
+        untouched[0].starts_with("acme: 1 entry, head 2:") && untouched[1].starts_with("default: 13 entries, head 14:")
     );
     let (path, kept) = (place.database(), place.path("kept.db"));
     fs::copy(&path, &kept).unwrap();
@@ -240,7 +240,7 @@ fn a_noted_head_stays_good_while_the_log_grows_and_is_missed_when_it_is_gone() {
     let noted = head(&good(&server, &["--organization", "default"])[0]);
     (0..12).for_each(|_| drop(server.make_with("read:a")));
     let lines = good(&server, &["--head", &noted]);
-    assert!(lines[1].starts_with("default: 25 rows, head 26:"), "{lines:?}");
+    assert!(lines[1].starts_with("default: 25 entries, head 26:"), "{lines:?}");
     let place = server.stop();
     let unknown = format!("99:{}", "0".repeat(64));
     assert!(bad(&place, &["--head", &unknown]).contains("row 99 was noted, and is not there any more"));
@@ -278,7 +278,7 @@ fn a_check_runs_beside_a_server_that_makes_changes() {
         }
     });
     let lines = good(&server, &["--organization", "default"]);
-    assert!(lines[0].starts_with("default: 113 rows, head 114:"), "{lines:?}");
+    assert!(lines[0].starts_with("default: 113 entries, head 114:"), "{lines:?}");
 }
 
 #[test]
@@ -292,6 +292,8 @@ fn wrong_use_is_said_in_one_line() {
         assert!(super::verify(&place, &["--head", wrong]).refused(2).contains("--head"));
     }
     assert!(super::verify(&place, &["--organization", "A b"]).refused(2).contains("--organization"));
-    assert!(super::verify(&place, &["--organization", "acme"]).refused(1).contains("there is none of that name"));
+    assert!(
+        super::verify(&place, &["--organization", "acme"]).refused(1).contains("organization acme: does not exist")
+    );
     super::verify(&place, &["--file", "nowhere.ndjson"]).refused(1);
 }

@@ -60,7 +60,7 @@ fn a_log_of_an_earlier_version_is_chained_once_when_the_server_starts() {
     is_not_of_this_version(&super::verify(&place, &[]));
     let server = place.serve(key.clone());
     let lines = good(&server, &[]);
-    assert!(lines[0].starts_with("acme: 2 rows") && lines[1].starts_with("default: 14 rows"), "{lines:?}");
+    assert!(lines[0].starts_with("acme: 2 entries") && lines[1].starts_with("default: 14 entries"), "{lines:?}");
     let place = server.stop();
     let path = place.database();
     let after =
@@ -87,7 +87,7 @@ fn on_postgres_nodes_that_start_together_chain_an_old_log_once() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let lines = good(&place, &[]);
-    assert!(lines[0].starts_with("acme: 2 rows") && lines[1].starts_with("default: 14 rows"), "{lines:?}");
+    assert!(lines[0].starts_with("acme: 2 entries") && lines[1].starts_with("default: 14 entries"), "{lines:?}");
     // A node of the version before runs on beside these, and makes changes that know of no chain.
     database.sql(OLD_ROW);
     database.sql(OLD_ROW);
@@ -95,7 +95,7 @@ fn on_postgres_nodes_that_start_together_chain_an_old_log_once() {
     nodes[0].make_with("read:a");
     nodes[1].make_with("read:a");
     let lines = good(&place, &[]);
-    assert!(lines[1].starts_with("default: 19 rows"), "two, one that says so, two more: {lines:?}");
+    assert!(lines[1].starts_with("default: 19 entries"), "two, one that says so, two more: {lines:?}");
     assert_eq!(
         database.sql("SELECT new_value FROM audit WHERE action = 'audit.chain' ORDER BY id DESC LIMIT 1"),
         r#"{"first":17,"last":18,"rows":2}"#

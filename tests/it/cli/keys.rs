@@ -1,9 +1,12 @@
 //! `keyturn keys …`: every change goes through the API of the running server.
 
-use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use crate::support::server::Ended;
-use crate::support::{Server, field};
+use serde_json::{Value, json};
+
+use crate::support::server::{Ended, scope_list};
+use crate::support::{Place, Server, database, eventually, field};
 
 /// Runs `keyturn keys` against a server as its first key.
 fn keys(server: &Server, arguments: &[&str]) -> Ended {
@@ -17,6 +20,14 @@ fn done(server: &Server, arguments: &[&str]) -> Value {
     let ended = keys(server, &[arguments, &["--json"]].concat());
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// The objects that a list prints, one per line.
+#[track_caller]
+fn done_lines(server: &Server, arguments: &[&str]) -> Vec<Value> {
+    let ended = keys(server, &[arguments, &["--json"]].concat());
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -64,8 +75,8 @@ fn a_key_lives_its_whole_life_on_the_command_line() {
             "write",
             "--cidr",
             "127.0.0.0/8",
-            "--expires-in-seconds",
-            "3600",
+            "--expires-in",
+            "1h",
         ],
     );
     let (id, text) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
@@ -73,7 +84,7 @@ fn a_key_lives_its_whole_life_on_the_command_line() {
     assert_eq!((made["name"].as_str(), made["description"].as_str()), (Some("billing"), Some("nightly")));
     assert_eq!(done(&server, &["show", id])["id"], id);
 
-    let rotated = done(&server, &["rotate", id, "--name", "renamed", "--grace-seconds", "60"]);
+    let rotated = done(&server, &["rotate", id, "--name", "renamed", "--grace", "1m"]);
     server.exchange(text, &[]).expect(200);
     let text = rotated["secret"].as_str().unwrap();
     assert_eq!(rotated["name"], "renamed");
@@ -124,17 +135,27 @@ fn a_refusal_is_one_line_with_its_code_and_field() {
         (&["revoke", unknown], "NOT_FOUND"),
         (&["create", "--cidr", "10.0.0.1/8"], "allowed_cidrs[0]"),
         (&["create", "--scope", "read:a//b"], "scopes[0]"),
-        (&["create", "--expires-in-seconds=-5"], "expires_in_seconds"),
-        (&["create", "--expires-at", "10000-01-01T00:00:00Z"], "expires_at"),
-        (&["list", "--status", "gone"], "status"),
+        (&["create", "--expires-in", "0s"], "expires_in_seconds"),
+        (&["create", "--expires-at", "2020-01-31"], "expires_at"),
     ] {
         let ended = keys(&server, arguments);
         assert!(ended.refused(1).contains(said), "{}", ended.stderr);
     }
-    for arguments in
-        [&["show", "../me"][..], &["rotate", "short"], &["create", "--expires-at", "x", "--expires-in-seconds", "1"]]
-    {
-        assert_eq!(keys(&server, arguments).code, 2, "{arguments:?}");
+    for (arguments, said) in [
+        (&["show", "../me"][..], "key ID"),
+        (&["rotate", "short"], "key ID"),
+        (&["usage", "../../me"], "key ID"),
+        (&["update", unknown], "nothing to change"),
+        (&["update", unknown, "--scope", "read", "--no-scopes"], "--no-scopes"),
+        (&["create", "--expires-at", "2030-01-31", "--expires-in", "1d"], "--expires-in"),
+        (&["create", "--expires-at", "10000-01-01T00:00:00Z"], "--expires-at"),
+        (&["create", "--expires-in", "90 days"], "--expires-in"),
+        (&["rotate", unknown, "--grace=-5"], "--grace"),
+        (&["list", "--status", "gone"], "--status"),
+    ] {
+        let ended = keys(&server, arguments);
+        assert_eq!(ended.code, 2, "{arguments:?}");
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
 }
 
@@ -153,6 +174,93 @@ fn a_refusal_that_is_explained_ends_with_1_and_names_the_check() {
     assert_eq!(keys(&server, &["explain", id]).code, 2);
     assert_eq!(keys(&server, &["explain", id, "--address", "10.0.0.1", "--action", "read"]).code, 2);
     assert!(keys(&server, &["explain", id, "--address", "nowhere"]).refused(1).contains("address"));
+}
+
+#[test]
+fn update_changes_only_what_is_given() {
+    let server = Server::start();
+    let created = done(
+        &server,
+        &["create", "--name", "a", "--scope", "read:a", "--cidr", "10.0.0.0/8", "--expires-at", "2031-01-31"],
+    );
+    let id = created["id"].as_str().unwrap();
+    assert_eq!(created["expires_at"], "2031-01-31T00:00:00Z");
+    let mut expected = created.clone();
+    expected.as_object_mut().unwrap().retain(|name, _| name != "secret" && name != "warnings");
+    for (arguments, field, value) in [
+        (&["--name", "b"][..], "name", json!("b")),
+        (&["--description", "nightly"], "description", json!("nightly")),
+        (&["--scope", "read:a", "--scope", "write"], "scopes", scope_list("read:a write:*")),
+        (&["--no-scopes"], "scopes", json!([])),
+        (&["--cidr", "127.0.0.0/8", "--cidr", "::1"], "allowed_cidrs", json!(["127.0.0.0/8", "::1/128"])),
+        (&["--no-cidrs"], "allowed_cidrs", json!([])),
+        (&["--expires-at", "2032-01-31T12:00:00Z"], "expires_at", json!("2032-01-31T12:00:00Z")),
+        (&["--no-expiry"], "expires_at", Value::Null),
+    ] {
+        let mut updated = done(&server, &[&["update", id], arguments].concat());
+        updated.as_object_mut().unwrap().remove("warnings");
+        expected[field] = value;
+        expected["version"] = json!(expected["version"].as_u64().unwrap() + 1);
+        assert_eq!(updated, expected, "{arguments:?}");
+    }
+    done(&server, &["update", id, "--expires-in", "90d"]);
+    let end = done(&server, &["show", id])["expires_at"].as_str().unwrap().to_owned();
+    let life = keyturn::clock::parse_rfc3339(&end).unwrap().millis_since(keyturn::clock::now());
+    assert!((life - 90 * 86_400_000).abs() < 60_000, "{end}");
+}
+
+#[test]
+fn tables_have_whole_seconds_and_json_has_one_key_per_line() {
+    let server = Server::start();
+    server.make(&json!({ "name": "one", "expires_at": "2031-01-31T00:00:00.25Z" }));
+    server.token(&server.key, &[]);
+    let used = || done_lines(&server, &["list"]).iter().find_map(|key| key["last_used_at"].as_str().map(str::to_owned));
+    eventually("the use to be counted", used);
+    let table = keys(&server, &["list"]).stdout;
+    let moments: Vec<_> = table.split_whitespace().filter(|word| word.contains("T") && word.ends_with('Z')).collect();
+    assert!(moments.len() >= 2 && moments.contains(&"2031-01-31T00:00:00Z"), "{table}");
+    assert!(moments.iter().all(|moment| moment.len() == "2031-01-31T00:00:00Z".len()), "{table}");
+    assert!(done_lines(&server, &["list"]).iter().any(|key| key["expires_at"] == "2031-01-31T00:00:00.25Z"));
+    let help = server.run(&["keys", "list", "--help"]).stdout;
+    assert!(help.contains("one object per line"), "{help}");
+}
+
+#[test]
+fn usage_is_of_one_key_or_lists_the_busiest() {
+    let server = Server::start();
+    let key = server.make(&json!({ "name": "busy" }));
+    for _ in 0..3 {
+        server.token(&key, &[]);
+    }
+    let used = || {
+        let usage = done(&server, &["usage", &key.id, "--interval", "day", "--from", "1d"]);
+        (usage["totals"]["exchanges"] == 3).then_some(usage)
+    };
+    let usage = eventually("the use to be counted", used);
+    assert_eq!((&usage["id"], &usage["interval"]), (&json!(key.id), &json!("day")));
+    let table = keys(&server, &["usage", &key.id]).stdout;
+    let total = table.lines().find(|line| line.trim_start().starts_with("total")).unwrap();
+    assert_eq!(total.split_whitespace().collect::<Vec<_>>(), ["total", "3", "0", "0"], "{table}");
+    let busiest = done_lines(&server, &["usage"]);
+    let exchanges = |id: &str| Some(busiest.iter().find(|key| key["id"] == id)?["totals"]["exchanges"].clone());
+    assert_eq!(exchanges(&key.id), Some(json!(3)), "{busiest:?}");
+    assert!(keys(&server, &["usage"]).stdout.contains("busy"));
+    assert!(keys(&server, &["usage", &key.id, "--from", "2020-01-01"]).refused(1).contains("from: "));
+}
+
+#[test]
+fn stale_lists_keys_without_use() {
+    let server = Place::on_sqlite().start();
+    let old = server.make(&json!({ "name": "forgotten" }));
+    database::execute(
+        &server.database(),
+        &format!("UPDATE api_keys SET created_at = created_at - {} WHERE id = '{}'", 100 * 86_400_000_i64, old.id),
+    );
+    let stale = done_lines(&server, &["stale", "--days", "90"]);
+    assert_eq!(field(&json!(stale), "id"), [old.id.as_str()]);
+    assert!(keys(&server, &["stale", "--days", "90"]).stdout.contains("forgotten"));
+    assert_eq!(done_lines(&server, &["stale", "--days", "101"]), Vec::<Value>::new());
+    assert!(keys(&server, &["stale", "--days", "0"]).refused(1).contains("days: "));
 }
 
 #[test]
@@ -177,4 +285,51 @@ fn the_credential_comes_from_the_environment() {
     let ended = with(&[("KEYTURN_API_KEY", &server.key.text), ("KEYTURN_SERVER", "http://127.0.0.1:1")]);
     assert!(!ended.refused(1).contains(&server.key.text));
     with(&[("KEYTURN_API_KEY", &server.key.text), ("KEYTURN_SERVER", "not a url")]).refused(2);
+    let both = with(&[("KEYTURN_API_KEY", &server.key.text), ("KEYTURN_TOKEN", &token)]);
+    assert!(both.refused(2).contains("set only one of KEYTURN_API_KEY and KEYTURN_TOKEN"), "{}", both.stderr);
+    assert_eq!(with(&[("KEYTURN_API_KEY", &server.key.text), ("KEYTURN_TOKEN", "")]).code, 0);
+}
+
+#[test]
+fn the_credential_comes_from_a_secret_file() {
+    let server = Server::start();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = server.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let key = file("key", &format!("{}\n", server.key.text), 0o400);
+    let token = file("token", &server.token(&server.key, &[]), 0o440);
+    let list = |option: &str, path: &str, variable: Option<&str>| {
+        let mut command = match variable {
+            Some(_) => server.command(&["keys", "list"]),
+            None => server.command(&["keys", "list", option, path]),
+        };
+        command.env("KEYTURN_SERVER", &server.public_url);
+        if let Some(variable) = variable {
+            command.env(variable, path);
+        }
+        Ended::of(command)
+    };
+    for (option, variable, path) in
+        [("--api-key-file", "KEYTURN_API_KEY_FILE", &key), ("--token-file", "KEYTURN_TOKEN_FILE", &token)]
+    {
+        for variable in [None, Some(variable)] {
+            let ended = list(option, path, variable);
+            assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{option}");
+        }
+        assert!(
+            list(option, "/nonexistent", None).refused(2).contains(&format!("{option}: /nonexistent: no such file"))
+        );
+        assert!(list(option, &file("empty", "\n", 0o600), None).refused(2).contains("the file is empty"));
+    }
+    let open = list("--api-key-file", &file("open", &server.key.text, 0o604), None);
+    assert_eq!(open.code, 0);
+    assert!(open.stderr.starts_with("keyturn: warning: ") && open.stderr.contains("chmod o-r"), "{}", open.stderr);
+    let writable = list("--api-key-file", &file("writable", &server.key.text, 0o602), None);
+    assert!(writable.refused(2).contains("can be written by others"));
+    let mut both = server.command(&["keys", "list", "--token-file", &token]);
+    both.env("KEYTURN_API_KEY", &server.key.text);
+    assert!(Ended::of(both).refused(2).contains("set only one of KEYTURN_API_KEY and --token-file"));
 }

@@ -1,6 +1,7 @@
 //! `keyturn store copy`: a node that outgrows its file takes everything along.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
@@ -196,9 +197,9 @@ fn urls_the_wrong_way_round_or_of_another_kind_are_wrong_use() {
     let (file, url) = (file_url(&place), url(&target));
     let before = database::contents(&place.database());
     for (from, to, said) in [
-        (url.as_str(), file.as_str(), "from a sqlite:// URL to a postgres:// URL"),
-        (&file, &file, "from a sqlite:// URL to a postgres:// URL"),
-        (&url, &url, "from a sqlite:// URL to a postgres:// URL"),
+        (url.as_str(), file.as_str(), "--from must be a sqlite:// URL and --to a postgres:// URL"),
+        (&file, &file, "--from must be a sqlite:// URL and --to a postgres:// URL"),
+        (&url, &url, "--from must be a sqlite:// URL and --to a postgres:// URL"),
         (&file, "mysql://root:hunter2@db/x", "--to"),
         ("keyturn.db", &url, "--from"),
         (&file, "postgres://keyturn:hunter2/@127.0.0.1:x/y", "--to"),
@@ -230,6 +231,29 @@ fn a_target_that_cannot_be_used_is_one_line_and_changes_neither() {
     assert!(copy(&place, &file_url(&place), &url(&target)).refused(1).contains("newer"));
     assert_eq!(target.contents(), there);
     assert_eq!(database::contents(&place.database()), before);
+}
+
+#[test]
+fn target_comes_from_a_file_and_only_from_one_place() {
+    let (place, target) = (on_a_file(), Database::create());
+    place.init(&[]);
+    let file = place.path("target-url");
+    fs::write(&file, format!("{}\n", url(&target))).unwrap();
+    let (from, file) = (file_url(&place), file.display().to_string());
+    let run = |place: &Place, more: &[&str]| place.run(&[&["store", "copy", "--from", &from], more].concat());
+    let both = run(&place, &["--to-file", &file, "--to", &url(&target)]);
+    assert_eq!(both.code, 2, "{}", both.stderr);
+    assert!(run(&place, &["--to-file", "nowhere"]).refused(2).contains("--to-file: nowhere: no such file"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o646)).unwrap();
+    assert!(run(&place, &["--to-file", &file]).refused(2).contains("can be written by others"));
+    assert_eq!(target.contents(), [""; 0]);
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let place = place.set("KEYTURN_COPY_TO_FILE", &file);
+    let ended = run(&place, &[]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert!(!ended.stdout.contains("hunter2"), "{}", ended.stdout);
+    assert_eq!(target.sql("SELECT slug FROM organizations"), "default");
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn after_a_restore_no_rotation_revives_a_token() {
         assert!(!is_good(&a, &before) && !is_good(&b, &before));
     }
     let wrong = place(&database).run(&["store", "after-restore"]);
-    assert!(wrong.code == 1 && wrong.stderr.contains("stop them first"), "{}", wrong.stderr);
+    assert!(wrong.code == 1 && wrong.stderr.contains("nodes were running"), "{}", wrong.stderr);
     drop((a, b));
 }
 

@@ -26,11 +26,11 @@ pub fn under(policy: &str) -> (Server, Person) {
     let before = owner.api("GET", "policy").send().expect(200);
     let dry = apply(&["--dry-run"]);
     assert_eq!((dry.code, dry.stderr.as_str()), (0, ""));
-    assert!(dry.stdout.ends_with("Nothing was changed.\n"), "{}", dry.stdout);
+    assert!(dry.stdout.ends_with("Dry run: nothing was applied.\n"), "{}", dry.stdout);
     assert_eq!(owner.api("GET", "policy").send().expect(200), before);
     let applied = apply(&["--yes"]);
     assert_eq!((applied.code, applied.stderr.as_str()), (0, ""));
-    assert!(applied.stdout.ends_with("The policy is in force.\n"), "{}", applied.stdout);
+    assert!(applied.stdout.ends_with("Policy applied.\n"), "{}", applied.stdout);
     (server, owner)
 }
 

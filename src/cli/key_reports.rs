@@ -1,0 +1,84 @@
+//! How keys are used, and whether one would be allowed.
+
+use serde_json::Value;
+
+use crate::cli::client::{Client, Query};
+use crate::cli::table::{field, items, plain, print_table, rows, table, whole_seconds};
+use crate::cli::{CliError, print_json, print_out};
+
+/// Prints the use of one key, an interval a line. Intervals without use are left out of the table.
+pub(super) async fn usage_of_key(
+    client: &Client,
+    id: &str,
+    query: &[(&str, String)],
+    as_json: bool,
+) -> Result<(), CliError> {
+    let usage = client.get(&format!("keys/{id}/usage"), query).await?;
+    if as_json {
+        return print_json(&usage);
+    }
+    let mut table = table(&["start", "exchanges", "verifications", "denials"]);
+    for bucket in items(usage.get("buckets")) {
+        let counts = counts(bucket);
+        if counts.iter().any(|count| *count > 0) {
+            let start = whole_seconds(&plain(bucket.get("start")));
+            table.add_row(std::iter::once(start).chain(counts.map(|count| count.to_string())));
+        }
+    }
+    let totals = usage.get("totals").map(counts).unwrap_or_default();
+    table.add_row(std::iter::once("total".to_owned()).chain(totals.map(|count| count.to_string())));
+    print_table(&table)?;
+    let range = |name: &str| whole_seconds(&plain(usage.get(name)));
+    print_out(&format!("\nFrom {} to {}. Intervals without use are not listed.\n", range("from"), range("to")))
+}
+
+/// Lists the keys that were used, the busiest first.
+pub(super) async fn busiest_keys(client: &Client, query: Query, as_json: bool) -> Result<(), CliError> {
+    let mut table = table(&["id", "name", "exchanges", "verifications", "denials", "last used"]);
+    let mut each = |key: &Value| {
+        if as_json {
+            return print_json(key);
+        }
+        let [exchanges, verifications, denials] = key.get("totals").map(counts).unwrap_or_default();
+        table.add_row([
+            field(key, "id"),
+            field(key, "name"),
+            exchanges.to_string(),
+            verifications.to_string(),
+            denials.to_string(),
+            field(key, "last_used_at"),
+        ]);
+        Ok(())
+    };
+    client.each_item("usage", query, &mut each).await?;
+    if as_json { Ok(()) } else { print_table(&table) }
+}
+
+/// Exchanges, verifications and the sum of denials.
+fn counts(value: &Value) -> [u64; 3] {
+    let number = |name: &str| value.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let denials = value.get("denials").and_then(Value::as_object).into_iter().flat_map(|denials| denials.values());
+    [number("exchanges"), number("verifications"), denials.filter_map(Value::as_u64).sum()]
+}
+
+/// Prints each check of a decision. A denial is an error.
+pub(super) fn explain(explained: &Value, as_json: bool) -> Result<(), CliError> {
+    let mut table = rows();
+    let mut denial = None;
+    for check in items(explained.get("checks")) {
+        let (name, outcome, detail) = (field(check, "check"), field(check, "outcome"), field(check, "detail"));
+        if outcome == "failed" {
+            denial = Some(format!("denied by the check {name}: {detail}"));
+        }
+        table.add_row([name, outcome.replace('_', " "), detail]);
+    }
+    if as_json {
+        print_json(explained)?;
+    } else {
+        print_table(&table)?;
+    }
+    match (explained.get("allowed").and_then(Value::as_bool), denial) {
+        (Some(true), None) => Ok(()),
+        (_, denial) => Err(CliError::Failed(denial.unwrap_or_else(|| "denied".into()))),
+    }
+}

@@ -1,0 +1,96 @@
+//! `keyturn organizations`, `webhooks`, `signing-keys`, `completion`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use crate::cli::{json_lines, json_object, run};
+use crate::support::person::try_sign_in;
+use crate::support::{Server, field};
+use crate::webhooks::{Receiver, place};
+
+#[test]
+fn organization_is_created_bootstrapped_suspended_and_resumed() {
+    let server = Server::start();
+    let created = json_object(&server, &["organizations", "create", "acme", "--owner-email", "owner@acme.example"]);
+    let password = created["owner"]["password"].as_str().unwrap();
+    assert_eq!(try_sign_in(&server, "acme", "owner@acme.example", password).status, 201);
+    assert_eq!(created["bootstrapped"], false);
+    assert!(json_object(&server, &["organizations", "bootstrap", "acme"])["kid"].is_string());
+    let suspended = || json_lines(&server, &["organizations", "list"])[0]["suspended_at"].is_string();
+    assert!(!suspended());
+    assert_eq!(run(&server, &["organizations", "suspend", "acme"]).code, 0);
+    assert!(suspended());
+    assert_eq!(run(&server, &["organizations", "resume", "acme"]).code, 0);
+    assert!(!suspended());
+    let table = run(&server, &["organizations", "list"]).stdout;
+    assert!(table.contains("acme") && table.contains("default"), "{table}");
+
+    let again = run(&server, &["organizations", "create", "acme", "--owner-email", "x@y"]);
+    assert!(again.refused(1).contains("slug: "), "{}", again.stderr);
+    assert_eq!(run(&server, &["organizations", "suspend", "../keys"]).code, 2);
+}
+
+#[test]
+fn webhook_is_created_tested_and_removed() {
+    let server = place().start();
+    let receiver = Receiver::start();
+    let url = server.path("url");
+    fs::write(&url, format!("{}\n", receiver.url())).unwrap();
+    fs::set_permissions(&url, fs::Permissions::from_mode(0o600)).unwrap();
+    let url = url.to_str().unwrap();
+    let create = ["webhooks", "create", "--url-file", url, "--event", "key.revoked", "--description", "siem"];
+    let created = json_object(&server, &create);
+    assert!(created["secret"].is_string());
+    let id = created["id"].as_str().unwrap();
+    let listed = run(&server, &["webhooks", "list"]).stdout;
+    assert!(listed.contains(id) && listed.contains("key.revoked") && listed.contains("siem"), "{listed}");
+    let delivery = json_object(&server, &["webhooks", "test", id]);
+    assert_eq!(delivery["state"], "pending");
+    assert_eq!(receiver.await_count(1)[0].id(), delivery["id"].as_str().unwrap());
+    assert_eq!(json_object(&server, &["webhooks", "remove", id]), json!({ "id": id }));
+    assert_eq!(json_lines(&server, &["webhooks", "list"]), Vec::<serde_json::Value>::new());
+
+    let unknown = run(&server, &["webhooks", "create", "--url", &receiver.url(), "--event", "key.lost"]);
+    assert!(unknown.refused(1).contains("events"), "{}", unknown.stderr);
+    assert!(run(&server, &["webhooks", "remove", id]).refused(1).contains("NOT_FOUND"));
+    assert!(run(&server, &["webhooks", "remove", "../keys"]).refused(2).contains("webhook ID"));
+}
+
+#[test]
+fn signing_key_is_rotated_and_removed() {
+    let server = Server::start();
+    let token = server.token(&server.key, &[]);
+    let kids = || {
+        field(&json!(json_lines(&server, &["signing-keys", "list"])), "kid")
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let old = kids().remove(0);
+    let rotated = json_object(&server, &["signing-keys", "rotate", "--publish-ahead", "0s"]);
+    assert_eq!(rotated["status"], "current");
+    assert!(kids().contains(&old) && server.me(&token).status == 200);
+    let removed = run(&server, &["signing-keys", "remove", &old]);
+    assert_eq!((removed.code, removed.stdout), (0, format!("Removed signing key {old}.\n")));
+    assert_eq!(server.me(&token).status, 401);
+    let fresh = server.token(&server.key, &[]);
+    json_object(&server, &["signing-keys", "rotate", "--retire-now"]);
+    assert_eq!(server.me(&fresh).status, 401);
+    assert!(run(&server, &["signing-keys", "remove", &old]).refused(1).contains("NOT_FOUND"));
+    assert_eq!(run(&server, &["signing-keys", "remove", ".."]).code, 2);
+}
+
+#[test]
+fn completion_knows_the_commands() {
+    let server = Server::start();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = server.run(&["completion", shell]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{shell}");
+        for word in ["signing-keys", "reset-password", "detailed-exitcode"] {
+            assert!(ended.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(server.run(&["completion", "cmd"]).code, 2);
+}
