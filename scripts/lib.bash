@@ -63,6 +63,19 @@ target_directory() {
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'
 }
 
+# tool NAME prints the path of a program that scripts/tools has installed from scripts/tools.txt.
+tool() {
+  local path
+  path=$(tools_folder)/bin/$1
+  [[ -x $path ]] || die "$1 is missing; install it with: scripts/tools"
+  printf '%s\n' "$path"
+}
+
+# The folder's name is the digest of the list, so that a new version is installed beside the old one.
+tools_folder() {
+  printf '%s/tools/pinned-%s\n' "$(target_directory)" "$(sha256sum <"$root/scripts/tools.txt" | cut -c1-12)"
+}
+
 # Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given. The scripts' own variables are kept
 # out of the program's environment, where it refuses variables that it does not know.
 find_binary() {
