@@ -14,6 +14,7 @@ lint:
     cargo clippy --all-targets -- -D warnings
     scripts/dependencies
     scripts/spelling
+    scripts/wording
 
 # Unit and integration tests with a PostgreSQL server of their own, for example `just test rotate`.
 test *filter:

@@ -27,7 +27,7 @@ ok() {
   printf 'ok %s: %s\n' "$me" "$*"
 }
 
-# Makes the scratch folder and sees to it that nothing outlives the script.
+# Creates the scratch folder, and removes it and ends all servers when the script exits.
 make_scratch() {
   scratch=$(mktemp -d "${TMPDIR:-/tmp}/keyturn-$me.XXXXXX")
   trap clear_away EXIT
@@ -76,8 +76,8 @@ tools_folder() {
   printf '%s/tools/pinned-%s\n' "$(target_directory)" "$(sha256sum <"$root/scripts/tools.txt" | cut -c1-12)"
 }
 
-# Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given. The scripts' own variables are kept
-# out of the program's environment, where it refuses variables that it does not know.
+# Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given. The scripts' own variables are removed
+# from the program's environment, because it rejects variables that it does not know.
 find_binary() {
   if [[ -z ${KEYTURN_BIN:-} ]]; then
     cargo build --manifest-path "$root/Cargo.toml" </dev/null
