@@ -71,6 +71,17 @@ tool() {
   printf '%s\n' "$path"
 }
 
+# cargo_tool NAME VERSION builds a program from crates.io, once, and prints the folder in which it is.
+cargo_tool() {
+  local folder
+  folder=$(target_directory)/tools/$1-$2
+  [[ -x $folder/bin/$1 ]] ||
+    cargo install --quiet --locked --version "$2" --root "$folder" --target-dir "$folder/build" "$1" </dev/null >&2 ||
+    die "$1 $2 cannot be installed: crates.io must be reachable once"
+  rm -rf "$folder/build"
+  printf '%s/bin\n' "$folder"
+}
+
 # The folder's name is the digest of the list, so that a new version is installed beside the old one.
 tools_folder() {
   printf '%s/tools/pinned-%s\n' "$(target_directory)" "$(sha256sum <"$root/scripts/tools.txt" | cut -c1-12)"

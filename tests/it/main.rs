@@ -21,7 +21,6 @@ mod checker;
 mod checks;
 mod cli;
 mod console;
-mod contributing;
 mod fuzz;
 #[allow(dead_code, reason = "the campaign itself writes and reads histories")]
 #[path = "../cluster/history.rs"]
@@ -33,6 +32,7 @@ mod operations;
 mod process;
 mod products;
 mod protocol;
+mod repository;
 mod store_conformance;
 mod support;
 mod webhooks;

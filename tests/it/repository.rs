@@ -1,4 +1,4 @@
-//! `CONTRIBUTING.md` names files and functions that exist.
+//! `CONTRIBUTING.md` names files and functions that exist, and `CHANGELOG.md` has the form of Keep a Changelog.
 
 use std::fs;
 use std::path::Path;
@@ -81,4 +81,49 @@ fn wrong_references_are_found() {
         assert_eq!(mistakes(text), [expected]);
     }
     assert!(mistakes("`cargo test`, `domain` in `src/lib.rs`, [a](https://example.com/a.md)").is_empty());
+}
+
+/// The headings of a version's section, in this order.
+const KINDS: [&str; 6] = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+
+/// Deviations from the form of Keep a Changelog.
+fn changelog_mistakes(text: &str) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let (mut versions, mut kinds) = (Vec::new(), Vec::new());
+    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
+        let mut mistake = |what: &str| mistakes.push(format!("line {number}: {what}"));
+        if let Some(version) = line.strip_prefix("## ") {
+            let is_release = version
+                .strip_prefix('[')
+                .and_then(|rest| rest.split_once("] - "))
+                .is_some_and(|(version, date)| version.split('.').count() == 3 && date.split('-').count() == 3);
+            if version != "[Unreleased]" && !is_release {
+                mistake("a version is [Unreleased] or [1.2.3] - 2006-01-02");
+            }
+            versions.push(version);
+            kinds.clear();
+        } else if let Some(kind) = line.strip_prefix("### ") {
+            match KINDS.iter().position(|known| *known == kind) {
+                Some(place) if kinds.last().is_none_or(|last| *last < place) => kinds.push(place),
+                _ => mistake("a heading is repeated, unknown or out of order"),
+            }
+        } else if line.starts_with("- ") && kinds.is_empty() {
+            mistake("an entry without a heading such as ### Added");
+        } else if line.starts_with("- Changed: ") || line.starts_with("- Breaking: ") {
+            mistake("the heading says so; breaking changes begin with **Breaking**");
+        }
+    }
+    if versions.first() != Some(&"[Unreleased]") {
+        mistakes.push("the first section is not [Unreleased]".to_owned());
+    }
+    mistakes
+}
+
+#[test]
+fn changelog_has_its_form() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CHANGELOG.md")).unwrap();
+    assert_eq!(changelog_mistakes(&text), Vec::<String>::new());
+    let wrong = "# Changelog\n\n## Unreleased\n\n- Changed: a\n\n### Fixed\n\n- a\n\n### Added\n\n## [1.0] - 2026\n";
+    let lines: Vec<String> = changelog_mistakes(wrong).iter().map(|mistake| mistake[..7].to_owned()).collect();
+    assert_eq!(lines, ["line 3:", "line 5:", "line 11", "line 13", "the fir"]);
 }
