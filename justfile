@@ -4,7 +4,7 @@
 default:
     @just --list
 
-# Everything that CI checks; about an hour.
+# Everything that CI checks; up to an hour.
 ci:
     .ci/run
 
