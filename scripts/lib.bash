@@ -71,12 +71,12 @@ tool() {
   printf '%s\n' "$path"
 }
 
-# cargo_tool NAME VERSION builds a program from crates.io, once, and prints the folder in which it is.
+# cargo_tool NAME VERSION builds a program from crates.io once, without optimization, and prints its folder.
 cargo_tool() {
   local folder
   folder=$(target_directory)/tools/$1-$2
   [[ -x $folder/bin/$1 ]] ||
-    cargo install --quiet --locked --version "$2" --root "$folder" --target-dir "$folder/build" "$1" </dev/null >&2 ||
+    cargo install --quiet --locked --debug --version "$2" --root "$folder" --target-dir "$folder/build" "$1" </dev/null >&2 ||
     die "$1 $2 cannot be installed: crates.io must be reachable once"
   rm -rf "$folder/build"
   printf '%s/bin\n' "$folder"
