@@ -6,6 +6,7 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use divan::Bencher;
@@ -27,7 +28,7 @@ use keyturn::signing::{Algorithm, KeyMaterial, SigningKey, check_times, peek, ve
 use zeroize::Zeroizing;
 
 fn main() {
-    divan::main();
+    divan::Divan::from_args().min_time(Duration::from_millis(300)).main();
 }
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
