@@ -9,9 +9,9 @@
 //!
 //! | layer | folders |
 //! | --- | --- |
-//! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`], [`console`]; shared by them: [`http`] |
+//! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`], [`console`]; what they share: [`http`] |
 //! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`], [`webhooks`] |
-//! | state of a running node | [`node`] |
+//! | what a running node holds | [`node`] |
 //! | adapters: each owns one external system or library | [`config`], [`telemetry`], [`clock`], [`crypto`], [`courier`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
 //!

@@ -22,7 +22,7 @@ fn layer(module: &str) -> Option<Vec<&'static str>> {
         "revocation" => with(&[&["domain", "clock", "crypto::random", "crypto::messages", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
         "node" => with(&[&["domain"], ADAPTERS]),
-        // Bearers can revoke their own keys, and removing a member revokes the member's keys.
+        // A key that its bearer ends, or that ends with its owner's membership, is revoked as any other.
         "tokens" | "members" => with(&[&["domain", "node", "keys"], ADAPTERS]),
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
         "http" => with(&[&["domain", "node", "tokens", "members", "clock", "limits", "crypto::random"]]),
