@@ -27,7 +27,7 @@ ok() {
   printf 'ok %s: %s\n' "$me" "$*"
 }
 
-# Makes the scratch folder and sees to it that nothing outlives the script.
+# Creates the scratch folder, and removes it and ends all servers when the script exits.
 make_scratch() {
   scratch=$(mktemp -d "${TMPDIR:-/tmp}/keyturn-$me.XXXXXX")
   trap clear_away EXIT
@@ -63,8 +63,32 @@ target_directory() {
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'
 }
 
-# Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given. The scripts' own variables are kept
-# out of the program's environment, where it refuses variables that it does not know.
+# tool NAME prints the path of a program that scripts/tools has installed from scripts/tools.txt.
+tool() {
+  local path
+  path=$(tools_folder)/bin/$1
+  [[ -x $path ]] || die "$1 is missing; install it with: scripts/tools"
+  printf '%s\n' "$path"
+}
+
+# cargo_tool NAME VERSION builds a program from crates.io once, without optimization, and prints its folder.
+cargo_tool() {
+  local folder
+  folder=$(target_directory)/tools/$1-$2
+  [[ -x $folder/bin/$1 ]] ||
+    cargo install --quiet --locked --debug --version "$2" --root "$folder" --target-dir "$folder/build" "$1" </dev/null >&2 ||
+    die "$1 $2 cannot be installed: crates.io must be reachable once"
+  rm -rf "$folder/build"
+  printf '%s/bin\n' "$folder"
+}
+
+# The folder's name is the digest of the list, so that a new version is installed beside the old one.
+tools_folder() {
+  printf '%s/tools/pinned-%s\n' "$(target_directory)" "$(sha256sum <"$root/scripts/tools.txt" | cut -c1-12)"
+}
+
+# Sets KEYTURN_BIN to an absolute path, building the debug binary when none was given. The scripts' own variables are removed
+# from the program's environment, because it rejects variables that it does not know.
 find_binary() {
   if [[ -z ${KEYTURN_BIN:-} ]]; then
     cargo build --manifest-path "$root/Cargo.toml" </dev/null

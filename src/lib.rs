@@ -1,21 +1,21 @@
 //! Keyturn: a self-hosted OAuth 2.0 client-credentials server.
 //!
-//! It keeps an organization's long-lived API keys and turns a key into a short-lived access token at
+//! It stores an organization's long-lived API keys and exchanges a key for a short-lived access token at
 //! `POST /oauth/token`, after checking the key, its state and the caller's address.
 //!
-//! # The house
+//! # Layers
 //!
-//! A folder imports only from the floors below it; `tests/it/architecture.rs` keeps it so.
+//! A folder imports only from the layers below it; `tests/it/architecture.rs` fails if it does not.
 //!
-//! | floor | folders |
+//! | layer | folders |
 //! | --- | --- |
 //! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`], [`console`]; what they share: [`http`] |
 //! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`], [`webhooks`], [`usage`] |
 //! | what a running node holds | [`node`] |
-//! | adapters: each owns one outside thing | [`config`], [`telemetry`], [`clock`], [`crypto`], [`courier`], [`limits`], [`store`], [`revocation`], [`signing`] |
+//! | adapters: each owns one external system or library | [`config`], [`telemetry`], [`clock`], [`crypto`], [`courier`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
 //!
-//! [`server`] and [`cli`] put them together.
+//! [`server`] and [`cli`] assemble them.
 
 // The futures of a change are nested deeper than the default allows.
 #![recursion_limit = "256"]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::{aead, hkdf, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use crate::crypto::random::{self, RandomError};
@@ -95,7 +96,7 @@ impl MasterKey {
                 .map_err(|_| MasterKeyError::Crypto("derivation failed"))?;
             Ok(out)
         };
-        let id = expand(b"id")?.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let id = HEXLOWER.encode(expand(b"id")?.split_at(6).0);
         let pepper = hmac::Key::new(hmac::HMAC_SHA256, expand(b"pepper of fast verifiers")?.as_slice());
         let devices = hmac::Key::new(hmac::HMAC_SHA256, expand(b"device cookies")?.as_slice());
         let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, expand(b"sealing of signing keys")?.as_slice())

@@ -1,5 +1,7 @@
 //! URLs of webhooks, which often hold a token in their path or query: sealed as the webhooks' secrets are.
 
+use data_encoding::HEXLOWER;
+
 use crate::crypto::digest::sha256;
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
@@ -15,7 +17,7 @@ pub fn seal(keys: &MasterKeys, webhook: &WebhookId, destination: &Destination) -
     let digest = sha256(url.as_bytes());
     Ok(SealedUrl {
         origin: destination.to_string(),
-        digest: digest.iter().take(DIGEST_LENGTH).map(|byte| format!("{byte:02x}")).collect(),
+        digest: HEXLOWER.encode(digest.split_at(DIGEST_LENGTH).0),
         sealed: sealing::seal(keys, &webhook.url_seal_name(), url.as_bytes())?,
     })
 }

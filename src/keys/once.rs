@@ -1,5 +1,6 @@
 //! Requests that are carried out once, however often they are sent: those with an `Idempotency-Key`.
 
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use crate::crypto::digest::sha256;
@@ -89,7 +90,6 @@ impl Once {
     }
 
     fn name(&self, by: &By) -> String {
-        let digest: String = self.key.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("answer to {} {digest}", by.actor)
+        format!("answer to {} {}", by.actor, HEXLOWER.encode(&self.key))
     }
 }

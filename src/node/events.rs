@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::domain::decision::ClientAddress;
 use crate::domain::slug::Slug;
@@ -61,7 +62,7 @@ impl EventCounts {
     }
 
     fn add(&self, event: CountedEvent) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock();
         let key = |network: &str| {
             (event.organization.clone(), event.action, event.subject.clone(), event.hour, network.to_owned())
         };
@@ -80,7 +81,7 @@ impl EventCounts {
     }
 
     fn take(&self) -> Vec<CountedEvent> {
-        let held = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = std::mem::take(&mut *self.0.lock());
         held.into_values().collect()
     }
 }

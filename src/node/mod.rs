@@ -14,11 +14,12 @@ mod verifiers;
 mod view;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
@@ -275,7 +276,7 @@ impl Node {
     /// that was ahead and is corrected would have deleted keys that are in use. So the key must have been expired for as
     /// long as any token lives by a clock that only runs forward.
     pub fn may_forget_signing_key(&self, kid: &str, is_over: bool) -> bool {
-        let mut seen = self.expired_signing_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.expired_signing_keys.lock();
         if !is_over {
             seen.remove(kid);
             return false;

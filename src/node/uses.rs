@@ -4,9 +4,10 @@
 //! that. The only use in weeks must not be lost: upkeep would take the key for stale.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::domain::api_key::ApiKey;
@@ -37,7 +38,7 @@ struct State {
 
 impl RareUses {
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.lock())
     }
 }
 

@@ -1,7 +1,9 @@
 //! The minted secrets whose Argon2id PHC string is being computed.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// Most secrets at once. One beyond it is completed at a later use.
 const AT_ONCE: usize = 1024;
@@ -20,7 +22,7 @@ pub(crate) struct PendingVerifier {
 impl PendingVerifiers {
     /// Begins with one; `None` if it has begun, or if there are enough.
     pub(crate) fn begin(&self, pending: &str) -> Option<PendingVerifier> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let has_begun = all.len() < AT_ONCE && !all.contains(pending) && all.insert(pending.to_owned());
         has_begun.then(|| PendingVerifier { all: self.clone(), pending: pending.to_owned() })
     }
@@ -28,7 +30,7 @@ impl PendingVerifiers {
 
 impl Drop for PendingVerifier {
     fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pending);
+        self.all.0.lock().remove(&self.pending);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Settings that every node of a deployment must share: each node declares its own and compares them with the others'.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::revocation::cluster::Cluster;
@@ -30,7 +29,7 @@ impl Cluster {
 
     /// What an operator should know of settings that differ, one line each.
     pub fn disagreements(&self) -> Vec<String> {
-        self.disagreements.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.disagreements.lock().clone()
     }
 
     async fn compare_once(&self, own: &SharedSettings, declared: &mut Option<NodeId>) -> Result<(), StoreError> {
@@ -53,7 +52,7 @@ impl Cluster {
     }
 
     fn note(&self, found: Vec<String>) {
-        let mut known = self.disagreements.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.disagreements.lock();
         for line in found.iter().filter(|line| !known.contains(line)) {
             tracing::warn!("{line}");
         }

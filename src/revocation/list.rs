@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -92,14 +93,14 @@ impl RevocationList {
 
     /// Call before reading a key's record from the store.
     pub fn begin_fill(&self, key: &KeyId) -> FillTicket {
-        let applied = self.shard(key).map_or(0, |shard| *shard.lock().unwrap_or_else(PoisonError::into_inner));
+        let applied = self.shard(key).map_or(0, |shard| *shard.lock());
         FillTicket { key: *key, applied }
     }
 
     /// Keeps a record that was read after its ticket was taken, unless its key has changed since.
     pub fn complete_fill(&self, ticket: FillTicket, record: Arc<ApiKey>) {
         if let Some(shard) = self.shard(&ticket.key) {
-            let applied = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let applied = shard.lock();
             if *applied == ticket.applied {
                 self.records.insert(ticket.key, record);
             }
@@ -109,7 +110,7 @@ impl RevocationList {
     /// Remembers that a key was not there when it was read after its ticket was taken.
     pub fn complete_absence(&self, ticket: FillTicket) {
         if let Some(shard) = self.shard(&ticket.key) {
-            let applied = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let applied = shard.lock();
             if *applied == ticket.applied {
                 self.absent.insert(ticket.key, ());
             }
@@ -124,7 +125,7 @@ impl RevocationList {
     /// Applies a change of a key: whatever is held of it, or being read, is dropped.
     pub fn apply_key_change(&self, key: &KeyId) {
         if let Some(shard) = self.shard(key) {
-            let mut applied = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut applied = shard.lock();
             *applied += 1;
             self.records.remove(key);
             self.absent.remove(key);
@@ -135,7 +136,7 @@ impl RevocationList {
     /// revoked.
     pub fn forget_records(&self) {
         for shard in &self.applied {
-            *shard.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            *shard.lock() += 1;
         }
         // A read that was complete before its shard was counted is in here by now.
         self.records.clear();
@@ -145,12 +146,12 @@ impl RevocationList {
     /// Applies the revocation of one token that would die at a moment anyway.
     pub fn apply_token_revocation(&self, jti: &str, expires_at: Timestamp) {
         let revoked = Revoked { expires_at, learned_at: clock::boot() };
-        self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner).entry(jti.to_owned()).or_insert(revoked);
+        self.revoked_tokens.write().entry(jti.to_owned()).or_insert(revoked);
     }
 
     /// Whether a token was revoked by itself.
     pub fn is_token_revoked(&self, jti: &str) -> bool {
-        self.revoked_tokens.read().unwrap_or_else(PoisonError::into_inner).contains_key(jti)
+        self.revoked_tokens.read().contains_key(jti)
     }
 
     /// Forgets revoked tokens that have expired, and returns their IDs.
@@ -158,7 +159,7 @@ impl RevocationList {
     /// The wall clock alone does not decide: a clock that was ahead and is corrected would bring a revoked token back. A
     /// token is forgotten only after this process has known of its revocation for longer than any token lives.
     pub fn forget_tokens(&self, now: Timestamp, boot: BootTime) -> Vec<String> {
-        let mut tokens = self.revoked_tokens.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.revoked_tokens.write();
         let is_dead = |revoked: &Revoked| revoked.expires_at <= now && boot.since(revoked.learned_at) >= LONGEST_LIFE;
         tokens.extract_if(|_, revoked| is_dead(revoked)).map(|(jti, _)| jti).collect()
     }

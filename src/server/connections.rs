@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -116,7 +117,7 @@ impl Connections {
             is_closed: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if network.is_some() {
             let held = open.networks.get(&network).map_or(&[][..], Vec::as_slice);
             let from_address = held.iter().filter(|other| other.address == address).count();
@@ -139,7 +140,7 @@ impl Connections {
     }
 
     fn unregister(&self, connection: &Arc<Connection>) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
+        self.open.lock().remove(connection);
     }
 
     /// Advances the clock and closes the connections whose time is up. Never returns.
@@ -153,7 +154,7 @@ impl Connections {
 
     fn sweep(&self) {
         let now = self.tick.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let mut expired = Vec::new();
         let mut blocked = Vec::new();
         for connection in open.networks.values().flatten() {
@@ -176,7 +177,7 @@ impl Connections {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.open.lock().unwrap().total
+        self.open.lock().total
     }
 }
 

@@ -7,9 +7,10 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{DecodingKey, Header};
+use pem::{EncodeConfig, LineEnding, Pem};
 use zeroize::Zeroizing;
 
 use crate::domain::claims::Claims;
@@ -215,7 +216,7 @@ impl Public {
         };
         let jwk = Jwk::from_decoding_key(&decoding, Some(algorithm.jwt()))
             .map_err(|_| SigningError::Key("its public half cannot be written"))?;
-        Ok(Self { jwk, pem: pem(der.as_ref()), decoding })
+        Ok(Self { jwk, pem: public_key_pem(der.as_ref()), decoding })
     }
 
     fn thumbprint(&self) -> Result<String, SigningError> {
@@ -223,19 +224,7 @@ impl Public {
     }
 }
 
-fn pem(der: &[u8]) -> String {
-    let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
-    let body = STANDARD.encode(der);
-    let mut rest = body.as_str();
-    while let Some((line, tail)) = rest.split_at_checked(64) {
-        pem.push_str(line);
-        pem.push('\n');
-        rest = tail;
-    }
-    if !rest.is_empty() {
-        pem.push_str(rest);
-        pem.push('\n');
-    }
-    pem.push_str("-----END PUBLIC KEY-----\n");
-    pem
+fn public_key_pem(der: &[u8]) -> String {
+    let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new("PUBLIC KEY", der), lines)
 }

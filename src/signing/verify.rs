@@ -158,6 +158,8 @@ mod tests {
             assert_eq!(peek(&token, "at+jwt").unwrap().0, key.kid());
             assert_eq!(verify(&token, &key, ISSUER, NOW), Ok(claims()), "{algorithm}");
             assert!(key.pem().starts_with("-----BEGIN PUBLIC KEY-----\nM"));
+            assert!(key.pem().ends_with("\n-----END PUBLIC KEY-----\n"));
+            assert!(key.pem().bytes().all(|byte| byte != b'\r') && key.pem().lines().all(|line| line.len() <= 64));
         }
     }
 

@@ -101,8 +101,9 @@ impl Visit for Object<'_> {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
+    use parking_lot::Mutex;
     use serde_json::{Value, json};
     use tracing_subscriber::fmt::format::JsonFields;
 
@@ -113,7 +114,7 @@ mod tests {
 
     impl io::Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -136,7 +137,7 @@ mod tests {
             let _empty = tracing::error_span!("inner").entered();
             tracing::info!(target: "some::target", count = 2_u64, ratio = 0.5, is_on = true, name = %"a\nb", "key changed");
         });
-        let written = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        let written = String::from_utf8(buffer.0.lock().clone()).unwrap();
         assert_eq!(written.lines().count(), 1, "{written}");
         let mut line: Value = serde_json::from_str(&written).unwrap();
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");

@@ -98,8 +98,10 @@ fn write_items(mut output: impl Write, items: &Receiver<Item>, lost: &Counter) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::sync::mpsc::{Sender, channel};
-    use std::sync::{Arc, Mutex};
+
+    use parking_lot::Mutex;
 
     /// Writes into memory, one line for each permit.
     struct Slow {
@@ -110,7 +112,7 @@ mod tests {
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.permits.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-            self.written.lock().unwrap().extend_from_slice(bytes);
+            self.written.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -139,7 +141,7 @@ mod tests {
         }
         let before = lost.get();
         writer.flush_briefly();
-        assert_eq!(written.lock().unwrap().iter().filter(|byte| **byte == b'\n').count() as u64, 10 - before);
+        assert_eq!(written.lock().iter().filter(|byte| **byte == b'\n').count() as u64, 10 - before);
     }
 
     #[test]
@@ -152,6 +154,6 @@ mod tests {
         writer.write_all(b"second\nof two lines\n").unwrap();
         writer.write_all(b"third\n").unwrap();
         writer.flush_briefly();
-        assert_eq!((written.lock().unwrap().as_slice(), lost.get()), (&b"first\n"[..], 2));
+        assert_eq!((written.lock().as_slice(), lost.get()), (&b"first\n"[..], 2));
     }
 }

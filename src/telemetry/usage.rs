@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
@@ -38,7 +39,7 @@ impl Usage {
     pub fn take(&self) -> Vec<KeyUsage> {
         let mut taken = Vec::new();
         for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.lock();
             taken.extend(std::mem::take(&mut *shard).into_values());
         }
         taken
@@ -54,7 +55,7 @@ impl Usage {
     fn with(&self, key: &KeyId, change: impl FnOnce(&mut KeyUsage)) {
         let place = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         if let Some(shard) = self.shards.get(place) {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.lock();
             change(shard.entry(*key).or_insert_with(|| KeyUsage::new(*key)));
         }
     }

@@ -1,10 +1,10 @@
-//! The house stands as `src/lib.rs` draws it: a folder imports only from the floors below it.
+//! The layers of `src/lib.rs`: a folder imports only from the layers below it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// More lines than one file should need.
+/// The longest file that is accepted.
 const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] =
@@ -13,13 +13,12 @@ const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations", "audi
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 
-/// What a module at the top of the crate may import, beside itself: paths that begin with one of these.
-/// `None`: it stands on no floor.
-fn floor(module: &str) -> Option<Vec<&'static str>> {
+/// The modules that a top-level module may import besides itself. `None` if the module belongs to no layer.
+fn layer(module: &str) -> Option<Vec<&'static str>> {
     let with = |lists: &[&[&'static str]]| Some(lists.concat());
     match module {
         "domain" | "config" => with(&[]),
-        // Follows what the store says, and counts what becomes of it.
+        // Follows the changes in the store and counts them.
         "revocation" => with(&[&["domain", "clock", "crypto::random", "crypto::messages", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
         "node" => with(&[&["domain"], ADAPTERS]),
@@ -37,9 +36,9 @@ fn floor(module: &str) -> Option<Vec<&'static str>> {
     }
 }
 
-/// What in a file's text breaks the floors. `module` is the folder or the file at the top of `src/`.
-fn breaches(module: &str, text: &str) -> Vec<String> {
-    let Some(allowed) = floor(module) else { return vec![format!("{module} stands on no floor")] };
+/// The imports in a file that its layer does not allow. `module` is the folder or file at the top of `src/`.
+fn violations(module: &str, text: &str) -> Vec<String> {
+    let Some(allowed) = layer(module) else { return vec![format!("{module} belongs to no layer")] };
     let may = |path: &str| {
         let within = |root: &str| path == root || path.starts_with(&format!("{root}::"));
         within(module) || allowed.iter().any(|root| within(root))
@@ -78,7 +77,7 @@ fn code(text: &str) -> String {
     out
 }
 
-/// How many `#` a raw string that begins here has.
+/// The number of `#` of the raw string that begins here.
 fn raw_string(text: &str) -> Option<usize> {
     let rest = text.strip_prefix('r')?;
     let hashes = rest.bytes().take_while(|byte| *byte == b'#').count();
@@ -98,7 +97,7 @@ fn string_end(text: &str) -> usize {
     text.len()
 }
 
-/// Every path that begins with `crate::`, groups taken apart, without that beginning.
+/// All paths below `crate::`, with groups expanded.
 fn crate_paths(code: &str) -> Vec<String> {
     let compact: String =
         code.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ::", "::").replace(":: ", "::");
@@ -112,7 +111,7 @@ fn crate_paths(code: &str) -> Vec<String> {
     paths
 }
 
-/// Reads a path or a group after `prefix`, and gives what follows it.
+/// Reads a path or a group after `prefix`, and returns the rest of the text.
 fn read_path<'a>(text: &'a str, prefix: &str, paths: &mut Vec<String>) -> &'a str {
     if let Some(mut rest) = text.strip_prefix('{') {
         loop {
@@ -138,7 +137,7 @@ fn read_path<'a>(text: &'a str, prefix: &str, paths: &mut Vec<String>) -> &'a st
     }
 }
 
-/// Every file of `src/`, with the module at the top that it belongs to.
+/// Every file of `src/`, with its top-level module.
 fn sources() -> BTreeMap<PathBuf, (String, String)> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<PathBuf, (String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -155,37 +154,37 @@ fn sources() -> BTreeMap<PathBuf, (String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeMap::new();
     walk(&root, &root, &mut found);
-    assert!(found.len() > 50, "src/ is found");
+    assert!(found.len() > 50, "src/ was not found");
     found
 }
 
 #[test]
-fn every_folder_imports_only_from_the_floors_below_it() {
+fn folders_import_from_lower_layers_only() {
     let mut wrong = Vec::new();
     for (path, (module, text)) in sources() {
-        wrong.extend(breaches(&module, &text).into_iter().map(|what| format!("src/{}: {what}", path.display())));
+        wrong.extend(violations(&module, &text).into_iter().map(|what| format!("src/{}: {what}", path.display())));
     }
-    assert!(wrong.is_empty(), "imports from a floor above, or from a neighbour:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "imports from a higher layer or from the same one:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn only_signing_names_the_jwt_library() {
+fn only_signing_uses_the_jwt_library() {
     for (path, (module, text)) in sources() {
         assert!(module == "signing" || !code(&text).contains("jsonwebtoken"), "src/{}", path.display());
     }
 }
 
 #[test]
-fn every_file_opens_with_a_sentence_and_ends_in_good_time() {
+fn files_are_documented_and_short() {
     for (path, (_, text)) in sources() {
-        assert!(text.starts_with("//! "), "src/{} does not say what it is", path.display());
+        assert!(text.starts_with("//! "), "src/{} does not begin with a description", path.display());
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "src/{} has {lines} lines, more than {MAX_LINES}", path.display());
     }
 }
 
 #[test]
-fn a_breach_is_found_however_it_is_written() {
+fn violations_are_found_in_every_spelling() {
     for (module, text, expected) in [
         ("domain", "use crate::clock;", vec!["clock"]),
         ("domain", "use crate::domain::scope::Scope;", vec![]),
@@ -209,14 +208,14 @@ fn a_breach_is_found_however_it_is_written() {
         ("api", "pub(crate) use crate::keys::*;", vec![]),
         ("server", "use crate::cli::run;", vec!["cli::run"]),
         ("cli", "use crate::server::{self, open};", vec![]),
-        ("cellar", "", vec!["cellar stands on no floor"]),
+        ("unknown", "", vec!["unknown belongs to no layer"]),
     ] {
-        assert_eq!(breaches(module, text), expected, "{module}: {text}");
+        assert_eq!(violations(module, text), expected, "{module}: {text}");
     }
 }
 
 #[test]
-fn comments_and_strings_are_no_imports() {
+fn comments_and_strings_are_ignored() {
     for text in [
         "// use crate::api;",
         "//! [`crate::api`]",
@@ -227,7 +226,7 @@ fn comments_and_strings_are_no_imports() {
         "const A: char = '\"'; // crate::api\"",
         "use mycrate::api;",
     ] {
-        assert_eq!(breaches("domain", text), Vec::<String>::new(), "{text}");
+        assert_eq!(violations("domain", text), Vec::<String>::new(), "{text}");
     }
-    assert_eq!(breaches("domain", "const A: &str = \"a\"; use crate::api;"), ["api"]);
+    assert_eq!(violations("domain", "const A: &str = \"a\"; use crate::api;"), ["api"]);
 }

@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "a test fails by panicking, and is where time and the environment are set up"
 )]
 
@@ -20,6 +21,7 @@ mod checker;
 mod checks;
 mod cli;
 mod console;
+mod fuzz;
 #[allow(dead_code, reason = "the campaign itself writes and reads histories")]
 #[path = "../cluster/history.rs"]
 mod history;
@@ -30,6 +32,7 @@ mod operations;
 mod process;
 mod products;
 mod protocol;
+mod repository;
 mod store_conformance;
 mod support;
 mod webhooks;

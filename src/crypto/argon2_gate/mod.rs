@@ -6,7 +6,7 @@
 mod queue;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -14,6 +14,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -80,7 +81,7 @@ struct Question {
 impl Drop for Question {
     fn drop(&mut self) {
         let Some(gate) = self.gate.upgrade() else { return };
-        let mut questions = gate.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut questions = gate.questions.lock();
         // The same question may have been asked anew meanwhile.
         if questions.get(&self.digest).is_some_and(|question| question.strong_count() == 0) {
             questions.remove(&self.digest);
@@ -152,7 +153,7 @@ impl Drop for Handle {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     /// The next job; `None` once the gate is closed.
@@ -165,7 +166,7 @@ impl Shared {
             if waiting.is_closed {
                 return None;
             }
-            waiting = self.added.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            self.added.wait(&mut waiting);
         }
     }
 }
@@ -223,7 +224,7 @@ impl Argon2Gate {
     fn question(&self, secret: &[u8], phc: &str) -> Arc<Question> {
         let digest = sha256(&Zeroizing::new([phc.as_bytes(), b"\n", secret].concat()));
         let shared = &self.handle.shared;
-        let mut questions = shared.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut questions = shared.questions.lock();
         if let Some(question) = questions.get(&digest).and_then(Weak::upgrade) {
             return question;
         }
@@ -414,6 +415,6 @@ mod tests {
         assert_eq!(hashes, 1);
         assert_eq!(wrong.await.unwrap(), Verified { fits: false, is_shared: false });
         drop(gate.hash(management(), b"the thread is done with all before").await);
-        assert!(gate.handle.shared.questions.lock().unwrap().is_empty());
+        assert!(gate.handle.shared.questions.lock().is_empty());
     }
 }

@@ -6,6 +6,7 @@ mod check;
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 
 use crate::domain::timestamp::Timestamp;
 
@@ -86,16 +87,10 @@ impl ChainHash {
     /// let text = "00".repeat(31) + "ff";
     /// assert_eq!(ChainHash::parse(&text).map(|hash| hash.to_string()), Some(text));
     /// assert_eq!(ChainHash::parse("00"), None);
+    /// assert_eq!(ChainHash::parse(&("00".repeat(31) + "FF")), None);
     /// ```
     pub fn parse(text: &str) -> Option<Self> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-        let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
-        Self::from_bytes(&bytes?)
+        Self::from_bytes(&HEXLOWER.decode(text.as_bytes()).ok()?)
     }
 }
 
@@ -142,7 +137,7 @@ impl NotedHead {
 
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Redis as `revocation.url` says, read again from its file when the server refuses user or password.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use crate::revocation::redis::RedisFailure;
@@ -37,7 +38,7 @@ impl Login {
 
     fn read_again(&self) -> bool {
         let Some(source) = &self.source else { return false };
-        let mut url = self.url.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut url = self.url.lock();
         let read = source().and_then(|text| match Redis::at(&text) {
             _ if *text == **url => Ok(None),
             Ok(redis) => Ok(Some((text, redis))),

@@ -8,10 +8,11 @@ mod login;
 mod watch;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use redis::{Cmd, FromRedisValue, cmd};
 use tokio::sync::Notify;
 
@@ -298,7 +299,7 @@ impl RedisList {
 
     /// One command, unless Redis is known to be of no use.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
-        if self.condition.lock().unwrap_or_else(PoisonError::into_inner).is_foreign {
+        if self.condition.lock().is_foreign {
             return Err(RedisFailure::Foreign);
         }
         if clock::boot().as_nanos() < self.rests_until.load(Ordering::Relaxed) {
@@ -324,7 +325,7 @@ impl RedisList {
     }
 
     fn condition(&self) -> Condition {
-        self.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.condition.lock().clone()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Keeping an eye on Redis: hearing of changes, and noticing that it was lost, emptied or is somebody else's.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -157,7 +156,7 @@ impl RedisList {
     fn find(&self, found: Condition) {
         self.metrics.redis(found.trouble.is_none());
         let old = {
-            let mut condition = self.condition.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut condition = self.condition.lock();
             std::mem::replace(&mut *condition, found.clone())
         };
         match (&old.trouble, &found.trouble) {

@@ -1,9 +1,10 @@
 //! How to connect to PostgreSQL: the options of `store.url`, read again from their file when the server refuses them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use zeroize::Zeroizing;
@@ -61,7 +62,7 @@ impl Login {
     /// Reads the URL again after the server has refused the login. Returns whether there is a new one.
     pub(in crate::store) fn read_again(&self) -> bool {
         let Some(source) = &self.source else { return false };
-        let mut url = self.url.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut url = self.url.lock();
         let read = source().and_then(|text| match options(&text) {
             Ok(options) => Ok((text, options)),
             Err(error) => Err(error.to_string()),

@@ -5,9 +5,10 @@
 //! same still, so what memory says is what the database would say, whichever node has counted since. Up to now the mark
 //! is another as soon as something was counted or a key was made; days that are over keep theirs.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::key_text::KeyId;
@@ -67,7 +68,7 @@ impl Standings {
 
     /// The standing of an organization at the end of a day or up to now, known or not.
     pub(super) fn of(&self, organization: &Slug, day: Option<i64>) -> Arc<Standing> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         let known = kept.iter().position(|standing| standing.day == day && standing.organization == *organization);
         let standing = match known {
             Some(place) => kept.remove(place),
@@ -87,7 +88,7 @@ impl Standings {
     pub(super) fn make_room(&self, standing: &Standing, keys: usize) {
         standing.keys.store(keys, Ordering::Relaxed);
         let mut room = MOST_KEYS;
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|standing| {
+        self.kept.lock().retain(|standing| {
             let left = room.checked_sub(standing.keys.load(Ordering::Relaxed));
             room = left.unwrap_or(room);
             left.is_some()
@@ -104,7 +105,7 @@ mod tests {
         let standings = Standings::default();
         let acme = Slug::parse("acme").unwrap();
         let kept = |standings: &Standings| -> Vec<i64> {
-            standings.kept.lock().unwrap().iter().filter_map(|standing| standing.day).collect()
+            standings.kept.lock().iter().filter_map(|standing| standing.day).collect()
         };
         for day in 0..100 {
             standings.of(&acme, Some(day));

@@ -1,0 +1,232 @@
+//! The steps of a token request and of a verification, each measured alone.
+//!
+//! `cargo bench --bench hot_path [FILTER]`. `scripts/instructions` counts the instructions of a whole request, and
+//! `scripts/throughput` measures a running server.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark stops at the first error")]
+
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use divan::Bencher;
+use keyturn::crypto::fast_verifier;
+use keyturn::crypto::master_key::MasterKeys;
+use keyturn::crypto::mint::{MintedKey, mint};
+use keyturn::domain::api_key::{ApiKey, Lifecycle, SecretVerifier};
+use keyturn::domain::claims::{Audience, Claims};
+use keyturn::domain::decision::{Ask, ClientAddress, Proof, SecretMatch, decide};
+use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
+use keyturn::domain::networks::Networks;
+use keyturn::domain::scope::ScopeSet;
+use keyturn::domain::slug::Slug;
+use keyturn::domain::timestamp::Timestamp;
+use keyturn::http::client_address::{ForwardingHeader, TrustedProxies};
+use keyturn::http::credentials;
+use keyturn::http::form::Form;
+use keyturn::signing::{Algorithm, KeyMaterial, SigningKey, check_times, peek, verify};
+use zeroize::Zeroizing;
+
+fn main() {
+    divan::Divan::from_args().min_time(Duration::from_millis(300)).main();
+}
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const ISSUER: &str = "https://keys.example.com";
+const TYP: &str = "at+jwt";
+
+fn address() -> IpAddr {
+    "203.0.113.7".parse().unwrap()
+}
+
+fn master_keys() -> MasterKeys {
+    MasterKeys::derive(&[Zeroizing::new([7; 32])]).unwrap()
+}
+
+fn secret_text() -> Zeroizing<String> {
+    KeyText::new(KeyPrefix::default(), KeyId::from_random([7; 16]), [9; 32]).reveal()
+}
+
+/// A key as customers have them: three scopes and four allowed networks, the last of which has the caller.
+fn key() -> ApiKey {
+    let text = KeyText::parse(&secret_text()).unwrap();
+    ApiKey {
+        id: text.id(),
+        organization: Slug::default_organization(),
+        prefix: KeyPrefix::default(),
+        name: "billing".into(),
+        description: String::new(),
+        owner: None,
+        scopes: ScopeSet::parse("read:projects/acme/* write:projects/acme/invoices/# read:reports").unwrap(),
+        networks: Networks::parse(&["10.0.0.0/8", "192.168.0.0/16", "2001:db8::/32", "203.0.113.0/24"]).unwrap(),
+        expires_at: Some(NOW.plus_seconds(86_400)),
+        lifecycle: Lifecycle::Active,
+        generation: 3,
+        secret_version: 2,
+        version: 5,
+        secret: SecretVerifier {
+            phc: String::new(),
+            fast: Some(fast_verifier::make(&master_keys(), &text.id(), text.secret())),
+        },
+        previous: None,
+        hint: text.hint(),
+        created_at: NOW,
+        created_by: "keyturn".into(),
+        rotated_at: None,
+        last_used_at: None,
+        last_used_ip: None,
+    }
+}
+
+fn claims() -> Claims {
+    let key = key();
+    Claims {
+        iss: ISSUER.into(),
+        sub: key.id.to_string(),
+        client_id: key.id.to_string(),
+        aud: Audience::One("https://api.example.com".into()),
+        iat: NOW.as_seconds(),
+        exp: NOW.as_seconds() + 600,
+        jti: "0123456789abcdefghijkl".into(),
+        scope: key.scopes.to_string(),
+        org: key.organization.to_string(),
+        generation: key.generation,
+        secret_version: key.secret_version,
+        cidrs: Some(key.networks.to_strings()),
+    }
+}
+
+fn signing_key(algorithm: Algorithm) -> SigningKey {
+    let material = KeyMaterial::generate(algorithm).unwrap();
+    SigningKey::read(material.kid, algorithm, &material.pkcs8, NOW, NOW).unwrap()
+}
+
+mod request {
+    use super::*;
+
+    #[divan::bench]
+    fn form(bencher: Bencher) {
+        let body = "grant_type=client_credentials&scope=read%3Aprojects%2Facme%2F*+read%3Areports";
+        bencher.bench(|| Form::parse(black_box(body.as_bytes())).unwrap());
+    }
+
+    #[divan::bench]
+    fn basic_header(bencher: Bencher) {
+        use base64::Engine;
+        let text = secret_text();
+        let pair = format!("{}:{}", KeyText::parse(&text).unwrap().id(), text.as_str());
+        let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(&basic).unwrap());
+        bencher.bench(|| credentials::from_headers(black_box(&headers)).unwrap());
+    }
+
+    #[divan::bench]
+    fn forwarded_address(bencher: Bencher) {
+        let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()], ForwardingHeader::XForwardedFor);
+        let mut headers = HeaderMap::new();
+        let name = HeaderName::from_static("x-forwarded-for");
+        headers.insert(name, HeaderValue::from_static("198.51.100.1, 203.0.113.7, 10.0.0.2"));
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        bencher.bench(|| proxies.client_address(black_box(Some(peer)), black_box(&headers)));
+    }
+}
+
+mod secret {
+    use super::*;
+
+    #[divan::bench]
+    fn parse(bencher: Bencher) {
+        let text = secret_text();
+        bencher.bench(|| KeyText::parse(black_box(&text)).unwrap());
+    }
+
+    #[divan::bench]
+    fn fast_verifier(bencher: Bencher) {
+        let (keys, text, key) = (master_keys(), KeyText::parse(&secret_text()).unwrap(), key());
+        let verifier = key.secret.fast.unwrap();
+        bencher.bench(|| fast_verifier::check(&keys, black_box(&verifier), &text.id(), black_box(text.secret())));
+    }
+
+    #[divan::bench]
+    fn create(bencher: Bencher) {
+        let keys = master_keys();
+        bencher.bench(|| -> MintedKey { mint(&keys, KeyPrefix::default(), None).unwrap() });
+    }
+}
+
+mod decision {
+    use super::*;
+
+    #[divan::bench]
+    fn parse_scope(bencher: Bencher) {
+        bencher.bench(|| ScopeSet::parse(black_box("read:projects/acme/invoices/2026 read:reports")).unwrap());
+    }
+
+    #[divan::bench]
+    fn scopes_contain(bencher: Bencher) {
+        let (granted, requested) = (key().scopes, ScopeSet::parse("read:projects/acme/invoices read:reports").unwrap());
+        assert!(granted.contains_all(&requested));
+        bencher.bench(|| black_box(&granted).contains_all(black_box(&requested)));
+    }
+
+    #[divan::bench]
+    fn networks_allow(bencher: Bencher) {
+        let (networks, address) = (key().networks, address());
+        assert!(networks.allows(address));
+        bencher.bench(|| black_box(&networks).allows(black_box(address)));
+    }
+
+    #[divan::bench]
+    fn decide_by_secret(bencher: Bencher) {
+        let (key, scopes) = (key(), ScopeSet::parse("read:projects/acme/invoices read:reports").unwrap());
+        let input = Ask {
+            proof: Proof::Secret(SecretMatch::Current),
+            address: ClientAddress::Known(address()),
+            scopes: Some(&scopes),
+            is_suspended: false,
+        };
+        assert!(decide(&key, &input, NOW).is_ok());
+        bencher.bench(|| decide(black_box(&key), black_box(&input), NOW));
+    }
+
+    #[divan::bench]
+    fn decide_by_token(bencher: Bencher) {
+        let key = key();
+        let proof = Proof::Token {
+            generation: key.generation,
+            secret_version: key.secret_version,
+            scopes: &key.scopes,
+            within_at: key.version,
+        };
+        let input = Ask { proof, address: ClientAddress::Known(address()), scopes: None, is_suspended: false };
+        assert!(decide(&key, &input, NOW).is_ok());
+        bencher.bench(|| decide(black_box(&key), black_box(&input), NOW));
+    }
+}
+
+mod token {
+    use super::*;
+
+    const ALGORITHMS: [Algorithm; 3] = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
+
+    #[divan::bench(args = ALGORITHMS)]
+    fn sign(bencher: Bencher, algorithm: Algorithm) {
+        let key = signing_key(algorithm);
+        let (header, claims) = (key.header(TYP).unwrap(), claims());
+        bencher.bench(|| key.sign(black_box(&header), black_box(&claims)).unwrap());
+    }
+
+    #[divan::bench(args = ALGORITHMS)]
+    fn verify_signature(bencher: Bencher, algorithm: Algorithm) {
+        let key = signing_key(algorithm);
+        let token = key.sign(&key.header(TYP).unwrap(), &claims()).unwrap();
+        bencher.bench(|| {
+            let token = black_box(token.as_str());
+            assert_eq!(peek(token, TYP).unwrap().0, key.kid());
+            let claims = verify(token, &key, ISSUER).unwrap();
+            check_times(&claims, NOW).unwrap();
+            claims
+        });
+    }
+}
