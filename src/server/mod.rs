@@ -25,6 +25,7 @@ use crate::crypto::messages::MessageKeys;
 use crate::crypto::random::{self, RandomError};
 use crate::domain::destination::Reach;
 use crate::http::context::HttpContext;
+use crate::http::cors::AllowedOrigins;
 use crate::node::{LoadError, Node, NodeSettings, Parts};
 use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
@@ -234,7 +235,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     tasks::keep_step(&keeping_step, &node);
     let context = web::Data::new(HttpContext::new(
         node.clone(),
-        settings::trusted_proxies(&settings),
+        (settings::trusted_proxies(&settings), AllowedOrigins::new(&settings.cors.allowed_origins)),
         (settings.limits.failures_per_minute, settings.limits.changes_per_minute),
         settings.gateway.verdict_max_age_seconds,
         settings::logged_requests(&settings),
