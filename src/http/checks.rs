@@ -8,6 +8,7 @@ use crate::domain::event::EventFilter;
 use crate::domain::networks::Networks;
 use crate::domain::policy::Violation;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
+use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
 
 /// Longest name, in characters.
@@ -46,8 +47,8 @@ impl Checks {
         if name.chars().count() > MAX_NAME {
             self.wrong("name", format!("too long; at most {MAX_NAME} characters are allowed"));
         }
-        if name.chars().any(char::is_control) {
-            self.wrong("name", "control characters are not allowed");
+        if let Some(fault) = text::name_fault(name) {
+            self.wrong("name", fault);
         }
     }
 
@@ -56,8 +57,8 @@ impl Checks {
         if text.chars().count() > MAX_TEXT {
             self.wrong(field, format!("too long; at most {MAX_TEXT} characters are allowed"));
         }
-        if text.replace("\r\n", "\n").chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-            self.wrong(field, "control characters are not allowed");
+        if let Some(fault) = text::text_fault(text) {
+            self.wrong(field, fault);
         }
     }
 

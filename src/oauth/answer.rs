@@ -197,7 +197,7 @@ impl From<ExchangeError> for OAuthError {
                 "VALIDATION_FAILED",
                 "resource or audience: not one of the audiences that this organization allows",
             )
-            .explained(Explanation::of_key(&key)),
+            .explained(Box::new(Explanation { reason: Some("audience_not_allowed"), ..*Explanation::of_key(&key) })),
             ExchangeError::Unavailable(cause) => Self::unavailable(&cause),
         }
     }

@@ -161,11 +161,14 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     }
     if !organizations::is_current(store.as_ref(), &master_keys).await? {
         let count = organizations::reseal(store.as_ref(), &master_keys, clock::now()).await?;
-        tracing::info!(
-            count,
-            "signing keys, and secrets and URLs of webhooks, sealed anew under the current master key"
-        );
+        tracing::info!(count, "sealed signing keys and webhooks under the current master key");
     }
+    let retired = master_keys.all().count().saturating_sub(1);
+    tracing::info!(
+        master_key = master_keys.current().id(),
+        retired,
+        "everything is sealed under the current master key"
+    );
     let mut metrics = Metrics::default();
     let list = Arc::new(RevocationList::new(settings.cache.keys_mib * MIB));
     let nudged = Arc::new(Notify::new());

@@ -81,13 +81,20 @@ impl RedisList {
                         };
                         match rewritten_now.await {
                             Ok(count) if found != known => {
-                                tracing::info!(count, "the list in Redis is written anew: Redis is new or was emptied");
+                                if known == Identity::default() {
+                                    tracing::info!(count, "revocation list written to Redis");
+                                } else {
+                                    tracing::warn!(
+                                        count,
+                                        "Redis was restarted, replaced or emptied; revocation list written again"
+                                    );
+                                }
                                 (known, rewritten) = (found, clock::boot());
                             }
                             Ok(_) => rewritten = clock::boot(),
                             Err(error) => {
                                 self.is_behind.store(true, Ordering::Relaxed);
-                                tracing::warn!(%error, "the list in Redis could not be written");
+                                tracing::warn!(%error, "failed to write the revocation list to Redis");
                             }
                         }
                     }

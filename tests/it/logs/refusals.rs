@@ -153,7 +153,7 @@ impl Actors {
                 exchange().bearer(&self.good.text).form_text(format!("{form}&resource=https://other.example")),
                 "/oauth/token",
                 400,
-                and(of(&self.good), json!({ "code": "VALIDATION_FAILED" })),
+                and(of(&self.good), json!({ "code": "VALIDATION_FAILED", "reason": "audience_not_allowed" })),
             ),
             refusal(
                 Request::new(at, "POST", "/oauth/introspect").api_key(&self.revoked.text).form_text("token=x"),
