@@ -120,7 +120,9 @@ fn explain(error: &serde_json::Error) -> String {
         Some((before, expected)) if before.contains("unknown field") => {
             format!("unknown field; allowed is {}", expected.split(" at line").next().unwrap_or_default())
         }
-        Some((_, expected)) => format!("expected {}", in_json_words(expected.split(" at line").next().unwrap_or_default())),
+        Some((_, expected)) => {
+            format!("expected {}", in_json_words(expected.split(" at line").next().unwrap_or_default()))
+        }
         None if text.contains("unknown field") => "unknown field; none is allowed".to_owned(),
         None if text.contains("missing field") => text.split(" at line").next().unwrap_or_default().to_owned(),
         // What a type of ours says, which repeats nothing of what was sent.

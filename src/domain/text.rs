@@ -62,7 +62,14 @@ mod tests {
 
     #[test]
     fn names_are_seen_as_they_are() {
-        for good in ["", "orders", "a b", "caf\u{e9}", "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}", "\u{1f469}\u{200d}\u{1f4bb}"] {
+        for good in [
+            "",
+            "orders",
+            "a b",
+            "caf\u{e9}",
+            "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}",
+            "\u{1f469}\u{200d}\u{1f4bb}",
+        ] {
             assert_eq!(name_fault(good), None, "{good}");
         }
         for bad in [

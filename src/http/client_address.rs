@@ -260,8 +260,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused() {
         assert_eq!(seen("10.0.0.1", &[]), None);
-        for value in ["", " , ", "unknown", "192.0.2.9, _hidden", "fe80::1%eth0", "[fe80::1%2]:80", "300.1.1.1"]
-        {
+        for value in ["", " , ", "unknown", "192.0.2.9, _hidden", "fe80::1%eth0", "[fe80::1%2]:80", "300.1.1.1"] {
             assert_eq!(seen("10.0.0.1", &[(XFF, value)]), None, "{value}");
         }
         for value in ["for=unknown", "proto=https", "for=1.1.1.1;for=2.2.2.2", "1.1.1.1", "for=1.1.1.1;host=\"x"] {

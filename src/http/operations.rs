@@ -166,6 +166,7 @@ async fn probe_store(node: &Node, known: Option<&'static str>) -> Option<&'stati
 async fn metrics(context: web::Data<HttpContext>) -> HttpResponse {
     context.node.metrics.records(context.node.list.len());
     context.node.metrics.cluster().lease(context.node.is_current());
+    context.node.observe_pool();
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -31,6 +31,6 @@ pub use order::{cursor, read_cursor, read_order};
 pub use read::{KeyPage, find, list, owner};
 pub use rotate::{RotateKey, rotate};
 pub use state::{disable, enable, end_with_member, revoke};
-pub use upkeep::{DAYS_KEPT, HOURS_KEPT, disable_stale, forget_old, stale, tell_expiring, tell_stale};
+pub use upkeep::{DAYS_KEPT, HOURS_KEPT, count_expiring, disable_stale, forget_old, stale, tell_expiring, tell_stale};
 pub use usage::{Span, Usage, busiest, recent, usage_of_key, usage_of_organization};
 pub use verifier::complete_verifier;

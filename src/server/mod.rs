@@ -188,6 +188,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     let is_alone = matches!(settings.store.url, StoreUrl::Sqlite(_));
     if !is_alone {
         metrics.export_lease();
+        metrics.export_database_pool();
     }
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
     let steady_store: Arc<dyn Store> = Arc::new(store.apart(STEP_CONNECTIONS));

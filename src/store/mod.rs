@@ -646,4 +646,23 @@ pub trait Store:
     async fn recover(&self) -> Result<(), StoreError>;
     /// Finishes what is under way and closes the database.
     async fn close(&self);
+    /// Returns what the pool of connections to PostgreSQL says of itself; `None` for a database without one.
+    fn pool(&self) -> Option<PoolState> {
+        None
+    }
+}
+
+/// A pool of connections, and how long it let its users wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PoolState {
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// Connections in use.
+    pub used: u32,
+    /// Connections that may be open.
+    pub most: u32,
+    /// How often a connection was taken.
+    pub waits: u64,
+    /// How long taking them took in total, in nanoseconds.
+    pub wait_nanos: u64,
 }

@@ -154,6 +154,9 @@ pub trait UsageReports: Send + Sync {
 /// What one node does for all, and what is told once.
 #[async_trait]
 pub trait UpkeepStore: Send + Sync {
+    /// Counts the active keys of all organizations that expire after `now` and not after each of three moments. The last
+    /// of them must be the latest.
+    async fn count_expiring_keys(&self, now: Timestamp, until: [Timestamp; 3]) -> Result<[u64; 3], StoreError>;
     /// Takes a chore if it was last begun before a moment; of several nodes one gets it.
     async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
     /// Notes that something is told, and writes its audit row; false, and nothing written, when it was told already or when

@@ -47,7 +47,8 @@ pub fn check_level(level: &str) -> Result<(), String> {
 /// so that a library can be named to be heard.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new(level)?;
-    let is_verbose = |word: &str| ["info", "debug", "trace"].iter().any(|verbose| word.trim().eq_ignore_ascii_case(verbose));
+    let is_verbose =
+        |word: &str| ["info", "debug", "trace"].iter().any(|verbose| word.trim().eq_ignore_ascii_case(verbose));
     if level.split(',').any(is_verbose) {
         EnvFilter::try_new(format!("{QUIET_POOL},{QUIET_LISTENER},{level}"))
     } else {
@@ -132,7 +133,10 @@ mod tests {
             assert!(!lines.contains("starting") && !lines.contains("failed"), "{lines}");
         }
         let lines = logged("info,actix_server=info,sqlx_core::pool=info");
-        assert!(lines.contains("starting") && lines.contains("ping failed") && lines.contains("after_connect"), "{lines}");
+        assert!(
+            lines.contains("starting") && lines.contains("ping failed") && lines.contains("after_connect"),
+            "{lines}"
+        );
         let lines = logged("keyturn=info");
         assert!(lines.contains("serving") && !lines.contains("starting"), "{lines}");
         assert_eq!(logged("off"), "");

@@ -24,6 +24,7 @@ mod console;
 #[path = "../cluster/history.rs"]
 mod history;
 mod logs;
+mod metrics;
 mod nodes;
 mod oauth;
 mod operations;

@@ -36,7 +36,7 @@ use crate::store::sql::database::{Database, Transaction};
 use crate::store::sql::login::Login;
 use crate::store::sql::postgres::Postgres;
 use crate::store::sql::statement::query;
-use crate::store::{Refused, SchemaState, Seq, Store, StoreError, UrlSource};
+use crate::store::{PoolState, Refused, SchemaState, Seq, Store, StoreError, UrlSource};
 
 pub use copy::Copied;
 
@@ -178,6 +178,13 @@ impl Store for SqlStore {
         match &self.database {
             Database::Sqlite { .. } => Ok(()),
             Database::Postgres(postgres) => postgres.refresh().await,
+        }
+    }
+
+    fn pool(&self) -> Option<PoolState> {
+        match &self.database {
+            Database::Sqlite { .. } => None,
+            Database::Postgres(postgres) => Some(postgres.state()),
         }
     }
 }
