@@ -1,5 +1,6 @@
 //! Webhooks: a receiver that is real, and checks what it gets as Standard Webhooks says.
 
+mod catalog;
 mod destinations;
 mod failures;
 mod fairness;
