@@ -129,18 +129,19 @@ async fn create(
     let slug =
         Slug::parse(&slug).ok_or_else(|| Problem::invalid_field("slug", "1 to 40 of a-z, 0-9 and '-' are expected"))?;
     let (node, by) = (context.node.clone(), guarded.by());
-    let made = context
-        .node
-        .run_to_end(async move { organizations::create(&node, &by, slug, &owner_email, api_key).await });
+    let made =
+        context.node.run_to_end(async move { organizations::create(&node, &by, slug, &owner_email, api_key).await });
     let made = made.await?;
     let slug = &made.organization.slug;
     let tenant = context.node.tenant(slug).ok_or_else(Problem::not_found)?;
     let location = format!("{}{}/{slug}", context.public_path.as_str(), request.path());
     let owner = Some(OwnerJson { email: made.email, password: made.password.to_string() });
     let api_key = made.key.map(|key| FirstKeyJson { id: key.id().to_string(), secret: key.reveal().to_string() });
-    Ok(no_store(HttpResponse::Created())
-        .insert_header((LOCATION, location))
-        .json(OrganizationJson { owner, api_key, ..OrganizationJson::new(&tenant) }))
+    Ok(no_store(HttpResponse::Created()).insert_header((LOCATION, location)).json(OrganizationJson {
+        owner,
+        api_key,
+        ..OrganizationJson::new(&tenant)
+    }))
 }
 
 async fn bootstrap(guarded: Guarded<Bootstrap>, context: Context) -> Result<HttpResponse, Problem> {

@@ -183,7 +183,9 @@ mod tests {
             assert_eq!(event_of(action).as_deref(), Some(event));
             assert!(KNOWN.contains(&event), "{event}");
         }
-        for quiet in ["audit.chain", "session.create", "member.sign-in", "member.login", "webhook.test", "webhook.retry"] {
+        for quiet in
+            ["audit.chain", "session.create", "member.sign-in", "member.login", "webhook.test", "webhook.retry"]
+        {
             assert_eq!(event_of(quiet), None, "{quiet}");
         }
     }

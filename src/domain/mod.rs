@@ -25,3 +25,4 @@ pub mod text;
 pub mod timestamp;
 pub mod usage;
 pub mod webhook;
+pub mod webhook_headers;

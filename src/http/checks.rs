@@ -10,6 +10,7 @@ use crate::domain::policy::Violation;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
 use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook_headers::CustomHeaders;
 
 /// Longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -198,6 +199,14 @@ impl Checks {
     /// Where a webhook goes.
     pub fn destination(&mut self, url: &str, reach: Reach) -> Option<Destination> {
         Destination::parse(url, reach).map_err(|error| self.wrong("url", error.to_string())).ok()
+    }
+
+    /// Headers that a webhook sends beside its signature.
+    pub fn headers(&mut self, headers: impl IntoIterator<Item = (String, String)>) -> CustomHeaders {
+        CustomHeaders::parse(headers).unwrap_or_else(|error| {
+            self.wrong("headers", error);
+            CustomHeaders::default()
+        })
     }
 
     /// What a webhook is told.

@@ -9,9 +9,7 @@ use crate::domain::organization::Organization;
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::node::{Node, Unavailable};
-use crate::organizations::founding::{
-    FirstKey, FoundError, audit_value, first_key, first_owner, new_signing_key,
-};
+use crate::organizations::founding::{FirstKey, FoundError, audit_value, first_key, first_owner, new_signing_key};
 use crate::organizations::signing_keys::{RotateError, SigningKeyRotation, rotate_signing_key};
 use crate::store::{AuditEntry, Founding, action};
 

@@ -13,7 +13,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, SealedUrl, Webhook, WebhookId};
 use crate::store::{AuditEntry, Refused, StoreError};
 
-/// The seals of a webhook's secrets and URL, as of a version.
+/// The seals of a webhook's secrets, URL and headers, as of a version.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WebhookSeal {
     /// Whose.
@@ -24,6 +24,8 @@ pub struct WebhookSeal {
     pub sealed: Sealed,
     /// The seal of its URL.
     pub url: Sealed,
+    /// The seal of its headers, if it has any.
+    pub headers: Option<Sealed>,
 }
 
 /// The URL of a webhook that an earlier version stored without sealing it.

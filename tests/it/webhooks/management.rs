@@ -26,7 +26,8 @@ fn a_webhook_is_made_shown_edited_and_removed() {
         expected,
         json!({
             "id": id, "organization": "default", "url": "https://hooks.example/in?token=x",
-            "origin": "https://hooks.example", "url_digest": made["url_digest"], "description": "pager",
+            "origin": "https://hooks.example", "url_digest": made["url_digest"], "header_names": [],
+            "description": "pager",
             "events": ["key.*", "policy.changed"], "state": "enabled", "disabled_reason": null,
             "previous_secret_until": null, "created_at": made["created_at"],
             "created_by": format!("key:{}", server.key.id), "version": 1,

@@ -4,6 +4,7 @@ mod catalog;
 mod destinations;
 mod failures;
 mod fairness;
+mod headers;
 mod management;
 mod receiver;
 mod secrets;
