@@ -14,6 +14,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::api::problem::Problem;
+use crate::domain::event::KNOWN;
 
 /// Registers `/openapi.json` and `/docs`.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -95,6 +96,48 @@ fn document() -> Value {
         "servers": [{ "url": "/" }],
         "security": [{ "bearer": [] }, { "apiKey": [] }, { "session": [] }],
         "paths": paths,
+        "webhooks": events(),
         "components": components,
     })
+}
+
+/// The request that a webhook's receiver gets for each event (`docs/reference/events.md`).
+fn events() -> Map<String, Value> {
+    let text = || json!({ "type": "string" });
+    let nullable = |kind: &str| json!({ "type": [kind, "null"] });
+    let event = |name: &str| {
+        let data = json!({
+            "type": "object",
+            "required": ["organization", "subject", "actor", "address", "old", "new"],
+            "properties": {
+                "organization": text(), "subject": text(), "actor": text(), "address": nullable("string"),
+                "old": nullable("object"), "new": nullable("object"),
+            },
+        });
+        let body = json!({
+            "type": "object",
+            "required": ["type", "timestamp", "data"],
+            "properties": {
+                "type": { "type": "string", "const": name },
+                "timestamp": { "type": "string", "format": "date-time" },
+                "data": data,
+            },
+        });
+        let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "description": description, "schema": text() });
+        json!({ "post": {
+            "summary": format!("Event {name}"),
+            "parameters": [
+                header("webhook-id", "the same at each attempt to deliver this event"),
+                header("webhook-timestamp", "seconds since the Unix epoch"),
+                header("webhook-signature", "signatures as Standard Webhooks defines them, separated by spaces"),
+            ],
+            "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
+            "responses": {
+                "2XX": { "description": "the event is delivered" },
+                "410": { "description": "the webhook is disabled" },
+                "default": { "description": "the event is sent again later" },
+            },
+        } })
+    };
+    KNOWN.into_iter().map(|name| (name.to_owned(), event(name))).collect()
 }

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use crate::api::policy::DryRunJson;
+use crate::api::problem::CODES;
 
 /// Removes `null` from the fields of an edit: one that is absent keeps its value, and only `expires_at` can be cleared.
 pub fn without_null(schema: &mut Schema) {
@@ -23,9 +24,16 @@ pub fn without_null(schema: &mut Schema) {
     }
 }
 
-/// A name: one line.
+/// A name: one line, without white space at its ends.
 pub fn name(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "maxLength": 100, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
+    const INNER: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
+    const END: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]";
+    json_schema!({ "type": "string", "maxLength": 100, "pattern": format!("^({END}({INNER}*{END})?)?$") })
+}
+
+/// What was wrong, for programs.
+pub fn code(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": CODES })
 }
 
 /// A longer text.
