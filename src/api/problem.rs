@@ -35,30 +35,6 @@ pub struct Problem {
     explanation: Option<Box<Explanation>>,
 }
 
-/// Every `code` of a problem document.
-pub(super) const CODES: [&str; 20] = [
-    "API_KEY_DISABLED",
-    "API_KEY_EXPIRED",
-    "API_KEY_INVALID",
-    "API_KEY_IP_NOT_ALLOWED",
-    "API_KEY_REQUIRED",
-    "CONFLICT",
-    "CSRF_TOKEN_INVALID",
-    "INSUFFICIENT_SCOPE",
-    "KEY_LIMIT_REACHED",
-    "NOT_BOOTSTRAPPED",
-    "NOT_FOUND",
-    "ORGANIZATION_SUSPENDED",
-    "PRECONDITION_FAILED",
-    "PREVIOUS_SECRET",
-    "RATE_LIMITED",
-    "ROLE_REQUIRED",
-    "SIGN_IN_REFUSED",
-    "TOO_MANY_CHANGES",
-    "UNAVAILABLE",
-    "VALIDATION_FAILED",
-];
-
 /// A problem document (RFC 9457 §3.1).
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
