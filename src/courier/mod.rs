@@ -123,7 +123,7 @@ impl Courier {
             .referer(false)
             // Each attempt resolves and connects anew.
             .pool_max_idle_per_host(0)
-            .https_only(self.reach == Reach::Public)
+            .https_only(!self.reach.allows_http())
             .user_agent(concat!("Keyturn/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(PublicOnly { reach: self.reach }))
     }

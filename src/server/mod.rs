@@ -23,7 +23,6 @@ use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
 use crate::crypto::messages::MessageKeys;
 use crate::crypto::random::{self, RandomError};
-use crate::domain::destination::Reach;
 use crate::http::context::HttpContext;
 use crate::http::cors::AllowedOrigins;
 use crate::node::{LoadError, Node, NodeSettings, Parts};
@@ -196,7 +195,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         let held = (list.clone(), lease.clone());
         Arc::new(Cluster::new(steady_store.clone(), held, redis.clone(), nudged, metrics.cluster().clone()))
     });
-    let webhook_reach = if settings.webhooks.private_addresses { Reach::Anywhere } else { Reach::Public };
+    let webhook_reach = settings::webhook_reach(&settings);
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),
         steady_store,
