@@ -67,6 +67,8 @@ fn document() -> Value {
         let content = json!({ "application/problem+json": { "schema": schema } });
         (status.to_string(), json!({ "description": description, "content": content }))
     });
+    components.insert("parameters".into(), event_parameters());
+    components.insert("requestBodies".into(), json!({ "WebhookEvent": event_body() }));
     components.insert("responses".into(), Value::Object(responses.collect()));
     components.insert(
         "securitySchemes".into(),
@@ -96,42 +98,20 @@ fn document() -> Value {
         "servers": [{ "url": "/" }],
         "security": [{ "bearer": [] }, { "apiKey": [] }, { "session": [] }],
         "paths": paths,
-        "webhooks": events(),
+        "webhooks": webhooks(),
         "components": components,
     })
 }
 
 /// The request that a webhook's receiver gets for each event (`docs/reference/events.md`).
-fn events() -> Map<String, Value> {
-    let text = || json!({ "type": "string" });
-    let nullable = |kind: &str| json!({ "type": [kind, "null"] });
+fn webhooks() -> Map<String, Value> {
+    let parameters: Vec<Value> =
+        HEADERS.iter().map(|(name, _)| json!({ "$ref": format!("#/components/parameters/{name}") })).collect();
     let event = |name: &str| {
-        let data = json!({
-            "type": "object",
-            "required": ["organization", "subject", "actor", "address", "old", "new"],
-            "properties": {
-                "organization": text(), "subject": text(), "actor": text(), "address": nullable("string"),
-                "old": nullable("object"), "new": nullable("object"),
-            },
-        });
-        let body = json!({
-            "type": "object",
-            "required": ["type", "timestamp", "data"],
-            "properties": {
-                "type": { "type": "string", "const": name },
-                "timestamp": { "type": "string", "format": "date-time" },
-                "data": data,
-            },
-        });
-        let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "description": description, "schema": text() });
         json!({ "post": {
             "summary": format!("Event {name}"),
-            "parameters": [
-                header("webhook-id", "the same at each attempt to deliver this event"),
-                header("webhook-timestamp", "seconds since the Unix epoch"),
-                header("webhook-signature", "signatures as Standard Webhooks defines them, separated by spaces"),
-            ],
-            "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
+            "parameters": parameters,
+            "requestBody": { "$ref": "#/components/requestBodies/WebhookEvent" },
             "responses": {
                 "2XX": { "description": "the event is delivered" },
                 "410": { "description": "the webhook is disabled" },
@@ -140,4 +120,47 @@ fn events() -> Map<String, Value> {
         } })
     };
     KNOWN.into_iter().map(|name| (name.to_owned(), event(name))).collect()
+}
+
+/// Headers of an event, and what each says.
+const HEADERS: [(&str, &str); 3] = [
+    ("webhook-id", "the same at each attempt to deliver this event"),
+    ("webhook-timestamp", "seconds since the Unix epoch"),
+    ("webhook-signature", "signatures as Standard Webhooks defines them, separated by spaces"),
+];
+
+fn event_parameters() -> Value {
+    let header = |(name, description): &(&str, &str)| {
+        let schema = json!({ "type": "string" });
+        let header =
+            json!({ "name": name, "in": "header", "required": true, "description": description, "schema": schema });
+        ((*name).to_owned(), header)
+    };
+    Value::Object(HEADERS.iter().map(header).collect())
+}
+
+fn event_body() -> Value {
+    let nullable = |kind: &str| json!({ "type": [kind, "null"] });
+    let data = json!({
+        "type": "object",
+        "required": ["organization", "subject", "actor", "address", "old", "new"],
+        "properties": {
+            "organization": { "type": "string" },
+            "subject": { "type": "string", "description": "the ID of what was changed" },
+            "actor": { "type": "string", "description": "key:{id}, member:{id} or keyturn" },
+            "address": nullable("string"),
+            "old": nullable("object"),
+            "new": nullable("object"),
+        },
+    });
+    let schema = json!({
+        "type": "object",
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": { "type": "string", "enum": KNOWN },
+            "timestamp": { "type": "string", "format": "date-time" },
+            "data": data,
+        },
+    });
+    json!({ "required": true, "content": { "application/json": { "schema": schema } } })
 }
