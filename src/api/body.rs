@@ -104,7 +104,7 @@ fn in_json_words(expected: &str) -> Cow<'_, str> {
         "unit" => "null",
         "a character" => "a string of one character",
         _ if expected.starts_with("struct ") => "an object",
-        _ if expected.starts_with("tuple ") => "a list",
+        _ if expected.starts_with("tuple ") || expected.starts_with("a tuple ") => "a list",
         other => other,
     })
 }
