@@ -107,7 +107,7 @@ fn every_field_is_refused_for_what_is_wrong_with_it() {
         ("events", json!(["key.*\u{0}"]), "events[0]", "allowed is"),
         ("events", json!(["key.* policy.*"]), "events[0]", "allowed is"),
         ("events", json!(many), "events", "at most 50"),
-        ("events", json!("key.*"), "events", "sequence"),
+        ("events", json!("key.*"), "events", "expected a list"),
         ("events", json!([5]), "events[0]", "string"),
         ("description", json!("x".repeat(1001)), "description", "1000"),
         ("description", json!("a\u{0}b"), "description", "control characters"),
