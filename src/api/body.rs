@@ -1,5 +1,7 @@
 //! JSON bodies: read whole, refused with the field's name.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName};
@@ -89,6 +91,24 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, 
     Ok(value)
 }
 
+/// What a deserializer expects, in the words of JSON instead of Rust's.
+fn in_json_words(expected: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match expected {
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
+        "u8" | "u16" | "u64" | "u128" | "usize" => "a whole number of 0 or more",
+        "u32" => return Cow::Owned(format!("a whole number from 0 to {}", u32::MAX)),
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "unit" => "null",
+        "a character" => "a string of one character",
+        _ if expected.starts_with("struct ") => "an object",
+        _ if expected.starts_with("tuple ") || expected.starts_with("a tuple ") => "a list",
+        other => other,
+    })
+}
+
 /// What is wrong, without any value that was sent: serde quotes strings, which may be secrets.
 fn explain(error: &serde_json::Error) -> String {
     let place = format!("at line {} column {}", error.line(), error.column());
@@ -100,11 +120,52 @@ fn explain(error: &serde_json::Error) -> String {
         Some((before, expected)) if before.contains("unknown field") => {
             format!("unknown field; allowed is {}", expected.split(" at line").next().unwrap_or_default())
         }
-        Some((_, expected)) if expected.starts_with("struct ") => "expected an object".to_owned(),
-        Some((_, expected)) => format!("expected {}", expected.split(" at line").next().unwrap_or_default()),
+        Some((_, expected)) => {
+            format!("expected {}", in_json_words(expected.split(" at line").next().unwrap_or_default()))
+        }
         None if text.contains("unknown field") => "unknown field; none is allowed".to_owned(),
         None if text.contains("missing field") => text.split(" at line").next().unwrap_or_default().to_owned(),
         // What a type of ours says, which repeats nothing of what was sent.
         None => text.split(" at line").next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only read")]
+    struct Inner {}
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only read")]
+    enum Color {
+        Red,
+        Blue,
+    }
+
+    fn told<T: DeserializeOwned>(json: &str) -> String {
+        explain(&serde_json::from_str::<T>(json).map(drop).unwrap_err())
+    }
+
+    #[test]
+    fn types_are_named_in_the_words_of_json() {
+        assert_eq!(told::<i64>("\"600\""), "expected a whole number");
+        assert_eq!(told::<i64>("1.5"), "expected a whole number");
+        assert_eq!(told::<u32>("-1"), "expected a whole number from 0 to 4294967295");
+        assert_eq!(told::<u32>("4294967296"), "expected a whole number from 0 to 4294967295");
+        assert_eq!(told::<u64>("-1"), "expected a whole number of 0 or more");
+        assert_eq!(told::<bool>("\"hunter2\""), "expected true or false");
+        assert_eq!(told::<String>("[]"), "expected a string");
+        assert_eq!(told::<Vec<String>>("{}"), "expected a list");
+        assert_eq!(told::<(i64, i64)>("{}"), "expected a list");
+        assert_eq!(told::<std::collections::BTreeMap<String, i64>>("[]"), "expected an object");
+        assert_eq!(told::<Inner>("1"), "expected an object");
+        assert_eq!(told::<f64>("true"), "expected a number");
+        assert_eq!(told::<()>("1"), "expected null");
+        let shown = told::<Color>("\"hunter2\"");
+        assert!(shown.starts_with("expected ") && shown.contains("Red") && !shown.contains("hunter2"), "{shown}");
     }
 }

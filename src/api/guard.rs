@@ -282,7 +282,7 @@ async fn by_credential(
             if counted == Counted::Yes {
                 count_use(&context.node, &caller, UsageOutcome::DeniedAudience, &[], address, now);
             }
-            let explanation = Explanation { reason: Some("other_audience"), ..*Explanation::of_key(&caller.key) };
+            let explanation = Explanation { reason: Some("audience_not_keyturn"), ..*Explanation::of_key(&caller.key) };
             Err(Problem::invalid_credentials().explained(Box::new(explanation)))
         }
         Some(_) if caller.grant.is_by_previous_secret => {

@@ -47,6 +47,18 @@ pub(super) struct OrganizationJson {
     /// Its owner's credentials: only when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<OwnerJson>,
+    /// Its first API key: only when it is created with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<FirstKeyJson>,
+}
+
+/// The first API key of an organization, which may do everything in it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "FirstKey")]
+pub(super) struct FirstKeyJson {
+    id: String,
+    /// Shown once.
+    secret: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -72,6 +84,7 @@ impl OrganizationJson {
             created_at: rfc3339(tenant.organization.created_at),
             suspended_at: tenant.organization.suspended_at.map(rfc3339),
             owner: None,
+            api_key: None,
         }
     }
 }
@@ -97,6 +110,10 @@ async fn show(guarded: Guarded<SeeOrganization>, context: Context) -> Result<Htt
 pub(super) struct CreateBody {
     slug: String,
     owner_email: String,
+    /// Whether to create a signing key and a first API key, which the response shows once. The key may do everything in the
+    /// organization; it has the allowed networks and the expiry of the key that creates it.
+    #[serde(default)]
+    api_key: bool,
 }
 
 async fn create(
@@ -108,19 +125,23 @@ async fn create(
     if !guarded.organization().is_default() {
         return Err(Problem::not_from_default());
     }
-    let CreateBody { slug, owner_email } = body::read(&request, payload).await?;
+    let CreateBody { slug, owner_email, api_key } = body::read(&request, payload).await?;
     let slug =
         Slug::parse(&slug).ok_or_else(|| Problem::invalid_field("slug", "1 to 40 of a-z, 0-9 and '-' are expected"))?;
     let (node, by) = (context.node.clone(), guarded.by());
-    let made = context.node.run_to_end(async move { organizations::create(&node, &by, slug, &owner_email).await });
+    let made =
+        context.node.run_to_end(async move { organizations::create(&node, &by, slug, &owner_email, api_key).await });
     let made = made.await?;
     let slug = &made.organization.slug;
     let tenant = context.node.tenant(slug).ok_or_else(Problem::not_found)?;
     let location = format!("{}{}/{slug}", context.public_path.as_str(), request.path());
     let owner = Some(OwnerJson { email: made.email, password: made.password.to_string() });
-    Ok(no_store(HttpResponse::Created())
-        .insert_header((LOCATION, location))
-        .json(OrganizationJson { owner, ..OrganizationJson::new(&tenant) }))
+    let api_key = made.key.map(|key| FirstKeyJson { id: key.id().to_string(), secret: key.reveal().to_string() });
+    Ok(no_store(HttpResponse::Created()).insert_header((LOCATION, location)).json(OrganizationJson {
+        owner,
+        api_key,
+        ..OrganizationJson::new(&tenant)
+    }))
 }
 
 async fn bootstrap(guarded: Guarded<Bootstrap>, context: Context) -> Result<HttpResponse, Problem> {

@@ -49,6 +49,7 @@ pub(super) struct ProblemJson {
     /// What was wrong, in a sentence.
     detail: String,
     /// What was wrong, for programs.
+    #[schemars(schema_with = "crate::api::openapi::schemas::code")]
     code: &'static str,
     /// The fields that were wrong, with code `VALIDATION_FAILED`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -29,6 +29,8 @@ pub(super) struct WebhookJson {
     url_digest: String,
     /// The whole URL: only for callers with `admin:keyturn/webhooks`, because it may hold a token.
     url: Option<String>,
+    /// The names of the headers that are sent beside the signature. Their values are never shown.
+    header_names: Vec<String>,
     description: String,
     events: Vec<String>,
     state: &'static str,
@@ -77,6 +79,7 @@ impl WebhookJson {
             origin: webhook.url.origin.clone(),
             url_digest: webhook.url.digest.clone(),
             url: url.map(|url| url.url().to_string()),
+            header_names: webhook.header_names().to_vec(),
             description: webhook.description.clone(),
             events: webhook.events.patterns().to_vec(),
             state,

@@ -1,5 +1,7 @@
 //! `/api/v1/organizations/{org}/webhooks`, and the deliveries to each.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use schemars::JsonSchema;
@@ -53,6 +55,9 @@ pub(super) struct CreateBody {
     description: String,
     #[serde(default)]
     events: Vec<String>,
+    /// Headers to send beside the signature, such as `Authorization`: at most 10. They are encrypted and never shown again.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
 }
 
 async fn create(
@@ -65,6 +70,7 @@ async fn create(
     let mut checks = Checks::default();
     checks.text("description", &body.description);
     let events = checks.events(&body.events);
+    let headers = checks.headers(body.headers);
     let destination = match &body.url {
         Some(url) => checks.destination(url, context.node.settings.webhook_reach),
         None => {
@@ -74,7 +80,7 @@ async fn create(
     };
     checks.done()?;
     let Some(destination) = destination else { return Err(Problem::invalid_field("url", "is missing")) };
-    let new = NewWebhook { destination, description: body.description, events };
+    let new = NewWebhook { destination, headers, description: body.description, events };
     let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
     let made = context.node.run_to_end(async move { webhooks::create(&node, &organization, &by, new).await });
     let (webhook, secret) = made.await?;
@@ -120,6 +126,9 @@ pub(super) struct EditBody {
     description: Option<String>,
     #[serde(default, deserialize_with = "given")]
     events: Option<Vec<String>>,
+    /// Replaces all headers; `{}` removes them.
+    #[serde(default, deserialize_with = "given")]
+    headers: Option<BTreeMap<String, String>>,
     #[serde(default, deserialize_with = "given")]
     state: Option<String>,
 }
@@ -139,6 +148,7 @@ async fn edit(
     }
     let update = WebhookUpdate {
         destination: body.url.and_then(|url| checks.destination(&url, context.node.settings.webhook_reach)),
+        headers: body.headers.map(|headers| checks.headers(headers)),
         description: body.description,
         events: body.events.map(|events| checks.events(&events)),
         state: body.state.and_then(|state| webhook_state(&mut checks, &state)),

@@ -2,6 +2,7 @@
 //! hands over, and checked so that one line says what is wrong and where; imports std, serde, toml, ipnet,
 //! url, base64, zeroize, rustix and thiserror, and nothing of `crate::`.
 
+mod cors;
 mod error;
 mod layers;
 mod log;
@@ -25,6 +26,7 @@ mod tests;
 use std::ffi::OsString;
 use std::path::Path;
 
+pub use cors::Cors;
 pub use error::ConfigError;
 pub use layers::COMMAND_LINE;
 pub use log::{Log, LogFormat, LoggedRequests};
@@ -64,6 +66,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `[cache]`: what memory holds.
     pub cache: Cache,
+    /// `[cors]`: the pages that may request tokens.
+    pub cors: Cors,
     /// `[gateway]`: answers of `/verify`.
     pub gateway: Gateway,
     /// `[argon2]`: cost of the slow hash.
@@ -99,6 +103,7 @@ impl Settings {
             session: Session::read(&section(&session::OUTLINE))?,
             limits: Limits::read(&section(&tuning::LIMITS))?,
             cache: Cache::read(&section(&tuning::CACHE))?,
+            cors: Cors::read(&section(&cors::OUTLINE))?,
             gateway: Gateway::read(&section(&tuning::GATEWAY))?,
             argon2: Argon2::read(&section(&tuning::ARGON2))?,
             webhooks: Webhooks::read(&section(&webhooks::OUTLINE))?,
@@ -160,7 +165,7 @@ impl Settings {
 }
 
 /// The sections, in the order of `config/default.toml`.
-const OUTLINES: [&Outline; 13] = [
+const OUTLINES: [&Outline; 14] = [
     &server::OUTLINE,
     &store::OUTLINE,
     &revocation::OUTLINE,
@@ -170,6 +175,7 @@ const OUTLINES: [&Outline; 13] = [
     &session::OUTLINE,
     &tuning::LIMITS,
     &tuning::CACHE,
+    &cors::OUTLINE,
     &tuning::GATEWAY,
     &tuning::ARGON2,
     &webhooks::OUTLINE,

@@ -70,7 +70,7 @@ impl Server {
             listen: raw.listen.parse().map_err(|_| section.refuse(&LISTEN))?,
             configured_public_url: public_url(section, raw.public_url)?,
             trusted_proxies: (raw.trusted_proxies.iter())
-                .map(|text| network(text).map_err(|why| section.refuse_because(&TRUSTED_PROXIES, &why)))
+                .map(|text| proxies(text).map_err(|why| section.refuse_because(&TRUSTED_PROXIES, &why)))
                 .collect::<Result<_, _>>()?,
             workers: section.within(&WORKERS, raw.workers)?,
             shutdown_seconds: section.within(&SHUTDOWN_SECONDS, raw.shutdown_seconds)?,
@@ -196,8 +196,17 @@ fn is_unspecified(url: &Url) -> bool {
     }
 }
 
+/// A network of trusted proxies.
+fn proxies(text: &str) -> Result<IpNet, String> {
+    let net = network(text)?;
+    if net.prefix_len() == 0 {
+        return Err(format!("has {} in it, which would let every client choose its own address", quoted(text)));
+    }
+    Ok(net)
+}
+
 /// A network or a bare address; an IPv4-mapped address is the IPv4 address it stands for.
-fn network(text: &str) -> Result<IpNet, String> {
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));
     }
@@ -212,9 +221,6 @@ fn network(text: &str) -> Result<IpNet, String> {
     if net != net.trunc() {
         let (network, address) = (net.trunc(), net.addr());
         return Err(format!("has {given} in it, with host bits set: {network} or {address} was meant"));
-    }
-    if net.prefix_len() == 0 {
-        return Err(format!("has {given} in it, which would let every client choose its own address"));
     }
     Ok(net)
 }

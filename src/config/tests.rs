@@ -94,10 +94,11 @@ fn defaults_are_the_contracts() {
     assert_eq!(settings.session, Session { idle_minutes: 60, hours: 12 });
     assert_eq!(settings.limits, Limits { failures_per_minute: 1000, changes_per_minute: 120 });
     assert_eq!(settings.cache, Cache { keys_mib: 128, tokens_mib: 128 });
+    assert_eq!(settings.cors, Cors { allowed_origins: vec![] });
     assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
     assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 4096 });
     let retry_seconds = vec![5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
-    assert_eq!(settings.webhooks, Webhooks { private_addresses: false, retry_seconds });
+    assert_eq!(settings.webhooks, Webhooks { private_addresses: false, allowed_networks: vec![], retry_seconds });
     assert_eq!(
         settings.log,
         Log { level: "info".to_owned(), format: LogFormat::Human, requests: LoggedRequests::Failed }
@@ -187,6 +188,7 @@ fn every_setting_can_come_from_the_environment() {
         ("limits.changes_per_minute", "7", "7"),
         ("cache.keys_mib", "64", "64"),
         ("cache.tokens_mib", "0", "0"),
+        ("cors.allowed_origins", "https://a.example", "[\"https://a.example\"]"),
         ("gateway.verdict_max_age_seconds", "5", "5"),
         ("argon2.memory_kib", "8192", "8192"),
         ("argon2.iterations", "3", "3"),
@@ -194,6 +196,7 @@ fn every_setting_can_come_from_the_environment() {
         ("argon2.threads", "2", "2"),
         ("argon2.queue", "65", "65"),
         ("webhooks.private_addresses", "true", "true"),
+        ("webhooks.allowed_networks", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
         ("webhooks.retry_seconds", "[1, 2]", "[1, 2]"),
         ("log.level", "debug", "debug"),
         ("log.format", "json", "json"),

@@ -8,12 +8,13 @@ mod resolver;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response};
 
 use crate::courier::resolver::{NoAddress, PublicOnly};
 use crate::domain::delivery_error::{ATTEMPT_SECONDS, DeliveryError};
 use crate::domain::destination::{Destination, Reach};
+use crate::domain::webhook_headers::CustomHeaders;
 
 /// How long one attempt may take, from resolving the name to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(ATTEMPT_SECONDS);
@@ -38,6 +39,8 @@ pub struct Courier {
 pub struct Letter<'a> {
     /// Where to.
     pub destination: &'a Destination,
+    /// Headers that the receiver wants, whose values are secrets.
+    pub custom: &'a CustomHeaders,
     /// Headers, by their lower-case names.
     pub headers: [(&'static str, String); 3],
     /// The body.
@@ -71,6 +74,8 @@ impl Courier {
         let explain = |error| explain(error, &destination);
         let request =
             self.client(&destination)?.post(destination.url().clone()).header(CONTENT_TYPE, "application/json");
+        let request =
+            letter.custom.iter().fold(request, |request, (name, value)| request.header(name, sensitive(value)));
         let request = letter.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let mut response = request.body(letter.body).send().await.map_err(explain)?;
         let reply = Reply { status: response.status().as_u16(), retry_after: retry_after(&response) };
@@ -118,10 +123,17 @@ impl Courier {
             .referer(false)
             // Each attempt resolves and connects anew.
             .pool_max_idle_per_host(0)
-            .https_only(self.reach == Reach::Public)
+            .https_only(!self.reach.allows_http())
             .user_agent(concat!("Keyturn/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(PublicOnly { reach: self.reach }))
     }
+}
+
+/// A value that is not shown in logs or kept in tables of compressed headers. Its characters were checked before.
+fn sensitive(value: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 fn retry_after(response: &Response) -> Option<u64> {
@@ -157,7 +169,10 @@ mod tests {
         let destination = Destination::parse(url, Reach::Anywhere).unwrap();
         let headers =
             [("webhook-id", "a".into()), ("webhook-timestamp", "1".into()), ("webhook-signature", "s".into())];
-        Courier::new(reach).send(Letter { destination: &destination, headers, body: "{}".into() }).await
+        let custom = CustomHeaders::default();
+        Courier::new(reach)
+            .send(Letter { destination: &destination, custom: &custom, headers, body: "{}".into() })
+            .await
     }
 
     #[tokio::test]

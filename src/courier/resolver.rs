@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::domain::destination::{Reach, is_public};
+use crate::domain::destination::Reach;
 
 /// Resolves names with the system's resolver. What is connected to is what was looked at: a name that leads elsewhere
 /// the next time it is asked for gains nothing.
@@ -23,7 +23,7 @@ impl Resolve for PublicOnly {
         let reach = self.reach;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoAddress)?;
-            let allowed: Vec<SocketAddr> = found.filter(|at| reach == Reach::Anywhere || is_public(at.ip())).collect();
+            let allowed: Vec<SocketAddr> = found.filter(|at| reach.allows(at.ip())).collect();
             if allowed.is_empty() {
                 return Err(NoAddress.into());
             }

@@ -12,5 +12,6 @@ pub mod messages;
 pub mod mint;
 pub mod random;
 pub mod sealing;
+pub mod webhook_headers;
 pub mod webhook_secret;
 pub mod webhook_url;

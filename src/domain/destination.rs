@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use url::{Host, Url};
+
+use crate::domain::networks::fold;
 
 /// Most characters of a URL.
 const MAX_LENGTH: usize = 2048;
@@ -13,8 +16,29 @@ const MAX_LENGTH: usize = 2048;
 pub enum Reach {
     /// `https` to public addresses.
     Public,
+    /// `https` to public addresses, and to those in these networks.
+    PublicAnd(&'static [IpNet]),
     /// `http` as well, and any address.
     Anywhere,
+}
+
+impl Reach {
+    /// Whether an address may be connected to.
+    pub fn allows(self, address: IpAddr) -> bool {
+        match self {
+            Self::Public => is_public(address),
+            Self::PublicAnd(networks) => {
+                let address = fold(address);
+                networks.iter().any(|network| network.contains(&address)) || is_public(address)
+            }
+            Self::Anywhere => true,
+        }
+    }
+
+    /// Whether requests without TLS may be sent.
+    pub fn allows_http(self) -> bool {
+        self == Self::Anywhere
+    }
 }
 
 /// The URL of a receiver. Its path and query may hold a token, so neither is shown by `Display` or `Debug`.
@@ -63,8 +87,9 @@ impl Destination {
             return Err(DestinationError::NotUrl);
         }
         let url = Url::parse(text).map_err(|_| DestinationError::NotUrl)?;
-        match (url.scheme(), reach) {
-            ("https", _) | ("http", Reach::Anywhere) => {}
+        match url.scheme() {
+            "https" => {}
+            "http" if reach.allows_http() => {}
             _ => return Err(DestinationError::Scheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -79,7 +104,7 @@ impl Destination {
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             None => return Err(DestinationError::NotUrl),
         };
-        if reach == Reach::Public && literal.is_some_and(|address| !is_public(address)) {
+        if literal.is_some_and(|address| !reach.allows(address)) {
             return Err(DestinationError::NotPublic);
         }
         if url.port() == Some(0) {
@@ -326,6 +351,21 @@ mod tests {
             assert!(Destination::parse(text, Reach::Anywhere).is_ok(), "{text}");
         }
         assert_eq!(Destination::parse("ftp://10.0.0.1/", Reach::Anywhere), Err(Scheme));
+    }
+
+    #[test]
+    fn networks_are_allowed_beside_public_addresses() {
+        let networks: Vec<IpNet> = ["10.1.0.0/16", "fd00:1::/32"].iter().map(|text| text.parse().unwrap()).collect();
+        let reach = Reach::PublicAnd(networks.leak());
+        let parse = |url: &str| Destination::parse(url, reach);
+        for url in ["https://10.1.2.3/", "https://[fd00:1::5]:8443/", "https://[::ffff:10.1.0.1]/", "https://1.1.1.1/"]
+        {
+            assert!(parse(url).is_ok(), "{url}");
+        }
+        for url in ["https://10.2.0.1/", "https://127.0.0.1/", "https://[fd00:2::1]/", "https://169.254.169.254/"] {
+            assert_eq!(parse(url), Err(DestinationError::NotPublic), "{url}");
+        }
+        assert_eq!(parse("http://10.1.2.3/"), Err(DestinationError::Scheme), "only over TLS");
     }
 
     #[test]

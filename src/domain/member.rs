@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
+use crate::domain::text::is_unseen;
 use crate::domain::timestamp::Timestamp;
 
 /// What a member may do; each role may do all that the ones before it may.
@@ -195,12 +196,6 @@ pub fn password_fault(password: &str, email: &str) -> Option<String> {
     let first = password.chars().next();
     let one_character = password.chars().all(|c| Some(c) == first);
     (same || one_character).then(|| "too easy to guess; take another".into())
-}
-
-/// Characters that cannot be seen, or that turn the direction of what is written: with them two logins look alike.
-fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Whether a text can be a login: something, one `@`, something, 254 bytes at most, no spaces, controls or what is not

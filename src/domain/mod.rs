@@ -21,6 +21,8 @@ pub mod requirement;
 pub mod scope;
 pub mod sealed;
 pub mod slug;
+pub mod text;
 pub mod timestamp;
 pub mod usage;
 pub mod webhook;
+pub mod webhook_headers;

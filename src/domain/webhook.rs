@@ -37,6 +37,8 @@ pub struct Webhook {
     pub organization: Slug,
     /// Where events are sent.
     pub url: SealedUrl,
+    /// Headers that are sent beside the signature.
+    pub headers: Option<SealedHeaders>,
     /// Description; may be empty.
     pub description: String,
     /// What it is told.
@@ -67,6 +69,15 @@ pub struct SealedUrl {
     pub sealed: Sealed,
 }
 
+/// Custom headers of a webhook as they are stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedHeaders {
+    /// Their names, in lower case.
+    pub names: Vec<String>,
+    /// Names and values, sealed under [`WebhookId::headers_seal_name`].
+    pub sealed: Sealed,
+}
+
 /// Whether a webhook is told anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WebhookState {
@@ -84,6 +95,8 @@ pub enum WebhookState {
 pub struct WebhookEdit {
     /// Where events are sent.
     pub url: Option<SealedUrl>,
+    /// Headers that are sent beside the signature; `Some(None)` for none.
+    pub headers: Option<Option<SealedHeaders>>,
     /// Description.
     pub description: Option<String>,
     /// What it is told.
@@ -152,6 +165,11 @@ impl WebhookId {
     pub fn url_seal_name(&self) -> String {
         format!("webhook-url:{}", self.0)
     }
+
+    /// The name that its headers are sealed under.
+    pub fn headers_seal_name(&self) -> String {
+        format!("webhook-headers:{}", self.0)
+    }
 }
 
 impl DeliveryId {
@@ -213,6 +231,11 @@ impl DeliveryState {
 }
 
 impl Webhook {
+    /// The names of its custom headers.
+    pub fn header_names(&self) -> &[String] {
+        self.headers.as_ref().map_or(&[], |headers| &headers.names)
+    }
+
     /// Whether it is told anything.
     pub fn is_enabled(&self) -> bool {
         self.state == WebhookState::Enabled
@@ -227,6 +250,7 @@ impl Webhook {
         };
         let next = Self {
             url: edit.url.unwrap_or_else(|| self.url.clone()),
+            headers: edit.headers.unwrap_or_else(|| self.headers.clone()),
             description: edit.description.unwrap_or_else(|| self.description.clone()),
             events: edit.events.unwrap_or_else(|| self.events.clone()),
             state,
@@ -287,6 +311,7 @@ mod tests {
                 digest: "0123456789abcdef".into(),
                 sealed: Sealed { master_key: "m".into(), bytes: vec![2] },
             },
+            headers: None,
             description: String::new(),
             events: EventFilter::default(),
             state: WebhookState::Enabled,

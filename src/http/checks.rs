@@ -8,7 +8,9 @@ use crate::domain::event::EventFilter;
 use crate::domain::networks::Networks;
 use crate::domain::policy::Violation;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
+use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook_headers::CustomHeaders;
 
 /// Longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -46,8 +48,8 @@ impl Checks {
         if name.chars().count() > MAX_NAME {
             self.wrong("name", format!("too long; at most {MAX_NAME} characters are allowed"));
         }
-        if name.chars().any(char::is_control) {
-            self.wrong("name", "control characters are not allowed");
+        if let Some(fault) = text::name_fault(name) {
+            self.wrong("name", fault);
         }
     }
 
@@ -56,8 +58,8 @@ impl Checks {
         if text.chars().count() > MAX_TEXT {
             self.wrong(field, format!("too long; at most {MAX_TEXT} characters are allowed"));
         }
-        if text.replace("\r\n", "\n").chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-            self.wrong(field, "control characters are not allowed");
+        if let Some(fault) = text::text_fault(text) {
+            self.wrong(field, fault);
         }
     }
 
@@ -197,6 +199,14 @@ impl Checks {
     /// Where a webhook goes.
     pub fn destination(&mut self, url: &str, reach: Reach) -> Option<Destination> {
         Destination::parse(url, reach).map_err(|error| self.wrong("url", error.to_string())).ok()
+    }
+
+    /// Headers that a webhook sends beside its signature.
+    pub fn headers(&mut self, headers: impl IntoIterator<Item = (String, String)>) -> CustomHeaders {
+        CustomHeaders::parse(headers).unwrap_or_else(|error| {
+            self.wrong("headers", error);
+            CustomHeaders::default()
+        })
     }
 
     /// What a webhook is told.

@@ -119,9 +119,9 @@ fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Vec<Option<IpA
     if present && !all.is_empty() { Hops::Read(all) } else { Hops::Absent }
 }
 
-/// The hops of `X-Forwarded-For`.
+/// The hops of `X-Forwarded-For`. Empty elements of a list are no elements (RFC 9110 §5.6.1).
 fn plain_hops(text: &str) -> Vec<Option<IpAddr>> {
-    text.split(',').map(|hop| plain_hop(hop.trim())).collect()
+    text.split(',').map(str::trim).filter(|hop| !hop.is_empty()).map(plain_hop).collect()
 }
 
 /// A hop of `X-Forwarded-For`: an address, with or without a port.
@@ -260,14 +260,23 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused() {
         assert_eq!(seen("10.0.0.1", &[]), None);
-        for value in ["", "unknown", "192.0.2.9, ", "192.0.2.9, _hidden", "fe80::1%eth0", "[fe80::1%2]:80", "300.1.1.1"]
-        {
+        for value in ["", " , ", "unknown", "192.0.2.9, _hidden", "fe80::1%eth0", "[fe80::1%2]:80", "300.1.1.1"] {
             assert_eq!(seen("10.0.0.1", &[(XFF, value)]), None, "{value}");
         }
         for value in ["for=unknown", "proto=https", "for=1.1.1.1;for=2.2.2.2", "1.1.1.1", "for=1.1.1.1;host=\"x"] {
             assert_eq!(seen("10.0.0.1", &[("forwarded", value)]), None, "{value}");
         }
         assert_eq!(seen("10.0.0.1", &[(XFF, &["192.0.2.9"; 40].join(","))]), None);
+    }
+
+    #[test]
+    fn empty_elements_are_skipped() {
+        for value in ["192.0.2.9,", "192.0.2.9, ", ",192.0.2.9", "1.1.1.1,, ,192.0.2.9,,"] {
+            assert_eq!(seen("10.0.0.1", &[(XFF, value)]).as_deref(), Some("192.0.2.9"), "{value}");
+        }
+        assert_eq!(seen("10.0.0.1", &[("forwarded", "for=192.0.2.9, ")]).as_deref(), Some("192.0.2.9"));
+        assert_eq!(seen("10.0.0.1", &[(XFF, "192.0.2.9"), (XFF, "")]).as_deref(), Some("192.0.2.9"));
+        assert_eq!(seen_by(ForwardingHeader::Auto, "10.0.0.1", &[(XFF, ",")]), Err(UnreadableAddress::Missing));
     }
 
     #[test]

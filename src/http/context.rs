@@ -11,6 +11,7 @@ use crate::domain::decision::ClientAddress;
 use crate::domain::member::MemberId;
 use crate::http::access::Identity;
 use crate::http::client_address::TrustedProxies;
+use crate::http::cors::AllowedOrigins;
 use crate::http::operations::StoreProbe;
 use crate::http::public_path::PublicPath;
 use crate::http::request_log::LoggedRequests;
@@ -38,6 +39,8 @@ pub struct HttpContext {
     password_changes: NameLimit,
     changes: NameLimit,
     removals: NameLimit,
+    /// The origins whose pages may request and revoke tokens.
+    pub allowed_origins: AllowedOrigins,
     /// How long a gateway may keep a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
     /// Which requests are logged.
@@ -51,7 +54,7 @@ impl HttpContext {
     /// A context that is ready for traffic.
     pub fn new(
         node: Arc<Node>,
-        trusted_proxies: TrustedProxies,
+        (trusted_proxies, allowed_origins): (TrustedProxies, AllowedOrigins),
         (failures_per_minute, changes_per_minute): (u32, u32),
         verdict_max_age_seconds: u32,
         logged_requests: LoggedRequests,
@@ -65,6 +68,7 @@ impl HttpContext {
             password_changes: NameLimit::per_minute(PASSWORD_CHANGES_PER_MINUTE),
             changes: NameLimit::per_minute(changes_per_minute),
             removals: NameLimit::per_minute(changes_per_minute.saturating_mul(TAKING_AWAY)),
+            allowed_origins,
             verdict_max_age_seconds,
             logged_requests,
             store_probe: StoreProbe::default(),

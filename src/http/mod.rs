@@ -7,6 +7,7 @@ pub mod body;
 pub mod checks;
 pub mod client_address;
 pub mod context;
+pub mod cors;
 pub mod credentials;
 pub mod description;
 pub mod form;

@@ -1,5 +1,6 @@
 //! For operators: `/healthz`, `/readyz`, `/metrics`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ALLOW, CACHE_CONTROL};
@@ -20,7 +21,11 @@ const CUT_OFF_PATIENCE: Duration = Duration::from_millis(200);
 /// How long an answer of the store counts.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
+/// The code of a response of `/readyz` that is not 200.
+pub const NOT_READY: &str = "NOT_READY";
+
 const SILENT: &str = "the store does not answer";
+const LOGIN_REFUSED: &str = "the database refuses user or password";
 
 /// Registers what stays on the public address if `server.operations_listen` is set: no metrics, and no details.
 pub fn public_routes(config: &mut web::ServiceConfig) {
@@ -81,13 +86,19 @@ fn respond(reason: Option<&'static str>, body: &serde_json::Value) -> HttpRespon
     let mut response = if reason.is_some() { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     let mut response = response.insert_header((CACHE_CONTROL, "no-store")).json(body);
     if let Some(reason) = reason {
-        Refused::note(&mut response, "NOT_READY", Some(Explanation::because(reason)));
+        Refused::note(&mut response, NOT_READY, Some(Explanation::because(reason)));
     }
     response
 }
 
 /// Why the node may not take traffic. While its lease is live it decides from memory, however slow the store is.
 async fn not_ready(context: &HttpContext) -> Option<&'static str> {
+    let reason = reason_not_ready(context).await;
+    context.store_probe.log(reason);
+    reason
+}
+
+async fn reason_not_ready(context: &HttpContext) -> Option<&'static str> {
     let node = &context.node;
     if context.is_stopping() {
         return Some("stopping");
@@ -102,49 +113,60 @@ async fn not_ready(context: &HttpContext) -> Option<&'static str> {
     (!node.is_current()).then_some("the changes of other nodes are not followed yet")
 }
 
-/// Why the store does not answer, asked at most once a second whatever the number of requests.
+/// Why the store does not answer, asked at most once a second whatever the number of requests; and why the node was not
+/// ready when it was last asked, which is logged once and not for each probe.
 #[derive(Debug, Default)]
-pub struct StoreProbe(tokio::sync::Mutex<Option<(Instant, Option<&'static str>)>>);
+pub struct StoreProbe {
+    last: tokio::sync::Mutex<Option<(Instant, Option<&'static str>)>>,
+    logged: Mutex<Option<&'static str>>,
+}
 
 impl StoreProbe {
     async fn unreachable(&self, node: &Node) -> Option<&'static str> {
-        let mut last = self.0.lock().await;
+        let mut last = self.last.lock().await;
         if let Some((at, reason)) = *last
             && at.elapsed() < PROBE_EVERY
         {
             return reason;
         }
-        let reason = probe_store(node).await;
+        let known = last.and_then(|(_, reason)| reason);
+        let reason = probe_store(node, known).await;
         *last = Some((clock::stopwatch(), reason));
         reason
     }
+
+    /// Logs whether the node is ready if that has changed.
+    fn log(&self, reason: Option<&'static str>) {
+        let before = std::mem::replace(&mut *self.logged.lock().unwrap_or_else(PoisonError::into_inner), reason);
+        match (before, reason) {
+            (before, Some(reason)) if before != Some(reason) => tracing::warn!(reason, "not ready"),
+            (Some(_), None) => tracing::info!("ready again"),
+            _ => {}
+        }
+    }
 }
 
-/// Why the store does not answer soon; `None` if it does.
-async fn probe_store(node: &Node) -> Option<&'static str> {
+/// Why the store does not answer soon; `None` if it does. An error is logged unless the reason is the known one.
+async fn probe_store(node: &Node, known: Option<&'static str>) -> Option<&'static str> {
     let is_cut_off = node.cluster.as_ref().is_some_and(|cluster| cluster.is_cut_off());
     // It does not answer, as was logged already: only the reason is asked for.
     let patience = if is_cut_off { CUT_OFF_PATIENCE } else { STORE_PATIENCE };
-    match tokio::time::timeout(patience, node.store.ping()).await {
-        Ok(Ok(())) => is_cut_off.then_some(SILENT),
-        Ok(Err(error)) if error.is_login_refused() => {
-            tracing::error!(%error, "the database refuses user or password");
-            Some("the database refuses user or password")
-        }
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the store does not answer");
-            Some(SILENT)
-        }
-        Err(_) => {
-            tracing::error!("the store does not answer in time");
-            Some(SILENT)
-        }
+    let (reason, error) = match tokio::time::timeout(patience, node.store.ping()).await {
+        Ok(Ok(())) => return is_cut_off.then_some(SILENT),
+        Ok(Err(error)) if error.is_login_refused() => (LOGIN_REFUSED, error.to_string()),
+        Ok(Err(error)) => (SILENT, error.to_string()),
+        Err(_) => (SILENT, "no answer in time".to_owned()),
+    };
+    if known != Some(reason) {
+        tracing::error!(%error, "failed to reach the database");
     }
+    Some(reason)
 }
 
 async fn metrics(context: web::Data<HttpContext>) -> HttpResponse {
     context.node.metrics.records(context.node.list.len());
     context.node.metrics.cluster().lease(context.node.is_current());
+    context.node.observe_pool();
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))

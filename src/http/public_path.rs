@@ -14,22 +14,10 @@ const METADATA: &str = "/.well-known/oauth-authorization-server";
 /// Endpoints of the operator, which a proxy may deny by their path: served without the prefix alone.
 const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// First segments of paths that are served. A prefix that begins with one of them is only ever stripped by the proxy:
+/// First segments of the paths of all routes. A prefix that begins with one of them is only ever stripped by the proxy:
 /// with it and without it, a path would mean two things.
-const SEGMENTS: [&str; 12] = [
-    ".well-known",
-    "api",
-    "console",
-    "docs",
-    "healthz",
-    "metrics",
-    "o",
-    "oauth",
-    "openapi.json",
-    "readyz",
-    "verify",
-    "favicon.ico",
-];
+const SEGMENTS: [&str; 11] =
+    [".well-known", "api", "console", "docs", "healthz", "metrics", "o", "oauth", "openapi.json", "readyz", "verify"];
 
 /// The path of the public URL, without a trailing slash; empty if it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]

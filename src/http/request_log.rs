@@ -19,6 +19,7 @@ use crate::crypto::random;
 use crate::domain::networks::fold;
 use crate::http::access::{Explanation, Identity, Refused};
 use crate::http::context::HttpContext;
+use crate::http::operations::NOT_READY;
 use crate::http::pieces::in_pieces;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -170,6 +171,10 @@ fn write_line(context: &HttpContext, response: &ServiceResponse<impl MessageBody
         };
     }
     match (line.status, cause) {
+        // Probes come every second: that the node is not ready is logged once by `operations`.
+        (500.., None) if refused.is_some_and(|refused| refused.code == NOT_READY) => {
+            line!(tracing::Level::DEBUG, "request failed");
+        }
         (500.., Some(_)) => line!(tracing::Level::ERROR, "request failed"),
         (500.., None) => line!(tracing::Level::WARN, "request failed"),
         (400.., Some(_)) => line!(tracing::Level::WARN, "request denied"),

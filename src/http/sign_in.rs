@@ -45,6 +45,19 @@ pub enum SignInRefused {
     Error(SignInError),
 }
 
+impl SignInRefused {
+    /// The outcome as metrics name it.
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::Limited(_) => "limited",
+            Self::Error(SignInError::Refused) => "refused",
+            Self::Error(SignInError::Changed) => "conflict",
+            Self::Error(SignInError::Unavailable(_)) => "unavailable",
+        }
+    }
+}
+
 impl From<SignInError> for SignInRefused {
     fn from(error: SignInError) -> Self {
         Self::Error(error)
@@ -53,6 +66,12 @@ impl From<SignInError> for SignInRefused {
 
 /// Signs somebody in. That the request comes from our own pages is checked before.
 pub async fn sign_in(context: &HttpContext, request: &HttpRequest, typed: Typed) -> Result<Begun, SignInRefused> {
+    let result = attempt(context, request, typed).await;
+    context.node.metrics.sign_in(result.as_ref().err().map(SignInRefused::as_str));
+    result
+}
+
+async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> Result<Begun, SignInRefused> {
     // 1. What was typed.
     let wrong = |field: &str, message: &str| SignInRefused::Invalid(Violation::new(field, message));
     let slug = Slug::parse(typed.organization.as_deref().unwrap_or(Slug::DEFAULT));

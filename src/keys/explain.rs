@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle};
-use crate::domain::decision::{self, Ask, Check, ClientAddress, Finding, Proof, SecretMatch};
+use crate::domain::decision::{self, Ask, Check, ClientAddress, Denial, Finding, Proof, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
+use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -52,10 +53,11 @@ pub async fn explain(
     question: &Question,
 ) -> Result<Explanation, KeyError> {
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
-    Ok(explained(&load(node, organization, id).await?, tenant.is_suspended(), question))
+    let key = load(node, organization, id).await?;
+    Ok(explained(&key, &tenant.organization.policy, tenant.is_suspended(), question))
 }
 
-fn explained(key: &ApiKey, is_suspended: bool, question: &Question) -> Explanation {
+fn explained(key: &ApiKey, policy: &Policy, is_suspended: bool, question: &Question) -> Explanation {
     let scopes = question.scope.clone().and_then(|scope| ScopeSet::from_scopes([scope]).ok());
     let ask = Ask {
         // Nobody shows a secret here; it is not asked about, and a right one is assumed.
@@ -69,7 +71,30 @@ fn explained(key: &ApiKey, is_suspended: bool, question: &Question) -> Explanati
         let finding = if *check == Check::Secret { Finding::NotAsked } else { finding.clone() };
         ExplainedCheck { check: *check, detail: sentence(key, question, *check, &finding), finding }
     });
-    Explanation { is_allowed: decided.is_ok(), checks: checks.collect() }
+    let mut explanation = Explanation { is_allowed: decided.is_ok(), checks: checks.collect() };
+    if let Some(scope) = question.scope.as_ref().filter(|scope| !can_be_requested(key, policy, scope)) {
+        refuse_unknown_action(&mut explanation, policy, scope);
+    }
+    explanation
+}
+
+/// Whether a token can be requested for a scope: a wildcard does not reach actions that the organization does not define.
+fn can_be_requested(key: &ApiKey, policy: &Policy, scope: &Scope) -> bool {
+    policy.has_action(scope.action()) || key.scopes.iter().any(|held| held.action() == scope.action())
+}
+
+fn refuse_unknown_action(explanation: &mut Explanation, policy: &Policy, scope: &Scope) {
+    for check in &mut explanation.checks {
+        if check.check == Check::Scope && check.finding != Finding::NotReached {
+            explanation.is_allowed = false;
+            check.finding = Finding::Failed(Denial::ScopeNotHeld(1));
+            check.detail = format!(
+                "the organization defines no action {}; allowed are {}",
+                scope.action(),
+                policy.describe_actions()
+            );
+        }
+    }
 }
 
 fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) -> String {
@@ -148,7 +173,7 @@ mod tests {
     fn details(key: &ApiKey, address: &str, scope: &str) -> (bool, Vec<String>) {
         let question =
             Question { address: address.parse().ok(), scope: Scope::parse(scope).ok(), at: Timestamp::from_seconds(0) };
-        let explanation = explained(key, false, &question);
+        let explanation = explained(key, &Policy::default(), false, &question);
         (explanation.is_allowed, explanation.checks.into_iter().map(|check| check.detail).collect())
     }
 

@@ -27,5 +27,5 @@ pub use order::{cursor, read_cursor, read_order};
 pub use read::{KeyPage, find, list, owner};
 pub use rotate::{RotateKey, rotate};
 pub use state::{disable, enable, end_with_member, revoke};
-pub use upkeep::{DAYS_KEPT, HOURS_KEPT, disable_stale, forget_old, stale, tell_expiring, tell_stale};
+pub use upkeep::{DAYS_KEPT, HOURS_KEPT, count_expiring, disable_stale, forget_old, stale, tell_expiring, tell_stale};
 pub use verifier::complete_verifier;

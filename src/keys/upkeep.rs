@@ -64,6 +64,16 @@ pub async fn tell_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreEr
     }
 }
 
+/// Counts the active keys that expire within a day, a week and thirty days, for the metric.
+pub async fn count_expiring(node: &Node, now: Timestamp) -> Result<(), StoreError> {
+    const WITHIN: [(&str, i64); 3] = [("1d", 1), ("7d", 7), ("30d", 30)];
+    let counts = node.store.count_expiring_keys(now, WITHIN.map(|(_, days)| now.plus_seconds(days * DAY))).await?;
+    for ((within, _), count) in WITHIN.into_iter().zip(counts) {
+        node.metrics.keys_expiring(within, count);
+    }
+    Ok(())
+}
+
 /// The nearest threshold that a key has passed, unless it was made after it.
 fn due(key: &ApiKey, now: Timestamp) -> Option<(Timestamp, i64)> {
     let end = key.expires_at?;

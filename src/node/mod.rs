@@ -244,6 +244,15 @@ impl Node {
         clock::now().plus_millis(offset)
     }
 
+    /// Notes what the pool of connections to the database says of itself, for metrics.
+    pub fn observe_pool(&self) {
+        if let Some(pool) = self.store.pool() {
+            let database = self.metrics.database();
+            database.connections(pool.idle, pool.used, pool.most);
+            database.waits(pool.waits, pool.wait_nanos);
+        }
+    }
+
     /// What an operator should know and do something about, though decisions are right all the same.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.redis.as_ref().map(|redis| redis.complaints()).unwrap_or_default();

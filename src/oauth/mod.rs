@@ -8,6 +8,7 @@ mod authorize;
 mod client;
 mod introspect;
 mod metadata;
+mod pages;
 mod revoke;
 mod token;
 

@@ -7,8 +7,9 @@ use crate::domain::decision::ClientAddress;
 use crate::http::context::HttpContext;
 use crate::http::credentials::key_or_token;
 use crate::node::Unavailable;
-use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
+use crate::oauth::answer::{OAuthError, no_store};
 use crate::oauth::client;
+use crate::oauth::pages::{readable, with_preflight};
 use crate::signing::VERIFY_MAX_BYTES;
 use crate::tokens::{RevokeError, RevokeRequest, revoke};
 
@@ -17,11 +18,7 @@ const MAX_BODY: usize = VERIFY_MAX_BYTES + 4096;
 
 /// Registers the revocation endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/oauth/revoke")
-            .route(web::post().to(endpoint))
-            .default_service(web::to(|| async { method_not_allowed("POST") })),
-    );
+    config.service(with_preflight(web::resource("/oauth/revoke").route(web::post().to(endpoint))));
 }
 
 async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -42,10 +39,11 @@ async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload
         }
         Err(error) => Err(error),
     };
-    match done {
+    let response = match done {
         Ok(()) => no_store(HttpResponse::Ok()).json(serde_json::json!({})),
         Err(error) => error.limited_by(&context.failures, address).respond(challenge),
-    }
+    };
+    readable(&context, &request, response)
 }
 
 fn read(

@@ -8,8 +8,9 @@ use crate::domain::decision::ClientAddress;
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
-use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
+use crate::oauth::answer::{OAuthError, no_store};
 use crate::oauth::client;
+use crate::oauth::pages::{readable, with_preflight};
 use crate::tokens::{ExchangeRequest, Minted, exchange};
 
 /// Room for as many scopes as a key can have, each at its longest.
@@ -17,11 +18,7 @@ const MAX_BODY: usize = 16 * 1024 - 1;
 
 /// Registers the token endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/oauth/token")
-            .route(web::post().to(token))
-            .default_service(web::to(|| async { method_not_allowed("POST") })),
-    );
+    config.service(with_preflight(web::resource("/oauth/token").route(web::post().to(token))));
 }
 
 async fn token(context: web::Data<HttpContext>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -35,7 +32,7 @@ async fn token(context: web::Data<HttpContext>, request: HttpRequest, payload: w
         Ok(asked) => exchange(&context.node, asked).await.map_err(OAuthError::from),
         Err(error) => Err(error),
     };
-    match answer {
+    let response = match answer {
         Ok(minted) => {
             context.node.metrics.exchange(None);
             context.note_success(&request, &minted.key);
@@ -46,7 +43,8 @@ async fn token(context: web::Data<HttpContext>, request: HttpRequest, payload: w
             context.node.metrics.exchange(Some(error.code));
             error.respond(challenge)
         }
-    }
+    };
+    readable(&context, &request, response)
 }
 
 /// Reads a request whole. `challenge` is whether a 401 carries a challenge: clients that sent their

@@ -3,23 +3,26 @@
 use zeroize::Zeroizing;
 
 use crate::domain::authority::By;
+use crate::domain::key_text::KeyText;
 use crate::domain::member::is_email;
 use crate::domain::organization::Organization;
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
-use crate::organizations::founding::first_owner;
+use crate::organizations::founding::{FirstKey, FoundError, audit_value, first_key, first_owner, new_signing_key};
 use crate::organizations::signing_keys::{RotateError, SigningKeyRotation, rotate_signing_key};
 use crate::store::{AuditEntry, Founding, action};
 
-/// A new organization and its owner's credentials, which are shown once.
+/// A new organization and its credentials, which are shown once.
 pub struct Created {
-    /// The organization. It has no signing key yet.
+    /// The organization.
     pub organization: Organization,
     /// Its owner's login.
     pub email: String,
     /// Its owner's password.
     pub password: Zeroizing<String>,
+    /// The secret of its first API key, if it was created with one.
+    pub key: Option<KeyText>,
 }
 
 /// Why an organization was not made.
@@ -33,14 +36,32 @@ pub enum CreateError {
     Unavailable(Unavailable),
 }
 
+impl From<FoundError> for CreateError {
+    fn from(error: FoundError) -> Self {
+        match error {
+            FoundError::Exists(_) => Self::Exists,
+            FoundError::Unavailable(cause) => Self::Unavailable(cause),
+            FoundError::Seal(_) => Self::Unavailable(Unavailable::Sealing),
+            FoundError::Scope(cause) => Self::Invalid(vec![Violation::new("api_key", cause.to_string())]),
+        }
+    }
+}
+
 impl<E: Into<Unavailable>> From<E> for CreateError {
     fn from(error: E) -> Self {
         Self::Unavailable(error.into())
     }
 }
 
-/// Makes an organization with an owner, the default policy, and nothing to sign with until it is bootstrapped.
-pub async fn create(node: &Node, by: &By, slug: Slug, owner_email: &str) -> Result<Created, CreateError> {
+/// Creates an organization with an owner and the default policy. Without an API key it has no signing key either, until it
+/// is bootstrapped. With one it can be used at once; the key has the networks and the end of whoever creates it.
+pub async fn create(
+    node: &Node,
+    by: &By,
+    slug: Slug,
+    owner_email: &str,
+    with_key: bool,
+) -> Result<Created, CreateError> {
     // 1. Its owner.
     let email = owner_email.to_lowercase();
     if !is_email(&email) {
@@ -49,17 +70,30 @@ pub async fn create(node: &Node, by: &By, slug: Slug, owner_email: &str) -> Resu
     }
     let (owner, password, phc) = first_owner(&node.gate, &slug, &email, by.now).await?;
 
-    // 2. The write.
-    let organization = Organization::new(slug.clone(), by.now);
-    let founding = Founding { organization: organization.clone(), signing_key: None, owner: (owner, phc), key: None };
-    let new = serde_json::json!({ "owner": email, "policy": organization.policy });
-    let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(new));
-    match node.change(&entry, Affects::Organization(&slug), node.store.found(&founding, &entry)).await {
-        Ok(_) => {}
-        Err(ChangeError::Refused(_)) => return Err(CreateError::Exists),
-        Err(ChangeError::Unavailable(cause)) => return Err(cause.into()),
+    // 2. Its first key, and what to sign tokens with.
+    let (mut signing_key, mut first) = (None, None);
+    if with_key {
+        let algorithm = node.settings.algorithm;
+        signing_key = Some(new_signing_key(&node.master_keys, algorithm, &slug, by.now, by.now).await?);
+        let bounds = FirstKey {
+            networks: by.authority.networks.clone(),
+            expires_at: by.authority.not_after,
+            created_by: by.actor.clone(),
+            now: by.now,
+        };
+        first = Some(first_key(&node.master_keys, &slug, bounds)?);
     }
-    Ok(Created { organization, email, password })
+    let (key, text) = first.unzip();
+
+    // 3. The write.
+    let organization = Organization::new(slug.clone(), by.now);
+    let founding = Founding { organization: organization.clone(), signing_key, owner: (owner, phc), key };
+    let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(audit_value(&founding)));
+    match node.change(&entry, Affects::Organization(&slug), node.store.found(&founding, &entry)).await {
+        Ok(_) => Ok(Created { organization, email, password, key: text }),
+        Err(ChangeError::Refused(_)) => Err(CreateError::Exists),
+        Err(ChangeError::Unavailable(cause)) => Err(cause.into()),
+    }
 }
 
 /// Makes an organization's first signing key, in use at once; `None` where it has one. Gives the key's id.

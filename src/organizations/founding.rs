@@ -69,30 +69,8 @@ pub async fn found(
     let (owner, password, phc) = first_owner(gate, &organization, &email, now).await?;
 
     // 3. Its first key.
-    let minted = mint(keys, KeyPrefix::default(), None).map_err(Unavailable::from)?;
-    let key = ApiKey {
-        id: minted.text.id(),
-        organization: organization.clone(),
-        prefix: minted.text.prefix().clone(),
-        name: "first key".into(),
-        description: "made with the organization; may do everything".into(),
-        owner: None,
-        scopes: ScopeSet::parse(FIRST_SCOPES)?,
-        networks: Networks::all(),
-        expires_at: None,
-        lifecycle: Lifecycle::Active,
-        generation: 1,
-        secret_version: 1,
-        version: 1,
-        secret: minted.verifier,
-        previous: None,
-        hint: minted.text.hint(),
-        created_at: now,
-        created_by: "keyturn".into(),
-        rotated_at: None,
-        last_used_at: None,
-        last_used_ip: None,
-    };
+    let bounds = FirstKey { networks: Networks::all(), expires_at: None, created_by: "keyturn".into(), now };
+    let (key, text) = first_key(keys, &organization, bounds)?;
 
     // 4. The write.
     let founding = Founding {
@@ -101,27 +79,73 @@ pub async fn found(
         owner: (owner, phc),
         key: Some(key),
     };
-    let entry = AuditEntry::by_keyturn(
-        now,
-        action::ORGANIZATION_CREATE,
-        &organization,
-        None,
-        Some(serde_json::json!({
-            "policy": founding.organization.policy,
-            "owner": { "id": founding.owner.0.id, "email": email, "role": founding.owner.0.role },
-            "first_key": founding.key.as_ref().map(|key| serde_json::json!({
-                "id": key.id, "name": key.name, "scopes": key.scopes, "allowed_cidrs": key.networks,
-            })),
-            "signing_key": founding.signing_key.as_ref().map(|key| serde_json::json!({
-                "kid": key.kid, "algorithm": key.algorithm,
-            })),
-        })),
-    );
+    let entry =
+        AuditEntry::by_keyturn(now, action::ORGANIZATION_CREATE, &organization, None, Some(audit_value(&founding)));
     match store.found(&founding, &entry).await {
-        Ok(_) => Ok(Founded { organization, email, password, key: minted.text }),
+        Ok(_) => Ok(Founded { organization, email, password, key: text }),
         Err(WriteError::Refused(_)) => Err(FoundError::Exists(organization)),
         Err(WriteError::Store(error)) => Err(Unavailable::from(error).into()),
     }
+}
+
+/// What the first key of an organization is created with.
+pub(super) struct FirstKey {
+    /// From where it may be used.
+    pub(super) networks: Networks,
+    /// When it expires.
+    pub(super) expires_at: Option<Timestamp>,
+    /// Who creates it, as in the audit log.
+    pub(super) created_by: String,
+    /// When.
+    pub(super) now: Timestamp,
+}
+
+/// An organization's first key, which may do everything, and its secret.
+pub(super) fn first_key(
+    keys: &MasterKeys,
+    organization: &Slug,
+    made: FirstKey,
+) -> Result<(ApiKey, KeyText), FoundError> {
+    let minted = mint(keys, KeyPrefix::default(), None).map_err(Unavailable::from)?;
+    let key = ApiKey {
+        id: minted.text.id(),
+        organization: organization.clone(),
+        prefix: minted.text.prefix().clone(),
+        name: "first key".into(),
+        description: "created with the organization; may do everything".into(),
+        owner: None,
+        scopes: ScopeSet::parse(FIRST_SCOPES)?,
+        networks: made.networks,
+        expires_at: made.expires_at,
+        lifecycle: Lifecycle::Active,
+        generation: 1,
+        secret_version: 1,
+        version: 1,
+        secret: minted.verifier,
+        previous: None,
+        hint: minted.text.hint(),
+        created_at: made.now,
+        created_by: made.created_by,
+        rotated_at: None,
+        last_used_at: None,
+        last_used_ip: None,
+    };
+    Ok((key, minted.text))
+}
+
+/// What the audit log says of a new organization.
+pub(super) fn audit_value(founding: &Founding) -> serde_json::Value {
+    let (owner, _) = &founding.owner;
+    serde_json::json!({
+        "policy": founding.organization.policy,
+        "owner": { "id": owner.id, "email": owner.email, "role": owner.role },
+        "first_key": founding.key.as_ref().map(|key| serde_json::json!({
+            "id": key.id, "name": key.name, "scopes": key.scopes, "allowed_cidrs": key.networks,
+        })),
+        "signing_key": founding.signing_key.as_ref().map(|key| serde_json::json!({
+            "kid": key.kid, "algorithm": key.algorithm,
+        })),
+    })
 }
 
 /// An organization's first owner, with a password of our making and its PHC string.

@@ -86,9 +86,9 @@ pub async fn reseal(store: &Store, keys: &MasterKeys, now: Timestamp) -> Result<
     let mut webhooks = store.webhook_seals().await?;
     for seal in &mut webhooks {
         let failed = |error| ResealError::WebhookSeal(seal.webhook.clone(), error);
-        for (name, sealed) in
-            [(seal.webhook.seal_name(), &mut seal.sealed), (seal.webhook.url_seal_name(), &mut seal.url)]
-        {
+        let own = [(seal.webhook.seal_name(), &mut seal.sealed), (seal.webhook.url_seal_name(), &mut seal.url)];
+        let headers = seal.headers.as_mut().map(|headers| (seal.webhook.headers_seal_name(), headers));
+        for (name, sealed) in own.into_iter().chain(headers) {
             let plain = sealing::open(keys, &name, sealed).map_err(failed)?;
             *sealed = sealing::seal(keys, &name, &plain).map_err(failed)?;
         }
@@ -102,6 +102,11 @@ pub async fn is_current(store: &Store, keys: &MasterKeys) -> Result<bool, Reseal
     let id = keys.current().id();
     // Another node may have made a signing key or a webhook under an older one meanwhile.
     let is_sealed = store.signing_keys(None).await?.iter().all(|key| key.sealed.master_key == id)
-        && store.webhook_seals().await?.iter().all(|seal| seal.sealed.master_key == id && seal.url.master_key == id);
+        && store.webhook_seals().await?.iter().all(|seal| {
+            [Some(&seal.sealed), Some(&seal.url), seal.headers.as_ref()]
+                .into_iter()
+                .flatten()
+                .all(|sealed| sealed.master_key == id)
+        });
     Ok(is_sealed && store.master_key().await?.as_deref() == Some(id))
 }

@@ -23,8 +23,8 @@ use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
 use crate::crypto::messages::MessageKeys;
 use crate::crypto::random::{self, RandomError};
-use crate::domain::destination::Reach;
 use crate::http::context::HttpContext;
+use crate::http::cors::AllowedOrigins;
 use crate::node::{LoadError, Node, NodeSettings, Parts};
 use crate::organizations::{self, ResealError};
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
@@ -164,11 +164,14 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     }
     if !organizations::is_current(store.as_ref(), &master_keys).await? {
         let count = organizations::reseal(store.as_ref(), &master_keys, clock::now()).await?;
-        tracing::info!(
-            count,
-            "signing keys, and secrets and URLs of webhooks, sealed anew under the current master key"
-        );
+        tracing::info!(count, "sealed signing keys and webhooks under the current master key");
     }
+    let retired = master_keys.all().count().saturating_sub(1);
+    tracing::info!(
+        master_key = master_keys.current().id(),
+        retired,
+        "everything is sealed under the current master key"
+    );
     let mut metrics = Metrics::default();
     let list = Arc::new(RevocationList::new(settings.cache.keys_mib * MIB));
     let nudged = Arc::new(Notify::new());
@@ -188,6 +191,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     let is_alone = matches!(settings.store.url, StoreUrl::Sqlite(_));
     if !is_alone {
         metrics.export_lease();
+        metrics.export_database_pool();
     }
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
     let steady_store: Arc<Store> = Arc::new(store.apart(STEP_CONNECTIONS));
@@ -195,7 +199,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         let held = (list.clone(), lease.clone());
         Arc::new(Cluster::new(steady_store.clone(), held, redis.clone(), nudged, metrics.cluster().clone()))
     });
-    let webhook_reach = if settings.webhooks.private_addresses { Reach::Anywhere } else { Reach::Public };
+    let webhook_reach = settings::webhook_reach(&settings);
     let node = Arc::new(Node::new(Parts {
         store: store.clone(),
         steady_store,
@@ -238,7 +242,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     tasks::keep_step(&keeping_step, &node);
     let context = web::Data::new(HttpContext::new(
         node.clone(),
-        settings::trusted_proxies(&settings),
+        (settings::trusted_proxies(&settings), AllowedOrigins::new(&settings.cors.allowed_origins)),
         (settings.limits.failures_per_minute, settings.limits.changes_per_minute),
         settings.gateway.verdict_max_age_seconds,
         settings::logged_requests(&settings),

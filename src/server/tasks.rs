@@ -21,6 +21,9 @@ const TEND_EVERY: Duration = Duration::from_secs(30);
 const UPKEEP_LOOK: Duration = Duration::from_secs(60);
 const UPKEEP_SECONDS: i64 = 3600;
 
+/// How often the keys that expire soon are counted for `/metrics`.
+const COUNT_EXPIRING_EVERY: Duration = Duration::from_secs(300);
+
 /// How often counts of use are written: a crash loses no more than this and the write itself.
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(2);
 
@@ -73,7 +76,9 @@ pub(super) fn keep_step(supervisor: &Supervisor, node: &Arc<Node>) {
 pub(super) fn do_chores(supervisor: &Supervisor, context: &web::Data<HttpContext>) {
     let (tended, node) = (context.clone(), context.node.clone());
     supervisor.run("tend", move || tend(tended.clone()));
+    let counted = node.clone();
     supervisor.run("upkeep", move || upkeep(node.clone()));
+    supervisor.run("count-expiring", move || count_expiring(counted.clone()));
 }
 
 /// Writes counts of use every few seconds, and once more when the server stops.
@@ -111,6 +116,16 @@ async fn upkeep(node: Arc<Node>) {
             tracing::error!(%error, "whether the upkeep of keys is due could not be told");
             false
         });
+    }
+}
+
+/// Counts the keys that expire soon, on every node: a scrape must not cost a query.
+async fn count_expiring(node: Arc<Node>) {
+    loop {
+        if let Err(error) = keys::count_expiring(&node, clock::now()).await {
+            tracing::warn!(%error, "failed to count keys that expire soon");
+        }
+        tokio::time::sleep(COUNT_EXPIRING_EVERY).await;
     }
 }
 

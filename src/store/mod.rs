@@ -310,6 +310,14 @@ impl Store {
         self.database.begin().await?.rollback().await
     }
 
+    /// The pool of connections to PostgreSQL; `None` for a database without one.
+    pub fn pool(&self) -> Option<PoolState> {
+        match &self.database {
+            Database::Sqlite { .. } => None,
+            Database::Postgres(postgres) => Some(postgres.state()),
+        }
+    }
+
     /// Finishes running statements and closes the database.
     pub async fn close(&self) {
         drop(self.following.lock().await.take());
@@ -323,6 +331,21 @@ impl Store {
             Database::Postgres(postgres) => postgres.refresh().await,
         }
     }
+}
+
+/// A pool of connections, and how long it let its users wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PoolState {
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// Connections in use.
+    pub used: u32,
+    /// Connections that may be open.
+    pub most: u32,
+    /// How often a connection was taken.
+    pub waits: u64,
+    /// How long taking them took in total, in nanoseconds.
+    pub wait_nanos: u64,
 }
 
 /// Takes back a change that a rule forbids.

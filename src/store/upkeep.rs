@@ -55,6 +55,24 @@ pub struct Notice {
 }
 
 impl Store {
+    /// Counts the active keys of all organizations that expire after `now` and not after each of three moments. The last
+    /// of them must be the latest.
+    pub async fn count_expiring_keys(&self, now: Timestamp, until: [Timestamp; 3]) -> Result<[u64; 3], StoreError> {
+        // Reads the part of `api_keys_by_end` between two moments, and no other key.
+        let row = query(
+            "SELECT COUNT(CASE WHEN expires_at <= $2 THEN 1 END) AS first, COUNT(CASE WHEN expires_at <= $3 THEN 1 END) \
+             AS second, COUNT(*) AS third FROM api_keys WHERE state = 'active' AND expires_at > $1 AND expires_at <= $4",
+        )
+        .bind(now.as_millis())
+        .bind(until[0].as_millis())
+        .bind(until[1].as_millis())
+        .bind(until[2].as_millis())
+        .fetch_one(&self.database)
+        .await?;
+        let count = |name| row.try_get::<i64>(name).map(|count| u64::try_from(count).unwrap_or_default());
+        Ok([count("first")?, count("second")?, count("third")?])
+    }
+
     /// Takes a chore if it was last begun before a moment; of several nodes one gets it.
     pub async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
         // A run in the future was noted by a clock that was ahead, and counts for nothing.

@@ -5,14 +5,14 @@ use crate::domain::event::EventFilter;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{SealedUrl, Webhook, WebhookId, WebhookState};
+use crate::domain::webhook::{SealedHeaders, SealedUrl, Webhook, WebhookId, WebhookState};
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::{AuditEntry, Refused, Store, StoreError, WriteError, audit, refuse};
 
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
 
-/// The seals of a webhook's secrets and URL, as of a version.
+/// The seals of a webhook's secrets, URL and headers, as of a version.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WebhookSeal {
     /// Whose.
@@ -23,6 +23,8 @@ pub struct WebhookSeal {
     pub sealed: Sealed,
     /// The seal of its URL.
     pub url: Sealed,
+    /// The seal of its headers, if it has any.
+    pub headers: Option<Sealed>,
 }
 
 /// The URL of a webhook that an earlier version stored without sealing it.
@@ -116,8 +118,10 @@ impl Store {
 
     /// The seals of all.
     pub async fn webhook_seals(&self) -> Result<Vec<WebhookSeal>, StoreError> {
-        let rows =
-            query("SELECT id, version, master_key, sealed, url_master_key, url_sealed FROM webhooks ORDER BY id");
+        let rows = query(
+            "SELECT id, version, master_key, sealed, url_master_key, url_sealed, headers_master_key, headers_sealed \
+             FROM webhooks ORDER BY id",
+        );
         let rows = rows.fetch_all(&self.database).await?;
         rows.iter()
             .map(|row| {
@@ -126,6 +130,7 @@ impl Store {
                     version: unsigned(row.try_get("version")?, "webhook")?,
                     sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
                     url: Sealed { master_key: row.try_get("url_master_key")?, bytes: row.try_get("url_sealed")? },
+                    headers: headers_seal(row)?,
                 })
             })
             .collect()
@@ -170,8 +175,8 @@ impl Store {
 /// Replaces the seals of a webhook that was not changed meanwhile.
 pub(super) async fn reseal(transaction: &mut Transaction, seal: &WebhookSeal) -> Result<(), StoreError> {
     query(
-        "UPDATE webhooks SET master_key = $3, sealed = $4, url_master_key = $5, url_sealed = $6 \
-         WHERE id = $1 AND version = $2",
+        "UPDATE webhooks SET master_key = $3, sealed = $4, url_master_key = $5, url_sealed = $6, headers_master_key = $7, \
+         headers_sealed = $8 WHERE id = $1 AND version = $2",
     )
     .bind(seal.webhook.as_str())
     .bind(seal.version)
@@ -179,9 +184,18 @@ pub(super) async fn reseal(transaction: &mut Transaction, seal: &WebhookSeal) ->
     .bind(&seal.sealed.bytes)
     .bind(&seal.url.master_key)
     .bind(&seal.url.bytes)
+    .bind(seal.headers.as_ref().map_or("", |headers| headers.master_key.as_str()))
+    .bind(seal.headers.as_ref().map(|headers| headers.bytes.as_slice()))
     .execute(transaction)
     .await?;
     Ok(())
+}
+
+/// The sealed headers of a webhook, if it has any.
+fn headers_seal(row: &Row) -> Result<Option<Sealed>, StoreError> {
+    let bytes: Option<Vec<u8>> = row.try_get("headers_sealed")?;
+    let master_key = row.try_get("headers_master_key")?;
+    Ok(bytes.map(|bytes| Sealed { master_key, bytes }))
 }
 
 /// Writes all that can change, where the stored version is the one before.
@@ -193,7 +207,8 @@ async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool
     let done = query(
         "UPDATE webhooks SET origin = $3, description = $4, events = $5, state = $6, state_reason = $7, master_key = $8, \
          sealed = $9, previous_until = $10, version = $11, url_digest = $12, url_master_key = $13, url_sealed = $14, \
-         unsealed_url = '' WHERE id = $1 AND version = $2",
+         unsealed_url = '', header_names = $15, headers_master_key = $16, headers_sealed = $17 \
+         WHERE id = $1 AND version = $2",
     )
     .bind(webhook.id.as_str())
     .bind(webhook.version as i64 - 1)
@@ -209,6 +224,9 @@ async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool
     .bind(&webhook.url.digest)
     .bind(&webhook.url.sealed.master_key)
     .bind(&webhook.url.sealed.bytes)
+    .bind(webhook.header_names().join(" "))
+    .bind(webhook.headers.as_ref().map_or("", |headers| headers.sealed.master_key.as_str()))
+    .bind(webhook.headers.as_ref().map(|headers| headers.sealed.bytes.as_slice()))
     .execute(transaction)
     .await?;
     Ok(done == 1)
@@ -219,6 +237,8 @@ pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
     let id = webhook_id(row.try_get("id")?)?;
     let unreadable = |what: &str| StoreError::Unreadable { what: "webhook", detail: format!("{what} of {id}") };
     let events: String = row.try_get("events")?;
+    let names: String = row.try_get("header_names")?;
+    let names = names.split_whitespace().map(str::to_owned).collect();
     let state: String = row.try_get("state")?;
     let previous_until: Option<i64> = row.try_get("previous_until")?;
     Ok(Webhook {
@@ -228,6 +248,7 @@ pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
             digest: row.try_get("url_digest")?,
             sealed: Sealed { master_key: row.try_get("url_master_key")?, bytes: row.try_get("url_sealed")? },
         },
+        headers: headers_seal(row)?.map(|sealed| SealedHeaders { names, sealed }),
         description: row.try_get("description")?,
         events: EventFilter::stored(&events),
         state: match state.as_str() {

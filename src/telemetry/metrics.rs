@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -11,8 +11,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::telemetry::cluster_metrics::ClusterMetrics;
+use crate::telemetry::database_metrics::DatabaseMetrics;
 use crate::telemetry::label::Word;
 use crate::telemetry::log_writer::lost_lines;
+use crate::telemetry::process_metrics::ProcessMetrics;
 use crate::telemetry::task_metrics::TaskMetrics;
 use crate::telemetry::webhook_metrics::WebhookMetrics;
 
@@ -23,14 +25,19 @@ const REQUEST_SECONDS: [f64; 16] =
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
+    /// Metrics whose names do not begin with `keyturn`.
+    process: Registry,
     exchanges: Decisions,
     verifications: Decisions,
     introspections: Decisions,
+    sign_ins: Decisions,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram>,
     changes: Family<ChangeLabels, Counter>,
     slow_checks: Counter,
     records: Gauge,
+    expiring: Family<WithinLabels, Gauge>,
+    database: DatabaseMetrics,
     cluster: ClusterMetrics,
     webhooks: WebhookMetrics,
     tasks: TaskMetrics,
@@ -55,6 +62,11 @@ struct RouteLabels {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct ChangeLabels {
     action: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct WithinLabels {
+    within: Word,
 }
 
 /// Decisions of one kind, by outcome. The ordinary outcome is counted without a look-up.
@@ -86,18 +98,23 @@ impl Default for Metrics {
             Family::<RouteLabels, Histogram>::new_with_constructor(|| Histogram::new(REQUEST_SECONDS));
         let mut metrics = Self {
             registry: Registry::with_prefix("keyturn"),
+            process: Registry::default(),
             exchanges: Decisions::new("issued"),
             verifications: Decisions::new("allowed"),
             introspections: Decisions::new("active"),
+            sign_ins: Decisions::new("signed_in"),
             requests: Family::default(),
             request_seconds,
             changes: Family::default(),
             slow_checks: Counter::default(),
             records: Gauge::default(),
+            expiring: Family::default(),
+            database: DatabaseMetrics::default(),
             cluster: ClusterMetrics::default(),
             webhooks: WebhookMetrics::default(),
             tasks: TaskMetrics::default(),
         };
+        metrics.process.register_collector(Box::new(ProcessMetrics));
         let registry = &mut metrics.registry;
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         for (name, help, decisions) in [
@@ -107,6 +124,12 @@ impl Default for Metrics {
                 "introspections",
                 "Introspections, by outcome: active, inactive, or the code of the caller's refusal",
                 &metrics.introspections,
+            ),
+            (
+                "sign_ins",
+                "Attempts to sign in with a password, by outcome: signed_in, refused, limited, invalid, conflict or \
+                 unavailable",
+                &metrics.sign_ins,
             ),
         ] {
             registry.register(name, help, decisions.family.clone());
@@ -120,6 +143,11 @@ impl Default for Metrics {
         registry.register("changes", "Changes written, by action", metrics.changes.clone());
         registry.register("argon2_checks", "Secrets that only Argon2 could check", metrics.slow_checks.clone());
         registry.register("records_in_memory", "API key records held in memory", metrics.records.clone());
+        registry.register(
+            "keys_expiring",
+            "Active API keys that expire within a period, counted every five minutes",
+            metrics.expiring.clone(),
+        );
         registry.register("log_lines_lost", "Log lines that could not be written", lost_lines());
         metrics.cluster.register(registry);
         metrics.webhooks.register(registry);
@@ -132,6 +160,11 @@ impl Metrics {
     /// Exports whether the lease is live, for a node that needs one.
     pub fn export_lease(&mut self) {
         self.cluster.register_lease(&mut self.registry);
+    }
+
+    /// Exports the pool of connections, for a node on PostgreSQL.
+    pub fn export_database_pool(&mut self) {
+        self.database.register(&mut self.registry);
     }
 
     /// Exports whether Redis is in use, for a node that is meant to use it.
@@ -152,6 +185,22 @@ impl Metrics {
     /// Counts an introspection of something active, or else `inactive` or the code of the caller's refusal.
     pub fn introspection(&self, otherwise: Option<&'static str>) {
         self.introspections.count(otherwise);
+    }
+
+    /// Counts an attempt to sign in that succeeded, or failed in one of the ways that the metric's help names.
+    pub fn sign_in(&self, failure: Option<&'static str>) {
+        self.sign_ins.count(failure);
+    }
+
+    /// Sets how many active keys expire within a period such as `7d`.
+    pub fn keys_expiring(&self, within: &'static str, keys: u64) {
+        let gauge = self.expiring.get_or_create(&WithinLabels { within: Word(within) });
+        gauge.set(i64::try_from(keys).unwrap_or(i64::MAX));
+    }
+
+    /// The pool of connections to the database.
+    pub fn database(&self) -> &DatabaseMetrics {
+        &self.database
     }
 
     /// Counts an answered request. `route` is the route's pattern, never a path as it was sent.
@@ -192,9 +241,11 @@ impl Metrics {
 
     /// Everything in the OpenMetrics text format.
     pub fn render(&self) -> String {
-        let mut text = String::new();
+        let mut rendered = String::new();
         // Writing to a string does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+        let _ = text::encode_registry(&mut rendered, &self.registry);
+        let _ = text::encode_registry(&mut rendered, &self.process);
+        let _ = text::encode_eof(&mut rendered);
+        rendered
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::webhook::{Delivery, Webhook, WebhookState, next_attempt};
 use crate::node::Node;
 use crate::store::{AfterAttempt, Attempt, action};
 use crate::telemetry::Sent;
-use crate::webhooks::change::{WebhookError, find, secrets, url, write};
+use crate::webhooks::change::{WebhookError, find, headers, secrets, url, write};
 use crate::webhooks::deliver::{Outgoing, shared_now};
 
 /// The answer that says that a receiver is gone for good.
@@ -62,10 +62,12 @@ pub(super) async fn attempt(outgoing: &Outgoing, webhook: &Webhook, delivery: De
 async fn send(node: &Node, courier: &Courier, webhook: &Webhook, delivery: &Delivery) -> Result<Reply, DeliveryError> {
     let secrets = secrets(node, webhook).map_err(|_| DeliveryError::Sealed)?;
     let destination = url(node, webhook).ok_or(DeliveryError::Sealed)?;
+    let custom = headers(node, webhook).map_err(|_| DeliveryError::Sealed)?;
     let now = clock::now();
     let (id, at) = (delivery.id.as_str(), now.as_seconds());
     let letter = Letter {
         destination: &destination,
+        custom: &custom,
         headers: [
             ("webhook-id", id.to_owned()),
             ("webhook-timestamp", at.to_string()),

@@ -6,12 +6,13 @@ use zeroize::Zeroizing;
 use crate::crypto::random;
 use crate::crypto::sealing::{self, SealError};
 use crate::crypto::webhook_secret::{WebhookSecret, WebhookSecrets};
-use crate::crypto::webhook_url;
+use crate::crypto::{webhook_headers, webhook_url};
 use crate::domain::authority::By;
 use crate::domain::destination::Destination;
 use crate::domain::event::EventFilter;
 use crate::domain::slug::Slug;
 use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookEdit, WebhookId, WebhookState};
+use crate::domain::webhook_headers::CustomHeaders;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::store::{AuditEntry, action};
 
@@ -20,6 +21,8 @@ use crate::store::{AuditEntry, action};
 pub struct NewWebhook {
     /// Where it goes.
     pub destination: Destination,
+    /// Headers that are sent beside the signature.
+    pub headers: CustomHeaders,
     /// Description; may be empty.
     pub description: String,
     /// What it is told.
@@ -31,6 +34,8 @@ pub struct NewWebhook {
 pub struct WebhookUpdate {
     /// Where events are sent.
     pub destination: Option<Destination>,
+    /// Headers that are sent beside the signature, all of them.
+    pub headers: Option<CustomHeaders>,
     /// Description.
     pub description: Option<String>,
     /// Which events are sent.
@@ -77,19 +82,21 @@ pub async fn create(
     by: &By,
     new: NewWebhook,
 ) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
-    // 1. Its secret and its URL, sealed under its name.
+    // 1. Its secret, its URL and its headers, sealed under its name.
     let id = WebhookId::parse(&random::identifier()?).ok_or(WebhookError::NotFound)?;
     let secret = WebhookSecret::generate()?;
     let shown = secret.reveal();
     let plain = WebhookSecrets::new(secret).to_bytes();
     let sealed = sealing::seal(&node.master_keys, &id.seal_name(), &plain).map_err(WebhookError::Sealing)?;
     let url = webhook_url::seal(&node.master_keys, &id, &new.destination).map_err(WebhookError::Sealing)?;
+    let headers = webhook_headers::seal(&node.master_keys, &id, &new.headers).map_err(WebhookError::Sealing)?;
 
     // 2. The write, under the limit.
     let webhook = Webhook {
         id,
         organization: organization.clone(),
         url,
+        headers,
         description: new.description,
         events: new.events,
         state: WebhookState::Enabled,
@@ -121,10 +128,22 @@ pub async fn edit(
     update: WebhookUpdate,
 ) -> Result<Webhook, WebhookError> {
     let old = load(node, organization, id, version).await?;
+    let is_elsewhere = update.destination.as_ref().is_some_and(|new| new.to_string() != old.url.origin);
+    if is_elsewhere && old.headers.is_some() && update.headers.is_none() {
+        // Or whoever may edit a webhook could have its headers sent to themselves.
+        return Err(WebhookError::Conflict(
+            "the webhook has headers for its present origin; give headers again for the new one, or {} to remove them"
+                .into(),
+        ));
+    }
     let destination = update.destination.filter(|new| url(node, &old).as_ref() != Some(new));
     let sealed = destination.map(|destination| webhook_url::seal(&node.master_keys, id, &destination)).transpose();
+    // Sealed anew, the same headers would look like others. Headers that do not open are replaced.
+    let given = update.headers.filter(|new| headers(node, &old).ok().as_ref() != Some(new));
+    let resealed = given.map(|headers| webhook_headers::seal(&node.master_keys, id, &headers)).transpose();
     let edit = WebhookEdit {
         url: sealed.map_err(WebhookError::Sealing)?,
+        headers: resealed.map_err(WebhookError::Sealing)?,
         description: update.description,
         events: update.events,
         state: update.state,
@@ -183,6 +202,12 @@ pub fn url(node: &Node, webhook: &Webhook) -> Option<Destination> {
     opened.inspect_err(|error| tracing::error!(%error, webhook = %webhook.id, "failed to decrypt a webhook's URL")).ok()
 }
 
+/// The custom headers of a webhook.
+pub(super) fn headers(node: &Node, webhook: &Webhook) -> Result<CustomHeaders, WebhookError> {
+    let opened = webhook_headers::open(&node.master_keys, &webhook.id, webhook.headers.as_ref());
+    opened.map_err(WebhookError::Sealing)
+}
+
 /// The secrets of a webhook.
 pub(super) fn secrets(node: &Node, webhook: &Webhook) -> Result<WebhookSecrets, WebhookError> {
     let plain = sealing::open(&node.master_keys, &webhook.id.seal_name(), &webhook.sealed);
@@ -216,6 +241,7 @@ fn audit_value(webhook: &Webhook) -> Value {
     json!({
         "origin": webhook.url.origin,
         "url_digest": webhook.url.digest,
+        "header_names": webhook.header_names(),
         "description": webhook.description,
         "events": webhook.events.patterns(),
         "state": state,

@@ -49,6 +49,8 @@ class Recipe:
     waits: int = 5  # seconds that it waits for Keyturn at most
     challenge: bool = True  # a 403 says which scope is missing
     confusing_path: tuple = (400, 403, 404)
+    preflights: bool = True  # its lines for CORS preflights are in force: see scripts/gateways
+    request_id: bool = True  # gives each request an ID, and tells it to Keyturn and to the API
 
     @property
     def verifies(self):
@@ -62,15 +64,17 @@ class Recipe:
 RECIPES = {
     "nginx": Recipe(any_name=False),
     # nginx counts in whole seconds, and the second in which something ends still counts.
-    "nginx-cached": Recipe(any_name=False, kept=verdict_seconds + 1, slack=1),
+    "nginx-cached": Recipe(any_name=False, kept=verdict_seconds + 1, slack=1, preflights=False),
     "caddy": Recipe(sends_only=False),
-    "haproxy": Recipe(asks="nobody"),
+    "haproxy": Recipe(asks="nobody", request_id=False),
     "haproxy-verify": Recipe(),
     "envoy": Recipe(),
-    "envoy-jwt": Recipe(asks="nobody", slack=2),
-    "apache": Recipe(asks="introspection", api_key_header=False, undecided=(401,), waits=20),
-    "apache-jwks": Recipe(asks="nobody", slack=1),
-    "traefik": Recipe(waits=35),
+    "envoy-jwt": Recipe(asks="nobody", slack=2, request_id=False),
+    "apache": Recipe(
+        asks="introspection", api_key_header=False, undecided=(401,), waits=20, preflights=False, request_id=False
+    ),
+    "apache-jwks": Recipe(asks="nobody", slack=1, preflights=False, request_id=False),
+    "traefik": Recipe(waits=35, request_id=False),
 }
 recipe = RECIPES[recipe_name]
 
@@ -494,6 +498,38 @@ def bodies(token):
         ok("Keyturn gets nothing of the client's but the credential")
 
 
+def preflights():
+    """What a browser asks before it sends a page's request to another origin, and what only looks like it."""
+    origin = [("Origin", "https://app.example")]
+    asks = [*origin, ("Access-Control-Request-Method", "GET"), ("Access-Control-Request-Headers", "authorization")]
+    if not recipe.preflights:
+        refused("a preflight", (401, 403), method="OPTIONS", headers=asks)
+        ok("a CORS preflight is denied: the recipe's lines for it are comments")
+        return
+    smuggled = [("X-Keyturn-Client-Id", "evil"), ("X-Keyturn-Scope", "evil"), ("X-Api-Key", "secret")]
+    answer = passes("a preflight", method="OPTIONS", headers=[*asks, *smuggled, ("Authorization", "Bearer secret")])
+    expect(answer.seen["method"] == "OPTIONS", "the API answers the preflight", answer.seen)
+    expect(set(sum(identity(answer).values(), [])) <= {""}, "a preflight has an identity", answer.seen)
+    expect("secret" not in json.dumps(answer.seen), "a credential of a preflight reached the API", answer.seen)
+    refused("OPTIONS that is no preflight", (401,), method="OPTIONS", headers=origin)
+    for method in ("GET", "POST", "options"):
+        refused(f"{method} with the headers of a preflight", (400, 401, 403), method=method, headers=asks)
+    refused("a preflight of what is not listed", (400, 401, 403, 404), "/other/1", method="OPTIONS", headers=asks)
+    refused("a preflight with a confusing path", (400, 401, 403, 404), "/orders/..;/x", method="OPTIONS", headers=asks)
+    ok("a CORS preflight reaches the API without a credential, and nothing else does")
+
+
+def request_ids(token):
+    """The ID by which Keyturn's log line about a request is found."""
+    answer = passes("a request with an ID of the client's", token=token, headers=[("X-Request-Id", "the-clients-own")])
+    found = [value for name, value in answer.seen["headers"] if name == "x-request-id"]
+    expect(len(found) == 1 and len(found[0]) >= 16, "one X-Request-Id", found)
+    sent = seen_by_keyturn().lower()
+    expect(f"x-request-id: {found[0]}".lower().encode() in sent, "Keyturn was told another X-Request-Id", found)
+    expect(b"the-clients-own" not in sent, "the client chose the X-Request-Id")
+    ok("Keyturn and the API get the same X-Request-Id, and not the client's")
+
+
 def audiences(key):
     token = mint(key, resource=issuer)
     expect(part(token, 1)["aud"] == issuer, "the audience", part(token, 1))
@@ -636,6 +672,10 @@ def serving():
         mapped(key, token)
     networks()
     bodies(token)
+    preflights()
+    if recipe.request_id:
+        # A token that was not seen before, so that a gateway which keeps verdicts asks.
+        request_ids(mint(key))
     audiences(key)
     organizations()
     if recipe.kept:

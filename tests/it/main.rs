@@ -26,6 +26,7 @@ mod fuzz;
 #[path = "../cluster/history.rs"]
 mod history;
 mod logs;
+mod metrics;
 mod nodes;
 mod oauth;
 mod operations;

@@ -130,7 +130,7 @@ fn metrics_count_decisions_by_outcome_and_name_no_path_as_it_was_sent() {
     // Prometheus's conventions: base units, and values of labels in lower snake case (a status is a number).
     for sample in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = sample.split_once(['{', ' ']).unwrap();
-        assert!(!name.contains("milli") && name.starts_with("keyturn_"), "{sample}");
+        assert!(!name.contains("milli") && (name.starts_with("keyturn_") || name.starts_with("process_")), "{sample}");
         for label in ["outcome", "by", "action"] {
             let value =
                 rest.split_once(&format!("{label}=\"")).map_or("", |(_, value)| value.split('"').next().unwrap());

@@ -33,6 +33,7 @@ core.register_action("keyturn", { "http-req" }, function(txn, question)
     }
     copy(sent, headers, "authorization")
     copy(sent, headers, "x-api-key")
+    copy(sent, headers, "x-request-id")
 
     local answer = core.httpclient():get {
         url = keyturn .. "/verify?" .. question, headers = headers, timeout = timeout,

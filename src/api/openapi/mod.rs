@@ -14,6 +14,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::api::problem::Problem;
+use crate::domain::event::KNOWN;
 
 /// Registers `/openapi.json` and `/docs`.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -66,6 +67,8 @@ fn document() -> Value {
         let content = json!({ "application/problem+json": { "schema": schema } });
         (status.to_string(), json!({ "description": description, "content": content }))
     });
+    components.insert("parameters".into(), event_parameters());
+    components.insert("requestBodies".into(), json!({ "WebhookEvent": event_body() }));
     components.insert("responses".into(), Value::Object(responses.collect()));
     components.insert(
         "securitySchemes".into(),
@@ -95,6 +98,69 @@ fn document() -> Value {
         "servers": [{ "url": "/" }],
         "security": [{ "bearer": [] }, { "apiKey": [] }, { "session": [] }],
         "paths": paths,
+        "webhooks": webhooks(),
         "components": components,
     })
+}
+
+/// The request that a webhook's receiver gets for each event (`docs/reference/events.md`).
+fn webhooks() -> Map<String, Value> {
+    let parameters: Vec<Value> =
+        HEADERS.iter().map(|(name, _)| json!({ "$ref": format!("#/components/parameters/{name}") })).collect();
+    let event = |name: &str| {
+        json!({ "post": {
+            "summary": format!("Event {name}"),
+            "parameters": parameters,
+            "requestBody": { "$ref": "#/components/requestBodies/WebhookEvent" },
+            "responses": {
+                "2XX": { "description": "the event is delivered" },
+                "410": { "description": "the webhook is disabled" },
+                "default": { "description": "the event is sent again later" },
+            },
+        } })
+    };
+    KNOWN.into_iter().map(|name| (name.to_owned(), event(name))).collect()
+}
+
+/// Headers of an event, and what each says.
+const HEADERS: [(&str, &str); 3] = [
+    ("webhook-id", "the same at each attempt to deliver this event"),
+    ("webhook-timestamp", "seconds since the Unix epoch"),
+    ("webhook-signature", "signatures as Standard Webhooks defines them, separated by spaces"),
+];
+
+fn event_parameters() -> Value {
+    let header = |(name, description): &(&str, &str)| {
+        let schema = json!({ "type": "string" });
+        let header =
+            json!({ "name": name, "in": "header", "required": true, "description": description, "schema": schema });
+        ((*name).to_owned(), header)
+    };
+    Value::Object(HEADERS.iter().map(header).collect())
+}
+
+fn event_body() -> Value {
+    let nullable = |kind: &str| json!({ "type": [kind, "null"] });
+    let data = json!({
+        "type": "object",
+        "required": ["organization", "subject", "actor", "address", "old", "new"],
+        "properties": {
+            "organization": { "type": "string" },
+            "subject": { "type": "string", "description": "the ID of what was changed" },
+            "actor": { "type": "string", "description": "key:{id}, member:{id} or keyturn" },
+            "address": nullable("string"),
+            "old": nullable("object"),
+            "new": nullable("object"),
+        },
+    });
+    let schema = json!({
+        "type": "object",
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": { "type": "string", "enum": KNOWN },
+            "timestamp": { "type": "string", "format": "date-time" },
+            "data": data,
+        },
+    });
+    json!({ "required": true, "content": { "application/json": { "schema": schema } } })
 }

@@ -7,6 +7,30 @@ use serde_json::Value;
 
 use crate::api::policy::DryRunJson;
 
+/// Every `code` of a problem document.
+const CODES: [&str; 20] = [
+    "API_KEY_DISABLED",
+    "API_KEY_EXPIRED",
+    "API_KEY_INVALID",
+    "API_KEY_IP_NOT_ALLOWED",
+    "API_KEY_REQUIRED",
+    "CONFLICT",
+    "CSRF_TOKEN_INVALID",
+    "INSUFFICIENT_SCOPE",
+    "KEY_LIMIT_REACHED",
+    "NOT_BOOTSTRAPPED",
+    "NOT_FOUND",
+    "ORGANIZATION_SUSPENDED",
+    "PRECONDITION_FAILED",
+    "PREVIOUS_SECRET",
+    "RATE_LIMITED",
+    "ROLE_REQUIRED",
+    "SIGN_IN_REFUSED",
+    "TOO_MANY_CHANGES",
+    "UNAVAILABLE",
+    "VALIDATION_FAILED",
+];
+
 /// Removes `null` from the fields of an edit: one that is absent keeps its value, and only `expires_at` can be cleared.
 pub fn without_null(schema: &mut Schema) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
@@ -23,9 +47,16 @@ pub fn without_null(schema: &mut Schema) {
     }
 }
 
-/// A name: one line.
+/// A name: one line, without white space at its ends.
 pub fn name(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "maxLength": 100, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
+    const INNER: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
+    const END: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]";
+    json_schema!({ "type": "string", "maxLength": 100, "pattern": format!("^({END}({INNER}*{END})?)?$") })
+}
+
+/// What was wrong, for programs.
+pub fn code(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": CODES })
 }
 
 /// A longer text.

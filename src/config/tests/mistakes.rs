@@ -11,8 +11,8 @@ fn refusal_of_file(text: &str) -> String {
 
 #[test]
 fn mistakes_in_the_file_are_one_line_with_its_place() {
-    let sections = "server, store, revocation, secrets, token, signing, session, limits, cache, gateway, argon2, webhooks, \
-        log";
+    let sections = "server, store, revocation, secrets, token, signing, session, limits, cache, cors, gateway, argon2, \
+        webhooks, log";
     for (text, line) in [
         ("[token]\nttl_seconds = 5", ":2: token.ttl_seconds is 5; allowed is 60 to 3600 seconds".to_owned()),
         (
@@ -75,8 +75,8 @@ fn files_that_cannot_be_read_are_one_line() {
 
 #[test]
 fn mistakes_in_the_environment_name_the_variable() {
-    let sections = "server, store, revocation, secrets, token, signing, session, limits, cache, gateway, argon2, webhooks, \
-        log";
+    let sections = "server, store, revocation, secrets, token, signing, session, limits, cache, cors, gateway, argon2, \
+        webhooks, log";
     let token = "allowed in [token] is ttl_seconds, algorithm, typ, audience";
     for (name, value, line) in [
         ("KEYTURN_TOKEN__TTL_SECONDS", "ten", "token.ttl_seconds is \"ten\"; allowed is 60 to 3600 seconds".to_owned()),

@@ -43,7 +43,7 @@ pub(super) async fn create(submitted: Submitted<Anyone>) -> Result<HttpResponse,
     };
     let (node, by) = (visit.node().clone(), visit.by());
     let email = form.value("owner_email").unwrap_or_default().trim().to_owned();
-    let made = async move { organizations::create(&node, &by, slug, &email).await };
+    let made = async move { organizations::create(&node, &by, slug, &email, false).await };
     match visit.node().run_to_end(made).await {
         Ok(made) => ShownOnce {
             frame: visit.frame(Section::Organizations, "Organization made"),

@@ -13,6 +13,7 @@ use crate::console::webhooks::{Secret, version, webhook_id};
 use crate::domain::event::{EventFilter, KNOWN};
 use crate::domain::policy::Violation;
 use crate::domain::webhook::Webhook;
+use crate::domain::webhook_headers::CustomHeaders;
 use crate::http::checks::Checks;
 use crate::http::form::Form;
 use crate::http::permission::AdminWebhooks;
@@ -96,6 +97,8 @@ pub(super) async fn edit(submitted: Submitted<AdminWebhooks>, id: web::Path<Stri
     };
     let update = WebhookUpdate {
         destination: Some(new.destination),
+        // They are managed over the API.
+        headers: None,
         description: Some(new.description),
         events: Some(new.events),
         state: None,
@@ -149,7 +152,8 @@ impl Typed {
         checks.done()?;
         let missing = || vec![Violation::new("url", "is missing; an https URL is expected")];
         let destination = destination.ok_or_else(missing)?;
-        Ok(NewWebhook { destination, description: self.description.clone(), events })
+        let headers = CustomHeaders::default();
+        Ok(NewWebhook { destination, headers, description: self.description.clone(), events })
     }
 }
 

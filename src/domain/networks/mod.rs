@@ -156,6 +156,8 @@ pub enum NetworksErrorKind {
     Empty,
     /// A space, tab, line end or other white space.
     Whitespace,
+    /// A comma or semicolon: several networks in one entry.
+    Separator,
     /// A zone id (RFC 4007 §11), which means something on one machine only.
     Zone,
     /// A number written with leading zeros, which some programs read as octal.
@@ -183,6 +185,9 @@ impl fmt::Display for NetworksError {
             }
             NetworksErrorKind::Whitespace => {
                 write!(f, "{shown} contains white space: write one network or address per entry")
+            }
+            NetworksErrorKind::Separator => {
+                write!(f, "the entry contains a comma or semicolon: write one network or address per entry")
             }
             NetworksErrorKind::Zone => {
                 write!(f, "{shown} names a zone: leave out the % and what follows it, or write a network")
@@ -271,6 +276,9 @@ fn parse_one(text: &str) -> Result<IpNet, NetworksErrorKind> {
     }
     if text.contains(char::is_whitespace) {
         return Err(NetworksErrorKind::Whitespace);
+    }
+    if text.contains([',', ';']) {
+        return Err(NetworksErrorKind::Separator);
     }
     if text.contains('%') {
         return Err(NetworksErrorKind::Zone);

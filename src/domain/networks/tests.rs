@@ -214,6 +214,12 @@ fn every_error_says_what_was_meant() {
     for text in [" 10.0.0.1", "10.0.0.0/8\n", "10.0.0.0 /8", "::1\u{a0}", " * "] {
         assert_eq!(kind(text), NetworksErrorKind::Whitespace, "{text}");
     }
+    for text in ["10.0.0.0/8,192.0.2.0/24", "10.0.0.1,", "::1;::2", ","] {
+        assert_eq!(kind(text), NetworksErrorKind::Separator, "{text}");
+    }
+    assert!(
+        Networks::parse(&["10.0.0.1,::1"]).unwrap_err().to_string().ends_with("write one network or address per entry")
+    );
     assert_eq!(kind("fe80::1%eth0/64"), NetworksErrorKind::Zone);
     assert_eq!(Networks::parse(&["::1", "x"]).unwrap_err().index, 1);
     assert!(serde_json::from_str::<Networks>("[\"10.0.0.1/8\"]").is_err());

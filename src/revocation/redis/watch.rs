@@ -80,9 +80,14 @@ impl RedisList {
                         };
                         match rewritten_now.await {
                             Ok(count) if found != known => {
-                                let is_first = known == Identity::default();
-                                let why = if is_first { "this node started" } else { "Redis is new or was emptied" };
-                                tracing::info!(count, why, "wrote the revocation list to Redis");
+                                if known == Identity::default() {
+                                    tracing::info!(count, "revocation list written to Redis");
+                                } else {
+                                    tracing::warn!(
+                                        count,
+                                        "Redis was restarted, replaced or emptied; revocation list written again"
+                                    );
+                                }
                                 (known, rewritten) = (found, clock::boot());
                             }
                             Ok(_) => rewritten = clock::boot(),

@@ -11,11 +11,10 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor, Row};
 use tokio::runtime::Handle;
 
-use crate::clock;
-use crate::store::{Look, StoreError};
-
+use crate::clock::{self, BootTime};
 use crate::store::sql::login::Login;
 use crate::store::sql::statement::patiently;
+use crate::store::{Look, PoolState, StoreError};
 
 /// The oldest version that is supported, as PostgreSQL numbers it.
 const OLDEST: i64 = 130_000;
@@ -38,8 +37,16 @@ pub(in crate::store) struct Postgres {
     pool_login: Arc<AtomicU64>,
     login: Arc<Login>,
     connections: u32,
+    waits: Arc<Waits>,
     /// Connections live and are asked on one runtime, whichever thread waits for the answer.
     runtime: Handle,
+}
+
+/// How often a connection was taken from the pool, and how long that took.
+#[derive(Debug, Default)]
+struct Waits {
+    count: AtomicU64,
+    nanos: AtomicU64,
 }
 
 /// A connection in use. Dropped before it is given back it is closed, for it may be in the middle of something.
@@ -85,6 +92,7 @@ impl Postgres {
             pool_login: Arc::new(version.into()),
             login: Arc::new(login),
             connections,
+            waits: Arc::default(),
             runtime: Handle::current(),
         })
     }
@@ -93,7 +101,7 @@ impl Postgres {
     pub(in crate::store) fn apart(&self, connections: u32) -> Self {
         let (version, options) = self.login.current();
         let pool = Arc::new(ArcSwap::from_pointee(new_pool(&options, connections)));
-        Self { pool, pool_login: Arc::new(version.into()), connections, ..self.clone() }
+        Self { pool, pool_login: Arc::new(version.into()), connections, waits: Arc::default(), ..self.clone() }
     }
 
     /// The most connections of the pool.
@@ -114,6 +122,14 @@ impl Postgres {
     /// Takes a connection out of the pool.
     pub(in crate::store) async fn acquire(&self) -> Result<PgUse, StoreError> {
         let asked = clock::boot();
+        let acquired = self.acquire_patiently(asked).await;
+        let nanos = u64::try_from(clock::boot().since(asked).as_nanos()).unwrap_or(u64::MAX);
+        self.waits.count.fetch_add(1, Ordering::Relaxed);
+        self.waits.nanos.fetch_add(nanos, Ordering::Relaxed);
+        acquired
+    }
+
+    async fn acquire_patiently(&self, asked: BootTime) -> Result<PgUse, StoreError> {
         match self.acquire_once().await {
             // A process that was stopped finds its time over when it goes on, though nothing kept it waiting but that.
             Err(error) if error.is_used_up() && clock::boot().since(asked) > ACQUIRE + STOPPED => {
@@ -129,6 +145,19 @@ impl Postgres {
         // On the runtime where it is to live, should it be a new one.
         let acquired = self.runtime.spawn(async move { pool.acquire().await }).await;
         Ok(PgUse(Some(acquired.map_err(|_| StoreError::Silent)??)))
+    }
+
+    /// What the pool says of itself.
+    pub(in crate::store) fn state(&self) -> PoolState {
+        let pool = self.pool.load();
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        PoolState {
+            idle,
+            used: pool.size().saturating_sub(idle),
+            most: self.connections,
+            waits: self.waits.count.load(Ordering::Relaxed),
+            wait_nanos: self.waits.nanos.load(Ordering::Relaxed),
+        }
     }
 
     /// A connection beside the pool.

@@ -39,6 +39,7 @@ const SQLITE: Migrations = migrations!(
     "0012_repeated_events",
     "0013_webhook_secrecy",
     "0014_node_settings",
+    "0015_webhook_headers",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -57,6 +58,7 @@ const POSTGRES: Migrations = migrations!(
     "0012_repeated_events",
     "0013_webhook_secrecy",
     "0014_node_settings",
+    "0015_webhook_headers",
 );
 
 /// Brings a SQLite file up to date.

@@ -282,12 +282,12 @@ fn texts_come_back_exactly_as_they_were_given() {
     let server = Server::start();
     for text in [
         "<script>alert('x')</script>",
-        "\u{202e}right to left\u{200f}",
+        "\u{5e9}\u{5dc}\u{5d5}\u{5dd} from right to left",
         "%_\\' OR '1'='1' --",
         "{{7*7}} ${x} &amp; \"quoted\"",
         "e\u{301} is not \u{e9}, \u{1f469}\u{200d}\u{1f4bb} is one",
-        " \u{a0}blanks\u{3000} ",
-        "\u{feff}\u{fffd}\u{10ffff}",
+        "blanks \u{a0} and\u{3000}inside",
+        "\u{fffd}\u{10ffff}",
         "null",
     ] {
         let made = create(&server, json!({ "name": text, "description": text }).to_string()).expect(201);
@@ -299,4 +299,58 @@ fn texts_come_back_exactly_as_they_were_given() {
         let revoked = server.api("POST", &format!("{path}/revoke")).json(&json!({ "reason": text })).send().expect(200);
         assert_eq!(revoked["revoked_reason"], text);
     }
+}
+
+#[test]
+fn wrong_types_are_explained_in_the_words_of_json() {
+    let server = Server::start();
+    for (body, field, message) in [
+        (json!({ "expires_in_seconds": "60" }), "expires_in_seconds", "expected a whole number"),
+        (json!({ "scopes": "read:a" }), "scopes", "expected a list"),
+        (json!({ "name": 1 }), "name", "expected a string"),
+        (json!({ "allowed_cidrs": { "a": 1 } }), "allowed_cidrs", "expected a list"),
+    ] {
+        assert_eq!(refused(&server, field, &body), message);
+    }
+    let policy = server.api("GET", "policy").send().expect(200);
+    for (setting, value, message) in [
+        ("max_keys", json!(-1), "expected a whole number from 0 to 4294967295"),
+        ("expiry_required", json!("yes"), "expected true or false"),
+        ("audiences", json!("https://api.example"), "expected a list"),
+    ] {
+        let mut wrong = policy.clone();
+        wrong[setting] = value;
+        let answer = server.api("PUT", "policy").json(&wrong).send();
+        assert_eq!(wrong_field(&answer, setting), message, "{setting}");
+    }
+}
+
+#[test]
+fn names_that_are_not_seen_as_they_are_are_refused() {
+    let server = Server::start();
+    let key = server.make(&json!({ "name": "\u{1f469}\u{200d}\u{1f4bb} na\u{ef}ve" }));
+    for name in
+        [" orders", "orders ", "\u{3000}orders", "or\u{202e}ders", "or\u{200b}ders", "or\u{2066}ders", "or\nders"]
+    {
+        let body = json!({ "name": name });
+        refused(&server, "name", &body);
+        wrong_field(&server.api("PATCH", &format!("keys/{}", key.id)).json(&body).send(), "name");
+        wrong_field(&server.api("POST", &format!("keys/{}/rotate", key.id)).json(&body).send(), "name");
+    }
+    for text in ["a\u{202e}b", "a\u{200b}b", "a\u{0}b"] {
+        refused(&server, "description", &json!({ "description": text }));
+        let revoke = server.api("POST", &format!("keys/{}/revoke", key.id)).json(&json!({ "reason": text }));
+        wrong_field(&revoke.send(), "reason");
+        let hook = json!({ "url": "https://hooks.example", "description": text });
+        wrong_field(&server.api("POST", "webhooks").json(&hook).send(), "description");
+    }
+    let shown = server.api("GET", &format!("keys/{}", key.id)).send().expect(200);
+    assert_eq!((&shown["version"], &shown["status"]), (&json!(1), &json!("active")), "nothing was done");
+}
+
+#[test]
+fn several_networks_in_one_entry_are_explained() {
+    let server = Server::start();
+    let message = refused(&server, "allowed_cidrs[0]", &json!({ "allowed_cidrs": ["10.0.0.0/8,192.0.2.0/24"] }));
+    assert!(message.ends_with("write one network or address per entry"), "{message}");
 }

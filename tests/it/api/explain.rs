@@ -109,3 +109,23 @@ fn what_cannot_be_asked_is_refused_with_the_field() {
     let unknown = server.api("POST", "keys/0000000000000000/explain").json(&json!({})).send();
     problem(&unknown, 404, "NOT_FOUND");
 }
+
+/// A wildcard does not reach an action that the organization does not define, here as in a token request.
+#[test]
+fn undefined_action_fails_the_check_of_the_scope() {
+    let server = Server::start();
+    let key = server.make_with("*:*");
+    let ask = |action: &str| explain(&server, &key, &json!({ "action": action, "resource": "orders/1" }));
+    let answer = ask("raed");
+    assert_eq!((answer["allowed"].as_bool(), outcome(&answer, "scope")), (Some(false), "failed".into()));
+    let check = answer["checks"].as_array().unwrap().iter().find(|check| check["check"] == "scope").unwrap();
+    assert_eq!(check["detail"], "the organization defines no action raed; allowed are read, write, admin and *");
+    server.exchange(&key.text, &[("scope", "raed:orders/1")]).expect(400);
+    assert_eq!(ask("read")["allowed"], true);
+    server.exchange(&key.text, &[("scope", "read:orders/1")]).expect(200);
+
+    // An earlier check that fails comes first.
+    server.change("POST", &format!("{}/disable", key.id), &json!({}));
+    let answer = ask("raed");
+    assert_eq!((outcome(&answer, "disabled"), outcome(&answer, "scope")), ("failed".into(), "not_reached".into()));
+}

@@ -250,6 +250,15 @@ fn a_token_for_another_audience_is_refused() {
     let token = server.token(&server.key, &[("resource", "https://api.example")]);
     problem(&server.me(&token), 401, "API_KEY_INVALID");
     problem(&server.api_as(&token, "GET", "keys").send(), 401, "API_KEY_INVALID");
+    // At /verify the same code has another cause, so the log tells them apart.
+    server.get("/verify?keyturn_audience=https://other.example").bearer(&token).send().expect(401);
+    assert_eq!(server.get("/verify").bearer(&token).send().status, 200);
+    crate::support::eventually("the reasons", || {
+        let log = server.stderr();
+        let found =
+            |reason: &str| log.contains(&format!("reason=\"{reason}\"")) || log.contains(&format!("reason={reason}"));
+        (found("audience_not_keyturn") && found("other_audience")).then_some(())
+    });
 }
 
 #[test]

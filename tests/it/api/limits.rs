@@ -61,7 +61,7 @@ fn what_the_policy_requires_is_named_field_by_field() {
     let server = with_policy(
         "'$.name_required', json('true'), '$.expiry_required', json('true'), '$.scopes_required', json('true')",
     );
-    let body = problem(&server.api("POST", "keys").json(&json!({ "name": " " })).send(), 422, "VALIDATION_FAILED");
+    let body = problem(&server.api("POST", "keys").json(&json!({ "name": "" })).send(), 422, "VALIDATION_FAILED");
     let mut fields = crate::support::field(&body["errors"], "field");
     fields.sort_unstable();
     assert_eq!(fields, ["expires_at", "name", "scopes"]);

@@ -55,6 +55,43 @@ fn an_organization_is_made_bootstrapped_and_then_issues_tokens() {
 }
 
 #[test]
+fn organization_with_a_first_key_is_usable_at_once() {
+    let server = Server::start();
+    let create = |by: &Key, slug: &str| {
+        let body = json!({ "slug": slug, "owner_email": "boss@acme.example", "api_key": true });
+        server.request("POST", "/api/v1/organizations").bearer(&by.text).json(&body).send()
+    };
+    let body = create(&server.key, "acme").expect(201);
+    assert_eq!(body["bootstrapped"], true);
+    let key = key_of(&body["api_key"]);
+    let jwks = server.get("/o/acme/.well-known/jwks.json").send().expect(200);
+    assert_eq!(jwt::verify(&server.token(&key, &[]), &jwks).1["org"], "acme");
+    let made = server.request("POST", "/api/v1/organizations/acme/keys").bearer(&key.text);
+    made.json(&json!({ "name": "narrow", "scopes": ["read:orders/*"] })).send().expect(201);
+    let shown = server.request("GET", "/api/v1/organizations/acme").bearer(&key.text).send().expect(200);
+    assert!(shown.get("api_key").is_none() && shown.get("owner").is_none(), "{shown}");
+    let audit = server.request("GET", "/api/v1/organizations/acme/audit").bearer(&key.text).send();
+    assert!(!audit.text().contains(key.secret()), "{}", audit.text());
+    let first = audit.expect(200)["items"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&first["action"], &first["new"]["first_key"]["id"]), (&json!("organization.create"), &json!(key.id)));
+    // The owner's password works as without a key, and the slug is taken.
+    Person::sign_in(&server, "acme", "boss@acme.example", body["owner"]["password"].as_str().unwrap());
+    problem(&create(&server.key, "acme"), 409, "CONFLICT");
+
+    // A key hands out neither networks nor a life beyond its own.
+    let bound = json!({
+        "scopes": ["*:*", "*:keyturn/*"], "allowed_cidrs": ["127.0.0.0/8"], "expires_in_seconds": 3600,
+    });
+    let bound = server.make(&bound);
+    let key = key_of(&create(&bound, "narrow").expect(201)["api_key"]);
+    let shown = server.request("GET", &format!("/api/v1/organizations/narrow/keys/{}", key.id)).bearer(&key.text);
+    let shown = shown.send().expect(200);
+    let parent = server.api("GET", &format!("keys/{}", bound.id)).send().expect(200);
+    assert_eq!((&shown["allowed_cidrs"], &shown["expires_at"]), (&json!(["127.0.0.0/8"]), &parent["expires_at"]));
+    assert_eq!(shown["created_by"], format!("key:{}", bound.id));
+}
+
+#[test]
 fn an_organization_is_bootstrapped_from_default_too_and_once_however_many_ask() {
     let (server, owner) = start();
     let boss = made(&server, &owner, "acme");

@@ -8,6 +8,9 @@ use crate::support::{Place, database};
 
 /// Makes the schema what it was before there was a chain: takes that migration back, and all after it.
 const BACK: &[&str] = &[
+    "ALTER TABLE webhooks DROP COLUMN headers_sealed",
+    "ALTER TABLE webhooks DROP COLUMN headers_master_key",
+    "ALTER TABLE webhooks DROP COLUMN header_names",
     "ALTER TABLE nodes DROP COLUMN settings",
     "DROP INDEX audit_unchained",
     "DROP INDEX audit_by_time",

@@ -48,15 +48,17 @@ fn schema_of_an_earlier_version_is_reported_and_migrated() {
     migrate(&place);
     assert!(!place.path("data/master.key").exists(), "nothing else is created");
     for statement in [
-        "ALTER TABLE nodes DROP COLUMN settings",
+        "ALTER TABLE webhooks DROP COLUMN headers_sealed",
+        "ALTER TABLE webhooks DROP COLUMN headers_master_key",
+        "ALTER TABLE webhooks DROP COLUMN header_names",
         "DELETE FROM _sqlx_migrations WHERE version >= \
-         (SELECT version FROM _sqlx_migrations WHERE description = 'node_settings')",
+         (SELECT version FROM _sqlx_migrations WHERE description = 'webhook_headers')",
     ] {
         database::execute(&place.database(), statement);
     }
     let (code, line) = check(&place);
     assert_eq!(code, 1);
-    assert!(line.starts_with("keyturn: the schema has version 13, this Keyturn needs "), "{line}");
+    assert!(line.starts_with("keyturn: the schema has version 14, this Keyturn needs "), "{line}");
     migrate(&place);
     let server = place.start();
     server.token(&server.key, &[]);

@@ -47,7 +47,7 @@ fn the_values_are_the_organizations_own() {
     for (name, parts) in [
         ("nginx", vec![format!("server {address};"), "/o/acme/verify?keyturn_audience=".into()]),
         ("envoy", vec![format!("{address}/o/acme/.well-known/jwks.json"), format!("port_value: {}", address.port())]),
-        ("caddy", vec![format!("forward_auth {address} {{")]),
+        ("caddy", vec![format!("forward_auth @checked {address} {{")]),
         ("traefik", vec![format!("address: \"http://{address}/o/acme/verify?keyturn_audience=")]),
         (
             "haproxy",

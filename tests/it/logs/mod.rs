@@ -1,5 +1,6 @@
 //! What the log says of requests and of what they cause.
 
+mod operators;
 mod refusals;
 
 use serde_json::{Value, json};

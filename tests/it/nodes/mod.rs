@@ -4,6 +4,7 @@ mod agreement;
 pub mod clocks;
 mod copy;
 mod people;
+mod proxy;
 mod redis;
 mod redis_forms;
 mod restore;

@@ -471,3 +471,19 @@ fn entries_that_the_database_does_not_confirm_are_corrected_when_a_node_starts()
     assert_eq!(listed(&redis, &unknown), "-", "a key that is not there has no good token");
     drop(server);
 }
+
+#[test]
+fn log_says_why_the_list_was_written() {
+    let redis = Redis::start();
+    let database = Database::create();
+    let server = place_with(&database, &redis.url()).start();
+    eventually("the list at start", || server.stderr().contains("revocation list written to Redis").then_some(()));
+    assert!(!server.stderr().contains("emptied"), "{}", server.stderr());
+    redis.ask(&["FLUSHALL"]);
+    eventually("the list once more", || {
+        server
+            .stderr()
+            .contains("Redis was restarted, replaced or emptied; revocation list written again")
+            .then_some(())
+    });
+}

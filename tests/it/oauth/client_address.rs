@@ -71,12 +71,14 @@ fn behind_a_trusted_proxy_a_missing_or_unreadable_address_is_refused_even_for_an
     let server = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let form = [("grant_type", "client_credentials"), ("client_secret", server.key.text.as_str())];
     let request = || server.token_request().form(&form);
-    request().header("X-Forwarded-For", "192.0.2.9").send().expect(200);
+    for value in ["192.0.2.9", "192.0.2.9,", "192.0.2.9, ,"] {
+        request().header("X-Forwarded-For", value).send().expect(200);
+    }
     for request in [
         request(),
         request().header("X-Forwarded-For", ""),
         request().header("X-Forwarded-For", "unknown"),
-        request().header("X-Forwarded-For", "192.0.2.9,"),
+        request().header("X-Forwarded-For", ", ,"),
         request().header("X-Forwarded-For", "192.0.2.9, \u{e9}"),
         request().header("X-Forwarded-For", "010.0.0.1"),
         request().header("Forwarded", "for=_hidden"),

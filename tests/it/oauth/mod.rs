@@ -3,6 +3,7 @@
 mod audience;
 mod bad_input;
 mod client_address;
+mod cors;
 mod denials;
 mod issuers;
 mod presenting;

@@ -1,5 +1,8 @@
 //! A public URL with a path: reached with the path and without it, metadata where RFC 8414 puts it, and CORS.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use serde_json::json;
 
 use crate::support::{Place, Server};
@@ -83,4 +86,49 @@ fn documents_can_be_read_by_pages_of_every_origin() {
     }
     let answer = server.token_request().header("Origin", "https://app.example").send();
     assert_eq!(answer.header("access-control-allow-origin"), None, "only the documents are for pages");
+}
+
+/// A route whose first segment is missing there would mean two things behind a proxy that keeps the path.
+#[test]
+fn segments_of_every_route_are_listed() {
+    let list = std::fs::read_to_string("src/http/public_path.rs").unwrap();
+    let list = list.split_once("const SEGMENTS").unwrap().1.split_once("];").unwrap().0;
+    let listed: BTreeSet<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    let mut served = BTreeSet::new();
+    let mut routes = 0;
+    for file in rust_files(Path::new("src")) {
+        // Below a scope, which is a route of its own.
+        let is_nested = ["src/api", "src/console"].iter().any(|folder| file.starts_with(folder));
+        let is_root = ["src/api/mod.rs", "src/api/openapi/mod.rs", "src/console/mod.rs"].map(Path::new);
+        if is_nested && !is_root.contains(&file.as_path()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.split_once("mod tests {").map_or(text.as_str(), |(code, _)| code);
+        let text = text.replace("(\n", "(").split_whitespace().collect::<Vec<_>>().join(" ").replace("( \"", "(\"");
+        for call in ["resource(\"/", "scope(\"/", "operation(\"/", "get(\"/"] {
+            for (at, _) in text.match_indices(call) {
+                let segment = text[at + call.len()..].split(['/', '"']).next().unwrap();
+                routes += 1;
+                if !segment.is_empty() {
+                    served.insert(segment.to_owned());
+                }
+            }
+        }
+    }
+    assert!(routes > 20, "{routes} routes were found");
+    assert_eq!(served, listed);
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use keyturn::domain::delivery_error::DeliveryError;
 use keyturn::domain::event::EventFilter;
-use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, SealedUrl, Webhook, WebhookId, WebhookState};
+use keyturn::domain::webhook::{
+    Delivery, DeliveryId, DeliveryState, SealedHeaders, SealedUrl, Webhook, WebhookId, WebhookState,
+};
 use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, Undelivered, WebhookSeal};
 use serde_json::Value;
 
@@ -24,6 +26,10 @@ pub(super) fn webhook(n: u8) -> Webhook {
         id: webhook_id(n),
         organization: slug("acme"),
         url: url("https://hooks.example", n),
+        headers: Some(SealedHeaders {
+            names: vec!["authorization".into(), "x-token".into()],
+            sealed: Sealed { master_key: "headers-master".into(), bytes: vec![0, 255, n] },
+        }),
         description: "two\nlines \u{1f511}".into(),
         events: EventFilter::default(),
         state: WebhookState::Enabled,
@@ -397,7 +403,7 @@ pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<Store>) {
 pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<Store>) {
     store.set_master_key("master").await.unwrap();
     found(store.as_ref()).await;
-    let (one, raced) = (webhook(1), webhook(2));
+    let (one, raced) = (webhook(1), Webhook { headers: None, ..webhook(2) });
     add(store.as_ref(), &one).await;
     add(store.as_ref(), &raced).await;
     let seal = |webhook: &Webhook| WebhookSeal {
@@ -405,6 +411,7 @@ pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<Store>) {
         version: webhook.version,
         sealed: webhook.sealed.clone(),
         url: webhook.url.sealed.clone(),
+        headers: webhook.headers.as_ref().map(|headers| headers.sealed.clone()),
     };
     let seals = store.webhook_seals().await.unwrap();
     assert_eq!(seals, [seal(&one), seal(&raced)]);
@@ -412,14 +419,22 @@ pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<Store>) {
     assert_eq!(update(store.as_ref(), &changed).await, Ok(()));
     let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
     let resealed_url = Sealed { master_key: "new".into(), bytes: vec![8; 40] };
+    let resealed_headers = Sealed { master_key: "new".into(), bytes: vec![7; 40] };
     let resealed: Vec<_> = seals
         .into_iter()
-        .map(|seal| WebhookSeal { sealed: sealed.clone(), url: resealed_url.clone(), ..seal })
+        .map(|seal| WebhookSeal {
+            sealed: sealed.clone(),
+            url: resealed_url.clone(),
+            headers: seal.headers.is_some().then(|| resealed_headers.clone()),
+            ..seal
+        })
         .collect();
     store.reseal(&[], &resealed, "new", &entry(action::MASTER_KEY_ROTATE, "new")).await.unwrap();
     let found = store.webhooks(&slug("acme")).await.unwrap();
     let url = SealedUrl { sealed: resealed_url, ..one.url.clone() };
-    assert_eq!(found, [Webhook { sealed, url, ..one }, changed], "what was changed meanwhile keeps its seal");
+    let names = one.headers.as_ref().unwrap().names.clone();
+    let headers = Some(SealedHeaders { names, sealed: resealed_headers });
+    assert_eq!(found, [Webhook { sealed, url, headers, ..one }, changed], "what was changed meanwhile keeps its seal");
 }
 
 pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<Store>) {

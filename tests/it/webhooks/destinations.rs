@@ -103,6 +103,29 @@ fn over_https_the_receiver_must_prove_who_it_is() {
 }
 
 #[test]
+fn allowed_networks_are_reached_over_tls_alone() {
+    let authority = Authority::new();
+    let (receiver, plain) = (Receiver::over_tls(&authority), Receiver::start());
+    let place =
+        Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").set("KEYTURN_WEBHOOKS__ALLOWED_NETWORKS", "127.0.0.1");
+    let server = place.set("SSL_CERT_FILE", authority.path("ca.pem").display()).start();
+    for host in ["127.0.0.1", "localhost"] {
+        let hook = hook(&server, &format!("https://{host}:{}/hook", receiver.address.port()), &["policy.changed"]);
+        let id = test(&server, &hook.id);
+        await_delivery(&server, &hook.id, &id, "delivered");
+    }
+    assert_eq!(receiver.received().len(), 2);
+    for (url, said) in [
+        (plain.url(), "only https"),
+        (format!("https://127.0.0.2:{}/", receiver.address.port()), "not public"),
+        ("https://10.0.0.1/".to_owned(), "not public"),
+    ] {
+        let answer = server.api("POST", "webhooks").json(&json!({ "url": url })).send();
+        assert!(wrong_field(&answer, "url").contains(said), "{url}");
+    }
+}
+
+#[test]
 fn no_proxy_of_the_environment_is_used() {
     let (proxy, receiver) = (Receiver::start(), Receiver::start());
     let via = format!("http://{}", proxy.address);

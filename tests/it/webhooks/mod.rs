@@ -1,8 +1,10 @@
 //! Webhooks: a receiver that is real, and checks what it gets as Standard Webhooks says.
 
+mod catalog;
 mod destinations;
 mod failures;
 mod fairness;
+mod headers;
 mod management;
 mod receiver;
 mod secrets;
