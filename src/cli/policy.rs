@@ -75,7 +75,7 @@ fn read(file: &Path) -> Result<Value, CliError> {
         wrong(format!("line {line}: {}", error.message()))
     })?;
     if let Some(fault) = policy.faults().into_iter().next() {
-        return Err(wrong(format!("{}: {}", fault.field, fault.message)));
+        return Err(wrong(format!("{}: {}", fault.field, fault.message())));
     }
     serde_json::to_value(&policy).map_err(|error| wrong(error.to_string()))
 }

@@ -23,4 +23,5 @@ pub mod sealed;
 pub mod slug;
 pub mod timestamp;
 pub mod usage;
+pub mod violation;
 pub mod webhook;
