@@ -116,9 +116,7 @@ pub(super) async fn write(
         Err(Refused::Repeated) => Err(KeyError::Repeated),
         Err(Refused::PolicyChanged) => Err(policy_changed(node, &new.organization)),
         Err(Refused::VersionConflict | Refused::AlreadyExists | Refused::OwnerGone | Refused::LastOwner) => {
-            Err(KeyError::Conflict(
-                "the key was changed by somebody else at the same time; look at it and try again".into(),
-            ))
+            Err(KeyError::Conflict("someone else changed this key at the same time; reload it and try again".into()))
         }
     }
 }
@@ -159,16 +157,14 @@ pub(super) fn policy_changed(node: &Node, organization: &Slug) -> KeyError {
 /// What a refused transition means to the caller.
 pub(super) fn refused(refused: TransitionRefused) -> KeyError {
     match refused {
-        TransitionRefused::Revoked => {
-            KeyError::Conflict("the key is revoked, and a revoked key never changes again".into())
-        }
+        TransitionRefused::Revoked => KeyError::Conflict("a revoked key cannot be changed".into()),
         TransitionRefused::Expired => {
             KeyError::Conflict("the key has expired; rotate it with a new expiry to use it again".into())
         }
         TransitionRefused::GraceRunning { until } => KeyError::Conflict(format!(
-            "the secret before this one was promised to work until {}; rotate with grace_seconds 0 to end both now",
+            "a rotation is in progress: the previous secret works until {}; rotate with grace_seconds 0 to end both secrets now",
             crate::clock::rfc3339(until)
         )),
-        TransitionRefused::Unchanged => KeyError::Conflict("nothing would change".into()),
+        TransitionRefused::Unchanged => KeyError::Conflict("nothing to change".into()),
     }
 }

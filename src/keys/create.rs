@@ -126,7 +126,7 @@ async fn make(
         Err(Refused::Repeated) => return Err(KeyError::Repeated),
         Err(Refused::PolicyChanged) => return Err(policy_changed(node, organization)),
         Err(Refused::OwnerGone) => {
-            let gone = Violation::new("owner", "no such member in this organization");
+            let gone = Violation::new("owner", "no such member");
             return Err(KeyError::Invalid(vec![gone]));
         }
         Err(Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner) => {

@@ -104,7 +104,7 @@ pub async fn create(
         Ok(()) => {}
         Err(_) => {
             return Err(WebhookError::Conflict(format!(
-                "an organization has {MAX_WEBHOOKS} webhooks at most; remove one that is not needed"
+                "webhook limit reached ({MAX_WEBHOOKS}); delete one you no longer need"
             )));
         }
     }
@@ -202,9 +202,7 @@ async fn load(node: &Node, organization: &Slug, id: &WebhookId, version: Option<
 
 fn made(written: Result<(), Refused>) -> Result<(), WebhookError> {
     written.map_err(|_| {
-        WebhookError::Conflict(
-            "the webhook was changed by somebody else at the same time; look at it and try again".into(),
-        )
+        WebhookError::Conflict("someone else changed this webhook at the same time; reload it and try again".into())
     })
 }
 

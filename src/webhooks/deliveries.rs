@@ -92,7 +92,7 @@ pub async fn retry(
     enabled(node, organization, webhook).await?;
     let entry = AuditEntry::of(by, action::WEBHOOK_RETRY, webhook, None, Some(json!({ "delivery": id.as_str() })));
     if node.store.revive_delivery(organization, (webhook, id), &entry).await?.is_err() {
-        return Err(WebhookError::Conflict("only a delivery that is dead can be taken up again".into()));
+        return Err(WebhookError::Conflict("only failed deliveries can be retried".into()));
     }
     node.store.delivery(webhook, id).await?.ok_or(WebhookError::NotFound)
 }
