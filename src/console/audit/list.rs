@@ -68,7 +68,7 @@ pub(super) async fn show(visit: Visit<ReadAudit>, request: HttpRequest) -> Resul
         actor: field("actor", "Actor").hint("Email or key ID"),
         subject: field("subject", "Target").hint("Email or ID"),
         from: field("from", "From date (UTC)").kind("date"),
-        until: field("until", "To date (UTC, inclusive)").kind("date"),
+        until: field("until", "To date (UTC)").kind("date"),
         rows: found.rows.iter().map(row).collect(),
         is_filtered: query.is_filtered(),
         newest: query.is_older().then(|| list(None)),

@@ -24,7 +24,7 @@ pub(super) const FIELDS: [(&str, &str); 5] = [
     ("actor", "Actor"),
     ("subject", "Target"),
     ("from", "From date (UTC)"),
-    ("until", "To date (UTC, inclusive)"),
+    ("until", "To date (UTC)"),
 ];
 
 /// A parsed query.
