@@ -55,7 +55,7 @@ pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<H
             slug: tenant.organization.slug.to_string(),
             issuer: tenant.issuer.clone(),
             signing_key: match is_bootstrapped {
-                true => Badge::new(Tone::Good, "Created"),
+                true => Badge::new(Tone::Good, "Yes"),
                 false => Badge::new(Tone::Warning, "None"),
             },
             is_bootstrapped,

@@ -169,7 +169,7 @@ fn last_owner_and_own_role_are_explained() {
     let visitor = Visitor::of(&server, &owner);
     let page = page_of(&owner.id);
     assert!(visitor.read(&page).contains("This is the only owner."));
-    assert!(visitor.read(&format!("{page}/remove")).contains("This is the only owner."));
+    assert!(visitor.read(&format!("{page}/remove")).contains("You can’t remove the only owner."));
     let answer = visitor.submit(&page, &page, &[("role", "admin")]);
     let confirm = answer.text();
     assert!(text(&confirm).contains("Only another admin or owner can raise your role again."), "{}", text(&confirm));

@@ -192,7 +192,7 @@ fn edit_conflicts_are_reviewed_again() {
     let said = text(&late.text());
     assert_eq!(late.status, 412, "{said}");
     assert!(said.contains("omeone else changed"), "{said}");
-    assert!(said.contains("Keys per member Up to 5 per member") && said.contains("No limit"), "{said}");
+    assert!(said.contains("Keys per member Up to 5 keys per member") && said.contains("No limit"), "{said}");
     assert_eq!(in_force(&owner), theirs);
     // After the review the policy can be applied anyway.
     visitor.led_to(&press(&visitor, &late, "apply"));
