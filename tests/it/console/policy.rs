@@ -53,7 +53,7 @@ fn preview_changes_nothing() {
     assert_eq!(preview.status, 200, "{}", preview.text());
     let said = text(&preview.text());
     for part in [
-        "Expiry required Optional. Keys can be created without an expiry. Required",
+        "Key expiry Optional. Keys can be created without an expiry. Required",
         "Actions read, write, admin, * (any) read, admin, * (any)",
         "Keys without an expiry; they keep working indefinitely.",
         "2 keys exist; they keep working, but no more can be created.",
