@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::domain::authority::Beyond;
 use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::member::Role;
-use crate::domain::policy::Violation;
+use crate::domain::violation::{FieldPath, Violation, ViolationKind};
 use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
 use crate::http::sign_in::SignInRefused;
@@ -133,8 +133,8 @@ impl Problem {
     }
 
     /// One field that is not as it should be.
-    pub(super) fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::invalid(vec![Violation::new(field, message)])
+    pub(super) fn invalid_field(field: impl Into<FieldPath>, kind: impl Into<ViolationKind>) -> Self {
+        Self::invalid(vec![Violation::new(field, kind)])
     }
 
     /// A body that is too large.
@@ -447,7 +447,7 @@ impl ResponseError for Problem {
             response.insert_header((ALLOW, HeaderValue::from_static(allow)));
         }
         let error =
-            |violation: &Violation| FieldJson { field: violation.field.clone(), message: violation.message.clone() };
+            |violation: &Violation| FieldJson { field: violation.field.to_string(), message: violation.message() };
         let body = ProblemJson {
             kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),

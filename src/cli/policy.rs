@@ -189,7 +189,7 @@ fn read(file: &Path) -> Result<Policy, CliError> {
         wrong(format!("line {line}: {}", error.message()))
     })?;
     match policy.faults().into_iter().next() {
-        Some(fault) => Err(wrong(format!("{}: {}", fault.field, fault.message))),
+        Some(fault) => Err(wrong(format!("{}: {}", fault.field, fault.message()))),
         None => Ok(policy),
     }
 }

@@ -1,12 +1,12 @@
-//! A person's own account: who they are, their password, and where they are signed in.
+//! The member's own account: profile, password and sessions.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
 use crate::console::ui::{Errors, Field, Moment};
 use crate::console::visit::Visit;
 use crate::domain::member::{MIN_PASSWORD, Password, Session};
@@ -15,7 +15,6 @@ use crate::http::form::Form;
 use crate::http::permission::Anyone;
 use crate::members::{self, MemberError};
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/account").route(web::get().to(show)))
@@ -35,10 +34,10 @@ struct Page {
     older: usize,
 }
 
-/// Sessions that are listed at most, those first that were seen last.
-pub(super) const SESSIONS: usize = 50;
+/// Maximum number of listed sessions, most recently seen first.
+pub(super) const MAX_SESSIONS: usize = 50;
 
-/// A browser that is signed in.
+/// A session in a table.
 pub(super) struct SessionRow {
     pub(super) id: String,
     pub(super) is_this: bool,
@@ -50,7 +49,7 @@ pub(super) struct SessionRow {
 }
 
 impl SessionRow {
-    /// A session as it is shown to whoever is here by the session of the other id.
+    /// Prepares a session for display. `this` is the ID of the visitor's own session.
     pub(super) fn new(session: Session, this: &str, now: Timestamp) -> Self {
         Self {
             is_this: session.id == this,
@@ -64,37 +63,38 @@ impl SessionRow {
     }
 }
 
-async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("password") => Some("Your password is changed. Your other sessions have ended."),
-        Some("session") => Some("The session has ended."),
+        Some("password") => Some("Password changed. You were signed out of your other sessions."),
+        Some("session") => Some("Session ended."),
         _ => None,
     };
     let built = Page::new(&visit, Errors::default()).await?;
     page(&Page { frame: built.frame.done(done), ..built })
 }
 
-async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, Trouble> {
+async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    visit.context.count_password_change(&visit.who.member.id).map_err(Trouble::limited)?;
+    visit.context.count_password_change(&visit.who.member.id).map_err(ErrorPage::rate_limited)?;
     let password = |name: &str| Password::from(form.value(name).unwrap_or_default().to_owned());
     let (current, new) = (password("current_password"), password("new_password"));
     let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
     let changed = async move { members::change_password(&node, &by, &who, &current, &new).await };
     match visit.node().run_to_end(changed).await {
-        // The form stands on the page of the first steps as well.
+        // The form is also on the Getting started page.
         Ok(()) if form.value("from") == Some("welcome") => Ok(see_other(&visit.path("/welcome?done=password"))),
         Ok(()) => Ok(see_other(&visit.path("/account?done=password"))),
-        Err(MemberError::Invalid(wrong)) => {
-            let errors = Errors::new(wrong, &["current_password", "new_password"]);
-            refused(&Page::new(&visit, errors).await?)
+        Err(MemberError::Invalid(violations)) => {
+            let errors =
+                Errors::new(violations, &[("current_password", "Current password"), ("new_password", "New password")]);
+            invalid_form(&Page::new(&visit, errors).await?)
         }
         Err(other) => Err(other.into()),
     }
 }
 
-async fn end_session(submitted: Submitted<Anyone>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
+async fn end_session(submitted: Submitted<Anyone>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     let (node, by, who, id) = (visit.node().clone(), visit.by(), visit.who.clone(), id.into_inner());
     let ended = async move { members::end(&node, &by, &who.member, &id).await };
@@ -105,8 +105,8 @@ async fn end_session(submitted: Submitted<Anyone>, id: web::Path<String>) -> Res
 }
 
 impl Page {
-    async fn new(visit: &Visit<Anyone>, errors: Errors) -> Result<Self, Trouble> {
-        let hint = format!("At least {MIN_PASSWORD} characters. Your other sessions end when it is changed.");
+    async fn new(visit: &Visit<Anyone>, errors: Errors) -> Result<Self, ErrorPage> {
+        let hint = format!("At least {MIN_PASSWORD} characters. You’ll be signed out everywhere else.");
         let now = visit.now;
         let mut sessions = members::of_member(visit.node(), &visit.who.member, now).await?;
         sessions.sort_by_key(|session| (session.id != visit.who.session.id, std::cmp::Reverse(session.last_seen_at)));
@@ -116,10 +116,10 @@ impl Page {
             current_password: Field::password("current_password", "Current password", "current-password")
                 .errors(&errors),
             new_password: Field::password("new_password", "New password", "new-password").hint(hint).errors(&errors),
-            older: sessions.len().saturating_sub(SESSIONS),
+            older: sessions.len().saturating_sub(MAX_SESSIONS),
             sessions: sessions
                 .into_iter()
-                .take(SESSIONS)
+                .take(MAX_SESSIONS)
                 .map(|session| SessionRow::new(session, &visit.who.session.id, now))
                 .collect(),
             errors,
@@ -127,7 +127,7 @@ impl Page {
     }
 }
 
-/// A browser in a few words, as far as its own name for itself tells.
+/// Returns a short name of a browser, derived from its `User-Agent`.
 fn browser(user_agent: &str) -> String {
     const BROWSERS: [(&str, &str); 6] = [
         ("Edg/", "Edge"),
@@ -161,7 +161,7 @@ mod tests {
     use super::browser;
 
     #[test]
-    fn browsers_are_told_by_their_usual_names() {
+    fn browsers_have_short_names() {
         let chrome =
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
         assert_eq!(browser(chrome), "Chrome on Linux");

@@ -1,16 +1,16 @@
-//! Who did something, as people call them.
+//! Display names of actors.
 
 use crate::domain::member::Member;
 
-/// An actor of the audit log by their login; a key by its id.
-pub(super) fn named(actor: &str, members: &[Member]) -> String {
+/// Returns the display name of an audit actor: a member's email or a key's ID.
+pub(super) fn display_name(actor: &str, members: &[Member]) -> String {
     match actor.split_once(':') {
         Some(("member", id)) => {
             let member = members.iter().find(|member| member.id.0 == id);
             member.map_or_else(|| "a removed member".into(), |member| member.email.clone())
         }
         Some(("key", id)) => format!("key {id}"),
-        _ if actor == "keyturn" => "Keyturn itself".into(),
+        _ if actor == "keyturn" => "Keyturn (system)".into(),
         _ => actor.to_owned(),
     }
 }

@@ -1,75 +1,76 @@
-//! Checks of fields while they are typed, for the script; the form's own answer says the same.
+//! Live checks of form fields. Submitting the form runs the same checks.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use crate::console::keys::entries;
-use crate::console::trouble::Trouble;
+use crate::console::error_page::ErrorPage;
+use crate::console::keys::split_entries;
+use crate::console::ui::{describe_networks_error, describe_scope_error};
 use crate::console::visit::Visit;
 use crate::domain::networks::Networks;
 use crate::domain::scope::ResourceFilter;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
 
-/// Registers the route.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/check/{what:networks|filter}").route(web::get().to(check)));
 }
 
-/// What to say beside a field: `tone` is a class of the style.
+/// The feedback beside a field. `tone` is a CSS class.
 #[derive(Serialize, PartialEq, Eq, Debug)]
-struct Said {
+struct Feedback {
     tone: &'static str,
     message: String,
 }
 
-async fn check(_: Visit<Anyone>, what: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
-    let query =
-        Form::parse(request.query_string().as_bytes()).map_err(|error| Trouble::bad_form(&error.to_string()))?;
+async fn check(_: Visit<Anyone>, what: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+    let query = Form::parse(request.query_string().as_bytes())
+        .map_err(|error| ErrorPage::unreadable_form(&error.to_string()))?;
     let value = query.value("value").unwrap_or_default();
-    let said = if *what == "networks" { networks(value) } else { filter(value.trim()) };
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(said))
+    let feedback = if *what == "networks" { networks(value) } else { filter(value.trim()) };
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(feedback))
 }
 
-fn networks(text: &str) -> Said {
-    let entries = entries(text);
+fn networks(text: &str) -> Feedback {
+    let entries = split_entries(text);
     match Networks::parse(&entries) {
-        Err(error) => Said { tone: "bad", message: format!("Entry {}: {error}", error.index + 1) },
-        Ok(networks) if networks.has_wildcard() => Said {
-            tone: "warning",
-            message: "A wildcard lets every address in. Name the networks that the key is used from.".into(),
-        },
+        Err(error) => {
+            Feedback { tone: "bad", message: format!("Line {}: {}", error.index + 1, describe_networks_error(&error)) }
+        }
+        Ok(networks) if networks.has_wildcard() => {
+            Feedback { tone: "warning", message: "This allows any address. List the networks you use.".into() }
+        }
         Ok(networks) if !networks.is_restricted() => {
-            Said { tone: "warning", message: "Together these let every address in.".into() }
+            Feedback { tone: "warning", message: "Together, these ranges allow any address.".into() }
         }
         Ok(networks) => {
             let number = networks.iter().len();
-            let plural = if number == 1 { "network" } else { "networks" };
-            Said { tone: "good", message: format!("{number} {plural}: {}", networks.to_strings().join(", ")) }
+            let noun = if number == 1 { "network" } else { "networks" };
+            Feedback { tone: "good", message: format!("{number} {noun}: {}", networks.to_strings().join(", ")) }
         }
     }
 }
 
-fn filter(text: &str) -> Said {
+fn filter(text: &str) -> Feedback {
     match ResourceFilter::parse(text) {
-        Err(error) => Said { tone: "bad", message: error.to_string() },
+        Err(error) => Feedback { tone: "bad", message: describe_scope_error(&error) },
         Ok(filter) if filter.as_str() == "*" => {
-            Said { tone: "warning", message: "Every resource, but for Keyturn’s own management API.".into() }
+            Feedback { tone: "warning", message: "Matches every resource except the Keyturn management API.".into() }
         }
-        Ok(filter) => Said { tone: "good", message: told(filter.as_str()) },
+        Ok(filter) => Feedback { tone: "good", message: describe(filter.as_str()) },
     }
 }
 
-/// A filter in words.
-fn told(filter: &str) -> String {
+/// Describes a filter.
+fn describe(filter: &str) -> String {
     if let Some(prefix) = filter.strip_suffix("/*") {
-        return format!("Everything below {prefix}.");
+        return format!("Matches everything under {prefix}/.");
     }
     if filter.split('/').any(|segment| segment == "#") {
-        return "One resource for each value of #.".into();
+        return "# matches any single segment.".into();
     }
-    format!("Exactly {filter}.")
+    format!("Matches only {filter}.")
 }
 
 #[cfg(test)]
@@ -77,14 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed_is_told_at_once() {
+    fn feedback_has_tone_and_message() {
         assert_eq!(networks("10.0.0.0/8").tone, "good");
         assert_eq!(networks("10.0.0.0/8\n0.0.0.0/0").tone, "warning");
         assert_eq!(networks("0.0.0.0/1, 128.0.0.0/1, ::/1, 8000::/1").tone, "warning");
         let wrong = networks("192.0.2.1\n10.0.0.1/8");
         assert_eq!(wrong.tone, "bad");
-        assert!(wrong.message.starts_with("Entry 2: 10.0.0.1/8 has bits set"), "{wrong:?}");
+        assert!(wrong.message.starts_with("Line 2: 10.0.0.1/8 has host bits set."), "{wrong:?}");
         assert_eq!((filter("*").tone, filter("a//b").tone, filter("a/*").tone), ("warning", "bad", "good"));
-        assert_eq!(filter("projects/*").message, "Everything below projects.");
+        assert_eq!(filter("projects/*").message, "Matches everything under projects/.");
     }
 }

@@ -1,28 +1,28 @@
-//! The console: pages under `/console` for people, rendered here, which work without a script but for copying and
-//! dialogs.
+//! The console: server-rendered pages under `/console`. Everything except copy buttons and dialogs works without
+//! JavaScript.
 //!
-//! A surface: parses once into a complete type, calls one use case, renders. Each folder or file is a page of the
-//! console with its template beside it; `ui/` holds what pages are made of, `visit.rs` and `submitted.rs` who asks and
-//! what they sent. Imports `domain`, `clock`, `store` (what a list may be filtered by), `signing`, the use cases,
-//! `node` and `http`; no other surface.
+//! Each handler parses its input into a complete type, calls one use case and renders a page. Each folder or file is a page
+//! with its templates beside it. `ui/` has the components, `visit.rs` and `submitted.rs` check sessions and forms, and
+//! `error_page.rs` renders errors. Imports `domain`, `clock`, `store` (list filters), `signing`, the use cases, `node` and
+//! `http`, but no other surface.
 
 mod account;
 mod actor;
 mod assets;
 mod audit;
 mod check;
+mod error_page;
 mod frame;
 mod gateways;
 mod keys;
 mod members;
+mod new_password;
 mod organizations;
 mod pages;
 mod policy;
-mod shown_once;
 mod sign_in;
 mod signing_keys;
 mod submitted;
-mod trouble;
 mod ui;
 mod usage;
 mod visit;
@@ -33,14 +33,14 @@ use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 
-use crate::console::trouble::Trouble;
+use crate::console::error_page::ErrorPage;
 use crate::http::context::HttpContext;
 
-/// Registers the routes of this surface.
+/// Registers the console's routes.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/").route(web::get().to(home))).service(
         web::scope("/console")
-            .wrap(from_fn(trouble::show))
+            .wrap(from_fn(error_page::render_errors))
             .wrap(frame::headers())
             .service(web::resource(["", "/"]).route(web::get().to(home)))
             .configure(assets::routes)
@@ -57,16 +57,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(gateways::routes)
             .configure(organizations::routes)
             .configure(welcome::routes)
-            .default_service(web::to(|| async { Err::<HttpResponse, _>(Trouble::not_found()) })),
+            .default_service(web::to(|| async { Err::<HttpResponse, _>(ErrorPage::not_found()) })),
     );
 }
 
-/// The first page.
+/// Redirects to the first page.
 async fn home(context: web::Data<HttpContext>) -> HttpResponse {
     see_other(&format!("{}/keys", frame::root(&context.node.settings.public_url)))
 }
 
-/// Sends the browser on to a page of ours, after a form too.
+/// Redirects the browser to a page of the console.
 fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }

@@ -1,31 +1,31 @@
-//! Pages of a list that is in memory as a whole: which part is shown, and the ways to the others.
+//! Pagination of lists that are entirely in memory.
 
 use askama::Template;
 
 use crate::console::ui::html;
 
-/// Rows of a page.
+/// Entries per page.
 const ROWS: usize = 100;
 
 html! { Pages }
 
-/// The ways to the pages before and behind.
+/// Links to the previous and next page.
 #[derive(Template, Clone, Debug)]
 #[template(path = "console/pages.html")]
 pub(super) struct Pages {
-    /// The list's path with its filters, up to and with `page=`.
+    /// The path of the list with its filters, up to `page=`.
     link: String,
     number: usize,
     last: usize,
 }
 
 impl Pages {
-    /// The page that a query names, from 1, and its rows; the nearest where there is none of that number.
+    /// Returns the rows of the wanted page and the links. Pages count from 1; an invalid number selects the nearest page.
     pub(super) fn cut<T>(rows: Vec<T>, wanted: Option<&str>, link: String) -> (Vec<T>, Self) {
         let last = rows.len().div_ceil(ROWS).max(1);
         let number = wanted.and_then(|text| text.parse().ok()).unwrap_or(1).clamp(1, last);
-        let shown = rows.into_iter().skip((number - 1).saturating_mul(ROWS)).take(ROWS).collect();
-        (shown, Self { link, number, last })
+        let on_page = rows.into_iter().skip((number - 1).saturating_mul(ROWS)).take(ROWS).collect();
+        (on_page, Self { link, number, last })
     }
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_is_not_there_is_the_nearest() {
+    fn invalid_numbers_select_the_nearest_page() {
         let cut = |wanted| Pages::cut((0..250).collect(), wanted, "/x?page=".into());
         for (wanted, first, number) in [
             (None, 0, 1),

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Sign-in and sign-out.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
@@ -6,14 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use crate::console::assets::{self, Names};
-use crate::console::frame::{answer, denied, root};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{error_response, html_response, root};
 use crate::console::see_other;
 use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin};
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Errors, Field, Token};
+use crate::console::ui::{CsrfField, Errors, Field, Labels};
 use crate::domain::member::{Password, is_email};
-use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
+use crate::domain::violation::Violation;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
@@ -23,12 +23,11 @@ use crate::members::{self, SignInError};
 
 type Context = web::Data<HttpContext>;
 
-/// Larger than what can be typed there.
+/// Maximum size of the sign-in form.
 const MAX_BODY: usize = 8 * 1024;
-/// How long a sign-in page may lie open, in seconds.
+/// How long a sign-in page stays valid, in seconds.
 const PAGE_SECONDS: i64 = 12 * 3600;
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/sign-in").route(web::get().to(show)).route(web::post().to(begin)))
@@ -40,7 +39,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 struct Page {
     root: String,
     assets: &'static Names,
-    token: Token,
+    token: CsrfField,
     next: String,
     has_ended: bool,
     errors: Errors,
@@ -49,32 +48,32 @@ struct Page {
     password: Field,
 }
 
-async fn show(context: Context, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+async fn show(context: Context, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let public_url = &context.node.settings.public_url;
     if let Some(secret) = session::from_cookie(&request, public_url) {
         let now = crate::clock::now();
-        let resumed = members::resume(&context.node, &secret, now).await.map_err(|cause| Trouble::not_now(&cause))?;
+        let resumed =
+            members::resume(&context.node, &secret, now).await.map_err(|cause| ErrorPage::node_unavailable(&cause))?;
         if resumed.is_some() {
             return Ok(see_other(&next(query.value("next"), public_url)));
         }
     }
-    let is_sent_back = query.value("next").is_some() || query.value("ended").is_some();
+    let was_redirected = query.value("next").is_some() || query.value("ended").is_some();
     let had_session = session::from_cookie(&request, public_url).is_some();
     let page = Page::new(&context, &query, Errors::default());
-    shown(&context, &request, Page { has_ended: is_sent_back && had_session, ..page }, None)
+    render(&context, &request, Page { has_ended: was_redirected && had_session, ..page }, None)
 }
 
-async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Trouble> {
-    // 1. From the page that this browser was shown: it holds the cookie that the page was made with.
+async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ErrorPage> {
+    // 1. Check that this browser was served the page: it has the cookie that matches the form's token.
     let public_url = context.node.settings.public_url.clone();
     check_origin(&request, &public_url)?;
     let form = submitted::read(&request, payload.into_inner(), MAX_BODY).await?;
     let page_secret = session::page_from_cookie(&request, &public_url);
     if page_secret.is_none_or(|secret| form.value(CSRF_FIELD) != Some(secret.csrf_token().as_str())) {
-        let errors =
-            Errors::sentence("The page had been open for too long, or your browser keeps no cookies. Try again.");
-        return shown(
+        let errors = Errors::sentence("This sign-in page expired, or your browser blocks cookies. Try again.");
+        return render(
             &context,
             &request,
             Page::new(&context, &form, errors),
@@ -82,7 +81,7 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         );
     }
 
-    // 2. Login and password. The session is a new one, whatever the browser held before.
+    // 2. Check the credentials. The session is always a new one.
     let text = |name: &str| form.value(name).unwrap_or_default().trim().to_owned();
     let typed = Typed {
         organization: Some(text("organization")).filter(|slug| !slug.is_empty()),
@@ -92,7 +91,7 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     let (refusal, errors) = match sign_in(&context, &request, typed).await {
         Ok(Begun { signed_in: who, secret, device }) => {
             let cookie = session::cookie(&secret, &public_url, context.node.settings.session_seconds);
-            // Whoever has never changed the password they were given is shown how to begin.
+            // Members who still have their temporary password land on Getting started.
             let to = next(form.value("next"), &public_url);
             let is_new = who.member.version == 1 && form.value("next") != Some(to.as_str());
             let to = if is_new { format!("{}/welcome", root(&public_url)) } else { to };
@@ -101,49 +100,53 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
                 .add_cookie(&device)
                 .and_then(|()| response.add_cookie(&cookie))
                 .and_then(|()| response.add_cookie(&session::no_page_cookie(&public_url)));
-            set.map_err(|error| Trouble::unavailable(&error))?;
+            set.map_err(|error| ErrorPage::unavailable(&error))?;
             return Ok(response);
         }
-        Err(SignInRefused::Invalid(Violation { field, message })) => (
-            (StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"),
-            Errors::new(vec![Violation { field, message }], &FIELDS),
-        ),
+        Err(SignInRefused::Invalid(violation)) => {
+            let message = match violation.field.name.as_str() {
+                "organization" => "Enter the organization’s slug: 1–40 lowercase letters, digits or hyphens.",
+                _ => "Enter an email address.",
+            };
+            let violation = Violation::new(violation.field, message);
+            ((StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"), Errors::new([violation], FIELDS))
+        }
         Err(SignInRefused::Limited(seconds)) => {
-            let text = format!("There were too many attempts. Try again in {seconds} seconds.");
+            let text = format!("Too many attempts. Try again in {seconds} seconds.");
             let page = Page::new(&context, &form, Errors::sentence(text));
-            let mut response = shown(&context, &request, page, Some((StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED")))?;
+            let mut response = render(&context, &request, page, Some((StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED")))?;
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             return Ok(response);
         }
         Err(SignInRefused::Error(SignInError::Refused)) => (
             (StatusCode::UNAUTHORIZED, "SIGN_IN_REFUSED"),
-            Errors::sentence("Organization, login and password do not go together."),
+            Errors::sentence("Incorrect email, password or organization."),
         ),
         Err(SignInRefused::Error(SignInError::Changed)) => (
             (StatusCode::CONFLICT, "CONFLICT"),
-            Errors::sentence("Your account was changed at this moment. Sign in again."),
+            Errors::sentence("Your account changed while you were signing in. Sign in again."),
         ),
-        Err(SignInRefused::Error(SignInError::Unavailable(cause))) => return Err(Trouble::not_now(&cause)),
+        Err(SignInRefused::Error(SignInError::Unavailable(cause))) => return Err(ErrorPage::node_unavailable(&cause)),
     };
-    shown(&context, &request, Page::new(&context, &form, errors), Some(refusal))
+    render(&context, &request, Page::new(&context, &form, errors), Some(refusal))
 }
 
-async fn end(submitted: Submitted<Anyone>) -> Result<HttpResponse, Trouble> {
+async fn end(submitted: Submitted<Anyone>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
     let ended = async move { members::end(&node, &by, &who.member, &who.session.id).await };
     visit.node().run_to_end(ended).await?;
     let mut response = see_other(&visit.path("/sign-in"));
     let cookie = session::no_cookie(&visit.node().settings.public_url);
-    response.add_cookie(&cookie).map_err(|error| Trouble::unavailable(&error))?;
+    response.add_cookie(&cookie).map_err(|error| ErrorPage::unavailable(&error))?;
     Ok(response)
 }
 
-const FIELDS: [&str; 3] = ["organization", "email", "password"];
+const FIELDS: &Labels = &[("organization", "Organization"), ("email", "Email"), ("password", "Password")];
 
 impl Page {
     fn new(context: &HttpContext, form: &Form, errors: Errors) -> Self {
-        // What is typed in the wrong place may be a password: only what can be right is sent back.
+        // A value typed into the wrong field may be a password, so only plausible values are sent back.
         let value = |name: &str, can_be: fn(&str) -> bool| {
             form.value(name).filter(|text| can_be(text)).unwrap_or_default().to_owned()
         };
@@ -152,13 +155,13 @@ impl Page {
         Self {
             root: root(&context.node.settings.public_url),
             assets: assets::names(),
-            token: Token(String::new()),
+            token: CsrfField(String::new()),
             next: value("next", |text| text.starts_with('/')),
             has_ended: false,
-            organization: organization.hint("Leave it empty for “default”.").most(40).errors(&errors),
+            organization: organization.hint("Leave blank for “default”.").max_length(40).errors(&errors),
             email: Field::text("email", "Email", value("email", is_email))
                 .required(true)
-                .most(254)
+                .max_length(254)
                 .autocomplete("username")
                 .errors(&errors),
             password: Field::password("password", "Password", "current-password").errors(&errors),
@@ -167,41 +170,41 @@ impl Page {
     }
 }
 
-/// Shows the page, with a cookie of its own that the form is tied to: one for all pages of a browser.
-fn shown(
+/// Renders the page and sets the cookie that its form is tied to. All sign-in pages of a browser share it.
+fn render(
     context: &HttpContext,
     request: &HttpRequest,
     page: Page,
     refusal: Option<(StatusCode, &'static str)>,
-) -> Result<HttpResponse, Trouble> {
+) -> Result<HttpResponse, ErrorPage> {
     let public_url = &context.node.settings.public_url;
     let secret = match session::page_from_cookie(request, public_url) {
         Some(secret) => secret,
         None => members::SessionSecret::new()?,
     };
-    let html = Page { token: Token(secret.csrf_token()), ..page }.render()?;
+    let html = Page { token: CsrfField(secret.csrf_token()), ..page }.render()?;
     let mut response = match refusal {
-        None => answer(StatusCode::OK, html),
-        Some(refusal) => denied(refusal, html, None),
+        None => html_response(StatusCode::OK, html),
+        Some(refusal) => error_response(refusal, html, None),
     };
     let cookie = session::page_cookie(&secret, public_url, PAGE_SECONDS);
-    response.add_cookie(&cookie).map_err(|error| Trouble::unavailable(&error))?;
+    response.add_cookie(&cookie).map_err(|error| ErrorPage::unavailable(&error))?;
     Ok(response)
 }
 
-/// Where to go after signing in: a page of the console, or else the first one. Never anywhere else.
+/// Returns where to go after signing in: the wanted page if it is in the console, otherwise the first page.
 fn next(wanted: Option<&str>, public_url: &str) -> String {
     let root = root(public_url);
-    let is_ours = |path: &&str| {
+    let is_in_console = |path: &&str| {
         let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         let below =
             path.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-        // Before its query nothing is escaped that we write, and a browser takes `%2e` for a dot.
+        // Our paths contain no escapes before the query, and browsers treat `%2e` as a dot.
         let before = path.split('?').next().unwrap_or_default();
         let odd = ["//", "..", "/sign-"];
         plain && below && !before.contains('%') && !odd.iter().any(|odd| path.contains(odd))
     };
-    wanted.filter(is_ours).map_or_else(|| format!("{root}/keys"), str::to_owned)
+    wanted.filter(is_in_console).map_or_else(|| format!("{root}/keys"), str::to_owned)
 }
 
 #[cfg(test)]
@@ -209,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_signing_in_the_way_leads_into_the_console_only() {
+    fn next_stays_in_the_console() {
         let next = |wanted| next(Some(wanted), "https://id.example");
         for good in ["/console", "/console/keys", "/console/keys?status=all&search=a%20b", "/console?x=1"] {
             assert_eq!(next(good), good);
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_public_url_has_before_its_path_is_kept() {
+    fn next_keeps_the_path_of_the_public_url() {
         assert_eq!(next(None, "https://id.example/keyturn"), "/keyturn/console/keys");
         assert_eq!(next(Some("/console/keys"), "https://id.example/keyturn"), "/keyturn/console/keys");
     }

@@ -1,10 +1,10 @@
-//! Getting started: the first steps, each of which knows whether it is done.
+//! Getting started: the first steps, each of which detects whether it is done.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::trouble::Trouble;
 use crate::console::ui::{Badge, Field, Tone};
 use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
@@ -17,11 +17,10 @@ use crate::members;
 use crate::store::{Interval, KeyFilter, KeyOrder};
 use crate::usage::{self, Span};
 
-/// Days in which a check shows that a gateway is connected.
-const CHECK_DAYS: i64 = 30;
+/// A verification in this many days shows that a gateway is connected.
+const VERIFICATION_DAYS: i64 = 30;
 const DAY: i64 = 86_400;
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/welcome").route(web::get().to(show)));
 }
@@ -34,7 +33,7 @@ struct Page {
     current_password: Field,
     new_password: Field,
     has_signing_key: bool,
-    /// What concerns the visitor, in order, and whether it is done.
+    /// The steps for the visitor's role, in order, and whether each is done.
     steps: Vec<(Step, bool)>,
 }
 
@@ -59,16 +58,16 @@ impl Page {
     }
 }
 
-async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let said = match query.value("done") {
-        Some("password") => Some("Your password is changed. Your other sessions have ended."),
+    let done = match query.value("done") {
+        Some("password") => Some("Password changed. You were signed out of your other sessions."),
         _ => None,
     };
     let organization = visit.organization();
-    let tenant = visit.node().tenant(organization).ok_or_else(Trouble::not_found)?;
+    let tenant = visit.node().tenant(organization).ok_or_else(ErrorPage::not_found)?;
     let has_signing_key = tenant.ring.newest().is_some();
-    // A member's version goes up with every change, and the first is that of their own password.
+    // A member's version increases with every change. The first change is usually their own password.
     let mut steps = vec![(Step::Password, visit.who.member.version > 1)];
     if visit.may::<AdminSigningKeys>() {
         steps.push((Step::SigningKey, has_signing_key));
@@ -80,7 +79,7 @@ async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse
         steps.push((Step::Members, members::list(visit.node(), organization).await?.len() > 1));
     }
     if visit.may::<WriteKeys>() {
-        // Who manages every key is done with anybody's but the one that was there from the beginning.
+        // For those who manage all keys, any key counts except the one created at setup.
         let owner = (!visit.may::<AdminMembers>()).then(|| visit.who.member.id.clone());
         let newest = first(&visit, KeyOrder::Created, owner).await?;
         steps.push((Step::Key, newest.is_some_and(|key| key.created_by != "keyturn")));
@@ -88,22 +87,23 @@ async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse
         steps.push((Step::Token, last_used.is_some_and(|key| key.last_used_at.is_some())));
     }
     if visit.may::<WriteKeys>() && visit.may::<ReadUsage>() {
-        let span = Span::touched(Interval::Day, visit.now.plus_seconds(-CHECK_DAYS * DAY), visit.now.plus_seconds(1));
+        let span =
+            Span::touched(Interval::Day, visit.now.plus_seconds(-VERIFICATION_DAYS * DAY), visit.now.plus_seconds(1));
         let usage = usage::usage_of_organization(visit.node(), organization, span).await?;
         steps.push((Step::Gateway, usage.totals().of(UsageOutcome::Verified) > 0));
     }
     page(&Page {
-        frame: visit.frame(Section::Welcome, "Getting started").done(said),
+        frame: visit.frame(Section::Welcome, "Getting started").done(done),
         token_endpoint: format!("{}/oauth/token", visit.node().settings.public_url),
-        current_password: Field::password("current_password", "Password that you were given", "current-password"),
-        new_password: Field::password("new_password", "Your own password", "new-password")
-            .hint(format!("At least {MIN_PASSWORD} characters. Your other sessions end when it is changed.")),
+        current_password: Field::password("current_password", "Temporary password", "current-password"),
+        new_password: Field::password("new_password", "New password", "new-password")
+            .hint(format!("At least {MIN_PASSWORD} characters. You’ll be signed out everywhere else.")),
         has_signing_key,
         steps,
     })
 }
 
-/// The newest key, or the last that was used, of the organization or of one owner.
+/// Returns the newest or most recently used key, of the organization or of one owner.
 async fn first(visit: &Visit<Anyone>, order: KeyOrder, owner: Option<MemberId>) -> Result<Option<ApiKey>, KeyError> {
     let filter = KeyFilter {
         organization: visit.organization().clone(),

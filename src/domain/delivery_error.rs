@@ -14,28 +14,28 @@ pub enum DeliveryError {
     /// The server's settings do not allow the URL.
     #[error("{0}")]
     Destination(#[from] DestinationError),
-    /// The host name does not resolve, or resolves to addresses that are not allowed. The two are not told apart, so
-    /// that nobody can find out which names exist in a private network.
+    /// The host name does not resolve, or resolves to addresses that are not allowed. The two are not
+    /// distinguished, so that webhooks cannot be used to find names in a private network.
     #[error("the host name has no address that webhooks may connect to")]
     NoAddress,
-    /// No TCP connection, or no TLS session on it. They are not told apart, so that nobody can find out which ports of
-    /// a host are open.
+    /// No TCP connection, or no TLS session on it. They are not distinguished, so that webhooks cannot be used
+    /// to find open ports.
     #[error("could not connect")]
     CouldNotConnect,
     /// No response in time on an established connection.
-    #[error("no answer within {ATTEMPT_SECONDS} s")]
+    #[error("no response within {ATTEMPT_SECONDS} s")]
     TimedOut,
     /// The connection was closed, or the response is not HTTP.
     #[error("no valid HTTP response")]
     InvalidResponse,
     /// A redirect.
-    #[error("answered {0}, and redirects are not followed")]
+    #[error("HTTP {0}: redirects are not followed")]
     Redirect(u16),
     /// 410 Gone.
-    #[error("answered 410: the receiver is gone for good")]
+    #[error("HTTP 410: the endpoint is gone")]
     Gone,
     /// Any other status that is not a success.
-    #[error("answered {0}")]
+    #[error("HTTP {0}")]
     Status(u16),
     /// The webhook's URL or secret does not open with the configured master key.
     #[error("the webhook's URL or secret cannot be decrypted")]

@@ -190,12 +190,12 @@ pub const MAX_PASSWORD: usize = 256;
 /// What is wrong with a password, if anything: too short, too long, or the login itself (NIST SP 800-63B §3.1.1).
 pub fn password_fault(password: &str, email: &str) -> Option<String> {
     if password.chars().count() < MIN_PASSWORD || password.len() > MAX_PASSWORD {
-        return Some(format!("{MIN_PASSWORD} characters at least and {MAX_PASSWORD} bytes at most are allowed"));
+        return Some(format!("must have at least {MIN_PASSWORD} characters and at most {MAX_PASSWORD} bytes"));
     }
     let same = password.eq_ignore_ascii_case(email);
     let first = password.chars().next();
     let one_character = password.chars().all(|c| Some(c) == first);
-    (same || one_character).then(|| "too easy to guess; take another".into())
+    (same || one_character).then(|| "too easy to guess".into())
 }
 
 /// Whether a text can be a login: something, one `@`, something, 254 bytes at most, no spaces, controls or what is not

@@ -24,5 +24,6 @@ pub mod slug;
 pub mod text;
 pub mod timestamp;
 pub mod usage;
+pub mod violation;
 pub mod webhook;
 pub mod webhook_headers;

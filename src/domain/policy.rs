@@ -7,6 +7,9 @@ use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
 use crate::domain::scope::{Action, Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::violation::{Lifetime, ViolationKind};
+
+pub use crate::domain::violation::Violation;
 
 const DAY: i64 = 86_400;
 
@@ -116,28 +119,12 @@ pub enum Expiry {
     Kept(Option<Timestamp>),
 }
 
-/// A field and what is wrong with it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Violation {
-    /// The field's name in the API.
-    pub field: String,
-    /// What is wrong and what is allowed.
-    pub message: String,
-}
-
-impl Violation {
-    /// A violation of one field.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
-}
-
 impl Policy {
     /// Everything in `wanted` that the policy does not allow at `now`.
     pub fn violations(&self, wanted: &Wanted<'_>, now: Timestamp) -> Vec<Violation> {
         let mut found = Vec::new();
         if self.name_required && wanted.name.is_some_and(|name| name.trim().is_empty()) {
-            found.push(Violation::new("name", "a name is required"));
+            found.push(Violation::new("name", ViolationKind::NameRequired));
         }
         if let Some(scopes) = wanted.scopes {
             self.check_scopes(scopes, wanted.held, &mut found);
@@ -147,25 +134,27 @@ impl Policy {
             Expiry::Set { expires_at, since } => self.expiry_fault(expires_at, since, now),
             Expiry::Kept(expires_at) => self.kept_expiry_fault(expires_at, now),
         };
-        found.extend(wrong.map(|message| Violation::new("expires_at", message)));
-        if let Some(grace) = wanted.grace_seconds.filter(|grace| *grace > self.max_grace_seconds) {
-            let message = format!("{grace} seconds is too long; allowed is 0 to {}", self.max_grace_seconds);
-            found.push(Violation::new("grace_seconds", message));
+        found.extend(wrong.map(|kind| Violation::new("expires_at", kind)));
+        if let Some(seconds) = wanted.grace_seconds.filter(|grace| *grace > self.max_grace_seconds) {
+            let kind = ViolationKind::GraceTooLong { seconds, most: self.max_grace_seconds };
+            found.push(Violation::new("grace_seconds", kind));
         }
         found
     }
 
     fn check_scopes(&self, scopes: &ScopeSet, held: Option<&ScopeSet>, found: &mut Vec<Violation>) {
         if self.scopes_required && scopes.is_empty() {
-            found.push(Violation::new("scopes", "at least one scope is required"));
+            found.push(Violation::new("scopes", ViolationKind::ScopeRequired));
         }
         for (index, scope) in scopes.iter().enumerate() {
             if !self.has_action(scope.action()) {
-                let message = format!("unknown action {}; allowed are {}", scope.action(), self.describe_actions());
-                found.push(Violation::new(format!("scopes[{index}].action"), message));
+                let kind =
+                    ViolationKind::UnknownAction { action: scope.action().clone(), allowed: self.actions.clone() };
+                found.push(Violation::new(format!("scopes[{index}].action"), kind));
             } else if !self.is_grantable(scope) && !held.is_some_and(|held| held.contains(scope)) {
-                let message = format!("{scope} cannot be granted; {}", self.describe_grantable());
-                found.push(Violation::new(format!("scopes[{index}]"), message));
+                let grantable = self.grantable_scopes.clone().unwrap_or_default();
+                let kind = ViolationKind::NotGrantable { scope: Box::new(scope.clone()), grantable };
+                found.push(Violation::new(format!("scopes[{index}]"), kind));
             }
         }
     }
@@ -185,47 +174,36 @@ impl Policy {
         self.grantable_scopes.as_ref().is_none_or(|grantable| grantable.iter().any(|each| each.contains(scope)))
     }
 
-    fn describe_grantable(&self) -> String {
-        match self.grantable_scopes.as_deref() {
-            None | Some([]) => "the policy allows no scopes".into(),
-            Some(grantable) => {
-                let list: Vec<_> = grantable.iter().map(Scope::to_string).collect();
-                format!("the policy allows {} and scopes within them", list.join(", "))
-            }
-        }
-    }
-
     /// What is wrong with an expiry for a secret that was created at `since`.
-    fn expiry_fault(&self, expires_at: Option<Timestamp>, since: Timestamp, now: Timestamp) -> Option<String> {
+    fn expiry_fault(&self, expires_at: Option<Timestamp>, since: Timestamp, now: Timestamp) -> Option<ViolationKind> {
         if expires_at.is_some_and(|end| end <= now) {
-            return Some("must be in the future".into());
+            return Some(ViolationKind::NotInFuture);
         }
         if expires_at.is_some_and(|end| end > Timestamp::MAX) {
-            return Some("must be before the year 10000".into());
+            return Some(ViolationKind::TooFarAhead);
         }
         // In an edit, the limits are those of the secret's whole life.
-        let from = if since == now { "" } else { " from the key's creation or last rotation; rotate it to start anew" };
+        let lifetime = if since == now { Lifetime::OfNewSecret } else { Lifetime::OfExistingSecret };
         if let Some(choices) = &self.expiration_choices
             && !choices.offer(expires_at, since)
         {
-            return Some(format!("allowed lifetimes are {}{from}", choices.describe()));
+            return Some(ViolationKind::LifetimeNotOffered(choices.clone(), lifetime));
         }
         if expires_at.is_none() && self.expiry_required {
-            return Some("an expiry is required".into());
+            return Some(ViolationKind::ExpiryRequired(Lifetime::OfNewSecret));
         }
         let days = self.max_lifetime_days?;
         let last = since.plus_seconds(i64::from(days) * DAY);
-        expires_at.is_none_or(|end| end > last).then(|| format!("a key may live at most {days} days{from}"))
+        expires_at.is_none_or(|end| end > last).then_some(ViolationKind::MaxLifetime(days, lifetime))
     }
 
     /// What is wrong with keeping an expiry for a new secret. It may end sooner than the policy's lifetimes, never later.
-    fn kept_expiry_fault(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<String> {
-        let give = "set a new expiry with the rotation";
+    fn kept_expiry_fault(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<ViolationKind> {
         if expires_at.is_some_and(|end| end <= now) {
-            return Some(format!("the key has expired; {give}"));
+            return Some(ViolationKind::KeyExpired);
         }
         if expires_at.is_none() && self.expiry_required {
-            return Some(format!("an expiry is required; {give}"));
+            return Some(ViolationKind::ExpiryRequired(Lifetime::KeptInRotation));
         }
         let ends_within = |days: u32, slack: i64| {
             let last = now.plus_seconds(i64::from(days) * DAY + slack);
@@ -234,10 +212,10 @@ impl Policy {
         if let Some(choices) = self.expiration_choices.as_ref().filter(|choices| !choices.none)
             && !choices.days.iter().any(|days| ends_within(*days, CHOICE_SLACK_MILLIS / 1000))
         {
-            return Some(format!("allowed lifetimes are {}; {give}", choices.describe()));
+            return Some(ViolationKind::LifetimeNotOffered(choices.clone(), Lifetime::KeptInRotation));
         }
         let days = self.max_lifetime_days.filter(|days| !ends_within(*days, 0))?;
-        Some(format!("a key may live at most {days} days; {give}"))
+        Some(ViolationKind::MaxLifetime(days, Lifetime::KeptInRotation))
     }
 }
 
@@ -254,101 +232,98 @@ impl Policy {
     /// Everything in the policy itself that cannot be.
     pub fn faults(&self) -> Vec<Violation> {
         let mut found = Vec::new();
-        let mut wrong = |field: &str, message: String| found.push(Violation::new(field, message));
+        let mut wrong = |field: &str, kind: ViolationKind| found.push(Violation::new(field, kind));
         let days = [("max_lifetime_days", self.max_lifetime_days), ("stale_after_days", self.stale_after_days)];
         for (field, value) in days {
             if value.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-                wrong(field, format!("allowed is 1 to {MAX_DAYS}, or null"));
+                wrong(field, ViolationKind::OutOfRange { least: 1, most: MAX_DAYS, optional: true });
             }
         }
         if self.disable_when_stale && self.stale_after_days.is_none() {
-            wrong("disable_when_stale", "stale_after_days is needed as well".into());
+            wrong("disable_when_stale", ViolationKind::StaleDaysRequired);
         }
         if let Some(choices) = &self.expiration_choices {
             if choices.days.len() > MAX_ENTRIES || choices.days.iter().any(|days| !(1..=MAX_DAYS).contains(days)) {
-                wrong(
-                    "expiration_choices.days",
-                    format!("at most {MAX_ENTRIES} numbers of 1 to {MAX_DAYS} are allowed"),
-                );
+                let kind = ViolationKind::Lifetimes { entries: MAX_ENTRIES, most: MAX_DAYS };
+                wrong("expiration_choices.days", kind);
             }
             if choices.days.is_empty() && !choices.none {
-                wrong("expiration_choices.days", "at least one is needed where none is not a choice".into());
+                wrong("expiration_choices.days", ViolationKind::NoLifetime);
             }
             if choices.none && (self.expiry_required || self.max_lifetime_days.is_some()) {
-                wrong("expiration_choices.none", "contradicts expiry_required or max_lifetime_days".into());
+                wrong("expiration_choices.none", ViolationKind::NoExpiryForbidden);
             }
             let longest = choices.days.iter().max().copied().unwrap_or_default();
             if self.max_lifetime_days.is_some_and(|most| longest > most) {
-                wrong("expiration_choices.days", "a choice is longer than max_lifetime_days".into());
+                wrong("expiration_choices.days", ViolationKind::LifetimeOverMaximum);
             }
         }
         if self.create_role == Role::Viewer {
-            wrong("create_role", "allowed is developer, admin or owner".into());
+            wrong("create_role", ViolationKind::CreateRole);
         }
         if self.actions.is_empty() || self.actions.len() > MAX_ENTRIES {
-            wrong("actions", format!("1 to {MAX_ENTRIES} actions are allowed"));
+            wrong("actions", ViolationKind::EntryCount { least: 1, most: MAX_ENTRIES });
         }
         if self.actions.iter().any(Action::is_any) {
-            wrong("actions", "* is always allowed and not listed".into());
+            wrong("actions", ViolationKind::AnyActionListed);
         }
         if let Some(grantable) = &self.grantable_scopes {
             if grantable.len() > MAX_ENTRIES {
-                wrong("grantable_scopes", format!("at most {MAX_ENTRIES} scopes are allowed"));
+                wrong("grantable_scopes", ViolationKind::EntryCount { least: 0, most: MAX_ENTRIES });
             }
             let unknown = |scope: &&Scope| !self.has_action(scope.action());
             if let Some(scope) = grantable.iter().find(unknown) {
-                wrong("grantable_scopes", format!("unknown action {}; add it to actions first", scope.action()));
+                wrong("grantable_scopes", ViolationKind::GrantableAction(scope.action().clone()));
             }
             if grantable.is_empty() && self.scopes_required {
-                wrong("grantable_scopes", "at least one scope is needed with scopes_required".into());
+                wrong("grantable_scopes", ViolationKind::GrantableRequired);
             }
         }
         let audience = |text: &String| (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if self.audiences.len() > MAX_ENTRIES || !self.audiences.iter().all(audience) {
-            wrong(
-                "audiences",
-                format!("at most {MAX_ENTRIES} of 1 to 256 printable ASCII characters without spaces are allowed"),
-            );
+            wrong("audiences", ViolationKind::Audiences(MAX_ENTRIES));
         }
         if self.token_ttl_seconds.is_some_and(|ttl| !(60..=3600).contains(&ttl)) {
-            wrong("token_ttl_seconds", "allowed is 60 to 3600, or null".into());
+            wrong("token_ttl_seconds", ViolationKind::OutOfRange { least: 60, most: 3600, optional: true });
         }
         if self.max_grace_seconds > MAX_GRACE_SECONDS {
-            wrong("max_grace_seconds", format!("allowed is 0 to {MAX_GRACE_SECONDS}"));
+            wrong(
+                "max_grace_seconds",
+                ViolationKind::OutOfRange { least: 0, most: MAX_GRACE_SECONDS, optional: false },
+            );
         }
         found
     }
 
-    /// In which settings a key that there is departs from the policy, and what comes of it. Keys go on working all the
-    /// same, but for those that are disabled for want of use.
+    /// Returns the settings that an existing key does not meet, and the effect on it. Only stale keys stop working.
     pub fn departures(&self, key: &ApiKey, now: Timestamp) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();
         if self.name_required && key.name.trim().is_empty() {
-            found.push(("name_required", "keys without a name; they go on working"));
+            found.push(("name_required", "keys without a name; they keep working"));
         }
         if self.scopes_required && key.scopes.is_empty() {
-            found.push(("scopes_required", "keys without a scope; they go on working"));
+            found.push(("scopes_required", "keys without scopes; they keep working"));
         }
         if key.scopes.iter().any(|scope| !self.has_action(scope.action())) {
-            found.push(("actions", "keys with an action that is no longer listed; they go on working with it"));
+            found.push(("actions", "keys with an action that is no longer allowed; they keep working"));
         }
         if key.scopes.iter().any(|scope| !self.is_grantable(scope)) {
-            found.push(("grantable_scopes", "keys with a scope that cannot be granted; they keep it"));
+            found.push(("grantable_scopes", "keys with a scope that can no longer be granted; they keep it"));
         }
         if self.expiry_required && key.expires_at.is_none() {
-            found.push(("expiry_required", "keys without an expiry; they go on working without end"));
+            found.push(("expiry_required", "keys without an expiry; they keep working indefinitely"));
         }
         if let Some(days) = self.max_lifetime_days {
             let last = key.secret_since().plus_seconds(i64::from(days) * DAY);
             if key.expires_at.is_none_or(|end| end > last) {
-                found.push(("max_lifetime_days", "keys that live longer; they go on working until their own expiry"));
+                found.push(("max_lifetime_days", "keys with a longer lifetime; they keep working until they expire"));
             }
         }
         if key.prefix != self.key_prefix {
             found.push(("key_prefix", "keys with another prefix; they keep it until they are rotated"));
         }
         if self.disable_when_stale && self.is_stale(key, now) {
-            found.push(("disable_when_stale", "keys that are stale; they are DISABLED a day after they became stale"));
+            found.push(("disable_when_stale", "stale keys; they are DISABLED one day after they become stale"));
         }
         found
     }
@@ -377,7 +352,8 @@ impl ExpirationChoices {
         }
     }
 
-    fn describe(&self) -> String {
+    /// Lists the choices for an error message.
+    pub fn describe(&self) -> String {
         let days: Vec<_> = self.days.iter().map(u32::to_string).collect();
         let none = if self.none { "none, or " } else { "" };
         format!("{none}{} days", days.join(", "))
@@ -391,7 +367,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
     fn fields(policy: &Policy, wanted: &Wanted<'_>) -> Vec<String> {
-        policy.violations(wanted, NOW).into_iter().map(|violation| violation.field).collect()
+        policy.violations(wanted, NOW).into_iter().map(|violation| violation.field.to_string()).collect()
     }
 
     fn in_days(days: i64) -> Wanted<'static> {
@@ -474,8 +450,9 @@ mod tests {
         for days in [59, 119] {
             assert_eq!(fields(&chosen, &edit(days)), ["expires_at"], "a choice counted from the edit, {days}");
         }
-        let message = limited.violations(&edit(31), NOW).remove(0).message;
-        assert!(message.contains("rotate it to start anew"), "{message}");
+        let violation = limited.violations(&edit(31), NOW).remove(0);
+        assert_eq!(violation.kind, ViolationKind::MaxLifetime(30, Lifetime::OfExistingSecret));
+        assert!(violation.message().contains("rotate it to start anew"), "{violation:?}");
     }
 
     #[test]
@@ -518,7 +495,7 @@ mod tests {
         assert_eq!(fields(&policy(&[]), &Wanted { held: Some(&held), ..wanted }), ["scopes[2]"], "the rest is kept");
         let faulty = [policy(&["fly:a"]), Policy { scopes_required: true, ..policy(&[]) }];
         for policy in faulty {
-            assert_eq!(policy.faults().first().map(|fault| fault.field.as_str()), Some("grantable_scopes"));
+            assert_eq!(policy.faults().first().map(|fault| fault.field.name.as_str()), Some("grantable_scopes"));
         }
     }
 

@@ -6,10 +6,10 @@ use crate::clock::parse_rfc3339;
 use crate::domain::destination::{Destination, Reach};
 use crate::domain::event::EventFilter;
 use crate::domain::networks::Networks;
-use crate::domain::policy::Violation;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
 use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::violation::{FieldPath, Violation, ViolationKind};
 use crate::domain::webhook_headers::CustomHeaders;
 
 /// Longest name, in characters.
@@ -39,14 +39,14 @@ impl Checks {
     }
 
     /// Notes what is wrong with a field.
-    pub fn wrong(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Violation::new(field, message));
+    pub fn wrong(&mut self, field: impl Into<FieldPath>, kind: impl Into<ViolationKind>) {
+        self.0.push(Violation::new(field, kind));
     }
 
     /// A name: one line of at most a hundred characters.
     pub fn name(&mut self, name: &str) {
         if name.chars().count() > MAX_NAME {
-            self.wrong("name", format!("too long; at most {MAX_NAME} characters are allowed"));
+            self.wrong("name", ViolationKind::TooLong(MAX_NAME));
         }
         if let Some(fault) = text::name_fault(name) {
             self.wrong("name", fault);
@@ -56,7 +56,7 @@ impl Checks {
     /// A longer text, where lines may be broken.
     pub fn text(&mut self, field: &str, text: &str) {
         if text.chars().count() > MAX_TEXT {
-            self.wrong(field, format!("too long; at most {MAX_TEXT} characters are allowed"));
+            self.wrong(field, ViolationKind::TooLong(MAX_TEXT));
         }
         if let Some(fault) = text::text_fault(text) {
             self.wrong(field, fault);
@@ -72,7 +72,7 @@ impl Checks {
                 ScopeInput::Text(text) => {
                     match Scope::parse(text) {
                         Ok(scope) => scopes.push(scope),
-                        Err(error) => self.wrong(format!("scopes[{index}]"), error.to_string()),
+                        Err(error) => self.wrong(format!("scopes[{index}]"), error),
                     }
                     continue;
                 }
@@ -81,16 +81,16 @@ impl Checks {
                 (Ok(action), Ok(filter)) => scopes.push(Scope::new(action, filter)),
                 (action, filter) => {
                     if let Err(error) = action {
-                        self.wrong(format!("scopes[{index}].action"), error.to_string());
+                        self.wrong(format!("scopes[{index}].action"), error);
                     }
                     if let Err(error) = filter {
-                        self.wrong(format!("scopes[{index}].resource"), error.to_string());
+                        self.wrong(format!("scopes[{index}].resource"), error);
                     }
                 }
             }
         }
         ScopeSet::from_scopes(scopes).unwrap_or_else(|error| {
-            self.wrong("scopes", error.to_string());
+            self.wrong("scopes", error);
             ScopeSet::default()
         })
     }
@@ -100,11 +100,11 @@ impl Checks {
         let (action, resource) = match (action, resource) {
             (None, None) => return None,
             (Some(_), None) => {
-                self.wrong("resource", "missing; action and resource come together");
+                self.wrong("resource", ViolationKind::IncompleteScope);
                 return None;
             }
             (None, Some(_)) => {
-                self.wrong("action", "missing; action and resource come together");
+                self.wrong("action", ViolationKind::IncompleteScope);
                 return None;
             }
             (Some(action), Some(resource)) => (Action::parse(action), ResourceFilter::parse(resource)),
@@ -113,10 +113,10 @@ impl Checks {
             (Ok(action), Ok(filter)) => Some(Scope::new(action, filter)),
             (action, filter) => {
                 if let Err(error) = action {
-                    self.wrong("action", error.to_string());
+                    self.wrong("action", error);
                 }
                 if let Err(error) = filter {
-                    self.wrong("resource", error.to_string());
+                    self.wrong("resource", error);
                 }
                 None
             }
@@ -127,7 +127,7 @@ impl Checks {
     pub fn address(&mut self, field: &str, text: &str) -> Option<IpAddr> {
         let address = text.parse().ok();
         if address.is_none() {
-            self.wrong(field, "not an address; an IPv4 or IPv6 address is expected, as in 203.0.113.7");
+            self.wrong(field, ViolationKind::NotAnAddress);
         }
         address
     }
@@ -136,10 +136,7 @@ impl Checks {
     pub fn moment(&mut self, field: &str, text: &str) -> Option<Timestamp> {
         let at = parse_rfc3339(text).filter(|at| at.as_millis() >= 0);
         if at.is_none() {
-            self.wrong(
-                field,
-                "not a moment; RFC 3339 from 1970 on and before the year 10000 is expected, as in 2030-01-31T00:00:00Z",
-            );
+            self.wrong(field, ViolationKind::NotATime);
         }
         at
     }
@@ -147,7 +144,7 @@ impl Checks {
     /// Networks.
     pub fn networks(&mut self, list: &[String]) -> Networks {
         Networks::parse(list).unwrap_or_else(|error| {
-            self.wrong(format!("allowed_cidrs[{}]", error.index), error.to_string());
+            self.wrong(format!("allowed_cidrs[{}]", error.index), error);
             Networks::all()
         })
     }
@@ -198,7 +195,7 @@ impl Checks {
 
     /// Where a webhook goes.
     pub fn destination(&mut self, url: &str, reach: Reach) -> Option<Destination> {
-        Destination::parse(url, reach).map_err(|error| self.wrong("url", error.to_string())).ok()
+        Destination::parse(url, reach).map_err(|error| self.wrong("url", error)).ok()
     }
 
     /// Headers that a webhook sends beside its signature.

@@ -121,11 +121,9 @@ pub(super) fn not_changed(node: &Node, organization: &Slug, error: ChangeError) 
             node.forget_tenant(organization);
             KeyError::Conflict("the policy was changed at the same time; nothing was changed. Retry".into())
         }
-        ChangeError::Refused(Refused::OwnerGone) => {
-            KeyError::Invalid(vec![Violation::new("owner", "no such member in this organization")])
-        }
+        ChangeError::Refused(Refused::OwnerGone) => KeyError::Invalid(vec![Violation::new("owner", "no such member")]),
         ChangeError::Refused(Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner) => {
-            KeyError::Conflict("the key was changed at the same time; nothing was changed. Retry".into())
+            KeyError::Conflict("someone else changed this key at the same time; reload it and try again".into())
         }
     }
 }
@@ -153,16 +151,14 @@ pub(super) fn limits(organization: &Organization) -> Limits {
 /// What a refused transition means to the caller.
 pub(super) fn refused(refused: TransitionRefused) -> KeyError {
     match refused {
-        TransitionRefused::Revoked => {
-            KeyError::Conflict("the key is revoked, and a revoked key never changes again".into())
-        }
+        TransitionRefused::Revoked => KeyError::Conflict("a revoked key cannot be changed".into()),
         TransitionRefused::Expired => {
             KeyError::Conflict("the key has expired; rotate it with a new expiry to use it again".into())
         }
         TransitionRefused::GraceRunning { until } => KeyError::Conflict(format!(
-            "the secret before this one was promised to work until {}; rotate with grace_seconds 0 to end both now",
+            "a rotation is in progress: the previous secret works until {}; rotate with grace_seconds 0 to end both secrets now",
             crate::clock::rfc3339(until)
         )),
-        TransitionRefused::Unchanged => KeyError::Conflict("nothing would change".into()),
+        TransitionRefused::Unchanged => KeyError::Conflict("nothing to change".into()),
     }
 }

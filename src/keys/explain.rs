@@ -99,12 +99,12 @@ fn refuse_unknown_action(explanation: &mut Explanation, policy: &Policy, scope: 
 
 fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) -> String {
     if *finding == Finding::NotReached {
-        return "an earlier check has failed already".into();
+        return "an earlier check failed".into();
     }
     match check {
-        Check::Secret => "no secret is shown here; the key's current one is assumed".into(),
+        Check::Secret => "assumes the current secret".into(),
         Check::Revoked => match &key.lifecycle {
-            Lifecycle::Revoked { at, .. } => format!("the key was revoked at {}, for good", rfc3339(*at)),
+            Lifecycle::Revoked { at, .. } => format!("the key was revoked at {}", rfc3339(*at)),
             Lifecycle::Active | Lifecycle::Disabled { .. } => "the key is not revoked".into(),
         },
         Check::Expired => match key.expires_at {
@@ -119,7 +119,7 @@ fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) 
         Check::Organization if matches!(finding, Finding::Failed(_)) => "the organization is suspended".into(),
         Check::Organization => "the organization is not suspended".into(),
         Check::Generation => {
-            format!("asked of tokens only: one must be of generation {}, the key's present one", key.generation)
+            format!("applies to tokens only: a token must have the key's current generation, {}", key.generation)
         }
         Check::SecretVersion => match key.grace_ends(question.at) {
             None => {
@@ -139,22 +139,22 @@ fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) 
 fn network(networks: &Networks, address: Option<IpAddr>) -> String {
     let allowed = networks.to_strings().join(", ");
     let Some(address) = address.map(crate::domain::networks::fold) else {
-        return "no address was given".into();
+        return "no IP address was given".into();
     };
     match networks.iter().find(|network| network.contains(&address)) {
-        _ if networks.iter().len() == 0 => format!("{address} is allowed, as every address is"),
-        Some(network) => format!("{address} lies in {network}"),
-        None => format!("{address} lies in none of the allowed networks: {allowed}"),
+        _ if networks.iter().len() == 0 => format!("any address is allowed"),
+        Some(network) => format!("{address} is in {network}"),
+        None => format!("{address} is not in the allowed networks: {allowed}"),
     }
 }
 
 fn scope(held: &ScopeSet, wanted: Option<&Scope>) -> String {
     let Some(wanted) = wanted else {
-        return format!("no action was given; the key holds {}", shown(held));
+        return format!("no action was given; the key's scopes: {}", shown(held));
     };
     match held.iter().find(|scope| scope.contains(wanted)) {
-        Some(scope) => format!("{wanted} lies within {scope}"),
-        None => format!("{wanted} lies within none of the key's scopes: {}", shown(held)),
+        Some(scope) => format!("{wanted} is covered by {scope}"),
+        None => format!("{wanted} is not covered by the key's scopes: {}", shown(held)),
     }
 }
 
@@ -182,14 +182,14 @@ mod tests {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (allowed, said) = details(&key, "::ffff:10.1.2.3", "read:a/x");
         assert!(allowed);
-        assert_eq!(said[7], "10.1.2.3 lies in 10.0.0.0/8");
-        assert_eq!(said[8], "read:a/x lies within read:a/#");
+        assert_eq!(said[7], "10.1.2.3 is in 10.0.0.0/8");
+        assert_eq!(said[8], "read:a/x is covered by read:a/#");
         let (allowed, said) = details(&key, "10.1.2.3", "read:b");
         assert!(!allowed);
-        assert_eq!(said[8], "read:b lies within none of the key's scopes: read:a/#, write:b");
+        assert_eq!(said[8], "read:b is not covered by the key's scopes: read:a/#, write:b");
         let (allowed, said) = details(&key, "192.0.2.1", "read:b");
         assert!(!allowed);
-        assert_eq!(said[7], "192.0.2.1 lies in none of the allowed networks: 10.0.0.0/8, 2001:db8::/32");
-        assert_eq!(said[8], "an earlier check has failed already");
+        assert_eq!(said[7], "192.0.2.1 is not in the allowed networks: 10.0.0.0/8, 2001:db8::/32");
+        assert_eq!(said[8], "an earlier check failed");
     }
 }

@@ -40,5 +40,5 @@ pub async fn owner(node: &Node, organization: &Slug, owner: Option<MemberId>) ->
     if members.iter().any(|member| member.id == owner) {
         return Ok(Some(owner));
     }
-    Err(KeyError::Invalid(vec![Violation::new("owner", "no such member in this organization")]))
+    Err(KeyError::Invalid(vec![Violation::new("owner", "no such member")]))
 }

@@ -106,5 +106,5 @@ async fn transition(
             done => return done,
         }
     }
-    Err(KeyError::Conflict("the key is being changed by others all the time; try again".into()))
+    Err(KeyError::Conflict("the key is being changed by others; try again".into()))
 }

@@ -1,7 +1,7 @@
 //! Why something was not done to a member.
 
 use crate::domain::authority::Beyond;
-use crate::domain::policy::Violation;
+use crate::domain::violation::{Violation, ViolationKind};
 use crate::node::{ChangeError, Unavailable};
 use crate::store::Refused;
 
@@ -38,13 +38,13 @@ impl MemberError {
         match refused {
             Refused::VersionConflict if version.is_some() => Self::PreconditionFailed,
             Refused::VersionConflict => {
-                Self::Conflict("the member was changed by somebody else at the same time; try again".into())
+                Self::Conflict("someone else changed this member at the same time; reload and try again".into())
             }
             Refused::AlreadyExists => {
-                Self::Invalid(vec![Violation::new("email", "there is a member with this login already")])
+                Self::Invalid(vec![Violation::new("email", "a member with this email already exists")])
             }
             Refused::LastOwner => {
-                Self::Conflict("an organization keeps at least one owner; make somebody else an owner first".into())
+                Self::Conflict("an organization needs at least one owner; make someone else an owner first".into())
             }
             Refused::LimitReached | Refused::PolicyChanged | Refused::Repeated | Refused::OwnerGone => {
                 Self::Unavailable(Unavailable::Lost)
@@ -53,7 +53,7 @@ impl MemberError {
     }
 
     /// One field that is not as it should be.
-    pub(super) fn field(field: &str, message: impl Into<String>) -> Self {
+    pub(super) fn field(field: &str, message: impl Into<ViolationKind>) -> Self {
         Self::Invalid(vec![Violation::new(field, message)])
     }
 }

@@ -150,7 +150,7 @@ pub async fn change_password(
     let (_, phc) = node.store.login(&member.organization, &member.email).await?.ok_or(MemberError::NotFound)?;
     let turn = || node.management_turn(&member.organization);
     if !node.gate.verify(turn(), current.expose().as_bytes(), &phc).await? {
-        return Err(MemberError::field("current_password", "not the password that you have now"));
+        return Err(MemberError::field("current_password", "the current password is incorrect"));
     }
     if let Some(fault) = password_fault(new, &member.organization, &member.email).await? {
         return Err(MemberError::field("new_password", fault));
@@ -172,6 +172,6 @@ async fn new_password(node: &Node, organization: &Slug) -> Result<(Zeroizing<Str
 /// A login as it is kept: in lower case, for nobody means two people by it.
 fn login(email: &str) -> Result<String, MemberError> {
     let email = email.to_lowercase();
-    let wrong = || MemberError::field("email", "a login like owner@example.org is expected");
+    let wrong = || MemberError::field("email", "must be an email address");
     is_email(&email).then_some(email).ok_or_else(wrong)
 }

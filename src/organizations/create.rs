@@ -65,7 +65,7 @@ pub async fn create(
     // 1. Its owner.
     let email = owner_email.to_lowercase();
     if !is_email(&email) {
-        let wrong = Violation::new("owner_email", "a login like owner@example.org is expected");
+        let wrong = Violation::new("owner_email", "must be an email address");
         return Err(CreateError::Invalid(vec![wrong]));
     }
     let (owner, password, phc) = first_owner(&node.gate, &slug, &email, by.now).await?;

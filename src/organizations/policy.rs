@@ -174,15 +174,15 @@ impl<'a> Effects<'a> {
         };
         if let Some(limit) = self.policy.max_keys.filter(|limit| self.keys > u64::from(*limit)) {
             let over = self.keys - u64::from(limit);
-            add("max_keys", over, format!("there are {} keys; all go on working, and no more can be made", self.keys));
+            add("max_keys", over, format!("{} keys exist; they keep working, but no more can be created", self.keys));
         }
         if let Some(limit) = self.policy.max_keys_per_user {
             let over = self.owners.values().filter(|keys| **keys > u64::from(limit)).count() as u64;
-            let meaning = "members who own more; all their keys go on working, and they can make no more";
+            let meaning = "members over the limit; their keys keep working, but they cannot create more";
             add("max_keys_per_user", over, meaning.into());
         }
         let gone = current.audiences.iter().filter(|audience| !self.policy.audiences.contains(audience)).count() as u64;
-        add("audiences", gone, "audiences that tokens can be asked for now and not any more".into());
+        add("audiences", gone, "audiences that can no longer be requested".into());
         self.found
     }
 }

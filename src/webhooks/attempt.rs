@@ -85,7 +85,7 @@ async fn disable(node: &Node, webhook: &Webhook) -> Result<(), WebhookError> {
         Ok(_) | Err(WebhookError::NotFound) => return Ok(()),
         Err(other) => return Err(other),
     };
-    let state = WebhookState::Disabled { reason: Some("the receiver answered 410 Gone".into()) };
+    let state = WebhookState::Disabled { reason: Some("the endpoint returned 410 Gone".into()) };
     let next = Webhook { state, version: found.version + 1, ..found.clone() };
     let by = By::keyturn(clock::now());
     match write(node, &by, action::WEBHOOK_DISABLE, &found, next).await {

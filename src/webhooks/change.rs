@@ -111,7 +111,7 @@ pub async fn create(
     match node.change(&entry, Affects::Nothing, write).await {
         Err(ChangeError::Refused(_)) => {
             return Err(WebhookError::Conflict(format!(
-                "an organization has at most {MAX_WEBHOOKS} webhooks; remove one first"
+                "webhook limit reached ({MAX_WEBHOOKS}); delete one you no longer need"
             )));
         }
         written => written?,
@@ -226,7 +226,7 @@ fn not_changed(error: ChangeError) -> WebhookError {
     match error {
         ChangeError::Unavailable(cause) => WebhookError::Unavailable(cause),
         ChangeError::Refused(_) => {
-            WebhookError::Conflict("the webhook was changed at the same time; nothing was changed. Retry".into())
+            WebhookError::Conflict("someone else changed this webhook at the same time; reload it and try again".into())
         }
     }
 }

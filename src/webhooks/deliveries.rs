@@ -94,7 +94,7 @@ pub async fn retry(
     let write = node.store.revive_delivery(organization, (webhook, id), &entry);
     match node.change(&entry, Affects::Nothing, write).await {
         Err(ChangeError::Refused(_)) => {
-            return Err(WebhookError::Conflict("only a dead delivery can be retried".into()));
+            return Err(WebhookError::Conflict("only failed deliveries can be retried".into()));
         }
         written => written?,
     }

@@ -1,11 +1,11 @@
-// What needs a script: copying, dialogs, checking fields while they are typed, adding rows. Every page works without it.
+// Copy buttons, dialogs, live checks of fields, and adding rows. Every page works without this script.
 "use strict";
 
 (() => {
   const root = new URL(".", new URL("..", document.currentScript.src)).pathname.replace(/\/$/, "");
   document.body.classList.add("script");
 
-  // Copying: the text of the element that the button names.
+  // Copy buttons: copies the text of the element named in data-copy.
   async function copy(button) {
     const text = document.getElementById(button.dataset.copy).textContent;
     const before = [...button.childNodes];
@@ -17,13 +17,13 @@
       range.selectNodeContents(document.getElementById(button.dataset.copy));
       getSelection().removeAllRanges();
       getSelection().addRange(range);
-      button.textContent = "Selected: press Ctrl+C";
+      button.textContent = "Selected. Press Ctrl+C to copy";
     }
     say(button.textContent);
     setTimeout(() => button.replaceChildren(...before), 2500);
   }
 
-  // What a screen reader is told beside what it reads.
+  // Messages for screen readers.
   const voice = document.createElement("p");
   voice.className = "hidden";
   voice.setAttribute("role", "status");
@@ -32,19 +32,19 @@
     (document.querySelector("dialog[open] .voice") ?? voice).textContent = text;
   }
 
-  // A dialog: the page that a link leads to, shown above this one.
+  // Dialogs: shows the page behind a link above the current page.
   let isOpening = false;
   async function open(link) {
     if (isOpening) return;
     isOpening = true;
     const dialog = document.createElement("dialog");
     dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
-    // Escape does not take away a secret that nobody has copied; pressed twice, only `closedby` holds it back.
+    // Escape must not close a secret that nobody has saved. A second Escape is held back only by `closedby`.
     dialog.addEventListener("cancel", event => { if (dialog.dataset.busy || holdsSecret(dialog)) event.preventDefault(); });
     dialog.addEventListener("keydown", event => {
       if (event.key !== "Escape" || !holdsSecret(dialog)) return;
       dialog.querySelector("form[data-acknowledge] input[type=checkbox]").focus();
-      say("This is shown once. Say first that you have copied it.");
+      say("This secret is shown once. Confirm that you saved it first.");
     });
     try {
       if (!await show(dialog, await fetch(link.href))) return;
@@ -61,7 +61,7 @@
 
   const holdsSecret = place => place.querySelector("form[data-acknowledge] input[type=checkbox]:not(:checked)") !== null;
 
-  // Puts an answer into a dialog; an answer that leads on takes the whole page there.
+  // Shows a response in a dialog. A redirect loads the whole page instead.
   async function show(dialog, response) {
     if (response.redirected) {
       location.assign(response.url);
@@ -98,7 +98,7 @@
     return true;
   }
 
-  // The page below may call its fields the same: in the dialog they are called otherwise.
+  // Prefixes IDs in the dialog, because the page below may use the same ones.
   function rename(inside) {
     const renamed = text => text.split(" ").map(id => `dialog-${id}`).join(" ");
     for (const name of ["id", "for", "aria-labelledby", "aria-describedby", "data-copy"]) {
@@ -107,7 +107,7 @@
     inside.querySelectorAll("a[href^='#']").forEach(link => link.setAttribute("href", `#dialog-${link.hash.slice(1)}`));
   }
 
-  // What stands out, or the first field; where there is none, the heading: no key that is pressed too soon does harm.
+  // Focuses the errors, the copy button or the first field. Without any, focuses the heading, so that Enter does nothing.
   function focusFirst(dialog) {
     const fields = [...dialog.querySelectorAll("input, select, textarea")];
     const first = dialog.querySelector("[data-focus], .secret [data-copy]") ?? fields.find(field => field.checkVisibility());
@@ -117,7 +117,7 @@
   async function send(form, button) {
     const body = new URLSearchParams(new FormData(form, button));
     const dialog = form.closest("dialog");
-    // The answer may hold a secret that is shown this once: nobody closes the dialog before it is there.
+    // The response may contain a secret that is shown only once, so the dialog stays open until it arrives.
     dialog.dataset.busy = "yes";
     dialog.setAttribute("closedby", "none");
     dialog.querySelectorAll("button").forEach(other => { other.disabled = true; });
@@ -127,13 +127,13 @@
     } catch {
       dialog.setAttribute("closedby", "closerequest");
       dialog.querySelectorAll("button").forEach(other => { other.disabled = false; });
-      say("The server could not be reached. Try again.");
+      say("Can’t reach the server. Check your connection and try again.");
     } finally {
       delete dialog.dataset.busy;
     }
   }
 
-  // A field that is checked while it is typed.
+  // Live checks: shows feedback while the user types.
   function live(field) {
     let timer = 0;
     let asked = 0;
@@ -159,11 +159,11 @@
       else field.removeAttribute("aria-invalid");
     };
     field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, 250); });
-    // What was wrong with it when it was sent stands there already.
+    // The error of the last submission is shown already.
     if (field.value !== "" && !field.closest("form").querySelector(".error")) check();
   }
 
-  // Another row of a list: the last one without what was typed in it.
+  // Adds a row: a copy of the last one without its values.
   function addRow(button) {
     const rows = button.closest("fieldset");
     const last = [...rows.querySelectorAll(".row")].at(-1);
@@ -196,7 +196,7 @@
     row.querySelectorAll(".said").forEach(said => { said.textContent = ""; });
   }
 
-  // Each row's fields are called by its place: from 0 for the server, from 1 for people.
+  // Numbers the rows: names count from 0, labels from 1.
   function number(rows) {
     rows.querySelectorAll(".row").forEach((row, place) => {
       for (const name of ["id", "for", "name", "aria-describedby"]) {
@@ -211,7 +211,7 @@
     });
   }
 
-  // What a choice shows or hides: an element that says for which value it is.
+  // Shows or hides elements depending on a choice.
   function follow(select) {
     const update = () => {
       for (const part of select.form.querySelectorAll(`[data-for="${select.name}"]`)) {
@@ -244,7 +244,7 @@
       else open(link);
       return;
     }
-    // A way back out of a form needs no new page.
+    // Cancel closes the dialog without loading a page.
     const back = event.target.closest("dialog a[data-close]");
     if (back && isPlain) { event.preventDefault(); back.closest("dialog").close(); }
   });
@@ -257,7 +257,7 @@
     }
   });
 
-  // A secret that is shown once does not go with a slip of the hand.
+  // Asks before leaving a page with a secret that was not saved.
   addEventListener("beforeunload", event => {
     if (holdsSecret(document) || document.querySelector("dialog[data-busy]")) event.preventDefault();
   });
@@ -265,7 +265,7 @@
     if (event.target.matches("form[data-acknowledge]")) event.target.removeAttribute("data-acknowledge");
   }, true);
 
-  // Nor does it come back: what the browser has kept of a page is not shown again.
+  // Removes dialogs before the page enters the back/forward cache, so that secrets do not come back.
   addEventListener("pagehide", () => document.querySelectorAll("dialog").forEach(dialog => dialog.remove()));
   addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
 

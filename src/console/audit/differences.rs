@@ -1,29 +1,28 @@
-//! What differs between old and new values, as a small list.
+//! The differences between the old and new values of an audit entry.
 
 use serde_json::{Map, Value};
 
-use crate::console::audit::words::field;
+use crate::console::audit::labels::field_label;
 
-/// Longest value that is shown in the list, in characters; all of it is in the row as it is stored.
-const LONGEST: usize = 120;
-/// Most fields of a list.
-const MOST: usize = 16;
+/// Maximum length of a displayed value, in characters. The raw entry has the whole value.
+const MAX_LENGTH: usize = 120;
+/// Maximum number of displayed fields.
+const MAX_FIELDS: usize = 16;
 
-/// A field that is not as it was.
+/// A field that changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Difference {
-    /// Which.
     pub(super) field: String,
-    /// What was there; `None`: nothing.
+    /// The previous value, if there was one.
     pub(super) old: Option<String>,
-    /// What is there; `None`: nothing.
+    /// The new value, if there is one.
     pub(super) new: Option<String>,
 }
 
-/// What differs. Of what is new or gone as a whole, everything that it holds.
+/// Returns the fields that differ. For a created or deleted object, these are all its fields.
 pub(super) fn differences(old: Option<&str>, new: Option<&str>) -> Vec<Difference> {
     let (old, new) = (object(old), object(new));
-    // Counters of changes and rotations say nothing more than the change itself.
+    // Version counters add nothing to the change itself.
     let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
     let mut all = Vec::new();
     for name in names.filter(|name| !matches!(name.as_str(), "version" | "secret_version")) {
@@ -31,19 +30,19 @@ pub(super) fn differences(old: Option<&str>, new: Option<&str>) -> Vec<Differenc
         if before == after {
             continue;
         }
-        let (before, after) = (before.and_then(shown), after.and_then(shown));
+        let (before, after) = (before.and_then(format_value), after.and_then(format_value));
         match name.as_str() {
-            // A higher generation ends what was minted before.
+            // A higher generation invalidates earlier tokens.
             "generation" if before.is_some() && after.is_some() => {
-                let dead = Some("dead".to_owned());
-                all.push(Difference { field: "tokens from before".into(), old: Some("good".into()), new: dead });
+                let invalidated = Some("invalidated".to_owned());
+                all.push(Difference { field: "earlier tokens".into(), old: Some("valid".into()), new: invalidated });
             }
             "generation" => {}
             _ if before == after => {}
-            _ => all.push(Difference { field: field(name), old: before, new: after }),
+            _ => all.push(Difference { field: field_label(name), old: before, new: after }),
         }
     }
-    all.truncate(MOST);
+    all.truncate(MAX_FIELDS);
     all
 }
 
@@ -55,21 +54,23 @@ fn object(text: Option<&str>) -> Map<String, Value> {
     }
 }
 
-/// A value for people; `None`: nothing is there.
-fn shown(value: &Value) -> Option<String> {
+/// Formats a value. Returns `None` for null and empty values.
+fn format_value(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().filter_map(shown).collect::<Vec<_>>().join(", "),
+        Value::Array(items) => items.iter().filter_map(format_value).collect::<Vec<_>>().join(", "),
         Value::Number(number) => number.to_string(),
         Value::Object(fields) => {
-            let parts = fields.iter().filter_map(|(name, value)| Some(format!("{} {}", field(name), shown(value)?)));
+            let parts = fields
+                .iter()
+                .filter_map(|(name, value)| Some(format!("{} {}", field_label(name), format_value(value)?)));
             parts.collect::<Vec<_>>().join(", ")
         }
     };
-    let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
+    let end = text.char_indices().nth(MAX_LENGTH).map(|(end, _)| end);
     let text = match end.and_then(|end| text.get(..end)) {
         Some(begin) => format!("{begin}…"),
         None => text,
@@ -81,7 +82,7 @@ fn shown(value: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn told(old: Option<&str>, new: Option<&str>) -> Vec<String> {
+    fn lines(old: Option<&str>, new: Option<&str>) -> Vec<String> {
         let line = |difference: &Difference| {
             let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "–".into());
             format!("{}: {} > {}", difference.field, part(&difference.old), part(&difference.new))
@@ -90,15 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_differences_are_listed() {
         let old = r#"{"name":"a","scopes":["read:*"],"expires_at":null,"version":1,"generation":1,"same":[1,2]}"#;
         let new =
             r#"{"name":"b","scopes":["read:*","write:x"],"expires_at":"2030","version":2,"generation":2,"same":[1,2]}"#;
         assert_eq!(
-            told(Some(old), Some(new)),
+            lines(Some(old), Some(new)),
             [
                 "expires at: – > 2030",
-                "tokens from before: good > dead",
+                "earlier tokens: valid > invalidated",
                 "name: a > b",
                 "scopes: read:* > read:*, write:x"
             ]
@@ -106,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_new_everything_is_told_and_nothing_of_what_is_no_object() {
+    fn new_objects_list_every_field() {
         assert_eq!(
-            told(None, Some(r#"{"email":"a@b","reason":"","version":1,"on":true}"#)),
-            ["login: – > a@b", "on: – > yes"]
+            lines(None, Some(r#"{"email":"a@b","reason":"","version":1,"on":true}"#)),
+            ["email: – > a@b", "on: – > yes"]
         );
-        assert_eq!(told(Some(r#"{"email":"a@b"}"#), None), ["login: a@b > –"]);
+        assert_eq!(lines(Some(r#"{"email":"a@b"}"#), None), ["email: a@b > –"]);
         for odd in ["", "null", "[1]", "{", "\"x\"", "{\"a\":{}}"] {
-            assert!(told(Some(odd), None).is_empty() && told(None, Some(odd)).is_empty(), "{odd}");
+            assert!(lines(Some(odd), None).is_empty() && lines(None, Some(odd)).is_empty(), "{odd}");
         }
     }
 
@@ -121,6 +122,6 @@ mod tests {
     fn long_values_are_cut_between_characters() {
         let long = format!("{{\"name\":\"{}\"}}", "ü".repeat(500));
         let [difference] = &differences(None, Some(&long))[..] else { panic!("one") };
-        assert_eq!(difference.new.as_ref().map(|text| text.chars().count()), Some(LONGEST + 1));
+        assert_eq!(difference.new.as_ref().map(|text| text.chars().count()), Some(MAX_LENGTH + 1));
     }
 }

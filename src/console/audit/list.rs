@@ -1,24 +1,24 @@
-//! A page of the audit log.
+//! The audit log page.
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use crate::audit::{self, AuditPage};
+use crate::console::audit::labels::ACTIONS;
 use crate::console::audit::query::Query;
 use crate::console::audit::row::{Names, Row};
-use crate::console::audit::words::ACTIONS;
-use crate::console::frame::{Frame, Section, before, page, refused};
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Errors, Field, Offer, Select, html_size};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, base_path, invalid_form, page};
+use crate::console::ui::{Errors, Field, Select, SelectOption, html_size};
 use crate::console::visit::Visit;
 use crate::domain::audit_chain::AuditRow;
 use crate::http::permission::ReadAudit;
 use crate::members;
 
-/// Bytes of HTML that stored values may take on a page, together. What is longer is in the export.
-const STORED: usize = 40_000;
-/// The same of what differs.
-const DIFFERENCES: usize = 40_000;
+/// Maximum size of all raw entries on a page, in bytes of HTML. The export has everything.
+const MAX_RAW: usize = 40_000;
+/// Maximum size of all differences on a page, in bytes of HTML.
+const MAX_DIFFERENCES: usize = 40_000;
 
 #[derive(Template)]
 #[template(path = "console/audit/list.html")]
@@ -38,67 +38,66 @@ struct Page {
     export: String,
 }
 
-pub(super) async fn show(visit: Visit<ReadAudit>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
-    // 1. What is asked for.
+pub(super) async fn show(visit: Visit<ReadAudit>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+    // 1. Read the query.
     let members = members::list(visit.node(), visit.organization()).await?;
     let query = Query::read(&request, visit.organization(), &members);
 
-    // 2. The rows.
-    let is_good = query.errors.is_empty();
-    let found = match is_good {
+    // 2. Load the entries.
+    let is_valid = query.errors.is_empty();
+    let found = match is_valid {
         true => audit::list(visit.node(), &query.filter).await?,
         false => AuditPage { rows: Vec::new(), more: false },
     };
     let names = Names::read(&visit, &found.rows).await?;
-    let (mut room, mut room_for_differences) = (STORED, DIFFERENCES);
+    let (mut room, mut room_for_differences) = (MAX_RAW, MAX_DIFFERENCES);
     let row = |row: &AuditRow| {
-        let shown = Row::new(&visit, &names, row, &mut room_for_differences);
-        Row { stored: stored(row, &mut room), ..shown }
+        let entry = Row::new(&visit, &names, row, &mut room_for_differences);
+        Row { stored: raw_values(row, &mut room), ..entry }
     };
 
-    // 3. The page.
+    // 3. Render the page.
     let frame = visit.frame(Section::Audit, "Audit log");
     let list = |cursor: Option<&str>| format!("{}/audit?{}", frame.root, query.at(cursor));
     let errors = query.errors.clone();
-    let field = |name, label| Field::text(name, label, query.typed(name)).most(200).errors(&errors);
+    let field = |name, label| Field::text(name, label, query.raw(name)).max_length(200).errors(&errors);
     let built = Page {
         root: frame.root.clone(),
-        action: Select::new("action", "What", actions(&query.typed("action")), query.typed("action"))
-            .hint("One kind, or all")
+        action: Select::new("action", "Action", action_options(&query.raw("action")), query.raw("action"))
             .errors(&errors),
-        actor: field("actor", "Who").hint("A login, or a key’s id"),
-        subject: field("subject", "To which").hint("A login, or an id"),
-        from: field("from", "From").kind("date").hint("The first day, in UTC"),
-        until: field("until", "Until").kind("date").hint("The last day, in UTC"),
+        actor: field("actor", "Actor").hint("Email or key ID"),
+        subject: field("subject", "Target").hint("Email or ID"),
+        from: field("from", "From date (UTC)").kind("date"),
+        until: field("until", "To date (UTC)").kind("date"),
         rows: found.rows.iter().map(row).collect(),
         is_filtered: query.is_filtered(),
         newest: query.is_older().then(|| list(None)),
         older: found.next_cursor().map(|cursor| list(Some(&cursor))),
-        export: export(&visit, &query),
+        export: export_url(&visit, &query),
         errors: query.errors.clone(),
         frame,
     };
-    if is_good { page(&built) } else { refused(&built) }
+    if is_valid { page(&built) } else { invalid_form(&built) }
 }
 
-/// The actions to choose from, and the one that was typed where it is none of them.
-fn actions(typed: &str) -> Vec<Offer> {
-    let mut offers = vec![Offer::new("", "Everything")];
-    offers.extend(ACTIONS.iter().map(|(action, words)| Offer::new(*action, *words)));
-    if offers.iter().all(|offer| offer.value != typed) {
-        offers.push(Offer::new(typed, typed));
+/// Returns the known actions, and the requested one if it is unknown.
+fn action_options(selected: &str) -> Vec<SelectOption> {
+    let mut options = vec![SelectOption::new("", "All actions")];
+    options.extend(ACTIONS.iter().map(|(action, label)| SelectOption::new(*action, *label)));
+    if options.iter().all(|option| option.value != selected) {
+        options.push(SelectOption::new(selected, selected));
     }
-    offers
+    options
 }
 
-/// Where the API exports the same rows; the session's cookie is good there.
-fn export(visit: &Visit<ReadAudit>, query: &Query) -> String {
-    let (before, organization) = (before(&visit.node().settings.public_url), visit.organization());
+/// Returns the API URL that exports the same entries. The session cookie authenticates there.
+fn export_url(visit: &Visit<ReadAudit>, query: &Query) -> String {
+    let (before, organization) = (base_path(&visit.node().settings.public_url), visit.organization());
     format!("{before}/api/v1/organizations/{organization}/audit?{}", query.export())
 }
 
-/// Old and new values as they are stored, while there is room for them on the page.
-fn stored(row: &AuditRow, room: &mut usize) -> Option<String> {
+/// Returns the raw old and new values while there is room for them on the page.
+fn raw_values(row: &AuditRow, room: &mut usize) -> Option<String> {
     let part = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name}: {value}"));
     let parts: Vec<String> = [part("old", &row.old), part("new", &row.new)].into_iter().flatten().collect();
     let text = parts.join("\n");
@@ -110,6 +109,6 @@ fn stored(row: &AuditRow, room: &mut usize) -> Option<String> {
             *room = left;
             Some(text)
         }
-        None => Some("Too long for this page. The export has it.".into()),
+        None => Some("Too long to show. Export the log to see it.".into()),
     }
 }

@@ -1,10 +1,10 @@
-//! A row of the audit log as it is shown, and the names of those that it speaks of.
+//! An audit entry as displayed, with the names of its actor and target.
 
 use std::collections::HashMap;
 
 use crate::console::audit::differences::{Difference, differences};
-use crate::console::audit::words::words;
-use crate::console::trouble::Trouble;
+use crate::console::audit::labels::action_label;
+use crate::console::error_page::ErrorPage;
 use crate::console::ui::{Moment, html_size};
 use crate::console::visit::Visit;
 use crate::domain::audit_chain::AuditRow;
@@ -12,49 +12,48 @@ use crate::domain::key_text::KeyId;
 use crate::keys::{self, KeyError};
 use crate::members;
 
-/// Bytes of HTML around a value.
+/// Markup around a value, in bytes of HTML.
 const MARKUP: usize = 80;
 
-/// Somebody or something that a row speaks of.
+/// The actor or target of an entry.
 #[derive(Clone, Debug)]
-pub(super) struct Named {
-    /// What it is called; the id where no name is known.
+pub(super) struct Reference {
+    /// The name, or the ID if no name is known.
     pub(super) name: String,
-    /// The id, where it is not the name.
+    /// The ID, unless the name is the ID.
     pub(super) id: Option<String>,
-    /// Its page: what follows `/console`.
+    /// The path of its page below `/console`.
     pub(super) page: Option<String>,
 }
 
-/// A row.
+/// An entry.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) at: Moment,
-    /// The same, exactly.
-    pub(super) exactly: Moment,
-    pub(super) actor: Named,
+    pub(super) exact: Moment,
+    pub(super) actor: Reference,
     pub(super) action: String,
-    pub(super) subject: Option<Named>,
+    pub(super) subject: Option<Reference>,
     pub(super) address: Option<String>,
     pub(super) differences: Vec<Difference>,
-    /// Whether there was no room for all that differs.
+    /// Whether some differences were left out for lack of room.
     pub(super) is_cut: bool,
-    /// Old and new values as they are stored.
+    /// The raw old and new values.
     pub(super) stored: Option<String>,
 }
 
-/// The names of members and keys, as they are now.
+/// The current names of members and keys.
 #[derive(Debug)]
-pub(super) struct Names(HashMap<String, Named>);
+pub(super) struct Names(HashMap<String, Reference>);
 
 impl Names {
-    /// The names of the members, and of the keys that have done something in these rows.
-    pub(super) async fn read<P>(visit: &Visit<P>, rows: &[AuditRow]) -> Result<Self, Trouble> {
+    /// Loads the names of all members, and of the keys that are actors of these entries.
+    pub(super) async fn read<P>(visit: &Visit<P>, rows: &[AuditRow]) -> Result<Self, ErrorPage> {
         let mut names = HashMap::new();
         for member in members::list(visit.node(), visit.organization()).await? {
             let page = Some(format!("/members/{}", member.id));
             let id = member.id.to_string();
-            names.insert(format!("member:{id}"), Named { name: member.email, id: Some(id), page });
+            names.insert(format!("member:{id}"), Reference { name: member.email, id: Some(id), page });
         }
         for actor in rows.iter().map(|row| row.actor.as_str()) {
             let Some(id) = actor.strip_prefix("key:").and_then(KeyId::parse) else { continue };
@@ -62,13 +61,13 @@ impl Names {
                 continue;
             }
             let name = match keys::find(visit.node(), visit.organization(), &id).await {
-                Ok(key) => Named {
+                Ok(key) => Reference {
                     name: if key.name.is_empty() { key.hint } else { key.name },
                     id: Some(id.to_string()),
                     page: Some(format!("/keys/{id}")),
                 },
-                // A key of organization `default` may do something in another.
-                Err(KeyError::NotFound) => Named::unknown(&id.to_string()),
+                // Keys of the organization `default` can act in other organizations.
+                Err(KeyError::NotFound) => Reference::unknown(&id.to_string()),
                 Err(other) => return Err(other.into()),
             };
             names.insert(actor.to_owned(), name);
@@ -76,53 +75,53 @@ impl Names {
         Ok(Self(names))
     }
 
-    fn actor(&self, actor: &str) -> Named {
+    fn actor(&self, actor: &str) -> Reference {
         if actor == "keyturn" {
-            return Named { name: "Keyturn itself".into(), id: None, page: None };
+            return Reference { name: "Keyturn (system)".into(), id: None, page: None };
         }
-        self.0.get(actor).cloned().unwrap_or_else(|| Named::unknown(actor))
+        self.0.get(actor).cloned().unwrap_or_else(|| Reference::unknown(actor))
     }
 
-    /// What a row is about. What a key or a member was called then stands in the row itself.
-    fn subject(&self, row: &AuditRow) -> Option<Named> {
+    /// Returns the target of an entry. The entry itself has the name that the target had at the time.
+    fn subject(&self, row: &AuditRow) -> Option<Reference> {
         let id = row.subject.clone();
-        let then = |name: &str| {
+        let name_at_the_time = |name: &str| {
             let field = |text: &Option<String>| {
                 let value: serde_json::Value = serde_json::from_str(text.as_deref()?).ok()?;
                 Some(value.get(name)?.as_str()?.to_owned()).filter(|name| !name.is_empty())
             };
             field(&row.new).or_else(|| field(&row.old))
         };
-        let named = |name: Option<String>, page: Option<String>| match name {
-            Some(name) => Named { name, id: Some(id.clone()), page },
-            None => Named { page, ..Named::unknown(&id) },
+        let reference = |name: Option<String>, page: Option<String>| match name {
+            Some(name) => Reference { name, id: Some(id.clone()), page },
+            None => Reference { page, ..Reference::unknown(&id) },
         };
         let kind = row.action.split('.').next().unwrap_or_default();
         Some(match kind {
-            "key" => named(then("name"), KeyId::parse(&id).map(|id| format!("/keys/{id}"))),
+            "key" => reference(name_at_the_time("name"), KeyId::parse(&id).map(|id| format!("/keys/{id}"))),
             "member" | "session" => match self.0.get(&format!("member:{id}")) {
-                // Who signs in is who does it.
+                // At sign-in, the actor is the target.
                 Some(_) if row.actor == format!("member:{id}") && kind == "session" => return None,
                 Some(member) => member.clone(),
-                None => named(then("email"), None),
+                None => reference(name_at_the_time("email"), None),
             },
-            "webhook" => named(then("origin"), Some(format!("/webhooks/{id}"))),
-            "signing-key" => Named { page: Some("/signing-keys".into()), ..Named::unknown(&id) },
+            "webhook" => reference(name_at_the_time("origin"), Some(format!("/webhooks/{id}"))),
+            "signing-key" => Reference { page: Some("/signing-keys".into()), ..Reference::unknown(&id) },
             "policy" => return None,
-            _ => Named::unknown(&id),
+            _ => Reference::unknown(&id),
         })
     }
 }
 
-impl Named {
+impl Reference {
     fn unknown(id: &str) -> Self {
         Self { name: id.to_owned(), id: None, page: None }
     }
 }
 
 impl Row {
-    /// A row as it is shown, without its values as they are stored; with what differs as far as there is `room` for it
-    /// on the page, in bytes.
+    /// Prepares an entry for display, without its raw values and with as many differences as fit into `room` bytes of
+    /// HTML.
     pub(super) fn new<P>(visit: &Visit<P>, names: &Names, row: &AuditRow, room: &mut usize) -> Self {
         let mut differences = differences(row.old.as_deref(), row.new.as_deref());
         for owner in differences.iter_mut().filter(|difference| difference.field == "owner") {
@@ -144,9 +143,9 @@ impl Row {
         let is_cut = differences.len() < all;
         Self {
             at: Moment::from_now(row.at, visit.now),
-            exactly: Moment::at(row.at),
+            exact: Moment::at(row.at),
             actor: names.actor(&row.actor),
-            action: words(&row.action).to_owned(),
+            action: action_label(&row.action).to_owned(),
             subject: names.subject(row),
             address: row.address.clone(),
             differences,

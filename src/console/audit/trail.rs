@@ -1,24 +1,24 @@
-//! What was done to one key or member: the newest rows of its audit trail, for its own page.
+//! The newest audit entries of a single key or member, for its own page.
 
 use askama::Template;
 
 use crate::audit;
 use crate::console::audit::row::{Names, Row};
-use crate::console::trouble::Trouble;
+use crate::console::error_page::ErrorPage;
 use crate::console::ui::html;
 use crate::console::visit::Visit;
 use crate::http::permission::ReadAudit;
 use crate::store::{AuditFilter, AuditFrom};
 
-/// Rows that are shown; the rest is in the log.
+/// Maximum number of entries. The audit log has the rest.
 const ROWS: u32 = 20;
 
-/// Bytes of HTML that what differs may take, together.
-const DIFFERENCES: usize = 30_000;
+/// Maximum size of all differences, in bytes of HTML.
+const MAX_DIFFERENCES: usize = 30_000;
 
 html! { Trail }
 
-/// What was done to a key or a member, newest first.
+/// The audit entries of a key or member, newest first.
 #[derive(Template, Debug)]
 #[template(path = "console/audit/trail.html")]
 pub(in crate::console) struct Trail {
@@ -29,8 +29,11 @@ pub(in crate::console) struct Trail {
 }
 
 impl Trail {
-    /// The trail of an id in the visitor's organization; `None` where the visitor may not read the audit log.
-    pub(in crate::console) async fn of<P>(visit: &Visit<P>, subject: impl ToString) -> Result<Option<Self>, Trouble> {
+    /// Loads the trail of an ID. Returns `None` if the visitor cannot read the audit log.
+    pub(in crate::console) async fn load<P>(
+        visit: &Visit<P>,
+        subject: impl ToString,
+    ) -> Result<Option<Self>, ErrorPage> {
         if !visit.may::<ReadAudit>() {
             return Ok(None);
         }
@@ -47,7 +50,7 @@ impl Trail {
         };
         let page = audit::list(visit.node(), &filter).await?;
         let names = Names::read(visit, &page.rows).await?;
-        let mut room = DIFFERENCES;
+        let mut room = MAX_DIFFERENCES;
         Ok(Some(Self {
             root: visit.path(""),
             subject,

@@ -1,32 +1,32 @@
-//! Putting an organization's own values into recipes, which are written for example hosts.
+//! Replacing the example values in recipes with an organization's own values.
 
 use std::net::IpAddr;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::console::ui::Errors;
-use crate::domain::policy::Violation;
+use crate::domain::violation::Violation;
 use crate::http::form::Form;
 use crate::node::{NodeSettings, Tenant};
 
-/// Where recipes reach Keyturn, and what they protect.
+/// The example addresses of Keyturn and of the protected API.
 const EXAMPLE_KEYTURN: &str = "127.0.0.1:8080";
 const EXAMPLE_API: &str = "127.0.0.1:9000";
 
-/// What is put into recipes.
+/// The values for recipes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Values {
-    /// Where gateways reach Keyturn over plain HTTP: host and port.
-    pub(super) keyturn: Place,
-    /// Where the API is that is protected.
-    pub(super) api: Place,
+    /// The internal address of Keyturn, over plain HTTP.
+    pub(super) keyturn: HostPort,
+    /// The address of the protected API.
+    pub(super) api: HostPort,
     /// The `iss` of tokens.
     pub(super) issuer: String,
-    /// What the issuer has after the public URL: nothing, or `/o/{slug}`.
+    /// The part of the issuer after the public URL: empty or `/o/{slug}`.
     pub(super) issuer_path: String,
     /// The `aud` of tokens.
     pub(super) audience: String,
-    /// What tokens are signed with.
+    /// The signing algorithm of tokens.
     pub(super) algorithm: String,
     /// The `typ` of tokens.
     pub(super) typ: String,
@@ -34,12 +34,12 @@ pub(super) struct Values {
 
 /// A host and a port.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Place {
+pub(super) struct HostPort {
     host: String,
     port: u16,
 }
 
-impl Place {
+impl HostPort {
     /// Reads `host:port`: a name, an IPv4 address, or an IPv6 address in brackets.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
@@ -52,36 +52,36 @@ impl Place {
         (is_name || is_ipv6).then(|| Self { host: host.to_owned(), port })
     }
 
-    /// The host without brackets.
-    fn bare(&self) -> &str {
+    /// Returns the host without brackets.
+    fn without_brackets(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
     fn is_name(&self) -> bool {
-        self.bare().parse::<IpAddr>().is_err()
+        self.without_brackets().parse::<IpAddr>().is_err()
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for HostPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
 }
 
 impl Values {
-    /// Those of an organization, as far as the query has no others, and what was wrong with it.
+    /// Returns the organization's values, overridden by the query, and the query's errors.
     pub(super) fn new(tenant: &Tenant, settings: &NodeSettings, query: &Form) -> (Self, Errors) {
-        let mut wrong = Vec::new();
-        let mut place = |name: &'static str, default: Place| match query.value(name).map(str::trim) {
+        let mut violations = Vec::new();
+        let mut address = |name: &'static str, default: HostPort| match query.value(name).map(str::trim) {
             None | Some("") => default,
-            Some(text) => Place::parse(text).unwrap_or_else(|| {
-                wrong.push(Violation::new(name, "a host and a port are expected, as in 10.0.0.5:8080"));
+            Some(text) => HostPort::parse(text).unwrap_or_else(|| {
+                violations.push(Violation::new(name, "Enter host:port, for example 10.0.0.5:8080."));
                 default
             }),
         };
-        let example = |text| Place::parse(text).unwrap_or(Place { host: "127.0.0.1".into(), port: 8080 });
-        let keyturn = place("keyturn", plain_http(&settings.public_url).unwrap_or_else(|| example(EXAMPLE_KEYTURN)));
-        let api = place("api", example(EXAMPLE_API));
+        let example = |text| HostPort::parse(text).unwrap_or(HostPort { host: "127.0.0.1".into(), port: 8080 });
+        let keyturn = address("keyturn", plain_http(&settings.public_url).unwrap_or_else(|| example(EXAMPLE_KEYTURN)));
+        let api = address("api", example(EXAMPLE_API));
         let audiences = audiences(tenant, settings);
         let audience = query.value("audience").and_then(|wanted| audiences.iter().find(|known| *known == wanted));
         let values = Self {
@@ -93,21 +93,22 @@ impl Values {
             algorithm: tenant.ring.newest().map_or(settings.algorithm, |key| key.algorithm()).to_string(),
             typ: settings.typ.clone(),
         };
-        (values, Errors::new(wrong, &["keyturn", "api"]))
+        (values, Errors::new(violations, &[("keyturn", "Keyturn address"), ("api", "Your API")]))
     }
 
-    /// The address of verifications for this organization and audience, up to further parameters.
+    /// Returns the path of `/verify` for this organization and audience, ready for more parameters.
     fn verify(&self) -> String {
         let audience = utf8_percent_encode(&self.audience, NON_ALPHANUMERIC);
         format!("{}/verify?keyturn_audience={audience}&", self.issuer_path)
     }
 
-    /// A recipe with these values in place of the examples.
+    /// Replaces the example values in a recipe.
     pub(super) fn fill(&self, recipe: &str) -> String {
         let Self { keyturn, api, .. } = self;
-        let in_envoy = |place: &Place| format!("address: \"{}\", port_value: {}", place.bare(), place.port);
-        let cluster = |name: &str, place: &Place| {
-            let more = if place.is_name() { "\n    type: STRICT_DNS" } else { "" };
+        let in_envoy =
+            |address: &HostPort| format!("address: \"{}\", port_value: {}", address.without_brackets(), address.port);
+        let cluster = |name: &str, address: &HostPort| {
+            let more = if address.is_name() { "\n    type: STRICT_DNS" } else { "" };
             format!("  - name: {name}\n    connect_timeout: 1s{more}\n")
         };
         replace_all(
@@ -130,7 +131,7 @@ impl Values {
     }
 }
 
-/// The audiences that can be put into a recipe as they are.
+/// Returns the audiences that need no quoting in a recipe.
 pub(super) fn audiences(tenant: &Tenant, settings: &NodeSettings) -> Vec<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/._~-".contains(&byte);
     let more = tenant.organization.policy.audiences.iter().filter(|audience| audience.bytes().all(plain));
@@ -143,13 +144,13 @@ pub(super) fn audiences(tenant: &Tenant, settings: &NodeSettings) -> Vec<String>
     known
 }
 
-/// Host and port of a URL that is plain HTTP.
-fn plain_http(public_url: &str) -> Option<Place> {
+/// Returns the host and port of a plain HTTP URL.
+fn plain_http(public_url: &str) -> Option<HostPort> {
     let url = url::Url::parse(public_url).ok().filter(|url| url.scheme() == "http")?;
-    Place::parse(&format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+    HostPort::parse(&format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
-/// Replaces in one go, so that nothing is replaced in what was put in. Of texts that begin at one place the first wins.
+/// Replaces all pairs in one pass, so that replacements are never replaced again. At the same position the first pair wins.
 fn replace_all(text: &str, pairs: &[(&str, String)]) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -171,8 +172,8 @@ mod tests {
 
     fn values() -> Values {
         Values {
-            keyturn: Place::parse("127.0.0.1:9000").unwrap(),
-            api: Place::parse("api.internal:80").unwrap(),
+            keyturn: HostPort::parse("127.0.0.1:9000").unwrap(),
+            api: HostPort::parse("api.internal:80").unwrap(),
             issuer: "https://id.example/o/acme".into(),
             issuer_path: "/o/acme".into(),
             audience: "urn:orders".into(),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_is_replaced_and_nothing_that_was_put_in() {
+    fn examples_are_replaced_once() {
         let filled = values().fill(
             "http://127.0.0.1:8080/.well-known/jwks.json 127.0.0.1:8080/verify 127.0.0.1:9000 \
              https://keys.example.com/.well-known https://api.example.com ES256 at+jwt",
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn envoy_is_told_names_and_addresses_in_its_way() {
+    fn envoy_distinguishes_names_from_addresses() {
         let recipe = "  - name: api\n    connect_timeout: 1s\n{ address: 127.0.0.1, port_value: 9000 }\n  \
             - name: keyturn\n    connect_timeout: 1s\n";
         let filled = values().fill(recipe);
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn no_recipe_keeps_an_example() {
-        let values = Values { keyturn: Place::parse("10.0.0.5:81").unwrap(), ..values() };
+        let values = Values { keyturn: HostPort::parse("10.0.0.5:81").unwrap(), ..values() };
         for gateway in &crate::console::gateways::recipes::GATEWAYS {
             for (name, text) in gateway.recipes.iter().flat_map(|recipe| recipe.files) {
                 let filled = values.fill(text);
@@ -219,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_host_and_a_port() {
+    fn addresses_have_a_host_and_a_port() {
         for good in ["10.0.0.5:8080", "keyturn.internal:80", "[::1]:65535", "a:1"] {
-            assert_eq!(Place::parse(good).map(|place| place.to_string()).as_deref(), Some(good));
+            assert_eq!(HostPort::parse(good).map(|address| address.to_string()).as_deref(), Some(good));
         }
         for bad in
             ["", "a", ":1", "a:", "a:0", "a:65536", "a:+1", "a b:1", "a;}:1", "::1:80", "[x]:1", "ü:1", "\"a\":1"]
         {
-            assert_eq!(Place::parse(bad), None, "{bad}");
+            assert_eq!(HostPort::parse(bad), None, "{bad}");
         }
     }
 }

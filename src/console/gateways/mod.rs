@@ -1,4 +1,4 @@
-//! Gateways: which way to choose, and settings for each with this organization's values in them.
+//! Gateways: the methods, and configurations with this organization's values.
 
 mod fill;
 mod recipes;
@@ -6,17 +6,16 @@ mod recipes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::gateways::fill::Values;
-use crate::console::gateways::recipes::{GATEWAYS, Gateway, Way};
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Badge, Errors, Field, Offer, Select, Tone, span};
+use crate::console::gateways::recipes::{GATEWAYS, Gateway, Method};
+use crate::console::ui::{Badge, Errors, Field, Select, SelectOption, Tone, format_span};
 use crate::console::visit::Visit;
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/gateways").route(web::get().to(overview)))
@@ -33,7 +32,7 @@ struct Overview {
 }
 
 #[derive(Template)]
-#[template(path = "console/gateways/one.html")]
+#[template(path = "console/gateways/show.html")]
 struct Page {
     frame: Frame,
     tabs: Vec<Tab>,
@@ -43,21 +42,21 @@ struct Page {
     keyturn: Field,
     api: Field,
     audience: Select,
-    recipes: Vec<Shown>,
-    /// It asks, and so must be trusted to say where callers are.
+    recipes: Vec<FilledRecipe>,
+    /// Whether Keyturn must trust the gateway's forwarding headers.
     must_be_trusted: bool,
-    /// The way that the organization's algorithm closes.
-    takes_no_eddsa: bool,
+    /// Whether local validation on this page does not support the organization's algorithm.
+    lacks_eddsa: bool,
 }
 
-/// A way to the page of a gateway.
+/// A link to a gateway's page.
 struct Tab {
     path: String,
     name: &'static str,
     is_current: bool,
 }
 
-/// What everybody who checks tokens must know.
+/// What services need to verify tokens.
 struct Facts {
     issuer: String,
     jwks: String,
@@ -69,12 +68,12 @@ struct Facts {
     algorithm: String,
     typ: String,
     organization: String,
-    life: String,
+    lifetime: String,
     has_key: bool,
 }
 
-/// A recipe with the organization's values in it.
-struct Shown {
+/// A recipe with the organization's values.
+struct FilledRecipe {
     id: usize,
     title: &'static str,
     badge: Badge,
@@ -89,73 +88,79 @@ struct File {
     text: String,
 }
 
-async fn overview(visit: Visit<Anyone>) -> Result<HttpResponse, Trouble> {
-    let tenant = visit.node().tenant(visit.organization()).ok_or_else(Trouble::not_found)?;
+async fn overview(visit: Visit<Anyone>) -> Result<HttpResponse, ErrorPage> {
+    let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
     let (values, _) = Values::new(&tenant, &visit.node().settings, &Form::default());
     page(&Overview {
         frame: visit.frame(Section::Gateways, "Gateways"),
-        tabs: tabs(None, ""),
+        tabs: build_tabs(None, ""),
         facts: Facts::new(&visit, &values, tenant.ttl_seconds, tenant.ring.newest().is_some()),
         gateways: &GATEWAYS,
     })
 }
 
-async fn show(visit: Visit<Anyone>, request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, Trouble> {
-    let gateway = GATEWAYS.iter().find(|gateway| gateway.id == *name).ok_or_else(Trouble::not_found)?;
+async fn show(visit: Visit<Anyone>, request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+    let gateway = GATEWAYS.iter().find(|gateway| gateway.id == *name).ok_or_else(ErrorPage::not_found)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let settings = &visit.node().settings;
-    let tenant = visit.node().tenant(visit.organization()).ok_or_else(Trouble::not_found)?;
+    let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
     let (values, errors) = Values::new(&tenant, settings, &query);
-    let offers = fill::audiences(&tenant, settings).into_iter().map(|audience| Offer::new(audience.clone(), audience));
-    let typed = |name: &str, value: String| query.value(name).map_or(value, str::to_owned);
-    let is_wrong = !errors.is_empty();
+    let options =
+        fill::audiences(&tenant, settings).into_iter().map(|audience| SelectOption::new(audience.clone(), audience));
+    let raw = |name: &str, value: String| query.value(name).map_or(value, str::to_owned);
+    let has_errors = !errors.is_empty();
     let built = Page {
         frame: visit.frame(Section::Gateways, gateway.name),
-        tabs: tabs(Some(gateway.id), if is_wrong { "" } else { request.query_string() }),
+        tabs: build_tabs(Some(gateway.id), if has_errors { "" } else { request.query_string() }),
         facts: Facts::new(&visit, &values, tenant.ttl_seconds, tenant.ring.newest().is_some()),
-        keyturn: Field::text("keyturn", "Keyturn", typed("keyturn", values.keyturn.to_string()))
-            .hint("Host and port where the gateway reaches it within your network, over plain HTTP.")
-            .most(300)
+        keyturn: Field::text("keyturn", "Keyturn address", raw("keyturn", values.keyturn.to_string()))
+            .hint("Host and port the gateway uses to reach Keyturn (plain HTTP, internal network).")
+            .max_length(300)
             .errors(&errors),
-        api: Field::text("api", "Your API", typed("api", values.api.to_string()))
-            .hint("Host and port of what is protected.")
-            .most(300)
+        api: Field::text("api", "Your API", raw("api", values.api.to_string()))
+            .hint("Host and port of the API to protect.")
+            .max_length(300)
             .errors(&errors),
-        audience: Select::new("audience", "Audience", offers.collect(), values.audience.clone())
-            .hint("Whom the tokens are for."),
+        audience: Select::new("audience", "Audience", options.collect(), values.audience.clone())
+            .hint("Expected audience of tokens."),
         errors,
-        recipes: gateway.recipes.iter().enumerate().map(|(place, recipe)| shown(place, recipe, &values)).collect(),
-        must_be_trusted: gateway.id != "apache" && gateway.recipes.iter().any(|recipe| recipe.way != Way::Alone),
-        takes_no_eddsa: values.algorithm == "EdDSA" && ["haproxy", "apache", "tokens"].contains(&gateway.id),
+        recipes: gateway
+            .recipes
+            .iter()
+            .enumerate()
+            .map(|(place, recipe)| fill_recipe(place, recipe, &values))
+            .collect(),
+        must_be_trusted: gateway.id != "apache" && gateway.recipes.iter().any(|recipe| recipe.method != Method::Local),
+        lacks_eddsa: values.algorithm == "EdDSA" && ["haproxy", "apache", "tokens"].contains(&gateway.id),
         gateway,
     };
-    if is_wrong { refused(&built) } else { page(&built) }
+    if has_errors { invalid_form(&built) } else { page(&built) }
 }
 
-fn shown(place: usize, recipe: &recipes::Recipe, values: &Values) -> Shown {
-    let badge = match recipe.way {
-        Way::Asks => Badge::new(Tone::Good, "Asks Keyturn"),
-        Way::Keeps => Badge::new(Tone::Plain, "Keeps a yes"),
-        Way::Alone => Badge::new(Tone::Plain, "Checks alone"),
+fn fill_recipe(place: usize, recipe: &recipes::Recipe, values: &Values) -> FilledRecipe {
+    let badge = match recipe.method {
+        Method::Remote => Badge::new(Tone::Good, "Remote verification"),
+        Method::Cached => Badge::new(Tone::Plain, "Remote, cached"),
+        Method::Local => Badge::new(Tone::Plain, "Local validation"),
     };
     let files = recipe.files.iter().enumerate().map(|(number, (name, text))| File {
         id: format!("file-{place}-{number}"),
         name,
         text: values.fill(text).trim_end().to_owned(),
     });
-    Shown {
+    FilledRecipe {
         id: place,
         title: recipe.title,
         badge,
-        revocation: recipe.way.revocation(),
+        revocation: recipe.method.revocation(),
         about: recipe.about,
         files: files.collect(),
     }
 }
 
-fn tabs(current: Option<&str>, query: &str) -> Vec<Tab> {
+fn build_tabs(current: Option<&str>, query: &str) -> Vec<Tab> {
     let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-    let overview = Tab { path: String::new(), name: "Which to choose", is_current: current.is_none() };
+    let overview = Tab { path: String::new(), name: "Overview", is_current: current.is_none() };
     let gateways = GATEWAYS.iter().map(|gateway| Tab {
         path: format!("/{}{query}", gateway.id),
         name: gateway.name,
@@ -178,7 +183,7 @@ impl Facts {
             algorithm: values.algorithm.clone(),
             typ: values.typ.clone(),
             organization: visit.organization().to_string(),
-            life: span(Timestamp::from_seconds(0), Timestamp::from_seconds(ttl_seconds.into())),
+            lifetime: format_span(Timestamp::from_seconds(0), Timestamp::from_seconds(ttl_seconds.into())),
             has_key,
         }
     }

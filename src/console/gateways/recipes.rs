@@ -1,74 +1,68 @@
-//! The recipes: what is shown for each gateway. Their texts are those of `docs/gateways`, which are run as they stand.
+//! The recipes for each gateway. Their files come from `docs/gateways` and are tested as they are.
 
-/// How a recipe comes to its verdict.
+/// How a gateway verifies a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
-    /// Asks Keyturn about each request.
-    Asks,
-    /// Checks tokens by itself.
-    Alone,
-    /// Asks once and keeps the yes for a while.
-    Keeps,
+pub(super) enum Method {
+    /// Calls Keyturn for each request.
+    Remote,
+    /// Validates tokens locally.
+    Local,
+    /// Calls Keyturn and caches allowed results.
+    Cached,
 }
 
-/// A gateway.
 #[derive(Debug)]
 pub(super) struct Gateway {
-    /// As in the page's path.
+    /// The last segment of the page's path.
     pub(super) id: &'static str,
-    /// What it is called.
     pub(super) name: &'static str,
-    /// What to know before taking any of it.
+    /// Notes that apply to all recipes.
     pub(super) notes: &'static [&'static str],
-    /// Its recipes.
     pub(super) recipes: &'static [Recipe],
 }
 
-/// A way to set a gateway up.
+/// A configuration of a gateway.
 #[derive(Debug)]
 pub(super) struct Recipe {
-    /// What it does.
     pub(super) title: &'static str,
-    /// How.
-    pub(super) way: Way,
-    /// What to know.
+    pub(super) method: Method,
     pub(super) about: &'static str,
-    /// The files, by their names.
+    /// The files: name and content.
     pub(super) files: &'static [(&'static str, &'static str)],
 }
 
-impl Way {
-    /// When a revocation is noticed; `{life}` is that of a token.
+impl Method {
+    /// Describes when a revocation takes effect.
     pub(super) fn revocation(self) -> &'static str {
         match self {
-            Self::Asks => "A revocation holds from the next request on.",
-            Self::Alone => "A revocation is noticed when the token ends.",
-            Self::Keeps => "A revocation takes as long as a verdict may be kept.",
+            Self::Remote => "Revocations take effect immediately.",
+            Self::Local => "Revocations take effect when the token expires.",
+            Self::Cached => "Revocations take effect when the cached result expires.",
         }
     }
 }
 
-/// Every gateway, and what checks tokens without one.
+/// Every gateway, and validation without one.
 pub(super) const GATEWAYS: [Gateway; 7] = [
     Gateway {
         id: "nginx",
         name: "nginx",
         notes: &[
-            "Run with nginx 1.22 as it stands here. It needs ngx_http_auth_request_module, which Debian's package and the official ones have.",
-            "To protect an API of your own, take the server block. Each location says what it requires with set $keyturn_ask; one that says nothing is refused. A location with a proxy_set_header or auth_request of its own must repeat all of them.",
-            "Leave underscores_in_headers off.",
+            "Tested with nginx 1.22. Requires ngx_http_auth_request_module, included in the Debian and official packages.",
+            "Copy the server block. Set $keyturn_ask in each location to the required scope; locations without it are denied. A location with its own proxy_set_header or auth_request must repeat all of them.",
+            "Keep underscores_in_headers off.",
         ],
         recipes: &[
             Recipe {
-                title: "Ask about every request",
-                way: Way::Asks,
-                about: "Clients get 401 and 403 with Keyturn's challenge, and 503 while Keyturn cannot be asked.",
+                title: "Verify every request",
+                method: Method::Remote,
+                about: "Clients get 401 or 403 with Keyturn’s WWW-Authenticate header, or 503 if Keyturn is unreachable.",
                 files: &[("nginx.conf", include_str!("../../../docs/gateways/nginx/nginx.conf"))],
             },
             Recipe {
-                title: "Ask once, and keep a yes",
-                way: Way::Keeps,
-                about: "For as long as gateway.verdict_max_age_seconds of the server says, and a second more; 0, the default, forbids it. nginx writes credentials into the files of its cache: keep them in memory.",
+                title: "Verify and cache",
+                method: Method::Cached,
+                about: "Caches allowed results for gateway.verdict_max_age_seconds plus one second; 0 (default) turns caching off. nginx writes credentials to its cache files: keep them in memory.",
                 files: &[("nginx.conf", include_str!("../../../docs/gateways/nginx/nginx-cached.conf"))],
             },
         ],
@@ -77,20 +71,20 @@ pub(super) const GATEWAYS: [Gateway; 7] = [
         id: "envoy",
         name: "Envoy",
         notes: &[
-            "Run with Envoy 1.40 as it stands here.",
-            "The filter header_mutation must be the first: it drops X-Keyturn-* from clients and sets X-Forwarded-For to the peer.",
+            "Tested with Envoy 1.40.",
+            "Keep header_mutation first: it removes X-Keyturn-* headers sent by clients and sets X-Forwarded-For.",
         ],
         recipes: &[
             Recipe {
-                title: "Ask about every request",
-                way: Way::Asks,
-                about: "Each route says what it requires in path_override; one that says nothing is refused. failure_mode_allow must stay false.",
+                title: "Verify every request",
+                method: Method::Remote,
+                about: "Set the required scope per route in path_override; routes without it are denied. Keep failure_mode_allow: false.",
                 files: &[("ext_authz.yaml", include_str!("../../../docs/gateways/envoy/ext_authz.yaml"))],
             },
             Recipe {
-                title: "Check tokens alone",
-                way: Way::Alone,
-                about: "Takes access tokens, no key texts, and none of keys that are restricted to networks. The JWKS is fetched every five minutes.",
+                title: "Validate tokens locally",
+                method: Method::Local,
+                about: "Accepts access tokens, not API keys. Rejects tokens restricted to networks. The JWKS is refreshed every five minutes.",
                 files: &[("jwt_authn.yaml", include_str!("../../../docs/gateways/envoy/jwt_authn.yaml"))],
             },
         ],
@@ -99,13 +93,13 @@ pub(super) const GATEWAYS: [Gateway; 7] = [
         id: "caddy",
         name: "Caddy",
         notes: &[
-            "Run with Caddy 2.6 as it stands here.",
-            "To protect an API of your own, take the snippet (keyturn) and put import keyturn at the beginning of a route, before reverse_proxy. It must be a route. Do not leave the requirement away: every good credential would pass.",
+            "Tested with Caddy 2.6.",
+            "Copy the (keyturn) snippet and put “import keyturn” first in a route, before reverse_proxy. It must be a route block. Always pass a requirement: without one, every valid credential is allowed.",
         ],
         recipes: &[Recipe {
-            title: "Ask about every request",
-            way: Way::Asks,
-            about: "Clients get Keyturn's own answer with 401 and 403, and 502 or 504 while Keyturn cannot be asked.",
+            title: "Verify every request",
+            method: Method::Remote,
+            about: "Clients get Keyturn’s response with 401 and 403, and 502 or 504 if Keyturn is unreachable.",
             files: &[("Caddyfile", include_str!("../../../docs/gateways/caddy/Caddyfile"))],
         }],
     },
@@ -113,13 +107,13 @@ pub(super) const GATEWAYS: [Gateway; 7] = [
         id: "traefik",
         name: "Traefik",
         notes: &[
-            "Written after what Traefik 3.6 documents. Unlike the others it was not run: try it before you rely on it.",
-            "Leave trustForwardHeader off and forwardedHeaders.trustedIPs empty, unless there is a load balancer in front, and then name that alone.",
+            "Based on the Traefik 3.6 documentation. It was not run against Traefik: test it before you rely on it.",
+            "Keep trustForwardHeader off and forwardedHeaders.trustedIPs empty. If a load balancer is in front, list only its address.",
         ],
         recipes: &[Recipe {
-            title: "Ask about every request",
-            way: Way::Asks,
-            about: "Each router names a middleware that requires something, and then without-credential; their order matters. Clients get 500 while Keyturn cannot be asked.",
+            title: "Verify every request",
+            method: Method::Remote,
+            about: "Each router lists a middleware with the required scope, then without-credential. The order matters. Clients get 500 if Keyturn is unreachable.",
             files: &[
                 ("dynamic.yml", include_str!("../../../docs/gateways/traefik/dynamic.yml")),
                 ("traefik.yml", include_str!("../../../docs/gateways/traefik/traefik.yml")),
@@ -130,23 +124,23 @@ pub(super) const GATEWAYS: [Gateway; 7] = [
         id: "haproxy",
         name: "HAProxy",
         notes: &[
-            "Run with HAProxy 2.6 as it stands here.",
-            "Requests whose path holds .., // or an encoded dot or slash are answered with 400.",
+            "Tested with HAProxy 2.6.",
+            "Requests with “..”, “//” or an encoded dot or slash in the path get 400.",
         ],
         recipes: &[
             Recipe {
-                title: "Ask about every request",
-                way: Way::Asks,
-                about: "With a small Lua action, over HAProxy's own HTTP client. It needs HAProxy 2.5 or newer with Lua, which Debian's has, and Keyturn's address, not its name.",
+                title: "Verify every request",
+                method: Method::Remote,
+                about: "Uses a small Lua action. Requires HAProxy 2.5 or later with Lua (included in the Debian package). Use Keyturn’s IP address, not its host name.",
                 files: &[
                     ("haproxy.cfg", include_str!("../../../docs/gateways/haproxy/haproxy-verify.cfg")),
                     ("keyturn.lua", include_str!("../../../docs/gateways/haproxy/keyturn.lua")),
                 ],
             },
             Recipe {
-                title: "Check tokens alone",
-                way: Way::Alone,
-                about: "Takes access tokens signed with ES256 or RS256, no key texts, and none of keys that are restricted to networks. Run fetch-keys before HAProxy starts and every five minutes, and reload when it says that the keys changed (exit code 0).",
+                title: "Validate tokens locally",
+                method: Method::Local,
+                about: "Accepts access tokens signed with ES256 or RS256, not API keys. Rejects tokens restricted to networks. Run fetch-keys before HAProxy starts and every five minutes. Reload HAProxy when it exits with 0 (keys changed).",
                 files: &[
                     ("haproxy.cfg", include_str!("../../../docs/gateways/haproxy/haproxy.cfg")),
                     ("fetch-keys", include_str!("../../../docs/gateways/haproxy/fetch-keys")),
@@ -158,55 +152,55 @@ pub(super) const GATEWAYS: [Gateway; 7] = [
         id: "apache",
         name: "Apache",
         notes: &[
-            "Run with Apache 2.4 and mod_oauth2 3.3 as it stands here. Apache has nothing like auth_request, so it asks at the introspection endpoint, or checks tokens alone.",
-            "expiry=0 matters: without it mod_oauth2 believes a token that it has seen for five minutes, whatever was revoked.",
-            "Both refuse keys that are restricted to networks. Clients get 401, also while Keyturn cannot be asked.",
+            "Tested with Apache 2.4 and mod_oauth2 3.3. Apache has no auth_request equivalent. It calls the introspection endpoint or validates tokens locally.",
+            "Keep expiry=0. Otherwise mod_oauth2 caches results for five minutes, even after a revocation.",
+            "Both reject keys restricted to networks. Clients get 401, also if Keyturn is unreachable.",
         ],
         recipes: &[
             Recipe {
-                title: "Ask about every request",
-                way: Way::Asks,
-                about: "Apache needs an API key of its own, which needs no scope. Its address does not belong into server.trusted_proxies: it speaks for itself.",
+                title: "Verify every request",
+                method: Method::Remote,
+                about: "Create an API key for Apache (no scopes needed). Don’t add its address to server.trusted_proxies.",
                 files: &[("keyturn.conf", include_str!("../../../docs/gateways/apache/introspect.conf"))],
             },
             Recipe {
-                title: "Check tokens alone",
-                way: Way::Alone,
-                about: "Takes access tokens signed with ES256 or RS256.",
+                title: "Validate tokens locally",
+                method: Method::Local,
+                about: "Accepts access tokens signed with ES256 or RS256.",
                 files: &[("keyturn.conf", include_str!("../../../docs/gateways/apache/jwks.conf"))],
             },
         ],
     },
     Gateway {
         id: "tokens",
-        name: "In the API itself",
+        name: "In your API",
         notes: &[
-            "An API that checks access tokens by itself needs no gateway. It looks at the signature with the keys of the JWKS, and at every value below; then it holds the scope against what the request does.",
-            "It cannot hold a caller to a key's networks unless it knows the caller's address: then it refuses tokens that have the claim cidrs.",
+            "Your API can validate tokens itself. Check the signature against the JWKS and every value below, then compare the scope with the request.",
+            "Your API can’t enforce a key’s allowed networks unless it knows the client’s address. If it doesn’t, reject tokens with the cidrs claim.",
         ],
         recipes: &[
             Recipe {
-                title: "Node, with jose",
-                way: Way::Alone,
-                about: "Install it with npm install jose.",
+                title: "Node (jose)",
+                method: Method::Local,
+                about: "Install with npm install jose.",
                 files: &[("caller.mjs", include_str!("snippets/jose.mjs"))],
             },
             Recipe {
-                title: "Python, with PyJWT",
-                way: Way::Alone,
-                about: "Install it with pip install \"PyJWT[crypto]\".",
+                title: "Python (PyJWT)",
+                method: Method::Local,
+                about: "Install with pip install \"PyJWT[crypto]\".",
                 files: &[("caller.py", include_str!("snippets/pyjwt.py"))],
             },
             Recipe {
-                title: "Go, with go-oidc",
-                way: Way::Alone,
-                about: "Get it with go get github.com/coreos/go-oidc/v3/oidc.",
+                title: "Go (go-oidc)",
+                method: Method::Local,
+                about: "Install with go get github.com/coreos/go-oidc/v3/oidc.",
                 files: &[("caller.go", include_str!("snippets/caller.go"))],
             },
             Recipe {
-                title: "Java, with Spring Security",
-                way: Way::Alone,
-                about: "With spring-boot-starter-oauth2-resource-server; the imports are left to your editor. Spring takes ES256 and RS256, not EdDSA.",
+                title: "Java (Spring Security)",
+                method: Method::Local,
+                about: "Requires spring-boot-starter-oauth2-resource-server; imports omitted. Spring supports ES256 and RS256, not EdDSA.",
                 files: &[("Tokens.java", include_str!("snippets/Tokens.java"))],
             },
         ],

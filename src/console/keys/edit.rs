@@ -1,17 +1,17 @@
-//! Editing a key. What narrows it is shown first, with what it would have refused of late.
+//! Editing a key. Changes that restrict it are reviewed first, with the recent requests that they would have denied.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use crate::clock::rfc3339;
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::{self, ErrorPage};
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::policy;
-use crate::console::keys::wish::{FIELDS, KeyFields, Read, Wish, ends, numbered};
-use crate::console::keys::{find, may_change, name, version};
+use crate::console::keys::form::{FIELDS, KeyFields, KeyForm, ParsedKey, format_expiry, number_rows};
+use crate::console::keys::{display_name, find, may_change, version};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::{self, Trouble};
-use crate::console::ui::{Errors, count};
+use crate::console::ui::{Errors, format_count};
 use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::networks::Networks;
@@ -23,8 +23,8 @@ use crate::http::permission::WriteKeys;
 use crate::keys::{self, KeyError};
 use crate::usage::{self, Impact, Narrowing, Refusals};
 
-/// Addresses, and things asked for, that are named at most.
-const NAMED: usize = 10;
+/// Maximum number of listed addresses and scopes.
+const MAX_LISTED: usize = 10;
 
 #[derive(Template)]
 #[template(path = "console/keys/edit.html")]
@@ -38,68 +38,70 @@ struct Page {
 }
 
 #[derive(Template)]
-#[template(path = "console/keys/narrow.html")]
+#[template(path = "console/keys/review.html")]
 struct Review {
     frame: Frame,
     id: String,
     key_name: String,
-    /// The form as it was sent, to be sent again.
+    /// The submitted form, to be submitted again.
     fields: Vec<(String, String)>,
     changes: Vec<Change>,
     total: u64,
-    shown_total: String,
-    refused: Vec<Account>,
+    formatted_total: String,
+    denied: Vec<DeniedTable>,
     uncounted: bool,
 }
 
-/// A field before and after.
 struct Change {
-    what: &'static str,
+    setting: &'static str,
     old: String,
     new: String,
 }
 
-/// What would have been refused on one account.
-struct Account {
+/// Recent requests that would have been denied, by address or by scope.
+struct DeniedTable {
+    column: &'static str,
     title: &'static str,
     rows: Vec<(String, String)>,
     more: usize,
 }
 
-/// Shows the form.
-pub(super) async fn show(visit: Visit<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let key = find(&visit, &path).await?;
     if !may_change(&visit, &key) {
-        return Err(Trouble::beyond("You manage your own keys only. Ask its owner or an admin."));
+        return Err(ErrorPage::not_permitted("You can only manage your own keys. Ask the owner or an admin."));
     }
     let policy = policy(&visit)?;
-    page(&build(&visit, &key, key.version, &policy, &Wish::of(&key, &policy), Errors::default()))
+    page(&build(&visit, &key, key.version, &policy, &KeyForm::of(&key, &policy), Errors::default()))
 }
 
-/// Saves, or shows first what would be refused.
-pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, Trouble> {
-    // 1. What was typed.
+/// Saves the key, or shows the review if the change restricts it.
+pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+    // 1. Read the form.
     let Submitted { visit, form } = submitted;
     let key = find(&visit, &path).await?;
     let policy = policy(&visit)?;
-    let wish = Wish::read(&form, &policy)?;
+    let key_form = KeyForm::read(&form, &policy)?;
     let seen = version(&form)?;
     if form.value("more").is_some() || form.value("remove").is_some() {
-        return page(&build(&visit, &key, seen, &policy, &wish.without(&form), Errors::default()));
+        return page(&build(&visit, &key, seen, &policy, &key_form.change_rows(&form), Errors::default()));
     }
-    let read = match wish.check(days_from(&key, &policy, visit.now)) {
-        Ok(read) => read,
-        Err(wrong) => return refused(&build(&visit, &key, seen, &policy, &wish, Errors::new(wrong, &FIELDS))),
+    let parsed = match key_form.parse(days_from(&key, &policy, visit.now)) {
+        Ok(parsed) => parsed,
+        Err(violations) => {
+            let errors = Errors::new(violations, FIELDS);
+            return invalid_form(&build(&visit, &key, seen, &policy, &key_form, errors));
+        }
     };
 
-    // 2. What narrows the key is looked at before it is done.
-    let edit = edit(&key, &wish, read);
+    // 2. Review a change that restricts the key.
+    let edit = edit(&key, &key_form, parsed);
     let is_narrower = key.clone().edit(edit.clone(), visit.now).is_ok_and(|new| new.generation != key.generation);
     if is_narrower && form.value("confirmed").is_none() {
         return review(&visit, &key, &edit, &form).await;
     }
 
-    // 3. The change.
+    // 3. Apply the change.
     let (node, organization, by, id) = (visit.node().clone(), visit.organization().clone(), visit.by(), key.id);
     let edited = async move { keys::edit(&node, &organization, &by, &id, Some(seen), edit).await };
     let errors = match visit.node().run_to_end(edited).await {
@@ -112,49 +114,49 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
             };
             return Ok(see_other(&visit.path(&format!("/keys/{id}?done={done}"))));
         }
-        Err(KeyError::Invalid(wrong)) => Errors::new(numbered(wrong, &wish.scopes), &FIELDS),
-        Err(KeyError::Beyond(too_much)) => Errors::sentence(trouble::beyond(&too_much)),
+        Err(KeyError::Invalid(violations)) => Errors::new(number_rows(violations, &key_form.scopes), FIELDS),
+        Err(KeyError::Beyond(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
         Err(other) => return Err(other.into()),
     };
-    refused(&build(&visit, &key, seen, &policy, &wish, errors))
+    invalid_form(&build(&visit, &key, seen, &policy, &key_form, errors))
 }
 
-/// The moment from which an edit counts days: where the policy limits lifetimes, the creation of the secret.
+/// Returns the moment from which a chosen number of days counts: the creation of the secret if the policy limits lifetimes.
 fn days_from(key: &ApiKey, policy: &Policy, now: Timestamp) -> Timestamp {
     if policy.limits_lifetimes() { key.secret_since() } else { now }
 }
 
-fn edit(key: &ApiKey, wish: &Wish, read: Read) -> Edit {
+fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
     Edit {
-        name: (wish.name != key.name).then(|| wish.name.clone()),
-        description: (wish.description != key.description).then(|| wish.description.clone()),
-        scopes: (read.scopes != key.scopes).then_some(read.scopes),
-        networks: (read.networks != key.networks).then_some(read.networks),
-        expires_at: read.expires_at,
+        name: (key_form.name != key.name).then(|| key_form.name.clone()),
+        description: (key_form.description != key.description).then(|| key_form.description.clone()),
+        scopes: (parsed.scopes != key.scopes).then_some(parsed.scopes),
+        networks: (parsed.networks != key.networks).then_some(parsed.networks),
+        expires_at: parsed.expires_at,
     }
 }
 
-async fn review(visit: &Visit<WriteKeys>, key: &ApiKey, edit: &Edit, form: &Form) -> Result<HttpResponse, Trouble> {
+async fn review(visit: &Visit<WriteKeys>, key: &ApiKey, edit: &Edit, form: &Form) -> Result<HttpResponse, ErrorPage> {
     let to = Narrowing { scopes: edit.scopes.clone(), networks: edit.networks.clone() };
     let impact = usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?;
-    let sent = form.all().filter(|(name, _)| !["csrf", "confirmed"].contains(name));
-    let fields = sent.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let submitted = form.all().filter(|(name, _)| !["csrf", "confirmed"].contains(name));
+    let fields = submitted.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     page(&Review {
-        frame: visit.frame(Section::Keys, "Narrow this key?"),
+        frame: visit.frame(Section::Keys, "Restrict key?"),
         id: key.id.to_string(),
-        key_name: name(key),
+        key_name: display_name(key),
         fields,
         changes: changes(key, edit),
         total: impact.total().all(),
-        shown_total: count(impact.total().all()),
+        formatted_total: format_count(impact.total().all()),
         uncounted: impact.by_address.uncounted.all() + impact.by_scope.uncounted.all() > 0,
-        refused: accounts(&impact),
+        denied: denied_tables(&impact),
     })
 }
 
 fn changes(key: &ApiKey, edit: &Edit) -> Vec<Change> {
     let networks = |networks: &Networks| match networks.to_strings() {
-        list if list.is_empty() => "everywhere".to_owned(),
+        list if list.is_empty() => "any network".to_owned(),
         list => list.join(", "),
     };
     let mut changes = Vec::new();
@@ -162,54 +164,59 @@ fn changes(key: &ApiKey, edit: &Edit) -> Vec<Change> {
         let only_in = |some: &ScopeSet, others: &ScopeSet| {
             let differs = |scope: &&Scope| !others.iter().any(|other| other == *scope);
             let scopes: Vec<String> = some.iter().filter(differs).map(ToString::to_string).collect();
-            if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }
+            if scopes.is_empty() { "–".to_owned() } else { scopes.join(" ") }
         };
-        changes.push(Change {
-            what: "Scopes that differ",
-            old: only_in(&key.scopes, new),
-            new: only_in(new, &key.scopes),
-        });
+        changes.push(Change { setting: "Scopes", old: only_in(&key.scopes, new), new: only_in(new, &key.scopes) });
     }
     if let Some(new) = &edit.networks {
-        changes.push(Change { what: "Allowed networks", old: networks(&key.networks), new: networks(new) });
+        changes.push(Change { setting: "Allowed networks", old: networks(&key.networks), new: networks(new) });
     }
     if let Some(new) = edit.expires_at.filter(|new| *new != key.expires_at) {
-        let after = ends(&ApiKey { expires_at: new, ..key.clone() });
-        changes.push(Change { what: "Expiry", old: ends(key), new: after });
+        let after = format_expiry(&ApiKey { expires_at: new, ..key.clone() });
+        changes.push(Change { setting: "Expiry", old: format_expiry(key), new: after });
     }
     changes
 }
 
-fn accounts(impact: &Impact) -> Vec<Account> {
-    let account = |title, refusals: &Refusals| Account {
+fn denied_tables(impact: &Impact) -> Vec<DeniedTable> {
+    let table = |title, column, denials: &Refusals| DeniedTable {
         title,
-        more: refusals.of.len().saturating_sub(NAMED),
-        rows: refusals
+        column,
+        more: denials.of.len().saturating_sub(MAX_LISTED),
+        rows: denials
             .of
             .iter()
-            .take(NAMED)
+            .take(MAX_LISTED)
             .map(|detail| {
-                let uses = detail.exchanges.saturating_add(detail.verifications);
-                (detail.value.clone().unwrap_or_default(), count(uses))
+                let requests = detail.exchanges.saturating_add(detail.verifications);
+                (detail.value.clone().unwrap_or_default(), format_count(requests))
             })
             .collect(),
     };
-    let both = [account("From addresses", &impact.by_address), account("For scopes", &impact.by_scope)];
-    both.into_iter().filter(|account| !account.rows.is_empty()).collect()
+    let by_address = table("By IP address", "IP address", &impact.by_address);
+    let by_scope = table("By scope", "Scope", &impact.by_scope);
+    [by_address, by_scope].into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
-fn build(visit: &Visit<WriteKeys>, key: &ApiKey, version: u64, policy: &Policy, wish: &Wish, errors: Errors) -> Page {
-    let mut kept = format!("As it is: {}", ends(key));
+fn build(
+    visit: &Visit<WriteKeys>,
+    key: &ApiKey,
+    version: u64,
+    policy: &Policy,
+    key_form: &KeyForm,
+    errors: Errors,
+) -> Page {
+    let mut kept = format!("Keep current ({})", format_expiry(key));
     if policy.limits_lifetimes() {
         let since = rfc3339(key.secret_since());
-        kept.push_str(&format!("; days are counted from {}", since.get(..10).unwrap_or_default()));
+        kept.push_str(&format!("; days count from {}", since.get(..10).unwrap_or_default()));
     }
     Page {
-        frame: visit.frame(Section::Keys, "Edit this key"),
+        frame: visit.frame(Section::Keys, "Edit key"),
         id: key.id.to_string(),
-        key_name: name(key),
+        key_name: display_name(key),
         version,
-        fields: wish.fields(policy, Some(&kept), &errors),
+        fields: key_form.fields(policy, Some(&kept), &errors),
         errors,
     }
 }

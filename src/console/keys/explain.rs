@@ -1,13 +1,13 @@
-//! Why a key may or may not: each check of the decision.
+//! Explaining a decision: the result of each check for a hypothetical request.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::policy;
-use crate::console::keys::{find, name};
-use crate::console::trouble::{self, Trouble};
-use crate::console::ui::{Badge, Errors, Field, Notice, Offer, Select, Tone};
+use crate::console::keys::{display_name, find};
+use crate::console::ui::{Badge, Errors, Field, Labels, Notice, Select, SelectOption, Tone, to_sentence};
 use crate::console::visit::Visit;
 use crate::domain::decision::{Check, Finding};
 use crate::http::checks::Checks;
@@ -15,7 +15,7 @@ use crate::http::form::Form;
 use crate::http::permission::ReadKeys;
 use crate::keys::{self, Question};
 
-const FIELDS: [&str; 3] = ["address", "action", "resource"];
+const FIELDS: &Labels = &[("address", "Client IP address"), ("action", "Action"), ("resource", "Resource")];
 
 #[derive(Template)]
 #[template(path = "console/keys/explain.html")]
@@ -37,12 +37,12 @@ struct Row {
     detail: String,
 }
 
-/// Shows the question, and the answer once something is asked.
+/// Shows the form, and the results once it was submitted.
 pub(super) async fn show(
     visit: Visit<ReadKeys>,
     path: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Trouble> {
+) -> Result<HttpResponse, ErrorPage> {
     let key = find(&visit, &path).await?;
     let policy = policy(&visit)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
@@ -56,7 +56,7 @@ pub(super) async fn show(
         scope: checks.scope(filled("action"), filled("resource")),
         at: visit.now,
     };
-    let errors = checks.done().err().map(|wrong| Errors::new(wrong, &FIELDS)).unwrap_or_default();
+    let errors = checks.done().err().map(|violations| Errors::new(violations, FIELDS)).unwrap_or_default();
     let is_asked = query.value("ask").is_some() && errors.is_empty();
     let explanation = if is_asked {
         Some(keys::explain(visit.node(), visit.organization(), &key.id, &question).await?)
@@ -64,29 +64,35 @@ pub(super) async fn show(
         None
     };
 
-    let mut actions = vec![Offer::new("", "Not asked")];
-    actions.extend(policy.actions.iter().map(|action| Offer::new(action.as_str(), action.as_str())));
+    let mut actions = vec![SelectOption::new("", "Any (skip this check)")];
+    actions.extend(policy.actions.iter().map(|action| SelectOption::new(action.as_str(), action.as_str())));
     let built = Page {
-        frame: visit.frame(Section::Keys, "Explain a refusal"),
+        frame: visit.frame(Section::Keys, "Why was a request denied?"),
         id: key.id.to_string(),
-        key_name: name(&key),
-        address: Field::text("address", "Caller’s address", address)
-            .hint("As the server sees it, as in 203.0.113.7.")
-            .most(64)
+        key_name: display_name(&key),
+        address: Field::text("address", "Client IP address", address)
+            .hint("As Keyturn sees it, for example 203.0.113.7.")
+            .max_length(64)
             .errors(&errors),
         action: Select::new("action", "Action", actions, action).errors(&errors),
         resource: Field::text("resource", "Resource", resource)
-            .hint("As in projects/acme/42.")
-            .most(256)
+            .hint("For example projects/acme/42.")
+            .max_length(256)
             .errors(&errors),
         verdict: explanation.as_ref().map(|explanation| match explanation.is_allowed {
-            true => Notice::new(Tone::Good, "Allowed: no check refuses it."),
-            false => Notice::new(Tone::Bad, "Refused. The first check that fails says why."),
+            true if question.address.is_some() && question.scope.is_some() => {
+                Notice::new(Tone::Good, "Allowed. Every check passed.")
+            }
+            true => Notice::new(
+                Tone::Plain,
+                "No check failed, but some checks were skipped. Fill in every field to run all checks.",
+            ),
+            false => Notice::new(Tone::Bad, "Denied. The first failed check is the reason."),
         }),
         checks: explanation.into_iter().flat_map(|explanation| explanation.checks).map(Row::from).collect(),
         errors,
     };
-    if built.errors.is_empty() { page(&built) } else { refused(&built) }
+    if built.errors.is_empty() { page(&built) } else { invalid_form(&built) }
 }
 
 impl From<keys::ExplainedCheck> for Row {
@@ -94,20 +100,20 @@ impl From<keys::ExplainedCheck> for Row {
         let badge = match explained.finding {
             Finding::Passed => Badge::new(Tone::Good, "Passed"),
             Finding::Failed(_) => Badge::new(Tone::Bad, "Failed"),
-            Finding::NotAsked => Badge::new(Tone::Plain, "Not asked"),
-            Finding::NotReached => Badge::new(Tone::Plain, "Not reached"),
+            Finding::NotAsked => Badge::new(Tone::Plain, "Skipped"),
+            Finding::NotReached => Badge::new(Tone::Plain, "Not checked"),
         };
         let what = match explained.check {
             Check::Secret => "Secret",
-            Check::Revoked => "Revoked",
+            Check::Revoked => "Not revoked",
             Check::Expired => "Expiry",
-            Check::Disabled => "Disabled",
-            Check::Organization => "Organization",
-            Check::Generation => "Token’s generation",
-            Check::SecretVersion => "Token’s secret",
+            Check::Disabled => "Not disabled",
+            Check::Organization => "Organization not suspended",
+            Check::Generation => "Token generation",
+            Check::SecretVersion => "Token secret version",
             Check::Network => "Network",
             Check::Scope => "Scope",
         };
-        Self { what, badge, detail: trouble::sentence(&explained.detail) }
+        Self { what, badge, detail: to_sentence(&explained.detail) }
     }
 }

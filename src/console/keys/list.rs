@@ -1,14 +1,14 @@
-//! The list of keys: which, in which order, and what can be told of each at a glance.
+//! The list of keys: filters, order and a summary of each key.
 
 use std::collections::{BTreeMap, HashMap};
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::keys::name;
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Badge, Field, Moment, Offer, Select, Spark, Tone, days_left};
+use crate::console::keys::display_name;
+use crate::console::ui::{Badge, Field, Moment, Select, SelectOption, Spark, Tone, days_left};
 use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::key_text::KeyId;
@@ -22,17 +22,17 @@ use crate::members;
 use crate::store::{KeyFilter, KeyOrder};
 use crate::usage;
 
-/// Keys on a page.
+/// Keys per page.
 const LIMIT: u32 = 25;
-/// Days that the small picture shows.
+/// Days in a sparkline.
 const DAYS: u32 = 30;
-/// Days before its end from which a key's end stands out.
+/// An expiry within this many days is highlighted.
 const SOON: i64 = 14;
-/// Members that are offered to choose from.
-pub(super) const MOST_OFFERED: usize = 300;
-/// Characters of a scope that a row shows.
+/// Maximum number of members in a select box.
+pub(super) const MAX_OWNERS: usize = 300;
+/// Maximum length of a displayed scope, in characters.
 const SHORT: usize = 48;
-/// Scopes and networks that a row shows.
+/// Maximum number of displayed scopes and networks.
 const SHOWN: usize = 3;
 
 const ORDERS: [(&str, &str); 8] = [
@@ -40,10 +40,10 @@ const ORDERS: [(&str, &str); 8] = [
     ("created_at", "Oldest first"),
     ("name", "Name, A to Z"),
     ("-name", "Name, Z to A"),
-    ("-last_used_at", "Last used first"),
-    ("last_used_at", "Longest unused first"),
-    ("expires_at", "Ending soonest first"),
-    ("-expires_at", "Ending latest first"),
+    ("-last_used_at", "Recently used"),
+    ("last_used_at", "Least recently used"),
+    ("expires_at", "Expiring soonest"),
+    ("-expires_at", "Expiring latest"),
 ];
 
 #[derive(Template)]
@@ -79,13 +79,13 @@ struct Row {
     last_used: Option<Moment>,
     last_used_ip: Option<String>,
     expires: Option<Moment>,
-    ends_soon: Option<Badge>,
+    expires_soon: Option<Badge>,
     is_in_grace: bool,
     spark: Option<Spark>,
 }
 
-/// What was asked for, as it is written in the address of the page.
-struct Asked {
+/// The parsed query of the page.
+struct ListQuery {
     status: String,
     search: String,
     owner: String,
@@ -93,25 +93,24 @@ struct Asked {
     cursor: Option<String>,
 }
 
-/// Shows the list.
-pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
-    // 1. What is asked for; what cannot be understood is as if it were not there.
-    let asked = Asked::read(&request);
-    let (order, is_descending) = keys::read_order(&asked.sort).unwrap_or((KeyOrder::Created, true));
-    let after = asked.cursor.as_deref().and_then(|text| keys::read_cursor(text, order, is_descending));
+pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+    // 1. Read the query. Invalid values are ignored.
+    let query = ListQuery::read(&request);
+    let (order, is_descending) = keys::read_order(&query.sort).unwrap_or((KeyOrder::Created, true));
+    let after = query.cursor.as_deref().and_then(|text| keys::read_cursor(text, order, is_descending));
     let filter = KeyFilter {
         organization: visit.organization().clone(),
-        status: Status::ALL.into_iter().find(|status| status.as_str() == asked.status),
+        status: Status::ALL.into_iter().find(|status| status.as_str() == query.status),
         now: visit.now,
-        search: Some(asked.search.clone()).filter(|text| !text.is_empty()),
-        owner: Some(asked.owner.clone()).filter(|owner| !owner.is_empty()).map(MemberId),
+        search: Some(query.search.clone()).filter(|text| !text.is_empty()),
+        owner: Some(query.owner.clone()).filter(|owner| !owner.is_empty()).map(MemberId),
         order,
         is_descending,
         after,
         limit: LIMIT,
     };
 
-    // 2. The keys, whose they are, and how they were used of late.
+    // 2. Load the keys, their owners and their recent usage.
     let is_first = filter.after.is_none();
     let found = keys::list(visit.node(), filter).await?;
     let ids: Vec<KeyId> = found.keys.iter().map(|key| key.id).collect();
@@ -121,24 +120,24 @@ pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result
         BTreeMap::new()
     };
     let members = members::list(visit.node(), visit.organization()).await?;
-    let logins: HashMap<&MemberId, &str> = members.iter().map(|member| (&member.id, member.email.as_str())).collect();
+    let emails: HashMap<&MemberId, &str> = members.iter().map(|member| (&member.id, member.email.as_str())).collect();
 
-    // 3. The page.
+    // 3. Render the page.
     let next = found.keys.last().filter(|_| found.more).map(|last| {
         let cursor = keys::cursor(order, is_descending, &order.place(last));
-        visit.path(&format!("/keys?{}", asked.query(Some(&cursor))))
+        visit.path(&format!("/keys?{}", query.query(Some(&cursor))))
     });
     let policy = super::create::policy(&visit)?;
-    let is_filtered = !asked.search.is_empty() || !asked.owner.is_empty() || asked.status != "active";
-    let rows: Vec<Row> = found.keys.iter().map(|key| row(key, &logins, recent.get(&key.id), visit.now)).collect();
+    let is_filtered = !query.search.is_empty() || !query.owner.is_empty() || query.status != "active";
+    let rows: Vec<Row> = found.keys.iter().map(|key| row(key, &emails, recent.get(&key.id), visit.now)).collect();
     page(&Page {
-        status: asked.statuses(),
-        search: Field::text("search", "Search by name", &asked.search).kind("search").most(100),
-        owner: asked.owners(&visit, &members),
-        kept_owner: asked.owner.clone(),
-        sort: asked.orders(),
+        status: query.status_field(),
+        search: Field::text("search", "Search by name", &query.search).kind("search").max_length(100),
+        owner: query.owner_field(&visit, &members),
+        kept_owner: query.owner.clone(),
+        sort: query.sort_field(),
         has_any: !rows.is_empty() || is_filtered,
-        first: visit.path(&format!("/keys?{}", asked.query(None))),
+        first: visit.path(&format!("/keys?{}", query.query(None))),
         next,
         is_first,
         may_create: visit.may::<WriteKeys>() && visit.who.member.role >= policy.create_role,
@@ -149,7 +148,7 @@ pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result
     })
 }
 
-impl Asked {
+impl ListQuery {
     fn read(request: &HttpRequest) -> Self {
         let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
         let value = |name| query.value(name).unwrap_or_default().trim().to_owned();
@@ -170,7 +169,7 @@ impl Asked {
         }
     }
 
-    /// The same as a query.
+    /// Returns the same list as a query string.
     fn query(&self, cursor: Option<&str>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("status", &self.status).append_pair("sort", &self.sort);
@@ -184,64 +183,64 @@ impl Asked {
         query.finish()
     }
 
-    fn statuses(&self) -> Select {
-        let offers = [
+    fn status_field(&self) -> Select {
+        let options = [
             ("active", "Active"),
             ("disabled", "Disabled"),
             ("expired", "Expired"),
             ("revoked", "Revoked"),
             ("all", "All"),
         ];
-        let offers = offers.into_iter().map(|(value, text)| Offer::new(value, text)).collect();
-        Select::new("status", "Status", offers, &self.status)
+        let options = options.into_iter().map(|(value, text)| SelectOption::new(value, text)).collect();
+        Select::new("status", "Status", options, &self.status)
     }
 
-    fn orders(&self) -> Select {
-        let offers = ORDERS.into_iter().map(|(value, text)| Offer::new(value, text)).collect();
-        Select::new("sort", "Order", offers, &self.sort)
+    fn sort_field(&self) -> Select {
+        let options = ORDERS.into_iter().map(|(value, text)| SelectOption::new(value, text)).collect();
+        Select::new("sort", "Sort by", options, &self.sort)
     }
 
-    fn owners(&self, visit: &Visit<ReadKeys>, members: &[crate::domain::member::Member]) -> Option<Select> {
+    fn owner_field(&self, visit: &Visit<ReadKeys>, members: &[crate::domain::member::Member]) -> Option<Select> {
         let own = &visit.who.member;
-        let mut offers = vec![Offer::new("", "Anybody"), Offer::new(&*own.id.0, "You")];
+        let mut options = vec![SelectOption::new("", "Any owner"), SelectOption::new(&*own.id.0, "You")];
         let others = members.iter().filter(|member| member.id != own.id);
-        offers.extend(others.map(|member| Offer::new(&*member.id.0, &*member.email)));
-        // Of more, a member's own page leads to their keys.
-        (2..=MOST_OFFERED).contains(&members.len()).then(|| Select::new("owner", "Owner", offers, &self.owner))
+        options.extend(others.map(|member| SelectOption::new(&*member.id.0, &*member.email)));
+        // With more members, each member's page links to their keys.
+        (2..=MAX_OWNERS).contains(&members.len()).then(|| Select::new("owner", "Owner", options, &self.owner))
     }
 }
 
-fn row(key: &ApiKey, logins: &HashMap<&MemberId, &str>, recent: Option<&Vec<Counts>>, now: Timestamp) -> Row {
+fn row(key: &ApiKey, emails: &HashMap<&MemberId, &str>, recent: Option<&Vec<Counts>>, now: Timestamp) -> Row {
     let scopes: Vec<String> = key.scopes.iter().map(ToString::to_string).collect();
     let networks = key.networks.to_strings();
     let status = key.status(now);
     let left = key.expires_at.map(|end| days_left(end, now)).filter(|left| *left <= SOON && status == Status::Active);
-    let plural = |days: i64| if days == 1 { "Ends within a day".into() } else { format!("Ends in {days} days") };
+    let label = |days: i64| if days == 1 { "Expires within a day".into() } else { format!("Expires in {days} days") };
     Row {
         id: key.id.to_string(),
-        name: name(key),
+        name: display_name(key),
         hint: key.hint.clone(),
         status: status.into(),
         more_scopes: scopes.len().saturating_sub(SHOWN),
-        scopes: scopes.iter().take(SHOWN).map(|scope| short(scope)).collect(),
+        scopes: scopes.iter().take(SHOWN).map(|scope| shorten(scope)).collect(),
         is_open: !key.networks.is_restricted(),
         more_networks: networks.len().saturating_sub(SHOWN),
         networks: networks.into_iter().take(SHOWN).collect(),
         owner: match &key.owner {
             None => "Organization".into(),
-            Some(owner) => logins.get(owner).map_or_else(|| "Removed member".into(), |login| (*login).to_owned()),
+            Some(owner) => emails.get(owner).map_or_else(|| "Removed member".into(), |email| (*email).to_owned()),
         },
         last_used: key.last_used_at.map(|at| Moment::from_now(at, now)),
         last_used_ip: key.last_used_ip.clone(),
         expires: key.expires_at.map(|end| Moment::from_now(end, now)),
-        ends_soon: left.map(|days| Badge::new(Tone::Warning, plural(days))),
+        expires_soon: left.map(|days| Badge::new(Tone::Warning, label(days))),
         is_in_grace: key.previous.as_ref().is_some_and(|previous| previous.until > now),
         spark: recent.map(|days| Spark::new(days)),
     }
 }
 
-/// A text as it fits into a row; all of it is on the key's page.
-fn short(text: &str) -> String {
+/// Shortens a text to fit into a row. The key's page has all of it.
+fn shorten(text: &str) -> String {
     let kept: String = text.chars().take(SHORT).collect();
     if kept.len() < text.len() { format!("{kept}…") } else { kept }
 }

@@ -1,29 +1,30 @@
-//! API keys: the list, making one, a key's page, and what can be done to it.
+//! API keys: the list, a key's page, and every change to a key.
 
 mod create;
 mod edit;
 mod explain;
+mod form;
 mod list;
 mod rotate;
-mod rows;
+mod scope_rows;
 mod secret;
 mod show;
 mod state;
-mod wish;
 
 use actix_web::web;
 
-use crate::console::trouble::Trouble;
+use crate::console::error_page::ErrorPage;
+use crate::console::ui::{Notice, Tone, to_sentence};
 use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::http::form::Form;
 use crate::http::permission::{Permission, WriteKeys};
+use crate::http::warnings::{self, Warning};
 use crate::keys;
 
-pub(super) use wish::entries;
+pub(super) use form::split_entries;
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/keys").route(web::get().to(list::show)))
@@ -41,24 +42,35 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-/// The key that a path names.
-async fn find<P: Permission>(visit: &Visit<P>, id: &str) -> Result<ApiKey, Trouble> {
-    let id = KeyId::parse(id).ok_or_else(Trouble::not_found)?;
+/// Returns the key with the ID from the path.
+async fn find<P: Permission>(visit: &Visit<P>, id: &str) -> Result<ApiKey, ErrorPage> {
+    let id = KeyId::parse(id).ok_or_else(ErrorPage::not_found)?;
     Ok(keys::find(visit.node(), visit.organization(), &id).await?)
 }
 
-/// Whether they may change a key.
+/// Whether the visitor can change a key.
 fn may_change<P: Permission>(visit: &Visit<P>, key: &ApiKey) -> bool {
     visit.may::<WriteKeys>() && visit.by().may_manage_key_of(key.owner.as_ref())
 }
 
-/// A key as it is called on pages.
-fn name(key: &ApiKey) -> String {
-    if key.name.trim().is_empty() { format!("Unnamed key {}", key.id) } else { key.name.clone() }
+/// Returns the display name of a key.
+fn display_name(key: &ApiKey) -> String {
+    if key.name.trim().is_empty() { format!("Unnamed ({})", key.id) } else { key.name.clone() }
 }
 
-/// What is in a hidden field of every form that changes a key: the version that its page showed.
-fn version(form: &Form) -> Result<u64, Trouble> {
+/// Returns warnings about the rights of a key.
+fn warnings_about(key: &ApiKey) -> Vec<Notice> {
+    let describe = |warning: Warning| match warning.field {
+        "allowed_cidrs" => "This key can be used from any address. List the networks you use.".to_owned(),
+        "scopes" => "This key has full access (*:*). Grant only the scopes it needs.".to_owned(),
+        _ => to_sentence(warning.message),
+    };
+    let warnings = warnings::of_rights(&key.networks, Some(&key.scopes));
+    warnings.into_iter().map(|warning| Notice::new(Tone::Warning, describe(warning))).collect()
+}
+
+/// Reads the version of the key that the form was rendered with.
+fn version(form: &Form) -> Result<u64, ErrorPage> {
     let version = form.value("version").and_then(|text| text.parse().ok());
-    version.ok_or_else(|| Trouble::bad_form("its version is missing"))
+    version.ok_or_else(|| ErrorPage::unreadable_form("it is incomplete"))
 }

@@ -1,15 +1,15 @@
-//! Rotating a key: a new secret under the same id, and what becomes of the old one.
+//! Rotating a key: a new secret with the same key ID, and a grace period for the previous one.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::{self, ErrorPage};
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::{policy, ticket};
-use crate::console::keys::wish::{ExpiryWish, ends};
-use crate::console::keys::{find, may_change, name, secret, version};
+use crate::console::keys::form::{ExpiryForm, format_expiry};
+use crate::console::keys::{display_name, find, may_change, secret, version};
 use crate::console::submitted::{Submitted, check_fields};
-use crate::console::trouble::{self, Trouble};
-use crate::console::ui::{Errors, Field, Moment, Offer, Select};
+use crate::console::ui::{Errors, Field, Labels, Moment, Select, SelectOption, to_sentence};
 use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
 use crate::domain::policy::Policy;
@@ -18,13 +18,14 @@ use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
 use crate::keys::{self, KeyError, Once, RotateKey};
 
-const FIELDS: [&str; 3] = ["name", "expires_at", "grace_seconds"];
+const FIELDS: &Labels =
+    &[("name", "Name"), ("expires_at", "Expiry"), ("grace_seconds", "Keep the current secret working for")];
 
 const HOUR: u32 = 3600;
 const DAY: u32 = 24 * HOUR;
-/// Graces on offer, as far as the policy allows them.
-const GRACES: [(u32, &str); 6] = [
-    (0, "None: the old secret and its tokens end now"),
+/// Grace periods to choose from, up to the policy's maximum.
+const GRACE_PERIODS: [(u32, &str); 6] = [
+    (0, "No grace period: the current secret and its tokens stop working immediately"),
     (HOUR, "1 hour"),
     (DAY, "1 day"),
     (7 * DAY, "7 days"),
@@ -48,82 +49,90 @@ struct Page {
     running: Option<Moment>,
 }
 
-/// Shows the form.
-pub(super) async fn show(visit: Visit<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let key = find(&visit, &path).await?;
     if !may_change(&visit, &key) {
-        return Err(Trouble::beyond("You manage your own keys only. Ask its owner or an admin."));
+        return Err(ErrorPage::not_permitted("You can only manage your own keys. Ask the owner or an admin."));
     }
     let policy = policy(&visit)?;
-    let typed = (key.name.clone(), ExpiryWish::keep(), "0".to_owned());
-    page(&build(&visit, &key, &policy, typed, Errors::default(), keys::ticket()?))
+    let raw = RawForm { name: key.name.clone(), expiry: ExpiryForm::keep(), grace_seconds: "0".to_owned() };
+    page(&build(&visit, &key, &policy, raw, Errors::default(), keys::ticket()?))
 }
 
-/// Rotates, and shows the new secret once.
-pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, Trouble> {
-    // 1. What was typed.
+/// Rotates the key and shows the new secret once.
+pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+    // 1. Read the form.
     let Submitted { visit, form } = submitted;
     let key = find(&visit, &path).await?;
     let policy = policy(&visit)?;
     check_fields(&form, &["name", "expiry", "grace_seconds"])?;
     let (ticket, seen) = (ticket(&form)?, version(&form)?);
-    let typed = typed(&form);
+    let raw = RawForm::read(&form);
     let mut checks = Checks::default();
-    checks.name(&typed.0);
-    let expires_at = typed.1.check(&mut checks, visit.now);
-    let grace_seconds = typed.2.parse().unwrap_or_else(|_| {
-        checks.wrong("grace_seconds", "choose how long the old secret still works");
+    checks.name(&raw.name);
+    let expires_at = raw.expiry.parse(&mut checks, visit.now);
+    let grace_seconds = raw.grace_seconds.parse().unwrap_or_else(|_| {
+        checks.wrong("grace_seconds", "Choose a grace period.");
         0
     });
-    if let Err(wrong) = checks.done() {
-        return refused(&build(&visit, &key, &policy, typed, Errors::new(wrong, &FIELDS), ticket));
+    if let Err(violations) = checks.done() {
+        return invalid_form(&build(&visit, &key, &policy, raw, Errors::new(violations, FIELDS), ticket));
     }
 
-    // 2. The rotation.
-    let wish = RotateKey { name: (typed.0 != key.name).then(|| typed.0.clone()), expires_at, grace_seconds };
+    // 2. Rotate the key.
+    let rotation = RotateKey { name: (raw.name != key.name).then(|| raw.name.clone()), expires_at, grace_seconds };
     let (node, organization, by, id) = (visit.node().clone(), visit.organization().clone(), visit.by(), key.id);
     let once = Once::form(&ticket, &format!("console rotate {id}"));
-    let rotated = async move { keys::rotate(&node, &organization, &by, &id, Some(seen), wish, Some(&once)).await };
+    let rotated = async move { keys::rotate(&node, &organization, &by, &id, Some(seen), rotation, Some(&once)).await };
     let errors = match visit.node().run_to_end(rotated).await {
-        Ok((key, text)) => return secret::shown(&visit, &key, &text, "rotated"),
-        Err(KeyError::AlreadyDone(id)) => return secret::shown_before(&visit, &id),
-        Err(KeyError::Invalid(wrong)) => Errors::new(wrong, &FIELDS),
-        Err(KeyError::Beyond(too_much)) => Errors::sentence(trouble::beyond(&too_much)),
-        Err(KeyError::Conflict(detail)) => Errors::sentence(trouble::sentence(&detail)),
+        Ok((key, text)) => return secret::show_new(&visit, &key, &text, true),
+        Err(KeyError::AlreadyDone(id)) => return secret::show_already_submitted(&visit, &id),
+        Err(KeyError::Invalid(violations)) => Errors::new(violations, FIELDS),
+        Err(KeyError::Beyond(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
+        Err(KeyError::Conflict(detail)) => Errors::sentence(to_sentence(&detail)),
         Err(other) => return Err(other.into()),
     };
-    refused(&build(&visit, &key, &policy, typed, errors, ticket))
+    invalid_form(&build(&visit, &key, &policy, raw, errors, ticket))
 }
 
-fn typed(form: &Form) -> (String, ExpiryWish, String) {
-    let value = |name| form.value(name).unwrap_or_default().trim().to_owned();
-    (value("name"), ExpiryWish::read(form), value("grace_seconds"))
+/// The raw values of the form.
+struct RawForm {
+    name: String,
+    expiry: ExpiryForm,
+    grace_seconds: String,
+}
+
+impl RawForm {
+    fn read(form: &Form) -> Self {
+        let value = |name| form.value(name).unwrap_or_default().trim().to_owned();
+        Self { name: value("name"), expiry: ExpiryForm::read(form), grace_seconds: value("grace_seconds") }
+    }
 }
 
 fn build(
     visit: &Visit<WriteKeys>,
     key: &ApiKey,
     policy: &Policy,
-    (new_name, expiry, grace): (String, ExpiryWish, String),
+    raw: RawForm,
     errors: Errors,
     ticket: String,
 ) -> Page {
-    let kept = format!("As it is: {}", ends(key));
-    let (expiry, date) = expiry.fields(policy, Some(&kept), &errors);
-    let allowed = GRACES.into_iter().filter(|(seconds, _)| *seconds <= policy.max_grace_seconds);
-    let graces = allowed.map(|(seconds, text)| Offer::new(seconds.to_string(), text)).collect();
+    let kept = format!("Keep current ({})", format_expiry(key));
+    let (expiry, date) = raw.expiry.fields(policy, Some(&kept), &errors);
+    let allowed = GRACE_PERIODS.into_iter().filter(|(seconds, _)| *seconds <= policy.max_grace_seconds);
+    let graces = allowed.map(|(seconds, text)| SelectOption::new(seconds.to_string(), text)).collect();
     let running = key.previous.as_ref().map(|previous| previous.until).filter(|until| *until > visit.now);
     Page {
-        frame: visit.frame(Section::Keys, "Rotate this key"),
+        frame: visit.frame(Section::Keys, "Rotate key"),
         id: key.id.to_string(),
-        key_name: name(key),
+        key_name: display_name(key),
         version: key.version,
         ticket,
-        name: Field::text("name", "Name", new_name).required(policy.name_required).most(MAX_NAME).errors(&errors),
+        name: Field::text("name", "Name", raw.name).required(policy.name_required).max_length(MAX_NAME).errors(&errors),
         expiry,
         date,
-        grace: Select::new("grace_seconds", "Grace for the old secret", graces, grace)
-            .hint("During the grace both secrets work, so that you can change them over without a gap.")
+        grace: Select::new("grace_seconds", "Keep the current secret working for", graces, raw.grace_seconds)
+            .hint("During the grace period both secrets work, so you can switch without downtime.")
             .errors(&errors),
         running: running.map(|until| Moment::from_now(until, visit.now)),
         errors,

@@ -3,19 +3,19 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
-use crate::console::members::{offers, role, trouble};
-use crate::console::shown_once::ShownOnce;
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::members::{error_page, read_role, role_options};
+use crate::console::new_password::NewPassword;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Errors, Field, Select};
+use crate::console::ui::{Errors, Field, Labels, Select};
 use crate::console::visit::Visit;
-use crate::domain::policy::Violation;
+use crate::domain::violation::Violation;
 use crate::http::form::Form;
 use crate::http::permission::AdminMembers;
 use crate::members::{self, MemberError, NewMember};
 
-const FIELDS: [&str; 2] = ["email", "role"];
+const FIELDS: &Labels = &[("email", "Email"), ("role", "Role")];
 
 #[derive(Template)]
 #[template(path = "console/members/add.html")]
@@ -26,49 +26,52 @@ struct Page {
     role: Select,
 }
 
-pub(super) async fn show(visit: Visit<AdminMembers>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<AdminMembers>) -> Result<HttpResponse, ErrorPage> {
     page(&Page::new(&visit, &Form::default(), Errors::default()))
 }
 
-pub(super) async fn add(submitted: Submitted<AdminMembers>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn add(submitted: Submitted<AdminMembers>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let role = match role(&form) {
+    let role = match read_role(&form) {
         Ok(role) => role,
         Err(fault) => {
-            let errors = Errors::new(vec![Violation::new("role", fault)], &FIELDS);
-            return refused(&Page::new(&visit, &form, errors));
+            let errors = Errors::new(vec![Violation::new("role", fault)], FIELDS);
+            return invalid_form(&Page::new(&visit, &form, errors));
         }
     };
     let new = NewMember { email: form.value("email").unwrap_or_default().trim().to_owned(), role };
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
     let added = async move { members::add(&node, &organization, &by, new).await };
     match visit.node().run_to_end(added).await {
-        Ok((member, password)) => ShownOnce {
+        Ok((member, password)) => NewPassword {
             frame: visit.frame(Section::Members, "Member added"),
-            done: format!("{} is a member now, with the role {}.", member.email, member.role),
+            result: format!("Added {} with the role {}.", member.email, member.role),
             sign_in: visit.sign_in_url(),
             organization: member.organization.as_str(),
             email: &member.email,
             password: &password,
             next: visit.path("/members"),
-            said: "added",
+            done_code: "added",
         }
-        .answer(),
-        Err(MemberError::Invalid(wrong)) => refused(&Page::new(&visit, &form, Errors::new(wrong, &FIELDS))),
-        Err(other) => Err(trouble(other)),
+        .respond(),
+        Err(MemberError::Invalid(violations)) => {
+            invalid_form(&Page::new(&visit, &form, Errors::new(violations, FIELDS)))
+        }
+        Err(other) => Err(error_page(other)),
     }
 }
 
 impl Page {
     fn new(visit: &Visit<AdminMembers>, form: &Form, errors: Errors) -> Self {
         Self {
-            frame: visit.frame(Section::Members, "Add a member"),
-            email: Field::text("email", "Login", form.value("email").unwrap_or_default())
-                .hint("Their email address. Keyturn sends no mail: you are shown a password to give to them.")
+            frame: visit.frame(Section::Members, "Add member"),
+            email: Field::text("email", "Email", form.value("email").unwrap_or_default())
+                .hint("Keyturn doesn’t send email. You’ll get a temporary password to pass on.")
                 .required(true)
-                .most(254)
+                .max_length(254)
                 .errors(&errors),
-            role: Select::new("role", "Role", offers(visit), form.value("role").unwrap_or("developer")).errors(&errors),
+            role: Select::new("role", "Role", role_options(visit), form.value("role").unwrap_or("developer"))
+                .errors(&errors),
             errors,
         }
     }

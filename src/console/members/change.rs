@@ -1,26 +1,26 @@
-//! Changing a member's login and role; a lower role is confirmed where it leaves something to know.
+//! Changing a member's email and role. A lower role needs confirmation if it has side effects.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::members::show::Page;
-use crate::console::members::{KeyName, keys_beyond, named, role, trouble, version};
+use crate::console::members::{KeyLink, error_page, find_member, keys_exceeding_role, read_role, read_version};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::{Trouble, sentence};
-use crate::console::ui::Errors;
+use crate::console::ui::{Errors, Labels, to_sentence};
 use crate::domain::member::{Member, Role};
-use crate::domain::policy::Violation;
+use crate::domain::violation::Violation;
 use crate::http::permission::AdminMembers;
 use crate::members::{self, MemberEdit, MemberError};
 
-const FIELDS: [&str; 2] = ["email", "role"];
+const FIELDS: &Labels = &[("email", "Email"), ("role", "Role")];
 
-/// What is to be known before a role is lowered.
+/// The confirmation of a lower role.
 #[derive(Template)]
-#[template(path = "console/members/lower.html")]
-struct Lower {
+#[template(path = "console/members/confirm_role.html")]
+struct ConfirmRole {
     frame: Frame,
     id: String,
     version: u64,
@@ -29,32 +29,35 @@ struct Lower {
     old_role: Role,
     role: Role,
     is_self: bool,
-    beyond: Vec<KeyName>,
-    beyond_count: usize,
+    excess: Vec<KeyLink>,
+    excess_count: usize,
 }
 
-pub(super) async fn change(submitted: Submitted<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn change(
+    submitted: Submitted<AdminMembers>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let member = named(&visit, &id).await?;
+    let member = find_member(&visit, &id).await?;
 
-    // 1. What was typed.
+    // 1. Read the form.
     let email = form.value("email").unwrap_or_default().trim().to_owned();
-    let version = version(&form);
-    let role = match role(&form) {
+    let version = read_version(&form);
+    let role = match read_role(&form) {
         Ok(role) => role,
         Err(fault) => {
-            let errors = Errors::new(vec![Violation::new("role", fault)], &FIELDS);
-            return refused(&Page::new(&visit, &member, &form, errors).await?);
+            let errors = Errors::new(vec![Violation::new("role", fault)], FIELDS);
+            return invalid_form(&Page::new(&visit, &member, &form, errors).await?);
         }
     };
 
-    // 2. A lower role may leave keys that do more than it, and one's own is not taken back.
+    // 2. Confirm a lower role that leaves keys with more access than it, or that the visitor cannot undo.
     if role < member.role && form.value("confirmed").is_none() && version == Some(member.version) {
-        let (beyond, beyond_count) = keys_beyond(&visit, &Member { role, ..member.clone() }).await?;
+        let (excess, excess_count) = keys_exceeding_role(&visit, &Member { role, ..member.clone() }).await?;
         let is_self = member.id == visit.who.member.id;
-        if beyond_count > 0 || is_self {
-            return page(&Lower {
-                frame: visit.frame(Section::Members, "Lower the role?"),
+        if excess_count > 0 || is_self {
+            return page(&ConfirmRole {
+                frame: visit.frame(Section::Members, "Change role?"),
                 id: member.id.to_string(),
                 version: member.version,
                 old_email: member.email,
@@ -62,22 +65,22 @@ pub(super) async fn change(submitted: Submitted<AdminMembers>, id: web::Path<Str
                 old_role: member.role,
                 role,
                 is_self,
-                beyond,
-                beyond_count,
+                excess,
+                excess_count,
             });
         }
     }
 
-    // 3. The change.
+    // 3. Apply the change.
     let edit = MemberEdit { email: Some(email), role: Some(role), resets_password: false };
     let (node, organization, by, id) =
         (visit.node().clone(), visit.organization().clone(), visit.by(), member.id.clone());
     let changed = async move { members::change(&node, &organization, &by, &id, version, edit).await };
     let errors = match visit.node().run_to_end(changed).await {
         Ok((member, _)) => return Ok(see_other(&visit.path(&format!("/members/{}?done=changed", member.id)))),
-        Err(MemberError::Invalid(wrong)) => Errors::new(wrong, &FIELDS),
-        Err(MemberError::Conflict(detail)) => Errors::sentence(sentence(&detail)),
-        Err(other) => return Err(trouble(other)),
+        Err(MemberError::Invalid(violations)) => Errors::new(violations, FIELDS),
+        Err(MemberError::Conflict(detail)) => Errors::sentence(to_sentence(&detail)),
+        Err(other) => return Err(error_page(other)),
     };
-    refused(&Page::new(&visit, &member, &form, errors).await?)
+    invalid_form(&Page::new(&visit, &member, &form, errors).await?)
 }

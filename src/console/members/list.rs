@@ -1,12 +1,12 @@
-//! Every member of the organization.
+//! The list of members.
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use url::form_urlencoded::byte_serialize;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::pages::Pages;
-use crate::console::trouble::Trouble;
 use crate::console::ui::{Field, Moment};
 use crate::console::visit::Visit;
 use crate::domain::member::{Member, Role};
@@ -34,13 +34,11 @@ struct Row {
     last_sign_in: Option<Moment>,
 }
 
-pub(super) async fn show(visit: Visit<ReadMembers>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<ReadMembers>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("added") => Some("The member is added."),
-        Some("removed") => {
-            Some("The member is removed. Their sessions have ended and the keys they owned are revoked.")
-        }
+        Some("added") => Some("Member added."),
+        Some("removed") => Some("Member removed. Their sessions ended and their keys were revoked."),
         _ => None,
     };
     let search = query.value("search").map(|text| text.trim().to_lowercase()).unwrap_or_default();
@@ -60,7 +58,7 @@ pub(super) async fn show(visit: Visit<ReadMembers>, request: HttpRequest) -> Res
     page(&Page {
         frame: visit.frame(Section::Members, "Members").done(done),
         is_searched: !search.is_empty(),
-        search: Field::text("search", "Login contains", search).kind("search").most(254),
+        search: Field::text("search", "Search by email", search).kind("search").max_length(254),
         may_add: visit.may::<AdminMembers>(),
         rows: found.into_iter().map(row).collect(),
         pages,

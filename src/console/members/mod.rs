@@ -1,4 +1,4 @@
-//! Members: who they are and what they may do; adding, changing and removing them.
+//! Members: the list, a member's page, and adding, changing and removing members.
 
 mod add;
 mod change;
@@ -9,8 +9,8 @@ mod show;
 
 use actix_web::web;
 
-use crate::console::trouble::Trouble;
-use crate::console::ui::Offer;
+use crate::console::error_page::ErrorPage;
+use crate::console::ui::SelectOption;
 use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::member::{Member, MemberId, Role};
@@ -19,7 +19,6 @@ use crate::keys::{self, KeyError};
 use crate::members::{self, MemberError};
 use crate::store::{KeyFilter, KeyOrder};
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/members").route(web::get().to(list::show)))
@@ -38,69 +37,69 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/members/{id}/sessions/{session}/end").route(web::post().to(show::end_session)));
 }
 
-/// The member that a path names, of the visitor's organization.
-async fn named<P>(visit: &Visit<P>, id: &str) -> Result<Member, Trouble> {
-    let id = MemberId::parse(id).ok_or_else(Trouble::not_found)?;
+/// Returns the member with the ID from the path.
+async fn find_member<P>(visit: &Visit<P>, id: &str) -> Result<Member, ErrorPage> {
+    let id = MemberId::parse(id).ok_or_else(ErrorPage::not_found)?;
     Ok(members::find(visit.node(), visit.organization(), &id).await?)
 }
 
-/// Whether the visitor may give and take a role.
+/// Whether the visitor can assign and remove a role.
 fn may_change<P>(visit: &Visit<P>, role: Role) -> bool {
     visit.by().may_change_role(role).is_ok()
 }
 
-/// The roles that the visitor may give, weakest first, each with what it lets somebody do.
-fn offers<P>(visit: &Visit<P>) -> Vec<Offer> {
+/// Returns the roles that the visitor can assign, weakest first, with descriptions.
+fn role_options<P>(visit: &Visit<P>) -> Vec<SelectOption> {
     let given = Role::ALL.into_iter().filter(|role| may_change(visit, *role));
-    given.map(|role| Offer::new(role.as_str(), format!("{role}: {}", duties(role)))).collect()
+    given.map(|role| SelectOption::new(role.as_str(), format!("{role}: {}", describe_role(role)))).collect()
 }
 
-/// What a role lets somebody do.
-fn duties(role: Role) -> &'static str {
+/// Describes a role.
+fn describe_role(role: Role) -> &'static str {
     match role {
-        Role::Viewer => "looks at keys, usage, policy and members",
-        Role::Developer => "makes keys and manages their own",
-        Role::Admin => "manages every key, members, policy, signing keys and webhooks; reads the audit log",
-        Role::Owner => "may do everything, and changes owners",
+        Role::Viewer => "can view keys, usage, policy and members",
+        Role::Developer => "can create keys and manage their own",
+        Role::Admin => "can manage all keys, members, policy, signing keys and webhooks, and read the audit log",
+        Role::Owner => "can do everything, including adding and removing owners",
     }
 }
 
-/// The role that was chosen in a form.
-fn role(form: &Form) -> Result<Role, &'static str> {
-    let chosen = form.value("role").ok_or("choose one")?;
-    Role::parse(chosen).ok_or("choose viewer, developer, admin or owner")
+/// Reads the role from a form.
+fn read_role(form: &Form) -> Result<Role, &'static str> {
+    let chosen = form.value("role").ok_or("Choose a role.")?;
+    Role::parse(chosen).ok_or("Choose viewer, developer, admin or owner.")
 }
 
-/// The version that a form was made with; one that no member has, where it says none.
-fn version(form: &Form) -> Option<u64> {
+/// Reads the version that the form was rendered with. Without one, returns a version that no member has.
+fn read_version(form: &Form) -> Option<u64> {
     Some(form.value("version").and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// What a person is told when something was not done to a member.
-fn trouble(error: MemberError) -> Trouble {
+/// Converts an error, with a message about roles instead of scopes.
+fn error_page(error: MemberError) -> ErrorPage {
     match error {
-        MemberError::Beyond(_) => {
-            Trouble::beyond("You cannot give or take a role that may do more than yours: only an owner changes owners.")
-        }
+        MemberError::Beyond(_) => ErrorPage::not_permitted(
+            "You can’t assign or remove a role higher than yours. Only owners can change owners.",
+        ),
         other => other.into(),
     }
 }
 
-/// A key as it is named to people.
-struct KeyName {
+/// A key's ID and display name.
+struct KeyLink {
     id: String,
     name: String,
 }
 
-impl From<&ApiKey> for KeyName {
+impl From<&ApiKey> for KeyLink {
     fn from(key: &ApiKey) -> Self {
         let name = if key.name.is_empty() { key.hint.clone() } else { key.name.clone() };
         Self { id: key.id.to_string(), name }
     }
 }
 
-/// The keys of a member that are not revoked yet, at most so many and one more of each state.
-async fn keys_to_revoke<P>(visit: &Visit<P>, member: &Member, most: u32) -> Result<Vec<KeyName>, KeyError> {
+/// Returns a member's keys that are not revoked: at most `most` and one more of each status.
+async fn keys_to_revoke<P>(visit: &Visit<P>, member: &Member, most: u32) -> Result<Vec<KeyLink>, KeyError> {
     let mut names = Vec::new();
     for status in [Status::Active, Status::Disabled, Status::Expired] {
         let filter = KeyFilter {
@@ -114,28 +113,27 @@ async fn keys_to_revoke<P>(visit: &Visit<P>, member: &Member, most: u32) -> Resu
             after: None,
             limit: most.saturating_add(1),
         };
-        names.extend(keys::list(visit.node(), filter).await?.keys.iter().map(KeyName::from));
+        names.extend(keys::list(visit.node(), filter).await?.keys.iter().map(KeyLink::from));
     }
     Ok(names)
 }
 
-/// The first few of the keys that go beyond what a member's role could hand out, and how many there are.
-async fn keys_beyond<P>(visit: &Visit<P>, member: &Member) -> Result<(Vec<KeyName>, usize), Trouble> {
+/// Returns the first keys with more access than the member's role can grant, and the number of all such keys.
+async fn keys_exceeding_role<P>(visit: &Visit<P>, member: &Member) -> Result<(Vec<KeyLink>, usize), ErrorPage> {
     const SHOWN: usize = 20;
-    // An owner holds everything.
+    // An owner can grant everything.
     if member.role == Role::Owner {
         return Ok((Vec::new(), 0));
     }
-    let beyond = members::keys_beyond_role(visit.node(), member, visit.now).await?;
+    let excess = members::keys_beyond_role(visit.node(), member, visit.now).await?;
     let mut names = Vec::new();
-    for id in beyond.iter().take(SHOWN) {
-        names.push(KeyName::from(&keys::find(visit.node(), &member.organization, id).await?));
+    for id in excess.iter().take(SHOWN) {
+        names.push(KeyLink::from(&keys::find(visit.node(), &member.organization, id).await?));
     }
-    Ok((names, beyond.len()))
+    Ok((names, excess.len()))
 }
 
-/// Whether a member is the only owner.
-async fn is_last_owner<P>(visit: &Visit<P>, member: &Member) -> Result<bool, Trouble> {
+async fn is_last_owner<P>(visit: &Visit<P>, member: &Member) -> Result<bool, ErrorPage> {
     if member.role != Role::Owner {
         return Ok(false);
     }

@@ -1,18 +1,20 @@
-//! Removing a member, and the keys they own with them.
+//! Removing a member and revoking their keys.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::members::{KeyName, is_last_owner, keys_to_revoke, may_change, named, trouble, version};
+use crate::console::members::{
+    KeyLink, error_page, find_member, is_last_owner, keys_to_revoke, may_change, read_version,
+};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::http::permission::AdminMembers;
 use crate::members;
 
-/// Keys that are listed by name.
+/// Maximum number of listed keys.
 const SHOWN: u32 = 100;
 
 #[derive(Template)]
@@ -25,17 +27,17 @@ struct Page {
     may_change: bool,
     is_last_owner: bool,
     is_self: bool,
-    keys: Vec<KeyName>,
+    keys: Vec<KeyLink>,
     has_more: bool,
 }
 
-pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
-    let member = named(&visit, &id).await?;
+pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+    let member = find_member(&visit, &id).await?;
     let mut keys = keys_to_revoke(&visit, &member, SHOWN).await?;
     let has_more = keys.len() > SHOWN as usize;
     keys.truncate(SHOWN as usize);
     page(&Page {
-        frame: visit.frame(Section::Members, "Remove the member?"),
+        frame: visit.frame(Section::Members, "Remove member?"),
         version: member.version,
         may_change: may_change(&visit, member.role),
         is_last_owner: is_last_owner(&visit, &member).await?,
@@ -47,13 +49,16 @@ pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> R
     })
 }
 
-pub(super) async fn remove(submitted: Submitted<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn remove(
+    submitted: Submitted<AdminMembers>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let member = named(&visit, &id).await?;
+    let member = find_member(&visit, &id).await?;
     let is_self = member.id == visit.who.member.id;
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let version = version(&form);
+    let version = read_version(&form);
     let removed = async move { members::remove(&node, &organization, &by, &member.id, version).await };
-    visit.node().run_to_end(removed).await.map_err(trouble)?;
+    visit.node().run_to_end(removed).await.map_err(error_page)?;
     Ok(see_other(&visit.path(if is_self { "/sign-in" } else { "/members?done=removed" })))
 }

@@ -1,13 +1,13 @@
-//! Giving a member a new password.
+//! Resetting a member's password.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::members::{may_change, named, trouble, version};
-use crate::console::shown_once::ShownOnce;
+use crate::console::members::{error_page, find_member, may_change, read_version};
+use crate::console::new_password::NewPassword;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::http::permission::AdminMembers;
 use crate::members::{self, MemberEdit, MemberError};
@@ -23,10 +23,10 @@ struct Page {
     is_self: bool,
 }
 
-pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
-    let member = named(&visit, &id).await?;
+pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+    let member = find_member(&visit, &id).await?;
     page(&Page {
-        frame: visit.frame(Section::Members, "Reset the password?"),
+        frame: visit.frame(Section::Members, "Reset password?"),
         id: member.id.to_string(),
         email: member.email,
         version: member.version,
@@ -35,31 +35,31 @@ pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> R
     })
 }
 
-pub(super) async fn reset(submitted: Submitted<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn reset(
+    submitted: Submitted<AdminMembers>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let member = named(&visit, &id).await?;
+    let member = find_member(&visit, &id).await?;
     if member.id == visit.who.member.id {
-        return Err(Trouble::conflict("You change your own password on the page of your account."));
+        return Err(ErrorPage::conflict("To change your own password, go to your account."));
     }
     let edit = MemberEdit { resets_password: true, ..MemberEdit::default() };
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let version = version(&form);
+    let version = read_version(&form);
     let changed = async move { members::change(&node, &organization, &by, &member.id, version, edit).await };
-    let (member, password) = visit.node().run_to_end(changed).await.map_err(trouble)?;
-    // Whoever asks for a new password gets one.
-    let password = password.ok_or_else(|| trouble(MemberError::PreconditionFailed))?;
-    ShownOnce {
+    let (member, password) = visit.node().run_to_end(changed).await.map_err(error_page)?;
+    // A reset always returns a password.
+    let password = password.ok_or_else(|| error_page(MemberError::PreconditionFailed))?;
+    NewPassword {
         frame: visit.frame(Section::Members, "Password reset"),
-        done: format!(
-            "{} has a new password. The old one is worth nothing, and their sessions have ended.",
-            member.email
-        ),
+        result: format!("Reset the password of {}. Their previous password and sessions no longer work.", member.email),
         sign_in: visit.sign_in_url(),
         organization: member.organization.as_str(),
         email: &member.email,
         password: &password,
         next: visit.path(&format!("/members/{}", member.id)),
-        said: "reset",
+        done_code: "reset",
     }
-    .answer()
+    .respond()
 }

@@ -1,15 +1,17 @@
-//! A member's page: who they are, what they may do, where they are signed in.
+//! A member's page: profile, role, sessions and audit trail.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::console::account::{SESSIONS, SessionRow};
+use crate::console::account::{MAX_SESSIONS, SessionRow};
 use crate::console::audit::Trail;
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::members::{KeyName, duties, is_last_owner, keys_beyond, may_change, named, offers, trouble};
+use crate::console::members::{
+    KeyLink, describe_role, error_page, find_member, is_last_owner, keys_exceeding_role, may_change, role_options,
+};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
 use crate::console::ui::{Errors, Field, Moment, Select};
 use crate::console::visit::Visit;
 use crate::domain::member::{Member, MemberId, Role};
@@ -23,15 +25,15 @@ pub(super) struct Page {
     frame: Frame,
     id: String,
     role: Role,
-    duties: &'static str,
+    role_description: &'static str,
     is_self: bool,
     is_last_owner: bool,
     since: Moment,
     last_sign_in: Option<Moment>,
-    /// Keys that do more than the role could hand out: the first of them, and how many there are.
-    beyond: Vec<KeyName>,
-    beyond_count: usize,
-    /// Whether the visitor manages members, and this one's role is not beyond theirs.
+    /// The first keys with more access than the role can grant, and the number of all such keys.
+    excess: Vec<KeyLink>,
+    excess_count: usize,
+    /// Whether the visitor manages members.
     manages: bool,
     may_change: bool,
     errors: Errors,
@@ -46,15 +48,15 @@ pub(super) async fn show(
     visit: Visit<ReadMembers>,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Trouble> {
+) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("changed") => Some("The member is changed."),
-        Some("reset") => Some("The member has a new password. Their sessions have ended."),
-        Some("session") => Some("The session has ended."),
+        Some("changed") => Some("Member updated."),
+        Some("reset") => Some("Password reset. Their sessions ended."),
+        Some("session") => Some("Session ended."),
         _ => None,
     };
-    let member = named(&visit, &id).await?;
+    let member = find_member(&visit, &id).await?;
     let built = Page::new(&visit, &member, &Form::default(), Errors::default()).await?;
     page(&Page { frame: built.frame.done(done), ..built })
 }
@@ -62,31 +64,31 @@ pub(super) async fn show(
 pub(super) async fn end_session(
     submitted: Submitted<AdminMembers>,
     path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Trouble> {
+) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     let (id, session) = path.into_inner();
-    let member = named(&visit, &id).await?;
-    // It looks like a member's id.
-    let MemberId(session) = MemberId::parse(&session).ok_or_else(Trouble::not_found)?;
+    let member = find_member(&visit, &id).await?;
+    // Session IDs have the format of member IDs.
+    let MemberId(session) = MemberId::parse(&session).ok_or_else(ErrorPage::not_found)?;
     let (node, by, of) = (visit.node().clone(), visit.by(), member.clone());
     let ended = async move { members::end(&node, &by, &of, &session).await };
     match visit.node().run_to_end(ended).await {
-        // Ended already, or by itself a moment ago.
+        // The session may have ended already.
         Ok(()) | Err(MemberError::NotFound) => {
             Ok(see_other(&visit.path(&format!("/members/{}?done=session", member.id))))
         }
-        Err(other) => Err(trouble(other)),
+        Err(other) => Err(error_page(other)),
     }
 }
 
 impl Page {
-    /// The page, with what was typed into the form of changes, if anything was.
+    /// Loads the page. The form has the submitted values, if any.
     pub(super) async fn new<P: Permission>(
         visit: &Visit<P>,
         member: &Member,
         typed: &Form,
         errors: Errors,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, ErrorPage> {
         let now = visit.now;
         let manages = visit.may::<AdminMembers>();
         let mut sessions = Vec::new();
@@ -94,31 +96,41 @@ impl Page {
             sessions = members::of_member(visit.node(), member, now).await?;
             sessions.sort_by_key(|session| std::cmp::Reverse(session.last_seen_at));
         }
-        let (beyond, beyond_count) = if manages { keys_beyond(visit, member).await? } else { Default::default() };
+        let (excess, excess_count) =
+            if manages { keys_exceeding_role(visit, member).await? } else { Default::default() };
         let this = &visit.who.session.id;
         Ok(Self {
             frame: visit.frame(Section::Members, member.email.clone()),
             id: member.id.to_string(),
             role: member.role,
-            duties: duties(member.role),
+            role_description: describe_role(member.role),
             is_self: member.id == visit.who.member.id,
             is_last_owner: manages && is_last_owner(visit, member).await?,
             since: Moment::day(member.created_at),
             last_sign_in: member.last_sign_in_at.map(|at| Moment::from_now(at, now)),
-            beyond,
-            beyond_count,
+            excess,
+            excess_count,
             manages,
             may_change: manages && may_change(visit, member.role),
             version: member.version,
-            email: Field::text("email", "Login", typed.value("email").unwrap_or(&member.email))
+            email: Field::text("email", "Email", typed.value("email").unwrap_or(&member.email))
                 .required(true)
-                .most(254)
+                .max_length(254)
                 .errors(&errors),
-            new_role: Select::new("role", "Role", offers(visit), typed.value("role").unwrap_or(member.role.as_str()))
-                .errors(&errors),
-            sessions: sessions.into_iter().take(SESSIONS).map(|session| SessionRow::new(session, this, now)).collect(),
+            new_role: Select::new(
+                "role",
+                "Role",
+                role_options(visit),
+                typed.value("role").unwrap_or(member.role.as_str()),
+            )
+            .errors(&errors),
+            sessions: sessions
+                .into_iter()
+                .take(MAX_SESSIONS)
+                .map(|session| SessionRow::new(session, this, now))
+                .collect(),
             errors,
-            trail: Trail::of(visit, &member.id).await?,
+            trail: Trail::load(visit, &member.id).await?,
         })
     }
 }

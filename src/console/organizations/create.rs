@@ -1,22 +1,22 @@
-//! Making an organization and its owner.
+//! Creating an organization and its owner.
 
 use actix_web::HttpResponse;
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::new_password::NewPassword;
 use crate::console::organizations::check;
-use crate::console::shown_once::ShownOnce;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Errors, Field};
+use crate::console::ui::{Errors, Field, Labels};
 use crate::console::visit::Visit;
-use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
+use crate::domain::violation::Violation;
 use crate::http::form::Form;
 use crate::http::permission::Anyone;
 use crate::organizations::{self, CreateError};
 
-const FIELDS: [&str; 2] = ["slug", "owner_email"];
+const FIELDS: &Labels = &[("slug", "Slug"), ("owner_email", "Owner’s email")];
 
 #[derive(Template)]
 #[template(path = "console/organizations/create.html")]
@@ -27,55 +27,55 @@ struct Page {
     owner_email: Field,
 }
 
-pub(super) async fn show(visit: Visit<Anyone>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<Anyone>) -> Result<HttpResponse, ErrorPage> {
     check(&visit)?;
     page(&Page::new(&visit, &Form::default(), Errors::default()))
 }
 
-pub(super) async fn create(submitted: Submitted<Anyone>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn create(submitted: Submitted<Anyone>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
     check(&visit)?;
-    let wrong = |field: &str, message: &str| {
-        refused(&Page::new(&visit, &form, Errors::new(vec![Violation::new(field, message)], &FIELDS)))
+    let invalid = |field: &str, message: &str| {
+        invalid_form(&Page::new(&visit, &form, Errors::new(vec![Violation::new(field, message)], FIELDS)))
     };
     let Some(slug) = Slug::parse(form.value("slug").unwrap_or_default().trim()) else {
-        return wrong("slug", "1 to 40 of a-z, 0-9 and '-' are expected");
+        return invalid("slug", "Use 1–40 lowercase letters, digits or hyphens.");
     };
     let (node, by) = (visit.node().clone(), visit.by());
     let email = form.value("owner_email").unwrap_or_default().trim().to_owned();
-    let made = async move { organizations::create(&node, &by, slug, &email, false).await };
-    match visit.node().run_to_end(made).await {
-        Ok(made) => ShownOnce {
-            frame: visit.frame(Section::Organizations, "Organization made"),
-            done: format!("The organization {} is made, and {} is its owner.", made.organization.slug, made.email),
+    let created = async move { organizations::create(&node, &by, slug, &email, false).await };
+    match visit.node().run_to_end(created).await {
+        Ok(created) => NewPassword {
+            frame: visit.frame(Section::Organizations, "Organization created"),
+            result: format!("Organization {} created. Owner: {}.", created.organization.slug, created.email),
             sign_in: visit.sign_in_url(),
-            organization: made.organization.slug.as_str(),
-            email: &made.email,
-            password: &made.password,
+            organization: created.organization.slug.as_str(),
+            email: &created.email,
+            password: &created.password,
             next: visit.path("/organizations"),
-            said: "made",
+            done_code: "made",
         }
-        .answer(),
-        Err(CreateError::Invalid(errors)) => refused(&Page::new(&visit, &form, Errors::new(errors, &FIELDS))),
-        Err(CreateError::Exists) => wrong("slug", "there is an organization of this name already"),
-        Err(CreateError::Unavailable(cause)) => Err(Trouble::not_now(&cause)),
+        .respond(),
+        Err(CreateError::Invalid(errors)) => invalid_form(&Page::new(&visit, &form, Errors::new(errors, FIELDS))),
+        Err(CreateError::Exists) => invalid("slug", "This slug is already taken."),
+        Err(CreateError::Unavailable(cause)) => Err(ErrorPage::node_unavailable(&cause)),
     }
 }
 
 impl Page {
     fn new(visit: &Visit<Anyone>, form: &Form, errors: Errors) -> Self {
-        let typed = |name: &str| form.value(name).unwrap_or_default();
+        let value = |name: &str| form.value(name).unwrap_or_default();
         Self {
-            frame: visit.frame(Section::Organizations, "Make an organization"),
-            slug: Field::text("slug", "Name", typed("slug"))
-                .hint("1 to 40 of a-z, 0-9 and '-'. It is part of the issuer and cannot be changed.")
+            frame: visit.frame(Section::Organizations, "Create organization"),
+            slug: Field::text("slug", "Slug", value("slug"))
+                .hint("1–40 lowercase letters, digits or hyphens. Part of the issuer URL; can’t be changed later.")
                 .required(true)
-                .most(40)
+                .max_length(40)
                 .errors(&errors),
-            owner_email: Field::text("owner_email", "Login of its owner", typed("owner_email"))
-                .hint("Their email address. You are shown a password to give to them.")
+            owner_email: Field::text("owner_email", "Owner’s email", value("owner_email"))
+                .hint("You’ll get a temporary password to pass on.")
                 .required(true)
-                .most(254)
+                .max_length(254)
                 .errors(&errors),
             errors,
         }

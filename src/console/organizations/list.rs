@@ -1,14 +1,14 @@
-//! Every organization.
+//! The list of organizations.
 
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::organizations::check;
 use crate::console::pages::Pages;
-use crate::console::trouble::Trouble;
 use crate::console::ui::{Badge, Moment, Tone};
 use crate::console::visit::Visit;
 use crate::http::form::Form;
@@ -35,14 +35,14 @@ struct Row {
     created: Moment,
 }
 
-pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     check(&visit)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("made") => Some("The organization is made. Make its signing key, so that it can have keys."),
-        Some("suspended") => Some("The organization is suspended: its keys and tokens are denied."),
-        Some("resumed") => Some("The suspension has ended: the organization's keys work again."),
-        Some("bootstrapped") => Some("The signing key is made and in use."),
+        Some("made") => Some("Organization created. Create its signing key to start using it."),
+        Some("suspended") => Some("Organization suspended. Its keys and tokens no longer work."),
+        Some("resumed") => Some("Organization resumed. Its keys work again."),
+        Some("bootstrapped") => Some("Signing key created."),
         _ => None,
     };
     let mut tenants = visit.node().tenants();
@@ -56,7 +56,7 @@ pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<H
             issuer: tenant.issuer.clone(),
             signing_key: match is_bootstrapped {
                 true => Badge::new(Tone::Good, "Yes"),
-                false => Badge::new(Tone::Warning, "Not yet"),
+                false => Badge::new(Tone::Warning, "None"),
             },
             is_bootstrapped,
             state: match tenant.organization.suspended_at {

@@ -1,4 +1,4 @@
-//! Organizations: which there are, making further ones and their first signing key. For owners of `default` only.
+//! Organizations: the list, creating and suspending them, and creating their first signing key. For owners of `default` only.
 
 mod create;
 mod list;
@@ -6,16 +6,15 @@ mod suspend;
 
 use actix_web::{HttpResponse, web};
 
+use crate::console::error_page::ErrorPage;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::domain::slug::Slug;
 use crate::http::permission::{AdminOrganizations, Anyone};
 use crate::node::Unavailable;
 use crate::organizations::{self, RotateError};
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/organizations").route(web::get().to(list::show)))
@@ -33,47 +32,44 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/organizations/{slug}/resume").route(web::post().to(suspend::resume)));
 }
 
-/// Checks that the visitor manages organizations; to others there is nothing here.
-fn check(visit: &Visit<Anyone>) -> Result<(), Trouble> {
+/// Checks that the visitor manages organizations. Others get "not found".
+fn check(visit: &Visit<Anyone>) -> Result<(), ErrorPage> {
     let may = visit.organization().is_default() && visit.may::<AdminOrganizations>();
-    if may { Ok(()) } else { Err(Trouble::not_found()) }
+    if may { Ok(()) } else { Err(ErrorPage::not_found()) }
 }
 
-/// Makes an organization's first signing key.
-async fn bootstrap(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, Trouble> {
+/// Creates an organization's first signing key.
+async fn bootstrap(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
-    let slug = Slug::parse(&slug).filter(|slug| visit.node().tenant(slug).is_some()).ok_or_else(Trouble::not_found)?;
+    let slug =
+        Slug::parse(&slug).filter(|slug| visit.node().tenant(slug).is_some()).ok_or_else(ErrorPage::not_found)?;
     let (node, by) = (visit.node().clone(), visit.by());
-    let made = async move { organizations::bootstrap(&node, &by, &slug).await.map_err(NotMade::Rotate) };
-    match visit.node().run_to_end(made).await {
+    let created = async move { organizations::bootstrap(&node, &by, &slug).await.map_err(BootstrapError::Rotate) };
+    match visit.node().run_to_end(created).await {
         Ok(Some(_)) => Ok(see_other(&visit.path("/organizations?done=bootstrapped"))),
-        Ok(None) => Err(Trouble::conflict("The organization has a signing key already")),
+        Ok(None) => Err(ErrorPage::conflict("This organization already has a signing key.")),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Why a signing key was not made.
-enum NotMade {
+/// Why a signing key was not created.
+enum BootstrapError {
     Rotate(RotateError),
     Unavailable(Unavailable),
 }
 
-impl From<Unavailable> for NotMade {
+impl From<Unavailable> for BootstrapError {
     fn from(cause: Unavailable) -> Self {
         Self::Unavailable(cause)
     }
 }
 
-impl From<NotMade> for Trouble {
-    fn from(error: NotMade) -> Self {
+impl From<BootstrapError> for ErrorPage {
+    fn from(error: BootstrapError) -> Self {
         match error {
-            NotMade::Rotate(RotateError::NotFound) => Self::not_found(),
-            NotMade::Rotate(error @ (RotateError::Pending { .. } | RotateError::Raced | RotateError::TooMany)) => {
-                Self::conflict(error.to_string())
-            }
-            NotMade::Rotate(RotateError::Found(cause)) => Self::unavailable(&cause),
-            NotMade::Rotate(RotateError::Unavailable(cause)) | NotMade::Unavailable(cause) => Self::not_now(&cause),
+            BootstrapError::Rotate(error) => error.into(),
+            BootstrapError::Unavailable(cause) => Self::node_unavailable(&cause),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Suspending an organization, and ending its suspension.
+//! Suspending and resuming an organization.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::organizations::check;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::domain::slug::Slug;
 use crate::http::permission::Anyone;
@@ -20,44 +20,43 @@ struct Page {
     slug: String,
 }
 
-/// Asks for confirmation.
-pub(super) async fn ask(visit: Visit<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn ask(visit: Visit<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     check(&visit)?;
-    let slug = known(&visit, &slug)?;
+    let slug = find_slug(&visit, &slug)?;
     if slug.is_default() {
         return Err(SuspendError::IsDefault.into());
     }
     page(&Page { frame: visit.frame(Section::Organizations, "Suspend organization"), slug: slug.to_string() })
 }
 
-pub(super) async fn suspend(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn suspend(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
-    let (node, by, slug) = (visit.node().clone(), visit.by(), known(&visit, &slug)?);
+    let (node, by, slug) = (visit.node().clone(), visit.by(), find_slug(&visit, &slug)?);
     visit.node().run_to_end(async move { organizations::suspend(&node, &by, &slug).await }).await?;
     Ok(see_other(&visit.path("/organizations?done=suspended")))
 }
 
-pub(super) async fn resume(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn resume(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
-    let (node, by, slug) = (visit.node().clone(), visit.by(), known(&visit, &slug)?);
+    let (node, by, slug) = (visit.node().clone(), visit.by(), find_slug(&visit, &slug)?);
     visit.node().run_to_end(async move { organizations::resume(&node, &by, &slug).await }).await?;
     Ok(see_other(&visit.path("/organizations?done=resumed")))
 }
 
-fn known(visit: &Visit<Anyone>, slug: &str) -> Result<Slug, Trouble> {
-    Slug::parse(slug).filter(|slug| visit.node().tenant(slug).is_some()).ok_or_else(Trouble::not_found)
+fn find_slug(visit: &Visit<Anyone>, slug: &str) -> Result<Slug, ErrorPage> {
+    Slug::parse(slug).filter(|slug| visit.node().tenant(slug).is_some()).ok_or_else(ErrorPage::not_found)
 }
 
-impl From<SuspendError> for Trouble {
+impl From<SuspendError> for ErrorPage {
     fn from(error: SuspendError) -> Self {
         match error {
             SuspendError::NotFound => Self::not_found(),
             SuspendError::IsDefault => {
-                Self::conflict("Organization default manages the others and cannot be suspended.")
+                Self::conflict("The organization “default” manages the others and can’t be suspended.")
             }
-            SuspendError::Unavailable(cause) => Self::not_now(&cause),
+            SuspendError::Unavailable(cause) => Self::node_unavailable(&cause),
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Changing the policy: the form, what it would mean, and putting it in force.
+//! Editing the policy: the form, the preview of its effects, and applying it.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, denied, page, refused};
-use crate::console::policy::form::{Fields, Typed};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, error_response, invalid_form, page};
+use crate::console::policy::form::{FormFields, RawForm};
 use crate::console::policy::settings::{Difference, differences, label};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Badge, Errors, Tone, count};
+use crate::console::ui::{Badge, Errors, Tone, format_count, to_sentence};
 use crate::console::visit::Visit;
 use crate::domain::organization::Organization;
 use crate::domain::policy::Policy;
@@ -23,7 +23,7 @@ struct FormPage {
     frame: Frame,
     version: u64,
     errors: Errors,
-    fields: Fields,
+    fields: FormFields,
 }
 
 #[derive(Template)]
@@ -31,49 +31,51 @@ struct FormPage {
 struct Preview {
     frame: Frame,
     version: u64,
-    typed: Vec<(&'static str, String)>,
+    sent: Vec<(&'static str, String)>,
     differences: Vec<Difference>,
     effects: Vec<EffectRow>,
-    /// Somebody else changed the policy since the form was opened.
+    /// Whether someone else changed the policy after the form was opened.
     is_late: bool,
-    /// Keys stop working by it.
+    /// Whether some keys would be disabled.
     disables: bool,
 }
 
-/// What a setting would mean to keys that there are.
+/// The effect of a setting on existing keys.
 struct EffectRow {
     setting: &'static str,
-    meaning: String,
+    effect: String,
     count: Badge,
     examples: Vec<String>,
-    /// How many there are beside the examples.
+    /// The number of further keys, or empty.
     more: String,
 }
 
-pub(super) async fn show(visit: Visit<AdminPolicy>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<AdminPolicy>) -> Result<HttpResponse, ErrorPage> {
     let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
-    page(&form_page(&visit, &organization, &Typed::of(&organization.policy), Errors::default()))
+    page(&form_page(&visit, &organization, &RawForm::of(&organization.policy), Errors::default()))
 }
 
-/// A first submit shows what the policy would mean; only `intent=apply` puts it in force.
-pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResponse, Trouble> {
+/// Shows the preview; only `intent=apply` applies the policy.
+pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let (typed, intent) = (Typed::read(&form)?, form.value("intent"));
+    let (raw, intent) = (RawForm::read(&form)?, form.value("intent"));
     let version = form.value("version").and_then(|version| version.parse::<u64>().ok());
     let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
-    let policy = match typed.policy() {
-        Ok(_) if intent == Some("edit") => return page(&form_page(&visit, &organization, &typed, Errors::default())),
+    let policy = match raw.policy() {
+        Ok(_) if intent == Some("edit") => return page(&form_page(&visit, &organization, &raw, Errors::default())),
         Ok(policy) => policy,
-        Err(wrong) => return refused(&form_page(&visit, &organization, &typed, Typed::errors(wrong))),
+        Err(violations) => {
+            return invalid_form(&form_page(&visit, &organization, &raw, RawForm::errors(violations)));
+        }
     };
     let is_late = version != Some(organization.policy_version);
     if intent != Some("apply") {
-        return page(&Preview::new(&visit, &organization, &typed, &policy, is_late).await?);
+        return page(&Preview::new(&visit, &organization, &raw, &policy, is_late).await?);
     }
     let done = if policy == organization.policy { "same" } else { "changed" };
     let late = async |organization: &Organization| {
-        let preview = Preview::new(&visit, organization, &typed, &policy, true).await?;
-        Ok(denied((StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"), preview.render()?, None))
+        let preview = Preview::new(&visit, organization, &raw, &policy, true).await?;
+        Ok(error_response((StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"), preview.render()?, None))
     };
     if is_late {
         return late(&organization).await;
@@ -89,11 +91,11 @@ pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResp
     }
 }
 
-fn form_page(visit: &Visit<AdminPolicy>, organization: &Organization, typed: &Typed, errors: Errors) -> FormPage {
+fn form_page(visit: &Visit<AdminPolicy>, organization: &Organization, raw: &RawForm, errors: Errors) -> FormPage {
     FormPage {
-        frame: visit.frame(Section::Policy, "Change the policy"),
+        frame: visit.frame(Section::Policy, "Edit policy"),
         version: organization.policy_version,
-        fields: typed.fields(&errors),
+        fields: raw.fields(&errors),
         errors,
     }
 }
@@ -102,16 +104,16 @@ impl Preview {
     async fn new(
         visit: &Visit<AdminPolicy>,
         organization: &Organization,
-        typed: &Typed,
+        raw: &RawForm,
         policy: &Policy,
         is_late: bool,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, ErrorPage> {
         let node = visit.node();
         let effects = organizations::effects(node, visit.organization(), policy, visit.now).await?;
         Ok(Self {
-            frame: visit.frame(Section::Policy, "What the policy would mean"),
+            frame: visit.frame(Section::Policy, "Review policy changes"),
             version: organization.policy_version,
-            typed: typed.sent(),
+            sent: raw.sent(),
             differences: differences(&organization.policy, policy, &node.settings),
             disables: effects.iter().any(|effect| effect.setting == "disable_when_stale"),
             effects: effects.into_iter().map(EffectRow::from).collect(),
@@ -127,10 +129,10 @@ impl From<Effect> for EffectRow {
         let has_more = more > 0 && !effect.examples.is_empty();
         Self {
             setting: label(effect.setting),
-            count: Badge::new(tone, count(effect.count)),
-            meaning: effect.meaning,
+            count: Badge::new(tone, format_count(effect.count)),
+            effect: to_sentence(&effect.meaning),
             examples: effect.examples.iter().map(ToString::to_string).collect(),
-            more: if has_more { count(more) } else { String::new() },
+            more: if has_more { format_count(more) } else { String::new() },
         }
     }
 }

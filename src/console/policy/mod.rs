@@ -1,4 +1,4 @@
-//! The policy: what is in force, and changing it, with what that would mean to the keys that there are.
+//! The policy: the current settings, and editing them with a preview of the effect on existing keys.
 
 mod change;
 mod form;
@@ -7,15 +7,14 @@ mod settings;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::policy::settings::Group;
-use crate::console::trouble::Trouble;
 use crate::console::visit::Visit;
 use crate::http::form::Form;
 use crate::http::permission::{AdminPolicy, ReadPolicy};
 use crate::organizations;
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/policy").route(web::get().to(show)).route(web::post().to(change::submit)))
@@ -23,7 +22,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 #[derive(Template)]
-#[template(path = "console/policy/mod.html")]
+#[template(path = "console/policy/show.html")]
 struct Page {
     frame: Frame,
     groups: Vec<Group>,
@@ -31,11 +30,11 @@ struct Page {
     may_change: bool,
 }
 
-async fn show(visit: Visit<ReadPolicy>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+async fn show(visit: Visit<ReadPolicy>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("changed") => Some("The policy is in force."),
-        Some("same") => Some("Nothing was changed: this policy was in force already."),
+        Some("changed") => Some("Policy updated."),
+        Some("same") => Some("No changes to save."),
         _ => None,
     };
     let organization = organizations::read_policy(visit.node(), visit.organization()).await?;

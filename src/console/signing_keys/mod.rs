@@ -1,13 +1,13 @@
-//! Signing keys: each with its state and age, where they are published, making the first one and the next.
+//! Signing keys: the list with state and age, the public endpoints, creation and rotation.
 
 mod rotate;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Badge, Moment, Tone, span};
+use crate::console::ui::{Badge, Moment, Tone, format_span};
 use crate::console::visit::Visit;
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
@@ -16,7 +16,6 @@ use crate::node::Tenant;
 use crate::organizations::next_rotation;
 use crate::signing::{KeyState, SigningKey};
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/signing-keys").route(web::get().to(list)))
@@ -43,39 +42,38 @@ struct Page {
     rotation: Rotation,
 }
 
-/// When the next key is made of itself.
+/// When the next key is created automatically.
 enum Rotation {
     Never,
     Due,
     At(Moment, u32),
 }
 
-/// A key.
 struct Row {
     kid: String,
     algorithm: &'static str,
     state: Badge,
     age: String,
     created: Moment,
-    first_used: Moment,
-    superseded: Option<Moment>,
+    active_from: Moment,
+    replaced: Option<Moment>,
     published_until: Option<Moment>,
-    /// Where its public half is, while it is published.
+    /// The URL of the public key while it is published.
     pem: Option<String>,
-    /// Of another type than the newest key, and so not in the JWKS.
+    /// Whether the key is missing from the JWKS because its type differs from the newest key's.
     is_left_out: bool,
 }
 
-async fn list(visit: Visit<ReadSigningKeys>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+async fn list(visit: Visit<ReadSigningKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("made") => Some("The signing key is made. API keys can be made now, and exchanged for tokens."),
-        Some("there") => Some("There is a signing key already. Nothing was changed."),
-        Some("rotated") => Some("The next signing key is published."),
+        Some("made") => Some("Signing key created. You can now create API keys."),
+        Some("there") => Some("A signing key already exists. Nothing was changed."),
+        Some("rotated") => Some("Signing key rotated."),
         _ => None,
     };
     let (node, now) = (visit.node(), visit.now);
-    let tenant = node.tenant(visit.organization()).ok_or_else(Trouble::not_found)?;
+    let tenant = node.tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
     let (public_url, issuer) = (&node.settings.public_url, tenant.issuer.clone());
     let of_issuer = issuer.strip_prefix(public_url.as_str()).unwrap_or_default();
     let keys: Vec<&SigningKey> = tenant.ring.all().collect();
@@ -86,8 +84,8 @@ async fn list(visit: Visit<ReadSigningKeys>, request: HttpRequest) -> Result<Htt
         jwks: format!("{issuer}/.well-known/jwks.json"),
         metadata: format!("{public_url}/.well-known/oauth-authorization-server{of_issuer}"),
         issuer,
-        ttl: length(tenant.ttl_seconds),
-        ahead: length(node.settings.publish_ahead_seconds),
+        ttl: format_length(tenant.ttl_seconds),
+        ahead: format_length(node.settings.publish_ahead_seconds),
         rotation: match next_rotation(node, &tenant) {
             None => Rotation::Never,
             Some(at) if at <= now => Rotation::Due,
@@ -101,11 +99,11 @@ fn row(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Row {
     let (ring, kid) = (&tenant.ring, key.kid());
     let (from, superseded) = (key.active_from(), ring.superseded_at(kid));
     let (state, age) = match ring.state(key, now) {
-        KeyState::Next => (Badge::new(Tone::Plain, "Next"), format!("signs in {}", span(now, from))),
-        KeyState::Current => (Badge::new(Tone::Good, "Current"), format!("in use for {}", span(from, now))),
+        KeyState::Next => (Badge::new(Tone::Plain, "Next"), format!("active in {}", format_span(now, from))),
+        KeyState::Current => (Badge::new(Tone::Good, "Current"), format!("active for {}", format_span(from, now))),
         KeyState::Retired => {
-            let used = span(from, superseded.unwrap_or(now));
-            (Badge::new(Tone::Plain, "Retired"), format!("was in use for {used}"))
+            let used = format_span(from, superseded.unwrap_or(now));
+            (Badge::new(Tone::Plain, "Retired"), format!("was active for {used}"))
         }
     };
     let is_published = !ring.is_over(kid, now, tenant.ttl_seconds);
@@ -115,15 +113,15 @@ fn row(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Row {
         state,
         age,
         created: Moment::from_now(key.created_at(), now),
-        first_used: Moment::from_now(from, now),
-        superseded: superseded.map(|at| Moment::from_now(at, now)),
+        active_from: Moment::from_now(from, now),
+        replaced: superseded.map(|at| Moment::from_now(at, now)),
         published_until: ring.published_until(kid, tenant.ttl_seconds).map(|at| Moment::from_now(at, now)),
         pem: is_published.then(|| format!("{}/.well-known/jwks/{kid}.pem", tenant.issuer)),
         is_left_out: ring.newest().is_some_and(|newest| newest.algorithm() != key.algorithm()),
     }
 }
 
-/// Seconds as people read them.
-fn length(seconds: u32) -> String {
-    span(Timestamp::from_seconds(0), Timestamp::from_seconds(seconds.into()))
+/// Formats seconds as a length of time.
+fn format_length(seconds: u32) -> String {
+    format_span(Timestamp::from_seconds(0), Timestamp::from_seconds(seconds.into()))
 }

@@ -1,16 +1,16 @@
-//! Making an organization's first signing key, and its next.
+//! Creating an organization's first signing key, and rotating it.
 
 use actix_web::HttpResponse;
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::see_other;
-use crate::console::signing_keys::length;
+use crate::console::signing_keys::format_length;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Errors, Moment, Offer, Select};
+use crate::console::ui::{Errors, Moment, Select, SelectOption};
 use crate::console::visit::Visit;
-use crate::domain::policy::Violation;
+use crate::domain::violation::Violation;
 use crate::http::permission::AdminSigningKeys;
 use crate::organizations::{self, SigningKeyRotation, rotate_signing_key};
 
@@ -20,26 +20,29 @@ struct Page {
     frame: Frame,
     errors: Errors,
     when: Select,
-    /// A key that is published and not in use yet.
+    /// A key that is published but not active yet, and when it becomes active.
     pending: Option<(String, Moment)>,
-    /// The algorithm of the present key and that of the next, where they differ.
+    /// The algorithms of the current key and of the server's configuration, if they differ.
     algorithms: Option<(&'static str, &'static str)>,
     ttl: String,
 }
 
-pub(super) async fn ask(visit: Visit<AdminSigningKeys>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn ask(visit: Visit<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
     page(&Page::new(&visit, Errors::default())?)
 }
 
-pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (ahead_seconds, retire_now) = match form.value("when") {
         Some("ahead") => (visit.node().settings.publish_ahead_seconds, false),
         Some("now") => (0, false),
         Some("retire") => (0, true),
         _ => {
-            let wrong = Violation::new("when", "choose when the next key is to sign");
-            return refused(&Page::new(&visit, Errors::new(vec![wrong], &["when"]))?);
+            let violation = Violation::new("when", "Choose when to start using the new key.");
+            return invalid_form(&Page::new(
+                &visit,
+                Errors::new([violation], &[("when", "When to start using the new key")]),
+            )?);
         }
     };
     let (node, by) = (visit.node().clone(), visit.by());
@@ -50,38 +53,36 @@ pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<Htt
     Ok(see_other(&visit.path("/signing-keys?done=rotated")))
 }
 
-pub(super) async fn bootstrap(submitted: Submitted<AdminSigningKeys>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn bootstrap(submitted: Submitted<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     let (node, by, organization) = (visit.node().clone(), visit.by(), visit.organization().clone());
-    let made = visit.node().run_to_end(async move { organizations::bootstrap(&node, &by, &organization).await });
-    let done = if made.await?.is_some() { "made" } else { "there" };
+    let created = visit.node().run_to_end(async move { organizations::bootstrap(&node, &by, &organization).await });
+    let done = if created.await?.is_some() { "made" } else { "there" };
     Ok(see_other(&visit.path(&format!("/signing-keys?done={done}"))))
 }
 
 impl Page {
-    fn new(visit: &Visit<AdminSigningKeys>, errors: Errors) -> Result<Self, Trouble> {
+    fn new(visit: &Visit<AdminSigningKeys>, errors: Errors) -> Result<Self, ErrorPage> {
         let (settings, now) = (&visit.node().settings, visit.now);
-        let tenant = visit.node().tenant(visit.organization()).ok_or_else(Trouble::not_found)?;
-        let newest = tenant.ring.newest().ok_or_else(|| {
-            Trouble::conflict("The organization has no signing key yet. Make it on the page of signing keys first.")
-        })?;
+        let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
+        let newest = tenant.ring.newest().ok_or_else(|| ErrorPage::conflict("Create a signing key first."))?;
         let pending = Some(newest).filter(|key| key.active_from() > now);
         let pending = pending.map(|key| (key.kid().to_owned(), Moment::from_now(key.active_from(), now)));
         let differ = newest.algorithm() != settings.algorithm;
-        let mut offers = Vec::new();
+        let mut options = Vec::new();
         if settings.publish_ahead_seconds > 0 && pending.is_none() && !differ {
-            let ahead = length(settings.publish_ahead_seconds);
-            offers.push(Offer::new("ahead", format!("In {ahead}: publish it now, sign with it then")));
+            let ahead = format_length(settings.publish_ahead_seconds);
+            options.push(SelectOption::new("ahead", format!("In {ahead} (recommended): publish now, use then")));
         }
-        offers.push(Offer::new("now", "At once"));
-        offers.push(Offer::new("retire", "At once, and delete the current key: its tokens become invalid"));
+        options.push(SelectOption::new("now", "Immediately"));
+        options.push(SelectOption::new("retire", "Immediately, and delete the current key: its tokens become invalid"));
         Ok(Self {
-            frame: visit.frame(Section::SigningKeys, "Rotate the signing key"),
-            when: Select::new("when", "When the next key signs", offers, "").errors(&errors),
+            frame: visit.frame(Section::SigningKeys, "Rotate signing key"),
+            when: Select::new("when", "When to start using the new key", options, "").errors(&errors),
             errors,
             pending,
             algorithms: differ.then_some((newest.algorithm().as_str(), settings.algorithm.as_str())),
-            ttl: length(tenant.ttl_seconds),
+            ttl: format_length(tenant.ttl_seconds),
         })
     }
 }

@@ -1,30 +1,29 @@
-//! Charts of use, as SVG that the style colours, with their numbers as a table.
+//! Usage charts as SVG, styled by CSS, with their numbers as a table.
 
 use askama::Template;
 
-use crate::console::ui::{count, html};
+use crate::console::ui::{format_count, html};
 use crate::domain::usage::{Counts, UsageOutcome};
 
 html! { Chart Spark }
 
-/// Width of a column and of its bar, in units of the drawing.
+/// Width of a column and of its bar, in SVG units.
 const COLUMN: u32 = 10;
 const BAR: u32 = 8;
-/// Names of columns below a chart, at most.
+/// Maximum number of labels below a chart.
 const NAMES: usize = 6;
 
-/// What was counted in one stretch of time.
+/// The counts of one interval.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::console) struct Column {
-    /// Which, in the table.
+    /// The label in the table.
     pub(in crate::console) name: String,
-    /// Which, below the chart.
+    /// The label below the chart.
     pub(in crate::console) short: String,
-    /// What.
     pub(in crate::console) counts: Counts,
 }
 
-/// A piece of a column.
+/// One segment of a stacked column.
 #[derive(Clone, PartialEq, Debug)]
 pub(in crate::console) struct Bar {
     class: &'static str,
@@ -33,25 +32,24 @@ pub(in crate::console) struct Bar {
     height: String,
 }
 
-/// Use over time, by outcome.
+/// Usage over time, by outcome.
 #[derive(Template)]
 #[template(path = "console/ui/chart.html")]
 pub(in crate::console) struct Chart {
-    /// Tells several charts of a page apart.
+    /// Unique among the charts of a page.
     id: &'static str,
     caption: String,
-    /// What the columns are: `Day`, `Hour (UTC)`.
+    /// What a column stands for: `Day (UTC)`, `Hour (UTC)`.
     unit: &'static str,
     rows: Vec<[String; 4]>,
     bars: Vec<(String, Vec<Bar>)>,
-    /// The numbers beside the chart, from the top.
+    /// The labels of the vertical axis, from the top.
     scale: [String; 3],
     names: Vec<String>,
     width: u32,
 }
 
 impl Chart {
-    /// A chart of columns in order.
     pub(in crate::console) fn new(
         id: &'static str,
         caption: impl Into<String>,
@@ -60,7 +58,7 @@ impl Chart {
     ) -> Self {
         let most = columns.iter().map(|column| all(&column.counts)).max().unwrap_or_default();
         let top = round_up(most);
-        let bars = columns.iter().zip(0..).map(|(column, place)| (told(column), bars(&column.counts, place, top)));
+        let bars = columns.iter().zip(0..).map(|(column, place)| (describe(column), bars(&column.counts, place, top)));
         let every = columns.len().div_ceil(NAMES).max(1);
         let named = columns.iter().step_by(every).map(|column| column.short.clone());
         Self {
@@ -68,7 +66,7 @@ impl Chart {
             caption: caption.into(),
             unit,
             bars: bars.collect(),
-            scale: [count(top), if top >= 2 { count(top / 2) } else { String::new() }, "0".into()],
+            scale: [format_count(top), if top >= 2 { format_count(top / 2) } else { String::new() }, "0".into()],
             names: named.collect(),
             width: COLUMN * u32::try_from(columns.len()).unwrap_or(u32::MAX / COLUMN).max(1),
             rows: columns.iter().map(row).collect(),
@@ -84,11 +82,11 @@ fn exchanges(counts: &Counts) -> u64 {
     counts.of(UsageOutcome::Exchanged)
 }
 
-fn checks(counts: &Counts) -> u64 {
+fn verifications(counts: &Counts) -> u64 {
     counts.of(UsageOutcome::Verified)
 }
 
-/// Every denial, whatever the reason.
+/// Returns all denials, whatever their reason.
 fn denials(counts: &Counts) -> u64 {
     all(counts).saturating_sub(counts.uses())
 }
@@ -99,16 +97,21 @@ fn all(counts: &Counts) -> u64 {
 
 fn row(column: &Column) -> [String; 4] {
     let counts = &column.counts;
-    [column.name.clone(), count(exchanges(counts)), count(checks(counts)), count(denials(counts))]
+    [
+        column.name.clone(),
+        format_count(exchanges(counts)),
+        format_count(verifications(counts)),
+        format_count(denials(counts)),
+    ]
 }
 
-fn told(column: &Column) -> String {
-    let [name, exchanges, checks, denials] = row(column);
-    format!("{name}: {exchanges} exchanges, {checks} checks, {denials} denials")
+fn describe(column: &Column) -> String {
+    let [name, exchanges, verifications, denials] = row(column);
+    format!("{name}: {exchanges} token requests, {verifications} verifications, {denials} denied")
 }
 
 fn bars(counts: &Counts, place: u32, top: u64) -> Vec<Bar> {
-    let parts = [("exchanges", exchanges(counts)), ("checks", checks(counts)), ("denials", denials(counts))];
+    let parts = [("exchanges", exchanges(counts)), ("checks", verifications(counts)), ("denials", denials(counts))];
     let (mut below, mut bars) = (0.0, Vec::new());
     for (class, number) in parts {
         if number == 0 {
@@ -127,7 +130,7 @@ fn bars(counts: &Counts, place: u32, top: u64) -> Vec<Bar> {
     bars
 }
 
-/// The next number that is round: one digit, and noughts.
+/// Rounds up to one significant digit.
 fn round_up(number: u64) -> u64 {
     let mut ten: u64 = 1;
     loop {
@@ -141,18 +144,17 @@ fn round_up(number: u64) -> u64 {
     }
 }
 
-/// A small picture of recent use, as it stands in a row: of each kind one line that is drawn up and down, for a page
-/// has many of these.
+/// A sparkline of recent usage. Each outcome is a single path, because a page has many sparklines.
 #[derive(Template)]
 #[template(path = "console/ui/spark.html")]
 pub(in crate::console) struct Spark {
     lines: Vec<(&'static str, String)>,
     width: u32,
-    told: String,
+    description: String,
 }
 
 impl Spark {
-    /// What was counted, oldest first.
+    /// Draws daily counts, oldest first.
     pub(in crate::console) fn new(days: &[Counts]) -> Self {
         let top = days.iter().map(all).max().unwrap_or_default().max(1);
         let mut total = Counts::default();
@@ -162,18 +164,23 @@ impl Spark {
             for bar in bars(counts, place, top) {
                 if let Some((_, line)) = lines.iter_mut().find(|(class, _)| *class == bar.class) {
                     let (x, y) = (bar.x + BAR / 2, &bar.y);
-                    // From its upper end down.
+                    // Drawn from the top down.
                     line.push_str(&format!("M{x} {y}v{}", bar.height));
                 }
             }
         }
-        let told = match (total.uses(), denials(&total)) {
-            (0, 0) => format!("not used in {} days", days.len()),
-            (uses, 0) => format!("{} uses in {} days", count(uses), days.len()),
-            (uses, denied) => format!("{} uses and {} denials in {} days", count(uses), count(denied), days.len()),
+        let description = match (total.uses(), denials(&total)) {
+            (0, 0) => format!("no requests in the last {} days", days.len()),
+            (uses, 0) => format!("{} requests in the last {} days", format_count(uses), days.len()),
+            (uses, denied) => format!(
+                "{} requests and {} denied in the last {} days",
+                format_count(uses),
+                format_count(denied),
+                days.len()
+            ),
         };
         let lines = lines.into_iter().filter(|(_, line)| !line.is_empty()).collect();
-        Self { lines, width: COLUMN * u32::try_from(days.len()).unwrap_or(1).max(1), told }
+        Self { lines, width: COLUMN * u32::try_from(days.len()).unwrap_or(1).max(1), description }
     }
 }
 
@@ -190,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_ends_at_a_round_number() {
+    fn scales_end_at_a_round_number() {
         for (number, round) in [(0, 1), (1, 1), (3, 3), (7, 8), (11, 20), (50, 50), (501, 600), (801, 1000)] {
             assert_eq!(round_up(number), round);
         }
@@ -198,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pieces_of_a_column_stand_on_each_other() {
+    fn segments_are_stacked() {
         let bars = bars(&counts(50, 25, 25), 2, 100);
         let shown: Vec<_> = bars.iter().map(|bar| (bar.class, bar.x, bar.y.as_str(), bar.height.as_str())).collect();
         assert_eq!(
@@ -208,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_has_its_numbers_as_a_table() {
+    fn charts_have_a_table() {
         let column = Column { name: "2026-01-02".into(), short: "Jan 2".into(), counts: counts(1_234, 5, 6) };
-        let html = Chart::new("use", "Use by day", "Day", vec![column]).render().unwrap();
+        let html = Chart::new("use", "Requests by day", "Day", vec![column]).render().unwrap();
         for part in
             ["<table", "1\u{202f}234", "<td class=\"number\">5</td>", "<td class=\"number\">6</td>", "2026-01-02"]
         {
@@ -220,10 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn a_small_picture_says_what_it_shows() {
-        assert!(Spark::new(&[Counts::default(); 30]).render().unwrap().contains("not used in 30 days"));
+    fn sparklines_have_a_description() {
+        assert!(Spark::new(&[Counts::default(); 30]).render().unwrap().contains("no requests in the last 30 days"));
         let html = Spark::new(&[counts(1, 1, 0), counts(0, 0, 3)]).render().unwrap();
-        assert!(html.contains("2 uses and 3 denials in 2 days"), "{html}");
+        assert!(html.contains("2 requests and 3 denied in the last 2 days"), "{html}");
         assert!(html.contains("class=\"exchanges\" d=\"M5 66.7v33.3\""), "{html}");
         let busy = Spark::new(&[counts(1, 1, 1); 30]).render().unwrap();
         assert!(busy.len() < 2_000, "a page has many: {}", busy.len());

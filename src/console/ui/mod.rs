@@ -1,16 +1,20 @@
-//! What pages are made of: small templates with a type each. Whatever they are given is escaped, here and nowhere else.
+//! Components of pages: small templates, each with a type. Their input is escaped here and nowhere else.
 
 mod chart;
+mod errors;
 mod field;
+mod messages;
 mod moment;
 mod small;
 
 pub(super) use chart::{Chart, Column, Spark};
-pub(super) use field::{Area, Errors, Field, Offer, Select, Tick};
-pub(super) use moment::{Moment, date, days_left, span};
-pub(super) use small::{Badge, Notice, Token, Tone, count, html_size};
+pub(super) use errors::{Errors, Labels};
+pub(super) use field::{Area, Checkbox, Field, Select, SelectOption};
+pub(super) use messages::{describe_networks_error, describe_scope_error, to_sentence};
+pub(super) use moment::{Moment, days_left, format_date, format_span};
+pub(super) use small::{Badge, CsrfField, Notice, Tone, format_count, html_size};
 
-/// Says that a component is HTML already: its own template has escaped what it was given.
+/// Marks components as safe HTML: their own templates escape their input.
 macro_rules! html {
     ($($name:ident $(<$life:lifetime>)?)*) => {$(
         impl $(<$life>)? askama::filters::HtmlSafe for $name $(<$life>)? {}

@@ -1,4 +1,4 @@
-//! Moments, as people read them.
+//! Points in time and lengths of time, formatted for people.
 
 use askama::Template;
 
@@ -12,7 +12,7 @@ const DAY: i64 = 24 * HOUR;
 
 html! { Moment }
 
-/// A moment: how far away it is, and exactly when in UTC.
+/// A point in time, with the exact UTC time as its title.
 #[derive(Template, Clone, PartialEq, Eq, Debug)]
 #[template(source = r#"<time datetime="{{ exact }}" title="{{ long }}">{{ text }}</time>"#, ext = "html")]
 pub(in crate::console) struct Moment {
@@ -22,47 +22,47 @@ pub(in crate::console) struct Moment {
 }
 
 impl Moment {
-    /// As a date and a time of day.
+    /// Formats a date and time.
     pub(in crate::console) fn at(at: Timestamp) -> Self {
-        let long = long(at);
+        let long = format_date_and_time(at);
         Self { exact: rfc3339(at), text: long.clone(), long }
     }
 
-    /// As a distance from now.
+    /// Formats a distance from now.
     pub(in crate::console) fn from_now(at: Timestamp, now: Timestamp) -> Self {
-        Self { exact: rfc3339(at), long: long(at), text: distance(at, now) }
+        Self { exact: rfc3339(at), long: format_date_and_time(at), text: format_distance(at, now) }
     }
 
-    /// As a date.
+    /// Formats a date.
     pub(in crate::console) fn day(at: Timestamp) -> Self {
-        Self { exact: rfc3339(at), long: long(at), text: date(at) }
+        Self { exact: rfc3339(at), long: format_date_and_time(at), text: format_date(at) }
     }
 }
 
-fn long(at: Timestamp) -> String {
+fn format_date_and_time(at: Timestamp) -> String {
     let text = rfc3339(at);
     let (date, rest) = text.split_once('T').unwrap_or((&text, ""));
     format!("{date} {} UTC", rest.get(..5).unwrap_or_default())
 }
 
-/// The date in UTC.
-pub(in crate::console) fn date(at: Timestamp) -> String {
+/// Formats the date in UTC.
+pub(in crate::console) fn format_date(at: Timestamp) -> String {
     rfc3339(at).split('T').next().unwrap_or_default().to_owned()
 }
 
-/// Whole days from now until then, begun ones counted.
+/// Returns the number of days left, rounded up.
 pub(in crate::console) fn days_left(at: Timestamp, now: Timestamp) -> i64 {
     at.millis_since(now).div_euclid(1000).saturating_add(DAY - 1) / DAY
 }
 
-/// The length of a time in the largest unit that fits: `12 days`, or `less than a minute`.
-pub(in crate::console) fn span(from: Timestamp, to: Timestamp) -> String {
-    told(to.as_seconds().saturating_sub(from.as_seconds()).abs(), 0)
+/// Formats the time between two moments in the largest unit that fits: `12 days`, `less than a minute`.
+pub(in crate::console) fn format_span(from: Timestamp, to: Timestamp) -> String {
+    format_length(to.as_seconds().saturating_sub(from.as_seconds()).abs(), 0)
 }
 
-/// Seconds in the largest unit that fits. `rounding` is 0 where begun units do not count, 2 to round by half of one.
-fn told(seconds: i64, rounding: i64) -> String {
-    // Each with where it begins: what was chosen as 90 days is not told as two months.
+/// Formats seconds in the largest unit that fits. A `rounding` of 0 rounds down, 2 rounds to the nearest unit.
+fn format_length(seconds: i64, rounding: i64) -> String {
+    // The smallest length for which each unit is used: 90 days stay days.
     let units = [
         (365 * DAY, 365 * DAY, "year"),
         (100 * DAY, 30 * DAY, "month"),
@@ -77,13 +77,13 @@ fn told(seconds: i64, rounding: i64) -> String {
     format!("{number} {name}{}", if number == 1 { "" } else { "s" })
 }
 
-fn distance(at: Timestamp, now: Timestamp) -> String {
+fn format_distance(at: Timestamp, now: Timestamp) -> String {
     let ahead = at.as_seconds().saturating_sub(now.as_seconds());
     match ahead {
-        // What is to come is rounded, so that it is not a day less at once.
-        1.. => format!("in {}", told(ahead, 2)),
+        // Times ahead are rounded, so that a new 90-day key does not read "in 89 days".
+        1.. => format!("in {}", format_length(ahead, 2)),
         _ if ahead > -MINUTE => "just now".into(),
-        _ => format!("{} ago", span(now, at)),
+        _ => format!("{} ago", format_span(now, at)),
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_told_in_the_largest_unit_that_fits() {
+    fn distances_use_the_largest_unit_that_fits() {
         let at = Timestamp::from_seconds;
         for (from, now, text) in [
             (100, 100, "just now"),
@@ -108,18 +108,18 @@ mod tests {
             (100 + 130 * DAY, 100, "in 4 months"),
             (100 + 364 * DAY, 100, "in 12 months"),
         ] {
-            assert_eq!(distance(at(from), at(now)), text);
+            assert_eq!(format_distance(at(from), at(now)), text);
         }
     }
 
     #[test]
-    fn a_moment_shows_its_exact_time() {
+    fn title_has_the_exact_time() {
         let html = Moment::day(Timestamp::from_seconds(1_700_000_000)).render().unwrap();
         assert!(html.contains("title=\"2023-11-14 22:13 UTC\">2023-11-14<"), "{html}");
     }
 
     #[test]
-    fn begun_days_count() {
+    fn days_left_rounds_up() {
         let at = Timestamp::from_seconds;
         assert_eq!((days_left(at(DAY), at(0)), days_left(at(DAY + 1), at(0)), days_left(at(1), at(0))), (1, 2, 1));
     }

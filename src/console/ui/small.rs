@@ -1,32 +1,28 @@
-//! The small pieces.
+//! Badges, notices, the CSRF field and number formatting.
 
 use askama::Template;
 
 use crate::console::ui::html;
 use crate::domain::api_key::Status;
 
-html! { Token Badge Notice }
+html! { CsrfField Badge Notice }
 
-/// The hidden field that proves that a form is one of ours.
+/// The hidden field with the CSRF token.
 #[derive(Template, Clone)]
 #[template(source = r#"<input type="hidden" name="csrf" value="{{ self.0 }}">"#, ext = "html")]
-pub(in crate::console) struct Token(pub(in crate::console) String);
+pub(in crate::console) struct CsrfField(pub(in crate::console) String);
 
-/// How something is meant.
+/// The tone of a badge or notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::console) enum Tone {
-    /// As it should be.
     Good,
-    /// To be looked at.
     Warning,
-    /// Wrong, or over.
     Bad,
-    /// Neither.
     Plain,
 }
 
 impl Tone {
-    /// The class of the style.
+    /// The CSS class.
     pub(in crate::console) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -37,18 +33,15 @@ impl Tone {
     }
 }
 
-/// A word in a coloured field.
+/// A colored label.
 #[derive(Template, Clone)]
 #[template(source = r#"<span class="badge {{ tone.class() }}">{{ text }}</span>"#, ext = "html")]
 pub(in crate::console) struct Badge {
-    /// How it is meant.
     pub(in crate::console) tone: Tone,
-    /// The word.
     pub(in crate::console) text: String,
 }
 
 impl Badge {
-    /// A word.
     pub(in crate::console) fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
     }
@@ -65,32 +58,29 @@ impl From<Status> for Badge {
     }
 }
 
-/// A sentence that stands out.
+/// A highlighted paragraph.
 #[derive(Template, Clone)]
 #[template(source = r#"<p class="notice {{ tone.class() }}">{{ text }}</p>"#, ext = "html")]
 pub(in crate::console) struct Notice {
-    /// How it is meant.
     pub(in crate::console) tone: Tone,
-    /// The sentence.
     pub(in crate::console) text: String,
 }
 
 impl Notice {
-    /// A sentence.
     pub(in crate::console) fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
     }
 }
 
-/// How many bytes of HTML a text takes.
+/// Returns the size of a text in bytes once it is escaped for HTML.
 pub(in crate::console) fn html_size(text: &str) -> usize {
-    // Each of these is five bytes.
+    // Each of these becomes five bytes.
     let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'<' | b'>' | b'&' | b'\'')).count();
     text.len() + 4 * escaped
 }
 
-/// A number with thin spaces between thousands.
-pub(in crate::console) fn count(number: u64) -> String {
+/// Formats a number with thin spaces between thousands.
+pub(in crate::console) fn format_count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 * 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -107,14 +97,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1 000"), (1_234_567, "1 234 567")] {
-            assert_eq!(count(number).replace('\u{202f}', " "), text);
+            assert_eq!(format_count(number).replace('\u{202f}', " "), text);
         }
     }
 
     #[test]
-    fn what_a_component_is_given_is_text() {
+    fn input_is_escaped() {
         let html = Badge::new(Tone::Bad, "\"><script>alert(1)</script>").render().unwrap();
         assert!(html.contains(">&#34;&#62;&#60;script&#62;alert(1)&#60;/script&#62;<"), "{html}");
     }

@@ -1,4 +1,4 @@
-//! Usage: of the organization with its busiest keys; and the stretches of time that every chart of use can show.
+//! Usage: the organization's page, and the time ranges that every usage chart offers.
 
 mod organization;
 mod range;
@@ -7,7 +7,6 @@ use actix_web::web;
 
 pub(super) use range::{Range, Ranges, Totals};
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/usage").route(web::get().to(organization::show)));
 }

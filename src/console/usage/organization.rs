@@ -1,11 +1,11 @@
-//! Usage of the organization, and its busiest keys.
+//! Usage of the organization, and its top keys.
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Chart, Moment, count};
+use crate::console::ui::{Chart, Moment, format_count};
 use crate::console::usage::range::{Range, Ranges, Totals};
 use crate::console::visit::Visit;
 use crate::domain::usage::UsageOutcome;
@@ -14,8 +14,8 @@ use crate::http::permission::ReadUsage;
 use crate::store::BusyKey;
 use crate::usage;
 
-/// Keys that are listed.
-const LISTED: u32 = 25;
+/// Maximum number of listed keys.
+const MAX_LISTED: u32 = 25;
 
 #[derive(Template)]
 #[template(path = "console/usage/organization.html")]
@@ -32,38 +32,38 @@ struct Row {
     id: String,
     name: String,
     exchanges: String,
-    checks: String,
+    verifications: String,
     denials: String,
     last_used: Option<Moment>,
 }
 
-/// Shows the page.
-pub(super) async fn show(visit: Visit<ReadUsage>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+pub(super) async fn show(visit: Visit<ReadUsage>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let range = Range::read(&query);
     let (node, organization, span) = (visit.node(), visit.organization(), range.span(visit.now));
     let usage = usage::usage_of_organization(node, organization, span).await?;
-    let (busiest, has_more) = usage::busiest(node, organization, span, None, LISTED, visit.now).await?;
-    let caption = format!("Use of all keys, {}", range.name().to_lowercase());
+    let (busiest, has_more) = usage::busiest(node, organization, span, None, MAX_LISTED, visit.now).await?;
+    let caption = format!("Requests, last {}", range.name());
     let all =
         |key: &BusyKey| UsageOutcome::ALL.into_iter().fold(0, |sum: u64, of| sum.saturating_add(key.counts.of(of)));
-    // Those that nobody has used are at the end of the list, and not busy.
+    // Keys without requests are at the end of the list and are not shown.
     let has_more = has_more && busiest.last().is_some_and(|key| all(key) > 0);
     let row = |key: BusyKey| {
-        let (exchanges, checks) = (key.counts.of(UsageOutcome::Exchanged), key.counts.of(UsageOutcome::Verified));
+        let (exchanges, verifications) =
+            (key.counts.of(UsageOutcome::Exchanged), key.counts.of(UsageOutcome::Verified));
         let all = all(&key);
         Row {
-            name: if key.name.trim().is_empty() { format!("Unnamed key {}", key.key) } else { key.name },
+            name: if key.name.trim().is_empty() { format!("Unnamed ({})", key.key) } else { key.name },
             id: key.key.to_string(),
-            exchanges: count(exchanges),
-            checks: count(checks),
-            denials: count(all.saturating_sub(exchanges).saturating_sub(checks)),
+            exchanges: format_count(exchanges),
+            verifications: format_count(verifications),
+            denials: format_count(all.saturating_sub(exchanges).saturating_sub(verifications)),
             last_used: key.last_used_at.map(|at| Moment::from_now(at, visit.now)),
         }
     };
     page(&Page {
         frame: visit.frame(Section::Usage, "Usage"),
-        ranges: range.ways(),
+        ranges: range.links(),
         totals: Totals::from(&usage.totals()),
         chart: Chart::new("usage", caption, range.unit(), range.columns(&usage)),
         rows: busiest.into_iter().filter(|key| all(key) > 0).map(row).collect(),

@@ -1,9 +1,9 @@
-//! Stretches of time to look at, up to now.
+//! Time ranges of usage charts. All of them end now.
 
 use askama::Template;
 
 use crate::clock::rfc3339;
-use crate::console::ui::{Column, count, html};
+use crate::console::ui::{Column, format_count, html};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::http::form::Form;
@@ -14,40 +14,40 @@ html! { Ranges Totals }
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
-/// Days in a column of the longest stretch.
+/// Days in a column of the longest range.
 const WEEK: usize = 7;
 
-/// A stretch of time up to now.
+/// A time range that ends now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::console) enum Range {
-    /// 24 hours, by hour.
+    /// 24 hours by hour.
     Day,
-    /// 7 days, by hour.
+    /// 7 days by hour.
     Week,
-    /// 30 days, by day.
+    /// 30 days by day.
     Month,
-    /// 90 days, by day.
+    /// 90 days by day.
     Quarter,
-    /// 52 weeks, by week.
+    /// 52 weeks by week.
     Year,
 }
 
-/// The ways to other stretches.
+/// Links to all ranges.
 #[derive(Template)]
 #[template(
-    source = r#"<ul class="ranges" aria-label="Time">{% for (query, name, is_current) in ways %}<li><a href="?range={{ query }}"{% if *is_current %} aria-current="true"{% endif %}>{{ name }}</a></li>{% endfor %}</ul>"#,
+    source = r#"<ul class="ranges" aria-label="Time range">{% for (query, name, is_current) in links %}<li><a href="?range={{ query }}"{% if *is_current %} aria-current="true"{% endif %}>{{ name }}</a></li>{% endfor %}</ul>"#,
     ext = "html"
 )]
 pub(in crate::console) struct Ranges {
-    ways: Vec<(&'static str, &'static str, bool)>,
+    links: Vec<(&'static str, &'static str, bool)>,
 }
 
-/// What was counted in all, by outcome and by reason.
+/// Total counts by outcome and by reason of denial.
 #[derive(Template)]
 #[template(path = "console/usage/totals.html")]
 pub(in crate::console) struct Totals {
     exchanges: String,
-    checks: String,
+    verifications: String,
     denials: String,
     reasons: Vec<(&'static str, String)>,
 }
@@ -55,10 +55,10 @@ pub(in crate::console) struct Totals {
 impl Range {
     const ALL: [Self; 5] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year];
 
-    /// The one that a query asks for; 30 days otherwise.
+    /// Reads the range from a query. The default is 30 days.
     pub(in crate::console) fn read(query: &Form) -> Self {
-        let asked = query.value("range");
-        Self::ALL.into_iter().find(|range| Some(range.query()) == asked).unwrap_or(Self::Month)
+        let wanted = query.value("range");
+        Self::ALL.into_iter().find(|range| Some(range.query()) == wanted).unwrap_or(Self::Month)
     }
 
     fn query(self) -> &'static str {
@@ -71,32 +71,30 @@ impl Range {
         }
     }
 
-    /// In words.
     pub(in crate::console) fn name(self) -> &'static str {
         match self {
             Self::Day => "24 hours",
             Self::Week => "7 days",
             Self::Month => "30 days",
             Self::Quarter => "90 days",
-            Self::Year => "A year",
+            Self::Year => "12 months",
         }
     }
 
-    /// What the columns of its chart are.
+    /// What a column of the chart stands for.
     pub(in crate::console) fn unit(self) -> &'static str {
         match self {
             Self::Day | Self::Week => "Hour (UTC)",
             Self::Month | Self::Quarter => "Day (UTC)",
-            Self::Year => "Week from (UTC)",
+            Self::Year => "Week of (UTC)",
         }
     }
 
-    /// The ways to all of them.
-    pub(in crate::console) fn ways(self) -> Ranges {
-        Ranges { ways: Self::ALL.into_iter().map(|range| (range.query(), range.name(), range == self)).collect() }
+    pub(in crate::console) fn links(self) -> Ranges {
+        Ranges { links: Self::ALL.into_iter().map(|range| (range.query(), range.name(), range == self)).collect() }
     }
 
-    /// The hours or days, up to the present one.
+    /// Returns the hours or days of the range, including the current one.
     pub(in crate::console) fn span(self, now: Timestamp) -> Span {
         let (interval, seconds, number) = match self {
             Self::Day => (Interval::Hour, HOUR, 24),
@@ -108,7 +106,7 @@ impl Range {
         Span::touched(interval, now.plus_seconds(-(number - 1) * seconds), now.plus_millis(1))
     }
 
-    /// What was counted, as columns of a chart.
+    /// Converts usage into chart columns.
     pub(in crate::console) fn columns(self, usage: &Usage) -> Vec<Column> {
         let together = if self == Self::Year { WEEK } else { 1 };
         let column = |(place, buckets): (usize, &[Counts])| {
@@ -132,23 +130,23 @@ impl From<&Counts> for Totals {
     fn from(counts: &Counts) -> Self {
         let reason = |outcome| match outcome {
             UsageOutcome::Exchanged | UsageOutcome::Verified => None,
-            UsageOutcome::DeniedInvalid => Some("Wrong secret or dead token"),
+            UsageOutcome::DeniedInvalid => Some("Invalid secret or token"),
             UsageOutcome::DeniedExpired => Some("Key expired"),
             UsageOutcome::DeniedDisabled => Some("Key disabled"),
             UsageOutcome::DeniedNetwork => Some("Network not allowed"),
-            UsageOutcome::DeniedScope => Some("Scope not held"),
+            UsageOutcome::DeniedScope => Some("Scope not granted"),
             UsageOutcome::DeniedAudience => Some("Audience not allowed"),
         };
         let denied = |outcome: UsageOutcome| Some((reason(outcome)?, counts.of(outcome)));
         let denied: Vec<_> = UsageOutcome::ALL.into_iter().filter_map(denied).collect();
         Self {
-            exchanges: count(counts.of(UsageOutcome::Exchanged)),
-            checks: count(counts.of(UsageOutcome::Verified)),
-            denials: count(denied.iter().fold(0, |sum: u64, (_, number)| sum.saturating_add(*number))),
+            exchanges: format_count(counts.of(UsageOutcome::Exchanged)),
+            verifications: format_count(counts.of(UsageOutcome::Verified)),
+            denials: format_count(denied.iter().fold(0, |sum: u64, (_, number)| sum.saturating_add(*number))),
             reasons: denied
                 .into_iter()
                 .filter(|(_, number)| *number > 0)
-                .map(|(reason, number)| (reason, count(number)))
+                .map(|(reason, number)| (reason, format_count(number)))
                 .collect(),
         }
     }
@@ -159,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stretch_ends_with_the_present_hour_or_day() {
+    fn every_range_ends_with_the_current_interval() {
         let now = Timestamp::from_seconds(1_700_000_000);
         for (range, buckets) in
             [(Range::Day, 24), (Range::Week, 168), (Range::Month, 30), (Range::Quarter, 90), (Range::Year, 364)]

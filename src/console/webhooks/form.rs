@@ -1,17 +1,17 @@
-//! Making a webhook, and changing where it goes and what it is told.
+//! The form for adding and editing a webhook.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use crate::console::frame::{Frame, Section, page, refused};
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::trouble::Trouble;
 use crate::console::ui::{Area, Errors, Field};
 use crate::console::visit::Visit;
-use crate::console::webhooks::{Secret, version, webhook_id};
+use crate::console::webhooks::{SecretPage, version, webhook_id};
 use crate::domain::event::{EventFilter, KNOWN};
-use crate::domain::policy::Violation;
+use crate::domain::violation::Violation;
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook_headers::CustomHeaders;
 use crate::http::checks::Checks;
@@ -19,7 +19,7 @@ use crate::http::form::Form;
 use crate::http::permission::AdminWebhooks;
 use crate::webhooks::{self, NewWebhook, WebhookUpdate};
 
-/// The tick that stands for every event.
+/// The checkbox value that stands for every event.
 const EVERYTHING: &str = "*";
 
 #[derive(Template)]
@@ -27,7 +27,7 @@ const EVERYTHING: &str = "*";
 struct Page {
     frame: Frame,
     errors: Errors,
-    /// Which webhook, and in which version; none: a new one.
+    /// The ID and version of the edited webhook. `None` if it is new.
     of: Option<(String, u64)>,
     url: Field,
     description: Area,
@@ -36,7 +36,7 @@ struct Page {
     events_error: Option<String>,
 }
 
-/// Events of one subject.
+/// The events of one subject.
 struct Group {
     subject: &'static str,
     name: &'static str,
@@ -44,55 +44,57 @@ struct Group {
     events: Vec<Choice>,
 }
 
-/// A tick.
 struct Choice {
     value: String,
-    on: bool,
+    is_checked: bool,
 }
 
-/// What is in the form.
-struct Typed {
+/// The raw values of the form.
+struct RawForm {
     url: String,
     description: String,
     events: Vec<String>,
 }
 
-pub(super) async fn new(visit: Visit<AdminWebhooks>) -> Result<HttpResponse, Trouble> {
-    let typed = Typed { url: String::new(), description: String::new(), events: Vec::new() };
-    page(&Page::new(&visit, None, &typed, Errors::default()))
+pub(super) async fn new(visit: Visit<AdminWebhooks>) -> Result<HttpResponse, ErrorPage> {
+    let raw = RawForm { url: String::new(), description: String::new(), events: Vec::new() };
+    page(&Page::new(&visit, None, &raw, Errors::default()))
 }
 
-pub(super) async fn create(submitted: Submitted<AdminWebhooks>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn create(submitted: Submitted<AdminWebhooks>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let typed = Typed::read(&form);
-    let new = match typed.check(&visit) {
+    let raw = RawForm::read(&form);
+    let new = match raw.parse(&visit) {
         Ok(new) => new,
-        Err(wrong) => return refused(&Page::new(&visit, None, &typed, errors(wrong))),
+        Err(violations) => return invalid_form(&Page::new(&visit, None, &raw, errors(violations))),
     };
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let made = visit.node().run_to_end(async move { webhooks::create(&node, &organization, &by, new).await });
-    let (webhook, secret) = made.await?;
-    page(&Secret::new(&visit, &webhook, secret, false))
+    let created = visit.node().run_to_end(async move { webhooks::create(&node, &organization, &by, new).await });
+    let (webhook, secret) = created.await?;
+    page(&SecretPage::new(&visit, &webhook, secret, false))
 }
 
-pub(super) async fn ask(visit: Visit<AdminWebhooks>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn ask(visit: Visit<AdminWebhooks>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(&id)?).await?;
     page(&Page::new(
         &visit,
         Some((webhook.id.to_string(), webhook.version)),
-        &Typed::of(&visit, &webhook),
+        &RawForm::of(&visit, &webhook),
         Errors::default(),
     ))
 }
 
-pub(super) async fn edit(submitted: Submitted<AdminWebhooks>, id: web::Path<String>) -> Result<HttpResponse, Trouble> {
+pub(super) async fn edit(
+    submitted: Submitted<AdminWebhooks>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let (id, version, typed) = (webhook_id(&id)?, version(&form)?, Typed::read(&form));
-    let new = match typed.check(&visit) {
+    let (id, version, raw) = (webhook_id(&id)?, version(&form)?, RawForm::read(&form));
+    let new = match raw.parse(&visit) {
         Ok(new) => new,
-        Err(wrong) => {
+        Err(violations) => {
             let of = version.map(|version| (id.to_string(), version));
-            return refused(&Page::new(&visit, of, &typed, errors(wrong)));
+            return invalid_form(&Page::new(&visit, of, &raw, errors(violations)));
         }
     };
     let update = WebhookUpdate {
@@ -109,11 +111,11 @@ pub(super) async fn edit(submitted: Submitted<AdminWebhooks>, id: web::Path<Stri
     Ok(see_other(&visit.path(&format!("/webhooks/{}?done=edited", webhook.id))))
 }
 
-fn errors(wrong: Vec<Violation>) -> Errors {
-    Errors::new(wrong, &["url", "description", "events"])
+fn errors(violations: Vec<Violation>) -> Errors {
+    Errors::new(violations, &[("url", "URL"), ("description", "Description"), ("events", "Events")])
 }
 
-impl Typed {
+impl RawForm {
     fn of(visit: &Visit<AdminWebhooks>, webhook: &Webhook) -> Self {
         let events = match webhook.events.patterns() {
             [] => vec![EVERYTHING.to_owned()],
@@ -132,17 +134,17 @@ impl Typed {
         }
     }
 
-    fn check(&self, visit: &Visit<AdminWebhooks>) -> Result<NewWebhook, Vec<Violation>> {
+    fn parse(&self, visit: &Visit<AdminWebhooks>) -> Result<NewWebhook, Vec<Violation>> {
         let mut checks = Checks::default();
         let destination = if self.url.is_empty() {
-            checks.wrong("url", "is missing; an https URL is expected");
+            checks.wrong("url", "Enter an https:// URL.");
             None
         } else {
             checks.destination(&self.url, visit.node().settings.webhook_reach)
         };
         checks.text("description", &self.description);
         let events = if self.events.is_empty() {
-            checks.wrong("events", "choose everything, or at least one event");
+            checks.wrong("events", "Select at least one event.");
             EventFilter::default()
         } else if self.events.iter().any(|event| event == EVERYTHING) {
             EventFilter::default()
@@ -150,7 +152,7 @@ impl Typed {
             checks.events(&self.events)
         };
         checks.done()?;
-        let missing = || vec![Violation::new("url", "is missing; an https URL is expected")];
+        let missing = || vec![Violation::new("url", "Enter an https:// URL.")];
         let destination = destination.ok_or_else(missing)?;
         let headers = CustomHeaders::default();
         Ok(NewWebhook { destination, headers, description: self.description.clone(), events })
@@ -158,21 +160,21 @@ impl Typed {
 }
 
 impl Page {
-    fn new(visit: &Visit<AdminWebhooks>, of: Option<(String, u64)>, typed: &Typed, errors: Errors) -> Self {
-        let title = if of.is_some() { "Edit the webhook" } else { "Add a webhook" };
+    fn new(visit: &Visit<AdminWebhooks>, of: Option<(String, u64)>, raw: &RawForm, errors: Errors) -> Self {
+        let title = if of.is_some() { "Edit webhook" } else { "Add webhook" };
         Self {
             frame: visit.frame(Section::Webhooks, title),
-            url: Field::text("url", "URL", typed.url.clone())
+            url: Field::text("url", "URL", raw.url.clone())
                 .kind("url")
-                .hint("Where events are sent by POST: an https URL that the public can reach.")
+                .hint("HTTPS URL that receives events. Must be publicly reachable.")
                 .required(true)
-                .most(2048)
+                .max_length(2048)
                 .errors(&errors),
-            description: Area::new("description", "Description", typed.description.clone())
-                .hint("For whoever reads the list: what it is for, whom to ask.")
+            description: Area::new("description", "Description", raw.description.clone())
+                .hint("Notes for your team: what it’s for, who owns it.")
                 .errors(&errors),
-            everything: typed.events.iter().any(|event| event == EVERYTHING),
-            groups: groups(&typed.events),
+            everything: raw.events.iter().any(|event| event == EVERYTHING),
+            groups: groups(&raw.events),
             events_error: errors.of("events"),
             errors,
             of,
@@ -180,9 +182,9 @@ impl Page {
     }
 }
 
-/// Every event by its subject, with what is ticked.
-fn groups(ticked: &[String]) -> Vec<Group> {
-    let choice = |value: String| Choice { on: ticked.contains(&value), value };
+/// Returns all events by subject, with the selected ones checked.
+fn groups(selected: &[String]) -> Vec<Group> {
+    let choice = |value: String| Choice { is_checked: selected.contains(&value), value };
     let mut groups: Vec<Group> = Vec::new();
     for event in KNOWN {
         let subject = event.split('.').next().unwrap_or_default();
@@ -190,7 +192,7 @@ fn groups(ticked: &[String]) -> Vec<Group> {
             Some(group) => group.events.push(choice(event.to_owned())),
             None => groups.push(Group {
                 subject,
-                name: name(subject),
+                name: label(subject),
                 all: choice(format!("{subject}.*")),
                 events: vec![choice(event.to_owned())],
             }),
@@ -199,8 +201,8 @@ fn groups(ticked: &[String]) -> Vec<Group> {
     groups
 }
 
-/// What a subject of events is called.
-fn name(subject: &'static str) -> &'static str {
+/// Returns the label of an event subject.
+fn label(subject: &'static str) -> &'static str {
     match subject {
         "key" => "API keys",
         "member" => "Members",

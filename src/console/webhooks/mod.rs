@@ -1,41 +1,42 @@
-//! Webhooks: who is told of what, what became of it, and how a receiver knows that it is us.
+//! Webhooks: the list, a webhook's page with its deliveries, and how to verify signatures.
 
-mod act;
+mod actions;
 mod form;
-mod one;
+mod show;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Badge, Moment, Tick, Tone, count};
+use crate::console::ui::{Badge, Checkbox, Moment, Tone, format_count};
 use crate::console::visit::Visit;
 use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookId, WebhookState};
 use crate::http::form::Form;
 use crate::http::permission::{AdminWebhooks, ReadWebhooks};
 use crate::webhooks;
 
-/// Registers the routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let get_post = |path: &str| web::resource(path.to_owned());
     config
         .service(get_post("/webhooks").route(web::get().to(list)).route(web::post().to(form::create)))
         .service(get_post("/webhooks/new").route(web::get().to(form::new)))
         .service(get_post("/webhooks/verifying").route(web::get().to(verifying)))
-        .service(get_post("/webhooks/{id}").route(web::get().to(one::show)).route(web::post().to(form::edit)))
+        .service(get_post("/webhooks/{id}").route(web::get().to(show::show)).route(web::post().to(form::edit)))
         .service(get_post("/webhooks/{id}/edit").route(web::get().to(form::ask)))
-        .service(get_post("/webhooks/{id}/state").route(web::post().to(act::change_state)))
-        .service(get_post("/webhooks/{id}/test").route(web::post().to(act::test)))
+        .service(get_post("/webhooks/{id}/state").route(web::post().to(actions::change_state)))
+        .service(get_post("/webhooks/{id}/test").route(web::post().to(actions::test)))
         .service(
             get_post("/webhooks/{id}/rotate-secret")
-                .route(web::get().to(act::ask_rotate))
-                .route(web::post().to(act::rotate)),
+                .route(web::get().to(actions::ask_rotate))
+                .route(web::post().to(actions::rotate)),
         )
         .service(
-            get_post("/webhooks/{id}/delete").route(web::get().to(act::ask_delete)).route(web::post().to(act::delete)),
+            get_post("/webhooks/{id}/delete")
+                .route(web::get().to(actions::ask_delete))
+                .route(web::post().to(actions::delete)),
         )
-        .service(get_post("/webhooks/{id}/deliveries/{delivery}/retry").route(web::post().to(act::retry)));
+        .service(get_post("/webhooks/{id}/deliveries/{delivery}/retry").route(web::post().to(actions::retry)));
 }
 
 #[derive(Template)]
@@ -47,7 +48,6 @@ struct Page {
     is_full: bool,
 }
 
-/// A webhook in the list.
 struct Row {
     id: String,
     destination: String,
@@ -56,14 +56,14 @@ struct Row {
     state: Badge,
     reason: Option<String>,
     pending: String,
-    dead: Option<Badge>,
+    failed: Option<Badge>,
     created: Moment,
 }
 
-async fn list(visit: Visit<ReadWebhooks>, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+async fn list(visit: Visit<ReadWebhooks>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("deleted") => Some("The webhook is deleted, and what was on its way to it."),
+        Some("deleted") => Some("Webhook deleted, with its pending deliveries."),
         _ => None,
     };
     let found = webhooks::list(visit.node(), visit.organization()).await?;
@@ -75,11 +75,13 @@ async fn list(visit: Visit<ReadWebhooks>, request: HttpRequest) -> Result<HttpRe
             id: webhook.id.to_string(),
             destination: webhook.url.origin.clone(),
             description: webhook.description.clone(),
-            events: patterns(webhook),
+            events: event_patterns(webhook),
             state,
             reason,
-            pending: count(waiting.map_or(0, |waiting| waiting.pending)),
-            dead: waiting.filter(|waiting| waiting.dead > 0).map(|waiting| Badge::new(Tone::Bad, count(waiting.dead))),
+            pending: format_count(waiting.map_or(0, |waiting| waiting.pending)),
+            failed: waiting
+                .filter(|waiting| waiting.dead > 0)
+                .map(|waiting| Badge::new(Tone::Bad, format_count(waiting.dead))),
             created: Moment::from_now(webhook.created_at, visit.now),
         }
     };
@@ -99,7 +101,7 @@ struct Verifying {
     node: &'static str,
 }
 
-async fn verifying(visit: Visit<ReadWebhooks>) -> Result<HttpResponse, Trouble> {
+async fn verifying(visit: Visit<ReadWebhooks>) -> Result<HttpResponse, ErrorPage> {
     page(&Verifying {
         frame: visit.frame(Section::Webhooks, "Verifying webhooks"),
         python: include_str!("verify.py").trim_end(),
@@ -107,32 +109,32 @@ async fn verifying(visit: Visit<ReadWebhooks>) -> Result<HttpResponse, Trouble> 
     })
 }
 
-/// A secret, the only time that it is shown.
+/// The page that shows a new signing secret, once.
 #[derive(Template)]
 #[template(path = "console/webhooks/secret.html")]
-struct Secret {
+struct SecretPage {
     frame: Frame,
     id: String,
     destination: String,
     secret: zeroize::Zeroizing<String>,
     is_rotated: bool,
-    copied: Tick,
+    saved: Checkbox,
 }
 
-impl Secret {
+impl SecretPage {
     fn new<P>(visit: &Visit<P>, webhook: &Webhook, secret: zeroize::Zeroizing<String>, is_rotated: bool) -> Self {
         Self {
-            frame: visit.frame(Section::Webhooks, "The webhook's secret"),
+            frame: visit.frame(Section::Webhooks, "Webhook signing secret"),
             id: webhook.id.to_string(),
             destination: webhook.url.origin.clone(),
             secret,
             is_rotated,
-            copied: Tick::copied(),
+            saved: Checkbox::saved("I saved this secret"),
         }
     }
 }
 
-/// Whether a webhook is told anything, and why not, where Keyturn itself has disabled it.
+/// Returns the state of a webhook, and the reason if Keyturn disabled it.
 fn state(webhook: &Webhook) -> (Badge, Option<String>) {
     match &webhook.state {
         WebhookState::Enabled => (Badge::new(Tone::Good, "Enabled"), None),
@@ -140,20 +142,20 @@ fn state(webhook: &Webhook) -> (Badge, Option<String>) {
     }
 }
 
-/// What a webhook is told of.
-fn patterns(webhook: &Webhook) -> Vec<String> {
+/// Returns the event patterns for display.
+fn event_patterns(webhook: &Webhook) -> Vec<String> {
     match webhook.events.patterns() {
-        [] => vec!["everything".into()],
+        [] => vec!["All events".into()],
         patterns => patterns.to_vec(),
     }
 }
 
-fn webhook_id(text: &str) -> Result<WebhookId, Trouble> {
-    WebhookId::parse(text).ok_or_else(Trouble::not_found)
+fn webhook_id(text: &str) -> Result<WebhookId, ErrorPage> {
+    WebhookId::parse(text).ok_or_else(ErrorPage::not_found)
 }
 
-/// The version of the webhook that the form was made with.
-fn version(form: &Form) -> Result<Option<u64>, Trouble> {
+/// Reads the version of the webhook that the form was rendered with.
+fn version(form: &Form) -> Result<Option<u64>, ErrorPage> {
     let version = form.value("version").and_then(|version| version.parse().ok());
-    version.map(Some).ok_or_else(|| Trouble::bad_form("it does not say which version of the webhook it is about"))
+    version.map(Some).ok_or_else(|| ErrorPage::unreadable_form("it is incomplete"))
 }

@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 
 const secret = Buffer.from(process.env.KEYTURN_WEBHOOK_SECRET.replace(/^whsec_/, ""), "base64");
 
-// headers: by lower-case name, as in request.headers. body: a Buffer, as it came.
+// headers: lower-case names, as in request.headers. body: raw Buffer.
 export function isGenuine(headers, body) {
   const { "webhook-id": id, "webhook-timestamp": at, "webhook-signature": given } = headers;
   if (!(Math.abs(Date.now() / 1000 - Number(at)) <= 300)) return false;

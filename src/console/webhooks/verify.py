@@ -4,7 +4,7 @@ SECRET = base64.b64decode(os.environ["KEYTURN_WEBHOOK_SECRET"].removeprefix("whs
 
 
 def is_genuine(headers, body):
-    """headers: by lower-case name. body: the bytes, as they came."""
+    """headers: lower-case names. body: raw request bytes."""
     message_id, at = headers["webhook-id"], headers["webhook-timestamp"]
     if abs(time.time() - int(at)) > 300:
         return False

@@ -174,6 +174,13 @@ pub enum NetworksErrorKind {
     TooMany,
 }
 
+impl NetworksError {
+    /// Returns the invalid entry, shortened and in ASCII.
+    pub fn entry(&self) -> &str {
+        &self.shown
+    }
+}
+
 impl std::error::Error for NetworksError {}
 
 impl fmt::Display for NetworksError {

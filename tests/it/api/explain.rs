@@ -49,8 +49,8 @@ fn each_check_is_told_in_order_and_the_one_that_fails_ends_them() {
             "scope"
         ]
     );
-    assert_eq!(answer["checks"][7]["detail"], "203.0.113.7 lies in 203.0.113.0/24");
-    assert_eq!(answer["checks"][8]["detail"], "read:projects/acme/db lies within read:projects/*");
+    assert_eq!(answer["checks"][7]["detail"], "203.0.113.7 is in 203.0.113.0/24");
+    assert_eq!(answer["checks"][8]["detail"], "read:projects/acme/db is covered by read:projects/*");
     assert_eq!((outcome(&answer, "secret"), outcome(&answer, "generation")), ("not_asked".into(), "not_asked".into()));
 
     let wrong = explain(&server, &key, &json!({ "address": "198.51.100.1", "action": "read", "resource": "x" }));

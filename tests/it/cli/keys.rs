@@ -166,7 +166,7 @@ fn a_refusal_that_is_explained_ends_with_1_and_names_the_check() {
     let id = made["id"].as_str().unwrap();
     let fine = ["explain", id, "--address", "10.1.2.3", "--action", "read", "--resource", "a/b"];
     assert_eq!(done(&server, &fine)["allowed"], true);
-    assert!(keys(&server, &fine).stdout.contains("10.1.2.3 lies in 10.0.0.0/8"));
+    assert!(keys(&server, &fine).stdout.contains("10.1.2.3 is in 10.0.0.0/8"));
     let refused = keys(&server, &["explain", id, "--address", "192.0.2.1", "--json"]);
     let answer: Value = serde_json::from_str(&refused.stdout).unwrap();
     assert_eq!((refused.code, &answer["allowed"]), (1, &Value::Bool(false)));

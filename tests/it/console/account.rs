@@ -1,4 +1,4 @@
-//! A person's own account.
+//! The member's own account.
 
 use crate::support::Visitor;
 use crate::support::console::{filled, text};
@@ -7,12 +7,12 @@ use crate::support::person::{start, try_sign_in};
 const NEW: &str = "correct horse battery";
 
 #[test]
-fn a_new_password_is_taken_and_ends_the_other_sessions() {
+fn changing_the_password_ends_other_sessions() {
     let (server, owner) = start();
     let (here, there) = (Visitor::of(&server, &owner), Visitor::of(&server, &owner));
     let fields = [("current_password", owner.password.as_str()), ("new_password", NEW)];
     let says = here.done("/account", "/account/password", &fields);
-    assert!(says.contains("Your password is changed. Your other sessions have ended."), "{says}");
+    assert!(says.contains("Password changed. You were signed out of your other sessions."), "{says}");
     assert!(there.led_to(&there.get("/account")).starts_with("/sign-in"));
     assert!(!owner.is_signed_in(), "sessions of the API are sessions like others");
     assert_eq!(try_sign_in(&server, "default", &owner.email, &owner.password).status, 401);
@@ -23,7 +23,7 @@ fn a_new_password_is_taken_and_ends_the_other_sessions() {
 }
 
 #[test]
-fn a_password_that_cannot_be_is_told_at_its_field_and_not_sent_back() {
+fn invalid_passwords_are_not_sent_back() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let own = owner.password.as_str();
@@ -53,11 +53,11 @@ fn sessions_are_listed_and_ended() {
     let here = Visitor::of(&server, &owner);
     let there = Visitor::of(&server, &owner);
     let html = here.page("/account");
-    assert!(text(&html).contains("This one") && text(&html).contains("127.0.0.1"), "{}", text(&html));
+    assert!(text(&html).contains("This browser") && text(&html).contains("127.0.0.1"), "{}", text(&html));
     let ends: Vec<&str> = html.match_indices("/account/sessions/").map(|(at, _)| &html[at..at + 18 + 22]).collect();
     assert_eq!(ends.len(), 2, "there, and the one of the API; its own session has no button: {ends:?}");
     for end in &ends {
-        assert!(here.done("/account", &format!("{end}/end"), &[]).contains("The session has ended."));
+        assert!(here.done("/account", &format!("{end}/end"), &[]).contains("Session ended."));
     }
     assert!(there.led_to(&there.get("/account")).starts_with("/sign-in"));
     assert!(!here.page("/account").contains("/account/sessions/"));
@@ -66,7 +66,7 @@ fn sessions_are_listed_and_ended() {
 }
 
 #[test]
-fn somebody_elses_session_is_not_ended() {
+fn sessions_of_others_cannot_be_ended() {
     let (server, owner) = start();
     let viewer = owner.add(&server, "viewer");
     let visitor = Visitor::of(&server, &viewer);
@@ -81,7 +81,7 @@ fn somebody_elses_session_is_not_ended() {
 }
 
 #[test]
-fn a_form_without_the_right_token_changes_nothing() {
+fn forms_need_the_csrf_token() {
     let (server, owner) = start();
     let (visitor, other) = (Visitor::of(&server, &owner), Visitor::of(&server, &owner));
     let fields = [("current_password", owner.password.as_str()), ("new_password", NEW)];
@@ -89,7 +89,7 @@ fn a_form_without_the_right_token_changes_nothing() {
     for body in [others, "current_password=x&new_password=y".into(), "csrf=".into(), "csrf=%22".into()] {
         let answer = visitor.post("/account/password").form_text(&body).send();
         assert_eq!(answer.status, 403, "{body}: {}", answer.text());
-        assert!(text(&answer.text()).contains("Nothing was changed."));
+        assert!(text(&answer.text()).contains("othing was changed"));
     }
     for (kind, body) in [("application/json", "{}"), ("text/plain", "csrf=x"), ("", "csrf=x")] {
         assert_eq!(visitor.post("/account/password").body(kind, body).send().status, 400, "{kind}");
@@ -101,7 +101,7 @@ fn a_form_without_the_right_token_changes_nothing() {
 }
 
 #[test]
-fn every_answer_keeps_itself_from_other_sites_and_from_being_kept() {
+fn responses_have_security_headers() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     for (path, status) in [

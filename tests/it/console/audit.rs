@@ -8,14 +8,14 @@ use crate::support::{Person, Place, Server, Visitor};
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";
 
-/// A server, its owner, and their browser.
+/// Starts a server and signs in its owner.
 fn begin() -> (Server, Person, Visitor) {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     (server, owner, visitor)
 }
 
-/// The rows of a page, each as its text.
+/// Returns the text of each entry on a page.
 fn rows(html: &str) -> Vec<String> {
     let Some((_, body)) = html.split_once("<tbody>") else { return Vec::new() };
     let body = body.split("</tbody>").next().unwrap();
@@ -27,7 +27,7 @@ fn query(pairs: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn rows_say_who_did_what_to_which_with_what_differs() {
+fn entries_show_actor_action_target_and_changes() {
     let (server, owner, visitor) = begin();
     let ada = owner.add(&server, "developer");
     let key = ada.make(&json!({ "name": "billing" }));
@@ -36,18 +36,20 @@ fn rows_say_who_did_what_to_which_with_what_differs() {
     let html = visitor.page("/audit");
     let rows = rows(&html);
     assert!(
-        rows[0].contains("first key") && rows[0].contains("edited key") && rows[0].contains("invoices"),
+        rows[0].contains("first key") && rows[0].contains("updated key") && rows[0].contains("invoices"),
         "{}",
         rows[0]
     );
-    for part in ["name: billing invoices", "networks:", "10.0.0.0/8", "tokens from before: good dead", "127.0.0.1"] {
+    for part in
+        ["name: billing invoices", "allowed networks:", "10.0.0.0/8", "earlier tokens: valid invalidated", "127.0.0.1"]
+    {
         assert!(rows[0].contains(part), "{part} in {}", rows[0]);
     }
-    assert!(!rows[0].split("As stored").next().unwrap().contains("version"), "{}", rows[0]);
+    assert!(!rows[0].split("Raw entry").next().unwrap().contains("version"), "{}", rows[0]);
     assert!(rows[1].contains(&format!("{}{}", ada.email, ada.id)) || rows[1].contains(&ada.email), "{}", rows[1]);
     assert!(rows[1].contains("created key") && rows[1].contains("billing") && rows[1].contains("scopes: read:*"));
     assert!(rows[1].contains(&format!("owner: {}", ada.email)), "{}", rows[1]);
-    assert!(rows.last().unwrap().contains("Keyturn itself made organization"), "{}", rows.last().unwrap());
+    assert!(rows.last().unwrap().contains("Keyturn (system) created organization"), "{}", rows.last().unwrap());
     for link in [
         format!("href=\"/console/keys/{id}\""),
         format!("href=\"/console/keys/{}\"", server.key.id),
@@ -59,7 +61,7 @@ fn rows_say_who_did_what_to_which_with_what_differs() {
 }
 
 #[test]
-fn the_log_is_for_those_who_may_read_it() {
+fn only_admins_read_the_log() {
     let (server, owner, _) = begin();
     for (role, status) in [("viewer", 403), ("developer", 403), ("admin", 200)] {
         let person = owner.add(&server, role);
@@ -71,7 +73,7 @@ fn the_log_is_for_those_who_may_read_it() {
 }
 
 #[test]
-fn filters_are_kept_in_the_url_and_take_names() {
+fn filters_accept_emails_and_ids() {
     let (server, owner, visitor) = begin();
     let ada = owner.add(&server, "developer");
     let key = ada.make(&json!({ "name": "billing" }));
@@ -87,7 +89,7 @@ fn filters_are_kept_in_the_url_and_take_names() {
         (&[("actor", &server.key.id)], vec!["disabled key"]),
         (&[("subject", id)], vec!["disabled key", "created key"]),
         (&[("subject", &ada.email)], vec!["signed in", "added member"]),
-        (&[("actor", "keyturn")], vec!["made organization"]),
+        (&[("actor", "keyturn")], vec!["created organization"]),
         (&[("from", "2020-01-01"), ("until", "2020-01-02")], vec![]),
         (&[("from", "2020-01-01"), ("until", "2999-01-02"), ("action", "key.disable")], vec!["disabled key"]),
         (&[("action", "something.else")], vec![]),
@@ -102,11 +104,11 @@ fn filters_are_kept_in_the_url_and_take_names() {
     assert!(html.contains("<option value=\"key.create\" selected>"), "{html}");
     assert!(html.contains(&format!("value=\"{}\"", ada.email)) && html.contains("value=\"2020-01-01\""));
     let says = visitor.read(&query(&[("until", "2001-01-01")]));
-    assert!(says.contains("Nothing in the log fits these filters.") && says.contains("Show everything"), "{says}");
+    assert!(says.contains("No entries match these filters.") && says.contains("Clear filters"), "{says}");
 }
 
 #[test]
-fn what_cannot_be_asked_for_is_told_at_its_field() {
+fn invalid_filters_are_reported_at_the_field() {
     let (_server, _owner, visitor) = begin();
     for (pairs, field) in [
         (&[("from", "yesterday")][..], "from"),
@@ -143,7 +145,7 @@ fn what_cannot_be_asked_for_is_told_at_its_field() {
 }
 
 #[test]
-fn a_page_has_fifty_rows_and_the_older_follow() {
+fn pages_have_fifty_entries() {
     let (server, _owner, visitor) = begin();
     let names: Vec<String> = (0..60).map(|number| format!("key number {number} of sixty")).collect();
     for name in &names {
@@ -170,7 +172,7 @@ fn a_page_has_fifty_rows_and_the_older_follow() {
 }
 
 #[test]
-fn what_people_write_is_text_and_pages_stay_small() {
+fn values_are_escaped_and_pages_stay_small() {
     let (server, owner, visitor) = begin();
     let long = format!("{SCRIPT}{}", "ö".repeat(900));
     for _ in 0..50 {
@@ -181,7 +183,7 @@ fn what_people_write_is_text_and_pages_stay_small() {
     owner.api("DELETE", &format!("members/{}", removed.id)).send().expect(200);
     let html = visitor.page("/audit");
     assert!(!html.contains("<script>alert") && text(&html).contains(SCRIPT), "{html}");
-    assert!(text(&html).contains("Too long for this page. The export has it."));
+    assert!(text(&html).contains("Too long to show. Export the log to see it."));
     assert!(html.len() < 150_000, "{}", html.len());
     let rows = rows(&html);
     assert!(
@@ -194,7 +196,7 @@ fn what_people_write_is_text_and_pages_stay_small() {
 }
 
 #[test]
-fn the_export_holds_what_the_filters_let_through() {
+fn the_export_applies_the_filters() {
     let place = Place::new().set("KEYTURN_SERVER__PUBLIC_URL", "http://id.example/keyturn");
     let founded = place.init(&[]);
     let server = place.serve(founded.key);
@@ -217,7 +219,7 @@ fn the_export_holds_what_the_filters_let_through() {
 }
 
 #[test]
-fn the_log_of_another_organization_is_not_shown() {
+fn other_organizations_are_hidden() {
     let place = Place::new();
     let acme = place.init(&["--organization", "acme"]);
     let founded = place.init(&[]);
@@ -230,7 +232,7 @@ fn the_log_of_another_organization_is_not_shown() {
 }
 
 #[test]
-fn a_members_page_shows_what_was_done_to_them() {
+fn member_pages_show_their_trail() {
     let (server, owner, visitor) = begin();
     let ada = owner.add(&server, "developer");
     owner.api("PATCH", &format!("members/{}", ada.id)).json(&json!({ "role": "viewer" })).send().expect(200);
@@ -238,12 +240,12 @@ fn a_members_page_shows_what_was_done_to_them() {
     let trail = html.split("id=\"trail-heading\"").nth(1).unwrap();
     let rows = rows(trail);
     assert_eq!(rows.len(), 3, "{rows:?}");
-    assert!(rows[0].contains("changed member") && rows[0].contains("role: developer viewer"), "{rows:?}");
+    assert!(rows[0].contains("updated member") && rows[0].contains("role: developer viewer"), "{rows:?}");
     assert!(rows[2].contains("added member") && rows[2].contains(&owner.email), "{rows:?}");
     assert!(trail.contains(&format!("/console/audit?subject={}", ada.id)));
     for _ in 0..21 {
         ada.again(&server);
     }
     let says = visitor.read(&format!("/members/{}", ada.id));
-    assert!(says.contains("All of it in the audit log"), "{says}");
+    assert!(says.contains("View all in audit log"), "{says}");
 }

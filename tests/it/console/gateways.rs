@@ -1,4 +1,4 @@
-//! Gateways: settings with an organization's own values in them.
+//! Gateways: configurations with an organization's own values.
 
 use serde_json::json;
 
@@ -7,11 +7,11 @@ use crate::support::person::start;
 use crate::support::{Person, Place, Visitor};
 
 const NAMES: [&str; 7] = ["nginx", "envoy", "caddy", "traefik", "haproxy", "apache", "tokens"];
-/// No page of the console is larger.
+/// Maximum size of a page.
 const MOST: usize = 150_000;
 
 #[test]
-fn every_page_is_filled_in_and_loads_nothing_from_elsewhere() {
+fn pages_are_filled_and_self_contained() {
     let (server, owner) = start();
     let viewer = Visitor::of(&server, &owner.add(&server, "viewer"));
     let overview = viewer.page("/gateways");
@@ -36,7 +36,7 @@ fn every_page_is_filled_in_and_loads_nothing_from_elsewhere() {
 }
 
 #[test]
-fn the_values_are_the_organizations_own() {
+fn recipes_have_the_organizations_values() {
     let (server, owner) = start();
     let body = json!({ "slug": "acme", "owner_email": "o@acme.example" });
     let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
@@ -64,7 +64,7 @@ fn the_values_are_the_organizations_own() {
 }
 
 #[test]
-fn a_public_url_over_https_and_another_algorithm_are_filled_in() {
+fn recipes_have_the_servers_values() {
     let place = Place::new()
         .set("KEYTURN_SERVER__PUBLIC_URL", "https://id.acme.example")
         .set("KEYTURN_TOKEN__AUDIENCE", "https://orders.acme.example")
@@ -79,7 +79,7 @@ fn a_public_url_over_https_and_another_algorithm_are_filled_in() {
         "var(txn.typ) -m str JWT",
         "-m str https://id.acme.example",
         "-m str https://orders.acme.example",
-        "Tokens are signed with EdDSA, which not every way on this page takes.",
+        "Your tokens are signed with EdDSA, which local validation on this page doesn’t support.",
         "http://127.0.0.1:8080",
     ] {
         assert!(said.contains(part), "{part} in {said}");
@@ -87,7 +87,7 @@ fn a_public_url_over_https_and_another_algorithm_are_filled_in() {
 }
 
 #[test]
-fn addresses_and_audience_are_chosen_and_what_is_no_address_goes_into_no_recipe() {
+fn invalid_addresses_reach_no_recipe() {
     let (server, owner) = start();
     let mut policy = owner.api("GET", "policy").send().expect(200);
     policy["audiences"] = json!(["https://orders.example", "x']#"]);
@@ -117,7 +117,7 @@ fn addresses_and_audience_are_chosen_and_what_is_no_address_goes_into_no_recipe(
 }
 
 #[test]
-fn a_gateway_that_is_not_there_is_not_found() {
+fn unknown_gateways_are_not_found() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     for name in ["iis", "NGINX", "..%2fpolicy", "%00", "%3Cscript%3E"] {

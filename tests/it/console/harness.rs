@@ -1,4 +1,4 @@
-//! The browser of the tests does what its tests believe it does.
+//! Tests of the browser harness.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -27,7 +27,7 @@ const FORM: &str = r#"<!doctype html><html lang=en><meta name=viewport content="
 <p><label for=expiry>Expiry</label> <select id=expiry name=expiry><option value=30>30 days<option value=0>Never</select>
 <fieldset><legend>Access</legend><label><input type=radio name=access value=r checked> Read</label>
 <label><input type=radio name=access value=w> Write</label></fieldset>
-<p><label><input type=checkbox name=copied> I have copied it</label>
+<p><label><input type=checkbox name=copied> I saved this secret</label>
 <p><button>Create API key</button> <button hidden>Revoke</button></form>
 <button type=button id=copy>Copy</button> <button type=button id=ask>Ask</button>
 <dialog id=dialog aria-labelledby=sure><h2 id=sure>Sure?</h2><form method=dialog><button>Yes</button></form></dialog>
@@ -42,14 +42,14 @@ by('scripts').textContent = `${matchMedia('(prefers-color-scheme: dark)').matche
 by('copy').onclick = () => navigator.clipboard.writeText('copied words');
 by('ask').onclick = () => setTimeout(() => by('dialog').showModal(), 50);";
 
-/// What a panic says.
+/// Returns the message of a panic.
 fn panic_of(work: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(work)).expect_err("a panic");
     panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&text| text.into())).unwrap()
 }
 
 #[test]
-fn a_page_is_used_by_what_is_read_aloud_and_what_is_there_twice_is_said() {
+fn elements_are_found_by_accessible_name() {
     let site = Site::start(PAGES);
     let browser = Browser::new();
     assert_eq!((browser.open(&site.url("/")), browser.title().as_str()), (200, "Keys"));
@@ -87,10 +87,10 @@ fn a_page_is_used_by_what_is_read_aloud_and_what_is_there_twice_is_said() {
     browser.fill("Until", "2031-05-06");
     browser.choose("Expiry", "Never");
     browser.choose("Access", "Write");
-    browser.check("I have copied it");
-    browser.check("I have copied it");
-    browser.uncheck("I have copied it");
-    browser.check("I have copied it");
+    browser.check("I saved this secret");
+    browser.check("I saved this secret");
+    browser.uncheck("I saved this secret");
+    browser.check("I saved this secret");
     assert_eq!((browser.value("Name"), browser.value("Expiry")), ("ci \"><b>bots".into(), "Never".into()));
     browser.click("Create API key");
     browser.arrive("/form");
@@ -109,7 +109,7 @@ fn a_page_is_used_by_what_is_read_aloud_and_what_is_there_twice_is_said() {
 }
 
 #[test]
-fn without_javascript_nothing_runs_and_everything_can_be_used() {
+fn browsers_work_without_javascript() {
     let site = Site::start(PAGES);
     let browser = Browser::without_javascript();
     assert_eq!(browser.open(&site.url("/")), 200);
@@ -118,7 +118,7 @@ fn without_javascript_nothing_runs_and_everything_can_be_used() {
     browser.fill("Name", "bot");
     browser.choose("Expiry", "30 days");
     browser.choose("Access", "Write");
-    browser.check("I have copied it");
+    browser.check("I saved this secret");
     browser.click("Create API key");
     browser.see("name=bot&until=&expiry=30&access=w&copied=on");
     assert_eq!(browser.open(&site.url("/inline")), 200);
@@ -127,7 +127,7 @@ fn without_javascript_nothing_runs_and_everything_can_be_used() {
 }
 
 #[test]
-fn what_a_page_complains_of_is_noticed() {
+fn page_errors_fail_the_test() {
     let site = Site::start(PAGES);
     let browser = Browser::new();
     browser.open(&site.url("/inline"));
@@ -145,7 +145,7 @@ fn what_a_page_complains_of_is_noticed() {
 }
 
 #[test]
-fn axe_finds_what_is_wrong_under_the_policy_of_the_console() {
+fn axe_finds_violations_under_the_csp() {
     let site = Site::start(PAGES);
     let browser = Browser::new();
     browser.open(&site.url("/axe"));
@@ -159,7 +159,7 @@ fn axe_finds_what_is_wrong_under_the_policy_of_the_console() {
 }
 
 #[test]
-fn two_people_share_nothing_and_each_sees_the_page_on_their_screen() {
+fn browsers_are_isolated() {
     let site = Site::start(PAGES);
     let first = Browser::new().dark().phone();
     let second = Browser::new().wide();
@@ -183,7 +183,7 @@ fn two_people_share_nothing_and_each_sees_the_page_on_their_screen() {
     }
 }
 
-/// Run as a process of its own by the test below, which kills it: alone it has nothing to say.
+/// Run as a separate process by the test below, which kills it.
 #[test]
 #[ignore = "half of nothing_is_left_behind, which runs it"]
 fn opens_a_browser_and_waits_to_be_killed() {
@@ -193,7 +193,7 @@ fn opens_a_browser_and_waits_to_be_killed() {
 }
 
 #[test]
-fn nothing_is_left_behind_by_a_panic_nor_by_being_killed() {
+fn no_process_survives_a_panic_or_kill() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str| {
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -221,7 +221,7 @@ fn nothing_is_left_behind_by_a_panic_nor_by_being_killed() {
     eventually("the end of the browser", || (processes() == 0 && is_empty()).then_some(()));
 }
 
-/// As above.
+/// Run as a separate process by the test above.
 #[test]
 #[ignore = "half of nothing_is_left_behind, which runs it"]
 fn opens_a_browser_and_panics() {

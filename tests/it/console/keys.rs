@@ -1,4 +1,4 @@
-//! `/console/keys`: people manage keys without a script.
+//! `/console/keys` without JavaScript.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::{Person, Server, Visitor, eventually};
 
 const HOSTILE: &str = "\"><script>alert(1)</script>";
 
-/// The key text on a page that shows one, and the key's id.
+/// Returns the secret on a page and the key's ID.
 #[track_caller]
 fn secret(html: &str) -> (String, String) {
     let (_, rest) = html.split_once("<code id=\"secret\">").unwrap_or_else(|| panic!("no secret: {}", text(html)));
@@ -43,7 +43,7 @@ fn exchanges(server: &Server, key: &str) -> bool {
 const SCOPE: [(&str, &str); 2] = [("scope-0-action", "read"), ("scope-0-resource", "projects/*")];
 
 #[test]
-fn a_key_is_made_shown_once_and_works() {
+fn created_key_is_shown_once_and_works() {
     let (server, owner, visitor) = visiting();
     let fields =
         [&[("name", "Nightly export"), ("allowed_cidrs", "127.0.0.1\n10.0.0.0/8"), ("expiry", "30")] as &[_], &SCOPE]
@@ -62,7 +62,7 @@ fn a_key_is_made_shown_once_and_works() {
 }
 
 #[test]
-fn a_form_that_is_sent_again_makes_no_second_key_and_shows_no_secret() {
+fn repeated_form_creates_no_second_key() {
     let (_server, owner, visitor) = visiting();
     let page = visitor.page("/keys/new");
     let body = filled(&page, &visitor.link("/keys/new"), &[("name", "only one")]);
@@ -76,21 +76,21 @@ fn a_form_that_is_sent_again_makes_no_second_key_and_shows_no_secret() {
 }
 
 #[test]
-fn what_is_wrong_is_told_beside_what_was_typed() {
+fn errors_keep_the_typed_values() {
     let (_server, owner, visitor) = visiting();
     let before = owner.api("GET", "keys").send().expect(200)["items"].as_array().unwrap().len();
     let long = "x".repeat(101);
     for (fields, said) in [
-        (vec![("name", long.as_str())], "at most 100 characters"),
-        (vec![("allowed_cidrs", "10.0.0.0/8\n10.0.0.1/8")], "entry 2: 10.0.0.1/8 has bits set beyond /8"),
-        (vec![("scope-0-action", "read")], "scope 1, filter"),
-        (vec![("scope-0-resource", "a//b")], "scope 1, action"),
-        (vec![("scope-1-action", "fly"), ("scope-1-resource", "a")], "scope 2, action: unknown action fly"),
-        (vec![("expiry", "date"), ("expires_at", "2001-01-01T00:00")], "must be in the future"),
-        (vec![("expiry", "date"), ("expires_at", "soon")], "not a moment"),
-        (vec![("expiry", "-5")], "choose when the key ends"),
-        (vec![("owner", "nobody")], "no such member"),
-        (vec![("description", "a\u{7}b")], "control characters"),
+        (vec![("name", long.as_str())], "Must be 100 characters or fewer."),
+        (vec![("allowed_cidrs", "10.0.0.0/8\n10.0.0.1/8")], "Line 2: 10.0.0.1/8 has host bits set."),
+        (vec![("scope-0-action", "read")], "Scope 1: Enter a resource pattern"),
+        (vec![("scope-0-resource", "a//b")], "Scope 1: Choose an action."),
+        (vec![("scope-1-action", "fly"), ("scope-1-resource", "a")], "Scope 2: Unknown action “fly”."),
+        (vec![("expiry", "date"), ("expires_at", "2001-01-01T00:00")], "Must be in the future."),
+        (vec![("expiry", "date"), ("expires_at", "soon")], "Enter a date and time"),
+        (vec![("expiry", "-5")], "Choose an expiry."),
+        (vec![("owner", "nobody")], "No such member"),
+        (vec![("description", "a\u{7}b")], "ontrol characters"),
     ] {
         let mut fields = fields;
         if fields.iter().all(|(name, _)| *name != "name") {
@@ -108,7 +108,7 @@ fn what_is_wrong_is_told_beside_what_was_typed() {
 }
 
 #[test]
-fn rows_are_added_and_removed_without_a_script() {
+fn scope_rows_work_without_javascript() {
     let (_server, _owner, visitor) = visiting();
     let fields = [("name", "rows"), ("scope-2-action", "read"), ("scope-2-resource", "a/b"), ("more", "yes")];
     let answer = visitor.submit("/keys/new", "/keys/new", &fields);
@@ -122,7 +122,7 @@ fn rows_are_added_and_removed_without_a_script() {
 }
 
 #[test]
-fn narrowing_is_shown_before_it_is_done_and_widening_is_done_at_once() {
+fn restrictions_are_reviewed_first() {
     let (server, owner, visitor) = visiting();
     let (text_of_key, id) = create(&visitor, &[&[("name", "wide")] as &[_], &SCOPE].concat());
     assert!(exchanges(&server, &text_of_key));
@@ -130,20 +130,20 @@ fn narrowing_is_shown_before_it_is_done_and_widening_is_done_at_once() {
     let answer = visitor.submit(&edit, &edit, &[("allowed_cidrs", "10.0.0.0/8")]);
     assert_eq!(answer.status, 200);
     let review = text(&answer.text());
-    assert!(review.contains("Narrow this key?") && review.contains("everywhere 10.0.0.0/8"), "{review}");
+    assert!(review.contains("Restrict “wide”?") && review.contains("any network 10.0.0.0/8"), "{review}");
     assert!(exchanges(&server, &text_of_key), "nothing is changed yet");
     let body = filled(&answer.text(), &visitor.link(&edit), &[]);
     let done = visitor.post(&edit).form_text(body).send();
     assert_eq!(visitor.led_to(&done), format!("/keys/{id}?done=narrowed"));
     assert!(!exchanges(&server, &text_of_key));
     let page = visitor.done(&edit, &edit, &[("allowed_cidrs", ""), ("name", "wide again")]);
-    assert!(page.contains("The key is changed.") && page.contains("wide again"), "{page}");
+    assert!(page.contains("Key updated.") && page.contains("wide again"), "{page}");
     assert!(exchanges(&server, &text_of_key));
     assert_eq!(key(&owner, &id)["version"], 3);
 }
 
 #[test]
-fn an_edit_of_what_somebody_else_has_changed_is_told() {
+fn edit_conflicts_are_reported() {
     let (_server, owner, visitor) = visiting();
     let (_, id) = create(&visitor, &[("name", "shared")]);
     let edit = format!("/keys/{id}/edit");
@@ -152,12 +152,12 @@ fn an_edit_of_what_somebody_else_has_changed_is_told() {
     let body = filled(&page, &visitor.link(&edit), &[("name", "mine")]);
     let answer = visitor.post(&edit).form_text(body).send();
     assert_eq!(answer.status, 412);
-    assert!(text(&answer.text()).contains("changed by somebody else"));
+    assert!(text(&answer.text()).contains("omeone else changed"));
     assert_eq!(key(&owner, &id)["name"], "theirs");
 }
 
 #[test]
-fn a_rotation_shows_the_new_secret_and_says_who_still_uses_the_old_one() {
+fn rotation_reports_use_of_the_previous_secret() {
     let (server, _owner, visitor) = visiting();
     let (old, id) = create(&visitor, &[&[("name", "turning")] as &[_], &SCOPE].concat());
     let rotate = format!("/keys/{id}/rotate");
@@ -166,27 +166,25 @@ fn a_rotation_shows_the_new_secret_and_says_who_still_uses_the_old_one() {
     let (new, _) = secret(&answer.text());
     assert!(new != old && exchanges(&server, &new));
     let page = visitor.read(&format!("/keys/{id}"));
-    assert!(page.contains("Two secrets work") && page.contains("was not used since the rotation"), "{page}");
+    assert!(page.contains("Rotation in progress") && page.contains("hasn’t been used since the rotation"), "{page}");
     assert!(exchanges(&server, &old), "the grace");
     eventually("the old secret's use is told", || {
-        visitor.read(&format!("/keys/{id}")).contains("somebody has not changed over yet").then_some(())
+        visitor.read(&format!("/keys/{id}")).contains("at least one client hasn’t switched yet").then_some(())
     });
     let again = visitor.submit(&rotate, &rotate, &[("grace_seconds", "3600")]);
     assert_eq!(again.status, 422);
-    assert!(text(&again.text()).contains("was promised to work until"));
+    assert!(text(&again.text()).contains("the previous secret works until"));
     let (newest, _) = secret(&visitor.submit(&rotate, &rotate, &[("grace_seconds", "0")]).text());
     assert_eq!([&old, &new, &newest].map(|key| exchanges(&server, key)), [false, false, true]);
 }
 
 #[test]
-fn a_key_is_disabled_enabled_and_revoked_after_a_question() {
+fn disable_enable_and_revoke() {
     let (server, _owner, visitor) = visiting();
     let (text_of_key, id) = create(&visitor, &[&[("name", "short")] as &[_], &SCOPE].concat());
-    for (change, said, works) in [
-        ("disable", "The key is disabled", false),
-        ("enable", "The key is enabled", true),
-        ("revoke", "The key is revoked", false),
-    ] {
+    for (change, said, works) in
+        [("disable", "Key disabled", false), ("enable", "Key enabled", true), ("revoke", "Key revoked", false)]
+    {
         let path = format!("/keys/{id}/{change}");
         let fields: &[(&str, &str)] = if change == "revoke" { &[("reason", HOSTILE)] } else { &[] };
         let page = visitor.done(&path, &path, fields);
@@ -201,7 +199,7 @@ fn a_key_is_disabled_enabled_and_revoked_after_a_question() {
 }
 
 #[test]
-fn the_list_is_searched_ordered_filtered_and_paged() {
+fn list_is_searched_sorted_and_paged() {
     let (_server, owner, visitor) = visiting();
     for number in 0..30 {
         owner.make(&json!({ "name": format!("page {number:02}") }));
@@ -212,14 +210,14 @@ fn the_list_is_searched_ordered_filtered_and_paged() {
     let next = first.split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
     let second = visitor.page(next.strip_prefix(&visitor.root).unwrap());
     assert_eq!(names(&second), (25..30).collect::<Vec<_>>());
-    assert!(visitor.read("/keys?search=nothing+like+it").contains("No key is like that."));
+    assert!(visitor.read("/keys?search=nothing+like+it").contains("No keys match these filters."));
     for odd in ["status=odd", "sort=odd", "cursor=odd", "owner=%22%3E%3Cscript%3E", "search=%00", "%ff", "a=b&a=b"] {
         assert_eq!(visitor.get(&format!("/keys?{odd}")).status, 200, "{odd}");
     }
 }
 
 #[test]
-fn names_that_are_markup_are_text_everywhere() {
+fn names_are_escaped() {
     let (_server, owner, visitor) = visiting();
     let made = owner.make(&json!({ "name": HOSTILE, "description": HOSTILE, "expires_in_seconds": 3600 }));
     let id = made["id"].as_str().unwrap();
@@ -232,20 +230,20 @@ fn names_that_are_markup_are_text_everywhere() {
 }
 
 #[test]
-fn a_refusal_is_explained() {
+fn denials_are_explained() {
     let (_server, owner, visitor) = visiting();
     let made = owner.make(&json!({ "allowed_cidrs": ["10.0.0.0/8"] }));
     let explain = format!("/keys/{}/explain", made["id"].as_str().unwrap());
     let page = visitor.read(&format!("{explain}?ask=yes&address=192.0.2.1&action=read&resource=a/b"));
-    assert!(page.contains("Refused.") && page.contains("192.0.2.1 lies in none of the allowed networks"), "{page}");
+    assert!(page.contains("Denied.") && page.contains("192.0.2.1 is not in the allowed networks"), "{page}");
     let page = visitor.read(&format!("{explain}?ask=yes&address=10.1.2.3&action=read&resource=a/b"));
-    assert!(page.contains("Allowed:"), "{page}");
+    assert!(page.contains("Allowed."), "{page}");
     let wrong = visitor.get(&format!("{explain}?ask=yes&address=nowhere&action=read"));
     assert_eq!(wrong.status, 422);
 }
 
 #[test]
-fn a_form_with_a_field_missing_or_twice_changes_nothing() {
+fn incomplete_forms_change_nothing() {
     let (_server, owner, visitor) = visiting();
     let made = owner.make(&json!({ "name": "whole", "description": "d", "allowed_cidrs": ["10.0.0.0/8"] }));
     let id = made["id"].as_str().unwrap();
@@ -268,22 +266,22 @@ fn a_form_with_a_field_missing_or_twice_changes_nothing() {
     }
     let now = key(&owner, id);
     assert_eq!((&now["version"], &now["allowed_cidrs"]), (&json!(1), &json!(["10.0.0.0/8"])));
-    // Emptied in the form itself it is meant, and said.
+    // Emptying the field in the form is intended, and confirmed in the message.
     let edit = format!("/keys/{id}/edit");
     let page = visitor.done(&edit, &edit, &[("allowed_cidrs", "")]);
-    assert!(page.contains("It works from every network now."), "{page}");
+    assert!(page.contains("it can now be used from any network."), "{page}");
 }
 
 #[test]
-fn what_was_done_is_said_only_where_it_is_so() {
+fn messages_match_the_status() {
     let (_server, owner, visitor) = visiting();
     let made = owner.make(&json!({}));
     let page = visitor.read(&format!("/keys/{}?done=revoked", made["id"].as_str().unwrap()));
-    assert!(!page.contains("is revoked"), "{page}");
+    assert!(!page.contains("Key revoked"), "{page}");
 }
 
 #[test]
-fn a_viewer_looks_and_a_developer_manages_their_own_keys() {
+fn roles_limit_actions() {
     let (server, owner, _) = visiting();
     let (viewer, developer) = (owner.add(&server, "viewer"), owner.add(&server, "developer"));
     let theirs = owner.make(&json!({}))["id"].as_str().unwrap().to_owned();
@@ -306,7 +304,7 @@ fn a_viewer_looks_and_a_developer_manages_their_own_keys() {
 }
 
 #[test]
-fn keys_of_another_organization_are_not_there() {
+fn other_organizations_are_hidden() {
     let (server, owner, visitor) = visiting();
     let made = owner
         .call("POST", "/api/v1/organizations")
@@ -323,7 +321,7 @@ fn keys_of_another_organization_are_not_there() {
 }
 
 #[test]
-fn fields_are_checked_while_they_are_typed() {
+fn live_checks() {
     let (_server, _owner, visitor) = visiting();
     let said = |what: &str, value: &str| {
         let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
@@ -337,9 +335,9 @@ fn fields_are_checked_while_they_are_typed() {
     assert_eq!(visitor.get("/check/other?value=a").status, 404);
 }
 
-/// Whatever can be in it: the longest names, scopes and networks, of what takes the most HTML.
+/// With the longest names, scopes and networks, in characters that take the most HTML.
 #[test]
-fn no_page_is_larger_than_it_may_be() {
+fn pages_stay_small() {
     const MOST: usize = 150_000;
     let (_server, owner, visitor) = visiting();
     let actions: Vec<String> = (0..50).map(|number| format!("action-of-some-length-{number:02}")).collect();

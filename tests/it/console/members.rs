@@ -13,7 +13,7 @@ fn page_of(id: &str) -> String {
     format!("/members/{id}")
 }
 
-/// The password that an answer shows once.
+/// Returns the password on a page that shows it once.
 #[track_caller]
 fn password(html: &str) -> String {
     let (_, rest) = html.split_once("<code id=\"password\">").unwrap_or_else(|| panic!("{}", text(html)));
@@ -26,7 +26,7 @@ fn audited(server: &Server, action: &str) -> Vec<Value> {
 }
 
 #[test]
-fn members_are_listed_for_every_role_and_managed_by_those_who_may() {
+fn every_role_lists_and_admins_manage() {
     let (server, owner) = start();
     for (role, manages) in [("viewer", false), ("developer", false), ("admin", true), ("owner", true)] {
         let person = owner.add(&server, role);
@@ -39,7 +39,7 @@ fn members_are_listed_for_every_role_and_managed_by_those_who_may() {
         assert!(text(&shown).contains("Role owner"), "{}", text(&shown));
         assert_eq!(shown.contains("<h2 id=\"sessions-heading\">"), manages, "{role}");
         assert_eq!(shown.contains("/remove\""), role == "owner", "{role}");
-        assert_eq!(shown.contains("Only an owner changes or removes an owner."), role == "admin");
+        assert_eq!(shown.contains("Only owners can change or remove owners."), role == "admin");
         let expected = if manages { 200 } else { 403 };
         for path in
             ["/members/new", &format!("/members/{}/remove", owner.id), &format!("/members/{}/reset-password", owner.id)]
@@ -50,14 +50,14 @@ fn members_are_listed_for_every_role_and_managed_by_those_who_may() {
 }
 
 #[test]
-fn a_member_is_added_and_signs_in_with_the_password_that_was_shown_once() {
+fn added_member_signs_in_with_the_shown_password() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let answer =
         visitor.submit("/members/new", "/members/new", &[("email", " Ada@Example.org "), ("role", "developer")]);
     let html = answer.text();
     assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{}", text(&html));
-    for part in ["data-acknowledge", "data-copy=\"password\"", "I have copied it", " required"] {
+    for part in ["data-acknowledge", "data-copy=\"password\"", "I saved this password", " required"] {
         assert!(html.contains(part), "{part} in {html}");
     }
     assert!(html.contains(&format!("{}/console/sign-in", server.public_url)), "{html}");
@@ -65,7 +65,7 @@ fn a_member_is_added_and_signs_in_with_the_password_that_was_shown_once() {
     let ada = Visitor::sign_in(&server, "ada@example.org", &password);
     assert!(ada.read("/account").contains("ada@example.org"));
     let says = visitor.read("/members?done=added&copied=yes");
-    assert!(says.contains("The member is added.") && says.contains("ada@example.org"), "{says}");
+    assert!(says.contains("Member added.") && says.contains("ada@example.org"), "{says}");
     assert!(!says.contains(&password));
     let row = &audited(&server, "member.create")[0];
     assert_eq!(row["new"], json!({ "email": "ada@example.org", "role": "developer" }));
@@ -74,7 +74,7 @@ fn a_member_is_added_and_signs_in_with_the_password_that_was_shown_once() {
 }
 
 #[test]
-fn what_cannot_be_a_member_comes_back_with_what_was_typed() {
+fn invalid_members_keep_the_typed_values() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     for (email, role, field) in [
@@ -101,21 +101,21 @@ fn what_cannot_be_a_member_comes_back_with_what_was_typed() {
 }
 
 #[test]
-fn login_and_role_are_changed_in_the_version_that_was_seen() {
+fn changes_check_the_version() {
     let (server, owner) = start();
     let ada = owner.add(&server, "viewer");
     let visitor = Visitor::of(&server, &owner);
     let page = page_of(&ada.id);
     let stale = filled(&visitor.page(&page), &visitor.link(&page), &[("role", "admin")]);
     let says = visitor.done(&page, &page, &[("email", "Lovelace@example.org"), ("role", "developer")]);
-    assert!(says.contains("The member is changed.") && says.contains("lovelace@example.org"), "{says}");
+    assert!(says.contains("Member updated.") && says.contains("lovelace@example.org"), "{says}");
     assert_eq!(owner.member(&ada.id)["role"], "developer");
     let row = &audited(&server, "member.change")[0];
     assert_eq!((&row["old"]["role"], &row["new"]["role"]), (&json!("viewer"), &json!("developer")));
 
     let answer = visitor.post(&page).form_text(&stale).send();
     assert_eq!(answer.status, 412, "{}", answer.text());
-    assert!(text(&answer.text()).contains("changed by somebody else"), "{}", answer.text());
+    assert!(text(&answer.text()).contains("omeone else changed"), "{}", answer.text());
     for version in ["", "x", "-1", "0", "99999999999999999999999"] {
         assert_eq!(visitor.submit(&page, &page, &[("version", version), ("role", "admin")]).status, 412, "{version}");
     }
@@ -138,7 +138,7 @@ fn login_and_role_are_changed_in_the_version_that_was_seen() {
 }
 
 #[test]
-fn lowering_a_role_says_first_which_keys_go_beyond_it() {
+fn lower_roles_list_keys_that_exceed_them() {
     let (server, owner) = start();
     let admin = owner.add(&server, "admin");
     admin.make(&json!({ "name": "manages keys", "scopes": scope_list("write:keyturn/keys") }));
@@ -156,48 +156,48 @@ fn lowering_a_role_says_first_which_keys_go_beyond_it() {
     let answer = visitor.post(&page).form_text(filled(&html, &visitor.link(&page), &[])).send();
     let says = visitor.read(&visitor.led_to(&answer));
     assert_eq!(owner.member(&admin.id)["role"], "developer");
-    assert!(says.contains("A key of theirs does more than the role developer can hand out now."), "{says}");
+    assert!(says.contains("One of their keys has more access than a developer can grant."), "{says}");
     assert!(says.contains("manages keys"), "{says}");
-    // One whose keys are within the new role is changed at once.
+    // Without excess keys there is no confirmation.
     let other = owner.add(&server, "admin");
     visitor.done(&page_of(&other.id), &page_of(&other.id), &[("role", "viewer")]);
 }
 
 #[test]
-fn the_last_owner_and_ones_own_role_are_told_in_clear_sentences() {
+fn last_owner_and_own_role_are_explained() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let page = page_of(&owner.id);
     assert!(visitor.read(&page).contains("This is the only owner."));
-    assert!(visitor.read(&format!("{page}/remove")).contains("This is the only owner."));
+    assert!(visitor.read(&format!("{page}/remove")).contains("You can’t remove the only owner."));
     let answer = visitor.submit(&page, &page, &[("role", "admin")]);
     let confirm = answer.text();
-    assert!(text(&confirm).contains("You cannot raise your role again yourself"), "{}", text(&confirm));
+    assert!(text(&confirm).contains("Only another admin or owner can raise your role again."), "{}", text(&confirm));
     let answer = visitor.post(&page).form_text(filled(&confirm, &visitor.link(&page), &[])).send();
     assert_eq!(answer.status, 422);
     let says = text(&answer.text());
-    assert!(says.contains("An organization keeps at least one owner; make somebody else an owner first."), "{says}");
+    assert!(says.contains("An organization needs at least one owner; make someone else an owner first."), "{says}");
     let form = filled(&visitor.page(&page), &visitor.link("/sign-out"), &[("version", "1")]);
     let answer = visitor.post(&format!("{page}/remove")).form_text(form).send();
     assert_eq!(answer.status, 409, "{}", answer.text());
     assert_eq!(owner.member(&owner.id)["role"], "owner");
 
-    // With another owner, one lowers and removes oneself.
+    // With another owner, an owner can lower their role and remove themselves.
     let second = owner.add(&server, "owner");
     let visitor = Visitor::of(&server, &second);
     let page = page_of(&second.id);
-    assert!(visitor.read(&page).contains("If you lower your own role, somebody else must raise it again."));
+    assert!(visitor.read(&page).contains("If you lower your role, only another admin or owner can raise it again."));
     let html = visitor.submit(&page, &page, &[("role", "admin")]).text();
     let answer = visitor.post(&page).form_text(filled(&html, &visitor.link(&page), &[])).send();
-    assert!(visitor.read(&visitor.led_to(&answer)).contains("The member is changed."));
+    assert!(visitor.read(&visitor.led_to(&answer)).contains("Member updated."));
     let remove = format!("{page}/remove");
-    assert!(visitor.read(&remove).contains("You are signed out and cannot come back by yourself."));
+    assert!(visitor.read(&remove).contains("You’ll be signed out and can’t sign in again."));
     assert_eq!(visitor.led_to(&visitor.submit(&remove, &remove, &[])), "/sign-in");
     assert!(visitor.led_to(&visitor.get("/members")).starts_with("/sign-in"));
 }
 
 #[test]
-fn nobody_gives_or_takes_a_role_beyond_their_own() {
+fn higher_roles_cannot_be_assigned() {
     let (server, owner) = start();
     let (admin, viewer) = (owner.add(&server, "admin"), owner.add(&server, "viewer"));
     let visitor = Visitor::of(&server, &admin);
@@ -208,7 +208,7 @@ fn nobody_gives_or_takes_a_role_beyond_their_own() {
     }
     let told = |answer: crate::support::Answer| {
         assert_eq!(answer.status, 403, "{}", answer.text());
-        assert!(text(&answer.text()).contains("only an owner changes owners"), "{}", text(&answer.text()));
+        assert!(text(&answer.text()).contains("Only owners can change owners."), "{}", text(&answer.text()));
     };
     told(visitor.submit("/members/new", "/members/new", &[("email", "a@b"), ("role", "owner")]));
     told(visitor.submit(&page, &page, &[("role", "owner")]));
@@ -222,7 +222,7 @@ fn nobody_gives_or_takes_a_role_beyond_their_own() {
     }
     assert!(owner.is_signed_in());
     assert_eq!(owner.member(&owner.id)["version"], 1);
-    // Viewers and developers change nobody.
+    // Viewers and developers cannot change members.
     for role in ["viewer", "developer"] {
         let person = owner.add(&server, role);
         let visitor = Visitor::of(&server, &person);
@@ -234,22 +234,18 @@ fn nobody_gives_or_takes_a_role_beyond_their_own() {
         for path in ["/members/new", &page, &format!("{page}/remove"), &format!("{page}/reset-password")] {
             let answer = visitor.post(path).form_text(&form).send();
             assert_eq!(answer.status, 403, "{path}");
-            assert!(
-                text(&answer.text()).contains("This takes the role admin or a higher one"),
-                "{}",
-                text(&answer.text())
-            );
+            assert!(text(&answer.text()).contains("You need the admin role or higher"), "{}", text(&answer.text()));
         }
     }
 }
 
 #[test]
-fn a_password_is_reset_and_shown_once() {
+fn reset_password_is_shown_once() {
     let (server, owner) = start();
     let ada = owner.add(&server, "developer");
     let visitor = Visitor::of(&server, &owner);
     let path = format!("/members/{}/reset-password", ada.id);
-    assert!(visitor.read(&path).contains("they are signed out everywhere"));
+    assert!(visitor.read(&path).contains("they are signed out"));
     let answer = visitor.submit(&path, &path, &[]);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let new = password(&answer.text());
@@ -257,27 +253,27 @@ fn a_password_is_reset_and_shown_once() {
     assert_eq!(try_sign_in(&server, "default", &ada.email, &ada.password).status, 401);
     Visitor::sign_in(&server, &ada.email, &new);
     assert_eq!(audited(&server, "member.change")[0]["new"]["password"], "reset");
-    assert!(visitor.read(&format!("/members/{}?done=reset", ada.id)).contains("The member has a new password."));
-    // One's own password is changed elsewhere.
+    assert!(visitor.read(&format!("/members/{}?done=reset", ada.id)).contains("Password reset."));
+    // A member cannot reset their own password.
     let own = format!("/members/{}/reset-password", owner.id);
-    assert!(visitor.read(&own).contains("You change your own password on your account."));
+    assert!(visitor.read(&own).contains("To change your own password, go to your account."));
     let token = filled(&visitor.page(&own), "/console/sign-out", &[("version", "1")]);
     assert_eq!(visitor.post(&own).form_text(&token).send().status, 409);
     assert!(owner.is_signed_in());
 }
 
 #[test]
-fn sessions_of_a_member_are_listed_and_ended() {
+fn sessions_are_listed_and_ended() {
     let (server, owner) = start();
     let ada = owner.add(&server, "developer");
     let bob = owner.add(&server, "developer");
     let visitor = Visitor::of(&server, &owner);
     let end = format!("/members/{}/sessions/{}/end", ada.id, ada.session);
-    assert!(visitor.done(&page_of(&ada.id), &end, &[]).contains("The session has ended."));
+    assert!(visitor.done(&page_of(&ada.id), &end, &[]).contains("Session ended."));
     assert!(!ada.is_signed_in() && bob.is_signed_in());
     assert_eq!(audited(&server, "session.end").len(), 1);
-    assert!(visitor.read(&page_of(&ada.id)).contains("They are not signed in anywhere."));
-    // A session is ended at its own member's page only.
+    assert!(visitor.read(&page_of(&ada.id)).contains("No active sessions."));
+    // A session can be ended only under its own member.
     let token = filled(&visitor.page("/members"), "/console/sign-out", &[]);
     for session in [bob.session.as_str(), "x", "%00", "no-such-session-of-any"] {
         let path = format!("/members/{}/sessions/{session}/end", ada.id);
@@ -288,7 +284,7 @@ fn sessions_of_a_member_are_listed_and_ended() {
 }
 
 #[test]
-fn removing_a_member_names_the_keys_that_are_revoked_with_them() {
+fn removal_lists_keys_to_revoke() {
     let (server, owner) = start();
     let ada = owner.add(&server, "developer");
     let name = format!("{SCRIPT}{}", unique());
@@ -309,10 +305,10 @@ fn removing_a_member_names_the_keys_that_are_revoked_with_them() {
     let says = text(&html);
     assert!(says.contains(&name) && says.contains("resting") && !html.contains("<script>alert"), "{says}");
     assert!(!says.contains("gone already") && !says.contains("of the owner"), "{says}");
-    assert!(says.contains("takes effect at once"), "{says}");
+    assert!(says.contains("signed out immediately"), "{says}");
     assert!(ada.is_signed_in(), "looking removes nobody");
     let says = visitor.done(&remove, &remove, &[]);
-    assert!(says.contains("The member is removed.") && !says.contains(&ada.email), "{says}");
+    assert!(says.contains("Member removed.") && !says.contains(&ada.email), "{says}");
     assert!(!ada.is_signed_in());
     assert_eq!(server.exchange(key["secret"].as_str().unwrap(), &[]).status, 401);
     assert_eq!(audited(&server, "member.remove").len(), 1);
@@ -320,7 +316,7 @@ fn removing_a_member_names_the_keys_that_are_revoked_with_them() {
 }
 
 #[test]
-fn a_form_without_the_right_token_changes_no_member() {
+fn forms_need_the_csrf_token() {
     let (server, owner) = start();
     let ada = owner.add(&server, "viewer");
     let visitor = Visitor::of(&server, &owner);
@@ -350,7 +346,7 @@ fn a_form_without_the_right_token_changes_no_member() {
 }
 
 #[test]
-fn members_of_another_organization_are_not_there() {
+fn other_organizations_are_hidden() {
     let place = Place::new();
     let acme = place.init(&["--organization", "acme"]);
     let founded = place.init(&[]);
@@ -377,14 +373,14 @@ fn members_of_another_organization_are_not_there() {
 }
 
 #[test]
-fn the_list_is_searched_and_paged() {
+fn list_is_searched_and_paged() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     owner.api("POST", "members").json(&json!({ "email": "zoë+<b>@example.org", "role": "viewer" })).send().expect(201);
     let html = visitor.page("/members?search=%3CB%3E");
     assert!(text(&html).contains("zoë+<b>@example.org") && !html.contains("<b>"), "{html}");
     assert!(!text(&html).contains(&format!("{} You", owner.email)));
-    assert!(visitor.read("/members?search=nobody").contains("Nobody’s login contains this."));
+    assert!(visitor.read("/members?search=nobody").contains("No members match your search."));
     for odd in [
         "page=0",
         "page=-1",

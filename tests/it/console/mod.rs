@@ -1,4 +1,4 @@
-//! The console: over HTTP, as a browser without a script sends it, and in real Chromium.
+//! The console: over HTTP as a browser without JavaScript, and in Chromium.
 
 mod account;
 mod audit;
@@ -16,10 +16,11 @@ mod signing_keys;
 mod site;
 mod webhooks;
 mod welcome;
+mod wording;
 
 use crate::support::{Person, Server, Visitor, person};
 
-/// A server, the owner of its default organization, and the same at the console.
+/// Starts a server and signs the owner of its default organization in to the console.
 #[track_caller]
 fn visiting() -> (Server, Person, Visitor) {
     let (server, owner) = person::start();

@@ -5,7 +5,7 @@ use crate::support::person::start;
 use crate::support::{Place, Visitor};
 
 #[test]
-fn owners_of_default_alone_see_organizations() {
+fn only_owners_of_default_see_organizations() {
     let place = Place::new();
     let acme = place.init(&["--organization", "acme"]);
     let founded = place.init(&[]);
@@ -37,38 +37,35 @@ fn owners_of_default_alone_see_organizations() {
 }
 
 #[test]
-fn an_organization_is_made_and_bootstrapped() {
+fn create_and_bootstrap() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
-    assert!(visitor.read("/organizations").contains("One organization is enough for one company."));
+    assert!(visitor.read("/organizations").contains("One organization is enough for most companies."));
     let fields = [("slug", "acme"), ("owner_email", "Eve@Example.org")];
     let answer = visitor.submit("/organizations/new", "/organizations/new", &fields);
     let html = answer.text();
     assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{}", text(&html));
-    assert!(html.contains("data-acknowledge") && html.contains("I have copied it"), "{html}");
+    assert!(html.contains("data-acknowledge") && html.contains("I saved this password"), "{html}");
     let password = html.split("<code id=\"password\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
     let says = visitor.read("/organizations?done=made");
-    assert!(
-        says.contains("The organization is made.") && says.contains("Not yet") && !says.contains(&password),
-        "{says}"
-    );
+    assert!(says.contains("Organization created.") && says.contains("None") && !says.contains(&password), "{says}");
 
     let eve = Visitor::sign_in_to(&server, "acme", "eve@example.org", &password);
-    assert!(eve.read("/welcome").contains("Make the signing key To do"));
+    assert!(eve.read("/welcome").contains("Create a signing key To do"));
     let bootstrap = "/organizations/acme/bootstrap";
     let form = filled(&visitor.page("/organizations"), &visitor.link(bootstrap), &[]);
     let says = visitor.done("/organizations", bootstrap, &[]);
-    assert!(says.contains("The signing key is made and in use.") && !says.contains("Not yet"), "{says}");
+    assert!(says.contains("Signing key created.") && !says.contains("None"), "{says}");
     let again = visitor.post(bootstrap).form_text(&form).send();
     assert_eq!(again.status, 409, "{}", again.text());
-    assert!(eve.read("/welcome").contains("Make the signing key Done"));
+    assert!(eve.read("/welcome").contains("Create a signing key Done"));
     let log = eve.read("/audit");
-    assert!(log.contains("made organization") && log.contains("made signing key"), "{log}");
+    assert!(log.contains("created organization") && log.contains("created signing key"), "{log}");
     assert_eq!(server.get("/o/acme/.well-known/jwks.json").send().expect(200)["keys"].as_array().unwrap().len(), 1);
 }
 
 #[test]
-fn what_cannot_be_an_organization_comes_back_with_what_was_typed() {
+fn invalid_organizations_keep_the_typed_values() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let script = "\"><script>alert(1)</script>";

@@ -1,4 +1,4 @@
-//! The pictures of the console in `docs/console`: no test but a tool, which `scripts/console-pictures` runs.
+//! The screenshots in `docs/console`. This is a tool that `scripts/console-pictures` runs.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::seed::Company;
 use crate::support::{Browser, field};
 
-/// Each page: the name of its picture, its path, and whether somebody has signed in. `{key}` is the id of a key that
-/// is much used, `{member}` that of a member, `{webhook}` that of a webhook, `{org}` the organization.
+/// The name of each screenshot, its path and whether a member is signed in. `{key}` is the ID of a busy key, `{member}` of
+/// a member, `{webhook}` of a webhook, `{org}` the organization.
 const PAGES: &[(&str, &str, bool)] = &[
     ("sign-in", "/console/sign-in", false),
     ("welcome", "/console/welcome", true),
@@ -34,7 +34,7 @@ const PAGES: &[(&str, &str, bool)] = &[
     ("not-found", "/console/nothing", true),
 ];
 
-/// So much of a long page is shown, in points: on a screen, on a phone.
+/// Maximum height of a screenshot in points, on a screen and on a phone.
 const DEPTHS: (f64, f64) = (1800.0, 1300.0);
 
 #[test]
@@ -74,28 +74,28 @@ fn are_taken() {
             let depth = if colours == "phone" { DEPTHS.1 } else { DEPTHS.0 };
             browser.screenshot_to(&folder.join(format!("{name}-{colours}.png")), depth);
         }
-        // What a script shows above a page, and the secret that is shown once.
+        // Dialogs, and the secret that is shown once.
         let depth = if colours == "phone" { DEPTHS.1 } else { 900.0 };
         let picture = |name: &str| browser.screenshot_to(&folder.join(format!("{name}-{colours}.png")), depth);
         browser.open(&url("/console/keys"));
         browser.click("Create API key");
         browser.fill("Name", "Ledger import");
-        browser.choose("Action of scope 1", "read");
-        browser.fill("Resource filter of scope 1", "ledgers/acme/#");
+        browser.choose("Action for scope 1", "read");
+        browser.fill("Resource pattern for scope 1", "ledgers/acme/#");
         browser.fill("Allowed networks", "10.20.0.0/16\n203.0.113.7");
         browser.see("2 networks");
         picture("key-create-dialog");
         browser.within("Create API key").click("Create API key");
-        browser.see("This is the only time");
+        browser.see("Copy the secret now.");
         picture("key-secret");
-        browser.check("I have copied it");
+        browser.check("I saved this secret");
         browser.click("Continue");
         browser.finish();
     }
 }
 
 #[test]
-fn the_company_of_the_pictures_has_keys_in_every_state_and_a_month_of_use() {
+fn seed_has_every_key_state_and_a_month_of_usage() {
     let company = Company::found();
     let get = |rest: &str| company.owner.api("GET", rest).send().expect(200);
     let keys = get("keys?limit=100");

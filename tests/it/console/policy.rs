@@ -1,4 +1,4 @@
-//! The policy: read by everybody, previewed and put in force by admins.
+//! The policy: read by every role, previewed and applied by admins.
 
 use serde_json::{Value, json};
 
@@ -14,24 +14,24 @@ fn in_force(owner: &Person) -> Value {
     owner.api("GET", "policy").send().expect(200)
 }
 
-/// What the forms of a page send along.
+/// Returns the CSRF token of a page.
 fn csrf(html: &str) -> String {
     html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
-/// Presses a button of the page that an answer is.
+/// Presses a button on a page.
 fn press(visitor: &Visitor, page: &Answer, intent: &str) -> Answer {
     visitor.post("/policy").form_text(filled(&page.text(), "/console/policy", &[("intent", intent)])).send()
 }
 
 #[test]
-fn everybody_reads_what_is_in_force_and_only_admins_change_it() {
+fn every_role_reads_and_admins_edit() {
     let (server, owner) = start();
     for (role, may) in [("viewer", false), ("developer", false), ("admin", true)] {
         let visitor = Visitor::of(&server, &owner.add(&server, role));
         let html = visitor.page("/policy");
         let said = text(&html);
-        assert!(said.contains("Who makes keys Members with the role developer or a higher one."), "{said}");
+        assert!(said.contains("Who can create keys Developers, admins and owners"), "{said}");
         assert!(said.contains("30 days (2 592 000 seconds)"), "{said}");
         assert_eq!(html.contains("/console/policy/change"), may, "{role}");
         assert_eq!(visitor.get(FORM).status, if may { 200 } else { 403 }, "{role}");
@@ -44,7 +44,7 @@ fn everybody_reads_what_is_in_force_and_only_admins_change_it() {
 }
 
 #[test]
-fn a_first_submit_shows_what_a_policy_would_mean_and_changes_nothing() {
+fn preview_changes_nothing() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let (before, key) = (in_force(&owner), server.make_with("read:*"));
@@ -53,24 +53,24 @@ fn a_first_submit_shows_what_a_policy_would_mean_and_changes_nothing() {
     assert_eq!(preview.status, 200, "{}", preview.text());
     let said = text(&preview.text());
     for part in [
-        "Expiry required A key may live without end. A key must have an expiry.",
-        "Actions read, write, admin; and * for any. read, admin; and * for any.",
-        "keys without an expiry; they go on working without end",
-        "there are 2 keys; all go on working, and no more can be made",
+        "Key expiry Optional. Keys can be created without an expiry. Required",
+        "Actions read, write, admin, * (any) read, admin, * (any)",
+        "Keys without an expiry; they keep working indefinitely.",
+        "2 keys exist; they keep working, but no more can be created.",
     ] {
         assert!(said.contains(part), "{part} in {said}");
     }
     assert!(preview.text().contains(&format!("href=\"/console/keys/{}\"", key.id)), "the keys are named");
     assert_eq!(in_force(&owner), before);
 
-    // Back to the form, with what was typed still in it.
+    // Back to the form, which keeps the values.
     let form = press(&visitor, &preview, "edit");
     assert_eq!(form.status, 200);
     assert!(filled(&form.text(), "/console/policy", &[]).contains("max_keys=1&"));
 
     let done = press(&visitor, &preview, "apply");
     assert_eq!(visitor.led_to(&done), "/policy?done=changed");
-    assert!(visitor.read("/policy?done=changed").contains("The policy is in force."));
+    assert!(visitor.read("/policy?done=changed").contains("Policy updated."));
     let after = in_force(&owner);
     assert_eq!((&after["expiry_required"], &after["max_keys"]), (&json!(true), &json!(1)));
     assert_eq!(after["actions"], json!(["read", "admin"]));
@@ -82,7 +82,7 @@ fn a_first_submit_shows_what_a_policy_would_mean_and_changes_nothing() {
 }
 
 #[test]
-fn every_setting_is_put_in_force_as_it_was_typed() {
+fn every_setting_is_saved() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let fields = [
@@ -114,9 +114,9 @@ fn every_setting_is_put_in_force_as_it_was_typed() {
         "stale_after_days": 60, "disable_when_stale": true, "grantable_scopes": null,
     });
     assert_eq!(in_force(&owner), expected);
-    // The form shows the same again: what is sent unchanged changes nothing.
+    // The unchanged form changes nothing.
     let same = visitor.submit(FORM, "/policy", &[]);
-    assert!(text(&same.text()).contains("Nothing would change"), "{}", text(&same.text()));
+    assert!(text(&same.text()).contains("No changes: this is the current policy."), "{}", text(&same.text()));
     assert_eq!(visitor.led_to(&press(&visitor, &same, "apply")), "/policy?done=same");
     let none = [("max_keys", ""), ("max_keys_per_user", ""), ("token_ttl_seconds", ""), ("audiences", "")];
     visitor.led_to(&press(&visitor, &visitor.submit(FORM, "/policy", &none), "apply"));
@@ -128,7 +128,7 @@ fn every_setting_is_put_in_force_as_it_was_typed() {
 }
 
 #[test]
-fn what_cannot_be_comes_back_beside_its_field_with_what_was_typed() {
+fn invalid_settings_keep_the_typed_values() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let before = in_force(&owner);
@@ -174,14 +174,14 @@ fn what_cannot_be_comes_back_beside_its_field_with_what_was_typed() {
     let answer = visitor.submit(FORM, "/policy", &contradiction);
     let said = text(&answer.text());
     assert_eq!(answer.status, 422);
-    assert!(said.contains("contradicts a required expiry or a longest life"), "{said}");
-    assert!(said.contains("it must be said as well after how many days a key is out of use"), "{said}");
+    assert!(said.contains("Can’t be combined with a required expiry or a maximum lifetime."), "{said}");
+    assert!(said.contains("Also set the number of days after which a key is stale."), "{said}");
     assert!(answer.text().contains("id=\"expiration_none\"") && answer.text().contains("href=\"#expiration_none\""));
     assert_eq!(in_force(&owner), before);
 }
 
 #[test]
-fn a_policy_that_was_changed_meanwhile_is_told_and_not_undone() {
+fn edit_conflicts_are_reviewed_again() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let preview = visitor.submit(FORM, "/policy", &[("max_keys", "50")]);
@@ -191,17 +191,14 @@ fn a_policy_that_was_changed_meanwhile_is_told_and_not_undone() {
     let late = press(&visitor, &preview, "apply");
     let said = text(&late.text());
     assert_eq!(late.status, 412, "{said}");
-    assert!(said.contains("changed by somebody else"), "{said}");
-    assert!(
-        said.contains("Keys of one member A member owns at most 5 keys") && said.contains("There is no limit."),
-        "{said}"
-    );
+    assert!(said.contains("omeone else changed"), "{said}");
+    assert!(said.contains("Keys per member Up to 5 keys per member") && said.contains("No limit"), "{said}");
     assert_eq!(in_force(&owner), theirs);
-    // Whoever has seen that may put theirs in force all the same.
+    // After the review the policy can be applied anyway.
     visitor.led_to(&press(&visitor, &late, "apply"));
     let after = in_force(&owner);
     assert_eq!((&after["max_keys"], &after["max_keys_per_user"]), (&json!(50), &Value::Null));
-    // A form without a version is always late.
+    // A form without a version always conflicts.
     let whole = filled(&late.text(), "/console/policy", &[("intent", "apply"), ("max_keys", "51")]);
     let blind: Vec<&str> = whole.split('&').filter(|pair| !pair.starts_with("version=")).collect();
     assert_eq!(visitor.post("/policy").form_text(blind.join("&")).send().status, 412);
@@ -209,7 +206,7 @@ fn a_policy_that_was_changed_meanwhile_is_told_and_not_undone() {
 }
 
 #[test]
-fn a_form_that_is_not_ours_changes_nothing() {
+fn forms_need_the_csrf_token() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let before = in_force(&owner);
@@ -227,7 +224,7 @@ fn a_form_that_is_not_ours_changes_nothing() {
 }
 
 #[test]
-fn what_is_typed_is_text_on_every_page() {
+fn values_are_escaped() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let preview = visitor.submit(FORM, "/policy", &[("audiences", SCRIPT)]);
@@ -253,7 +250,7 @@ fn what_is_typed_is_text_on_every_page() {
 }
 
 #[test]
-fn keys_that_would_be_disabled_are_told_before() {
+fn preview_lists_keys_to_disable() {
     let (server, owner) = start_in(Place::on_sqlite());
     let visitor = Visitor::of(&server, &owner);
     let key = server.make_with("read:*");
@@ -261,7 +258,7 @@ fn keys_that_would_be_disabled_are_told_before() {
     execute(&server.database(), &format!("{old}'{}'", key.id));
     let fields = [("stale_after_days", "30"), ("disable_when_stale", "yes")];
     let said = text(&visitor.submit(FORM, "/policy", &fields).text());
-    assert!(said.contains("Keys will be disabled."), "{said}");
-    assert!(said.contains("keys that are stale; they are DISABLED a day after they became stale"), "{said}");
+    assert!(said.contains("Some keys will be disabled."), "{said}");
+    assert!(said.contains("Stale keys; they are DISABLED one day after they become stale."), "{said}");
     assert!(said.contains(&key.id), "{said}");
 }

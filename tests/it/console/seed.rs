@@ -1,4 +1,4 @@
-//! A company that has used Keyturn for a while: what pictures of the console show.
+//! Sample data for screenshots: a company that has used Keyturn for a while.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use crate::support::person::Person;
 use crate::support::server::scope_list;
 use crate::support::{Place, Server, database, now};
 
-/// Where the usage that is counted by hour is added up: the statements that did so when reports came.
+/// The statements that aggregate hourly usage.
 const REPORTS: &str = include_str!("../../../migrations/sqlite/0006_usage_reports.sql");
 
-/// A key: name, description, scopes, networks, days that it lasts, exchanges an hour at noon.
+/// A key: name, description, scopes, networks, lifetime in days, token requests per hour at noon.
 type KeyOf = (&'static str, &'static str, &'static str, &'static [&'static str], Option<i64>, u64);
 
 const KEYS: &[KeyOf] = &[
@@ -50,11 +50,11 @@ const COLLEAGUES: &[(&str, &str)] = &[
     ("auditor@acme.example", "viewer"),
 ];
 
-/// A server with that company, and who founded it.
+/// A server with the company's data, and its owner.
 pub struct Company {
     pub server: Server,
     pub owner: Person,
-    /// The ids of the keys, in the order of their names above.
+    /// The IDs of the keys, in the order of `KEYS`.
     pub keys: Vec<String>,
 }
 
@@ -86,7 +86,7 @@ impl Company {
             server.exchange(credential, more);
         }
 
-        // What takes weeks is written while nobody serves.
+        // Weeks of history are written while the server is stopped.
         let place = server.stop();
         write_the_past(&place, &keys);
         let server = place.serve(founded.key);
@@ -151,12 +151,12 @@ fn write_the_past(place: &Place, keys: &[String]) {
         }
         database::execute(&path, &format!("UPDATE api_keys SET {set} WHERE id = '{id}'"));
     }
-    // One has expired.
+    // One key has expired.
     let expired = format!("UPDATE api_keys SET expires_at = {} WHERE id = '{}'", (second - 3 * 86_400) * 1000, keys[7]);
     database::execute(&path, &expired);
 }
 
-/// More by day than by night, less at the weekend, never twice the same; now and then something is refused.
+/// More requests by day than by night, fewer on weekends, with some variation and occasional denials.
 fn counted(place: u64, rate: u64, hour: u64) -> Vec<(&'static str, u64)> {
     let noise = (hour * 7_919 + place * 104_729) % 97;
     let of_day = [2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 10, 10, 9, 10, 10, 9, 8, 7, 5, 4, 4, 3, 3, 2][(hour % 24) as usize];

@@ -1,10 +1,10 @@
-//! Signing in and out.
+//! Sign-in and sign-out.
 
 use crate::support::console::{filled, text};
 use crate::support::person::start;
 use crate::support::{Answer, Place, Visitor, now};
 
-/// A cookie that an answer sets: its value and its attributes.
+/// Returns the value and the attributes of a cookie.
 #[track_caller]
 fn cookie(answer: &Answer, name: &str) -> (String, Vec<String>) {
     let set = answer.headers.iter().filter(|(header, _)| header == "set-cookie").map(|(_, value)| value);
@@ -19,7 +19,7 @@ const SESSION: &str = "keyturn_session";
 const PAGE: &str = "keyturn_page";
 
 #[test]
-fn a_person_signs_in_and_is_led_to_the_beginning() {
+fn first_sign_in_leads_to_getting_started() {
     let (server, owner) = start();
     let mut visitor = Visitor::new(&server);
     let answer = visitor.try_sign_in("/sign-in", "", &owner.email.to_uppercase(), &owner.password);
@@ -31,7 +31,7 @@ fn a_person_signs_in_and_is_led_to_the_beginning() {
 }
 
 #[test]
-fn what_was_wrong_is_not_told_apart() {
+fn wrong_credentials_are_indistinguishable() {
     let (server, owner) = start();
     let mut said = Vec::new();
     for (organization, email, password) in [
@@ -51,11 +51,11 @@ fn what_was_wrong_is_not_told_apart() {
     }
     said.dedup();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("Organization, login and password do not go together."), "{}", said[0]);
+    assert!(said[0].contains("Incorrect email, password or organization."), "{}", said[0]);
 }
 
 #[test]
-fn a_login_that_cannot_be_one_is_told_at_its_field() {
+fn invalid_emails_are_reported_at_the_field() {
     let (server, owner) = start();
     for (organization, email, field) in
         [("", "no login", "email"), ("", "", "email"), ("No such!", "a@b", "organization")]
@@ -70,12 +70,12 @@ fn a_login_that_cannot_be_one_is_told_at_its_field() {
 }
 
 #[test]
-fn attempts_are_limited_with_the_right_password_too() {
+fn attempts_are_limited() {
     let (server, owner) = start();
     let begin = now();
     let mut visitor = Visitor::new(&server);
     let mut refused = 0;
-    // 30 in a minute, and some more while they are being made.
+    // 30 per minute, plus some that were under way.
     let limited = loop {
         let answer = visitor.try_sign_in("/sign-in", "", &owner.email, "wrong");
         if answer.status == 429 {
@@ -87,14 +87,14 @@ fn attempts_are_limited_with_the_right_password_too() {
     };
     assert!(refused >= 29, "{refused}");
     let says = text(&limited.text());
-    assert!(says.contains("There were too many attempts. Try again in"), "{says}");
+    assert!(says.contains("Too many attempts. Try again in"), "{says}");
     assert_eq!(visitor.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 429);
-    // The limit is one login's: others are not kept out.
+    // The limit applies to one account only.
     assert_eq!(visitor.try_sign_in("/sign-in", "", "somebody@else.example", "wrong").status, 401);
 }
 
 #[test]
-fn next_leads_into_the_console_only() {
+fn next_stays_in_the_console() {
     let (server, owner) = start();
     let next = |wanted: &str| {
         let page: String =
@@ -121,7 +121,7 @@ fn next_leads_into_the_console_only() {
 }
 
 #[test]
-fn a_session_that_was_planted_before_never_becomes_the_persons() {
+fn session_fixation_is_prevented() {
     let (server, owner) = start();
     let planted = "A".repeat(43);
     let mut visitor = Visitor::new(&server);
@@ -134,7 +134,7 @@ fn a_session_that_was_planted_before_never_becomes_the_persons() {
     attacker.jar.insert(SESSION.into(), planted);
     assert!(attacker.led_to(&attacker.get("/account")).starts_with("/sign-in"));
 
-    // Nor does the session of somebody else, who is signed in.
+    // The session of another signed-in member is not taken over either.
     let viewer = owner.add(&server, "viewer");
     let other = Visitor::of(&server, &viewer);
     let mut again = Visitor::new(&server);
@@ -152,7 +152,7 @@ fn a_session_that_was_planted_before_never_becomes_the_persons() {
 }
 
 #[test]
-fn cookies_are_kept_from_scripts_and_other_sites() {
+fn cookies_are_protected() {
     let (server, owner) = start();
     let mut visitor = Visitor::new(&server);
     let shown = visitor.get("/sign-in");
@@ -169,7 +169,7 @@ fn cookies_are_kept_from_scripts_and_other_sites() {
 }
 
 #[test]
-fn over_https_cookies_belong_to_this_host_alone() {
+fn https_cookies_use_the_host_prefix() {
     let place = Place::new().set("KEYTURN_SERVER__PUBLIC_URL", "https://id.example/keyturn");
     let founded = place.init(&[]);
     let server = place.serve(founded.key);
@@ -188,20 +188,20 @@ fn over_https_cookies_belong_to_this_host_alone() {
     }
     let html = visitor.page("/account");
     assert!(html.contains("href=\"/keyturn/console/members\"") && !html.contains("=\"/console"), "{html}");
-    // A cookie under the plain name is nobody's here.
+    // A cookie without the prefix is ignored.
     let mut plain = Visitor::new(&server);
     plain.jar.insert(SESSION.into(), visitor.jar["__Host-keyturn"].clone());
     assert_eq!(plain.led_to(&plain.get("/account")), "/sign-in?next=%2Fkeyturn%2Fconsole%2Faccount");
 }
 
 #[test]
-fn a_sign_in_page_is_good_for_the_browser_that_it_was_shown_to() {
+fn sign_in_pages_are_tied_to_the_browser() {
     let (server, owner) = start();
     let given = [("email", owner.email.as_str()), ("password", owner.password.as_str())];
     let shown = Visitor::new(&server).get("/sign-in").text();
     let form = filled(&shown, "/console/sign-in", &given);
     let mut other = Visitor::new(&server);
-    // Without a cookie, and with that of another page.
+    // Without the cookie, and with the cookie of another browser.
     assert_eq!(other.post("/sign-in").form_text(&form).send().status, 403);
     other.keep_cookies(&other.get("/sign-in"));
     let answer = other.post("/sign-in").form_text(&form).send();
@@ -212,7 +212,7 @@ fn a_sign_in_page_is_good_for_the_browser_that_it_was_shown_to() {
 }
 
 #[test]
-fn a_form_from_elsewhere_changes_nothing() {
+fn cross_site_forms_change_nothing() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let form = filled(
@@ -237,7 +237,8 @@ fn a_form_from_elsewhere_changes_nothing() {
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let answer = request.send();
         assert_eq!(answer.status, 403, "{headers:?}: {}", answer.text());
-        assert!(text(&answer.text()).contains("Nothing was changed."), "{headers:?}");
+        let page = text(&answer.text());
+        assert!(page.contains("Cross-site request blocked") && page.contains("nothing was changed"), "{page}");
     }
     let mut nobody = Visitor::new(&server);
     let shown = nobody.get("/sign-in");
@@ -256,7 +257,7 @@ fn a_form_from_elsewhere_changes_nothing() {
 }
 
 #[test]
-fn signing_out_ends_the_session_on_the_server() {
+fn sign_out_ends_the_session() {
     let (server, owner) = start();
     let mut visitor = Visitor::of(&server, &owner);
     let kept = visitor.clone();
@@ -267,11 +268,11 @@ fn signing_out_ends_the_session_on_the_server() {
     assert!(!visitor.jar.contains_key(SESSION));
     assert_eq!(kept.led_to(&kept.get("/account")), "/sign-in?next=%2Fconsole%2Faccount", "the cookie is worth nothing");
     let says = kept.read("/sign-in?next=%2Fconsole%2Faccount");
-    assert!(says.contains("Your session has ended."), "{says}");
+    assert!(says.contains("Your session expired."), "{says}");
 }
 
 #[test]
-fn every_page_without_a_session_leads_to_sign_in_and_back() {
+fn pages_without_a_session_redirect_to_sign_in() {
     let (server, owner) = start();
     let nobody = Visitor::new(&server);
     for path in [
@@ -291,7 +292,7 @@ fn every_page_without_a_session_leads_to_sign_in_and_back() {
         assert_eq!(visitor.led_to(&answer), path);
         visitor.page(path);
     }
-    // A form is not sent again by itself.
+    // Forms are not resubmitted after sign-in.
     let answer = nobody.post("/account/password").form(&[("new_password", "a password of mine")]).send();
     assert_eq!(nobody.led_to(&answer), "/sign-in?ended=1");
     assert!(server.get("/").send().header("location").unwrap().ends_with("/console/keys"));

@@ -1,6 +1,6 @@
-//! Signing keys: listed, made for the first time, rotated.
+//! Signing keys: list, creation and rotation.
 //!
-//! On SQLite where one is to sign at once: with PostgreSQL it does so only when every node has heard of it.
+//! Immediate rotations use SQLite: with PostgreSQL the key becomes active only after every node has seen it.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn made(server: &Server) -> usize {
 }
 
 #[test]
-fn everybody_sees_the_keys_and_where_they_are_published() {
+fn every_role_sees_keys_and_endpoints() {
     let (server, owner) = start();
     let listed = owner.api("GET", "signing-keys").send().expect(200);
     let kid = listed["items"][0]["kid"].as_str().unwrap();
@@ -31,9 +31,7 @@ fn everybody_sees_the_keys_and_where_they_are_published() {
         let visitor = Visitor::of(&server, &owner.add(&server, role));
         let html = visitor.page(PAGE);
         let said = text(&html);
-        for part in
-            [kid, "Current", "in use for less than a minute", "ES256", "The next key is made of itself in 90 days"]
-        {
+        for part in [kid, "Current", "active for less than a minute", "ES256", "Next automatic rotation: in 90 days"] {
             assert!(said.contains(part), "{part} in {said}");
         }
         let public_url = &server.public_url;
@@ -50,28 +48,28 @@ fn everybody_sees_the_keys_and_where_they_are_published() {
 }
 
 #[test]
-fn a_key_is_rotated_ahead_of_its_use_and_then_at_once() {
+fn scheduled_and_immediate_rotation() {
     let (server, owner) = start_in(Place::on_sqlite());
     let visitor = Visitor::of(&server, &owner);
     let says = visitor.done(ROTATE, ROTATE, &[("when", "ahead")]);
-    assert!(says.contains("The next signing key is published."), "{says}");
-    assert!(says.contains("signs in 14 minutes") || says.contains("signs in 15 minutes"), "{says}");
+    assert!(says.contains("Signing key rotated."), "{says}");
+    assert!(says.contains("active in 14 minutes") || says.contains("active in 15 minutes"), "{says}");
     assert_eq!(states(&owner), ["current", "next"]);
-    // One is pending: another one can only be made to sign at once.
+    // While a key is pending, only an immediate rotation is possible.
     let html = visitor.page(ROTATE);
-    assert!(text(&html).contains("is published already and signs in 1") && !html.contains("value=\"ahead\""));
+    assert!(text(&html).contains("is already published and becomes active in 1") && !html.contains("value=\"ahead\""));
     let answer = visitor.submit(ROTATE, ROTATE, &[("when", "ahead")]);
     assert_eq!(answer.status, 409);
-    assert!(text(&answer.text()).contains("is published already"), "{}", text(&answer.text()));
+    assert!(text(&answer.text()).contains("is already published"), "{}", text(&answer.text()));
     let says = visitor.done(ROTATE, ROTATE, &[("when", "now")]);
-    assert!(says.contains("was in use for less than a minute"), "{says}");
+    assert!(says.contains("was active for less than a minute"), "{says}");
     assert_eq!(states(&owner), ["retired", "current", "next"]);
     assert_eq!(made(&server), 2);
     server.claims(&server.token(&server.key, &[]));
 }
 
 #[test]
-fn a_rotation_that_says_no_time_is_none() {
+fn rotation_requires_a_time() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     for when in ["", "soon", "\"><script>alert(1)</script>"] {
@@ -83,7 +81,7 @@ fn a_rotation_that_says_no_time_is_none() {
 }
 
 #[test]
-fn only_admins_rotate_and_only_from_our_own_page() {
+fn only_admins_rotate_from_the_console() {
     let (server, owner) = start();
     for role in ["viewer", "developer"] {
         let visitor = Visitor::of(&server, &owner.add(&server, role));
@@ -105,24 +103,24 @@ fn only_admins_rotate_and_only_from_our_own_page() {
 }
 
 #[test]
-fn an_organization_without_a_key_is_told_what_to_do_and_makes_one_once() {
+fn bootstrap_creates_one_key() {
     let (server, owner) = start();
     let body = json!({ "slug": "acme", "owner_email": "o@acme.example" });
     let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
     let theirs = Person::sign_in(&server, "acme", "o@acme.example", made["owner"]["password"].as_str().unwrap());
     let (visitor, viewer) = (Visitor::of(&server, &theirs), Visitor::of(&server, &theirs.add(&server, "viewer")));
     let html = visitor.page(PAGE);
-    assert!(text(&html).contains("There is no signing key yet") && html.contains(BOOTSTRAP) && !html.contains(ROTATE));
+    assert!(text(&html).contains("No signing key") && html.contains(BOOTSTRAP) && !html.contains(ROTATE));
     assert!(!viewer.page(PAGE).contains(BOOTSTRAP));
     assert_eq!(visitor.get(ROTATE).status, 409, "there is nothing to rotate");
     let form = filled(&html, "/console/signing-keys/bootstrap", &[]);
     let first = visitor.post(BOOTSTRAP).form_text(&form).send();
-    assert!(visitor.read(&visitor.led_to(&first)).contains("The signing key is made."));
+    assert!(visitor.read(&visitor.led_to(&first)).contains("Signing key created."));
     assert_eq!(states(&theirs), ["current"]);
     let again = visitor.post(BOOTSTRAP).form_text(&form).send();
-    assert!(visitor.read(&visitor.led_to(&again)).contains("There is a signing key already."));
+    assert!(visitor.read(&visitor.led_to(&again)).contains("A signing key already exists."));
     assert_eq!(states(&theirs), ["current"]);
-    // It is theirs alone.
+    // The key belongs to this organization only.
     let html = visitor.page(PAGE);
     assert!(html.contains("/o/acme/.well-known/jwks.json"), "{html}");
     assert!(html.contains("/.well-known/oauth-authorization-server/o/acme\""), "{html}");
@@ -131,15 +129,15 @@ fn an_organization_without_a_key_is_told_what_to_do_and_makes_one_once() {
 }
 
 #[test]
-fn another_algorithm_and_rotation_by_hand_are_told() {
+fn algorithm_change_and_manual_rotation_are_explained() {
     let (server, owner) = start_in(Place::on_sqlite().set("KEYTURN_SIGNING__ROTATE_EVERY_DAYS", 0));
-    assert!(Visitor::of(&server, &owner).read(PAGE).contains("Keys are rotated by hand only"));
+    assert!(Visitor::of(&server, &owner).read(PAGE).contains("Automatic rotation is off"));
     let key = server.key.clone();
     let place = server.stop().set("KEYTURN_TOKEN__ALGORITHM", "EdDSA");
     let server = place.serve(key);
     let visitor = Visitor::sign_in(&server, &owner.email, &owner.password);
     let says = visitor.read(ROTATE);
-    assert!(says.contains("The present key signs with ES256, and the server is set up for EdDSA."), "{says}");
+    assert!(says.contains("The current key uses ES256; the server is configured for EdDSA."), "{says}");
     let says = visitor.done(ROTATE, ROTATE, &[]);
-    assert!(says.contains("Not in the JWKS, which holds keys of one type."), "{says}");
+    assert!(says.contains("Not in the JWKS: the JWKS holds one key type at a time."), "{says}");
 }

@@ -1,4 +1,4 @@
-//! A small site of our own, to try the browser on.
+//! A small site for testing the browser harness.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The policy that the console's pages are under.
+/// The console's content security policy.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                           connect-src 'self'; form-action 'self'";
 
-/// Serves these bodies by path, as HTML unless the path ends with `.js`, and with [`POLICY`]. A path that begins with
-/// a number is answered with that status; `/form` shows what it is sent; `/cookie` sets one.
+/// Serves these bodies by path, as HTML unless the path ends with `.js`, with [`POLICY`]. A path that starts with a number
+/// returns that status; `/form` shows the submitted form; `/cookie` sets a cookie.
 pub struct Site {
     address: SocketAddr,
     ends: Arc<AtomicBool>,
@@ -29,7 +29,7 @@ impl Site {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
-                // Chromium opens connections that it may not use: none may keep the others waiting.
+                // Chromium opens connections that it may not use. None of them may block the others.
                 std::thread::spawn(move || stream.and_then(|stream| answer(stream, pages)));
             }
         });

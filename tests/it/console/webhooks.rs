@@ -1,4 +1,4 @@
-//! Webhooks: made, changed, tried out, and what became of what was sent.
+//! Webhooks: creation, changes, test events and deliveries.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::webhooks::{NOWHERE, Receiver, Reply, await_all, place, test};
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";
 
-/// Adds a webhook through the form; gives its id and its secret.
+/// Adds a webhook through the form. Returns its ID and its secret.
 fn add(visitor: &Visitor, url: &str, events: &[&str]) -> (String, String) {
     let mut fields = vec![("url", url), ("description", "for the tests")];
     fields.extend(events.iter().map(|event| ("events", *event)));
@@ -18,14 +18,14 @@ fn add(visitor: &Visitor, url: &str, events: &[&str]) -> (String, String) {
     shown(&answer)
 }
 
-/// The id and the secret on the page that shows a secret.
+/// Returns the webhook's ID and the secret on a page that shows it.
 fn shown(answer: &Answer) -> (String, String) {
     let html = answer.text();
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let between = |from: &str, to: &str| html.split(from).nth(1).unwrap().split(to).next().unwrap().to_owned();
     assert!(html.contains("data-acknowledge") && html.contains("data-copy=\"secret\""), "{html}");
     let form = between("data-acknowledge", "</form>");
-    assert!(form.contains(" required") && form.contains("I have copied it"), "{form}");
+    assert!(form.contains(" required") && form.contains("I saved this secret"), "{form}");
     (between("action=\"/console/webhooks/", "\""), between("<code id=\"secret\">", "<"))
 }
 
@@ -40,10 +40,10 @@ fn webhook(owner: &Person, id: &str) -> Value {
 }
 
 #[test]
-fn a_webhook_is_added_its_secret_shown_once_and_a_test_signed_with_it() {
+fn added_webhook_receives_a_signed_test() {
     let (server, owner) = start_in(place());
     let (visitor, receiver) = (Visitor::of(&server, &owner), Receiver::start());
-    assert!(visitor.read("/webhooks").contains("Nobody is told of anything yet"));
+    assert!(visitor.read("/webhooks").contains("No webhooks"));
     let (id, secret) = add(&visitor, &receiver.url(), &["key.*", "policy.changed"]);
     assert!(secret.starts_with("whsec_"));
     assert_eq!(webhook(&owner, &id)["events"], serde_json::json!(["key.*", "policy.changed"]));
@@ -52,18 +52,18 @@ fn a_webhook_is_added_its_secret_shown_once_and_a_test_signed_with_it() {
         assert!(!html.contains(&secret) && html.contains("for the tests"), "{html}");
     }
     let says = visitor.done(&page, &format!("{page}/test"), &[]);
-    assert!(says.contains("A test event is on its way."), "{says}");
+    assert!(says.contains("Test event sent."), "{says}");
     receiver.await_count(1)[0].verified(&secret);
     await_all(&server, &id, "delivered");
     let says = visitor.read(&format!("{page}?state=delivered"));
     assert!(says.contains("webhook.test") && says.contains("Delivered") && says.contains("204"), "{says}");
-    assert!(visitor.read(&format!("{page}?state=dead")).contains("There is no such delivery."));
+    assert!(visitor.read(&format!("{page}?state=dead")).contains("No deliveries match this filter."));
     assert_eq!(actions(&server), ["webhook.test", "webhook.create"]);
     assert!(!server.stderr().contains(&secret));
 }
 
 #[test]
-fn what_cannot_be_comes_back_with_what_was_typed() {
+fn invalid_webhooks_keep_the_typed_values() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let (id, _) = add(&visitor, NOWHERE, &["*"]);
@@ -92,7 +92,7 @@ fn what_cannot_be_comes_back_with_what_was_typed() {
 }
 
 #[test]
-fn a_webhook_is_edited_in_the_version_that_was_seen() {
+fn edits_check_the_version() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let (id, _) = add(&visitor, NOWHERE, &["*"]);
@@ -105,7 +105,7 @@ fn a_webhook_is_edited_in_the_version_that_was_seen() {
         ("events", "member.*"),
     ];
     let says = visitor.done(&form, &page, &fields);
-    assert!(says.contains("The webhook is changed.") && says.contains(SCRIPT) && says.contains("member.*"), "{says}");
+    assert!(says.contains("Webhook updated.") && says.contains(SCRIPT) && says.contains("member.*"), "{says}");
     let now = webhook(&owner, &id);
     assert_eq!(
         (&now["url"], &now["events"]),
@@ -119,28 +119,28 @@ fn a_webhook_is_edited_in_the_version_that_was_seen() {
     for path in ["/webhooks", &page, &form, &format!("{page}/delete")] {
         assert!(!visitor.page(path).contains("<script>alert"), "{path}");
     }
-    // Ticked again is what was chosen.
+    // The selected events are checked again.
     assert!(visitor.page(&form).contains("value=\"key.revoked\" checked"));
     assert_eq!(actions(&server), ["webhook.edit", "webhook.create"]);
 }
 
 #[test]
-fn a_webhook_is_disabled_enabled_given_a_new_secret_and_deleted() {
+fn disable_enable_rotate_and_delete() {
     let (server, owner) = start_in(place());
     let (visitor, receiver) = (Visitor::of(&server, &owner), Receiver::start());
     let (id, old) = add(&visitor, &receiver.url(), &["member.*"]);
     let page = format!("/webhooks/{id}");
     let says = visitor.done(&page, &format!("{page}/state"), &[]);
-    assert!(says.contains("The webhook is disabled.") && !says.contains("Send a test"), "{says}");
+    assert!(says.contains("Webhook disabled.") && !says.contains("Send test event"), "{says}");
     assert_eq!(webhook(&owner, &id)["state"], "disabled");
     let html = visitor.page(&page);
     let form = filled(&html, &format!("/console{page}/state"), &[]);
     assert_eq!(visitor.post(&format!("{page}/test")).form_text(&form).send().status, 409, "it is disabled");
     assert_eq!(visitor.submit(&page, &format!("{page}/state"), &[("state", "asleep")]).status, 400);
-    assert!(visitor.done(&page, &format!("{page}/state"), &[]).contains("The webhook is enabled."));
+    assert!(visitor.done(&page, &format!("{page}/state"), &[]).contains("Webhook enabled."));
 
     let rotate = format!("{page}/rotate-secret");
-    assert!(visitor.read(&rotate).contains("For a day, every event is signed with both secrets"));
+    assert!(visitor.read(&rotate).contains("For 24 hours, events are signed with both secrets"));
     let answer = visitor.submit(&rotate, &rotate, &[]);
     assert_eq!(answer.status, 200);
     let (_, new) = shown(&answer);
@@ -148,12 +148,12 @@ fn a_webhook_is_disabled_enabled_given_a_new_secret_and_deleted() {
     test(&server, &id);
     let received = &receiver.await_count(1)[0];
     assert!(received.is_signed_with(&old) && received.is_signed_with(&new));
-    assert!(visitor.read(&page).contains("Rotated. The old one signs as well and ends in"));
+    assert!(visitor.read(&page).contains("Rotated. The previous secret stays valid until"));
 
     let delete = format!("{page}/delete");
-    assert!(visitor.read(&delete).contains("This cannot be undone."));
+    assert!(visitor.read(&delete).contains("You can’t undo this."));
     assert_eq!(webhook(&owner, &id)["id"], id, "looking at the question deletes nothing");
-    assert!(visitor.done(&delete, &delete, &[]).contains("The webhook is deleted"));
+    assert!(visitor.done(&delete, &delete, &[]).contains("Webhook deleted"));
     for path in [page, rotate, delete, format!("/webhooks/{id}/edit")] {
         assert_eq!(visitor.get(&path).status, 404, "{path}");
     }
@@ -165,7 +165,7 @@ fn a_webhook_is_disabled_enabled_given_a_new_secret_and_deleted() {
 }
 
 #[test]
-fn what_was_given_up_is_counted_filtered_and_tried_again() {
+fn failed_deliveries_are_counted_and_retried() {
     let (server, owner) = start_in(place());
     let visitor = Visitor::of(&server, &owner);
     let receiver =
@@ -177,9 +177,9 @@ fn what_was_given_up_is_counted_filtered_and_tried_again() {
     let list = visitor.page("/webhooks");
     assert!(list.contains(&format!("href=\"/console/webhooks/{id}?state=dead\"")), "{}", text(&list));
     let says = visitor.read(&format!("{page}?state=dead"));
-    assert!(says.contains("Given up") && says.contains("answered 500") && says.contains(&delivery), "{says}");
+    assert!(says.contains("Failed") && says.contains("HTTP 500") && says.contains(&delivery), "{says}");
     let says = visitor.done(&format!("{page}?state=dead"), &format!("{page}/deliveries/{delivery}/retry"), &[]);
-    assert!(says.contains("The event is on its way again."), "{says}");
+    assert!(says.contains("Retrying delivery."), "{says}");
     await_all(&server, &id, "delivered");
     let html = visitor.page(&page);
     let form = filled(&html, &format!("/console{page}/test"), &[]);
@@ -191,7 +191,7 @@ fn what_was_given_up_is_counted_filtered_and_tried_again() {
 }
 
 #[test]
-fn deliveries_go_on_page_by_page() {
+fn deliveries_are_paged() {
     let (server, owner) = start();
     let visitor = Visitor::of(&server, &owner);
     let (id, _) = add(&visitor, NOWHERE, &["policy.changed"]);
@@ -220,7 +220,7 @@ fn deliveries_go_on_page_by_page() {
 }
 
 #[test]
-fn only_admins_see_webhooks_and_only_those_of_their_organization() {
+fn only_admins_see_their_webhooks() {
     let place = place();
     let acme = place.init(&["--organization", "acme"]);
     let (server, owner) = start_in(place);
@@ -247,7 +247,7 @@ fn only_admins_see_webhooks_and_only_those_of_their_organization() {
     }
     assert_eq!(developer.get("/webhooks").status, 403);
     assert!(!developer.page("/account").contains("/console/webhooks"), "it is not offered");
-    assert!(foreign.read("/webhooks").contains("Nobody is told of anything yet"));
+    assert!(foreign.read("/webhooks").contains("No webhooks"));
     for rest in [
         "/webhooks",
         &page,
@@ -269,7 +269,7 @@ fn only_admins_see_webhooks_and_only_those_of_their_organization() {
 }
 
 #[test]
-fn how_to_verify_is_told_with_the_headers_that_are_sent() {
+fn verification_page_names_the_headers() {
     let (server, owner) = start();
     let says = Visitor::of(&server, &owner).read("/webhooks/verifying");
     for part in
@@ -280,7 +280,7 @@ fn how_to_verify_is_told_with_the_headers_that_are_sent() {
 }
 
 #[test]
-fn a_webhook_that_keyturn_disabled_says_why() {
+fn disabled_webhooks_show_the_reason() {
     let (server, owner) = start_in(place());
     let visitor = Visitor::of(&server, &owner);
     let receiver = Receiver::answering(|_, _| Reply::Status(410, ""));
@@ -288,6 +288,6 @@ fn a_webhook_that_keyturn_disabled_says_why() {
     test(&server, &id);
     eventually_within(40, "it to be disabled", || (webhook(&owner, &id)["state"] == "disabled").then_some(()));
     for path in ["/webhooks".to_owned(), format!("/webhooks/{id}")] {
-        assert!(visitor.read(&path).contains("the receiver answered 410 Gone"), "{path}");
+        assert!(visitor.read(&path).contains("the endpoint returned 410 Gone"), "{path}");
     }
 }

@@ -156,7 +156,9 @@ fn a_list_that_was_lost_is_written_again() {
             redis.run();
         }
         eventually("the list", || (redis.keys("keyturn:revoked:*") == names).then_some(()));
-        eventually("the loss in the log", || (!logged(&two.a, "Redis was restarted, replaced or emptied").is_empty()).then_some(()));
+        eventually("the loss in the log", || {
+            (!logged(&two.a, "Redis was restarted, replaced or emptied").is_empty()).then_some(())
+        });
         assert_eq!([&revoked, &rotated, &disabled].map(|key| listed(&redis, key)), ["-", "2", "-"]);
         let left = seconds_left(&redis, &format!("keyturn:revoked:token:{}", jti(&token)));
         assert!((3600..=3660).contains(&left), "{left}");

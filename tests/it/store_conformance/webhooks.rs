@@ -272,7 +272,7 @@ pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
     assert!(store.finish_attempt(id, "b", &attempt(32, again)).await.unwrap());
     let told = store.delivery(&webhook.id, id).await.unwrap().unwrap();
     assert_eq!((told.state, told.attempts, told.due_at), (DeliveryState::Pending, 1, NOW.plus_seconds(100)));
-    assert_eq!((told.last_status, told.last_error.as_deref()), (Some(500), Some("answered 500")));
+    assert_eq!((told.last_status, told.last_error.as_deref()), (Some(500), Some("HTTP 500")));
     assert_eq!((told.last_attempt_at, told.ended_at), (Some(NOW.plus_seconds(32)), None));
     assert!(!store.finish_attempt(id, "b", &attempt(33, AfterAttempt::Dead)).await.unwrap(), "written once");
     assert_eq!(due(99).await, []);

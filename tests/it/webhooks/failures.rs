@@ -35,7 +35,7 @@ fn what_nobody_takes_is_a_dead_letter_that_can_be_taken_up_by_hand() {
     let dead = await_delivery(&server, &hook.id, &id, "dead");
     assert_eq!(
         (&dead["attempts"], &dead["last_status"], &dead["last_error"]),
-        (&json!(3), &json!(503), &json!("answered 503"))
+        (&json!(3), &json!(503), &json!("HTTP 503"))
     );
     assert!(dead["ended_at"].is_string() && dead["next_attempt_at"].is_null(), "{dead}");
     let listed = server.api("GET", &format!("webhooks/{}/deliveries?state=dead", hook.id)).send().expect(200);

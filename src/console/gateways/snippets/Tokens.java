@@ -5,7 +5,7 @@ class Tokens {
 
     @Bean
     JwtDecoder jwtDecoder() {
-        // Spring takes only typ JWT unless it is told otherwise.
+        // By default Spring accepts only typ JWT.
         var typ = new DefaultJOSEObjectTypeVerifier<SecurityContext>(new JOSEObjectType("at+jwt"));
         var decoder = NimbusJwtDecoder.withJwkSetUri(ISSUER + "/.well-known/jwks.json")
             .jwsAlgorithm(SignatureAlgorithm.ES256)

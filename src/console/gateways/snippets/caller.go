@@ -22,7 +22,7 @@ type Caller struct {
 	Networks     []string `json:"cidrs"`
 }
 
-// CallerOf checks signature, algorithm, issuer, audience and expiry, and says who called.
+// CallerOf verifies the token and returns the caller.
 func CallerOf(ctx context.Context, token string) (*Caller, error) {
 	verified, err := verifier.Verify(ctx, token)
 	if err != nil {

@@ -1,9 +1,9 @@
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
-// The keys are fetched when the first token comes, and again when one names a key that is not known yet.
+// Keys are fetched on first use and again for an unknown kid.
 const keys = createRemoteJWKSet(new URL("https://keys.example.com/.well-known/jwks.json"));
 
-// Who sent a request; throws when that cannot be told.
+// Returns the caller. Throws if the token is not valid.
 export async function callerOf(request) {
   const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
   const { payload } = await jwtVerify(token ?? "", keys, {

@@ -5,7 +5,7 @@ keys = jwt.PyJWKClient("https://keys.example.com/.well-known/jwks.json")
 
 
 def caller_of(token):
-    """Who sent a token; raises jwt.PyJWTError when that cannot be told."""
+    """Return the caller. Raises jwt.PyJWTError if the token is not valid."""
     claims = jwt.decode(
         token,
         keys.get_signing_key_from_jwt(token).key,

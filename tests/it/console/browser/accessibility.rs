@@ -1,5 +1,5 @@
-//! Every page of the console held to axe-core's rules, as each role sees it, light and dark, on a screen and on a
-//! phone; nothing is wider than the phone, and nothing lies over something else.
+//! Every page passes axe-core for every role, light and dark, on a screen and on a phone; no page is wider than the phone,
+//! and no elements overlap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,7 @@ use crate::console::seed::Company;
 use crate::support::person::start;
 use crate::support::{Browser, Person, Server, Visitor};
 
-/// Every page that the owner of organization `default` reaches by links.
+/// Every page that the owner of the organization `default` can reach by links.
 const PAGES: &[&str] = &[
     "/account",
     "/audit",
@@ -54,7 +54,7 @@ const PAGES: &[&str] = &[
     "/welcome",
 ];
 
-/// What lies over something else, of all that is read or used.
+/// Finds overlapping elements.
 const OVERLAPS: &str = "const place = document.querySelector('dialog[open]') ?? document.body;
     const what = 'a[href], button, input:not([type=hidden]), select, textarea, summary, h1, h2, dt, dd, label, .badge';
     const all = [...place.querySelectorAll(what)].filter(e => e.checkVisibility() && !e.closest('.hidden'));
@@ -69,11 +69,11 @@ const OVERLAPS: &str = "const place = document.querySelector('dialog[open]') ?? 
     }
     return found";
 
-/// On which screens, in which colours, a page is looked at.
+/// Screen widths and color schemes.
 type Looks = &'static [(u32, &'static str)];
 const SOME: Looks = &[(1280, "light"), (360, "dark")];
 
-/// Holds what is shown now to all of it.
+/// Runs all checks on the current page.
 #[track_caller]
 fn hold(browser: &Browser, looks: Looks) {
     let mut before = 0;
@@ -85,7 +85,7 @@ fn hold(browser: &Browser, looks: Looks) {
         }
         before = *width;
         browser.screen(*width, if *width == 360 { 740 } else { 900 }, 1, *width == 360);
-        // On a wall everything is as on a screen, but for where it lies.
+        // On a wall display only the layout differs from a screen.
         if *width < 3840 {
             browser.run_axe();
         }
@@ -95,8 +95,8 @@ fn hold(browser: &Browser, looks: Looks) {
     browser.prefer("light");
 }
 
-/// Holds every page that somebody reaches to all of it, but for those that are made like one that was held before.
-/// Says in the end which do not hold.
+/// Checks every page that a member can reach, except those with the same structure as a page checked before. Lists all
+/// failures at the end.
 #[track_caller]
 fn hold_all(server: &Server, person: &Person, looks: Looks, held: &mut BTreeSet<String>) {
     let browser = at_the_console(server, person);
@@ -121,7 +121,7 @@ fn lies_well(browser: &Browser, width: u32) {
     assert_eq!(over, json!([]), "{} at {width}", browser.url());
 }
 
-/// What somebody reaches by links, a page for each kind: its path, and what it is made of.
+/// Returns one page of each kind that a member can reach: its path and its structure.
 #[track_caller]
 fn pages_of(server: &Server, person: &Person) -> BTreeMap<String, (String, String)> {
     let mut pages = BTreeMap::new();
@@ -134,7 +134,7 @@ fn pages_of(server: &Server, person: &Person) -> BTreeMap<String, (String, Strin
     pages
 }
 
-/// The elements of a page with their classes, without what surrounds every page and without texts.
+/// Returns the elements of the main content with their classes, without texts.
 fn skeleton(html: &str) -> String {
     let main = html.split("<main").nth(1).unwrap();
     let element = |tag: &str| {
@@ -146,7 +146,7 @@ fn skeleton(html: &str) -> String {
 }
 
 #[test]
-fn every_page_is_in_the_table_and_accessible_on_a_screen_and_nothing_lies_over_something_else_on_a_wall() {
+fn every_page_passes_axe_on_a_screen() {
     let company = Company::found();
     let pages = pages_of(&company.server, &company.owner);
     let found: BTreeSet<&str> = pages.keys().map(String::as_str).collect();
@@ -155,13 +155,13 @@ fn every_page_is_in_the_table_and_accessible_on_a_screen_and_nothing_lies_over_s
 }
 
 #[test]
-fn every_page_is_accessible_on_a_phone() {
+fn every_page_passes_axe_on_a_phone() {
     let company = Company::found();
     hold_all(&company.server, &company.owner, &[(360, "dark"), (360, "light")], &mut BTreeSet::new());
 }
 
 #[test]
-fn every_page_is_accessible_to_those_who_may_less() {
+fn every_page_passes_axe_for_other_roles() {
     let company = Company::found();
     let of_owner = pages_of(&company.server, &company.owner);
     let mut held: BTreeSet<String> = of_owner.into_values().map(|(_, skeleton)| skeleton).collect();
@@ -176,10 +176,10 @@ fn every_page_is_accessible_to_those_who_may_less() {
 }
 
 #[test]
-fn keys_in_every_state_are_accessible() {
+fn every_key_state_passes_axe() {
     let company = Company::found();
     let browser = at_the_console(&company.server, &company.owner);
-    // In its grace, much used, expired, revoked, disabled; explained; all of them in a list; and none.
+    // Rotating, busy, expired, revoked and disabled keys; a rotation; an explanation; a full and an empty list.
     let of_key = |key: usize, rest: &str| format!("/keys/{}{rest}", company.keys[key]);
     let states = [
         of_key(0, ""),
@@ -195,8 +195,8 @@ fn keys_in_every_state_are_accessible() {
     ];
     for path in states {
         go(&browser, &company.server, &path);
-        if browser.offers("The numbers as a table") {
-            browser.click("The numbers as a table");
+        if browser.offers("View as table") {
+            browser.click("View as table");
         }
         hold(&browser, SOME);
     }
@@ -204,7 +204,7 @@ fn keys_in_every_state_are_accessible() {
 }
 
 #[test]
-fn dialogs_what_is_shown_once_and_what_was_refused_are_accessible() {
+fn dialogs_secrets_and_errors_pass_axe() {
     let (server, owner) = start();
     let made = owner.make(&json!({ "name": "one", "description": "first\nsecond" }));
     let id = made["id"].as_str().unwrap();
@@ -217,63 +217,63 @@ fn dialogs_what_is_shown_once_and_what_was_refused_are_accessible() {
     };
     let page = format!("/keys/{id}");
     for (link, heading) in [
-        ("Rotate", "Rotate this key"),
-        ("Disable", "Disable this key?"),
-        ("Revoke", "Revoke this key?"),
-        ("Explain a refusal", "Explain a refusal"),
-        ("Edit", "Edit this key"),
+        ("Rotate", "Rotate “one”"),
+        ("Disable", "Disable “one”?"),
+        ("Revoke", "Revoke “one”?"),
+        ("Why was a request denied?", "Why was a request denied?"),
+        ("Edit", "Edit “one”"),
     ] {
         open(&page, link, heading);
     }
-    browser.within("Edit this key").fill("Allowed networks", "10.0.0.0/8");
-    browser.click("Save");
-    browser.see("Narrow this key?");
+    browser.within("Edit “one”").fill("Allowed networks", "10.0.0.0/8");
+    browser.click("Save changes");
+    browser.see("Restrict “one”?");
     hold(&browser, SOME);
 
-    // What was refused, in a dialog and on a page, with everything that can be wrong; then the secret.
+    // Forms with errors, in a dialog and on a page; then the secret.
     let wrong = || {
         browser.fill("Allowed networks", "nowhere");
-        browser.fill("Resource filter of scope 1", "a//b");
-        browser.choose("Expiry", "On a date");
-        browser.see("Entry 1:");
+        browser.fill("Resource pattern for scope 1", "a//b");
+        browser.choose("Expiry", "Custom date…");
+        browser.see("Line 1:");
     };
     open("/keys", "Create API key", "Create API key");
     wrong();
     browser.within("Create API key").click("Create API key");
-    browser.see("another look:");
+    browser.see("Fix th");
     hold(&browser, SOME);
     go(&browser, &server, "/keys/new");
     wrong();
     browser.click("Create API key");
-    browser.see("another look:");
+    browser.see("Fix th");
     hold(&browser, SOME);
     for path in ["/keys", "/keys/new"] {
         go(&browser, &server, path);
         if path == "/keys" {
             browser.click("Create API key");
-            browser.see("Rows that are empty are left out");
+            browser.see("Empty rows are ignored");
             browser.within("Create API key").fill("Allowed networks", "*");
             browser.within("Create API key").click("Create API key");
         } else {
             browser.click("Create API key");
         }
-        browser.see("Copy the key now");
+        browser.see("Save your secret");
         hold(&browser, SOME);
-        browser.check("I have copied it");
+        browser.check("I saved this secret");
         browser.click("Continue");
-        browser.see("Client id");
+        browser.see("Client ID");
     }
     go(&browser, &server, "/account");
     browser.fill("Current password", "not the password");
     browser.fill("New password", "short");
     browser.click("Change password");
-    browser.see("another look");
+    browser.see("Fix th");
     hold(&browser, SOME);
     browser.finish();
 }
 
 #[test]
-fn signing_in_troubles_and_an_empty_organization_are_accessible() {
+fn sign_in_and_empty_pages_pass_axe() {
     let (server, owner) = start();
     let browser = Browser::new();
     browser.open(&url(&server, "/sign-in"));
@@ -281,10 +281,10 @@ fn signing_in_troubles_and_an_empty_organization_are_accessible() {
     browser.fill("Email", "nobody@example.org");
     browser.fill("Password", "not the password");
     browser.click("Sign in");
-    browser.see("do not go together");
+    browser.see("Incorrect email");
     hold(&browser, SOME);
 
-    // Nothing there yet, for those who may begin and those who may not.
+    // An organization without any data, for its owner and for a viewer.
     let body = json!({ "slug": "fleet", "owner_email": "f@fleet.example" });
     let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
     let fleet = Person::sign_in(&server, "fleet", "f@fleet.example", made["owner"]["password"].as_str().unwrap());

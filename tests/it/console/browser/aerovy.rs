@@ -1,5 +1,4 @@
-//! Aerovy's steps on the pages: named keys with scopes as rows and networks, edited after a look at what that would
-//! have refused, explained, and revoked for good.
+//! Aerovy's workflow: named keys with scopes and networks, reviewed before they are restricted, explained and revoked.
 
 use serde_json::json;
 
@@ -9,53 +8,53 @@ use crate::support::browser::Key;
 use crate::support::{Browser, Person, eventually, jwt};
 
 #[test]
-fn a_key_has_scopes_as_rows_and_networks_that_are_checked_while_they_are_typed() {
+fn scope_rows_and_live_checks() {
     let (server, owner) = under("aerovy");
     let browser = at_the_console(&server, &owner);
     browser.click("Create API key");
     let dialog = browser.within("Create API key");
     dialog.fill("Name", "ingest");
 
-    // 1. Scopes are required, a row each; a filter is told in words while it is typed.
+    // 1. Scopes are required; resource patterns are described while typing.
     dialog.click("Create API key");
-    browser.see("This needs another look:");
+    browser.see("Fix this problem:");
     let dialog = browser.within("Create API key");
-    dialog.see("at least one scope");
+    dialog.see("Add at least one scope.");
     assert_eq!(dialog.value("Name"), "ingest");
-    dialog.fill("Resource filter of scope 1", "sites//berlin");
-    dialog.choose("Action of scope 1", "read");
-    dialog.see("segment 2 of the resource filter is empty");
-    dialog.fill("Resource filter of scope 1", "sites/berlin/#");
-    dialog.see("One resource for each value of #.");
-    dialog.fill("Resource filter of scope 2", "*");
-    dialog.see("Every resource, but for Keyturn’s own management API.");
+    dialog.fill("Resource pattern for scope 1", "sites//berlin");
+    dialog.choose("Action for scope 1", "read");
+    dialog.see("Segment 2 is empty.");
+    dialog.fill("Resource pattern for scope 1", "sites/berlin/#");
+    dialog.see("# matches any single segment.");
+    dialog.fill("Resource pattern for scope 2", "*");
+    dialog.see("Matches every resource except the Keyturn management API.");
 
-    // 2. Rows are added and taken away; those that stay keep what is in them.
+    // 2. Rows are added and removed; the others keep their values.
     let rows = || browser.within("Create API key").names("textbox");
-    let count = rows().iter().filter(|name| name.starts_with("Resource filter")).count();
-    dialog.click("Add a scope");
-    assert_eq!(browser.focused(), format!("Action of scope {}", count + 1), "the new row");
+    let count = rows().iter().filter(|name| name.starts_with("Resource pattern")).count();
+    dialog.click("Add scope");
+    assert_eq!(browser.focused(), format!("Action for scope {}", count + 1), "the new row");
     dialog.click("Remove scope 2");
-    assert_eq!(browser.focused(), "Action of scope 2", "where one was");
+    assert_eq!(browser.focused(), "Action for scope 2", "where one was");
     dialog.click("Remove scope 2");
-    dialog.click("Add a scope");
+    dialog.click("Add scope");
     dialog.click("Remove scope 3");
     let names = rows();
-    let left: Vec<_> = names.iter().filter(|name| name.starts_with("Resource filter")).collect();
+    let left: Vec<_> = names.iter().filter(|name| name.starts_with("Resource pattern")).collect();
     assert_eq!(left.len(), count - 1);
-    assert_eq!(left.last().unwrap().as_str(), format!("Resource filter of scope {}", count - 1));
-    assert_eq!(dialog.value("Resource filter of scope 1"), "sites/berlin/#");
-    dialog.choose("Action of scope 2", "write");
-    dialog.fill("Resource filter of scope 2", "sites/berlin/chargers/*");
+    assert_eq!(left.last().unwrap().as_str(), format!("Resource pattern for scope {}", count - 1));
+    assert_eq!(dialog.value("Resource pattern for scope 1"), "sites/berlin/#");
+    dialog.choose("Action for scope 2", "write");
+    dialog.fill("Resource pattern for scope 2", "sites/berlin/chargers/*");
 
-    // 3. Networks: what is wrong is told with its place, a wildcard is warned about.
+    // 3. Invalid networks are reported by line; wildcards cause a warning.
     let networks = |text: &str, said: &str| {
         browser.within("Create API key").fill("Allowed networks", text);
         browser.within("Create API key").see(said);
     };
-    networks("10.0.0.0/8\n10.0.0.1/8", "Entry 2: 10.0.0.1/8 has bits set beyond /8");
-    networks("*", "A wildcard lets every address in.");
-    networks("0.0.0.0/0", "A wildcard lets every address in.");
+    networks("10.0.0.0/8\n10.0.0.1/8", "Line 2: 10.0.0.1/8 has host bits set.");
+    networks("*", "This allows any address.");
+    networks("0.0.0.0/0", "This allows any address.");
     networks("10.0.0.0/8, 127.0.0.1 2001:db8::/32", "3 networks: 10.0.0.0/8, 127.0.0.1/32, 2001:db8::/32");
     browser.click("Create API key");
     let secret = take_secret(&browser);
@@ -71,24 +70,27 @@ fn a_key_has_scopes_as_rows_and_networks_that_are_checked_while_they_are_typed()
                { "action": "write", "resource": "sites/berlin/chargers/*" }])
     );
 
-    // 4. Everything from everywhere is possible, and is warned about where it is made and where it is.
+    // 4. Full access from any network is possible, with warnings.
     go(&browser, &server, "/keys");
     browser.click("Create API key");
     let dialog = browser.within("Create API key");
     dialog.fill("Name", "all");
-    dialog.choose("Action of scope 1", "* (any action)");
-    dialog.fill("Resource filter of scope 1", "*");
+    dialog.choose("Action for scope 1", "Any action (*)");
+    dialog.fill("Resource pattern for scope 1", "*");
     dialog.fill("Allowed networks", "*");
     dialog.click("Create API key");
-    browser.see("Copy the key now");
-    let warned = browser.within("Copy the key now").text().to_lowercase();
-    assert!(warned.contains("wildcard") || warned.contains("every address"), "{warned}");
+    browser.see("Save your secret");
+    let warned = browser.within("Save your secret").text().to_lowercase();
+    assert!(
+        warned.contains("wildcard") || warned.contains("any address") || warned.contains("every address"),
+        "{warned}"
+    );
     take_secret(&browser);
     browser.finish();
 }
 
 #[test]
-fn what_narrows_a_key_is_shown_first_with_what_it_would_have_refused() {
+fn restrictions_are_reviewed_first() {
     let (server, owner) = under("aerovy");
     let made = owner.make(&json!({ "name": "Berlin ingest" }));
     let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
@@ -105,52 +107,52 @@ fn what_narrows_a_key_is_shown_first_with_what_it_would_have_refused() {
         browser.click(what);
     };
 
-    // 1. Shown first; with Escape nothing is changed.
+    // 1. The review comes first; Escape changes nothing.
     open("Edit");
-    browser.see("calls may break at once");
+    browser.see("takes effect immediately");
     browser.fill("Allowed networks", "10.0.0.0/8");
-    browser.within("Edit this key").click("Save");
-    let review = browser.within("Narrow this key?");
-    assert_eq!(review.table("What changes").rows, [["Allowed networks", "everywhere", "10.0.0.0/8"]]);
-    review.see("4 uses, at least.");
-    assert_eq!(review.table("From addresses").rows, [["127.0.0.1", "4"]]);
-    assert_eq!(browser.focused(), "Narrow this key?", "no key that is pressed too soon narrows it");
+    browser.within("Edit “Berlin ingest”").click("Save changes");
+    let review = browser.within("Restrict “Berlin ingest”?");
+    assert_eq!(review.table("Changes").rows, [["Allowed networks", "any network", "10.0.0.0/8"]]);
+    review.see("At least 4 requests.");
+    assert_eq!(review.table("By IP address").rows, [["127.0.0.1", "4"]]);
+    assert_eq!(browser.focused(), "Restrict “Berlin ingest”?", "no key that is pressed too soon narrows it");
     browser.press(Key::Escape);
     browser.wait("the end of the dialog", || !browser.dialog_is_open());
     assert_eq!(browser.focused(), "Edit");
     works(&server, secret);
 
-    // 2. Done after the look, and explained afterwards.
+    // 2. The change is applied after the review and explains the denial.
     open("Edit");
     browser.fill("Allowed networks", "10.0.0.0/8");
-    browser.within("Edit this key").click("Save");
-    browser.click("Narrow key");
-    browser.see("The key is narrower. Tokens from before are refused from now on.");
+    browser.within("Edit “Berlin ingest”").click("Save changes");
+    browser.click("Apply restrictions");
+    browser.see("Key updated. Tokens issued earlier no longer work.");
     told(&server.exchange(secret, &[]), 403, "API_KEY_IP_NOT_ALLOWED");
-    browser.click("Explain a refusal");
-    browser.fill("Caller’s address", "127.0.0.1");
-    browser.click("Explain");
-    browser.see("Refused. The first check that fails says why.");
-    let checks = browser.table("Checks, in the order in which they are made");
+    browser.click("Why was a request denied?");
+    browser.fill("Client IP address", "127.0.0.1");
+    browser.click("Run checks");
+    browser.see("Denied. The first failed check is the reason.");
+    let checks = browser.table("Checks, in order");
     assert_eq!(checks.row("Network")[1], "Failed");
-    browser.fill("Caller’s address", "10.1.2.3");
-    browser.click("Explain");
-    browser.see("Allowed: no check refuses it.");
+    browser.fill("Client IP address", "10.1.2.3");
+    browser.click("Run checks");
+    browser.see("No check failed, but some checks were skipped.");
 
-    // 3. Another name asks nothing.
+    // 3. Changes that do not restrict the key need no review.
     open("Edit");
     browser.fill("Name", "Berlin");
     browser.fill("Allowed networks", "");
-    browser.within("Edit this key").click("Save");
-    browser.see("The key is changed.");
-    browser.see("Everywhere");
+    browser.within("Edit “Berlin ingest”").click("Save changes");
+    browser.see("Key updated.");
+    browser.see("Any network");
     works(&server, secret);
 
-    // 4. Revoked for good.
+    // 4. Revocation is permanent.
     browser.click("Revoke");
-    browser.within("Revoke this key?").see("This cannot be undone");
+    browser.within("Revoke “Berlin”?").see("You can’t undo this");
     browser.click("Revoke key");
-    browser.see("A revoked key never works again.");
+    browser.see("This can’t be undone.");
     told(&server.exchange(secret, &[]), 401, "API_KEY_INVALID");
     for change in ["Edit", "Rotate", "Disable", "Enable", "Revoke"] {
         assert!(!browser.offers(change), "{change}");
@@ -159,7 +161,7 @@ fn what_narrows_a_key_is_shown_first_with_what_it_would_have_refused() {
 }
 
 #[test]
-fn the_list_shows_active_keys_first_and_is_searched_by_name() {
+fn list_is_searched_by_name() {
     let (server, owner) = under("aerovy");
     let named = |name: &str| owner.make(&json!({ "name": name }))["id"].as_str().unwrap().to_owned();
     let (_, _, old) = (named("Berlin ingest"), named("Paris ingest"), named("Berlin export"));
@@ -183,35 +185,35 @@ fn the_list_shows_active_keys_first_and_is_searched_by_name() {
     search("Revoked", "");
     browser.wait("the list", || shown() == ["Berlin export"]);
     search("Active", "nothing like it");
-    browser.see("No key is like that.");
+    browser.see("No keys match these filters.");
     browser.click("Show all keys");
     browser.wait("the list", || shown().len() == 4);
     browser.finish();
 }
 
 #[test]
-fn an_organization_without_a_signing_key_is_told_how_to_begin() {
+fn missing_signing_key_is_explained() {
     let (server, owner) = under("aerovy");
     let body = json!({ "slug": "fleet", "owner_email": "f@fleet.example" });
     let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
     let fleet = Person::sign_in(&server, "fleet", "f@fleet.example", made["owner"]["password"].as_str().unwrap());
     let browser = Browser::new();
     sign_in(&browser, &server, &fleet);
-    browser.see("An API key is what a program of yours keeps.");
+    browser.see("Your applications exchange an API key");
     browser.within("Keys").click("Create API key");
-    browser.see("has no signing key yet");
+    browser.see("organization has no signing key");
     browser.press(Key::Escape);
     browser.wait("the end of the dialog", || !browser.dialog_is_open());
     browser.click("Signing keys");
-    browser.see("There is no signing key yet");
-    browser.click("Make the first signing key");
-    browser.see("The signing key is made.");
-    assert!(!browser.offers("Make the first signing key"), "once");
+    browser.see("No signing key");
+    browser.click("Create signing key");
+    browser.see("Signing key created.");
+    assert!(!browser.offers("Create signing key"), "once");
     assert_eq!(browser.table("Signing keys, newest first").rows.len(), 1);
     browser.click("API keys");
     browser.within("Keys").click("Create API key");
     browser.within("Create API key").fill("Name", "ingest");
-    browser.do_not_see("has no signing key yet");
+    browser.do_not_see("organization has no signing key");
     browser.within("Create API key").click("Create API key");
     let secret = take_secret(&browser);
     let answer = server.exchange(&secret, &[]).expect(200);

@@ -1,5 +1,5 @@
-//! Names that are markup, code, or meant to mislead, in every field that holds text: shown as text on every page and
-//! in every export, with no page broken by it; and no page goes into a frame.
+//! Names with markup, code or misleading characters in every text field: shown as text on every page and in every export,
+//! without breaking a page. Pages cannot be framed.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{at_the_console, go, reached, url};
 use crate::support::person::start;
 use crate::support::{Browser, Person, Server, Visitor};
 
-/// What has broken other consoles. Each fits into a name.
+/// Values that have broken other consoles. Each fits into a name.
 const NAMES: &[&str] = &[
     "\"><script>alert(1)</script>",
     "'><img src=x onerror=alert(1)>",
@@ -22,10 +22,10 @@ const NAMES: &[&str] = &[
     "-- ' OR '1'='1",
 ];
 
-/// The one that tells the most.
+/// The value that shows most failures.
 const SCRIPT: &str = NAMES[0];
 
-/// Fills every field that holds text with what is in no good spirit. Gives the id of a key.
+/// Fills every text field with hostile values. Returns the ID of a key.
 #[track_caller]
 fn fill_everything(server: &Server, owner: &Person) -> String {
     let long_scope = format!("{}/*", "a".repeat(200));
@@ -41,14 +41,14 @@ fn fill_everything(server: &Server, owner: &Person) -> String {
     let made = owner.make(&json!({ "name": SCRIPT }));
     let id = made["id"].as_str().unwrap();
     owner.api("POST", &format!("keys/{id}/revoke")).json(&json!({ "reason": NAMES[1] })).send().expect(200);
-    // What an address of a caller or a scope may hold comes from anybody.
+    // Caller addresses and requested scopes come from untrusted clients.
     server.exchange(made["secret"].as_str().unwrap(), &[("scope", SCRIPT)]);
-    // Who signs in says what their browser is called.
+    // The browser's name comes from its `User-Agent`.
     let body = json!({ "organization": "default", "email": owner.email, "password": owner.password });
     let agent = server.request("POST", "/api/v1/session").header("User-Agent", SCRIPT).json(&body);
     agent.send().expect(201);
     for (number, name) in NAMES.iter().enumerate() {
-        // Refused or taken, it must not come back as markup.
+        // Accepted or rejected, it must not come back as markup.
         owner.api("POST", "members").json(&json!({ "email": name, "role": "viewer" })).send();
         let login = format!("\"<i>{number}</i>\"@example.org");
         owner.api("POST", "members").json(&json!({ "email": login, "role": "viewer" })).send();
@@ -75,7 +75,7 @@ fn fill_everything(server: &Server, owner: &Person) -> String {
 }
 
 #[test]
-fn names_in_bad_spirit_are_text_on_every_page_and_break_none() {
+fn hostile_names_are_escaped_on_every_page() {
     let (server, owner) = start();
     let revoked = fill_everything(&server, &owner);
     let browser = at_the_console(&server, &owner).phone();
@@ -86,7 +86,7 @@ fn names_in_bad_spirit_are_text_on_every_page_and_break_none() {
         let body = answer.text();
         let kind = answer.header("content-type").unwrap_or_default();
         if !kind.starts_with("text/html") {
-            // An export: JSON or CSV that no browser takes for a page.
+            // Exports are JSON or CSV, which browsers never render as a page.
             assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
             assert!(kind.starts_with("application/") || kind.starts_with("text/csv"), "{path}: {kind}");
             continue;
@@ -104,7 +104,7 @@ fn names_in_bad_spirit_are_text_on_every_page_and_break_none() {
     assert_eq!(wide, Vec::<String>::new(), "these are wider than a phone");
     assert!(looked_at > 40, "{looked_at}");
 
-    // They are there, as they were typed.
+    // The names appear as they were typed.
     browser.open(&url(&server, "/keys?status=all&sort=name"));
     let text = browser.text();
     for name in NAMES.iter().filter(|name| !name.starts_with('\u{202e}')) {
@@ -112,13 +112,13 @@ fn names_in_bad_spirit_are_text_on_every_page_and_break_none() {
         assert!(text.contains(&shown), "{name} in {text}");
     }
     browser.click(NAMES[1]);
-    browser.see("Client id");
+    browser.see("Client ID");
     assert_eq!(browser.page().names("heading")[0], NAMES[1]);
     browser.finish();
 }
 
 #[test]
-fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
+fn hostile_names_are_escaped_in_dialogs() {
     let (server, owner) = start();
     let browser = at_the_console(&server, &owner).phone();
     browser.click("Create API key");
@@ -126,30 +126,26 @@ fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
     dialog.fill("Name", SCRIPT);
     dialog.fill("Description", &NAMES.join("\n"));
     dialog.fill("Allowed networks", SCRIPT);
-    dialog.see("Entry 1:");
-    dialog.fill("Resource filter of scope 1", SCRIPT);
+    dialog.see("Line 1:");
+    dialog.fill("Resource pattern for scope 1", SCRIPT);
     dialog.click("Create API key");
-    browser.see("another look");
+    browser.see("Fix th");
     let dialog = browser.within("Create API key");
     assert_eq!((dialog.value("Name"), dialog.value("Allowed networks")), (SCRIPT.to_owned(), SCRIPT.to_owned()));
     assert_eq!(dialog.value("Description"), NAMES.join("\n"));
     assert!(browser.fits());
     dialog.fill("Allowed networks", "");
-    dialog.fill("Resource filter of scope 1", "");
+    dialog.fill("Resource pattern for scope 1", "");
     dialog.click("Create API key");
-    browser.see(&format!("“{SCRIPT}” is made"));
+    browser.see(&format!("“{SCRIPT}” created"));
     assert!(browser.fits());
-    browser.check("I have copied it");
+    browser.check("I saved this secret");
     browser.click("Continue");
-    browser.see("Client id");
+    browser.see("Client ID");
     for (change, confirm) in [("Rotate", "Cancel"), ("Disable", "Disable key"), ("Enable", "Enable key")] {
         browser.click(change);
-        assert!(
-            browser
-                .within(&format!("{change} this key{}", if change == "Rotate" { "" } else { "?" }))
-                .text()
-                .contains("Cancel")
-        );
+        let heading = format!("{change} “{SCRIPT}”{}", if change == "Rotate" { "" } else { "?" });
+        assert!(browser.within(&heading).text().contains("Cancel"));
         browser.click(confirm);
         browser.wait("the end of the dialog", || !browser.dialog_is_open());
     }
@@ -159,7 +155,7 @@ fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
     browser.wait("the end of the dialog", || !browser.dialog_is_open());
     browser.see(NAMES[1]);
 
-    // In the address too: what is searched for, what was done, where to go on.
+    // Also in the URL: searches, messages and return paths.
     for query in [
         "search=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
         "done=%3Cscript%3E",
@@ -182,7 +178,7 @@ fn names_in_bad_spirit_are_text_in_forms_dialogs_and_what_is_shown_once() {
 }
 
 #[test]
-fn every_answer_says_what_browsers_may_not_do_with_it() {
+fn every_response_has_security_headers() {
     let (server, owner) = start();
     owner.make(&json!({ "name": "one" }));
     let visitor = Visitor::of(&server, &owner);
@@ -209,13 +205,13 @@ fn every_answer_says_what_browsers_may_not_do_with_it() {
 }
 
 #[test]
-fn no_page_goes_into_a_frame() {
+fn pages_cannot_be_framed() {
     let (server, owner) = start();
     let browser = at_the_console(&server, &owner);
     let framed = "const frame = document.createElement('iframe');
         frame.src = '/console/keys';
         return new Promise(done => { frame.onload = () => done(frame.contentDocument === null); document.body.append(frame); })";
-    // A page of ours may not hold frames at all; another origin's may, and is refused.
+    // Our pages allow no frames; pages of another origin do, but cannot frame ours.
     browser.open(&format!("http://{}/healthz", server.address));
     assert_eq!(browser.run(framed, &[]), Value::Bool(true));
     let complaints = browser.complaints().join("\n");

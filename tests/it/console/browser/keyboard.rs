@@ -1,4 +1,4 @@
-//! With the keyboard alone: everything is reached, in order, and the focus is seen and not lost.
+//! Keyboard only: every control can be reached in order, with visible focus.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::support::browser::Key;
 use crate::support::person::start;
 use crate::support::{Browser, eventually};
 
-/// All that can have the focus, in the order of the page, as far as it can be seen; of a dialog where one is open.
+/// All visible focusable elements in page order, within the open dialog if there is one.
 const ALL: &str = "const place = document.querySelector('dialog[open]') ?? document;
     const what = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex=\"0\"]';
     const all = [...place.querySelectorAll(what)].filter(e => !e.disabled && e.checkVisibility());";
 
-/// Goes round the page with Tab, and checks that all is reached in order and that the focus is always seen.
+/// Tabs through the page and checks that every element is reached in order with visible focus.
 #[track_caller]
 fn goes_round(browser: &Browser) {
     let state = |more: &str| browser.run(&format!("{ALL} {more}"), &[]);
@@ -29,7 +29,7 @@ fn goes_round(browser: &Browser) {
                      box.bottom > 0 && box.top < innerHeight, here.outerHTML.slice(0, 120)]",
         );
         let place = now[0].as_i64().unwrap();
-        // What scrolls can have the focus too; and the browser's own parts follow on the last.
+        // Scroll containers can be focused too, and the browser's own controls follow the last element.
         if place == -1 {
             continue;
         }
@@ -48,7 +48,7 @@ fn goes_round(browser: &Browser) {
     );
 }
 
-/// Presses Tab until something of that name has the focus.
+/// Presses Tab until the element with that name is focused.
 #[track_caller]
 fn tab_to(browser: &Browser, name: &str) {
     for _ in 0..60 {
@@ -61,7 +61,7 @@ fn tab_to(browser: &Browser, name: &str) {
 }
 
 #[test]
-fn a_key_is_made_and_revoked_without_a_mouse() {
+fn keys_are_created_and_revoked_by_keyboard() {
     let (server, owner) = start();
     let browser = Browser::new();
     browser.open(&super::url(&server, "/keys"));
@@ -72,15 +72,15 @@ fn a_key_is_made_and_revoked_without_a_mouse() {
     browser.press(Key::Enter);
     browser.arrive("/console/keys");
 
-    // The way past what is on every page.
+    // The skip link.
     browser.press(Key::Tab);
-    assert_eq!(browser.focused(), "Skip to the page");
+    assert_eq!(browser.focused(), "Skip to main content");
     browser.press(Key::Enter);
     assert_eq!(browser.run("return document.activeElement.id", &[]), "main");
     browser.press(Key::Tab);
     assert_eq!(browser.focused(), "Create API key");
 
-    // Into the dialog, around in it, out of it to where one was.
+    // Into the dialog, around it, and back to the link that opened it.
     browser.press(Key::Enter);
     browser.wait("the dialog", || browser.dialog_is_open());
     assert_eq!(browser.focused(), "Name");
@@ -89,27 +89,27 @@ fn a_key_is_made_and_revoked_without_a_mouse() {
     browser.wait("the end of the dialog", || !browser.dialog_is_open());
     assert_eq!(browser.focused(), "Create API key");
 
-    // A key, its secret, on.
+    // Create a key and save its secret.
     browser.press(Key::Enter);
     browser.wait("the dialog", || browser.dialog_is_open());
     browser.type_text("typed");
     browser.press(Key::Enter);
-    browser.see("Copy the key now");
+    browser.see("Save your secret");
     browser.wait("the focus", || browser.focused() == "Copy");
     goes_round(&browser);
     tab_to(&browser, "Copy");
     browser.press(Key::Enter);
     browser.see("Copied");
     let secret = browser.clipboard();
-    tab_to(&browser, "I have copied it");
+    tab_to(&browser, "I saved this secret");
     browser.press(Key::Space);
     browser.press(Key::Tab);
     assert_eq!(browser.focused(), "Continue");
     browser.press(Key::Enter);
-    browser.see("Client id");
+    browser.see("Client ID");
     works(&server, &secret);
 
-    // Revoked: the first thing in the dialog is harmless.
+    // Revoke: the first focused element is harmless.
     tab_to(&browser, "Revoke");
     browser.press(Key::Enter);
     browser.wait("the dialog", || browser.dialog_is_open());
@@ -117,14 +117,14 @@ fn a_key_is_made_and_revoked_without_a_mouse() {
     browser.press(Key::Tab);
     assert_eq!(browser.focused(), "Revoke key");
     browser.press(Key::Enter);
-    browser.see("The key is revoked.");
+    browser.see("Key revoked.");
     let key = owner.api("GET", &format!("keys/{}", id_of(&secret))).send().expect(200);
     assert_eq!(key["status"], "revoked");
     browser.finish();
 }
 
 #[test]
-fn tab_reaches_everything_in_order_and_the_focus_is_seen() {
+fn tab_order_and_visible_focus() {
     let (server, owner) = start();
     let made = owner.make(&json!({ "name": "used", "allowed_cidrs": ["10.0.0.0/8", "127.0.0.1"] }));
     let id = made["id"].as_str().unwrap();
@@ -139,7 +139,7 @@ fn tab_reaches_everything_in_order_and_the_focus_is_seen() {
         go(&browser, &server, &page);
         goes_round(&browser);
     }
-    // On a phone too, where the ways to other parts are beside each other.
+    // Also on a phone, where the navigation is horizontal.
     browser.screen(360, 740, 2, true);
     go(&browser, &server, &format!("/keys/{id}"));
     goes_round(&browser);
@@ -147,7 +147,7 @@ fn tab_reaches_everything_in_order_and_the_focus_is_seen() {
 }
 
 #[test]
-fn a_dialog_stays_until_the_answer_is_there_for_it_may_hold_a_secret() {
+fn dialogs_stay_open_while_submitting() {
     let (server, owner) = start();
     let browser = at_the_console(&server, &owner);
     browser.click("Create API key");

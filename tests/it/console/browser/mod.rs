@@ -1,4 +1,4 @@
-//! The console's pages in real Chromium, used as a person uses them.
+//! The console in Chromium, used as a person uses it.
 
 mod accessibility;
 mod administration;
@@ -14,20 +14,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::{Answer, Browser, Person, Server, Visitor};
 
-/// The URL of a page: what follows `/console`.
+/// Returns the URL of a page from its path below `/console`.
 fn url(server: &Server, path: &str) -> String {
     format!("{}/console{path}", server.public_url)
 }
 
-/// Opens a page that must be there.
+/// Opens a page that must exist.
 #[track_caller]
 fn go(browser: &Browser, server: &Server, path: &str) {
     let status = browser.open(&url(server, path));
-    // Without scripts the browser does not tell.
+    // Without JavaScript the browser does not report it.
     assert!([200, 0].contains(&status), "{path}: {status}: {}", browser.text());
 }
 
-/// Signs in through the form; shows the keys then.
+/// Signs in through the form and arrives at the keys.
 #[track_caller]
 fn sign_in(browser: &Browser, server: &Server, person: &Person) {
     browser.open(&url(server, "/keys"));
@@ -41,7 +41,7 @@ fn sign_in(browser: &Browser, server: &Server, person: &Person) {
     browser.arrive("/console/keys");
 }
 
-/// A browser in which that person has signed in; with all the comforts.
+/// Opens a browser with JavaScript and signs a person in.
 #[track_caller]
 fn at_the_console(server: &Server, person: &Person) -> Browser {
     let browser = Browser::new();
@@ -49,30 +49,30 @@ fn at_the_console(server: &Server, person: &Person) -> Browser {
     browser
 }
 
-/// Where the secret is shown once: copies it, says so, and goes on to the key's page. Gives the secret.
+/// Copies a secret that is shown once, confirms and continues to the key's page. Returns the secret.
 #[track_caller]
 fn take_secret(browser: &Browser) -> String {
-    browser.see("Copy the key now");
+    browser.see("Save your secret");
     browser.click("Copy");
     browser.see("Copied");
     let secret = browser.clipboard();
     browser.see(&secret);
-    browser.check("I have copied it");
+    browser.check("I saved this secret");
     browser.click("Continue");
-    browser.see("Client id");
+    browser.see("Client ID");
     secret
 }
 
-/// The secret on a page that cannot copy it; what it begins with is known.
+/// Reads the secret with that prefix from a page without copy buttons.
 #[track_caller]
 fn read_secret(browser: &Browser, prefix: &str) -> String {
-    browser.see("Copy the key now");
+    browser.see("Save your secret");
     let text = browser.text();
     let is_secret = |word: &&str| word.starts_with(&format!("{prefix}_")) && word.len() > 60;
     text.split_whitespace().find(is_secret).unwrap_or_else(|| panic!("no secret: {text}")).to_owned()
 }
 
-/// The id in a key's text.
+/// Returns the key ID in a secret.
 fn id_of(secret: &str) -> &str {
     secret.split('_').nth(1).unwrap()
 }
@@ -95,8 +95,8 @@ fn works(server: &Server, secret: &str) {
     server.exchange(secret, &[]).expect(200);
 }
 
-/// Looks at every page that a visitor reaches from one of these by links: every key's own, and of each other kind so
-/// many at most. Gives the pages' paths, in order, and their answers.
+/// Follows links from these pages and returns every reached page with its path: all pages of keys, and at most `most` of
+/// each other kind.
 fn reached(visitor: &Visitor, from: &[&str], most: usize) -> BTreeMap<String, Answer> {
     let mut waiting: Vec<String> = from.iter().map(|path| (*path).to_owned()).collect();
     let (mut seen, mut kinds) = (BTreeSet::new(), BTreeMap::<String, usize>::new());
@@ -121,7 +121,7 @@ fn reached(visitor: &Visitor, from: &[&str], most: usize) -> BTreeMap<String, An
     found
 }
 
-/// Where a page's links lead within the console: what follows its root.
+/// Returns the paths below `/console` that a page links to.
 fn links(html: &str, root: &str, page: &str) -> Vec<String> {
     let attributes = html.split("<a ").skip(1).filter_map(|rest| rest.split('>').next());
     let addresses = attributes.filter_map(|tag| tag.split_once("href=\"")?.1.split('"').next());
@@ -135,7 +135,7 @@ fn links(html: &str, root: &str, page: &str) -> Vec<String> {
     within.collect()
 }
 
-/// A path without what differs from key to key.
+/// Returns a path with IDs replaced by placeholders.
 fn shape(path: &str) -> String {
     let is_id = |part: &str| part.len() >= 10 && part.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     let parts = path.split('?').next().unwrap().split('/');

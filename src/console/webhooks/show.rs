@@ -1,14 +1,14 @@
-//! A webhook's page: what it is, and what became of what was sent to it.
+//! A webhook's page: details and deliveries.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use crate::console::actor;
+use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::trouble::Trouble;
-use crate::console::ui::{Badge, Moment, Offer, Select, Tone};
+use crate::console::ui::{Badge, Moment, Select, SelectOption, Tone};
 use crate::console::visit::Visit;
-use crate::console::webhooks::{patterns, state, webhook_id};
+use crate::console::webhooks::{event_patterns, state, webhook_id};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryState};
 use crate::http::form::Form;
@@ -17,16 +17,16 @@ use crate::members;
 use crate::store::DeliveryFilter;
 use crate::webhooks;
 
-/// Deliveries on one page.
+/// Deliveries per page.
 const DELIVERIES: u32 = 50;
 
 #[derive(Template)]
-#[template(path = "console/webhooks/one.html")]
+#[template(path = "console/webhooks/show.html")]
 struct Page {
     frame: Frame,
     id: String,
     version: u64,
-    /// The whole URL, for those who may manage webhooks.
+    /// The full URL, for members who manage webhooks.
     url: Option<String>,
     digest: String,
     destination: String,
@@ -42,12 +42,11 @@ struct Page {
     filter: Select,
     is_filtered: bool,
     rows: Vec<Row>,
-    /// The query of the next page.
+    /// The query string of the next page.
     next: Option<String>,
     is_first: bool,
 }
 
-/// A delivery.
 struct Row {
     id: String,
     event: String,
@@ -65,21 +64,21 @@ pub(super) async fn show(
     visit: Visit<ReadWebhooks>,
     request: HttpRequest,
     id: web::Path<String>,
-) -> Result<HttpResponse, Trouble> {
+) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
-        Some("edited") => Some("The webhook is changed."),
-        Some("enabled") => Some("The webhook is enabled. What has waited is sent now."),
-        Some("disabled") => Some("The webhook is disabled. What is on its way waits."),
-        Some("tested") => Some("A test event is on its way. Reload the page to see what became of it."),
-        Some("retried") => Some("The event is on its way again."),
+        Some("edited") => Some("Webhook updated."),
+        Some("enabled") => Some("Webhook enabled. Pending deliveries are being sent."),
+        Some("disabled") => Some("Webhook disabled. Pending deliveries are paused."),
+        Some("tested") => Some("Test event sent. Reload the page to see the result."),
+        Some("retried") => Some("Retrying delivery."),
         _ => None,
     };
-    // 1. The webhook.
+    // 1. Load the webhook.
     let (now, may_change) = (visit.now, visit.may::<AdminWebhooks>());
     let webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(&id)?).await?;
 
-    // 2. Its deliveries.
+    // 2. Load its deliveries.
     let wanted = query.value("state").and_then(DeliveryState::parse);
     let after = query.value("cursor").and_then(webhooks::read_cursor);
     let is_first = after.is_none();
@@ -99,15 +98,15 @@ pub(super) async fn show(
         digest: webhook.url.digest.clone(),
         destination: webhook.url.origin.clone(),
         description: webhook.description.clone(),
-        events: patterns(&webhook),
+        events: event_patterns(&webhook),
         state: badge,
         is_enabled: webhook.is_enabled(),
         reason,
         previous_until: webhook.previous_until.filter(|until| now < *until).map(|until| Moment::from_now(until, now)),
         created: Moment::from_now(webhook.created_at, now),
-        created_by: actor::named(&webhook.created_by, &members::list(visit.node(), visit.organization()).await?),
+        created_by: actor::display_name(&webhook.created_by, &members::list(visit.node(), visit.organization()).await?),
         may_change,
-        filter: states(wanted),
+        filter: state_field(wanted),
         is_filtered: wanted.is_some(),
         rows: found
             .deliveries
@@ -119,17 +118,17 @@ pub(super) async fn show(
     })
 }
 
-fn states(wanted: Option<DeliveryState>) -> Select {
-    let offers = [("all", "All"), ("pending", "On their way"), ("delivered", "Delivered"), ("dead", "Given up")];
-    let offers = offers.into_iter().map(|(value, text)| Offer::new(value, text)).collect();
-    Select::new("state", "State", offers, wanted.map_or("all", DeliveryState::as_str))
+fn state_field(wanted: Option<DeliveryState>) -> Select {
+    let options = [("all", "All"), ("pending", "Pending"), ("delivered", "Delivered"), ("dead", "Failed")];
+    let options = options.into_iter().map(|(value, text)| SelectOption::new(value, text)).collect();
+    Select::new("state", "State", options, wanted.map_or("all", DeliveryState::as_str))
 }
 
 fn row(delivery: Delivery, may_change: bool, now: Timestamp) -> Row {
     let state = match delivery.state {
-        DeliveryState::Pending => Badge::new(Tone::Plain, "On its way"),
+        DeliveryState::Pending => Badge::new(Tone::Plain, "Pending"),
         DeliveryState::Delivered => Badge::new(Tone::Good, "Delivered"),
-        DeliveryState::Dead => Badge::new(Tone::Bad, "Given up"),
+        DeliveryState::Dead => Badge::new(Tone::Bad, "Failed"),
     };
     let is_pending = delivery.state == DeliveryState::Pending;
     Row {

@@ -1,0 +1,365 @@
+//! Error pages of the console.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
+use askama::Template;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::console::assets;
+use crate::console::frame::{base_path, error_response, root};
+use crate::console::ui::{Errors, to_sentence};
+use crate::domain::authority::Beyond;
+use crate::domain::member::Role;
+use crate::domain::violation::Violation;
+use crate::http::access::Explanation;
+use crate::http::context::HttpContext;
+use crate::keys::KeyError;
+use crate::members::MemberError;
+use crate::node::Unavailable;
+use crate::organizations::{PolicyError, RotateError};
+use crate::store::StoreError;
+use crate::webhooks::WebhookError;
+
+/// Maximum length of a path segment or query value that is kept for the return after sign-in. A longer one may be a
+/// misplaced secret.
+const MAX_PART: usize = 16;
+
+/// A page that says what went wrong and what to do next, or a redirect to the sign-in page.
+#[derive(Debug)]
+pub(super) struct ErrorPage {
+    status: StatusCode,
+    /// The code for the access log.
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    /// Violations that the form itself could not show.
+    errors: Box<Errors>,
+    retry_after: Option<u64>,
+    location: Option<Box<str>>,
+    explanation: Option<Box<Explanation>>,
+}
+
+#[derive(Template)]
+#[template(path = "console/error_page.html")]
+struct Page<'a> {
+    root: String,
+    assets: &'static assets::Names,
+    error: &'a ErrorPage,
+}
+
+impl ErrorPage {
+    fn new((status, code): (StatusCode, &'static str), title: &'static str, detail: impl Into<String>) -> Self {
+        let (errors, retry_after, location, explanation) = (Box::default(), None, None, None);
+        Self { status, code, title, detail: detail.into(), errors, retry_after, location, explanation }
+    }
+
+    /// The page does not exist, or the member cannot see it.
+    pub(super) fn not_found() -> Self {
+        Self::new(
+            (StatusCode::NOT_FOUND, "NOT_FOUND"),
+            "Page not found",
+            "This page doesn’t exist, or you don’t have access to it.",
+        )
+    }
+
+    /// Redirects to the sign-in page. After sign-in the browser returns to the requested page, unless it submitted a form.
+    pub(super) fn signed_out(request: &HttpRequest, public_url: &str) -> Self {
+        let mut page = Self::new(
+            (StatusCode::SEE_OTHER, "SESSION_REQUIRED"),
+            "Sign in",
+            "Your session expired. Sign in and try again.",
+        );
+        let sign_in = format!("{}/sign-in", root(public_url));
+        let is_read = request.method().is_safe();
+        let wanted = is_read
+            .then(|| return_path(&format!("{}{}", base_path(public_url), request.path()), request.query_string()));
+        page.location = Some(match wanted {
+            Some(wanted) => format!("{sign_in}?next={}", utf8_percent_encode(&wanted, NON_ALPHANUMERIC)).into(),
+            None => format!("{sign_in}?ended=1").into(),
+        });
+        page
+    }
+
+    /// The member's role is too low.
+    pub(super) fn role_required(have: Role, least: Role) -> Self {
+        let detail = format!("You need the {least} role or higher; yours is {have}. Ask an admin to change it.");
+        Self::new((StatusCode::FORBIDDEN, "ROLE_REQUIRED"), "You don’t have permission", detail)
+    }
+
+    /// The form's CSRF token does not match the session.
+    pub(super) fn csrf_mismatch() -> Self {
+        let detail = "This form is from an earlier session, so nothing was changed. Reload the page and try again.";
+        Self::new((StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID"), "Form expired", detail)
+    }
+
+    /// The form was submitted from another site.
+    pub(super) fn cross_site(public_url: &str) -> Self {
+        let detail = format!(
+            "Your browser didn’t confirm that this request came from the console, so nothing was changed. Open the \
+             console at its configured address, {public_url}/console, and try again."
+        );
+        Self::new((StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID"), "Cross-site request blocked", detail)
+    }
+
+    /// The form could not be parsed. `detail` completes "Keyturn couldn't read the form:".
+    pub(super) fn unreadable_form(detail: &str) -> Self {
+        Self::new(
+            (StatusCode::BAD_REQUEST, "VALIDATION_FAILED"),
+            "Invalid request",
+            format!("Keyturn couldn’t read the form: {detail}."),
+        )
+    }
+
+    /// The form has errors that it cannot show itself.
+    pub(super) fn invalid(errors: Vec<Violation>) -> Self {
+        let detail = "Some fields are not valid. Go back and correct them.";
+        Self {
+            errors: Box::new(Errors::new(errors, &[])),
+            ..Self::new((StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"), "Invalid input", detail)
+        }
+    }
+
+    /// The current state does not allow the change.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new((StatusCode::CONFLICT, "CONFLICT"), "This isn’t possible right now", to_sentence(&detail.into()))
+    }
+
+    /// Someone else changed the object after the page was opened.
+    pub(super) fn edit_conflict(what: &str) -> Self {
+        let detail = format!(
+            "Someone else changed this {what} after you opened the page. Your changes were not saved. Reload the page, \
+             review the current values and try again."
+        );
+        Self::new((StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"), "Edit conflict", detail)
+    }
+
+    /// The member's rights do not allow the change.
+    pub(super) fn not_permitted(detail: impl Into<String>) -> Self {
+        Self::new((StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE"), "You don’t have permission", detail)
+    }
+
+    /// The member tried to grant more than they have.
+    fn excess(excess: &Beyond) -> Self {
+        Self::new((StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE"), "You can’t grant that", describe_excess(excess))
+    }
+
+    pub(super) fn rate_limited(seconds: u64) -> Self {
+        let detail = format!("Too many attempts. Try again in {seconds} seconds.");
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new((StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"), "Too many attempts", detail)
+        }
+    }
+
+    pub(super) fn too_many_changes(seconds: u64) -> Self {
+        let detail = format!("Too many changes in a short time. Nothing was changed. Try again in {seconds} seconds.");
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new((StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_CHANGES"), "Too many changes", detail)
+        }
+    }
+
+    /// The server cannot do this now. The cause is logged and not shown.
+    pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+        let detail = "Keyturn can’t do this right now. Try again in a few seconds.";
+        let page = Self::new((StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"), "Temporarily unavailable", detail);
+        Self { retry_after: Some(1), explanation: Some(Explanation::failure(cause)), ..page }
+    }
+
+    /// The node cannot do this now.
+    pub(super) fn node_unavailable(cause: &Unavailable) -> Self {
+        match cause {
+            Unavailable::Store(StoreError::Superseded) => {
+                Self::conflict("Your permissions changed during this request. Nothing was changed. Reload the page.")
+            }
+            Unavailable::Store(StoreError::CommitUnknown) => Self {
+                detail:
+                    "The database didn’t confirm the change, so it may or may not have been saved. Check before you \
+                         try again."
+                        .into(),
+                ..Self::unavailable(cause)
+            },
+            Unavailable::Busy => {
+                let detail = "The server is busy. Try again in a few seconds.";
+                Self {
+                    retry_after: Some(1),
+                    ..Self::new((StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"), "Server busy", detail)
+                }
+            }
+            other => Self::unavailable(other),
+        }
+    }
+}
+
+/// Returns the path for the return after sign-in: the requested one, up to the first part that is too long.
+fn return_path(path: &str, query: &str) -> String {
+    let is_short = |part: &&str| part.len() <= MAX_PART;
+    let kept: Vec<&str> = path.split('/').take_while(is_short).collect();
+    let is_whole = kept.len() == path.split('/').count() && query.split(['&', '=']).all(|part| is_short(&part));
+    let kept = kept.join("/");
+    if is_whole && !query.is_empty() { format!("{kept}?{query}") } else { kept }
+}
+
+/// Describes a grant beyond the member's own rights.
+pub(super) fn describe_excess(excess: &Beyond) -> String {
+    match excess {
+        Beyond::Scope(scope) => format!("You can’t grant {scope}: it is outside your own scopes."),
+        Beyond::Networks => "You can’t grant networks outside your own allow-list.".into(),
+        Beyond::Lifetime(end) => {
+            format!("You can’t set an expiry later than your own ({}).", crate::clock::rfc3339(*end))
+        }
+    }
+}
+
+impl From<KeyError> for ErrorPage {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::NotFound => Self::not_found(),
+            KeyError::Invalid(errors) => Self::invalid(errors),
+            KeyError::Beyond(excess) => Self::excess(&excess),
+            KeyError::RoleRequired(role) => {
+                Self::not_permitted(format!("You need the {role} role or higher. Ask an admin to change your role."))
+            }
+            KeyError::PreconditionFailed => Self::edit_conflict("key"),
+            KeyError::Repeated | KeyError::OtherRequest => Self::conflict("This form is already being processed."),
+            KeyError::AlreadyDone(_) => {
+                Self::conflict("This form was already submitted. Its secret was shown once and can’t be shown again.")
+            }
+            KeyError::Conflict(detail) => Self::conflict(detail),
+            KeyError::LimitReached => Self::conflict("Key limit reached. Revoke a key you no longer need."),
+            KeyError::NotBootstrapped => {
+                Self::conflict("This organization has no signing key. Create one on the Signing keys page.")
+            }
+            KeyError::Unavailable(cause) => Self::node_unavailable(&cause),
+        }
+    }
+}
+
+impl From<MemberError> for ErrorPage {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::NotFound => Self::not_found(),
+            MemberError::Invalid(errors) => Self::invalid(errors),
+            MemberError::Beyond(excess) => Self::excess(&excess),
+            MemberError::PreconditionFailed => Self::edit_conflict("member"),
+            MemberError::Conflict(detail) => Self::conflict(detail),
+            MemberError::Unavailable(cause) => Self::node_unavailable(&cause),
+        }
+    }
+}
+
+impl From<PolicyError> for ErrorPage {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::NotFound => Self::not_found(),
+            PolicyError::Invalid(errors) => Self::invalid(errors),
+            PolicyError::PreconditionFailed | PolicyError::Raced => Self::edit_conflict("policy"),
+            PolicyError::Unavailable(cause) => Self::node_unavailable(&cause),
+        }
+    }
+}
+
+impl From<RotateError> for ErrorPage {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Pending { kid, from } => Self::conflict(format!(
+                "The next signing key, {kid}, is already published and starts signing at {from}. Rotate again after that, or choose “Immediately”."
+            )),
+            RotateError::NotFound => Self::not_found(),
+            RotateError::TooMany => Self::conflict(
+                "An organization can have at most 8 signing keys that haven’t expired. Wait until the oldest has expired, or \
+                 rotate and delete the current key.",
+            ),
+            RotateError::Raced => Self::conflict("Someone else rotated the signing key at the same time."),
+            RotateError::Found(cause) => Self::unavailable(&cause),
+            RotateError::Unavailable(cause) => Self::node_unavailable(&cause),
+        }
+    }
+}
+
+impl From<WebhookError> for ErrorPage {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::NotFound => Self::not_found(),
+            WebhookError::PreconditionFailed => Self::edit_conflict("webhook"),
+            WebhookError::Conflict(detail) => Self::conflict(to_sentence(&detail)),
+            WebhookError::Unavailable(cause) => Self::node_unavailable(&cause),
+            WebhookError::Sealing(cause) => Self::unavailable(&cause),
+        }
+    }
+}
+
+impl From<Unavailable> for ErrorPage {
+    fn from(cause: Unavailable) -> Self {
+        Self::node_unavailable(&cause)
+    }
+}
+
+impl From<askama::Error> for ErrorPage {
+    fn from(cause: askama::Error) -> Self {
+        Self::unavailable(&cause)
+    }
+}
+
+impl std::fmt::Display for ErrorPage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.title, self.detail)
+    }
+}
+
+impl ResponseError for ErrorPage {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Some(location) = &self.location {
+            return HttpResponse::SeeOther().insert_header((LOCATION, &**location)).finish();
+        }
+        // `render_errors` renders the page: it knows the public URL's path.
+        let mut response = HttpResponse::build(self.status).finish();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// Renders the error page of every failed handler or extractor.
+pub(super) async fn render_errors(
+    context: web::Data<HttpContext>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = next.call(request).await?.map_into_boxed_body();
+    let Some(page) = response.response().error().and_then(|error| error.as_error::<ErrorPage>()) else {
+        return Ok(response);
+    };
+    if page.location.is_some() {
+        return Ok(response);
+    }
+    let root = root(&context.node.settings.public_url);
+    let html = Page { root, assets: assets::names(), error: page }.render().unwrap_or_else(|_| page.to_string());
+    let mut rendered = error_response((page.status, page.code), html, page.explanation.clone());
+    if let Some(seconds) = page.retry_after {
+        rendered.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    Ok(response.into_response(rendered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::return_path;
+
+    #[test]
+    fn return_path_drops_long_parts() {
+        assert_eq!(return_path("/console/keys", "status=all&search=a+b"), "/console/keys?status=all&search=a+b");
+        assert_eq!(return_path("/console/keys/0123456789abcdef/edit", ""), "/console/keys/0123456789abcdef/edit");
+        assert_eq!(return_path("/console/keys/kt_0123456789abcdef_0", "a=b"), "/console/keys");
+        assert_eq!(return_path("/console/keys", "search=kt_0123456789abcdef_0"), "/console/keys");
+    }
+}

@@ -1,0 +1,35 @@
+//! A new password, shown once.
+
+use actix_web::HttpResponse;
+use askama::Template;
+
+use crate::console::error_page::ErrorPage;
+use crate::console::frame::{Frame, page};
+use crate::console::ui::Checkbox;
+
+/// The page that shows a member's new password.
+#[derive(Template)]
+#[template(path = "console/new_password.html")]
+pub(super) struct NewPassword<'a> {
+    pub(super) frame: Frame,
+    /// What was done, as a sentence.
+    pub(super) result: String,
+    pub(super) sign_in: String,
+    pub(super) organization: &'a str,
+    pub(super) email: &'a str,
+    pub(super) password: &'a str,
+    /// The page behind the Continue button.
+    pub(super) next: String,
+    /// The `done` code that selects the message on the next page.
+    pub(super) done_code: &'static str,
+}
+
+impl NewPassword<'_> {
+    pub(super) fn respond(&self) -> Result<HttpResponse, ErrorPage> {
+        page(self)
+    }
+
+    fn saved(&self) -> Checkbox {
+        Checkbox::saved("I saved this password")
+    }
+}
