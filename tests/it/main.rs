@@ -20,6 +20,7 @@ mod checker;
 mod checks;
 mod cli;
 mod console;
+mod docs;
 #[allow(dead_code, reason = "the campaign itself writes and reads histories")]
 #[path = "../cluster/history.rs"]
 mod history;
