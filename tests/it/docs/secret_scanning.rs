@@ -44,6 +44,16 @@ fn real_secrets_are_found() {
 }
 
 #[test]
+fn example_of_the_page_is_a_secret() {
+    let page = read("docs/reference/key-format.md");
+    let example = page.lines().find(|line| line.starts_with("kt_")).unwrap();
+    assert!(KeyText::parse(example).is_ok(), "{example}");
+    for (name, pattern) in patterns() {
+        assert_eq!(pattern.find_iter(&page).map(|found| found.as_str()).collect::<Vec<_>>(), [example], "{name}");
+    }
+}
+
+#[test]
 fn near_misses_are_not_found() {
     let secret = KeyText::new(KeyPrefix::default(), KeyId::from_random([1; 16]), [2; 32]).reveal().to_string();
     let (id, random) = (&secret[3..19], &secret[20..]);
