@@ -7,7 +7,7 @@ pub fn allows(scope: &str, action: &str, resource: &str) -> bool {
 
 /// Segments of printable ASCII without `"`, `#`, `%`, `*` and `\`. Nothing is decoded or normalized.
 fn is_resource(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !br#""#%*\"#.contains(&byte);
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"#%*\\".contains(&byte);
     text.split('/').all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_allowed))
 }
 
