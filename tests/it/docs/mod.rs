@@ -4,6 +4,7 @@
 
 mod errors;
 mod limits;
+mod logs;
 mod metrics;
 mod policy;
 mod scopes;
