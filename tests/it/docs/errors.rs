@@ -1,0 +1,70 @@
+//! `docs/reference/errors.md` lists every error code.
+
+use std::collections::BTreeSet;
+
+use crate::docs::{first_columns, read, sources};
+use crate::support::Server;
+
+/// Words in capitals that are string literals of the surfaces and no error codes.
+const OTHER_WORDS: [&str; 14] = [
+    "CARGO_PKG_VERSION",
+    "CONNECT",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "JWT",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PUT",
+    "TRACE",
+    "URI",
+    "URL",
+    "WHATWG",
+];
+
+/// The words in capitals that are string literals of a source text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let literals = text.split('"').skip(1);
+    literals
+        .filter(|literal| literal.len() > 2 && literal.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
+}
+
+fn codes() -> BTreeSet<String> {
+    let texts = ["src/oauth", "src/gateway", "src/api", "src/http", "src/console"].map(sources).concat();
+    let found = texts.iter().flat_map(|text| words(text));
+    found.filter(|word| !OTHER_WORDS.contains(word)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_code_is_listed() {
+    let codes = codes();
+    for known in ["API_KEY_INVALID", "CONFLICT", "NOT_READY", "UNAVAILABLE"] {
+        assert!(codes.contains(known), "{known} is found in the source");
+    }
+    let listed = first_columns(&read("docs/reference/errors.md"));
+    assert_eq!(listed, codes, "in docs/reference/errors.md, and in the source");
+}
+
+#[test]
+fn statuses_are_those_that_the_server_returns() {
+    let server = Server::start();
+    let page = read("docs/reference/errors.md");
+    let key = server.make_with("read:orders/*");
+    let token = server.token_request();
+    for (code, answer) in [
+        ("API_KEY_REQUIRED", server.get("/verify").send()),
+        ("API_KEY_INVALID", server.exchange("kt_wrong", &[])),
+        ("INSUFFICIENT_SCOPE", server.get("/verify?keyturn_require=write:a").bearer(&key.text).send()),
+        ("INSUFFICIENT_SCOPE", server.exchange(&key.text, &[("scope", "write:orders/*")])),
+        ("VALIDATION_FAILED", token.form(&[("grant_type", "password")]).send()),
+        ("VALIDATION_FAILED", server.api("POST", "keys").json(&serde_json::json!({ "scopes": 1 })).send()),
+        ("VALIDATION_FAILED", server.get("/verify?keyturn_require=x").bearer(&key.text).send()),
+        ("NOT_FOUND", server.api("GET", "keys/aaaaaaaaaaaaaaaa").send()),
+    ] {
+        assert_eq!(answer.json()["code"], code, "{}", answer.text());
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{code}`"))).unwrap();
+        let statuses = row.split(" | ").nth(1).unwrap();
+        assert!(statuses.contains(&answer.status.to_string()), "{code}: {statuses}, and {}", answer.status);
+    }
+}
