@@ -28,7 +28,7 @@ fn organization_is_created_bootstrapped_suspended_and_resumed() {
     assert!(table.contains("acme") && table.contains("default"), "{table}");
 
     let again = run(&server, &["organizations", "create", "acme", "--owner-email", "x@y"]);
-    assert!(again.refused(1).contains("slug: "), "{}", again.stderr);
+    assert!(again.refused(1).contains("(409 CONFLICT)"), "{}", again.stderr);
     assert_eq!(run(&server, &["organizations", "suspend", "../keys"]).code, 2);
 }
 
