@@ -1,10 +1,10 @@
 //! For operators: `/healthz`, `/readyz`, `/metrics`.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ALLOW, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::clock;
@@ -137,7 +137,7 @@ impl StoreProbe {
 
     /// Logs whether the node is ready if that has changed.
     fn log(&self, reason: Option<&'static str>) {
-        let before = std::mem::replace(&mut *self.logged.lock().unwrap_or_else(PoisonError::into_inner), reason);
+        let before = std::mem::replace(&mut *self.logged.lock(), reason);
         match (before, reason) {
             (before, Some(reason)) if before != Some(reason) => tracing::warn!(reason, "not ready"),
             (Some(_), None) => tracing::info!("ready again"),

@@ -142,7 +142,7 @@ fn network(networks: &Networks, address: Option<IpAddr>) -> String {
         return "no IP address was given".into();
     };
     match networks.iter().find(|network| network.contains(&address)) {
-        _ if networks.iter().len() == 0 => format!("any address is allowed"),
+        _ if networks.iter().len() == 0 => "any address is allowed".to_owned(),
         Some(network) => format!("{address} is in {network}"),
         None => format!("{address} is not in the allowed networks: {allowed}"),
     }

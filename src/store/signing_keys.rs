@@ -159,7 +159,7 @@ impl Store {
     /// The id of the master key that the store belongs to.
     pub async fn master_key(&self) -> Result<Option<String>, StoreError> {
         let row = query("SELECT id FROM master_key").fetch_optional(&self.database).await?;
-        Ok(row.map(|row| row.try_get("id")).transpose()?)
+        row.map(|row| row.try_get("id")).transpose()
     }
 
     /// Claims a new store for a master key.

@@ -92,14 +92,16 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            self.0.lock().write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -122,7 +124,7 @@ mod tests {
             tracing::info!(target: "sqlx_core::pool::inner", "ping failed");
             tracing::error!(target: "sqlx_core::pool::inner", "after_connect failed");
         });
-        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(captured.0.lock().clone()).unwrap()
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn errors_keep_the_typed_values() {
         (vec![("expiry", "date"), ("expires_at", "soon")], "Enter a date and time"),
         (vec![("expiry", "-5")], "Choose an expiry."),
         (vec![("owner", "nobody")], "No such member"),
-        (vec![("description", "a\u{7}b")], "ontrol characters"),
+        (vec![("description", "a\u{7}b")], "Control characters"),
     ] {
         let mut fields = fields;
         if fields.iter().all(|(name, _)| *name != "name") {
