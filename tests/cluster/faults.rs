@@ -137,8 +137,13 @@ impl Fault {
             Self::PostgresUnreachable => {
                 let held = cluster.nodes[0].postgres.bites()[1];
                 mute(cluster, 0).await;
+                let allowed = probes::allow_audience(load).await;
                 cluster.nodes[0].postgres.flow(Flow::Hold, Flow::Hold);
                 let outage = load.scene.recorder.outage_begins(Some(0));
+                match allowed {
+                    Some(allowed) => probes::remove_audience_twice(load, allowed, &mut evidence).await,
+                    None => load.calm(false),
+                }
                 let changes = probes::revoke_elsewhere(load, 12).await;
                 sleep(hold.max(Duration::from_secs(4)).saturating_sub(changes.1)).await;
                 let burst = load.burst(0, &changes.0).await;

@@ -14,7 +14,7 @@ use crate::load::{Caller, Load};
 use crate::world::{ROTATED, SUSPENDED};
 
 /// An audience that no policy lacks, so that an empty list is never what a node happens to start from.
-const PERMANENT: &str = "https://permanent.example";
+pub const PERMANENT: &str = "https://permanent.example";
 
 pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
     tasks.spawn(audience_remover(load.clone()));
@@ -23,20 +23,21 @@ pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
     tasks.spawn(session_ender(load.clone()));
 }
 
+/// The change of the first organization's policy to these audiences.
+pub fn audiences(list: &[&str]) -> What {
+    What::SetAudiences { organization: 0, audiences: list.iter().map(|audience| (*audience).into()).collect() }
+}
+
 /// Allows an audience, lets every node accept it, and removes it again.
 async fn audience_remover(load: Arc<Load>) {
     let Some((mut caller, key)) = own_key(&load).await else { return };
-    let set = |audiences: &[&str]| What::SetAudiences {
-        organization: 0,
-        audiences: audiences.iter().map(|audience| (*audience).into()).collect(),
-    };
     while load.changing() {
         load.turn().await;
         // A new name each time: a policy without a known outcome can allow the previous one at any later moment.
         let audience = format!("https://audience-{}.example", load.scene.world.next_number());
         key.set_audience(&audience);
         let node = caller.choose();
-        if load.scene.change(caller.to(node), &key, &set(&[PERMANENT, &audience])).await != Outcome::Accepted {
+        if load.scene.change(caller.to(node), &key, &audiences(&[PERMANENT, &audience])).await != Outcome::Accepted {
             sleep(Duration::from_millis(60)).await;
             continue;
         }
@@ -45,7 +46,7 @@ async fn audience_remover(load: Arc<Load>) {
             sleep(Duration::from_millis(caller.dice.between(1000, 2500))).await;
         }
         load.warm(&mut caller, &key, WARM).await;
-        remove(&load, &mut caller, &key, &set(&[PERMANENT])).await;
+        remove(&load, &mut caller, &key, &audiences(&[PERMANENT])).await;
         sleep(Duration::from_millis(caller.dice.between(0, 200))).await;
     }
 }

@@ -12,6 +12,7 @@ use crate::dice::Dice;
 use crate::faults::Evidence;
 use crate::history::{Call, Event, Outcome, What};
 use crate::load::{Caller, Load};
+use crate::organization_changers::{PERMANENT, audiences};
 
 /// Revokes keys that every node has in memory, on nodes that can answer; gives those that were answered.
 pub async fn revoke_elsewhere(load: &Arc<Load>, count: usize) -> (Vec<Arc<Key>>, Duration) {
@@ -34,6 +35,37 @@ pub async fn revoke_elsewhere(load: &Arc<Load>, count: usize) -> (Vec<Arc<Key>>,
         answered.extend(done.ok().flatten());
     }
     (answered, begun.elapsed())
+}
+
+/// A key for whose audience every node issues tokens. The changers rest until [`remove_audience_twice`] has ended.
+pub async fn allow_audience(load: &Arc<Load>) -> Option<(Caller, Arc<Key>)> {
+    load.calm(true);
+    // Changes under way end meanwhile: the next policy must be the one that is removed.
+    sleep(Duration::from_millis(500)).await;
+    let (mut caller, key) = (Caller::new(&load.scene.world), load.warmed()?);
+    let audience = format!("https://audience-{}.example", load.scene.world.next_number());
+    key.set_audience(&audience);
+    let node = caller.choose();
+    let allowed = load.scene.change(caller.to(node), &key, &audiences(&[PERMANENT, &audience])).await;
+    load.warm(&mut caller, &key, Duration::from_secs(1)).await;
+    (allowed == Outcome::Accepted).then_some((caller, key))
+}
+
+/// Removes the audience on one node and, while that change waits for the first node, again on another. Exchanges on the
+/// first node as soon as the second change is answered.
+pub async fn remove_audience_twice(load: &Arc<Load>, (mut caller, key): (Caller, Arc<Key>), evidence: &mut Evidence) {
+    let removing = (load.clone(), key.clone());
+    let first = tokio::spawn(async move {
+        let (load, key) = removing;
+        load.scene.change(Caller::new(&load.scene.world).to(1), &key, &audiences(&[PERMANENT])).await
+    });
+    sleep(Duration::from_millis(100)).await;
+    let again = load.scene.change(caller.to(2), &key, &audiences(&[PERMANENT])).await;
+    for shown in key.secret().into_iter().cycle().take(3) {
+        load.scene.check(caller.to(0), (&key, &shown), (Call::Exchange, false, false)).await;
+    }
+    evidence.notes(format!("an audience was removed twice: {:?}, {again:?}", first.await.ok()));
+    load.calm(false);
 }
 
 /// Lets one node read records of keys while another node changes them, again and again; gives how often.

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_action_has_a_label() {
-        let written = include_str!("../../store/audit.rs");
+        let written = include_str!("../../store/audit_entry.rs");
         let written = written.split("pub mod action {").nth(1).unwrap().split("\n}").next().unwrap();
         let written: BTreeSet<&str> = written.split('"').skip(1).step_by(2).collect();
         assert_eq!(ACTIONS.iter().map(|(action, _)| *action).collect::<BTreeSet<_>>(), written);

@@ -274,7 +274,9 @@ fn a_member_that_cannot_be_meant_is_named_by_field() {
         "<script>alert(1)</script>",
         &format!("{}@example.org", "x".repeat(243)),
     ] {
-        assert!(wrong_field(&add(&owner, &json!({ "email": email, "role": "viewer" })), "email").contains("expected"));
+        assert!(
+            wrong_field(&add(&owner, &json!({ "email": email, "role": "viewer" })), "email").contains("email address")
+        );
         wrong_field(&change(&owner, &ada.id, &json!({ "email": email })), "email");
     }
     for role in ["Owner", "root", "owner ", "owner\0", "%", "viewer,owner"] {

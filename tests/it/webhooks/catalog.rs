@@ -21,7 +21,7 @@ fn documented() -> Vec<(String, Option<String>)> {
 
 /// The values of the constants of `store::action`.
 fn written() -> BTreeSet<String> {
-    let source = std::fs::read_to_string("src/store/audit.rs").unwrap();
+    let source = std::fs::read_to_string("src/store/audit_entry.rs").unwrap();
     let module = source.split_once("pub mod action {").unwrap().1.split_once("\n}").unwrap().0;
     let values = module.lines().filter_map(|line| line.trim().strip_prefix("pub const ")?.split_once(": &str = \""));
     let values: BTreeSet<String> = values.map(|(_, rest)| rest.split('"').next().unwrap().to_owned()).collect();

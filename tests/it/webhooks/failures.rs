@@ -65,7 +65,7 @@ fn a_receiver_that_does_not_answer_is_given_fifteen_seconds_and_holds_up_nobody(
     let failed = eventually_within(40, "the first attempt has failed", || {
         deliveries(&server, &waiting.id).into_iter().find(|delivery| delivery["attempts"] == 1)
     });
-    assert_eq!((&failed["last_status"], &failed["last_error"]), (&json!(null), &json!("no answer within 15 s")));
+    assert_eq!((&failed["last_status"], &failed["last_error"]), (&json!(null), &json!("no response within 15 s")));
 }
 
 #[test]

