@@ -20,7 +20,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// Whether a line asks for the API's message of a violation, or inspects the text of an error.
 fn reads_a_message(line: &str) -> bool {
     let inspects = |message: &&str| INSPECTS.iter().any(|verb| line.contains(&format!("{message}.{verb}(")));
-    line.contains(".message()") || MESSAGES.iter().any(|message| inspects(message))
+    line.contains(".message()") || MESSAGES.iter().any(inspects)
 }
 
 #[test]
