@@ -222,7 +222,16 @@ async fn slow_postgres(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evide
     mute(cluster, 0).await;
     let before = cluster.nodes[0].postgres.bites()[2];
     let unled = cluster.metric("records_without_lease_total", "").await;
+    let allowed = probes::allow_audience(load).await;
     cluster.nodes[0].postgres.flow(Flow::Pass, Flow::Delay(850, 950));
+    match allowed {
+        Some(allowed) => {
+            // The lease ends, and what memory holds stays.
+            sleep(Duration::from_millis(1500)).await;
+            probes::remove_audience_twice(load, allowed, evidence).await;
+        }
+        None => load.calm(false),
+    }
     // Each change of the slow node keeps those of the others waiting for seconds, so all of them may time out.
     let (mut revoked, mut took) = (0, Duration::ZERO);
     for _ in 0..4 {
