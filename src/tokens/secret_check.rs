@@ -70,6 +70,14 @@ fn compare(node: &Node, key: &ApiKey, verifier: &SecretVerifier, secret: &Secret
         .map_or(FastMatch::PepperRetired, |fast| fast_verifier::check(&node.master_keys, fast, &key.id, secret))
 }
 
+/// Returns whether the fast verifier beside this PHC string has been written since the record was read, and fits.
+async fn fits_by_now(node: &Node, key: &ApiKey, phc: &str, secret: &Secret) -> Result<bool, Unavailable> {
+    let Some(key) = node.record(&key.id).await? else { return Ok(false) };
+    let verifiers = [Some(&key.secret), key.previous.as_ref().map(|previous| &previous.secret)];
+    let verifier = verifiers.into_iter().flatten().find(|verifier| verifier.phc == phc);
+    Ok(verifier.is_some_and(|verifier| compare(node, &key, verifier, secret) == FastMatch::Yes))
+}
+
 async fn slow_check(
     node: &Node,
     key: &ApiKey,
@@ -85,11 +93,16 @@ async fn slow_check(
         if compare(node, key, verifier, secret) == FastMatch::No {
             continue;
         }
+        let question = node.gate.question(secret.expose().as_bytes(), &verifier.phc);
         let Verified { fits, is_shared } = match durable_verifier::check_pending(&verifier.phc, secret) {
             Some(fits) => Verified { fits, is_shared: false },
             None => {
+                // The question is held until the fast verifier is written, so whoever asks it later reads that one.
+                if fits_by_now(node, key, &verifier.phc, secret).await? {
+                    return Ok(matched);
+                }
                 let turn = node.stranger_turn(Lane::KeyCheck, address, key.id.as_str());
-                let verified = node.gate.verify_shared(turn, secret.expose().as_bytes(), &verifier.phc).await?;
+                let verified = node.gate.verify_shared(turn, &question).await?;
                 if !verified.is_shared {
                     node.metrics.slow_check();
                 }
@@ -109,6 +122,7 @@ async fn slow_check(
             }
             node.forget_key(&key.id);
         }
+        drop(question);
         return Ok(matched);
     }
     Ok(SecretMatch::None)

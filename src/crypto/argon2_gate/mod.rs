@@ -6,7 +6,7 @@
 mod queue;
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -71,11 +71,21 @@ pub struct Verified {
     pub is_shared: bool,
 }
 
-/// A result that several waiters share: the first hash decides for all that ask the same question.
-struct Question {
+/// Whether a secret fits a PHC string, asked by any number of waiters: the first hash decides for all of them, and for
+/// those that ask before the last of them has dropped the question.
+pub struct Question {
     digest: [u8; 32],
-    answer: OnceLock<bool>,
+    secret: Zeroizing<Vec<u8>>,
+    phc: String,
+    /// Locked while the hash is computed.
+    answer: Mutex<Option<bool>>,
     gate: Weak<Shared>,
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Question(..)")
+    }
 }
 
 impl Drop for Question {
@@ -118,7 +128,8 @@ struct Waiting {
 
 enum Job {
     Hash(Zeroizing<Vec<u8>>, oneshot::Sender<Result<String, GateError>>),
-    Verify(Zeroizing<Vec<u8>>, String, Option<Arc<Question>>, oneshot::Sender<Result<Verified, GateError>>),
+    Verify(Zeroizing<Vec<u8>>, String, oneshot::Sender<Result<bool, GateError>>),
+    Answer(Arc<Question>, oneshot::Sender<Result<Verified, GateError>>),
 }
 
 impl Job {
@@ -126,7 +137,8 @@ impl Job {
         // A waiter that is gone needs no answer.
         let _ = match self {
             Self::Hash(_, reply) => reply.send(Err(GateError::Busy)).is_ok(),
-            Self::Verify(.., reply) => reply.send(Err(GateError::Busy)).is_ok(),
+            Self::Verify(_, _, reply) => reply.send(Err(GateError::Busy)).is_ok(),
+            Self::Answer(_, reply) => reply.send(Err(GateError::Busy)).is_ok(),
         };
     }
 }
@@ -198,39 +210,35 @@ impl Argon2Gate {
 
     /// Returns whether a secret fits a PHC string. Always computes the hash.
     pub async fn verify(&self, turn: Turn, secret: &[u8], phc: &str) -> Result<bool, GateError> {
-        Ok(self.verify_with(turn, secret, phc, None).await?.fits)
-    }
-
-    /// Like [`Self::verify`], but many waiters that compare the same secret with the same PHC string at the same time cost
-    /// one hash. Each waits for its own turn, so a flooded network does not hold up the others.
-    pub async fn verify_shared(&self, turn: Turn, secret: &[u8], phc: &str) -> Result<Verified, GateError> {
-        let question = self.question(secret, phc);
-        self.verify_with(turn, secret, phc, Some(question)).await
-    }
-
-    async fn verify_with(
-        &self,
-        turn: Turn,
-        secret: &[u8],
-        phc: &str,
-        question: Option<Arc<Question>>,
-    ) -> Result<Verified, GateError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Verify(Zeroizing::new(secret.to_vec()), phc.to_owned(), question, reply);
-        let _waiter = self.submit(turn, job)?;
+        let _waiter = self.submit(turn, Job::Verify(Zeroizing::new(secret.to_vec()), phc.to_owned(), reply))?;
         answer.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
     }
 
-    fn question(&self, secret: &[u8], phc: &str) -> Arc<Question> {
+    /// Returns the question whether a secret fits a PHC string, which others may have asked already.
+    pub fn question(&self, secret: &[u8], phc: &str) -> Arc<Question> {
         let digest = sha256(&Zeroizing::new([phc.as_bytes(), b"\n", secret].concat()));
         let shared = &self.handle.shared;
         let mut questions = shared.questions.lock();
         if let Some(question) = questions.get(&digest).and_then(Weak::upgrade) {
             return question;
         }
-        let question = Arc::new(Question { digest, answer: OnceLock::new(), gate: Arc::downgrade(shared) });
+        let question = Arc::new(Question {
+            digest,
+            secret: Zeroizing::new(secret.to_vec()),
+            phc: phc.to_owned(),
+            answer: Mutex::default(),
+            gate: Arc::downgrade(shared),
+        });
         questions.insert(digest, Arc::downgrade(&question));
         question
+    }
+
+    /// Answers a question. Each waiter waits for its own turn, so a flooded network does not hold up the others.
+    pub async fn verify_shared(&self, turn: Turn, question: &Arc<Question>) -> Result<Verified, GateError> {
+        let (reply, answer) = oneshot::channel();
+        let _waiter = self.submit(turn, Job::Answer(question.clone(), reply))?;
+        answer.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
     }
 
     fn submit(&self, Turn { lane, share }: Turn, job: Job) -> Result<Waiter<'_>, GateError> {
@@ -259,23 +267,29 @@ fn work(shared: &Shared, params: &Params) {
         match job {
             // A waiter may be dropped between leaving the queue and being served.
             Job::Hash(_, reply) if reply.is_closed() => {}
-            Job::Verify(.., reply) if reply.is_closed() => {}
+            Job::Verify(_, _, reply) if reply.is_closed() => {}
+            Job::Answer(_, reply) if reply.is_closed() => {}
             Job::Hash(secret, reply) => {
                 let _ = reply.send(hash(&secret, params, &mut memory));
             }
-            Job::Verify(secret, phc, question, reply) => {
-                let known = question.as_ref().and_then(|question| question.answer.get()).copied();
-                let result = match known {
-                    Some(fits) => Ok(Verified { fits, is_shared: true }),
-                    None => verify(&secret, &phc, &mut memory).map(|fits| Verified { fits, is_shared: false }),
-                };
-                if let (Ok(verified), Some(question)) = (result, &question) {
-                    let _ = question.answer.set(verified.fits);
-                }
-                let _ = reply.send(result);
+            Job::Verify(secret, phc, reply) => {
+                let _ = reply.send(verify(&secret, &phc, &mut memory));
+            }
+            Job::Answer(question, reply) => {
+                let _ = reply.send(answer(&question, &mut memory));
             }
         }
     }
+}
+
+fn answer(question: &Question, memory: &mut Vec<Block>) -> Result<Verified, GateError> {
+    let mut answer = question.answer.lock();
+    if let Some(fits) = *answer {
+        return Ok(Verified { fits, is_shared: true });
+    }
+    let fits = verify(&question.secret, &question.phc, memory)?;
+    *answer = Some(fits);
+    Ok(Verified { fits, is_shared: false })
 }
 
 fn hash(secret: &[u8], params: &Params, memory: &mut Vec<Block>) -> Result<String, GateError> {
@@ -398,23 +412,40 @@ mod tests {
 
     #[tokio::test]
     async fn waiters_with_the_same_question_share_one_hash() {
-        let gate = slow_gate(64);
-        let phc = gate.hash(management(), b"correct").await.unwrap();
-        let ask = |secret: &'static [u8]| {
-            let (gate, phc) = (gate.clone(), phc.clone());
-            tokio::spawn(async move { gate.verify_shared(turn(Lane::KeyCheck, 1), secret, &phc).await.unwrap() })
-        };
-        let asked: Vec<_> = (0..20).map(|_| ask(b"correct")).collect();
-        let wrong = ask(b"wrong");
-        let mut hashes = 0;
-        for task in asked {
-            let verified = task.await.unwrap();
-            assert!(verified.fits);
-            hashes += usize::from(!verified.is_shared);
+        for threads in [1, 4] {
+            let settings = GateSettings { memory_kib: 16_384, iterations: 2, parallelism: 1, threads, queue: 64 };
+            let gate = Argon2Gate::start(settings).unwrap();
+            let phc = gate.hash(management(), b"correct").await.unwrap();
+            let ask = |secret: &'static [u8]| {
+                let (gate, question) = (gate.clone(), gate.question(secret, &phc));
+                tokio::spawn(async move { gate.verify_shared(turn(Lane::KeyCheck, 1), &question).await.unwrap() })
+            };
+            let held = gate.question(b"correct", &phc);
+            let asked: Vec<_> = (0..20).map(|_| ask(b"correct")).collect();
+            let wrong = ask(b"wrong");
+            let mut hashes = 0;
+            for task in asked {
+                let verified = task.await.unwrap();
+                assert!(verified.fits);
+                hashes += usize::from(!verified.is_shared);
+            }
+            assert_eq!(hashes, 1);
+            assert_eq!(wrong.await.unwrap(), Verified { fits: false, is_shared: false });
+            assert!(ask(b"correct").await.unwrap().is_shared, "asked while the question is held");
+            drop(held);
+            drop(gate.hash(management(), b"the threads are done with all before").await);
+            no_questions_left(&gate).await;
+            assert!(!ask(b"correct").await.unwrap().is_shared);
         }
-        assert_eq!(hashes, 1);
-        assert_eq!(wrong.await.unwrap(), Verified { fits: false, is_shared: false });
-        drop(gate.hash(management(), b"the thread is done with all before").await);
-        assert!(gate.handle.shared.questions.lock().is_empty());
+    }
+
+    async fn no_questions_left(gate: &Argon2Gate) {
+        for _ in 0..1000 {
+            if gate.handle.shared.questions.lock().is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        panic!("questions are left");
     }
 }

@@ -79,7 +79,14 @@ fn signing_key_is_rotated_and_removed() {
     json_object(&server, &["signing-keys", "rotate", "--retire-now"]);
     assert_eq!(server.me(&fresh).status, 401);
     assert!(run(&server, &["signing-keys", "remove", &old]).refused(1).contains("NOT_FOUND"));
-    assert_eq!(run(&server, &["signing-keys", "remove", ".."]).code, 2);
+    for not_a_kid in ["..", "-h/x", "--kid=x"] {
+        assert_eq!(run(&server, &["signing-keys", "remove", not_a_kid]).code, 2, "{not_a_kid}");
+    }
+    // One kid in 64 begins with a hyphen.
+    for kid in ["-lBMNpC4mYaIgwYdqEYJ3hfe17sD1cz0ta9psj4XQAQ", "-hBMNpC4mYaIgwYdqEYJ3hfe17sD1cz0ta9psj4XQAQ", "--BMNpC"]
+    {
+        assert!(run(&server, &["signing-keys", "remove", kid]).refused(1).contains("NOT_FOUND"), "{kid}");
+    }
 }
 
 #[test]
