@@ -15,7 +15,7 @@ use keyturn::crypto::master_key::MasterKeys;
 use keyturn::crypto::mint::{MintedKey, mint};
 use keyturn::domain::api_key::{ApiKey, Lifecycle, SecretVerifier};
 use keyturn::domain::claims::{Audience, Claims};
-use keyturn::domain::decision::{Ask, ClientAddress, Proof, SecretMatch, decide};
+use keyturn::domain::decision::{ClientAddress, DecisionInput, Proof, SecretMatch, decide};
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
 use keyturn::domain::networks::Networks;
 use keyturn::domain::scope::ScopeSet;
@@ -180,7 +180,7 @@ mod decision {
     #[divan::bench]
     fn decide_by_secret(bencher: Bencher) {
         let (key, scopes) = (key(), ScopeSet::parse("read:projects/acme/invoices read:reports").unwrap());
-        let input = Ask {
+        let input = DecisionInput {
             proof: Proof::Secret(SecretMatch::Current),
             address: ClientAddress::Known(address()),
             scopes: Some(&scopes),
@@ -199,7 +199,8 @@ mod decision {
             scopes: &key.scopes,
             within_at: key.version,
         };
-        let input = Ask { proof, address: ClientAddress::Known(address()), scopes: None, is_suspended: false };
+        let input =
+            DecisionInput { proof, address: ClientAddress::Known(address()), scopes: None, is_suspended: false };
         assert!(decide(&key, &input, NOW).is_ok());
         bencher.bench(|| decide(black_box(&key), black_box(&input), NOW));
     }

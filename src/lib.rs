@@ -12,7 +12,7 @@
 //! | surfaces: parse once, call one use case, render | [`oauth`], [`gateway`], [`api`], [`console`]; what they share: [`http`] |
 //! | use cases: one function each, numbered steps | [`tokens`], [`keys`], [`members`], [`organizations`], [`audit`], [`webhooks`], [`usage`] |
 //! | what a running node holds | [`node`] |
-//! | adapters: each owns one external system or library | [`config`], [`telemetry`], [`clock`], [`crypto`], [`courier`], [`limits`], [`store`], [`revocation`], [`signing`] |
+//! | adapters: each owns one external system or library | [`config`], [`telemetry`], [`clock`], [`crypto`], [`outbound`], [`limits`], [`store`], [`revocation`], [`signing`] |
 //! | pure rules | [`domain`] |
 //!
 //! [`server`] and [`cli`] assemble them.
@@ -26,7 +26,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod console;
-pub mod courier;
 pub mod crypto;
 pub mod domain;
 pub mod gateway;
@@ -37,6 +36,7 @@ pub mod members;
 pub mod node;
 pub mod oauth;
 pub mod organizations;
+pub mod outbound;
 pub mod revocation;
 pub mod server;
 pub mod signing;

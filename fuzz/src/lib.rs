@@ -9,7 +9,7 @@ use actix_web::http::header::{AUTHORIZATION, FORWARDED, HeaderMap, HeaderName, H
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keyturn::domain::decision::ClientAddress;
-use keyturn::domain::destination::{Destination, Reach, is_public};
+use keyturn::domain::destination::{AllowedDestinations, Destination, is_public};
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText, looks_like_key_text};
 use keyturn::domain::networks::{Networks, fold};
 use keyturn::domain::policy::Policy;
@@ -259,7 +259,7 @@ pub fn cursor(data: &[u8]) {
 /// An accepted URL leads to a public host over https, and only its origin is shown.
 pub fn webhook_url(data: &[u8]) {
     let Some(text) = text(data) else { return };
-    let Ok(destination) = Destination::parse(text, Reach::Public) else { return };
+    let Ok(destination) = Destination::parse(text, AllowedDestinations::Public) else { return };
     let url = destination.url();
     assert_eq!(url.scheme(), "https");
     assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
@@ -270,9 +270,9 @@ pub fn webhook_url(data: &[u8]) {
     }
     // Escaping makes a URL longer, perhaps too long.
     if url.as_str().len() <= text.len() {
-        assert_eq!(Destination::parse(url.as_str(), Reach::Public).as_ref(), Ok(&destination));
+        assert_eq!(Destination::parse(url.as_str(), AllowedDestinations::Public).as_ref(), Ok(&destination));
     }
-    assert!(Destination::parse(text, Reach::Anywhere).is_ok());
+    assert!(Destination::parse(text, AllowedDestinations::Anywhere).is_ok());
     let origin = url.origin().ascii_serialization();
     assert_eq!(
         (destination.to_string(), format!("{destination:?}")),

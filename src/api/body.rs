@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::api::guard;
 use crate::api::problem::Problem;
 use crate::http::body::{self, BodyError};
-use crate::keys::Once;
+use crate::keys::IdempotentRequest;
 
 /// Larger than any body that is allowed.
 const MAX_BODY: usize = 64 * 1024;
@@ -25,7 +25,7 @@ pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Pa
 pub(super) async fn read_once<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: Payload,
-) -> Result<(T, Option<Once>), Problem> {
+) -> Result<(T, Option<IdempotentRequest>), Problem> {
     const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
     let body = bytes(request, payload).await?;
     let parsed = parse(request, &body)?;
@@ -36,7 +36,7 @@ pub(super) async fn read_once<T: DeserializeOwned>(
             let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
             let wrong = || Problem::invalid_field("Idempotency-Key", "1 to 255 printable ASCII characters are allowed");
             let target = format!("{} {}", request.method(), request.path());
-            Some(Once::new(key.ok_or_else(wrong)?, &target, &body))
+            Some(IdempotentRequest::new(key.ok_or_else(wrong)?, &target, &body))
         }
         _ => return Err(Problem::invalid_field("Idempotency-Key", "given more than once")),
     };

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use crate::api::problem::Problem;
 use crate::clock;
-use crate::domain::authority::{Authority, By};
+use crate::domain::authority::{Authority, ChangeContext};
 use crate::domain::decision::ClientAddress;
 use crate::domain::scope::{Action, Resource};
 use crate::domain::slug::Slug;
@@ -19,15 +19,15 @@ use crate::domain::usage::UsageOutcome;
 use crate::http::access::{Explanation, Identity};
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
-use crate::http::permission::{Need, allows, check_role};
+use crate::http::permission::{RequiredPermission, allows, check_role};
 use crate::http::session;
 use crate::members::{self, SignedIn};
 use crate::tokens::{Caller, Required, authenticate, count, count_use};
 
 pub(super) use crate::http::permission::{
-    AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, Anyone, Bootstrap, Permission,
-    ReadAudit, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, SeeOrganization,
-    SuspendOrganization, WriteKeys,
+    AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, AnyCredential, Bootstrap,
+    Permission, ReadAudit, ReadKeys, ReadMembers, ReadOrganization, ReadPolicy, ReadSigningKeys, ReadUsage,
+    ReadWebhooks, SuspendOrganization, WriteKeys,
 };
 
 /// Who calls.
@@ -74,12 +74,12 @@ impl Principal {
     }
 
     /// Who makes a change.
-    fn by(&self, address: ClientAddress, now: Timestamp) -> By {
+    fn by(&self, address: ClientAddress, now: Timestamp) -> ChangeContext {
         let caller = match self {
             Self::Key(caller) => caller,
             Self::Member(who, _) => return who.by(address, now),
         };
-        By {
+        ChangeContext {
             actor: format!("key:{}", caller.key.id),
             member: None,
             standing: Some(caller.key.standing()),
@@ -109,7 +109,7 @@ impl Principal {
     }
 
     /// Checks that they may do that.
-    fn check(&self, need: Need) -> Result<(), Problem> {
+    fn check(&self, need: RequiredPermission) -> Result<(), Problem> {
         match self {
             Self::Key(caller) if allows(&caller.grant.scopes, need) => Ok(()),
             Self::Key(_) => Err(Problem::insufficient_scope(&format!("{}:{}", need.0, need.1))),
@@ -130,22 +130,22 @@ impl<P> Guarded<P> {
     }
 
     /// Who makes a change, for the use cases.
-    pub(super) fn by(&self) -> By {
+    pub(super) fn by(&self) -> ChangeContext {
         self.principal.by(self.address, self.now)
     }
 }
 
 /// What a caller was when they were let in.
 #[derive(Clone, PartialEq)]
-struct Standing {
+struct Rights {
     actor: String,
     authority: Authority,
     is_by_previous_secret: bool,
 }
 
-impl Standing {
+impl Rights {
     fn of(principal: &Principal, address: ClientAddress, now: Timestamp) -> Self {
-        let By { actor, authority, .. } = principal.by(address, now);
+        let ChangeContext { actor, authority, .. } = principal.by(address, now);
         let is_by_previous_secret = matches!(principal, Principal::Key(caller) if caller.grant.is_by_previous_secret);
         Self { actor, authority, is_by_previous_secret }
     }
@@ -154,11 +154,11 @@ impl Standing {
 /// Checks that whoever was let in is still what they were: the body may have taken its time, and a change that has been
 /// answered meanwhile holds. Where nobody was let in there is nothing to check.
 pub(super) async fn check_again(request: &HttpRequest) -> Result<(), Problem> {
-    let Some(before) = request.extensions().get::<Standing>().cloned() else { return Ok(()) };
+    let Some(before) = request.extensions().get::<Rights>().cloned() else { return Ok(()) };
     let context = request.app_data::<web::Data<HttpContext>>().ok_or_else(|| Problem::unavailable(&"no context"))?;
     let (address, now) = (context.client_address(request), clock::now());
     let principal = identify(context, request, address, now, Counted::No).await?;
-    if Standing::of(&principal, address, now) == before {
+    if Rights::of(&principal, address, now) == before {
         Ok(())
     } else {
         Err(Problem::conflict("what you may do was changed while the request arrived; send it again"))
@@ -200,7 +200,7 @@ async fn admit<P: Permission>(
     }
     let organization = permitted?;
     context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
-    request.extensions_mut().insert(Standing::of(&principal, address, now));
+    request.extensions_mut().insert(Rights::of(&principal, address, now));
     Ok(Guarded { principal, address, now, organization, permission: PhantomData })
 }
 
@@ -232,7 +232,7 @@ fn permit<P: Permission>(context: &HttpContext, request: &HttpRequest, principal
 }
 
 /// What a route needs, as usage reports show it.
-fn required((action, resource): Need) -> Option<Required> {
+fn required((action, resource): RequiredPermission) -> Option<Required> {
     Some(Required::Access(Action::parse(action).ok()?, Resource::parse(resource).ok()?))
 }
 

@@ -15,7 +15,7 @@ use crate::api::key_json::KeyJson;
 use crate::api::key_list::list;
 use crate::api::problem::Problem;
 use crate::domain::api_key::{ApiKey, Edit};
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
@@ -305,7 +305,7 @@ async fn enable(
 async fn run<T: Send + 'static, F: Future<Output = Result<T, KeyError>> + Send + 'static>(
     guarded: &Guarded<WriteKeys>,
     context: &Context,
-    change: impl FnOnce(Arc<Node>, Slug, By) -> F,
+    change: impl FnOnce(Arc<Node>, Slug, ChangeContext) -> F,
 ) -> Result<T, Problem> {
     let change = change(context.node.clone(), guarded.organization(), guarded.by());
     Ok(context.node.run_to_end(change).await?)

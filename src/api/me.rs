@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::guard::{Anyone, Guarded, Principal};
+use crate::api::guard::{AnyCredential, Guarded, Principal};
 use crate::api::key_json::ScopeJson;
 use crate::api::member_json::MemberJson;
 use crate::api::problem::Problem;
@@ -50,7 +50,7 @@ pub(super) struct MyKeyJson {
     owner: Option<String>,
 }
 
-async fn me(guarded: Guarded<Anyone>) -> HttpResponse {
+async fn me(guarded: Guarded<AnyCredential>) -> HttpResponse {
     let organization = guarded.organization().to_string();
     let body = match &guarded.principal {
         Principal::Key(caller) => MeJson {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::body;
 use crate::api::etag::{etag, if_match};
 use crate::api::fields::given;
-use crate::api::guard::{AdminMembers, Anyone, Guarded, Principal, ReadMembers};
+use crate::api::guard::{AdminMembers, AnyCredential, Guarded, Principal, ReadMembers};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
 use crate::domain::member::{Member, MemberId, Role};
@@ -154,7 +154,7 @@ pub(super) struct SessionListJson {
 }
 
 async fn sessions(
-    guarded: Guarded<Anyone>,
+    guarded: Guarded<AnyCredential>,
     context: Context,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -165,7 +165,7 @@ async fn sessions(
 }
 
 async fn end_session(
-    guarded: Guarded<Anyone>,
+    guarded: Guarded<AnyCredential>,
     context: Context,
     path: web::Path<(String, String, String)>,
 ) -> Result<HttpResponse, Problem> {
@@ -178,7 +178,11 @@ async fn end_session(
 
 /// The member whose sessions are asked for: oneself, or with `admin:keyturn/members` somebody else. And the session that
 /// asks, if it is one of theirs.
-async fn whose(guarded: &Guarded<Anyone>, context: &Context, id: &str) -> Result<(Member, Option<String>), Problem> {
+async fn whose(
+    guarded: &Guarded<AnyCredential>,
+    context: &Context,
+    id: &str,
+) -> Result<(Member, Option<String>), Problem> {
     let id = member_id(id)?;
     if let Principal::Member(who, _) = &guarded.principal
         && who.member.id == id

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::guard::{AdminOrganizations, Anyone, Bootstrap, Guarded, SeeOrganization, SuspendOrganization};
+use crate::api::guard::{AdminOrganizations, AnyCredential, Bootstrap, Guarded, ReadOrganization, SuspendOrganization};
 use crate::api::problem::Problem;
 use crate::api::signing_keys::{RotateProblem, key_json};
 use crate::clock::rfc3339;
@@ -89,7 +89,7 @@ impl OrganizationJson {
     }
 }
 
-async fn list(guarded: Guarded<Anyone>, context: Context) -> HttpResponse {
+async fn list(guarded: Guarded<AnyCredential>, context: Context) -> HttpResponse {
     let own = guarded.organization();
     let sees_all = own.is_default() && guarded.principal.check_admin_of_organizations().is_ok();
     let mut tenants = context.node.tenants();
@@ -99,7 +99,7 @@ async fn list(guarded: Guarded<Anyone>, context: Context) -> HttpResponse {
     no_store(HttpResponse::Ok()).json(OrganizationListJson { items, next_cursor: None })
 }
 
-async fn show(guarded: Guarded<SeeOrganization>, context: Context) -> Result<HttpResponse, Problem> {
+async fn show(guarded: Guarded<ReadOrganization>, context: Context) -> Result<HttpResponse, Problem> {
     let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
     Ok(no_store(HttpResponse::Ok()).json(OrganizationJson::new(&tenant)))
 }

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::authority::Beyond;
+use crate::domain::authority::GrantExceeded;
 use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::member::Role;
 use crate::domain::violation::{FieldPath, Violation, ViolationKind};
@@ -296,7 +296,7 @@ impl From<KeyError> for Problem {
         match error {
             KeyError::NotFound => Self::not_found(),
             KeyError::Invalid(errors) => Self::invalid(errors),
-            KeyError::Beyond(beyond) => beyond.into(),
+            KeyError::GrantExceeded(beyond) => beyond.into(),
             KeyError::RoleRequired(role) => Self::role_required(role),
             KeyError::PreconditionFailed => Self::precondition_failed("key"),
             KeyError::Repeated => Self::conflict("the same request is being carried out; try again"),
@@ -325,7 +325,7 @@ impl From<MemberError> for Problem {
         match error {
             MemberError::NotFound => Self::not_found(),
             MemberError::Invalid(errors) => Self::invalid(errors),
-            MemberError::Beyond(beyond) => beyond.into(),
+            MemberError::GrantExceeded(beyond) => beyond.into(),
             MemberError::PreconditionFailed => Self::precondition_failed("member"),
             MemberError::Conflict(detail) => Self::conflict(detail),
             MemberError::Unavailable(cause) => Self::not_now(&cause),
@@ -405,12 +405,16 @@ impl From<Unavailable> for Problem {
     }
 }
 
-impl From<Beyond> for Problem {
-    fn from(beyond: Beyond) -> Self {
+impl From<GrantExceeded> for Problem {
+    fn from(beyond: GrantExceeded) -> Self {
         let detail = match beyond {
-            Beyond::Scope(scope) => format!("you cannot hand out {scope}: it lies within none of your own scopes"),
-            Beyond::Networks => "you cannot hand out networks beyond those that you are restricted to yourself".into(),
-            Beyond::Lifetime(end) => {
+            GrantExceeded::Scope(scope) => {
+                format!("you cannot hand out {scope}: it lies within none of your own scopes")
+            }
+            GrantExceeded::Networks => {
+                "you cannot hand out networks beyond those that you are restricted to yourself".into()
+            }
+            GrantExceeded::Lifetime(end) => {
                 format!("you cannot hand out a life beyond your own, which ends {}", crate::clock::rfc3339(end))
             }
         };

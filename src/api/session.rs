@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body;
-use crate::api::guard::{Anyone, Guarded, Principal};
+use crate::api::guard::{AnyCredential, Guarded, Principal};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
 use crate::domain::member::Password;
 use crate::http::context::HttpContext;
 use crate::http::session as cookie;
-use crate::http::sign_in::{Begun, Typed, sign_in};
+use crate::http::sign_in::{StartedSession, Typed, sign_in};
 use crate::members::{self, SignedIn};
 
 type Context = web::Data<HttpContext>;
@@ -61,19 +61,19 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
 
     let typed = Typed { organization: body.organization, email: body.email, password: body.password };
     // The browser is recognized by the console's sign-in alone; a script keeps no cookie beyond its session.
-    let Begun { signed_in: who, secret, .. } = sign_in(&context, &request, typed).await?;
+    let StartedSession { signed_in: who, secret, .. } = sign_in(&context, &request, typed).await?;
     let settings = &context.node.settings;
     let set = cookie::cookie(&secret, &settings.public_url, settings.session_seconds);
     let json = signed_in(&who, secret.csrf_token());
     Ok(no_store(HttpResponse::Created()).cookie(set).json(json))
 }
 
-async fn show(guarded: Guarded<Anyone>) -> Result<HttpResponse, Problem> {
+async fn show(guarded: Guarded<AnyCredential>) -> Result<HttpResponse, Problem> {
     let (who, token) = person(&guarded)?;
     Ok(no_store(HttpResponse::Ok()).json(signed_in(who, token.to_owned())))
 }
 
-async fn end(guarded: Guarded<Anyone>, context: Context) -> Result<HttpResponse, Problem> {
+async fn end(guarded: Guarded<AnyCredential>, context: Context) -> Result<HttpResponse, Problem> {
     let (who, _) = person(&guarded)?;
     let (node, by, who) = (context.node.clone(), guarded.by(), who.clone());
     let ended = async move { members::end(&node, &by, &who.member, &who.session.id).await };
@@ -92,7 +92,7 @@ pub(super) struct PasswordBody {
 }
 
 async fn change_password(
-    guarded: Guarded<Anyone>,
+    guarded: Guarded<AnyCredential>,
     context: Context,
     request: HttpRequest,
     payload: web::Payload,
@@ -116,7 +116,7 @@ fn signed_in(who: &SignedIn, csrf_token: String) -> SignedInJson {
 }
 
 /// The person who asks, and what their pages send along; a key is no person.
-fn person(guarded: &Guarded<Anyone>) -> Result<(&SignedIn, &str), Problem> {
+fn person(guarded: &Guarded<AnyCredential>) -> Result<(&SignedIn, &str), Problem> {
     match &guarded.principal {
         Principal::Member(who, token) => Ok((who, token)),
         Principal::Key(_) => Err(Problem::not_found()),

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::domain::member::is_email;
 use crate::domain::slug::Slug;
-use crate::organizations::{FoundError, Founded, found};
+use crate::organizations::{BootstrapError, BootstrappedOrganization, bootstrap_organization};
 use crate::server::{self, Opened};
 
 #[derive(Args, Debug)]
@@ -34,7 +34,7 @@ pub(super) async fn init(settings: Settings, arguments: InitArguments) -> Result
     }
     let look = server::look(&settings).await?;
     if look.is_some_and(|look| look.organizations.iter().any(|known| known == slug.as_str())) {
-        return Err(CliError::Use(FoundError::Exists(slug).to_string()));
+        return Err(CliError::Use(BootstrapError::Exists(slug).to_string()));
     }
     let opened = server::open(&settings).await?;
     // The credentials are shown only once, so they are not created if they cannot be shown.
@@ -49,18 +49,19 @@ pub(super) async fn create_in(
     settings: &Settings,
     slug: Slug,
     email: Option<String>,
-) -> Result<Founded, CliError> {
+) -> Result<BootstrappedOrganization, CliError> {
     let email = email.unwrap_or_else(|| "owner@localhost".to_owned());
     let algorithm = server::algorithm(settings);
     let store = opened.store.as_ref();
-    match found(store, &opened.gate, &opened.master_keys, algorithm, (slug, email), clock::now()).await {
+    match bootstrap_organization(store, &opened.gate, &opened.master_keys, algorithm, (slug, email), clock::now()).await
+    {
         Ok(founded) => Ok(founded),
-        Err(exists @ FoundError::Exists(_)) => Err(CliError::Use(exists.to_string())),
+        Err(exists @ BootstrapError::Exists(_)) => Err(CliError::Use(exists.to_string())),
         Err(other) => Err(CliError::Failed(other.to_string())),
     }
 }
 
-fn show(founded: &Founded, settings: &Settings, as_json: bool) -> Result<(), CliError> {
+fn show(founded: &BootstrappedOrganization, settings: &Settings, as_json: bool) -> Result<(), CliError> {
     let public_url = settings.server.public_url();
     let issuer = founded.organization.issuer(&public_url);
     let (id, text) = (founded.key.id(), founded.key.reveal());
@@ -81,7 +82,7 @@ fn show(founded: &Founded, settings: &Settings, as_json: bool) -> Result<(), Cli
 }
 
 /// The credentials of a new organization, and how to use them.
-pub(super) fn credentials(founded: &Founded, public_url: &str, exchange: &str) -> String {
+pub(super) fn credentials(founded: &BootstrappedOrganization, public_url: &str, exchange: &str) -> String {
     let (id, secret, email, password) = (founded.key.id(), founded.key.reveal(), &founded.email, &*founded.password);
     let secret = &*secret;
     format!(

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::ConfigError;
-use super::section::{NOT_SHOWN, Outline, Section, Setting, quoted};
+use super::section::{NOT_SHOWN, Section, SectionOutline, Setting, quoted};
 
 /// `[cors]`: the pages that may request tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ const ALLOWED_ORIGINS: Setting = Setting::words(
     "a list of at most 100 origins without path and wildcard, as https://app.example.com or http://localhost:5173",
 );
 
-pub(super) const OUTLINE: Outline = Outline { name: "cors", settings: &[ALLOWED_ORIGINS] };
+pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "cors", settings: &[ALLOWED_ORIGINS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::OUTLINES;
 use super::error::ConfigError;
-use super::section::Outline;
+use super::section::SectionOutline;
 use super::suggest::nearest;
 
 /// Where a value came from.
@@ -253,7 +253,7 @@ fn known_variable(variable: &str) -> Result<(&'static str, &'static str), Config
     })
 }
 
-fn known_section(section: &str, origin: &Origin) -> Result<&'static Outline, ConfigError> {
+fn known_section(section: &str, origin: &Origin) -> Result<&'static SectionOutline, ConfigError> {
     OUTLINES.into_iter().find(|outline| outline.name == section).ok_or_else(|| {
         let near = nearest(section, section_names()).map(|near| format!("; did you mean {near}?"));
         let setting = || elsewhere(section).map(|(s, name)| format!("; did you mean {s}.{name}?"));
@@ -265,7 +265,7 @@ fn known_section(section: &str, origin: &Origin) -> Result<&'static Outline, Con
     })
 }
 
-fn known_setting(outline: &Outline, name: &str, origin: &Origin) -> Result<(), ConfigError> {
+fn known_setting(outline: &SectionOutline, name: &str, origin: &Origin) -> Result<(), ConfigError> {
     if setting_names(outline).any(|known| known == name) {
         return Ok(());
     }
@@ -292,7 +292,7 @@ fn section_names() -> impl Iterator<Item = &'static str> {
     OUTLINES.into_iter().map(|outline| outline.name)
 }
 
-fn setting_names(outline: &Outline) -> impl Iterator<Item = &'static str> + use<> {
+fn setting_names(outline: &SectionOutline) -> impl Iterator<Item = &'static str> + use<> {
     outline.settings.iter().map(|setting| setting.name)
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[log]`: what is logged, and how it looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ const LEVEL: Setting =
 const FORMAT: Setting = Setting::words("format", "human or json");
 const REQUESTS: Setting = Setting::words("requests", "failed, all or none");
 
-pub(super) const OUTLINE: Outline = Outline { name: "log", settings: &[LEVEL, FORMAT, REQUESTS] };
+pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "log", settings: &[LEVEL, FORMAT, REQUESTS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -43,7 +43,7 @@ pub use tuning::{Argon2, Cache, Gateway, Limits};
 pub use webhooks::Webhooks;
 
 use layers::Layers;
-use section::{Outline, Section};
+use section::{Section, SectionOutline};
 
 /// Every setting, checked. The folder's `config/default.toml` says what each one means.
 #[derive(Debug, Clone)]
@@ -165,7 +165,7 @@ impl Settings {
 }
 
 /// The sections, in the order of `config/default.toml`.
-const OUTLINES: [&Outline; 14] = [
+const OUTLINES: [&SectionOutline; 14] = [
     &server::OUTLINE,
     &store::OUTLINE,
     &revocation::OUTLINE,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::secret::{Secret, UrlFile, complaint, direct_or_in_file, is_url_text};
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[revocation]`: how nodes hear of revocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ const URL: Setting = Setting::secret(
 const URL_FILE: Setting = Setting::words("url_file", "the path of a readable text file");
 const PREFIX: Setting = Setting::words("prefix", "1 to 40 of A-Z, a-z, 0-9, '-', '_' and '.'");
 
-pub(super) const OUTLINE: Outline = Outline { name: "revocation", settings: &[URL, URL_FILE, PREFIX] };
+pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "revocation", settings: &[URL, URL_FILE, PREFIX] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -31,7 +31,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A secret's text, and where an error about it has to point.
-pub(super) struct Located {
+pub(super) struct LocatedSecret {
     pub text: Zeroizing<String>,
     pub place: String,
     pub file: Option<UrlFile>,
@@ -62,9 +62,9 @@ pub(super) fn direct_or_in_file(
     section: &Section<'_>,
     (direct, text): (&Setting, String),
     (in_file, path): (&Setting, String),
-) -> Result<Located, ConfigError> {
+) -> Result<LocatedSecret, ConfigError> {
     if path.is_empty() {
-        return Ok(Located { text: Zeroizing::new(text), place: section.place(direct), file: None });
+        return Ok(LocatedSecret { text: Zeroizing::new(text), place: section.place(direct), file: None });
     }
     if section.is_set(direct) {
         return Err(section.refuse_both(direct, in_file));
@@ -74,7 +74,7 @@ pub(super) fn direct_or_in_file(
     }
     let file = UrlFile(section.working_directory().join(&path));
     match file.read() {
-        Ok(text) => Ok(Located { text, place: path, file: Some(file) }),
+        Ok(text) => Ok(LocatedSecret { text, place: path, file: Some(file) }),
         Err(why) => Err(section.refuse_because(in_file, &format!("names a file that cannot be used: {why}"))),
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[secrets]`: the master key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ const MASTER_KEY: Setting =
 const MASTER_KEY_FILE: Setting =
     Setting::words("master_key_file", "a path, or an empty string where secrets.master_key is set");
 
-pub(super) const OUTLINE: Outline = Outline { name: "secrets", settings: &[MASTER_KEY, MASTER_KEY_FILE] };
+pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "secrets", settings: &[MASTER_KEY, MASTER_KEY_FILE] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

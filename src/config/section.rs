@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::layers::{Layers, Origin};
 
 /// A section's name and its settings, in the order of `config/default.toml`.
-pub(super) struct Outline {
+pub(super) struct SectionOutline {
     pub name: &'static str,
     pub settings: &'static [Setting],
 }
@@ -58,13 +58,13 @@ impl Display for Allowed {
 
 /// The merged values of one section.
 pub(super) struct Section<'a> {
-    outline: &'static Outline,
+    outline: &'static SectionOutline,
     layers: &'a Layers,
     working_directory: &'a Path,
 }
 
 impl<'a> Section<'a> {
-    pub fn new(outline: &'static Outline, layers: &'a Layers, working_directory: &'a Path) -> Self {
+    pub fn new(outline: &'static SectionOutline, layers: &'a Layers, working_directory: &'a Path) -> Self {
         Self { outline, layers, working_directory }
     }
 

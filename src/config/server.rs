@@ -7,7 +7,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::error::ConfigError;
-use super::section::{NOT_SHOWN, Outline, Section, Setting, quoted};
+use super::section::{NOT_SHOWN, Section, SectionOutline, Setting, quoted};
 
 /// `[server]`: addresses and time limits of the listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ const MAX_CONNECTIONS_PER_ADDRESS: Setting =
 const MAX_CONNECTIONS_PER_NETWORK: Setting =
     Setting::numbers("max_connections_per_network", 1, 1_000_000, "connections");
 
-pub(super) const OUTLINE: Outline = Outline {
+pub(super) const OUTLINE: SectionOutline = SectionOutline {
     name: "server",
     settings: &[
         LISTEN,

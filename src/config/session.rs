@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[session]`: sessions of people who have signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Session {
 const IDLE_MINUTES: Setting = Setting::numbers("idle_minutes", 1, 10_080, "minutes");
 const HOURS: Setting = Setting::numbers("hours", 1, 720, "hours");
 
-pub(super) const OUTLINE: Outline = Outline { name: "session", settings: &[IDLE_MINUTES, HOURS] };
+pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "session", settings: &[IDLE_MINUTES, HOURS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

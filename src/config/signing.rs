@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[signing]`: rotation of signing keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,8 @@ impl Signing {
 const ROTATE_EVERY_DAYS: Setting = Setting::numbers("rotate_every_days", 0, 3650, "days (0: only on command)");
 const PUBLISH_AHEAD_SECONDS: Setting = Setting::numbers("publish_ahead_seconds", 0, 86400, "seconds");
 
-pub(super) const OUTLINE: Outline = Outline { name: "signing", settings: &[ROTATE_EVERY_DAYS, PUBLISH_AHEAD_SECONDS] };
+pub(super) const OUTLINE: SectionOutline =
+    SectionOutline { name: "signing", settings: &[ROTATE_EVERY_DAYS, PUBLISH_AHEAD_SECONDS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

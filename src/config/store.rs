@@ -8,7 +8,7 @@ use url::Url;
 
 use super::error::ConfigError;
 use super::secret::{Secret, UrlFile, complaint, direct_or_in_file, is_url_text};
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[store]`: the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ const URL: Setting = Setting::secret("url", "sqlite://PATH or postgres://[USER[:
 const URL_FILE: Setting = Setting::words("url_file", "the path of a readable text file");
 const CONNECTIONS: Setting = Setting::numbers("connections", 2, 1000, "connections");
 
-pub(super) const OUTLINE: Outline = Outline { name: "store", settings: &[URL, URL_FILE, CONNECTIONS] };
+pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "store", settings: &[URL, URL_FILE, CONNECTIONS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[token]`: access tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,8 @@ const TYP: Setting = Setting::words("typ", "at+jwt or JWT");
 const AUDIENCE: Setting =
     Setting::words("audience", "a URI or a name, 1 to 256 printable ASCII characters without spaces");
 
-pub(super) const OUTLINE: Outline = Outline { name: "token", settings: &[TTL_SECONDS, ALGORITHM, TYP, AUDIENCE] };
+pub(super) const OUTLINE: SectionOutline =
+    SectionOutline { name: "token", settings: &[TTL_SECONDS, ALGORITHM, TYP, AUDIENCE] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::section::{Outline, Section, Setting};
+use super::section::{Section, SectionOutline, Setting};
 
 /// `[limits]`: rate limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +96,12 @@ const PARALLELISM: Setting = Setting::numbers("parallelism", 1, 16, "lanes");
 const THREADS: Setting = Setting::numbers("threads", 1, 64, "threads");
 const QUEUE: Setting = Setting::numbers("queue", 1, 100_000, "waiting hashes");
 
-pub(super) const LIMITS: Outline = Outline { name: "limits", settings: &[FAILURES_PER_MINUTE, CHANGES_PER_MINUTE] };
-pub(super) const CACHE: Outline = Outline { name: "cache", settings: &[KEYS_MIB, TOKENS_MIB] };
-pub(super) const GATEWAY: Outline = Outline { name: "gateway", settings: &[VERDICT_MAX_AGE_SECONDS] };
-pub(super) const ARGON2: Outline =
-    Outline { name: "argon2", settings: &[MEMORY_KIB, ITERATIONS, PARALLELISM, THREADS, QUEUE] };
+pub(super) const LIMITS: SectionOutline =
+    SectionOutline { name: "limits", settings: &[FAILURES_PER_MINUTE, CHANGES_PER_MINUTE] };
+pub(super) const CACHE: SectionOutline = SectionOutline { name: "cache", settings: &[KEYS_MIB, TOKENS_MIB] };
+pub(super) const GATEWAY: SectionOutline = SectionOutline { name: "gateway", settings: &[VERDICT_MAX_AGE_SECONDS] };
+pub(super) const ARGON2: SectionOutline =
+    SectionOutline { name: "argon2", settings: &[MEMORY_KIB, ITERATIONS, PARALLELISM, THREADS, QUEUE] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::section::{Outline, Section, Setting, quoted};
+use super::section::{Section, SectionOutline, Setting, quoted};
 use super::server::network;
 
 /// `[webhooks]`: telling others of changes.
@@ -47,8 +47,8 @@ const ALLOWED_NETWORKS: Setting =
 const RETRY_SECONDS: Setting =
     Setting::words("retry_seconds", "a list of at most 20 numbers of seconds, each 1 to 604800");
 
-pub(super) const OUTLINE: Outline =
-    Outline { name: "webhooks", settings: &[PRIVATE_ADDRESSES, ALLOWED_NETWORKS, RETRY_SECONDS] };
+pub(super) const OUTLINE: SectionOutline =
+    SectionOutline { name: "webhooks", settings: &[PRIVATE_ADDRESSES, ALLOWED_NETWORKS, RETRY_SECONDS] };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

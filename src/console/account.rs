@@ -5,14 +5,14 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Moment};
-use crate::console::visit::Visit;
 use crate::domain::member::{MIN_PASSWORD, Password, Session};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
-use crate::http::permission::Anyone;
+use crate::http::permission::AnyCredential;
 use crate::members::{self, MemberError};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -63,7 +63,7 @@ impl SessionRow {
     }
 }
 
-async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("password") => Some("Password changed. You were signed out of your other sessions."),
@@ -74,7 +74,7 @@ async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse
     page(&Page { frame: built.frame.done(done), ..built })
 }
 
-async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, ErrorPage> {
+async fn change_password(submitted: Submitted<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
     visit.context.count_password_change(&visit.who.member.id).map_err(ErrorPage::rate_limited)?;
     let password = |name: &str| Password::from(form.value(name).unwrap_or_default().to_owned());
@@ -94,7 +94,7 @@ async fn change_password(submitted: Submitted<Anyone>) -> Result<HttpResponse, E
     }
 }
 
-async fn end_session(submitted: Submitted<Anyone>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+async fn end_session(submitted: Submitted<AnyCredential>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     let (node, by, who, id) = (visit.node().clone(), visit.by(), visit.who.clone(), id.into_inner());
     let ended = async move { members::end(&node, &by, &who.member, &id).await };
@@ -105,7 +105,7 @@ async fn end_session(submitted: Submitted<Anyone>, id: web::Path<String>) -> Res
 }
 
 impl Page {
-    async fn new(visit: &Visit<Anyone>, errors: Errors) -> Result<Self, ErrorPage> {
+    async fn new(visit: &ConsoleRequest<AnyCredential>, errors: Errors) -> Result<Self, ErrorPage> {
         let hint = format!("At least {MIN_PASSWORD} characters. You’ll be signed out everywhere else.");
         let now = visit.now;
         let mut sessions = members::of_member(visit.node(), &visit.who.member, now).await?;

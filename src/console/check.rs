@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::keys::split_entries;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{describe_networks_error, describe_scope_error};
-use crate::console::visit::Visit;
 use crate::domain::networks::Networks;
 use crate::domain::scope::ResourceFilter;
 use crate::http::form::Form;
-use crate::http::permission::Anyone;
+use crate::http::permission::AnyCredential;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/check/{what:networks|filter}").route(web::get().to(check)));
@@ -24,7 +24,11 @@ struct Feedback {
     message: String,
 }
 
-async fn check(_: Visit<Anyone>, what: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn check(
+    _: ConsoleRequest<AnyCredential>,
+    what: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes())
         .map_err(|error| ErrorPage::unreadable_form(&error.to_string()))?;
     let value = query.value("value").unwrap_or_default();

@@ -12,7 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::console::assets;
 use crate::console::frame::{base_path, error_response, root};
 use crate::console::ui::{Errors, to_sentence};
-use crate::domain::authority::Beyond;
+use crate::domain::authority::GrantExceeded;
 use crate::domain::member::Role;
 use crate::domain::violation::Violation;
 use crate::http::access::Explanation;
@@ -143,7 +143,7 @@ impl ErrorPage {
     }
 
     /// The member tried to grant more than they have.
-    fn excess(excess: &Beyond) -> Self {
+    fn excess(excess: &GrantExceeded) -> Self {
         Self::new((StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE"), "You can’t grant that", describe_excess(excess))
     }
 
@@ -205,11 +205,11 @@ fn return_path(path: &str, query: &str) -> String {
 }
 
 /// Describes a grant beyond the member's own rights.
-pub(super) fn describe_excess(excess: &Beyond) -> String {
+pub(super) fn describe_excess(excess: &GrantExceeded) -> String {
     match excess {
-        Beyond::Scope(scope) => format!("You can’t grant {scope}: it is outside your own scopes."),
-        Beyond::Networks => "You can’t grant networks outside your own allow-list.".into(),
-        Beyond::Lifetime(end) => {
+        GrantExceeded::Scope(scope) => format!("You can’t grant {scope}: it is outside your own scopes."),
+        GrantExceeded::Networks => "You can’t grant networks outside your own allow-list.".into(),
+        GrantExceeded::Lifetime(end) => {
             format!("You can’t set an expiry later than your own ({}).", crate::clock::rfc3339(*end))
         }
     }
@@ -220,7 +220,7 @@ impl From<KeyError> for ErrorPage {
         match error {
             KeyError::NotFound => Self::not_found(),
             KeyError::Invalid(errors) => Self::invalid(errors),
-            KeyError::Beyond(excess) => Self::excess(&excess),
+            KeyError::GrantExceeded(excess) => Self::excess(&excess),
             KeyError::RoleRequired(role) => {
                 Self::not_permitted(format!("You need the {role} role or higher. Ask an admin to change your role."))
             }
@@ -244,7 +244,7 @@ impl From<MemberError> for ErrorPage {
         match error {
             MemberError::NotFound => Self::not_found(),
             MemberError::Invalid(errors) => Self::invalid(errors),
-            MemberError::Beyond(excess) => Self::excess(&excess),
+            MemberError::GrantExceeded(excess) => Self::excess(&excess),
             MemberError::PreconditionFailed => Self::edit_conflict("member"),
             MemberError::Conflict(detail) => Self::conflict(detail),
             MemberError::Unavailable(cause) => Self::node_unavailable(&cause),

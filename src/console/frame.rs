@@ -10,8 +10,8 @@ use askama::Template;
 
 use crate::console::assets::{self, Names};
 use crate::console::error_page::ErrorPage;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::CsrfField;
-use crate::console::visit::Visit;
 use crate::domain::member::Role;
 use crate::http::access::{Explanation, Refused};
 use crate::http::permission::{
@@ -66,7 +66,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn new<P>(visit: &Visit<P>, section: Section, title: String) -> Self {
+    pub(super) fn new<P>(visit: &ConsoleRequest<P>, section: Section, title: String) -> Self {
         let member = &visit.who.member;
         let is_from_default = member.organization.is_default();
         let sections = [

@@ -2,7 +2,7 @@
 //! JavaScript.
 //!
 //! Each handler parses its input into a complete type, calls one use case and renders a page. Each folder or file is a page
-//! with its templates beside it. `ui/` has the components, `visit.rs` and `submitted.rs` check sessions and forms, and
+//! with its templates beside it. `ui/` has the components, `request.rs` and `submitted.rs` check sessions and forms, and
 //! `error_page.rs` renders errors. Imports `domain`, `clock`, `store` (list filters), `signing`, the use cases, `node` and
 //! `http`, but no other surface.
 
@@ -20,12 +20,12 @@ mod new_password;
 mod organizations;
 mod pages;
 mod policy;
+mod request;
 mod sign_in;
 mod signing_keys;
 mod submitted;
 mod ui;
 mod usage;
-mod visit;
 mod webhooks;
 mod welcome;
 

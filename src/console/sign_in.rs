@@ -16,9 +16,9 @@ use crate::domain::slug::Slug;
 use crate::domain::violation::Violation;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
-use crate::http::permission::Anyone;
+use crate::http::permission::AnyCredential;
 use crate::http::session;
-use crate::http::sign_in::{Begun, SignInRefused, Typed, sign_in};
+use crate::http::sign_in::{SignInRefused, StartedSession, Typed, sign_in};
 use crate::members::{self, SignInError};
 
 type Context = web::Data<HttpContext>;
@@ -89,7 +89,7 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         password: Password::from(form.value("password").unwrap_or_default().to_owned()),
     };
     let (refusal, errors) = match sign_in(&context, &request, typed).await {
-        Ok(Begun { signed_in: who, secret, device }) => {
+        Ok(StartedSession { signed_in: who, secret, device }) => {
             let cookie = session::cookie(&secret, &public_url, context.node.settings.session_seconds);
             // Members who still have their temporary password land on Getting started.
             let to = next(form.value("next"), &public_url);
@@ -131,7 +131,7 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     render(&context, &request, Page::new(&context, &form, errors), Some(refusal))
 }
 
-async fn end(submitted: Submitted<Anyone>) -> Result<HttpResponse, ErrorPage> {
+async fn end(submitted: Submitted<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
     let ended = async move { members::end(&node, &by, &who.member, &who.session.id).await };

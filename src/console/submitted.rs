@@ -9,7 +9,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, ORIGIN};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::console::error_page::ErrorPage;
-use crate::console::visit::Visit;
+use crate::console::request::ConsoleRequest;
 use crate::http::body::{self, BodyError};
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
@@ -27,7 +27,7 @@ pub(super) const CSRF_FIELD: &str = "csrf";
 
 /// A form submitted from one of the console's pages.
 pub(super) struct Submitted<P> {
-    pub(super) visit: Visit<P>,
+    pub(super) visit: ConsoleRequest<P>,
     pub(super) form: Form,
 }
 
@@ -48,7 +48,7 @@ impl<P: Permission> FromRequest for Submitted<P> {
                 return Err(ErrorPage::signed_out(&request, public_url));
             }
             let form = read(&request, payload, MAX_BODY).await?;
-            let visit = Visit::begin(&request).await?;
+            let visit = ConsoleRequest::begin(&request).await?;
             if form.value(CSRF_FIELD) != Some(visit.csrf.as_str()) {
                 return Err(ErrorPage::csrf_mismatch());
             }

@@ -5,13 +5,13 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Field, Tone};
-use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
 use crate::domain::member::{MIN_PASSWORD, MemberId};
 use crate::domain::usage::UsageOutcome;
 use crate::http::form::Form;
-use crate::http::permission::{AdminMembers, AdminPolicy, AdminSigningKeys, Anyone, ReadUsage, WriteKeys};
+use crate::http::permission::{AdminMembers, AdminPolicy, AdminSigningKeys, AnyCredential, ReadUsage, WriteKeys};
 use crate::keys::{self, KeyError};
 use crate::members;
 use crate::store::{Interval, KeyFilter, KeyOrder};
@@ -58,7 +58,7 @@ impl Page {
     }
 }
 
-async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("password") => Some("Password changed. You were signed out of your other sessions."),
@@ -104,7 +104,11 @@ async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse
 }
 
 /// Returns the newest or most recently used key, of the organization or of one owner.
-async fn first(visit: &Visit<Anyone>, order: KeyOrder, owner: Option<MemberId>) -> Result<Option<ApiKey>, KeyError> {
+async fn first(
+    visit: &ConsoleRequest<AnyCredential>,
+    order: KeyOrder,
+    owner: Option<MemberId>,
+) -> Result<Option<ApiKey>, KeyError> {
     let filter = KeyFilter {
         organization: visit.organization().clone(),
         status: None,

@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use crate::crypto::digest::sha256;
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
-use crate::domain::destination::{Destination, Reach};
+use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::webhook::{SealedUrl, WebhookId};
 
 /// Bytes of a URL's SHA-256 that are shown.
@@ -26,7 +26,7 @@ pub fn seal(keys: &MasterKeys, webhook: &WebhookId, destination: &Destination) -
 pub fn open(keys: &MasterKeys, webhook: &WebhookId, url: &SealedUrl) -> Result<Destination, SealError> {
     let plain = sealing::open(keys, &webhook.url_seal_name(), &url.sealed)?;
     let text = std::str::from_utf8(&plain).map_err(|_| SealError::Broken)?;
-    Destination::parse(text, Reach::Anywhere).map_err(|_| SealError::Broken)
+    Destination::parse(text, AllowedDestinations::Anywhere).map_err(|_| SealError::Broken)
 }
 
 #[cfg(test)]
@@ -39,7 +39,8 @@ mod tests {
         let keys = MasterKeys::derive(&[Zeroizing::new([7; 32])]).unwrap();
         let id = |text: &str| WebhookId::parse(text).unwrap();
         let (own, other) = (id("0123456789abcdefghij_-"), id("1123456789abcdefghij_-"));
-        let destination = Destination::parse("https://hooks.example:8443/T0/secret?token=x", Reach::Public).unwrap();
+        let destination =
+            Destination::parse("https://hooks.example:8443/T0/secret?token=x", AllowedDestinations::Public).unwrap();
         let sealed = seal(&keys, &own, &destination).unwrap();
         assert_eq!(open(&keys, &own, &sealed).unwrap(), destination);
         assert!(matches!(open(&keys, &other, &sealed), Err(SealError::Broken)));

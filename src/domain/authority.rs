@@ -20,7 +20,7 @@ pub struct Authority {
 
 /// Who makes a change, with what rights, from where and when.
 #[derive(Clone, Debug)]
-pub struct By {
+pub struct ChangeContext {
     /// As in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
     pub actor: String,
     /// The person, where it is one: their role has a say beside what they hold.
@@ -36,7 +36,7 @@ pub struct By {
     pub now: Timestamp,
 }
 
-impl By {
+impl ChangeContext {
     /// Keyturn itself, of its own accord.
     pub fn keyturn(now: Timestamp) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl By {
 
     /// Checks that they may give or take a role: whoever has it can hand out all that it holds, from anywhere and
     /// without end. So only an owner changes owners.
-    pub fn may_change_role(&self, role: Role) -> Result<(), Beyond> {
+    pub fn may_change_role(&self, role: Role) -> Result<(), GrantExceeded> {
         self.authority.covers(&role.holds(), &Networks::all(), None)
     }
 
@@ -71,7 +71,7 @@ impl By {
 
 /// Why something cannot be handed out: it is more than the caller holds.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Beyond {
+pub enum GrantExceeded {
     /// A scope that lies within none of the caller's.
     Scope(Scope),
     /// Networks that reach further than the caller's.
@@ -82,15 +82,20 @@ pub enum Beyond {
 
 impl Authority {
     /// Checks that a key with these rights would be no more than the caller holds.
-    pub fn covers(&self, scopes: &ScopeSet, networks: &Networks, expires_at: Option<Timestamp>) -> Result<(), Beyond> {
+    pub fn covers(
+        &self,
+        scopes: &ScopeSet,
+        networks: &Networks,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), GrantExceeded> {
         if let Some(scope) = scopes.iter().find(|scope| !self.scopes.contains(scope)) {
-            return Err(Beyond::Scope(scope.clone()));
+            return Err(GrantExceeded::Scope(scope.clone()));
         }
         if !self.networks.contains(networks) {
-            return Err(Beyond::Networks);
+            return Err(GrantExceeded::Networks);
         }
         match self.not_after {
-            Some(end) if expires_at.is_none_or(|at| at > end) => Err(Beyond::Lifetime(end)),
+            Some(end) if expires_at.is_none_or(|at| at > end) => Err(GrantExceeded::Lifetime(end)),
             _ => Ok(()),
         }
     }
@@ -121,10 +126,10 @@ mod tests {
             let asked = authority(scopes, networks, end);
             held.covers(&asked.scopes, &asked.networks, asked.not_after)
         };
-        assert!(matches!(ask("read:a/b write:a/b", &["10.1.0.0/16"], Some(50)), Err(Beyond::Scope(_))));
-        assert_eq!(ask("read:a/b", &["11.0.0.0/8"], Some(50)), Err(Beyond::Networks));
-        assert_eq!(ask("read:a/b", &[], Some(50)), Err(Beyond::Networks));
-        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], None), Err(Beyond::Lifetime(_))));
-        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], Some(101)), Err(Beyond::Lifetime(_))));
+        assert!(matches!(ask("read:a/b write:a/b", &["10.1.0.0/16"], Some(50)), Err(GrantExceeded::Scope(_))));
+        assert_eq!(ask("read:a/b", &["11.0.0.0/8"], Some(50)), Err(GrantExceeded::Networks));
+        assert_eq!(ask("read:a/b", &[], Some(50)), Err(GrantExceeded::Networks));
+        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], None), Err(GrantExceeded::Lifetime(_))));
+        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], Some(101)), Err(GrantExceeded::Lifetime(_))));
     }
 }

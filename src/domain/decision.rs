@@ -10,7 +10,7 @@ use crate::domain::timestamp::Timestamp;
 
 /// What is asked of a key.
 #[derive(Clone, Debug)]
-pub struct Ask<'a> {
+pub struct DecisionInput<'a> {
     /// What the caller has shown.
     pub proof: Proof<'a>,
     /// Where the caller is.
@@ -195,9 +195,9 @@ pub enum Finding {
 
 /// Every check with what came of it, in order.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Trace(Vec<(Check, Finding)>);
+pub struct DecisionTrace(Vec<(Check, Finding)>);
 
-impl Trace {
+impl DecisionTrace {
     /// The checks, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &(Check, Finding)> {
         self.0.iter()
@@ -213,12 +213,12 @@ impl Trace {
 }
 
 /// Decides. What is checked first is what a stranger may learn least from.
-pub fn decide(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Result<Grant, Denial> {
+pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<Grant, Denial> {
     walk(key, ask, now, &mut |_, _| {})
 }
 
 /// Decides, and tells what came of each check: the very walk of [`decide`], listened to.
-pub fn explain(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> (Result<Grant, Denial>, Trace) {
+pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result<Grant, Denial>, DecisionTrace) {
     let mut seen = Vec::with_capacity(Check::ALL.len());
     let decided = walk(key, ask, now, &mut |check, finding: Result<bool, &Denial>| {
         seen.push((
@@ -232,14 +232,14 @@ pub fn explain(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> (Result<Grant, De
     });
     let left = Check::ALL.into_iter().skip(seen.len()).map(|check| (check, Finding::NotReached)).collect::<Vec<_>>();
     seen.extend(left);
-    (decided, Trace(seen))
+    (decided, DecisionTrace(seen))
 }
 
 /// The checks, one after the other. `listen` is told of each: passed, not asked, or why it failed. A listener that does
 /// nothing costs nothing.
 fn walk(
     key: &ApiKey,
-    ask: &Ask<'_>,
+    ask: &DecisionInput<'_>,
     now: Timestamp,
     listen: &mut impl FnMut(Check, Result<bool, &Denial>),
 ) -> Result<Grant, Denial> {
@@ -273,7 +273,7 @@ fn step<T>(check: Check, checked: Checked<T>, listen: &mut impl FnMut(Check, Res
 }
 
 /// What the proof carries at most.
-fn held<'a>(key: &'a ApiKey, ask: &Ask<'a>) -> &'a ScopeSet {
+fn held<'a>(key: &'a ApiKey, ask: &DecisionInput<'a>) -> &'a ScopeSet {
     match ask.proof {
         Proof::Secret(_) => &key.scopes,
         Proof::Token { scopes, .. } => scopes,
@@ -281,7 +281,7 @@ fn held<'a>(key: &'a ApiKey, ask: &Ask<'a>) -> &'a ScopeSet {
 }
 
 /// The end of the secret's grace period, if it is in one.
-fn secret(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
+fn secret(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
     match ask.proof {
         Proof::Secret(SecretMatch::Current) => Ok(Some(None)),
         Proof::Secret(SecretMatch::Previous) => match key.grace_ends(now) {
@@ -295,7 +295,7 @@ fn secret(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Checked<Option<Timesta
 
 /// The end of the grace period of the secret that minted a token, if that secret is in one. A token never outlives the
 /// grace period, even if the period was ended after the token was minted.
-fn secret_version(key: &ApiKey, ask: &Ask<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
+fn secret_version(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
     let Proof::Token { secret_version, .. } = ask.proof else { return Ok(None) };
     if secret_version == key.secret_version {
         return Ok(Some(None));
@@ -321,11 +321,11 @@ fn disabled(key: &ApiKey) -> Checked<()> {
     if matches!(key.lifecycle, Lifecycle::Disabled { .. }) { Err(Denial::Disabled) } else { Ok(Some(())) }
 }
 
-fn organization(ask: &Ask<'_>) -> Checked<()> {
+fn organization(ask: &DecisionInput<'_>) -> Checked<()> {
     if ask.is_suspended { Err(Denial::OrganizationSuspended) } else { Ok(Some(())) }
 }
 
-fn generation(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
+fn generation(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     match ask.proof {
         Proof::Token { generation, .. } if generation != key.generation => Err(Denial::Stale),
         Proof::Token { .. } => Ok(Some(())),
@@ -333,7 +333,7 @@ fn generation(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
     }
 }
 
-fn network(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
+fn network(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     match ask.address {
         ClientAddress::Known(address) if key.networks.allows(address) => Ok(Some(())),
         ClientAddress::Known(address) => Err(Denial::NetworkNotAllowed(address)),
@@ -342,7 +342,7 @@ fn network(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
     }
 }
 
-fn scope(key: &ApiKey, ask: &Ask<'_>) -> Checked<()> {
+fn scope(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     if let Proof::Token { scopes, within_at, .. } = ask.proof
         && within_at != key.version
         && *scopes != key.scopes
@@ -374,11 +374,11 @@ mod tests {
         ClientAddress::Known(address.parse().unwrap())
     }
 
-    fn ask(proof: Proof<'static>) -> Ask<'static> {
-        Ask { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
+    fn ask(proof: Proof<'static>) -> DecisionInput<'static> {
+        DecisionInput { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
     }
 
-    fn with_secret(matched: SecretMatch) -> Ask<'static> {
+    fn with_secret(matched: SecretMatch) -> DecisionInput<'static> {
         ask(Proof::Secret(matched))
     }
 
@@ -393,10 +393,10 @@ mod tests {
     #[test]
     fn a_suspended_organization_denies_every_proof_and_only_a_right_one_learns_of_it() {
         let key = key("read:a", &[]);
-        let suspended = |proof| Ask { is_suspended: true, ..ask(proof) };
+        let suspended = |proof| DecisionInput { is_suspended: true, ..ask(proof) };
         let held = key.scopes.clone();
         let token = Proof::Token { generation: 1, secret_version: 1, scopes: &held, within_at: 0 };
-        let ask = Ask { proof: token, address: from("10.1.2.3"), scopes: None, is_suspended: true };
+        let ask = DecisionInput { proof: token, address: from("10.1.2.3"), scopes: None, is_suspended: true };
         assert_eq!(decide(&key, &ask, NOW), Err(Denial::OrganizationSuspended));
         let denied = |matched| decide(&key, &suspended(Proof::Secret(matched)), NOW);
         assert_eq!(denied(SecretMatch::Current), Err(Denial::OrganizationSuspended));
@@ -438,8 +438,10 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_told_is_refused_even_by_an_unrestricted_key() {
-        let unreadable =
-            Ask { address: ClientAddress::Unreadable(UnreadableAddress::Missing), ..with_secret(SecretMatch::Current) };
+        let unreadable = DecisionInput {
+            address: ClientAddress::Unreadable(UnreadableAddress::Missing),
+            ..with_secret(SecretMatch::Current)
+        };
         assert_eq!(
             decide(&key("read:a", &[]), &unreadable, NOW),
             Err(Denial::AddressUnreadable(UnreadableAddress::Missing))
@@ -459,7 +461,7 @@ mod tests {
     fn a_token_reaches_no_further_than_itself() {
         let token_scopes = ScopeSet::parse("read:a/b").unwrap();
         let wanted = ScopeSet::parse("read:a/c").unwrap();
-        let ask = Ask {
+        let ask = DecisionInput {
             proof: Proof::Token { generation: 1, secret_version: 1, scopes: &token_scopes, within_at: 0 },
             address: from("10.1.2.3"),
             scopes: Some(&wanted),
@@ -468,9 +470,9 @@ mod tests {
         assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(_))));
     }
 
-    fn token(scopes: &ScopeSet, secret_version: u64) -> Ask<'_> {
+    fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
         let proof = Proof::Token { generation: 1, secret_version, scopes, within_at: 0 };
-        Ask { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
+        DecisionInput { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
     }
 
     #[test]
@@ -519,7 +521,7 @@ mod tests {
         #[test]
         fn a_grant_is_never_more_than_the_key_has(held in scope_set(), wanted in prop::option::of(scope_set())) {
             let key = key(&held.to_string(), &[]);
-            let ask = Ask { scopes: wanted.as_ref(), ..with_secret(SecretMatch::Current) };
+            let ask = DecisionInput { scopes: wanted.as_ref(), ..with_secret(SecretMatch::Current) };
             match decide(&key, &ask, NOW) {
                 Ok(grant) => {
                     prop_assert!(held.contains_all(&grant.scopes));
@@ -575,7 +577,7 @@ mod tests {
                 }
                 None => Proof::Secret(matched),
             };
-            let ask = Ask { proof, address, scopes: wanted.as_ref(), is_suspended: false };
+            let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), is_suspended: false };
             let decided = decide(&subject, &ask, NOW);
             let (explained, trace) = explain(&subject, &ask, NOW);
             prop_assert_eq!(&decided, &explained);

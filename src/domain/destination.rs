@@ -13,7 +13,7 @@ const MAX_LENGTH: usize = 2048;
 
 /// Whether `http` and addresses that are not public are allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reach {
+pub enum AllowedDestinations {
     /// `https` to public addresses.
     Public,
     /// `https` to public addresses, and to those in these networks.
@@ -22,7 +22,7 @@ pub enum Reach {
     Anywhere,
 }
 
-impl Reach {
+impl AllowedDestinations {
     /// Whether an address may be connected to.
     pub fn allows(self, address: IpAddr) -> bool {
         match self {
@@ -79,7 +79,7 @@ impl Destination {
     /// assert_eq!(read("https://2130706433/"), Err(DestinationError::NotPublic)); // 127.0.0.1
     /// assert!(Destination::parse("http://127.0.0.1:9/", Reach::Anywhere).is_ok());
     /// ```
-    pub fn parse(text: &str, reach: Reach) -> Result<Self, DestinationError> {
+    pub fn parse(text: &str, reach: AllowedDestinations) -> Result<Self, DestinationError> {
         if text.chars().count() > MAX_LENGTH {
             return Err(DestinationError::TooLong);
         }
@@ -342,21 +342,21 @@ mod tests {
             ("https://[::ffff:169.254.169.254]/", NotPublic),
             ("https://[64:ff9b::a00:1]/", NotPublic),
         ] {
-            assert_eq!(Destination::parse(text, Reach::Public), Err(error), "{text}");
+            assert_eq!(Destination::parse(text, AllowedDestinations::Public), Err(error), "{text}");
         }
         for text in ["https://1.1.1.1:8443/a?b=c", "https://[2606:4700::1111]/", "https://hooks.example"] {
-            assert!(Destination::parse(text, Reach::Public).is_ok(), "{text}");
+            assert!(Destination::parse(text, AllowedDestinations::Public).is_ok(), "{text}");
         }
         for text in ["http://10.0.0.1/", "http://localhost:1/", "https://[::1]/"] {
-            assert!(Destination::parse(text, Reach::Anywhere).is_ok(), "{text}");
+            assert!(Destination::parse(text, AllowedDestinations::Anywhere).is_ok(), "{text}");
         }
-        assert_eq!(Destination::parse("ftp://10.0.0.1/", Reach::Anywhere), Err(Scheme));
+        assert_eq!(Destination::parse("ftp://10.0.0.1/", AllowedDestinations::Anywhere), Err(Scheme));
     }
 
     #[test]
     fn networks_are_allowed_beside_public_addresses() {
         let networks: Vec<IpNet> = ["10.1.0.0/16", "fd00:1::/32"].iter().map(|text| text.parse().unwrap()).collect();
-        let reach = Reach::PublicAnd(networks.leak());
+        let reach = AllowedDestinations::PublicAnd(networks.leak());
         let parse = |url: &str| Destination::parse(url, reach);
         for url in ["https://10.1.2.3/", "https://[fd00:1::5]:8443/", "https://[::ffff:10.1.0.1]/", "https://1.1.1.1/"]
         {
@@ -370,7 +370,8 @@ mod tests {
 
     #[test]
     fn neither_path_nor_query_is_shown() {
-        let there = Destination::parse("https://hooks.example:8443/token1?token2", Reach::Public).unwrap();
+        let there =
+            Destination::parse("https://hooks.example:8443/token1?token2", AllowedDestinations::Public).unwrap();
         assert_eq!(there.to_string(), "https://hooks.example:8443");
         assert!(!format!("{there:?}").contains("token"));
     }

@@ -88,7 +88,7 @@ impl Default for Policy {
 /// What a caller wants a key to be, as far as the policy has a say. A part that is not being changed
 /// is `None` and is not held to the policy, so a policy change never blocks an unrelated edit.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Wanted<'a> {
+pub struct ProposedKey<'a> {
     /// Its name.
     pub name: Option<&'a str>,
     /// Its scopes.
@@ -121,7 +121,7 @@ pub enum Expiry {
 
 impl Policy {
     /// Everything in `wanted` that the policy does not allow at `now`.
-    pub fn violations(&self, wanted: &Wanted<'_>, now: Timestamp) -> Vec<Violation> {
+    pub fn violations(&self, wanted: &ProposedKey<'_>, now: Timestamp) -> Vec<Violation> {
         let mut found = Vec::new();
         if self.name_required && wanted.name.is_some_and(|name| name.trim().is_empty()) {
             found.push(Violation::new("name", ViolationKind::NameRequired));
@@ -366,12 +366,12 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
-    fn fields(policy: &Policy, wanted: &Wanted<'_>) -> Vec<String> {
+    fn fields(policy: &Policy, wanted: &ProposedKey<'_>) -> Vec<String> {
         policy.violations(wanted, NOW).into_iter().map(|violation| violation.field.to_string()).collect()
     }
 
-    fn in_days(days: i64) -> Wanted<'static> {
-        Wanted { expiry: new(Some(NOW.plus_seconds(days * DAY))), ..Wanted::default() }
+    fn in_days(days: i64) -> ProposedKey<'static> {
+        ProposedKey { expiry: new(Some(NOW.plus_seconds(days * DAY))), ..ProposedKey::default() }
     }
 
     fn new(expires_at: Option<Timestamp>) -> Expiry {
@@ -381,12 +381,12 @@ mod tests {
     #[test]
     fn the_default_policy_allows_a_key_without_name_or_expiry() {
         let scopes = ScopeSet::parse("read:a *:keyturn/*").unwrap();
-        let wanted = Wanted {
+        let wanted = ProposedKey {
             name: Some(""),
             scopes: Some(&scopes),
             expiry: new(None),
             grace_seconds: Some(60),
-            ..Wanted::default()
+            ..ProposedKey::default()
         };
         assert_eq!(fields(&Policy::default(), &wanted), Vec::<String>::new());
     }
@@ -395,12 +395,12 @@ mod tests {
     fn every_breach_is_named_at_once() {
         let policy = Policy { name_required: true, expiry_required: true, max_grace_seconds: 10, ..Policy::default() };
         let scopes = ScopeSet::parse("read:a fly:b").unwrap();
-        let wanted = Wanted {
+        let wanted = ProposedKey {
             name: Some(" "),
             scopes: Some(&scopes),
             expiry: new(None),
             grace_seconds: Some(11),
-            ..Wanted::default()
+            ..ProposedKey::default()
         };
         assert_eq!(fields(&policy, &wanted), ["name", "scopes[1].action", "expires_at", "grace_seconds"]);
     }
@@ -408,7 +408,7 @@ mod tests {
     #[test]
     fn an_expiry_lies_in_the_future_and_before_the_year_10000() {
         assert_eq!(fields(&Policy::default(), &in_days(0)), ["expires_at"]);
-        let far = Wanted { expiry: new(Some(Timestamp::from_millis(i64::MAX))), ..Wanted::default() };
+        let far = ProposedKey { expiry: new(Some(Timestamp::from_millis(i64::MAX))), ..ProposedKey::default() };
         assert_eq!(fields(&Policy::default(), &far), ["expires_at"]);
     }
 
@@ -422,7 +422,7 @@ mod tests {
         for days in [1, 8, 91, 365] {
             assert_eq!(fields(&policy, &in_days(days)), ["expires_at"], "{days}");
         }
-        assert!(fields(&policy, &Wanted { expiry: new(None), ..Wanted::default() }).is_empty());
+        assert!(fields(&policy, &ProposedKey { expiry: new(None), ..ProposedKey::default() }).is_empty());
     }
 
     #[test]
@@ -430,15 +430,15 @@ mod tests {
         let policy = Policy { max_lifetime_days: Some(30), ..Policy::default() };
         assert!(fields(&policy, &in_days(30)).is_empty());
         assert_eq!(fields(&policy, &in_days(31)), ["expires_at"]);
-        assert_eq!(fields(&policy, &Wanted { expiry: new(None), ..Wanted::default() }), ["expires_at"]);
+        assert_eq!(fields(&policy, &ProposedKey { expiry: new(None), ..ProposedKey::default() }), ["expires_at"]);
     }
 
     #[test]
     fn an_edit_does_not_extend_the_lifetime_of_the_secret() {
         let since = NOW.plus_seconds(-29 * DAY);
-        let edit = |days: i64| Wanted {
+        let edit = |days: i64| ProposedKey {
             expiry: Expiry::Set { expires_at: Some(since.plus_seconds(days * DAY)), since },
-            ..Wanted::default()
+            ..ProposedKey::default()
         };
         let limited = Policy { max_lifetime_days: Some(30), ..Policy::default() };
         assert!(fields(&limited, &edit(30)).is_empty());
@@ -457,9 +457,9 @@ mod tests {
 
     #[test]
     fn a_rotation_keeps_no_expiry_beyond_the_policy() {
-        let kept = |days: Option<i64>| Wanted {
+        let kept = |days: Option<i64>| ProposedKey {
             expiry: Expiry::Kept(days.map(|days| NOW.plus_seconds(days * DAY))),
-            ..Wanted::default()
+            ..ProposedKey::default()
         };
         let limited = Policy { max_lifetime_days: Some(30), ..Policy::default() };
         let choices = |none| Policy {
@@ -485,14 +485,18 @@ mod tests {
             ..Policy::default()
         };
         let scopes = ScopeSet::parse("read:a/b *:a/c write:a read:keyturn/keys").unwrap();
-        let wanted = Wanted { scopes: Some(&scopes), ..Wanted::default() };
+        let wanted = ProposedKey { scopes: Some(&scopes), ..ProposedKey::default() };
         let some = policy(&["read:a/*", "write:*"]);
         assert_eq!(fields(&some, &wanted), ["scopes[1]", "scopes[3]"]);
         assert_eq!(fields(&policy(&["*:*"]), &wanted), ["scopes[3]"], "the management API is named or not granted");
         assert_eq!(fields(&policy(&[]), &wanted).len(), 4);
         assert!(fields(&Policy::default(), &wanted).is_empty());
         let held = ScopeSet::parse("*:a/* read:keyturn/keys").unwrap();
-        assert_eq!(fields(&policy(&[]), &Wanted { held: Some(&held), ..wanted }), ["scopes[2]"], "the rest is kept");
+        assert_eq!(
+            fields(&policy(&[]), &ProposedKey { held: Some(&held), ..wanted }),
+            ["scopes[2]"],
+            "the rest is kept"
+        );
         let faulty = [policy(&["fly:a"]), Policy { scopes_required: true, ..policy(&[]) }];
         for policy in faulty {
             assert_eq!(policy.faults().first().map(|fault| fault.field.name.as_str()), Some("grantable_scopes"));

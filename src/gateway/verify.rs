@@ -10,7 +10,7 @@ use crate::gateway::requirement::{self, Requirements};
 use crate::http::access::Explanation;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
-use crate::tokens::{Caller, Credential, Wanted, check};
+use crate::tokens::{Caller, Credential, RequiredAccess, check};
 
 /// Registers the endpoints. Some gateways append the client's path and query to `/verify/`; the path is ignored.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -79,7 +79,7 @@ async fn decide(
     };
     // 3. The decision.
     let address = context.client_address(request);
-    let wanted = Wanted {
+    let wanted = RequiredAccess {
         // At `/o/{slug}/verify`, the parameter does not lift the restriction.
         organization: (!requirements.is_any_organization || !slug.is_default()).then_some(slug),
         audiences: &requirements.audiences,

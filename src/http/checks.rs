@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::clock::parse_rfc3339;
-use crate::domain::destination::{Destination, Reach};
+use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::event::EventFilter;
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
@@ -194,7 +194,7 @@ impl Checks {
     }
 
     /// Where a webhook goes.
-    pub fn destination(&mut self, url: &str, reach: Reach) -> Option<Destination> {
+    pub fn destination(&mut self, url: &str, reach: AllowedDestinations) -> Option<Destination> {
         Destination::parse(url, reach).map_err(|error| self.wrong("url", error)).ok()
     }
 

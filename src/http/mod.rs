@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod body;
+pub mod body_chunks;
 pub mod checks;
 pub mod client_address;
 pub mod context;
@@ -13,7 +14,6 @@ pub mod description;
 pub mod form;
 pub mod operations;
 pub mod permission;
-pub mod pieces;
 pub mod public_path;
 pub mod request_log;
 pub mod session;

@@ -4,14 +4,14 @@ use crate::domain::member::Role;
 use crate::domain::scope::{Action, Resource, ScopeSet};
 
 /// An action and a resource of the management API.
-pub type Need = (&'static str, &'static str);
+pub type RequiredPermission = (&'static str, &'static str);
 
 /// What a route asks of its caller.
 pub trait Permission: 'static {
     /// Action and resource; none: any good credential.
-    const NEEDS: Option<Need>;
+    const NEEDS: Option<RequiredPermission>;
     /// What lets callers of organization `default` do it in others too.
-    const ABROAD: Option<Need> = None;
+    const ABROAD: Option<RequiredPermission> = None;
 }
 
 macro_rules! permissions {
@@ -20,7 +20,7 @@ macro_rules! permissions {
         pub struct $name;
 
         impl Permission for $name {
-            const NEEDS: Option<Need> = Some(($action, $resource));
+            const NEEDS: Option<RequiredPermission> = Some(($action, $resource));
         }
     )*};
 }
@@ -42,38 +42,38 @@ permissions! {
 }
 
 /// Any good credential.
-pub struct Anyone;
+pub struct AnyCredential;
 
-impl Permission for Anyone {
-    const NEEDS: Option<Need> = None;
+impl Permission for AnyCredential {
+    const NEEDS: Option<RequiredPermission> = None;
 }
 
 /// Any good credential of the organization, or `admin:keyturn/organizations` in organization `default`.
-pub struct SeeOrganization;
+pub struct ReadOrganization;
 
-impl Permission for SeeOrganization {
-    const NEEDS: Option<Need> = None;
-    const ABROAD: Option<Need> = AdminOrganizations::NEEDS;
+impl Permission for ReadOrganization {
+    const NEEDS: Option<RequiredPermission> = None;
+    const ABROAD: Option<RequiredPermission> = AdminOrganizations::NEEDS;
 }
 
 /// `admin:keyturn/organizations`, for any organization in organization `default`.
 pub struct SuspendOrganization;
 
 impl Permission for SuspendOrganization {
-    const NEEDS: Option<Need> = AdminOrganizations::NEEDS;
-    const ABROAD: Option<Need> = AdminOrganizations::NEEDS;
+    const NEEDS: Option<RequiredPermission> = AdminOrganizations::NEEDS;
+    const ABROAD: Option<RequiredPermission> = AdminOrganizations::NEEDS;
 }
 
 /// `admin:keyturn/signing-keys`, or `admin:keyturn/organizations` in organization `default`.
 pub struct Bootstrap;
 
 impl Permission for Bootstrap {
-    const NEEDS: Option<Need> = AdminSigningKeys::NEEDS;
-    const ABROAD: Option<Need> = AdminOrganizations::NEEDS;
+    const NEEDS: Option<RequiredPermission> = AdminSigningKeys::NEEDS;
+    const ABROAD: Option<RequiredPermission> = AdminOrganizations::NEEDS;
 }
 
 /// Whether scopes let their holder do that.
-pub fn allows(scopes: &ScopeSet, (action, resource): Need) -> bool {
+pub fn allows(scopes: &ScopeSet, (action, resource): RequiredPermission) -> bool {
     match (Action::parse(action), Resource::parse(resource)) {
         (Ok(action), Ok(resource)) => scopes.allows(&action, &resource),
         _ => false,
@@ -81,7 +81,7 @@ pub fn allows(scopes: &ScopeSet, (action, resource): Need) -> bool {
 }
 
 /// Checks that a member of that role may do that; else says the least role that may.
-pub fn check_role(role: Role, need: Need) -> Result<(), Role> {
+pub fn check_role(role: Role, need: RequiredPermission) -> Result<(), Role> {
     if allows(&role.may(), need) {
         return Ok(());
     }

@@ -18,9 +18,9 @@ use crate::clock;
 use crate::crypto::random;
 use crate::domain::networks::fold;
 use crate::http::access::{Explanation, Identity, Refused};
+use crate::http::body_chunks::in_chunks;
 use crate::http::context::HttpContext;
 use crate::http::operations::NOT_READY;
-use crate::http::pieces::in_pieces;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -75,7 +75,7 @@ pub async fn log_request(
     if let Ok(value) = HeaderValue::from_str(&ids.request) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    Ok(in_pieces(response))
+    Ok(in_chunks(response))
 }
 
 /// How a request is found again.

@@ -25,7 +25,7 @@ pub struct Typed {
 }
 
 /// A session that has begun.
-pub struct Begun {
+pub struct StartedSession {
     /// Who signed in.
     pub signed_in: SignedIn,
     /// What the browser holds for the session.
@@ -65,13 +65,17 @@ impl From<SignInError> for SignInRefused {
 }
 
 /// Signs somebody in. That the request comes from our own pages is checked before.
-pub async fn sign_in(context: &HttpContext, request: &HttpRequest, typed: Typed) -> Result<Begun, SignInRefused> {
+pub async fn sign_in(
+    context: &HttpContext,
+    request: &HttpRequest,
+    typed: Typed,
+) -> Result<StartedSession, SignInRefused> {
     let result = attempt(context, request, typed).await;
     context.node.metrics.sign_in(result.as_ref().err().map(SignInRefused::as_str));
     result
 }
 
-async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> Result<Begun, SignInRefused> {
+async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> Result<StartedSession, SignInRefused> {
     // 1. What was typed.
     let wrong = |field: &str, message: &str| SignInRefused::Invalid(Violation::new(field, message));
     let slug = Slug::parse(typed.organization.as_deref().unwrap_or(Slug::DEFAULT));
@@ -119,7 +123,7 @@ async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> 
     uncounted.attempt = None;
     let device = device.map_or_else(Device::new, Ok).map_err(SignInError::from)?;
     let device = session::device_cookie(device.sign(&context.node, &account), public_url);
-    Ok(Begun { signed_in, secret, device })
+    Ok(StartedSession { signed_in, secret, device })
 }
 
 /// Gives a try back when it is dropped: the server was busy, or the caller went away.

@@ -1,7 +1,7 @@
 //! What every change of a key has in common: who makes it, why it may fail, how it is written.
 
 use crate::domain::api_key::{ApiKey, TransitionRefused};
-use crate::domain::authority::{Authority, Beyond, By};
+use crate::domain::authority::{Authority, ChangeContext, GrantExceeded};
 use crate::domain::key_text::KeyId;
 use crate::domain::member::Role;
 use crate::domain::organization::Organization;
@@ -9,7 +9,7 @@ use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
-use crate::store::{AuditEntry, Limits, Refused, Remembered, action};
+use crate::store::{AuditEntry, Limits, Refused, StoredResponse, action};
 
 /// Why a change was not made.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub enum KeyError {
     /// Fields that are not as they should be.
     Invalid(Vec<Violation>),
     /// More than the caller holds.
-    Beyond(Beyond),
+    GrantExceeded(GrantExceeded),
     /// A role that the caller does not have.
     RoleRequired(Role),
     /// The key was changed since the version that the caller saw.
@@ -47,19 +47,19 @@ impl<E: Into<Unavailable>> From<E> for KeyError {
 }
 
 /// The audit row of a change from `old` to `new`.
-pub(super) fn entry(by: &By, action: &'static str, old: Option<&ApiKey>, new: &ApiKey) -> AuditEntry {
+pub(super) fn entry(by: &ChangeContext, action: &'static str, old: Option<&ApiKey>, new: &ApiKey) -> AuditEntry {
     AuditEntry::of(by, action, new.id, old.map(audit_value), Some(audit_value(new)))
 }
 
 /// Checks that a key may do nothing, from nowhere, that the caller may not.
-pub(super) fn may_act_for(by: &By, key: &ApiKey) -> Result<(), KeyError> {
+pub(super) fn may_act_for(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
     let unending = Authority { not_after: None, ..by.authority.clone() };
-    unending.covers(&key.scopes, &key.networks, None).map_err(KeyError::Beyond)
+    unending.covers(&key.scopes, &key.networks, None).map_err(KeyError::GrantExceeded)
 }
 
 /// Checks that a key would be no more than the caller holds.
-pub(super) fn may_hand_out(by: &By, key: &ApiKey) -> Result<(), KeyError> {
-    by.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::Beyond)
+pub(super) fn may_hand_out(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
+    by.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::GrantExceeded)
 }
 
 /// The key as the store has it, if it belongs to the organization.
@@ -71,7 +71,7 @@ pub(crate) async fn load(node: &Node, organization: &Slug, id: &KeyId) -> Result
 pub(super) async fn load_to_change(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
@@ -88,11 +88,11 @@ pub(super) async fn load_to_change(
 /// Writes the next state of a key and makes it effective. A change in between is a conflict.
 pub(super) async fn write(
     node: &Node,
-    by: &By,
+    by: &ChangeContext,
     action: &'static str,
     old: &ApiKey,
     new: ApiKey,
-    once: Option<&Remembered>,
+    once: Option<&StoredResponse>,
 ) -> Result<ApiKey, KeyError> {
     let mut entry = entry(by, action, Some(old), &new);
     if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE) {

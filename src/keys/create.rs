@@ -2,16 +2,16 @@
 
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Lifecycle};
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
-use crate::domain::policy::{Expiry, Wanted};
+use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, entry, limits, not_changed};
-use crate::keys::once::Once;
+use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::{Affects, Node};
 use crate::store::action;
@@ -37,9 +37,9 @@ pub struct NewKey {
 pub async fn create(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     new: NewKey,
-    once: Option<&Once>,
+    once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
     let Some(once) = once else { return make(node, organization, by, new, None).await };
     if let Some(answer) = once.recall(node, organization, by).await? {
@@ -54,9 +54,9 @@ pub async fn create(
 async fn make(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     new: NewKey,
-    once: Option<&Once>,
+    once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The organization, which must be able to sign.
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
@@ -76,17 +76,17 @@ async fn make(
     }
 
     // 3. What the policy allows, and no more than the caller holds.
-    let wanted = Wanted {
+    let wanted = ProposedKey {
         name: Some(&new.name),
         scopes: Some(&new.scopes),
         expiry: Expiry::Set { expires_at: new.expires_at, since: by.now },
-        ..Wanted::default()
+        ..ProposedKey::default()
     };
     let violations = policy.violations(&wanted, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
-    by.authority.covers(&new.scopes, &new.networks, new.expires_at).map_err(KeyError::Beyond)?;
+    by.authority.covers(&new.scopes, &new.networks, new.expires_at).map_err(KeyError::GrantExceeded)?;
 
     // 4. The secret.
     let minted = mint(&node.master_keys, policy.key_prefix.clone(), None)?;

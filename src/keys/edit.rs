@@ -1,9 +1,9 @@
 //! Editing a key.
 
 use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
-use crate::domain::policy::{Expiry, Wanted};
+use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
 use crate::keys::change::{KeyError, load_to_change, may_act_for, may_hand_out, policy_of, refused, write};
 use crate::node::Node;
@@ -13,7 +13,7 @@ use crate::store::action;
 pub async fn edit(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
     edit: Edit,
@@ -25,12 +25,12 @@ pub async fn edit(
         Some(expires_at) => Expiry::Set { expires_at, since: old.secret_since() },
         None => Expiry::Untouched,
     };
-    let wanted = Wanted {
+    let wanted = ProposedKey {
         name: edit.name.as_deref(),
         scopes: edit.scopes.as_ref(),
         held: Some(&old.scopes),
         expiry,
-        ..Wanted::default()
+        ..ProposedKey::default()
     };
     let violations = policy_of(node, organization).await?.violations(&wanted, by.now);
     if !violations.is_empty() {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle};
-use crate::domain::decision::{self, Ask, Check, ClientAddress, Denial, Finding, Proof, SecretMatch};
+use crate::domain::decision::{self, Check, ClientAddress, DecisionInput, Denial, Finding, Proof, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
 use crate::domain::policy::Policy;
@@ -59,7 +59,7 @@ pub async fn explain(
 
 fn explained(key: &ApiKey, policy: &Policy, is_suspended: bool, question: &Question) -> Explanation {
     let scopes = question.scope.clone().and_then(|scope| ScopeSet::from_scopes([scope]).ok());
-    let ask = Ask {
+    let ask = DecisionInput {
         // Nobody shows a secret here; it is not asked about, and a right one is assumed.
         proof: Proof::Secret(SecretMatch::Current),
         address: question.address.map_or(ClientAddress::NotTheCaller, ClientAddress::Known),

@@ -2,13 +2,13 @@
 
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Rotation};
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::{KeyId, KeyText};
-use crate::domain::policy::{Expiry, Wanted};
+use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, load_to_change, may_hand_out, policy_of, refused, write};
-use crate::keys::once::Once;
+use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::Node;
 use crate::store::action;
@@ -29,11 +29,11 @@ pub struct RotateKey {
 pub async fn rotate(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
     wish: RotateKey,
-    once: Option<&Once>,
+    once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
     let Some(once) = once else { return give_new_secret(node, organization, by, id, version, wish, None).await };
     if let Some(answer) = once.recall(node, organization, by).await? {
@@ -51,11 +51,11 @@ pub async fn rotate(
 async fn give_new_secret(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
     wish: RotateKey,
-    once: Option<&Once>,
+    once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The key, and what the policy allows.
     let old = load_to_change(node, organization, by, id, version).await?;
@@ -64,8 +64,12 @@ async fn give_new_secret(
         Some(expires_at) => Expiry::Set { expires_at, since: by.now },
         None => Expiry::Kept(old.expires_at),
     };
-    let wanted =
-        Wanted { name: wish.name.as_deref(), expiry, grace_seconds: Some(wish.grace_seconds), ..Wanted::default() };
+    let wanted = ProposedKey {
+        name: wish.name.as_deref(),
+        expiry,
+        grace_seconds: Some(wish.grace_seconds),
+        ..ProposedKey::default()
+    };
     let violations = policy.violations(&wanted, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));

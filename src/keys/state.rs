@@ -1,7 +1,7 @@
 //! Revoking, disabling and enabling a key. Asked twice, the answer is the same.
 
 use crate::domain::api_key::{ApiKey, TransitionRefused};
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -17,7 +17,7 @@ const TRIES: usize = 16;
 pub async fn revoke(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
     reason: Option<String>,
@@ -30,7 +30,7 @@ pub async fn revoke(
 pub async fn disable(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
@@ -42,7 +42,7 @@ pub async fn disable(
 /// used since `idle_before` or changed since it was read, or if the notice was given before.
 pub(super) async fn disable_stale(
     node: &Node,
-    by: &By,
+    by: &ChangeContext,
     key: &ApiKey,
     idle_before: Timestamp,
     notice: &Notice,
@@ -62,7 +62,7 @@ pub(super) async fn disable_stale(
 pub async fn enable(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
@@ -74,7 +74,7 @@ pub async fn enable(
 }
 
 /// The end of a key with its owner's membership, and its audit row; `None` where it is revoked already.
-pub fn end_with_member(by: &By, key: ApiKey) -> Option<(ApiKey, AuditEntry)> {
+pub fn end_with_member(by: &ChangeContext, key: ApiKey) -> Option<(ApiKey, AuditEntry)> {
     let ended = key.clone().revoke(by.now, Some("its owner was removed".into())).ok()?;
     let entry = entry(by, action::KEY_REVOKE, Some(&key), &ended);
     Some((ended, entry))
@@ -83,7 +83,7 @@ pub fn end_with_member(by: &By, key: ApiKey) -> Option<(ApiKey, AuditEntry)> {
 async fn transition(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
     action: &'static str,

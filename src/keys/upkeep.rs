@@ -1,12 +1,12 @@
-//! What is due by the clock: keys that end soon are told, stale ones told and disabled, old counts forgotten.
+//! What is due by the clock: keys that end soon are sent, stale ones told and disabled, old counts forgotten.
 //!
-//! Any number of nodes may do it at the same time: what was told is noted in the transaction that tells it.
+//! Any number of nodes may do it at the same time: what was sent is noted in the transaction that tells it.
 
 use serde_json::json;
 
 use crate::clock::rfc3339;
 use crate::domain::api_key::ApiKey;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::policy::Policy;
 use crate::domain::slug::Slug;
@@ -20,11 +20,11 @@ use crate::store::{AuditEntry, Notice, StaleKeys, StoreError, action, kind};
 
 const DAY: i64 = 86_400;
 
-/// Days before a key's end at which it is told, the nearest first.
+/// Days before a key's end at which it is sent, the nearest first.
 const TOLD_BEFORE: [i64; 3] = [1, 7, 14];
 
 /// How much longer than the policy says a key must be idle to be disabled, in seconds. A use that is not written is later
-/// than the last one that is by less than [`UNWRITTEN_SECONDS`]; clocks of nodes differ; and whoever is told that a key is
+/// than the last one that is by less than [`UNWRITTEN_SECONDS`]; clocks of nodes differ; and whoever is sent that a key is
 /// stale has time to do something about it.
 const DISABLE_MARGIN_SECONDS: i64 = DAY;
 const _: () = assert!(DISABLE_MARGIN_SECONDS >= 2 * UNWRITTEN_SECONDS);
@@ -40,13 +40,13 @@ pub const DAYS_KEPT: i64 = 731;
 const DETAILS_KEPT: i64 = 35;
 
 /// Tells of each key that ends within a fortnight, a week, a day: once for each, and only the nearest. Gives how many
-/// were told.
+/// were sent.
 pub async fn tell_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreError> {
     let until = now.plus_seconds(TOLD_BEFORE.into_iter().max().unwrap_or_default() * DAY);
-    let (mut after, mut told) = (None, 0);
+    let (mut after, mut sent) = (None, 0);
     loop {
         let keys = node.store.expiring_keys(now, until, after, PAGE).await?;
-        let Some(last) = keys.last() else { return Ok(told) };
+        let Some(last) = keys.last() else { return Ok(sent) };
         after = last.expires_at.map(|end| (end, last.id));
         for key in &keys {
             let Some((end, threshold)) = due(key, now) else { continue };
@@ -59,7 +59,8 @@ pub async fn tell_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreEr
             };
             let days_left = end.millis_since(now).saturating_add(DAY * 1000 - 1) / (DAY * 1000);
             let new = json!({ "expires_at": rfc3339(end), "days_left": days_left });
-            told += usize::from(node.store.tell(&notice, now, &entry(action::KEY_EXPIRING, key, new, now)).await?);
+            sent +=
+                usize::from(node.store.record_notice(&notice, now, &entry(action::KEY_EXPIRING, key, new, now)).await?);
         }
     }
 }
@@ -81,9 +82,9 @@ fn due(key: &ApiKey, now: Timestamp) -> Option<(Timestamp, i64)> {
     (end.plus_seconds(-days * DAY) >= key.created_at).then_some((end, days))
 }
 
-/// Tells of each key that is stale, once for each time that it is left idle. Gives how many were told.
+/// Tells of each key that is stale, once for each time that it is left idle. Gives how many were sent.
 pub async fn tell_stale(node: &Node, now: Timestamp) -> Result<usize, StoreError> {
-    let mut told = 0;
+    let mut sent = 0;
     for tenant in node.tenants() {
         let organization = &tenant.organization;
         let Some(days) = organization.policy.stale_after_days else { continue };
@@ -96,11 +97,11 @@ pub async fn tell_stale(node: &Node, now: Timestamp) -> Result<usize, StoreError
                 let idle = key.idle_since();
                 let new = json!({ "idle_since": rfc3339(idle), "stale_after_days": days });
                 let entry = entry(action::KEY_STALE, key, new, now);
-                told += usize::from(node.store.tell(&notice(kind::STALE, key), now, &entry).await?);
+                sent += usize::from(node.store.record_notice(&notice(kind::STALE, key), now, &entry).await?);
             }
         }
     }
-    Ok(told)
+    Ok(sent)
 }
 
 /// Disables the stale keys of organizations whose policy says so. A key that somebody has enabled again is left to them
@@ -112,7 +113,7 @@ pub async fn disable_stale(node: &Node, now: Timestamp) -> Result<usize, KeyErro
         let (Some(days), true) = (organization.policy.stale_after_days, organization.policy.disable_when_stale) else {
             continue;
         };
-        let by = By::keyturn(now);
+        let by = ChangeContext::keyturn(now);
         let mut after = None;
         loop {
             let mut asked = asked(&organization.slug, days, after, PAGE, now);
@@ -151,7 +152,7 @@ pub async fn stale(
     Ok(KeyPage { keys, more })
 }
 
-/// Forgets counts that were kept long enough, and what was told of times that are long over.
+/// Forgets counts that were kept long enough, and what was sent of times that are long over.
 pub async fn forget_old(node: &Node, now: Timestamp) -> Result<(), StoreError> {
     let before = |days: i64| now.plus_seconds(-days * DAY);
     node.store

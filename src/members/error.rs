@@ -1,6 +1,6 @@
 //! Why something was not done to a member.
 
-use crate::domain::authority::Beyond;
+use crate::domain::authority::GrantExceeded;
 use crate::domain::violation::{Violation, ViolationKind};
 use crate::node::{ChangeError, Unavailable};
 use crate::store::Refused;
@@ -13,7 +13,7 @@ pub enum MemberError {
     /// Fields that are not as they should be.
     Invalid(Vec<Violation>),
     /// Giving or taking a role that is more than the caller holds.
-    Beyond(Beyond),
+    GrantExceeded(GrantExceeded),
     /// The member was changed since the version that the caller saw.
     PreconditionFailed,
     /// The present state does not allow it.

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::crypto::random;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId, Password, Role, is_email};
 use crate::domain::slug::Slug;
@@ -49,11 +49,11 @@ pub async fn find(node: &Node, organization: &Slug, id: &MemberId) -> Result<Mem
 pub async fn add(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     new: NewMember,
 ) -> Result<(Member, Zeroizing<String>), MemberError> {
     let email = login(&new.email)?;
-    by.may_change_role(new.role).map_err(MemberError::Beyond)?;
+    by.may_change_role(new.role).map_err(MemberError::GrantExceeded)?;
     let (password, phc) = new_password(node, organization).await?;
     let member = Member {
         id: MemberId(random::identifier()?),
@@ -74,16 +74,16 @@ pub async fn add(
 pub async fn change(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &MemberId,
     version: Option<u64>,
     edit: MemberEdit,
 ) -> Result<(Member, Option<Zeroizing<String>>), MemberError> {
     // 1. The member, and whether the caller is above both what they are and what they become.
     let old = find(node, organization, id).await?;
-    by.may_change_role(old.role).map_err(MemberError::Beyond)?;
+    by.may_change_role(old.role).map_err(MemberError::GrantExceeded)?;
     if let Some(role) = edit.role {
-        by.may_change_role(role).map_err(MemberError::Beyond)?;
+        by.may_change_role(role).map_err(MemberError::GrantExceeded)?;
     }
     if version.is_some_and(|version| version != old.version) {
         return Err(MemberError::PreconditionFailed);
@@ -141,7 +141,7 @@ pub async fn keys_beyond_role(node: &Node, member: &Member, now: Timestamp) -> R
 /// Changes a member's own password. Their other sessions end.
 pub async fn change_password(
     node: &Node,
-    by: &By,
+    by: &ChangeContext,
     who: &SignedIn,
     current: &Password,
     new: &Password,

@@ -1,7 +1,7 @@
 //! Removing a member: their sessions end and the keys they own are revoked, all at once and everywhere.
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::member::MemberId;
 use crate::domain::slug::Slug;
 use crate::keys;
@@ -15,7 +15,7 @@ use crate::store::{AuditEntry, action};
 pub async fn remove(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     id: &MemberId,
     version: Option<u64>,
 ) -> Result<Vec<ApiKey>, MemberError> {
@@ -27,7 +27,7 @@ pub async fn remove(
         }
         found => found?,
     };
-    by.may_change_role(member.role).map_err(MemberError::Beyond)?;
+    by.may_change_role(member.role).map_err(MemberError::GrantExceeded)?;
     if version.is_some_and(|version| version != member.version) {
         return Err(MemberError::PreconditionFailed);
     }

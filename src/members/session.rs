@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::digest::sha256;
 use crate::crypto::random;
-use crate::domain::authority::{Authority, By};
+use crate::domain::authority::{Authority, ChangeContext};
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::{Member, Session};
 use crate::domain::networks::Networks;
@@ -68,9 +68,9 @@ pub struct SignedIn {
 
 impl SignedIn {
     /// Who makes a change.
-    pub fn by(&self, address: ClientAddress, now: Timestamp) -> By {
+    pub fn by(&self, address: ClientAddress, now: Timestamp) -> ChangeContext {
         let role = self.member.role;
-        By {
+        ChangeContext {
             actor: format!("member:{}", self.member.id),
             member: Some((self.member.id.clone(), role)),
             standing: Some(self.member.version),
@@ -102,9 +102,9 @@ pub async fn of_member(node: &Node, member: &Member, now: Timestamp) -> Result<V
 }
 
 /// Ends one of a member's sessions: their own, or that of somebody whose role they may take.
-pub async fn end(node: &Node, by: &By, member: &Member, id: &str) -> Result<(), MemberError> {
+pub async fn end(node: &Node, by: &ChangeContext, member: &Member, id: &str) -> Result<(), MemberError> {
     if by.member.as_ref().is_none_or(|(own, _)| *own != member.id) {
-        by.may_change_role(member.role).map_err(MemberError::Beyond)?;
+        by.may_change_role(member.role).map_err(MemberError::GrantExceeded)?;
     }
     let entry = AuditEntry::of(by, action::SESSION_END, &member.id.0, None, Some(serde_json::json!({ "session": id })));
     if node.store.end_session(member, id, &entry).await? { Ok(()) } else { Err(MemberError::NotFound) }

@@ -1,6 +1,6 @@
 //! The settings that use cases depend on.
 
-use crate::domain::destination::Reach;
+use crate::domain::destination::AllowedDestinations;
 use crate::revocation::SharedSettings;
 use crate::signing::Algorithm;
 
@@ -26,7 +26,7 @@ pub struct NodeSettings {
     /// Seconds without use after which a session ends.
     pub session_idle_seconds: i64,
     /// Where webhooks may go.
-    pub webhook_reach: Reach,
+    pub webhook_reach: AllowedDestinations,
     /// Tokens that one key may revoke in a minute; 0 is no limit.
     pub revocations_per_minute: u32,
     /// Seconds from each attempt at a webhook that failed to the next.

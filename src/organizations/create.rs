@@ -2,16 +2,16 @@
 
 use zeroize::Zeroizing;
 
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::is_email;
 use crate::domain::organization::Organization;
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
-use crate::organizations::founding::{FirstKey, FoundError, audit_value, first_key, first_owner, new_signing_key};
+use crate::organizations::bootstrap::{BootstrapError, FirstKey, audit_value, first_key, first_owner, new_signing_key};
 use crate::organizations::signing_keys::{RotateError, SigningKeyRotation, rotate_signing_key};
-use crate::store::{AuditEntry, Founding, action};
+use crate::store::{AuditEntry, NewOrganization, action};
 
 /// A new organization and its credentials, which are shown once.
 pub struct Created {
@@ -36,13 +36,13 @@ pub enum CreateError {
     Unavailable(Unavailable),
 }
 
-impl From<FoundError> for CreateError {
-    fn from(error: FoundError) -> Self {
+impl From<BootstrapError> for CreateError {
+    fn from(error: BootstrapError) -> Self {
         match error {
-            FoundError::Exists(_) => Self::Exists,
-            FoundError::Unavailable(cause) => Self::Unavailable(cause),
-            FoundError::Seal(_) => Self::Unavailable(Unavailable::Sealing),
-            FoundError::Scope(cause) => Self::Invalid(vec![Violation::new("api_key", cause.to_string())]),
+            BootstrapError::Exists(_) => Self::Exists,
+            BootstrapError::Unavailable(cause) => Self::Unavailable(cause),
+            BootstrapError::Seal(_) => Self::Unavailable(Unavailable::Sealing),
+            BootstrapError::Scope(cause) => Self::Invalid(vec![Violation::new("api_key", cause.to_string())]),
         }
     }
 }
@@ -57,7 +57,7 @@ impl<E: Into<Unavailable>> From<E> for CreateError {
 /// is bootstrapped. With one it can be used at once; the key has the networks and the end of whoever creates it.
 pub async fn create(
     node: &Node,
-    by: &By,
+    by: &ChangeContext,
     slug: Slug,
     owner_email: &str,
     with_key: bool,
@@ -87,9 +87,9 @@ pub async fn create(
 
     // 3. The write.
     let organization = Organization::new(slug.clone(), by.now);
-    let founding = Founding { organization: organization.clone(), signing_key, owner: (owner, phc), key };
-    let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(audit_value(&founding)));
-    match node.change(&entry, Affects::Organization(&slug), node.store.found(&founding, &entry)).await {
+    let new = NewOrganization { organization: organization.clone(), signing_key, owner: (owner, phc), key };
+    let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(audit_value(&new)));
+    match node.change(&entry, Affects::Organization(&slug), node.store.create_organization(&new, &entry)).await {
         Ok(_) => Ok(Created { organization, email, password, key: text }),
         Err(ChangeError::Refused(_)) => Err(CreateError::Exists),
         Err(ChangeError::Unavailable(cause)) => Err(cause.into()),
@@ -97,7 +97,7 @@ pub async fn create(
 }
 
 /// Makes an organization's first signing key, in use at once; `None` where it has one. Gives the key's id.
-pub async fn bootstrap(node: &Node, by: &By, slug: &Slug) -> Result<Option<String>, RotateError> {
+pub async fn bootstrap(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<Option<String>, RotateError> {
     let Some(tenant) = node.current_tenant(slug).await? else { return Ok(None) };
     if tenant.ring.newest().is_some() {
         return Ok(None);

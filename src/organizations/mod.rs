@@ -1,16 +1,16 @@
-//! What is done to organizations: founding and bootstrapping them, their policy, their signing keys.
+//! Organizations: creating and suspending them, their policy and their signing keys.
 //!
 //! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL.
 
+mod bootstrap;
 mod create;
-mod founding;
 mod master_key;
 mod policy;
 mod signing_keys;
 mod suspend;
 
+pub use bootstrap::{BootstrapError, BootstrappedOrganization, bootstrap_organization};
 pub use create::{CreateError, Created, bootstrap, create};
-pub use founding::{FoundError, Founded, found};
 pub use master_key::{ResealError, check_master_key, check_master_key_id, is_current, reseal, seal_webhook_urls};
 pub use policy::{Effect, PolicyError, effects, read as read_policy, replace as replace_policy};
 pub use signing_keys::{

@@ -1,7 +1,7 @@
 //! The policy of an organization: reading it, what a change would affect, changing it.
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
 use crate::domain::organization::Organization;
@@ -100,7 +100,7 @@ pub async fn effects(
 pub async fn replace(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     version: Option<u64>,
     policy: Policy,
 ) -> Result<Organization, PolicyError> {

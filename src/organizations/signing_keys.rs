@@ -4,11 +4,11 @@
 //! that has leaked is retired at once: every token that it signed is invalid from then on, on every node.
 
 use crate::clock;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Affects, ChangeError, Node, Tenant, Unavailable};
-use crate::organizations::founding::{FoundError, new_signing_key};
+use crate::organizations::bootstrap::{BootstrapError, new_signing_key};
 use crate::signing::{Algorithm, SigningKey};
 use crate::store::{AuditEntry, StoreError, action};
 
@@ -67,7 +67,7 @@ pub enum RotateError {
     Raced,
     /// It could not be made or written.
     #[error(transparent)]
-    Found(#[from] FoundError),
+    Found(#[from] BootstrapError),
     /// It could not be done now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -104,7 +104,7 @@ pub async fn rotate_signing_key(
     node: &Node,
     slug: &Slug,
     rotation: SigningKeyRotation,
-    by: &By,
+    by: &ChangeContext,
 ) -> Result<String, RotateError> {
     let now = by.now;
     // 1. One rotation at a time, and a bounded number of keys.
@@ -162,7 +162,7 @@ pub async fn rotate_signing_key(
 
 /// Deletes a signing key: every token that it signed is invalid on every node before this returns. A key that signs is
 /// replaced first.
-pub async fn retire_signing_key(node: &Node, slug: &Slug, kid: &str, by: &By) -> Result<(), RetireError> {
+pub async fn retire_signing_key(node: &Node, slug: &Slug, kid: &str, by: &ChangeContext) -> Result<(), RetireError> {
     for _ in 0..TRIES {
         let tenant = node.current_tenant(slug).await.map_err(RotateError::from)?.ok_or(RetireError::NotFound)?;
         let Some(key) = tenant.ring.find(kid) else {
@@ -183,7 +183,7 @@ pub async fn retire_signing_key(node: &Node, slug: &Slug, kid: &str, by: &By) ->
     Err(RotateError::Raced.into())
 }
 
-async fn delete(node: &Node, slug: &Slug, key: &SigningKey, by: &By) -> Result<(), RotateError> {
+async fn delete(node: &Node, slug: &Slug, key: &SigningKey, by: &ChangeContext) -> Result<(), RotateError> {
     let old = serde_json::json!({
         "algorithm": key.algorithm().as_str(), "active_from": clock::rfc3339(key.active_from()),
     });
@@ -212,7 +212,7 @@ pub async fn tend_signing_keys(node: &Node, now: Timestamp) {
 
 async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), RotateError> {
     let slug = &tenant.organization.slug;
-    let by = By::keyturn(now);
+    let by = ChangeContext::keyturn(now);
     if next_rotation(node, tenant).is_some_and(|due| due <= now) {
         let algorithm = tenant.ring.newest().map_or(node.settings.algorithm, SigningKey::algorithm);
         let ahead_seconds = node.settings.publish_ahead_seconds;

@@ -1,6 +1,6 @@
 //! Suspending an organization: every key and token of it is denied until the suspension ends.
 
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Affects, Node, Unavailable};
@@ -25,7 +25,7 @@ impl<E: Into<Unavailable>> From<E> for SuspendError {
 
 /// Suspends an organization. Its keys and tokens are denied on every node before this returns, also if it was suspended
 /// already.
-pub async fn suspend(node: &Node, by: &By, slug: &Slug) -> Result<(), SuspendError> {
+pub async fn suspend(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<(), SuspendError> {
     if slug.is_default() {
         return Err(SuspendError::IsDefault);
     }
@@ -33,13 +33,13 @@ pub async fn suspend(node: &Node, by: &By, slug: &Slug) -> Result<(), SuspendErr
 }
 
 /// Ends the suspension of an organization: its keys work again, and tokens that have not expired.
-pub async fn resume(node: &Node, by: &By, slug: &Slug) -> Result<(), SuspendError> {
+pub async fn resume(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<(), SuspendError> {
     change(node, by, slug, None, action::ORGANIZATION_RESUME).await
 }
 
 async fn change(
     node: &Node,
-    by: &By,
+    by: &ChangeContext,
     slug: &Slug,
     suspended_at: Option<Timestamp>,
     action: &'static str,

@@ -19,7 +19,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::revocation::lease::{LEASE, Lease, MARGIN};
 use crate::revocation::list::RevocationList;
 use crate::revocation::redis::RedisList;
-use crate::store::{MemberNode, News, NodeId, Seq, Store, StoreError};
+use crate::store::{ChangeBatch, NodeId, RegisteredNode, Seq, Store, StoreError};
 use crate::telemetry::{ClusterMetrics, Settled};
 
 /// How often changes are asked for when nobody says that there is one.
@@ -334,7 +334,7 @@ impl Cluster {
     pub async fn settle(self: &Arc<Self>, seq: Seq) {
         let committed = clock::boot();
         let over = committed.plus(LEASE).plus(MARGIN);
-        let mut others: Option<Vec<MemberNode>> = None;
+        let mut others: Option<Vec<RegisteredNode>> = None;
         let (mut pause, mut ask_store_at) = (Duration::from_millis(1), committed);
         loop {
             // 1. Who has to follow. Read after the commit: whoever enters later begins with the change.
@@ -343,7 +343,7 @@ impl Cluster {
                 match tokio::time::timeout(LEASE + MARGIN, self.store.nodes()).await {
                     Ok(Ok(nodes)) => {
                         // Of those in the first answer; whoever came later has the change.
-                        let is_awaited = |node: &MemberNode| match &others {
+                        let is_awaited = |node: &RegisteredNode| match &others {
                             Some(others) => others.iter().any(|other| other.id == node.id),
                             None => node.id != own,
                         };
@@ -381,7 +381,7 @@ impl Cluster {
 
     /// Gives up members that were not heard of for long, so that later changes need not wait for them. In two steps:
     /// one that is struck is still waited for until its lease must have ended, for it may be alive and not know yet.
-    async fn give_up(&self, silent: Vec<MemberNode>) {
+    async fn give_up(&self, silent: Vec<RegisteredNode>) {
         let heard_before = self.database_time().plus_millis(-millis(SILENT_AFTER));
         for node in silent {
             if node.seen_at >= heard_before {
@@ -428,7 +428,7 @@ impl Cluster {
         clock::now().plus_millis(self.clock_offset())
     }
 
-    fn compare_clocks(&self, asked_at: Timestamp, news: &News) {
+    fn compare_clocks(&self, asked_at: Timestamp, news: &ChangeBatch) {
         let Some(clock) = news.clock else { return };
         let answered_at = clock::now();
         let took = answered_at.as_millis() - asked_at.as_millis();

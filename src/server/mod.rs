@@ -18,7 +18,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::config::{LogFormat, RevocationUrl, SecretFileError, Settings, StoreUrl};
-use crate::courier::Courier;
 use crate::crypto::argon2_gate::GateError;
 use crate::crypto::master_key::MasterKeyError;
 use crate::crypto::messages::MessageKeys;
@@ -27,6 +26,7 @@ use crate::http::context::HttpContext;
 use crate::http::cors::AllowedOrigins;
 use crate::node::{LoadError, Node, NodeSettings, Parts};
 use crate::organizations::{self, ResealError};
+use crate::outbound::Sender;
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::server::supervisor::Supervisor;
 use crate::store::{LockError, Store, StoreError};
@@ -257,7 +257,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     let outgoing = Arc::new(Outgoing {
         node: node.clone(),
         outbox: Arc::new(store.apart(OUTBOX_CONNECTIONS)),
-        courier: Courier::new(webhook_reach),
+        sender: Sender::new(webhook_reach),
         claimant: random::identifier()?,
     });
     writers.run_to_end("webhooks", move |stop| webhooks::deliver(outgoing.clone(), stop));

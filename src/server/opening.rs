@@ -12,7 +12,7 @@ use crate::crypto::master_key::{self, MasterKeys, RawMasterKey};
 use crate::organizations::{check_master_key, check_master_key_id};
 use crate::server::ServerError;
 use crate::server::settings::workers;
-use crate::store::{Look, SchemaState, Store, StoreLock, UrlSource};
+use crate::store::{DatabaseState, SchemaState, Store, StoreLock, UrlSource};
 
 /// A node that was heard of less than so many seconds ago is running.
 const RUNNING_SECONDS: i64 = 15;
@@ -30,7 +30,7 @@ pub struct Opened {
 }
 
 /// Looks at the store without changing anything; `None` when there is none.
-pub async fn look(settings: &Settings) -> Result<Option<Look>, ServerError> {
+pub async fn look(settings: &Settings) -> Result<Option<DatabaseState>, ServerError> {
     Ok(match &settings.store.url {
         StoreUrl::Sqlite(path) => Store::look_at_sqlite(path).await?,
         StoreUrl::Postgres(url) => Store::look_at_postgres(url.expose()).await?,

@@ -1,7 +1,7 @@
 //! Settings as the adapters take them.
 
 use crate::config::{self, Settings};
-use crate::domain::destination::Reach;
+use crate::domain::destination::AllowedDestinations;
 use crate::http::client_address::{ForwardingHeader, TrustedProxies};
 use crate::http::request_log::LoggedRequests;
 use crate::signing::Algorithm;
@@ -34,12 +34,12 @@ pub(super) fn logged_requests(settings: &Settings) -> LoggedRequests {
 }
 
 /// Where webhooks may go. The networks are kept for as long as the process lives.
-pub(super) fn webhook_reach(settings: &Settings) -> Reach {
+pub(super) fn webhook_reach(settings: &Settings) -> AllowedDestinations {
     let webhooks = &settings.webhooks;
     match (webhooks.private_addresses, webhooks.allowed_networks.is_empty()) {
-        (true, _) => Reach::Anywhere,
-        (false, true) => Reach::Public,
-        (false, false) => Reach::PublicAnd(webhooks.allowed_networks.clone().leak()),
+        (true, _) => AllowedDestinations::Anywhere,
+        (false, true) => AllowedDestinations::Public,
+        (false, false) => AllowedDestinations::PublicAnd(webhooks.allowed_networks.clone().leak()),
     }
 }
 

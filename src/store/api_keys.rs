@@ -65,7 +65,7 @@ pub enum KeyPlace {
 
 /// The answer to a request with an `Idempotency-Key`, to be given again.
 #[derive(Clone, Debug)]
-pub struct Remembered {
+pub struct StoredResponse {
     /// Who asked, as in the audit log.
     pub caller: String,
     /// SHA-256 of the `Idempotency-Key`.
@@ -127,7 +127,7 @@ impl Store {
         key: &ApiKey,
         limits: Limits,
         entry: &AuditEntry,
-        once: Option<&Remembered>,
+        once: Option<&StoredResponse>,
     ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
@@ -158,7 +158,7 @@ impl Store {
         key: &ApiKey,
         limits: Option<Limits>,
         entry: &AuditEntry,
-        once: Option<&Remembered>,
+        once: Option<&StoredResponse>,
     ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
         if !remember(&mut transaction, once).await? {
@@ -221,7 +221,7 @@ impl Store {
         caller: &str,
         digest: &[u8; 32],
         since: Timestamp,
-    ) -> Result<Option<Remembered>, StoreError> {
+    ) -> Result<Option<StoredResponse>, StoreError> {
         let row = query(
             "SELECT request, key_id, master_key, sealed, at FROM answers WHERE caller = $1 AND digest = $2 AND at > $3",
         )
@@ -233,7 +233,7 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let request: Vec<u8> = row.try_get("request")?;
         let unreadable = |_| StoreError::Unreadable { what: "answer", detail: "a digest of a wrong length".into() };
-        Ok(Some(Remembered {
+        Ok(Some(StoredResponse {
             caller: caller.to_owned(),
             digest: *digest,
             request: request.try_into().map_err(unreadable)?,
@@ -250,7 +250,7 @@ impl Store {
 }
 
 /// Writes an answer that can be asked for again; false where there is one.
-async fn remember(transaction: &mut Transaction, once: Option<&Remembered>) -> Result<bool, StoreError> {
+async fn remember(transaction: &mut Transaction, once: Option<&StoredResponse>) -> Result<bool, StoreError> {
     let Some(once) = once else { return Ok(true) };
     let written = query(
         "INSERT INTO answers (caller, digest, request, key_id, master_key, sealed, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \

@@ -14,7 +14,7 @@ use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// A row of the audit log, or the id of one that cannot be read.
-pub type FoundAuditRow = Result<AuditRow, i64>;
+pub type ReadAuditRow = Result<AuditRow, i64>;
 
 /// Rows that are chained at once.
 const ROWS: i64 = 1_000;
@@ -212,7 +212,7 @@ async fn keep_head(transaction: &mut Transaction, organization: &Slug, end: &End
 const COLUMNS: &str = "id, organization, position, at, actor, action, subject, address, old_value, new_value, hash";
 
 /// A row in [`COLUMNS`], or the id of one that is not as Keyturn writes them.
-fn found(row: &Row) -> Result<FoundAuditRow, StoreError> {
+fn found(row: &Row) -> Result<ReadAuditRow, StoreError> {
     let id = row.try_get("id")?;
     let read = || {
         Ok::<_, StoreError>(AuditRow {
@@ -283,7 +283,7 @@ impl Store {
         organization: &str,
         id: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<FoundAuditRow>, StoreError> {
+    ) -> Result<Vec<ReadAuditRow>, StoreError> {
         let rows = query(AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM audit WHERE organization = $1 AND id >= $2 ORDER BY id LIMIT $3"
         )))

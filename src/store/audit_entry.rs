@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -94,7 +94,7 @@ pub struct AuditEntry {
     pub old: Option<Value>,
     /// What is now.
     pub new: Option<Value>,
-    /// What the actor's standing must be when it is written, which is not part of the row; see [`By::standing`].
+    /// What the actor's standing must be when it is written, which is not part of the row; see [`ChangeContext::standing`].
     pub standing: Option<u64>,
 }
 
@@ -107,11 +107,17 @@ impl AuditEntry {
         old: Option<Value>,
         new: Option<Value>,
     ) -> Self {
-        Self::of(&By::keyturn(at), action, subject, old, new)
+        Self::of(&ChangeContext::keyturn(at), action, subject, old, new)
     }
 
     /// The row of what somebody did to a subject.
-    pub fn of(by: &By, action: &'static str, subject: impl ToString, old: Option<Value>, new: Option<Value>) -> Self {
+    pub fn of(
+        by: &ChangeContext,
+        action: &'static str,
+        subject: impl ToString,
+        old: Option<Value>,
+        new: Option<Value>,
+    ) -> Self {
         Self {
             at: by.now,
             actor: by.actor.clone(),

@@ -54,7 +54,7 @@ pub struct Restored {
 
 /// What has happened since a change, as one view of the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct News {
+pub struct ChangeBatch {
     /// The last change in this view.
     pub last_seq: Seq,
     /// The last change of organizations or signing keys in this view.
@@ -206,7 +206,7 @@ impl Store {
     }
 
     /// What has happened after a change, for a node; at most `limit` changes.
-    pub async fn follow(&self, after: Seq, node: &NodeId, limit: u32) -> Result<News, StoreError> {
+    pub async fn follow(&self, after: Seq, node: &NodeId, limit: u32) -> Result<ChangeBatch, StoreError> {
         // One statement, so one view of the database: what it does not list had not happened.
         const FOLLOWING: &str = "SELECT s.seq AS last_seq, s.tenants_seq, s.pruned_seq, \
             (SELECT COUNT(*) FROM nodes n WHERE n.id = $2 AND n.struck = 0) AS membership, \
@@ -244,7 +244,7 @@ impl Store {
                 changes.push(change(row, seq)?);
             }
         }
-        Ok(News {
+        Ok(ChangeBatch {
             last_seq: number("last_seq")?,
             tenants_seq: number("tenants_seq")?,
             pruned_seq: number("pruned_seq")?,

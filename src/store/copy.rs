@@ -41,7 +41,7 @@ const VALUES: usize = 20_000;
 
 /// How many rows of a table were copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Copied {
+pub struct CopiedTable {
     /// The table.
     pub table: &'static str,
     /// Rows.
@@ -51,7 +51,7 @@ pub struct Copied {
 impl Store {
     /// Copies everything into a store that holds nothing, all of it or nothing at all. Nothing may change in either
     /// meanwhile.
-    pub async fn copy_to(&self, target: &Self) -> Result<Vec<Copied>, StoreError> {
+    pub async fn copy_to(&self, target: &Self) -> Result<Vec<CopiedTable>, StoreError> {
         let mut transaction = target.database.begin().await?;
         let occupied = query("SELECT slug FROM organizations LIMIT 1").fetch_optional(&mut transaction).await?;
         if occupied.is_some() {
@@ -63,7 +63,7 @@ impl Store {
             query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut transaction).await?;
         }
         for table in TABLES.into_iter().chain(REPLACED) {
-            copied.push(Copied { table, rows: self.copy_table(table, &mut transaction).await? });
+            copied.push(CopiedTable { table, rows: self.copy_table(table, &mut transaction).await? });
         }
         transaction.commit().await?;
         Ok(copied)

@@ -30,7 +30,7 @@ pub struct DeliveryFilter {
 
 /// What a webhook has not taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Undelivered {
+pub struct DeliveryBacklog {
     /// Which webhook.
     pub webhook: WebhookId,
     /// How many events are on their way.
@@ -156,7 +156,7 @@ impl Store {
     }
 
     /// What the webhooks of an organization have not taken. One that has taken everything is left out.
-    pub async fn undelivered(&self, organization: &Slug) -> Result<Vec<Undelivered>, StoreError> {
+    pub async fn undelivered(&self, organization: &Slug) -> Result<Vec<DeliveryBacklog>, StoreError> {
         let rows = query(
             "SELECT webhook, SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS pending, COUNT(*) AS undelivered \
              FROM webhook_deliveries WHERE state IN ('pending', 'dead') \
@@ -169,7 +169,7 @@ impl Store {
             .map(|row| {
                 let pending = unsigned(row.try_get("pending")?, "deliveries")?;
                 let all = unsigned(row.try_get("undelivered")?, "deliveries")?;
-                Ok(Undelivered {
+                Ok(DeliveryBacklog {
                     webhook: webhook_id(row.try_get("webhook")?)?,
                     pending,
                     dead: all.saturating_sub(pending),

@@ -15,7 +15,7 @@ use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
 
 /// The keys that a removed member leaves behind: the next state of each, and its audit row.
-pub type EndKey<'a> = &'a (dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync);
+pub type EndMemberKey<'a> = &'a (dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync);
 
 impl Store {
     /// A member of an organization.
@@ -110,7 +110,7 @@ impl Store {
     pub async fn remove_member(
         &self,
         member: &Member,
-        end: EndKey<'_>,
+        end: EndMemberKey<'_>,
         entry: &AuditEntry,
     ) -> Result<(Seq, Vec<ApiKey>), WriteError> {
         let (mut transaction, mut seq) = self.begin_by(entry).await?;

@@ -33,17 +33,17 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::{Mutex, Semaphore};
 use zeroize::Zeroizing;
 
-pub use api_keys::{KeyFilter, KeyOrder, KeyPlace, Limits, Remembered};
-pub use audit::FoundAuditRow;
+pub use api_keys::{KeyFilter, KeyOrder, KeyPlace, Limits, StoredResponse};
+pub use audit::ReadAuditRow;
 pub use audit_entry::{AuditEntry, AuditFilter, AuditFrom, action};
-pub use changes::{KeyChange, News, Restored, RevokedToken, Seq};
-pub use copy::Copied;
-pub use deliveries::{DeliveryFilter, Undelivered, message};
+pub use changes::{ChangeBatch, KeyChange, Restored, RevokedToken, Seq};
+pub use copy::CopiedTable;
+pub use deliveries::{DeliveryBacklog, DeliveryFilter, message};
 pub use events::CountedEvent;
 pub use lock::{LockError, StoreLock};
-pub use members::EndKey;
-pub use nodes::{MemberNode, NodeId};
-pub use organizations::Founding;
+pub use members::EndMemberKey;
+pub use nodes::{NodeId, RegisteredNode};
+pub use organizations::NewOrganization;
 pub use outbox::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook};
 pub use signing_keys::StoredSigningKey;
 pub use upkeep::{Notice, StaleKeys, kind};
@@ -165,7 +165,7 @@ const CHANGE_WAIT: Duration = Duration::from_secs(5);
 
 /// What a database says of itself, whatever version wrote it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Look {
+pub struct DatabaseState {
     /// The master key it belongs to.
     pub master_key: Option<String>,
     /// The slugs of its organizations.
@@ -264,12 +264,12 @@ impl Store {
     }
 
     /// Looks at a SQLite file without changing anything; `None` when there is none.
-    pub async fn look_at_sqlite(path: &Path) -> Result<Option<Look>, StoreError> {
+    pub async fn look_at_sqlite(path: &Path) -> Result<Option<DatabaseState>, StoreError> {
         sqlite::look(path).await
     }
 
     /// Looks at a PostgreSQL database without changing anything; `None` when Keyturn was never there.
-    pub async fn look_at_postgres(url: &str) -> Result<Option<Look>, StoreError> {
+    pub async fn look_at_postgres(url: &str) -> Result<Option<DatabaseState>, StoreError> {
         let postgres = Postgres::reach(url, 1).await?;
         let look = postgres::look(&postgres).await;
         postgres.close().await;
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(Store::look_at_sqlite(&path).await.unwrap(), None);
         assert!(!path.exists());
         std::fs::write(&path, b"").unwrap();
-        assert_eq!(Store::look_at_sqlite(&path).await.unwrap(), Some(Look::default()));
+        assert_eq!(Store::look_at_sqlite(&path).await.unwrap(), Some(DatabaseState::default()));
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
     }
 }

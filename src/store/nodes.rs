@@ -25,7 +25,7 @@ impl From<String> for NodeId {
 
 /// A node that serves from the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MemberNode {
+pub struct RegisteredNode {
     /// Its name.
     pub id: NodeId,
     /// When it was last heard of, by the database's clock.
@@ -54,13 +54,13 @@ impl Store {
     }
 
     /// All that are entered, the struck ones too.
-    pub async fn nodes(&self) -> Result<Vec<MemberNode>, StoreError> {
+    pub async fn nodes(&self) -> Result<Vec<RegisteredNode>, StoreError> {
         let rows = query("SELECT id, seen_at, applied, struck FROM nodes ORDER BY joined_at, id")
             .fetch_all(&self.database)
             .await?;
         rows.iter()
             .map(|row| {
-                Ok(MemberNode {
+                Ok(RegisteredNode {
                     id: NodeId::from(row.try_get::<String>("id")?),
                     seen_at: Timestamp::from_millis(row.try_get("seen_at")?),
                     applied: unsigned(row.try_get("applied")?, "change number")?,

@@ -14,7 +14,7 @@ use crate::store::{
 
 /// All that a new organization begins with, written at once or not at all.
 #[derive(Debug)]
-pub struct Founding {
+pub struct NewOrganization {
     /// The organization.
     pub organization: Organization,
     /// Its first signing key; without one it must be bootstrapped.
@@ -81,9 +81,9 @@ impl Store {
     }
 
     /// Writes a new one with all that it begins with, and its audit row.
-    pub async fn found(&self, founding: &Founding, entry: &AuditEntry) -> Result<Seq, WriteError> {
+    pub async fn create_organization(&self, new: &NewOrganization, entry: &AuditEntry) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_by(entry).await?;
-        let organization = &founding.organization;
+        let organization = &new.organization;
         let inserted =
             query("INSERT INTO organizations (slug, policy, policy_version, created_at) VALUES ($1, $2, $3, $4)")
                 .bind(organization.slug.as_str())
@@ -96,12 +96,12 @@ impl Store {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
             other => other?,
         };
-        let (owner, password_phc) = &founding.owner;
+        let (owner, password_phc) = &new.owner;
         members::insert(&mut transaction, owner, password_phc).await?;
-        if let Some(signing_key) = &founding.signing_key {
+        if let Some(signing_key) = &new.signing_key {
             signing_keys::insert(&mut transaction, signing_key).await?;
         }
-        if let Some(key) = &founding.key {
+        if let Some(key) = &new.key {
             api_keys::insert(&mut transaction, key, seq).await?;
         }
         changes::tenant_changed(&mut transaction, &organization.slug, seq).await?;

@@ -1,4 +1,4 @@
-//! What one node does for all of them, and what is told once.
+//! What one node does for all of them, and what is sent once.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
@@ -27,7 +27,7 @@ pub struct StaleKeys {
     pub limit: u32,
 }
 
-/// The kinds of what is told once.
+/// The kinds of what is sent once.
 pub mod kind {
     /// A key ends soon: period is the expiry, detail the threshold in days.
     pub const EXPIRING: &str = "expiring";
@@ -39,7 +39,7 @@ pub mod kind {
     pub const NETWORK: &str = "network";
 }
 
-/// Something that is told once.
+/// Something that is sent once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
     /// Of which key.
@@ -85,10 +85,10 @@ impl Store {
         Ok(claimed == 1)
     }
 
-    /// Notes that something is told, and writes its audit row; false, and nothing written, when it was told already or when
+    /// Notes that something is sent, and writes its audit row; false, and nothing written, when it was told already or when
     /// as many of its period were as may be.
-    pub async fn tell(&self, notice: &Notice, at: Timestamp, entry: &AuditEntry) -> Result<bool, StoreError> {
-        // 1. Most of what is asked about was told before, which costs no change.
+    pub async fn record_notice(&self, notice: &Notice, at: Timestamp, entry: &AuditEntry) -> Result<bool, StoreError> {
+        // 1. Most of what is asked about was sent before, which costs no change.
         if is_told(notice, &self.database).await? {
             return Ok(false);
         }
@@ -96,7 +96,7 @@ impl Store {
         let (mut transaction, _) = self.begin().await?;
         let row = query(
             "SELECT k.organization, (SELECT COUNT(*) FROM notices n WHERE n.key_id = k.id AND n.kind = $2 AND n.period = $3) \
-             AS told FROM api_keys k WHERE k.id = $1",
+             AS sent FROM api_keys k WHERE k.id = $1",
         )
         .bind(notice.key.as_str())
         .bind(notice.kind)
@@ -107,7 +107,7 @@ impl Store {
             transaction.rollback().await?;
             return Ok(false);
         };
-        if row.try_get::<i64>("told")? >= i64::from(notice.most) || is_told(notice, &mut transaction).await? {
+        if row.try_get::<i64>("sent")? >= i64::from(notice.most) || is_told(notice, &mut transaction).await? {
             transaction.rollback().await?;
             return Ok(false);
         }
@@ -147,9 +147,9 @@ impl Store {
         Ok(Some(seq))
     }
 
-    /// Forgets what was told before a moment, but for what is told once in a key's life.
+    /// Forgets what was sent before a moment, but for what is told once in a key's life.
     pub async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError> {
-        // What is told of an idle period is kept while the key is idle, however long that is.
+        // What is sent of an idle period is kept while the key is idle, however long that is.
         query(
             "DELETE FROM notices WHERE at < $1 AND (kind NOT IN ($2, $3) OR EXISTS (SELECT 1 FROM notices n \
              WHERE n.key_id = notices.key_id AND n.kind = notices.kind AND n.period > notices.period))",

@@ -1,6 +1,6 @@
 //! Webhooks, with their secrets sealed.
 
-use crate::domain::destination::{Destination, Reach};
+use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::event::EventFilter;
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
@@ -146,7 +146,7 @@ impl Store {
                 let url: String = row.try_get("unsealed_url")?;
                 Ok(UnsealedUrl {
                     version: unsigned(row.try_get("version")?, "webhook")?,
-                    destination: Destination::parse(&url, Reach::Anywhere)
+                    destination: Destination::parse(&url, AllowedDestinations::Anywhere)
                         .map_err(|_| StoreError::Unreadable { what: "webhook", detail: format!("url of {webhook}") })?,
                     webhook,
                 })

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::crypto::fast_verifier;
 use crate::domain::api_key::ApiKey;
-use crate::domain::decision::{Ask, ClientAddress, Denial, Grant, Proof, SecretMatch, decide};
+use crate::domain::decision::{ClientAddress, DecisionInput, Denial, Grant, Proof, SecretMatch, decide};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -150,7 +150,7 @@ pub async fn authenticate(
             let view = node.view();
             let (key, matched) = identify(node, presented, address, now).await?;
             let is_suspended = tenant_of(view, &key).await?.is_suspended();
-            let ask = Ask { proof: Proof::Secret(matched), address, scopes: None, is_suspended };
+            let ask = DecisionInput { proof: Proof::Secret(matched), address, scopes: None, is_suspended };
             let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Subject::Key(key.clone())))?;
             keep_use(node, &key, address, now).await;
             Ok(Caller { key, grant, token: None })
@@ -177,7 +177,7 @@ pub async fn authenticate(
                 scopes: &token.scopes,
                 within_at: token.within_at.load(Ordering::Relaxed),
             };
-            let ask = Ask { proof, address, scopes: None, is_suspended: tenant.is_suspended() };
+            let ask = DecisionInput { proof, address, scopes: None, is_suspended: tenant.is_suspended() };
             let mut grant =
                 decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Subject::Key(key.clone())))?;
             token.within_at.store(key.version, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use crate::domain::decision::ClientAddress;
 pub use crate::domain::requirement::Required;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::{Asked, UsageOutcome, Use};
+use crate::domain::usage::{UsageOutcome, Use, UsedDetail};
 use crate::node::Node;
 use crate::tokens::authenticate::{Caller, Credential, Refusal, Subject, authenticate};
 
@@ -25,7 +25,7 @@ pub enum CheckError {
 }
 
 /// What a gateway wants of a caller.
-pub struct Wanted<'a> {
+pub struct RequiredAccess<'a> {
     /// The organization whose credentials are accepted; `None` for all.
     pub organization: Option<&'a Slug>,
     /// The token's `aud` must contain one of these (RFC 9068 §4). A secret presented directly has no `aud`; its
@@ -40,7 +40,7 @@ pub async fn check(
     node: &Node,
     credential: &Credential,
     address: ClientAddress,
-    wanted: &Wanted<'_>,
+    wanted: &RequiredAccess<'_>,
     now: Timestamp,
 ) -> Result<Caller, CheckError> {
     let required = wanted.scopes;
@@ -99,7 +99,7 @@ pub fn count_use(
         &Use {
             outcome,
             address,
-            asked: (!required.is_empty()).then_some(Asked::Required(required)),
+            asked: (!required.is_empty()).then_some(UsedDetail::Required(required)),
             is_by_previous_secret: caller.has_shown_previous_secret(),
             at: now,
         },

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::crypto::{fast_verifier, random};
 use crate::domain::api_key::ApiKey;
 use crate::domain::claims::{self, Audience, Claims, Lifetime};
-use crate::domain::decision::{Ask, ClientAddress, Denial, Proof, SecretMatch, decide};
+use crate::domain::decision::{ClientAddress, DecisionInput, Denial, Proof, SecretMatch, decide};
 use crate::domain::key_text::{KeyId, Secret};
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage::{Asked, UsageOutcome, Use};
+use crate::domain::usage::{UsageOutcome, Use, UsedDetail};
 use crate::node::{Node, Tenant, Unavailable};
 use crate::tokens::authenticate::{Subject, keep_use, tenant_of};
 use crate::tokens::secret_check::check_secret;
@@ -126,7 +126,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     // 3. The decision.
     let tenant = tenant_of(view, &key).await?;
     let is_suspended = tenant.is_suspended();
-    let ask = Ask { proof: Proof::Secret(matched), address, scopes: scopes.as_ref(), is_suspended };
+    let ask = DecisionInput { proof: Proof::Secret(matched), address, scopes: scopes.as_ref(), is_suspended };
     let decided = decide(&key, &ask, now);
     if matches!(decided, Ok(_) | Err(Denial::ScopeNotHeld(_))) {
         keep_use(node, &key, address, now).await;
@@ -186,7 +186,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         &Use {
             outcome: UsageOutcome::Exchanged,
             address,
-            asked: scopes.as_ref().map(Asked::Scopes),
+            asked: scopes.as_ref().map(UsedDetail::Scopes),
             is_by_previous_secret: matched == SecretMatch::Previous,
             at: now,
         },

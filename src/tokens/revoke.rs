@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::api_key::{ApiKey, Status};
-use crate::domain::authority::{Authority, By};
+use crate::domain::authority::{Authority, ChangeContext};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
@@ -132,7 +132,7 @@ async fn revoke_token(
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), Unavailable> {
-    let by = By { actor: format!("key:{actor}"), address, ..By::keyturn(now) };
+    let by = ChangeContext { actor: format!("key:{actor}"), address, ..ChangeContext::keyturn(now) };
     let new = serde_json::json!({ "key": token.key });
     let entry = AuditEntry::of(&by, action::TOKEN_REVOKE, &token.jti, None, Some(new));
     let write = node.store.revoke_token(&token, organization, &entry);
@@ -152,7 +152,7 @@ async fn revoke_key(
     now: Timestamp,
 ) -> Result<(), Unavailable> {
     let authority = Authority { scopes: key.scopes.clone(), networks: key.networks.clone(), not_after: key.expires_at };
-    let by = By { actor: format!("key:{actor}"), member: None, standing: None, authority, address, now };
+    let by = ChangeContext { actor: format!("key:{actor}"), member: None, standing: None, authority, address, now };
     let reason = Some("revoked by its bearer".to_owned());
     match keys::revoke(node, &key.organization, &by, &key.id, None, reason).await {
         Ok(_) | Err(KeyError::NotFound) => Ok(()),
@@ -162,7 +162,7 @@ async fn revoke_key(
         Err(
             KeyError::PreconditionFailed
             | KeyError::Invalid(_)
-            | KeyError::Beyond(_)
+            | KeyError::GrantExceeded(_)
             | KeyError::LimitReached
             | KeyError::RoleRequired(_)
             | KeyError::Repeated

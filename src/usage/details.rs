@@ -35,7 +35,7 @@ pub struct Seen {
 
 /// What was seen of one kind.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct SeenOfKind {
+pub struct SeenDetails {
     /// The most frequent first, then by text.
     pub told: Vec<Seen>,
     /// Uses of which it is not known, for they were too various to be told apart.
@@ -48,9 +48,9 @@ pub struct KeyDetails {
     /// The first of those days, since the epoch.
     pub first_day: i64,
     /// Addresses.
-    pub addresses: SeenOfKind,
+    pub addresses: SeenDetails,
     /// What was asked for.
-    pub asked: SeenOfKind,
+    pub asked: SeenDetails,
 }
 
 impl Part {
@@ -90,7 +90,7 @@ pub(super) fn by_frequency(details: &mut [UsageDetail]) {
 
 fn told(mut details: Vec<UsageDetail>, first_day: i64) -> KeyDetails {
     by_frequency(&mut details);
-    let (mut addresses, mut asked) = (SeenOfKind::default(), SeenOfKind::default());
+    let (mut addresses, mut asked) = (SeenDetails::default(), SeenDetails::default());
     for detail in details {
         let kind = if detail.is_address { &mut addresses } else { &mut asked };
         let mut uses = Part::default();

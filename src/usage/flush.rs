@@ -77,7 +77,7 @@ async fn notify_denied(node: &Node, batch: &[KeyUsage]) -> Result<(), StoreError
                     })),
                 )
             };
-            node.store.tell(&notice, seen.at, &entry).await?;
+            node.store.record_notice(&notice, seen.at, &entry).await?;
         }
     }
     Ok(())

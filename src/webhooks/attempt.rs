@@ -1,12 +1,12 @@
 //! One attempt to deliver one event.
 
 use crate::clock;
-use crate::courier::{Courier, Letter, Reply};
 use crate::crypto::random;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::delivery_error::DeliveryError;
 use crate::domain::webhook::{Delivery, Webhook, WebhookState, next_attempt};
 use crate::node::Node;
+use crate::outbound::{OutboundRequest, Reply, Sender};
 use crate::store::{AfterAttempt, Attempt, action};
 use crate::telemetry::Sent;
 use crate::webhooks::change::{WebhookError, find, headers, secrets, url, write};
@@ -19,7 +19,7 @@ const GONE: u16 = 410;
 pub(super) async fn attempt(outgoing: &Outgoing, webhook: &Webhook, delivery: Delivery) -> bool {
     // 1. Signed and sent.
     let node = outgoing.node.as_ref();
-    let sent = send(node, &outgoing.courier, webhook, &delivery).await;
+    let sent = send(node, &outgoing.sender, webhook, &delivery).await;
     let (status, retry_after) = match &sent {
         Ok(reply) => (Some(reply.status), reply.retry_after),
         Err(_) => (None, None),
@@ -59,13 +59,13 @@ pub(super) async fn attempt(outgoing: &Outgoing, webhook: &Webhook, delivery: De
 }
 
 /// The answer, or why there is none.
-async fn send(node: &Node, courier: &Courier, webhook: &Webhook, delivery: &Delivery) -> Result<Reply, DeliveryError> {
+async fn send(node: &Node, sender: &Sender, webhook: &Webhook, delivery: &Delivery) -> Result<Reply, DeliveryError> {
     let secrets = secrets(node, webhook).map_err(|_| DeliveryError::Sealed)?;
     let destination = url(node, webhook).ok_or(DeliveryError::Sealed)?;
     let custom = headers(node, webhook).map_err(|_| DeliveryError::Sealed)?;
     let now = clock::now();
     let (id, at) = (delivery.id.as_str(), now.as_seconds());
-    let letter = Letter {
+    let request = OutboundRequest {
         destination: &destination,
         custom: &custom,
         headers: [
@@ -75,7 +75,7 @@ async fn send(node: &Node, courier: &Courier, webhook: &Webhook, delivery: &Deli
         ],
         body: delivery.payload.clone(),
     };
-    courier.send(letter).await
+    sender.send(request).await
 }
 
 /// Disables a webhook that is still as it was when its receiver said that it is gone.
@@ -87,7 +87,7 @@ async fn disable(node: &Node, webhook: &Webhook) -> Result<(), WebhookError> {
     };
     let state = WebhookState::Disabled { reason: Some("the endpoint returned 410 Gone".into()) };
     let next = Webhook { state, version: found.version + 1, ..found.clone() };
-    let by = By::keyturn(clock::now());
+    let by = ChangeContext::keyturn(clock::now());
     match write(node, &by, action::WEBHOOK_DISABLE, &found, next).await {
         // Somebody was quicker.
         Ok(_) | Err(WebhookError::Conflict(_)) => Ok(()),

@@ -7,7 +7,7 @@ use crate::crypto::random;
 use crate::crypto::sealing::{self, SealError};
 use crate::crypto::webhook_secret::{WebhookSecret, WebhookSecrets};
 use crate::crypto::{webhook_headers, webhook_url};
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::destination::Destination;
 use crate::domain::event::EventFilter;
 use crate::domain::slug::Slug;
@@ -79,7 +79,7 @@ pub async fn find(node: &Node, organization: &Slug, id: &WebhookId) -> Result<We
 pub async fn create(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     new: NewWebhook,
 ) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
     // 1. Its secret, its URL and its headers, sealed under its name.
@@ -123,7 +123,7 @@ pub async fn create(
 pub async fn edit(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     (id, version): (&WebhookId, Option<u64>),
     update: WebhookUpdate,
 ) -> Result<Webhook, WebhookError> {
@@ -159,7 +159,7 @@ pub async fn edit(
 pub async fn rotate_secret(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     (id, version): (&WebhookId, Option<u64>),
 ) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
     let old = load(node, organization, id, version).await?;
@@ -175,7 +175,7 @@ pub async fn rotate_secret(
 pub async fn remove(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     (id, version): (&WebhookId, Option<u64>),
 ) -> Result<(), WebhookError> {
     let webhook = load(node, organization, id, version).await?;
@@ -186,7 +186,7 @@ pub async fn remove(
 /// Writes the next version of a webhook.
 pub(super) async fn write(
     node: &Node,
-    by: &By,
+    by: &ChangeContext,
     action: &'static str,
     old: &Webhook,
     new: Webhook,

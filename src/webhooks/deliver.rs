@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::courier::Courier;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, Webhook, WebhookId};
 use crate::node::Node;
+use crate::outbound::Sender;
 use crate::store::{ClaimTerms, DueWebhook, Store, StoreError};
 use crate::webhooks::attempt::attempt;
 use crate::webhooks::shares::{AT_ONCE_OF_WEBHOOK, Candidate, Usage, share};
@@ -52,7 +52,7 @@ pub struct Outgoing {
     /// Its store, over connections of their own: what is told keeps nobody waiting who asks.
     pub outbox: Arc<Store>,
     /// Who sends.
-    pub courier: Courier,
+    pub sender: Sender,
     /// The name that deliveries are claimed under; no two runs have the same.
     pub claimant: String,
 }

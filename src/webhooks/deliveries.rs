@@ -5,13 +5,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::crypto::random;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::event;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
 use crate::node::{Affects, ChangeError, Node};
-use crate::store::{AuditEntry, DeliveryFilter, Undelivered, action, message};
+use crate::store::{AuditEntry, DeliveryBacklog, DeliveryFilter, action, message};
 use crate::webhooks::change::{WebhookError, find};
 
 /// A page of deliveries, and whether there are more.
@@ -54,12 +54,17 @@ pub async fn deliveries(
 }
 
 /// What the webhooks of an organization have not taken. One that has taken everything is left out.
-pub async fn undelivered(node: &Node, organization: &Slug) -> Result<Vec<Undelivered>, WebhookError> {
+pub async fn undelivered(node: &Node, organization: &Slug) -> Result<Vec<DeliveryBacklog>, WebhookError> {
     Ok(node.store.undelivered(organization).await?)
 }
 
 /// Queues an event for one webhook, whatever it wants to be told, to try it out.
-pub async fn test(node: &Node, organization: &Slug, by: &By, id: &WebhookId) -> Result<Delivery, WebhookError> {
+pub async fn test(
+    node: &Node,
+    organization: &Slug,
+    by: &ChangeContext,
+    id: &WebhookId,
+) -> Result<Delivery, WebhookError> {
     let webhook = enabled(node, organization, id).await?;
     let entry = AuditEntry::of(by, action::WEBHOOK_TEST, id, None, None);
     let delivery = Delivery {
@@ -84,7 +89,7 @@ pub async fn test(node: &Node, organization: &Slug, by: &By, id: &WebhookId) -> 
 pub async fn retry(
     node: &Node,
     organization: &Slug,
-    by: &By,
+    by: &ChangeContext,
     (webhook, id): (&WebhookId, &DeliveryId),
 ) -> Result<Delivery, WebhookError> {
     find(node, organization, webhook).await?;

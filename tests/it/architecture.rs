@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] =
-    &["config", "telemetry", "clock", "crypto", "courier", "limits", "store", "revocation", "signing"];
+    &["config", "telemetry", "clock", "crypto", "outbound", "limits", "store", "revocation", "signing"];
 const USE_CASES: &[&str] = &["tokens", "keys", "members", "organizations", "audit", "webhooks", "usage"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];

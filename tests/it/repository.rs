@@ -42,7 +42,7 @@ fn references(text: &str) -> (Vec<String>, Vec<(String, String)>) {
     (paths, names)
 }
 
-/// The part of a name that its file has: `Visit` of `Visit<P>`, `of` of `AuditEntry::of`.
+/// The part of a name that its file has: `ConsoleRequest` of `ConsoleRequest<P>`, `of` of `AuditEntry::of`.
 fn identifier(name: &str) -> &str {
     let name = name.split('<').next().unwrap_or_default();
     name.rsplit("::").next().unwrap_or_default()

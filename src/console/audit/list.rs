@@ -9,8 +9,8 @@ use crate::console::audit::query::Query;
 use crate::console::audit::row::{Names, Row};
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, base_path, invalid_form, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Errors, Field, Select, SelectOption, html_size};
-use crate::console::visit::Visit;
 use crate::domain::audit_chain::AuditRow;
 use crate::http::permission::ReadAudit;
 use crate::members;
@@ -38,7 +38,7 @@ struct Page {
     export: String,
 }
 
-pub(super) async fn show(visit: Visit<ReadAudit>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadAudit>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     // 1. Read the query.
     let members = members::list(visit.node(), visit.organization()).await?;
     let query = Query::read(&request, visit.organization(), &members);
@@ -91,7 +91,7 @@ fn action_options(selected: &str) -> Vec<SelectOption> {
 }
 
 /// Returns the API URL that exports the same entries. The session cookie authenticates there.
-fn export_url(visit: &Visit<ReadAudit>, query: &Query) -> String {
+fn export_url(visit: &ConsoleRequest<ReadAudit>, query: &Query) -> String {
     let (before, organization) = (base_path(&visit.node().settings.public_url), visit.organization());
     format!("{before}/api/v1/organizations/{organization}/audit?{}", query.export())
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::console::audit::differences::{Difference, differences};
 use crate::console::audit::labels::action_label;
 use crate::console::error_page::ErrorPage;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Moment, html_size};
-use crate::console::visit::Visit;
 use crate::domain::audit_chain::AuditRow;
 use crate::domain::key_text::KeyId;
 use crate::keys::{self, KeyError};
@@ -48,7 +48,7 @@ pub(super) struct Names(HashMap<String, Reference>);
 
 impl Names {
     /// Loads the names of all members, and of the keys that are actors of these entries.
-    pub(super) async fn read<P>(visit: &Visit<P>, rows: &[AuditRow]) -> Result<Self, ErrorPage> {
+    pub(super) async fn read<P>(visit: &ConsoleRequest<P>, rows: &[AuditRow]) -> Result<Self, ErrorPage> {
         let mut names = HashMap::new();
         for member in members::list(visit.node(), visit.organization()).await? {
             let page = Some(format!("/members/{}", member.id));
@@ -122,7 +122,7 @@ impl Reference {
 impl Row {
     /// Prepares an entry for display, without its raw values and with as many differences as fit into `room` bytes of
     /// HTML.
-    pub(super) fn new<P>(visit: &Visit<P>, names: &Names, row: &AuditRow, room: &mut usize) -> Self {
+    pub(super) fn new<P>(visit: &ConsoleRequest<P>, names: &Names, row: &AuditRow, room: &mut usize) -> Self {
         let mut differences = differences(row.old.as_deref(), row.new.as_deref());
         for owner in differences.iter_mut().filter(|difference| difference.field == "owner") {
             for id in [&mut owner.old, &mut owner.new].into_iter().flatten() {

@@ -5,8 +5,8 @@ use askama::Template;
 use crate::audit;
 use crate::console::audit::row::{Names, Row};
 use crate::console::error_page::ErrorPage;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::html;
-use crate::console::visit::Visit;
 use crate::http::permission::ReadAudit;
 use crate::store::{AuditFilter, AuditFrom};
 
@@ -31,7 +31,7 @@ pub(in crate::console) struct Trail {
 impl Trail {
     /// Loads the trail of an ID. Returns `None` if the visitor cannot read the audit log.
     pub(in crate::console) async fn load<P>(
-        visit: &Visit<P>,
+        visit: &ConsoleRequest<P>,
         subject: impl ToString,
     ) -> Result<Option<Self>, ErrorPage> {
         if !visit.may::<ReadAudit>() {

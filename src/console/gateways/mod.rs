@@ -10,11 +10,11 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::gateways::fill::Values;
 use crate::console::gateways::recipes::{GATEWAYS, Gateway, Method};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Errors, Field, Select, SelectOption, Tone, format_span};
-use crate::console::visit::Visit;
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
-use crate::http::permission::Anyone;
+use crate::http::permission::AnyCredential;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -88,7 +88,7 @@ struct File {
     text: String,
 }
 
-async fn overview(visit: Visit<Anyone>) -> Result<HttpResponse, ErrorPage> {
+async fn overview(visit: ConsoleRequest<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
     let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
     let (values, _) = Values::new(&tenant, &visit.node().settings, &Form::default());
     page(&Overview {
@@ -99,7 +99,11 @@ async fn overview(visit: Visit<Anyone>) -> Result<HttpResponse, ErrorPage> {
     })
 }
 
-async fn show(visit: Visit<Anyone>, request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+async fn show(
+    visit: ConsoleRequest<AnyCredential>,
+    request: HttpRequest,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let gateway = GATEWAYS.iter().find(|gateway| gateway.id == *name).ok_or_else(ErrorPage::not_found)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let settings = &visit.node().settings;
@@ -170,7 +174,7 @@ fn build_tabs(current: Option<&str>, query: &str) -> Vec<Tab> {
 }
 
 impl Facts {
-    fn new<P>(visit: &Visit<P>, values: &Values, ttl_seconds: u32, has_key: bool) -> Self {
+    fn new<P>(visit: &ConsoleRequest<P>, values: &Values, ttl_seconds: u32, has_key: bool) -> Self {
         let (public_url, issuer) = (&visit.node().settings.public_url, &values.issuer);
         Self {
             jwks: format!("{issuer}/.well-known/jwks.json"),

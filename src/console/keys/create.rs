@@ -8,14 +8,14 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::form::{FIELDS, KeyFields, KeyForm, number_rows};
 use crate::console::keys::list::MAX_OWNERS;
 use crate::console::keys::secret;
+use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Select, SelectOption};
-use crate::console::visit::Visit;
 use crate::domain::member::MemberId;
 use crate::domain::policy::Policy;
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
-use crate::keys::{self, KeyError, NewKey, Once};
+use crate::keys::{self, IdempotentRequest, KeyError, NewKey};
 use crate::members;
 
 /// Ties a ticket to this form.
@@ -32,7 +32,7 @@ struct Page {
     has_no_signing_key: bool,
 }
 
-pub(super) async fn show(visit: Visit<WriteKeys>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<WriteKeys>) -> Result<HttpResponse, ErrorPage> {
     let policy = policy(&visit)?;
     if visit.who.member.role < policy.create_role {
         return Err(ErrorPage::role_required(visit.who.member.role, policy.create_role));
@@ -72,13 +72,13 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<HttpResponse
         expires_at: parsed.expires_at.flatten(),
     };
     let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let once = Once::form(&ticket, TARGET);
+    let once = IdempotentRequest::form(&ticket, TARGET);
     let created = async move { keys::create(&node, &organization, &by, new, Some(&once)).await };
     let errors = match visit.node().run_to_end(created).await {
         Ok((key, text)) => return secret::show_new(&visit, &key, &text, false),
         Err(KeyError::AlreadyDone(id)) => return secret::show_already_submitted(&visit, &id),
         Err(KeyError::Invalid(violations)) => Errors::new(number_rows(violations, &key_form.scopes), FIELDS),
-        Err(KeyError::Beyond(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
+        Err(KeyError::GrantExceeded(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
         Err(KeyError::LimitReached) => Errors::sentence(describe_limits(&policy)),
         Err(other) => return Err(other.into()),
     };
@@ -103,13 +103,13 @@ pub(super) fn ticket(form: &Form) -> Result<String, ErrorPage> {
 }
 
 /// Returns the organization's policy.
-pub(super) fn policy<P>(visit: &Visit<P>) -> Result<Policy, ErrorPage> {
+pub(super) fn policy<P>(visit: &ConsoleRequest<P>) -> Result<Policy, ErrorPage> {
     let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
     Ok(tenant.organization.policy.clone())
 }
 
 async fn build(
-    visit: &Visit<WriteKeys>,
+    visit: &ConsoleRequest<WriteKeys>,
     policy: &Policy,
     key_form: &KeyForm,
     owner: &str,
@@ -128,7 +128,11 @@ async fn build(
 }
 
 /// Returns the owner field, for members who manage all keys.
-async fn owner_field(visit: &Visit<WriteKeys>, chosen: &str, errors: &Errors) -> Result<Option<Select>, ErrorPage> {
+async fn owner_field(
+    visit: &ConsoleRequest<WriteKeys>,
+    chosen: &str,
+    errors: &Errors,
+) -> Result<Option<Select>, ErrorPage> {
     if !visit.by().may_manage_key_of(None) {
         return Ok(None);
     }

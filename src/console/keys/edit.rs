@@ -9,10 +9,10 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::policy;
 use crate::console::keys::form::{FIELDS, KeyFields, KeyForm, ParsedKey, format_expiry, number_rows};
 use crate::console::keys::{display_name, find, may_change, version};
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, format_count};
-use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::networks::Networks;
 use crate::domain::policy::Policy;
@@ -66,7 +66,7 @@ struct DeniedTable {
     more: usize,
 }
 
-pub(super) async fn show(visit: Visit<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let key = find(&visit, &path).await?;
     if !may_change(&visit, &key) {
         return Err(ErrorPage::not_permitted("You can only manage your own keys. Ask the owner or an admin."));
@@ -115,7 +115,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
             return Ok(see_other(&visit.path(&format!("/keys/{id}?done={done}"))));
         }
         Err(KeyError::Invalid(violations)) => Errors::new(number_rows(violations, &key_form.scopes), FIELDS),
-        Err(KeyError::Beyond(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
+        Err(KeyError::GrantExceeded(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
         Err(other) => return Err(other.into()),
     };
     invalid_form(&build(&visit, &key, seen, &policy, &key_form, errors))
@@ -136,7 +136,12 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
     }
 }
 
-async fn review(visit: &Visit<WriteKeys>, key: &ApiKey, edit: &Edit, form: &Form) -> Result<HttpResponse, ErrorPage> {
+async fn review(
+    visit: &ConsoleRequest<WriteKeys>,
+    key: &ApiKey,
+    edit: &Edit,
+    form: &Form,
+) -> Result<HttpResponse, ErrorPage> {
     let to = Narrowing { scopes: edit.scopes.clone(), networks: edit.networks.clone() };
     let impact = usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?;
     let submitted = form.all().filter(|(name, _)| !["csrf", "confirmed"].contains(name));
@@ -199,7 +204,7 @@ fn denied_tables(impact: &Impact) -> Vec<DeniedTable> {
 }
 
 fn build(
-    visit: &Visit<WriteKeys>,
+    visit: &ConsoleRequest<WriteKeys>,
     key: &ApiKey,
     version: u64,
     policy: &Policy,

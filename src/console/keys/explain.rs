@@ -7,8 +7,8 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::policy;
 use crate::console::keys::{display_name, find};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Errors, Field, Labels, Notice, Select, SelectOption, Tone, to_sentence};
-use crate::console::visit::Visit;
 use crate::domain::decision::{Check, Finding};
 use crate::http::checks::Checks;
 use crate::http::form::Form;
@@ -39,7 +39,7 @@ struct Row {
 
 /// Shows the form, and the results once it was submitted.
 pub(super) async fn show(
-    visit: Visit<ReadKeys>,
+    visit: ConsoleRequest<ReadKeys>,
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ErrorPage> {

@@ -8,8 +8,8 @@ use askama::Template;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::display_name;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Field, Moment, Select, SelectOption, Spark, Tone, days_left};
-use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
@@ -93,7 +93,7 @@ struct ListQuery {
     cursor: Option<String>,
 }
 
-pub(super) async fn show(visit: Visit<ReadKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     // 1. Read the query. Invalid values are ignored.
     let query = ListQuery::read(&request);
     let (order, is_descending) = keys::read_order(&query.sort).unwrap_or((KeyOrder::Created, true));
@@ -200,7 +200,11 @@ impl ListQuery {
         Select::new("sort", "Sort by", options, &self.sort)
     }
 
-    fn owner_field(&self, visit: &Visit<ReadKeys>, members: &[crate::domain::member::Member]) -> Option<Select> {
+    fn owner_field(
+        &self,
+        visit: &ConsoleRequest<ReadKeys>,
+        members: &[crate::domain::member::Member],
+    ) -> Option<Select> {
         let own = &visit.who.member;
         let mut options = vec![SelectOption::new("", "Any owner"), SelectOption::new(&*own.id.0, "You")];
         let others = members.iter().filter(|member| member.id != own.id);

@@ -14,8 +14,8 @@ mod state;
 use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Notice, Tone, to_sentence};
-use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::http::form::Form;
@@ -43,13 +43,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Returns the key with the ID from the path.
-async fn find<P: Permission>(visit: &Visit<P>, id: &str) -> Result<ApiKey, ErrorPage> {
+async fn find<P: Permission>(visit: &ConsoleRequest<P>, id: &str) -> Result<ApiKey, ErrorPage> {
     let id = KeyId::parse(id).ok_or_else(ErrorPage::not_found)?;
     Ok(keys::find(visit.node(), visit.organization(), &id).await?)
 }
 
 /// Whether the visitor can change a key.
-fn may_change<P: Permission>(visit: &Visit<P>, key: &ApiKey) -> bool {
+fn may_change<P: Permission>(visit: &ConsoleRequest<P>, key: &ApiKey) -> bool {
     visit.may::<WriteKeys>() && visit.by().may_manage_key_of(key.owner.as_ref())
 }
 

@@ -8,15 +8,15 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::{policy, ticket};
 use crate::console::keys::form::{ExpiryForm, format_expiry};
 use crate::console::keys::{display_name, find, may_change, secret, version};
+use crate::console::request::ConsoleRequest;
 use crate::console::submitted::{Submitted, check_fields};
 use crate::console::ui::{Errors, Field, Labels, Moment, Select, SelectOption, to_sentence};
-use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
 use crate::domain::policy::Policy;
 use crate::http::checks::{Checks, MAX_NAME};
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
-use crate::keys::{self, KeyError, Once, RotateKey};
+use crate::keys::{self, IdempotentRequest, KeyError, RotateKey};
 
 const FIELDS: &Labels =
     &[("name", "Name"), ("expires_at", "Expiry"), ("grace_seconds", "Keep the current secret working for")];
@@ -49,7 +49,7 @@ struct Page {
     running: Option<Moment>,
 }
 
-pub(super) async fn show(visit: Visit<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let key = find(&visit, &path).await?;
     if !may_change(&visit, &key) {
         return Err(ErrorPage::not_permitted("You can only manage your own keys. Ask the owner or an admin."));
@@ -82,13 +82,13 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     // 2. Rotate the key.
     let rotation = RotateKey { name: (raw.name != key.name).then(|| raw.name.clone()), expires_at, grace_seconds };
     let (node, organization, by, id) = (visit.node().clone(), visit.organization().clone(), visit.by(), key.id);
-    let once = Once::form(&ticket, &format!("console rotate {id}"));
+    let once = IdempotentRequest::form(&ticket, &format!("console rotate {id}"));
     let rotated = async move { keys::rotate(&node, &organization, &by, &id, Some(seen), rotation, Some(&once)).await };
     let errors = match visit.node().run_to_end(rotated).await {
         Ok((key, text)) => return secret::show_new(&visit, &key, &text, true),
         Err(KeyError::AlreadyDone(id)) => return secret::show_already_submitted(&visit, &id),
         Err(KeyError::Invalid(violations)) => Errors::new(violations, FIELDS),
-        Err(KeyError::Beyond(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
+        Err(KeyError::GrantExceeded(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
         Err(KeyError::Conflict(detail)) => Errors::sentence(to_sentence(&detail)),
         Err(other) => return Err(other.into()),
     };
@@ -110,7 +110,7 @@ impl RawForm {
 }
 
 fn build(
-    visit: &Visit<WriteKeys>,
+    visit: &ConsoleRequest<WriteKeys>,
     key: &ApiKey,
     policy: &Policy,
     raw: RawForm,

@@ -7,8 +7,8 @@ use askama::Template;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, html_response, page};
 use crate::console::keys::{display_name, warnings_about};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Checkbox, Notice};
-use crate::console::visit::Visit;
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::{KeyId, KeyText};
 
@@ -36,7 +36,7 @@ struct AlreadySubmitted {
 
 /// Renders the secret of a key that was just created or rotated. It cannot be shown again.
 pub(super) fn show_new<P>(
-    visit: &Visit<P>,
+    visit: &ConsoleRequest<P>,
     key: &ApiKey,
     text: &KeyText,
     is_rotated: bool,
@@ -60,6 +60,6 @@ pub(super) fn show_new<P>(
 }
 
 /// Renders the response to a repeated form.
-pub(super) fn show_already_submitted<P>(visit: &Visit<P>, id: &KeyId) -> Result<HttpResponse, ErrorPage> {
+pub(super) fn show_already_submitted<P>(visit: &ConsoleRequest<P>, id: &KeyId) -> Result<HttpResponse, ErrorPage> {
     page(&AlreadySubmitted { frame: visit.frame(Section::Keys, "Already submitted"), id: id.to_string() })
 }

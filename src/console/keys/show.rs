@@ -8,15 +8,15 @@ use crate::console::audit::Trail;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{display_name, find, may_change, warnings_about};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Chart, Moment, Notice, Tone, days_left, format_count, format_date};
 use crate::console::usage::{Range, Ranges, Totals};
-use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::{ReadKeys, ReadUsage};
 use crate::members;
-use crate::usage::{self, Seen, SeenOfKind};
+use crate::usage::{self, Seen, SeenDetails};
 
 /// Maximum number of listed addresses and scopes.
 const MAX_LISTED: usize = 15;
@@ -76,7 +76,7 @@ struct SeenTable {
 }
 
 pub(super) async fn show(
-    visit: Visit<ReadKeys>,
+    visit: ConsoleRequest<ReadKeys>,
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ErrorPage> {
@@ -162,7 +162,7 @@ fn notices(key: &ApiKey, now: Timestamp) -> Vec<Notice> {
     notices
 }
 
-async fn load_usage(visit: &Visit<ReadKeys>, key: &ApiKey, range: Range) -> Result<UsagePanel, ErrorPage> {
+async fn load_usage(visit: &ConsoleRequest<ReadKeys>, key: &ApiKey, range: Range) -> Result<UsagePanel, ErrorPage> {
     let span = range.span(visit.now);
     let (_, usage) = usage::usage_of_key(visit.node(), visit.organization(), &key.id, span).await?;
     let details = usage::details(visit.node(), visit.organization(), &key.id, visit.now).await?;
@@ -179,7 +179,7 @@ async fn load_usage(visit: &Visit<ReadKeys>, key: &ApiKey, range: Range) -> Resu
 }
 
 impl SeenTable {
-    fn new(caption: &'static str, column: &'static str, seen: SeenOfKind) -> Self {
+    fn new(caption: &'static str, column: &'static str, seen: SeenDetails) -> Self {
         let row = |seen: &Seen| {
             let last = format_date(Timestamp::from_seconds(seen.last_day.saturating_mul(86_400)));
             (seen.what.clone(), format_count(seen.uses.all()), last)

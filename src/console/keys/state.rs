@@ -6,10 +6,10 @@ use askama::Template;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{display_name, find, may_change, version};
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Field, Moment};
-use crate::console::visit::Visit;
 use crate::http::checks::Checks;
 use crate::http::permission::WriteKeys;
 use crate::keys;
@@ -28,7 +28,7 @@ struct Page {
 
 /// Shows the confirmation.
 pub(super) async fn show(
-    visit: Visit<WriteKeys>,
+    visit: ConsoleRequest<WriteKeys>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ErrorPage> {
     let (id, change) = path.into_inner();

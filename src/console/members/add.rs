@@ -7,9 +7,9 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::members::{error_page, read_role, role_options};
 use crate::console::new_password::NewPassword;
+use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Labels, Select};
-use crate::console::visit::Visit;
 use crate::domain::violation::Violation;
 use crate::http::form::Form;
 use crate::http::permission::AdminMembers;
@@ -26,7 +26,7 @@ struct Page {
     role: Select,
 }
 
-pub(super) async fn show(visit: Visit<AdminMembers>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AdminMembers>) -> Result<HttpResponse, ErrorPage> {
     page(&Page::new(&visit, &Form::default(), Errors::default()))
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn add(submitted: Submitted<AdminMembers>) -> Result<HttpRespon
 }
 
 impl Page {
-    fn new(visit: &Visit<AdminMembers>, form: &Form, errors: Errors) -> Self {
+    fn new(visit: &ConsoleRequest<AdminMembers>, form: &Form, errors: Errors) -> Self {
         Self {
             frame: visit.frame(Section::Members, "Add member"),
             email: Field::text("email", "Email", form.value("email").unwrap_or_default())

@@ -7,8 +7,8 @@ use url::form_urlencoded::byte_serialize;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::pages::Pages;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Field, Moment};
-use crate::console::visit::Visit;
 use crate::domain::member::{Member, Role};
 use crate::http::form::Form;
 use crate::http::permission::{AdminMembers, ReadMembers};
@@ -34,7 +34,7 @@ struct Row {
     last_sign_in: Option<Moment>,
 }
 
-pub(super) async fn show(visit: Visit<ReadMembers>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadMembers>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("added") => Some("Member added."),

@@ -10,8 +10,8 @@ mod show;
 use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::SelectOption;
-use crate::console::visit::Visit;
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::member::{Member, MemberId, Role};
 use crate::http::form::Form;
@@ -38,18 +38,18 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Returns the member with the ID from the path.
-async fn find_member<P>(visit: &Visit<P>, id: &str) -> Result<Member, ErrorPage> {
+async fn find_member<P>(visit: &ConsoleRequest<P>, id: &str) -> Result<Member, ErrorPage> {
     let id = MemberId::parse(id).ok_or_else(ErrorPage::not_found)?;
     Ok(members::find(visit.node(), visit.organization(), &id).await?)
 }
 
 /// Whether the visitor can assign and remove a role.
-fn may_change<P>(visit: &Visit<P>, role: Role) -> bool {
+fn may_change<P>(visit: &ConsoleRequest<P>, role: Role) -> bool {
     visit.by().may_change_role(role).is_ok()
 }
 
 /// Returns the roles that the visitor can assign, weakest first, with descriptions.
-fn role_options<P>(visit: &Visit<P>) -> Vec<SelectOption> {
+fn role_options<P>(visit: &ConsoleRequest<P>) -> Vec<SelectOption> {
     let given = Role::ALL.into_iter().filter(|role| may_change(visit, *role));
     given.map(|role| SelectOption::new(role.as_str(), format!("{role}: {}", describe_role(role)))).collect()
 }
@@ -78,7 +78,7 @@ fn read_version(form: &Form) -> Option<u64> {
 /// Converts an error, with a message about roles instead of scopes.
 fn error_page(error: MemberError) -> ErrorPage {
     match error {
-        MemberError::Beyond(_) => ErrorPage::not_permitted(
+        MemberError::GrantExceeded(_) => ErrorPage::not_permitted(
             "You can’t assign or remove a role higher than yours. Only owners can change owners.",
         ),
         other => other.into(),
@@ -99,7 +99,7 @@ impl From<&ApiKey> for KeyLink {
 }
 
 /// Returns a member's keys that are not revoked: at most `most` and one more of each status.
-async fn keys_to_revoke<P>(visit: &Visit<P>, member: &Member, most: u32) -> Result<Vec<KeyLink>, KeyError> {
+async fn keys_to_revoke<P>(visit: &ConsoleRequest<P>, member: &Member, most: u32) -> Result<Vec<KeyLink>, KeyError> {
     let mut names = Vec::new();
     for status in [Status::Active, Status::Disabled, Status::Expired] {
         let filter = KeyFilter {
@@ -119,7 +119,10 @@ async fn keys_to_revoke<P>(visit: &Visit<P>, member: &Member, most: u32) -> Resu
 }
 
 /// Returns the first keys with more access than the member's role can grant, and the number of all such keys.
-async fn keys_exceeding_role<P>(visit: &Visit<P>, member: &Member) -> Result<(Vec<KeyLink>, usize), ErrorPage> {
+async fn keys_exceeding_role<P>(
+    visit: &ConsoleRequest<P>,
+    member: &Member,
+) -> Result<(Vec<KeyLink>, usize), ErrorPage> {
     const SHOWN: usize = 20;
     // An owner can grant everything.
     if member.role == Role::Owner {
@@ -133,7 +136,7 @@ async fn keys_exceeding_role<P>(visit: &Visit<P>, member: &Member) -> Result<(Ve
     Ok((names, excess.len()))
 }
 
-async fn is_last_owner<P>(visit: &Visit<P>, member: &Member) -> Result<bool, ErrorPage> {
+async fn is_last_owner<P>(visit: &ConsoleRequest<P>, member: &Member) -> Result<bool, ErrorPage> {
     if member.role != Role::Owner {
         return Ok(false);
     }

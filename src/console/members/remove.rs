@@ -8,9 +8,9 @@ use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{
     KeyLink, error_page, find_member, is_last_owner, keys_to_revoke, may_change, read_version,
 };
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::visit::Visit;
 use crate::http::permission::AdminMembers;
 use crate::members;
 
@@ -31,7 +31,10 @@ struct Page {
     has_more: bool,
 }
 
-pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(
+    visit: ConsoleRequest<AdminMembers>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let member = find_member(&visit, &id).await?;
     let mut keys = keys_to_revoke(&visit, &member, SHOWN).await?;
     let has_more = keys.len() > SHOWN as usize;

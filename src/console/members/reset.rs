@@ -7,8 +7,8 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{error_page, find_member, may_change, read_version};
 use crate::console::new_password::NewPassword;
+use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
-use crate::console::visit::Visit;
 use crate::http::permission::AdminMembers;
 use crate::members::{self, MemberEdit, MemberError};
 
@@ -23,7 +23,10 @@ struct Page {
     is_self: bool,
 }
 
-pub(super) async fn show(visit: Visit<AdminMembers>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(
+    visit: ConsoleRequest<AdminMembers>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let member = find_member(&visit, &id).await?;
     page(&Page {
         frame: visit.frame(Section::Members, "Reset password?"),

@@ -10,10 +10,10 @@ use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{
     KeyLink, describe_role, error_page, find_member, is_last_owner, keys_exceeding_role, may_change, role_options,
 };
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Moment, Select};
-use crate::console::visit::Visit;
 use crate::domain::member::{Member, MemberId, Role};
 use crate::http::form::Form;
 use crate::http::permission::{AdminMembers, Permission, ReadMembers};
@@ -45,7 +45,7 @@ pub(super) struct Page {
 }
 
 pub(super) async fn show(
-    visit: Visit<ReadMembers>,
+    visit: ConsoleRequest<ReadMembers>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ErrorPage> {
@@ -84,7 +84,7 @@ pub(super) async fn end_session(
 impl Page {
     /// Loads the page. The form has the submitted values, if any.
     pub(super) async fn new<P: Permission>(
-        visit: &Visit<P>,
+        visit: &ConsoleRequest<P>,
         member: &Member,
         typed: &Form,
         errors: Errors,

@@ -7,13 +7,13 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::new_password::NewPassword;
 use crate::console::organizations::check;
+use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Labels};
-use crate::console::visit::Visit;
 use crate::domain::slug::Slug;
 use crate::domain::violation::Violation;
 use crate::http::form::Form;
-use crate::http::permission::Anyone;
+use crate::http::permission::AnyCredential;
 use crate::organizations::{self, CreateError};
 
 const FIELDS: &Labels = &[("slug", "Slug"), ("owner_email", "Owner’s email")];
@@ -27,12 +27,12 @@ struct Page {
     owner_email: Field,
 }
 
-pub(super) async fn show(visit: Visit<Anyone>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
     check(&visit)?;
     page(&Page::new(&visit, &Form::default(), Errors::default()))
 }
 
-pub(super) async fn create(submitted: Submitted<Anyone>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn create(submitted: Submitted<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
     let Submitted { visit, form } = submitted;
     check(&visit)?;
     let invalid = |field: &str, message: &str| {
@@ -63,7 +63,7 @@ pub(super) async fn create(submitted: Submitted<Anyone>) -> Result<HttpResponse,
 }
 
 impl Page {
-    fn new(visit: &Visit<Anyone>, form: &Form, errors: Errors) -> Self {
+    fn new(visit: &ConsoleRequest<AnyCredential>, form: &Form, errors: Errors) -> Self {
         let value = |name: &str| form.value(name).unwrap_or_default();
         Self {
             frame: visit.frame(Section::Organizations, "Create organization"),

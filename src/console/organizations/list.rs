@@ -9,10 +9,10 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::organizations::check;
 use crate::console::pages::Pages;
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Moment, Tone};
-use crate::console::visit::Visit;
 use crate::http::form::Form;
-use crate::http::permission::Anyone;
+use crate::http::permission::AnyCredential;
 use crate::node::Tenant;
 
 #[derive(Template)]
@@ -35,7 +35,10 @@ struct Row {
     created: Moment,
 }
 
-pub(super) async fn show(visit: Visit<Anyone>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(
+    visit: ConsoleRequest<AnyCredential>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ErrorPage> {
     check(&visit)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {

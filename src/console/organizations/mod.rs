@@ -7,11 +7,11 @@ mod suspend;
 use actix_web::{HttpResponse, web};
 
 use crate::console::error_page::ErrorPage;
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::visit::Visit;
 use crate::domain::slug::Slug;
-use crate::http::permission::{AdminOrganizations, Anyone};
+use crate::http::permission::{AdminOrganizations, AnyCredential};
 use crate::node::Unavailable;
 use crate::organizations::{self, RotateError};
 
@@ -33,13 +33,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Checks that the visitor manages organizations. Others get "not found".
-fn check(visit: &Visit<Anyone>) -> Result<(), ErrorPage> {
+fn check(visit: &ConsoleRequest<AnyCredential>) -> Result<(), ErrorPage> {
     let may = visit.organization().is_default() && visit.may::<AdminOrganizations>();
     if may { Ok(()) } else { Err(ErrorPage::not_found()) }
 }
 
 /// Creates an organization's first signing key.
-async fn bootstrap(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+async fn bootstrap(submitted: Submitted<AnyCredential>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
     let slug =

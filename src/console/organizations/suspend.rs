@@ -6,11 +6,11 @@ use askama::Template;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::organizations::check;
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::visit::Visit;
 use crate::domain::slug::Slug;
-use crate::http::permission::Anyone;
+use crate::http::permission::AnyCredential;
 use crate::organizations::{self, SuspendError};
 
 #[derive(Template)]
@@ -20,7 +20,10 @@ struct Page {
     slug: String,
 }
 
-pub(super) async fn ask(visit: Visit<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask(
+    visit: ConsoleRequest<AnyCredential>,
+    slug: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     check(&visit)?;
     let slug = find_slug(&visit, &slug)?;
     if slug.is_default() {
@@ -29,7 +32,10 @@ pub(super) async fn ask(visit: Visit<Anyone>, slug: web::Path<String>) -> Result
     page(&Page { frame: visit.frame(Section::Organizations, "Suspend organization"), slug: slug.to_string() })
 }
 
-pub(super) async fn suspend(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn suspend(
+    submitted: Submitted<AnyCredential>,
+    slug: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
     let (node, by, slug) = (visit.node().clone(), visit.by(), find_slug(&visit, &slug)?);
@@ -37,7 +43,10 @@ pub(super) async fn suspend(submitted: Submitted<Anyone>, slug: web::Path<String
     Ok(see_other(&visit.path("/organizations?done=suspended")))
 }
 
-pub(super) async fn resume(submitted: Submitted<Anyone>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn resume(
+    submitted: Submitted<AnyCredential>,
+    slug: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
     let (node, by, slug) = (visit.node().clone(), visit.by(), find_slug(&visit, &slug)?);
@@ -45,7 +54,7 @@ pub(super) async fn resume(submitted: Submitted<Anyone>, slug: web::Path<String>
     Ok(see_other(&visit.path("/organizations?done=resumed")))
 }
 
-fn find_slug(visit: &Visit<Anyone>, slug: &str) -> Result<Slug, ErrorPage> {
+fn find_slug(visit: &ConsoleRequest<AnyCredential>, slug: &str) -> Result<Slug, ErrorPage> {
     Slug::parse(slug).filter(|slug| visit.node().tenant(slug).is_some()).ok_or_else(ErrorPage::not_found)
 }
 

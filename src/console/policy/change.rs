@@ -8,10 +8,10 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, error_response, invalid_form, page};
 use crate::console::policy::form::{FormFields, RawForm};
 use crate::console::policy::settings::{Difference, differences, label};
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Badge, Errors, Tone, format_count, to_sentence};
-use crate::console::visit::Visit;
 use crate::domain::organization::Organization;
 use crate::domain::policy::Policy;
 use crate::http::permission::AdminPolicy;
@@ -50,7 +50,7 @@ struct EffectRow {
     more: String,
 }
 
-pub(super) async fn show(visit: Visit<AdminPolicy>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AdminPolicy>) -> Result<HttpResponse, ErrorPage> {
     let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
     page(&form_page(&visit, &organization, &RawForm::of(&organization.policy), Errors::default()))
 }
@@ -91,7 +91,12 @@ pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResp
     }
 }
 
-fn form_page(visit: &Visit<AdminPolicy>, organization: &Organization, raw: &RawForm, errors: Errors) -> FormPage {
+fn form_page(
+    visit: &ConsoleRequest<AdminPolicy>,
+    organization: &Organization,
+    raw: &RawForm,
+    errors: Errors,
+) -> FormPage {
     FormPage {
         frame: visit.frame(Section::Policy, "Edit policy"),
         version: organization.policy_version,
@@ -102,7 +107,7 @@ fn form_page(visit: &Visit<AdminPolicy>, organization: &Organization, raw: &RawF
 
 impl Preview {
     async fn new(
-        visit: &Visit<AdminPolicy>,
+        visit: &ConsoleRequest<AdminPolicy>,
         organization: &Organization,
         raw: &RawForm,
         policy: &Policy,

@@ -10,7 +10,7 @@ use askama::Template;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::policy::settings::Group;
-use crate::console::visit::Visit;
+use crate::console::request::ConsoleRequest;
 use crate::http::form::Form;
 use crate::http::permission::{AdminPolicy, ReadPolicy};
 use crate::organizations;
@@ -30,7 +30,7 @@ struct Page {
     may_change: bool,
 }
 
-async fn show(visit: Visit<ReadPolicy>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn show(visit: ConsoleRequest<ReadPolicy>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("changed") => Some("Policy updated."),

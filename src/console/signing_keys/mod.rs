@@ -7,8 +7,8 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Moment, Tone, format_span};
-use crate::console::visit::Visit;
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::{AdminSigningKeys, ReadSigningKeys};
@@ -64,7 +64,7 @@ struct Row {
     is_left_out: bool,
 }
 
-async fn list(visit: Visit<ReadSigningKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn list(visit: ConsoleRequest<ReadSigningKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("made") => Some("Signing key created. You can now create API keys."),

@@ -5,11 +5,11 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::signing_keys::format_length;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Moment, Select, SelectOption};
-use crate::console::visit::Visit;
 use crate::domain::violation::Violation;
 use crate::http::permission::AdminSigningKeys;
 use crate::organizations::{self, SigningKeyRotation, rotate_signing_key};
@@ -27,7 +27,7 @@ struct Page {
     ttl: String,
 }
 
-pub(super) async fn ask(visit: Visit<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask(visit: ConsoleRequest<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
     page(&Page::new(&visit, Errors::default())?)
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn bootstrap(submitted: Submitted<AdminSigningKeys>) -> Result<
 }
 
 impl Page {
-    fn new(visit: &Visit<AdminSigningKeys>, errors: Errors) -> Result<Self, ErrorPage> {
+    fn new(visit: &ConsoleRequest<AdminSigningKeys>, errors: Errors) -> Result<Self, ErrorPage> {
         let (settings, now) = (&visit.node().settings, visit.now);
         let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
         let newest = tenant.ring.newest().ok_or_else(|| ErrorPage::conflict("Create a signing key first."))?;

@@ -5,9 +5,9 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Chart, Moment, format_count};
 use crate::console::usage::range::{Range, Ranges, Totals};
-use crate::console::visit::Visit;
 use crate::domain::usage::UsageOutcome;
 use crate::http::form::Form;
 use crate::http::permission::ReadUsage;
@@ -37,7 +37,7 @@ struct Row {
     last_used: Option<Moment>,
 }
 
-pub(super) async fn show(visit: Visit<ReadUsage>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadUsage>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let range = Range::read(&query);
     let (node, organization, span) = (visit.node(), visit.organization(), range.span(visit.now));

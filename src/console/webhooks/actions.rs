@@ -5,9 +5,9 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
-use crate::console::visit::Visit;
 use crate::console::webhooks::{SecretPage, version, webhook_id};
 use crate::domain::webhook::{DeliveryId, Webhook, WebhookState};
 use crate::http::permission::AdminWebhooks;
@@ -53,7 +53,7 @@ pub(super) async fn test(submitted: Submitted<AdminWebhooks>, id: Path) -> Resul
     Ok(see_other(&back))
 }
 
-pub(super) async fn ask_rotate(visit: Visit<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask_rotate(visit: ConsoleRequest<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
     let sentences = vec![
         "Creates a new signing secret, shown once.",
         "For 24 hours, events are signed with both secrets, so you can switch without losing events.",
@@ -71,7 +71,7 @@ pub(super) async fn rotate(submitted: Submitted<AdminWebhooks>, id: Path) -> Res
     page(&SecretPage::new(&visit, &webhook, secret, true))
 }
 
-pub(super) async fn ask_delete(visit: Visit<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask_delete(visit: ConsoleRequest<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
     let sentences = vec![
         "Your endpoint stops receiving events.",
         "Pending and failed deliveries are deleted. You can’t undo this.",
@@ -102,7 +102,7 @@ pub(super) async fn retry(
 }
 
 async fn confirm(
-    visit: &Visit<AdminWebhooks>,
+    visit: &ConsoleRequest<AdminWebhooks>,
     id: &str,
     title: &str,
     (action, button): (&'static str, &'static str),

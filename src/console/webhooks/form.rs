@@ -5,10 +5,10 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Area, Errors, Field};
-use crate::console::visit::Visit;
 use crate::console::webhooks::{SecretPage, version, webhook_id};
 use crate::domain::event::{EventFilter, KNOWN};
 use crate::domain::violation::Violation;
@@ -56,7 +56,7 @@ struct RawForm {
     events: Vec<String>,
 }
 
-pub(super) async fn new(visit: Visit<AdminWebhooks>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn new(visit: ConsoleRequest<AdminWebhooks>) -> Result<HttpResponse, ErrorPage> {
     let raw = RawForm { url: String::new(), description: String::new(), events: Vec::new() };
     page(&Page::new(&visit, None, &raw, Errors::default()))
 }
@@ -74,7 +74,10 @@ pub(super) async fn create(submitted: Submitted<AdminWebhooks>) -> Result<HttpRe
     page(&SecretPage::new(&visit, &webhook, secret, false))
 }
 
-pub(super) async fn ask(visit: Visit<AdminWebhooks>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask(
+    visit: ConsoleRequest<AdminWebhooks>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ErrorPage> {
     let webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(&id)?).await?;
     page(&Page::new(
         &visit,
@@ -116,7 +119,7 @@ fn errors(violations: Vec<Violation>) -> Errors {
 }
 
 impl RawForm {
-    fn of(visit: &Visit<AdminWebhooks>, webhook: &Webhook) -> Self {
+    fn of(visit: &ConsoleRequest<AdminWebhooks>, webhook: &Webhook) -> Self {
         let events = match webhook.events.patterns() {
             [] => vec![EVERYTHING.to_owned()],
             patterns => patterns.to_vec(),
@@ -134,7 +137,7 @@ impl RawForm {
         }
     }
 
-    fn parse(&self, visit: &Visit<AdminWebhooks>) -> Result<NewWebhook, Vec<Violation>> {
+    fn parse(&self, visit: &ConsoleRequest<AdminWebhooks>) -> Result<NewWebhook, Vec<Violation>> {
         let mut checks = Checks::default();
         let destination = if self.url.is_empty() {
             checks.wrong("url", "Enter an https:// URL.");
@@ -160,7 +163,7 @@ impl RawForm {
 }
 
 impl Page {
-    fn new(visit: &Visit<AdminWebhooks>, of: Option<(String, u64)>, raw: &RawForm, errors: Errors) -> Self {
+    fn new(visit: &ConsoleRequest<AdminWebhooks>, of: Option<(String, u64)>, raw: &RawForm, errors: Errors) -> Self {
         let title = if of.is_some() { "Edit webhook" } else { "Add webhook" };
         Self {
             frame: visit.frame(Section::Webhooks, title),

@@ -9,8 +9,8 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Checkbox, Moment, Tone, format_count};
-use crate::console::visit::Visit;
 use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookId, WebhookState};
 use crate::http::form::Form;
 use crate::http::permission::{AdminWebhooks, ReadWebhooks};
@@ -60,7 +60,7 @@ struct Row {
     created: Moment,
 }
 
-async fn list(visit: Visit<ReadWebhooks>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn list(visit: ConsoleRequest<ReadWebhooks>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("deleted") => Some("Webhook deleted, with its pending deliveries."),
@@ -101,7 +101,7 @@ struct Verifying {
     node: &'static str,
 }
 
-async fn verifying(visit: Visit<ReadWebhooks>) -> Result<HttpResponse, ErrorPage> {
+async fn verifying(visit: ConsoleRequest<ReadWebhooks>) -> Result<HttpResponse, ErrorPage> {
     page(&Verifying {
         frame: visit.frame(Section::Webhooks, "Verifying webhooks"),
         python: include_str!("verify.py").trim_end(),
@@ -122,7 +122,12 @@ struct SecretPage {
 }
 
 impl SecretPage {
-    fn new<P>(visit: &Visit<P>, webhook: &Webhook, secret: zeroize::Zeroizing<String>, is_rotated: bool) -> Self {
+    fn new<P>(
+        visit: &ConsoleRequest<P>,
+        webhook: &Webhook,
+        secret: zeroize::Zeroizing<String>,
+        is_rotated: bool,
+    ) -> Self {
         Self {
             frame: visit.frame(Section::Webhooks, "Webhook signing secret"),
             id: webhook.id.to_string(),

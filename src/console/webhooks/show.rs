@@ -6,8 +6,8 @@ use askama::Template;
 use crate::console::actor;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Moment, Select, SelectOption, Tone};
-use crate::console::visit::Visit;
 use crate::console::webhooks::{event_patterns, state, webhook_id};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryState};
@@ -61,7 +61,7 @@ struct Row {
 }
 
 pub(super) async fn show(
-    visit: Visit<ReadWebhooks>,
+    visit: ConsoleRequest<ReadWebhooks>,
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ErrorPage> {

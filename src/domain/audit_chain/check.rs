@@ -194,7 +194,7 @@ impl fmt::Display for Fault {
                 write!(f, "row {id} has another hash than was noted: the log was written anew, here or before")
             }
             Wrong::NotedIsGone => write!(f, "row {id} was noted, and is not there any more"),
-            Wrong::Empty => f.write_str("there is no row at all, where at least its founding must be"),
+            Wrong::Empty => f.write_str("there are no rows; at least the creation of the organization must be there"),
         }
     }
 }

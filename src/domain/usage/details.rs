@@ -25,7 +25,7 @@ const MIXED_SECRET_LENGTH: usize = 20;
 
 /// What a use asked for, where it named something.
 #[derive(Clone, Copy, Debug)]
-pub enum Asked<'a> {
+pub enum UsedDetail<'a> {
     /// An exchange asked for scopes.
     Scopes(&'a ScopeSet),
     /// A check had requirements.
@@ -34,7 +34,7 @@ pub enum Asked<'a> {
 
 /// The same, kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum AskedFor {
+pub enum RequestedDetail {
     /// An exchange asked for scopes.
     Scopes(ScopeSet),
     /// A check had requirements.
@@ -60,7 +60,7 @@ pub struct Details {
     /// From where it was used.
     pub addresses: Vec<Seen<IpAddr>>,
     /// What was asked for.
-    pub asked: Vec<Seen<AskedFor>>,
+    pub asked: Vec<Seen<RequestedDetail>>,
     /// From where its networks kept it out, first seen when.
     pub denied: Vec<(IpAddr, LastUse)>,
     /// The last use of the secret before the current one.
@@ -77,24 +77,24 @@ pub fn may_hold_secret(text: &str) -> bool {
     text.contains(webhook::SECRET_PREFIX) || text.split(is_break).any(is_random)
 }
 
-impl Asked<'_> {
-    fn is(&self, known: &AskedFor) -> bool {
+impl UsedDetail<'_> {
+    fn is(&self, known: &RequestedDetail) -> bool {
         match (self, known) {
-            (Self::Scopes(scopes), AskedFor::Scopes(known)) => *scopes == known,
-            (Self::Required(required), AskedFor::Required(known)) => **required == **known,
-            (Self::Scopes(_), AskedFor::Required(_)) | (Self::Required(_), AskedFor::Scopes(_)) => false,
+            (Self::Scopes(scopes), RequestedDetail::Scopes(known)) => *scopes == known,
+            (Self::Required(required), RequestedDetail::Required(known)) => **required == **known,
+            (Self::Scopes(_), RequestedDetail::Required(_)) | (Self::Required(_), RequestedDetail::Scopes(_)) => false,
         }
     }
 
-    fn keep(&self) -> AskedFor {
+    fn keep(&self) -> RequestedDetail {
         match self {
-            Self::Scopes(scopes) => AskedFor::Scopes((*scopes).clone()),
-            Self::Required(required) => AskedFor::Required((*required).into()),
+            Self::Scopes(scopes) => RequestedDetail::Scopes((*scopes).clone()),
+            Self::Required(required) => RequestedDetail::Required((*required).into()),
         }
     }
 }
 
-impl AskedFor {
+impl RequestedDetail {
     /// As scopes separated by spaces; `None` where that is too long to keep, or may hold a misplaced secret.
     pub fn text(&self) -> Option<String> {
         let text = self.to_string();
@@ -102,7 +102,7 @@ impl AskedFor {
     }
 }
 
-impl fmt::Display for AskedFor {
+impl fmt::Display for RequestedDetail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scopes(scopes) => scopes.fmt(f),
@@ -129,7 +129,7 @@ impl Details {
     }
 
     /// Notes what a use asked for. Allocates nothing where that is known.
-    pub fn asked_for(&mut self, day: i64, asked: Asked<'_>, uses: (u64, u64)) {
+    pub fn asked_for(&mut self, day: i64, asked: UsedDetail<'_>, uses: (u64, u64)) {
         note(&mut self.asked, day, uses, |known| known.is_some_and(|known| asked.is(known)), || Some(asked.keep()));
     }
 
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_may_be_a_misplaced_secret_is_not_kept() {
-        let asked = |text: &str| AskedFor::Scopes(ScopeSet::parse(text).unwrap()).text();
+        let asked = |text: &str| RequestedDetail::Scopes(ScopeSet::parse(text).unwrap()).text();
         assert_eq!(asked("read:a/b write").as_deref(), Some("read:a/b write"));
         assert_eq!(asked("read:a/2f1d8c1e-7a4b-4a53-9a55-0a8f5b7c6d11").as_deref().map(str::len), Some(43));
         assert_eq!(asked(&format!("read:a/{}", "x".repeat(40))), None);

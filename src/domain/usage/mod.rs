@@ -4,7 +4,7 @@ mod details;
 
 use std::net::IpAddr;
 
-pub use details::{Asked, AskedFor, Details, MOST_DISTINCT, Seen, may_hold_secret};
+pub use details::{Details, MOST_DISTINCT, RequestedDetail, Seen, UsedDetail, may_hold_secret};
 
 use crate::domain::decision::{ClientAddress, Denial};
 use crate::domain::key_text::KeyId;
@@ -84,7 +84,7 @@ pub struct Use<'a> {
     /// Where the caller was.
     pub address: ClientAddress,
     /// What was asked for, if something was.
-    pub asked: Option<Asked<'a>>,
+    pub asked: Option<UsedDetail<'a>>,
     /// Whether the secret was the one before the current one.
     pub is_by_previous_secret: bool,
     /// When.

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use crate::clock::{self, BootTime};
 use crate::store::sql::login::Login;
 use crate::store::sql::statement::patiently;
-use crate::store::{Look, PoolState, StoreError};
+use crate::store::{DatabaseState, PoolState, StoreError};
 
 /// The oldest version that is supported, as PostgreSQL numbers it.
 const OLDEST: i64 = 130_000;
@@ -294,7 +294,7 @@ fn new_pool(options: &PgConnectOptions, connections: u32) -> PgPool {
 }
 
 /// What a database says of itself; `None` when Keyturn was never there.
-pub(in crate::store) async fn look(postgres: &Postgres) -> Result<Option<Look>, StoreError> {
+pub(in crate::store) async fn look(postgres: &Postgres) -> Result<Option<DatabaseState>, StoreError> {
     let pool = postgres.pool();
     let unusable = |error: sqlx::Error| told_of(postgres, &error);
     let known = sqlx::query(
@@ -306,7 +306,7 @@ pub(in crate::store) async fn look(postgres: &Postgres) -> Result<Option<Look>, 
     }
     let master_key = sqlx::query("SELECT id FROM master_key").fetch_optional(&pool).await.map_err(unusable)?;
     let organizations = sqlx::query("SELECT slug FROM organizations").fetch_all(&pool).await.map_err(unusable)?;
-    Ok(Some(Look {
+    Ok(Some(DatabaseState {
         master_key: master_key.map(|row| row.try_get("id")).transpose()?,
         organizations: organizations.iter().map(|row| row.try_get("slug")).collect::<Result<_, _>>()?,
     }))

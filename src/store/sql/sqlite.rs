@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::store::sql::schema;
-use crate::store::{Look, StoreError};
+use crate::store::{DatabaseState, StoreError};
 
 /// Opens a file, makes it if it is not there, and brings its schema up to date: the pool that writes, and
 /// the pool that reads.
@@ -60,14 +60,14 @@ pub(in crate::store) async fn open_read_only(path: &Path) -> Result<SqlitePool, 
 }
 
 /// Looks at a file; `None` when there is none.
-pub(in crate::store) async fn look(path: &Path) -> Result<Option<Look>, StoreError> {
+pub(in crate::store) async fn look(path: &Path) -> Result<Option<DatabaseState>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }
     let unusable = |error: sqlx::Error| StoreError::Unusable(format!("{}: {}", path.display(), plain(&error)));
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(unusable)?;
-    let mut look = Look::default();
+    let mut look = DatabaseState::default();
     for table in ["master_key", "organizations"] {
         let known = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1")
             .bind(table)

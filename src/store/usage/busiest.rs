@@ -15,7 +15,7 @@ use crate::store::usage::{ROWS, counts, each_outcome, packed, places};
 use crate::store::sql::columns::key_id;
 use crate::store::sql::statement::query;
 
-use crate::store::usage::standings::{Mark, Uses};
+use crate::store::usage::standings::{Freshness, Uses};
 
 /// Keys in one text at most.
 const KEYS: usize = 20_000;
@@ -28,9 +28,9 @@ const FEW: usize = 64;
 
 /// The marks that a ranking looks at.
 struct Marks {
-    now: Mark,
-    before: Mark,
-    end: Option<Mark>,
+    now: Freshness,
+    before: Freshness,
+    end: Option<Freshness>,
 }
 
 impl Store {
@@ -76,14 +76,14 @@ impl Store {
         let oldest = row.try_get("oldest")?;
         let until: i64 = row.try_get("until")?;
         Ok(Marks {
-            now: Mark { oldest, sum: row.try_get("now")?, change: Some(row.try_get("change")?) },
-            before: Mark { oldest, sum: row.try_get("before")?, change: None },
-            end: end.map(|_| Mark { oldest, sum: until, change: None }),
+            now: Freshness { oldest, sum: row.try_get("now")?, change: Some(row.try_get("change")?) },
+            before: Freshness { oldest, sum: row.try_get("before")?, change: None },
+            end: end.map(|_| Freshness { oldest, sum: until, change: None }),
         })
     }
 
     /// The uses of every key up to now, those that were never used too.
-    async fn standing_now(&self, organization: &Slug, mark: Mark) -> Result<Arc<Uses>, StoreError> {
+    async fn standing_now(&self, organization: &Slug, mark: Freshness) -> Result<Arc<Uses>, StoreError> {
         let standing = self.standings.of(organization, None);
         let mut known = standing.known.lock().await;
         if let Some((_, uses)) = known.as_ref().filter(|(known, _)| *known == mark) {
@@ -96,7 +96,13 @@ impl Store {
     }
 
     /// The uses of keys up to the end of a day; those that are missing had none.
-    async fn standing(&self, organization: &Slug, day: i64, mark: Mark, now: &Uses) -> Result<Arc<Uses>, StoreError> {
+    async fn standing(
+        &self,
+        organization: &Slug,
+        day: i64,
+        mark: Freshness,
+        now: &Uses,
+    ) -> Result<Arc<Uses>, StoreError> {
         let standing = self.standings.of(organization, Some(day));
         let mut known = standing.known.lock().await;
         if let Some((_, uses)) = known.as_ref().filter(|(known, _)| *known == mark) {

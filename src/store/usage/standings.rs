@@ -28,7 +28,7 @@ pub(super) type Uses = Vec<(KeyId, u64)>;
 
 /// Whether a standing is still as it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Mark {
+pub(super) struct Freshness {
     /// The first day of which counts of the organization are kept.
     pub(super) oldest: Option<i64>,
     /// The sum of them up to the standing's day.
@@ -51,7 +51,7 @@ pub(super) struct Standing {
     /// The day; `None`: up to now.
     day: Option<i64>,
     keys: AtomicUsize,
-    pub(super) known: tokio::sync::Mutex<Option<(Mark, Arc<Uses>)>>,
+    pub(super) known: tokio::sync::Mutex<Option<(Freshness, Arc<Uses>)>>,
 }
 
 impl Default for Standings {

@@ -7,7 +7,9 @@ use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{AuditEntry, AuditFilter, AuditFrom, Limits, Store, action};
 use serde_json::json;
 
-use super::{NOW, WriteOutcome as _, audit, concurrently, entry, found, founding, id, insert, key, slug};
+use super::{
+    NOW, WriteOutcome as _, audit, concurrently, create_organization, entry, id, insert, key, new_organization, slug,
+};
 
 /// Checks an organization's chain with the program's own check.
 async fn verified(store: &Store, organization: &str) -> AuditHead {
@@ -33,8 +35,12 @@ async fn ids(store: &Store, filter: &AuditFilter) -> Vec<i64> {
 }
 
 pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    create_organization(store.as_ref()).await;
+    store
+        .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -53,8 +59,12 @@ pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<St
 }
 
 pub async fn changes_at_once_leave_a_good_chain(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    store.found(&founding("other", 200), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    create_organization(store.as_ref()).await;
+    store
+        .create_organization(&new_organization("other", 200), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     let inserting = store.clone();
     let inserts = tokio::spawn(concurrently((1..=100).map(move |n| {
         let store = inserting.clone();
@@ -72,7 +82,7 @@ pub async fn changes_at_once_leave_a_good_chain(store: Arc<Store>) {
 }
 
 pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let before = verified(store.as_ref(), "acme").await;
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
     store.insert_key(&key(1), none, &entry(action::KEY_CREATE, id(1)), None).await.outcome().unwrap_err();
@@ -84,7 +94,7 @@ pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<S
 
 /// Rows at these seconds.
 async fn rows_at(store: &Store, seconds: &[i64]) -> Vec<AuditRow> {
-    found(store).await;
+    create_organization(store).await;
     for (n, seconds) in seconds.iter().enumerate() {
         let n = n as u8 + 1;
         let row = AuditEntry { at: NOW.plus_seconds(*seconds), ..entry(action::KEY_CREATE, id(n)) };
@@ -115,8 +125,12 @@ pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Ar
 }
 
 pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    create_organization(store.as_ref()).await;
+    store
+        .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     let mut expected = Vec::new();
     for (n, actor, subject, seconds) in
         [(1, "key:a", "s", 10), (2, "key:b", "s", 20), (3, "key:a", "t", 30), (4, "key:a'b\"%_", "t", 40)]
@@ -158,7 +172,7 @@ pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<Store>) {
 }
 
 pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let text = "Grüße \u{1f511} <b>'\"%_\\ \u{301}\n\t\u{feff} e\u{301} é  ";
     let row = AuditEntry {
         at: NOW,

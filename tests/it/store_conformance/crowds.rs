@@ -14,7 +14,7 @@ fn reads_do_not_wait_behind_changes() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let store: Arc<Store> = Arc::new(Store::open_postgres(&database.url(), 4).await.unwrap());
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         insert(store.as_ref(), &key(1)).await;
 
         let sql = format!("BEGIN; UPDATE change_seq SET seq = seq; SELECT pg_sleep({}); ROLLBACK", HELD.as_secs_f64());

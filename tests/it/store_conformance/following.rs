@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use keyturn::domain::api_key::{ApiKey, Lifecycle};
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::store::{KeyChange, Limits, MemberNode, NodeId, Store, action};
+use keyturn::store::{KeyChange, Limits, NodeId, RegisteredNode, Store, action};
 
-use super::{NOW, WriteOutcome as _, entry, found, founding, id, insert, key, next, signing_key, slug};
+use super::{
+    NOW, WriteOutcome as _, create_organization, entry, id, insert, key, new_organization, next, signing_key, slug,
+};
 
 fn node(name: &str) -> NodeId {
     NodeId::from(name.to_owned())
@@ -18,7 +20,7 @@ pub async fn changes_after(store: &Store, seq: u64, limit: u32) -> Vec<KeyChange
 }
 
 pub async fn a_new_key_is_followed_as_well(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let before = store.last_seq().await.unwrap();
     insert(store.as_ref(), &key(1)).await;
     let changes = changes_after(store.as_ref(), before, 10).await;
@@ -26,7 +28,7 @@ pub async fn a_new_key_is_followed_as_well(store: Arc<Store>) {
 }
 
 pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     store.join(&node("a"), NOW).await.unwrap();
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
@@ -46,7 +48,7 @@ pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<Store>
 }
 
 pub async fn a_shortened_log_says_so(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let late = ApiKey { generation: 2, ..next(&key(1)) };
     let mut row = entry(action::KEY_EDIT, id(1));
@@ -66,7 +68,7 @@ pub async fn a_shortened_log_says_so(store: Arc<Store>) {
 pub async fn organizations_and_signing_keys_are_followed(store: Arc<Store>) {
     let tenants_seq = async || store.follow(0, &node("a"), 10).await.unwrap().tenants_seq;
     assert_eq!(tenants_seq().await, 0);
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let founded = tenants_seq().await;
     assert!(founded > 0);
     insert(store.as_ref(), &key(1)).await;
@@ -78,7 +80,11 @@ pub async fn organizations_and_signing_keys_are_followed(store: Arc<Store>) {
     store.delete_signing_key(&slug("acme"), "kid-acme", &entry(action::SIGNING_KEY_DELETE, "kid-acme")).await.unwrap();
     assert!(tenants_seq().await > seq);
     let before = tenants_seq().await;
-    store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    store
+        .create_organization(&new_organization("other", 9), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     assert!(tenants_seq().await > before);
 }
 
@@ -89,7 +95,7 @@ pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<Store>) 
     store.join(&node("a"), NOW).await.unwrap();
     store.join(&node("b"), NOW.plus_seconds(1)).await.unwrap();
     assert!(is_member("a").await && is_member("b").await && !is_member("c").await);
-    let member = |name: &str, seen_at, applied| MemberNode { id: node(name), seen_at, applied, is_struck: false };
+    let member = |name: &str, seen_at, applied| RegisteredNode { id: node(name), seen_at, applied, is_struck: false };
     let (a, b) = (member("a", NOW, 0), member("b", NOW.plus_seconds(1), 0));
     assert_eq!(store.nodes().await.unwrap(), [a, b.clone()]);
 
@@ -104,7 +110,7 @@ pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<Store>) 
     assert!(store.strike(&node("a"), NOW.plus_seconds(11)).await.unwrap());
     assert!(!store.strike(&node("a"), NOW.plus_seconds(11)).await.unwrap(), "once");
     assert!(!is_member("a").await && is_member("b").await);
-    let struck = MemberNode { is_struck: true, ..member("a", NOW.plus_seconds(10), 7) };
+    let struck = RegisteredNode { is_struck: true, ..member("a", NOW.plus_seconds(10), 7) };
     assert_eq!(store.nodes().await.unwrap(), [struck, b.clone()]);
 
     store.leave(&node("a")).await.unwrap();
@@ -118,7 +124,7 @@ pub async fn a_deployment_keeps_its_first_name(store: Arc<Store>) {
 }
 
 pub async fn keys_that_were_changed_lately_are_found(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     for n in 1..=3 {
         insert(store.as_ref(), &key(n)).await;
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use keyturn::domain::member::Session;
 use keyturn::domain::usage::Seen;
 use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook};
-use keyturn::store::{AfterAttempt, Attempt, ClaimTerms, Notice, Remembered, StoreError, kind};
+use keyturn::store::{AfterAttempt, Attempt, ClaimTerms, Notice, StoreError, StoredResponse, kind};
 
 use super::*;
 
@@ -177,9 +177,9 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
 
     check!(world, "claim for a master key", store.set_master_key("master"));
     check!(world, "deployment", store.deployment("first"));
-    let founding = founding("acme", 0);
-    check!(world, "organization", store.found(&founding, &by(action::ORGANIZATION_CREATE)));
-    let policy = Organization { policy_version: 2, ..founding.organization.clone() };
+    let new = new_organization("acme", 0);
+    check!(world, "organization", store.create_organization(&new, &by(action::ORGANIZATION_CREATE)));
+    let policy = Organization { policy_version: 2, ..new.organization.clone() };
     check!(world, "policy", store.update_policy(&policy, &by(action::POLICY_CHANGE)));
 
     let (one, once) = (key(1), remembered());
@@ -248,13 +248,13 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     assert_eq!(world.database.sql("SELECT SUM(exchanges) FROM usage_details"), "3", "counted once");
     let notice = Notice { key: one.id, kind: kind::STALE, period: 1, detail: String::new(), most: 9 };
     let told = by(action::KEY_STALE);
-    assert!(check!(world, "notice", store.tell(&notice, NOW, &told)));
+    assert!(check!(world, "notice", store.record_notice(&notice, NOW, &told)));
     check!(world, "shortened log", store.shorten(NOW.plus_seconds(9)));
     store.close().await;
 }
 
-fn remembered() -> Remembered {
-    Remembered {
+fn remembered() -> StoredResponse {
+    StoredResponse {
         caller: "key:a".into(),
         digest: [1; 32],
         request: [2; 32],

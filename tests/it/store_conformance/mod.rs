@@ -27,8 +27,8 @@ use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Details, KeyUsage, LastUse, UsageOutcome};
 use keyturn::store::{
-    AuditEntry, Founding, KeyChange, KeyFilter, KeyOrder, Limits, Refused, RevokedToken, Store, StoredSigningKey,
-    WriteError, action,
+    AuditEntry, KeyChange, KeyFilter, KeyOrder, Limits, NewOrganization, Refused, RevokedToken, Store,
+    StoredSigningKey, WriteError, action,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -74,7 +74,7 @@ macro_rules! on_every_backend {
 on_every_backend! { in checks:
     an_empty_store_holds_nothing
     an_organization_is_founded_whole
-    founding_twice_is_refused_and_changes_nothing
+    creating_an_organization_twice_is_refused_and_changes_nothing
     every_field_of_a_key_comes_back
     every_state_of_a_key_comes_back
     an_unknown_key_is_none
@@ -255,7 +255,7 @@ fn signing_key(kid: &str, organization: &str, at: i64) -> StoredSigningKey {
     }
 }
 
-fn founding(organization: &str, first: u8) -> Founding {
+fn new_organization(organization: &str, first: u8) -> NewOrganization {
     let policy = Policy {
         max_keys: Some(9),
         expiration_choices: Some(ExpirationChoices { days: vec![7, 30], none: true }),
@@ -271,7 +271,7 @@ fn founding(organization: &str, first: u8) -> Founding {
         version: 1,
         last_sign_in_at: None,
     };
-    Founding {
+    NewOrganization {
         organization: Organization { policy, ..Organization::new(slug(organization), NOW) },
         signing_key: Some(signing_key(&format!("kid-{organization}"), organization, 0)),
         owner: (member, "$argon2id$password".into()),
@@ -279,9 +279,9 @@ fn founding(organization: &str, first: u8) -> Founding {
     }
 }
 
-async fn found(store: &Store) -> Founding {
-    let founding = founding("acme", 0);
-    store.found(&founding, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome().unwrap();
+async fn create_organization(store: &Store) -> NewOrganization {
+    let founding = new_organization("acme", 0);
+    store.create_organization(&founding, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome().unwrap();
     founding
 }
 
@@ -373,7 +373,7 @@ mod checks {
     }
 
     pub async fn an_organization_is_founded_whole(store: Arc<Store>) {
-        let founding = found(store.as_ref()).await;
+        let founding = create_organization(store.as_ref()).await;
         assert_eq!(stored_organizations(store.as_ref()).await, [founding.organization]);
         assert_eq!(store.signing_keys(None).await.unwrap(), [founding.signing_key.unwrap()]);
         assert_eq!(store.key(&founding.key.as_ref().unwrap().id).await.unwrap(), founding.key);
@@ -386,14 +386,14 @@ mod checks {
         assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE]);
     }
 
-    pub async fn founding_twice_is_refused_and_changes_nothing(store: Arc<Store>) {
-        found(store.as_ref()).await;
+    pub async fn creating_an_organization_twice_is_refused_and_changes_nothing(store: Arc<Store>) {
+        create_organization(store.as_ref()).await;
         let (seq, organizations) = (store.last_seq().await.unwrap(), store.organizations(None).await.unwrap());
-        let mut again = founding("acme", 9);
+        let mut again = new_organization("acme", 9);
         again.signing_key.as_mut().unwrap().kid = "other".into();
         again.owner.0.id = MemberId("other".into());
         again.owner.0.email = "other@acme.example".into();
-        let refused = store.found(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome();
+        let refused = store.create_organization(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome();
         assert_eq!(refused, Err(Refused::AlreadyExists));
         assert_eq!(store.organizations(None).await.unwrap(), organizations);
         assert_eq!(store.signing_keys(None).await.unwrap().len(), 1);
@@ -401,12 +401,16 @@ mod checks {
         assert_eq!(store.key(&id(9)).await.unwrap(), None);
         assert_eq!(store.last_seq().await.unwrap(), seq);
         assert_eq!(audit_actions(store.as_ref()).await.len(), 1);
-        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+        store
+            .create_organization(&new_organization("other", 9), &entry(action::ORGANIZATION_CREATE, "other"))
+            .await
+            .outcome()
+            .unwrap();
         assert_eq!(store.organizations(None).await.unwrap().len(), 2);
     }
 
     pub async fn every_field_of_a_key_comes_back(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         for full in [full_key(1), ApiKey { version: 41, ..full_key(2) }] {
             insert(store.as_ref(), &full).await;
             assert_eq!(store.key(&full.id).await.unwrap(), Some(full));
@@ -426,7 +430,7 @@ mod checks {
     }
 
     pub async fn every_state_of_a_key_comes_back(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let at = NOW.plus_seconds(5);
         for (n, lifecycle) in [
             Lifecycle::Active,
@@ -445,7 +449,7 @@ mod checks {
     }
 
     pub async fn an_unknown_key_is_none(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         assert_eq!(store.key(&id(77)).await.unwrap(), None);
         let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None).await.outcome();
         assert_eq!(change, Err(Refused::VersionConflict));
@@ -455,7 +459,7 @@ mod checks {
     }
 
     pub async fn a_limit_holds_under_concurrent_inserts(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         // The organization's first key counts; revoked and expired ones do not.
         insert(store.as_ref(), &ApiKey { lifecycle: Lifecycle::Revoked { at: NOW, reason: None }, ..key(201) }).await;
         insert(store.as_ref(), &ApiKey { expires_at: Some(NOW), ..key(202) }).await;
@@ -477,7 +481,7 @@ mod checks {
     }
 
     pub async fn an_owners_limit_counts_that_owners_keys(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let owner = Some(MemberId("member-acme".into()));
         let limits = Limits { organization: None, owner: Some(1), policy_version: None };
         let make = async |n: u8, owner: Option<MemberId>| {
@@ -490,7 +494,7 @@ mod checks {
     }
 
     pub async fn a_key_that_begins_to_count_again_is_held_to_the_limit(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let expired = ApiKey { expires_at: Some(NOW), ..key(1) };
         insert(store.as_ref(), &expired).await;
         let revived = ApiKey { expires_at: None, ..next(&expired) };
@@ -506,7 +510,7 @@ mod checks {
     }
 
     pub async fn a_change_of_a_version_that_is_not_the_stored_one_is_refused(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let first = key(1);
         insert(store.as_ref(), &first).await;
         let second = next(&first);
@@ -521,7 +525,7 @@ mod checks {
     }
 
     pub async fn of_changes_of_one_version_at_once_one_is_made(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let first = key(1);
         insert(store.as_ref(), &first).await;
         let updates = (0..20).map(|n| {
@@ -533,7 +537,7 @@ mod checks {
     }
 
     pub async fn change_numbers_rise_strictly_and_become_visible_in_order(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         for n in 1..=10 {
             insert(store.as_ref(), &key(n)).await;
         }
@@ -587,7 +591,7 @@ mod checks {
     }
 
     pub async fn the_audit_row_comes_with_the_change_and_never_without(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let row = AuditEntry {
             at: NOW.plus_seconds(3),
             actor: "key:0123456789abcdef".into(),
@@ -616,7 +620,7 @@ mod checks {
     }
 
     pub async fn a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let key = full_key(1);
         insert(store.as_ref(), &key).await;
         let seq = store.last_seq().await.unwrap();
@@ -633,7 +637,7 @@ mod checks {
     }
 
     pub async fn a_pending_verifier_is_replaced_where_it_stands(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let key = full_key(1);
         insert(store.as_ref(), &key).await;
         let seq = store.last_seq().await.unwrap();
@@ -649,7 +653,7 @@ mod checks {
     }
 
     pub async fn a_revoked_token_is_kept_until_it_is_dead_anyway(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let token =
             |jti: &str, seconds| RevokedToken { jti: jti.into(), key: id(0), expires_at: NOW.plus_seconds(seconds) };
         let revoke = async |token: &RevokedToken| {
@@ -674,7 +678,7 @@ mod checks {
     }
 
     pub async fn signing_keys_come_back_and_are_made_one_after_the_other(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let next = StoredSigningKey { algorithm: "RS256".into(), ..signing_key("second", "acme", 100) };
         let made = entry(action::SIGNING_KEY_CREATE, "second");
         for wrong in [None, Some("second"), Some("nobody")] {
@@ -704,9 +708,13 @@ mod checks {
         store.set_master_key("master").await.unwrap();
         assert_eq!(store.master_key().await.unwrap().as_deref(), Some("master"));
         assert!(store.set_master_key("other").await.is_err(), "it has one already");
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let sealed = Sealed { master_key: "new".into(), bytes: vec![9; 40] };
-        store.found(&founding("other", 9), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+        store
+            .create_organization(&new_organization("other", 9), &entry(action::ORGANIZATION_CREATE, "other"))
+            .await
+            .outcome()
+            .unwrap();
         let rotated = entry(action::MASTER_KEY_ROTATE, "new");
         store.reseal(&[("kid-acme".into(), sealed.clone())], &[], "new", &rotated).await.unwrap();
         for organization in ["acme", "other"] {
@@ -719,7 +727,7 @@ mod checks {
     }
 
     pub async fn lists_are_newest_first_and_go_on_where_they_stopped(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         // Of one moment are 1 to 4: the id decides, and no page loses or repeats one.
         for n in 1..=9 {
             let created_at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
@@ -743,8 +751,12 @@ mod checks {
     }
 
     pub async fn a_list_is_filtered_by_state_owner_and_organization(store: Arc<Store>) {
-        found(store.as_ref()).await;
-        store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+        create_organization(store.as_ref()).await;
+        store
+            .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
+            .await
+            .outcome()
+            .unwrap();
         let expired = Some(NOW);
         let revoked = Lifecycle::Revoked { at: NOW, reason: None };
         for key in [
@@ -775,7 +787,7 @@ mod checks {
     }
 
     pub async fn a_search_is_for_the_text_itself(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let names = ["100%", "100 percent", "a_b", "aXb", "back\\slash", "Prüfung", "it's \"x\"", "Ünder"];
         for (n, name) in names.iter().enumerate() {
             insert(store.as_ref(), &ApiKey { name: (*name).into(), ..key(n as u8 + 1) }).await;
@@ -798,7 +810,7 @@ mod checks {
     }
 
     pub async fn counts_of_use_add_up(store: Arc<Store>) {
-        found(store.as_ref()).await;
+        create_organization(store.as_ref()).await;
         let subject = key(1);
         insert(store.as_ref(), &subject).await;
         let address: IpAddr = "192.0.2.9".parse().unwrap();

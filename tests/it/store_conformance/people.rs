@@ -8,11 +8,13 @@ use keyturn::domain::policy::Policy;
 use keyturn::domain::sealed::Sealed;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{
-    AuditEntry, CountedEvent, KeyFilter, KeyOrder, Limits, Refused, Remembered, Store, StoreError, WriteError, action,
+    AuditEntry, CountedEvent, KeyFilter, KeyOrder, Limits, Refused, Store, StoreError, StoredResponse, WriteError,
+    action,
 };
 
 use super::{
-    NOW, WriteOutcome as _, all, audit_actions, entry, found, id, insert, key, next, slug, stored_organizations,
+    NOW, WriteOutcome as _, all, audit_actions, create_organization, entry, id, insert, key, next, slug,
+    stored_organizations,
 };
 
 fn member(name: &str, role: Role) -> Member {
@@ -51,7 +53,7 @@ async fn open(store: &Store, session: &Session, digest: u8) {
 }
 
 pub async fn repeated_events_are_two_entries_per_hour(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let hour = NOW.as_millis() / 3_600_000;
     let event = |network: &str, count, later: i64| CountedEvent {
         organization: slug("acme"),
@@ -85,7 +87,7 @@ pub async fn repeated_events_are_two_entries_per_hour(store: Arc<Store>) {
 }
 
 pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
     assert_eq!(store.member(&slug("acme"), &ada.id).await.unwrap(), Some(ada.clone()));
@@ -122,7 +124,7 @@ pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
 }
 
 pub async fn an_organization_keeps_an_owner(store: Arc<Store>) {
-    let boss = found(store.as_ref()).await.owner.0;
+    let boss = create_organization(store.as_ref()).await.owner.0;
     let row = entry(action::MEMBER_CHANGE, &boss.id);
     let lesser = Member { role: Role::Admin, version: 2, ..boss.clone() };
     assert_eq!(store.update_member(&lesser, None, &row).await.outcome(), Err(Refused::LastOwner));
@@ -133,7 +135,7 @@ pub async fn an_organization_keeps_an_owner(store: Arc<Store>) {
 }
 
 pub async fn a_removed_member_takes_their_keys_along(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
     open(store.as_ref(), &session(&ada, "one"), 1).await;
@@ -168,7 +170,7 @@ pub async fn a_removed_member_takes_their_keys_along(store: Arc<Store>) {
 }
 
 pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
     let owned = ApiKey { owner: Some(ada.id.clone()), ..key(1) };
@@ -181,7 +183,7 @@ pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<Store>) {
 }
 
 pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: Arc<Store>) {
-    let boss = found(store.as_ref()).await.owner.0;
+    let boss = create_organization(store.as_ref()).await.owner.0;
     let (one, two) = (session(&boss, "one"), session(&boss, "two"));
     open(store.as_ref(), &one, 1).await;
     open(store.as_ref(), &Session { created_at: NOW.plus_seconds(1), ..two.clone() }, 2).await;
@@ -209,7 +211,7 @@ pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: A
 }
 
 pub async fn a_new_password_ends_the_other_sessions(store: Arc<Store>) {
-    let boss = found(store.as_ref()).await.owner.0;
+    let boss = create_organization(store.as_ref()).await.owner.0;
     for (digest, name) in [(1, "one"), (2, "two"), (3, "three")] {
         open(store.as_ref(), &session(&boss, name), digest).await;
     }
@@ -225,7 +227,7 @@ pub async fn a_new_password_ends_the_other_sessions(store: Arc<Store>) {
 }
 
 pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<Store>) {
-    let boss = found(store.as_ref()).await.owner.0;
+    let boss = create_organization(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Owner);
     add(store.as_ref(), &ada).await;
     let row = entry(action::SESSION_BEGIN, &boss.id);
@@ -239,7 +241,7 @@ pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<
 }
 
 pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<Store>) {
-    let mut organization = found(store.as_ref()).await.organization;
+    let mut organization = create_organization(store.as_ref()).await.organization;
     organization.policy = Policy { max_keys: Some(77), ..Policy::default() };
     organization.policy_version = 2;
     let row = entry(action::POLICY_CHANGE, "acme");
@@ -251,8 +253,8 @@ pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<Store>) {
 }
 
 pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    let remembered = |n: u8, at: Timestamp| Remembered {
+    create_organization(store.as_ref()).await;
+    let remembered = |n: u8, at: Timestamp| StoredResponse {
         caller: "key:a".into(),
         digest: [9; 32],
         request: [n; 32],
@@ -282,7 +284,7 @@ pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<St
 }
 
 pub async fn lists_come_in_every_order_whole(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     for n in 1..=9 {
         let at = |seconds: i64| Some(NOW.plus_seconds(seconds));
         let mut key = key(n);
@@ -317,7 +319,7 @@ pub async fn lists_come_in_every_order_whole(store: Arc<Store>) {
 }
 
 pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<Store>) {
-    let boss = found(store.as_ref()).await.owner.0;
+    let boss = create_organization(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Admin);
     add(store.as_ref(), &ada).await;
     insert(store.as_ref(), &key(1)).await;

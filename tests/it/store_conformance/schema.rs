@@ -107,7 +107,7 @@ fn a_user_without_rights_on_the_schema_opens_a_current_database() {
     ));
     block_on(async {
         let store = Store::open_postgres(&database.url_as(&user), 2).await.unwrap();
-        found(&store).await;
+        create_organization(&store).await;
         store.close().await;
     });
     database.sql(&format!("DROP OWNED BY {user}"));

@@ -8,8 +8,16 @@ use keyturn::store::{NodeId, Store, action};
 use super::*;
 
 pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_keys(store: Arc<Store>) {
-    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome().unwrap();
-    store.found(&founding("other", 2), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    store
+        .create_organization(&new_organization("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme"))
+        .await
+        .outcome()
+        .unwrap();
+    store
+        .create_organization(&new_organization("other", 2), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     let (acme, other) = (slug("acme"), slug("other"));
     let seq_of = async |of: &Slug| store.organization_seq(of).await.unwrap().unwrap();
     let changed_after = async |seq| {
@@ -45,7 +53,11 @@ pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_
 }
 
 pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(store: Arc<Store>) {
-    store.found(&founding("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome().unwrap();
+    store
+        .create_organization(&new_organization("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme"))
+        .await
+        .outcome()
+        .unwrap();
     let node = NodeId::from("node".to_owned());
     store.join(&node, NOW).await.unwrap();
     let before = store.last_seq().await.unwrap();

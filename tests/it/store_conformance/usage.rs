@@ -8,10 +8,13 @@ use keyturn::domain::api_key::{ApiKey, Lifecycle, PreviousSecret};
 use keyturn::domain::key_text::KeyId;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::domain::usage::{Asked, Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome};
+use keyturn::domain::usage::{Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome, UsedDetail};
 use keyturn::store::{BusyKeys, Interval, Limits, Notice, StaleKeys, Store, UsageDetail, UsageOf, action, kind};
 
-use super::{NOW, WriteOutcome as _, concurrently, entry, found, founding, id, insert, key, next, slug, verifier};
+use super::{
+    NOW, WriteOutcome as _, concurrently, create_organization, entry, id, insert, key, new_organization, next, slug,
+    verifier,
+};
 
 fn used(n: u8, counts: &[(i64, UsageOutcome, u64)]) -> KeyUsage {
     KeyUsage { counts: counts.to_vec(), ..KeyUsage::new(id(n)) }
@@ -45,7 +48,7 @@ async fn busy(store: &Store, first_day: i64, last_day: Option<i64>, limit: u32) 
 
 pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(store: Arc<Store>) {
     use UsageOutcome::{DeniedScope, Exchanged, Verified};
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     insert(store.as_ref(), &key(2)).await;
     store.add_usage(&[used(1, &[(24 * 10, Exchanged, 3), (24 * 10 + 1, DeniedScope, 2)])]).await.unwrap();
@@ -80,7 +83,7 @@ pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(s
 }
 
 pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -103,8 +106,12 @@ pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<Store>)
 }
 
 pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    create_organization(store.as_ref()).await;
+    store
+        .create_organization(&new_organization("other", 60), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     for n in 1..=9 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -142,7 +149,7 @@ pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(stor
 }
 
 pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_since_the_last(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     // What was counted of each key on each day; key 0 is there from the founding on.
     let mut counted: BTreeMap<u8, BTreeMap<i64, u64>> = BTreeMap::from([(0, BTreeMap::new())]);
     let mut random = 7_u64;
@@ -184,7 +191,7 @@ pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_sin
 }
 
 pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     for n in 1..=120 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -211,8 +218,12 @@ pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Ar
 }
 
 pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organization(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    create_organization(store.as_ref()).await;
+    store
+        .create_organization(&new_organization("other", 60), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     for n in 1..=3 {
         insert(store.as_ref(), &key(n)).await;
     }
@@ -249,7 +260,7 @@ pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organizat
 }
 
 pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let mut all = Counts::default();
     for (outcome, count) in UsageOutcome::ALL.into_iter().zip([1, 20, 300, 4_000, 50_000, 600_000, 7_000_000, 1 << 40])
@@ -271,7 +282,7 @@ pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<Store>) {
 }
 
 pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     for day in [1, 5, 6, 9] {
         let mut batch = used(1, &[(day * 24, UsageOutcome::Exchanged, 10), (day * 24 + 1, UsageOutcome::Exchanged, 1)]);
@@ -295,7 +306,7 @@ pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<Store>
 }
 
 pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     insert(store.as_ref(), &key(2)).await;
     let address = |n: u8| IpAddr::from([10, 0, 0, n]);
@@ -328,8 +339,8 @@ pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<Store>) 
     let mut details = Details::default();
     let (plain, long) =
         (ScopeSet::parse("read:a write:b").unwrap(), ScopeSet::parse(&format!("read:{}", "x".repeat(60))).unwrap());
-    details.asked_for(7, Asked::Scopes(&plain), (1, 0));
-    details.asked_for(7, Asked::Scopes(&long), (0, 4));
+    details.asked_for(7, UsedDetail::Scopes(&plain), (1, 0));
+    details.asked_for(7, UsedDetail::Scopes(&long), (0, 4));
     store.add_details(&[KeyUsage { details, ..KeyUsage::new(id(2)) }]).await.unwrap();
     let asked = store.usage_details(&id(2), 0).await.unwrap();
     let shown: Vec<_> =
@@ -339,7 +350,7 @@ pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<Store>) 
 }
 
 pub async fn a_use_of_the_secret_before_is_kept_until_the_next_rotation(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let rotated = ApiKey {
         rotated_at: Some(NOW),
         previous: Some(PreviousSecret::new(verifier(200), NOW.plus_seconds(600))),
@@ -376,13 +387,13 @@ fn notice(n: u8, period: i64, detail: &str, most: u32) -> Notice {
 }
 
 pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let row = entry(action::KEY_EXPIRING, id(1));
     let notices: Vec<_> = (0..20)
         .map(|_| {
             let (store, row) = (store.clone(), row.clone());
-            async move { store.tell(&notice(1, 1, "a", 3), NOW, &row).await.unwrap() }
+            async move { store.record_notice(&notice(1, 1, "a", 3), NOW, &row).await.unwrap() }
         })
         .collect();
     assert_eq!(concurrently(notices).await.into_iter().filter(|is_told| *is_told).count(), 1);
@@ -394,14 +405,14 @@ pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store
         (notice(1, 2, "a", 3), true),
         (notice(99, 1, "a", 3), false),
     ] {
-        assert_eq!(store.tell(&other, NOW, &row).await.unwrap(), is_new, "{other:?}");
+        assert_eq!(store.record_notice(&other, NOW, &row).await.unwrap(), is_new, "{other:?}");
     }
     let rows = super::audit(store.as_ref(), "acme").await;
     assert_eq!(rows.iter().filter(|row| row.action == action::KEY_EXPIRING).count(), 4);
 }
 
 pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let idle_before = NOW.plus_seconds(-100);
     let old = ApiKey { created_at: NOW.plus_seconds(-1000), ..key(1) };
     insert(store.as_ref(), &old).await;
@@ -450,18 +461,18 @@ pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(sto
 }
 
 pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let row = entry(action::KEY_STALE, id(1));
     let stale = |period: i64| Notice { kind: kind::STALE, ..notice(1, period, "", 1) };
     for notice in [notice(1, 1, "a", 9), stale(5), stale(6)] {
-        assert!(store.tell(&notice, NOW, &row).await.unwrap());
+        assert!(store.record_notice(&notice, NOW, &row).await.unwrap());
     }
     store.forget_notices(NOW).await.unwrap();
-    assert!(!store.tell(&stale(5), NOW, &row).await.unwrap(), "known");
+    assert!(!store.record_notice(&stale(5), NOW, &row).await.unwrap(), "known");
     store.forget_notices(NOW.plus_seconds(1)).await.unwrap();
     for (notice, is_forgotten) in [(notice(1, 1, "a", 9), true), (stale(5), true), (stale(6), false)] {
-        assert_eq!(store.tell(&notice, NOW, &row).await.unwrap(), is_forgotten, "{notice:?}");
+        assert_eq!(store.record_notice(&notice, NOW, &row).await.unwrap(), is_forgotten, "{notice:?}");
     }
 }
 
@@ -478,8 +489,12 @@ pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<Store>)
 }
 
 pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    store.found(&founding("other", 60), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    create_organization(store.as_ref()).await;
+    store
+        .create_organization(&new_organization("other", 60), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     let old = NOW.plus_seconds(-1000);
     let made = |n: u8| ApiKey { created_at: old.plus_seconds(i64::from(n)), ..key(n) };
     for key in [
@@ -514,7 +529,7 @@ pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: A
 }
 
 pub async fn keys_that_end_soon_come_soonest_first(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let ends = |n: u8, seconds: i64| ApiKey { expires_at: Some(NOW.plus_seconds(seconds)), ..key(n) };
     for key in [
         ends(1, 50),

@@ -7,7 +7,7 @@ use keyturn::domain::event::EventFilter;
 use keyturn::domain::webhook::{
     Delivery, DeliveryId, DeliveryState, SealedHeaders, SealedUrl, Webhook, WebhookId, WebhookState,
 };
-use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryFilter, Undelivered, WebhookSeal};
+use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryBacklog, DeliveryFilter, WebhookSeal};
 use serde_json::Value;
 
 use super::*;
@@ -84,7 +84,7 @@ fn attempt(at: i64, then: AfterAttempt) -> Attempt {
 }
 
 pub async fn every_field_of_a_webhook_comes_back(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     assert_eq!(store.webhooks(&slug("acme")).await.unwrap(), []);
     let (one, two) = (webhook(1), wanting(2, &["key.*", "policy.changed"]));
     add(store.as_ref(), &two).await;
@@ -113,7 +113,7 @@ pub async fn every_field_of_a_webhook_comes_back(store: Arc<Store>) {
 }
 
 pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let inserts: Vec<_> = (1..=20)
         .map(|n| {
             let (store, webhook) = (store.clone(), webhook(n));
@@ -134,7 +134,7 @@ pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<Store>) 
 }
 
 pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let (one, other) = (webhook(1), webhook(2));
     add(store.as_ref(), &one).await;
     add(store.as_ref(), &other).await;
@@ -149,8 +149,12 @@ pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<Store>) {
 }
 
 pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<Store>) {
-    found(store.as_ref()).await;
-    store.found(&founding("other", 50), &entry(action::ORGANIZATION_CREATE, "other")).await.outcome().unwrap();
+    create_organization(store.as_ref()).await;
+    store
+        .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
+        .await
+        .outcome()
+        .unwrap();
     let (keys, tokens, off) = (wanting(1, &["key.*"]), wanting(2, &["token.revoked"]), wanting(3, &["key.*"]));
     let elsewhere = Webhook { organization: slug("other"), ..wanting(4, &["key.*"]) };
     for webhook in [&keys, &tokens, &off, &elsewhere] {
@@ -191,7 +195,7 @@ pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<
 }
 
 pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
     for n in 1..=9 {
@@ -224,7 +228,7 @@ pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<Store>) 
 }
 
 pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
     for n in 1..=40 {
@@ -253,7 +257,7 @@ pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<Store>) {
 }
 
 pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
     insert(store.as_ref(), &key(1)).await;
@@ -295,7 +299,7 @@ pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
 }
 
 pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let (late, early) = (wanting(1, &["token.revoked"]), wanting(2, &["key.*"]));
     add(store.as_ref(), &late).await;
     add(store.as_ref(), &early).await;
@@ -316,7 +320,7 @@ pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Ar
 }
 
 pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let (webhook, other) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
     add(store.as_ref(), &webhook).await;
     add(store.as_ref(), &other).await;
@@ -354,7 +358,7 @@ pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<Stor
 }
 
 pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let (told, quiet) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
     add(store.as_ref(), &told).await;
     add(store.as_ref(), &quiet).await;
@@ -367,12 +371,12 @@ pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<Store>) {
     for (delivery, then) in claimed.iter().zip([AfterAttempt::Delivered, AfterAttempt::Dead]) {
         store.finish_attempt(&delivery.id, "a", &attempt(1, then)).await.unwrap();
     }
-    assert_eq!(undelivered("acme").await, [Undelivered { webhook: told.id, pending: 2, dead: 1 }]);
+    assert_eq!(undelivered("acme").await, [DeliveryBacklog { webhook: told.id, pending: 2, dead: 1 }]);
     assert_eq!(undelivered("other").await, [], "they are another organization's");
 }
 
 pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
     for n in 1..=3 {
@@ -402,7 +406,7 @@ pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<Store>) {
 
 pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<Store>) {
     store.set_master_key("master").await.unwrap();
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let (one, raced) = (webhook(1), Webhook { headers: None, ..webhook(2) });
     add(store.as_ref(), &one).await;
     add(store.as_ref(), &raced).await;
@@ -438,7 +442,7 @@ pub async fn webhooks_are_resealed_with_the_signing_keys(store: Arc<Store>) {
 }
 
 pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let (many, one) = (wanting(1, &["key.*"]), wanting(2, &["token.revoked"]));
     add(store.as_ref(), &many).await;
     add(store.as_ref(), &one).await;
@@ -457,7 +461,7 @@ pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<Store>) {
 }
 
 pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<Store>) {
-    found(store.as_ref()).await;
+    create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
     let (now, ahead) = (0, 7200);

@@ -45,7 +45,7 @@ impl Key {
 }
 
 /// What `keyturn init --json` has said.
-pub struct Founded {
+pub struct BootstrappedOrganization {
     pub issuer: String,
     pub email: String,
     pub password: String,
@@ -125,12 +125,12 @@ impl Place {
 
     /// `keyturn init --json` and more arguments.
     #[track_caller]
-    pub fn init(&self, arguments: &[&str]) -> Founded {
+    pub fn init(&self, arguments: &[&str]) -> BootstrappedOrganization {
         let ended = self.run(&[&["init", "--json"], arguments].concat());
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
         let value: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
         let text = |value: &Value| value.as_str().expect("a string").to_owned();
-        Founded {
+        BootstrappedOrganization {
             issuer: text(&value["issuer"]),
             email: text(&value["console"]["email"]),
             password: text(&value["console"]["password"]),

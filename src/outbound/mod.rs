@@ -11,10 +11,10 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response};
 
-use crate::courier::resolver::{NoAddress, PublicOnly};
 use crate::domain::delivery_error::{ATTEMPT_SECONDS, DeliveryError};
-use crate::domain::destination::{Destination, Reach};
+use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::webhook_headers::CustomHeaders;
+use crate::outbound::resolver::{NoAddress, PublicOnly};
 
 /// How long one attempt may take, from resolving the name to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(ATTEMPT_SECONDS);
@@ -27,8 +27,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 /// Sends requests.
 #[derive(Debug)]
-pub struct Courier {
-    reach: Reach,
+pub struct Sender {
+    reach: AllowedDestinations,
     client: OnceLock<Client>,
     /// Used without TLS where `client` cannot be made.
     plain_client: OnceLock<Client>,
@@ -36,7 +36,7 @@ pub struct Courier {
 
 /// One request: a POST of JSON.
 #[derive(Debug)]
-pub struct Letter<'a> {
+pub struct OutboundRequest<'a> {
     /// Where to.
     pub destination: &'a Destination,
     /// Headers that the receiver wants, whose values are secrets.
@@ -56,19 +56,19 @@ pub struct Reply {
     pub retry_after: Option<u64>,
 }
 
-impl Courier {
+impl Sender {
     /// Whoever sends where it may.
-    pub fn new(reach: Reach) -> Self {
+    pub fn new(reach: AllowedDestinations) -> Self {
         Self { reach, client: OnceLock::new(), plain_client: OnceLock::new() }
     }
 
     /// Where it may go.
-    pub fn reach(&self) -> Reach {
+    pub fn reach(&self) -> AllowedDestinations {
         self.reach
     }
 
     /// Sends a request and waits for its answer.
-    pub async fn send(&self, letter: Letter<'_>) -> Result<Reply, DeliveryError> {
+    pub async fn send(&self, letter: OutboundRequest<'_>) -> Result<Reply, DeliveryError> {
         // An address that stands in the URL is asked of no resolver. What may be reached may have changed since.
         let destination = Destination::parse(letter.destination.url().as_str(), self.reach)?;
         let explain = |error| explain(error, &destination);
@@ -165,13 +165,13 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    async fn send(reach: Reach, url: &str) -> Result<Reply, DeliveryError> {
-        let destination = Destination::parse(url, Reach::Anywhere).unwrap();
+    async fn send(reach: AllowedDestinations, url: &str) -> Result<Reply, DeliveryError> {
+        let destination = Destination::parse(url, AllowedDestinations::Anywhere).unwrap();
         let headers =
             [("webhook-id", "a".into()), ("webhook-timestamp", "1".into()), ("webhook-signature", "s".into())];
         let custom = CustomHeaders::default();
-        Courier::new(reach)
-            .send(Letter { destination: &destination, custom: &custom, headers, body: "{}".into() })
+        Sender::new(reach)
+            .send(OutboundRequest { destination: &destination, custom: &custom, headers, body: "{}".into() })
             .await
     }
 
@@ -180,16 +180,17 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"] {
-            let refused = send(Reach::Public, &format!("https://{host}:{port}/")).await.unwrap_err();
+            let refused = send(AllowedDestinations::Public, &format!("https://{host}:{port}/")).await.unwrap_err();
             assert_eq!(refused, DeliveryError::Destination(DestinationError::NotPublic));
         }
-        let refused = send(Reach::Public, &format!("https://localhost:{port}/secret?token")).await.unwrap_err();
+        let refused =
+            send(AllowedDestinations::Public, &format!("https://localhost:{port}/secret?token")).await.unwrap_err();
         assert_eq!(refused, DeliveryError::NoAddress);
         let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
         assert!(accepted.is_err(), "nobody has come");
         // The same listener is reached where that is allowed.
         let url = format!("http://localhost:{port}/");
-        let (reply, ()) = tokio::join!(send(Reach::Anywhere, &url), async {
+        let (reply, ()) = tokio::join!(send(AllowedDestinations::Anywhere, &url), async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await.unwrap();
             let answer = b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno";
@@ -201,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn missing_names_and_private_names_give_the_same_error() {
         for host in ["localhost", "does-not-exist.invalid"] {
-            let error = send(Reach::Public, &format!("https://{host}/")).await.unwrap_err();
+            let error = send(AllowedDestinations::Public, &format!("https://{host}/")).await.unwrap_err();
             assert_eq!(error, DeliveryError::NoAddress, "{host}");
         }
     }
@@ -235,7 +236,9 @@ mod tests {
             listen(Some(b"")).await,
         ];
         for port in ports {
-            let error = send(Reach::Anywhere, &format!("https://127.0.0.1:{port}/secret?token")).await.unwrap_err();
+            let error = send(AllowedDestinations::Anywhere, &format!("https://127.0.0.1:{port}/secret?token"))
+                .await
+                .unwrap_err();
             assert_eq!((error, error.to_string().as_str()), (DeliveryError::CouldNotConnect, "could not connect"));
         }
     }
@@ -244,7 +247,7 @@ mod tests {
     async fn a_receiver_that_does_not_speak_http_is_told_apart_from_a_silent_one() {
         for answer in [b"SSH-2.0-OpenSSH_9.6\r\n".as_slice(), b""] {
             let port = listen(Some(answer)).await;
-            let error = send(Reach::Anywhere, &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+            let error = send(AllowedDestinations::Anywhere, &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
             assert_eq!(error, DeliveryError::InvalidResponse);
         }
     }

@@ -1,4 +1,4 @@
-//! Authenticated requests. A handler that takes `Visit<P>` is called only for signed-in members with permission `P`.
+//! Authenticated requests. A handler that takes `ConsoleRequest<P>` is called only for signed-in members with permission `P`.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use crate::clock;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section};
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::decision::ClientAddress;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -23,7 +23,7 @@ use crate::members::{self, SignedIn};
 use crate::node::Node;
 
 /// A request by a signed-in member with permission `P`.
-pub(super) struct Visit<P> {
+pub(super) struct ConsoleRequest<P> {
     /// The member and their session.
     pub(super) who: SignedIn,
     pub(super) address: ClientAddress,
@@ -35,7 +35,7 @@ pub(super) struct Visit<P> {
     permission: PhantomData<P>,
 }
 
-impl<P> Visit<P> {
+impl<P> ConsoleRequest<P> {
     pub(super) fn node(&self) -> &Arc<Node> {
         &self.context.node
     }
@@ -46,7 +46,7 @@ impl<P> Visit<P> {
     }
 
     /// Returns the actor of a change, for the use cases.
-    pub(super) fn by(&self) -> By {
+    pub(super) fn by(&self) -> ChangeContext {
         self.who.by(self.address, self.now)
     }
 
@@ -70,7 +70,7 @@ impl<P> Visit<P> {
     }
 }
 
-impl<P: Permission> Visit<P> {
+impl<P: Permission> ConsoleRequest<P> {
     /// Authenticates a request by its session cookie and checks the member's role.
     pub(super) async fn begin(request: &HttpRequest) -> Result<Self, ErrorPage> {
         let context =
@@ -96,7 +96,7 @@ impl<P: Permission> Visit<P> {
     }
 }
 
-impl<P: Permission> FromRequest for Visit<P> {
+impl<P: Permission> FromRequest for ConsoleRequest<P> {
     type Error = ErrorPage;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ErrorPage>>>>;
 

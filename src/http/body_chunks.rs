@@ -15,9 +15,9 @@ use actix_web::web::Bytes;
 const PIECE: usize = 16 * 1024;
 
 /// The rest of a body.
-pub struct Pieces(Bytes);
+pub struct BodyChunks(Bytes);
 
-impl MessageBody for Pieces {
+impl MessageBody for BodyChunks {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -31,10 +31,10 @@ impl MessageBody for Pieces {
 }
 
 /// Cuts the body of a response into pieces if it is longer than one and in memory.
-pub fn in_pieces<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Pieces>> {
+pub fn in_chunks<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BodyChunks>> {
     response.map_body(|_, body| match body.size() {
         BodySize::Sized(length) if length > PIECE as u64 => match body.try_into_bytes() {
-            Ok(bytes) => EitherBody::right(Pieces(bytes)),
+            Ok(bytes) => EitherBody::right(BodyChunks(bytes)),
             Err(body) => EitherBody::left(body),
         },
         BodySize::Sized(_) | BodySize::None | BodySize::Stream => EitherBody::left(body),
@@ -50,7 +50,7 @@ mod tests {
     async fn the_pieces_are_the_body() {
         for length in [PIECE + 1, 5 * PIECE, 100_000] {
             let body: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
-            let mut pieces = Pieces(Bytes::from(body.clone()));
+            let mut pieces = BodyChunks(Bytes::from(body.clone()));
             assert_eq!(pieces.size(), BodySize::Sized(length as u64));
             let mut sent = Vec::new();
             while let Some(Ok(piece)) = poll_fn(|context| Pin::new(&mut pieces).poll_next(context)).await {

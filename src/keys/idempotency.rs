@@ -7,16 +7,16 @@ use crate::crypto::digest::sha256;
 use crate::crypto::random;
 use crate::crypto::sealing;
 use crate::domain::api_key::ApiKey;
-use crate::domain::authority::By;
+use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::slug::Slug;
 use crate::keys::change::{KeyError, load_to_change, may_hand_out};
 use crate::node::{ANSWERS_KEPT_SECONDS, Node, Unavailable};
-use crate::store::Remembered;
+use crate::store::StoredResponse;
 
 /// A request by its `Idempotency-Key`, as digests: neither is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Once {
+pub struct IdempotentRequest {
     key: [u8; 32],
     request: [u8; 32],
     /// Whether the answer, with the secret in it, is given again.
@@ -28,7 +28,7 @@ pub fn ticket() -> Result<String, Unavailable> {
     Ok(random::identifier()?)
 }
 
-impl Once {
+impl IdempotentRequest {
     /// The request of that `Idempotency-Key`: what it asks for and of what.
     pub fn new(key: &str, target: &str, body: &[u8]) -> Self {
         let request = Zeroizing::new([target.as_bytes(), b"\0", body].concat());
@@ -42,11 +42,17 @@ impl Once {
     }
 
     /// What is written beside the change, so that its answer can be given again.
-    pub(super) fn remember(&self, node: &Node, by: &By, id: &KeyId, text: &KeyText) -> Result<Remembered, KeyError> {
+    pub(super) fn remember(
+        &self,
+        node: &Node,
+        by: &ChangeContext,
+        id: &KeyId,
+        text: &KeyText,
+    ) -> Result<StoredResponse, KeyError> {
         let kept = if self.answers_again { text.reveal() } else { Zeroizing::default() };
         let sealed = sealing::seal(&node.master_keys, &self.name(by), kept.as_bytes());
         let sealed = sealed.map_err(|_| Unavailable::Sealing)?;
-        Ok(Remembered {
+        Ok(StoredResponse {
             caller: by.actor.clone(),
             digest: self.key,
             request: self.request,
@@ -61,7 +67,7 @@ impl Once {
         &self,
         node: &Node,
         organization: &Slug,
-        by: &By,
+        by: &ChangeContext,
     ) -> Result<Option<(ApiKey, KeyText)>, KeyError> {
         let since = by.now.plus_seconds(-ANSWERS_KEPT_SECONDS);
         let Some(known) = node.store.remembered(&by.actor, &self.key, since).await? else { return Ok(None) };
@@ -89,7 +95,7 @@ impl Once {
         Ok(Some((key, text)))
     }
 
-    fn name(&self, by: &By) -> String {
+    fn name(&self, by: &ChangeContext) -> String {
         format!("answer to {} {}", by.actor, HEXLOWER.encode(&self.key))
     }
 }

@@ -1,4 +1,4 @@
-//! Founding an organization: its signing key, its owner, its first API key, all at once or not at all.
+//! Bootstraps an organization: its signing key, its owner, its first API key, all at once or not at all.
 
 use zeroize::Zeroizing;
 
@@ -18,13 +18,13 @@ use crate::domain::timestamp::Timestamp;
 use crate::limits::name;
 use crate::node::Unavailable;
 use crate::signing::{Algorithm, KeyMaterial, SigningError};
-use crate::store::{AuditEntry, Founding, Store, StoredSigningKey, WriteError, action};
+use crate::store::{AuditEntry, NewOrganization, Store, StoredSigningKey, WriteError, action};
 
 /// What the first key may do: everything, and manage Keyturn.
 const FIRST_SCOPES: &str = "*:* *:keyturn/*";
 
 /// A new organization's credentials, shown once.
-pub struct Founded {
+pub struct BootstrappedOrganization {
     /// Its slug.
     pub organization: Slug,
     /// The owner's login.
@@ -35,9 +35,9 @@ pub struct Founded {
     pub key: KeyText,
 }
 
-/// Why an organization was not founded.
+/// Why an organization was not created.
 #[derive(Debug, thiserror::Error)]
-pub enum FoundError {
+pub enum BootstrapError {
     /// There is one of that slug.
     #[error("organization {0} exists already; nothing was changed")]
     Exists(Slug),
@@ -52,15 +52,15 @@ pub enum FoundError {
     Scope(#[from] ScopeError),
 }
 
-/// Founds an organization.
-pub async fn found(
+/// Creates an organization that can be used at once.
+pub async fn bootstrap_organization(
     store: &Store,
     gate: &Argon2Gate,
     keys: &MasterKeys,
     algorithm: Algorithm,
     (organization, email): (Slug, String),
     now: Timestamp,
-) -> Result<Founded, FoundError> {
+) -> Result<BootstrappedOrganization, BootstrapError> {
     let email = email.to_lowercase();
     // 1. Its signing key, in use at once.
     let signing_key = new_signing_key(keys, algorithm, &organization, now, now).await?;
@@ -73,17 +73,16 @@ pub async fn found(
     let (key, text) = first_key(keys, &organization, bounds)?;
 
     // 4. The write.
-    let founding = Founding {
+    let new = NewOrganization {
         organization: Organization::new(organization.clone(), now),
         signing_key: Some(signing_key),
         owner: (owner, phc),
         key: Some(key),
     };
-    let entry =
-        AuditEntry::by_keyturn(now, action::ORGANIZATION_CREATE, &organization, None, Some(audit_value(&founding)));
-    match store.found(&founding, &entry).await {
-        Ok(_) => Ok(Founded { organization, email, password, key: text }),
-        Err(WriteError::Refused(_)) => Err(FoundError::Exists(organization)),
+    let entry = AuditEntry::by_keyturn(now, action::ORGANIZATION_CREATE, &organization, None, Some(audit_value(&new)));
+    match store.create_organization(&new, &entry).await {
+        Ok(_) => Ok(BootstrappedOrganization { organization, email, password, key: text }),
+        Err(WriteError::Refused(_)) => Err(BootstrapError::Exists(organization)),
         Err(WriteError::Store(error)) => Err(Unavailable::from(error).into()),
     }
 }
@@ -105,7 +104,7 @@ pub(super) fn first_key(
     keys: &MasterKeys,
     organization: &Slug,
     made: FirstKey,
-) -> Result<(ApiKey, KeyText), FoundError> {
+) -> Result<(ApiKey, KeyText), BootstrapError> {
     let minted = mint(keys, KeyPrefix::default(), None).map_err(Unavailable::from)?;
     let key = ApiKey {
         id: minted.text.id(),
@@ -134,15 +133,15 @@ pub(super) fn first_key(
 }
 
 /// What the audit log says of a new organization.
-pub(super) fn audit_value(founding: &Founding) -> serde_json::Value {
-    let (owner, _) = &founding.owner;
+pub(super) fn audit_value(new: &NewOrganization) -> serde_json::Value {
+    let (owner, _) = &new.owner;
     serde_json::json!({
-        "policy": founding.organization.policy,
+        "policy": new.organization.policy,
         "owner": { "id": owner.id, "email": owner.email, "role": owner.role },
-        "first_key": founding.key.as_ref().map(|key| serde_json::json!({
+        "first_key": new.key.as_ref().map(|key| serde_json::json!({
             "id": key.id, "name": key.name, "scopes": key.scopes, "allowed_cidrs": key.networks,
         })),
-        "signing_key": founding.signing_key.as_ref().map(|key| serde_json::json!({
+        "signing_key": new.signing_key.as_ref().map(|key| serde_json::json!({
             "kid": key.kid, "algorithm": key.algorithm,
         })),
     })
@@ -177,7 +176,7 @@ pub(super) async fn new_signing_key(
     organization: &Slug,
     now: Timestamp,
     active_from: Timestamp,
-) -> Result<StoredSigningKey, FoundError> {
+) -> Result<StoredSigningKey, BootstrapError> {
     let made = tokio::task::spawn_blocking(move || KeyMaterial::generate(algorithm)).await;
     let material = made.unwrap_or(Err(SigningError::Key("it could not be generated"))).map_err(Unavailable::from)?;
     let sealed = sealing::seal(keys, &material.kid, &material.pkcs8)?;

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::domain::destination::Reach;
+use crate::domain::destination::AllowedDestinations;
 
 /// Resolves names with the system's resolver. What is connected to is what was looked at: a name that leads elsewhere
 /// the next time it is asked for gains nothing.
 #[derive(Debug)]
 pub(super) struct PublicOnly {
-    pub(super) reach: Reach,
+    pub(super) reach: AllowedDestinations,
 }
 
 /// A name without an address that may be connected to.
