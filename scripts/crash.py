@@ -3,13 +3,13 @@
 
 A cycle: start the server, check what the cycle before left, let a few threads create, rotate, revoke, disable and
 enable keys through the management API, and send SIGKILL after 50 to 1500 ms. Some cycles are also killed while
-the server is still starting. What a thread was told to be done must hold from then on:
+the server is still starting. Every change that was acknowledged to a thread must hold from then on:
 
-  created    the key is there with its name and scopes, and its key text gets a token
-  rotated    the new key text gets a token, the old one is refused with API_KEY_INVALID
-  revoked    the key text is refused with API_KEY_INVALID
-  disabled   the key text is refused with API_KEY_DISABLED
-  enabled    the key text gets a token again
+  created    the key is there with its name and scopes, and its secret gets a token
+  rotated    the new secret gets a token, the old one is refused with API_KEY_INVALID
+  revoked    the secret is refused with API_KEY_INVALID
+  disabled   the secret is refused with API_KEY_DISABLED
+  enabled    the secret gets a token again
   and access tokens from before a rotation, a revocation or a disabling introspect as inactive, for ever
 
 A change that was under way at the kill may have happened or not, but all of it or nothing. A thread changes only
@@ -49,7 +49,7 @@ class Stop(Exception):
 
 
 class Key:
-    """What one key must be, by what was acknowledged."""
+    """The expected state of one key, from the acknowledged changes."""
 
     def __init__(self, name):
         self.name = name
@@ -203,7 +203,7 @@ class Api:
     def search(self, name):
         status, answer = self.patient("GET", f"{KEYS}?search={urllib.parse.quote(name)}", self.headers)
         if status != 200:
-            raise Stop(f"searching keys was answered with {status} {answer}")
+            raise Stop(f"searching keys returned {status} {answer}")
         return [item for item in answer["items"] if item["name"] == name]
 
     def all_ids(self):
@@ -212,7 +212,7 @@ class Api:
             query = {"limit": 100} | ({"cursor": cursor} if cursor else {})
             status, answer = self.patient("GET", f"{KEYS}?{urllib.parse.urlencode(query)}", self.headers)
             if status != 200:
-                raise Stop(f"listing keys was answered with {status} {answer}")
+                raise Stop(f"listing keys returned {status} {answer}")
             ids |= {item["id"] for item in answer["items"]}
             cursor = answer.get("next_cursor")
             if not cursor:
@@ -278,7 +278,7 @@ class Worker(threading.Thread):
                 if answer.startswith("429"):
                     time.sleep(0.2)
                     continue
-                self.run_state.violation(f"{kind} of {key} was answered with {answer}")
+                self.run_state.violation(f"{kind} of {key} returned {answer}")
                 return
             if kind == "create":
                 made += 1
@@ -448,7 +448,7 @@ class Run:
             if shown == works:
                 self.violation(
                     f"{key}: an unacknowledged rotate happened by half: the record says "
-                    f"{'rotated' if shown else 'not rotated'}, the old key text {'works' if works else 'is refused'}"
+                    f"{'rotated' if shown else 'not rotated'}, the old secret {'works' if works else 'is refused'}"
                 )
                 return None
             key.pending = None
@@ -488,15 +488,15 @@ class Run:
             f"{key} is shown with name {view['name']!r} and scopes {view['scopes']}",
             key,
         )
-        self.expect_exchange(key, key.text, EXPECTED[key.status], f"is {key.status}, acknowledged; its key text")
+        self.expect_exchange(key, key.text, EXPECTED[key.status], f"is {key.status}, acknowledged; its secret")
         for old in key.old_texts[-2:]:
-            self.expect_exchange(key, old, EXPECTED["revoked"], "was rotated, acknowledged; the key text from before")
+            self.expect_exchange(key, old, EXPECTED["revoked"], "was rotated, acknowledged; the secret from before")
         for token in key.dead_tokens[-3:]:
             self.expect(self.api.is_dead(token), f"{key} is {key.status}; a token from before is still alive", key)
 
     def expect_exchange(self, key, text, expected, what):
         answer = self.api.exchange(text)
-        seen = "got a token" if answer[0] == "token" else f"was answered with {answer[0]} {answer[1]}"
+        seen = "got a token" if answer[0] == "token" else f"returned {answer[0]} {answer[1]}"
         self.expect(answer[: len(expected)] == expected, f"{key} {what} {seen}", key)
 
     def check_database(self, always):

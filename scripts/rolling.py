@@ -1,4 +1,4 @@
-"""Load for scripts/rolling: every request must be answered 200, until a file appears.
+"""Load for scripts/rolling: every response must be 200, until a file appears.
 
 Usage: rolling.py URL INIT_JSON STOP_FILE
 """

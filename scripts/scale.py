@@ -3,7 +3,7 @@ long any page of the list of keys.
 
 Usage: scripts/scale [--keys N] [--exchanges N] [--slack N]
 
-The rows are written straight into the database, with key texts and fast verifiers made here, apart from the
+The rows are written straight into the database, with secrets and fast verifiers made here, apart from the
 server's own code, as docs/explanation/architecture.md describes them. Their Argon2 strings are stand-ins, which nothing
 reads as long as the fast verifier fits.
 """

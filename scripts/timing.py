@@ -1,11 +1,11 @@
-"""Whether a stranger can tell by time an unknown id, a wrong secret, a rotated-out secret and a revoked key.
+"""Measures whether response times distinguish an unknown ID, a wrong or previous secret, and a revoked key.
 
 Usage: scripts/timing [--samples N]
 
 Each kind is sent in turn over kept-alive connections, in random order, and timed. For each pair of kinds two
 tests are made on the same samples, after the slowest tenth (scheduling noise) is cut at a common threshold:
-Welch's t-test of the means, and the difference of medians beside its bootstrap error. A pair is told apart
-when the means differ with |t| > 4.5, the threshold of leakage assessment (TVLA), and the medians by more
+Welch's t-test of the means, and the difference of medians beside its bootstrap error. A pair is distinguishable
+if the means differ with |t| > 4.5, the threshold of leakage assessment (TVLA), and the medians by more
 than half a microsecond.
 """
 

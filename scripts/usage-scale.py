@@ -26,7 +26,7 @@ OUTCOMES = ["exchanged", "verified", "denied_invalid", "denied_expired", "denied
             "denied_scope", "denied_audience"]
 LIMIT_MS = 20.0
 ROUNDS = 31
-# A reading that is told and not held to the limit: 2,160 hours with eight outcomes each. No page asks for it.
+# A query without a limit, reported only: 2,160 hours with eight outcomes each. No page sends it.
 BEYOND = "organization, 90 days by hour"
 # No page of the console may be larger, in bytes.
 MOST_BYTES = 150_000
@@ -120,7 +120,7 @@ class Visitor:
         body = urllib.parse.urlencode({"csrf": token, "email": login["email"], "password": login["password"]})
         status = self.send("POST", "/console/sign-in", body)[0]
         if status != 303:
-            sys.exit(f"signing in was answered {status}")
+            sys.exit(f"signing in returned {status}")
 
     def send(self, method, path, body=None):
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), "Origin": self.origin,
@@ -265,7 +265,7 @@ def measure(kind, arguments):
                                {"X-Api-Key": text, "Content-Type": "application/x-www-form-urlencoded"})
             answer = connection.getresponse()
             if answer.read() and answer.status != 200:
-                sys.exit(f"an exchange was answered {answer.status}")
+                sys.exit(f"an exchange returned {answer.status}")
             # Counts are written every two seconds.
             connection.close()
             time.sleep(3)

@@ -12,7 +12,7 @@ use crate::console::ui::Checkbox;
 #[template(path = "console/new_password.html")]
 pub(super) struct NewPassword<'a> {
     pub(super) frame: Frame,
-    /// What was done, as a sentence.
+    /// A sentence about the change.
     pub(super) result: String,
     pub(super) sign_in: String,
     pub(super) organization: &'a str,

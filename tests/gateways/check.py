@@ -1,4 +1,4 @@
-"""Sends what honest and dishonest clients send through one gateway, and says what came of it.
+"""Sends requests of honest and dishonest clients through one gateway, and reports the results.
 
     check.py serving|frozen|back|killed RECIPE
 
@@ -37,15 +37,15 @@ PROJECTS = {"action": "read", "resource": "projects/acme/*"}
 
 @dataclass(frozen=True)
 class Recipe:
-    """What docs/gateways says of a recipe."""
+    """Properties of a recipe, as docs/gateways documents them."""
 
     asks: str = "verify"  # whom it asks about a credential: "verify", "introspection" or "nobody"
-    api_key_header: bool = True  # takes a key text as X-Api-Key, too
+    api_key_header: bool = True  # takes a secret as X-Api-Key, too
     kept: int = 0  # seconds that a verdict may be kept
     slack: int = 0  # seconds that a token may outlive its end
     undecided: tuple = (500, 502, 503, 504)  # the answer when Keyturn cannot be asked
     any_name: bool = True  # drops every X-Keyturn-* header, not only those that it sets
-    sends_only: bool = True  # Keyturn gets nothing of the client's but the credential
+    sends_only: bool = True  # Keyturn gets only the credential
     waits: int = 5  # seconds that it waits for Keyturn at most
     challenge: bool = True  # a 403 says which scope is missing
     confusing_path: tuple = (400, 403, 404)
@@ -106,7 +106,7 @@ class Answer:
 
     @property
     def seen(self):
-        """What the API behind the gateway saw, when it was reached."""
+        """The request as the API behind the gateway received it, or None."""
         return json.loads(self.body) if self.status == 200 else None
 
     def __str__(self):
@@ -132,7 +132,7 @@ def send(host, port, method, path, headers=(), body=None, source=HERE, timeout=4
 
 
 def ask(path="/orders/1", token=None, key=None, headers=(), method="GET", **more):
-    """A request to the gateway, with a token or a key text."""
+    """A request to the gateway, with a token or a secret."""
     own = []
     if token is not None:
         own.append(("Authorization", f"Bearer {token}"))
@@ -216,12 +216,12 @@ def expect_identity(answer, key, token=None):
     if recipe.verifies:
         wanted["x-keyturn-key-name"] = urllib.parse.quote(key["name"], safe=" ")
     for name, value in wanted.items():
-        # What is empty may as well not be there.
+        # An empty header may also be absent.
         expect(found.get(name, [""]) == [value], f"{name}: {value!r} was expected", found)
     if not recipe.verifies:
-        expect("x-keyturn-key-name" not in found, "x-keyturn-key-name, which only /verify tells", found)
+        expect("x-keyturn-key-name" not in found, "x-keyturn-key-name, which only /verify returns", found)
     seen = json.dumps(answer.seen)
-    expect(key["secret"] not in seen, "the key text reached the API")
+    expect(key["secret"] not in seen, "the secret reached the API")
     expect(token is None or token not in seen, "the token reached the API")
 
 
@@ -242,14 +242,14 @@ def good_credentials(key, token):
     if lower:
         expect_identity(lower, key, token)
     if recipe.takes_keys:
-        expect_identity(passes("a key text as a bearer", token=key["secret"]), key)
+        expect_identity(passes("a secret as a bearer", token=key["secret"]), key)
         if recipe.api_key_header:
-            expect_identity(passes("a key text in X-Api-Key", key=key["secret"]), key)
-        ok("a good key text passes as well")
+            expect_identity(passes("a secret in X-Api-Key", key=key["secret"]), key)
+        ok("a good secret passes as well")
     else:
-        refused("a key text", (401,), token=key["secret"])
-        refused("a key text in X-Api-Key", (401,), key=key["secret"])
-        ok("a key text is refused: only tokens can be checked without asking")
+        refused("a secret", (401,), token=key["secret"])
+        refused("a secret in X-Api-Key", (401,), key=key["secret"])
+        ok("a secret is refused: only tokens can be checked without asking")
 
 
 def long_scopes():
@@ -310,11 +310,11 @@ def bad_credentials(key, token):
         "HMAC with the public key": f"{confused}.{payload}.{mac}",
         "half a token": token[: len(token) // 2],
         "no token at all": "nonsense",
-        "a key text with a typo": typo,
+        "a secret with a typo": typo,
     }.items():
         refused(what, (401,), token=text)
     if recipe.api_key_header:
-        refused("a key text with a typo in X-Api-Key", (401,), key=typo)
+        refused("a secret with a typo in X-Api-Key", (401,), key=typo)
     refused("a token in the query", (401,), f"/orders/1?access_token={token}")
     refused(
         "a token by Basic",
@@ -337,7 +337,7 @@ def scopes(key):
             'error="insufficient_scope"' in challenge and 'scope="read:orders/*"' in challenge, "the challenge", answer
         )
     if recipe.takes_keys:
-        refused("a key text without the scope", (403,), token=narrow["secret"])
+        refused("a secret without the scope", (403,), token=narrow["secret"])
     refused("a token narrowed to another scope", (403,), token=mint(key, scope="read:projects/acme/*"))
     passes("a token narrowed to this scope", token=mint(key, scope="read:orders/*"))
     for scope in (
@@ -411,19 +411,19 @@ def where_paths_lead(key):
 
 
 def mapped(key, token):
-    passes("GET of one's own", "/projects/acme/1", token=token)
+    passes("GET of the own resource", "/projects/acme/1", token=token)
     passes("GET with a query", "/projects/acme/1?keyturn_require=write:x&a=%zz", token=token)
     passes("HEAD of one's own", "/projects/acme/1/files", token=token)
     refused("POST", (403,), "/projects/acme/1", token=token, method="POST", body=b"x")
     refused("DELETE", (403,), "/projects/acme/1", token=token, method="DELETE")
-    refused("somebody else's", (403,), "/projects/other/1", token=token)
+    refused("another resource", (403,), "/projects/other/1", token=token)
     lies = [
         [("X-Original-Method", "GET"), ("X-Original-URI", "/projects/acme/1"), ("X-Original-URL", "/projects/acme/1")],
         [("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", "/projects/acme/1")],
         [("X-HTTP-Method-Override", "GET"), ("X-Rewrite-URL", "/projects/acme/1")],
     ]
     for headers in lies:
-        refused(f"{headers} and somebody else's", (403,), "/projects/other/1", token=token, headers=headers)
+        refused(f"{headers} and another resource", (403,), "/projects/other/1", token=token, headers=headers)
         refused(f"{headers} and DELETE", (403,), "/projects/acme/1", token=token, method="DELETE", headers=headers)
     for headers in (
         [("X-Original-Method", "DELETE"), ("X-Original-URI", "/x")],
@@ -460,7 +460,7 @@ def networks():
     ]
     if recipe.verifies:
         passes("from an allowed network", token=token, source=ELSEWHERE)
-        passes("a key text from an allowed network", token=key["secret"], source=ELSEWHERE)
+        passes("a secret from an allowed network", token=key["secret"], source=ELSEWHERE)
         passes(
             "from an allowed network, with lies",
             token=token,
@@ -468,13 +468,13 @@ def networks():
             headers=[("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=192.0.2.1")],
         )
     else:
-        refused("a key that is restricted to networks", (403,), token=token, source=ELSEWHERE)
+        refused("a key with allowed networks", (403,), token=token, source=ELSEWHERE)
     for headers in [[], *lies]:
         refused(f"from another network {headers}", (403,) if not headers else (400, 403), token=token, headers=headers)
     ok(
-        "a key's networks are held to the real peer, whatever forwarding headers it sends"
+        "allowed networks are checked against the real peer, whatever forwarding headers it sends"
         if recipe.verifies
-        else "a key that is restricted to networks is refused: 403"
+        else "a key with allowed networks is refused: 403"
     )
 
 
@@ -495,11 +495,11 @@ def bodies(token):
     ok("the body reaches the API and is not sent to Keyturn")
     if recipe.asks != "nobody" and recipe.sends_only:
         expect(b"crumb" not in sent, "cookies were sent to Keyturn")
-        ok("Keyturn gets nothing of the client's but the credential")
+        ok("Keyturn gets only the credential")
 
 
 def preflights():
-    """What a browser asks before it sends a page's request to another origin, and what only looks like it."""
+    """CORS preflights, and requests that only resemble them."""
     origin = [("Origin", "https://app.example")]
     asks = [*origin, ("Access-Control-Request-Method", "GET"), ("Access-Control-Request-Headers", "authorization")]
     if not recipe.preflights:
@@ -520,12 +520,12 @@ def preflights():
 
 
 def request_ids(token):
-    """The ID by which Keyturn's log line about a request is found."""
+    """The request ID in Keyturn's log line about a request."""
     answer = passes("a request with an ID of the client's", token=token, headers=[("X-Request-Id", "the-clients-own")])
     found = [value for name, value in answer.seen["headers"] if name == "x-request-id"]
     expect(len(found) == 1 and len(found[0]) >= 16, "one X-Request-Id", found)
     sent = seen_by_keyturn().lower()
-    expect(f"x-request-id: {found[0]}".lower().encode() in sent, "Keyturn was told another X-Request-Id", found)
+    expect(f"x-request-id: {found[0]}".lower().encode() in sent, "Keyturn got another X-Request-Id", found)
     expect(b"the-clients-own" not in sent, "the client chose the X-Request-Id")
     ok("Keyturn and the API get the same X-Request-Id, and not the client's")
 

@@ -70,12 +70,12 @@ expect_error() {
 grant=(-d grant_type=client_credentials)
 basic=(-u "$id:$INTEROP_KEY_TEXT")
 
-expect_token 'Basic, key text' "${basic[@]}" "${grant[@]}"
+expect_token 'Basic, secret' "${basic[@]}" "${grant[@]}"
 expect_token 'Basic, bare secret' -u "$id:$INTEROP_BARE_SECRET" "${grant[@]}"
-expect_token 'body, client_id and key text' "${grant[@]}" -d "client_id=$id" -d "client_secret=$INTEROP_KEY_TEXT"
+expect_token 'body, client_id and secret' "${grant[@]}" -d "client_id=$id" -d "client_secret=$INTEROP_KEY_TEXT"
 expect_token 'body, client_id and bare secret' "${grant[@]}" -d "client_id=$id" -d "client_secret=$INTEROP_BARE_SECRET"
-expect_token 'body, key text alone' "${grant[@]}" -d "client_secret=$INTEROP_KEY_TEXT"
-expect_token 'Bearer key text' -H "Authorization: Bearer $INTEROP_KEY_TEXT" "${grant[@]}"
+expect_token 'body, secret alone' "${grant[@]}" -d "client_secret=$INTEROP_KEY_TEXT"
+expect_token 'Bearer secret' -H "Authorization: Bearer $INTEROP_KEY_TEXT" "${grant[@]}"
 expect_token 'X-Api-Key' -H "X-Api-Key: $INTEROP_KEY_TEXT" "${grant[@]}"
 
 encoded=$(printf '%s' "$id:$INTEROP_KEY_TEXT" | base64 -w0)
@@ -101,11 +101,11 @@ wrong=$INTEROP_WRONG_KEY_TEXT
 expect_error 'Basic, wrong secret: invalid_client with a challenge' 401 invalid_client yes --interface 127.0.0.11 -u "$id:$wrong" "${grant[@]}"
 [[ $(member code) == '"API_KEY_INVALID"' ]] || fail "wrong secret: code is $(member code)"
 expect_error 'body, wrong secret: invalid_client, no challenge' 401 invalid_client no --interface 127.0.0.12 "${grant[@]}" -d "client_id=$id" -d "client_secret=$wrong"
-expect_error 'body, wrong key text alone: invalid_client, no challenge' 401 invalid_client no --interface 127.0.0.13 "${grant[@]}" -d "client_secret=$wrong"
-expect_error 'Bearer, wrong key text: invalid_client with a challenge' 401 invalid_client yes --interface 127.0.0.14 -H "Authorization: Bearer $wrong" "${grant[@]}"
+expect_error 'body, wrong secret alone: invalid_client, no challenge' 401 invalid_client no --interface 127.0.0.13 "${grant[@]}" -d "client_secret=$wrong"
+expect_error 'Bearer, wrong secret: invalid_client with a challenge' 401 invalid_client yes --interface 127.0.0.14 -H "Authorization: Bearer $wrong" "${grant[@]}"
 ask --interface 127.0.0.15 -H "X-Api-Key: $wrong" "${grant[@]}"
-[[ $status == 401 && $(member error) == '"invalid_client"' ]] || fail "X-Api-Key, wrong key text: status $status"
-ok 'X-Api-Key, wrong key text: invalid_client'
+[[ $status == 401 && $(member error) == '"invalid_client"' ]] || fail "X-Api-Key, wrong secret: status $status"
+ok 'X-Api-Key, wrong secret: invalid_client'
 expect_error 'an unknown client_id: invalid_client' 401 invalid_client no --interface 127.0.0.20 "${grant[@]}" -d client_id=0000000000000000 -d "client_secret=$INTEROP_KEY_TEXT"
 expect_error 'no credentials: invalid_client with a challenge' 401 invalid_client yes --interface 127.0.0.16 "${grant[@]}"
 expect_error 'two ways at once: invalid_request' 400 invalid_request no --interface 127.0.0.17 "${basic[@]}" "${grant[@]}" -d "client_secret=$INTEROP_KEY_TEXT"

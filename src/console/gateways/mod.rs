@@ -56,7 +56,7 @@ struct Tab {
     is_current: bool,
 }
 
-/// What services need to verify tokens.
+/// Values that services need to verify tokens.
 struct Facts {
     issuer: String,
     jwks: String,

@@ -39,7 +39,7 @@ pub(in crate::console) struct Chart {
     /// Unique among the charts of a page.
     id: &'static str,
     caption: String,
-    /// What a column stands for: `Day (UTC)`, `Hour (UTC)`.
+    /// Unit of a column: `Day (UTC)`, `Hour (UTC)`.
     unit: &'static str,
     rows: Vec<[String; 4]>,
     bars: Vec<(String, Vec<Bar>)>,

@@ -81,7 +81,7 @@ impl Range {
         }
     }
 
-    /// What a column of the chart stands for.
+    /// Unit of a column of the chart.
     pub(in crate::console) fn unit(self) -> &'static str {
         match self {
             Self::Day | Self::Week => "Hour (UTC)",

@@ -41,7 +41,7 @@ func main() {
 
 		token, err := config("INTEROP_KEY_TEXT").Token(ctx)
 		check(err == nil && token.Valid() && token.Type() == "Bearer" && lifetime(token) == 600,
-			way.name+": a token with the key text", err)
+			way.name+": a token with the secret", err)
 
 		token, err = config("INTEROP_BARE_SECRET", "read:projects/acme/#", "write:projects/acme/*").Token(ctx)
 		check(err == nil && token.Extra("scope") == "read:projects/acme/# write:projects/acme/*",

@@ -18,7 +18,7 @@ for (const authenticationMethod of ['client_secret_basic', 'client_secret_post']
   const owner = client(INTEROP_CLIENT_ID, INTEROP_KEY_TEXT);
   let token = await owner.clientCredentials();
   const life = token.expiresAt - Date.now();
-  check(life > 590_000 && life <= 600_000, `${authenticationMethod}: a token with the key text, from a discovered endpoint`);
+  check(life > 590_000 && life <= 600_000, `${authenticationMethod}: a token with the secret, from a discovered endpoint`);
   const told = await owner.introspect(token);
   check(told.active === true && told.client_id === INTEROP_CLIENT_ID, `${authenticationMethod}: it introspects as active`);
   token = await client(INTEROP_CLIENT_ID, INTEROP_BARE_SECRET).clientCredentials({ resource: `${INTEROP_ISSUER}/` });

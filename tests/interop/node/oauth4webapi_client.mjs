@@ -26,7 +26,7 @@ for (const [name, authenticate] of [
   ['client_secret_post', oauth.ClientSecretPost],
 ]) {
   let answer = await grant(authenticate(INTEROP_KEY_TEXT), {});
-  check(answer.token_type === 'bearer' && answer.expires_in === 600, `${name}: a token with the key text`);
+  check(answer.token_type === 'bearer' && answer.expires_in === 600, `${name}: a token with the secret`);
   answer = await grant(authenticate(INTEROP_BARE_SECRET), { scope });
   check(answer.scope === scope, `${name}: a token with the bare secret and a narrower scope`);
 

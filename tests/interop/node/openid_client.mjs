@@ -21,7 +21,7 @@ for (const [name, authenticate] of [
   const metadata = config.serverMetadata();
   check(metadata.issuer === INTEROP_ISSUER, `${name}: discovered through RFC 8414`);
   let tokens = await client.clientCredentialsGrant(config);
-  check(tokens.token_type === 'bearer' && tokens.expiresIn() > 590, `${name}: a token with the key text`);
+  check(tokens.token_type === 'bearer' && tokens.expiresIn() > 590, `${name}: a token with the secret`);
 
   config = await discover(authenticate, INTEROP_BARE_SECRET, 'oidc');
   tokens = await client.clientCredentialsGrant(config, { scope });

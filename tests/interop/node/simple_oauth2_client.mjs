@@ -14,7 +14,7 @@ for (const [name, authorizationMethod] of [['client_secret_basic', 'header'], ['
     return (await client.getToken(parameters)).token;
   };
   let token = await grant(INTEROP_CLIENT_ID, INTEROP_KEY_TEXT);
-  check(token.token_type === 'Bearer' && token.expires_in === 600, `${name}: a token with the key text`);
+  check(token.token_type === 'Bearer' && token.expires_in === 600, `${name}: a token with the secret`);
   token = await grant(INTEROP_CLIENT_ID, INTEROP_BARE_SECRET, { scope: ['read:projects/acme/#', 'write'] });
   check(token.scope === 'read:projects/acme/# write', `${name}: a token with the bare secret and a narrower scope`);
   token = await grant(INTEROP_READER_ID, INTEROP_READER_KEY_TEXT, { scope: 'read' });

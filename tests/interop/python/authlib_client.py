@@ -47,7 +47,7 @@ for method in ("client_secret_basic", "client_secret_post"):
     token = client.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
     check(
         token["token_type"] == "Bearer" and token["expires_in"] == 600 and not token.is_expired(),
-        f"{method}: a token with the key text",
+        f"{method}: a token with the secret",
     )
     client = session(method, os.environ["INTEROP_BARE_SECRET"], scope=SCOPE)
     token = client.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")

@@ -37,7 +37,7 @@ for name, way in (("client_secret_basic", ClientSecretBasic), ("client_secret_po
 
     owner = client(CLIENT_ID, KEY_TEXT)
     token = owner.client_credentials()
-    check(token.token_type == "Bearer" and 590 <= token.expires_in <= 600, f"{name}: a token with the key text")
+    check(token.token_type == "Bearer" and 590 <= token.expires_in <= 600, f"{name}: a token with the secret")
     told = owner.introspect_token(token.access_token)
     check(told["active"] is True and told["client_id"] == CLIENT_ID, f"{name}: the token introspects as active")
     token = client(CLIENT_ID, os.environ["INTEROP_BARE_SECRET"]).client_credentials(

@@ -42,7 +42,7 @@ def raises(kind, credentials, **more):
 
 for name, way in (("client_secret_basic", basic), ("client_secret_post", body)):
     token = fetch(way(os.environ["INTEROP_KEY_TEXT"]))
-    check(token["token_type"] == "Bearer" and token["expires_in"] == 600, f"{name}: a token with the key text")
+    check(token["token_type"] == "Bearer" and token["expires_in"] == 600, f"{name}: a token with the secret")
     # The library raises when the scope of the answer is not the one it asked for.
     scope = ["read:projects/acme/#", "write:projects/acme/*"]
     token = fetch(way(os.environ["INTEROP_BARE_SECRET"]), scope)

@@ -36,7 +36,7 @@ fn main() {
                     && token.expires_in().is_some_and(|life| life.as_secs() == 600)
                     && token.scopes().is_some_and(|scopes| !scopes.is_empty())
             }),
-            &format!("{name}: a token with the key text"),
+            &format!("{name}: a token with the secret"),
             &token,
         );
 
