@@ -1,11 +1,13 @@
 //! The real program: a folder to run it in, its settings, and a server that ends with the test.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
@@ -70,18 +72,22 @@ impl Place {
     /// With a SQLite file in the folder, for what looks into it.
     pub fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let environment = Self::variables(folder.path());
+        Self { folder, environment, _store: None }
+    }
+
+    fn variables(folder: &Path) -> BTreeMap<String, String> {
         let environment = [
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("KEYTURN_SERVER__LISTEN", "127.0.0.1:0".into()),
             ("KEYTURN_SERVER__WORKERS", "2".into()),
-            ("KEYTURN_STORE__URL", format!("sqlite://{}", folder.path().join("data/keyturn.db").display())),
-            ("KEYTURN_SECRETS__MASTER_KEY_FILE", folder.path().join("data/master.key").display().to_string()),
+            ("KEYTURN_STORE__URL", format!("sqlite://{}", folder.join("data/keyturn.db").display())),
+            ("KEYTURN_SECRETS__MASTER_KEY_FILE", folder.join("data/master.key").display().to_string()),
             ("KEYTURN_ARGON2__MEMORY_KIB", "8192".into()),
             ("KEYTURN_ARGON2__ITERATIONS", "1".into()),
             ("KEYTURN_LIMITS__CHANGES_PER_MINUTE", "0".into()),
         ];
-        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { folder, environment, _store: None }
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Sets a variable of the environment.
@@ -138,11 +144,41 @@ impl Place {
         }
     }
 
-    /// Founds the default organization and serves.
+    /// Creates the default organization and serves.
     #[track_caller]
     pub fn start(self) -> Server {
-        let founded = self.init(&[]);
-        self.serve(founded.key)
+        let key = if self.is_like_template() { self.copy_template() } else { self.init(&[]).key };
+        self.serve(key)
+    }
+
+    /// Whether `keyturn init` would do the same here as in a new [`Place::on_sqlite`].
+    fn is_like_template(&self) -> bool {
+        let is_read_by_init = |name: &str| {
+            let prefixes = [
+                "KEYTURN_CONFIG",
+                "KEYTURN_STORE__",
+                "KEYTURN_SECRETS__",
+                "KEYTURN_ARGON2__",
+                "KEYTURN_TOKEN__ALGORITHM",
+            ];
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        };
+        let (own, usual) = (self.environment.clone(), Self::variables(self.folder.path()));
+        let [own, usual] = [own, usual].map(|all| all.into_iter().filter(|(name, _)| is_read_by_init(name)));
+        fs::read_dir(&self.folder).unwrap().next().is_none() && own.eq(usual)
+    }
+
+    /// Writes the database and the master key of the template, which takes a fraction of the time of `keyturn init`.
+    fn copy_template(&self) -> Key {
+        let template = Template::get();
+        fs::create_dir(self.path("data")).unwrap();
+        fs::set_permissions(self.path("data"), template.folder.clone()).unwrap();
+        for (name, content, permissions) in &template.files {
+            let path = self.path("data").join(name);
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(path, permissions.clone()).unwrap();
+        }
+        template.key.clone()
     }
 
     /// Like [`Place::start`], for a server that takes us for a proxy: our own calls say where they come from.
@@ -197,6 +233,33 @@ impl Place {
         let server = Server { place: Some(self), child: Some(child), address, public_url, key, forwarded_for: None };
         eventually("readiness", || (server.get("/readyz").try_send().ok()?.status == 200).then_some(()));
         server
+    }
+}
+
+/// What `keyturn init` creates in a [`Place::on_sqlite`], once for all tests of the process.
+struct Template {
+    folder: Permissions,
+    files: Vec<(OsString, Vec<u8>, Permissions)>,
+    key: Key,
+}
+
+impl Template {
+    fn get() -> &'static Self {
+        static TEMPLATE: OnceLock<Template> = OnceLock::new();
+        TEMPLATE.get_or_init(|| {
+            let place = Place::on_sqlite();
+            let key = place.init(&[]).key;
+            let read = |entry: fs::DirEntry| {
+                let permissions = entry.metadata().unwrap().permissions();
+                (entry.file_name(), fs::read(entry.path()).unwrap(), permissions)
+            };
+            let data = place.path("data");
+            Self {
+                folder: fs::metadata(&data).unwrap().permissions(),
+                files: fs::read_dir(data).unwrap().map(|entry| read(entry.unwrap())).collect(),
+                key,
+            }
+        })
     }
 }
 
