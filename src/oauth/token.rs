@@ -69,7 +69,7 @@ fn read(
     }
 
     // 3. The key, and what for.
-    let key = client::presented_key(headers, &form)?;
+    let key = client::presented_key(&headers, &form)?;
     let scopes = form.value("scope").map(ScopeSet::parse).transpose();
     let scopes = scopes.map_err(|error| OAuthError::malformed_scope(format!("scope: {error}")))?;
     let mut audiences: Vec<String> = Vec::new();
