@@ -252,7 +252,7 @@ async fn identify(
 ) -> Result<Principal, Problem> {
     match credentials::from_headers(request.headers()) {
         Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
-            by_credential(context, &text, address, now, counted).await
+            by_credential(context, text, address, now, counted).await
         }
         Ok(HeaderCredentials::None | HeaderCredentials::Empty) => by_session(context, request, now).await,
         Ok(HeaderCredentials::Basic { .. } | HeaderCredentials::OtherScheme) => Err(Problem::credentials_required()),

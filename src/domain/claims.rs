@@ -5,28 +5,29 @@ use serde::{Deserialize, Serialize};
 use crate::domain::audience::is_same;
 use crate::domain::timestamp::Timestamp;
 
-/// The payload of an access token. Times are whole seconds (NumericDate).
+/// The payload of an access token. Times are whole seconds (NumericDate). Texts are borrowed (`T = &str`) to mint a token,
+/// and owned to read one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claims {
+pub struct Claims<T = String> {
     /// Issuer: the organization's.
-    pub iss: String,
+    pub iss: T,
     /// Subject: the key's id.
-    pub sub: String,
+    pub sub: T,
     /// The key's id again, as RFC 9068 §2.2 asks of tokens whose subject is the client.
-    pub client_id: String,
+    pub client_id: T,
     /// Who the token is for: a string when there is one audience.
-    pub aud: Audience,
+    pub aud: Audience<T>,
     /// Minted at, rounded down.
     pub iat: i64,
     /// Dead from then on.
     pub exp: i64,
     /// The token's own id.
-    pub jti: String,
+    pub jti: T,
     /// Space-separated scopes.
-    pub scope: String,
+    pub scope: T,
     /// The organization's slug.
-    pub org: String,
+    pub org: T,
     /// The key's generation when the token was minted.
     #[serde(rename = "gen")]
     pub generation: u64,
@@ -41,16 +42,16 @@ pub struct Claims {
 /// One audience is a string, several are a list (RFC 7519 §4.1.3).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Audience {
+pub enum Audience<T = String> {
     /// The usual case.
-    One(String),
+    One(T),
     /// As asked for with a repeated `resource` (RFC 8707 §2).
-    Many(Vec<String>),
+    Many(Vec<T>),
 }
 
-impl Audience {
+impl<T: AsRef<str>> Audience<T> {
     /// From a list without duplicates; a list of one is written as a string.
-    pub fn from_list(mut list: Vec<String>) -> Self {
+    pub fn from_list(mut list: Vec<T>) -> Self {
         match list.pop() {
             Some(only) if list.is_empty() => Self::One(only),
             Some(last) => {
@@ -64,8 +65,8 @@ impl Audience {
     /// Whether the token is for this audience, in any spelling of it.
     pub fn contains(&self, audience: &str) -> bool {
         match self {
-            Self::One(one) => is_same(one, audience),
-            Self::Many(many) => many.iter().any(|each| is_same(each, audience)),
+            Self::One(one) => is_same(one.as_ref(), audience),
+            Self::Many(many) => many.iter().any(|each| is_same(each.as_ref(), audience)),
         }
     }
 }
@@ -111,9 +112,7 @@ mod tests {
 
     #[test]
     fn one_audience_is_a_string_and_more_are_a_list() {
-        let json = |list: &[&str]| {
-            serde_json::to_string(&Audience::from_list(list.iter().map(|s| (*s).to_owned()).collect())).unwrap()
-        };
+        let json = |list: &[&str]| serde_json::to_string(&Audience::from_list(list.to_vec())).unwrap();
         assert_eq!(json(&["a"]), r#""a""#);
         assert_eq!(json(&["a", "b"]), r#"["a","b"]"#);
     }

@@ -1,5 +1,7 @@
 //! Answers of `/verify`: 200 with every identity header, 401, 403 or 503, and nothing else.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
@@ -33,16 +35,16 @@ const DECIDED_BY: HeaderValue = HeaderValue::from_static(
 /// sent can be taken for ours.
 pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> HttpResponse {
     let (key, grant) = (&caller.key, &caller.grant);
-    let token_id = caller.token.as_ref().map(|token| token.claims.jti.clone()).unwrap_or_default();
-    let name = utf8_percent_encode(key.name.trim(), &IN_HEADER).to_string();
+    let token_id = caller.token.as_ref().map_or("", |token| &token.claims.jti);
+    let name = Cow::from(utf8_percent_encode(key.name.trim(), &IN_HEADER));
     let left = grant.not_after.map_or(i64::MAX, |end| end.millis_since(now) / 1000);
     let max_age = i64::from(max_age_seconds).min(left);
     let cache = if max_age > 0 { format!("max-age={max_age}") } else { "no-store".to_owned() };
     HttpResponse::Ok()
         .insert_header((CLIENT_ID, key.id.as_str()))
         .insert_header((ORGANIZATION, key.organization.as_str()))
-        .insert_header((SCOPE, grant.scopes.to_string()))
-        .insert_header((KEY_NAME, name))
+        .insert_header((SCOPE, grant.scopes.as_str()))
+        .insert_header((KEY_NAME, &*name))
         .insert_header((TOKEN_ID, token_id))
         .insert_header((CACHE_CONTROL, cache))
         .insert_header((VARY, DECIDED_BY))

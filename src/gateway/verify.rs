@@ -98,7 +98,7 @@ async fn decide(
 fn credential(request: &HttpRequest) -> Result<Credential, VerifyError> {
     match credentials::from_headers(request.headers()) {
         Ok(HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text)) => {
-            credentials::key_or_token(&text).map_err(VerifyError::from)
+            credentials::key_or_token(text).map_err(VerifyError::from)
         }
         Ok(HeaderCredentials::Basic { id, secret }) => {
             credentials::presented_key(Some(&id), &secret).map(Credential::Key).map_err(VerifyError::from)

@@ -19,8 +19,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What the headers carry.
-#[derive(Debug)]
-pub enum HeaderCredentials {
+pub enum HeaderCredentials<'a> {
     /// Nothing.
     None,
     /// An `Authorization` header without a credential, sent by programs that were configured without one:
@@ -34,9 +33,9 @@ pub enum HeaderCredentials {
         secret: Zeroizing<String>,
     },
     /// `Authorization: Bearer` (RFC 6750 §2.1).
-    Bearer(Zeroizing<String>),
+    Bearer(&'a str),
     /// `X-Api-Key`.
-    ApiKey(Zeroizing<String>),
+    ApiKey(&'a str),
     /// `Authorization` of a scheme that is not taken.
     OtherScheme,
 }
@@ -65,7 +64,7 @@ impl InvalidCredential {
 }
 
 /// Reads the credentials in the headers; there is at most one.
-pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials, HeaderError> {
+pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials<'_>, HeaderError> {
     let authorization = single(headers, &AUTHORIZATION, "more than one Authorization header")?;
     let api_key = single(headers, &X_API_KEY, "more than one X-Api-Key header")?;
     let authorization = authorization.map_or(Ok(HeaderCredentials::None), of_authorization);
@@ -76,7 +75,7 @@ pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials, HeaderErro
     let api_key = if is_no_secret(api_key) { "" } else { api_key };
     match authorization {
         Ok(HeaderCredentials::None | HeaderCredentials::Empty) if !api_key.is_empty() => {
-            Ok(HeaderCredentials::ApiKey(Zeroizing::new(api_key.to_owned())))
+            Ok(HeaderCredentials::ApiKey(api_key))
         }
         Err(_) | Ok(_) if !api_key.is_empty() => {
             Err(HeaderError("both an Authorization and an X-Api-Key header; give one"))
@@ -142,7 +141,7 @@ fn ascii(value: &HeaderValue) -> Option<&str> {
     if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None }
 }
 
-fn of_authorization(value: &HeaderValue) -> Result<HeaderCredentials, HeaderError> {
+fn of_authorization(value: &HeaderValue) -> Result<HeaderCredentials<'_>, HeaderError> {
     let text = trim(ascii(value).ok_or(HeaderError("Authorization: only printable ASCII is allowed"))?);
     if text.is_empty() {
         return Ok(HeaderCredentials::None);
@@ -163,18 +162,17 @@ pub fn is_no_secret(text: &str) -> bool {
     matches!(text, "" | "null" | "undefined")
 }
 
-fn bearer(text: &str) -> Result<HeaderCredentials, HeaderError> {
+fn bearer(text: &str) -> Result<HeaderCredentials<'_>, HeaderError> {
     if is_no_secret(text) {
         return Ok(HeaderCredentials::Empty);
     }
-    // Without branches, so that many bytes are checked at once.
-    if text.bytes().fold(false, |found, byte| found | (byte == b' ') | (byte == b'\t')) {
+    if text.as_bytes().contains(&b' ') || text.as_bytes().contains(&b'\t') {
         return Err(HeaderError("Authorization: Bearer must be followed by one token or key text"));
     }
-    Ok(HeaderCredentials::Bearer(Zeroizing::new(text.to_owned())))
+    Ok(HeaderCredentials::Bearer(text))
 }
 
-fn basic(text: &str) -> Result<HeaderCredentials, HeaderError> {
+fn basic(text: &str) -> Result<HeaderCredentials<'static>, HeaderError> {
     if is_no_secret(text) {
         return Ok(HeaderCredentials::Empty);
     }
@@ -206,8 +204,8 @@ mod tests {
             HeaderCredentials::None => Ok("none".into()),
             HeaderCredentials::Empty => Ok("empty".into()),
             HeaderCredentials::Basic { id, secret } => Ok(format!("basic {id}|{}", *secret)),
-            HeaderCredentials::Bearer(text) => Ok(format!("bearer {}", *text)),
-            HeaderCredentials::ApiKey(text) => Ok(format!("api-key {}", *text)),
+            HeaderCredentials::Bearer(text) => Ok(format!("bearer {text}")),
+            HeaderCredentials::ApiKey(text) => Ok(format!("api-key {text}")),
             HeaderCredentials::OtherScheme => Ok("other".into()),
         }
     }

@@ -11,6 +11,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use tracing::{Instrument, Span};
 
@@ -21,6 +22,7 @@ use crate::http::access::{Explanation, Identity, Refused};
 use crate::http::body_chunks::in_chunks;
 use crate::http::context::HttpContext;
 use crate::http::operations::NOT_READY;
+use crate::telemetry::BUSY_ROUTES;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -68,11 +70,11 @@ pub async fn log_request(
     let seconds = begun.elapsed().as_secs_f64();
     let status = response.status().as_u16();
     let route = route(response.request());
-    context.node.metrics.request(route.clone(), status, seconds);
+    context.node.metrics.request(&route, status, seconds);
     if context.logged_requests.include(status) {
         write_line(&context, &response, &Line { ids: &ids, peer, route: &route, status, seconds });
     }
-    if let Ok(value) = HeaderValue::from_str(&ids.request) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(ids.request)) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     Ok(in_chunks(response))
@@ -91,7 +93,7 @@ impl Ids {
         let sent = |name: HeaderName| if is_trusted { headers.get(name)?.to_str().ok() } else { None };
         let request = sent(X_REQUEST_ID).filter(|id| is_request_id(id)).map(str::to_owned);
         Self {
-            request: request.unwrap_or_else(|| random::identifier().unwrap_or_default()),
+            request: request.unwrap_or_else(|| random::public_identifier().unwrap_or_default()),
             trace: sent(TRACEPARENT).and_then(trace_id).map(str::to_owned),
         }
     }
@@ -192,8 +194,7 @@ fn method(method: &Method) -> &'static str {
 /// The pattern of the route that a request took. Looking it up walks every route again, so the busiest are
 /// told by their path.
 fn route(request: &HttpRequest) -> Cow<'static, str> {
-    const BUSY: [&str; 3] = ["/oauth/token", "/verify", "/oauth/introspect"];
-    match BUSY.into_iter().find(|busy| *busy == request.path()) {
+    match BUSY_ROUTES.into_iter().find(|busy| *busy == request.path()) {
         Some(busy) => Cow::Borrowed(busy),
         None => request.match_pattern().map_or(Cow::Borrowed("unmatched"), Cow::Owned),
     }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
@@ -52,6 +50,12 @@ impl View<'_> {
         } else {
             self.node.may_ask_store()?;
         }
+        // Boxed, so that the path from memory stays small.
+        Box::pin(self.stored_record(id)).await
+    }
+
+    async fn stored_record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let list = &self.node.list;
         let ticket = list.begin_fill(id);
         let Some(key) = self.node.store.key(id).await? else {
             list.complete_absence(ticket);
@@ -73,8 +77,7 @@ impl View<'_> {
         } else {
             self.node.may_ask_store()?;
         }
-        // Boxed, so that the path from memory stays small.
-        self.node.stored_tenant(slug).boxed().await
+        Box::pin(self.node.stored_tenant(slug)).await
     }
 
     /// The organization that a signing key belongs to.
@@ -84,7 +87,7 @@ impl View<'_> {
             return Ok(held);
         }
         self.node.may_ask_store()?;
-        self.node.store.organization_of_signing_key(kid).await
+        Box::pin(self.node.store.organization_of_signing_key(kid)).await
     }
 
     /// Whether a single token was revoked.
@@ -96,6 +99,6 @@ impl View<'_> {
             return Ok(false);
         }
         self.node.may_ask_store()?;
-        self.node.store.is_token_revoked(jti).await
+        Box::pin(self.node.store.is_token_revoked(jti)).await
     }
 }

@@ -2,7 +2,6 @@
 
 use actix_web::{HttpRequest, web};
 use percent_encoding::percent_decode_str;
-use zeroize::Zeroizing;
 
 use crate::domain::key_text::looks_like_key_text;
 use crate::http::access::Explanation;
@@ -23,12 +22,12 @@ pub(super) async fn body(payload: web::Payload, most: usize) -> Result<web::Byte
 
 /// Reads the form and the credentials in the headers. `challenge` is whether a 401 carries a challenge:
 /// clients that sent their credentials in the body hide the error behind one.
-pub(super) fn read_form(
-    request: &HttpRequest,
+pub(super) fn read_form<'a>(
+    request: &'a HttpRequest,
     body: &[u8],
     repeatable: &[&str],
     challenge: &mut bool,
-) -> Result<(Form, HeaderCredentials), OAuthError> {
+) -> Result<(Form, HeaderCredentials<'a>), OAuthError> {
     let headers = credentials::from_headers(request.headers()).map_err(|error| OAuthError::invalid_request(error.0))?;
     *challenge = !matches!(headers, HeaderCredentials::ApiKey(_));
     check_query(request.query_string())?;
@@ -45,7 +44,7 @@ pub(super) fn read_form(
 }
 
 /// The key, from the headers or else from the form.
-pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<PresentedKey, OAuthError> {
+pub(super) fn presented_key(headers: &HeaderCredentials<'_>, form: &Form) -> Result<PresentedKey, OAuthError> {
     let filled = |name: &str| form.value(name).map(credentials::trim).filter(|value| !value.is_empty());
     let body_id = filled("client_id");
     let body_secret = filled("client_secret").filter(|secret| !credentials::is_no_secret(secret));
@@ -53,7 +52,7 @@ pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<P
         return Err(OAuthError::invalid_request("client_assertion: not supported; present the API key itself"));
     }
     let (id, secret) = match (headers, body_secret) {
-        (HeaderCredentials::None | HeaderCredentials::Empty, Some(secret)) => (None, Zeroizing::new(secret.to_owned())),
+        (HeaderCredentials::None | HeaderCredentials::Empty, Some(secret)) => (None, secret),
         (HeaderCredentials::None, None) => return Err(OAuthError::no_credentials()),
         (HeaderCredentials::Empty, None) => return Err(OAuthError::empty_authorization()),
         (HeaderCredentials::OtherScheme, None) => return Err(OAuthError::no_credentials()),
@@ -72,22 +71,25 @@ pub(super) fn presented_key(headers: HeaderCredentials, form: &Form) -> Result<P
                 "client_secret: there are also credentials in the Authorization header; send them in one way",
             ));
         }
-        (HeaderCredentials::Basic { id, secret }, None) => (Some(id), secret),
-        (HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text), None) => (None, text),
+        (HeaderCredentials::Basic { id, secret }, None) => (Some(id.as_str()), secret.as_str()),
+        (HeaderCredentials::Bearer(text) | HeaderCredentials::ApiKey(text), None) => (None, *text),
     };
-    let header_id = id.as_deref().map(credentials::trim).filter(|id| !id.is_empty());
+    let header_id = id.map(credentials::trim).filter(|id| !id.is_empty());
     if let (Some(one), Some(other)) = (header_id, body_id)
         && one != other
     {
         return Err(OAuthError::invalid_key().explained(Explanation::because("other_client_id")));
     }
-    credentials::presented_key(header_id.or(body_id), &secret).map_err(OAuthError::from)
+    credentials::presented_key(header_id.or(body_id), secret).map_err(OAuthError::from)
 }
 
 /// Nothing that belongs in a header or the body may stand in the URL, where logs would keep it.
 fn check_query(query: &str) -> Result<(), OAuthError> {
     const SECRET: [&str; 7] =
         ["client_secret", "client_id", "client_assertion", "access_token", "api_key", "token", "password"];
+    if query.is_empty() {
+        return Ok(());
+    }
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let secret = query.split('&').find(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

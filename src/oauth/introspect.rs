@@ -64,7 +64,7 @@ fn read(
     challenge: &mut bool,
 ) -> Result<(PresentedKey, Option<Credential>), OAuthError> {
     let (form, headers) = client::read_form(request, body, &[], challenge)?;
-    let key = client::presented_key(headers, &form)?;
+    let key = client::presented_key(&headers, &form)?;
     let token = form.value("token").ok_or_else(|| OAuthError::invalid_request("token: missing"))?;
     Ok((key, key_or_token(token).ok()))
 }

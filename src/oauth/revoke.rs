@@ -53,7 +53,7 @@ fn read(
     challenge: &mut bool,
 ) -> Result<RevokeRequest, OAuthError> {
     let (form, headers) = client::read_form(request, body, &[], challenge)?;
-    let caller = client::presented_key(headers, &form)?;
+    let caller = client::presented_key(&headers, &form)?;
     let token = form.value("token").ok_or_else(|| OAuthError::invalid_request("token: missing"))?;
     Ok(RevokeRequest { caller, credential: key_or_token(token).ok(), address, now: clock::now() })
 }

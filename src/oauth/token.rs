@@ -1,7 +1,7 @@
 //! `POST /oauth/token` (RFC 6749 §4.4).
 
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
 
 use crate::clock;
 use crate::domain::decision::ClientAddress;
@@ -15,6 +15,8 @@ use crate::tokens::{ExchangeRequest, Minted, exchange};
 
 /// Room for as many scopes as a key can have, each at its longest.
 const MAX_BODY: usize = 16 * 1024 - 1;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Registers the token endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -67,7 +69,7 @@ fn read(
     }
 
     // 3. The key, and what for.
-    let key = client::presented_key(headers, &form)?;
+    let key = client::presented_key(&headers, &form)?;
     let scopes = form.value("scope").map(ScopeSet::parse).transpose();
     let scopes = scopes.map_err(|error| OAuthError::malformed_scope(format!("scope: {error}")))?;
     let mut audiences: Vec<String> = Vec::new();
@@ -80,18 +82,44 @@ fn read(
     Ok(ExchangeRequest { key, scopes, audiences, address, now })
 }
 
+/// The response of RFC 6749 §5.1. Neither a compact JWS (RFC 7515 §7.1) nor a scope (RFC 6749 §3.3) has a character that
+/// JSON escapes, so the body is put together: a serializer looks at each byte of a long token.
 fn granted(minted: &Minted) -> HttpResponse {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        access_token: &'a str,
-        token_type: &'static str,
-        expires_in: i64,
-        scope: &'a str,
+    let Minted { access_token, scopes, expires_in, .. } = minted;
+    let (expires_in, scope) = (expires_in.to_string(), scopes.as_str());
+    let body = [
+        r#"{"access_token":""#,
+        access_token,
+        r#"","token_type":"Bearer","expires_in":"#,
+        &expires_in,
+        r#","scope":""#,
+        scope,
+        r#""}"#,
+    ];
+    no_store(HttpResponse::Ok()).insert_header((CONTENT_TYPE, JSON)).body(body.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use actix_web::body::MessageBody;
+
+    #[test]
+    fn response_is_json_whatever_the_scopes_are() {
+        let every_character: String =
+            ('!'..='~').filter(|c| !matches!(c, '"' | '%' | ',' | '\\' | '*' | '#')).collect();
+        let scopes = ScopeSet::parse(&format!("read:{every_character} write")).unwrap();
+        let key = Arc::new(crate::domain::api_key::tests::key("read", &[]));
+        let minted = Minted { key, access_token: "e30.e30-_.AA".into(), expires_in: 600, scopes };
+        let body = granted(&minted).into_body().try_into_bytes().unwrap();
+        let expected = serde_json::json!({
+            "access_token": "e30.e30-_.AA",
+            "token_type": "Bearer",
+            "expires_in": 600,
+            "scope": format!("read:{every_character} write"),
+        });
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), expected);
     }
-    no_store(HttpResponse::Ok()).json(Body {
-        access_token: &minted.access_token,
-        token_type: "Bearer",
-        expires_in: minted.expires_in,
-        scope: &minted.scope,
-    })
 }

@@ -26,7 +26,7 @@ const ABSENT: usize = 10_000;
 /// Bytes of a record with few scopes and networks, with its share of the table.
 const RECORD_BYTES: u64 = 1024;
 
-/// Bytes of one scope or network beyond its text.
+/// Bytes of one scope or network beyond its text. A scope's text is held twice, the second time as part of the set's.
 const ENTRY_BYTES: usize = 64;
 
 /// Weighs a record by the memory that it takes.
@@ -37,7 +37,7 @@ impl Weighter<KeyId, Arc<ApiKey>> for RecordSize {
     fn weight(&self, _: &KeyId, key: &Arc<ApiKey>) -> u64 {
         let scopes = key.scopes.iter();
         let scopes: usize =
-            scopes.map(|scope| scope.action().as_str().len() + scope.filter().as_str().len() + ENTRY_BYTES).sum();
+            scopes.map(|scope| 2 * (scope.action().as_str().len() + scope.filter().as_str().len()) + ENTRY_BYTES).sum();
         let texts = key.name.len() + key.description.len() + key.created_by.len();
         RECORD_BYTES + (scopes + texts + key.networks.iter().len() * ENTRY_BYTES) as u64
     }

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{DecodingKey, Header};
 use pem::{EncodeConfig, LineEnding, Pem};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::domain::claims::Claims;
@@ -147,8 +148,10 @@ impl SigningKey {
     }
 
     /// Signs claims under a header made by [`SigningKey::header`]: a compact JWS (RFC 7515 §7.1).
-    pub fn sign(&self, header: &str, claims: &Claims) -> Result<String, SigningError> {
-        let payload = serde_json::to_vec(claims).map_err(|_| SigningError::Signature)?;
+    pub fn sign<T: Serialize>(&self, header: &str, claims: &Claims<T>) -> Result<String, SigningError> {
+        // Room for the claims of a usual key.
+        let mut payload = Vec::with_capacity(640);
+        serde_json::to_writer(&mut payload, claims).map_err(|_| SigningError::Signature)?;
         self.sign_payload(header, &payload)
     }
 

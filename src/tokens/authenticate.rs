@@ -192,7 +192,7 @@ pub async fn authenticate(
 /// Sees to it that a use is not lost by which a key is not stale.
 pub(super) async fn keep_use(node: &Node, key: &ApiKey, address: ClientAddress, now: Timestamp) {
     if node.is_rare_use(key, now) {
-        node.write_rare_use(key, address, now).await;
+        Box::pin(node.write_rare_use(key, address, now)).await;
     }
 }
 

@@ -49,8 +49,8 @@ pub struct Minted {
     pub access_token: String,
     /// Its life, in seconds.
     pub expires_in: i64,
-    /// What it carries, separated by spaces.
-    pub scope: String,
+    /// What it carries.
+    pub scopes: ScopeSet,
 }
 
 /// Why there is no token.
@@ -149,7 +149,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     })?;
 
     // 4. For whom: one of the organization's audiences.
-    let aud = audience(node, &tenant, audiences).ok_or_else(|| {
+    let aud = audience(node, &tenant, &audiences).ok_or_else(|| {
         node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now);
         ExchangeError::AudienceNotAllowed(key.clone())
     })?;
@@ -164,16 +164,17 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         })?;
 
     // 6. The signature.
+    let jti = random::public_identifier()?;
     let claims = Claims {
-        iss: tenant.issuer.clone(),
-        sub: key.id.to_string(),
-        client_id: key.id.to_string(),
+        iss: tenant.issuer.as_str(),
+        sub: key.id.as_str(),
+        client_id: key.id.as_str(),
         aud,
         iat,
         exp,
-        jti: random::identifier()?,
-        scope: grant.scopes.to_string(),
-        org: key.organization.to_string(),
+        jti: &jti,
+        scope: grant.scopes.as_str(),
+        org: key.organization.as_str(),
         generation: grant.generation,
         secret_version: grant.secret_version,
         cidrs: key.networks.is_restricted().then(|| key.networks.to_strings()),
@@ -191,19 +192,19 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
             at: now,
         },
     );
-    Ok(Minted { key, access_token, expires_in, scope: claims.scope })
+    Ok(Minted { key, access_token, expires_in, scopes: grant.scopes })
 }
 
 /// The audiences of the token; `None` if one of those asked for is not allowed.
-fn audience(node: &Node, tenant: &Tenant, asked: Vec<String>) -> Option<Audience> {
+fn audience<'a>(node: &'a Node, tenant: &'a Tenant, asked: &[String]) -> Option<Audience<&'a str>> {
     if asked.is_empty() {
-        return Some(Audience::One(node.settings.audience.clone()));
+        return Some(Audience::One(&node.settings.audience));
     }
-    let mut found: Vec<String> = Vec::new();
+    let mut found: Vec<&str> = Vec::new();
     for audience in asked {
-        let allowed = tenant.find_audience(&audience, &node.settings)?;
-        if found.iter().all(|known| known != allowed) {
-            found.push(allowed.to_owned());
+        let allowed = tenant.find_audience(audience, &node.settings)?;
+        if !found.contains(&allowed) {
+            found.push(allowed);
         }
     }
     Some(Audience::from_list(found))

@@ -26,7 +26,8 @@ pub(super) async fn check_secret(
             complete_pending(node, key, secret, matched);
             Ok(matched)
         }
-        FastCheck::Undecided => slow_check(node, key, secret, address, now).await,
+        // Boxed, as everything that is rare on the way to a token: a request's future is copied several times.
+        FastCheck::Undecided => Box::pin(slow_check(node, key, secret, address, now)).await,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn verified(
         check_times(&seen, now)?;
         return Ok((seen, tenant));
     }
-    let (verified, tenant) = verify(node, view, token).await?;
+    let (verified, tenant) = Box::pin(verify(node, view, token)).await?;
     check_times(&verified, now)?;
     if token.len() <= MAX_CACHED_BYTES {
         node.verified_tokens.insert(digest, verified.clone());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ID_LENGTH, KeyPrefix, KeyText, SECRET_LENGTH, is_base62, parts};
+use super::{ID_LENGTH, KeyPrefix, KeyText, PREFIX_LENGTHS, SECRET_LENGTH, is_base62, parts};
 
 /// What the text of a credential says is wrong with it, without a look-up. The messages repeat nothing of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +42,10 @@ impl CredentialFault {
     /// Returns a fault of the characters, or of the length or the checksum of what begins as a key's secret does.
     pub fn of_secret(text: &str) -> Option<Self> {
         Self::of_characters(text).or_else(|| {
+            // A long token is not searched for underscores.
+            if !text.bytes().take(PREFIX_LENGTHS.end() + 1).any(|byte| byte == b'_') {
+                return None;
+            }
             let (prefix, id, secret) = parts(text)?;
             if KeyPrefix::parse(prefix).is_err() || id.len() != ID_LENGTH || !is_base62(id) {
                 return None;

@@ -20,6 +20,11 @@ pub const ID_LENGTH: usize = 16;
 pub const SECRET_LENGTH: usize = RANDOM_LENGTH + CHECKSUM_LENGTH;
 /// The shortest and the longest prefix.
 pub const PREFIX_LENGTHS: std::ops::RangeInclusive<usize> = 2..=16;
+/// The shortest and the longest key text.
+const LENGTHS: std::ops::RangeInclusive<usize> =
+    *PREFIX_LENGTHS.start() + AFTER_PREFIX..=*PREFIX_LENGTHS.end() + AFTER_PREFIX;
+/// The length of the ID, the secret, and the underscore before each.
+const AFTER_PREFIX: usize = 1 + ID_LENGTH + 1 + SECRET_LENGTH;
 
 /// A key's identity, also its OAuth `client_id`: 16 base62 characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +41,12 @@ impl KeyId {
     /// more of the 2^128 inputs, give or take one, so none is likelier than another by more than one
     /// part in 2^32: no observer can tell that from uniform.
     pub fn from_random(random: [u8; 16]) -> Self {
-        Self(base62(u128::from_be_bytes(random)))
+        let mut number = u128::from_be_bytes(random);
+        Self(base62(|| {
+            let digit = (number % 62) as u8;
+            number /= 62;
+            digit
+        }))
     }
 
     /// The id as text.
@@ -113,10 +123,7 @@ impl KeyText {
     /// Mints the text of a key from 256 random bits, written as a big-endian base62 number.
     pub fn new(prefix: KeyPrefix, id: KeyId, random: [u8; 32]) -> Self {
         let mut number = Zeroizing::new(random);
-        let mut digits = Zeroizing::new([b'0'; RANDOM_LENGTH]);
-        for place in digits.iter_mut().rev() {
-            *place = digit(divide_by_62(&mut number));
-        }
+        let digits: Zeroizing<[u8; RANDOM_LENGTH]> = Zeroizing::new(base62(|| divide_by_62(&mut number)));
         let checksum = checksum(&prefix, &id, digits.as_slice());
         // Full capacity at once: a String that grows leaves copies behind.
         let mut text = Zeroizing::new(String::with_capacity(SECRET_LENGTH));
@@ -188,7 +195,7 @@ pub fn looks_like_key_text(text: &str) -> bool {
     let right_lengths = |(prefix, id, secret): (&str, &str, &str)| {
         PREFIX_LENGTHS.contains(&prefix.len()) && id.len() == ID_LENGTH && secret.len() == SECRET_LENGTH
     };
-    parts(text).is_some_and(right_lengths) && !text.contains('.')
+    LENGTHS.contains(&text.len()) && parts(text).is_some_and(right_lengths) && !text.contains('.')
 }
 
 /// Why a text is not a key text. The messages hold none of it.
@@ -296,12 +303,11 @@ fn is_base62(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// The last `N` base62 digits of a number, padded with `0`.
-fn base62<const N: usize>(mut number: u128) -> [u8; N] {
+/// The last `N` base62 digits of a number. `next` divides it by 62 and returns the remainder.
+fn base62<const N: usize>(mut next: impl FnMut() -> u8) -> [u8; N] {
     let mut digits = [b'0'; N];
     for place in digits.iter_mut().rev() {
-        *place = digit((number % 62) as u8);
-        number /= 62;
+        *place = digit(next());
     }
     digits
 }
@@ -333,5 +339,10 @@ fn checksum(prefix: &KeyPrefix, id: &KeyId, random: &[u8]) -> [u8; CHECKSUM_LENG
     for piece in [prefix.as_str().as_bytes(), b"_", &id.0, b"_", random] {
         crc.update(piece);
     }
-    base62(crc.finalize().into())
+    let mut number = crc.finalize();
+    base62(|| {
+        let digit = (number % 62) as u8;
+        number /= 62;
+        digit
+    })
 }

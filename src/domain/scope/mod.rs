@@ -16,7 +16,7 @@ mod tests;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -239,7 +239,28 @@ impl Hash for Scope {
 /// assert!(ScopeSet::parse("").unwrap().is_empty());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct ScopeSet(Arc<Vec<Scope>>);
+pub struct ScopeSet(Arc<Scopes>);
+
+/// The scopes of a set, and their text once it was asked for: every token of a key carries it.
+#[derive(Clone, Debug, Default)]
+struct Scopes {
+    list: Vec<Scope>,
+    text: OnceLock<Box<str>>,
+}
+
+impl PartialEq for Scopes {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for Scopes {}
+
+impl Hash for Scopes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.list.hash(state);
+    }
+}
 
 impl ScopeSet {
     /// Reads scopes separated by spaces (RFC 6749 §3.3). Runs of spaces count as one.
@@ -263,24 +284,32 @@ impl ScopeSet {
 
     /// The scopes, in the order of their first mention.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Scope> {
-        self.0.iter()
+        self.0.list.iter()
+    }
+
+    /// The scopes separated by spaces, each as it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.text.get_or_init(|| {
+            let words: Vec<String> = self.iter().map(Scope::to_string).collect();
+            words.join(" ").into()
+        })
     }
 
     /// How many different scopes there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.list.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.list.is_empty()
     }
 
     /// These scopes, with those that were given in parts spelled as in `other`.
     pub fn spelled_like(mut self, other: &Self) -> Self {
         let is_open = |scope: &Scope| scope.spelling == Spelling::Unspecified;
         if self.iter().any(is_open) {
-            for scope in Arc::make_mut(&mut self.0).iter_mut().filter(|scope| is_open(scope)) {
+            for scope in self.list_mut().iter_mut().filter(|scope| is_open(scope)) {
                 if let Some(same) = other.iter().find(|same| *same == scope) {
                     scope.spelling = same.spelling;
                 }
@@ -314,10 +343,16 @@ impl ScopeSet {
         if index >= MAX_SCOPES {
             return Err(ScopeError::TooManyScopes);
         }
-        if !self.0.contains(&scope) {
-            Arc::make_mut(&mut self.0).push(scope);
+        if !self.0.list.contains(&scope) {
+            self.list_mut().push(scope);
         }
         Ok(())
+    }
+
+    fn list_mut(&mut self) -> &mut Vec<Scope> {
+        let scopes = Arc::make_mut(&mut self.0);
+        scopes.text.take();
+        &mut scopes.list
     }
 }
 
@@ -332,11 +367,7 @@ impl fmt::Display for Scope {
 
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, scope) in self.iter().enumerate() {
-            let gap = if index == 0 { "" } else { " " };
-            write!(f, "{gap}{scope}")?;
-        }
-        Ok(())
+        f.write_str(self.as_str())
     }
 }
 
