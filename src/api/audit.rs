@@ -48,7 +48,7 @@ pub(super) fn routes(routes: &mut Routes) {
 
 /// A page of the log, or all of it.
 enum AuditReply {
-    Page(Reply<ListJson<AuditItem>>),
+    Page(Box<Reply<ListJson<AuditItem>>>),
     Export(Box<Exporting>),
 }
 
@@ -68,7 +68,7 @@ async fn show(call: Call<ReadAudit>) -> Result<AuditReply, Problem> {
     let (mut filter, is_export) = call.query(|query| read(query, call.organization().clone(), wants_ndjson))?;
     if !is_export {
         let page = audit::list(call.node(), &filter).await?;
-        return Ok(AuditReply::Page(ListJson::page(page, audit::cursor, AuditItem::from)));
+        return Ok(AuditReply::Page(Box::new(ListJson::page(page, audit::cursor, AuditItem::from))));
     }
     (filter.from, filter.limit) = (AuditFrom::After(i64::MIN), EXPORT_ROWS);
     let page = audit::list(call.node(), &filter).await?;

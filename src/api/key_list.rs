@@ -39,7 +39,7 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
             .parse(
                 "sort",
                 "created_at, name, expires_at or last_used_at, with - before it to sort descending",
-                |text| keys::read_order(text),
+                keys::read_order,
             )
             .unwrap_or((KeyOrder::Created, true));
         KeyFilter {

@@ -128,7 +128,7 @@ impl Routes {
     ) -> &mut Route {
         let permission = A::NEEDS
             .map(|(action, resource)| format!("Requires the scope `{action}:{resource}`, or a role that includes it."));
-        self.routes.push(Route {
+        self.routes.push_mut(Route {
             method,
             path,
             tag: self.tag,
@@ -146,9 +146,7 @@ impl Routes {
             schema: R::SCHEMA,
             alternative: None,
             serve,
-        });
-        let last = self.routes.len() - 1;
-        &mut self.routes[last]
+        })
     }
 
     /// Returns the routes, for the OpenAPI document.

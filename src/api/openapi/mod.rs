@@ -57,8 +57,10 @@ fn document() -> Value {
 
     let mut paths: Map<String, Value> = Map::new();
     for route in table().iter() {
-        let path = paths.entry(format!("/api/v1{}", route.path)).or_insert_with(|| json!({}));
-        path[route.method.as_str().to_ascii_lowercase()] = operation::describe(route, &mut schemas);
+        let path = paths.entry(format!("/api/v1{}", route.path)).or_insert_with(|| Map::new().into());
+        if let Some(path) = path.as_object_mut() {
+            path.insert(route.method.as_str().to_ascii_lowercase(), operation::describe(route, &mut schemas));
+        }
     }
     let mut components = Map::new();
     components.insert("schemas".into(), schemas.take_definitions(true).into());

@@ -54,13 +54,18 @@ fn parameters(route: &Route) -> Vec<Value> {
 }
 
 fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Map<String, Value> {
-    let mut success = json!({ "description": route.returns });
+    let mut content = Map::new();
     if route.status != StatusCode::NO_CONTENT {
-        success["content"]["application/json"]["schema"] = (route.schema)(schemas).to_value();
+        let schema = (route.schema)(schemas).to_value();
+        content.insert("application/json".into(), json!({ "schema": schema }));
     }
     if let Some(media_type) = route.alternative {
-        success["content"][media_type]["schema"] = json!({ "type": "string" });
+        content.insert(media_type.into(), json!({ "schema": { "type": "string" } }));
     }
+    let success = match content.is_empty() {
+        true => json!({ "description": route.returns }),
+        false => json!({ "description": route.returns, "content": content }),
+    };
     let names_object = route.path.contains('{') || route.path.starts_with("/me/") || route.path == "/session";
     let applies = |status: u16| match status {
         404 => !route.is_open && names_object,
@@ -79,29 +84,28 @@ fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Map<String, Value>
 
 /// Returns the operation object of a route (OpenAPI 3.1 §4.8.10).
 pub(super) fn describe(route: &Route, schemas: &mut SchemaGenerator) -> Value {
-    let mut operation = json!({
-        "operationId": route.id,
-        "tags": [route.tag],
-        "summary": route.summary,
-        "responses": responses(route, schemas),
-    });
+    let mut operation = Map::new();
+    operation.insert("operationId".into(), route.id.into());
+    operation.insert("tags".into(), json!([route.tag]));
+    operation.insert("summary".into(), route.summary.into());
+    operation.insert("responses".into(), responses(route, schemas).into());
     if let Some(permission) = &route.permission {
-        operation["description"] = permission.as_str().into();
+        operation.insert("description".into(), permission.as_str().into());
     }
     let parameters = parameters(route);
     if !parameters.is_empty() {
-        operation["parameters"] = parameters.into();
+        operation.insert("parameters".into(), parameters.into());
     }
     if let Some(schema) = route.body {
         let body = json!({ "schema": schema(schemas).to_value() });
-        let mut content = json!({ "application/json": body });
-        if route.method == Method::PATCH {
-            content["application/merge-patch+json"] = body;
-        }
-        operation["requestBody"] = json!({ "required": route.is_body_required, "content": content });
+        let content = match route.method {
+            Method::PATCH => json!({ "application/json": body, "application/merge-patch+json": body }),
+            _ => json!({ "application/json": body }),
+        };
+        operation.insert("requestBody".into(), json!({ "required": route.is_body_required, "content": content }));
     }
     if route.is_open {
-        operation["security"] = json!([]);
+        operation.insert("security".into(), json!([]));
     }
-    operation
+    operation.into()
 }
