@@ -1,173 +1,144 @@
 //! `/api/v1/organizations/{org}/audit`.
 
-use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::api::guard::{Guarded, ReadAudit};
+use crate::api::call::Call;
+use crate::api::guard::ReadAudit;
 use crate::api::problem::Problem;
-use crate::api::query;
-use crate::audit::{self, AuditItem, AuditPage, Export};
-use crate::clock::parse_rfc3339;
-use crate::domain::policy::Violation;
+use crate::api::query::QueryReader;
+use crate::api::reply::{ListJson, Reply, Respond};
+use crate::api::route::{Routes, SchemaOf};
+use crate::audit::{self, AuditItem, Export};
+use crate::domain::audit_chain::AuditRow;
+use crate::domain::page::Page;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
 use crate::store::{AuditFilter, AuditFrom};
 
-type Context = web::Data<HttpContext>;
-
-/// Rows in an answer, where none other is asked for.
-const LIMIT: u32 = 50;
-
-/// Rows of an export that are held at once.
+/// Number of entries that an export holds at a time.
 const EXPORT_ROWS: u32 = 500;
 
-/// Registers the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/organizations/{org}/audit")
-            .route(web::get().to(show))
-            .default_service(web::to(|| async { Problem::method_not_allowed("GET") })),
-    );
+const NDJSON: &str = "application/x-ndjson";
+
+pub(super) fn routes(routes: &mut Routes) {
+    let name = || json!({ "type": "string", "maxLength": 200 });
+    let time = || json!({ "type": "string", "format": "date-time" });
+    routes
+        .add(Method::GET, "/organizations/{org}/audit", show)
+        .operation("listAudit", "List the audit log, newest first, or export it")
+        .query("action", "Only this action, such as `key.create`.", name())
+        .query("actor", "Only changes by this actor: `key:{id}`, `member:{id}` or `keyturn`.", name())
+        .query("subject", "Only changes of the object with this ID.", name())
+        .query("since", "Only entries from this time on.", time())
+        .query("until", "Only entries before this time.", time())
+        .query(
+            "format",
+            "`ndjson` exports the whole log, oldest first, with one entry per line.",
+            json!({ "enum": ["json", "ndjson"] }),
+        )
+        .pages()
+        .returns(StatusCode::OK, "A page of entries, or all entries as NDJSON.")
+        .or_as(NDJSON);
 }
 
-/// A page of the log, newest first.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "AuditPage")]
-pub(super) struct PageJson {
-    items: Vec<AuditItem>,
-    next_cursor: Option<String>,
+/// A page of the log, or all of it.
+enum AuditReply {
+    Page(Box<Reply<ListJson<AuditItem>>>),
+    Export(Box<Exporting>),
 }
 
-async fn show(guarded: Guarded<ReadAudit>, context: Context, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let (filter, is_export) = wish(&request, guarded.organization())?;
-    if is_export {
-        return export(context, filter).await;
+impl Respond for AuditReply {
+    const SCHEMA: SchemaOf = <Reply<ListJson<AuditItem>>>::SCHEMA;
+
+    fn respond(self, status: StatusCode) -> HttpResponse {
+        match self {
+            Self::Page(page) => page.respond(status),
+            Self::Export(export) => export.respond(),
+        }
     }
-    let page = audit::list(&context.node, &filter).await.map_err(|cause| Problem::unavailable(&cause))?;
-    let next_cursor = page.next_cursor();
-    let items = page.rows.into_iter().map(AuditItem::from).collect();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(PageJson { items, next_cursor }))
 }
 
-/// Where an export stands: what follows, and the page that is to be sent next.
+async fn show(call: Call<ReadAudit>) -> Result<AuditReply, Problem> {
+    let wants_ndjson = call.accepts(NDJSON);
+    let (mut filter, is_export) = call.query(|query| read(query, call.organization().clone(), wants_ndjson))?;
+    if !is_export {
+        let page = audit::list(call.node(), &filter).await?;
+        return Ok(AuditReply::Page(Box::new(ListJson::page(page, audit::cursor, AuditItem::from))));
+    }
+    (filter.from, filter.limit) = (AuditFrom::After(i64::MIN), EXPORT_ROWS);
+    let page = audit::list(call.node(), &filter).await?;
+    let export = Export::new(filter.organization.to_string());
+    Ok(AuditReply::Export(Box::new(Exporting { context: call.context, filter, export, page })))
+}
+
+/// The state of an export: what has been written, and the page to write next.
 struct Exporting {
-    context: Context,
+    context: web::Data<HttpContext>,
     filter: AuditFilter,
     export: Export,
-    page: AuditPage,
+    page: Page<AuditRow>,
 }
 
-/// Streams the log, oldest first. An export that could not be finished ends without its last line, in a broken answer.
-async fn export(context: Context, mut filter: AuditFilter) -> Result<HttpResponse, Problem> {
-    (filter.from, filter.limit) = (AuditFrom::After(i64::MIN), EXPORT_ROWS);
-    let page = audit::list(&context.node, &filter).await.map_err(|cause| Problem::unavailable(&cause))?;
-    let name = format!("attachment; filename=\"audit-{}.ndjson\"", filter.organization);
-    let export = Export::new(filter.organization.to_string());
-    let start = Exporting { context, filter, export, page };
-    let parts = stream::try_unfold(Some(start), |state| async {
-        let Some(state) = state else { return Ok(None) };
-        let next = part(state).await.inspect_err(|error| tracing::error!(%error, "an export was broken off"))?;
-        Ok::<_, Box<dyn std::error::Error>>(Some(next))
-    });
-    Ok(HttpResponse::Ok()
-        .content_type("application/x-ndjson")
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((CONTENT_DISPOSITION, name))
-        .streaming(Box::pin(parts)))
-}
-
-/// The next part of an export, and what follows.
-async fn part(mut state: Exporting) -> Result<(Bytes, Option<Exporting>), Box<dyn std::error::Error>> {
-    let last = state.page.rows.last().map(|row| row.id);
-    let mut text = state.export.lines(std::mem::take(&mut state.page.rows))?;
-    let (true, Some(last)) = (state.page.more, last) else {
-        text.push_str(&state.export.last_line()?);
-        return Ok((text.into(), None));
-    };
-    state.filter.from = AuditFrom::After(last);
-    state.page = audit::list(&state.context.node, &state.filter).await?;
-    Ok((text.into(), Some(state)))
-}
-
-/// What a request asks for, and whether as an export.
-fn wish(request: &HttpRequest, organization: Slug) -> Result<(AuditFilter, bool), Problem> {
-    let query = query::form(request)?;
-    let mut wrong = Vec::new();
-    let mut complain = |field: &str, message: &str| wrong.push(Violation::new(field, message));
-    for name in query.names() {
-        if !KNOWN.contains(&name) {
-            complain(
-                "query",
-                "unknown parameter; allowed are action, actor, subject, since, until, limit, cursor and format",
-            );
-        } else if query.values(name).count() > 1 {
-            complain(name, "given more than once");
-        }
+impl Exporting {
+    /// Streams the log. If an export fails midway, the response breaks off without its last line.
+    fn respond(self) -> HttpResponse {
+        let name = format!("attachment; filename=\"audit-{}.ndjson\"", self.filter.organization);
+        let parts = stream::try_unfold(Some(self), |state| async {
+            let Some(state) = state else { return Ok(None) };
+            let next = state.part().await.inspect_err(|error| tracing::error!(%error, "audit export failed"))?;
+            Ok::<_, Box<dyn std::error::Error>>(Some(next))
+        });
+        HttpResponse::Ok()
+            .content_type(NDJSON)
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .insert_header((CONTENT_DISPOSITION, name))
+            .streaming(Box::pin(parts))
     }
-    let mut text = |field: &str| {
-        let value = query.value(field)?;
-        if let Some(fault) = audit::name_fault(value) {
-            complain(field, fault);
+
+    /// Writes a page, and reads the next one.
+    async fn part(mut self) -> Result<(Bytes, Option<Self>), Box<dyn std::error::Error>> {
+        let last = self.page.last_before_next().map(|row| row.id);
+        let mut text = self.export.lines(std::mem::take(&mut self.page.items))?;
+        let Some(last) = last else {
+            text.push_str(&self.export.last_line()?);
+            return Ok((text.into(), None));
+        };
+        self.filter.from = AuditFrom::After(last);
+        self.page = audit::list(&self.context.node, &self.filter).await?;
+        Ok((text.into(), Some(self)))
+    }
+}
+
+/// Reads the filter, and whether an export is wanted.
+fn read(query: &mut QueryReader<'_>, organization: Slug, wants_ndjson: bool) -> (AuditFilter, bool) {
+    let mut name = |field: &str| {
+        let name = query.get(field)?;
+        if let Some(fault) = audit::name_fault(name) {
+            query.wrong(field, fault);
         }
-        Some(value.to_owned())
+        Some(name.to_owned())
     };
-    let (action, actor, subject) = (text("action"), text("actor"), text("subject"));
-    let mut moment = |field: &str| {
-        let at = parse_rfc3339(query.value(field)?);
-        if at.is_none() {
-            complain(field, "not a date; RFC 3339 before the year 10000 is expected, as in 2030-01-31T00:00:00Z");
-        }
-        at
-    };
-    let (since, until) = (moment("since"), moment("until"));
+    let (action, actor, subject) = (name("action"), name("actor"), name("subject"));
+    let (since, until) = (query.time("since"), query.time("until"));
     if since.zip(until).is_some_and(|(since, until)| since >= until) {
-        complain("until", "must be later than since");
+        query.wrong("until", "must be later than since");
     }
-    let is_export = match query.value("format") {
-        None => accepts_ndjson(request),
-        Some("json") => false,
-        Some("ndjson") => true,
-        Some(_) => {
-            complain("format", "allowed is json and ndjson");
-            false
-        }
-    };
-    let limit = query.value("limit").map_or(Some(LIMIT), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=200).contains(limit));
-    if limit.is_none() {
-        complain("limit", "allowed is 1 to 200");
-    }
-    let from = match query.value("cursor").map(audit::read_cursor) {
-        None => AuditFrom::Newest,
-        Some(Some(from)) => from,
-        Some(None) => {
-            complain("cursor", "not one that a list gave as next_cursor");
-            AuditFrom::Newest
-        }
-    };
+    let format = query.parse("format", "json or ndjson", |text| match text {
+        "json" => Some(false),
+        "ndjson" => Some(true),
+        _ => None,
+    });
+    let is_export = format.unwrap_or(wants_ndjson && query.get("format").is_none());
+    let (limit, from) = (query.limit(), query.cursor(audit::read_cursor).unwrap_or(AuditFrom::Newest));
     for field in ["limit", "cursor"] {
-        if is_export && query.value(field).is_some() {
-            complain(field, "an export has no pages; ask for format=json");
+        if is_export && query.get(field).is_some() {
+            query.wrong(field, "an export has no pages; use format=json");
         }
     }
-    match wrong.is_empty() {
-        true => {
-            let limit = limit.unwrap_or(LIMIT);
-            Ok((AuditFilter { organization, action, actor, subject, since, until, from, limit }, is_export))
-        }
-        false => Err(Problem::invalid(wrong)),
-    }
-}
-
-const KNOWN: [&str; 8] = ["action", "actor", "subject", "since", "until", "limit", "cursor", "format"];
-
-fn accepts_ndjson(request: &HttpRequest) -> bool {
-    let values = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
-    let mut types = values.flat_map(|value| value.split(','));
-    types.any(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-ndjson"))
+    (AuditFilter { organization, action, actor, subject, since, until, from, limit }, is_export)
 }

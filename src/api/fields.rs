@@ -1,4 +1,4 @@
-//! What fields of bodies have in common.
+//! Types of body fields.
 
 use std::fmt;
 
@@ -8,6 +8,12 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::http::checks::ScopeInput;
+
+/// The body of a request that takes none: absent, or `{}`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Empty")]
+pub(super) struct NoBody {}
 
 /// A scope in a request body.
 #[derive(Debug, JsonSchema)]
@@ -30,7 +36,7 @@ pub(super) struct ScopeParts {
     resource: String,
 }
 
-/// Written out, because the errors of serde's untagged enums name neither the field nor what is allowed.
+/// Implemented by hand because the errors of serde's untagged enums name neither the field nor what is expected.
 impl<'de> Deserialize<'de> for ScopeField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct EitherForm;
@@ -55,21 +61,21 @@ impl<'de> Deserialize<'de> for ScopeField {
     }
 }
 
-/// Tells `null` from absent: `Some(None)` is `null`.
+/// Distinguishes `null` from an absent field: `Some(None)` is `null`.
 pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
-/// Reads a field that may be absent and cannot be cleared: `null` is refused.
+/// Reads a field that can be absent but not cleared: `null` is an error.
 pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     const WRONG: &str = "null is not allowed; leave the field out to keep its value";
     Option::<T>::deserialize(deserializer)?.map(Some).ok_or_else(|| D::Error::custom(WRONG))
 }
 
 impl ScopeField {
-    /// The scopes as they were written.
+    /// Returns the scopes for [`crate::http::checks::Checks`].
     pub(super) fn inputs(fields: &[Self]) -> impl Iterator<Item = ScopeInput<'_>> {
         fields.iter().map(|field| match field {
             Self::Text(text) => ScopeInput::Text(text),

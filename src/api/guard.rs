@@ -1,12 +1,8 @@
-//! The permission in a handler's signature: a handler that takes `Guarded<P>` is not called without it.
+//! Authentication of a caller, and the check of the permission that a route requires.
 
-use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
-
-use actix_web::dev::Payload;
+use actix_web::HttpRequest;
+use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use crate::api::problem::Problem;
 use crate::clock;
@@ -30,27 +26,15 @@ pub(super) use crate::http::permission::{
     ReadWebhooks, SuspendOrganization, WriteKeys,
 };
 
-/// Who calls.
+/// An authenticated caller.
 pub(super) enum Principal {
-    /// An API key, itself or through a token.
+    /// An API key, by its secret or by an access token.
     Key(Caller),
-    /// A person, and what their pages send along with a change.
+    /// A member, and the CSRF token of their session.
     Member(Box<SignedIn>, String),
 }
-/// A caller who holds the permission, in the organization that the path names.
-pub(super) struct Guarded<P> {
-    /// Who.
-    pub(super) principal: Principal,
-    /// Where from.
-    pub(super) address: ClientAddress,
-    /// When.
-    pub(super) now: Timestamp,
-    organization: Slug,
-    permission: PhantomData<P>,
-}
-
 impl Principal {
-    /// Where the caller belongs.
+    /// The caller's own organization.
     pub(super) fn organization(&self) -> &Slug {
         match self {
             Self::Key(caller) => &caller.key.organization,
@@ -65,7 +49,7 @@ impl Principal {
         }
     }
 
-    /// Names what changes are counted by: the key, whichever of its tokens is used, or the person.
+    /// The name under which changes are counted. All tokens of a key share the key's.
     fn credential(&self) -> String {
         match self {
             Self::Key(caller) => format!("key:{}", caller.key.id),
@@ -73,8 +57,8 @@ impl Principal {
         }
     }
 
-    /// Who makes a change.
-    fn by(&self, address: ClientAddress, now: Timestamp) -> ChangeContext {
+    /// Returns the context of a change.
+    pub(super) fn by(&self, address: ClientAddress, now: Timestamp) -> ChangeContext {
         let caller = match self {
             Self::Key(caller) => caller,
             Self::Member(who, _) => return who.by(address, now),
@@ -86,8 +70,8 @@ impl Principal {
             authority: Authority {
                 scopes: caller.grant.scopes.clone(),
                 networks: caller.key.networks.clone(),
-                // A secret in its grace period ends with it. A token's own end does not count, but its key's does:
-                // otherwise a caller that manages keys with tokens could create only keys of ten minutes.
+                // A previous secret expires with its grace period. For a token, the expiry of its key counts and not its
+                // own: otherwise callers with tokens could create only keys that expire within ten minutes.
                 not_after: match caller.token {
                     None => caller.grant.not_after,
                     Some(_) => caller.key.expires_at,
@@ -98,100 +82,58 @@ impl Principal {
         }
     }
 
-    /// Checks that they may manage members.
-    pub(super) fn check_admin_of_members(&self) -> Result<(), Problem> {
-        self.check(("admin", "keyturn/members"))
-    }
-
-    /// Checks that they may make organizations.
-    pub(super) fn check_admin_of_organizations(&self) -> Result<(), Problem> {
-        self.check(("admin", "keyturn/organizations"))
-    }
-
-    /// Checks that they may do that.
-    fn check(&self, need: RequiredPermission) -> Result<(), Problem> {
+    /// Checks that the caller has a permission.
+    pub(super) fn check(&self, need: RequiredPermission) -> Result<(), Problem> {
         match self {
             Self::Key(caller) if allows(&caller.grant.scopes, need) => Ok(()),
             Self::Key(_) => Err(Problem::insufficient_scope(&format!("{}:{}", need.0, need.1))),
             Self::Member(who, _) => check_role(who.member.role, need).map_err(Problem::role_required),
         }
     }
-}
 
-impl<P> Guarded<P> {
-    /// The organization that the path names; without one the caller's own.
-    pub(super) fn organization(&self) -> Slug {
-        self.organization.clone()
+    fn is_by_previous_secret(&self) -> bool {
+        matches!(self, Self::Key(caller) if caller.grant.is_by_previous_secret)
     }
 
-    /// Returns whether the caller may do something besides what the route requires.
-    pub(super) fn may<Q: Permission>(&self) -> bool {
-        Q::NEEDS.is_none_or(|need| self.principal.check(need).is_ok())
-    }
-
-    /// Who makes a change, for the use cases.
-    pub(super) fn by(&self) -> ChangeContext {
-        self.principal.by(self.address, self.now)
-    }
-}
-
-/// What a caller was when they were let in.
-#[derive(Clone, PartialEq)]
-struct Rights {
-    actor: String,
-    authority: Authority,
-    is_by_previous_secret: bool,
-}
-
-impl Rights {
-    fn of(principal: &Principal, address: ClientAddress, now: Timestamp) -> Self {
-        let ChangeContext { actor, authority, .. } = principal.by(address, now);
-        let is_by_previous_secret = matches!(principal, Principal::Key(caller) if caller.grant.is_by_previous_secret);
-        Self { actor, authority, is_by_previous_secret }
+    /// Authenticates the request again and checks that the caller's rights are still the same.
+    pub(super) async fn check_unchanged(
+        &self,
+        request: &HttpRequest,
+        context: &HttpContext,
+        (address, before): (ClientAddress, Timestamp),
+    ) -> Result<(), Problem> {
+        let now = clock::now();
+        let again = identify(context, request, address, now, Counted::No).await?;
+        let (old, new) = (self.by(address, before), again.by(address, now));
+        let is_same = (old.actor, old.authority) == (new.actor, new.authority)
+            && self.is_by_previous_secret() == again.is_by_previous_secret();
+        match is_same {
+            true => Ok(()),
+            false => {
+                Err(Problem::conflict("Your permissions changed during this request; nothing was changed. Retry."))
+            }
+        }
     }
 }
 
-/// Checks that whoever was let in is still what they were: the body may have taken its time, and a change that has been
-/// answered meanwhile holds. Where nobody was let in there is nothing to check.
-pub(super) async fn check_again(request: &HttpRequest) -> Result<(), Problem> {
-    let Some(before) = request.extensions().get::<Rights>().cloned() else { return Ok(()) };
-    let context = request.app_data::<web::Data<HttpContext>>().ok_or_else(|| Problem::unavailable(&"no context"))?;
-    let (address, now) = (context.client_address(request), clock::now());
-    let principal = identify(context, request, address, now, Counted::No).await?;
-    if Rights::of(&principal, address, now) == before {
-        Ok(())
-    } else {
-        Err(Problem::conflict("what you may do was changed while the request arrived; send it again"))
-    }
+/// Whether a request with that method and permission changes something.
+pub(super) fn is_change<P: Permission>(method: &Method) -> bool {
+    !method.is_safe() && P::NEEDS.is_none_or(|(action, _)| action != "read")
 }
 
-impl<P: Permission> FromRequest for Guarded<P> {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let context =
-                request.app_data::<web::Data<HttpContext>>().ok_or_else(|| Problem::unavailable(&"no context"))?;
-            let address = context.client_address(&request);
-            let admitted = admit(context, &request, address).await;
-            admitted.map_err(|problem| problem.limited_by(&context.failures, address))
-        })
-    }
-}
-
-async fn admit<P: Permission>(
+/// Authenticates a caller and checks permission `P`. Returns the caller, and the organization that the path names or else
+/// the caller's own.
+pub(super) async fn admit<P: Permission>(
     context: &HttpContext,
     request: &HttpRequest,
     address: ClientAddress,
-) -> Result<Guarded<P>, Problem> {
-    // 1. Who it is, now: by one credential in a header, or else by a session.
-    let now = clock::now();
+    now: Timestamp,
+) -> Result<(Principal, Slug), Problem> {
+    // 1. Authenticate by the one credential in a header, otherwise by a session.
     let principal = identify(context, request, address, now, Counted::Yes).await?;
     principal.identity().note(request);
 
-    // 2. Whether they may. Being authenticated is a use of the key either way.
+    // 2. Check the permission. A key that authenticated was used, whether it has the permission or not.
     let permitted = permit::<P>(context, request, &principal);
     if let Principal::Key(caller) = &principal {
         let outcome = if permitted.is_ok() { UsageOutcome::Verified } else { UsageOutcome::DeniedScope };
@@ -200,21 +142,19 @@ async fn admit<P: Permission>(
     }
     let organization = permitted?;
     context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
-    request.extensions_mut().insert(Rights::of(&principal, address, now));
-    Ok(Guarded { principal, address, now, organization, permission: PhantomData })
+    Ok((principal, organization))
 }
 
-/// The organization in which a principal may do what a route is for.
+/// Checks permission `P`, and returns the organization in which the principal has it.
 fn permit<P: Permission>(context: &HttpContext, request: &HttpRequest, principal: &Principal) -> Result<Slug, Problem> {
-    // 1. The previous secret only reads: whatever it changed would outlast its grace period.
-    let is_change = !request.method().is_safe() && P::NEEDS.is_none_or(|(action, _)| action != "read");
-    if is_change && matches!(principal, Principal::Key(caller) if caller.grant.is_by_previous_secret) {
+    // 1. The previous secret can only read: a change would outlast its grace period.
+    if is_change::<P>(request.method()) && principal.is_by_previous_secret() {
         return Err(Problem::previous_secret(
             "the previous secret can only read; make changes with the current secret",
         ));
     }
 
-    // 2. In their own organization, or in another if that is among what they may. Of others they see nothing.
+    // 2. In the caller's own organization, or in another one with the permission for that. Others are not found.
     let own = principal.organization().clone();
     let named = request.match_info().get("org").filter(|named| *named != own.as_str());
     match (named, P::ABROAD) {
@@ -231,12 +171,12 @@ fn permit<P: Permission>(context: &HttpContext, request: &HttpRequest, principal
     }
 }
 
-/// What a route needs, as usage reports show it.
+/// The permission as usage reports show it.
 fn required((action, resource): RequiredPermission) -> Option<Required> {
     Some(Required::Access(Action::parse(action).ok()?, Resource::parse(resource).ok()?))
 }
 
-/// Whether a refused credential is counted: a request that is checked twice is counted once.
+/// Whether a rejected credential is counted. A request that is checked twice is counted once.
 #[derive(Clone, Copy, PartialEq)]
 enum Counted {
     Yes,
@@ -273,7 +213,7 @@ async fn by_credential(
         count(&context.node, &checked, &[], address, now);
     }
     let caller = checked?;
-    // A token must have been minted for us, or whoever it was minted for could use it here.
+    // The audience must be this server. Otherwise the API that the token was minted for could use it here.
     let settings = &context.node.settings;
     match &caller.token {
         Some(token)

@@ -1,113 +1,103 @@
-//! `POST /api/v1/organizations/{org}/keys/{id}/impact`: what narrowing a key would have refused of its use so far.
+//! `POST /api/v1/organizations/{org}/keys/{id}/impact`.
 
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body;
+use crate::api::call::Call;
 use crate::api::fields::{ScopeField, given};
-use crate::api::guard::{Guarded, ReadUsage};
+use crate::api::guard::ReadUsage;
 use crate::api::problem::Problem;
+use crate::api::reply::Reply;
+use crate::api::route::Routes;
 use crate::clock::rfc3339;
-use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
-use crate::http::context::HttpContext;
 use crate::store::UsageDetail;
 use crate::usage::{self, Narrowing, Part};
 
-/// Addresses, and things asked for, that are shown at most.
+/// Maximum number of addresses, and of scopes, in a response.
 const MOST_SHOWN: usize = 100;
 
-/// Registers the route.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/organizations/{org}/keys/{id}/impact")
-            .route(web::post().to(impact))
-            .default_service(web::to(|| async { Problem::method_not_allowed("POST") })),
-    );
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .add(Method::POST, "/organizations/{org}/keys/{id}/impact", impact)
+        .operation("getImpact", "Get the requests of the last 30 days that restricting an API key would have denied")
+        .returns(StatusCode::OK, "The requests by address and by requested scopes.");
 }
 
-/// What the key is to be narrowed to, as an edit would have it. What is absent stays as it is.
+/// The restrictions, as in an edit of the key. Absent fields keep their values.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Narrowing")]
 #[schemars(transform = crate::api::openapi::schemas::without_null)]
-pub(super) struct ImpactBody {
+struct ImpactBody {
     #[serde(default, deserialize_with = "given")]
     scopes: Option<Vec<ScopeField>>,
     #[serde(default, deserialize_with = "given")]
     allowed_cidrs: Option<Vec<String>>,
 }
 
-/// What would have been refused of the successful uses since the beginning of day `from`.
+/// The successful requests since the beginning of day `from` that would have been denied.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Impact")]
-pub(super) struct ImpactJson {
+struct ImpactJson {
     #[schemars(extend("format" = "date-time"))]
     from: String,
-    /// At least so many: one use may be refused for its address and for what it asked for.
+    /// A lower bound: a request can be denied both for its address and for its scopes.
     total: PartJson,
     by_address: Vec<AddressJson>,
     by_scope: Vec<AskedJson>,
     uncounted: UncountedJson,
 }
 
-/// Uses of which it is not known, because too many different ones came on one day.
+/// Requests that cannot be attributed, because a day had too many different addresses or scopes.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Uncounted")]
-pub(super) struct UncountedJson {
+struct UncountedJson {
     by_address: PartJson,
     by_scope: PartJson,
 }
 
-/// Exchanges and checks.
+/// Numbers of requests.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ImpactPart")]
-pub(super) struct PartJson {
+struct PartJson {
     exchanges: u64,
     verifications: u64,
 }
 
-/// From one address; `last_seen` is a date.
+/// The requests from an address; `last_seen` is a date.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RefusedAddress")]
-pub(super) struct AddressJson {
+struct AddressJson {
     address: String,
     exchanges: u64,
     verifications: u64,
     last_seen: String,
 }
 
-/// Of what asked for the same scopes; `last_seen` is a date.
+/// The requests for the same scopes; `last_seen` is a date.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RefusedScope")]
-pub(super) struct AskedJson {
+struct AskedJson {
     scope: String,
     exchanges: u64,
     verifications: u64,
     last_seen: String,
 }
 
-async fn impact(
-    guarded: Guarded<ReadUsage>,
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let id = KeyId::parse(&path.1).ok_or_else(Problem::not_found)?;
-    let body: ImpactBody = body::read(&request, payload).await?;
+async fn impact(call: Call<ReadUsage>, body: ImpactBody) -> Result<Reply<ImpactJson>, Problem> {
+    let id = call.key_id()?;
     let mut checks = Checks::default();
     let narrowing = Narrowing {
         scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::inputs(&scopes))),
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
     };
     checks.done()?;
-    let impact = usage::impact(&context.node, &guarded.organization(), &id, &narrowing, guarded.now).await?;
+    let impact = usage::impact(call.node(), call.organization(), &id, &narrowing, call.now).await?;
     let shown = |of: &[UsageDetail]| of.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(ImpactJson {
+    Ok(Reply::new(ImpactJson {
         from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),
         total: impact.total().into(),
         uncounted: UncountedJson {

@@ -1,104 +1,68 @@
-//! `GET /api/v1/organizations/{org}/keys`: which keys, in which order, from where on.
+//! `GET /api/v1/organizations/{org}/keys`.
 
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, web};
-use schemars::JsonSchema;
-use serde::Serialize;
+use actix_web::http::{Method, StatusCode};
+use serde_json::json;
 
-use crate::api::guard::{Guarded, ReadKeys};
+use crate::api::call::Call;
+use crate::api::guard::ReadKeys;
 use crate::api::key_json::KeyJson;
 use crate::api::problem::Problem;
-use crate::api::query;
+use crate::api::reply::{ListJson, Reply};
+use crate::api::route::Routes;
 use crate::domain::api_key::Status;
 use crate::domain::member::MemberId;
-use crate::http::context::HttpContext;
 use crate::keys;
 use crate::store::{KeyFilter, KeyOrder};
 
-const PARAMETERS: [&str; 6] = ["status", "search", "owner", "sort", "limit", "cursor"];
-
-/// A page of keys.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "KeyList")]
-pub(super) struct KeyListJson {
-    items: Vec<KeyJson>,
-    /// What `cursor` is to be for the next page; null: this is the last.
-    next_cursor: Option<String>,
+pub(super) fn routes(routes: &mut Routes) {
+    let orders = ["created_at", "name", "expires_at", "last_used_at"];
+    let orders: Vec<String> = orders.iter().flat_map(|order| [(*order).to_owned(), format!("-{order}")]).collect();
+    let statuses = json!({ "enum": ["all", "active", "expired", "disabled", "revoked"], "default": "all" });
+    routes
+        .add(Method::GET, "/organizations/{org}/keys", list)
+        .operation("listKeys", "List API keys")
+        .query("status", "Only keys in this state.", statuses)
+        .query(
+            "search",
+            "Only keys whose name contains this text, ignoring case.",
+            json!({ "type": "string", "maxLength": 100 }),
+        )
+        .query("owner", "Only keys of the member with this ID.", json!({ "type": "string", "maxLength": 64 }))
+        .query("sort", "The order; with `-`, descending.", json!({ "enum": orders, "default": "-created_at" }))
+        .pages()
+        .returns(StatusCode::OK, "A page of keys.");
 }
 
-/// Lists keys.
-pub(super) async fn list(
-    guarded: Guarded<ReadKeys>,
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let filter = read(&request, &guarded)?;
+async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem> {
+    let filter = call.query(|query| {
+        let (order, is_descending) = query
+            .parse(
+                "sort",
+                "created_at, name, expires_at or last_used_at, with - before it to sort descending",
+                keys::read_order,
+            )
+            .unwrap_or((KeyOrder::Created, true));
+        KeyFilter {
+            status: query
+                .parse("status", "all, active, expired, disabled or revoked", |text| match text {
+                    "all" => Some(None),
+                    text => Status::ALL.into_iter().find(|status| status.as_str() == text).map(Some),
+                })
+                .flatten(),
+            search: query.parse("search", "at most 100 characters", |text| {
+                (text.chars().count() <= 100).then(|| text.to_owned())
+            }),
+            owner: query
+                .parse("owner", "the ID of a member", |text| (text.len() <= 64).then(|| MemberId(text.to_owned()))),
+            order,
+            is_descending,
+            after: query.cursor(|text| keys::read_cursor(text, order, is_descending)),
+            limit: query.limit(),
+            ..KeyFilter::new(call.organization().clone(), call.now)
+        }
+    })?;
     let (order, is_descending) = (filter.order, filter.is_descending);
-    let page = keys::list(&context.node, filter).await?;
-    let next_cursor =
-        page.keys.last().filter(|_| page.more).map(|key| keys::cursor(order, is_descending, &order.place(key)));
-    let items = page.keys.iter().map(|key| KeyJson::new(key, guarded.now)).collect();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(KeyListJson { items, next_cursor }))
-}
-
-fn read(request: &HttpRequest, guarded: &Guarded<ReadKeys>) -> Result<KeyFilter, Problem> {
-    let mut filter = KeyFilter {
-        organization: guarded.organization(),
-        status: None,
-        now: guarded.now,
-        search: None,
-        owner: None,
-        order: KeyOrder::Created,
-        is_descending: true,
-        after: None,
-        limit: 50,
-    };
-    let query = query::form(request)?;
-    let mut place = None;
-    for name in query.names() {
-        let value = query.value(name).unwrap_or_default();
-        if query.values(name).count() > 1 {
-            return Err(Problem::invalid_field(known(name), "given more than once"));
-        }
-        match name {
-            "status" if value == "all" => {}
-            "status" => {
-                let status = Status::ALL.into_iter().find(|status| status.as_str() == value);
-                filter.status = Some(status.ok_or_else(|| {
-                    Problem::invalid_field("status", "allowed is all, active, expired, disabled and revoked")
-                })?);
-            }
-            "search" if value.chars().count() <= 100 => filter.search = Some(value.to_owned()),
-            "search" => return Err(Problem::invalid_field("search", "too long; at most 100 characters are allowed")),
-            "owner" if value.len() <= 64 => filter.owner = Some(MemberId(value.to_owned())),
-            "owner" => return Err(Problem::invalid_field("owner", "the id of a member is expected")),
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=200).contains(limit));
-                filter.limit = limit.ok_or_else(|| Problem::invalid_field("limit", "allowed is 1 to 200"))?;
-            }
-            "sort" => (filter.order, filter.is_descending) = order(value)?,
-            "cursor" => place = Some(value.to_owned()),
-            other => {
-                let allowed = "allowed is status, search, owner, sort, limit and cursor";
-                return Err(Problem::invalid_field(known(other), allowed));
-            }
-        }
-    }
-    if let Some(text) = place {
-        let after = keys::read_cursor(&text, filter.order, filter.is_descending);
-        let wrong = || Problem::invalid_field("cursor", "not one that a list in this order gave as next_cursor");
-        filter.after = Some(after.ok_or_else(wrong)?);
-    }
-    Ok(filter)
-}
-
-fn order(value: &str) -> Result<(KeyOrder, bool), Problem> {
-    keys::read_order(value).ok_or_else(|| {
-        let allowed = "allowed is created_at, name, expires_at and last_used_at, with - before it for the last first";
-        Problem::invalid_field("sort", allowed)
-    })
-}
-
-fn known(name: &str) -> &str {
-    if PARAMETERS.contains(&name) { name } else { "query" }
+    let page = keys::list(call.node(), filter).await?;
+    let cursor = |key: &_| keys::cursor(order, is_descending, &order.place(key));
+    Ok(ListJson::page(page, cursor, |key| KeyJson::new(&key, call.now)))
 }

@@ -1,40 +1,40 @@
-//! `GET /api/v1/me`: who a credential is.
+//! `GET /api/v1/me`: the caller and its rights.
 
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api::guard::{AnyCredential, Guarded, Principal};
+use crate::api::call::Call;
+use crate::api::guard::{AnyCredential, Principal};
 use crate::api::key_json::ScopeJson;
 use crate::api::member_json::MemberJson;
 use crate::api::problem::Problem;
+use crate::api::reply::Reply;
+use crate::api::route::Routes;
 use crate::clock::rfc3339;
 use crate::domain::networks::Networks;
 
-/// Registers the route.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/me")
-            .route(web::get().to(me))
-            .default_service(web::to(|| async { Problem::method_not_allowed("GET") })),
-    );
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .add(Method::GET, "/me", me)
+        .operation("whoAmI", "Get the caller")
+        .returns(StatusCode::OK, "The key or member, and its rights.");
 }
 
-/// Who a credential is.
+/// The caller.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Me")]
-pub(super) struct MeJson {
+struct MeJson {
     organization: String,
     /// `api_key`, `access_token` or `session`.
     credential: &'static str,
-    /// The key, where it is one or a token of one.
+    /// The key, if the credential is a key or an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<MyKeyJson>,
-    /// The person, where it is one.
+    /// The member, if the credential is a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<MemberJson>,
-    /// What it holds; a person: the most that they can hand out.
+    /// The scopes of the credential. For a member: the scopes that they can grant.
     scopes: Vec<ScopeJson>,
     #[schemars(schema_with = "crate::api::openapi::schemas::networks")]
     allowed_cidrs: Networks,
@@ -44,15 +44,15 @@ pub(super) struct MeJson {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "MyKey")]
-pub(super) struct MyKeyJson {
+struct MyKeyJson {
     id: String,
     name: String,
     owner: Option<String>,
 }
 
-async fn me(guarded: Guarded<AnyCredential>) -> HttpResponse {
-    let organization = guarded.organization().to_string();
-    let body = match &guarded.principal {
+async fn me(call: Call<AnyCredential>) -> Result<Reply<MeJson>, Problem> {
+    let organization = call.organization().to_string();
+    let body = match &call.principal {
         Principal::Key(caller) => MeJson {
             organization,
             credential: if caller.token.is_some() { "access_token" } else { "api_key" },
@@ -76,5 +76,5 @@ async fn me(guarded: Guarded<AnyCredential>) -> HttpResponse {
             expires_at: Some(rfc3339(who.session.ends_at)),
         },
     };
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
+    Ok(Reply::new(body))
 }

@@ -1,95 +1,88 @@
-//! `/api/v1/organizations/{org}/members` and their sessions.
+//! `/api/v1/organizations/{org}/members`, and the sessions of members.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body;
-use crate::api::etag::{etag, if_match};
+use crate::api::call::Call;
 use crate::api::fields::given;
-use crate::api::guard::{AdminMembers, AnyCredential, Guarded, Principal, ReadMembers};
+use crate::api::guard::{AdminMembers, AnyCredential, Permission, Principal, ReadMembers};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
+use crate::api::reply::{ListJson, Reply};
+use crate::api::route::Routes;
 use crate::domain::member::{Member, MemberId, Role};
-use crate::http::context::HttpContext;
-use crate::members::{self, MemberEdit, MemberError, NewMember};
+use crate::members::{self, MemberEdit, NewMember};
 
-type Context = web::Data<HttpContext>;
+const LIST: &str = "/organizations/{org}/members";
+const ONE: &str = "/organizations/{org}/members/{id}";
 
-/// Registers the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    const LIST: &str = "/organizations/{org}/members";
-    const ONE: &str = "/organizations/{org}/members/{id}";
-    let resource = |path: String, allowed: &'static str| {
-        web::resource(path).default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
-    };
-    config
-        .service(resource(LIST.into(), "GET, POST").route(web::get().to(list)).route(web::post().to(add)))
-        .service(
-            resource(ONE.into(), "GET, PATCH, DELETE")
-                .route(web::get().to(show))
-                .route(web::patch().to(change))
-                .route(web::delete().to(remove)),
-        )
-        .service(resource(format!("{ONE}/sessions"), "GET").route(web::get().to(sessions)))
-        .service(resource(format!("{ONE}/sessions/{{session}}"), "DELETE").route(web::delete().to(end_session)));
+pub(super) fn routes(routes: &mut Routes) {
+    const FOR_OTHERS: &str = "Requires the scope `admin:keyturn/members` for the sessions of other members.";
+    routes
+        .add(Method::GET, LIST, list)
+        .operation("listMembers", "List members")
+        .returns(StatusCode::OK, "All members.");
+    routes
+        .add(Method::POST, LIST, add)
+        .operation("addMember", "Add a member. The response contains a temporary password, which is shown once")
+        .body_required()
+        .returns(StatusCode::CREATED, "The member with its `password`.");
+    routes.add(Method::GET, ONE, show).operation("getMember", "Get a member").returns(StatusCode::OK, "The member.");
+    routes
+        .add(Method::PATCH, ONE, change)
+        .operation("changeMember", "Change a member's email address or role, or reset the password")
+        .if_match()
+        .returns(StatusCode::OK, "The member, with a `password` if it was reset.");
+    routes
+        .add(Method::DELETE, ONE, remove)
+        .operation("removeMember", "Remove a member and revoke the keys that they own")
+        .if_match()
+        .returns(StatusCode::OK, "The revoked keys.");
+    routes
+        .add(Method::GET, "/organizations/{org}/members/{id}/sessions", sessions)
+        .operation("listSessions", "List the sessions of a member")
+        .permission(FOR_OTHERS)
+        .returns(StatusCode::OK, "The active sessions.");
+    routes
+        .add(Method::DELETE, "/organizations/{org}/members/{id}/sessions/{session}", end_session)
+        .operation("endSession", "End a session of a member")
+        .permission(FOR_OTHERS)
+        .returns(StatusCode::NO_CONTENT, "The session has ended.");
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "MemberList")]
-pub(super) struct MemberListJson {
-    items: Vec<MemberJson>,
-    next_cursor: Option<String>,
-}
-
-async fn list(guarded: Guarded<ReadMembers>, context: Context) -> Result<HttpResponse, Problem> {
-    let members = members::list(&context.node, &guarded.organization()).await?;
-    let items = members.iter().map(MemberJson::new).collect();
-    Ok(no_store(HttpResponse::Ok()).json(MemberListJson { items, next_cursor: None }))
+async fn list(call: Call<ReadMembers>) -> Result<Reply<ListJson<MemberJson>>, Problem> {
+    let members = members::list(call.node(), call.organization()).await?;
+    Ok(ListJson::all(members.iter().map(MemberJson::new)))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewMember")]
-pub(super) struct AddBody {
+struct AddBody {
     email: String,
     #[schemars(schema_with = "crate::api::openapi::schemas::role")]
     role: Role,
 }
 
-async fn add(
-    guarded: Guarded<AdminMembers>,
-    context: Context,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let AddBody { email, role } = body::read(&request, payload).await?;
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let added = context
-        .node
-        .run_to_end(async move { members::add(&node, &organization, &by, NewMember { email, role }).await });
-    let (member, password) = added.await?;
-    let location =
-        format!("{}/api/v1/organizations/{}/members/{}", context.public_path.as_str(), member.organization, member.id);
-    let mut response = with_headers(HttpResponse::Created(), &member);
-    Ok(response.insert_header((LOCATION, location)).json(MemberJson::with_password(&member, &password)))
+async fn add(call: Call<AdminMembers>, body: AddBody) -> Result<Reply<MemberJson>, Problem> {
+    let new = NewMember { email: body.email, role: body.role };
+    let (member, password) = members::add(call.node(), call.organization(), &call.by(), new).await?;
+    let location = call.location(&format!("/organizations/{}/members/{}", member.organization, member.id));
+    Ok(Reply::new(MemberJson::with_password(&member, &password)).version(member.version).location(location))
 }
 
-async fn show(
-    guarded: Guarded<ReadMembers>,
-    context: Context,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let member = members::find(&context.node, &guarded.organization(), &member_id(&path.1)?).await?;
-    Ok(with_headers(HttpResponse::Ok(), &member).json(MemberJson::new(&member)))
+async fn show(call: Call<ReadMembers>) -> Result<Reply<MemberJson>, Problem> {
+    let id = call.path("id", MemberId::parse)?;
+    let member = members::find(call.node(), call.organization(), &id).await?;
+    Ok(Reply::new(MemberJson::new(&member)).version(member.version))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "MemberChange")]
 #[schemars(transform = crate::api::openapi::schemas::without_null)]
-pub(super) struct ChangeBody {
+struct ChangeBody {
     #[serde(default, deserialize_with = "given")]
     email: Option<String>,
     #[serde(default, deserialize_with = "given")]
@@ -99,112 +92,60 @@ pub(super) struct ChangeBody {
     reset_password: bool,
 }
 
-async fn change(
-    guarded: Guarded<AdminMembers>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let (id, version) = (member_id(&path.1)?, if_match(&request));
-    let body: ChangeBody = body::read(&request, payload).await?;
+async fn change(call: Call<AdminMembers>, body: ChangeBody) -> Result<Reply<MemberJson>, Problem> {
+    let (node, organization, id) = (call.node(), call.organization(), call.path("id", MemberId::parse)?);
     let edit = MemberEdit { email: body.email, role: body.role, resets_password: body.reset_password };
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let changed =
-        context.node.run_to_end(async move { members::change(&node, &organization, &by, &id, version, edit).await });
-    let (member, password) = changed.await?;
+    let (member, password) = members::change(node, organization, &call.by(), &id, call.if_match, edit).await?;
     let json = match &password {
         Some(password) => MemberJson::with_password(&member, password),
         None => MemberJson::new(&member),
     };
     let beyond = match body.role {
-        Some(_) => members::keys_beyond_role(&context.node, &member, guarded.now).await?,
+        Some(_) => members::keys_beyond_role(node, &member, call.now).await?,
         None => Vec::new(),
     };
-    Ok(with_headers(HttpResponse::Ok(), &member).json(json.with_keys_beyond_role(&beyond)))
+    Ok(Reply::new(json.with_keys_beyond_role(&beyond)).version(member.version))
 }
 
-/// What ended with a membership.
+/// The effect of removing a member.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RemovedMember")]
-pub(super) struct RemovedJson {
-    /// The ids of the keys that were revoked.
+struct RemovedJson {
+    /// The IDs of the keys that were revoked.
     revoked_keys: Vec<String>,
 }
 
-async fn remove(
-    guarded: Guarded<AdminMembers>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let (id, version) = (member_id(&path.1)?, if_match(&request));
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let removed =
-        context.node.run_to_end(async move { members::remove(&node, &organization, &by, &id, version).await });
-    let revoked_keys = removed.await?.iter().map(|key| key.id.to_string()).collect();
-    Ok(no_store(HttpResponse::Ok()).json(RemovedJson { revoked_keys }))
+async fn remove(call: Call<AdminMembers>) -> Result<Reply<RemovedJson>, Problem> {
+    let id = call.path("id", MemberId::parse)?;
+    let revoked = members::remove(call.node(), call.organization(), &call.by(), &id, call.if_match).await?;
+    Ok(Reply::new(RemovedJson { revoked_keys: revoked.iter().map(|key| key.id.to_string()).collect() }))
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SessionList")]
-pub(super) struct SessionListJson {
-    items: Vec<SessionJson>,
-    next_cursor: Option<String>,
+async fn sessions(call: Call<AnyCredential>) -> Result<Reply<ListJson<SessionJson>>, Problem> {
+    let (member, current) = find_with_sessions(&call).await?;
+    let found = members::of_member(call.node(), &member, call.now).await?;
+    Ok(ListJson::all(found.iter().map(|session| SessionJson::new(session, current.as_deref()))))
 }
 
-async fn sessions(
-    guarded: Guarded<AnyCredential>,
-    context: Context,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let (member, current) = whose(&guarded, &context, &path.1).await?;
-    let found = members::of_member(&context.node, &member, guarded.now).await?;
-    let items = found.iter().map(|session| SessionJson::new(session, current.as_deref())).collect();
-    Ok(no_store(HttpResponse::Ok()).json(SessionListJson { items, next_cursor: None }))
+async fn end_session(call: Call<AnyCredential>) -> Result<Reply<()>, Problem> {
+    let (member, _) = find_with_sessions(&call).await?;
+    // Session IDs have the format of member IDs.
+    let MemberId(session) = call.path("session", MemberId::parse)?;
+    members::end(call.node(), &call.by(), &member, &session).await?;
+    Ok(Reply::new(()))
 }
 
-async fn end_session(
-    guarded: Guarded<AnyCredential>,
-    context: Context,
-    path: web::Path<(String, String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let (member, _) = whose(&guarded, &context, &path.1).await?;
-    let MemberId(id) = member_id(&path.2)?;
-    let (node, by) = (context.node.clone(), guarded.by());
-    context.node.run_to_end(async move { members::end(&node, &by, &member, &id).await }).await?;
-    Ok(no_store(HttpResponse::NoContent()).finish())
-}
-
-/// The member whose sessions are asked for: oneself, or with `admin:keyturn/members` somebody else. And the session that
-/// asks, if it is one of theirs.
-async fn whose(
-    guarded: &Guarded<AnyCredential>,
-    context: &Context,
-    id: &str,
-) -> Result<(Member, Option<String>), Problem> {
-    let id = member_id(id)?;
-    if let Principal::Member(who, _) = &guarded.principal
+/// Returns the member that the path names, if the caller can see their sessions: the caller itself, or with
+/// `admin:keyturn/members` any member. For the caller itself, also the ID of the current session.
+async fn find_with_sessions(call: &Call<AnyCredential>) -> Result<(Member, Option<String>), Problem> {
+    let id = call.path("id", MemberId::parse)?;
+    if let Principal::Member(who, _) = &call.principal
         && who.member.id == id
     {
         return Ok((who.member.clone(), Some(who.session.id.clone())));
     }
-    guarded.principal.check_admin_of_members()?;
-    Ok((members::find(&context.node, &guarded.organization(), &id).await?, None))
-}
-
-/// The id of a member, or of a session, which looks alike.
-fn member_id(text: &str) -> Result<MemberId, Problem> {
-    MemberId::parse(text).ok_or_else(|| MemberError::NotFound.into())
-}
-
-fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response
-}
-
-fn with_headers(response: HttpResponseBuilder, member: &Member) -> HttpResponseBuilder {
-    let mut response = no_store(response);
-    response.insert_header((ETAG, etag(member.version)));
-    response
+    if let Some(need) = AdminMembers::NEEDS {
+        call.principal.check(need)?;
+    }
+    Ok((members::find(call.node(), call.organization(), &id).await?, None))
 }

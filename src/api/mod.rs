@@ -1,12 +1,12 @@
 //! The management API: `/api/v1`, JSON, RFC 9457 problem documents.
 //!
-//! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `clock`,
-//! `store` (what a list may be filtered by), `tokens`, `keys`, `members`, `organizations`, `audit`, `webhooks`,
-//! `node` and `http`; no
-//! other surface.
+//! A surface: a handler gets an authenticated request and its parsed body (`call.rs`), calls one use case and returns a
+//! reply (`reply.rs`). A module adds its handlers to the table of routes (`route.rs`). Imports `domain`, `clock`, `store`
+//! (list filters), the use cases, `node` and `http`, but no other surface.
 
 mod audit;
 mod body;
+mod call;
 mod etag;
 mod explain;
 mod fields;
@@ -23,6 +23,8 @@ mod organizations;
 mod policy;
 mod problem;
 mod query;
+mod reply;
+mod route;
 mod session;
 mod signing_keys;
 mod stale;
@@ -33,26 +35,44 @@ mod webhooks;
 
 use actix_web::web;
 
+use crate::api::route::Routes;
+
 pub use openapi::text as openapi_text;
 pub use problem::Problem;
 
 /// Registers the routes of this surface.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.configure(openapi::routes).service(
+    config.configure(openapi::register).service(
         web::scope("/api/v1")
-            .configure(me::routes)
-            .configure(explain::routes)
-            .configure(impact::routes)
-            .configure(stale::routes)
-            .configure(usage::routes)
-            .configure(keys::routes)
-            .configure(signing_keys::routes)
-            .configure(session::routes)
-            .configure(members::routes)
-            .configure(organizations::routes)
-            .configure(policy::routes)
-            .configure(audit::routes)
-            .configure(webhooks::routes)
+            .configure(|config| table().register(config))
             .default_service(web::to(|| async { Problem::not_found() })),
     );
+}
+
+/// Returns the table of routes.
+fn table() -> Routes {
+    let mut routes = Routes::default();
+    routes.group("keys", |keys| {
+        key_list::routes(keys);
+        keys::routes(keys);
+    });
+    routes.group("members", members::routes);
+    routes.group("sessions", |sessions| {
+        me::routes(sessions);
+        session::routes(sessions);
+    });
+    routes.group("organizations", |organizations| {
+        organizations::routes(organizations);
+        policy::routes(organizations);
+    });
+    routes.group("signing keys", signing_keys::routes);
+    routes.group("usage", |usage| {
+        usage::routes(usage);
+        stale::routes(usage);
+        explain::routes(usage);
+        impact::routes(usage);
+    });
+    routes.group("audit", audit::routes);
+    routes.group("webhooks", webhooks::routes);
+    routes
 }

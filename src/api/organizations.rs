@@ -1,61 +1,75 @@
-//! `/api/v1/organizations`: further tenants, and their first signing key.
+//! `/api/v1/organizations`.
 
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body;
-use crate::api::guard::{AdminOrganizations, AnyCredential, Bootstrap, Guarded, ReadOrganization, SuspendOrganization};
+use crate::api::call::Call;
+use crate::api::fields::NoBody;
+use crate::api::guard::{AdminOrganizations, AnyCredential, Bootstrap, ReadOrganization, SuspendOrganization};
 use crate::api::problem::Problem;
-use crate::api::signing_keys::{RotateProblem, key_json};
+use crate::api::reply::{ListJson, Reply};
+use crate::api::route::Routes;
+use crate::api::signing_keys::SigningKeyJson;
 use crate::clock::rfc3339;
 use crate::domain::slug::Slug;
-use crate::http::context::HttpContext;
 use crate::node::Tenant;
 use crate::organizations;
 
-type Context = web::Data<HttpContext>;
-
-/// Registers the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let resource = |path: &str, allowed: &'static str| {
-        web::resource(path).default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
-    };
-    config
-        .service(resource("/organizations", "GET, POST").route(web::get().to(list)).route(web::post().to(create)))
-        .service(resource("/organizations/{org}", "GET").route(web::get().to(show)))
-        .service(resource("/organizations/{org}/bootstrap", "POST").route(web::post().to(bootstrap)))
-        .service(resource("/organizations/{org}/suspend", "POST").route(web::post().to(suspend)))
-        .service(resource("/organizations/{org}/resume", "POST").route(web::post().to(resume)));
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .add(Method::GET, "/organizations", list)
+        .operation("listOrganizations", "List the organizations that the caller can see")
+        .returns(StatusCode::OK, "The organizations.");
+    routes
+        .add(Method::POST, "/organizations", create)
+        .operation("createOrganization", "Create an organization. Only callers of organization default can")
+        .body_required()
+        .returns(StatusCode::CREATED, "The organization with its owner's `password`.");
+    routes
+        .add(Method::GET, "/organizations/{org}", show)
+        .operation("getOrganization", "Get an organization")
+        .returns(StatusCode::OK, "The organization.");
+    routes
+        .add(Method::POST, "/organizations/{org}/bootstrap", bootstrap)
+        .operation("bootstrapOrganization", "Create the first signing key of an organization")
+        .returns(StatusCode::CREATED, "The signing key.");
+    routes
+        .add(Method::POST, "/organizations/{org}/suspend", |call, _: NoBody| set_suspended(call, true))
+        .operation("suspendOrganization", "Suspend an organization. Its keys and tokens stop working at once")
+        .returns(StatusCode::OK, "The organization.");
+    routes
+        .add(Method::POST, "/organizations/{org}/resume", |call, _: NoBody| set_suspended(call, false))
+        .operation("resumeOrganization", "End the suspension of an organization")
+        .returns(StatusCode::OK, "The organization.");
 }
 
 /// An organization.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Organization")]
-pub(super) struct OrganizationJson {
+struct OrganizationJson {
     slug: String,
     /// The `iss` of its tokens.
     issuer: String,
-    /// Whether it has a signing key; without one it can have no keys.
+    /// Whether it has a signing key. Without one, keys cannot be created.
     bootstrapped: bool,
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
     /// While set, every key and token of the organization is denied.
     #[schemars(extend("format" = "date-time"))]
     suspended_at: Option<String>,
-    /// Its owner's credentials: only when it is made.
+    /// The credentials of its owner. Only in the response that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<OwnerJson>,
-    /// Its first API key: only when it is created with one.
+    /// Its first API key. Only in the response that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<FirstKeyJson>,
 }
 
-/// The first API key of an organization, which may do everything in it.
+/// The first API key of an organization. It has every permission in it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "FirstKey")]
-pub(super) struct FirstKeyJson {
+struct FirstKeyJson {
     id: String,
     /// Shown once.
     secret: String,
@@ -63,16 +77,9 @@ pub(super) struct FirstKeyJson {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Owner")]
-pub(super) struct OwnerJson {
+struct OwnerJson {
     email: String,
     password: String,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "OrganizationList")]
-pub(super) struct OrganizationListJson {
-    items: Vec<OrganizationJson>,
-    next_cursor: Option<String>,
 }
 
 impl OrganizationJson {
@@ -89,25 +96,24 @@ impl OrganizationJson {
     }
 }
 
-async fn list(guarded: Guarded<AnyCredential>, context: Context) -> HttpResponse {
-    let own = guarded.organization();
-    let sees_all = own.is_default() && guarded.principal.check_admin_of_organizations().is_ok();
-    let mut tenants = context.node.tenants();
-    tenants.retain(|tenant| sees_all || tenant.organization.slug == own);
+async fn list(call: Call<AnyCredential>) -> Result<Reply<ListJson<OrganizationJson>>, Problem> {
+    let own = call.organization();
+    let sees_all = own.is_default() && call.may::<AdminOrganizations>();
+    let mut tenants = call.node().tenants();
+    tenants.retain(|tenant| sees_all || tenant.organization.slug == *own);
     tenants.sort_by(|a, b| a.organization.slug.cmp(&b.organization.slug));
-    let items = tenants.iter().map(|tenant| OrganizationJson::new(tenant)).collect();
-    no_store(HttpResponse::Ok()).json(OrganizationListJson { items, next_cursor: None })
+    Ok(ListJson::all(tenants.iter().map(|tenant| OrganizationJson::new(tenant))))
 }
 
-async fn show(guarded: Guarded<ReadOrganization>, context: Context) -> Result<HttpResponse, Problem> {
-    let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
-    Ok(no_store(HttpResponse::Ok()).json(OrganizationJson::new(&tenant)))
+async fn show(call: Call<ReadOrganization>) -> Result<Reply<OrganizationJson>, Problem> {
+    let tenant = call.node().tenant(call.organization()).ok_or_else(Problem::not_found)?;
+    Ok(Reply::new(OrganizationJson::new(&tenant)))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewOrganization")]
-pub(super) struct CreateBody {
+struct CreateBody {
     slug: String,
     owner_email: String,
     /// Whether to create a signing key and a first API key, which the response shows once. The key may do everything in the
@@ -116,100 +122,40 @@ pub(super) struct CreateBody {
     api_key: bool,
 }
 
-async fn create(
-    guarded: Guarded<AdminOrganizations>,
-    context: Context,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    if !guarded.organization().is_default() {
+async fn create(call: Call<AdminOrganizations>, body: CreateBody) -> Result<Reply<OrganizationJson>, Problem> {
+    if !call.organization().is_default() {
         return Err(Problem::not_from_default());
     }
-    let CreateBody { slug, owner_email, api_key } = body::read(&request, payload).await?;
-    let slug =
-        Slug::parse(&slug).ok_or_else(|| Problem::invalid_field("slug", "1 to 40 of a-z, 0-9 and '-' are expected"))?;
-    let (node, by) = (context.node.clone(), guarded.by());
-    let made =
-        context.node.run_to_end(async move { organizations::create(&node, &by, slug, &owner_email, api_key).await });
-    let made = made.await?;
+    let slug = Slug::parse(&body.slug)
+        .ok_or_else(|| Problem::invalid_field("slug", "must be 1 to 40 lowercase letters, digits and hyphens"))?;
+    let made = organizations::create(call.node(), &call.by(), slug, &body.owner_email, body.api_key).await?;
     let slug = &made.organization.slug;
-    let tenant = context.node.tenant(slug).ok_or_else(Problem::not_found)?;
-    let location = format!("{}{}/{slug}", context.public_path.as_str(), request.path());
-    let owner = Some(OwnerJson { email: made.email, password: made.password.to_string() });
-    let api_key = made.key.map(|key| FirstKeyJson { id: key.id().to_string(), secret: key.reveal().to_string() });
-    Ok(no_store(HttpResponse::Created()).insert_header((LOCATION, location)).json(OrganizationJson {
-        owner,
-        api_key,
+    let tenant = call.node().tenant(slug).ok_or_else(Problem::not_found)?;
+    let json = OrganizationJson {
+        owner: Some(OwnerJson { email: made.email, password: made.password.to_string() }),
+        api_key: made.key.map(|key| FirstKeyJson { id: key.id().to_string(), secret: key.reveal().to_string() }),
         ..OrganizationJson::new(&tenant)
-    }))
+    };
+    Ok(Reply::new(json).location(call.location(&format!("/organizations/{slug}"))))
 }
 
-async fn bootstrap(guarded: Guarded<Bootstrap>, context: Context) -> Result<HttpResponse, Problem> {
-    let (node, by, slug) = (context.node.clone(), guarded.by(), guarded.organization());
-    let now = guarded.now;
-    let made = context.node.run_to_end(async move {
-        let Some(kid) = organizations::bootstrap(&node, &by, &slug).await? else {
-            return Err(RotateProblem(Problem::conflict(
-                "the organization has a signing key already; rotate it instead",
-            )));
-        };
-        let tenant = node.tenant(&slug).ok_or(RotateProblem(Problem::not_found()))?;
-        let key = tenant.ring.find(&kid).map(|key| key_json(&tenant, key, now));
-        key.ok_or(RotateProblem(Problem::not_found()))
-    });
-    let key = made.await.map_err(|RotateProblem(problem)| problem)?;
-    Ok(no_store(HttpResponse::Created()).json(key))
+async fn bootstrap(call: Call<Bootstrap>) -> Result<Reply<SigningKeyJson>, Problem> {
+    let Some(kid) = organizations::bootstrap(call.node(), &call.by(), call.organization()).await? else {
+        return Err(Problem::conflict("the organization already has a signing key; rotate it instead"));
+    };
+    SigningKeyJson::find(&call, &kid)
 }
 
-async fn suspend(
-    guarded: Guarded<SuspendOrganization>,
-    context: Context,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    change_state(guarded, context, request, payload, true).await
-}
-
-async fn resume(
-    guarded: Guarded<SuspendOrganization>,
-    context: Context,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    change_state(guarded, context, request, payload, false).await
-}
-
-/// The body of a request that takes none: absent, or `{}`.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Empty")]
-pub(super) struct EmptyBody {}
-
-async fn change_state(
-    guarded: Guarded<SuspendOrganization>,
-    context: Context,
-    request: HttpRequest,
-    payload: web::Payload,
-    is_to_be_suspended: bool,
-) -> Result<HttpResponse, Problem> {
-    // An organization does not suspend or resume itself: its own administrators would end what the operator has decided.
-    if !guarded.principal.organization().is_default() {
+async fn set_suspended(call: Call<SuspendOrganization>, suspend: bool) -> Result<Reply<OrganizationJson>, Problem> {
+    // Administrators of an organization must not end a suspension by the operator.
+    if !call.principal.organization().is_default() {
         return Err(Problem::not_from_default());
     }
-    let EmptyBody {} = body::read(&request, payload).await?;
-    let (node, by, slug) = (context.node.clone(), guarded.by(), guarded.organization());
-    let changed = context.node.run_to_end(async move {
-        match is_to_be_suspended {
-            true => organizations::suspend(&node, &by, &slug).await,
-            false => organizations::resume(&node, &by, &slug).await,
-        }
-    });
-    changed.await?;
-    let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
-    Ok(no_store(HttpResponse::Ok()).json(OrganizationJson::new(&tenant)))
-}
-
-fn no_store(mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpResponseBuilder {
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response
+    let (node, by, slug) = (call.node(), call.by(), call.organization());
+    match suspend {
+        true => organizations::suspend(node, &by, slug).await?,
+        false => organizations::resume(node, &by, slug).await?,
+    };
+    let tenant = node.tenant(slug).ok_or_else(Problem::not_found)?;
+    Ok(Reply::new(OrganizationJson::new(&tenant)))
 }

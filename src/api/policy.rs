@@ -1,53 +1,58 @@
 //! `/api/v1/organizations/{org}/policy`.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::api::body;
-use crate::api::etag::{etag, if_match};
-use crate::api::guard::{AdminPolicy, Guarded, ReadPolicy};
+use crate::api::call::Call;
+use crate::api::guard::{AdminPolicy, ReadPolicy};
+use crate::api::openapi::schemas::PolicyJson;
 use crate::api::problem::Problem;
-use crate::domain::organization::Organization;
-use crate::domain::policy::Policy;
-use crate::http::context::HttpContext;
-use crate::http::form::Form;
+use crate::api::reply::Reply;
+use crate::api::route::Routes;
 use crate::organizations::{self, Effect};
 
-type Context = web::Data<HttpContext>;
+const POLICY: &str = "/organizations/{org}/policy";
 
-/// Registers the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/organizations/{org}/policy")
-            .route(web::get().to(show))
-            .route(web::put().to(replace))
-            .default_service(web::to(|| async { Problem::method_not_allowed("GET, PUT") })),
-    );
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .add(Method::GET, POLICY, show)
+        .operation("getPolicy", "Get the policy")
+        .returns(StatusCode::OK, "The policy.");
+    routes
+        .add(Method::PUT, POLICY, replace)
+        .operation("replacePolicy", "Replace the policy. Settings that are absent get their defaults")
+        .query(
+            "dry_run",
+            "`true` changes nothing and returns the effect that the policy would have on existing keys.",
+            json!({ "type": "boolean", "default": false }),
+        )
+        .if_match()
+        .returns(StatusCode::OK, "The policy, or with `dry_run` its effects.");
 }
 
-async fn show(guarded: Guarded<ReadPolicy>, context: Context) -> Result<HttpResponse, Problem> {
-    Ok(answer(&organizations::read_policy(&context.node, &guarded.organization()).await?))
+async fn show(call: Call<ReadPolicy>) -> Result<Reply<PolicyJson>, Problem> {
+    let organization = organizations::read_policy(call.node(), call.organization()).await?;
+    Ok(Reply::new(PolicyJson(organization.policy)).version(organization.policy_version))
 }
 
-/// What a policy would mean, without being put in force.
+/// The effects that a policy would have.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PolicyDryRun")]
-pub(super) struct DryRunJson {
-    #[schemars(schema_with = "crate::api::openapi::schemas::policy")]
-    policy: Policy,
-    /// What it would mean to keys that there are; empty: nothing.
+struct DryRunJson {
+    policy: PolicyJson,
+    /// The effects on existing keys; empty if there are none.
     effects: Vec<EffectJson>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PolicyEffect")]
-pub(super) struct EffectJson {
+struct EffectJson {
     setting: &'static str,
     meaning: String,
     count: u64,
-    /// The ids of some of the keys.
+    /// The IDs of some of the keys.
     examples: Vec<String>,
 }
 
@@ -62,51 +67,22 @@ impl From<Effect> for EffectJson {
     }
 }
 
-async fn replace(
-    guarded: Guarded<AdminPolicy>,
-    context: Context,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let (version, is_dry_run) = (if_match(&request), is_dry_run(&request)?);
-    let policy: Policy = body::read(&request, payload).await?;
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    if is_dry_run {
-        let effects = organizations::effects(&node, &organization, &policy, guarded.now).await?;
+/// The response to `PUT`.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "ReplacedPolicy")]
+enum ReplacedJson {
+    Replaced(PolicyJson),
+    DryRun(DryRunJson),
+}
+
+async fn replace(call: Call<AdminPolicy>, body: PolicyJson) -> Result<Reply<ReplacedJson>, Problem> {
+    let (node, slug, policy) = (call.node(), call.organization(), body.0);
+    if call.query(|query| query.flag("dry_run"))? {
+        let effects = organizations::effects(node, slug, &policy, call.now).await?;
         let effects = effects.into_iter().map(EffectJson::from).collect();
-        return Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(DryRunJson { policy, effects }));
+        return Ok(Reply::new(ReplacedJson::DryRun(DryRunJson { policy: PolicyJson(policy), effects })));
     }
-    let replaced = context
-        .node
-        .run_to_end(async move { organizations::replace_policy(&node, &organization, &by, version, policy).await });
-    Ok(answer(&replaced.await?))
-}
-
-fn is_dry_run(request: &HttpRequest) -> Result<bool, Problem> {
-    let query = Form::parse(request.query_string().as_bytes())
-        .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
-    // One without a value is none to a form, and this one must not be overlooked.
-    let given = request.query_string().split('&').filter(|pair| !pair.is_empty()).count();
-    if given != query.names().count() {
-        return Err(Problem::invalid_field("dry_run", "allowed is dry_run=true and dry_run=false"));
-    }
-    let mut found = false;
-    for name in query.names() {
-        if name != "dry_run" || query.values(name).count() > 1 {
-            return Err(Problem::invalid_field("query", "allowed is dry_run, once"));
-        }
-        found = match query.value(name) {
-            Some("true") => true,
-            Some("false") => false,
-            _ => return Err(Problem::invalid_field("dry_run", "allowed is true and false")),
-        };
-    }
-    Ok(found)
-}
-
-fn answer(organization: &Organization) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((ETAG, etag(organization.policy_version)))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(&organization.policy)
+    let replaced = organizations::replace_policy(node, slug, &call.by(), call.if_match, policy).await?;
+    Ok(Reply::new(ReplacedJson::Replaced(PolicyJson(replaced.policy))).version(replaced.policy_version))
 }

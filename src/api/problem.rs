@@ -2,7 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,7 +31,6 @@ pub struct Problem {
     detail: String,
     errors: Vec<Violation>,
     retry_after: Option<u64>,
-    allow: Option<&'static str>,
     explanation: Option<Box<Explanation>>,
 }
 
@@ -66,8 +65,8 @@ struct FieldJson {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let (errors, retry_after, allow, explanation) = (Vec::new(), None, None, None);
-        Self { status, code, detail: detail.into(), errors, retry_after, allow, explanation }
+        let (errors, retry_after, explanation) = (Vec::new(), None, None);
+        Self { status, code, detail: detail.into(), errors, retry_after, explanation }
     }
 
     /// The same, with what the log says of it.
@@ -159,9 +158,9 @@ impl Problem {
     }
 
     /// A method that a route does not take.
-    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
+    pub(super) fn method_not_allowed(allowed: &str) -> Self {
         let mut problem = Self::invalid_field("method", format!("only {allowed} is allowed here"));
-        (problem.status, problem.allow) = (StatusCode::METHOD_NOT_ALLOWED, Some(allowed));
+        problem.status = StatusCode::METHOD_NOT_ALLOWED;
         problem
     }
 
@@ -446,9 +445,6 @@ impl ResponseError for Problem {
         }
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds));
-        }
-        if let Some(allow) = self.allow {
-            response.insert_header((ALLOW, HeaderValue::from_static(allow)));
         }
         let error =
             |violation: &Violation| FieldJson { field: violation.field.to_string(), message: violation.message() };

@@ -1,4 +1,4 @@
-//! The parameters of a query, each at most once, and no other.
+//! Query strings: each parameter at most once, and no others.
 
 use actix_web::HttpRequest;
 use base64::Engine;
@@ -8,83 +8,129 @@ use crate::api::problem::Problem;
 use crate::clock::parse_rfc3339;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::violation::ViolationKind;
+use crate::http::checks::Checks;
 use crate::http::form::Form;
 
-/// Items of a page where no limit is given, and at most.
+/// Default and maximum number of items of a page.
 const LIMIT: (u32, u32) = (50, 200);
 
-/// The parameters that were given.
+/// The parameters of a query.
 pub(super) struct Query(Vec<(&'static str, String)>);
 
+/// Parses the parameters of a query, and collects what is wrong with them.
+pub(super) struct QueryReader<'a> {
+    query: &'a Query,
+    checks: Checks,
+}
+
 impl Query {
-    /// Reads a query that may have these parameters and no others.
+    /// Reads a query that can have these parameters and no others.
     pub(super) fn read(request: &HttpRequest, allowed: &[&'static str]) -> Result<Self, Problem> {
-        let form = form(request)?;
-        let mut given = Vec::new();
-        for name in form.names() {
-            // A name that is none of ours is not shown: it may be a misplaced secret.
-            let Some(known) = allowed.iter().find(|known| **known == name) else {
-                return Err(Problem::invalid_field("query", format!("allowed is {}", allowed.join(", "))));
-            };
-            if form.values(name).count() > 1 {
-                return Err(Problem::invalid_field(*known, "given more than once"));
+        let text = request.query_string();
+        let find = |name: &str| allowed.iter().find(|known| **known == name).copied();
+        let mut checks = Checks::default();
+        // `Form` omits empty parameters, as OAuth requires (RFC 6749 §3.2). Here they are errors.
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if value.is_empty() {
+                checks.wrong(find(name).unwrap_or("query"), "a parameter must not be empty; leave it out");
             }
-            given.push((*known, form.value(name).unwrap_or_default().to_owned()));
         }
+        checks.done()?;
+        let form = Form::parse(text.as_bytes()).map_err(|error| Problem::invalid_field("query", error.to_string()))?;
+        let (mut given, mut checks) = (Vec::new(), Checks::default());
+        // An unknown name is not repeated in the error: it may be a misplaced secret.
+        if form.names().any(|name| find(name).is_none()) {
+            checks.wrong(
+                "query",
+                match allowed {
+                    [] => "unknown parameter; none is allowed here".to_owned(),
+                    _ => format!("unknown parameter; must be one of {}", allowed.join(", ")),
+                },
+            );
+        }
+        for name in allowed {
+            let mut values = form.values(name);
+            given.extend(values.next().map(|value| (*name, value.to_owned())));
+            if values.next().is_some() {
+                checks.wrong(*name, "given more than once");
+            }
+        }
+        checks.done()?;
         Ok(Self(given))
     }
 
-    /// One parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// A moment.
-    pub(super) fn moment(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
-        let Some(text) = self.get(name) else { return Ok(None) };
-        let at = parse_rfc3339(text).ok_or_else(|| {
-            Problem::invalid_field(name, "not a moment; RFC 3339 is expected, as in 2030-01-31T00:00:00Z")
-        })?;
-        Ok(Some(at))
-    }
-
-    /// A whole number within bounds.
-    pub(super) fn number(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
-        let Some(text) = self.get(name) else { return Ok(None) };
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|number| is_plain && (least..=most).contains(number));
-        number.map(Some).ok_or_else(|| Problem::invalid_field(name, format!("allowed is {least} to {most}")))
-    }
-
-    /// How many items a page may have.
-    pub(super) fn limit(&self) -> Result<u32, Problem> {
-        Ok(self.number("limit", 1, LIMIT.1)?.unwrap_or(LIMIT.0))
-    }
-
-    /// Where a list goes on: what it is sorted by, and the key.
-    pub(super) fn cursor(&self, list: &str) -> Result<Option<(i64, KeyId)>, Problem> {
-        let Some(text) = self.get("cursor") else { return Ok(None) };
-        let cursor = read_cursor(list, text);
-        cursor.map(Some).ok_or_else(|| Problem::invalid_field("cursor", "not one that this list gave as next_cursor"))
+    /// Parses the parameters and reports all errors together.
+    pub(super) fn parse<T>(&self, parse: impl FnOnce(&mut QueryReader<'_>) -> T) -> Result<T, Problem> {
+        let mut reader = QueryReader { query: self, checks: Checks::default() };
+        let parsed = parse(&mut reader);
+        reader.checks.done()?;
+        Ok(parsed)
     }
 }
 
-/// Reads a query without looking at the names in it.
-pub(super) fn form(request: &HttpRequest) -> Result<Form, Problem> {
-    // `Form` leaves empty parameters out, as OAuth wants it (RFC 6749 section 3.2). Here none may be empty.
-    let mut pairs = request.query_string().split('&').filter(|pair| !pair.is_empty());
-    if pairs.any(|pair| pair.split_once('=').is_none_or(|(_, value)| value.is_empty())) {
-        return Err(Problem::invalid_field("query", "a parameter is empty; leave it out"));
+impl<'a> QueryReader<'a> {
+    /// Returns a parameter as it is.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        self.query.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
-    Form::parse(request.query_string().as_bytes()).map_err(|error| Problem::invalid_field("query", error.to_string()))
+
+    /// Notes what is wrong with a parameter.
+    pub(super) fn wrong(&mut self, name: &str, message: impl Into<ViolationKind>) {
+        self.checks.wrong(name, message);
+    }
+
+    /// Parses a parameter. `expected` completes "must be".
+    pub(super) fn parse<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Option<T> {
+        let parsed = parse(self.get(name)?);
+        if parsed.is_none() {
+            self.wrong(name, format!("must be {expected}"));
+        }
+        parsed
+    }
+
+    /// Parses a time.
+    pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        self.parse(name, "an RFC 3339 time before the year 10000, such as 2030-01-31T00:00:00Z", parse_rfc3339)
+    }
+
+    /// Parses a whole number within bounds.
+    pub(super) fn number(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
+        self.parse(name, &format!("{least} to {most}"), |text| {
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|number| is_plain && (least..=most).contains(number))
+        })
+    }
+
+    /// Parses `true` or `false`; the default is false.
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        self.parse(name, "true or false", |text| text.parse().ok()).unwrap_or_default()
+    }
+
+    /// The number of items that a page can have.
+    pub(super) fn limit(&mut self) -> u32 {
+        self.number("limit", 1, LIMIT.1).unwrap_or(LIMIT.0)
+    }
+
+    /// Parses the cursor of a list.
+    pub(super) fn cursor<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.parse("cursor", "the next_cursor of an earlier page of the same list", read)
+    }
 }
 
-/// The cursor behind an item of a list.
+/// Returns the cursor behind a key in a list that is sorted by a number.
 pub(super) fn cursor(list: &str, sorted_by: i64, key: &KeyId) -> String {
     URL_SAFE_NO_PAD.encode(format!("{list}.{sorted_by}.{key}"))
 }
 
-fn read_cursor(list: &str, text: &str) -> Option<(i64, KeyId)> {
+/// Reads a cursor of a list as [`cursor`] returns it.
+pub(super) fn read_cursor(list: &str, text: &str) -> Option<(i64, KeyId)> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (sorted_by, key) = plain.strip_prefix(list)?.strip_prefix('.')?.split_once('.')?;
     let sorted_by = sorted_by.parse().ok().filter(|number| *number >= 0)?;
@@ -96,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_by_its_own_list_only() {
+    fn cursors_belong_to_one_list() {
         let key = KeyId::from_random([1; 16]);
         let text = cursor("usage", 7, &key);
         assert_eq!(read_cursor("usage", &text), Some((7, key)));

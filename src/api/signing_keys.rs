@@ -1,47 +1,42 @@
 //! `/api/v1/organizations/{org}/signing-keys`.
 
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body;
-use crate::api::guard::{AdminSigningKeys, Guarded, ReadSigningKeys};
+use crate::api::call::Call;
+use crate::api::guard::{AdminSigningKeys, ReadSigningKeys};
 use crate::api::problem::Problem;
+use crate::api::reply::{ListJson, Reply};
+use crate::api::route::Routes;
 use crate::clock::rfc3339;
 use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
-use crate::http::context::HttpContext;
-use crate::node::{Tenant, Unavailable};
+use crate::node::Tenant;
 use crate::organizations::{RetireError, RotateError, SigningKeyRotation, retire_signing_key, rotate_signing_key};
 use crate::signing::SigningKey;
 
-/// Registers the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("/organizations/{org}/signing-keys")
-                .route(web::get().to(list))
-                .default_service(web::to(|| async { Problem::method_not_allowed("GET") })),
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .add(Method::GET, "/organizations/{org}/signing-keys", list)
+        .operation("listSigningKeys", "List signing keys")
+        .returns(StatusCode::OK, "The signing keys.");
+    routes
+        .add(Method::POST, "/organizations/{org}/signing-keys/rotate", rotate)
+        .operation("rotateSigningKey", "Publish the next signing key")
+        .returns(StatusCode::CREATED, "The next signing key.");
+    routes
+        .add(Method::DELETE, "/organizations/{org}/signing-keys/{kid}", retire)
+        .operation(
+            "deleteSigningKey",
+            "Delete a signing key. Every token that it signed is invalid at once. The current key is replaced first",
         )
-        .service(
-            web::resource("/organizations/{org}/signing-keys/rotate")
-                .route(web::post().to(rotate))
-                .default_service(web::to(|| async { Problem::method_not_allowed("POST") })),
-        )
-        .service(
-            web::resource("/organizations/{org}/signing-keys/{kid}")
-                .route(web::delete().to(retire))
-                .default_service(web::to(|| async { Problem::method_not_allowed("DELETE") })),
-        );
+        .returns(StatusCode::NO_CONTENT, "The signing key is deleted.");
 }
 
-async fn list(guarded: Guarded<ReadSigningKeys>, context: web::Data<HttpContext>) -> Result<HttpResponse, Problem> {
-    let tenant = context.node.tenant(&guarded.organization()).ok_or_else(Problem::not_found)?;
-    let items = tenant.ring.all().map(|key| key_json(&tenant, key, guarded.now)).collect();
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(SigningKeyListJson { items, next_cursor: None }))
+async fn list(call: Call<ReadSigningKeys>) -> Result<Reply<ListJson<SigningKeyJson>>, Problem> {
+    let tenant = call.node().tenant(call.organization()).ok_or_else(Problem::not_found)?;
+    Ok(ListJson::all(tenant.ring.all().map(|key| SigningKeyJson::new(&tenant, key, call.now))))
 }
 
 /// A signing key, without its private part.
@@ -54,24 +49,17 @@ pub(super) struct SigningKeyJson {
     status: &'static str,
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
-    /// When it signs for the first time.
+    /// When it begins to sign.
     #[schemars(extend("format" = "date-time"))]
     active_from: String,
     #[schemars(extend("format" = "date-time"))]
     superseded_at: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SigningKeyList")]
-pub(super) struct SigningKeyListJson {
-    items: Vec<SigningKeyJson>,
-    next_cursor: Option<String>,
-}
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SigningKeyRotation")]
-pub(super) struct RotateBody {
+struct RotateBody {
     #[serde(default)]
     #[schemars(schema_with = "crate::api::openapi::schemas::ahead")]
     publish_ahead_seconds: Option<i64>,
@@ -81,82 +69,64 @@ pub(super) struct RotateBody {
     retire_now: bool,
 }
 
-async fn rotate(
-    guarded: Guarded<AdminSigningKeys>,
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let body: RotateBody = body::read(&request, payload).await?;
+async fn rotate(call: Call<AdminSigningKeys>, body: RotateBody) -> Result<Reply<SigningKeyJson>, Problem> {
     let mut checks = Checks::default();
     if body.retire_now && body.publish_ahead_seconds.is_some_and(|seconds| seconds != 0) {
         checks.wrong("publish_ahead_seconds", "must be 0 or absent with retire_now");
     }
-    let settings = &context.node.settings;
-    let ahead =
+    let settings = &call.node().settings;
+    let ahead_seconds =
         checks.bounded("publish_ahead_seconds", body.publish_ahead_seconds, settings.publish_ahead_seconds, 86_400);
     checks.done()?;
-    let (node, organization, by, now) = (context.node.clone(), guarded.organization(), guarded.by(), guarded.now);
-    let rotated = context.node.run_to_end(async move {
-        let rotation = SigningKeyRotation {
-            algorithm: node.settings.algorithm,
-            ahead_seconds: ahead,
-            retire_now: body.retire_now,
-        };
-        let kid = rotate_signing_key(&node, &organization, rotation, &by).await?;
-        let tenant = node.tenant(&organization).ok_or(RotateProblem(Problem::not_found()))?;
-        let made = tenant.ring.find(&kid).map(|key| key_json(&tenant, key, now));
-        made.ok_or(RotateProblem(Problem::not_found()))
-    });
-    let key = rotated.await.map_err(|RotateProblem(problem)| problem)?;
-    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(key))
+    let rotation = SigningKeyRotation { algorithm: settings.algorithm, ahead_seconds, retire_now: body.retire_now };
+    let kid = rotate_signing_key(call.node(), call.organization(), rotation, &call.by()).await?;
+    SigningKeyJson::find(&call, &kid)
 }
 
-async fn retire(
-    guarded: Guarded<AdminSigningKeys>,
-    context: web::Data<HttpContext>,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let (_, kid) = path.into_inner();
-    let retired = context.node.run_to_end(async move {
-        retire_signing_key(&node, &organization, &kid, &by).await.map_err(|error| match error {
-            RetireError::NotFound => RotateProblem(Problem::not_found()),
-            RetireError::Rotate(error) => error.into(),
-        })
-    });
-    retired.await.map_err(|RotateProblem(problem)| problem)?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+async fn retire(call: Call<AdminSigningKeys>) -> Result<Reply<()>, Problem> {
+    let kid = call.path("kid", |kid| Some(kid.to_owned()))?;
+    retire_signing_key(call.node(), call.organization(), &kid, &call.by()).await?;
+    Ok(Reply::new(()))
 }
 
-pub(super) struct RotateProblem(pub(super) Problem);
+impl SigningKeyJson {
+    fn new(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Self {
+        Self {
+            kid: key.kid().to_owned(),
+            algorithm: key.algorithm().as_str(),
+            status: tenant.ring.state(key, now).as_str(),
+            created_at: rfc3339(key.created_at()),
+            active_from: rfc3339(key.active_from()),
+            superseded_at: tenant.ring.superseded_at(key.kid()).map(rfc3339),
+        }
+    }
 
-impl From<Unavailable> for RotateProblem {
-    fn from(cause: Unavailable) -> Self {
-        Self(Problem::unavailable(&cause))
+    /// Returns a signing key of the organization that the path names.
+    pub(super) fn find<P>(call: &Call<P>, kid: &str) -> Result<Reply<Self>, Problem> {
+        let tenant = call.node().tenant(call.organization()).ok_or_else(Problem::not_found)?;
+        let key = tenant.ring.find(kid).ok_or_else(Problem::not_found)?;
+        Ok(Reply::new(Self::new(&tenant, key, call.now)))
     }
 }
 
-impl From<RotateError> for RotateProblem {
+impl From<RotateError> for Problem {
     fn from(error: RotateError) -> Self {
-        Self(match error {
-            RotateError::NotFound => Problem::not_found(),
+        match error {
+            RotateError::NotFound => Self::not_found(),
             error @ (RotateError::Pending { .. } | RotateError::Raced | RotateError::TooMany) => {
-                Problem::conflict(error.to_string())
+                Self::conflict(error.to_string())
             }
-            RotateError::Found(cause) => Problem::unavailable(&cause),
+            RotateError::Found(cause) => Self::unavailable(&cause),
             RotateError::Unavailable(cause) => cause.into(),
-        })
+        }
     }
 }
 
-pub(super) fn key_json(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> SigningKeyJson {
-    SigningKeyJson {
-        kid: key.kid().to_owned(),
-        algorithm: key.algorithm().as_str(),
-        status: tenant.ring.state(key, now).as_str(),
-        created_at: rfc3339(key.created_at()),
-        active_from: rfc3339(key.active_from()),
-        superseded_at: tenant.ring.superseded_at(key.kid()).map(rfc3339),
+impl From<RetireError> for Problem {
+    fn from(error: RetireError) -> Self {
+        match error {
+            RetireError::NotFound => Self::not_found(),
+            RetireError::Rotate(error) => error.into(),
+        }
     }
 }

@@ -1,53 +1,46 @@
-//! `GET /api/v1/organizations/{org}/keys/stale`: keys that were not used for long.
+//! `GET /api/v1/organizations/{org}/keys/stale`.
 
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, web};
-use schemars::JsonSchema;
-use serde::Serialize;
+use actix_web::http::{Method, StatusCode};
+use serde_json::json;
 
-use crate::api::guard::{Guarded, ReadKeys};
+use crate::api::call::Call;
+use crate::api::guard::ReadKeys;
 use crate::api::key_json::KeyJson;
 use crate::api::problem::Problem;
-use crate::api::query::{Query, cursor};
+use crate::api::query::{cursor, read_cursor};
+use crate::api::reply::{ListJson, Reply};
+use crate::api::route::Routes;
+use crate::domain::api_key::ApiKey;
 use crate::domain::timestamp::Timestamp;
-use crate::http::context::HttpContext;
 use crate::keys;
 
-/// The list whose cursors these are.
+/// The name of the list in its cursors.
 const LIST: &str = "stale";
 
-/// Most days that can be asked for: ten years.
+/// Maximum `days`: ten years.
 const MAX_DAYS: u32 = 3660;
 
-/// Registers the route. It comes before that of a single key, whose id no `stale` is.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/organizations/{org}/keys/stale")
-            .route(web::get().to(list))
-            .default_service(web::to(|| async { Problem::method_not_allowed("GET") })),
-    );
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .add(Method::GET, "/organizations/{org}/keys/stale", list)
+        .operation("listStaleKeys", "List stale API keys: active keys that nobody uses")
+        .query(
+            "days",
+            "Minimum number of days without use. The default is the policy's `stale_after_days`; if that is null, the list \
+             is empty.",
+            json!({ "type": "integer", "minimum": 1, "maximum": MAX_DAYS }),
+        )
+        .pages()
+        .returns(StatusCode::OK, "A page of keys, newest first.");
 }
 
-/// A page of keys, newest first.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "StaleKeyList")]
-pub(super) struct StaleJson {
-    items: Vec<KeyJson>,
-    next_cursor: Option<String>,
-}
-
-async fn list(
-    guarded: Guarded<ReadKeys>,
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let query = Query::read(&request, &["days", "limit", "cursor"])?;
-    let (days, limit) = (query.number("days", 1, MAX_DAYS)?, query.limit()?);
-    let after = query.cursor(LIST)?.map(|(created_at, key)| (Timestamp::from_millis(created_at), key));
-    let page = keys::stale(&context.node, &guarded.organization(), days, after, limit, guarded.now).await?;
-    let last = page.keys.last().filter(|_| page.more);
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(StaleJson {
-        next_cursor: last.map(|key| cursor(LIST, key.created_at.as_millis(), &key.id)),
-        items: page.keys.iter().map(|key| KeyJson::new(key, guarded.now)).collect(),
-    }))
+async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem> {
+    let (days, limit, after) = call.query(|query| {
+        let after = query.cursor(|text| read_cursor(LIST, text));
+        (query.number("days", 1, MAX_DAYS), query.limit(), after)
+    })?;
+    let after = after.map(|(created_at, key)| (Timestamp::from_millis(created_at), key));
+    let page = keys::stale(call.node(), call.organization(), days, after, limit, call.now).await?;
+    let cursor = |key: &ApiKey| cursor(LIST, key.created_at.as_millis(), &key.id);
+    Ok(ListJson::page(page, cursor, |key| KeyJson::new(&key, call.now)))
 }

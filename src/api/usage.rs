@@ -1,47 +1,53 @@
-//! `/api/v1/organizations/{org}/usage` and `…/keys/{id}/usage`: what was counted, by hour or by day.
+//! `/api/v1/organizations/{org}/usage` and `…/keys/{id}/usage`.
 
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::api::guard::{Guarded, ReadUsage};
+use crate::api::call::Call;
+use crate::api::guard::ReadUsage;
 use crate::api::problem::Problem;
-use crate::api::query::{Query, cursor};
+use crate::api::query::{QueryReader, cursor, read_cursor};
+use crate::api::reply::Reply;
+use crate::api::route::{Route, Routes};
 use crate::clock::rfc3339;
-use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, UsageOutcome};
-use crate::http::context::HttpContext;
 use crate::keys;
 use crate::store::{BusyKey, Interval};
 use crate::usage::{self, Span, Usage};
 
-/// The list whose cursors these are.
+/// The name of the list in its cursors.
 const LIST: &str = "usage";
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
-/// Registers the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("/organizations/{org}/usage")
-                .route(web::get().to(of_organization))
-                .default_service(web::to(|| async { Problem::method_not_allowed("GET") })),
-        )
-        .service(
-            web::resource("/organizations/{org}/keys/{id}/usage")
-                .route(web::get().to(of_key))
-                .default_service(web::to(|| async { Problem::method_not_allowed("GET") })),
-        );
+pub(super) fn routes(routes: &mut Routes) {
+    let of_key = routes
+        .add(Method::GET, "/organizations/{org}/keys/{id}/usage", of_key)
+        .operation("getKeyUsage", "Get the usage of an API key");
+    range(of_key).returns(StatusCode::OK, "Counts by hour or day, including empty ones.");
+    let of_organization = routes
+        .add(Method::GET, "/organizations/{org}/usage", of_organization)
+        .operation("getUsage", "Get the usage of all API keys");
+    range(of_organization).pages().returns(StatusCode::OK, "Counts by hour or day, and the keys, busiest first.");
 }
 
-/// What was counted, in numbers of times.
+/// Adds the query parameters of a range of time.
+fn range(route: &mut Route) -> &mut Route {
+    let time = || json!({ "type": "string", "format": "date-time" });
+    route
+        .query("interval", "The length of a bucket.", json!({ "enum": ["hour", "day"], "default": "hour" }))
+        .query("from", "The first hour or day. Hours are kept for 90 days, days for two years.", time())
+        .query("to", "The last hour or day.", time())
+}
+
+/// Numbers of requests.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Counts")]
-pub(super) struct CountsJson {
+struct CountsJson {
     exchanges: u64,
     verifications: u64,
     denials: DenialsJson,
@@ -50,7 +56,7 @@ pub(super) struct CountsJson {
 /// Denials by reason.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Denials")]
-pub(super) struct DenialsJson {
+struct DenialsJson {
     invalid: u64,
     expired: u64,
     disabled: u64,
@@ -62,7 +68,7 @@ pub(super) struct DenialsJson {
 /// One hour or day.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "UsageBucket")]
-pub(super) struct BucketJson {
+struct BucketJson {
     #[schemars(extend("format" = "date-time"))]
     start: String,
     #[serde(flatten)]
@@ -72,7 +78,7 @@ pub(super) struct BucketJson {
 /// A range of whole hours or days in UTC: `from` up to, and without, `to`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "UsageRange")]
-pub(super) struct RangeJson {
+struct RangeJson {
     interval: &'static str,
     #[schemars(extend("format" = "date-time"))]
     from: String,
@@ -82,10 +88,10 @@ pub(super) struct RangeJson {
     totals: CountsJson,
 }
 
-/// The use of one key.
+/// The usage of a key.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "KeyUsage")]
-pub(super) struct KeyUsageJson {
+struct KeyUsageJson {
     id: String,
     name: String,
     #[schemars(extend("format" = "date-time"))]
@@ -95,10 +101,10 @@ pub(super) struct KeyUsageJson {
     range: RangeJson,
 }
 
-/// The use of an organization, and of its keys: those in the whole days from `items_from` up to `items_to`.
+/// The usage of an organization, and of its keys: those in the whole days from `items_from` up to `items_to`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "OrganizationUsage")]
-pub(super) struct OrganizationUsageJson {
+struct OrganizationUsageJson {
     #[serde(flatten)]
     range: RangeJson,
     #[schemars(extend("format" = "date-time"))]
@@ -112,7 +118,7 @@ pub(super) struct OrganizationUsageJson {
 /// A key of the list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "BusyKey")]
-pub(super) struct BusyKeyJson {
+struct BusyKeyJson {
     id: String,
     name: String,
     totals: CountsJson,
@@ -120,16 +126,11 @@ pub(super) struct BusyKeyJson {
     last_used_at: Option<String>,
 }
 
-async fn of_key(
-    guarded: Guarded<ReadUsage>,
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let id = KeyId::parse(&path.1).ok_or_else(Problem::not_found)?;
-    let span = span(&Query::read(&request, &["interval", "from", "to"])?, guarded.now)?;
-    let (key, usage) = usage::usage_of_key(&context.node, &guarded.organization(), &id, span).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(KeyUsageJson {
+async fn of_key(call: Call<ReadUsage>) -> Result<Reply<KeyUsageJson>, Problem> {
+    let id = call.key_id()?;
+    let span = call.query(|query| span(query, call.now))?;
+    let (key, usage) = usage::usage_of_key(call.node(), call.organization(), &id, span).await?;
+    Ok(Reply::new(KeyUsageJson {
         id: key.id.to_string(),
         name: key.name,
         last_used_at: key.last_used_at.map(rfc3339),
@@ -138,52 +139,50 @@ async fn of_key(
     }))
 }
 
-async fn of_organization(
-    guarded: Guarded<ReadUsage>,
-    context: web::Data<HttpContext>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let query = Query::read(&request, &["interval", "from", "to", "limit", "cursor"])?;
-    let (span, limit) = (span(&query, guarded.now)?, query.limit()?);
-    let after = query.cursor(LIST)?.map(|(uses, key)| (uses.unsigned_abs(), key));
-    let (node, organization) = (&context.node, guarded.organization());
-    let (usage, (busiest, more)) = tokio::try_join!(
-        usage::usage_of_organization(node, &organization, span),
-        usage::busiest(node, &organization, span, after, limit, guarded.now),
+async fn of_organization(call: Call<ReadUsage>) -> Result<Reply<OrganizationUsageJson>, Problem> {
+    let (span, limit, after) =
+        call.query(|query| (span(query, call.now), query.limit(), query.cursor(|text| read_cursor(LIST, text))))?;
+    let after = after.map(|(uses, key)| (uses.unsigned_abs(), key));
+    let (node, organization) = (call.node(), call.organization());
+    let (usage, busiest) = tokio::try_join!(
+        usage::usage_of_organization(node, organization, span),
+        usage::busiest(node, organization, span, after, limit, call.now),
     )?;
-    let next = busiest.last().filter(|_| more);
-    let next = next.map(|last| cursor(LIST, i64::try_from(last.counts.uses()).unwrap_or(i64::MAX), &last.key));
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(OrganizationUsageJson {
+    let cursor = |last: &BusyKey| cursor(LIST, i64::try_from(last.counts.uses()).unwrap_or(i64::MAX), &last.key);
+    Ok(Reply::new(OrganizationUsageJson {
         range: RangeJson::new(&usage),
         items_from: rfc3339(span.days().start()),
         items_to: rfc3339(span.days().end()),
-        next_cursor: next,
-        items: busiest.into_iter().map(BusyKeyJson::from).collect(),
+        next_cursor: busiest.last_before_next().map(cursor),
+        items: busiest.items.into_iter().map(BusyKeyJson::from).collect(),
     }))
 }
 
-/// The hours or days that are asked for: those of the last day, or the last thirty days, unless told otherwise.
-fn span(query: &Query, now: Timestamp) -> Result<Span, Problem> {
-    let (interval, seconds, usual, kept) = match query.get("interval") {
-        None | Some("hour") => (Interval::Hour, HOUR, 24, keys::HOURS_KEPT),
-        Some("day") => (Interval::Day, DAY, 30, keys::DAYS_KEPT),
-        Some(_) => return Err(Problem::invalid_field("interval", "allowed is hour and day")),
+/// Reads a range of time. The default is the last 24 hours, or the last 30 days.
+fn span(query: &mut QueryReader<'_>, now: Timestamp) -> Span {
+    let interval = query.parse("interval", "hour or day", |text| match text {
+        "hour" => Some(Interval::Hour),
+        "day" => Some(Interval::Day),
+        _ => None,
+    });
+    let interval = interval.unwrap_or(Interval::Hour);
+    let (seconds, usual, kept) = match interval {
+        Interval::Hour => (HOUR, 24, keys::HOURS_KEPT),
+        Interval::Day => (DAY, 30, keys::DAYS_KEPT),
     };
     let oldest = now.plus_seconds(-kept * DAY);
-    let to = query.moment("to")?.unwrap_or(now.plus_millis(1));
+    let to = query.time("to").unwrap_or(now.plus_millis(1));
     if to > now.plus_seconds(DAY) || to <= oldest {
-        return Err(Problem::invalid_field("to", format!("allowed is up to now, and after {}", rfc3339(oldest))));
+        query.wrong("to", format!("must be at most now and later than {}", rfc3339(oldest)));
     }
-    let from = match query.moment("from")? {
-        None => to.plus_millis(-1).plus_seconds(-(usual - 1) * seconds).max(oldest),
-        Some(from) if from >= to => return Err(Problem::invalid_field("from", "must be before to")),
-        Some(from) if from < oldest => {
-            let message = format!("by {} is kept for {kept} days, so from {} on", name(interval), rfc3339(oldest));
-            return Err(Problem::invalid_field("from", message));
-        }
-        Some(from) => from,
-    };
-    Ok(Span::touched(interval, from, to))
+    let from = query.time("from").unwrap_or(to.plus_millis(-1).plus_seconds(-(usual - 1) * seconds).max(oldest));
+    if from >= to {
+        query.wrong("from", "must be before to");
+    } else if from < oldest {
+        let kept = format!("counts by {} are kept for {kept} days", name(interval));
+        query.wrong("from", format!("must be {} or later: {kept}", rfc3339(oldest)));
+    }
+    Span::touched(interval, from, to)
 }
 
 fn name(interval: Interval) -> &'static str {

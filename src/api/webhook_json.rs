@@ -8,15 +8,6 @@ use crate::domain::destination::Destination;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryState, Webhook, WebhookState};
 
-/// A page of a list.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "{T}List")]
-pub(super) struct Page<T> {
-    pub(super) items: Vec<T>,
-    /// What to ask for the next page with; none: this is the last.
-    pub(super) next_cursor: Option<String>,
-}
-
 /// A webhook. Times are RFC 3339 in UTC.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]

@@ -1,55 +1,74 @@
-//! `/api/v1/organizations/{org}/webhooks`, and the deliveries to each.
+//! `/api/v1/organizations/{org}/webhooks`, and their deliveries.
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
-use crate::api::body;
-use crate::api::etag::if_match;
-use crate::api::fields::given;
-use crate::api::guard::{AdminWebhooks, Guarded, ReadWebhooks};
-use crate::api::keys::NoBody;
+use crate::api::call::Call;
+use crate::api::fields::{NoBody, given};
+use crate::api::guard::{AdminWebhooks, ReadWebhooks};
 use crate::api::problem::Problem;
-use crate::api::query;
-use crate::api::webhook_json::{DeliveryJson, Page, WebhookJson};
+use crate::api::reply::{ListJson, Reply};
+use crate::api::route::Routes;
+use crate::api::webhook_json::{DeliveryJson, WebhookJson};
 use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
 use crate::http::checks::Checks;
-use crate::http::context::HttpContext;
 use crate::store::DeliveryFilter;
 use crate::webhooks::{self, NewWebhook, WebhookUpdate};
 
-type Context = web::Data<HttpContext>;
+const LIST: &str = "/organizations/{org}/webhooks";
+const ONE: &str = "/organizations/{org}/webhooks/{id}";
+const RETRY: &str = "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry";
 
-/// Registers the routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    const LIST: &str = "/organizations/{org}/webhooks";
-    const ONE: &str = "/organizations/{org}/webhooks/{id}";
-    const DELIVERIES: &str = "/organizations/{org}/webhooks/{id}/deliveries";
-    const RETRY: &str = "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry";
-    let resource = |path: String, allowed: &'static str| {
-        web::resource(path).default_service(web::to(move || async move { Problem::method_not_allowed(allowed) }))
-    };
-    config
-        .service(resource(LIST.into(), "GET, POST").route(web::get().to(list)).route(web::post().to(create)))
-        .service(
-            resource(ONE.into(), "GET, PATCH, DELETE")
-                .route(web::get().to(show))
-                .route(web::patch().to(edit))
-                .route(web::delete().to(remove)),
-        )
-        .service(resource(format!("{ONE}/rotate-secret"), "POST").route(web::post().to(rotate_secret)))
-        .service(resource(format!("{ONE}/test"), "POST").route(web::post().to(test)))
-        .service(resource(DELIVERIES.into(), "GET").route(web::get().to(deliveries)))
-        .service(resource(RETRY.into(), "POST").route(web::post().to(retry)));
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .add(Method::GET, LIST, list)
+        .operation("listWebhooks", "List webhooks")
+        .returns(StatusCode::OK, "The webhooks.");
+    routes
+        .add(Method::POST, LIST, create)
+        .operation("createWebhook", "Create a webhook. The response contains its secret, which is shown once")
+        .body_required()
+        .returns(StatusCode::CREATED, "The webhook with its `secret`.");
+    routes.add(Method::GET, ONE, show).operation("getWebhook", "Get a webhook").returns(StatusCode::OK, "The webhook.");
+    routes
+        .add(Method::PATCH, ONE, edit)
+        .operation("editWebhook", "Edit, disable or enable a webhook")
+        .if_match()
+        .returns(StatusCode::OK, "The webhook.");
+    routes
+        .add(Method::DELETE, ONE, remove)
+        .operation("removeWebhook", "Delete a webhook and its pending deliveries")
+        .if_match()
+        .returns(StatusCode::NO_CONTENT, "The webhook is deleted.");
+    routes
+        .add(Method::POST, "/organizations/{org}/webhooks/{id}/rotate-secret", rotate_secret)
+        .operation("rotateWebhookSecret", "Give a webhook a new secret")
+        .if_match()
+        .returns(StatusCode::OK, "The webhook with its new `secret`. The previous secret also signs for a day.");
+    routes
+        .add(Method::POST, "/organizations/{org}/webhooks/{id}/test", test)
+        .operation("testWebhook", "Send a test event to a webhook")
+        .returns(StatusCode::ACCEPTED, "The pending delivery.");
+    routes
+        .add(Method::GET, "/organizations/{org}/webhooks/{id}/deliveries", deliveries)
+        .operation("listDeliveries", "List the deliveries of a webhook, newest first")
+        .query("state", "Only deliveries in this state.", json!({ "enum": ["pending", "delivered", "dead"] }))
+        .pages()
+        .returns(StatusCode::OK, "A page of deliveries.");
+    routes
+        .add(Method::POST, RETRY, retry)
+        .operation("retryDelivery", "Retry a failed delivery")
+        .returns(StatusCode::ACCEPTED, "The pending delivery.");
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewWebhook")]
-pub(super) struct CreateBody {
+struct CreateBody {
     url: Option<String>,
     #[serde(default)]
     description: String,
@@ -60,66 +79,43 @@ pub(super) struct CreateBody {
     headers: BTreeMap<String, String>,
 }
 
-async fn create(
-    guarded: Guarded<AdminWebhooks>,
-    context: Context,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let body: CreateBody = body::read(&request, payload).await?;
+async fn create(call: Call<AdminWebhooks>, body: CreateBody) -> Result<Reply<WebhookJson>, Problem> {
+    let node = call.node();
     let mut checks = Checks::default();
     checks.text("description", &body.description);
     let events = checks.events(&body.events);
     let headers = checks.headers(body.headers);
     let destination = match &body.url {
-        Some(url) => checks.destination(url, context.node.settings.webhook_reach),
+        Some(url) => checks.destination(url, node.settings.webhook_reach),
         None => {
-            checks.wrong("url", "is missing; an https URL is expected");
+            checks.wrong("url", "is missing; must be an https URL");
             None
         }
     };
     checks.done()?;
     let Some(destination) = destination else { return Err(Problem::invalid_field("url", "is missing")) };
     let new = NewWebhook { destination, headers, description: body.description, events };
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let made = context.node.run_to_end(async move { webhooks::create(&node, &organization, &by, new).await });
-    let (webhook, secret) = made.await?;
-    let location = format!(
-        "{}/api/v1/organizations/{}/webhooks/{}",
-        context.public_path.as_str(),
-        webhook.organization,
-        webhook.id
-    );
-    let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, location));
-    Ok(with_headers(response, &webhook).json(WebhookJson::with_secret(
-        &webhook,
-        webhooks::url(&context.node, &webhook),
-        &secret,
-        guarded.now,
-    )))
+    let (webhook, secret) = webhooks::create(node, call.organization(), &call.by(), new).await?;
+    let location = call.location(&format!("/organizations/{}/webhooks/{}", webhook.organization, webhook.id));
+    let json = WebhookJson::with_secret(&webhook, webhooks::url(node, &webhook), &secret, call.now);
+    Ok(Reply::new(json).version(webhook.version).location(location))
 }
 
-async fn list(guarded: Guarded<ReadWebhooks>, context: Context) -> Result<HttpResponse, Problem> {
-    let found = webhooks::list(&context.node, &guarded.organization()).await?;
-    let items = found.iter().map(|webhook| shown(&guarded, &context, webhook)).collect();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Page { items, next_cursor: None }))
+async fn list(call: Call<ReadWebhooks>) -> Result<Reply<ListJson<WebhookJson>>, Problem> {
+    let found = webhooks::list(call.node(), call.organization()).await?;
+    Ok(ListJson::all(found.iter().map(|webhook| visible(&call, webhook))))
 }
 
-async fn show(
-    guarded: Guarded<ReadWebhooks>,
-    context: Context,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let webhook = webhooks::find(&context.node, &guarded.organization(), &webhook_id(&path.1)?).await?;
-    Ok(with_headers(HttpResponse::Ok(), &webhook).json(shown(&guarded, &context, &webhook)))
+async fn show(call: Call<ReadWebhooks>) -> Result<Reply<WebhookJson>, Problem> {
+    let webhook = webhooks::find(call.node(), call.organization(), &webhook_id(&call)?).await?;
+    Ok(Reply::new(visible(&call, &webhook)).version(webhook.version))
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WebhookEdit")]
 #[schemars(transform = crate::api::openapi::schemas::without_null)]
-pub(super) struct EditBody {
+struct EditBody {
     #[serde(default, deserialize_with = "given")]
     url: Option<String>,
     #[serde(default, deserialize_with = "given")]
@@ -133,143 +129,65 @@ pub(super) struct EditBody {
     state: Option<String>,
 }
 
-async fn edit(
-    guarded: Guarded<AdminWebhooks>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let (id, version) = (webhook_id(&path.1)?, if_match(&request));
-    let body: EditBody = body::read(&request, payload).await?;
+async fn edit(call: Call<AdminWebhooks>, body: EditBody) -> Result<Reply<WebhookJson>, Problem> {
+    let (node, id) = (call.node(), webhook_id(&call)?);
     let mut checks = Checks::default();
     if let Some(description) = &body.description {
         checks.text("description", description);
     }
     let update = WebhookUpdate {
-        destination: body.url.and_then(|url| checks.destination(&url, context.node.settings.webhook_reach)),
+        destination: body.url.and_then(|url| checks.destination(&url, node.settings.webhook_reach)),
         headers: body.headers.map(|headers| checks.headers(headers)),
         description: body.description,
         events: body.events.map(|events| checks.events(&events)),
         state: body.state.and_then(|state| webhook_state(&mut checks, &state)),
     };
     checks.done()?;
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let edited =
-        context.node.run_to_end(async move { webhooks::edit(&node, &organization, &by, (&id, version), update).await });
-    let webhook = edited.await?;
-    Ok(with_headers(HttpResponse::Ok(), &webhook).json(shown(&guarded, &context, &webhook)))
+    let edited = webhooks::edit(node, call.organization(), &call.by(), (&id, call.if_match), update).await?;
+    Ok(Reply::new(visible(&call, &edited)).version(edited.version))
 }
 
-async fn remove(
-    guarded: Guarded<AdminWebhooks>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let (id, version) = (webhook_id(&path.1)?, if_match(&request));
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let removed =
-        context.node.run_to_end(async move { webhooks::remove(&node, &organization, &by, (&id, version)).await });
-    removed.await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+async fn remove(call: Call<AdminWebhooks>) -> Result<Reply<()>, Problem> {
+    let id = webhook_id(&call)?;
+    webhooks::remove(call.node(), call.organization(), &call.by(), (&id, call.if_match)).await?;
+    Ok(Reply::new(()))
 }
 
-async fn rotate_secret(
-    guarded: Guarded<AdminWebhooks>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let NoBody {} = body::read(&request, payload).await?;
-    let (id, version) = (webhook_id(&path.1)?, if_match(&request));
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let rotated = context
-        .node
-        .run_to_end(async move { webhooks::rotate_secret(&node, &organization, &by, (&id, version)).await });
-    let (webhook, secret) = rotated.await?;
-    let shown = WebhookJson::with_secret(&webhook, webhooks::url(&context.node, &webhook), &secret, guarded.now);
-    Ok(with_headers(HttpResponse::Ok(), &webhook).json(shown))
+async fn rotate_secret(call: Call<AdminWebhooks>, _: NoBody) -> Result<Reply<WebhookJson>, Problem> {
+    let (node, id) = (call.node(), webhook_id(&call)?);
+    let (webhook, secret) =
+        webhooks::rotate_secret(node, call.organization(), &call.by(), (&id, call.if_match)).await?;
+    let json = WebhookJson::with_secret(&webhook, webhooks::url(node, &webhook), &secret, call.now);
+    Ok(Reply::new(json).version(webhook.version))
 }
 
-async fn test(
-    guarded: Guarded<AdminWebhooks>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let NoBody {} = body::read(&request, payload).await?;
-    let id = webhook_id(&path.1)?;
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let queued = context.node.run_to_end(async move { webhooks::test(&node, &organization, &by, &id).await });
-    let delivery = DeliveryJson::new(&queued.await?);
-    Ok(HttpResponse::Accepted().insert_header((CACHE_CONTROL, "no-store")).json(delivery))
+async fn test(call: Call<AdminWebhooks>, _: NoBody) -> Result<Reply<DeliveryJson>, Problem> {
+    let queued = webhooks::test(call.node(), call.organization(), &call.by(), &webhook_id(&call)?).await?;
+    Ok(Reply::new(DeliveryJson::new(&queued)))
 }
 
-async fn deliveries(
-    guarded: Guarded<ReadWebhooks>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    let filter = delivery_filter(&request, webhook_id(&path.1)?)?;
-    let page = webhooks::deliveries(&context.node, &guarded.organization(), filter).await?;
-    let items = page.deliveries.iter().map(DeliveryJson::new).collect();
-    let next_cursor = page.next_cursor();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Page { items, next_cursor }))
-}
-
-async fn retry(
-    guarded: Guarded<AdminWebhooks>,
-    context: Context,
-    request: HttpRequest,
-    path: web::Path<(String, String, String)>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let NoBody {} = body::read(&request, payload).await?;
-    let id = webhook_id(&path.1)?;
-    let delivery = DeliveryId::parse(&path.2).ok_or_else(Problem::not_found)?;
-    let (node, organization, by) = (context.node.clone(), guarded.organization(), guarded.by());
-    let revived =
-        context.node.run_to_end(async move { webhooks::retry(&node, &organization, &by, (&id, &delivery)).await });
-    let delivery = DeliveryJson::new(&revived.await?);
-    Ok(HttpResponse::Accepted().insert_header((CACHE_CONTROL, "no-store")).json(delivery))
-}
-
-fn delivery_filter(request: &HttpRequest, webhook: WebhookId) -> Result<DeliveryFilter, Problem> {
-    let mut filter = DeliveryFilter { webhook, state: None, after: None, limit: 50 };
-    let query = query::form(request)?;
-    for name in query.names() {
-        let value = query.value(name).unwrap_or_default();
-        let known = if ["state", "limit", "cursor"].contains(&name) { name } else { "query" };
-        if query.values(name).count() > 1 {
-            return Err(Problem::invalid_field(known, "given more than once"));
+async fn deliveries(call: Call<ReadWebhooks>) -> Result<Reply<ListJson<DeliveryJson>>, Problem> {
+    let webhook = webhook_id(&call)?;
+    let filter = call.query(|query| {
+        let state = query.parse("state", "all, pending, delivered or dead", |text| match text {
+            "all" => Some(None),
+            text => DeliveryState::parse(text).map(Some),
+        });
+        DeliveryFilter {
+            webhook,
+            state: state.flatten(),
+            after: query.cursor(webhooks::read_cursor),
+            limit: query.limit(),
         }
-        match name {
-            "state" if value == "all" => {}
-            "state" => {
-                let state = DeliveryState::parse(value);
-                filter.state =
-                    Some(state.ok_or_else(|| {
-                        Problem::invalid_field("state", "allowed is all, pending, delivered and dead")
-                    })?);
-            }
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=200).contains(limit));
-                filter.limit = limit.ok_or_else(|| Problem::invalid_field("limit", "allowed is 1 to 200"))?;
-            }
-            "cursor" => {
-                let after = webhooks::read_cursor(value);
-                filter.after = Some(
-                    after.ok_or_else(|| Problem::invalid_field("cursor", "not one that a list gave as next_cursor"))?,
-                );
-            }
-            _ => return Err(Problem::invalid_field(known, "allowed is state, limit and cursor")),
-        }
-    }
-    Ok(filter)
+    })?;
+    let page = webhooks::deliveries(call.node(), call.organization(), filter).await?;
+    Ok(ListJson::page(page, webhooks::cursor, |delivery| DeliveryJson::new(&delivery)))
+}
+
+async fn retry(call: Call<AdminWebhooks>, _: NoBody) -> Result<Reply<DeliveryJson>, Problem> {
+    let (id, delivery) = (webhook_id(&call)?, call.path("delivery", DeliveryId::parse)?);
+    let retried = webhooks::retry(call.node(), call.organization(), &call.by(), (&id, &delivery)).await?;
+    Ok(Reply::new(DeliveryJson::new(&retried)))
 }
 
 fn webhook_state(checks: &mut Checks, state: &str) -> Option<WebhookState> {
@@ -277,26 +195,18 @@ fn webhook_state(checks: &mut Checks, state: &str) -> Option<WebhookState> {
         "enabled" => Some(WebhookState::Enabled),
         "disabled" => Some(WebhookState::Disabled { reason: None }),
         _ => {
-            checks.wrong("state", "allowed is enabled and disabled");
+            checks.wrong("state", "must be enabled or disabled");
             None
         }
     }
 }
 
-/// A webhook as the caller may see it. A token in the URL is for those who may manage webhooks.
-fn shown<P>(guarded: &Guarded<P>, context: &HttpContext, webhook: &Webhook) -> WebhookJson {
-    let url = guarded.may::<AdminWebhooks>().then(|| webhooks::url(&context.node, webhook)).flatten();
-    WebhookJson::new(webhook, url, guarded.now)
+/// Returns a webhook as the caller can see it. Its URL may hold a token, so only callers who manage webhooks see it.
+fn visible<P>(call: &Call<P>, webhook: &Webhook) -> WebhookJson {
+    let url = call.may::<AdminWebhooks>().then(|| webhooks::url(call.node(), webhook)).flatten();
+    WebhookJson::new(webhook, url, call.now)
 }
 
-fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
-    WebhookId::parse(text).ok_or_else(Problem::not_found)
-}
-
-fn with_headers(mut response: HttpResponseBuilder, webhook: &Webhook) -> HttpResponseBuilder {
-    response
-        .insert_header((ETAG, format!("\"{}\"", webhook.version)))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("pragma", "no-cache"));
-    response
+fn webhook_id<P>(call: &Call<P>) -> Result<WebhookId, Problem> {
+    call.path("id", WebhookId::parse)
 }

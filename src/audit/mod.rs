@@ -9,5 +9,5 @@ mod verify;
 
 pub use export::{Export, ExportError, verify_export};
 pub use item::AuditItem;
-pub use page::{AuditPage, list, name_fault, read_cursor};
+pub use page::{cursor, list, name_fault, read_cursor};
 pub use verify::{Verdict, verify};

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::audit_chain::AuditRow;
+use crate::domain::page::Page;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable};
 use crate::store::{AuditFilter, AuditFrom};
@@ -11,30 +12,15 @@ use crate::store::{AuditFilter, AuditFrom};
 /// Longest action, actor or subject that can be asked for, in characters.
 const MAX_NAME: usize = 200;
 
-/// A page of rows, and whether there are more.
-#[derive(Debug)]
-pub struct AuditPage {
-    /// The rows, in the order that was asked for.
-    pub rows: Vec<AuditRow>,
-    /// Whether the list goes on after them.
-    pub more: bool,
-}
-
 /// The rows that a filter lets through.
-pub async fn list(node: &Node, filter: &AuditFilter) -> Result<AuditPage, Unavailable> {
-    let one_more = AuditFilter { limit: filter.limit.saturating_add(1), ..filter.clone() };
-    let mut rows = node.store.audit_rows(&one_more).await?;
-    let more = rows.len() > filter.limit as usize;
-    rows.truncate(filter.limit as usize);
-    Ok(AuditPage { rows, more })
+pub async fn list(node: &Node, filter: &AuditFilter) -> Result<Page<AuditRow>, Unavailable> {
+    let one_more = AuditFilter { limit: Page::<AuditRow>::read_limit(filter.limit), ..filter.clone() };
+    Ok(Page::new(node.store.audit_rows(&one_more).await?, filter.limit))
 }
 
-impl AuditPage {
-    /// The cursor behind its last row; `None` where the list ends.
-    pub fn next_cursor(&self) -> Option<String> {
-        let row = self.rows.last().filter(|_| self.more)?;
-        Some(URL_SAFE_NO_PAD.encode(format!("audit.{}.{}", row.at.as_millis(), row.id)))
-    }
+/// Returns the cursor behind a row.
+pub fn cursor(row: &AuditRow) -> String {
+    URL_SAFE_NO_PAD.encode(format!("audit.{}.{}", row.at.as_millis(), row.id))
 }
 
 /// Where a list, newest first, goes on behind a cursor; `None` when it is not one of ours.

@@ -109,16 +109,6 @@ async fn first(
     order: KeyOrder,
     owner: Option<MemberId>,
 ) -> Result<Option<ApiKey>, KeyError> {
-    let filter = KeyFilter {
-        organization: visit.organization().clone(),
-        status: None,
-        now: visit.now,
-        search: None,
-        owner,
-        order,
-        is_descending: true,
-        after: None,
-        limit: 1,
-    };
-    Ok(keys::list(visit.node(), filter).await?.keys.into_iter().next())
+    let filter = KeyFilter { owner, order, limit: 1, ..KeyFilter::new(visit.organization().clone(), visit.now) };
+    Ok(keys::list(visit.node(), filter).await?.items.into_iter().next())
 }

@@ -12,6 +12,7 @@ pub mod cors;
 pub mod credentials;
 pub mod description;
 pub mod form;
+pub mod methods;
 pub mod operations;
 pub mod permission;
 pub mod public_path;

@@ -24,7 +24,7 @@ pub use edit::edit;
 pub use explain::{ExplainedCheck, Explanation, Question, explain};
 pub use idempotency::{IdempotentRequest, ticket};
 pub use order::{cursor, read_cursor, read_order};
-pub use read::{KeyPage, find, list, owner};
+pub use read::{find, list, owner};
 pub use rotate::{RotateKey, rotate};
 pub use state::{disable, enable, end_with_member, revoke};
 pub use upkeep::{DAYS_KEPT, HOURS_KEPT, count_expiring, disable_stale, forget_old, stale, tell_expiring, tell_stale};

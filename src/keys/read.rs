@@ -3,20 +3,12 @@
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
+use crate::domain::page::Page;
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::keys::change::{KeyError, load};
 use crate::node::Node;
 use crate::store::KeyFilter;
-
-/// A page of keys, and whether there are more.
-#[derive(Debug)]
-pub struct KeyPage {
-    /// The keys, newest first.
-    pub keys: Vec<ApiKey>,
-    /// Whether the list goes on after them.
-    pub more: bool,
-}
 
 /// The key of that id in that organization.
 pub async fn find(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
@@ -24,13 +16,10 @@ pub async fn find(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey
 }
 
 /// The keys that a filter lets through.
-pub async fn list(node: &Node, mut filter: KeyFilter) -> Result<KeyPage, KeyError> {
+pub async fn list(node: &Node, mut filter: KeyFilter) -> Result<Page<ApiKey>, KeyError> {
     let limit = filter.limit;
-    filter.limit = limit.saturating_add(1);
-    let mut keys = node.store.keys(&filter).await?;
-    let more = keys.len() > limit as usize;
-    keys.truncate(limit as usize);
-    Ok(KeyPage { keys, more })
+    filter.limit = Page::<ApiKey>::read_limit(limit);
+    Ok(Page::new(node.store.keys(&filter).await?, limit))
 }
 
 /// Checks that an owner is a member of the organization.

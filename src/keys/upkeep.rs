@@ -8,12 +8,12 @@ use crate::clock::rfc3339;
 use crate::domain::api_key::ApiKey;
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
+use crate::domain::page::Page;
 use crate::domain::policy::Policy;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{day_of, hour_of};
 use crate::keys::change::{KeyError, policy_of};
-use crate::keys::read::KeyPage;
 use crate::keys::state;
 use crate::node::{Node, UNWRITTEN_SECONDS};
 use crate::store::{AuditEntry, Notice, StaleKeys, StoreError, action, kind};
@@ -142,14 +142,11 @@ pub async fn stale(
     after: Option<(Timestamp, KeyId)>,
     limit: u32,
     now: Timestamp,
-) -> Result<KeyPage, KeyError> {
+) -> Result<Page<ApiKey>, KeyError> {
     let Policy { stale_after_days, .. } = policy_of(node, organization).await?;
-    let Some(days) = days.or(stale_after_days) else { return Ok(KeyPage { keys: Vec::new(), more: false }) };
-    let asked = asked(organization, days, after, limit.saturating_add(1), now);
-    let mut keys = node.store.stale_keys(&asked).await?;
-    let more = keys.len() > limit as usize;
-    keys.truncate(limit as usize);
-    Ok(KeyPage { keys, more })
+    let Some(days) = days.or(stale_after_days) else { return Ok(Page::EMPTY) };
+    let asked = asked(organization, days, after, Page::<ApiKey>::read_limit(limit), now);
+    Ok(Page::new(node.store.stale_keys(&asked).await?, limit))
 }
 
 /// Forgets counts that were kept long enough, and what was sent of times that are long over.

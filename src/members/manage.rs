@@ -13,7 +13,7 @@ use crate::members::error::MemberError;
 use crate::members::password::password_fault;
 use crate::members::session::SignedIn;
 use crate::node::{Affects, Node};
-use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
+use crate::store::{AuditEntry, KeyFilter, action};
 
 /// What a member is to be.
 #[derive(Clone, Debug)]
@@ -119,15 +119,10 @@ pub async fn change(
 pub async fn keys_beyond_role(node: &Node, member: &Member, now: Timestamp) -> Result<Vec<KeyId>, MemberError> {
     let held = member.role.holds();
     let mut filter = KeyFilter {
-        organization: member.organization.clone(),
-        status: None,
-        now,
-        search: None,
         owner: Some(member.id.clone()),
-        order: KeyOrder::Created,
         is_descending: false,
-        after: None,
         limit: 200,
+        ..KeyFilter::new(member.organization.clone(), now)
     };
     let mut beyond = Vec::new();
     loop {

@@ -9,7 +9,7 @@ use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
-use crate::store::{AuditEntry, KeyFilter, KeyOrder, action};
+use crate::store::{AuditEntry, KeyFilter, action};
 
 /// Keys named as examples of an effect.
 const EXAMPLES: usize = 20;
@@ -71,17 +71,7 @@ pub async fn effects(
     }
     let current = read(node, organization).await?.policy;
     let mut found = Effects::new(policy, now);
-    let mut filter = KeyFilter {
-        organization: organization.clone(),
-        status: None,
-        now,
-        search: None,
-        owner: None,
-        order: KeyOrder::Created,
-        is_descending: false,
-        after: None,
-        limit: BATCH,
-    };
+    let mut filter = KeyFilter { is_descending: false, limit: BATCH, ..KeyFilter::new(organization.clone(), now) };
     loop {
         let keys = node.store.keys(&filter).await?;
         for key in keys.iter().filter(|key| key.counts(now)) {

@@ -103,6 +103,23 @@ pub struct KeyFilter {
     pub limit: u32,
 }
 
+impl KeyFilter {
+    /// All keys of an organization, newest first, at most 50.
+    pub const fn new(organization: Slug, now: Timestamp) -> Self {
+        Self {
+            organization,
+            status: None,
+            now,
+            search: None,
+            owner: None,
+            order: KeyOrder::Created,
+            is_descending: true,
+            after: None,
+            limit: 50,
+        }
+    }
+}
+
 /// For how long an answer can be asked for again.
 const ANSWERS_KEPT_SECONDS: i64 = 86_400;
 

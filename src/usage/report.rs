@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
+use crate::domain::page::Page;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, day_of};
@@ -93,8 +94,7 @@ pub async fn usage_of_organization(node: &Node, organization: &Slug, span: Span)
     usage(node, &UsageOf::Organization(organization.clone()), span).await
 }
 
-/// The keys of an organization with what was counted of each in the whole days that a span touches, busiest first; and
-/// whether there are more.
+/// The keys of an organization with what was counted of each in the whole days that a span touches, busiest first.
 pub async fn busiest(
     node: &Node,
     organization: &Slug,
@@ -102,19 +102,16 @@ pub async fn busiest(
     after: Option<(u64, KeyId)>,
     limit: u32,
     now: Timestamp,
-) -> Result<(Vec<BusyKey>, bool), KeyError> {
+) -> Result<Page<BusyKey>, KeyError> {
     let days = span.days();
     let asked = BusyKeys {
         organization: organization.clone(),
         first_day: days.first,
         last_day: (days.end() <= now).then_some(days.last),
         after,
-        limit: limit.saturating_add(1),
+        limit: Page::<BusyKey>::read_limit(limit),
     };
-    let mut keys = node.store.busy_keys(&asked).await?;
-    let more = keys.len() > limit as usize;
-    keys.truncate(limit as usize);
-    Ok((keys, more))
+    Ok(Page::new(node.store.busy_keys(&asked).await?, limit))
 }
 
 /// How some keys were used on each of the last days in UTC, the oldest first and today last: as many entries as days.

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::crypto::random;
 use crate::domain::authority::ChangeContext;
 use crate::domain::event;
+use crate::domain::page::Page;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
@@ -14,24 +15,12 @@ use crate::node::{Affects, ChangeError, Node};
 use crate::store::{AuditEntry, DeliveryBacklog, DeliveryFilter, action, message};
 use crate::webhooks::change::{WebhookError, find};
 
-/// A page of deliveries, and whether there are more.
-#[derive(Debug)]
-pub struct DeliveryPage {
-    /// The deliveries, newest first.
-    pub deliveries: Vec<Delivery>,
-    /// Whether the list goes on after them.
-    pub more: bool,
+/// Returns the cursor behind a delivery.
+pub fn cursor(delivery: &Delivery) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}.{}", delivery.created_at.as_millis(), delivery.id))
 }
 
-impl DeliveryPage {
-    /// What the next page is asked for with; `None`: this is the last.
-    pub fn next_cursor(&self) -> Option<String> {
-        let last = self.deliveries.last().filter(|_| self.more)?;
-        Some(URL_SAFE_NO_PAD.encode(format!("{}.{}", last.created_at.as_millis(), last.id)))
-    }
-}
-
-/// Reads a cursor as [`DeliveryPage::next_cursor`] gives it; `None` when it is none.
+/// Reads a cursor as [`cursor`] returns it.
 pub fn read_cursor(text: &str) -> Option<(Timestamp, DeliveryId)> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (at, id) = plain.split_once('.')?;
@@ -43,14 +32,11 @@ pub async fn deliveries(
     node: &Node,
     organization: &Slug,
     mut filter: DeliveryFilter,
-) -> Result<DeliveryPage, WebhookError> {
+) -> Result<Page<Delivery>, WebhookError> {
     find(node, organization, &filter.webhook).await?;
     let limit = filter.limit;
-    filter.limit = limit.saturating_add(1);
-    let mut deliveries = node.store.deliveries(&filter).await?;
-    let more = deliveries.len() > limit as usize;
-    deliveries.truncate(limit as usize);
-    Ok(DeliveryPage { deliveries, more })
+    filter.limit = Page::<Delivery>::read_limit(limit);
+    Ok(Page::new(node.store.deliveries(&filter).await?, limit))
 }
 
 /// What the webhooks of an organization have not taken. One that has taken everything is left out.

@@ -1,43 +1,46 @@
-//! The OpenAPI 3.1 document of the management API, made from the types that the handlers read and write.
+//! The OpenAPI 3.1 document of the management API, generated from the table of routes and the types of their handlers.
 
 mod operation;
-mod operations;
 mod page;
 pub(super) mod schemas;
 
 use std::sync::LazyLock;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use actix_web::http::Method;
+use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Bytes;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, ResponseError, web};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::api::problem::Problem;
+use crate::api::table;
 use crate::domain::event::KNOWN;
+use crate::http::methods;
 
 /// Registers `/openapi.json` and `/docs`.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let only_get = || web::to(|| async { Problem::method_not_allowed("GET") });
+pub(super) fn register(config: &mut web::ServiceConfig) {
+    let resource = |path: &str, route| {
+        methods::resource(path, [(Method::GET, route)], |allowed| Problem::method_not_allowed(allowed).error_response())
+    };
     config
-        .service(web::resource("/openapi.json").route(web::get().to(serve)).default_service(only_get()))
-        .service(web::resource("/docs").route(web::get().to(page::serve)).default_service(only_get()))
-        .service(web::resource("/docs/style.css").route(web::get().to(page::style)).default_service(only_get()));
+        .service(resource("/openapi.json", web::to(serve)))
+        .service(resource("/docs", web::to(page::serve)))
+        .service(resource("/docs/style.css", web::to(page::style)));
 }
 
 /// Rendered once: the endpoint is public, and rendering takes milliseconds.
 static RENDERED: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(text()));
 
 async fn serve() -> HttpResponse {
-    const ALLOW_ORIGIN: HeaderName = HeaderName::from_static("access-control-allow-origin");
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header((CACHE_CONTROL, "max-age=300"))
-        .insert_header((ALLOW_ORIGIN, "*"))
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .body(RENDERED.clone())
 }
 
-/// The document as it is served and committed, in `docs/openapi.json`.
+/// Returns the document, which is also committed as `docs/openapi.json`.
 pub fn text() -> String {
     let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
     text.push('\n');
@@ -50,14 +53,13 @@ fn document() -> Value {
         settings.meta_schema = None;
     });
     let mut schemas = settings.into_generator();
-    let operations = operations::all(&mut schemas);
     schemas.subschema_for::<crate::api::problem::ProblemJson>();
 
     let mut paths: Map<String, Value> = Map::new();
-    for operation in &operations {
-        let path = paths.entry(format!("/api/v1{}", operation.path)).or_insert_with(|| json!({}));
+    for route in table().iter() {
+        let path = paths.entry(format!("/api/v1{}", route.path)).or_insert_with(|| Map::new().into());
         if let Some(path) = path.as_object_mut() {
-            path.insert(operation.method.to_ascii_lowercase(), operation.to_json());
+            path.insert(route.method.as_str().to_ascii_lowercase(), operation::describe(route, &mut schemas));
         }
     }
     let mut components = Map::new();
@@ -75,13 +77,13 @@ fn document() -> Value {
         json!({
             "bearer": {
                 "type": "http", "scheme": "bearer",
-                "description": "an API key, or an access token minted from one for this server",
+                "description": "An API key's secret, or an access token whose audience is this server.",
             },
             "apiKey": { "type": "apiKey", "in": "header", "name": "X-Api-Key" },
             "session": {
                 "type": "apiKey", "in": "cookie", "name": "__Host-keyturn",
-                "description": "a person who has signed in; changes need X-CSRF-Token as well. Over plain HTTP the \
-                    cookie is called keyturn_session",
+                "description": "The session of a member. Changes also require `X-CSRF-Token`. Over plain HTTP the cookie is \
+                    named keyturn_session.",
             },
         }),
     );
@@ -90,9 +92,9 @@ fn document() -> Value {
         "info": {
             "title": "Keyturn management API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "API keys, members, policies, signing keys, usage and audit of an organization. Errors are \
-                problem documents (RFC 9457) with a `code`. Times are RFC 3339 in UTC. Lists go on where \
-                `next_cursor` says.",
+            "description": "Manages the API keys, members, policy, signing keys, webhooks, usage and audit log of an \
+                organization. Errors are problem documents (RFC 9457) with a `code`. Times are RFC 3339 in UTC. The \
+                next page of a list begins at its `next_cursor`. Unknown query parameters and fields are rejected.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -103,7 +105,7 @@ fn document() -> Value {
     })
 }
 
-/// The request that a webhook's receiver gets for each event (`docs/reference/events.md`).
+/// Describes the request that a webhook sends for each event (`docs/reference/events.md`).
 fn webhooks() -> Map<String, Value> {
     let parameters: Vec<Value> =
         HEADERS.iter().map(|(name, _)| json!({ "$ref": format!("#/components/parameters/{name}") })).collect();
@@ -113,20 +115,20 @@ fn webhooks() -> Map<String, Value> {
             "parameters": parameters,
             "requestBody": { "$ref": "#/components/requestBodies/WebhookEvent" },
             "responses": {
-                "2XX": { "description": "the event is delivered" },
-                "410": { "description": "the webhook is disabled" },
-                "default": { "description": "the event is sent again later" },
+                "2XX": { "description": "The event is delivered." },
+                "410": { "description": "The webhook is disabled." },
+                "default": { "description": "The delivery is retried later." },
             },
         } })
     };
     KNOWN.into_iter().map(|name| (name.to_owned(), event(name))).collect()
 }
 
-/// Headers of an event, and what each says.
+/// The headers of an event.
 const HEADERS: [(&str, &str); 3] = [
-    ("webhook-id", "the same at each attempt to deliver this event"),
-    ("webhook-timestamp", "seconds since the Unix epoch"),
-    ("webhook-signature", "signatures as Standard Webhooks defines them, separated by spaces"),
+    ("webhook-id", "The ID of the delivery. It is the same at each attempt."),
+    ("webhook-timestamp", "The time of the attempt, in seconds since the Unix epoch."),
+    ("webhook-signature", "Signatures as defined by Standard Webhooks, separated by spaces."),
 ];
 
 fn event_parameters() -> Value {
@@ -146,8 +148,8 @@ fn event_body() -> Value {
         "required": ["organization", "subject", "actor", "address", "old", "new"],
         "properties": {
             "organization": { "type": "string" },
-            "subject": { "type": "string", "description": "the ID of what was changed" },
-            "actor": { "type": "string", "description": "key:{id}, member:{id} or keyturn" },
+            "subject": { "type": "string", "description": "The ID of the changed object." },
+            "actor": { "type": "string", "description": "`key:{id}`, `member:{id}` or `keyturn`." },
             "address": nullable("string"),
             "old": nullable("object"),
             "new": nullable("object"),

@@ -1,13 +1,14 @@
-//! The schemas of what belongs to the domain, which knows nothing of documents.
+//! JSON schemas of domain types. `domain/` does not depend on the document.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::policy::DryRunJson;
+use crate::domain::policy::Policy;
 
-/// Every `code` of a problem document.
+/// All values of `code` in problem documents.
 const CODES: [&str; 20] = [
     "API_KEY_DISABLED",
     "API_KEY_EXPIRED",
@@ -31,7 +32,7 @@ const CODES: [&str; 20] = [
     "VALIDATION_FAILED",
 ];
 
-/// Removes `null` from the fields of an edit: one that is absent keeps its value, and only `expires_at` can be cleared.
+/// Removes `null` from the fields of an edit: absent fields keep their values, and only `expires_at` can be cleared.
 pub fn without_null(schema: &mut Schema) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (name, property) in properties.iter_mut() {
@@ -47,29 +48,29 @@ pub fn without_null(schema: &mut Schema) {
     }
 }
 
-/// A name: one line, without white space at its ends.
+/// A name: one line without leading or trailing white space.
 pub fn name(_: &mut SchemaGenerator) -> Schema {
     const INNER: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
     const END: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]";
     json_schema!({ "type": "string", "maxLength": 100, "pattern": format!("^({END}({INNER}*{END})?)?$") })
 }
 
-/// What was wrong, for programs.
+/// A machine-readable error code.
 pub fn code(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": CODES })
 }
 
-/// A longer text.
+/// A description.
 pub fn text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 1000 })
 }
 
-/// A reason, which may be left out.
+/// An optional reason.
 pub fn reason(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "maxLength": 1000 })
 }
 
-/// A moment to come, or null for never.
+/// A time in the future, or null for never.
 pub fn moment(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "format": "date-time", "examples": ["2030-01-31T00:00:00Z"] })
 }
@@ -79,12 +80,12 @@ pub fn lifetime(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["integer", "null"], "minimum": 1, "maximum": 3_162_240_000i64 })
 }
 
-/// The grace of a rotation, in seconds.
+/// The grace period of a rotation, in seconds.
 pub fn grace(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["integer", "null"], "minimum": 0, "maximum": crate::domain::policy::MAX_GRACE_SECONDS })
 }
 
-/// Seconds that a signing key is published ahead of its use.
+/// The time between publication and first use of a signing key, in seconds.
 pub fn ahead(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["integer", "null"], "minimum": 0, "maximum": 86_400 })
 }
@@ -94,10 +95,10 @@ pub fn status(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": ["active", "expired", "disabled", "revoked"] })
 }
 
-/// Networks, as they are kept.
+/// Allowed networks.
 pub fn networks(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "description": "CIDRs; empty: from everywhere.",
+        "description": "CIDRs. Empty allows every address.",
         "type": "array", "items": { "type": "string", "examples": ["10.0.0.0/8", "2001:db8::/32"] }
     })
 }
@@ -107,17 +108,17 @@ pub fn role(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": ["viewer", "developer", "admin", "owner"] })
 }
 
-/// A role that may be left out.
+/// An optional role.
 pub fn optional_role(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": ["viewer", "developer", "admin", "owner", null] })
 }
 
-/// A password to sign in with.
+/// A password.
 pub fn password(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string" })
 }
 
-/// A password to be.
+/// A new password.
 pub fn new_password(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "minLength": 12, "maxLength": 256 })
 }
@@ -142,29 +143,12 @@ pub fn scope(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A policy.
-pub fn policy(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<PolicySchema>()
-}
+/// A policy as the API reads and writes it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PolicyJson(pub Policy);
 
-/// What `PUT` of a policy answers: the policy, or with `dry_run` what it would mean.
-pub(super) struct ReplacedPolicy;
-
-impl JsonSchema for ReplacedPolicy {
-    fn schema_name() -> Cow<'static, str> {
-        "ReplacedPolicy".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let (policy, dry_run) = (generator.subschema_for::<PolicySchema>(), generator.subschema_for::<DryRunJson>());
-        json_schema!({ "anyOf": [policy, dry_run] })
-    }
-}
-
-/// Stands for [`crate::domain::policy::Policy`] in the document.
-pub(super) struct PolicySchema;
-
-impl JsonSchema for PolicySchema {
+impl JsonSchema for PolicyJson {
     fn schema_name() -> Cow<'static, str> {
         "Policy".into()
     }
@@ -172,67 +156,67 @@ impl JsonSchema for PolicySchema {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
-            "description": "What an organization allows of its keys. What is left out has its default.",
+            "description": "The rules for the keys of an organization. Absent settings have their defaults.",
             "additionalProperties": false,
             "properties": {
                 "max_keys_per_user": {
-                    "description": "Most keys of one member that are neither revoked nor expired.",
+                    "description": "Maximum number of keys per member that are neither revoked nor expired.",
                     "type": ["integer", "null"], "minimum": 0, "maximum": 4294967295u32
                 },
                 "max_keys": {
-                    "description": "Most keys of the organization that are neither revoked nor expired.",
+                    "description": "Maximum number of keys in the organization that are neither revoked nor expired.",
                     "type": ["integer", "null"], "minimum": 0, "maximum": 4294967295u32
                 },
                 "expiration_choices": {
-                    "description": "The only lifetimes on offer; null: any date.",
+                    "description": "The lifetimes to choose from; null allows any expiry.",
                     "type": ["object", "null"],
                     "additionalProperties": false,
                     "required": ["days", "none"],
                     "properties": {
                         "days": { "type": "array", "maxItems": 50, "items": { "type": "integer", "minimum": 1, "maximum": 36525 } },
-                        "none": { "description": "Whether \"no expiry\" is one of them.", "type": "boolean" }
+                        "none": { "description": "Whether \"no expiry\" is a choice.", "type": "boolean" }
                     }
                 },
                 "max_lifetime_days": {
-                    "description": "Longest life of a key, in days, from its creation or last rotation.",
+                    "description": "Maximum lifetime of a key in days, from its creation or last rotation.",
                     "type": ["integer", "null"], "minimum": 1, "maximum": 36525
                 },
                 "expiry_required": { "description": "Whether a key must have an expiry.", "type": "boolean" },
                 "name_required": { "description": "Whether a key must have a name.", "type": "boolean" },
                 "scopes_required": { "description": "Whether a key must have at least one scope.", "type": "boolean" },
                 "grantable_scopes": {
-                    "description": "The only scopes that can be granted to keys, each of them or a part of it; null: any. Existing keys keep theirs.",
+                    "description": "The scopes that can be granted to keys, in whole or in part; null allows any. Existing keys keep their scopes.",
                     "type": ["array", "null"], "maxItems": 50,
                     "items": { "type": "string", "maxLength": 289 }
                 },
                 "create_role": {
-                    "description": "The least role that may create keys.",
+                    "description": "The lowest role that can create keys.",
                     "enum": ["developer", "admin", "owner"]
                 },
                 "key_prefix": {
-                    "description": "What new key texts begin with.",
+                    "description": "The prefix of new secrets.",
                     "type": "string", "pattern": "^[a-z0-9]{2,16}$"
                 },
                 "actions": {
-                    "description": "The vocabulary of actions; * is always allowed.",
+                    "description": "The actions that scopes can use. `*` is always allowed.",
                     "type": "array", "minItems": 1, "maxItems": 50,
                     "items": { "type": "string", "pattern": "^[a-z0-9._-]{1,32}$" }
                 },
                 "audiences": {
-                    "description": "Audiences that tokens may be asked for, beside the default one and the issuer.",
+                    "description": "Audiences that clients can request, in addition to the default audience and the issuer.",
                     "type": "array", "maxItems": 50,
                     "items": { "type": "string", "pattern": "^[!-~]{1,256}$" }
                 },
                 "token_ttl_seconds": {
-                    "description": "Life of a token in seconds; null: the server's setting.",
+                    "description": "Token lifetime in seconds; null uses the server's setting.",
                     "type": ["integer", "null"], "minimum": 60, "maximum": 3600
                 },
                 "max_grace_seconds": {
-                    "description": "Longest grace of a rotation, in seconds.",
+                    "description": "Maximum grace period of a rotation, in seconds.",
                     "type": "integer", "minimum": 0, "maximum": 316224000
                 },
                 "stale_after_days": {
-                    "description": "Days without use after which a key is stale; null: never.",
+                    "description": "Number of days without use after which a key is stale; null disables the check.",
                     "type": ["integer", "null"], "minimum": 1, "maximum": 36525
                 },
                 "disable_when_stale": { "description": "Whether keys that have been stale for a day are disabled.", "type": "boolean" }
@@ -244,11 +228,10 @@ impl JsonSchema for PolicySchema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::policy::Policy;
 
     #[test]
-    fn the_document_knows_every_setting_and_no_other() {
-        let schema = PolicySchema::json_schema(&mut SchemaGenerator::default()).to_value();
+    fn policy_schema_has_every_setting() {
+        let schema = PolicyJson::json_schema(&mut SchemaGenerator::default()).to_value();
         let documented: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
         let policy = serde_json::to_value(Policy::default()).unwrap();
         let mut settings: Vec<&String> = policy.as_object().unwrap().keys().collect();

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use crate::audit::{self, AuditPage};
+use crate::audit;
 use crate::console::audit::labels::ACTIONS;
 use crate::console::audit::query::Query;
 use crate::console::audit::row::{Names, Row};
@@ -11,6 +11,7 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, base_path, invalid_form, page};
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Errors, Field, Select, SelectOption, html_size};
+use crate::domain;
 use crate::domain::audit_chain::AuditRow;
 use crate::http::permission::ReadAudit;
 use crate::members;
@@ -47,9 +48,9 @@ pub(super) async fn show(visit: ConsoleRequest<ReadAudit>, request: HttpRequest)
     let is_valid = query.errors.is_empty();
     let found = match is_valid {
         true => audit::list(visit.node(), &query.filter).await?,
-        false => AuditPage { rows: Vec::new(), more: false },
+        false => domain::page::Page::EMPTY,
     };
-    let names = Names::read(&visit, &found.rows).await?;
+    let names = Names::read(&visit, &found.items).await?;
     let (mut room, mut room_for_differences) = (MAX_RAW, MAX_DIFFERENCES);
     let row = |row: &AuditRow| {
         let entry = Row::new(&visit, &names, row, &mut room_for_differences);
@@ -69,10 +70,10 @@ pub(super) async fn show(visit: ConsoleRequest<ReadAudit>, request: HttpRequest)
         subject: field("subject", "Target").hint("Email or ID"),
         from: field("from", "From date (UTC)").kind("date"),
         until: field("until", "To date (UTC)").kind("date"),
-        rows: found.rows.iter().map(row).collect(),
+        rows: found.items.iter().map(row).collect(),
         is_filtered: query.is_filtered(),
         newest: query.is_older().then(|| list(None)),
-        older: found.next_cursor().map(|cursor| list(Some(&cursor))),
+        older: found.last_before_next().map(|row| list(Some(&audit::cursor(row)))),
         export: export_url(&visit, &query),
         errors: query.errors.clone(),
         frame,

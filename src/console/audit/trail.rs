@@ -49,13 +49,13 @@ impl Trail {
             limit: ROWS,
         };
         let page = audit::list(visit.node(), &filter).await?;
-        let names = Names::read(visit, &page.rows).await?;
+        let names = Names::read(visit, &page.items).await?;
         let mut room = MAX_DIFFERENCES;
         Ok(Some(Self {
             root: visit.path(""),
             subject,
-            rows: page.rows.iter().map(|row| Row::new(visit, &names, row, &mut room)).collect(),
-            more: page.more,
+            rows: page.items.iter().map(|row| Row::new(visit, &names, row, &mut room)).collect(),
+            more: page.has_more,
         }))
     }
 }

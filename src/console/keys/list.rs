@@ -99,21 +99,20 @@ pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) 
     let (order, is_descending) = keys::read_order(&query.sort).unwrap_or((KeyOrder::Created, true));
     let after = query.cursor.as_deref().and_then(|text| keys::read_cursor(text, order, is_descending));
     let filter = KeyFilter {
-        organization: visit.organization().clone(),
         status: Status::ALL.into_iter().find(|status| status.as_str() == query.status),
-        now: visit.now,
         search: Some(query.search.clone()).filter(|text| !text.is_empty()),
         owner: Some(query.owner.clone()).filter(|owner| !owner.is_empty()).map(MemberId),
         order,
         is_descending,
         after,
         limit: LIMIT,
+        ..KeyFilter::new(visit.organization().clone(), visit.now)
     };
 
     // 2. Load the keys, their owners and their recent usage.
     let is_first = filter.after.is_none();
     let found = keys::list(visit.node(), filter).await?;
-    let ids: Vec<KeyId> = found.keys.iter().map(|key| key.id).collect();
+    let ids: Vec<KeyId> = found.items.iter().map(|key| key.id).collect();
     let recent = if visit.may::<ReadUsage>() {
         usage::recent(visit.node(), visit.organization(), &ids, DAYS, visit.now).await?
     } else {
@@ -123,13 +122,13 @@ pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) 
     let emails: HashMap<&MemberId, &str> = members.iter().map(|member| (&member.id, member.email.as_str())).collect();
 
     // 3. Render the page.
-    let next = found.keys.last().filter(|_| found.more).map(|last| {
+    let next = found.last_before_next().map(|last| {
         let cursor = keys::cursor(order, is_descending, &order.place(last));
         visit.path(&format!("/keys?{}", query.query(Some(&cursor))))
     });
     let policy = super::create::policy(&visit)?;
     let is_filtered = !query.search.is_empty() || !query.owner.is_empty() || query.status != "active";
-    let rows: Vec<Row> = found.keys.iter().map(|key| row(key, &emails, recent.get(&key.id), visit.now)).collect();
+    let rows: Vec<Row> = found.items.iter().map(|key| row(key, &emails, recent.get(&key.id), visit.now)).collect();
     page(&Page {
         status: query.status_field(),
         search: Field::text("search", "Search by name", &query.search).kind("search").max_length(100),

@@ -17,7 +17,7 @@ use crate::domain::member::{Member, MemberId, Role};
 use crate::http::form::Form;
 use crate::keys::{self, KeyError};
 use crate::members::{self, MemberError};
-use crate::store::{KeyFilter, KeyOrder};
+use crate::store::KeyFilter;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -103,17 +103,12 @@ async fn keys_to_revoke<P>(visit: &ConsoleRequest<P>, member: &Member, most: u32
     let mut names = Vec::new();
     for status in [Status::Active, Status::Disabled, Status::Expired] {
         let filter = KeyFilter {
-            organization: member.organization.clone(),
             status: Some(status),
-            now: visit.now,
-            search: None,
             owner: Some(member.id.clone()),
-            order: KeyOrder::Created,
-            is_descending: true,
-            after: None,
             limit: most.saturating_add(1),
+            ..KeyFilter::new(member.organization.clone(), visit.now)
         };
-        names.extend(keys::list(visit.node(), filter).await?.keys.iter().map(KeyLink::from));
+        names.extend(keys::list(visit.node(), filter).await?.items.iter().map(KeyLink::from));
     }
     Ok(names)
 }

@@ -42,12 +42,12 @@ pub(super) async fn show(visit: ConsoleRequest<ReadUsage>, request: HttpRequest)
     let range = Range::read(&query);
     let (node, organization, span) = (visit.node(), visit.organization(), range.span(visit.now));
     let usage = usage::usage_of_organization(node, organization, span).await?;
-    let (busiest, has_more) = usage::busiest(node, organization, span, None, MAX_LISTED, visit.now).await?;
+    let busiest = usage::busiest(node, organization, span, None, MAX_LISTED, visit.now).await?;
     let caption = format!("Requests, last {}", range.name());
     let all =
         |key: &BusyKey| UsageOutcome::ALL.into_iter().fold(0, |sum: u64, of| sum.saturating_add(key.counts.of(of)));
     // Keys without requests are at the end of the list and are not shown.
-    let has_more = has_more && busiest.last().is_some_and(|key| all(key) > 0);
+    let has_more = busiest.last_before_next().is_some_and(|key| all(key) > 0);
     let row = |key: BusyKey| {
         let (exchanges, verifications) =
             (key.counts.of(UsageOutcome::Exchanged), key.counts.of(UsageOutcome::Verified));
@@ -66,7 +66,7 @@ pub(super) async fn show(visit: ConsoleRequest<ReadUsage>, request: HttpRequest)
         ranges: range.links(),
         totals: Totals::from(&usage.totals()),
         chart: Chart::new("usage", caption, range.unit(), range.columns(&usage)),
-        rows: busiest.into_iter().filter(|key| all(key) > 0).map(row).collect(),
+        rows: busiest.items.into_iter().filter(|key| all(key) > 0).map(row).collect(),
         has_more,
     })
 }

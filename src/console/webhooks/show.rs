@@ -84,7 +84,7 @@ pub(super) async fn show(
     let is_first = after.is_none();
     let filter = DeliveryFilter { webhook: webhook.id.clone(), state: wanted, after, limit: DELIVERIES };
     let found = webhooks::deliveries(visit.node(), visit.organization(), filter).await?;
-    let next = found.next_cursor().map(|cursor| match wanted {
+    let next = found.last_before_next().map(webhooks::cursor).map(|cursor| match wanted {
         Some(state) => format!("state={}&cursor={cursor}", state.as_str()),
         None => format!("cursor={cursor}"),
     });
@@ -108,11 +108,7 @@ pub(super) async fn show(
         may_change,
         filter: state_field(wanted),
         is_filtered: wanted.is_some(),
-        rows: found
-            .deliveries
-            .into_iter()
-            .map(|delivery| row(delivery, may_change && webhook.is_enabled(), now))
-            .collect(),
+        rows: found.items.into_iter().map(|delivery| row(delivery, may_change && webhook.is_enabled(), now)).collect(),
         next,
         is_first,
     })

@@ -326,17 +326,7 @@ async fn audit_actions(store: &Store) -> Vec<String> {
 }
 
 fn all() -> KeyFilter {
-    KeyFilter {
-        organization: slug("acme"),
-        status: None,
-        now: NOW,
-        search: None,
-        owner: None,
-        order: KeyOrder::Created,
-        is_descending: true,
-        after: None,
-        limit: 100,
-    }
+    KeyFilter { limit: 100, ..KeyFilter::new(slug("acme"), NOW) }
 }
 
 async fn ids(store: &Store, filter: &KeyFilter) -> Vec<KeyId> {
