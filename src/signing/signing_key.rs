@@ -13,9 +13,9 @@ use jsonwebtoken::{DecodingKey, Header};
 use pem::{EncodeConfig, LineEnding, Pem};
 use zeroize::Zeroizing;
 
+use crate::domain::choices::Algorithm;
 use crate::domain::claims::Claims;
 use crate::domain::timestamp::Timestamp;
-use crate::signing::Algorithm;
 
 /// A key that signs, or signed, an organization's tokens.
 pub struct SigningKey {
