@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use divan::Bencher;
-use keyturn::crypto::fast_verifier;
-use keyturn::crypto::master_key::MasterKeys;
-use keyturn::crypto::mint::{MintedKey, mint};
 use keyturn::domain::api_key::{ApiKey, Lifecycle, SecretVerifier};
+use keyturn::domain::choices::{Algorithm, ForwardingHeader};
 use keyturn::domain::claims::{Audience, Claims};
 use keyturn::domain::decision::{ClientAddress, DecisionInput, Proof, SecretMatch, decide};
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
@@ -21,10 +19,13 @@ use keyturn::domain::networks::Networks;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::http::client_address::{ForwardingHeader, TrustedProxies};
+use keyturn::signing::{KeyMaterial, SigningKey, check_times, peek, verify};
+use keyturn::crypto::fast_verifier;
+use keyturn::crypto::master_key::MasterKeys;
+use keyturn::crypto::mint::{MintedKey, mint};
+use keyturn::http::client_address::TrustedProxies;
 use keyturn::http::credentials;
 use keyturn::http::form::Form;
-use keyturn::signing::{Algorithm, KeyMaterial, SigningKey, check_times, peek, verify};
 use zeroize::Zeroizing;
 
 fn main() {

@@ -44,10 +44,8 @@ def configuration(path):
     every = {f"{section}.{name}" for section, settings in values.items() for name in settings}
     if documented != every:
         sys.exit(f"{path}: settings without a comment block of their own: {sorted(every ^ documented)}")
-    return "\n".join(page).replace("Keyturn's settings, all of them, with their defaults. This file is compiled in.", INTRODUCTION) + "\n"
-
-
-INTRODUCTION = "Every setting, generated from `config/default.toml`, which is compiled into the program."
+    # The last paragraph of the introduction is for developers.
+    return re.sub(r"\nGenerated from src/.*?\n\n", "\n\n", "\n".join(page), count=1, flags=re.DOTALL) + "\n"
 
 
 def options(program):

@@ -8,16 +8,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use actix_web::http::header::{AUTHORIZATION, FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use keyturn::domain::choices::ForwardingHeader;
 use keyturn::domain::decision::ClientAddress;
 use keyturn::domain::destination::{AllowedDestinations, Destination, is_public};
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText, looks_like_key_text};
 use keyturn::domain::networks::{Networks, fold};
 use keyturn::domain::policy::Policy;
 use keyturn::domain::scope::{Action, Resource, Scope, ScopeSet};
-use keyturn::http::client_address::{ForwardingHeader, TrustedProxies};
+use keyturn::store::KeyOrder;
+use keyturn::http::client_address::TrustedProxies;
 use keyturn::http::credentials::{self, HeaderCredentials};
 use keyturn::http::form::Form;
-use keyturn::store::KeyOrder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A target by its name: the name of its function here, its program in `fuzz_targets/` and its folder in `seeds/`.

@@ -51,7 +51,7 @@ pub(super) async fn create_in(
     email: Option<String>,
 ) -> Result<BootstrappedOrganization, CliError> {
     let email = email.unwrap_or_else(|| "owner@localhost".to_owned());
-    let algorithm = server::algorithm(settings);
+    let algorithm = settings.token.algorithm;
     let store = opened.store.as_ref();
     match bootstrap_organization(store, &opened.gate, &opened.master_keys, algorithm, (slug, email), clock::now()).await
     {
@@ -62,7 +62,7 @@ pub(super) async fn create_in(
 }
 
 fn show(founded: &BootstrappedOrganization, settings: &Settings, as_json: bool) -> Result<(), CliError> {
-    let public_url = settings.server.public_url();
+    let public_url = settings.public_url();
     let issuer = founded.organization.issuer(&public_url);
     let (id, text) = (founded.key.id(), founded.key.reveal());
     if as_json {

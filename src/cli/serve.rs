@@ -11,7 +11,7 @@ pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
     let listeners = server::listen(&mut settings)?;
     let opened = server::open(&settings).await?;
     let is_empty = opened.store.organizations(None).await.map_err(server::ServerError::from)?.is_empty();
-    let public_url = settings.server.public_url();
+    let public_url = settings.public_url();
     if is_empty && !settings.server.listen.ip().is_loopback() {
         return Err(CliError::Failed(format!(
             "there is no organization yet, and {} is not a loopback address, so none is created automatically; run: keyturn init",
@@ -22,11 +22,11 @@ pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
     if is_empty {
         // The credentials are shown only once, so they are not created if they cannot be shown.
         printed?;
-        let founded = create_in(&opened, &settings, Slug::default_organization(), None).await?;
+        let created = create_in(&opened, &settings, Slug::default_organization(), None).await?;
         print_out(&format!(
             "\nFirst run: created organization {}. These credentials are shown only once; store them safely.\n\n{}",
-            founded.organization,
-            credentials(&founded, &public_url, "Exchange")
+            created.organization,
+            credentials(&created, &public_url, "Exchange")
         ))?;
     }
     Ok(server::serve(settings, listeners, opened).await?)

@@ -1,6 +1,6 @@
-//! The one kind of error this folder has.
+//! The error of this folder.
 
-/// What is wrong with the configuration, and where: always one line, never the value of a secret.
+/// An error in the configuration, with its place: one line, without the value of a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{line}")]
 pub struct ConfigError {
@@ -8,7 +8,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Control characters (in a path, in a quoted key) are escaped, so that the line stays one.
+    /// Escapes control characters (in a path, in a quoted key), so that the error stays one line.
     pub(super) fn new(line: &str) -> Self {
         let mut one_line = String::with_capacity(line.len());
         for c in line.chars() {

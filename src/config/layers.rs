@@ -1,20 +1,36 @@
-//! The three layers laid over each other, and where each value came from.
+//! The layers of settings: defaults, a file, the environment; and where each value came from.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::OUTLINES;
+use super::declaration::{About, Section};
+use super::defaults;
 use super::error::ConfigError;
-use super::section::SectionOutline;
+use super::field::Field;
+use super::settings::SECTIONS;
 use super::suggest::nearest;
 
-/// Where a value came from.
+const DEFAULT_FILE: &str = "config/keyturn.toml";
+
+/// The environment variables of the command line, which are no settings.
+pub const COMMAND_LINE: [&str; 8] = [
+    "KEYTURN_API_KEY",
+    "KEYTURN_API_KEY_FILE",
+    "KEYTURN_CONFIG",
+    "KEYTURN_COPY_TO",
+    "KEYTURN_COPY_TO_FILE",
+    "KEYTURN_SERVER",
+    "KEYTURN_TOKEN",
+    "KEYTURN_TOKEN_FILE",
+];
+
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     Default,
@@ -23,7 +39,7 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// As an error starts.
+    /// For the beginning of an error.
     pub fn place(&self) -> String {
         match self {
             Self::Default => "config/default.toml (compiled in)".to_owned(),
@@ -42,38 +58,58 @@ impl Display for Origin {
     }
 }
 
-/// Every setting's value, the last layer winning, and the origin of those that are not the default.
+/// A setting for `describe`, as it was given. Never contains a secret.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub key: String,
+    pub value: String,
+    pub origin: String,
+}
+
+type Key = (&'static str, &'static str);
+
+/// The value of each setting from the last layer that sets it, and its origin if it is not the default.
 pub(super) struct Layers {
-    defaults: Table,
-    sections: Table,
-    origins: BTreeMap<(String, String), Origin>,
+    defaults: BTreeMap<Key, Value>,
+    values: BTreeMap<Key, Value>,
+    origins: BTreeMap<Key, Origin>,
+    working_directory: PathBuf,
 }
 
 impl Layers {
-    pub fn defaults() -> Result<Self, ConfigError> {
-        let defaults: Table =
-            DEFAULTS.parse().map_err(|error| broken_toml(&Origin::Default.place(), DEFAULTS, &error))?;
-        Ok(Self { sections: defaults.clone(), defaults, origins: BTreeMap::new() })
+    /// The defaults. Relative paths start at `working_directory`.
+    pub fn defaults(working_directory: &Path) -> Result<Self, ConfigError> {
+        let text = defaults::render();
+        let place = Origin::Default.place();
+        let table: Table = text.parse().map_err(|error| broken_toml(&place, &text, &error))?;
+        let value = |(section, name)| Some(((section, name), table.get(section)?.get(name)?.clone()));
+        let defaults: BTreeMap<_, _> = all_settings().filter_map(value).collect();
+        Ok(Self {
+            values: defaults.clone(),
+            defaults,
+            origins: BTreeMap::new(),
+            working_directory: working_directory.to_owned(),
+        })
     }
 
-    /// Lays the file over what is there. Only the file nobody asked for may be missing.
-    pub fn add_file(&mut self, asked_for: Option<&Path>, working_directory: &Path) -> Result<(), ConfigError> {
-        let file = asked_for.unwrap_or(Path::new(DEFAULT_FILE));
+    /// Adds the values of a file. Only the default file may be missing.
+    pub fn add_file(&mut self, requested: Option<&Path>) -> Result<(), ConfigError> {
+        let file = requested.unwrap_or(Path::new(DEFAULT_FILE));
         let path = file.display().to_string();
-        match std::fs::read_to_string(working_directory.join(file)) {
-            Ok(text) => self.add_toml(path, &text),
-            Err(error) if error.kind() == ErrorKind::NotFound && asked_for.is_none() => Ok(()),
+        match std::fs::read_to_string(self.working_directory.join(file)) {
+            Ok(text) => self.add_toml(&path, &text),
+            Err(error) if error.kind() == ErrorKind::NotFound && requested.is_none() => Ok(()),
             Err(error) => Err(ConfigError::new(&format!("{path}: cannot be read: {error}"))),
         }
     }
 
-    /// Lays the variables `KEYTURN_SECTION__NAME` over what is there. Every other `KEYTURN_` variable is refused, except
+    /// Adds the values of variables named `KEYTURN_SECTION__NAME`. Every other `KEYTURN_` variable is an error, except
     /// those of the command line and those that Kubernetes sets for services.
     pub fn add_environment(
         &mut self,
         environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<(), ConfigError> {
-        // In order of their names, so that of two mistakes the same one is always reported.
+        // Sorted, so that of two mistakes the same one is always reported.
         let variables: BTreeMap<String, OsString> = environment
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| name.strip_prefix("KEYTURN").is_some_and(|rest| rest.starts_with('_')))
@@ -83,76 +119,72 @@ impl Layers {
             if !variable.contains("__") {
                 return Err(unknown_variable(&variable));
             }
-            let (section, name) = known_variable(&variable)?;
+            let key = known_variable(&variable)?;
             let Ok(text) = value.into_string() else {
-                return Err(ConfigError::new(&format!(
-                    "{variable}: {section}.{name} is not Unicode; allowed is Unicode text"
-                )));
+                return Err(ConfigError::new(&format!("{variable}: {}.{} is not valid Unicode", key.0, key.1)));
             };
-            let default = self.defaults.get(section).and_then(|settings| settings.get(name));
-            let value = read_as(default, text);
-            self.set(section, name, value, Origin::Variable(variable));
+            let value = read_as(self.defaults.get(&key), text);
+            self.set(key, value, Origin::Variable(variable));
         }
         Ok(())
     }
 
-    pub fn section(&self, section: &str) -> Value {
-        self.sections.get(section).cloned().unwrap_or_else(|| Value::Table(Table::new()))
+    pub fn value(&self, section: &'static str, name: &'static str) -> Option<&Value> {
+        self.values.get(&(section, name))
     }
 
-    pub fn value(&self, section: &str, name: &str) -> Option<&Value> {
-        self.sections.get(section)?.get(name)
+    pub fn origin(&self, section: &'static str, name: &'static str) -> &Origin {
+        self.origins.get(&(section, name)).unwrap_or(&Origin::Default)
     }
 
-    pub fn origin(&self, section: &str, name: &str) -> &Origin {
-        self.origins.get(&(section.to_owned(), name.to_owned())).unwrap_or(&Origin::Default)
+    pub fn working_directory(&self) -> &Path {
+        &self.working_directory
     }
 
-    fn add_toml(&mut self, path: String, text: &str) -> Result<(), ConfigError> {
-        let table: Table = text.parse().map_err(|error| broken_toml(&path, text, &error))?;
+    pub fn field(&self, section: &'static str, name: &'static str, about: About) -> Field<'_> {
+        Field { layers: self, section, name, about }
+    }
+
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        SECTIONS.iter().flat_map(|section| {
+            section.settings.iter().map(|setting| self.field(section.name, setting.name, setting.about))
+        })
+    }
+
+    pub fn rows(&self) -> Vec<Row> {
+        let row =
+            |field: Field<'_>| Row { key: field.key(), value: field.describe_value(), origin: field.describe_origin() };
+        self.fields().map(row).collect()
+    }
+
+    fn add_toml(&mut self, path: &str, text: &str) -> Result<(), ConfigError> {
+        let table: Table = text.parse().map_err(|error| broken_toml(path, text, &error))?;
         let lines = Lines::of(text);
-        for (section, settings) in table {
-            let at = |name: Option<&str>| Origin::File { path: path.clone(), line: lines.of_key(&section, name) };
-            let outline = known_section(&section, &at(None))?;
+        for (name, settings) in table {
+            let at = |setting: Option<&str>| Origin::File { path: path.to_owned(), line: lines.of_key(&name, setting) };
+            let section = known_section(&name, &at(None))?;
             let Value::Table(settings) = settings else {
                 return Err(ConfigError::new(&format!(
-                    "{}: {section} is not a section; allowed is [{section}] with its settings below",
+                    "{}: {name} is a section; write [{name}] and its settings below it",
                     at(None)
                 )));
             };
-            for (name, value) in settings {
-                let origin = at(Some(&name));
-                known_setting(outline, &name, &origin)?;
-                self.set(&section, &name, value, origin);
+            for (setting, value) in settings {
+                let origin = at(Some(&setting));
+                let setting = known_setting(section, &setting, &origin)?;
+                self.set((section.name, setting), value, origin);
             }
         }
         Ok(())
     }
 
-    fn set(&mut self, section: &str, name: &str, value: Value, origin: Origin) {
-        if let Some(Value::Table(settings)) = self.sections.get_mut(section) {
-            settings.insert(name.to_owned(), value);
-            self.origins.insert((section.to_owned(), name.to_owned()), origin);
-        }
+    fn set(&mut self, key: Key, value: Value, origin: Origin) {
+        self.values.insert(key, value);
+        self.origins.insert(key, origin);
     }
 }
 
-const DEFAULTS: &str = include_str!("../../config/default.toml");
-const DEFAULT_FILE: &str = "config/keyturn.toml";
-
-/// The variables of the command line.
-pub const COMMAND_LINE: [&str; 8] = [
-    "KEYTURN_API_KEY",
-    "KEYTURN_API_KEY_FILE",
-    "KEYTURN_CONFIG",
-    "KEYTURN_COPY_TO",
-    "KEYTURN_COPY_TO_FILE",
-    "KEYTURN_SERVER",
-    "KEYTURN_TOKEN",
-    "KEYTURN_TOKEN_FILE",
-];
-
-/// Whether Kubernetes sets it in every container beside a service called `keyturn`, or `keyturn-…` as in
+/// Whether Kubernetes sets it in every container for a service called `keyturn`, or `keyturn-…` as in
 /// `KEYTURN_POSTGRESQL_SERVICE_HOST` and `KEYTURN_POSTGRESQL_PORT_5432_TCP_ADDR`.
 fn is_of_kubernetes(name: &str, value: &OsStr) -> bool {
     if ["KEYTURN_PORT", "KEYTURN_SERVICE_"].iter().any(|prefix| name.starts_with(prefix)) {
@@ -188,12 +220,12 @@ fn unknown_variable(variable: &str) -> ConfigError {
     let near = near.filter(|_| rest.len() > 1);
     let did_you_mean = near.map(|name| format!("; did you mean {}?", name.to_uppercase())).unwrap_or_default();
     ConfigError::new(&format!(
-        "{variable}: no setting is called that; allowed is KEYTURN_SECTION__NAME with two underscores, and {}{did_you_mean}",
+        "{variable}: unknown variable; allowed: KEYTURN_SECTION__NAME with two underscores, and {}{did_you_mean}",
         COMMAND_LINE.join(", ")
     ))
 }
 
-/// The line each key of a TOML text stands on.
+/// The line of each key in a TOML text.
 struct Lines(BTreeMap<(String, Option<String>), usize>);
 
 impl Lines {
@@ -224,84 +256,84 @@ fn line_at(text: &str, byte: usize) -> usize {
     text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
 }
 
-/// Says where the text stops being TOML, without repeating any of it.
+/// A syntax error, without any of the text.
 fn broken_toml(path: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     let line = error.span().map_or(1, |span| line_at(text, span.start));
     let message = error.message().lines().collect::<Vec<_>>().join("; ");
-    ConfigError::new(&format!("{path}:{line}: is not TOML: {message}"))
+    ConfigError::new(&format!("{path}:{line}: invalid TOML: {message}"))
 }
 
-/// The section and setting a variable names; both are as in the outlines, so in lower case.
-fn known_variable(variable: &str) -> Result<(&'static str, &'static str), ConfigError> {
+/// The setting of a variable.
+fn known_variable(variable: &str) -> Result<Key, ConfigError> {
     let rest = variable.strip_prefix("KEYTURN_").unwrap_or_default();
     let (section, name) = rest.split_once("__").unwrap_or(("", rest));
     let found = all_settings().find(|(s, n)| s.to_uppercase() == section && n.to_uppercase() == name);
     found.ok_or_else(|| {
-        let near = OUTLINES.iter().find(|outline| Some(outline.name) == nearest(section, section_names()));
-        let (what, suggestion) = match near {
-            Some(outline) => {
-                let near = nearest(name, setting_names(outline)).map(|n| (outline.name, n));
-                let what = format!("allowed in [{}] is {}", outline.name, list(setting_names(outline)));
-                (what, near.or_else(|| elsewhere(name)))
-            }
-            None => (format!("allowed as a section is {}", list(section_names())), elsewhere(name)),
+        let near = SECTIONS.iter().find(|known| Some(known.name) == nearest(section, section_names()));
+        let (known, suggestion) = match near {
+            Some(section) => (known_settings(section), nearest_setting(section, name)),
+            None => (known_sections(), elsewhere(name)),
         };
         let did_you_mean = suggestion.map(|(section, name)| {
             format!("; did you mean KEYTURN_{}__{}?", section.to_uppercase(), name.to_uppercase())
         });
-        ConfigError::new(&format!("{variable}: no setting is called that; {what}{}", did_you_mean.unwrap_or_default()))
+        ConfigError::new(&format!("{variable}: unknown setting; {known}{}", did_you_mean.unwrap_or_default()))
     })
 }
 
-fn known_section(section: &str, origin: &Origin) -> Result<&'static SectionOutline, ConfigError> {
-    OUTLINES.into_iter().find(|outline| outline.name == section).ok_or_else(|| {
-        let near = nearest(section, section_names()).map(|near| format!("; did you mean {near}?"));
-        let setting = || elsewhere(section).map(|(s, name)| format!("; did you mean {s}.{name}?"));
+fn known_section(name: &str, origin: &Origin) -> Result<&'static Section, ConfigError> {
+    SECTIONS.iter().find(|section| section.name == name).ok_or_else(|| {
+        let near = nearest(name, section_names()).map(|near| format!("; did you mean {near}?"));
+        let setting = || elsewhere(name).map(|(section, name)| format!("; did you mean {section}.{name}?"));
+        let did_you_mean = near.or_else(setting).unwrap_or_default();
+        ConfigError::new(&format!("{origin}: unknown section {name}; {}{did_you_mean}", known_sections()))
+    })
+}
+
+fn known_setting(section: &'static Section, name: &str, origin: &Origin) -> Result<&'static str, ConfigError> {
+    setting_names(section).find(|known| *known == name).ok_or_else(|| {
+        let near = nearest_setting(section, name);
+        let did_you_mean = near.map(|(section, name)| format!("; did you mean {section}.{name}?")).unwrap_or_default();
         ConfigError::new(&format!(
-            "{origin}: no section is called {section}; allowed is {}{}",
-            list(section_names()),
-            near.or_else(setting).unwrap_or_default()
+            "{origin}: unknown setting {}.{name}; {}{did_you_mean}",
+            section.name,
+            known_settings(section)
         ))
     })
 }
 
-fn known_setting(outline: &SectionOutline, name: &str, origin: &Origin) -> Result<(), ConfigError> {
-    if setting_names(outline).any(|known| known == name) {
-        return Ok(());
-    }
-    let near = nearest(name, setting_names(outline)).map(|near| (outline.name, near));
-    let did_you_mean = near.or_else(|| elsewhere(name)).map(|(s, n)| format!("; did you mean {s}.{n}?"));
-    Err(ConfigError::new(&format!(
-        "{origin}: no setting is called {section}.{name}; allowed in [{section}] is {}{}",
-        list(setting_names(outline)),
-        did_you_mean.unwrap_or_default(),
-        section = outline.name,
-    )))
+/// The setting of the section with a similar name, or a setting of exactly that name in another section.
+fn nearest_setting(section: &'static Section, name: &str) -> Option<Key> {
+    nearest(name, setting_names(section)).map(|near| (section.name, near)).or_else(|| elsewhere(name))
 }
 
-/// The setting of that very name, whatever its section.
-fn elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
+/// The setting of exactly that name, in any section.
+fn elsewhere(name: &str) -> Option<Key> {
     all_settings().find(|(_, known)| known.eq_ignore_ascii_case(name))
 }
 
-fn all_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
-    OUTLINES.into_iter().flat_map(|outline| setting_names(outline).map(|name| (outline.name, name)))
+fn all_settings() -> impl Iterator<Item = Key> {
+    SECTIONS.iter().flat_map(|section| setting_names(section).map(|name| (section.name, name)))
 }
 
 fn section_names() -> impl Iterator<Item = &'static str> {
-    OUTLINES.into_iter().map(|outline| outline.name)
+    SECTIONS.iter().map(|section| section.name)
 }
 
-fn setting_names(outline: &SectionOutline) -> impl Iterator<Item = &'static str> + use<> {
-    outline.settings.iter().map(|setting| setting.name)
+fn setting_names(section: &'static Section) -> impl Iterator<Item = &'static str> {
+    section.settings.iter().map(|setting| setting.name)
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
+fn known_sections() -> String {
+    format!("the sections are {}", section_names().collect::<Vec<_>>().join(", "))
 }
 
-/// A variable's text in the type of the setting's default. What cannot be read that way stays text, and is
-/// refused as one when the section is read.
+fn known_settings(section: &'static Section) -> String {
+    format!("[{}] has {}", section.name, setting_names(section).collect::<Vec<_>>().join(", "))
+}
+
+/// A variable's text in the type of the setting's default. Text that cannot be read in that type stays text, and is
+/// rejected when the setting is read.
 fn read_as(default: Option<&Value>, text: String) -> Value {
     let read = match default {
         Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).ok(),

@@ -1,30 +1,17 @@
-//! `[revocation]`: how nodes hear of revocations.
+//! How nodes notify each other of changes.
 
 use std::fmt::{self, Display};
 
-use serde::Deserialize;
-
 use super::error::ConfigError;
-use super::secret::{Secret, UrlFile, complaint, direct_or_in_file, is_url_text};
-use super::section::{Section, SectionOutline, Setting};
+use super::field::Field;
+use super::secret::{Secret, complaint, direct_or_in_file, is_url_text};
 
-/// `[revocation]`: how nodes hear of revocations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revocation {
-    /// From `revocation.url`, or from the file that `revocation.url_file` names.
-    pub url: RevocationUrl,
-    /// The file that the URL comes from, if it does.
-    pub url_file: Option<UrlFile>,
-    /// What every name in Redis begins with.
-    pub prefix: String,
-}
-
-/// Where the revocation list lives.
+/// How nodes notify each other of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RevocationUrl {
-    /// In the process itself: one node.
+    /// Through the database.
     Embedded,
-    /// In Redis, for many nodes; the URL, with its scheme, may carry a password.
+    /// Through Redis. The URL may contain a password.
     Redis(Secret),
 }
 
@@ -38,16 +25,16 @@ impl Display for RevocationUrl {
     }
 }
 
-impl Revocation {
-    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
-        let raw: Raw = section.raw()?;
-        let given = direct_or_in_file(section, (&URL, raw.url), (&URL_FILE, raw.url_file))?;
-        let url = parse(&given.text).ok_or_else(|| section.refuse_at(&given.place, &URL, complaint(&given.text)))?;
-        if !is_prefix(&raw.prefix) {
-            return Err(section.refuse(&PREFIX));
-        }
-        Ok(Self { url, url_file: given.file, prefix: raw.prefix })
-    }
+/// Reads `revocation.url`, or the file that `revocation.url_file` names.
+pub(super) fn revocation_url(field: &Field<'_>) -> Result<RevocationUrl, ConfigError> {
+    let given = direct_or_in_file(field)?;
+    parse(&given.text).ok_or_else(|| field.refuse_at(&given.place, complaint(&given.text)))
+}
+
+/// Reads `revocation.prefix`.
+pub(super) fn prefix(field: &Field<'_>) -> Result<String, ConfigError> {
+    let text = field.text()?;
+    if is_prefix(text) { Ok(text.to_owned()) } else { Err(field.refuse()) }
 }
 
 const EMBEDDED: &str = "embedded";
@@ -55,29 +42,11 @@ const EMBEDDED: &str = "embedded";
 const SCHEMES: [&str; 6] =
     ["redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"];
 
-const URL: Setting = Setting::secret(
-    "url",
-    "embedded, redis://HOST[:PORT], rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or \
-     rediss+cluster://",
-);
-const URL_FILE: Setting = Setting::words("url_file", "the path of a readable text file");
-const PREFIX: Setting = Setting::words("prefix", "1 to 40 of A-Z, a-z, 0-9, '-', '_' and '.'");
-
-pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "revocation", settings: &[URL, URL_FILE, PREFIX] };
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    url: String,
-    url_file: String,
-    prefix: String,
-}
-
 fn is_prefix(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// Only the scheme is looked at: a list of hosts, as Sentinel and Cluster take it, is no URL to a URL parser.
+/// Only the scheme is checked: a list of hosts, which Sentinel and Cluster use, is not a URL to a URL parser.
 fn parse(text: &str) -> Option<RevocationUrl> {
     if text == EMBEDDED {
         return Some(RevocationUrl::Embedded);
@@ -92,7 +61,7 @@ mod tests {
     use super::{RevocationUrl, is_prefix, parse};
 
     #[test]
-    fn takes_the_forms_of_redis() {
+    fn redis_urls_are_accepted() {
         assert_eq!(parse("embedded"), Some(RevocationUrl::Embedded));
         for url in [
             "redis://cache",
@@ -110,18 +79,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest_without_showing_it() {
+    fn other_urls_are_rejected_without_showing_them() {
         for (given, complaint) in [
             ("", "is empty"),
-            ("redis://", "is something else (not shown)"),
-            ("valkey://:hunter2@cache", "is something else (not shown)"),
-            ("redis://:hunter 2@cache", "is something else (not shown)"),
-            ("Embedded", "is something else (not shown)"),
+            ("redis://", "is invalid (not shown)"),
+            ("valkey://:hunter2@cache", "is invalid (not shown)"),
+            ("redis://:hunter 2@cache", "is invalid (not shown)"),
+            ("Embedded", "is invalid (not shown)"),
         ] {
             assert_eq!(
                 refusal("KEYTURN_REVOCATION__URL", given),
                 format!(
-                    "KEYTURN_REVOCATION__URL: revocation.url {complaint}; allowed is embedded, \
+                    "KEYTURN_REVOCATION__URL: revocation.url {complaint}; allowed: embedded, \
                      redis://HOST[:PORT], rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster:// \
                      or rediss+cluster://"
                 )
@@ -137,7 +106,7 @@ mod tests {
         }
         assert_eq!(
             refusal("KEYTURN_REVOCATION__PREFIX", "a:b"),
-            "KEYTURN_REVOCATION__PREFIX: revocation.prefix is \"a:b\"; allowed is 1 to 40 of A-Z, a-z, 0-9, '-', \
+            "KEYTURN_REVOCATION__PREFIX: revocation.prefix is \"a:b\"; allowed: 1 to 40 characters of A-Z, a-z, 0-9, '-', \
              '_' and '.'"
         );
     }
@@ -150,8 +119,8 @@ mod tests {
         let both = [("KEYTURN_REVOCATION__URL_FILE", "redis"), ("KEYTURN_REVOCATION__URL", "embedded")];
         assert_eq!(
             scene.refusal(&both),
-            "KEYTURN_REVOCATION__URL_FILE: revocation.url_file is set, and so is revocation.url \
-             (KEYTURN_REVOCATION__URL); allowed is one of the two (an empty string unsets)"
+            "KEYTURN_REVOCATION__URL_FILE: revocation.url_file cannot be combined with revocation.url \
+             (KEYTURN_REVOCATION__URL); remove one of them, or set it to an empty string"
         );
     }
 }

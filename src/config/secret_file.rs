@@ -1,4 +1,4 @@
-//! Files that hold a secret: which permissions are accepted, and what is said about others.
+//! Files that contain a secret: which permissions are accepted, and warnings about others.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -11,37 +11,28 @@ use zeroize::Zeroizing;
 
 /// The content of a secret file.
 pub struct SecretFile {
-    /// The text.
     pub text: Zeroizing<String>,
-    /// What an operator should know about its permissions.
+    /// A warning about its permissions.
     pub warning: Option<String>,
 }
 
-/// Why a secret file is not used. Each is one line, without any of the content.
+/// Why a secret file cannot be used. Each message is one line, without any of the content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    /// Everybody on the machine can replace the secret.
+    /// Every user of the machine can replace the secret.
     #[error("{path} can be written by others (mode {mode:04o}); run: chmod o-w {path}", path = path.display())]
-    Writable {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// It cannot be read.
+    Writable { path: PathBuf, mode: u32 },
     #[error("{path}: {source}{owner}", path = path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
-        /// Whose file it is, if that is the reason.
+        /// The owner of the file, if access is denied.
         owner: String,
     },
 }
 
 /// Reads a secret file; `None` if there is none. Kubernetes and Docker mount secrets with modes from 0400 to 0660 and with
-/// any owner, so group access is accepted, and others may read: on a read-only mount, nobody can take that away from them.
+/// any owner, so group access is accepted, and others may read the file: on a read-only mount, its mode cannot be changed.
 /// A file that others can write is refused.
 pub fn read_secret_file(path: &Path) -> Result<Option<SecretFile>, SecretFileError> {
     let failed = |source: io::Error| {
@@ -72,7 +63,7 @@ fn judge(path: &Path, mode: u32, is_read_only: bool) -> Result<Option<String>, S
     Ok((mode & 0o004 != 0).then(|| format!("{path} can be read by others (mode {mode:04o}); run: chmod o-r {path}")))
 }
 
-/// Whose file it is and who we are, for somebody who mounts secrets.
+/// Describes the owner of the file and the user of this process.
 fn owner_of(path: &Path) -> String {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     let describe = |file: &Metadata| {

@@ -1,6 +1,6 @@
-//! "Did you mean": the nearest of the names that would have been right.
+//! Finds the name for "did you mean".
 
-/// The candidate most like `given`, if any is like it at all. Case and hyphens do not count.
+/// The candidate that is most similar to `given`, if any is similar. Case and hyphens are ignored.
 pub(super) fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase().replace('-', "_");
     if given.chars().count() > LONGEST {
@@ -8,15 +8,15 @@ pub(super) fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a 
     }
     candidates
         .into_iter()
-        .filter_map(|candidate| likeness(&given, candidate).map(|distance| (distance, candidate)))
+        .filter_map(|candidate| distance(&given, candidate).map(|distance| (distance, candidate)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// No name is longer than this; what is longer is not a slip of the hand.
+/// Longer text is not a misspelled name.
 const LONGEST: usize = 64;
 
-fn likeness(given: &str, candidate: &str) -> Option<usize> {
+fn distance(given: &str, candidate: &str) -> Option<usize> {
     let distance = strsim::osa_distance(given, candidate);
     let few = (candidate.len() / 3).clamp(1, 3);
     let shortened = given.len() >= 3 && (candidate.starts_with(given) || given.starts_with(candidate));
@@ -28,7 +28,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn suggests_only_what_is_near() {
+    fn only_similar_names_are_suggested() {
         let names = ["ttl_seconds", "algorithm", "typ", "audience"];
         for (given, expected) in [
             ("ttl", Some("ttl_seconds")),

@@ -1,13 +1,16 @@
-//! What holds for every section, and the scenes that the sections' own tests play in.
+//! Tests of all settings, and the fixture for the tests of single settings.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::section::Allowed;
+use super::declaration::{Allowed, Section, Setting};
+use super::settings::*;
 use super::*;
+use crate::domain::choices::{Algorithm, ForwardingHeader, LogFormat, LoggedRequests, TokenType};
 
 mod mistakes;
+mod values;
 
 /// A working directory with files in it.
 pub(super) struct Scene(tempfile::TempDir);
@@ -60,13 +63,13 @@ fn value_of(settings: &Settings, key: &str) -> (String, String) {
 }
 
 #[test]
-fn defaults_are_the_contracts() {
+fn defaults_are_read() {
     let settings = load(&[]);
     assert_eq!(
         settings.server,
         Server {
             listen: "127.0.0.1:8080".parse().unwrap(),
-            configured_public_url: None,
+            public_url: None,
             trusted_proxies: vec![],
             workers: 0,
             shutdown_seconds: 30,
@@ -75,13 +78,13 @@ fn defaults_are_the_contracts() {
             write_timeout_seconds: 20,
             keep_alive_seconds: 75,
             operations_listen: None,
-            forwarding_header: crate::config::ForwardingHeader::Auto,
+            forwarding_header: ForwardingHeader::Auto,
             max_connections: 10_000,
             max_connections_per_address: 256,
             max_connections_per_network: 1_024,
         }
     );
-    assert_eq!(settings.server.public_url(), "http://127.0.0.1:8080");
+    assert_eq!(settings.public_url(), "http://127.0.0.1:8080");
     assert_eq!(settings.store.url, StoreUrl::Sqlite(PathBuf::from("data/keyturn.db")));
     assert_eq!(settings.revocation.url, RevocationUrl::Embedded);
     assert_eq!(settings.secrets.master_key, MasterKeySource::File(PathBuf::from("data/master.key")));
@@ -105,41 +108,50 @@ fn defaults_are_the_contracts() {
     );
 }
 
-const DEFAULTS: &str = include_str!("../../config/default.toml");
+const DEFAULT_TOML: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/default.toml");
 
 #[test]
-fn default_toml_has_every_setting_in_order_each_with_a_comment() {
-    let mut section = String::new();
-    let mut comment = String::new();
-    let mut documented = Vec::new();
-    for line in DEFAULTS.lines() {
-        if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']').to_owned();
-        } else if let Some(text) = line.strip_prefix('#') {
-            comment.push_str(text);
-        } else if let Some((name, _)) = line.split_once(" = ") {
-            assert!(comment.contains("Default: "), "{section}.{name} does not say its default");
-            documented.push((format!("{section}.{name}"), std::mem::take(&mut comment)));
-        } else {
-            assert_eq!(line, "");
-            comment.clear();
-        }
+#[expect(clippy::disallowed_methods, reason = "a switch of this test")]
+fn default_toml_is_generated_from_the_declaration() {
+    let rendered = defaults::render();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(DEFAULT_TOML, &rendered).unwrap();
     }
+    let committed = fs::read_to_string(DEFAULT_TOML).unwrap();
+    assert!(committed == rendered, "config/default.toml is outdated; run: UPDATE=1 cargo test --lib default_toml");
+}
 
-    let settings: Vec<_> = OUTLINES.iter().flat_map(|o| o.settings.iter().map(move |s| (o.name, s))).collect();
-    let keys: Vec<_> = settings.iter().map(|(section, s)| format!("{section}.{}", s.name)).collect();
-    assert_eq!(keys, documented.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
-    for ((_, setting), (key, comment)) in settings.iter().zip(&documented) {
-        if let Allowed::Numbers { least, most, .. } = setting.allowed {
-            assert!(comment.contains(&format!("{least} to {most}")), "{key} does not say its range");
-        }
-        assert_eq!(setting.secret, comment.contains(" Secret."), "{key}");
+#[test]
+fn default_toml_describes_every_setting() {
+    let rendered = defaults::render();
+    assert!(rendered.lines().all(|line| !line.starts_with('#') || line.chars().count() <= 100));
+    let mut blocks = rendered.split("\n\n");
+    assert!(blocks.next().unwrap().starts_with("# All settings of Keyturn"));
+    for (section, setting) in all_settings() {
+        let block = blocks.next().unwrap();
+        let block = match block.strip_prefix(&format!("[{}]\n", section.name)) {
+            Some(rest) => rest,
+            None => block,
+        };
+        let (comment, line) = block.trim_end().rsplit_once('\n').unwrap();
+        let key = format!("{}.{}", section.name, setting.name);
+        assert_eq!(line, format!("{} = {}", setting.name, setting.default), "{key}");
+        let comment = comment.replace("\n#", "");
+        assert!(comment.starts_with(&format!("#{}", setting.documentation)), "{key}: {comment}");
+        assert!(setting.documentation.ends_with('.') && setting.documentation.len() > 10, "{key}");
+        assert!(comment.contains(&format!(" Allowed: {}. Default: ", setting.about.allowed)), "{key}: {comment}");
+        assert_eq!(comment.contains(" Secret."), setting.about.is_secret, "{key}");
     }
+    assert_eq!(blocks.next(), None);
+}
+
+fn all_settings() -> impl Iterator<Item = (&'static Section, &'static Setting)> {
+    SECTIONS.iter().flat_map(|section| section.settings.iter().map(move |setting| (section, setting)))
 }
 
 #[test]
 fn default_toml_can_be_copied_and_used() {
-    let scene = Scene::new().with("config/keyturn.toml", DEFAULTS);
+    let scene = Scene::new().with("config/keyturn.toml", &defaults::render());
     let copied = scene.load(&[]).unwrap();
     let (copied_rows, rows) = (copied.describe(), load(&[]).describe());
     for (copy, row) in copied_rows.iter().zip(&rows) {
@@ -212,33 +224,31 @@ fn every_setting_can_come_from_the_environment() {
 }
 
 #[test]
-fn every_number_has_two_ends() {
-    for outline in OUTLINES {
-        for setting in outline.settings {
-            let Allowed::Numbers { least, most, .. } = setting.allowed else {
-                continue;
-            };
-            let variable = format!("KEYTURN_{}__{}", outline.name, setting.name).to_uppercase();
-            for inside in [least, most] {
-                load_variable(&variable, &inside.to_string());
-            }
-            let mut outside: Vec<i128> = vec![i128::from(least) - 1, i128::from(most) + 1];
-            outside.extend([i128::from(i64::MAX), i128::from(i64::MIN), i128::from(u32::MAX) + 1]);
-            for number in outside {
-                assert_eq!(
-                    refusal(&variable, &number.to_string()),
-                    format!(
-                        "{variable}: {}.{} is {number}; allowed is {}",
-                        outline.name, setting.name, setting.allowed
-                    )
-                );
-            }
+fn every_number_has_a_range() {
+    for (section, setting) in all_settings() {
+        let Allowed::Range { least, most, .. } = setting.about.allowed else {
+            continue;
+        };
+        let variable = format!("KEYTURN_{}__{}", section.name, setting.name).to_uppercase();
+        for inside in [least, most] {
+            load_variable(&variable, &inside.to_string());
+        }
+        let mut outside: Vec<i128> = vec![i128::from(least) - 1, i128::from(most) + 1];
+        outside.extend([i128::from(i64::MAX), i128::from(i64::MIN), i128::from(u32::MAX) + 1]);
+        for number in outside {
+            assert_eq!(
+                refusal(&variable, &number.to_string()),
+                format!(
+                    "{variable}: {}.{} is {number}; allowed: {}",
+                    section.name, setting.name, setting.about.allowed
+                )
+            );
         }
     }
 }
 
 #[test]
-fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+fn environment_wins_over_the_file_and_the_file_over_the_default() {
     let scene = Scene::new().with("config/keyturn.toml", "[token]\nttl_seconds = 61\ntyp = 'JWT'\n");
     let settings = scene.load(&[("KEYTURN_TOKEN__TTL_SECONDS", " 62 ")]).unwrap();
     assert_eq!(value_of(&settings, "token.ttl_seconds"), ("62".into(), "KEYTURN_TOKEN__TTL_SECONDS".into()));
@@ -251,7 +261,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
 }
 
 #[test]
-fn the_file_asked_for_is_the_one_read() {
+fn requested_file_is_read_instead_of_the_default_file() {
     let scene = Scene::new()
         .with("config/keyturn.toml", "[token]\nttl_seconds = 61\n")
         .with("other.toml", "token.ttl_seconds = 62\n");
@@ -259,7 +269,7 @@ fn the_file_asked_for_is_the_one_read() {
     assert_eq!(value_of(&settings, "token.ttl_seconds"), ("62".into(), "other.toml:1".into()));
 }
 
-/// A canary in every place a secret can stand, right and wrong, shows nowhere.
+/// A canary at every place for a secret, in valid and invalid values, is never shown.
 #[test]
 fn no_secret_is_ever_shown() {
     const CANARY: &str = "hunter2canary";

@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod audience;
 pub mod audit_chain;
 pub mod authority;
+pub mod choices;
 pub mod claims;
 pub mod decision;
 pub mod delivery_error;

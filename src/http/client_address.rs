@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
+use crate::domain::choices::ForwardingHeader;
 use crate::domain::decision::{ClientAddress, UnreadableAddress};
 use crate::domain::networks::fold;
 
@@ -12,18 +13,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// More hops than any honest chain has.
 const MAX_HOPS: usize = 32;
-
-/// The forwarding header that the trusted proxies write.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum ForwardingHeader {
-    /// Either; if both name a client, they must agree.
-    #[default]
-    Auto,
-    /// `X-Forwarded-For`; `Forwarded` is ignored.
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239); `X-Forwarded-For` is ignored.
-    Forwarded,
-}
 
 /// The proxies whose forwarding headers are believed.
 #[derive(Clone, Debug, Default)]

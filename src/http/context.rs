@@ -7,6 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::Method;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::choices::LoggedRequests;
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::MemberId;
 use crate::http::access::Identity;
@@ -14,7 +15,6 @@ use crate::http::client_address::TrustedProxies;
 use crate::http::cors::AllowedOrigins;
 use crate::http::operations::StoreProbe;
 use crate::http::public_path::PublicPath;
-use crate::http::request_log::LoggedRequests;
 use crate::limits::{AddressLimit, NameLimit, SignInLimits};
 use crate::node::Node;
 

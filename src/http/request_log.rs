@@ -17,6 +17,7 @@ use tracing::{Instrument, Span};
 
 use crate::clock;
 use crate::crypto::random;
+use crate::domain::choices::LoggedRequests;
 use crate::domain::networks::fold;
 use crate::http::access::{Explanation, Identity, Refused};
 use crate::http::body_chunks::in_chunks;
@@ -32,17 +33,6 @@ const MAX_ID: usize = 128;
 
 /// A run of so many letters and digits in a request ID may be a secret.
 const SECRET_RUN: usize = 40;
-
-/// Which requests have a log line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LoggedRequests {
-    /// Those that are refused or fail.
-    Failed,
-    /// All.
-    All,
-    /// Only those that fail with a server error.
-    None,
-}
 
 impl LoggedRequests {
     fn include(self, status: u16) -> bool {

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::crypto::sealing::{self, SealError};
+use crate::domain::choices::{Algorithm, Choice};
 use crate::domain::organization::Organization;
 use crate::domain::slug::Slug;
 use crate::node::tenants::HeldTenant;
 use crate::node::{Node, NodeSettings, Tenant};
-use crate::signing::{Algorithm, KeyRing, SigningError, SigningKey};
+use crate::signing::{KeyRing, SigningError, SigningKey};
 use crate::store::{Seq, StoreError, StoredSigningKey};
 
 /// Why an organization could not be loaded.

@@ -1,8 +1,8 @@
 //! The settings that use cases depend on.
 
+use crate::domain::choices::Algorithm;
 use crate::domain::destination::AllowedDestinations;
 use crate::revocation::SharedSettings;
-use crate::signing::Algorithm;
 
 /// The settings that use cases depend on.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use crate::crypto::mint::mint;
 use crate::crypto::random;
 use crate::crypto::sealing::{self, SealError};
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::choices::Algorithm;
 use crate::domain::key_text::{KeyPrefix, KeyText};
 use crate::domain::member::{Member, MemberId, Role};
 use crate::domain::networks::Networks;
@@ -17,7 +18,7 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::limits::name;
 use crate::node::Unavailable;
-use crate::signing::{Algorithm, KeyMaterial, SigningError};
+use crate::signing::{KeyMaterial, SigningError};
 use crate::store::{AuditEntry, NewOrganization, Store, StoredSigningKey, WriteError, action};
 
 /// What the first key may do: everything, and manage Keyturn.

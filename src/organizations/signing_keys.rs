@@ -5,11 +5,12 @@
 
 use crate::clock;
 use crate::domain::authority::ChangeContext;
+use crate::domain::choices::Algorithm;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Affects, ChangeError, Node, Tenant, Unavailable};
 use crate::organizations::bootstrap::{BootstrapError, new_signing_key};
-use crate::signing::{Algorithm, SigningKey};
+use crate::signing::SigningKey;
 use crate::store::{AuditEntry, StoreError, action};
 
 /// Seconds within which every node that may decide has read a change, whatever its clock says.

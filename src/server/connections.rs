@@ -30,7 +30,7 @@ const MIN_BYTES_PER_SECOND: usize = 1024;
 /// Bytes of a response that the kernel buffers for one connection. Linux doubles the value.
 const SEND_BUFFER: usize = 128 * 1024;
 
-/// What a connection may use.
+/// Limits on connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionLimits {
     /// Open connections.
@@ -347,7 +347,7 @@ impl Drop for GuardedStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::client_address::ForwardingHeader;
+    use crate::domain::choices::ForwardingHeader;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const LIMITS: ConnectionLimits =

@@ -1,7 +1,7 @@
 //! The HTTP listeners.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +17,11 @@ use tokio::net::TcpStream;
 
 use super::connections::{ConnectionLimits, Connections};
 use super::settings::{trusted_proxies, workers};
+use super::tasks::Tasks;
 use crate::config::Settings;
 use crate::http::context::HttpContext;
 use crate::http::{operations, request_log};
+use crate::server::ServerError;
 use crate::{api, console, gateway, oauth};
 
 /// Open files that are not connections: database, Redis, webhooks, logs, and connections that are being closed.
@@ -42,12 +44,33 @@ pub struct Listeners {
     pub operations: Option<TcpListener>,
 }
 
+/// Binds the addresses. Port 0 in the settings is replaced with the port that the system chose.
+pub fn listen(settings: &mut Settings) -> Result<Listeners, ServerError> {
+    let public = bind(&mut settings.server.listen)?;
+    let operations = settings.server.operations_listen.as_mut().map(bind).transpose()?;
+    Ok(Listeners { public, operations })
+}
+
+fn bind(address: &mut SocketAddr) -> Result<TcpListener, ServerError> {
+    let wanted = *address;
+    let failed = |source| ServerError::Listen { address: wanted, source };
+    let listener = TcpListener::bind(wanted).map_err(failed)?;
+    rustix::net::listen(&listener, 1024).map_err(|errno| failed(errno.into()))?;
+    *address = listener.local_addr().map_err(failed)?;
+    Ok(listener)
+}
+
 /// Starts the listeners.
-pub(super) fn start(settings: &Settings, listeners: Listeners, context: web::Data<HttpContext>) -> io::Result<Server> {
+pub(super) fn start(
+    settings: &Settings,
+    listeners: Listeners,
+    context: &web::Data<HttpContext>,
+    tasks: &Tasks,
+) -> io::Result<Server> {
     let limits = connection_limits(settings);
     let workers = workers(settings);
     let connections = Connections::new(limits, trusted_proxies(settings));
-    tokio::spawn(connections.clone().sweep_every_second());
+    tasks.sweep_connections(&connections);
     let mut builder = Server::build()
         .workers(workers)
         // `Connections` closes the idlest one instead of leaving new ones unaccepted.
@@ -55,7 +78,8 @@ pub(super) fn start(settings: &Settings, listeners: Listeners, context: web::Dat
         .shutdown_timeout(settings.server.shutdown_seconds)
         .disable_signals();
     let times = Times::of(settings);
-    let (has_operations, app_context) = (listeners.operations.is_some(), context.clone());
+    let (has_operations, app_context, operations_context) =
+        (listeners.operations.is_some(), context.clone(), context.clone());
     let stop = builder.graceful_shutdown_signal();
     builder = builder.listen("public", listeners.public, move || {
         let app = App::new()
@@ -83,11 +107,11 @@ pub(super) fn start(settings: &Settings, listeners: Listeners, context: web::Dat
             ..limits
         };
         let connections = Connections::new(limits, Default::default());
-        tokio::spawn(connections.clone().sweep_every_second());
+        tasks.sweep_connections(&connections);
         let stop = builder.graceful_shutdown_signal();
         builder = builder.listen("operations", listener, move || {
             let app = App::new()
-                .app_data(context.clone())
+                .app_data(operations_context.clone())
                 .wrap(from_fn(request_log::log_request))
                 .configure(operations::routes)
                 .default_service(web::to(|| async { api::Problem::not_found() }));

@@ -1,4 +1,4 @@
-//! Opening what every command on a store needs: the store, the master keys that fit it, and the gate for hashing.
+//! Opening what every command on a database needs: the store, its master keys, and Argon2.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,22 +14,19 @@ use crate::server::ServerError;
 use crate::server::settings::workers;
 use crate::store::{DatabaseState, SchemaState, Store, StoreLock, UrlSource};
 
-/// A node that was heard of less than so many seconds ago is running.
+/// A node that reported less than this many seconds ago counts as running.
 const RUNNING_SECONDS: i64 = 15;
 
-/// The adapters that every command on a store needs.
+/// The adapters that every command on a database needs.
 pub struct Opened {
-    /// The store.
     pub store: Arc<Store>,
-    /// The master keys.
     pub master_keys: MasterKeys,
-    /// Argon2.
     pub gate: Argon2Gate,
-    /// Keeps other processes off a SQLite file.
+    /// Locks a SQLite file against other processes.
     pub(super) lock: Option<StoreLock>,
 }
 
-/// Looks at the store without changing anything; `None` when there is none.
+/// Reads the state of the database without changing anything. `None` if it does not exist.
 pub async fn look(settings: &Settings) -> Result<Option<DatabaseState>, ServerError> {
     Ok(match &settings.store.url {
         StoreUrl::Sqlite(path) => Store::look_at_sqlite(path).await?,
@@ -37,14 +34,14 @@ pub async fn look(settings: &Settings) -> Result<Option<DatabaseState>, ServerEr
     })
 }
 
-/// Opens everything that a command on the store needs. A SQLite file is kept from other processes.
+/// Opens everything that a command on the database needs. A SQLite file is locked against other processes.
 pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
     let lock = match &settings.store.url {
         StoreUrl::Sqlite(path) => Some(lock(path)?),
         StoreUrl::Postgres(_) => None,
     };
-    // Before the schema is touched: with a wrong master key nothing may change.
-    let known = look(settings).await?.and_then(|look| look.master_key);
+    // Before the schema is changed: with the wrong master key, nothing may change.
+    let known = look(settings).await?.and_then(|state| state.master_key);
     let raw = master_keys(settings, known.is_none())?;
     let master_keys = MasterKeys::derive(&raw)?;
     if let Some(id) = known {
@@ -65,16 +62,16 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
         threads: settings.argon2.threads,
         queue: settings.argon2.queue,
     })
-    .map_err(ServerError::Gate)?;
+    .map_err(ServerError::Argon2)?;
     Ok(Opened { store, master_keys, gate, lock })
 }
 
-/// Reads a URL again from its file.
+/// A source that reads a URL from its file again.
 pub(super) fn url_source(file: UrlFile) -> UrlSource {
     Arc::new(move || file.read())
 }
 
-/// Opens a store that there is for reading alone, beside whoever serves from it.
+/// Opens an existing database for reading, while a server may use it.
 pub async fn open_to_read(settings: &Settings) -> Result<Arc<Store>, ServerError> {
     Ok(Arc::new(match &settings.store.url {
         StoreUrl::Sqlite(path) => Store::read_sqlite(path).await?,
@@ -82,7 +79,7 @@ pub async fn open_to_read(settings: &Settings) -> Result<Arc<Store>, ServerError
     }))
 }
 
-/// How far the schema of the store is; nothing is changed.
+/// Reads the version of the schema without changing anything.
 pub async fn schema(settings: &Settings) -> Result<SchemaState, ServerError> {
     Ok(match &settings.store.url {
         StoreUrl::Sqlite(path) => Store::schema_of_sqlite(path).await?,
@@ -90,7 +87,7 @@ pub async fn schema(settings: &Settings) -> Result<SchemaState, ServerError> {
     })
 }
 
-/// Brings the schema of the store up to date and does nothing else.
+/// Migrates the schema of the database.
 pub async fn migrate(settings: &Settings) -> Result<(), ServerError> {
     let (_lock, store) = match &settings.store.url {
         StoreUrl::Sqlite(path) => (Some(lock(path)?), Store::open_sqlite(path, 1).await?),
@@ -100,14 +97,14 @@ pub async fn migrate(settings: &Settings) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Keeps other processes off a SQLite file, in a folder that is made if it is not there.
+/// Locks a SQLite file against other processes. Creates its folder if it is missing.
 pub fn lock(path: &Path) -> Result<StoreLock, ServerError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| ServerError::Setting(format!("{}: {error}", folder.display())))?;
     Ok(StoreLock::take(path)?)
 }
 
-/// Refuses to go on while nodes are running, for what must be done while none is.
+/// Fails if nodes are running.
 pub async fn refuse_running_nodes(opened: &Opened) -> Result<(), ServerError> {
     let since = clock::now().plus_seconds(-RUNNING_SECONDS);
     let running = opened.store.nodes().await?.into_iter().filter(|node| node.seen_at > since).count();
@@ -117,8 +114,8 @@ pub async fn refuse_running_nodes(opened: &Opened) -> Result<(), ServerError> {
     Err(ServerError::Running { running, seconds: RUNNING_SECONDS })
 }
 
-/// The master keys as configured. A missing file is made for a new store, and for no other: its keys
-/// would not open what the store holds.
+/// Reads the master keys. A missing file is created only for a new database, because a new key could not decrypt an
+/// existing one.
 fn master_keys(settings: &Settings, is_new: bool) -> Result<Vec<RawMasterKey>, ServerError> {
     match &settings.secrets.master_key {
         MasterKeySource::Inline(keys) => Ok(keys.clone()),
@@ -130,7 +127,7 @@ fn master_keys(settings: &Settings, is_new: bool) -> Result<Vec<RawMasterKey>, S
                 Ok(vec![key])
             }
             None => Err(ServerError::Setting(format!(
-                "{}: the master key file of this database is missing; put it back, or copy it from another node (secrets.master_key_file says where it is looked for)",
+                "{}: the master key file of this database is missing; restore it, or copy it from another node (its path is secrets.master_key_file)",
                 path.display()
             ))),
         },
@@ -141,16 +138,16 @@ fn read_master_keys(path: &Path, text: &Zeroizing<String>) -> Result<Vec<RawMast
     parse_master_keys(text).map_err(|error| ServerError::Setting(format!("{}: {error}", path.display())))
 }
 
-/// The path of the master key file and the keys in it, for changing them.
+/// Reads the master key file, and returns its path and its keys.
 pub fn master_key_file(settings: &Settings) -> Result<(PathBuf, Vec<RawMasterKey>), ServerError> {
     let MasterKeySource::File(path) = &settings.secrets.master_key else {
         return Err(ServerError::Setting(
-            "secrets.master_key holds the keys themselves; put a new one in front of them, restart, and this is done"
+            "secrets.master_key contains the keys themselves; to rotate, put a new key in front of them and restart"
                 .into(),
         ));
     };
     let file = read_secret_file(path)?
-        .ok_or_else(|| ServerError::Setting(format!("{}: there is no master key file", path.display())))?;
+        .ok_or_else(|| ServerError::Setting(format!("{}: master key file not found", path.display())))?;
     Ok((path.clone(), read_master_keys(path, &file.text)?))
 }
 

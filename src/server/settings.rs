@@ -1,19 +1,48 @@
-//! Settings as the adapters take them.
+//! Settings that only their adapters can check, and settings in the form that adapters take.
 
-use crate::config::{self, Settings};
+use crate::config::{RevocationUrl, Settings, StoreUrl};
 use crate::domain::destination::AllowedDestinations;
-use crate::http::client_address::{ForwardingHeader, TrustedProxies};
-use crate::http::request_log::LoggedRequests;
-use crate::signing::Algorithm;
+use crate::http::client_address::TrustedProxies;
+use crate::revocation::{RedisList, RedisUrlError};
+use crate::server::ServerError;
+use crate::store::Store;
+use crate::telemetry::{self, LogFlush};
 
-/// The algorithm that new signing keys are made for.
-pub fn algorithm(settings: &Settings) -> Algorithm {
-    use crate::config::Algorithm as Configured;
-    match settings.token.algorithm {
-        Configured::Es256 => Algorithm::Es256,
-        Configured::EdDsa => Algorithm::EdDsa,
-        Configured::Rs256 => Algorithm::Rs256,
+/// Checks the settings that can be checked without starting anything.
+pub fn check(settings: &Settings) -> Result<(), ServerError> {
+    if let StoreUrl::Postgres(url) = &settings.store.url {
+        Store::check_postgres_url(url.expose()).map_err(|error| ServerError::Setting(error.to_string()))?;
     }
+    if let RevocationUrl::Redis(url) = &settings.revocation.url {
+        RedisList::check_url(url.expose()).map_err(bad_redis_url)?;
+    }
+    check_log_level(settings)
+}
+
+/// Starts logging for the whole process.
+pub fn start_logs(settings: &Settings) -> Result<LogFlush, ServerError> {
+    check_log_level(settings)?;
+    let flush = telemetry::start_logs(&settings.log.level, settings.log.format)?;
+    for (setting, warning) in settings.secret_file_warnings() {
+        tracing::warn!(setting, "{warning}");
+    }
+    Ok(flush)
+}
+
+fn check_log_level(settings: &Settings) -> Result<(), ServerError> {
+    telemetry::check_level(&settings.log.level).map_err(|_| {
+        let rows = settings.describe();
+        let origin = rows.iter().find(|(key, ..)| key == "log.level").map_or("", |(.., origin)| origin);
+        ServerError::Setting(format!(
+            "{origin}: log.level is {:?}; allowed: error, warn, info, debug, trace, off, or a list such as \
+             keyturn=debug,info",
+            settings.log.level
+        ))
+    })
+}
+
+pub(super) fn bad_redis_url(error: RedisUrlError) -> ServerError {
+    ServerError::Setting(error.to_string())
 }
 
 /// The number of worker threads.
@@ -24,17 +53,8 @@ pub(super) fn workers(settings: &Settings) -> usize {
     }
 }
 
-/// Which requests are logged.
-pub(super) fn logged_requests(settings: &Settings) -> LoggedRequests {
-    match settings.log.requests {
-        config::LoggedRequests::Failed => LoggedRequests::Failed,
-        config::LoggedRequests::All => LoggedRequests::All,
-        config::LoggedRequests::None => LoggedRequests::None,
-    }
-}
-
-/// Where webhooks may go. The networks are kept for as long as the process lives.
-pub(super) fn webhook_reach(settings: &Settings) -> AllowedDestinations {
+/// The destinations that webhooks can reach. The networks are kept until the process ends.
+pub(super) fn webhook_destinations(settings: &Settings) -> AllowedDestinations {
     let webhooks = &settings.webhooks;
     match (webhooks.private_addresses, webhooks.allowed_networks.is_empty()) {
         (true, _) => AllowedDestinations::Anywhere,
@@ -45,10 +65,5 @@ pub(super) fn webhook_reach(settings: &Settings) -> AllowedDestinations {
 
 /// The trusted proxies and the header that they write.
 pub(super) fn trusted_proxies(settings: &Settings) -> TrustedProxies {
-    let header = match settings.server.forwarding_header {
-        config::ForwardingHeader::Auto => ForwardingHeader::Auto,
-        config::ForwardingHeader::XForwardedFor => ForwardingHeader::XForwardedFor,
-        config::ForwardingHeader::Forwarded => ForwardingHeader::Forwarded,
-    };
-    TrustedProxies::new(settings.server.trusted_proxies.clone(), header)
+    TrustedProxies::new(settings.server.trusted_proxies.clone(), settings.server.forwarding_header)
 }

@@ -1,5 +1,4 @@
-//! Background tasks that must not end before the server does. One that panics or returns is logged, counted and started
-//! again.
+//! Supervision of background tasks: a task that panics or returns is logged, counted and restarted.
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::telemetry::TaskMetrics;
 
-/// How long a task that ended rests before it is started again.
+/// The time between the end of a task and its restart.
 const REST: Duration = Duration::from_secs(1);
 
 /// Starts tasks, restarts those that end, and stops them together.
@@ -20,21 +19,20 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor without tasks.
     pub(super) fn new(metrics: TaskMetrics) -> Self {
         Self { stop: CancellationToken::new(), tasks: TaskTracker::new(), metrics, rest: REST }
     }
 
-    /// Runs a task that ends only if it is aborted. It is aborted when the supervisor stops.
+    /// Runs a task that never ends. It is aborted when the supervisor stops.
     pub(super) fn run<T>(&self, name: &'static str, task: impl Fn() -> T + Send + 'static)
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        self.run_then(name, task, || {});
+        self.run_with(name, task, || {});
     }
 
-    /// The same; `ended` is called whenever the task has ended, before anything else.
-    pub(super) fn run_then<T>(
+    /// The same. `ended` is called each time the task has ended, before anything else.
+    pub(super) fn run_with<T>(
         &self,
         name: &'static str,
         task: impl Fn() -> T + Send + 'static,
@@ -54,9 +52,12 @@ impl Supervisor {
         self.supervise(name, abortable, ended);
     }
 
-    /// Runs a task that finishes by itself what it has begun once its token is cancelled.
-    pub(super) fn run_to_end<T>(&self, name: &'static str, task: impl Fn(CancellationToken) -> T + Send + 'static)
-    where
+    /// Runs a task that finishes its work and returns once its token is cancelled.
+    pub(super) fn run_to_completion<T>(
+        &self,
+        name: &'static str,
+        task: impl Fn(CancellationToken) -> T + Send + 'static,
+    ) where
         T: Future<Output = ()> + Send + 'static,
     {
         self.supervise(name, task, || {});
@@ -79,7 +80,7 @@ impl Supervisor {
     {
         let (stop, metrics, rest) = (self.stop.clone(), self.metrics.clone(), self.rest);
         self.tasks.spawn(async move {
-            // Once at least: a task may have something to finish even if the server stops at once.
+            // At least once: a task may have work to finish even if the server stops immediately.
             loop {
                 let outcome = tokio::spawn(task(stop.clone())).await;
                 ended();
@@ -119,11 +120,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_or_returns_is_started_again_and_counted() {
+    async fn task_that_panics_or_returns_is_restarted_and_counted() {
         let (supervisor, runs) = supervisor();
         let ends = Arc::new(AtomicUsize::new(0));
         let (counted, ended) = (runs.clone(), ends.clone());
-        supervisor.run_then(
+        supervisor.run_with(
             "failing",
             move || {
                 let run = counted.fetch_add(1, Ordering::SeqCst);
@@ -140,17 +141,17 @@ mod tests {
             },
         );
         eventually(|| runs.load(Ordering::SeqCst) == 3).await;
-        assert_eq!(ends.load(Ordering::SeqCst), 2, "told of each end");
+        assert_eq!(ends.load(Ordering::SeqCst), 2, "called for each end");
         assert_eq!(supervisor.metrics.restarts("failing"), 2);
         supervisor.stop().await;
-        assert_eq!(runs.load(Ordering::SeqCst), 3, "a stopped task is not started again");
+        assert_eq!(runs.load(Ordering::SeqCst), 3, "a stopped task is not restarted");
     }
 
     #[tokio::test]
-    async fn a_task_with_a_token_finishes_what_it_has_begun() {
+    async fn task_with_a_token_finishes_its_work() {
         let (supervisor, written) = supervisor();
         let counted = written.clone();
-        supervisor.run_to_end("writing", move |stop| {
+        supervisor.run_to_completion("writing", move |stop| {
             let counted = counted.clone();
             async move {
                 stop.cancelled().await;

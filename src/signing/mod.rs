@@ -8,7 +8,6 @@ mod ring;
 mod signing_key;
 mod verify;
 
-pub use algorithm::Algorithm;
 pub use ring::{KeyRing, KeyState};
 pub use signing_key::{KeyMaterial, SigningError, SigningKey};
 pub use verify::{KeyHint, TokenRejected, VERIFY_MAX_BYTES, check_times, peek, verify};

@@ -14,9 +14,9 @@ use pem::{EncodeConfig, LineEnding, Pem};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::domain::choices::Algorithm;
 use crate::domain::claims::Claims;
 use crate::domain::timestamp::Timestamp;
-use crate::signing::Algorithm;
 
 /// A key that signs, or signed, an organization's tokens.
 pub struct SigningKey {

@@ -111,8 +111,9 @@ pub fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenRejected>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::choices::Algorithm;
     use crate::domain::claims::Audience;
-    use crate::signing::{Algorithm, KeyMaterial, KeyRing};
+    use crate::signing::{KeyMaterial, KeyRing};
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);

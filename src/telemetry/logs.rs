@@ -8,17 +8,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::JsonFields;
 
+use crate::domain::choices::LogFormat;
 use crate::telemetry::json_lines::JsonLines;
 use crate::telemetry::log_writer::LogWriter;
-
-/// How a line is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LogFormat {
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Waits briefly for queued log lines when it is dropped: hold it until the process ends.
 #[must_use = "the last lines are written when it is dropped"]

@@ -31,6 +31,7 @@ impl TaskMetrics {
     }
 
     /// How often a task was restarted.
+    #[cfg(test)]
     pub fn restarts(&self, task: &'static str) -> u64 {
         self.restarts.get_or_create(&TaskLabels { task }).get()
     }

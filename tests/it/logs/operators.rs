@@ -16,7 +16,7 @@ fn found(server: &Server, message: &str) -> Vec<Value> {
 #[test]
 fn start_says_under_which_master_key_everything_is_sealed() {
     let server = place().start();
-    let lines = found(&server, "everything is sealed under the current master key");
+    let lines = found(&server, "all secrets are encrypted under the current master key");
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!((lines[0]["retired"].as_u64(), lines[0]["level"].as_str()), (Some(0), Some("INFO")), "{lines:?}");
     let before = lines[0]["master_key"].as_str().unwrap().to_owned();
@@ -26,7 +26,7 @@ fn start_says_under_which_master_key_everything_is_sealed() {
     let place = server.stop();
     assert_eq!(place.run(&["master-key", "rotate"]).code, 0);
     let server = place.serve(key);
-    let lines = found(&server, "everything is sealed under the current master key");
+    let lines = found(&server, "all secrets are encrypted under the current master key");
     assert_eq!(lines.len(), 2);
     assert_ne!(lines[1]["master_key"], json!(before), "the new one");
 }

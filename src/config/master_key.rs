@@ -1,4 +1,4 @@
-//! `[secrets]`: the master key, which seals the signing keys.
+//! The master key, which encrypts the signing keys.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,18 +6,10 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
-use super::section::{Section, SectionOutline, Setting};
-
-/// `[secrets]`: the master key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secrets {
-    /// Where the master keys are.
-    pub master_key: MasterKeySource,
-}
+use super::field::Field;
 
 /// Where the master keys are; the first of several is current.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,8 +30,7 @@ impl fmt::Debug for MasterKeySource {
 }
 
 /// Reads master keys: base64 (standard or URL-safe, padded or not) of exactly 32 bytes each, separated by
-/// commas or white space; lines that start with `#` are comments. What it says of a mistake holds nothing
-/// of the text.
+/// commas or white space; lines that start with `#` are comments. An error contains nothing of the text.
 pub fn parse_master_keys(text: &str) -> Result<Vec<Zeroizing<[u8; 32]>>, String> {
     let words = text
         .lines()
@@ -48,48 +39,34 @@ pub fn parse_master_keys(text: &str) -> Result<Vec<Zeroizing<[u8; 32]>>, String>
         .filter(|word| !word.is_empty());
     let keys = words
         .enumerate()
-        .map(|(index, word)| master_key(word).map_err(|why| format!("key {} {why}", index + 1)))
+        .map(|(index, word)| decode(word).map_err(|why| format!("key {} {why}", index + 1)))
         .collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() { Err("there is no key".to_owned()) } else { Ok(keys) }
 }
 
-impl Secrets {
-    pub(super) fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
-        let raw: Raw = section.raw()?;
-        let text = Zeroizing::new(raw.master_key);
-        let master_key = if text.is_empty() {
-            if raw.master_key_file.is_empty() {
-                return Err(section.refuse(&MASTER_KEY_FILE));
-            }
-            if looks_like_a_key(&raw.master_key_file) {
-                return Err(section.refuse_because(&MASTER_KEY_FILE, "is a key (not shown)"));
-            }
-            MasterKeySource::File(PathBuf::from(raw.master_key_file))
-        } else {
-            if section.is_set(&MASTER_KEY_FILE) {
-                return Err(section.refuse_both(&MASTER_KEY, &MASTER_KEY_FILE));
-            }
-            MasterKeySource::Inline(
-                parse_master_keys(&text)
-                    .map_err(|why| section.refuse_because(&MASTER_KEY, &format!("is not usable: {why}")))?,
-            )
-        };
-        Ok(Self { master_key })
+/// Reads `secrets.master_key`, or else `secrets.master_key_file`.
+pub(super) fn master_key(field: &Field<'_>) -> Result<MasterKeySource, ConfigError> {
+    let text = field.text()?;
+    let file = field.sibling("master_key_file");
+    match file {
+        Some(file) if text.is_empty() => Ok(MasterKeySource::File(master_key_file(&file)?)),
+        Some(file) if file.is_set() => Err(file.refuse_beside(field)),
+        _ => parse_master_keys(text)
+            .map(MasterKeySource::Inline)
+            .map_err(|reason| field.refuse_because(&format!("is not usable: {reason}"))),
     }
 }
 
-const MASTER_KEY: Setting =
-    Setting::secret("master_key", "one or more keys of 32 bytes, each as base64, separated by commas or spaces");
-const MASTER_KEY_FILE: Setting =
-    Setting::words("master_key_file", "a path, or an empty string where secrets.master_key is set");
-
-pub(super) const OUTLINE: SectionOutline = SectionOutline { name: "secrets", settings: &[MASTER_KEY, MASTER_KEY_FILE] };
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    master_key: String,
-    master_key_file: String,
+/// Reads `secrets.master_key_file`, which may be empty only beside `secrets.master_key`.
+pub(super) fn master_key_file(field: &Field<'_>) -> Result<PathBuf, ConfigError> {
+    let path = field.text()?;
+    if path.is_empty() && !field.sibling("master_key").is_some_and(|key| key.is_set()) {
+        return Err(field.refuse());
+    }
+    if looks_like_a_key(path) {
+        return Err(field.refuse_because("is a key (not shown)"));
+    }
+    Ok(PathBuf::from(path))
 }
 
 /// A key in the place of its path, which later errors would repeat. A long path may be base64 by accident,
@@ -98,7 +75,7 @@ fn looks_like_a_key(path: &str) -> bool {
     (path.ends_with('=') || !path.contains('/')) && parse_master_keys(path).is_ok()
 }
 
-fn master_key(word: &str) -> Result<Zeroizing<[u8; 32]>, String> {
+fn decode(word: &str) -> Result<Zeroizing<[u8; 32]>, String> {
     const LENIENT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet: &Alphabet = if word.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
@@ -147,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_without_the_text() {
+    fn errors_do_not_contain_the_text() {
         for (text, message) in [
             ("", "there is no key"),
             (" ,\n# only a comment", "there is no key"),
@@ -168,7 +145,10 @@ mod tests {
         assert_eq!(load(&[]).secrets.master_key, MasterKeySource::File(PathBuf::from("data/master.key")));
 
         let settings = load_variable("KEYTURN_SECRETS__MASTER_KEY", SEVENS);
-        assert_eq!(format!("{:?}", settings.secrets), "Secrets { master_key: Inline(1 not shown) }");
+        assert_eq!(
+            format!("{:?}", settings.secrets),
+            "Secrets { master_key: Inline(1 not shown), master_key_file: \"data/master.key\" }"
+        );
         let rows = settings.describe();
         let variable = "KEYTURN_SECRETS__MASTER_KEY".to_owned();
         assert!(rows.contains(&("secrets.master_key".into(), "(set)".into(), variable)));
@@ -178,8 +158,8 @@ mod tests {
         let scene = Scene::new().with("config/keyturn.toml", "[secrets]\nmaster_key_file = 'data/master.key'");
         assert_eq!(
             scene.refusal(&[("KEYTURN_SECRETS__MASTER_KEY", SEVENS)]),
-            "config/keyturn.toml:2: secrets.master_key_file is set, and so is secrets.master_key \
-             (KEYTURN_SECRETS__MASTER_KEY); allowed is one of the two (an empty string unsets)"
+            "config/keyturn.toml:2: secrets.master_key_file cannot be combined with secrets.master_key \
+             (KEYTURN_SECRETS__MASTER_KEY); remove one of them, or set it to an empty string"
         );
     }
 
@@ -188,18 +168,18 @@ mod tests {
         assert_eq!(
             refusal("KEYTURN_SECRETS__MASTER_KEY", "aHVudGVyMg=="),
             "KEYTURN_SECRETS__MASTER_KEY: secrets.master_key is not usable: key 1 is 7 bytes long, not 32; \
-             allowed is one or more keys of 32 bytes, each as base64, separated by commas or spaces"
+             allowed: one or more keys of 32 bytes, each as base64, separated by commas or spaces"
         );
         assert_eq!(
             refusal("KEYTURN_SECRETS__MASTER_KEY_FILE", ""),
-            "KEYTURN_SECRETS__MASTER_KEY_FILE: secrets.master_key_file is empty; allowed is a path, or an \
-             empty string where secrets.master_key is set"
+            "KEYTURN_SECRETS__MASTER_KEY_FILE: secrets.master_key_file is empty; allowed: a path, or an \
+             empty string if secrets.master_key is set"
         );
         for key in [SEVENS, ONES_FILLED, ONES_FILLED_URL_SAFE] {
             assert_eq!(
                 refusal("KEYTURN_SECRETS__MASTER_KEY_FILE", key),
-                "KEYTURN_SECRETS__MASTER_KEY_FILE: secrets.master_key_file is a key (not shown); allowed is a \
-                 path, or an empty string where secrets.master_key is set"
+                "KEYTURN_SECRETS__MASTER_KEY_FILE: secrets.master_key_file is a key (not shown); allowed: a \
+                 path, or an empty string if secrets.master_key is set"
             );
         }
     }
