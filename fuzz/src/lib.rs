@@ -67,7 +67,7 @@ fn read_secret(text: &str) {
     for presented in [credentials::presented_key(None, text).map(drop), credentials::key_or_token(text).map(drop)] {
         if let Err(invalid) = presented {
             assert!(read.is_err());
-            assert!(!is_distinctive || !invalid.fault.unwrap_or_default().contains(text), "an error repeats a secret");
+            assert!(!is_distinctive || !invalid.description().contains(text), "an error repeats a secret");
         }
     }
 }

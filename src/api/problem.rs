@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::authority::GrantExceeded;
-use crate::domain::decision::{ClientAddress, Denial};
+use crate::domain::decision::ClientAddress;
 use crate::domain::member::Role;
+use crate::domain::outcome::Code;
 use crate::domain::violation::{FieldPath, Violation, ViolationKind};
 use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
@@ -27,7 +28,7 @@ use crate::webhooks::WebhookError;
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: String,
     errors: Vec<Violation>,
     retry_after: Option<u64>,
@@ -65,7 +66,8 @@ struct FieldJson {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    fn new(code: Code, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (errors, retry_after, allow, explanation) = (Vec::new(), None, None, None);
         Self { status, code, detail: detail.into(), errors, retry_after, allow, explanation }
     }
@@ -77,57 +79,56 @@ impl Problem {
 
     /// What does not exist, or what this caller may not see.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing here that you may see")
+        Self::new(Code::NotFound, "there is nothing here that you may see")
     }
 
     /// No credentials.
     pub(super) fn credentials_required() -> Self {
         let detail = "an API key or an access token is required, as Authorization: Bearer or X-Api-Key, or a session";
-        Self::new(StatusCode::UNAUTHORIZED, "API_KEY_REQUIRED", detail)
+        Self::new(Code::ApiKeyRequired, detail)
     }
 
     /// Credentials that are not good.
     pub(super) fn invalid_credentials() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "API_KEY_INVALID", "the API key or access token is not valid")
+        Self::new(Code::ApiKeyInvalid, "the API key or access token is not valid")
     }
 
     /// Credentials without the scope that a route asks for.
     pub(super) fn insufficient_scope(needed: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", format!("the scope {needed} is needed"))
+        Self::new(Code::InsufficientScope, format!("the scope {needed} is needed"))
             .explained(Box::<Explanation>::default().missing(needed.to_owned()))
     }
 
     /// A previous secret, or a token of one, where only the current secret is accepted.
     pub(super) fn previous_secret(detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "PREVIOUS_SECRET", detail)
+        Self::new(Code::PreviousSecret, detail)
     }
 
     /// A person whose role is too low.
     pub(super) fn role_required(role: Role) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "ROLE_REQUIRED", format!("the role {role} or a higher one is needed"))
+        Self::new(Code::RoleRequired, format!("the role {role} or a higher one is needed"))
     }
 
     /// Something that only organization `default` may do.
     pub(super) fn not_from_default() -> Self {
         let detail = "only callers of organization default manage organizations";
-        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail)
+        Self::new(Code::InsufficientScope, detail)
     }
 
     /// A change by a session without the proof that our own page asked for it.
     pub(super) fn not_from_our_pages() -> Self {
         let detail = "a session changes things only from our own pages, with the token it was given in X-CSRF-Token";
-        Self::new(StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID", detail)
+        Self::new(Code::CsrfTokenInvalid, detail)
     }
 
     /// A login that does not exist or a password that is not its own.
     pub(super) fn sign_in_refused() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "SIGN_IN_REFUSED", "organization, login and password do not go together")
+        Self::new(Code::SignInRefused, "organization, login and password do not go together")
     }
 
     /// Fields that are not as they should be.
     pub(super) fn invalid(errors: Vec<Violation>) -> Self {
-        let mut problem =
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED", "some fields are not as they should be");
+        let mut problem = Self::new(Code::ValidationFailed, "some fields are not as they should be");
         problem.errors = errors;
         problem
     }
@@ -168,17 +169,17 @@ impl Problem {
     /// Something that was changed since the version in `If-Match`.
     pub(super) fn precondition_failed(what: &str) -> Self {
         let detail = format!("the {what} was changed since the version in If-Match; read it again");
-        Self::new(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", detail)
+        Self::new(Code::PreconditionFailed, detail)
     }
 
     /// Something that the present state does not allow.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "CONFLICT", detail)
+        Self::new(Code::Conflict, detail)
     }
 
     /// This refusal, or another one if its address has made too many failures.
     pub(super) fn limited_by(self, failures: &AddressLimit, address: ClientAddress) -> Self {
-        if !self.is_failure() {
+        if !self.code.counts_as_guess() {
             return self;
         }
         match failures.count(address) {
@@ -189,8 +190,7 @@ impl Problem {
 
     /// Too many failures from one address.
     pub(super) fn limited(seconds: u64) -> Self {
-        let mut problem =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "too many failed attempts from this address");
+        let mut problem = Self::new(Code::RateLimited, "too many failed attempts from this address");
         problem.retry_after = Some(seconds);
         problem
     }
@@ -198,18 +198,14 @@ impl Problem {
     /// Too many changes with one credential.
     pub(super) fn too_many_changes(seconds: u64) -> Self {
         let detail = "too many changes with this credential; nothing was changed. Retry after the time in Retry-After";
-        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_CHANGES", detail);
+        let mut problem = Self::new(Code::TooManyChanges, detail);
         problem.retry_after = Some(seconds);
         problem
     }
 
     /// It cannot be done now. The cause is logged and not told.
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
-        let mut problem = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "UNAVAILABLE",
-            "the request could not be carried out; try again",
-        );
+        let mut problem = Self::new(Code::Unavailable, "the request could not be carried out; try again");
         problem.retry_after = Some(1);
         problem.explained(Explanation::failure(cause))
     }
@@ -228,14 +224,9 @@ impl Problem {
         }
         let Unavailable::Busy = cause else { return Self::unavailable(cause) };
         let detail = "too many secrets are being hashed; try again";
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail);
+        let mut problem = Self::new(Code::Unavailable, detail);
         problem.retry_after = Some(1);
         problem
-    }
-
-    /// Whether the refusal counts against its address.
-    fn is_failure(&self) -> bool {
-        self.code == "API_KEY_INVALID"
     }
 }
 
@@ -247,47 +238,19 @@ impl From<Vec<Violation>> for Problem {
 
 impl From<InvalidCredential> for Problem {
     fn from(invalid: InvalidCredential) -> Self {
-        let problem = Self::invalid_credentials().explained(invalid.explanation());
-        match invalid.fault {
-            Some(fault) => Self { detail: fault, ..problem },
-            None => problem,
-        }
+        let explanation = invalid.explanation();
+        Self::new(invalid.denial.code(), invalid.description()).explained(explanation)
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let explanation = Explanation::of(&refusal);
-        let problem: Self = match refusal {
-            Refusal::Denied(denial, _) => denial.into(),
-            Refusal::Token(..) => Self::invalid_credentials(),
+        let problem = match refusal {
+            Refusal::Denied(denial, _) => Self::new(denial.code(), denial.to_string()),
             Refusal::Unavailable(cause) => Self::unavailable(&cause),
         };
         problem.explained(explanation)
-    }
-}
-
-impl From<Denial> for Problem {
-    fn from(denial: Denial) -> Self {
-        match denial {
-            Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_credentials(),
-            Denial::Expired => Self::new(StatusCode::UNAUTHORIZED, "API_KEY_EXPIRED", "the API key has expired"),
-            Denial::Disabled => Self::new(StatusCode::FORBIDDEN, "API_KEY_DISABLED", "the API key is disabled"),
-            Denial::OrganizationSuspended => {
-                Self::new(StatusCode::FORBIDDEN, "ORGANIZATION_SUSPENDED", "the organization is suspended")
-            }
-            Denial::NetworkNotAllowed(address) => Self::new(
-                StatusCode::FORBIDDEN,
-                "API_KEY_IP_NOT_ALLOWED",
-                format!("the API key may not be used from {address}"),
-            ),
-            Denial::AddressUnreadable(reason) => Self::new(
-                StatusCode::FORBIDDEN,
-                "API_KEY_IP_NOT_ALLOWED",
-                format!("the client's address is unknown: {reason}"),
-            ),
-            Denial::ScopeNotHeld(_) => Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", "a scope is not held"),
-        }
     }
 }
 
@@ -305,16 +268,12 @@ impl From<KeyError> for Problem {
                 Self::invalid_field("Idempotency-Key", "used before, for a request that was not the same")
             }
             KeyError::Conflict(detail) => Self::conflict(detail),
-            KeyError::LimitReached => Self::new(
-                StatusCode::CONFLICT,
-                "KEY_LIMIT_REACHED",
-                "the limit of keys is reached; revoke one that is not needed",
-            ),
-            KeyError::NotBootstrapped => Self::new(
-                StatusCode::CONFLICT,
-                "NOT_BOOTSTRAPPED",
-                "the organization has no signing key yet; bootstrap it first",
-            ),
+            KeyError::LimitReached => {
+                Self::new(Code::KeyLimitReached, "the limit of keys is reached; revoke one that is not needed")
+            }
+            KeyError::NotBootstrapped => {
+                Self::new(Code::NotBootstrapped, "the organization has no signing key yet; bootstrap it first")
+            }
             KeyError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
@@ -418,13 +377,13 @@ impl From<GrantExceeded> for Problem {
                 format!("you cannot hand out a life beyond your own, which ends {}", crate::clock::rfc3339(end))
             }
         };
-        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail)
+        Self::new(Code::InsufficientScope, detail)
     }
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
     }
 }
 
@@ -437,7 +396,7 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/problem+json").insert_header((CACHE_CONTROL, "no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = if self.code == "API_KEY_REQUIRED" {
+            let challenge = if self.code == Code::ApiKeyRequired {
                 r#"Bearer realm="keyturn""#
             } else {
                 r#"Bearer realm="keyturn", error="invalid_token""#
@@ -457,11 +416,11 @@ impl ResponseError for Problem {
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
             detail: self.detail.clone(),
-            code: self.code,
+            code: self.code.as_str(),
             errors: self.errors.iter().map(error).collect(),
         };
         let mut response = response.body(serde_json::to_string(&body).unwrap_or_default());
-        Refused::note(&mut response, self.code, self.explanation.clone());
+        Refused::note(&mut response, self.code.as_str(), self.explanation.clone());
         response
     }
 }

@@ -5,6 +5,8 @@
 use std::net::IpAddr;
 
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::outcome::{Denial, UnknownAction};
+use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
@@ -90,31 +92,6 @@ pub struct Grant {
     pub secret_version: u64,
     /// Whether that secret is the one before the last rotation.
     pub is_by_previous_secret: bool,
-}
-
-/// Why something was refused. Private: what a caller is told of it is each surface's own decision.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Denial {
-    /// No such key, or not its secret, or no longer its secret.
-    NotAuthentic,
-    /// Revoked; told to nobody but its owner.
-    Revoked,
-    /// A token that an earlier state of the key minted: another generation, a secret that no longer works, or scopes that
-    /// the key does not have.
-    Stale,
-    /// Past its expiry.
-    Expired,
-    /// The key is disabled.
-    Disabled,
-    /// The key's organization is suspended.
-    OrganizationSuspended,
-    /// The client's address is unknown.
-    AddressUnreadable(UnreadableAddress),
-    /// The address is in none of the key's networks.
-    NetworkNotAllowed(IpAddr),
-    /// A scope was asked for that is not held: its place among those asked for, from 1. The scope itself
-    /// may hold a misplaced secret.
-    ScopeNotHeld(usize),
 }
 
 impl ClientAddress {
@@ -286,9 +263,9 @@ fn secret(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Checked<Opti
         Proof::Secret(SecretMatch::Current) => Ok(Some(None)),
         Proof::Secret(SecretMatch::Previous) => match key.grace_ends(now) {
             Some(end) => Ok(Some(Some(end))),
-            None => Err(Denial::NotAuthentic),
+            None => Err(Denial::WrongSecret),
         },
-        Proof::Secret(SecretMatch::None) => Err(Denial::NotAuthentic),
+        Proof::Secret(SecretMatch::None) => Err(Denial::WrongSecret),
         Proof::Token { .. } => Ok(None),
     }
 }
@@ -302,13 +279,13 @@ fn secret_version(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Chec
     }
     match key.grace_ends(now) {
         Some(end) if secret_version.checked_add(1) == Some(key.secret_version) => Ok(Some(Some(end))),
-        _ => Err(Denial::Stale),
+        _ => Err(Denial::TokenSuperseded),
     }
 }
 
 fn revoked(key: &ApiKey) -> Checked<()> {
     match key.lifecycle {
-        Lifecycle::Revoked { .. } => Err(Denial::Revoked),
+        Lifecycle::Revoked { .. } => Err(Denial::KeyRevoked),
         Lifecycle::Disabled { .. } | Lifecycle::Active => Ok(Some(())),
     }
 }
@@ -327,7 +304,7 @@ fn organization(ask: &DecisionInput<'_>) -> Checked<()> {
 
 fn generation(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     match ask.proof {
-        Proof::Token { generation, .. } if generation != key.generation => Err(Denial::Stale),
+        Proof::Token { generation, .. } if generation != key.generation => Err(Denial::TokenSuperseded),
         Proof::Token { .. } => Ok(Some(())),
         Proof::Secret(_) => Ok(None),
     }
@@ -348,16 +325,34 @@ fn scope(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
         && *scopes != key.scopes
         && !key.scopes.contains_all(scopes)
     {
-        return Err(Denial::Stale);
+        return Err(Denial::TokenSuperseded);
     }
     let Some(wanted) = ask.scopes else {
         return Ok(matches!(ask.proof, Proof::Token { .. }).then_some(()));
     };
     let held = held(key, ask);
     let reach = |scope: &Scope| held.contains(scope) && key.scopes.contains(scope);
-    match wanted.iter().position(|scope| !reach(scope)) {
-        Some(place) => Err(Denial::ScopeNotHeld(place + 1)),
+    match wanted.iter().enumerate().find(|(_, scope)| !reach(scope)) {
+        Some((index, scope)) => Err(Denial::ScopeNotHeld(index + 1, scope.clone())),
         None => Ok(Some(())),
+    }
+}
+
+/// Finds a requested scope whose action the organization does not define. A wildcard does not reach it: the token would
+/// be good for nothing, and the client would learn so only from its API. An action that is no longer defined can be
+/// requested with a key that was granted it by name.
+pub fn check_actions(requested: &ScopeSet, granted: &ScopeSet, policy: &Policy) -> Result<(), Denial> {
+    const OPENID: [&str; 6] = ["openid", "offline_access", "profile", "email", "address", "phone"];
+    let is_unknown = |scope: &Scope| {
+        !policy.has_action(scope.action()) && !granted.iter().any(|held| held.action() == scope.action())
+    };
+    match requested.iter().enumerate().find(|(_, scope)| is_unknown(scope)) {
+        None => Ok(()),
+        Some((index, scope)) => Err(Denial::UnknownAction(UnknownAction {
+            place: index + 1,
+            is_openid: OPENID.contains(&scope.action().as_str()),
+            allowed: policy.describe_actions(),
+        })),
     }
 }
 
@@ -400,14 +395,14 @@ mod tests {
         assert_eq!(decide(&key, &ask, NOW), Err(Denial::OrganizationSuspended));
         let denied = |matched| decide(&key, &suspended(Proof::Secret(matched)), NOW);
         assert_eq!(denied(SecretMatch::Current), Err(Denial::OrganizationSuspended));
-        assert_eq!(denied(SecretMatch::None), Err(Denial::NotAuthentic));
+        assert_eq!(denied(SecretMatch::None), Err(Denial::WrongSecret));
     }
 
     #[test]
     fn a_wrong_secret_learns_nothing_of_the_state() {
         let mut expired = key("read:a", &["192.0.2.0/24"]).disable(NOW).unwrap();
         expired.expires_at = Some(NOW);
-        assert_eq!(decide(&expired, &with_secret(SecretMatch::None), NOW), Err(Denial::NotAuthentic));
+        assert_eq!(decide(&expired, &with_secret(SecretMatch::None), NOW), Err(Denial::WrongSecret));
     }
 
     #[test]
@@ -420,7 +415,7 @@ mod tests {
         subject.expires_at = Some(NOW);
         assert_eq!(decide(&subject, &current, NOW), Err(Denial::Expired));
         subject = subject.revoke(NOW, None).unwrap();
-        assert_eq!(decide(&subject, &current, NOW), Err(Denial::Revoked));
+        assert_eq!(decide(&subject, &current, NOW), Err(Denial::KeyRevoked));
     }
 
     #[test]
@@ -432,7 +427,7 @@ mod tests {
         let grant = decide(&rotated, &previous, NOW).unwrap();
         assert_eq!(grant.not_after, Some(Timestamp::from_seconds(1_001)));
         let later = Timestamp::from_seconds(1_001);
-        assert_eq!(decide(&rotated, &previous, later), Err(Denial::NotAuthentic));
+        assert_eq!(decide(&rotated, &previous, later), Err(Denial::WrongSecret));
         assert!(decide(&rotated, &with_secret(SecretMatch::Current), later).is_ok());
     }
 
@@ -467,7 +462,7 @@ mod tests {
             scopes: Some(&wanted),
             is_suspended: false,
         };
-        assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(_))));
+        assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(..))));
     }
 
     fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
@@ -485,12 +480,20 @@ mod tests {
         assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (Some(until), 2, true));
         let grant = decide(&rotated, &token(&rotated.scopes, 3), until).unwrap();
         assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (None, 3, false));
-        assert_eq!(decide(&rotated, &token(&rotated.scopes, 2), until), Err(Denial::Stale), "the grace period is over");
+        assert_eq!(
+            decide(&rotated, &token(&rotated.scopes, 2), until),
+            Err(Denial::TokenSuperseded),
+            "the grace period is over"
+        );
         for other in [0, 1, 4, u64::MAX] {
-            assert_eq!(decide(&rotated, &token(&rotated.scopes, other), NOW), Err(Denial::Stale), "{other}");
+            assert_eq!(decide(&rotated, &token(&rotated.scopes, other), NOW), Err(Denial::TokenSuperseded), "{other}");
         }
         let ended = ApiKey { previous: None, ..rotated };
-        assert_eq!(decide(&ended, &token(&ended.scopes, 2), NOW), Err(Denial::Stale), "the grace period was ended");
+        assert_eq!(
+            decide(&ended, &token(&ended.scopes, 2), NOW),
+            Err(Denial::TokenSuperseded),
+            "the grace period was ended"
+        );
     }
 
     #[test]
@@ -528,7 +531,7 @@ mod tests {
                     prop_assert_eq!(grant.scopes, wanted.unwrap_or(held));
                 }
                 Err(denial) => {
-                    prop_assert!(matches!(denial, Denial::ScopeNotHeld(_)));
+                    prop_assert!(matches!(denial, Denial::ScopeNotHeld(..)));
                     prop_assert!(!held.contains_all(&wanted.unwrap_or_default()));
                 }
             }

@@ -16,6 +16,7 @@ pub mod key_text;
 pub mod member;
 pub mod networks;
 pub mod organization;
+pub mod outcome;
 pub mod policy;
 pub mod requirement;
 pub mod scope;

@@ -6,9 +6,9 @@
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::decision::Denial;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId};
+use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::usage::may_hold_secret;
 use crate::tokens::{Refusal, Subject};
@@ -70,15 +70,27 @@ impl Explanation {
         cause: None,
     };
 
-    /// The explanation of a credential that was refused.
+    /// The explanation of a credential that was not accepted.
     pub fn of(refusal: &Refusal) -> Box<Self> {
-        let identity = refusal.subject().map(Identity::of_subject).unwrap_or_default();
-        let cause = match refusal {
-            Refusal::Unavailable(cause) => Some(cause.to_string()),
-            Refusal::Denied(Denial::AddressUnreadable(cause), _) => Some(cause.to_string()),
-            Refusal::Denied(..) | Refusal::Token(..) => None,
-        };
-        Box::new(Self { identity, reason: refusal.reason(), scope: None, cause })
+        match refusal {
+            Refusal::Unavailable(cause) => Self::failure(cause),
+            Refusal::Denied(denial, subject) => {
+                let explanation = Self {
+                    identity: subject.as_ref().map(Identity::of_subject).unwrap_or_default(),
+                    reason: denial.reason(),
+                    scope: None,
+                    cause: match denial {
+                        Denial::AddressUnreadable(cause) => Some(cause.to_string()),
+                        _ => None,
+                    },
+                };
+                let explanation = Box::new(explanation);
+                match denial.missing_scope() {
+                    Some(scope) => explanation.missing(scope),
+                    None => explanation,
+                }
+            }
+        }
     }
 
     /// A refusal of this key.

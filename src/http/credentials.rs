@@ -7,6 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::domain::key_text::{CredentialFault, KeyId, KeyText, Secret, looks_like_key_text};
+use crate::domain::outcome::Denial;
 use crate::http::access::{Explanation, Identity};
 use crate::http::form;
 use crate::tokens::{Credential, PresentedKey};
@@ -47,10 +48,10 @@ pub struct HeaderError(pub &'static str);
 /// A credential that belongs to no key, as its text shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvalidCredential {
+    /// What the text shows.
+    pub denial: Denial,
     /// The fault, if it has one that can be named. It repeats nothing of the credential.
-    pub fault: Option<String>,
-    /// Which part is wrong, for the log.
-    reason: &'static str,
+    fault: Option<String>,
     /// The ID, if it is well-formed.
     client_id: Option<KeyId>,
 }
@@ -59,7 +60,12 @@ impl InvalidCredential {
     /// What the log says of it.
     pub fn explanation(&self) -> Box<Explanation> {
         let identity = Identity { client_id: self.client_id, ..Identity::default() };
-        Box::new(Explanation { identity, ..*Explanation::because(self.reason) })
+        Box::new(Explanation { identity, reason: self.denial.reason(), ..Explanation::default() })
+    }
+
+    /// The sentence for the client. A fault is read from the text alone, and so says nothing about any key.
+    pub fn description(self) -> String {
+        self.fault.unwrap_or_else(|| self.denial.to_string())
     }
 }
 
@@ -92,22 +98,22 @@ pub fn trim(text: &str) -> &str {
 /// Reads a secret as a client presents it: whole, or the bare secret beside the ID.
 pub fn presented_key(id: Option<&str>, secret: &str) -> Result<PresentedKey, InvalidCredential> {
     let (id, secret) = (id.map(trim).filter(|id| !id.is_empty()), trim(secret));
-    let invalid = |reason| {
+    let invalid = |denial| {
         let of_secret = CredentialFault::of_secret(secret).map(|fault| format!("the secret {fault}"));
         let of_id = || id.and_then(CredentialFault::of_characters).map(|fault| format!("client_id: {fault}"));
-        InvalidCredential { fault: of_secret.or_else(of_id), reason, client_id: id.and_then(KeyId::parse) }
+        InvalidCredential { denial, fault: of_secret.or_else(of_id), client_id: id.and_then(KeyId::parse) }
     };
     if looks_like_key_text(secret) {
-        let text = KeyText::parse(secret).map_err(|_| invalid("malformed_secret"))?;
+        let text = KeyText::parse(secret).map_err(|_| invalid(Denial::MalformedSecret))?;
         return match id {
-            Some(id) if id != text.id().as_str() => Err(invalid("other_client_id")),
+            Some(id) if id != text.id().as_str() => Err(invalid(Denial::OtherClientId)),
             _ => Ok(PresentedKey { id: text.id(), secret: text.into_secret() }),
         };
     }
     match (id.and_then(KeyId::parse), Secret::parse(secret)) {
         (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
-        (None, _) => Err(invalid("malformed_client_id")),
-        (Some(_), None) => Err(invalid("malformed_secret")),
+        (None, _) => Err(invalid(Denial::MalformedClientId)),
+        (Some(_), None) => Err(invalid(Denial::MalformedSecret)),
     }
 }
 
@@ -116,7 +122,7 @@ pub fn key_or_token(text: &str) -> Result<Credential, InvalidCredential> {
     let text = trim(text);
     if let Some(fault) = CredentialFault::of_secret(text) {
         let fault = Some(format!("the credential {fault}"));
-        return Err(InvalidCredential { fault, reason: "malformed_secret", client_id: None });
+        return Err(InvalidCredential { denial: Denial::MalformedSecret, fault, client_id: None });
     }
     if looks_like_key_text(text) {
         return presented_key(None, text).map(Credential::Key);

@@ -19,5 +19,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 /// Never redirects: no client has a registered redirection URI, and any other one may be an attacker's (RFC 6749
 /// §4.1.2.1). Nothing of the request is read.
 async fn endpoint() -> HttpResponse {
-    OAuthError::unsupported_response_type().respond(false)
+    let description = "response_type: none is supported, because Keyturn has no authorization code flow; \
+        request a token from the token endpoint with grant_type=client_credentials";
+    OAuthError::invalid("unsupported_response_type", description).respond()
 }

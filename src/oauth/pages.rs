@@ -19,9 +19,9 @@ async fn preflight(context: web::Data<HttpContext>, request: HttpRequest) -> Htt
         return method_not_allowed("POST");
     }
     context.allowed_origins.preflight(request.headers()).unwrap_or_else(|| {
-        let mut error = OAuthError::invalid_request("Origin: not in cors.allowed_origins");
-        error.status = StatusCode::FORBIDDEN;
-        let response = error.explained(Explanation::because("origin_not_allowed")).respond(false);
+        let error = OAuthError::invalid_request("Origin: not in cors.allowed_origins");
+        let error = error.with_status(StatusCode::FORBIDDEN).explained(Explanation::because("origin_not_allowed"));
+        let response = error.respond();
         readable(&context, &request, response)
     })
 }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::domain::outcome::Code;
 use crate::telemetry::cluster_metrics::ClusterMetrics;
 use crate::telemetry::database_metrics::DatabaseMetrics;
 use crate::telemetry::label::Word;
@@ -183,14 +184,14 @@ impl Metrics {
         self.cluster.register_redis(&mut self.registry);
     }
 
-    /// Counts a token request, refused with a code or not.
-    pub fn exchange(&self, refusal: Option<&'static str>) {
-        self.exchanges.count(refusal);
+    /// Counts a token request, denied with a code or not.
+    pub fn exchange(&self, denied: Option<Code>) {
+        self.exchanges.count(denied.map(Code::as_str));
     }
 
-    /// Counts a verification, refused with a code or not.
-    pub fn verification(&self, refusal: Option<&'static str>) {
-        self.verifications.count(refusal);
+    /// Counts a verification, denied with a code or not.
+    pub fn verification(&self, denied: Option<Code>) {
+        self.verifications.count(denied.map(Code::as_str));
     }
 
     /// Counts an introspection of something active, or else `inactive` or the code of the caller's refusal.

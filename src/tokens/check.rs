@@ -1,28 +1,14 @@
 //! The check that gateways ask for: a credential, an address, and what is required.
 
-use std::sync::Arc;
-
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::ClientAddress;
+use crate::domain::outcome::Denial;
 pub use crate::domain::requirement::Required;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{UsageOutcome, Use, UsedDetail};
 use crate::node::Node;
 use crate::tokens::authenticate::{Caller, Credential, Refusal, Subject, authenticate};
-
-/// Why a check failed.
-#[derive(Debug)]
-pub enum CheckError {
-    /// The credential is not good.
-    Refused(Refusal),
-    /// It is good, and this key may not do this.
-    NotHeld(Required, Arc<ApiKey>),
-    /// It is good for the organization of this key, which is another one.
-    OtherOrganization(Arc<ApiKey>),
-    /// It is good for other audiences.
-    OtherAudience(Arc<ApiKey>),
-}
 
 /// What a gateway wants of a caller.
 pub struct RequiredAccess<'a> {
@@ -35,33 +21,37 @@ pub struct RequiredAccess<'a> {
     pub scopes: &'a [Required],
 }
 
-/// Tells whether a credential is good from an address and may do everything that is required.
+/// Checks that a credential is good from an address and may do everything that is required.
 pub async fn check(
     node: &Node,
     credential: &Credential,
     address: ClientAddress,
     wanted: &RequiredAccess<'_>,
     now: Timestamp,
-) -> Result<Caller, CheckError> {
-    let required = wanted.scopes;
-    let checked = authenticate(node, credential, address, now).await;
-    if let Ok(caller) = &checked {
-        if wanted.organization.is_some_and(|organization| *organization != caller.key.organization) {
-            return Err(CheckError::OtherOrganization(caller.key.clone()));
+) -> Result<Caller, Refusal> {
+    let mut checked = authenticate(node, credential, address, now).await;
+    let denied = checked.as_ref().ok().and_then(|caller| Some((caller, missing(node, caller, wanted)?)));
+    if let Some((caller, denial)) = denied {
+        if let Some(outcome) = denial.usage() {
+            count_use(node, caller, outcome, &[], address, now);
         }
-        if !wanted.audiences.is_empty() && !has_audience(node, caller, wanted.audiences) {
-            count_use(node, caller, UsageOutcome::DeniedAudience, &[], address, now);
-            return Err(CheckError::OtherAudience(caller.key.clone()));
-        }
+        checked = Err(Refusal::of_key(denial, &caller.key));
+    } else {
+        count(node, &checked, wanted.scopes, address, now);
     }
-    if let Ok(caller) = &checked
-        && let Some(missing) = required.iter().find(|required| !required.is_held_by(&caller.grant.scopes))
-    {
-        count_use(node, caller, UsageOutcome::DeniedScope, &[], address, now);
-        return Err(CheckError::NotHeld(missing.clone(), caller.key.clone()));
+    checked
+}
+
+/// What a caller with a good credential lacks.
+fn missing(node: &Node, caller: &Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
+    if wanted.organization.is_some_and(|organization| *organization != caller.key.organization) {
+        return Some(Denial::OtherOrganization);
     }
-    count(node, &checked, required, address, now);
-    checked.map_err(CheckError::Refused)
+    if !wanted.audiences.is_empty() && !has_audience(node, caller, wanted.audiences) {
+        return Some(Denial::OtherAudience);
+    }
+    let missing = wanted.scopes.iter().find(|required| !required.is_held_by(&caller.grant.scopes));
+    missing.map(|required| Denial::RequiredScopeNotHeld(required.clone()))
 }
 
 fn has_audience(node: &Node, caller: &Caller, audiences: &[String]) -> bool {
@@ -116,7 +106,14 @@ pub fn count(
 ) {
     match checked {
         Ok(caller) => count_use(node, caller, UsageOutcome::Verified, required, address, now),
-        Err(Refusal::Denied(denial, Subject::Key(key))) => node.usage.count(&key.id, denial.into(), address, now),
-        Err(Refusal::Denied(..) | Refusal::Token(..) | Refusal::Unavailable(_)) => {}
+        Err(Refusal::Denied(denial, Some(Subject::Key(key)))) => count_denial(node, denial, key, address, now),
+        Err(Refusal::Denied(..) | Refusal::Unavailable(_)) => {}
+    }
+}
+
+/// Counts a denial of a key.
+pub(super) fn count_denial(node: &Node, denial: &Denial, key: &ApiKey, address: ClientAddress, now: Timestamp) {
+    if let Some(outcome) = denial.usage() {
+        node.usage.count(&key.id, outcome, address, now);
     }
 }

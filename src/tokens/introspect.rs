@@ -44,7 +44,9 @@ pub async fn introspect(
     let address = ClientAddress::NotTheCaller;
     let found = match authenticate(node, &credential, address, now).await {
         Ok(found) if found.key.organization != caller.key.organization => return Ok(None),
-        Err(Refusal::Denied(_, Subject::Key(key))) if key.organization != caller.key.organization => return Ok(None),
+        Err(Refusal::Denied(_, Some(Subject::Key(key)))) if key.organization != caller.key.organization => {
+            return Ok(None);
+        }
         checked => {
             count(node, &checked, &[], address, now);
             checked
@@ -52,7 +54,7 @@ pub async fn introspect(
     };
     let found = match found {
         Ok(found) => found,
-        Err(Refusal::Denied(..) | Refusal::Token(..)) => return Ok(None),
+        Err(Refusal::Denied(..)) => return Ok(None),
         Err(Refusal::Unavailable(cause)) => return Err(cause),
     };
     // The issuer of an organization never changes.

@@ -7,11 +7,11 @@ use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::authority::{Authority, ChangeContext};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::KeyId;
+use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, KeyError};
 use crate::node::{Affects, ChangeError, Node, Unavailable, VerifiedToken};
-use crate::signing::TokenRejected;
 use crate::store::{AuditEntry, RevokedToken, StoreError, action};
 use crate::tokens::authenticate::{Credential, Refusal, identify};
 use crate::tokens::check::authenticate_caller;
@@ -59,8 +59,8 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
     if let Some(Credential::Key(presented)) = &credential
         && presented.id == caller.id
     {
-        let (own, matched) = identify(node, &caller, address, now).await?;
-        let (_, same) = identify(node, presented, address, now).await?;
+        let (own, matched) = identify(node, node.view(), &caller, address, now).await?;
+        let (_, same) = identify(node, node.view(), presented, address, now).await?;
         if matched != SecretMatch::None && same != SecretMatch::None {
             return Ok(revoke_key(node, &own, &caller.id, address.known(), now).await?);
         }
@@ -70,11 +70,11 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
     let caller = authenticate_caller(node, &Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
     match credential {
-        Some(Credential::Key(presented)) => match identify(node, &presented, address, now).await {
+        Some(Credential::Key(presented)) => match identify(node, node.view(), &presented, address, now).await {
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
                 Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await {
@@ -93,7 +93,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
                 node.count_revocation(&caller.key.id).map_err(RevokeError::Limited)?;
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         None => Ok(()),
@@ -115,7 +115,7 @@ async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timest
 /// of all that is written: to call it unknown is to say that it is good nowhere.
 async fn verified_everywhere(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, Refusal> {
     let known = match (verified(node, node.view(), token, now).await, &node.cluster) {
-        (Err(Refusal::Token(TokenRejected::UnknownKey, _)), Some(cluster)) => {
+        (Err(Refusal::Denied(Denial::UnknownSigningKey, _)), Some(cluster)) => {
             cluster.catch_up().await?;
             verified(node, node.view(), token, now).await
         }

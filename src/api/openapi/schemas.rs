@@ -6,30 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use crate::api::policy::DryRunJson;
-
-/// Every `code` of a problem document.
-const CODES: [&str; 20] = [
-    "API_KEY_DISABLED",
-    "API_KEY_EXPIRED",
-    "API_KEY_INVALID",
-    "API_KEY_IP_NOT_ALLOWED",
-    "API_KEY_REQUIRED",
-    "CONFLICT",
-    "CSRF_TOKEN_INVALID",
-    "INSUFFICIENT_SCOPE",
-    "KEY_LIMIT_REACHED",
-    "NOT_BOOTSTRAPPED",
-    "NOT_FOUND",
-    "ORGANIZATION_SUSPENDED",
-    "PRECONDITION_FAILED",
-    "PREVIOUS_SECRET",
-    "RATE_LIMITED",
-    "ROLE_REQUIRED",
-    "SIGN_IN_REFUSED",
-    "TOO_MANY_CHANGES",
-    "UNAVAILABLE",
-    "VALIDATION_FAILED",
-];
+use crate::domain::outcome::Code;
 
 /// Removes `null` from the fields of an edit: one that is absent keeps its value, and only `expires_at` can be cleared.
 pub fn without_null(schema: &mut Schema) {
@@ -56,7 +33,9 @@ pub fn name(_: &mut SchemaGenerator) -> Schema {
 
 /// What was wrong, for programs.
 pub fn code(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": CODES })
+    let is_of_api = |code: &&Code| !matches!(code, Code::NotReady | Code::SessionRequired);
+    let codes: Vec<_> = Code::ALL.iter().filter(is_of_api).map(|code| code.as_str()).collect();
+    json_schema!({ "type": "string", "enum": codes })
 }
 
 /// A longer text.
