@@ -88,11 +88,6 @@ impl Problem {
         Self::new(Code::ApiKeyRequired, detail)
     }
 
-    /// A credential that is not valid.
-    pub(super) fn invalid_credentials() -> Self {
-        Self::new(Code::ApiKeyInvalid, "the API key or access token is not valid")
-    }
-
     /// A credential without the scope that the route requires.
     pub(super) fn insufficient_scope(needed: &str) -> Self {
         Self::new(Code::InsufficientScope, format!("requires the scope {needed}"))

@@ -1,6 +1,6 @@
-//! THE rule: whether a key, as it stands now, may do what is asked. Pure and total.
+//! The decision whether a key may act now. Pure and total.
 //!
-//! Exchange, introspection, `/verify` and the management API all ask here and nowhere else.
+//! Exchange, introspection, `/verify` and the management API all decide here and nowhere else.
 
 use std::net::IpAddr;
 
@@ -10,25 +10,25 @@ use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
-/// What is asked of a key.
+/// The input of a decision, besides the key and the time.
 #[derive(Clone, Debug)]
 pub struct DecisionInput<'a> {
-    /// What the caller has shown.
+    /// What the caller presented.
     pub proof: Proof<'a>,
-    /// Where the caller is.
+    /// The client's address.
     pub address: ClientAddress,
-    /// The scopes wanted, or `None` for all that the proof carries.
+    /// The requested scopes; `None` for all of the key or token.
     pub scopes: Option<&'a ScopeSet>,
     /// Whether the key's organization is suspended.
     pub is_suspended: bool,
 }
 
-/// What a caller has shown to act for a key.
+/// What a caller presented to act for a key.
 #[derive(Clone, Debug)]
 pub enum Proof<'a> {
     /// A secret, compared with the key's verifiers.
     Secret(SecretMatch),
-    /// A token whose signature and times hold.
+    /// A token whose signature and times are valid.
     Token {
         /// The key's generation when it was minted.
         generation: u64,
@@ -45,23 +45,23 @@ pub enum Proof<'a> {
 /// How a presented secret compares with those of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SecretMatch {
-    /// It is the key's secret.
+    /// The current secret.
     Current,
-    /// It is the one before the last rotation.
+    /// The previous secret.
     Previous,
-    /// It is neither.
+    /// Neither.
     None,
 }
 
-/// Where a caller is, as far as can be told.
+/// The address of a client, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientAddress {
     /// IPv4-mapped addresses are already folded to IPv4.
     Known(IpAddr),
     /// The forwarding headers of a trusted proxy do not give one address.
     Unreadable(UnreadableAddress),
-    /// Somebody else asks about the credential, as in introspection: whoever asks is told the networks and
-    /// holds the bearer to them.
+    /// Not known because somebody else presents the credential, as in introspection. The response has the allowed networks,
+    /// and the API enforces them.
     NotTheCaller,
 }
 
@@ -84,18 +84,18 @@ pub enum UnreadableAddress {
 pub struct Grant {
     /// The scopes granted.
     pub scopes: ScopeSet,
-    /// Nothing granted may outlive this: the key's expiry, or the old secret's grace.
+    /// The end of everything that is granted: the key's expiry, or the end of the previous secret's grace period.
     pub not_after: Option<Timestamp>,
     /// The key's generation, for the token.
     pub generation: u64,
     /// The version of the secret behind the proof, for the token.
     pub secret_version: u64,
-    /// Whether that secret is the one before the last rotation.
+    /// Whether that secret is the previous one.
     pub is_by_previous_secret: bool,
 }
 
 impl ClientAddress {
-    /// The address, where it can be told.
+    /// The address, if it is known.
     pub fn known(self) -> Option<IpAddr> {
         match self {
             Self::Known(address) => Some(address),
@@ -104,10 +104,10 @@ impl ClientAddress {
     }
 }
 
-/// A check, in the order in which they are made.
+/// A check, in the order of evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Check {
-    /// Whether the secret is the key's, or still is.
+    /// Whether the secret is the current one, or the previous one in its grace period.
     Secret,
     /// Whether the key is revoked.
     Revoked,
@@ -123,7 +123,7 @@ pub enum Check {
     SecretVersion,
     /// Whether the address is in the key's networks.
     Network,
-    /// Whether what is asked for is held, and whether the key still has the scopes of a token.
+    /// Whether the requested scopes are granted, and whether the key still has the scopes of a token.
     Scope,
 }
 
@@ -157,20 +157,20 @@ impl Check {
     }
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Finding {
-    /// It holds.
+    /// Passed.
     Passed,
-    /// What is asked gives it nothing to check.
+    /// Does not apply to the input.
     NotAsked,
-    /// It does not hold, and the decision ends here.
+    /// Failed: the decision ends here.
     Failed(Denial),
-    /// The decision ended before it.
+    /// The decision ended earlier.
     NotReached,
 }
 
-/// Every check with what came of it, in order.
+/// Every check with its result, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DecisionTrace(Vec<(Check, Finding)>);
 
@@ -180,7 +180,7 @@ impl DecisionTrace {
         self.0.iter()
     }
 
-    /// The check that failed, and how.
+    /// The check that failed, and its denial.
     pub fn failure(&self) -> Option<(Check, &Denial)> {
         self.iter().find_map(|(check, finding)| match finding {
             Finding::Failed(denial) => Some((*check, denial)),
@@ -189,12 +189,12 @@ impl DecisionTrace {
     }
 }
 
-/// Decides. What is checked first is what a stranger may learn least from.
+/// Decides. The checks whose result reveals least to a stranger come first.
 pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<Grant, Denial> {
     walk(key, ask, now, &mut |_, _| {})
 }
 
-/// Decides, and tells what came of each check: the very walk of [`decide`], listened to.
+/// Decides like [`decide`], with the same code, and returns the result of each check.
 pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result<Grant, Denial>, DecisionTrace) {
     let mut seen = Vec::with_capacity(Check::ALL.len());
     let decided = walk(key, ask, now, &mut |check, finding: Result<bool, &Denial>| {
@@ -212,8 +212,8 @@ pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result
     (decided, DecisionTrace(seen))
 }
 
-/// The checks, one after the other. `listen` is told of each: passed, not asked, or why it failed. A listener that does
-/// nothing costs nothing.
+/// Evaluates the checks in order and passes each result to `listen`: passed, does not apply, or the denial. A listener that
+/// does nothing costs nothing.
 fn walk(
     key: &ApiKey,
     ask: &DecisionInput<'_>,
@@ -240,7 +240,7 @@ fn walk(
     Ok(Grant { scopes, not_after, generation: key.generation, secret_version, is_by_previous_secret })
 }
 
-/// What a check finds; `None` where nothing is asked of it.
+/// The result of a check; `None` if it does not apply.
 type Checked<T> = Result<Option<T>, Denial>;
 
 #[inline(always)]
@@ -249,7 +249,7 @@ fn step<T>(check: Check, checked: Checked<T>, listen: &mut impl FnMut(Check, Res
     checked
 }
 
-/// What the proof carries at most.
+/// The scopes of the key or token.
 fn held<'a>(key: &'a ApiKey, ask: &DecisionInput<'a>) -> &'a ScopeSet {
     match ask.proof {
         Proof::Secret(_) => &key.scopes,
@@ -338,8 +338,8 @@ fn scope(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     }
 }
 
-/// Finds a requested scope whose action the organization does not define. A wildcard does not reach it: the token would
-/// be good for nothing, and the client would learn so only from its API. An action that is no longer defined can be
+/// Checks that the organization defines the action of every requested scope. A wildcard does not reach other actions: the
+/// token would be useless, and the client would learn so only from its API. An action that is no longer defined can be
 /// requested with a key that was granted it by name.
 pub fn check_actions(requested: &ScopeSet, granted: &ScopeSet, policy: &Policy) -> Result<(), Denial> {
     const OPENID: [&str; 6] = ["openid", "offline_access", "profile", "email", "address", "phone"];

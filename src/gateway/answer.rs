@@ -1,4 +1,4 @@
-//! Answers of `/verify`: 200 with every identity header, 401, 403 or 503, and nothing else.
+//! Responses of `/verify`: 200 with every identity header, 401, 403 or 503, and nothing else.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::http::credentials::InvalidCredential;
 use crate::http::description::error_description;
 use crate::tokens::{Caller, Refusal};
 
-/// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
+/// The characters of a name that are escaped in a header: `%`, so that decoding is exact, and everything but ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-keyturn-client-id");
@@ -25,14 +25,14 @@ const SCOPE: HeaderName = HeaderName::from_static("x-keyturn-scope");
 const KEY_NAME: HeaderName = HeaderName::from_static("x-keyturn-key-name");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-keyturn-token-id");
 
-/// Every header that a verdict depends on, for caches between a gateway and Keyturn (RFC 9111 §4.1).
+/// Every header that the result depends on, for caches between a gateway and Keyturn (RFC 9111 §4.1).
 const DECIDED_BY: HeaderValue = HeaderValue::from_static(
     "Authorization, X-Api-Key, X-Forwarded-For, Forwarded, X-Original-Method, X-Forwarded-Method, X-Original-URI, \
      X-Original-URL, X-Forwarded-Uri",
 );
 
-/// The answer to a request that may pass. Every header is there each time, so that none that a client
-/// sent can be taken for ours.
+/// The response to an allowed request. It always has every header, so that a header of the client is never taken for one of
+/// Keyturn's.
 pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> HttpResponse {
     let (key, grant) = (&caller.key, &caller.grant);
     let token_id = caller.token.as_ref().map_or("", |token| &token.claims.jti);
@@ -86,7 +86,7 @@ impl VerifyError {
         Self { error: Some("invalid_request"), ..Self::new(Code::ApiKeyInvalid, description) }
     }
 
-    /// A requirement that cannot be read, and so is met by nobody.
+    /// A requirement that cannot be read: nobody meets it.
     pub(super) fn bad_requirement(description: String) -> Self {
         Self::new(Code::ValidationFailed, description)
     }
@@ -107,7 +107,7 @@ impl VerifyError {
         Self { explanation: Some(explanation), ..self }
     }
 
-    /// The answer.
+    /// The response.
     pub(super) fn respond(self) -> HttpResponse {
         let description = error_description(&self.description);
         #[derive(Serialize)]

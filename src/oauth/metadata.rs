@@ -17,7 +17,7 @@ use crate::http::context::HttpContext;
 use crate::node::Tenant;
 use crate::oauth::answer::{OAuthError, method_not_allowed};
 
-/// Registers the documents of the default issuer and of every other.
+/// Registers the documents of every issuer.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let get = |path: &str| {
         let others = || async { method_not_allowed("GET, HEAD, OPTIONS") };
@@ -144,7 +144,7 @@ fn cacheable(content_type: &'static str, body: String) -> HttpResponse {
 /// The documents are public, so the scripts of every page may read them.
 const ANY_ORIGIN: (HeaderName, &str) = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 
-/// Answers a CORS preflight, as for a request with headers of its own.
+/// Responds to a CORS preflight of a request with custom headers.
 async fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header(ANY_ORIGIN)

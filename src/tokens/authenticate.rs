@@ -1,4 +1,4 @@
-//! Who a credential is, and what it may do now: positive proof for a key text or an access token.
+//! Authentication: which key acts by a secret or an access token, and what it may do now.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,19 +15,19 @@ use crate::tokens::exchange::PresentedKey;
 use crate::tokens::secret_check::check_secret;
 use crate::tokens::verified::verified;
 
-/// What a caller has shown.
+/// A credential as the caller presents it.
 #[derive(Debug)]
 pub enum Credential {
-    /// A key text.
+    /// A key's ID and secret.
     Key(PresentedKey),
     /// An access token.
     Token(zeroize::Zeroizing<String>),
 }
 
-/// A credential that is good now.
+/// An authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The key that acts, itself or through a token.
+    /// The key that acts, by its secret or by a token.
     pub key: Arc<ApiKey>,
     /// What it may do.
     pub grant: Grant,
@@ -36,18 +36,18 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether it has shown the previous secret itself.
+    /// Whether the caller presented the previous secret itself.
     pub fn has_shown_previous_secret(&self) -> bool {
         self.grant.is_by_previous_secret && self.token.is_none()
     }
 }
 
-/// The key that a refused credential names.
+/// The key that a denied credential names.
 #[derive(Clone, Debug)]
 pub enum Subject {
     /// A key.
     Key(Arc<ApiKey>),
-    /// The key of a token whose signature holds.
+    /// The key of a token whose signature is valid.
     Token(Arc<VerifiedToken>),
     /// An ID that no key has.
     Unknown(KeyId),
@@ -88,7 +88,7 @@ impl Refusal {
         Self::Denied(denial, Some(Subject::Key(key.clone())))
     }
 
-    /// A denial of a token whose signature holds.
+    /// A denial of a token whose signature is valid.
     pub(super) fn of_token(denial: Denial, token: Arc<VerifiedToken>) -> Self {
         Self::Denied(denial, Some(Subject::Token(token)))
     }
@@ -106,9 +106,8 @@ impl<E: Into<Unavailable>> From<E> for Refusal {
     }
 }
 
-/// Tells who acts, from the key's record as it stands now. A token is good only by proof: its signature,
-/// issuer and times, its id not revoked, and its key active with the very generation it was minted at, the secret that
-/// minted it, and all of its scopes.
+/// Authenticates a caller with the key's current record. A token is accepted only if its signature, issuer and times are
+/// valid, it is not revoked, and its key is active with the generation, the secret and the scopes that it was minted with.
 pub async fn authenticate(
     node: &Node,
     credential: &Credential,
@@ -126,14 +125,14 @@ pub async fn authenticate(
             Ok(Caller { key, grant, token: None })
         }
         Credential::Token(token) => {
-            // 1. Its own proof.
+            // 1. Its signature, issuer and times.
             let view = node.view();
             let (token, tenant) = verified(node, view, token, now).await?;
-            // 2. Not revoked by itself.
+            // 2. Its own revocation.
             if view.is_token_revoked(&token.claims.jti).await? {
                 return Err(Refusal::of_token(Denial::TokenRevoked, token));
             }
-            // 3. Its key, as it stands now.
+            // 3. Its key's current record.
             let Some(key) = view.record(&token.key).await? else {
                 return Err(Refusal::of_token(Denial::KeyDeleted, token));
             };
@@ -158,7 +157,7 @@ pub async fn authenticate(
     }
 }
 
-/// Sees to it that a use is not lost by which a key is not stale.
+/// Writes a rare use before the response: if it were lost, the key would be taken for stale.
 pub(super) async fn keep_use(node: &Node, key: &ApiKey, address: ClientAddress, now: Timestamp) {
     if node.is_rare_use(key, now) {
         Box::pin(node.write_rare_use(key, address, now)).await;

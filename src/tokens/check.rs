@@ -1,4 +1,4 @@
-//! The check that gateways ask for: a credential, an address, and what is required.
+//! Verification for gateways: a credential, an address and the required scopes and audiences.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::ClientAddress;
@@ -10,7 +10,7 @@ use crate::domain::usage::{UsageOutcome, Use, UsedDetail};
 use crate::node::Node;
 use crate::tokens::authenticate::{Caller, Credential, Refusal, Subject, authenticate};
 
-/// What a gateway wants of a caller.
+/// What a gateway requires of a caller.
 pub struct RequiredAccess<'a> {
     /// The organization whose credentials are accepted; `None` for all.
     pub organization: Option<&'a Slug>,
@@ -21,7 +21,7 @@ pub struct RequiredAccess<'a> {
     pub scopes: &'a [Required],
 }
 
-/// Checks that a credential is good from an address and may do everything that is required.
+/// Checks that a credential is valid from an address and has everything that is required.
 pub async fn check(
     node: &Node,
     credential: &Credential,
@@ -42,7 +42,7 @@ pub async fn check(
     checked
 }
 
-/// What a caller with a good credential lacks.
+/// The first requirement that an authenticated caller does not meet.
 fn missing(node: &Node, caller: &Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
     if wanted.organization.is_some_and(|organization| *organization != caller.key.organization) {
         return Some(Denial::OtherOrganization);
@@ -63,7 +63,7 @@ fn has_audience(node: &Node, caller: &Caller, audiences: &[String]) -> bool {
     }
 }
 
-/// Authenticates a caller. A good credential counts as a use of its key, a refused one as a denial.
+/// Authenticates a caller, and counts a use or a denial of the key.
 pub async fn authenticate_caller(
     node: &Node,
     credential: &Credential,
@@ -75,7 +75,7 @@ pub async fn authenticate_caller(
     checked
 }
 
-/// Counts a use by a caller who was authenticated, with what was required of it.
+/// Counts a use by an authenticated caller, with what was required.
 pub fn count_use(
     node: &Node,
     caller: &Caller,
@@ -96,7 +96,7 @@ pub fn count_use(
     );
 }
 
-/// Counts a check for the key that it was about, if that is known.
+/// Counts a use or a denial of the key, if the key is known.
 pub fn count(
     node: &Node,
     checked: &Result<Caller, Refusal>,

@@ -1,4 +1,4 @@
-//! A key becomes a token.
+//! The exchange of a key for an access token.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::node::{Node, Tenant, Unavailable};
 use crate::tokens::authenticate::{Refusal, identify, keep_use, tenant_of};
 use crate::tokens::check::count_denial;
 
-/// A request for a token, complete.
+/// A token request.
 #[derive(Debug)]
 pub struct ExchangeRequest {
     /// The key.
     pub key: PresentedKey,
-    /// The scopes asked for; `None`: all of the key's.
+    /// The requested scopes; `None` for all of the key's.
     pub scopes: Option<ScopeSet>,
-    /// The audiences asked for, without duplicates; none: the default one.
+    /// The requested audiences, without duplicates; empty for the default one.
     pub audiences: Vec<String>,
-    /// Where the caller is.
+    /// The client's address.
     pub address: ClientAddress,
-    /// The one reading of the clock. It comes before the check, so that a process that is stopped in
-    /// between mints a token that is already dead.
+    /// The one reading of the clock, before anything is checked: a process that is stopped in between mints a token that has
+    /// already expired.
     pub now: Timestamp,
 }
 
-/// A key's id and secret as a caller gave them.
+/// A key's ID and secret as a client presents them.
 #[derive(Debug)]
 pub struct PresentedKey {
     /// The `client_id`.
@@ -47,16 +47,15 @@ pub struct Minted {
     pub key: Arc<ApiKey>,
     /// The compact JWT.
     pub access_token: String,
-    /// Its life, in seconds.
+    /// Its lifetime in seconds.
     pub expires_in: i64,
-    /// What it carries.
+    /// Its scopes.
     pub scopes: ScopeSet,
 }
 
-/// Exchanges a key for a token. No write, and no wait beyond a record that is not in memory.
+/// Exchanges a key for a token. Writes nothing, and waits only for a record that is not in memory.
 pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, Refusal> {
     let ExchangeRequest { key: presented, scopes, audiences, address, now } = request;
-
     let view = node.view();
 
     // 1. The key's current record, from memory or else from the store, and its secret, in constant time.
@@ -119,7 +118,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, R
     Ok(Minted { key, access_token, expires_in, scopes: grant.scopes })
 }
 
-/// The audiences of the token; `None` if one of those asked for is not allowed.
+/// The audiences of the token; `None` if a requested one is not allowed.
 fn audience<'a>(node: &'a Node, tenant: &'a Tenant, asked: &[String]) -> Option<Audience<&'a str>> {
     if asked.is_empty() {
         return Some(Audience::One(&node.settings.audience));

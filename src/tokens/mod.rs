@@ -1,7 +1,6 @@
-//! What is done with keys and tokens: exchange one for the other, tell whether one is good, end one.
+//! Use cases of keys and tokens: exchange, authentication, verification, introspection, revocation.
 //!
-//! Use cases: imports `domain`, the adapters, `node`, and `keys` for a key
-//! that its bearer ends; no HTTP, no SQL.
+//! Imports `domain`, the adapters, `node`, and `keys` to revoke the key of a secret; no HTTP, no SQL.
 
 mod authenticate;
 mod check;

@@ -1,7 +1,7 @@
-//! Tokens whose signature was verified, kept by the digest of their text: seen again, a token costs a look-up.
+//! A cache of verified tokens by the digest of their text: a token that was seen before costs a look-up.
 //!
-//! What is kept is that a signing key of ours signed these claims, and which one. Whether that key is still in the ring,
-//! whether the token has expired, and the state of its API key are checked each time.
+//! An entry says which of Keyturn's signing keys signed the claims. Whether that key is still in the ring, whether the token
+//! has expired, and the state of its API key are checked each time.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -19,7 +19,7 @@ use crate::tokens::authenticate::Refusal;
 /// Longer tokens are not cached: their signature is checked each time.
 const MAX_CACHED_BYTES: usize = 16 * 1024;
 
-/// What a token says if it is one of ours and has not expired, and the organization that issued it.
+/// Verifies a token, and returns it with the organization that issued it.
 pub(super) async fn verified(
     node: &Node,
     view: View<'_>,
