@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use divan::Bencher;
+use keyturn::crypto::fast_verifier;
+use keyturn::crypto::master_key::MasterKeys;
+use keyturn::crypto::mint::{MintedKey, mint};
 use keyturn::domain::api_key::{ApiKey, Lifecycle, SecretVerifier};
 use keyturn::domain::choices::{Algorithm, ForwardingHeader};
 use keyturn::domain::claims::{Audience, Claims};
@@ -19,13 +22,10 @@ use keyturn::domain::networks::Networks;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::signing::{KeyMaterial, SigningKey, check_times, peek, verify};
-use keyturn::crypto::fast_verifier;
-use keyturn::crypto::master_key::MasterKeys;
-use keyturn::crypto::mint::{MintedKey, mint};
 use keyturn::http::client_address::TrustedProxies;
 use keyturn::http::credentials;
 use keyturn::http::form::Form;
+use keyturn::signing::{KeyMaterial, SigningKey, check_times, peek, verify};
 use zeroize::Zeroizing;
 
 fn main() {

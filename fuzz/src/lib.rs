@@ -15,10 +15,10 @@ use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText, looks_like_key_text};
 use keyturn::domain::networks::{Networks, fold};
 use keyturn::domain::policy::Policy;
 use keyturn::domain::scope::{Action, Resource, Scope, ScopeSet};
-use keyturn::store::KeyOrder;
 use keyturn::http::client_address::TrustedProxies;
 use keyturn::http::credentials::{self, HeaderCredentials};
 use keyturn::http::form::Form;
+use keyturn::store::KeyOrder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A target by its name: the name of its function here, its program in `fuzz_targets/` and its folder in `seeds/`.
@@ -68,7 +68,7 @@ fn read_secret(text: &str) {
     for presented in [credentials::presented_key(None, text).map(drop), credentials::key_or_token(text).map(drop)] {
         if let Err(invalid) = presented {
             assert!(read.is_err());
-            assert!(!is_distinctive || !invalid.fault.unwrap_or_default().contains(text), "an error repeats a secret");
+            assert!(!is_distinctive || !invalid.description().contains(text), "an error repeats a secret");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::api::problem::Problem;
 use crate::clock;
 use crate::domain::authority::{Authority, ChangeContext};
 use crate::domain::decision::ClientAddress;
+use crate::domain::outcome::Denial;
 use crate::domain::scope::{Action, Resource};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -18,7 +19,7 @@ use crate::http::credentials::{self, HeaderCredentials};
 use crate::http::permission::{RequiredPermission, allows, check_role};
 use crate::http::session;
 use crate::members::{self, SignedIn};
-use crate::tokens::{Caller, Required, authenticate, count, count_use};
+use crate::tokens::{Caller, Refusal, Required, Subject, authenticate, count, count_use};
 
 pub(super) use crate::http::permission::{
     AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, AnyCredential, Bootstrap,
@@ -222,8 +223,7 @@ async fn by_credential(
             if counted == Counted::Yes {
                 count_use(&context.node, &caller, UsageOutcome::DeniedAudience, &[], address, now);
             }
-            let explanation = Explanation { reason: Some("audience_not_keyturn"), ..*Explanation::of_key(&caller.key) };
-            Err(Problem::invalid_credentials().explained(Box::new(explanation)))
+            Err(Refusal::Denied(Denial::AudienceNotKeyturn, Some(Subject::Key(caller.key))).into())
         }
         Some(_) if caller.grant.is_by_previous_secret => {
             let detail = "the key was rotated after this access token was issued, or the previous secret minted it; \

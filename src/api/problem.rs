@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457), with the extra member `code`, and what each refusal becomes.
+//! Problem documents (RFC 9457), with the extra member `code`.
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::authority::GrantExceeded;
-use crate::domain::decision::{ClientAddress, Denial};
+use crate::domain::decision::ClientAddress;
 use crate::domain::member::Role;
+use crate::domain::outcome::Code;
 use crate::domain::violation::{FieldPath, Violation, ViolationKind};
 use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
@@ -23,11 +24,11 @@ use crate::store::StoreError;
 use crate::tokens::Refusal;
 use crate::webhooks::WebhookError;
 
-/// A refusal as the caller is told it.
+/// An error response.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: String,
     errors: Vec<Violation>,
     retry_after: Option<u64>,
@@ -64,7 +65,8 @@ struct FieldJson {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    fn new(code: Code, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (errors, retry_after, explanation) = (Vec::new(), None, None);
         Self { status, code, detail: detail.into(), errors, retry_after, explanation }
     }
@@ -74,64 +76,56 @@ impl Problem {
         Self { explanation: Some(explanation), ..self }
     }
 
-    /// What does not exist, or what this caller may not see.
+    /// An object that does not exist, or that the caller may not see.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing here that you may see")
+        Self::new(Code::NotFound, "Not found")
     }
 
     /// No credentials.
     pub(super) fn credentials_required() -> Self {
         let detail = "an API key or an access token is required, as Authorization: Bearer or X-Api-Key, or a session";
-        Self::new(StatusCode::UNAUTHORIZED, "API_KEY_REQUIRED", detail)
+        Self::new(Code::ApiKeyRequired, detail)
     }
 
-    /// Credentials that are not good.
-    pub(super) fn invalid_credentials() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "API_KEY_INVALID", "the API key or access token is not valid")
-    }
-
-    /// Credentials without the scope that a route asks for.
+    /// A credential without the scope that the route requires.
     pub(super) fn insufficient_scope(needed: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", format!("the scope {needed} is needed"))
+        Self::new(Code::InsufficientScope, format!("requires the scope {needed}"))
             .explained(Box::<Explanation>::default().missing(needed.to_owned()))
     }
 
-    /// A previous secret, or a token of one, where only the current secret is accepted.
+    /// The previous secret, or a token of it, where only the current secret is accepted.
     pub(super) fn previous_secret(detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "PREVIOUS_SECRET", detail)
+        Self::new(Code::PreviousSecret, detail)
     }
 
-    /// A person whose role is too low.
+    /// A member whose role is too low.
     pub(super) fn role_required(role: Role) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "ROLE_REQUIRED", format!("the role {role} or a higher one is needed"))
+        Self::new(Code::RoleRequired, format!("requires the role {role} or a higher one"))
     }
 
-    /// Something that only organization `default` may do.
+    /// An operation that only the organization `default` may perform.
     pub(super) fn not_from_default() -> Self {
-        let detail = "only callers of organization default manage organizations";
-        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail)
+        let detail = "only credentials of the organization default can manage organizations";
+        Self::new(Code::InsufficientScope, detail)
     }
 
-    /// A change by a session without the proof that our own page asked for it.
+    /// A change in a session without proof that the request comes from a page of Keyturn.
     pub(super) fn not_from_our_pages() -> Self {
-        let detail = "a session changes things only from our own pages, with the token it was given in X-CSRF-Token";
-        Self::new(StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID", detail)
+        let detail = "X-CSRF-Token: send the token of this session, from a page of Keyturn itself";
+        Self::new(Code::CsrfTokenInvalid, detail)
     }
 
-    /// A login that does not exist or a password that is not its own.
+    /// An unknown login or a wrong password.
     pub(super) fn sign_in_refused() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "SIGN_IN_REFUSED", "organization, login and password do not go together")
+        Self::new(Code::SignInRefused, "organization, login and password do not match")
     }
 
-    /// Fields that are not as they should be.
+    /// Invalid fields.
     pub(super) fn invalid(errors: Vec<Violation>) -> Self {
-        let mut problem =
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED", "some fields are not as they should be");
-        problem.errors = errors;
-        problem
+        Self { errors, ..Self::new(Code::ValidationFailed, "Validation failed") }
     }
 
-    /// One field that is not as it should be.
+    /// One invalid field.
     pub(super) fn invalid_field(field: impl Into<FieldPath>, kind: impl Into<ViolationKind>) -> Self {
         Self::invalid(vec![Violation::new(field, kind)])
     }
@@ -157,27 +151,27 @@ impl Problem {
         problem
     }
 
-    /// A method that a route does not take.
+    /// A method that the route does not support.
     pub(super) fn method_not_allowed(allowed: &str) -> Self {
         let mut problem = Self::invalid_field("method", format!("only {allowed} is allowed here"));
         problem.status = StatusCode::METHOD_NOT_ALLOWED;
         problem
     }
 
-    /// Something that was changed since the version in `If-Match`.
+    /// An object that has changed since the version in `If-Match`.
     pub(super) fn precondition_failed(what: &str) -> Self {
         let detail = format!("the {what} was changed since the version in If-Match; read it again");
-        Self::new(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", detail)
+        Self::new(Code::PreconditionFailed, detail)
     }
 
-    /// Something that the present state does not allow.
+    /// A change that the current state does not allow.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "CONFLICT", detail)
+        Self::new(Code::Conflict, detail)
     }
 
-    /// This refusal, or another one if its address has made too many failures.
+    /// The same, or another problem if it is one failure too many of its address.
     pub(super) fn limited_by(self, failures: &AddressLimit, address: ClientAddress) -> Self {
-        if !self.is_failure() {
+        if !self.code.counts_as_guess() {
             return self;
         }
         match failures.count(address) {
@@ -188,35 +182,28 @@ impl Problem {
 
     /// Too many failures from one address.
     pub(super) fn limited(seconds: u64) -> Self {
-        let mut problem =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "too many failed attempts from this address");
-        problem.retry_after = Some(seconds);
-        problem
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(Code::RateLimited, "too many failed attempts from this address")
+        }
     }
 
     /// Too many changes with one credential.
     pub(super) fn too_many_changes(seconds: u64) -> Self {
         let detail = "too many changes with this credential; nothing was changed. Retry after the time in Retry-After";
-        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_CHANGES", detail);
-        problem.retry_after = Some(seconds);
-        problem
+        Self { retry_after: Some(seconds), ..Self::new(Code::TooManyChanges, detail) }
     }
 
-    /// It cannot be done now. The cause is logged and not told.
+    /// A request that cannot be carried out now. The cause is logged and not shown.
     pub(super) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
-        let mut problem = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "UNAVAILABLE",
-            "the request could not be carried out; try again",
-        );
-        problem.retry_after = Some(1);
-        problem.explained(Explanation::failure(cause))
+        Self { retry_after: Some(1), ..Self::new(Code::Unavailable, "the request could not be carried out; retry") }
+            .explained(Explanation::failure(cause))
     }
 
-    /// What keeps a node from doing something.
+    /// The reason why a node cannot carry out a request.
     fn not_now(cause: &Unavailable) -> Self {
         if matches!(cause, Unavailable::Store(StoreError::Superseded)) {
-            return Self::conflict("what you may do was changed meanwhile; nothing was done, send it again");
+            return Self::conflict("Your permissions changed during this request; nothing was changed. Retry.");
         }
         if matches!(cause, Unavailable::Store(StoreError::CommitUnknown)) {
             return Self {
@@ -226,15 +213,8 @@ impl Problem {
             };
         }
         let Unavailable::Busy = cause else { return Self::unavailable(cause) };
-        let detail = "too many secrets are being hashed; try again";
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail);
-        problem.retry_after = Some(1);
-        problem
-    }
-
-    /// Whether the refusal counts against its address.
-    fn is_failure(&self) -> bool {
-        self.code == "API_KEY_INVALID"
+        let detail = "the server is hashing too many secrets; retry";
+        Self { retry_after: Some(1), ..Self::new(Code::Unavailable, detail) }
     }
 }
 
@@ -246,47 +226,19 @@ impl From<Vec<Violation>> for Problem {
 
 impl From<InvalidCredential> for Problem {
     fn from(invalid: InvalidCredential) -> Self {
-        let problem = Self::invalid_credentials().explained(invalid.explanation());
-        match invalid.fault {
-            Some(fault) => Self { detail: fault, ..problem },
-            None => problem,
-        }
+        let explanation = invalid.explanation();
+        Self::new(invalid.denial.code(), invalid.description()).explained(explanation)
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let explanation = Explanation::of(&refusal);
-        let problem: Self = match refusal {
-            Refusal::Denied(denial, _) => denial.into(),
-            Refusal::Token(..) => Self::invalid_credentials(),
+        let problem = match refusal {
+            Refusal::Denied(denial, _) => Self::new(denial.code(), denial.to_string()),
             Refusal::Unavailable(cause) => Self::unavailable(&cause),
         };
         problem.explained(explanation)
-    }
-}
-
-impl From<Denial> for Problem {
-    fn from(denial: Denial) -> Self {
-        match denial {
-            Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_credentials(),
-            Denial::Expired => Self::new(StatusCode::UNAUTHORIZED, "API_KEY_EXPIRED", "the API key has expired"),
-            Denial::Disabled => Self::new(StatusCode::FORBIDDEN, "API_KEY_DISABLED", "the API key is disabled"),
-            Denial::OrganizationSuspended => {
-                Self::new(StatusCode::FORBIDDEN, "ORGANIZATION_SUSPENDED", "the organization is suspended")
-            }
-            Denial::NetworkNotAllowed(address) => Self::new(
-                StatusCode::FORBIDDEN,
-                "API_KEY_IP_NOT_ALLOWED",
-                format!("the API key may not be used from {address}"),
-            ),
-            Denial::AddressUnreadable(reason) => Self::new(
-                StatusCode::FORBIDDEN,
-                "API_KEY_IP_NOT_ALLOWED",
-                format!("the client's address is unknown: {reason}"),
-            ),
-            Denial::ScopeNotHeld(_) => Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", "a scope is not held"),
-        }
     }
 }
 
@@ -298,22 +250,18 @@ impl From<KeyError> for Problem {
             KeyError::GrantExceeded(beyond) => beyond.into(),
             KeyError::RoleRequired(role) => Self::role_required(role),
             KeyError::PreconditionFailed => Self::precondition_failed("key"),
-            KeyError::Repeated => Self::conflict("the same request is being carried out; try again"),
-            KeyError::AlreadyDone(_) => Self::conflict("the same was done before"),
+            KeyError::Repeated => Self::conflict("a request with this Idempotency-Key is still running; retry"),
+            KeyError::AlreadyDone(_) => Self::conflict("this request was already carried out"),
             KeyError::OtherRequest => {
-                Self::invalid_field("Idempotency-Key", "used before, for a request that was not the same")
+                Self::invalid_field("Idempotency-Key", "was already used for a different request")
             }
             KeyError::Conflict(detail) => Self::conflict(detail),
-            KeyError::LimitReached => Self::new(
-                StatusCode::CONFLICT,
-                "KEY_LIMIT_REACHED",
-                "the limit of keys is reached; revoke one that is not needed",
-            ),
-            KeyError::NotBootstrapped => Self::new(
-                StatusCode::CONFLICT,
-                "NOT_BOOTSTRAPPED",
-                "the organization has no signing key yet; bootstrap it first",
-            ),
+            KeyError::LimitReached => {
+                Self::new(Code::KeyLimitReached, "the limit of keys is reached; revoke a key that nobody needs")
+            }
+            KeyError::NotBootstrapped => {
+                Self::new(Code::NotBootstrapped, "the organization has no signing key yet; bootstrap it first")
+            }
             KeyError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
@@ -350,7 +298,7 @@ impl From<PolicyError> for Problem {
             PolicyError::NotFound => Self::not_found(),
             PolicyError::Invalid(errors) => Self::invalid(errors),
             PolicyError::PreconditionFailed => Self::precondition_failed("policy"),
-            PolicyError::Raced => Self::conflict("the policy was changed by somebody else at the same time; try again"),
+            PolicyError::Raced => Self::conflict("the policy was changed at the same time; retry"),
             PolicyError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
@@ -372,7 +320,7 @@ impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
         match error {
             CreateError::Invalid(errors) => Self::invalid(errors),
-            CreateError::Exists => Self::conflict("there is an organization of that slug already"),
+            CreateError::Exists => Self::conflict("an organization with this slug already exists"),
             CreateError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
@@ -408,22 +356,20 @@ impl From<GrantExceeded> for Problem {
     fn from(beyond: GrantExceeded) -> Self {
         let detail = match beyond {
             GrantExceeded::Scope(scope) => {
-                format!("you cannot hand out {scope}: it lies within none of your own scopes")
+                format!("Cannot grant {scope}: it is not covered by your own scopes")
             }
-            GrantExceeded::Networks => {
-                "you cannot hand out networks beyond those that you are restricted to yourself".into()
-            }
+            GrantExceeded::Networks => "Cannot grant networks outside your own allow-list".into(),
             GrantExceeded::Lifetime(end) => {
-                format!("you cannot hand out a life beyond your own, which ends {}", crate::clock::rfc3339(end))
+                format!("Cannot grant an expiry after your own, {}", crate::clock::rfc3339(end))
             }
         };
-        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail)
+        Self::new(Code::InsufficientScope, detail)
     }
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
     }
 }
 
@@ -436,7 +382,7 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/problem+json").insert_header((CACHE_CONTROL, "no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = if self.code == "API_KEY_REQUIRED" {
+            let challenge = if self.code == Code::ApiKeyRequired {
                 r#"Bearer realm="keyturn""#
             } else {
                 r#"Bearer realm="keyturn", error="invalid_token""#
@@ -453,11 +399,11 @@ impl ResponseError for Problem {
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
             detail: self.detail.clone(),
-            code: self.code,
+            code: self.code.as_str(),
             errors: self.errors.iter().map(error).collect(),
         };
         let mut response = response.body(serde_json::to_string(&body).unwrap_or_default());
-        Refused::note(&mut response, self.code, self.explanation.clone());
+        Refused::note(&mut response, self.code.as_str(), self.explanation.clone());
         response
     }
 }

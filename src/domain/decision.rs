@@ -1,32 +1,34 @@
-//! THE rule: whether a key, as it stands now, may do what is asked. Pure and total.
+//! The decision whether a key may act now. Pure and total.
 //!
-//! Exchange, introspection, `/verify` and the management API all ask here and nowhere else.
+//! Exchange, introspection, `/verify` and the management API all decide here and nowhere else.
 
 use std::net::IpAddr;
 
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::outcome::{Denial, UnknownAction};
+use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
-/// What is asked of a key.
+/// The input of a decision, besides the key and the time.
 #[derive(Clone, Debug)]
 pub struct DecisionInput<'a> {
-    /// What the caller has shown.
+    /// What the caller presented.
     pub proof: Proof<'a>,
-    /// Where the caller is.
+    /// The client's address.
     pub address: ClientAddress,
-    /// The scopes wanted, or `None` for all that the proof carries.
+    /// The requested scopes; `None` for all of the key or token.
     pub scopes: Option<&'a ScopeSet>,
     /// Whether the key's organization is suspended.
     pub is_suspended: bool,
 }
 
-/// What a caller has shown to act for a key.
+/// What a caller presented to act for a key.
 #[derive(Clone, Debug)]
 pub enum Proof<'a> {
     /// A secret, compared with the key's verifiers.
     Secret(SecretMatch),
-    /// A token whose signature and times hold.
+    /// A token whose signature and times are valid.
     Token {
         /// The key's generation when it was minted.
         generation: u64,
@@ -43,23 +45,23 @@ pub enum Proof<'a> {
 /// How a presented secret compares with those of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SecretMatch {
-    /// It is the key's secret.
+    /// The current secret.
     Current,
-    /// It is the one before the last rotation.
+    /// The previous secret.
     Previous,
-    /// It is neither.
+    /// Neither.
     None,
 }
 
-/// Where a caller is, as far as can be told.
+/// The address of a client, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientAddress {
     /// IPv4-mapped addresses are already folded to IPv4.
     Known(IpAddr),
     /// The forwarding headers of a trusted proxy do not give one address.
     Unreadable(UnreadableAddress),
-    /// Somebody else asks about the credential, as in introspection: whoever asks is told the networks and
-    /// holds the bearer to them.
+    /// Not known because somebody else presents the credential, as in introspection. The response has the allowed networks,
+    /// and the API enforces them.
     NotTheCaller,
 }
 
@@ -82,43 +84,18 @@ pub enum UnreadableAddress {
 pub struct Grant {
     /// The scopes granted.
     pub scopes: ScopeSet,
-    /// Nothing granted may outlive this: the key's expiry, or the old secret's grace.
+    /// The end of everything that is granted: the key's expiry, or the end of the previous secret's grace period.
     pub not_after: Option<Timestamp>,
     /// The key's generation, for the token.
     pub generation: u64,
     /// The version of the secret behind the proof, for the token.
     pub secret_version: u64,
-    /// Whether that secret is the one before the last rotation.
+    /// Whether that secret is the previous one.
     pub is_by_previous_secret: bool,
 }
 
-/// Why something was refused. Private: what a caller is told of it is each surface's own decision.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Denial {
-    /// No such key, or not its secret, or no longer its secret.
-    NotAuthentic,
-    /// Revoked; told to nobody but its owner.
-    Revoked,
-    /// A token that an earlier state of the key minted: another generation, a secret that no longer works, or scopes that
-    /// the key does not have.
-    Stale,
-    /// Past its expiry.
-    Expired,
-    /// The key is disabled.
-    Disabled,
-    /// The key's organization is suspended.
-    OrganizationSuspended,
-    /// The client's address is unknown.
-    AddressUnreadable(UnreadableAddress),
-    /// The address is in none of the key's networks.
-    NetworkNotAllowed(IpAddr),
-    /// A scope was asked for that is not held: its place among those asked for, from 1. The scope itself
-    /// may hold a misplaced secret.
-    ScopeNotHeld(usize),
-}
-
 impl ClientAddress {
-    /// The address, where it can be told.
+    /// The address, if it is known.
     pub fn known(self) -> Option<IpAddr> {
         match self {
             Self::Known(address) => Some(address),
@@ -127,10 +104,10 @@ impl ClientAddress {
     }
 }
 
-/// A check, in the order in which they are made.
+/// A check, in the order of evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Check {
-    /// Whether the secret is the key's, or still is.
+    /// Whether the secret is the current one, or the previous one in its grace period.
     Secret,
     /// Whether the key is revoked.
     Revoked,
@@ -146,7 +123,7 @@ pub enum Check {
     SecretVersion,
     /// Whether the address is in the key's networks.
     Network,
-    /// Whether what is asked for is held, and whether the key still has the scopes of a token.
+    /// Whether the requested scopes are granted, and whether the key still has the scopes of a token.
     Scope,
 }
 
@@ -180,20 +157,20 @@ impl Check {
     }
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Finding {
-    /// It holds.
+    /// Passed.
     Passed,
-    /// What is asked gives it nothing to check.
+    /// Does not apply to the input.
     NotAsked,
-    /// It does not hold, and the decision ends here.
+    /// Failed: the decision ends here.
     Failed(Denial),
-    /// The decision ended before it.
+    /// The decision ended earlier.
     NotReached,
 }
 
-/// Every check with what came of it, in order.
+/// Every check with its result, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DecisionTrace(Vec<(Check, Finding)>);
 
@@ -203,7 +180,7 @@ impl DecisionTrace {
         self.0.iter()
     }
 
-    /// The check that failed, and how.
+    /// The check that failed, and its denial.
     pub fn failure(&self) -> Option<(Check, &Denial)> {
         self.iter().find_map(|(check, finding)| match finding {
             Finding::Failed(denial) => Some((*check, denial)),
@@ -212,12 +189,12 @@ impl DecisionTrace {
     }
 }
 
-/// Decides. What is checked first is what a stranger may learn least from.
+/// Decides. The checks whose result reveals least to a stranger come first.
 pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<Grant, Denial> {
     walk(key, ask, now, &mut |_, _| {})
 }
 
-/// Decides, and tells what came of each check: the very walk of [`decide`], listened to.
+/// Decides like [`decide`], with the same code, and returns the result of each check.
 pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result<Grant, Denial>, DecisionTrace) {
     let mut seen = Vec::with_capacity(Check::ALL.len());
     let decided = walk(key, ask, now, &mut |check, finding: Result<bool, &Denial>| {
@@ -235,8 +212,8 @@ pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result
     (decided, DecisionTrace(seen))
 }
 
-/// The checks, one after the other. `listen` is told of each: passed, not asked, or why it failed. A listener that does
-/// nothing costs nothing.
+/// Evaluates the checks in order and passes each result to `listen`: passed, does not apply, or the denial. A listener that
+/// does nothing costs nothing.
 fn walk(
     key: &ApiKey,
     ask: &DecisionInput<'_>,
@@ -263,7 +240,7 @@ fn walk(
     Ok(Grant { scopes, not_after, generation: key.generation, secret_version, is_by_previous_secret })
 }
 
-/// What a check finds; `None` where nothing is asked of it.
+/// The result of a check; `None` if it does not apply.
 type Checked<T> = Result<Option<T>, Denial>;
 
 #[inline(always)]
@@ -272,7 +249,7 @@ fn step<T>(check: Check, checked: Checked<T>, listen: &mut impl FnMut(Check, Res
     checked
 }
 
-/// What the proof carries at most.
+/// The scopes of the key or token.
 fn held<'a>(key: &'a ApiKey, ask: &DecisionInput<'a>) -> &'a ScopeSet {
     match ask.proof {
         Proof::Secret(_) => &key.scopes,
@@ -286,9 +263,9 @@ fn secret(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Checked<Opti
         Proof::Secret(SecretMatch::Current) => Ok(Some(None)),
         Proof::Secret(SecretMatch::Previous) => match key.grace_ends(now) {
             Some(end) => Ok(Some(Some(end))),
-            None => Err(Denial::NotAuthentic),
+            None => Err(Denial::WrongSecret),
         },
-        Proof::Secret(SecretMatch::None) => Err(Denial::NotAuthentic),
+        Proof::Secret(SecretMatch::None) => Err(Denial::WrongSecret),
         Proof::Token { .. } => Ok(None),
     }
 }
@@ -302,13 +279,13 @@ fn secret_version(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Chec
     }
     match key.grace_ends(now) {
         Some(end) if secret_version.checked_add(1) == Some(key.secret_version) => Ok(Some(Some(end))),
-        _ => Err(Denial::Stale),
+        _ => Err(Denial::TokenSuperseded),
     }
 }
 
 fn revoked(key: &ApiKey) -> Checked<()> {
     match key.lifecycle {
-        Lifecycle::Revoked { .. } => Err(Denial::Revoked),
+        Lifecycle::Revoked { .. } => Err(Denial::KeyRevoked),
         Lifecycle::Disabled { .. } | Lifecycle::Active => Ok(Some(())),
     }
 }
@@ -327,7 +304,7 @@ fn organization(ask: &DecisionInput<'_>) -> Checked<()> {
 
 fn generation(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     match ask.proof {
-        Proof::Token { generation, .. } if generation != key.generation => Err(Denial::Stale),
+        Proof::Token { generation, .. } if generation != key.generation => Err(Denial::TokenSuperseded),
         Proof::Token { .. } => Ok(Some(())),
         Proof::Secret(_) => Ok(None),
     }
@@ -348,16 +325,34 @@ fn scope(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
         && *scopes != key.scopes
         && !key.scopes.contains_all(scopes)
     {
-        return Err(Denial::Stale);
+        return Err(Denial::TokenSuperseded);
     }
     let Some(wanted) = ask.scopes else {
         return Ok(matches!(ask.proof, Proof::Token { .. }).then_some(()));
     };
     let held = held(key, ask);
     let reach = |scope: &Scope| held.contains(scope) && key.scopes.contains(scope);
-    match wanted.iter().position(|scope| !reach(scope)) {
-        Some(place) => Err(Denial::ScopeNotHeld(place + 1)),
+    match wanted.iter().enumerate().find(|(_, scope)| !reach(scope)) {
+        Some((index, scope)) => Err(Denial::ScopeNotHeld(index + 1, scope.clone())),
         None => Ok(Some(())),
+    }
+}
+
+/// Checks that the organization defines the action of every requested scope. A wildcard does not reach other actions: the
+/// token would be useless, and the client would learn so only from its API. An action that is no longer defined can be
+/// requested with a key that was granted it by name.
+pub fn check_actions(requested: &ScopeSet, granted: &ScopeSet, policy: &Policy) -> Result<(), Denial> {
+    const OPENID: [&str; 6] = ["openid", "offline_access", "profile", "email", "address", "phone"];
+    let is_unknown = |scope: &Scope| {
+        !policy.has_action(scope.action()) && !granted.iter().any(|held| held.action() == scope.action())
+    };
+    match requested.iter().enumerate().find(|(_, scope)| is_unknown(scope)) {
+        None => Ok(()),
+        Some((index, scope)) => Err(Denial::UnknownAction(UnknownAction {
+            place: index + 1,
+            is_openid: OPENID.contains(&scope.action().as_str()),
+            allowed: policy.describe_actions(),
+        })),
     }
 }
 
@@ -400,14 +395,14 @@ mod tests {
         assert_eq!(decide(&key, &ask, NOW), Err(Denial::OrganizationSuspended));
         let denied = |matched| decide(&key, &suspended(Proof::Secret(matched)), NOW);
         assert_eq!(denied(SecretMatch::Current), Err(Denial::OrganizationSuspended));
-        assert_eq!(denied(SecretMatch::None), Err(Denial::NotAuthentic));
+        assert_eq!(denied(SecretMatch::None), Err(Denial::WrongSecret));
     }
 
     #[test]
     fn a_wrong_secret_learns_nothing_of_the_state() {
         let mut expired = key("read:a", &["192.0.2.0/24"]).disable(NOW).unwrap();
         expired.expires_at = Some(NOW);
-        assert_eq!(decide(&expired, &with_secret(SecretMatch::None), NOW), Err(Denial::NotAuthentic));
+        assert_eq!(decide(&expired, &with_secret(SecretMatch::None), NOW), Err(Denial::WrongSecret));
     }
 
     #[test]
@@ -420,7 +415,7 @@ mod tests {
         subject.expires_at = Some(NOW);
         assert_eq!(decide(&subject, &current, NOW), Err(Denial::Expired));
         subject = subject.revoke(NOW, None).unwrap();
-        assert_eq!(decide(&subject, &current, NOW), Err(Denial::Revoked));
+        assert_eq!(decide(&subject, &current, NOW), Err(Denial::KeyRevoked));
     }
 
     #[test]
@@ -432,7 +427,7 @@ mod tests {
         let grant = decide(&rotated, &previous, NOW).unwrap();
         assert_eq!(grant.not_after, Some(Timestamp::from_seconds(1_001)));
         let later = Timestamp::from_seconds(1_001);
-        assert_eq!(decide(&rotated, &previous, later), Err(Denial::NotAuthentic));
+        assert_eq!(decide(&rotated, &previous, later), Err(Denial::WrongSecret));
         assert!(decide(&rotated, &with_secret(SecretMatch::Current), later).is_ok());
     }
 
@@ -467,7 +462,7 @@ mod tests {
             scopes: Some(&wanted),
             is_suspended: false,
         };
-        assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(_))));
+        assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(..))));
     }
 
     fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
@@ -485,12 +480,20 @@ mod tests {
         assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (Some(until), 2, true));
         let grant = decide(&rotated, &token(&rotated.scopes, 3), until).unwrap();
         assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (None, 3, false));
-        assert_eq!(decide(&rotated, &token(&rotated.scopes, 2), until), Err(Denial::Stale), "the grace period is over");
+        assert_eq!(
+            decide(&rotated, &token(&rotated.scopes, 2), until),
+            Err(Denial::TokenSuperseded),
+            "the grace period is over"
+        );
         for other in [0, 1, 4, u64::MAX] {
-            assert_eq!(decide(&rotated, &token(&rotated.scopes, other), NOW), Err(Denial::Stale), "{other}");
+            assert_eq!(decide(&rotated, &token(&rotated.scopes, other), NOW), Err(Denial::TokenSuperseded), "{other}");
         }
         let ended = ApiKey { previous: None, ..rotated };
-        assert_eq!(decide(&ended, &token(&ended.scopes, 2), NOW), Err(Denial::Stale), "the grace period was ended");
+        assert_eq!(
+            decide(&ended, &token(&ended.scopes, 2), NOW),
+            Err(Denial::TokenSuperseded),
+            "the grace period was ended"
+        );
     }
 
     #[test]
@@ -528,7 +531,7 @@ mod tests {
                     prop_assert_eq!(grant.scopes, wanted.unwrap_or(held));
                 }
                 Err(denial) => {
-                    prop_assert!(matches!(denial, Denial::ScopeNotHeld(_)));
+                    prop_assert!(matches!(denial, Denial::ScopeNotHeld(..)));
                     prop_assert!(!held.contains_all(&wanted.unwrap_or_default()));
                 }
             }

@@ -17,6 +17,7 @@ pub mod key_text;
 pub mod member;
 pub mod networks;
 pub mod organization;
+pub mod outcome;
 pub mod page;
 pub mod policy;
 pub mod requirement;

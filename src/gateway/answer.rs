@@ -1,4 +1,4 @@
-//! Answers of `/verify`: 200 with every identity header, 401, 403 or 503, and nothing else.
+//! Responses of `/verify`: 200 with every identity header, 401, 403 or 503, and nothing else.
 
 use std::borrow::Cow;
 
@@ -8,15 +8,15 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTE
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
-use crate::domain::decision::Denial;
+use crate::domain::outcome::{Code, Denial};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook;
 use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
 use crate::http::description::error_description;
-use crate::tokens::{Caller, CheckError, Refusal};
+use crate::tokens::{Caller, Refusal};
 
-/// What a name may not hold as it is in a header: `%`, so that decoding is exact, and what is not ASCII.
+/// The characters of a name that are escaped in a header: `%`, so that decoding is exact, and everything but ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-keyturn-client-id");
@@ -25,14 +25,14 @@ const SCOPE: HeaderName = HeaderName::from_static("x-keyturn-scope");
 const KEY_NAME: HeaderName = HeaderName::from_static("x-keyturn-key-name");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-keyturn-token-id");
 
-/// Every header that a verdict depends on, for caches between a gateway and Keyturn (RFC 9111 §4.1).
+/// Every header that the result depends on, for caches between a gateway and Keyturn (RFC 9111 §4.1).
 const DECIDED_BY: HeaderValue = HeaderValue::from_static(
     "Authorization, X-Api-Key, X-Forwarded-For, Forwarded, X-Original-Method, X-Forwarded-Method, X-Original-URI, \
      X-Original-URL, X-Forwarded-Uri",
 );
 
-/// The answer to a request that may pass. Every header is there each time, so that none that a client
-/// sent can be taken for ours.
+/// The response to an allowed request. It always has every header, so that a header of the client is never taken for one of
+/// Keyturn's.
 pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> HttpResponse {
     let (key, grant) = (&caller.key, &caller.grant);
     let token_id = caller.token.as_ref().map_or("", |token| &token.claims.jti);
@@ -51,63 +51,55 @@ pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> 
         .finish()
 }
 
-/// A refusal (RFC 6750 §3).
+/// An error response (RFC 6750 §3).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct VerifyError {
-    status: StatusCode,
-    /// The challenge's `error`; none when no credentials were sent (RFC 6750 §3.1).
+    code: Code,
+    /// The challenge's `error`; none if no credentials were sent (RFC 6750 §3.1).
     error: Option<&'static str>,
-    code: &'static str,
     description: String,
     scope: Option<String>,
     explanation: Option<Box<Explanation>>,
 }
 
 impl VerifyError {
-    fn new(status: StatusCode, error: &'static str, code: &'static str, description: impl Into<String>) -> Self {
-        Self { status, error: Some(error), code, description: description.into(), scope: None, explanation: None }
+    fn new(code: Code, description: impl Into<String>) -> Self {
+        let error = match code {
+            Code::ApiKeyRequired => None,
+            Code::InsufficientScope => Some("insufficient_scope"),
+            Code::ValidationFailed => Some("invalid_request"),
+            Code::Unavailable => Some("temporarily_unavailable"),
+            _ => Some("invalid_token"),
+        };
+        Self { code, error, description: description.into(), scope: None, explanation: None }
     }
 
     /// No credentials.
     pub(super) fn credentials_required() -> Self {
         let description =
             "an API key or an access token is required, as Authorization: Bearer, HTTP Basic or X-Api-Key";
-        Self { error: None, ..Self::new(StatusCode::UNAUTHORIZED, "", "API_KEY_REQUIRED", description) }
+        Self::new(Code::ApiKeyRequired, description)
     }
 
     /// Credentials that cannot be read, or more than one.
     pub(super) fn ambiguous(description: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_request", "API_KEY_INVALID", description)
+        Self { error: Some("invalid_request"), ..Self::new(Code::ApiKeyInvalid, description) }
     }
 
-    /// Credentials that are not good.
-    pub(super) fn invalid_credentials() -> Self {
-        let description = "the API key or access token is not valid";
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "API_KEY_INVALID", description)
-    }
-
-    /// A requirement that cannot be read, and so is met by nobody.
+    /// A requirement that cannot be read: nobody meets it.
     pub(super) fn bad_requirement(description: String) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "invalid_request", "VALIDATION_FAILED", description)
-    }
-
-    fn insufficient_scope(missing: Option<String>) -> Self {
-        let mut error = Self::new(
-            StatusCode::FORBIDDEN,
-            "insufficient_scope",
-            "INSUFFICIENT_SCOPE",
-            "a scope that is required is not held",
-        );
-        // A path may be as long as a request line; and a segment as long as a password may be one.
-        // A webhook's secret may have slashes anywhere.
-        let short = |scope: &String| scope.len() <= 300 && scope.split([':', '/']).all(|part| part.len() < 22);
-        error.scope = missing.filter(|scope| short(scope) && !scope.contains(webhook::SECRET_PREFIX));
-        error
+        Self::new(Code::ValidationFailed, description)
     }
 
     /// The machine-readable code.
-    pub(super) fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> Code {
         self.code
+    }
+
+    /// The status. Gateways understand only 401, 403 and server errors.
+    fn status(&self) -> StatusCode {
+        let status = if self.code == Code::ValidationFailed { 403 } else { self.code.status() };
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The same, with what the log says of it.
@@ -115,7 +107,7 @@ impl VerifyError {
         Self { explanation: Some(explanation), ..self }
     }
 
-    /// The answer.
+    /// The response.
     pub(super) fn respond(self) -> HttpResponse {
         let description = error_description(&self.description);
         #[derive(Serialize)]
@@ -124,9 +116,9 @@ impl VerifyError {
             error_description: &'a str,
             code: &'static str,
         }
-        let mut response = HttpResponse::build(self.status);
+        let mut response = HttpResponse::build(self.status());
         response.insert_header((CACHE_CONTROL, "no-store")).insert_header((VARY, DECIDED_BY));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.code == Code::Unavailable {
             response.insert_header((RETRY_AFTER, 1));
         } else {
             let mut challenge = String::from(r#"Bearer realm="keyturn""#);
@@ -138,41 +130,28 @@ impl VerifyError {
             }
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
-        let error = self.error.unwrap_or("invalid_token");
-        let mut response = response.json(Body { error, error_description: &description, code: self.code });
-        Refused::note(&mut response, self.code, self.explanation);
+        let (error, code) = (self.error.unwrap_or("invalid_token"), self.code.as_str());
+        let mut response = response.json(Body { error, error_description: &description, code });
+        Refused::note(&mut response, code, self.explanation);
         response
+    }
+}
+
+impl From<Denial> for VerifyError {
+    fn from(denial: Denial) -> Self {
+        // A path may be as long as a request line; and a segment as long as a password may be one.
+        // A webhook's secret may have slashes anywhere.
+        let is_short = |scope: &String| scope.len() <= 300 && scope.split([':', '/']).all(|part| part.len() < 22);
+        let scope = denial.missing_scope();
+        let scope = scope.filter(|scope| is_short(scope) && !scope.contains(webhook::SECRET_PREFIX));
+        Self { scope, ..Self::new(denial.code(), denial.to_string()) }
     }
 }
 
 impl From<InvalidCredential> for VerifyError {
     fn from(invalid: InvalidCredential) -> Self {
-        let error = Self::invalid_credentials().explained(invalid.explanation());
-        match invalid.fault {
-            Some(fault) => Self { description: fault, ..error },
-            None => error,
-        }
-    }
-}
-
-impl From<CheckError> for VerifyError {
-    fn from(error: CheckError) -> Self {
-        match error {
-            CheckError::Refused(refusal) => refusal.into(),
-            CheckError::OtherOrganization(key) => Self::invalid_credentials()
-                .explained(Box::new(Explanation { reason: Some("other_organization"), ..*Explanation::of_key(&key) })),
-            CheckError::OtherAudience(key) => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_token",
-                "API_KEY_INVALID",
-                "the credential is not for this audience",
-            )
-            .explained(Box::new(Explanation { reason: Some("other_audience"), ..*Explanation::of_key(&key) })),
-            CheckError::NotHeld(required, key) => {
-                let scope = required.to_string();
-                Self::insufficient_scope(Some(scope.clone())).explained(Explanation::of_key(&key).missing(scope))
-            }
-        }
+        let explanation = invalid.explanation();
+        Self::new(invalid.denial.code(), invalid.description()).explained(explanation)
     }
 }
 
@@ -181,43 +160,15 @@ impl From<Refusal> for VerifyError {
         let explanation = Explanation::of(&refusal);
         let error = match refusal {
             Refusal::Denied(denial, _) => denial.into(),
-            Refusal::Token(..) => Self::invalid_credentials(),
-            Refusal::Unavailable(_) => {
-                let description = "the request could not be decided; try again";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "UNAVAILABLE", description)
-            }
+            Refusal::Unavailable(_) => Self::new(Code::Unavailable, "the request could not be decided; try again"),
         };
         error.explained(explanation)
     }
 }
 
-impl From<Denial> for VerifyError {
-    fn from(denial: Denial) -> Self {
-        let forbidden =
-            |code, description: String| Self::new(StatusCode::FORBIDDEN, "invalid_token", code, description);
-        match denial {
-            Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::invalid_credentials(),
-            Denial::Expired => {
-                Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "API_KEY_EXPIRED", "the API key has expired")
-            }
-            Denial::Disabled => forbidden("API_KEY_DISABLED", "the API key is disabled".into()),
-            Denial::OrganizationSuspended => {
-                forbidden("ORGANIZATION_SUSPENDED", "the organization is suspended".into())
-            }
-            Denial::NetworkNotAllowed(address) => {
-                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the API key may not be used from {address}"))
-            }
-            Denial::AddressUnreadable(reason) => {
-                forbidden("API_KEY_IP_NOT_ALLOWED", format!("the client's address is unknown: {reason}"))
-            }
-            Denial::ScopeNotHeld(_) => Self::insufficient_scope(None),
-        }
-    }
-}
-
 impl std::fmt::Display for VerifyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.code, self.description)
+        write!(f, "{}: {}", self.code.as_str(), self.description)
     }
 }
 

@@ -1,7 +1,6 @@
-//! `/verify`: what gateways ask before they let a request through.
+//! `/verify`: whether a gateway may pass a request on.
 //!
-//! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `clock`,
-//! `tokens`, `node` and `http`; no other surface.
+//! Parses the request once into a complete type, calls one use case and renders its result.
 
 mod answer;
 mod requirement;

@@ -1,7 +1,7 @@
-//! What a gateway requires: `keyturn_require`, and `keyturn_map=http` for the request it asks about.
+//! A gateway's requirements: `keyturn_require`, and `keyturn_map=http` for the request behind the gateway.
 //!
-//! All requirements must hold, so whatever a client manages to append can only tighten. A parameter of
-//! ours that is misspelt is an error: ignored, it would loosen.
+//! All requirements must hold, so anything that a client manages to append only adds requirements. A misspelled parameter is
+//! an error: if it were ignored, a requirement would be lost.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
@@ -27,7 +27,7 @@ const URI_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-forwarded-uri"),
 ];
 
-/// What a gateway requires of a caller.
+/// The requirements of a gateway.
 #[derive(Debug, Default)]
 pub(super) struct Requirements {
     /// Scopes that the caller must hold, all of them.
@@ -118,7 +118,7 @@ fn resembles_ours(name: &str) -> bool {
     name.get(..8).is_some_and(|head| head.eq_ignore_ascii_case("keyturn_"))
 }
 
-/// What the request behind the gateway needs: its method's action on its path's resource.
+/// The access that the request behind the gateway requires: its method's action on its path's resource.
 fn of_request(headers: &HeaderMap) -> Result<Required, String> {
     let missing = |what: &str| format!("keyturn_map: the gateway sent no {what}, as X-Original-* or X-Forwarded-*");
     let method = agreed(headers, &METHOD_HEADERS, "method")?.ok_or_else(|| missing("method"))?;
@@ -134,8 +134,8 @@ fn of_request(headers: &HeaderMap) -> Result<Required, String> {
     required_of(action, target::path(uri).map_err(|why| format!("keyturn_map: the forwarded URI {why}"))?)
 }
 
-/// The one value of several headers. A gateway sets one of them; another may have come from the client, so all that
-/// are present must agree, and none may be repeated.
+/// The value that all of several headers agree on. A gateway sets one of them, and others may come from the client: all that
+/// are present must be equal, and none may be repeated.
 fn agreed<'a>(headers: &'a HeaderMap, names: &[HeaderName], what: &str) -> Result<Option<&'a str>, String> {
     let mut found = None;
     for name in names {
@@ -153,7 +153,7 @@ fn agreed<'a>(headers: &'a HeaderMap, names: &[HeaderName], what: &str) -> Resul
     Ok(found)
 }
 
-/// An action on a path; the root is every resource.
+/// An action on a path; the root means every resource.
 fn required_of(action: Action, path: &str) -> Result<Required, String> {
     let wrong = |error: crate::domain::scope::ScopeError| format!("keyturn_map: {error}");
     match path {

@@ -49,7 +49,7 @@ pub(super) fn path(target: &str) -> Result<&str, Ambiguity> {
     Ok(path)
 }
 
-/// The path without its first slash; of an absolute URI, what follows its authority.
+/// The path without its first slash; of an absolute URI, the path after its authority.
 fn origin_form(path: &str) -> Result<&str, Ambiguity> {
     if let Some(rest) = path.strip_prefix('/') {
         // `//host/path` is a reference to another host (RFC 3986 §4.2).

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::clock;
+use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::answer::{VerifyError, allowed};
@@ -42,7 +43,7 @@ async fn verify_organization_appended(context: web::Data<HttpContext>, request: 
 async fn of_organization(context: &HttpContext, request: &HttpRequest, has_client_query: bool) -> HttpResponse {
     match request.match_info().get("slug").and_then(Slug::parse) {
         Some(slug) => answer(context, request, &slug, has_client_query).await,
-        None => refuse(context, VerifyError::invalid_credentials()),
+        None => refuse(context, Denial::OtherOrganization.into()),
     }
 }
 

@@ -1,14 +1,14 @@
-//! What a request's log line says beyond its route and status: who asked, and why the answer is a refusal.
+//! What a request's log line has besides its route and status: the caller's identity, and the cause of an error.
 //!
-//! [`Identity`] is noted with the request once it is known, [`Refused`] with the response where the refusal is written.
-//! Both hold IDs and fixed words only, nothing as the client sent it.
+//! [`Identity`] is attached to the request once it is known, [`Refused`] to the response. Both hold IDs and fixed words only,
+//! nothing as the client sent it.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::decision::Denial;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId};
+use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::usage::may_hold_secret;
 use crate::tokens::{Refusal, Subject};
@@ -16,19 +16,19 @@ use crate::tokens::{Refusal, Subject};
 /// Longest scope in a log line, in bytes.
 const MAX_SCOPE: usize = 200;
 
-/// Who asked.
+/// The identity of a caller.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Identity {
     /// The key, or a well-formed ID that no key has.
     pub client_id: Option<KeyId>,
     /// The member.
     pub member: Option<MemberId>,
-    /// The organization of either.
+    /// The organization of the key or member.
     pub organization: Option<Slug>,
 }
 
 impl Identity {
-    /// A key that acts, itself or through a token.
+    /// A key that acts, by its secret or by a token.
     pub fn of_key(key: &ApiKey) -> Self {
         Self { client_id: Some(key.id), member: None, organization: Some(key.organization.clone()) }
     }
@@ -42,27 +42,27 @@ impl Identity {
         Self { client_id: Some(subject.id()), member: None, organization: subject.organization().cloned() }
     }
 
-    /// Notes it for the request's log line.
+    /// Attaches it to the request, for its log line.
     pub fn note(self, request: &HttpRequest) {
         request.extensions_mut().insert(self);
     }
 }
 
-/// What the log says of a refusal and the caller is not told.
+/// What the log has about an error and the response does not.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Explanation {
-    /// Who was refused, if the request does not say so.
+    /// The denied caller, if the request has no identity.
     pub identity: Identity,
-    /// Which of the causes that share a `code` it was.
+    /// The reason, if several share the `code`.
     pub reason: Option<&'static str>,
     /// The scope that is missing.
     pub scope: Option<String>,
-    /// What is wrong with the server or its configuration.
+    /// The fault of the server or its configuration.
     pub cause: Option<String>,
 }
 
 impl Explanation {
-    /// Nothing beside the code.
+    /// Nothing but the code.
     pub const NONE: Self = Self {
         identity: Identity { client_id: None, member: None, organization: None },
         reason: None,
@@ -70,33 +70,45 @@ impl Explanation {
         cause: None,
     };
 
-    /// The explanation of a credential that was refused.
+    /// The explanation of a credential that is not accepted.
     pub fn of(refusal: &Refusal) -> Box<Self> {
-        let identity = refusal.subject().map(Identity::of_subject).unwrap_or_default();
-        let cause = match refusal {
-            Refusal::Unavailable(cause) => Some(cause.to_string()),
-            Refusal::Denied(Denial::AddressUnreadable(cause), _) => Some(cause.to_string()),
-            Refusal::Denied(..) | Refusal::Token(..) => None,
-        };
-        Box::new(Self { identity, reason: refusal.reason(), scope: None, cause })
+        match refusal {
+            Refusal::Unavailable(cause) => Self::failure(cause),
+            Refusal::Denied(denial, subject) => {
+                let explanation = Self {
+                    identity: subject.as_ref().map(Identity::of_subject).unwrap_or_default(),
+                    reason: denial.reason(),
+                    scope: None,
+                    cause: match denial {
+                        Denial::AddressUnreadable(cause) => Some(cause.to_string()),
+                        _ => None,
+                    },
+                };
+                let explanation = Box::new(explanation);
+                match denial.missing_scope() {
+                    Some(scope) => explanation.missing(scope),
+                    None => explanation,
+                }
+            }
+        }
     }
 
-    /// A refusal of this key.
+    /// An error that concerns this key.
     pub fn of_key(key: &ApiKey) -> Box<Self> {
         Box::new(Self { identity: Identity::of_key(key), ..Self::default() })
     }
 
-    /// A refusal for one of several reasons.
+    /// An error with a reason.
     pub fn because(reason: &'static str) -> Box<Self> {
         Box::new(Self { reason: Some(reason), ..Self::default() })
     }
 
-    /// Something wrong with the server or its configuration.
+    /// A fault of the server or its configuration.
     pub fn failure(cause: &dyn std::fmt::Display) -> Box<Self> {
         Box::new(Self { cause: Some(cause.to_string()), ..Self::default() })
     }
 
-    /// The same, with the scope that is missing, unless it is long or may hold a misplaced secret.
+    /// The same with the missing scope, unless it is long or may contain a misplaced secret.
     #[must_use]
     pub fn missing(mut self: Box<Self>, scope: String) -> Box<Self> {
         self.scope = Some(scope).filter(|scope| scope.len() <= MAX_SCOPE && !may_hold_secret(scope));
@@ -104,17 +116,17 @@ impl Explanation {
     }
 }
 
-/// Why a response is a refusal.
+/// Why a response is an error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
     /// The machine-readable code, as in the response.
     pub code: &'static str,
-    /// What else the log says.
+    /// What else the log has.
     pub explanation: Option<Box<Explanation>>,
 }
 
 impl Refused {
-    /// Notes a refusal with its response.
+    /// Attaches the error to its response.
     pub fn note(response: &mut HttpResponse, code: &'static str, explanation: Option<Box<Explanation>>) {
         response.extensions_mut().insert(Self { code, explanation });
     }

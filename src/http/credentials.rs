@@ -1,4 +1,4 @@
-//! Credentials as they come in headers: `Authorization` and `X-Api-Key`.
+//! Credentials in headers: `Authorization` and `X-Api-Key`.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
@@ -7,6 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::domain::key_text::{CredentialFault, KeyId, KeyText, Secret, looks_like_key_text};
+use crate::domain::outcome::Denial;
 use crate::http::access::{Explanation, Identity};
 use crate::http::form;
 use crate::tokens::{Credential, PresentedKey};
@@ -18,48 +19,53 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What the headers carry.
+/// The credentials in the headers.
 pub enum HeaderCredentials<'a> {
     /// Nothing.
     None,
     /// An `Authorization` header without a credential, sent by programs that were configured without one:
-    /// `Bearer`, `Bearer null`, Basic without a secret. It authenticates nobody, and so is not a second way to do it.
+    /// `Bearer`, `Bearer null`, Basic without a secret. It does not count as a second credential.
     Empty,
     /// `Authorization: Basic` (RFC 6749 §2.3.1): id and secret, form-decoded.
     Basic {
         /// May be empty.
         id: String,
-        /// The key text or the bare secret.
+        /// The secret, with or without prefix and ID.
         secret: Zeroizing<String>,
     },
     /// `Authorization: Bearer` (RFC 6750 §2.1).
     Bearer(&'a str),
     /// `X-Api-Key`.
     ApiKey(&'a str),
-    /// `Authorization` of a scheme that is not taken.
+    /// `Authorization` with an unsupported scheme.
     OtherScheme,
 }
 
-/// Headers that cannot be taken for credentials. The text says which and why, and no value.
+/// Headers that are not acceptable as credentials. The text names the header and the fault, and repeats no value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeaderError(pub &'static str);
 
-/// A credential that belongs to no key, as its text shows.
+/// A credential whose text shows that it belongs to no key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvalidCredential {
-    /// The fault, if it has one that can be named. It repeats nothing of the credential.
-    pub fault: Option<String>,
-    /// Which part is wrong, for the log.
-    reason: &'static str,
+    /// Why it is denied.
+    pub denial: Denial,
+    /// The fault, if it can be named. It repeats nothing of the credential.
+    fault: Option<String>,
     /// The ID, if it is well-formed.
     client_id: Option<KeyId>,
 }
 
 impl InvalidCredential {
-    /// What the log says of it.
+    /// What the log has about it.
     pub fn explanation(&self) -> Box<Explanation> {
         let identity = Identity { client_id: self.client_id, ..Identity::default() };
-        Box::new(Explanation { identity, ..*Explanation::because(self.reason) })
+        Box::new(Explanation { identity, reason: self.denial.reason(), ..Explanation::default() })
+    }
+
+    /// The sentence for the client. A fault is found in the text alone, so it reveals nothing about any key.
+    pub fn description(self) -> String {
+        self.fault.unwrap_or_else(|| self.denial.to_string())
     }
 }
 
@@ -84,39 +90,39 @@ pub fn from_headers(headers: &HeaderMap) -> Result<HeaderCredentials<'_>, Header
     }
 }
 
-/// Leaves out the white space that shells, editors and `echo` put around a credential. None of ours has any.
+/// Removes the white space that shells, editors and `echo` put around a credential.
 pub fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
-/// Reads a secret as a client presents it: whole, or the bare secret beside the ID.
+/// Reads a secret as a client presents it: complete, or its random part beside the ID.
 pub fn presented_key(id: Option<&str>, secret: &str) -> Result<PresentedKey, InvalidCredential> {
     let (id, secret) = (id.map(trim).filter(|id| !id.is_empty()), trim(secret));
-    let invalid = |reason| {
+    let invalid = |denial| {
         let of_secret = CredentialFault::of_secret(secret).map(|fault| format!("the secret {fault}"));
         let of_id = || id.and_then(CredentialFault::of_characters).map(|fault| format!("client_id: {fault}"));
-        InvalidCredential { fault: of_secret.or_else(of_id), reason, client_id: id.and_then(KeyId::parse) }
+        InvalidCredential { denial, fault: of_secret.or_else(of_id), client_id: id.and_then(KeyId::parse) }
     };
     if looks_like_key_text(secret) {
-        let text = KeyText::parse(secret).map_err(|_| invalid("malformed_secret"))?;
+        let text = KeyText::parse(secret).map_err(|_| invalid(Denial::MalformedSecret))?;
         return match id {
-            Some(id) if id != text.id().as_str() => Err(invalid("other_client_id")),
+            Some(id) if id != text.id().as_str() => Err(invalid(Denial::OtherClientId)),
             _ => Ok(PresentedKey { id: text.id(), secret: text.into_secret() }),
         };
     }
     match (id.and_then(KeyId::parse), Secret::parse(secret)) {
         (Some(id), Some(secret)) => Ok(PresentedKey { id, secret }),
-        (None, _) => Err(invalid("malformed_client_id")),
-        (Some(_), None) => Err(invalid("malformed_secret")),
+        (None, _) => Err(invalid(Denial::MalformedClientId)),
+        (Some(_), None) => Err(invalid(Denial::MalformedSecret)),
     }
 }
 
-/// A credential as a gateway or the management API takes it: a key's secret or a token.
+/// Reads a secret or a token.
 pub fn key_or_token(text: &str) -> Result<Credential, InvalidCredential> {
     let text = trim(text);
     if let Some(fault) = CredentialFault::of_secret(text) {
         let fault = Some(format!("the credential {fault}"));
-        return Err(InvalidCredential { fault, reason: "malformed_secret", client_id: None });
+        return Err(InvalidCredential { denial: Denial::MalformedSecret, fault, client_id: None });
     }
     if looks_like_key_text(text) {
         return presented_key(None, text).map(Credential::Key);
@@ -134,8 +140,8 @@ fn single<'a>(
     if values.next().is_some() { Err(HeaderError(twice)) } else { Ok(first) }
 }
 
-/// The value as text if it is ASCII. A header value holds no control character but tabs, which no credential has inside.
-/// `HeaderValue::to_str` looks at each byte on its own, which costs more than all the rest of reading a long token.
+/// The value as text if it is ASCII. A header value contains no control characters but tabs.
+/// `HeaderValue::to_str` checks byte by byte, which costs more than everything else about reading a long token.
 fn ascii(value: &HeaderValue) -> Option<&str> {
     let bytes = value.as_bytes();
     if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None }
@@ -157,7 +163,7 @@ fn of_authorization(value: &HeaderValue) -> Result<HeaderCredentials<'_>, Header
     }
 }
 
-/// Whether this is what a program sends instead of a secret that it does not have.
+/// Whether this is a placeholder that programs send if they have no secret.
 pub fn is_no_secret(text: &str) -> bool {
     matches!(text, "" | "null" | "undefined")
 }

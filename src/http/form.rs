@@ -1,16 +1,16 @@
-//! `application/x-www-form-urlencoded`, strictly: what cannot be read as written is an error, not a guess.
+//! `application/x-www-form-urlencoded`, strictly: malformed input is an error and never guessed at.
 
 use percent_encoding::percent_decode_str;
 
-/// A form's parameters in order. A parameter without a value counts as omitted (RFC 6749 §3.2), but that it was given can
-/// be asked.
+/// The parameters of a form in order. A parameter without a value counts as omitted (RFC 6749 §3.2); [`Form::has`] finds it
+/// nevertheless.
 #[derive(Debug, Default)]
 pub struct Form {
     filled: Vec<(String, String)>,
     empty: Vec<String>,
 }
 
-/// What is wrong with a form. The text names the parameter where it can, and never a value.
+/// A fault of a form. The text names the parameter if it is a known one, and never a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FormError {
     /// A `%` that two hexadecimal digits do not follow.
@@ -21,11 +21,11 @@ pub enum FormError {
     Nul(String),
     /// More than once.
     Repeated(String),
-    /// More parameters than anything takes.
+    /// Too many parameters.
     TooMany(usize),
 }
 
-/// More parameters than anything takes.
+/// More parameters than any form has.
 const MAX_PARAMETERS: usize = 64;
 
 impl Form {
@@ -34,7 +34,7 @@ impl Form {
         Self::parse_long(body, MAX_PARAMETERS)
     }
 
-    /// Reads a body of at most so many parameters.
+    /// Reads a body of at most `most` parameters.
     pub fn parse_long(body: &[u8], most: usize) -> Result<Self, FormError> {
         let body = std::str::from_utf8(body).map_err(|_| FormError::Encoding("the form".into()))?;
         let (mut parameters, mut empty) = (Vec::new(), Vec::new());
@@ -43,7 +43,7 @@ impl Form {
             let name = decode(name).map_err(|kind| kind.of("a parameter's name"))?;
             let value = decode(value).map_err(|kind| kind.of(&name_for_people(&name)))?;
             if value.is_empty() {
-                // Of these any number is let through, and no more are kept than can be asked for.
+                // Any number of these is allowed, and only so many are stored.
                 if empty.len() < most {
                     empty.push(name);
                 }
@@ -57,7 +57,7 @@ impl Form {
         Ok(Self { filled: parameters, empty })
     }
 
-    /// Checks that no parameter comes twice, but those that may.
+    /// Checks that no parameter is repeated except the repeatable ones.
     pub fn check_repeats(&self, repeatable: &[&str]) -> Result<(), FormError> {
         for (place, (name, _)) in self.filled.iter().enumerate() {
             let earlier = self.filled.iter().take(place).any(|(other, _)| other == name);
@@ -78,7 +78,7 @@ impl Form {
         self.filled.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a parameter was given, if only without a value.
+    /// Whether a parameter was sent, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some() || self.empty.iter().any(|empty| empty == name)
     }
@@ -89,7 +89,7 @@ impl Form {
         filled.chain(self.empty.iter().map(|name| (name.as_str(), "")))
     }
 
-    /// Every parameter's name that has a value, in order.
+    /// The names of the parameters that have a value, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.filled.iter().map(|(name, _)| name.as_str())
     }
@@ -107,7 +107,7 @@ impl std::fmt::Display for FormError {
     }
 }
 
-/// What can be wrong with one encoded text.
+/// A fault of an encoded text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DecodeError {
     /// A `%` that two hexadecimal digits do not follow.
@@ -150,8 +150,7 @@ pub fn decode(text: &str) -> Result<String, DecodeError> {
     Ok(decoded.into_owned())
 }
 
-/// A parameter's name as it may be shown: ours as they are, anything else only by its kind, for a
-/// mistaken client may have put a secret there.
+/// A parameter's name for error messages. Unknown names are not repeated: a mistaken client may have put a secret there.
 fn name_for_people(name: &str) -> String {
     let known =
         ["grant_type", "client_id", "client_secret", "scope", "resource", "audience", "token", "token_type_hint"];

@@ -1,7 +1,7 @@
-//! One line, one span and one count for each request, and the request's ID.
+//! The ID, the span, the metrics and the log line of each request.
 //!
-//! A line holds IDs, addresses, route patterns and fixed words only: never a path, query, header or body as it was sent,
-//! for a client may have put a secret there.
+//! A line has IDs, addresses, route patterns and fixed words only, never a path, query, header or body as it was sent: a
+//! client may have put a secret there.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -28,10 +28,10 @@ use crate::telemetry::BUSY_ROUTES;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Longest request ID that is taken from a proxy.
+/// The longest request ID that is accepted from a proxy.
 const MAX_ID: usize = 128;
 
-/// A run of so many letters and digits in a request ID may be a secret.
+/// A run of this many letters and digits in a request ID may be a secret.
 const SECRET_RUN: usize = 40;
 
 impl LoggedRequests {
@@ -70,7 +70,7 @@ pub async fn log_request(
     Ok(in_chunks(response))
 }
 
-/// How a request is found again.
+/// The IDs by which a request is found in logs.
 struct Ids {
     request: String,
     /// The trace ID of `traceparent`.
@@ -78,7 +78,7 @@ struct Ids {
 }
 
 impl Ids {
-    /// Those that a trusted proxy sent, or a new one.
+    /// The IDs that a trusted proxy sent, or a new request ID.
     fn of(headers: &HeaderMap, is_trusted: bool) -> Self {
         let sent = |name: HeaderName| if is_trusted { headers.get(name)?.to_str().ok() } else { None };
         let request = sent(X_REQUEST_ID).filter(|id| is_request_id(id)).map(str::to_owned);
@@ -89,7 +89,7 @@ impl Ids {
     }
 }
 
-/// Whether a text can be taken for a request ID, and for no secret.
+/// Whether a text is acceptable as a request ID and cannot be a secret.
 fn is_request_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=MAX_ID).contains(&text.len())
@@ -108,8 +108,8 @@ fn trace_id(text: &str) -> Option<&str> {
     (is_valid && is_known && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
 }
 
-/// The span that names the request in the lines of what it causes. Decisions cause none, and are many, so that their span
-/// is for debugging only.
+/// The span that puts the request's IDs into other log lines. Decisions are many and write no other lines, so their span is
+/// for debugging only.
 fn span(path: &str, ids: &Ids) -> Span {
     const DECISIONS: [&str; 4] = ["oauth/token", "oauth/introspect", "verify", "o/"];
     let (request_id, trace_id) = (ids.request.as_str(), ids.trace.as_deref());
@@ -121,7 +121,7 @@ fn span(path: &str, ids: &Ids) -> Span {
     }
 }
 
-/// What the line says in any case.
+/// The fields of every line.
 struct Line<'a> {
     ids: &'a Ids,
     peer: Option<IpAddr>,
@@ -163,7 +163,7 @@ fn write_line(context: &HttpContext, response: &ServiceResponse<impl MessageBody
         };
     }
     match (line.status, cause) {
-        // Probes come every second: that the node is not ready is logged once by `operations`.
+        // Probes come every second, and `operations` logs once that the node is not ready.
         (500.., None) if refused.is_some_and(|refused| refused.code == NOT_READY) => {
             line!(tracing::Level::DEBUG, "request failed");
         }
@@ -175,14 +175,13 @@ fn write_line(context: &HttpContext, response: &ServiceResponse<impl MessageBody
     }
 }
 
-/// A method as it is logged: one of the usual ones, for any word may be sent as one.
+/// A method as it is logged. Clients can send any word as a method, so only the usual ones are named.
 fn method(method: &Method) -> &'static str {
     const USUAL: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
     USUAL.into_iter().find(|usual| *usual == method.as_str()).unwrap_or("other")
 }
 
-/// The pattern of the route that a request took. Looking it up walks every route again, so the busiest are
-/// told by their path.
+/// The pattern of a request's route. A look-up walks all routes again, so the busiest are recognized by their path.
 fn route(request: &HttpRequest) -> Cow<'static, str> {
     match BUSY_ROUTES.into_iter().find(|busy| *busy == request.path()) {
         Some(busy) => Cow::Borrowed(busy),

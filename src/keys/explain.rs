@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle};
-use crate::domain::decision::{self, Check, ClientAddress, DecisionInput, Denial, Finding, Proof, SecretMatch};
+use crate::domain::decision::{self, Check, ClientAddress, DecisionInput, Finding, Proof, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
+use crate::domain::outcome::Denial;
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::slug::Slug;
@@ -72,22 +73,19 @@ fn explained(key: &ApiKey, policy: &Policy, is_suspended: bool, question: &Quest
         ExplainedCheck { check: *check, detail: sentence(key, question, *check, &finding), finding }
     });
     let mut explanation = Explanation { is_allowed: decided.is_ok(), checks: checks.collect() };
-    if let Some(scope) = question.scope.as_ref().filter(|scope| !can_be_requested(key, policy, scope)) {
-        refuse_unknown_action(&mut explanation, policy, scope);
+    if let (Some(scope), Some(scopes)) = (&question.scope, &scopes)
+        && let Err(denial) = decision::check_actions(scopes, &key.scopes, policy)
+    {
+        refuse_unknown_action(&mut explanation, &denial, policy, scope);
     }
     explanation
 }
 
-/// Whether a token can be requested for a scope: a wildcard does not reach actions that the organization does not define.
-fn can_be_requested(key: &ApiKey, policy: &Policy, scope: &Scope) -> bool {
-    policy.has_action(scope.action()) || key.scopes.iter().any(|held| held.action() == scope.action())
-}
-
-fn refuse_unknown_action(explanation: &mut Explanation, policy: &Policy, scope: &Scope) {
+fn refuse_unknown_action(explanation: &mut Explanation, denial: &Denial, policy: &Policy, scope: &Scope) {
     for check in &mut explanation.checks {
         if check.check == Check::Scope && check.finding != Finding::NotReached {
             explanation.is_allowed = false;
-            check.finding = Finding::Failed(Denial::ScopeNotHeld(1));
+            check.finding = Finding::Failed(denial.clone());
             check.detail = format!(
                 "the organization defines no action {}; allowed are {}",
                 scope.action(),

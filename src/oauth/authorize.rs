@@ -1,5 +1,4 @@
-//! The authorization endpoint: it exists because OpenID Connect Discovery §3 requires it in metadata, and clients that
-//! read the metadata strictly refuse to go on without it.
+//! The authorization endpoint. OpenID Connect Discovery §3 requires it in metadata, and strict clients fail without it.
 
 use actix_web::{HttpResponse, web};
 
@@ -17,7 +16,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Never redirects: no client has a registered redirection URI, and any other one may be an attacker's (RFC 6749
-/// §4.1.2.1). Nothing of the request is read.
+/// §4.1.2.1). Reads nothing of the request.
 async fn endpoint() -> HttpResponse {
-    OAuthError::unsupported_response_type().respond(false)
+    let description = "response_type: none is supported, because Keyturn has no authorization code flow; \
+        request a token from the token endpoint with grant_type=client_credentials";
+    OAuthError::invalid("unsupported_response_type", description).respond()
 }

@@ -3,19 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use crate::clock;
 use crate::domain::claims::Audience;
-use crate::domain::decision::ClientAddress;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
-use crate::http::credentials::key_or_token;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
-use crate::oauth::client;
-use crate::signing::VERIFY_MAX_BYTES;
-use crate::tokens::{Active, Credential, PresentedKey, authenticate_caller, introspect};
-
-/// A token of ours, however long, and the credentials beside it.
-const MAX_BODY: usize = VERIFY_MAX_BYTES + 4096;
+use crate::oauth::client::{ClientRequest, TokenForm};
+use crate::tokens::{Active, Credential, authenticate_caller, introspect};
 
 /// Registers the introspection endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -26,18 +19,23 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     );
 }
 
-async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let address = context.client_address(&request);
-    let mut challenge = true;
-    match answer(&context, &request, payload, address, &mut challenge).await {
+async fn endpoint(
+    context: web::Data<HttpContext>,
+    request: HttpRequest,
+    client: Result<ClientRequest<TokenForm>, OAuthError>,
+) -> HttpResponse {
+    let active = match client {
+        Ok(client) => answer(&context, &request, client).await,
+        Err(error) => Err(error),
+    };
+    match active.map_err(|error| error.limited_by(&context, &request)) {
         Ok(active) => {
             context.node.metrics.introspection(active.is_none().then_some("inactive"));
             respond(active.as_ref())
         }
         Err(error) => {
-            let error = error.limited_by(&context.failures, address);
-            context.node.metrics.introspection(Some(error.code));
-            error.respond(challenge)
+            context.node.metrics.introspection(Some(error.code.as_str()));
+            error.respond()
         }
     }
 }
@@ -45,28 +43,14 @@ async fn endpoint(context: web::Data<HttpContext>, request: HttpRequest, payload
 async fn answer(
     context: &HttpContext,
     request: &HttpRequest,
-    payload: web::Payload,
-    address: ClientAddress,
-    challenge: &mut bool,
+    client: ClientRequest<TokenForm>,
 ) -> Result<Option<Active>, OAuthError> {
-    let body = client::body(payload, MAX_BODY).await?;
-    let now = clock::now();
-    let (key, credential) = read(request, &body, challenge)?;
-    let caller = authenticate_caller(&context.node, &Credential::Key(key), address, now).await?;
+    let credential = client.credential()?;
+    let ClientRequest { key, address, now, has_challenge, .. } = client;
+    let caller = authenticate_caller(&context.node, &Credential::Key(key), address, now).await;
+    let caller = caller.map_err(|refusal| OAuthError::from(refusal).with_challenge(has_challenge))?;
     context.note_success(request, &caller.key);
     introspect(&context.node, &caller, credential, now).await.map_err(|cause| OAuthError::unavailable(&cause))
-}
-
-/// Reads who asks and about what. `token_type_hint` is a hint, and the token tells itself what it is.
-fn read(
-    request: &HttpRequest,
-    body: &[u8],
-    challenge: &mut bool,
-) -> Result<(PresentedKey, Option<Credential>), OAuthError> {
-    let (form, headers) = client::read_form(request, body, &[], challenge)?;
-    let key = client::presented_key(&headers, &form)?;
-    let token = form.value("token").ok_or_else(|| OAuthError::invalid_request("token: missing"))?;
-    Ok((key, key_or_token(token).ok()))
 }
 
 #[derive(Serialize)]

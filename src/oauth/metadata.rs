@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
     ALLOW, CACHE_CONTROL, HeaderName,
 };
-use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::clock;
+use crate::domain::outcome::Code;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
 use crate::node::Tenant;
 use crate::oauth::answer::{OAuthError, method_not_allowed};
 
-/// Registers the documents of the default issuer and of every other.
+/// Registers the documents of every issuer.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let get = |path: &str| {
         let others = || async { method_not_allowed("GET, HEAD, OPTIONS") };
@@ -89,10 +90,8 @@ fn answer(tenant: Option<Arc<Tenant>>, render: impl FnOnce(&Tenant) -> HttpRespo
     tenant.map_or_else(|| not_found("there is no such issuer"), |tenant| render(&tenant))
 }
 
-fn not_found(description: &str) -> HttpResponse {
-    let mut error = OAuthError::invalid_request(description);
-    (error.status, error.code) = (StatusCode::NOT_FOUND, "NOT_FOUND");
-    error.respond(false)
+fn not_found(description: &'static str) -> HttpResponse {
+    OAuthError::new(Code::NotFound, description).respond()
 }
 
 fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
@@ -145,7 +144,7 @@ fn cacheable(content_type: &'static str, body: String) -> HttpResponse {
 /// The documents are public, so the scripts of every page may read them.
 const ANY_ORIGIN: (HeaderName, &str) = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 
-/// Answers a CORS preflight, as for a request with headers of its own.
+/// Responds to a CORS preflight of a request with custom headers.
 async fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header(ANY_ORIGIN)

@@ -1,7 +1,6 @@
 //! OAuth 2.0: the token, introspection, revocation and authorization endpoints, metadata, the public signing keys.
 //!
-//! A surface: parses once into a complete type, calls one use case, renders. Imports `domain`, `tokens`,
-//! `node` and `http`; no other surface.
+//! Each endpoint parses the request once into a complete type, calls one use case and renders its result.
 
 mod answer;
 mod authorize;

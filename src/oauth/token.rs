@@ -3,75 +3,66 @@
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::clock;
-use crate::domain::decision::ClientAddress;
 use crate::domain::scope::ScopeSet;
-use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
+use crate::http::form::Form;
 use crate::oauth::answer::{OAuthError, no_store};
-use crate::oauth::client;
+use crate::oauth::client::{ClientForm, ClientRequest};
 use crate::oauth::pages::{readable, with_preflight};
 use crate::tokens::{ExchangeRequest, Minted, exchange};
 
-/// Room for as many scopes as a key can have, each at its longest.
-const MAX_BODY: usize = 16 * 1024 - 1;
-
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The form of a token request.
+struct GrantForm;
+
+impl ClientForm for GrantForm {
+    /// Room for as many scopes as a key can have, each at its longest.
+    const MAX_BYTES: usize = 16 * 1024 - 1;
+
+    const REPEATABLE: &'static [&'static str] = &["resource"];
+
+    fn check(form: &Form) -> Result<(), OAuthError> {
+        match form.value("grant_type") {
+            Some("client_credentials") => Ok(()),
+            Some(_) => {
+                Err(OAuthError::invalid("unsupported_grant_type", "grant_type: only client_credentials is supported"))
+            }
+            None => Err(OAuthError::invalid_request("grant_type: missing; client_credentials is expected")),
+        }
+    }
+}
 
 /// Registers the token endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(with_preflight(web::resource("/oauth/token").route(web::post().to(token))));
 }
 
-async fn token(context: web::Data<HttpContext>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let address = context.client_address(&request);
-    let mut challenge = true;
-    let asked = match client::body(payload, MAX_BODY).await {
-        Ok(body) => read(&request, &body, address, clock::now(), &mut challenge),
+async fn token(
+    context: web::Data<HttpContext>,
+    request: HttpRequest,
+    client: Result<ClientRequest<GrantForm>, OAuthError>,
+) -> HttpResponse {
+    let minted = match client {
+        Ok(client) => mint(&context, client).await,
         Err(error) => Err(error),
     };
-    let answer = match asked {
-        Ok(asked) => exchange(&context.node, asked).await.map_err(OAuthError::from),
-        Err(error) => Err(error),
-    };
-    let response = match answer {
+    let minted = minted.map_err(|error| error.limited_by(&context, &request));
+    context.node.metrics.exchange(minted.as_ref().err().map(|error| error.code));
+    let response = match minted {
         Ok(minted) => {
-            context.node.metrics.exchange(None);
             context.note_success(&request, &minted.key);
             granted(&minted)
         }
-        Err(error) => {
-            let error = error.limited_by(&context.failures, address);
-            context.node.metrics.exchange(Some(error.code));
-            error.respond(challenge)
-        }
+        Err(error) => error.respond(),
     };
     readable(&context, &request, response)
 }
 
-/// Reads a request whole. `challenge` is whether a 401 carries a challenge: clients that sent their
-/// credentials in the body hide the error behind one.
-fn read(
-    request: &HttpRequest,
-    body: &[u8],
-    address: ClientAddress,
-    now: Timestamp,
-    challenge: &mut bool,
-) -> Result<ExchangeRequest, OAuthError> {
-    // 1. The form, and the key, given in exactly one way.
-    let (form, headers) = client::read_form(request, body, &["resource"], challenge)?;
-
-    // 2. The grant.
-    match form.value("grant_type") {
-        Some("client_credentials") => {}
-        Some(_) => return Err(OAuthError::unsupported_grant_type()),
-        None => return Err(OAuthError::invalid_request("grant_type: missing; client_credentials is expected")),
-    }
-
-    // 3. The key, and what for.
-    let key = client::presented_key(&headers, &form)?;
+async fn mint(context: &HttpContext, client: ClientRequest<GrantForm>) -> Result<Minted, OAuthError> {
+    let ClientRequest { form, key, address, now, has_challenge, .. } = client;
     let scopes = form.value("scope").map(ScopeSet::parse).transpose();
-    let scopes = scopes.map_err(|error| OAuthError::malformed_scope(format!("scope: {error}")))?;
+    let scopes = scopes.map_err(|error| OAuthError::invalid("invalid_scope", format!("scope: {error}")))?;
     let mut audiences: Vec<String> = Vec::new();
     for audience in form.values("resource").chain(form.values("audience")) {
         if !audiences.iter().any(|known| known == audience) {
@@ -79,7 +70,8 @@ fn read(
         }
     }
     let scopes = scopes.filter(|scopes| !scopes.is_empty());
-    Ok(ExchangeRequest { key, scopes, audiences, address, now })
+    let minted = exchange(&context.node, ExchangeRequest { key, scopes, audiences, address, now }).await;
+    minted.map_err(|refusal| OAuthError::from(refusal).with_challenge(has_challenge))
 }
 
 /// The response of RFC 6749 §5.1. Neither a compact JWS (RFC 7515 §7.1) nor a scope (RFC 6749 §3.3) has a character that

@@ -10,4 +10,4 @@ mod verify;
 
 pub use ring::{KeyRing, KeyState};
 pub use signing_key::{KeyMaterial, SigningError, SigningKey};
-pub use verify::{KeyHint, TokenRejected, VERIFY_MAX_BYTES, check_times, peek, verify};
+pub use verify::{KeyHint, VERIFY_MAX_BYTES, check_times, peek, verify};

@@ -3,6 +3,7 @@
 use jsonwebtoken::{Header, Validation};
 
 use crate::domain::claims::Claims;
+use crate::domain::outcome::Denial;
 use crate::domain::timestamp::Timestamp;
 use crate::signing::SigningKey;
 
@@ -10,50 +11,16 @@ use crate::signing::SigningKey;
 /// audiences of one request at most 16 KiB.
 pub const VERIFY_MAX_BYTES: usize = 48 * 1024;
 
-/// Why a token proves nothing. Never told to a caller.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TokenRejected {
-    /// Not a compact JWS of ours.
-    Malformed,
-    /// A header that asks for what we never do.
-    Header,
-    /// No such key.
-    UnknownKey,
-    /// The signature does not hold, or the claims are not those of ours.
-    Signature,
-    /// Another issuer's.
-    Issuer,
-    /// It has expired.
-    Expired,
-    /// It lives longer than any token of ours, or was issued in the future.
-    Lifetime,
-}
-
-impl TokenRejected {
-    /// Its name in logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed_token",
-            Self::Header => "foreign_token_header",
-            Self::UnknownKey => "unknown_signing_key",
-            Self::Signature => "invalid_signature",
-            Self::Issuer => "other_issuer",
-            Self::Expired => "token_expired",
-            Self::Lifetime => "invalid_token_times",
-        }
-    }
-}
-
 /// The name of the key that a token says it is signed with. Proves nothing yet.
 pub struct KeyHint(pub String);
 
 /// Reads a token's header, strictly, and says which key it names.
-pub fn peek(token: &str, typ: &str) -> Result<KeyHint, TokenRejected> {
+pub fn peek(token: &str, typ: &str) -> Result<KeyHint, Denial> {
     if token.len() > VERIFY_MAX_BYTES || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
-        return Err(TokenRejected::Malformed);
+        return Err(Denial::MalformedToken);
     }
     let Header { typ: found, alg: _, cty, jku, jwk, kid, x5u, x5c, x5t, x5t_s256, crit, enc, zip, url, nonce, extras } =
-        jsonwebtoken::decode_header(token).map_err(|_| TokenRejected::Malformed)?;
+        jsonwebtoken::decode_header(token).map_err(|_| Denial::MalformedToken)?;
     let foreign = jku.is_some()
         || jwk.is_some()
         || x5u.is_some()
@@ -68,14 +35,14 @@ pub fn peek(token: &str, typ: &str) -> Result<KeyHint, TokenRejected> {
         || nonce.is_some()
         || !extras.inner().is_empty();
     if foreign || found.as_deref() != Some(typ) {
-        return Err(TokenRejected::Header);
+        return Err(Denial::ForeignTokenHeader);
     }
-    kid.map(KeyHint).ok_or(TokenRejected::Header)
+    kid.map(KeyHint).ok_or(Denial::ForeignTokenHeader)
 }
 
 /// Verifies a token with the key that [`peek`] named: the key's own algorithm and the issuer. The caller checks the times,
 /// with [`check_times`].
-pub fn verify(token: &str, key: &SigningKey, issuer: &str) -> Result<Claims, TokenRejected> {
+pub fn verify(token: &str, key: &SigningKey, issuer: &str) -> Result<Claims, Denial> {
     let mut validation = Validation::new(key.algorithm().jwt());
     validation.leeway = 0;
     // The times are held against the caller's one reading of the clock.
@@ -83,9 +50,9 @@ pub fn verify(token: &str, key: &SigningKey, issuer: &str) -> Result<Claims, Tok
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
     let data =
-        jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation).map_err(|_| TokenRejected::Signature)?;
+        jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation).map_err(|_| Denial::InvalidSignature)?;
     if data.claims.iss != issuer {
-        return Err(TokenRejected::Issuer);
+        return Err(Denial::OtherIssuer);
     }
     Ok(data.claims)
 }
@@ -97,13 +64,13 @@ const LONGEST_LIFE: i64 = 3600;
 const CLOCK_SKEW: i64 = 60;
 
 /// Checks the times of a token whose signature holds. They bound what a leaked signing key is good for.
-pub fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenRejected> {
+pub fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Denial> {
     let now = now.as_seconds();
     if claims.exp <= now || claims.exp <= claims.iat {
-        return Err(TokenRejected::Expired);
+        return Err(Denial::TokenExpired);
     }
     if claims.exp.saturating_sub(claims.iat) > LONGEST_LIFE || claims.iat > now.saturating_add(CLOCK_SKEW) {
-        return Err(TokenRejected::Lifetime);
+        return Err(Denial::InvalidTokenTimes);
     }
     Ok(())
 }
@@ -119,7 +86,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
     const ISSUER: &str = "https://id.example";
 
-    fn verify(token: &str, key: &SigningKey, issuer: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
+    fn verify(token: &str, key: &SigningKey, issuer: &str, now: Timestamp) -> Result<Claims, Denial> {
         let claims = super::verify(token, key, issuer)?;
         check_times(&claims, now).map(|()| claims)
     }
@@ -168,9 +135,9 @@ mod tests {
     fn a_token_dies_at_the_very_second_and_has_one_issuer() {
         let key = key(Algorithm::Es256, 0);
         let token = minted(&key);
-        assert_eq!(verify(&token, &key, ISSUER, NOW.plus_seconds(600)), Err(TokenRejected::Expired));
+        assert_eq!(verify(&token, &key, ISSUER, NOW.plus_seconds(600)), Err(Denial::TokenExpired));
         assert!(verify(&token, &key, ISSUER, NOW.plus_seconds(599)).is_ok());
-        assert_eq!(verify(&token, &key, "https://id.example/o/acme", NOW), Err(TokenRejected::Issuer));
+        assert_eq!(verify(&token, &key, "https://id.example/o/acme", NOW), Err(Denial::OtherIssuer));
     }
 
     #[test]
@@ -183,18 +150,18 @@ mod tests {
         };
         assert_eq!(with(0, 3600), Ok(()));
         assert_eq!(with(60, 660), Ok(()), "a clock that is a little ahead");
-        assert_eq!(with(61, 661), Err(TokenRejected::Lifetime));
-        assert_eq!(with(0, 3601), Err(TokenRejected::Lifetime));
-        assert_eq!(with(-3599, 2), Err(TokenRejected::Lifetime));
-        assert_eq!(with(0, 315_360_000), Err(TokenRejected::Lifetime), "ten years");
-        assert_eq!(with(i64::MIN / 2, 600), Err(TokenRejected::Lifetime));
-        assert_eq!(with(10, 10), Err(TokenRejected::Expired));
+        assert_eq!(with(61, 661), Err(Denial::InvalidTokenTimes));
+        assert_eq!(with(0, 3601), Err(Denial::InvalidTokenTimes));
+        assert_eq!(with(-3599, 2), Err(Denial::InvalidTokenTimes));
+        assert_eq!(with(0, 315_360_000), Err(Denial::InvalidTokenTimes), "ten years");
+        assert_eq!(with(i64::MIN / 2, 600), Err(Denial::InvalidTokenTimes));
+        assert_eq!(with(10, 10), Err(Denial::TokenExpired));
     }
 
     #[test]
     fn another_key_of_the_same_algorithm_verifies_nothing() {
         let token = minted(&key(Algorithm::Es256, 0));
-        assert_eq!(verify(&token, &key(Algorithm::Es256, 0), ISSUER, NOW), Err(TokenRejected::Signature));
+        assert_eq!(verify(&token, &key(Algorithm::Es256, 0), ISSUER, NOW), Err(Denial::InvalidSignature));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is counted on a node that is one of several.
+//! Metrics of a node in a cluster.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::telemetry::label::Word;
 
-/// The metrics of following, of the lease, and of waiting for others; clones count together.
+/// Metrics of following changes, of the lease, and of settling; clones share their values.
 #[derive(Clone, Debug)]
 pub struct ClusterMetrics {
     settle_seconds: Family<SettledLabels, Histogram>,
@@ -27,12 +27,12 @@ pub struct ClusterMetrics {
     redis_messages_rejected: Counter,
 }
 
-/// Why a change could be answered.
+/// How a change settled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Settled {
-    /// Every other node has followed.
+    /// Every other node acknowledged it.
     Followed,
-    /// No lease from before it can be left.
+    /// Every lease from before it has expired.
     LeasesOver,
 }
 
@@ -104,52 +104,52 @@ impl ClusterMetrics {
         registry.register("redis_up", "1 while Redis is in use", self.redis_up.clone());
     }
 
-    /// A report or nudge was not authentic.
+    /// Counts a report or notification that was not authentic.
     pub fn redis_message_rejected(&self) {
         self.redis_messages_rejected.inc();
     }
 
-    /// A change was answered.
+    /// Counts a settled change.
     pub fn settled(&self, by: Settled, waited: Duration) {
         self.settle_seconds.get_or_create(&SettledLabels { by: Word(by.as_str()) }).observe(waited.as_secs_f64());
     }
 
-    /// Changes were asked for.
+    /// Observes a successful request for changes.
     pub fn followed(&self, took: Duration) {
         self.follow_seconds.observe(took.as_secs_f64());
     }
 
-    /// Asking for changes failed.
+    /// Counts a failed request for changes.
     pub fn follow_failed(&self) {
         self.follow_failures.inc();
     }
 
-    /// Whether the lease holds.
+    /// Sets whether the lease is live.
     pub fn lease(&self, is_live: bool) {
         self.lease_live.set(i64::from(is_live));
     }
 
-    /// A record was read from the store for want of a lease.
+    /// Counts a read from the store without a live lease.
     pub fn without_lease(&self) {
         self.without_lease.inc();
     }
 
-    /// Up to which change this node has followed.
+    /// Sets the number of the last applied change.
     pub fn applied(&self, seq: u64) {
         self.applied.set(i64::try_from(seq).unwrap_or(i64::MAX));
     }
 
-    /// By how many milliseconds the database's clock is ahead.
+    /// Sets by how many milliseconds the database's clock is ahead.
     pub fn clock_offset(&self, millis: i64) {
         self.clock_offset_seconds.set(millis as f64 / 1000.0);
     }
 
-    /// Whether Redis is in use.
+    /// Sets whether Redis is in use.
     pub fn redis(&self, is_up: bool) {
         self.redis_up.set(i64::from(is_up));
     }
 
-    /// A call of Redis failed.
+    /// Counts a failed call to Redis.
     pub fn redis_failed(&self) {
         self.redis_failures.inc();
     }

@@ -1,4 +1,4 @@
-//! Connections to the database, as the pool for requests has them.
+//! Metrics of the connection pool for requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 
 use crate::telemetry::label::Word;
 
-/// The metrics of the pool; clones count together.
+/// Metrics of the pool; clones share their values.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseMetrics {
     connections: Family<StateLabels, Gauge>,
@@ -44,7 +44,7 @@ impl DatabaseMetrics {
         );
     }
 
-    /// Sets how many connections are open and used by nobody, are in use, and may be open.
+    /// Sets how many connections are idle, in use, and allowed.
     pub fn connections(&self, idle: u32, used: u32, most: u32) {
         for (state, connections) in [("idle", idle), ("used", used)] {
             self.connections.get_or_create(&StateLabels { state: Word(state) }).set(connections.into());
@@ -52,7 +52,7 @@ impl DatabaseMetrics {
         self.most.set(most.into());
     }
 
-    /// Sets how often a connection was taken since the start, and how many nanoseconds that took in total.
+    /// Sets how often a connection was acquired since the start, and the total wait in nanoseconds.
     pub fn waits(&self, count: u64, nanos: u64) {
         self.waits.inner().store(count, Ordering::Relaxed);
         self.wait_seconds.inner().store((nanos as f64 / 1e9).to_bits(), Ordering::Relaxed);

@@ -1,10 +1,10 @@
-//! Values of labels: words in lower snake case, as Prometheus's conventions have them.
+//! Values of labels: words in lower snake case, by the conventions of Prometheus.
 
 use std::fmt::{self, Write};
 
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 
-/// A fixed word, such as the `code` of a refusal; written in lower case.
+/// A fixed word, such as the `code` of an error; written in lower case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Word(pub(super) &'static str);
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 
-/// Lines that wait to be written, at most. Further lines are lost.
+/// The most lines that wait to be written. Further lines are lost.
 const QUEUED_LINES: usize = 8192;
 
-/// How long the end of the process waits for lines that are still queued.
+/// How long the process waits for queued lines when it ends.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// How often a full queue is tried again by a flush.
+/// The interval at which a flush retries a full queue.
 const FLUSH_RETRY: Duration = Duration::from_millis(10);
 
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
@@ -52,7 +52,7 @@ impl LogWriter {
         Ok(Self { queue, lost })
     }
 
-    /// Waits until the queued lines were handled, but not for long: the reader may have stopped reading.
+    /// Waits briefly until the queued lines are written: the reader may have stopped reading.
     pub(super) fn flush_briefly(&self) {
         let (done, is_done) = sync_channel(1);
         let mut item = Item::Flush(done);

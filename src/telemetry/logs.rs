@@ -1,4 +1,4 @@
-//! Logs: a phrase with fields, for people or as JSON, on standard error.
+//! Logging to standard error, as text or JSON.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
@@ -23,11 +23,11 @@ impl Drop for LogFlush {
     }
 }
 
-/// Each connection to the database that the pool failed to open or found dead, up to five times a second. Keyturn logs
-/// by itself that the database cannot be used, and why.
+/// Silences the pool, which logs every failed connection, up to five times a second. Keyturn itself logs that the database
+/// cannot be used, and why.
 const QUIET_POOL: &str = "sqlx_core::pool=off";
 
-/// How the listener starts and stops.
+/// Silences how the listener starts and stops.
 const QUIET_LISTENER: &str = "actix_server=warn";
 
 /// Whether a level can be used as a filter.
@@ -35,8 +35,8 @@ pub fn check_level(level: &str) -> Result<(), String> {
     filter(level).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The filter of a level, without lines of libraries that tell an operator nothing. Directives of the level win over ours,
-/// so that a library can be named to be heard.
+/// The filter of a level, without lines of libraries that are of no use to an operator. Directives in `level` win, so a
+/// library can be enabled by its name.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new(level)?;
     let is_verbose =

@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus.
+//! Metrics for Prometheus.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::domain::outcome::Code;
 use crate::telemetry::cluster_metrics::ClusterMetrics;
 use crate::telemetry::database_metrics::DatabaseMetrics;
 use crate::telemetry::label::Word;
@@ -74,7 +75,7 @@ struct WithinLabels {
     within: Word,
 }
 
-/// Decisions of one kind, by outcome. The ordinary outcome is counted without a look-up.
+/// Decisions of one kind by outcome. The usual outcome is counted without a look-up.
 #[derive(Debug)]
 struct Decisions {
     family: Family<OutcomeLabels, Counter>,
@@ -82,7 +83,7 @@ struct Decisions {
 }
 
 impl Decisions {
-    /// Decisions whose ordinary outcome has this name.
+    /// Decisions whose usual outcome has this name.
     fn new(ordinary: &'static str) -> Self {
         let family = Family::<OutcomeLabels, Counter>::default();
         let ordinary = family.get_or_create(&OutcomeLabels { outcome: Word(ordinary) }).clone();
@@ -183,22 +184,22 @@ impl Metrics {
         self.cluster.register_redis(&mut self.registry);
     }
 
-    /// Counts a token request, refused with a code or not.
-    pub fn exchange(&self, refusal: Option<&'static str>) {
-        self.exchanges.count(refusal);
+    /// Counts a token request, and its code if it is denied.
+    pub fn exchange(&self, denied: Option<Code>) {
+        self.exchanges.count(denied.map(Code::as_str));
     }
 
-    /// Counts a verification, refused with a code or not.
-    pub fn verification(&self, refusal: Option<&'static str>) {
-        self.verifications.count(refusal);
+    /// Counts a verification, and its code if it is denied.
+    pub fn verification(&self, denied: Option<Code>) {
+        self.verifications.count(denied.map(Code::as_str));
     }
 
-    /// Counts an introspection of something active, or else `inactive` or the code of the caller's refusal.
+    /// Counts an introspection: `None` for active, else `inactive` or the code if the caller is denied.
     pub fn introspection(&self, otherwise: Option<&'static str>) {
         self.introspections.count(otherwise);
     }
 
-    /// Counts an attempt to sign in that succeeded, or failed in one of the ways that the metric's help names.
+    /// Counts an attempt to sign in, and its failure if there was one.
     pub fn sign_in(&self, failure: Option<&'static str>) {
         self.sign_ins.count(failure);
     }
@@ -214,7 +215,7 @@ impl Metrics {
         &self.database
     }
 
-    /// Counts an answered request. `route` is the route's pattern, never a path as it was sent.
+    /// Counts a request. `route` is the route's pattern, never a path as it was sent.
     pub fn request(&self, route: &Cow<'static, str>, status: u16, seconds: f64) {
         let place = BUSY_ROUTES.iter().position(|busy| status == 200 && busy == route);
         match place.and_then(|place| self.busy.get(place)) {
@@ -233,7 +234,7 @@ impl Metrics {
         self.changes.get_or_create(&ChangeLabels { action }).inc();
     }
 
-    /// Counts a secret that only Argon2 could check.
+    /// Counts a secret that Argon2 checked.
     pub fn slow_check(&self) {
         self.slow_checks.inc();
     }
@@ -243,22 +244,22 @@ impl Metrics {
         self.records.set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
-    /// What a node counts that is one of several.
+    /// The metrics of a node in a cluster.
     pub fn cluster(&self) -> &ClusterMetrics {
         &self.cluster
     }
 
-    /// What is counted of background tasks.
+    /// The metrics of background tasks.
     pub fn tasks(&self) -> &TaskMetrics {
         &self.tasks
     }
 
-    /// What is counted of webhooks.
+    /// The metrics of webhooks.
     pub fn webhooks(&self) -> &WebhookMetrics {
         &self.webhooks
     }
 
-    /// Everything in the OpenMetrics text format.
+    /// All metrics in the OpenMetrics text format.
     pub fn render(&self) -> String {
         let mut rendered = String::new();
         // Writing to a string does not fail.

@@ -1,4 +1,4 @@
-//! Names of metrics, counters of use, and the set-up of logs. Imports `domain` only.
+//! Metrics, usage counters and logging. Imports `domain` only.
 
 mod cluster_metrics;
 mod database_metrics;

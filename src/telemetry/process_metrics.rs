@@ -1,4 +1,4 @@
-//! The process itself, under the names that Prometheus's client libraries give it, read when metrics are rendered.
+//! Metrics of the process, under the names of Prometheus's client libraries, read when metrics are rendered.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Reads `/proc/self`. Where that fails, as in a sandbox that hides it, nothing is exported.
+/// Reads `/proc/self`. Exports nothing if that fails, as in a sandbox that hides it.
 #[derive(Debug)]
 pub(super) struct ProcessMetrics;
 
-/// What the kernel says of the process.
+/// The kernel's figures of the process.
 struct Figures {
     cpu_seconds: f64,
     start_seconds: f64,

@@ -1,11 +1,11 @@
-//! What is counted of background tasks.
+//! Metrics of background tasks.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-/// The metrics of background tasks; clones count together.
+/// Metrics of background tasks; clones share their values.
 #[derive(Clone, Debug, Default)]
 pub struct TaskMetrics {
     restarts: Family<TaskLabels, Counter>,
@@ -25,7 +25,7 @@ impl TaskMetrics {
         );
     }
 
-    /// A task ended before the server did.
+    /// Counts a task that ended before the server did.
     pub fn restarted(&self, task: &'static str) {
         self.restarts.get_or_create(&TaskLabels { task }).inc();
     }

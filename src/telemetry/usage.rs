@@ -1,4 +1,4 @@
-//! Uses of keys, counted in memory and taken out in batches to be written. Never part of a decision.
+//! Usage counters in memory, written in batches. Never part of a decision.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -30,12 +30,12 @@ impl Usage {
         self.count_use(key, &Use { outcome, address, asked: None, is_by_previous_secret: false, at: now });
     }
 
-    /// Counts one use of a key that exists, with what it asked for.
+    /// Counts one use of a key that exists, with what it requested.
     pub fn count_use(&self, key: &KeyId, used: &Use<'_>) {
         self.with(key, |usage| usage.count(used));
     }
 
-    /// Takes everything that was counted.
+    /// Takes all counts.
     pub fn take(&self) -> Vec<KeyUsage> {
         let mut taken = Vec::new();
         for shard in &self.shards {
@@ -45,7 +45,7 @@ impl Usage {
         taken
     }
 
-    /// Gives back what could not be written.
+    /// Returns counts that could not be written.
     pub fn give_back(&self, batch: Vec<KeyUsage>) {
         for usage in batch {
             self.with(&usage.key.clone(), |known| known.merge(usage));

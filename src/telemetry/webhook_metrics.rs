@@ -1,4 +1,4 @@
-//! What is counted of webhooks.
+//! Metrics of webhooks.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 
 use crate::telemetry::label::Word;
 
-/// The metrics of deliveries; clones count together.
+/// Metrics of deliveries; clones share their values.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookMetrics {
     attempts: Family<AttemptLabels, Counter>,
@@ -16,14 +16,14 @@ pub struct WebhookMetrics {
     oldest_seconds: Gauge,
 }
 
-/// What became of a delivery by an attempt.
+/// The result of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
-    /// It was taken.
+    /// Delivered.
     Delivered,
-    /// It will be tried again.
+    /// Failed; it will be retried.
     Failed,
-    /// It was given up.
+    /// Failed for the last time.
     Dead,
 }
 
@@ -57,12 +57,12 @@ impl WebhookMetrics {
         );
     }
 
-    /// An attempt was made.
+    /// Counts an attempt.
     pub fn attempted(&self, outcome: Sent) {
         self.attempts.get_or_create(&AttemptLabels { outcome: Word(outcome.as_str()) }).inc();
     }
 
-    /// What waits, and since how many seconds.
+    /// Sets how many deliveries wait, and for how many seconds.
     pub fn backlog(&self, pending: u64, oldest_seconds: i64) {
         self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
         self.oldest_seconds.set(oldest_seconds);

@@ -1,33 +1,33 @@
-//! Who a credential is, and what it may do now: positive proof for a key text or an access token.
+//! Authentication: which key acts by a secret or an access token, and what it may do now.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::crypto::fast_verifier;
 use crate::domain::api_key::ApiKey;
-use crate::domain::decision::{ClientAddress, DecisionInput, Denial, Grant, Proof, SecretMatch, decide};
+use crate::domain::decision::{ClientAddress, DecisionInput, Grant, Proof, SecretMatch, decide};
 use crate::domain::key_text::KeyId;
+use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Tenant, Unavailable, VerifiedToken, View};
-use crate::signing::TokenRejected;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::secret_check::check_secret;
 use crate::tokens::verified::verified;
 
-/// What a caller has shown.
+/// A credential as the caller presents it.
 #[derive(Debug)]
 pub enum Credential {
-    /// A key text.
+    /// A key's ID and secret.
     Key(PresentedKey),
     /// An access token.
     Token(zeroize::Zeroizing<String>),
 }
 
-/// A credential that is good now.
+/// An authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The key that acts, itself or through a token.
+    /// The key that acts, by its secret or by a token.
     pub key: Arc<ApiKey>,
     /// What it may do.
     pub grant: Grant,
@@ -36,18 +36,18 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether it has shown the previous secret itself.
+    /// Whether the caller presented the previous secret itself.
     pub fn has_shown_previous_secret(&self) -> bool {
         self.grant.is_by_previous_secret && self.token.is_none()
     }
 }
 
-/// The key that a refused credential names.
+/// The key that a denied credential names.
 #[derive(Clone, Debug)]
 pub enum Subject {
     /// A key.
     Key(Arc<ApiKey>),
-    /// The key of a token whose signature holds.
+    /// The key of a token whose signature is valid.
     Token(Arc<VerifiedToken>),
     /// An ID that no key has.
     Unknown(KeyId),
@@ -73,60 +73,30 @@ impl Subject {
     }
 }
 
-/// Why a credential is not good.
+/// Why a credential is not accepted.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The rule says no, to this key.
-    Denied(Denial, Subject),
-    /// The token proves nothing; the token, if its signature holds.
-    Token(TokenRejected, Option<Subject>),
+    /// It is denied. The key that it names, if that is known.
+    Denied(Denial, Option<Subject>),
     /// It cannot be decided.
     Unavailable(Unavailable),
 }
 
 impl Refusal {
-    /// A token that proves nothing.
-    pub(super) fn token(rejected: TokenRejected) -> Self {
-        Self::Token(rejected, None)
+    /// A denial of a key.
+    pub(super) fn of_key(denial: Denial, key: &Arc<ApiKey>) -> Self {
+        Self::Denied(denial, Some(Subject::Key(key.clone())))
     }
 
-    /// The key that was refused, if it is known.
-    pub fn subject(&self) -> Option<&Subject> {
-        match self {
-            Self::Denied(_, subject) => Some(subject),
-            Self::Token(_, subject) => subject.as_ref(),
-            Self::Unavailable(_) => None,
-        }
-    }
-
-    /// Which of the causes it was that callers cannot tell apart. For logs only.
-    pub fn reason(&self) -> Option<&'static str> {
-        match self {
-            Self::Denied(denial, subject) => denial_reason(denial, subject),
-            Self::Token(rejected, _) => Some(rejected.as_str()),
-            Self::Unavailable(_) => None,
-        }
+    /// A denial of a token whose signature is valid.
+    pub(super) fn of_token(denial: Denial, token: Arc<VerifiedToken>) -> Self {
+        Self::Denied(denial, Some(Subject::Token(token)))
     }
 }
 
-/// The same for a denial.
-pub fn denial_reason(denial: &Denial, subject: &Subject) -> Option<&'static str> {
-    match (denial, subject) {
-        (Denial::NotAuthentic, Subject::Unknown(_)) => Some("unknown_key"),
-        (Denial::NotAuthentic, Subject::Token(_)) => Some("key_deleted"),
-        (Denial::NotAuthentic, Subject::Key(_)) => Some("wrong_secret"),
-        (Denial::Revoked, _) => Some("key_revoked"),
-        (Denial::Stale, Subject::Token(_)) => Some("token_revoked"),
-        (Denial::Stale, _) => Some("token_superseded"),
-        (
-            Denial::Expired
-            | Denial::Disabled
-            | Denial::OrganizationSuspended
-            | Denial::AddressUnreadable(_)
-            | Denial::NetworkNotAllowed(_)
-            | Denial::ScopeNotHeld(_),
-            _,
-        ) => None,
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial, None)
     }
 }
 
@@ -136,9 +106,8 @@ impl<E: Into<Unavailable>> From<E> for Refusal {
     }
 }
 
-/// Tells who acts, from the key's record as it stands now. A token is good only by proof: its signature,
-/// issuer and times, its id not revoked, and its key active with the very generation it was minted at, the secret that
-/// minted it, and all of its scopes.
+/// Authenticates a caller with the key's current record. A token is accepted only if its signature, issuer and times are
+/// valid, it is not revoked, and its key is active with the generation, the secret and the scopes that it was minted with.
 pub async fn authenticate(
     node: &Node,
     credential: &Credential,
@@ -148,27 +117,27 @@ pub async fn authenticate(
     match credential {
         Credential::Key(presented) => {
             let view = node.view();
-            let (key, matched) = identify(node, presented, address, now).await?;
+            let (key, matched) = identify(node, view, presented, address, now).await?;
             let is_suspended = tenant_of(view, &key).await?.is_suspended();
             let ask = DecisionInput { proof: Proof::Secret(matched), address, scopes: None, is_suspended };
-            let grant = decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Subject::Key(key.clone())))?;
+            let grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;
             keep_use(node, &key, address, now).await;
             Ok(Caller { key, grant, token: None })
         }
         Credential::Token(token) => {
-            // 1. Its own proof.
+            // 1. Its signature, issuer and times.
             let view = node.view();
             let (token, tenant) = verified(node, view, token, now).await?;
-            // 2. Not revoked by itself.
+            // 2. Its own revocation.
             if view.is_token_revoked(&token.claims.jti).await? {
-                return Err(Refusal::Denied(Denial::Stale, Subject::Token(token)));
+                return Err(Refusal::of_token(Denial::TokenRevoked, token));
             }
-            // 3. Its key, as it stands now.
+            // 3. Its key's current record.
             let Some(key) = view.record(&token.key).await? else {
-                return Err(Refusal::Denied(Denial::NotAuthentic, Subject::Token(token)));
+                return Err(Refusal::of_token(Denial::KeyDeleted, token));
             };
             if key.organization.as_str() != token.claims.org {
-                return Err(Refusal::token(TokenRejected::Issuer));
+                return Err(Denial::OtherIssuer.into());
             }
             // 4. The decision.
             let proof = Proof::Token {
@@ -178,8 +147,7 @@ pub async fn authenticate(
                 within_at: token.within_at.load(Ordering::Relaxed),
             };
             let ask = DecisionInput { proof, address, scopes: None, is_suspended: tenant.is_suspended() };
-            let mut grant =
-                decide(&key, &ask, now).map_err(|denial| Refusal::Denied(denial, Subject::Key(key.clone())))?;
+            let mut grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;
             token.within_at.store(key.version, Ordering::Relaxed);
             let dies = Timestamp::from_seconds(token.claims.exp);
             grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
@@ -189,7 +157,7 @@ pub async fn authenticate(
     }
 }
 
-/// Sees to it that a use is not lost by which a key is not stale.
+/// Writes a rare use before the response: if it were lost, the key would be taken for stale.
 pub(super) async fn keep_use(node: &Node, key: &ApiKey, address: ClientAddress, now: Timestamp) {
     if node.is_rare_use(key, now) {
         Box::pin(node.write_rare_use(key, address, now)).await;
@@ -201,16 +169,18 @@ pub(super) async fn tenant_of(view: View<'_>, key: &ApiKey) -> Result<Arc<Tenant
     view.tenant(&key.organization).await?.ok_or_else(|| Unavailable::NoSigningKey(key.organization.clone()))
 }
 
-/// Which key a presented secret belongs to, and as which of its secrets; whether it may act is not asked.
+/// Returns the key that a presented secret belongs to, and which of its secrets it is. Does not decide whether the key may
+/// act.
 pub(super) async fn identify(
     node: &Node,
+    view: View<'_>,
     presented: &PresentedKey,
     address: ClientAddress,
     now: Timestamp,
 ) -> Result<(Arc<ApiKey>, SecretMatch), Refusal> {
-    let Some(key) = node.record(&presented.id).await? else {
+    let Some(key) = view.record(&presented.id).await? else {
         fast_verifier::check_nothing(&node.master_keys, &presented.id, &presented.secret);
-        return Err(Refusal::Denied(Denial::NotAuthentic, Subject::Unknown(presented.id)));
+        return Err(Refusal::Denied(Denial::UnknownKey, Some(Subject::Unknown(presented.id))));
     };
     let matched = check_secret(node, &key, &presented.secret, address, now).await?;
     Ok((key, matched))

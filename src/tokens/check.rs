@@ -1,9 +1,8 @@
-//! The check that gateways ask for: a credential, an address, and what is required.
-
-use std::sync::Arc;
+//! Verification for gateways: a credential, an address and the required scopes and audiences.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::ClientAddress;
+use crate::domain::outcome::Denial;
 pub use crate::domain::requirement::Required;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -11,20 +10,7 @@ use crate::domain::usage::{UsageOutcome, Use, UsedDetail};
 use crate::node::Node;
 use crate::tokens::authenticate::{Caller, Credential, Refusal, Subject, authenticate};
 
-/// Why a check failed.
-#[derive(Debug)]
-pub enum CheckError {
-    /// The credential is not good.
-    Refused(Refusal),
-    /// It is good, and this key may not do this.
-    NotHeld(Required, Arc<ApiKey>),
-    /// It is good for the organization of this key, which is another one.
-    OtherOrganization(Arc<ApiKey>),
-    /// It is good for other audiences.
-    OtherAudience(Arc<ApiKey>),
-}
-
-/// What a gateway wants of a caller.
+/// What a gateway requires of a caller.
 pub struct RequiredAccess<'a> {
     /// The organization whose credentials are accepted; `None` for all.
     pub organization: Option<&'a Slug>,
@@ -35,33 +21,37 @@ pub struct RequiredAccess<'a> {
     pub scopes: &'a [Required],
 }
 
-/// Tells whether a credential is good from an address and may do everything that is required.
+/// Checks that a credential is valid from an address and has everything that is required.
 pub async fn check(
     node: &Node,
     credential: &Credential,
     address: ClientAddress,
     wanted: &RequiredAccess<'_>,
     now: Timestamp,
-) -> Result<Caller, CheckError> {
-    let required = wanted.scopes;
-    let checked = authenticate(node, credential, address, now).await;
-    if let Ok(caller) = &checked {
-        if wanted.organization.is_some_and(|organization| *organization != caller.key.organization) {
-            return Err(CheckError::OtherOrganization(caller.key.clone()));
+) -> Result<Caller, Refusal> {
+    let mut checked = authenticate(node, credential, address, now).await;
+    let denied = checked.as_ref().ok().and_then(|caller| Some((caller, missing(node, caller, wanted)?)));
+    if let Some((caller, denial)) = denied {
+        if let Some(outcome) = denial.usage() {
+            count_use(node, caller, outcome, &[], address, now);
         }
-        if !wanted.audiences.is_empty() && !has_audience(node, caller, wanted.audiences) {
-            count_use(node, caller, UsageOutcome::DeniedAudience, &[], address, now);
-            return Err(CheckError::OtherAudience(caller.key.clone()));
-        }
+        checked = Err(Refusal::of_key(denial, &caller.key));
+    } else {
+        count(node, &checked, wanted.scopes, address, now);
     }
-    if let Ok(caller) = &checked
-        && let Some(missing) = required.iter().find(|required| !required.is_held_by(&caller.grant.scopes))
-    {
-        count_use(node, caller, UsageOutcome::DeniedScope, &[], address, now);
-        return Err(CheckError::NotHeld(missing.clone(), caller.key.clone()));
+    checked
+}
+
+/// The first requirement that an authenticated caller does not meet.
+fn missing(node: &Node, caller: &Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
+    if wanted.organization.is_some_and(|organization| *organization != caller.key.organization) {
+        return Some(Denial::OtherOrganization);
     }
-    count(node, &checked, required, address, now);
-    checked.map_err(CheckError::Refused)
+    if !wanted.audiences.is_empty() && !has_audience(node, caller, wanted.audiences) {
+        return Some(Denial::OtherAudience);
+    }
+    let missing = wanted.scopes.iter().find(|required| !required.is_held_by(&caller.grant.scopes));
+    missing.map(|required| Denial::RequiredScopeNotHeld(required.clone()))
 }
 
 fn has_audience(node: &Node, caller: &Caller, audiences: &[String]) -> bool {
@@ -73,7 +63,7 @@ fn has_audience(node: &Node, caller: &Caller, audiences: &[String]) -> bool {
     }
 }
 
-/// Authenticates a caller. A good credential counts as a use of its key, a refused one as a denial.
+/// Authenticates a caller, and counts a use or a denial of the key.
 pub async fn authenticate_caller(
     node: &Node,
     credential: &Credential,
@@ -85,7 +75,7 @@ pub async fn authenticate_caller(
     checked
 }
 
-/// Counts a use by a caller who was authenticated, with what was required of it.
+/// Counts a use by an authenticated caller, with what was required.
 pub fn count_use(
     node: &Node,
     caller: &Caller,
@@ -106,7 +96,7 @@ pub fn count_use(
     );
 }
 
-/// Counts a check for the key that it was about, if that is known.
+/// Counts a use or a denial of the key, if the key is known.
 pub fn count(
     node: &Node,
     checked: &Result<Caller, Refusal>,
@@ -116,7 +106,14 @@ pub fn count(
 ) {
     match checked {
         Ok(caller) => count_use(node, caller, UsageOutcome::Verified, required, address, now),
-        Err(Refusal::Denied(denial, Subject::Key(key))) => node.usage.count(&key.id, denial.into(), address, now),
-        Err(Refusal::Denied(..) | Refusal::Token(..) | Refusal::Unavailable(_)) => {}
+        Err(Refusal::Denied(denial, Some(Subject::Key(key)))) => count_denial(node, denial, key, address, now),
+        Err(Refusal::Denied(..) | Refusal::Unavailable(_)) => {}
+    }
+}
+
+/// Counts a denial of a key.
+pub(super) fn count_denial(node: &Node, denial: &Denial, key: &ApiKey, address: ClientAddress, now: Timestamp) {
+    if let Some(outcome) = denial.usage() {
+        node.usage.count(&key.id, outcome, address, now);
     }
 }

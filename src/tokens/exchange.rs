@@ -1,37 +1,37 @@
-//! A key becomes a token.
+//! The exchange of a key for an access token.
 
 use std::sync::Arc;
 
-use crate::crypto::{fast_verifier, random};
+use crate::crypto::random;
 use crate::domain::api_key::ApiKey;
 use crate::domain::claims::{self, Audience, Claims, Lifetime};
-use crate::domain::decision::{ClientAddress, DecisionInput, Denial, Proof, SecretMatch, decide};
+use crate::domain::decision::{ClientAddress, DecisionInput, Proof, SecretMatch, check_actions, decide};
 use crate::domain::key_text::{KeyId, Secret};
-use crate::domain::policy::Policy;
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::outcome::Denial;
+use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{UsageOutcome, Use, UsedDetail};
 use crate::node::{Node, Tenant, Unavailable};
-use crate::tokens::authenticate::{Subject, keep_use, tenant_of};
-use crate::tokens::secret_check::check_secret;
+use crate::tokens::authenticate::{Refusal, identify, keep_use, tenant_of};
+use crate::tokens::check::count_denial;
 
-/// A request for a token, complete.
+/// A token request.
 #[derive(Debug)]
 pub struct ExchangeRequest {
     /// The key.
     pub key: PresentedKey,
-    /// The scopes asked for; `None`: all of the key's.
+    /// The requested scopes; `None` for all of the key's.
     pub scopes: Option<ScopeSet>,
-    /// The audiences asked for, without duplicates; none: the default one.
+    /// The requested audiences, without duplicates; empty for the default one.
     pub audiences: Vec<String>,
-    /// Where the caller is.
+    /// The client's address.
     pub address: ClientAddress,
-    /// The one reading of the clock. It comes before the check, so that a process that is stopped in
-    /// between mints a token that is already dead.
+    /// The one reading of the clock, before anything is checked: a process that is stopped in between mints a token that has
+    /// already expired.
     pub now: Timestamp,
 }
 
-/// A key's id and secret as a caller gave them.
+/// A key's ID and secret as a client presents them.
 #[derive(Debug)]
 pub struct PresentedKey {
     /// The `client_id`.
@@ -47,123 +47,46 @@ pub struct Minted {
     pub key: Arc<ApiKey>,
     /// The compact JWT.
     pub access_token: String,
-    /// Its life, in seconds.
+    /// Its lifetime in seconds.
     pub expires_in: i64,
-    /// What it carries.
+    /// Its scopes.
     pub scopes: ScopeSet,
 }
 
-/// Why there is no token.
-#[derive(Debug)]
-pub enum ExchangeError {
-    /// The rule says no, to this key.
-    Denied(Denial, Subject),
-    /// A requested scope has an action that does not exist in this key's organization.
-    UnknownAction(UnknownAction, Arc<ApiKey>),
-    /// The rule says no to one of the scopes.
-    ScopeNotHeld {
-        /// Its place among those asked for, from 1.
-        place: usize,
-        /// The scope.
-        scope: Option<Scope>,
-        /// The key.
-        key: Arc<ApiKey>,
-    },
-    /// An audience is not allowed to this key's organization.
-    AudienceNotAllowed(Arc<ApiKey>),
-    /// It cannot be decided.
-    Unavailable(Unavailable),
-}
-
-/// A requested scope whose action the organization does not define. A wildcard does not reach it: the token would be
-/// good for nothing, and the client would learn so only from its API.
-#[derive(Debug)]
-pub struct UnknownAction {
-    /// The scope's place in the request, from 1.
-    pub place: usize,
-    /// Whether it is one of OpenID Connect's scopes.
-    pub is_openid: bool,
-    /// The actions that can be requested.
-    pub allowed: String,
-}
-
-impl UnknownAction {
-    /// Finds the first. An action that is no longer defined can be requested with a key that was granted it by name.
-    fn find(requested: &ScopeSet, granted: &ScopeSet, policy: &Policy) -> Option<Self> {
-        const OPENID: [&str; 6] = ["openid", "offline_access", "profile", "email", "address", "phone"];
-        let is_unknown = |scope: &Scope| {
-            !policy.has_action(scope.action()) && !granted.iter().any(|held| held.action() == scope.action())
-        };
-        let (index, scope) = requested.iter().enumerate().find(|(_, scope)| is_unknown(scope))?;
-        Some(Self {
-            place: index + 1,
-            is_openid: OPENID.contains(&scope.action().as_str()),
-            allowed: policy.describe_actions(),
-        })
-    }
-}
-
-impl<E: Into<Unavailable>> From<E> for ExchangeError {
-    fn from(error: E) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-/// Exchanges a key for a token. No write, and no wait beyond a record that is not in memory.
-pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, ExchangeError> {
+/// Exchanges a key for a token. Writes nothing, and waits only for a record that is not in memory.
+pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, Refusal> {
     let ExchangeRequest { key: presented, scopes, audiences, address, now } = request;
-
-    // 1. The key's current record: from memory, else from the store.
     let view = node.view();
-    let Some(key) = view.record(&presented.id).await? else {
-        fast_verifier::check_nothing(&node.master_keys, &presented.id, &presented.secret);
-        return Err(ExchangeError::Denied(Denial::NotAuthentic, Subject::Unknown(presented.id)));
+
+    // 1. The key's current record, from memory or else from the store, and its secret, in constant time.
+    let (key, matched) = identify(node, view, &presented, address, now).await?;
+    let tenant = tenant_of(view, &key).await?;
+    let deny = |denial| {
+        count_denial(node, &denial, &key, address, now);
+        Refusal::of_key(denial, &key)
     };
 
-    // 2. The secret, in constant time.
-    let matched = check_secret(node, &key, &presented.secret, address, now).await?;
-
-    // 3. The decision.
-    let tenant = tenant_of(view, &key).await?;
+    // 2. The decision.
     let is_suspended = tenant.is_suspended();
     let ask = DecisionInput { proof: Proof::Secret(matched), address, scopes: scopes.as_ref(), is_suspended };
     let decided = decide(&key, &ask, now);
-    if matches!(decided, Ok(_) | Err(Denial::ScopeNotHeld(_))) {
+    if matches!(decided, Ok(_) | Err(Denial::ScopeNotHeld(..))) {
         keep_use(node, &key, address, now).await;
-        if let Some(requested) = &scopes
-            && let Some(unknown) = UnknownAction::find(requested, &key.scopes, &tenant.organization.policy)
-        {
-            node.usage.count(&key.id, UsageOutcome::DeniedScope, address, now);
-            return Err(ExchangeError::UnknownAction(unknown, key.clone()));
+        if let Some(requested) = &scopes {
+            check_actions(requested, &key.scopes, &tenant.organization.policy).map_err(deny)?;
         }
     }
-    let grant = decided.map_err(|denial| {
-        node.usage.count(&key.id, (&denial).into(), address, now);
-        match denial {
-            Denial::ScopeNotHeld(place) => {
-                let scope = scopes.as_ref().and_then(|scopes| scopes.iter().nth(place - 1)).cloned();
-                ExchangeError::ScopeNotHeld { place, scope, key: key.clone() }
-            }
-            denial => ExchangeError::Denied(denial, Subject::Key(key.clone())),
-        }
-    })?;
+    let grant = decided.map_err(deny)?;
 
-    // 4. For whom: one of the organization's audiences.
-    let aud = audience(node, &tenant, &audiences).ok_or_else(|| {
-        node.usage.count(&key.id, UsageOutcome::DeniedAudience, address, now);
-        ExchangeError::AudienceNotAllowed(key.clone())
-    })?;
+    // 3. The audience: one or several of the organization's.
+    let aud = audience(node, &tenant, &audiences).ok_or(Denial::AudienceNotAllowed).map_err(deny)?;
 
-    // 5. How long: never beyond the key.
-    let Lifetime { iat, exp, expires_in } =
-        claims::lifetime(now, tenant.ttl_seconds, grant.not_after).ok_or_else(|| {
-            // Less than a second is left of the key, or of the grace of a secret that was rotated out.
-            let key_ends = grant.not_after == key.expires_at;
-            let denial = if key_ends { Denial::Expired } else { Denial::NotAuthentic };
-            ExchangeError::Denied(denial, Subject::Key(key.clone()))
-        })?;
+    // 4. The lifetime: never beyond the key, nor beyond the grace period of the secret.
+    let Lifetime { iat, exp, expires_in } = claims::lifetime(now, tenant.ttl_seconds, grant.not_after)
+        .ok_or_else(|| if grant.not_after == key.expires_at { Denial::Expired } else { Denial::WrongSecret })
+        .map_err(deny)?;
 
-    // 6. The signature.
+    // 5. The signature.
     let jti = random::public_identifier()?;
     let claims = Claims {
         iss: tenant.issuer.as_str(),
@@ -195,7 +118,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
     Ok(Minted { key, access_token, expires_in, scopes: grant.scopes })
 }
 
-/// The audiences of the token; `None` if one of those asked for is not allowed.
+/// The audiences of the token; `None` if a requested one is not allowed.
 fn audience<'a>(node: &'a Node, tenant: &'a Tenant, asked: &[String]) -> Option<Audience<&'a str>> {
     if asked.is_empty() {
         return Some(Audience::One(&node.settings.audience));

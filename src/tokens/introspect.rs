@@ -1,4 +1,4 @@
-//! Introspection (RFC 7662): whether a token or a key text of the caller's organization is good now.
+//! Introspection (RFC 7662): whether a token or a secret of the caller's organization is valid now.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::{ClientAddress, Grant};
@@ -7,7 +7,7 @@ use crate::node::{Node, Unavailable, VerifiedToken};
 use crate::tokens::authenticate::{Caller, Credential, Refusal, Subject, authenticate};
 use crate::tokens::check::count;
 
-/// What is told of a good credential.
+/// An active credential.
 #[derive(Debug)]
 pub struct Active {
     /// The key behind it.
@@ -27,13 +27,13 @@ impl Active {
         &self.caller.grant
     }
 
-    /// The token, unless it is a key text.
+    /// The token, unless the credential is a secret.
     pub fn token(&self) -> Option<&VerifiedToken> {
         self.caller.token.as_deref()
     }
 }
 
-/// Tells whether a credential is good. `None` is inactive, for whatever reason: nothing more is told.
+/// Returns the credential if it is active. `None` does not say why it is not.
 pub async fn introspect(
     node: &Node,
     caller: &Caller,
@@ -44,7 +44,9 @@ pub async fn introspect(
     let address = ClientAddress::NotTheCaller;
     let found = match authenticate(node, &credential, address, now).await {
         Ok(found) if found.key.organization != caller.key.organization => return Ok(None),
-        Err(Refusal::Denied(_, Subject::Key(key))) if key.organization != caller.key.organization => return Ok(None),
+        Err(Refusal::Denied(_, Some(Subject::Key(key)))) if key.organization != caller.key.organization => {
+            return Ok(None);
+        }
         checked => {
             count(node, &checked, &[], address, now);
             checked
@@ -52,7 +54,7 @@ pub async fn introspect(
     };
     let found = match found {
         Ok(found) => found,
-        Err(Refusal::Denied(..) | Refusal::Token(..)) => return Ok(None),
+        Err(Refusal::Denied(..)) => return Ok(None),
         Err(Refusal::Unavailable(cause)) => return Err(cause),
     };
     // The issuer of an organization never changes.

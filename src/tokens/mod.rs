@@ -1,7 +1,6 @@
-//! What is done with keys and tokens: exchange one for the other, tell whether one is good, end one.
+//! Use cases of keys and tokens: exchange, authentication, verification, introspection, revocation.
 //!
-//! Use cases: imports `domain`, the adapters, `node`, and `keys` for a key
-//! that its bearer ends; no HTTP, no SQL.
+//! Imports `domain`, the adapters, `node`, and `keys` to revoke the key of a secret; no HTTP, no SQL.
 
 mod authenticate;
 mod check;
@@ -11,8 +10,8 @@ mod revoke;
 mod secret_check;
 mod verified;
 
-pub use authenticate::{Caller, Credential, Refusal, Subject, authenticate, denial_reason};
-pub use check::{CheckError, Required, RequiredAccess, authenticate_caller, check, count, count_use};
-pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, UnknownAction, exchange};
+pub use authenticate::{Caller, Credential, Refusal, Subject, authenticate};
+pub use check::{Required, RequiredAccess, authenticate_caller, check, count, count_use};
+pub use exchange::{ExchangeRequest, Minted, PresentedKey, exchange};
 pub use introspect::{Active, introspect};
 pub use revoke::{RevokeError, RevokeRequest, revoke};

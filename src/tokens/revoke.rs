@@ -1,4 +1,4 @@
-//! Revocation (RFC 7009): whoever holds a token, or a key text, can end it.
+//! Revocation (RFC 7009) of a token, or of a key by its secret.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::authority::{Authority, ChangeContext};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::KeyId;
+use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, KeyError};
 use crate::node::{Affects, ChangeError, Node, Unavailable, VerifiedToken};
-use crate::signing::TokenRejected;
 use crate::store::{AuditEntry, RevokedToken, StoreError, action};
 use crate::tokens::authenticate::{Credential, Refusal, identify};
 use crate::tokens::check::authenticate_caller;
 use crate::tokens::exchange::PresentedKey;
 use crate::tokens::verified::verified;
 
-/// For how long a revoked token is remembered after its end: clocks differ, and are set.
+/// How long a revoked token is remembered after its expiry: clocks differ, and are corrected.
 const KEPT_SECONDS: i64 = 60;
 
-/// A request to end a token or a key.
+/// A request to revoke a token or a key.
 #[derive(Debug)]
 pub struct RevokeRequest {
-    /// Who asks.
+    /// The key of the client.
     pub caller: PresentedKey,
-    /// What is to end; `None`: something that is neither a token nor a key text.
+    /// What to revoke; `None` if it is neither a token nor a secret.
     pub credential: Option<Credential>,
-    /// Where the caller is.
+    /// The client's address.
     pub address: ClientAddress,
     /// The one reading of the clock.
     pub now: Timestamp,
@@ -37,9 +37,9 @@ pub struct RevokeRequest {
 /// Why nothing was revoked.
 #[derive(Debug)]
 pub enum RevokeError {
-    /// The caller's credential is not good, or it cannot be decided.
+    /// The client's credential is not accepted.
     Refused(Refusal),
-    /// The key has revoked too many tokens; after how many seconds to come back.
+    /// The key has revoked too many tokens; the seconds until it may retry.
     Limited(u64),
 }
 
@@ -49,32 +49,32 @@ impl<E: Into<Refusal>> From<E> for RevokeError {
     }
 }
 
-/// Ends a token or a key of the caller's organization. What is unknown, dead already or somebody else's
-/// is no error (RFC 7009 §2.2). Returns only when what was revoked is refused everywhere.
+/// Revokes a token or a key of the client's organization. A credential that is unknown, already invalid or of another
+/// organization is no error (RFC 7009 §2.2). Returns once every node denies the revoked credential.
 pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeError> {
     let RevokeRequest { caller, credential, address, now } = request;
 
-    // 1. The bearer of a key may end that very key, from wherever and in whatever state it is: whoever
-    //    finds a leaked key can kill it.
+    // 1. The secret of a key can revoke that key, from any address and in any state: whoever finds a leaked secret can
+    //    revoke it.
     if let Some(Credential::Key(presented)) = &credential
         && presented.id == caller.id
     {
-        let (own, matched) = identify(node, &caller, address, now).await?;
-        let (_, same) = identify(node, presented, address, now).await?;
+        let (own, matched) = identify(node, node.view(), &caller, address, now).await?;
+        let (_, same) = identify(node, node.view(), presented, address, now).await?;
         if matched != SecretMatch::None && same != SecretMatch::None {
             return Ok(revoke_key(node, &own, &caller.id, address.known(), now).await?);
         }
     }
 
-    // 2. Anybody else must be a key in good standing.
+    // 2. Any other client needs a valid key.
     let caller = authenticate_caller(node, &Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
     match credential {
-        Some(Credential::Key(presented)) => match identify(node, &presented, address, now).await {
+        Some(Credential::Key(presented)) => match identify(node, node.view(), &presented, address, now).await {
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
                 Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         Some(Credential::Token(token)) => match verified_everywhere(node, &token, now).await {
@@ -93,14 +93,14 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
                 node.count_revocation(&caller.key.id).map_err(RevokeError::Limited)?;
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
             }
-            Ok(_) | Err(Refusal::Denied(..) | Refusal::Token(..)) => Ok(()),
+            Ok(_) | Err(Refusal::Denied(..)) => Ok(()),
             Err(unavailable) => Err(unavailable.into()),
         },
         None => Ok(()),
     }
 }
 
-/// Whether a token is refused without being revoked now.
+/// Whether a token is denied already.
 async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timestamp) -> Result<bool, StoreError> {
     // The store says so, not memory: memory refuses a token also if its revocation could not be written, and then no other
     // node knows of it.
@@ -111,11 +111,11 @@ async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timest
     Ok(key.is_none_or(|key| key.generation != generation || key.status(now) == Status::Revoked))
 }
 
-/// What a token says. One that is signed with a key which this node does not know is looked at again once it has heard
-/// of all that is written: to call it unknown is to say that it is good nowhere.
+/// Verifies a token. If this node does not know the signing key, it first applies every change that was written: the
+/// response that the token is unknown must be true on every node.
 async fn verified_everywhere(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, Refusal> {
     let known = match (verified(node, node.view(), token, now).await, &node.cluster) {
-        (Err(Refusal::Token(TokenRejected::UnknownKey, _)), Some(cluster)) => {
+        (Err(Refusal::Denied(Denial::UnknownSigningKey, _)), Some(cluster)) => {
             cluster.catch_up().await?;
             verified(node, node.view(), token, now).await
         }
@@ -143,7 +143,7 @@ async fn revoke_token(
     }
 }
 
-/// Revokes a key by its bearer, who needs no other right.
+/// Revokes a key on behalf of whoever has its secret, without any other right.
 async fn revoke_key(
     node: &Node,
     key: &ApiKey,

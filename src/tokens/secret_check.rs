@@ -1,4 +1,4 @@
-//! Comparing a presented secret with a key's verifiers.
+//! Compares a presented secret with a key's verifiers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::keys;
 use crate::node::{Node, Unavailable};
 
 /// Returns which of the key's secrets this is. Takes a microsecond, unless a verifier's pepper is retired: then Argon2
-/// decides once, in a fair queue, and the fast verifier is written anew.
+/// decides once, in a fair queue, and a new fast verifier is written.
 pub(super) async fn check_secret(
     node: &Node,
     key: &Arc<ApiKey>,
@@ -31,7 +31,7 @@ pub(super) async fn check_secret(
     }
 }
 
-/// Has the Argon2id PHC string computed if an earlier run or another node has not got to it.
+/// Starts computing the Argon2id PHC string if an earlier run or another node did not.
 fn complete_pending(node: &Node, key: &ApiKey, secret: &Secret, matched: SecretMatch) {
     let verifier = match matched {
         SecretMatch::Current => Some(&key.secret),
@@ -71,7 +71,7 @@ fn compare(node: &Node, key: &ApiKey, verifier: &SecretVerifier, secret: &Secret
         .map_or(FastMatch::PepperRetired, |fast| fast_verifier::check(&node.master_keys, fast, &key.id, secret))
 }
 
-/// Returns whether the fast verifier beside this PHC string has been written since the record was read, and fits.
+/// Returns whether the fast verifier beside this PHC string was written after the record was read, and matches.
 async fn fits_by_now(node: &Node, key: &ApiKey, phc: &str, secret: &Secret) -> Result<bool, Unavailable> {
     let Some(key) = node.record(&key.id).await? else { return Ok(false) };
     let verifiers = [Some(&key.secret), key.previous.as_ref().map(|previous| &previous.secret)];

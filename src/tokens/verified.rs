@@ -1,7 +1,7 @@
-//! Tokens whose signature was verified, kept by the digest of their text: seen again, a token costs a look-up.
+//! A cache of verified tokens by the digest of their text: a token that was seen before costs a look-up.
 //!
-//! What is kept is that a signing key of ours signed these claims, and which one. Whether that key is still in the ring,
-//! whether the token has expired, and the state of its API key are checked each time.
+//! An entry says which of Keyturn's signing keys signed the claims. Whether that key is still in the ring, whether the token
+//! has expired, and the state of its API key are checked each time.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,16 +9,17 @@ use std::sync::atomic::AtomicU64;
 use crate::crypto::digest::sha256;
 use crate::domain::claims::Claims;
 use crate::domain::key_text::KeyId;
+use crate::domain::outcome::Denial;
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Tenant, VerifiedToken, View};
-use crate::signing::{self, TokenRejected};
-use crate::tokens::authenticate::{Refusal, Subject};
+use crate::signing;
+use crate::tokens::authenticate::Refusal;
 
 /// Longer tokens are not cached: their signature is checked each time.
 const MAX_CACHED_BYTES: usize = 16 * 1024;
 
-/// What a token says if it is one of ours and has not expired, and the organization that issued it.
+/// Verifies a token, and returns it with the organization that issued it.
 pub(super) async fn verified(
     node: &Node,
     view: View<'_>,
@@ -27,10 +28,10 @@ pub(super) async fn verified(
 ) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
     let digest = sha256(token.as_bytes());
     if let Some(seen) = node.verified_tokens.get(&digest) {
-        let tenant = view.tenant(&seen.organization).await?.ok_or(Refusal::token(TokenRejected::UnknownKey))?;
+        let tenant = view.tenant(&seen.organization).await?.ok_or(Refusal::from(Denial::UnknownSigningKey))?;
         if tenant.ring.find(&seen.kid).is_none() {
             node.verified_tokens.remove(&digest);
-            return Err(Refusal::token(TokenRejected::UnknownKey));
+            return Err(Refusal::from(Denial::UnknownSigningKey));
         }
         check_times(&seen, now)?;
         return Ok((seen, tenant));
@@ -44,31 +45,30 @@ pub(super) async fn verified(
 }
 
 fn check_times(token: &Arc<VerifiedToken>, now: Timestamp) -> Result<(), Refusal> {
-    signing::check_times(&token.claims, now)
-        .map_err(|rejected| Refusal::Token(rejected, Some(Subject::Token(token.clone()))))
+    signing::check_times(&token.claims, now).map_err(|denial| Refusal::of_token(denial, token.clone()))
 }
 
 async fn verify(node: &Node, view: View<'_>, token: &str) -> Result<(Arc<VerifiedToken>, Arc<Tenant>), Refusal> {
-    let kid = signing::peek(token, &node.settings.typ).map_err(Refusal::token)?.0;
+    let kid = signing::peek(token, &node.settings.typ)?.0;
     // 1. The organization that the signing key belongs to, as it is now.
     let organization = view.organization_of_signing_key(&kid).await?;
-    let organization = organization.ok_or(Refusal::token(TokenRejected::UnknownKey))?;
-    let tenant = view.tenant(&organization).await?.ok_or(Refusal::token(TokenRejected::UnknownKey))?;
+    let organization = organization.ok_or(Refusal::from(Denial::UnknownSigningKey))?;
+    let tenant = view.tenant(&organization).await?.ok_or(Refusal::from(Denial::UnknownSigningKey))?;
 
     // 2. The signature, and the claims as we write them.
-    let verified = verify_with(&tenant, kid, token).map_err(Refusal::token)?;
+    let verified = verify_with(&tenant, kid, token)?;
     Ok((Arc::new(verified), tenant))
 }
 
-fn verify_with(tenant: &Tenant, kid: String, token: &str) -> Result<VerifiedToken, TokenRejected> {
-    let signing_key = tenant.ring.find(&kid).ok_or(TokenRejected::UnknownKey)?;
+fn verify_with(tenant: &Tenant, kid: String, token: &str) -> Result<VerifiedToken, Denial> {
+    let signing_key = tenant.ring.find(&kid).ok_or(Denial::UnknownSigningKey)?;
     let claims: Claims = signing::verify(token, signing_key, &tenant.issuer)?;
     let organization = tenant.organization.slug.clone();
     if claims.org != organization.as_str() || claims.client_id != claims.sub {
-        return Err(TokenRejected::Issuer);
+        return Err(Denial::OtherIssuer);
     }
-    let key = KeyId::parse(&claims.sub).ok_or(TokenRejected::Signature)?;
-    let scopes = ScopeSet::parse(&claims.scope).map_err(|_| TokenRejected::Signature)?;
+    let key = KeyId::parse(&claims.sub).ok_or(Denial::InvalidSignature)?;
+    let scopes = ScopeSet::parse(&claims.scope).map_err(|_| Denial::InvalidSignature)?;
     let (within_at, length) = (AtomicU64::default(), token.len());
     Ok(VerifiedToken { claims, key, scopes, kid, organization, within_at, length })
 }

@@ -6,31 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::outcome::Code;
 use crate::domain::policy::Policy;
-
-/// All values of `code` in problem documents.
-const CODES: [&str; 20] = [
-    "API_KEY_DISABLED",
-    "API_KEY_EXPIRED",
-    "API_KEY_INVALID",
-    "API_KEY_IP_NOT_ALLOWED",
-    "API_KEY_REQUIRED",
-    "CONFLICT",
-    "CSRF_TOKEN_INVALID",
-    "INSUFFICIENT_SCOPE",
-    "KEY_LIMIT_REACHED",
-    "NOT_BOOTSTRAPPED",
-    "NOT_FOUND",
-    "ORGANIZATION_SUSPENDED",
-    "PRECONDITION_FAILED",
-    "PREVIOUS_SECRET",
-    "RATE_LIMITED",
-    "ROLE_REQUIRED",
-    "SIGN_IN_REFUSED",
-    "TOO_MANY_CHANGES",
-    "UNAVAILABLE",
-    "VALIDATION_FAILED",
-];
 
 /// Removes `null` from the fields of an edit: absent fields keep their values, and only `expires_at` can be cleared.
 pub fn without_null(schema: &mut Schema) {
@@ -57,7 +34,9 @@ pub fn name(_: &mut SchemaGenerator) -> Schema {
 
 /// A machine-readable error code.
 pub fn code(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": CODES })
+    let is_of_api = |code: &&Code| !matches!(code, Code::NotReady | Code::SessionRequired);
+    let codes: Vec<_> = Code::ALL.iter().filter(is_of_api).map(|code| code.as_str()).collect();
+    json_schema!({ "type": "string", "enum": codes })
 }
 
 /// A description.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 pub use details::{Details, MOST_DISTINCT, RequestedDetail, Seen, UsedDetail, may_hold_secret};
 
-use crate::domain::decision::{ClientAddress, Denial};
+use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 
@@ -61,18 +61,6 @@ impl UsageOutcome {
     /// Its place in [`UsageOutcome::ALL`].
     pub const fn place(self) -> usize {
         self as usize
-    }
-}
-
-impl From<&Denial> for UsageOutcome {
-    fn from(denial: &Denial) -> Self {
-        match denial {
-            Denial::NotAuthentic | Denial::Revoked | Denial::Stale => Self::DeniedInvalid,
-            Denial::Expired => Self::DeniedExpired,
-            Denial::Disabled | Denial::OrganizationSuspended => Self::DeniedDisabled,
-            Denial::AddressUnreadable(_) | Denial::NetworkNotAllowed(_) => Self::DeniedNetwork,
-            Denial::ScopeNotHeld(_) => Self::DeniedScope,
-        }
     }
 }
 

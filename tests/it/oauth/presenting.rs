@@ -152,7 +152,7 @@ fn client_id_of_another_key_is_an_invalid_client() {
         body(String::new()).basic(id, key.secret()),
     ] {
         let description = oauth_error(&request.send(), 401, "invalid_client", "API_KEY_INVALID");
-        assert_eq!(description, "the API key is not valid", "as for an unknown ID and a wrong secret");
+        assert_eq!(description, "the API key or access token is not valid", "as for an unknown ID and a wrong secret");
     }
     for path in ["/oauth/introspect", "/oauth/revoke"] {
         let answer = server.request("POST", path).basic(id, &key.text).form(&[("token", &key.text)]).send();
