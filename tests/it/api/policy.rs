@@ -279,7 +279,7 @@ fn shipped_policies_can_be_applied() {
 }
 
 #[test]
-fn command_asks_before_it_affects_existing_keys() {
+fn command_requires_yes_if_keys_are_affected() {
     let (server, owner) = start();
     let file = server.path("policy.toml");
     let apply = |text: &str, more: &[&str]| {

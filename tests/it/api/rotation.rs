@@ -55,7 +55,7 @@ fn old_secret_works_until_grace_ends() {
 }
 
 #[test]
-fn second_rotation_within_grace_needs_its_own_grace() {
+fn second_rotation_with_grace_conflicts() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let new = rotate(&server, &key, &json!({ "grace_seconds": 600 }));
