@@ -1,10 +1,11 @@
-//! `ETag` and `If-Match`: the version that a caller has seen.
+//! `ETag` and `If-Match`: conditional changes by version.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::IF_MATCH;
 
-/// The version in `If-Match` (RFC 9110 §13.1.1); `*` and absence are any. A tag that is none of ours
-/// matches nothing, and of several the newest counts. Proxies that compress make tags weak.
+/// Returns the version in `If-Match` (RFC 9110 §13.1.1), or `None` for any version: without the header, or with `*`. An
+/// unknown tag matches no version, and of several tags the newest version counts. Weak tags are accepted, because proxies
+/// that compress make tags weak.
 pub(super) fn if_match(request: &HttpRequest) -> Option<u64> {
     let texts: Vec<&str> =
         request.headers().get_all(IF_MATCH).map(|value| value.to_str().unwrap_or_default()).collect();
@@ -19,7 +20,7 @@ pub(super) fn if_match(request: &HttpRequest) -> Option<u64> {
     Some(tags.iter().filter_map(version).max().unwrap_or(u64::MAX))
 }
 
-/// The tag of a version.
+/// Returns the tag of a version.
 pub(super) fn etag(version: u64) -> String {
     format!("\"{version}\"")
 }

@@ -1,4 +1,4 @@
-//! A key as the API shows it.
+//! JSON of a key.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -46,10 +46,10 @@ pub(super) struct KeyJson {
     previous_secret_last_used_at: Option<String>,
     previous_secret_last_used_ip: Option<String>,
     version: u64,
-    /// What is allowed and should be known all the same: only when it is created or edited.
+    /// Risky but allowed settings. Only in responses that create or edit the key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<WarningJson>,
-    /// The key text: only when it is created or rotated.
+    /// The key's secret. Only in responses that create or rotate the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
@@ -63,7 +63,7 @@ pub(super) struct ScopeJson {
 }
 
 impl ScopeJson {
-    /// Scopes, in their order.
+    /// Returns scopes in their order.
     pub(super) fn list(scopes: &ScopeSet) -> Vec<Self> {
         let one = |scope: &Scope| Self {
             action: scope.action().as_str().to_owned(),
@@ -74,7 +74,7 @@ impl ScopeJson {
 }
 
 impl KeyJson {
-    /// A key at a moment.
+    /// Returns a key as of a time.
     pub(super) fn new(key: &ApiKey, now: Timestamp) -> Self {
         let (revoked_at, revoked_reason) = match &key.lifecycle {
             Lifecycle::Revoked { at, reason } => (Some(*at), reason.clone()),
@@ -108,12 +108,12 @@ impl KeyJson {
         }
     }
 
-    /// The key with what should be known of it.
+    /// Adds warnings.
     pub(super) fn warned(self, warnings: Vec<Warning>) -> Self {
         Self { warnings: warnings.into_iter().map(WarningJson::from).collect(), ..self }
     }
 
-    /// The key with its text, the only time that it is shown.
+    /// Returns a key with its secret, which is shown once.
     pub(super) fn with_secret(key: &ApiKey, text: &KeyText, now: Timestamp) -> Self {
         Self { secret: Some(text.reveal().to_string()), ..Self::new(key, now) }
     }

@@ -1,4 +1,4 @@
-//! A member and a session as the API shows them.
+//! JSON of members and sessions.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,17 +21,17 @@ pub(super) struct MemberJson {
     #[schemars(extend("format" = "date-time"))]
     last_sign_in_at: Option<String>,
     version: u64,
-    /// The ids of keys that do more than the role could hand out now: only when the role was changed. They go on working
-    /// until somebody revokes or narrows them.
+    /// The IDs of keys with more rights than the new role can grant. Only in responses that change the role. The keys keep
+    /// working until they are revoked or edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     keys_beyond_role: Vec<String>,
-    /// The password to begin with: only when the member is added or it is reset.
+    /// The temporary password. Only in responses that add the member or reset the password.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
 
 impl MemberJson {
-    /// A member.
+    /// Returns a member.
     pub(super) fn new(member: &Member) -> Self {
         Self {
             id: member.id.0.clone(),
@@ -46,12 +46,12 @@ impl MemberJson {
         }
     }
 
-    /// The member with the keys that do more than their role could hand out.
+    /// Adds the keys with more rights than the role can grant.
     pub(super) fn with_keys_beyond_role(self, keys: &[KeyId]) -> Self {
         Self { keys_beyond_role: keys.iter().map(ToString::to_string).collect(), ..self }
     }
 
-    /// A member with the password to begin with, the only time that it is shown.
+    /// Returns a member with a temporary password, which is shown once.
     pub(super) fn with_password(member: &Member, password: &str) -> Self {
         Self { password: Some(password.to_owned()), ..Self::new(member) }
     }
@@ -70,12 +70,12 @@ pub(super) struct SessionJson {
     ends_at: String,
     address: Option<String>,
     user_agent: String,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of this request.
     is_current: bool,
 }
 
 impl SessionJson {
-    /// A session, seen by the one named `current`.
+    /// Returns a session. `current` is the ID of the session that requests it.
     pub(super) fn new(session: &Session, current: Option<&str>) -> Self {
         Self {
             id: session.id.clone(),

@@ -18,7 +18,7 @@ const LIMIT: (u32, u32) = (50, 200);
 /// The parameters of a query.
 pub(super) struct Query(Vec<(&'static str, String)>);
 
-/// Parses the parameters of a query, and collects what is wrong with them.
+/// Parses the parameters of a query, and collects errors.
 pub(super) struct QueryReader<'a> {
     query: &'a Query,
     checks: Checks,
@@ -76,7 +76,7 @@ impl<'a> QueryReader<'a> {
         self.query.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Notes what is wrong with a parameter.
+    /// Adds an error.
     pub(super) fn wrong(&mut self, name: &str, message: impl Into<ViolationKind>) {
         self.checks.wrong(name, message);
     }

@@ -11,7 +11,7 @@ use crate::api::etag::etag;
 use crate::api::route::SchemaOf;
 use crate::domain::page::Page;
 
-/// What a handler returns. The route knows the status.
+/// A handler's result. Its status is declared by the route.
 pub(super) trait Respond {
     /// The schema of the JSON body.
     const SCHEMA: SchemaOf;

@@ -17,7 +17,7 @@ use crate::http::methods;
 /// Returns the schema of a type, as a reference if it has a name.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// What a route reads besides its path and body.
+/// The query parameters and headers that a route reads.
 #[derive(Default)]
 pub(super) struct Accepts {
     /// The names of the query parameters. Others are rejected.
@@ -51,8 +51,10 @@ pub(super) struct Route {
     pub(super) is_body_required: bool,
     /// Whether it takes no credentials.
     pub(super) is_open: bool,
+    /// Whether it changes something.
+    is_change: bool,
     pub(super) status: StatusCode,
-    /// What a successful response contains.
+    /// The description of a successful response.
     pub(super) returns: &'static str,
     pub(super) schema: SchemaOf,
     /// Another media type of the successful response.
@@ -141,6 +143,7 @@ impl Routes {
             body: A::body(),
             is_body_required: false,
             is_open: false,
+            is_change,
             status: StatusCode::OK,
             returns: "",
             schema: R::SCHEMA,
@@ -235,5 +238,32 @@ impl Route {
             idempotency_key: self.takes_idempotency_key,
         };
         (self.method, (self.serve)(accepts, self.status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::table;
+
+    #[test]
+    fn only_reads_can_be_interrupted() {
+        let mut interruptible: Vec<_> = table()
+            .iter()
+            .filter(|route| !route.is_change && route.method != Method::GET)
+            .map(|route| route.id)
+            .collect();
+        interruptible.sort_unstable();
+        assert_eq!(interruptible, ["explainKey", "getImpact"]);
+        assert!(table().iter().all(|route| route.method != Method::GET || !route.is_change));
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let routes = table();
+        for route in routes.iter() {
+            assert!(!route.id.is_empty() && !route.summary.is_empty() && !route.returns.is_empty(), "{}", route.path);
+            assert_eq!(routes.iter().filter(|other| other.id == route.id).count(), 1, "{}", route.id);
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Warnings beside an answer.
+//! JSON of warnings.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::warnings::Warning;
 
-/// A warning: the field and what to know about it.
+/// A warning about a field.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Warning")]
 pub(super) struct WarningJson {

@@ -1,4 +1,4 @@
-//! Webhooks and deliveries as the API shows them.
+//! JSON of webhooks and deliveries.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,9 +18,9 @@ pub(super) struct WebhookJson {
     origin: String,
     /// The first 16 hexadecimal digits of the URL's SHA-256. It changes with the URL.
     url_digest: String,
-    /// The whole URL: only for callers with `admin:keyturn/webhooks`, because it may hold a token.
+    /// The whole URL. Only for callers with `admin:keyturn/webhooks`, because it may contain a token.
     url: Option<String>,
-    /// The names of the headers that are sent beside the signature. Their values are never shown.
+    /// The names of the custom headers. Their values are never shown.
     header_names: Vec<String>,
     description: String,
     events: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct WebhookJson {
     created_at: String,
     created_by: String,
     version: u64,
-    /// The secret: only when it is made or rotated.
+    /// The secret. Only in responses that create or rotate it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
@@ -58,7 +58,7 @@ pub(super) struct DeliveryJson {
 }
 
 impl WebhookJson {
-    /// Returns a webhook as it is at a moment, with its whole URL if the caller may see that.
+    /// Returns a webhook as of a time, with its whole URL if the caller can see it.
     pub(super) fn new(webhook: &Webhook, url: Option<Destination>, now: Timestamp) -> Self {
         let (state, disabled_reason) = match &webhook.state {
             WebhookState::Enabled => ("enabled", None),
@@ -83,14 +83,14 @@ impl WebhookJson {
         }
     }
 
-    /// The webhook with its secret, the only time that it is shown.
+    /// Returns a webhook with its secret, which is shown once.
     pub(super) fn with_secret(webhook: &Webhook, url: Option<Destination>, secret: &str, now: Timestamp) -> Self {
         Self { secret: Some(secret.to_owned()), ..Self::new(webhook, url, now) }
     }
 }
 
 impl DeliveryJson {
-    /// A delivery without what is sent, which the audit log has.
+    /// Returns a delivery without its payload, which is in the audit log.
     pub(super) fn new(delivery: &Delivery) -> Self {
         let is_pending = delivery.state == DeliveryState::Pending;
         Self {

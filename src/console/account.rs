@@ -1,13 +1,13 @@
 //! The member's own account: profile, password and sessions.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
-use crate::console::submitted::Submitted;
+use crate::console::submitted::{Submitted, submit};
 use crate::console::ui::{Errors, Field, Moment};
 use crate::domain::member::{MIN_PASSWORD, Password, Session};
 use crate::domain::timestamp::Timestamp;
@@ -18,8 +18,8 @@ use crate::members::{self, MemberError};
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/account").route(web::get().to(show)))
-        .service(web::resource("/account/password").route(web::post().to(change_password)))
-        .service(web::resource("/account/sessions/{id}/end").route(web::post().to(end_session)));
+        .service(web::resource("/account/password").route(submit(change_password)))
+        .service(web::resource("/account/sessions/{id}/end").route(submit(end_session)));
 }
 
 #[derive(Template)]
@@ -63,7 +63,7 @@ impl SessionRow {
     }
 }
 
-async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("password") => Some("Password changed. You were signed out of your other sessions."),
@@ -74,17 +74,16 @@ async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Res
     page(&Page { frame: built.frame.done(done), ..built })
 }
 
-async fn change_password(submitted: Submitted<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
+async fn change_password(submitted: Submitted<AnyCredential>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     visit.context.count_password_change(&visit.who.member.id).map_err(ErrorPage::rate_limited)?;
     let password = |name: &str| Password::from(form.value(name).unwrap_or_default().to_owned());
     let (current, new) = (password("current_password"), password("new_password"));
-    let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
-    let changed = async move { members::change_password(&node, &by, &who, &current, &new).await };
-    match visit.node().run_to_end(changed).await {
+    let (node, by, who) = (visit.node(), visit.by(), &visit.who);
+    match members::change_password(node, &by, &who, &current, &new).await {
         // The form is also on the Getting started page.
-        Ok(()) if form.value("from") == Some("welcome") => Ok(see_other(&visit.path("/welcome?done=password"))),
-        Ok(()) => Ok(see_other(&visit.path("/account?done=password"))),
+        Ok(()) if form.value("from") == Some("welcome") => Ok(Reply::see_other(visit.path("/welcome?done=password"))),
+        Ok(()) => Ok(Reply::see_other(visit.path("/account?done=password"))),
         Err(MemberError::Invalid(violations)) => {
             let errors =
                 Errors::new(violations, &[("current_password", "Current password"), ("new_password", "New password")]);
@@ -94,12 +93,11 @@ async fn change_password(submitted: Submitted<AnyCredential>) -> Result<HttpResp
     }
 }
 
-async fn end_session(submitted: Submitted<AnyCredential>, id: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+async fn end_session(submitted: Submitted<AnyCredential>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
-    let (node, by, who, id) = (visit.node().clone(), visit.by(), visit.who.clone(), id.into_inner());
-    let ended = async move { members::end(&node, &by, &who.member, &id).await };
-    match visit.node().run_to_end(ended).await {
-        Ok(()) | Err(MemberError::NotFound) => Ok(see_other(&visit.path("/account?done=session"))),
+    let (node, by, who, id) = (visit.node(), visit.by(), &visit.who, id.into_inner());
+    match members::end(node, &by, &who.member, &id).await {
+        Ok(()) | Err(MemberError::NotFound) => Ok(Reply::see_other(visit.path("/account?done=session"))),
         Err(other) => Err(other.into()),
     }
 }

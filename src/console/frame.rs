@@ -10,6 +10,7 @@ use askama::Template;
 
 use crate::console::assets::{self, Names};
 use crate::console::error_page::ErrorPage;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::CsrfField;
 use crate::domain::member::Role;
@@ -118,13 +119,13 @@ pub(super) fn base_path(public_url: &str) -> String {
 }
 
 /// Renders a page.
-pub(super) fn page(template: &impl Template) -> Result<HttpResponse, ErrorPage> {
-    Ok(html_response(StatusCode::OK, template.render()?))
+pub(super) fn page(template: &impl Template) -> Result<Reply, ErrorPage> {
+    Ok(Reply::page(template.render()?))
 }
 
 /// Renders a form with its validation errors.
-pub(super) fn invalid_form(template: &impl Template) -> Result<HttpResponse, ErrorPage> {
-    Ok(error_response((StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"), template.render()?, None))
+pub(super) fn invalid_form(template: &impl Template) -> Result<Reply, ErrorPage> {
+    Ok(Reply::refused((StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"), template.render()?))
 }
 
 /// Returns an error page, with the code for the access log.

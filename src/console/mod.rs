@@ -20,6 +20,7 @@ mod new_password;
 mod organizations;
 mod pages;
 mod policy;
+mod reply;
 mod request;
 mod sign_in;
 mod signing_keys;
@@ -29,11 +30,11 @@ mod usage;
 mod webhooks;
 mod welcome;
 
-use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
+use crate::console::reply::Reply;
 use crate::http::context::HttpContext;
 
 /// Registers the console's routes.
@@ -57,16 +58,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(gateways::routes)
             .configure(organizations::routes)
             .configure(welcome::routes)
-            .default_service(web::to(|| async { Err::<HttpResponse, _>(ErrorPage::not_found()) })),
+            .default_service(web::to(|| async { Err::<Reply, _>(ErrorPage::not_found()) })),
     );
 }
 
 /// Redirects to the first page.
-async fn home(context: web::Data<HttpContext>) -> HttpResponse {
-    see_other(&format!("{}/keys", frame::root(&context.node.settings.public_url)))
-}
-
-/// Redirects the browser to a page of the console.
-fn see_other(path: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+async fn home(context: web::Data<HttpContext>) -> Reply {
+    Reply::see_other(format!("{}/keys", frame::root(&context.node.settings.public_url)))
 }

@@ -1,10 +1,10 @@
 //! A new password, shown once.
 
-use actix_web::HttpResponse;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, page};
+use crate::console::reply::Reply;
 use crate::console::ui::Checkbox;
 
 /// The page that shows a member's new password.
@@ -25,7 +25,7 @@ pub(super) struct NewPassword<'a> {
 }
 
 impl NewPassword<'_> {
-    pub(super) fn respond(&self) -> Result<HttpResponse, ErrorPage> {
+    pub(super) fn respond(&self) -> Result<Reply, ErrorPage> {
         page(self)
     }
 

@@ -1,15 +1,14 @@
 //! Sign-in and sign-out.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::assets::{self, Names};
 use crate::console::error_page::ErrorPage;
-use crate::console::frame::{error_response, html_response, root};
-use crate::console::see_other;
-use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin};
+use crate::console::frame::root;
+use crate::console::reply::Reply;
+use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin, submit};
 use crate::console::ui::{CsrfField, Errors, Field, Labels};
 use crate::domain::member::{Password, is_email};
 use crate::domain::slug::Slug;
@@ -31,7 +30,7 @@ const PAGE_SECONDS: i64 = 12 * 3600;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/sign-in").route(web::get().to(show)).route(web::post().to(begin)))
-        .service(web::resource("/sign-out").route(web::post().to(end)));
+        .service(web::resource("/sign-out").route(submit(end)));
 }
 
 #[derive(Template)]
@@ -48,7 +47,7 @@ struct Page {
     password: Field,
 }
 
-async fn show(context: Context, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn show(context: Context, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let public_url = &context.node.settings.public_url;
     if let Some(secret) = session::from_cookie(&request, public_url) {
@@ -56,7 +55,7 @@ async fn show(context: Context, request: HttpRequest) -> Result<HttpResponse, Er
         let resumed =
             members::resume(&context.node, &secret, now).await.map_err(|cause| ErrorPage::node_unavailable(&cause))?;
         if resumed.is_some() {
-            return Ok(see_other(&next(query.value("next"), public_url)));
+            return Ok(Reply::see_other(next(query.value("next"), public_url)));
         }
     }
     let was_redirected = query.value("next").is_some() || query.value("ended").is_some();
@@ -65,7 +64,7 @@ async fn show(context: Context, request: HttpRequest) -> Result<HttpResponse, Er
     render(&context, &request, Page { has_ended: was_redirected && had_session, ..page }, None)
 }
 
-async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ErrorPage> {
+async fn begin(context: Context, request: HttpRequest, payload: web::Payload) -> Result<Reply, ErrorPage> {
     // 1. Check that this browser was served the page: it has the cookie that matches the form's token.
     let public_url = context.node.settings.public_url.clone();
     check_origin(&request, &public_url)?;
@@ -95,13 +94,7 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
             let to = next(form.value("next"), &public_url);
             let is_new = who.member.version == 1 && form.value("next") != Some(to.as_str());
             let to = if is_new { format!("{}/welcome", root(&public_url)) } else { to };
-            let mut response = see_other(&to);
-            let set = response
-                .add_cookie(&device)
-                .and_then(|()| response.add_cookie(&cookie))
-                .and_then(|()| response.add_cookie(&session::no_page_cookie(&public_url)));
-            set.map_err(|error| ErrorPage::unavailable(&error))?;
-            return Ok(response);
+            return Ok(Reply::see_other(to).cookie(device).cookie(cookie).cookie(session::no_page_cookie(&public_url)));
         }
         Err(SignInRefused::Invalid(violation)) => {
             let message = match violation.field.name.as_str() {
@@ -114,9 +107,8 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         Err(SignInRefused::Limited(seconds)) => {
             let text = format!("Too many attempts. Try again in {seconds} seconds.");
             let page = Page::new(&context, &form, Errors::sentence(text));
-            let mut response = render(&context, &request, page, Some((StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED")))?;
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-            return Ok(response);
+            let refusal = Some((StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
+            return Ok(render(&context, &request, page, refusal)?.retry_after(seconds));
         }
         Err(SignInRefused::Error(SignInError::Refused)) => (
             (StatusCode::UNAUTHORIZED, "SIGN_IN_REFUSED"),
@@ -131,15 +123,12 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     render(&context, &request, Page::new(&context, &form, errors), Some(refusal))
 }
 
-async fn end(submitted: Submitted<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
+async fn end(submitted: Submitted<AnyCredential>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
-    let (node, by, who) = (visit.node().clone(), visit.by(), visit.who.clone());
-    let ended = async move { members::end(&node, &by, &who.member, &who.session.id).await };
-    visit.node().run_to_end(ended).await?;
-    let mut response = see_other(&visit.path("/sign-in"));
+    let (node, by, who) = (visit.node(), visit.by(), &visit.who);
+    members::end(node, &by, &who.member, &who.session.id).await?;
     let cookie = session::no_cookie(&visit.node().settings.public_url);
-    response.add_cookie(&cookie).map_err(|error| ErrorPage::unavailable(&error))?;
-    Ok(response)
+    Ok(Reply::see_other(visit.path("/sign-in")).cookie(cookie))
 }
 
 const FIELDS: &Labels = &[("organization", "Organization"), ("email", "Email"), ("password", "Password")];
@@ -176,20 +165,18 @@ fn render(
     request: &HttpRequest,
     page: Page,
     refusal: Option<(StatusCode, &'static str)>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let public_url = &context.node.settings.public_url;
     let secret = match session::page_from_cookie(request, public_url) {
         Some(secret) => secret,
         None => members::SessionSecret::new()?,
     };
     let html = Page { token: CsrfField(secret.csrf_token()), ..page }.render()?;
-    let mut response = match refusal {
-        None => html_response(StatusCode::OK, html),
-        Some(refusal) => error_response(refusal, html, None),
+    let reply = match refusal {
+        None => Reply::page(html),
+        Some(refusal) => Reply::refused(refusal, html),
     };
-    let cookie = session::page_cookie(&secret, public_url, PAGE_SECONDS);
-    response.add_cookie(&cookie).map_err(|error| ErrorPage::unavailable(&error))?;
-    Ok(response)
+    Ok(reply.cookie(session::page_cookie(&secret, public_url, PAGE_SECONDS)))
 }
 
 /// Returns where to go after signing in: the wanted page if it is in the console, otherwise the first page.

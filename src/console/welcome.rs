@@ -1,10 +1,11 @@
 //! Getting started: the first steps, each of which detects whether it is done.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Field, Tone};
 use crate::domain::api_key::ApiKey;
@@ -58,7 +59,7 @@ impl Page {
     }
 }
 
-async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("password") => Some("Password changed. You were signed out of your other sessions."),

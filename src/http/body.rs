@@ -1,25 +1,25 @@
-//! Bodies, read whole: neither larger nor slower than allowed.
+//! Request bodies with limits on size and time.
 
 use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
 use actix_web::web::{Bytes, Payload};
 
-/// How long a body may take to arrive.
+/// Maximum time for a body to arrive.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Why there is no body.
+/// Why a body was not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyError {
-    /// More bytes than allowed.
+    /// It is larger than the limit.
     TooLarge,
     /// It took too long.
     TooSlow,
-    /// The connection or the encoding broke.
+    /// The connection failed, or the chunked encoding is not valid.
     Broken,
 }
 
-/// Reads a body of at most so many bytes.
+/// Reads a body of at most `most` bytes.
 pub async fn read(payload: Payload, most: usize) -> Result<Bytes, BodyError> {
     match tokio::time::timeout(TIME, payload.to_bytes_limited(most)).await {
         Ok(Ok(Ok(body))) => Ok(body),
@@ -29,7 +29,7 @@ pub async fn read(payload: Payload, most: usize) -> Result<Bytes, BodyError> {
     }
 }
 
-/// Whether a body is compressed or otherwise encoded (RFC 9110 §8.4). None of our endpoints decodes.
+/// Whether a body is compressed or otherwise encoded (RFC 9110 §8.4). No endpoint accepts that.
 pub fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).any(|value| {
         let codings = value.to_str().unwrap_or("unreadable").split(',').map(str::trim);
@@ -43,7 +43,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     #[test]
-    fn only_identity_is_no_encoding() {
+    fn only_identity_is_not_an_encoding() {
         let encoded = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             values.iter().for_each(|value| headers.append(CONTENT_ENCODING, HeaderValue::from_static(value)));

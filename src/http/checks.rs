@@ -1,4 +1,4 @@
-//! Fields of requests, checked one by one so that every mistake is told at once.
+//! Checks of request fields that report all errors together.
 
 use std::net::IpAddr;
 
@@ -16,10 +16,10 @@ use crate::domain::webhook_headers::CustomHeaders;
 pub const MAX_NAME: usize = 100;
 /// Longest description or reason, in characters.
 pub const MAX_TEXT: usize = 1000;
-/// Longest lifetime that can be asked for in seconds: a century.
+/// Maximum lifetime in seconds: a century.
 const MAX_LIFETIME: i64 = 100 * 366 * 86_400;
 
-/// Collects what is wrong with a request's fields.
+/// Collects the errors in the fields of a request.
 #[derive(Default)]
 pub struct Checks(Vec<Violation>);
 
@@ -33,17 +33,17 @@ pub enum ScopeInput<'a> {
 }
 
 impl Checks {
-    /// Everything that is wrong, if anything is.
+    /// Returns all errors, if there are any.
     pub fn done(self) -> Result<(), Vec<Violation>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 
-    /// Notes what is wrong with a field.
+    /// Adds an error.
     pub fn wrong(&mut self, field: impl Into<FieldPath>, kind: impl Into<ViolationKind>) {
         self.0.push(Violation::new(field, kind));
     }
 
-    /// A name: one line of at most a hundred characters.
+    /// Checks a name: one line of at most a hundred characters.
     pub fn name(&mut self, name: &str) {
         if name.chars().count() > MAX_NAME {
             self.wrong("name", ViolationKind::TooLong(MAX_NAME));
@@ -53,7 +53,7 @@ impl Checks {
         }
     }
 
-    /// A longer text, where lines may be broken.
+    /// Checks a text, which can have several lines.
     pub fn text(&mut self, field: &str, text: &str) {
         if text.chars().count() > MAX_TEXT {
             self.wrong(field, ViolationKind::TooLong(MAX_TEXT));
@@ -63,7 +63,7 @@ impl Checks {
         }
     }
 
-    /// Scopes, each as a string or in parts.
+    /// Parses scopes, each a string or in parts.
     pub fn scopes<'a>(&mut self, fields: impl IntoIterator<Item = ScopeInput<'a>>) -> ScopeSet {
         let mut scopes = Vec::new();
         for (index, field) in fields.into_iter().enumerate() {
@@ -95,7 +95,7 @@ impl Checks {
         })
     }
 
-    /// One action on one resource, given together or not at all.
+    /// Parses an action and a resource, which go together.
     pub fn scope(&mut self, action: Option<&str>, resource: Option<&str>) -> Option<Scope> {
         let (action, resource) = match (action, resource) {
             (None, None) => return None,
@@ -123,7 +123,7 @@ impl Checks {
         }
     }
 
-    /// An address.
+    /// Parses an address.
     pub fn address(&mut self, field: &str, text: &str) -> Option<IpAddr> {
         let address = text.parse().ok();
         if address.is_none() {
@@ -132,7 +132,7 @@ impl Checks {
         address
     }
 
-    /// A moment as RFC 3339.
+    /// Parses an RFC 3339 time.
     pub fn moment(&mut self, field: &str, text: &str) -> Option<Timestamp> {
         let at = parse_rfc3339(text).filter(|at| at.as_millis() >= 0);
         if at.is_none() {
@@ -141,7 +141,7 @@ impl Checks {
         at
     }
 
-    /// Networks.
+    /// Parses networks.
     pub fn networks(&mut self, list: &[String]) -> Networks {
         Networks::parse(list).unwrap_or_else(|error| {
             self.wrong(format!("allowed_cidrs[{}]", error.index), error);
@@ -149,7 +149,7 @@ impl Checks {
         })
     }
 
-    /// An expiry given as a date or as a lifetime; `None`: neither is given.
+    /// Parses an expiry, given as a time or as a lifetime. `None` if neither is given.
     pub fn expiry(
         &mut self,
         expires_at: Option<Option<String>>,
@@ -159,12 +159,12 @@ impl Checks {
         match (expires_at, expires_in_seconds) {
             (None, None) => None,
             (Some(_), Some(_)) => {
-                self.wrong("expires_in_seconds", "expires_at is given as well; give one of the two");
+                self.wrong("expires_in_seconds", "cannot be combined with expires_at");
                 None
             }
             (None, Some(seconds)) if (1..=MAX_LIFETIME).contains(&seconds) => Some(Some(now.plus_seconds(seconds))),
             (None, Some(_)) => {
-                self.wrong("expires_in_seconds", format!("allowed is 1 to {MAX_LIFETIME}"));
+                self.wrong("expires_in_seconds", format!("must be 1 to {MAX_LIFETIME}"));
                 None
             }
             (Some(None), None) => Some(None),
@@ -173,7 +173,7 @@ impl Checks {
                 None => {
                     self.wrong(
                         "expires_at",
-                        "not a date; RFC 3339 before the year 10000 is expected, as in 2030-01-31T00:00:00Z",
+                        "must be an RFC 3339 time before the year 10000, such as 2030-01-31T00:00:00Z",
                     );
                     None
                 }
@@ -181,24 +181,24 @@ impl Checks {
         }
     }
 
-    /// A whole number within bounds.
+    /// Checks that a whole number is within bounds.
     pub fn bounded(&mut self, field: &str, value: Option<i64>, default: u32, most: u32) -> u32 {
         let Some(value) = value else { return default };
         match u32::try_from(value).ok().filter(|value| *value <= most) {
             Some(value) => value,
             None => {
-                self.wrong(field, format!("allowed is 0 to {most}"));
+                self.wrong(field, format!("must be 0 to {most}"));
                 default
             }
         }
     }
 
-    /// Where a webhook goes.
+    /// Parses the URL of a webhook.
     pub fn destination(&mut self, url: &str, reach: AllowedDestinations) -> Option<Destination> {
         Destination::parse(url, reach).map_err(|error| self.wrong("url", error)).ok()
     }
 
-    /// Headers that a webhook sends beside its signature.
+    /// Parses the custom headers of a webhook.
     pub fn headers(&mut self, headers: impl IntoIterator<Item = (String, String)>) -> CustomHeaders {
         CustomHeaders::parse(headers).unwrap_or_else(|error| {
             self.wrong("headers", error);
@@ -206,7 +206,7 @@ impl Checks {
         })
     }
 
-    /// What a webhook is told.
+    /// Parses the event patterns of a webhook.
     pub fn events(&mut self, patterns: &[String]) -> EventFilter {
         EventFilter::parse(patterns).unwrap_or_else(|error| {
             let field = error.index.map_or("events".to_owned(), |index| format!("events[{index}]"));

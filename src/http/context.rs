@@ -1,4 +1,4 @@
-//! What every handler is given.
+//! The shared context of all handlers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,40 +18,39 @@ use crate::http::public_path::PublicPath;
 use crate::limits::{AddressLimit, NameLimit, SignInLimits};
 use crate::node::Node;
 
-/// Tries per minute at changing one's own password.
+/// Attempts per minute to change one's own password.
 const PASSWORD_CHANGES_PER_MINUTE: u32 = 30;
 
-/// Changes that only take rights away are allowed this many times as often: an incident must not wait.
+/// Changes that only revoke rights have a limit this many times as high, so an incident response is not held up.
 const TAKING_AWAY: u32 = 10;
 
-/// The node, and what HTTP adds to it.
+/// The node, and the state of the HTTP layer.
 pub struct HttpContext {
-    /// The node.
     pub node: Arc<Node>,
     /// The path of the public URL.
     pub public_path: PublicPath,
-    /// Whose forwarding headers are believed.
+    /// The proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// How many failures an address may make.
+    /// The limit on failed authentications per address.
     pub failures: AddressLimit,
-    /// How often somebody may try to sign in.
+    /// The limits on sign-in attempts.
     pub sign_ins: SignInLimits,
     password_changes: NameLimit,
     changes: NameLimit,
     removals: NameLimit,
-    /// The origins whose pages may request and revoke tokens.
+    /// The origins whose pages can request and revoke tokens.
     pub allowed_origins: AllowedOrigins,
-    /// How long a gateway may keep a verdict, in seconds.
+    /// How long a gateway can cache a verdict, in seconds.
     pub verdict_max_age_seconds: u32,
     /// Which requests are logged.
     pub logged_requests: LoggedRequests,
-    /// Whether the store answers, for `/readyz`.
+    /// Whether the database answers, for `/readyz`.
     pub store_probe: StoreProbe,
     stopping: AtomicBool,
 }
 
 impl HttpContext {
-    /// A context that is ready for traffic.
+    /// Creates a context that is ready for traffic.
     pub fn new(
         node: Arc<Node>,
         (trusted_proxies, allowed_origins): (TrustedProxies, AllowedOrigins),
@@ -76,26 +75,25 @@ impl HttpContext {
         }
     }
 
-    /// Where the caller of a request is.
+    /// Returns the client's address.
     pub fn client_address(&self, request: &HttpRequest) -> ClientAddress {
         self.trusted_proxies.client_address(request.peer_addr().map(|peer| peer.ip()), request.headers())
     }
 
-    /// Notes whose request succeeds, if it will be logged.
+    /// Notes the key of a successful request if successes are logged.
     pub fn note_success(&self, request: &HttpRequest, key: &ApiKey) {
         if self.logged_requests == LoggedRequests::All {
             Identity::of_key(key).note(request);
         }
     }
 
-    /// Counts a try to change a member's own password: whoever has found an open browser does not get to guess, and
-    /// whoever has not cannot use it up. If there were too many, returns after how many seconds to come back.
+    /// Counts an attempt to change a member's own password. Only the member's sessions count, so nobody else can use up
+    /// the limit. Above the limit, returns the seconds to wait.
     pub fn count_password_change(&self, member: &MemberId) -> Result<(), u64> {
         self.password_changes.count(&member.0)
     }
 
-    /// Counts a change that a credential makes, before anything is written. If there were too many, returns after how
-    /// many seconds to come back.
+    /// Counts a change by a credential, before anything is written. Above the limit, returns the seconds to wait.
     pub fn count_change(&self, credential: &str, request: &HttpRequest) -> Result<(), u64> {
         if request.method().is_safe() {
             return Ok(());
@@ -104,24 +102,24 @@ impl HttpContext {
         limit.count(credential)
     }
 
-    /// Counts a session that a member begins, together with the member's other changes: each is stored and audited. If
-    /// there were too many, returns after how many seconds to come back.
+    /// Counts a new session like the member's other changes, because each is stored and audited. Above the limit, returns
+    /// the seconds to wait.
     pub fn count_sign_in(&self, member: &MemberId) -> Result<(), u64> {
         self.changes.count(&format!("member:{member}"))
     }
 
-    /// Says that no new traffic is wanted.
+    /// Stops accepting traffic: `/readyz` fails from now on.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether new traffic is not wanted.
+    /// Whether the server is stopping.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 }
 
-/// Whether a request can only take rights away.
+/// Whether a request can only revoke rights.
 fn takes_away(request: &HttpRequest) -> bool {
     const ENDINGS: [&str; 7] = ["revoke", "disable", "suspend", "end-grace", "end", "remove", "sign-out"];
     let ending = request.path().rsplit('/').next().unwrap_or_default();

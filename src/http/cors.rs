@@ -1,7 +1,7 @@
-//! CORS for endpoints that pages of configured origins may call.
+//! CORS for endpoints that pages of configured origins can call.
 //!
-//! Not a middleware of a library, which would wrap, allocate and await for every request: without allowed origins, an
-//! endpoint does nothing here.
+//! Not a library's middleware, which would wrap, allocate and await for every request. Without allowed origins, this costs
+//! one comparison.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{
@@ -9,21 +9,21 @@ use actix_web::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HeaderMap, HeaderValue, ORIGIN, VARY,
 };
 
-/// Request headers that a page may send: those that hold a credential, and the type of a form.
+/// Request headers that a page can send: credentials, and the type of a form.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, X-Api-Key");
 
-/// Response headers that a page may read.
+/// Response headers that a page can read.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Authenticate, X-Request-Id");
 
-/// Seconds that a browser may keep the response to a preflight: an origin that is no longer allowed is refused by then.
+/// Seconds that a browser can cache a preflight. A removed origin is blocked after that.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
 
-/// The origins whose pages may read responses.
+/// The origins whose pages can read responses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedOrigins(Vec<HeaderValue>);
 
 impl AllowedOrigins {
-    /// These origins, each as browsers send it.
+    /// Returns the allowed origins, each in the form that browsers send.
     pub fn new(origins: &[String]) -> Self {
         Self(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect())
     }
@@ -33,8 +33,8 @@ impl AllowedOrigins {
         self.0.is_empty()
     }
 
-    /// Lets the page that sent a request read its response, if its origin is allowed. Never allows credentials of the
-    /// browser: these endpoints read no cookie.
+    /// Lets the page that sent a request read its response, if its origin is allowed. Browser credentials are never
+    /// allowed: these endpoints read no cookies.
     pub fn apply(&self, request: &HeaderMap, response: &mut HttpResponse) {
         if self.is_empty() {
             return;
@@ -47,7 +47,7 @@ impl AllowedOrigins {
         }
     }
 
-    /// The response to a preflight for `POST`; `None` if its origin is not allowed.
+    /// Returns the response to a preflight for `POST`, or `None` if its origin is not allowed.
     pub fn preflight(&self, request: &HeaderMap) -> Option<HttpResponse> {
         let origin = self.allowed(request)?;
         let response = HttpResponse::NoContent()

@@ -4,8 +4,8 @@ use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, Resource, Route, web};
 
-/// Returns a resource with one route for each method. Every other method is answered with 405 and `Allow`
-/// (RFC 9110 §15.5.6); `refuse` writes the body in the format of its surface.
+/// Returns a resource with one route for each method. Every other method gets 405 with `Allow` (RFC 9110
+/// §15.5.6); `refuse` writes the body in the format of the surface.
 pub fn resource(
     path: &str,
     routes: impl IntoIterator<Item = (Method, Route)>,

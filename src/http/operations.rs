@@ -1,24 +1,26 @@
-//! For operators: `/healthz`, `/readyz`, `/metrics`.
+//! Endpoints for operators: `/healthz`, `/readyz`, `/metrics`.
 
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{ALLOW, CACHE_CONTROL};
-use actix_web::{HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, web};
 use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::clock;
 use crate::http::access::{Explanation, Refused};
 use crate::http::context::HttpContext;
+use crate::http::methods;
 use crate::node::Node;
 
-/// How long the store may take to show that it is there.
+/// How long a probe waits for the database.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The same for a store that did not answer when changes were asked for.
+/// How long a probe waits if the database did not answer the last query for changes.
 const CUT_OFF_PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long an answer of the store counts.
+/// Minimum time between two probes.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// The code of a response of `/readyz` that is not 200.
@@ -27,29 +29,27 @@ pub const NOT_READY: &str = "NOT_READY";
 const SILENT: &str = "the store does not answer";
 const LOGIN_REFUSED: &str = "the database refuses user or password";
 
-/// Registers what stays on the public address if `server.operations_listen` is set: no metrics, and no details.
+/// Registers the endpoints of the public address if `server.operations_listen` is set: no metrics and no details.
 pub fn public_routes(config: &mut web::ServiceConfig) {
-    config
-        .service(operation("/healthz").route(web::get().to(alive)).route(web::head().to(alive)))
-        .service(operation("/readyz").route(web::get().to(ready_plainly)).route(web::head().to(ready_plainly)));
+    config.service(operation("/healthz", alive)).service(operation("/readyz", ready_plainly));
 }
 
-/// Registers the routes.
+/// Registers all endpoints.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(operation("/healthz").route(web::get().to(alive)).route(web::head().to(alive)))
-        .service(operation("/readyz").route(web::get().to(ready)).route(web::head().to(ready)))
-        .service(operation("/metrics").route(web::get().to(metrics)).route(web::head().to(metrics)));
+        .service(operation("/healthz", alive))
+        .service(operation("/readyz", ready))
+        .service(operation("/metrics", metrics));
 }
 
-fn operation(path: &str) -> actix_web::Resource {
-    web::resource(path).default_service(web::to(|| async {
-        let mut response = HttpResponse::MethodNotAllowed()
-            .insert_header((ALLOW, "GET, HEAD"))
-            .json(json!({ "status": "only GET and HEAD are allowed here" }));
+fn operation<A: FromRequest + 'static>(path: &str, handler: impl Handler<A, Output = HttpResponse>) -> Resource {
+    let routes = [(Method::GET, web::to(handler.clone())), (Method::HEAD, web::to(handler))];
+    methods::resource(path, routes, |allowed| {
+        let status = format!("method: must be {allowed}");
+        let mut response = HttpResponse::MethodNotAllowed().json(json!({ "status": status }));
         Refused::note(&mut response, "VALIDATION_FAILED", None);
         response
-    }))
+    })
 }
 
 async fn alive() -> HttpResponse {
@@ -91,7 +91,7 @@ fn respond(reason: Option<&'static str>, body: &serde_json::Value) -> HttpRespon
     response
 }
 
-/// Why the node may not take traffic. While its lease is live it decides from memory, however slow the store is.
+/// Returns why the node is not ready. While its lease is live, it decides from memory and does not need the database.
 async fn not_ready(context: &HttpContext) -> Option<&'static str> {
     let reason = reason_not_ready(context).await;
     context.store_probe.log(reason);
@@ -113,8 +113,8 @@ async fn reason_not_ready(context: &HttpContext) -> Option<&'static str> {
     (!node.is_current()).then_some("the changes of other nodes are not followed yet")
 }
 
-/// Why the store does not answer, asked at most once a second whatever the number of requests; and why the node was not
-/// ready when it was last asked, which is logged once and not for each probe.
+/// Whether the database answers, probed at most once a second. Also the last reason why the node was not ready, which is
+/// logged when it changes.
 #[derive(Debug, Default)]
 pub struct StoreProbe {
     last: tokio::sync::Mutex<Option<(Instant, Option<&'static str>)>>,
@@ -135,7 +135,7 @@ impl StoreProbe {
         reason
     }
 
-    /// Logs whether the node is ready if that has changed.
+    /// Logs a change of readiness.
     fn log(&self, reason: Option<&'static str>) {
         let before = std::mem::replace(&mut *self.logged.lock(), reason);
         match (before, reason) {
@@ -146,10 +146,10 @@ impl StoreProbe {
     }
 }
 
-/// Why the store does not answer soon; `None` if it does. An error is logged unless the reason is the known one.
+/// Returns why the database does not answer, or `None` if it does. Logs an error unless the reason is known already.
 async fn probe_store(node: &Node, known: Option<&'static str>) -> Option<&'static str> {
     let is_cut_off = node.cluster.as_ref().is_some_and(|cluster| cluster.is_cut_off());
-    // It does not answer, as was logged already: only the reason is asked for.
+    // The failure was logged already; the probe only determines the reason.
     let patience = if is_cut_off { CUT_OFF_PATIENCE } else { STORE_PATIENCE };
     let (reason, error) = match tokio::time::timeout(patience, node.store.ping()).await {
         Ok(Ok(())) => return is_cut_off.then_some(SILENT),

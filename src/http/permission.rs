@@ -1,4 +1,4 @@
-//! What a route asks of its caller, for the surfaces on which people and keys manage things.
+//! The permissions of the management API and the console.
 
 use crate::domain::member::Role;
 use crate::domain::scope::{Action, Resource, ScopeSet};
@@ -6,11 +6,11 @@ use crate::domain::scope::{Action, Resource, ScopeSet};
 /// An action and a resource of the management API.
 pub type RequiredPermission = (&'static str, &'static str);
 
-/// What a route asks of its caller.
+/// The permission that a route requires.
 pub trait Permission: 'static {
-    /// Action and resource; none: any good credential.
+    /// Action and resource. `None` accepts any valid credential.
     const NEEDS: Option<RequiredPermission>;
-    /// What lets callers of organization `default` do it in others too.
+    /// The permission with which callers of organization `default` can use the route in other organizations.
     const ABROAD: Option<RequiredPermission> = None;
 }
 
@@ -41,14 +41,14 @@ permissions! {
     AdminOrganizations: "admin" "keyturn/organizations"
 }
 
-/// Any good credential.
+/// Any valid credential.
 pub struct AnyCredential;
 
 impl Permission for AnyCredential {
     const NEEDS: Option<RequiredPermission> = None;
 }
 
-/// Any good credential of the organization, or `admin:keyturn/organizations` in organization `default`.
+/// Any valid credential of the organization, or `admin:keyturn/organizations` in organization `default`.
 pub struct ReadOrganization;
 
 impl Permission for ReadOrganization {
@@ -72,7 +72,7 @@ impl Permission for Bootstrap {
     const ABROAD: Option<RequiredPermission> = AdminOrganizations::NEEDS;
 }
 
-/// Whether scopes let their holder do that.
+/// Whether scopes include a permission.
 pub fn allows(scopes: &ScopeSet, (action, resource): RequiredPermission) -> bool {
     match (Action::parse(action), Resource::parse(resource)) {
         (Ok(action), Ok(resource)) => scopes.allows(&action, &resource),
@@ -80,7 +80,7 @@ pub fn allows(scopes: &ScopeSet, (action, resource): RequiredPermission) -> bool
     }
 }
 
-/// Checks that a member of that role may do that; else says the least role that may.
+/// Checks that a role includes a permission. If not, returns the lowest role that does.
 pub fn check_role(role: Role, need: RequiredPermission) -> Result<(), Role> {
     if allows(&role.may(), need) {
         return Ok(());

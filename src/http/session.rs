@@ -1,4 +1,4 @@
-//! The session of a person in a browser: its cookie, and whether a request comes from our own pages.
+//! The cookies of a browser session, and the check that a request comes from one of Keyturn's pages.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
@@ -8,12 +8,12 @@ use url::Url;
 
 use crate::members::SessionSecret;
 
-/// The cookie over HTTPS: its name keeps it to this host, this path and HTTPS (RFC 6265bis §4.1.3.2).
+/// The cookie over HTTPS. The prefix of its name binds it to this host, path `/` and HTTPS (RFC 6265bis §4.1.3.2).
 const SECURE_NAME: &str = "__Host-keyturn";
-/// The cookie over plain HTTP, as on a developer's machine.
+/// The cookie over plain HTTP, for development.
 const PLAIN_NAME: &str = "keyturn_session";
 
-/// The cookie of a sign-in page, before there is a session.
+/// The cookie of a sign-in page, before the session exists.
 const SECURE_PAGE_NAME: &str = "__Host-keyturn-page";
 const PLAIN_PAGE_NAME: &str = "keyturn_page";
 
@@ -39,26 +39,26 @@ fn page_name(public_url: &str) -> &'static str {
     if is_secure(public_url) { SECURE_PAGE_NAME } else { PLAIN_PAGE_NAME }
 }
 
-/// What the browser holds for its session, if it sent something that can be ours. Sent twice it is nobody's.
+/// Returns the session secret in the cookie, if it is well-formed. A cookie that is sent twice is ignored.
 pub fn from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
     read(request, name(public_url)).and_then(|text| SessionSecret::parse(&text))
 }
 
-/// What the browser holds for the sign-in page that it was shown. It stands for nobody.
+/// Returns the secret of the sign-in page. It authenticates nobody.
 pub fn page_from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
     read(request, page_name(public_url)).and_then(|text| SessionSecret::parse(&text))
 }
 
-/// What the browser kept of earlier sign-ins.
+/// Returns the cookie of a browser that has signed in before.
 pub fn device_from_cookie(request: &HttpRequest, public_url: &str) -> Option<String> {
     read(request, device_name(public_url))
 }
 
-/// The value of the cookie of that name.
+/// Returns the value of a cookie.
 ///
-/// Names are compared byte by byte: were they decoded or trimmed of more than the blanks of RFC 6265 §5.2, another
-/// site of the domain could set a cookie that is no `__Host-` to the browser and is one here. Cookies of others
-/// on the same host may look like anything.
+/// Names are compared byte by byte. If they were decoded, or trimmed of more than the white space of RFC 6265 §5.2,
+/// another site of the same domain could set a cookie that the server, but not the browser, takes for a `__Host-` cookie.
+/// Other applications on the host can set cookies with arbitrary bytes.
 fn read(request: &HttpRequest, name: &str) -> Option<String> {
     let name = name.as_bytes();
     let pairs = request.headers().get_all(COOKIE).flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
@@ -71,27 +71,27 @@ fn read(request: &HttpRequest, name: &str) -> Option<String> {
     if found.next().is_some() { None } else { Some(value.to_owned()) }
 }
 
-/// The cookie of a session that lives so many seconds at most.
+/// Returns the cookie of a session with a maximum age in seconds.
 pub fn cookie(secret: &SessionSecret, public_url: &str, seconds: i64) -> Cookie<'static> {
     build(name(public_url), secret.reveal().to_owned(), public_url, seconds)
 }
 
-/// The cookie that takes a session's away.
+/// Returns the cookie that deletes the session cookie.
 pub fn no_cookie(public_url: &str) -> Cookie<'static> {
     build(name(public_url), String::new(), public_url, 0)
 }
 
-/// The cookie of a sign-in page.
+/// Returns the cookie of a sign-in page.
 pub fn page_cookie(secret: &SessionSecret, public_url: &str, seconds: i64) -> Cookie<'static> {
     build(page_name(public_url), secret.reveal().to_owned(), public_url, seconds)
 }
 
-/// The cookie of a browser that has signed in.
+/// Returns the cookie of a browser that has signed in.
 pub fn device_cookie(text: String, public_url: &str) -> Cookie<'static> {
     build(device_name(public_url), text, public_url, DEVICE_SECONDS)
 }
 
-/// The cookie that takes a sign-in page's away.
+/// Returns the cookie that deletes the sign-in page's cookie.
 pub fn no_page_cookie(public_url: &str) -> Cookie<'static> {
     build(page_name(public_url), String::new(), public_url, 0)
 }
@@ -106,8 +106,8 @@ fn build(name: &'static str, value: String, public_url: &str, seconds: i64) -> C
         .finish()
 }
 
-/// Whether a request that changes something comes from our own pages, as far as the browser says: it says so in
-/// `Sec-Fetch-Site`, or else in `Origin`. What is no browser says neither.
+/// Whether a request comes from one of Keyturn's pages, by the browser's `Sec-Fetch-Site` or otherwise `Origin` header.
+/// Other clients send neither and pass.
 pub fn is_from_our_pages(request: &HttpRequest, public_url: &str) -> bool {
     const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
     if let Some(site) = request.headers().get(SEC_FETCH_SITE) {

@@ -1,4 +1,4 @@
-//! Signing in, from whichever surface: not too often, and always by a new session.
+//! Sign-in for the API and the console: rate limits, password check and a new session.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::Cookie;
@@ -14,39 +14,39 @@ use crate::http::session;
 use crate::limits::SignInAttempt;
 use crate::members::{self, Device, SessionSecret, SignIn, SignInError, SignedIn};
 
-/// What somebody typed.
+/// The values that were entered.
 pub struct Typed {
-    /// Organization; absent: `default`.
+    /// The organization; `None` is `default`.
     pub organization: Option<String>,
-    /// Login.
+    /// The email address.
     pub email: String,
-    /// Password.
+    /// The password.
     pub password: Password,
 }
 
-/// A session that has begun.
+/// A new session.
 pub struct StartedSession {
-    /// Who signed in.
+    /// The member and the session.
     pub signed_in: SignedIn,
-    /// What the browser holds for the session.
+    /// The secret for the session cookie.
     pub secret: SessionSecret,
-    /// What the browser keeps beyond it.
+    /// The cookie by which the browser is recognized at the next sign-in.
     pub device: Cookie<'static>,
 }
 
-/// Why nobody was signed in.
+/// Why a sign-in failed.
 #[derive(Debug)]
 pub enum SignInRefused {
-    /// Fields that cannot be right.
+    /// A value that is not well-formed.
     Invalid(Violation),
-    /// Too often; after how many seconds to come back.
+    /// Too many attempts; the seconds to wait.
     Limited(u64),
-    /// What the use case says.
+    /// The credentials are wrong, or the server cannot check them now.
     Error(SignInError),
 }
 
 impl SignInRefused {
-    /// The outcome as metrics name it.
+    /// Returns the outcome for metrics.
     const fn as_str(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
@@ -64,7 +64,7 @@ impl From<SignInError> for SignInRefused {
     }
 }
 
-/// Signs somebody in. That the request comes from our own pages is checked before.
+/// Signs a member in. The caller has checked that the request comes from one of Keyturn's pages.
 pub async fn sign_in(
     context: &HttpContext,
     request: &HttpRequest,
@@ -76,15 +76,15 @@ pub async fn sign_in(
 }
 
 async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> Result<StartedSession, SignInRefused> {
-    // 1. What was typed.
+    // 1. Parse the values.
     let wrong = |field: &str, message: &str| SignInRefused::Invalid(Violation::new(field, message));
     let slug = Slug::parse(typed.organization.as_deref().unwrap_or(Slug::DEFAULT));
-    let slug = slug.ok_or_else(|| wrong("organization", "1 to 40 of a-z, 0-9 and '-' are expected"))?;
+    let slug = slug.ok_or_else(|| wrong("organization", "must be 1 to 40 lowercase letters, digits and hyphens"))?;
     if !is_email(&typed.email) {
-        return Err(wrong("email", "a login like owner@example.org is expected"));
+        return Err(wrong("email", "must be an email address"));
     }
 
-    // 2. Not too often. A try counts from the beginning, and is given back unless the password is wrong.
+    // 2. Check the rate limits. An attempt counts from the start, and no longer if the password turns out to be right.
     let (address, now) = (context.client_address(request), clock::now());
     let account = format!("{slug} {}", typed.email.to_lowercase());
     let public_url = &context.node.settings.public_url;
@@ -98,7 +98,7 @@ async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> 
     };
     Identity { organization: Some(organization.clone()), ..Identity::default() }.note(request);
 
-    // 3. The password. Whoever goes away while this waits for its turn is not waited for.
+    // 3. Check the password. If the client disconnects while this waits for its turn, it is canceled.
     let user_agent = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
     let wish = SignIn {
         organization,
@@ -114,7 +114,7 @@ async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> 
         }
     })?;
 
-    // 4. The session, which is a change like others, and proof for the next time that this browser has signed in.
+    // 4. Begin the session, which is a change, and recognize the browser at its next sign-in.
     context.count_sign_in(verified.member()).map_err(SignInRefused::Limited)?;
     let node = context.node.clone();
     let begun = context.node.run_to_end(async move { members::begin_session(&node, verified).await }).await;
@@ -126,7 +126,7 @@ async fn attempt(context: &HttpContext, request: &HttpRequest, typed: Typed) -> 
     Ok(StartedSession { signed_in, secret, device })
 }
 
-/// Gives a try back when it is dropped: the server was busy, or the caller went away.
+/// Uncounts an attempt when it is dropped: the server was busy, or the client disconnected.
 struct Uncounted<'a> {
     context: &'a HttpContext,
     attempt: Option<SignInAttempt>,

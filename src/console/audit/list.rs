@@ -1,6 +1,6 @@
 //! The audit log page.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use askama::Template;
 
 use crate::audit;
@@ -9,6 +9,7 @@ use crate::console::audit::query::Query;
 use crate::console::audit::row::{Names, Row};
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, base_path, invalid_form, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Errors, Field, Select, SelectOption, html_size};
 use crate::domain;
@@ -39,7 +40,7 @@ struct Page {
     export: String,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<ReadAudit>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadAudit>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     // 1. Read the query.
     let members = members::list(visit.node(), visit.organization()).await?;
     let query = Query::read(&request, visit.organization(), &members);

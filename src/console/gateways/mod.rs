@@ -3,13 +3,14 @@
 mod fill;
 mod recipes;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::gateways::fill::Values;
 use crate::console::gateways::recipes::{GATEWAYS, Gateway, Method};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Errors, Field, Select, SelectOption, Tone, format_span};
 use crate::domain::timestamp::Timestamp;
@@ -88,7 +89,7 @@ struct File {
     text: String,
 }
 
-async fn overview(visit: ConsoleRequest<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
+async fn overview(visit: ConsoleRequest<AnyCredential>) -> Result<Reply, ErrorPage> {
     let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
     let (values, _) = Values::new(&tenant, &visit.node().settings, &Form::default());
     page(&Overview {
@@ -103,7 +104,7 @@ async fn show(
     visit: ConsoleRequest<AnyCredential>,
     request: HttpRequest,
     name: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let gateway = GATEWAYS.iter().find(|gateway| gateway.id == *name).ok_or_else(ErrorPage::not_found)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let settings = &visit.node().settings;

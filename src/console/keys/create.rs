@@ -1,6 +1,5 @@
 //! Creating a key.
 
-use actix_web::HttpResponse;
 use askama::Template;
 
 use crate::console::error_page::{self, ErrorPage};
@@ -8,6 +7,7 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::form::{FIELDS, KeyFields, KeyForm, number_rows};
 use crate::console::keys::list::MAX_OWNERS;
 use crate::console::keys::secret;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Select, SelectOption};
@@ -32,7 +32,7 @@ struct Page {
     has_no_signing_key: bool,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<WriteKeys>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<WriteKeys>) -> Result<Reply, ErrorPage> {
     let policy = policy(&visit)?;
     if visit.who.member.role < policy.create_role {
         return Err(ErrorPage::role_required(visit.who.member.role, policy.create_role));
@@ -41,7 +41,7 @@ pub(super) async fn show(visit: ConsoleRequest<WriteKeys>) -> Result<HttpRespons
 }
 
 /// Creates the key and shows its secret once.
-pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, ErrorPage> {
     // 1. Read the form. Without JavaScript, adding a row renders the form again.
     let Submitted { visit, form } = submitted;
     let policy = policy(&visit)?;
@@ -71,10 +71,9 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<HttpResponse
         networks: parsed.networks,
         expires_at: parsed.expires_at.flatten(),
     };
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     let once = IdempotentRequest::form(&ticket, TARGET);
-    let created = async move { keys::create(&node, &organization, &by, new, Some(&once)).await };
-    let errors = match visit.node().run_to_end(created).await {
+    let errors = match keys::create(node, organization, &by, new, Some(&once)).await {
         Ok((key, text)) => return secret::show_new(&visit, &key, &text, false),
         Err(KeyError::AlreadyDone(id)) => return secret::show_already_submitted(&visit, &id),
         Err(KeyError::Invalid(violations)) => Errors::new(number_rows(violations, &key_form.scopes), FIELDS),

@@ -1,6 +1,6 @@
 //! Editing a key. Changes that restrict it are reviewed first, with the recent requests that they would have denied.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::clock::rfc3339;
@@ -9,8 +9,8 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::policy;
 use crate::console::keys::form::{FIELDS, KeyFields, KeyForm, ParsedKey, format_expiry, number_rows};
 use crate::console::keys::{display_name, find, may_change, version};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, format_count};
 use crate::domain::api_key::{ApiKey, Edit};
@@ -66,7 +66,7 @@ struct DeniedTable {
     more: usize,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<String>) -> Result<Reply, ErrorPage> {
     let key = find(&visit, &path).await?;
     if !may_change(&visit, &key) {
         return Err(ErrorPage::not_permitted("You can only manage your own keys. Ask the owner or an admin."));
@@ -76,7 +76,7 @@ pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<Strin
 }
 
 /// Saves the key, or shows the review if the change restricts it.
-pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<Reply, ErrorPage> {
     // 1. Read the form.
     let Submitted { visit, form } = submitted;
     let key = find(&visit, &path).await?;
@@ -102,9 +102,8 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     }
 
     // 3. Apply the change.
-    let (node, organization, by, id) = (visit.node().clone(), visit.organization().clone(), visit.by(), key.id);
-    let edited = async move { keys::edit(&node, &organization, &by, &id, Some(seen), edit).await };
-    let errors = match visit.node().run_to_end(edited).await {
+    let (node, organization, by, id) = (visit.node(), visit.organization(), visit.by(), key.id);
+    let errors = match keys::edit(node, organization, &by, &id, Some(seen), edit).await {
         Ok((new, is_narrower)) => {
             let is_opened = key.networks.is_restricted() && !new.networks.is_restricted();
             let done = match (is_opened, is_narrower) {
@@ -112,7 +111,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
                 (false, true) => "narrowed",
                 (false, false) => "edited",
             };
-            return Ok(see_other(&visit.path(&format!("/keys/{id}?done={done}"))));
+            return Ok(Reply::see_other(visit.path(&format!("/keys/{id}?done={done}"))));
         }
         Err(KeyError::Invalid(violations)) => Errors::new(number_rows(violations, &key_form.scopes), FIELDS),
         Err(KeyError::GrantExceeded(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
@@ -136,12 +135,7 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
     }
 }
 
-async fn review(
-    visit: &ConsoleRequest<WriteKeys>,
-    key: &ApiKey,
-    edit: &Edit,
-    form: &Form,
-) -> Result<HttpResponse, ErrorPage> {
+async fn review(visit: &ConsoleRequest<WriteKeys>, key: &ApiKey, edit: &Edit, form: &Form) -> Result<Reply, ErrorPage> {
     let to = Narrowing { scopes: edit.scopes.clone(), networks: edit.networks.clone() };
     let impact = usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?;
     let submitted = form.all().filter(|(name, _)| !["csrf", "confirmed"].contains(name));

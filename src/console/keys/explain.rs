@@ -1,12 +1,13 @@
 //! Explaining a decision: the result of each check for a hypothetical request.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::policy;
 use crate::console::keys::{display_name, find};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Errors, Field, Labels, Notice, Select, SelectOption, Tone, to_sentence};
 use crate::domain::decision::{Check, Finding};
@@ -42,7 +43,7 @@ pub(super) async fn show(
     visit: ConsoleRequest<ReadKeys>,
     path: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let key = find(&visit, &path).await?;
     let policy = policy(&visit)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();

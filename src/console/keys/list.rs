@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::display_name;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Field, Moment, Select, SelectOption, Spark, Tone, days_left};
 use crate::domain::api_key::{ApiKey, Status};
@@ -93,7 +94,7 @@ struct ListQuery {
     cursor: Option<String>,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     // 1. Read the query. Invalid values are ignored.
     let query = ListQuery::read(&request);
     let (order, is_descending) = keys::read_order(&query.sort).unwrap_or((KeyOrder::Created, true));

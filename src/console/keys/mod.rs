@@ -15,6 +15,7 @@ use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
+use crate::console::submitted::submit;
 use crate::console::ui::{Notice, Tone, to_sentence};
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
@@ -28,17 +29,15 @@ pub(super) use form::split_entries;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/keys").route(web::get().to(list::show)))
-        .service(web::resource("/keys/new").route(web::get().to(create::show)).route(web::post().to(create::send)))
+        .service(web::resource("/keys/new").route(web::get().to(create::show)).route(submit(create::send)))
         .service(web::resource("/keys/{id}").route(web::get().to(show::show)))
-        .service(web::resource("/keys/{id}/edit").route(web::get().to(edit::show)).route(web::post().to(edit::send)))
-        .service(
-            web::resource("/keys/{id}/rotate").route(web::get().to(rotate::show)).route(web::post().to(rotate::send)),
-        )
+        .service(web::resource("/keys/{id}/edit").route(web::get().to(edit::show)).route(submit(edit::send)))
+        .service(web::resource("/keys/{id}/rotate").route(web::get().to(rotate::show)).route(submit(rotate::send)))
         .service(web::resource("/keys/{id}/explain").route(web::get().to(explain::show)))
         .service(
             web::resource("/keys/{id}/{change:disable|enable|revoke}")
                 .route(web::get().to(state::show))
-                .route(web::post().to(state::send)),
+                .route(submit(state::send)),
         );
 }
 

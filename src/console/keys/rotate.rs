@@ -1,6 +1,6 @@
 //! Rotating a key: a new secret with the same key ID, and a grace period for the previous one.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::{self, ErrorPage};
@@ -8,6 +8,7 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::{policy, ticket};
 use crate::console::keys::form::{ExpiryForm, format_expiry};
 use crate::console::keys::{display_name, find, may_change, secret, version};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::{Submitted, check_fields};
 use crate::console::ui::{Errors, Field, Labels, Moment, Select, SelectOption, to_sentence};
@@ -49,7 +50,7 @@ struct Page {
     running: Option<Moment>,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<String>) -> Result<Reply, ErrorPage> {
     let key = find(&visit, &path).await?;
     if !may_change(&visit, &key) {
         return Err(ErrorPage::not_permitted("You can only manage your own keys. Ask the owner or an admin."));
@@ -60,7 +61,7 @@ pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<Strin
 }
 
 /// Rotates the key and shows the new secret once.
-pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<Reply, ErrorPage> {
     // 1. Read the form.
     let Submitted { visit, form } = submitted;
     let key = find(&visit, &path).await?;
@@ -81,10 +82,9 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
 
     // 2. Rotate the key.
     let rotation = RotateKey { name: (raw.name != key.name).then(|| raw.name.clone()), expires_at, grace_seconds };
-    let (node, organization, by, id) = (visit.node().clone(), visit.organization().clone(), visit.by(), key.id);
+    let (node, organization, by, id) = (visit.node(), visit.organization(), visit.by(), key.id);
     let once = IdempotentRequest::form(&ticket, &format!("console rotate {id}"));
-    let rotated = async move { keys::rotate(&node, &organization, &by, &id, Some(seen), rotation, Some(&once)).await };
-    let errors = match visit.node().run_to_end(rotated).await {
+    let errors = match keys::rotate(node, organization, &by, &id, Some(seen), rotation, Some(&once)).await {
         Ok((key, text)) => return secret::show_new(&visit, &key, &text, true),
         Err(KeyError::AlreadyDone(id)) => return secret::show_already_submitted(&visit, &id),
         Err(KeyError::Invalid(violations)) => Errors::new(violations, FIELDS),

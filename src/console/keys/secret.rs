@@ -1,12 +1,11 @@
 //! A new secret, shown once, with examples that use it.
 
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
-use crate::console::frame::{Frame, Section, html_response, page};
+use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{display_name, warnings_about};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Checkbox, Notice};
 use crate::domain::api_key::ApiKey;
@@ -40,7 +39,7 @@ pub(super) fn show_new<P>(
     key: &ApiKey,
     text: &KeyText,
     is_rotated: bool,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let settings = &visit.node().settings;
     let secret = text.reveal();
     let page = Page {
@@ -56,10 +55,10 @@ pub(super) fn show_new<P>(
         key,
     };
     // The page contains the secret, so it must not be logged or cached.
-    Ok(html_response(StatusCode::OK, page.render()?))
+    Ok(Reply::page(page.render()?))
 }
 
 /// Renders the response to a repeated form.
-pub(super) fn show_already_submitted<P>(visit: &ConsoleRequest<P>, id: &KeyId) -> Result<HttpResponse, ErrorPage> {
+pub(super) fn show_already_submitted<P>(visit: &ConsoleRequest<P>, id: &KeyId) -> Result<Reply, ErrorPage> {
     page(&AlreadySubmitted { frame: visit.frame(Section::Keys, "Already submitted"), id: id.to_string() })
 }

@@ -1,6 +1,6 @@
 //! A key's page: settings, usage, audit trail and actions.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::actor;
@@ -8,6 +8,7 @@ use crate::console::audit::Trail;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{display_name, find, may_change, warnings_about};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Chart, Moment, Notice, Tone, days_left, format_count, format_date};
 use crate::console::usage::{Range, Ranges, Totals};
@@ -79,7 +80,7 @@ pub(super) async fn show(
     visit: ConsoleRequest<ReadKeys>,
     path: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let key = find(&visit, &path).await?;
     let usage =

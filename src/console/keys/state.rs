@@ -1,13 +1,13 @@
 //! Disabling, enabling and revoking a key, each after a confirmation.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::{display_name, find, may_change, version};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Field, Moment};
 use crate::http::checks::Checks;
@@ -30,7 +30,7 @@ struct Page {
 pub(super) async fn show(
     visit: ConsoleRequest<WriteKeys>,
     path: web::Path<(String, String)>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let (id, change) = path.into_inner();
     let key = find(&visit, &id).await?;
     if !may_change(&visit, &key) {
@@ -58,7 +58,7 @@ pub(super) async fn show(
 pub(super) async fn send(
     submitted: Submitted<WriteKeys>,
     path: web::Path<(String, String)>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (id, change) = path.into_inner();
     let key = find(&visit, &id).await?.id;
@@ -66,18 +66,15 @@ pub(super) async fn send(
     let mut checks = Checks::default();
     checks.text("reason", reason.as_deref().unwrap_or_default());
     checks.done().map_err(ErrorPage::invalid)?;
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     // A leaked key must be stoppable even if someone else has just edited it, so only enabling checks the version.
     let (seen, done) = (version(&form)?, done_code(&change));
-    let changed = async move {
-        match change.as_str() {
-            "disable" => keys::disable(&node, &organization, &by, &key, None).await,
-            "enable" => keys::enable(&node, &organization, &by, &key, Some(seen)).await,
-            _ => keys::revoke(&node, &organization, &by, &key, None, reason).await,
-        }
+    match change.as_str() {
+        "disable" => keys::disable(node, organization, &by, &key, None).await?,
+        "enable" => keys::enable(node, organization, &by, &key, Some(seen)).await?,
+        _ => keys::revoke(node, organization, &by, &key, None, reason).await?,
     };
-    visit.node().run_to_end(changed).await?;
-    Ok(see_other(&visit.path(&format!("/keys/{id}?done={done}"))))
+    Ok(Reply::see_other(visit.path(&format!("/keys/{id}?done={done}"))))
 }
 
 fn done_code(change: &str) -> &'static str {

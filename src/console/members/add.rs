@@ -1,12 +1,12 @@
 //! Adding a member.
 
-use actix_web::HttpResponse;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::members::{error_page, read_role, role_options};
 use crate::console::new_password::NewPassword;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Labels, Select};
@@ -26,11 +26,11 @@ struct Page {
     role: Select,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<AdminMembers>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AdminMembers>) -> Result<Reply, ErrorPage> {
     page(&Page::new(&visit, &Form::default(), Errors::default()))
 }
 
-pub(super) async fn add(submitted: Submitted<AdminMembers>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn add(submitted: Submitted<AdminMembers>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let role = match read_role(&form) {
         Ok(role) => role,
@@ -40,9 +40,8 @@ pub(super) async fn add(submitted: Submitted<AdminMembers>) -> Result<HttpRespon
         }
     };
     let new = NewMember { email: form.value("email").unwrap_or_default().trim().to_owned(), role };
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let added = async move { members::add(&node, &organization, &by, new).await };
-    match visit.node().run_to_end(added).await {
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    match members::add(node, organization, &by, new).await {
         Ok((member, password)) => NewPassword {
             frame: visit.frame(Section::Members, "Member added"),
             result: format!("Added {} with the role {}.", member.email, member.role),

@@ -1,13 +1,13 @@
 //! Changing a member's email and role. A lower role needs confirmation if it has side effects.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::members::show::Page;
 use crate::console::members::{KeyLink, error_page, find_member, keys_exceeding_role, read_role, read_version};
-use crate::console::see_other;
+use crate::console::reply::Reply;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Labels, to_sentence};
 use crate::domain::member::{Member, Role};
@@ -33,10 +33,7 @@ struct ConfirmRole {
     excess_count: usize,
 }
 
-pub(super) async fn change(
-    submitted: Submitted<AdminMembers>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn change(submitted: Submitted<AdminMembers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let member = find_member(&visit, &id).await?;
 
@@ -73,11 +70,9 @@ pub(super) async fn change(
 
     // 3. Apply the change.
     let edit = MemberEdit { email: Some(email), role: Some(role), resets_password: false };
-    let (node, organization, by, id) =
-        (visit.node().clone(), visit.organization().clone(), visit.by(), member.id.clone());
-    let changed = async move { members::change(&node, &organization, &by, &id, version, edit).await };
-    let errors = match visit.node().run_to_end(changed).await {
-        Ok((member, _)) => return Ok(see_other(&visit.path(&format!("/members/{}?done=changed", member.id)))),
+    let (node, organization, by, id) = (visit.node(), visit.organization(), visit.by(), member.id.clone());
+    let errors = match members::change(node, organization, &by, &id, version, edit).await {
+        Ok((member, _)) => return Ok(Reply::see_other(visit.path(&format!("/members/{}?done=changed", member.id)))),
         Err(MemberError::Invalid(violations)) => Errors::new(violations, FIELDS),
         Err(MemberError::Conflict(detail)) => Errors::sentence(to_sentence(&detail)),
         Err(other) => return Err(error_page(other)),

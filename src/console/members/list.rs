@@ -1,12 +1,13 @@
 //! The list of members.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use askama::Template;
 use url::form_urlencoded::byte_serialize;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::pages::Pages;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Field, Moment};
 use crate::domain::member::{Member, Role};
@@ -34,7 +35,7 @@ struct Row {
     last_sign_in: Option<Moment>,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<ReadMembers>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadMembers>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("added") => Some("Member added."),

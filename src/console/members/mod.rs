@@ -11,6 +11,7 @@ use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
+use crate::console::submitted::submit;
 use crate::console::ui::SelectOption;
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::member::{Member, MemberId, Role};
@@ -22,19 +23,13 @@ use crate::store::KeyFilter;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/members").route(web::get().to(list::show)))
-        .service(web::resource("/members/new").route(web::get().to(add::show)).route(web::post().to(add::add)))
-        .service(web::resource("/members/{id}").route(web::get().to(show::show)).route(web::post().to(change::change)))
+        .service(web::resource("/members/new").route(web::get().to(add::show)).route(submit(add::add)))
+        .service(web::resource("/members/{id}").route(web::get().to(show::show)).route(submit(change::change)))
         .service(
-            web::resource("/members/{id}/reset-password")
-                .route(web::get().to(reset::show))
-                .route(web::post().to(reset::reset)),
+            web::resource("/members/{id}/reset-password").route(web::get().to(reset::show)).route(submit(reset::reset)),
         )
-        .service(
-            web::resource("/members/{id}/remove")
-                .route(web::get().to(remove::show))
-                .route(web::post().to(remove::remove)),
-        )
-        .service(web::resource("/members/{id}/sessions/{session}/end").route(web::post().to(show::end_session)));
+        .service(web::resource("/members/{id}/remove").route(web::get().to(remove::show)).route(submit(remove::remove)))
+        .service(web::resource("/members/{id}/sessions/{session}/end").route(submit(show::end_session)));
 }
 
 /// Returns the member with the ID from the path.

@@ -1,6 +1,6 @@
 //! Removing a member and revoking their keys.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
@@ -8,8 +8,8 @@ use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{
     KeyLink, error_page, find_member, is_last_owner, keys_to_revoke, may_change, read_version,
 };
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::http::permission::AdminMembers;
 use crate::members;
@@ -31,10 +31,7 @@ struct Page {
     has_more: bool,
 }
 
-pub(super) async fn show(
-    visit: ConsoleRequest<AdminMembers>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AdminMembers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let member = find_member(&visit, &id).await?;
     let mut keys = keys_to_revoke(&visit, &member, SHOWN).await?;
     let has_more = keys.len() > SHOWN as usize;
@@ -52,16 +49,12 @@ pub(super) async fn show(
     })
 }
 
-pub(super) async fn remove(
-    submitted: Submitted<AdminMembers>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn remove(submitted: Submitted<AdminMembers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let member = find_member(&visit, &id).await?;
     let is_self = member.id == visit.who.member.id;
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     let version = read_version(&form);
-    let removed = async move { members::remove(&node, &organization, &by, &member.id, version).await };
-    visit.node().run_to_end(removed).await.map_err(error_page)?;
-    Ok(see_other(&visit.path(if is_self { "/sign-in" } else { "/members?done=removed" })))
+    members::remove(node, organization, &by, &member.id, version).await.map_err(error_page)?;
+    Ok(Reply::see_other(visit.path(if is_self { "/sign-in" } else { "/members?done=removed" })))
 }

@@ -1,12 +1,13 @@
 //! Resetting a member's password.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{error_page, find_member, may_change, read_version};
 use crate::console::new_password::NewPassword;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::http::permission::AdminMembers;
@@ -23,10 +24,7 @@ struct Page {
     is_self: bool,
 }
 
-pub(super) async fn show(
-    visit: ConsoleRequest<AdminMembers>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AdminMembers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let member = find_member(&visit, &id).await?;
     page(&Page {
         frame: visit.frame(Section::Members, "Reset password?"),
@@ -38,20 +36,17 @@ pub(super) async fn show(
     })
 }
 
-pub(super) async fn reset(
-    submitted: Submitted<AdminMembers>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn reset(submitted: Submitted<AdminMembers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let member = find_member(&visit, &id).await?;
     if member.id == visit.who.member.id {
         return Err(ErrorPage::conflict("To change your own password, go to your account."));
     }
     let edit = MemberEdit { resets_password: true, ..MemberEdit::default() };
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     let version = read_version(&form);
-    let changed = async move { members::change(&node, &organization, &by, &member.id, version, edit).await };
-    let (member, password) = visit.node().run_to_end(changed).await.map_err(error_page)?;
+    let (member, password) =
+        members::change(node, organization, &by, &member.id, version, edit).await.map_err(error_page)?;
     // A reset always returns a password.
     let password = password.ok_or_else(|| error_page(MemberError::PreconditionFailed))?;
     NewPassword {

@@ -1,6 +1,6 @@
 //! A member's page: profile, role, sessions and audit trail.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::account::{MAX_SESSIONS, SessionRow};
@@ -10,8 +10,8 @@ use crate::console::frame::{Frame, Section, page};
 use crate::console::members::{
     KeyLink, describe_role, error_page, find_member, is_last_owner, keys_exceeding_role, may_change, role_options,
 };
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Moment, Select};
 use crate::domain::member::{Member, MemberId, Role};
@@ -48,7 +48,7 @@ pub(super) async fn show(
     visit: ConsoleRequest<ReadMembers>,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("changed") => Some("Member updated."),
@@ -64,18 +64,17 @@ pub(super) async fn show(
 pub(super) async fn end_session(
     submitted: Submitted<AdminMembers>,
     path: web::Path<(String, String)>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     let (id, session) = path.into_inner();
     let member = find_member(&visit, &id).await?;
     // Session IDs have the format of member IDs.
     let MemberId(session) = MemberId::parse(&session).ok_or_else(ErrorPage::not_found)?;
-    let (node, by, of) = (visit.node().clone(), visit.by(), member.clone());
-    let ended = async move { members::end(&node, &by, &of, &session).await };
-    match visit.node().run_to_end(ended).await {
+    let (node, by, of) = (visit.node(), visit.by(), member.clone());
+    match members::end(node, &by, &of, &session).await {
         // The session may have ended already.
         Ok(()) | Err(MemberError::NotFound) => {
-            Ok(see_other(&visit.path(&format!("/members/{}?done=session", member.id))))
+            Ok(Reply::see_other(visit.path(&format!("/members/{}?done=session", member.id))))
         }
         Err(other) => Err(error_page(other)),
     }

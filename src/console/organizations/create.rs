@@ -1,12 +1,12 @@
 //! Creating an organization and its owner.
 
-use actix_web::HttpResponse;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::new_password::NewPassword;
 use crate::console::organizations::check;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Labels};
@@ -27,12 +27,12 @@ struct Page {
     owner_email: Field,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AnyCredential>) -> Result<Reply, ErrorPage> {
     check(&visit)?;
     page(&Page::new(&visit, &Form::default(), Errors::default()))
 }
 
-pub(super) async fn create(submitted: Submitted<AnyCredential>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn create(submitted: Submitted<AnyCredential>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     check(&visit)?;
     let invalid = |field: &str, message: &str| {
@@ -41,10 +41,9 @@ pub(super) async fn create(submitted: Submitted<AnyCredential>) -> Result<HttpRe
     let Some(slug) = Slug::parse(form.value("slug").unwrap_or_default().trim()) else {
         return invalid("slug", "Use 1–40 lowercase letters, digits or hyphens.");
     };
-    let (node, by) = (visit.node().clone(), visit.by());
+    let (node, by) = (visit.node(), visit.by());
     let email = form.value("owner_email").unwrap_or_default().trim().to_owned();
-    let created = async move { organizations::create(&node, &by, slug, &email, false).await };
-    match visit.node().run_to_end(created).await {
+    match organizations::create(node, &by, slug, &email, false).await {
         Ok(created) => NewPassword {
             frame: visit.frame(Section::Organizations, "Organization created"),
             result: format!("Organization {} created. Owner: {}.", created.organization.slug, created.email),

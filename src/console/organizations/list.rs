@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::organizations::check;
 use crate::console::pages::Pages;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Moment, Tone};
 use crate::http::form::Form;
@@ -35,10 +36,7 @@ struct Row {
     created: Moment,
 }
 
-pub(super) async fn show(
-    visit: ConsoleRequest<AnyCredential>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     check(&visit)?;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {

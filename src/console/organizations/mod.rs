@@ -4,32 +4,27 @@ mod create;
 mod list;
 mod suspend;
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
-use crate::console::submitted::Submitted;
+use crate::console::submitted::{Submitted, submit};
 use crate::domain::slug::Slug;
 use crate::http::permission::{AdminOrganizations, AnyCredential};
-use crate::node::Unavailable;
-use crate::organizations::{self, RotateError};
+use crate::organizations;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/organizations").route(web::get().to(list::show)))
-        .service(
-            web::resource("/organizations/new")
-                .route(web::get().to(create::show))
-                .route(web::post().to(create::create)),
-        )
-        .service(web::resource("/organizations/{slug}/bootstrap").route(web::post().to(bootstrap)))
+        .service(web::resource("/organizations/new").route(web::get().to(create::show)).route(submit(create::create)))
+        .service(web::resource("/organizations/{slug}/bootstrap").route(submit(bootstrap)))
         .service(
             web::resource("/organizations/{slug}/suspend")
                 .route(web::get().to(suspend::ask))
-                .route(web::post().to(suspend::suspend)),
+                .route(submit(suspend::suspend)),
         )
-        .service(web::resource("/organizations/{slug}/resume").route(web::post().to(suspend::resume)));
+        .service(web::resource("/organizations/{slug}/resume").route(submit(suspend::resume)));
 }
 
 /// Checks that the visitor manages organizations. Others get "not found".
@@ -39,37 +34,15 @@ fn check(visit: &ConsoleRequest<AnyCredential>) -> Result<(), ErrorPage> {
 }
 
 /// Creates an organization's first signing key.
-async fn bootstrap(submitted: Submitted<AnyCredential>, slug: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
+async fn bootstrap(submitted: Submitted<AnyCredential>, slug: web::Path<String>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
     let slug =
         Slug::parse(&slug).filter(|slug| visit.node().tenant(slug).is_some()).ok_or_else(ErrorPage::not_found)?;
-    let (node, by) = (visit.node().clone(), visit.by());
-    let created = async move { organizations::bootstrap(&node, &by, &slug).await.map_err(BootstrapError::Rotate) };
-    match visit.node().run_to_end(created).await {
-        Ok(Some(_)) => Ok(see_other(&visit.path("/organizations?done=bootstrapped"))),
+    let (node, by) = (visit.node(), visit.by());
+    match organizations::bootstrap(node, &by, &slug).await {
+        Ok(Some(_)) => Ok(Reply::see_other(visit.path("/organizations?done=bootstrapped"))),
         Ok(None) => Err(ErrorPage::conflict("This organization already has a signing key.")),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Why a signing key was not created.
-enum BootstrapError {
-    Rotate(RotateError),
-    Unavailable(Unavailable),
-}
-
-impl From<Unavailable> for BootstrapError {
-    fn from(cause: Unavailable) -> Self {
-        Self::Unavailable(cause)
-    }
-}
-
-impl From<BootstrapError> for ErrorPage {
-    fn from(error: BootstrapError) -> Self {
-        match error {
-            BootstrapError::Rotate(error) => error.into(),
-            BootstrapError::Unavailable(cause) => Self::node_unavailable(&cause),
-        }
     }
 }

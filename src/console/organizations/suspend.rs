@@ -1,13 +1,13 @@
 //! Suspending and resuming an organization.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::organizations::check;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::domain::slug::Slug;
 use crate::http::permission::AnyCredential;
@@ -20,10 +20,7 @@ struct Page {
     slug: String,
 }
 
-pub(super) async fn ask(
-    visit: ConsoleRequest<AnyCredential>,
-    slug: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask(visit: ConsoleRequest<AnyCredential>, slug: web::Path<String>) -> Result<Reply, ErrorPage> {
     check(&visit)?;
     let slug = find_slug(&visit, &slug)?;
     if slug.is_default() {
@@ -32,26 +29,20 @@ pub(super) async fn ask(
     page(&Page { frame: visit.frame(Section::Organizations, "Suspend organization"), slug: slug.to_string() })
 }
 
-pub(super) async fn suspend(
-    submitted: Submitted<AnyCredential>,
-    slug: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn suspend(submitted: Submitted<AnyCredential>, slug: web::Path<String>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
-    let (node, by, slug) = (visit.node().clone(), visit.by(), find_slug(&visit, &slug)?);
-    visit.node().run_to_end(async move { organizations::suspend(&node, &by, &slug).await }).await?;
-    Ok(see_other(&visit.path("/organizations?done=suspended")))
+    let (node, by, slug) = (visit.node(), visit.by(), find_slug(&visit, &slug)?);
+    organizations::suspend(node, &by, &slug).await?;
+    Ok(Reply::see_other(visit.path("/organizations?done=suspended")))
 }
 
-pub(super) async fn resume(
-    submitted: Submitted<AnyCredential>,
-    slug: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn resume(submitted: Submitted<AnyCredential>, slug: web::Path<String>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     check(&visit)?;
-    let (node, by, slug) = (visit.node().clone(), visit.by(), find_slug(&visit, &slug)?);
-    visit.node().run_to_end(async move { organizations::resume(&node, &by, &slug).await }).await?;
-    Ok(see_other(&visit.path("/organizations?done=resumed")))
+    let (node, by, slug) = (visit.node(), visit.by(), find_slug(&visit, &slug)?);
+    organizations::resume(node, &by, &slug).await?;
+    Ok(Reply::see_other(visit.path("/organizations?done=resumed")))
 }
 
 fn find_slug(visit: &ConsoleRequest<AnyCredential>, slug: &str) -> Result<Slug, ErrorPage> {

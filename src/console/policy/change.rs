@@ -1,15 +1,14 @@
 //! Editing the policy: the form, the preview of its effects, and applying it.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
-use crate::console::frame::{Frame, Section, error_response, invalid_form, page};
+use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::policy::form::{FormFields, RawForm};
 use crate::console::policy::settings::{Difference, differences, label};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Badge, Errors, Tone, format_count, to_sentence};
 use crate::domain::organization::Organization;
@@ -50,13 +49,13 @@ struct EffectRow {
     more: String,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<AdminPolicy>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<AdminPolicy>) -> Result<Reply, ErrorPage> {
     let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
     page(&form_page(&visit, &organization, &RawForm::of(&organization.policy), Errors::default()))
 }
 
 /// Shows the preview; only `intent=apply` applies the policy.
-pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (raw, intent) = (RawForm::read(&form)?, form.value("intent"));
     let version = form.value("version").and_then(|version| version.parse::<u64>().ok());
@@ -75,15 +74,14 @@ pub(super) async fn submit(submitted: Submitted<AdminPolicy>) -> Result<HttpResp
     let done = if policy == organization.policy { "same" } else { "changed" };
     let late = async |organization: &Organization| {
         let preview = Preview::new(&visit, organization, &raw, &policy, true).await?;
-        Ok(error_response((StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"), preview.render()?, None))
+        Ok(Reply::refused((StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED"), preview.render()?))
     };
     if is_late {
         return late(&organization).await;
     }
-    let (node, slug, by, new) = (visit.node().clone(), visit.organization().clone(), visit.by(), policy.clone());
-    let replaced = async move { organizations::replace_policy(&node, &slug, &by, version, new).await };
-    match visit.node().run_to_end(replaced).await {
-        Ok(_) => Ok(see_other(&visit.path(&format!("/policy?done={done}")))),
+    let (node, slug, by, new) = (visit.node(), visit.organization(), visit.by(), policy.clone());
+    match organizations::replace_policy(node, slug, &by, version, new).await {
+        Ok(_) => Ok(Reply::see_other(visit.path(&format!("/policy?done={done}")))),
         Err(PolicyError::PreconditionFailed | PolicyError::Raced) => {
             late(&organizations::read_policy(visit.node(), visit.organization()).await?).await
         }

@@ -4,20 +4,22 @@ mod change;
 mod form;
 mod settings;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::policy::settings::Group;
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
+use crate::console::submitted::submit;
 use crate::http::form::Form;
 use crate::http::permission::{AdminPolicy, ReadPolicy};
 use crate::organizations;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/policy").route(web::get().to(show)).route(web::post().to(change::submit)))
+        .service(web::resource("/policy").route(web::get().to(show)).route(submit(change::submit)))
         .service(web::resource("/policy/change").route(web::get().to(change::show)));
 }
 
@@ -30,7 +32,7 @@ struct Page {
     may_change: bool,
 }
 
-async fn show(visit: ConsoleRequest<ReadPolicy>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn show(visit: ConsoleRequest<ReadPolicy>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("changed") => Some("Policy updated."),

@@ -2,12 +2,14 @@
 
 mod rotate;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
+use crate::console::submitted::submit;
 use crate::console::ui::{Badge, Moment, Tone, format_span};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
@@ -19,12 +21,8 @@ use crate::signing::{KeyState, SigningKey};
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/signing-keys").route(web::get().to(list)))
-        .service(
-            web::resource("/signing-keys/rotate")
-                .route(web::get().to(rotate::ask))
-                .route(web::post().to(rotate::rotate)),
-        )
-        .service(web::resource("/signing-keys/bootstrap").route(web::post().to(rotate::bootstrap)));
+        .service(web::resource("/signing-keys/rotate").route(web::get().to(rotate::ask)).route(submit(rotate::rotate)))
+        .service(web::resource("/signing-keys/bootstrap").route(submit(rotate::bootstrap)));
 }
 
 #[derive(Template)]
@@ -64,7 +62,7 @@ struct Row {
     is_left_out: bool,
 }
 
-async fn list(visit: ConsoleRequest<ReadSigningKeys>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn list(visit: ConsoleRequest<ReadSigningKeys>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("made") => Some("Signing key created. You can now create API keys."),

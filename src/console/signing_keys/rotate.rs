@@ -1,12 +1,11 @@
 //! Creating an organization's first signing key, and rotating it.
 
-use actix_web::HttpResponse;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::signing_keys::format_length;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Moment, Select, SelectOption};
@@ -27,11 +26,11 @@ struct Page {
     ttl: String,
 }
 
-pub(super) async fn ask(visit: ConsoleRequest<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask(visit: ConsoleRequest<AdminSigningKeys>) -> Result<Reply, ErrorPage> {
     page(&Page::new(&visit, Errors::default())?)
 }
 
-pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (ahead_seconds, retire_now) = match form.value("when") {
         Some("ahead") => (visit.node().settings.publish_ahead_seconds, false),
@@ -45,20 +44,19 @@ pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<Htt
             )?);
         }
     };
-    let (node, by) = (visit.node().clone(), visit.by());
-    let organization = visit.organization().clone();
+    let (node, by) = (visit.node(), visit.by());
+    let organization = visit.organization();
     let rotation = SigningKeyRotation { algorithm: node.settings.algorithm, ahead_seconds, retire_now };
-    let rotated = async move { rotate_signing_key(&node, &organization, rotation, &by).await };
-    visit.node().run_to_end(rotated).await?;
-    Ok(see_other(&visit.path("/signing-keys?done=rotated")))
+    rotate_signing_key(node, organization, rotation, &by).await?;
+    Ok(Reply::see_other(visit.path("/signing-keys?done=rotated")))
 }
 
-pub(super) async fn bootstrap(submitted: Submitted<AdminSigningKeys>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn bootstrap(submitted: Submitted<AdminSigningKeys>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
-    let (node, by, organization) = (visit.node().clone(), visit.by(), visit.organization().clone());
-    let created = visit.node().run_to_end(async move { organizations::bootstrap(&node, &by, &organization).await });
-    let done = if created.await?.is_some() { "made" } else { "there" };
-    Ok(see_other(&visit.path(&format!("/signing-keys?done={done}"))))
+    let (node, by, organization) = (visit.node(), visit.by(), visit.organization());
+    let created = organizations::bootstrap(node, &by, organization).await?;
+    let done = if created.is_some() { "made" } else { "there" };
+    Ok(Reply::see_other(visit.path(&format!("/signing-keys?done={done}"))))
 }
 
 impl Page {

@@ -1,10 +1,11 @@
 //! Usage of the organization, and its top keys.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Chart, Moment, format_count};
 use crate::console::usage::range::{Range, Ranges, Totals};
@@ -37,7 +38,7 @@ struct Row {
     last_used: Option<Moment>,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<ReadUsage>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn show(visit: ConsoleRequest<ReadUsage>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let range = Range::read(&query);
     let (node, organization, span) = (visit.node(), visit.organization(), range.span(visit.now));

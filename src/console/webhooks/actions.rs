@@ -1,12 +1,12 @@
 //! Actions on a webhook: enable, disable, test, rotate the secret, delete, and retry a delivery.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::webhooks::{SecretPage, version, webhook_id};
 use crate::domain::webhook::{DeliveryId, Webhook, WebhookState};
@@ -29,7 +29,7 @@ struct Confirm {
     sentences: Vec<&'static str>,
 }
 
-pub(super) async fn change_state(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn change_state(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (id, version) = (webhook_id(&id)?, version(&form)?);
     let (state, done) = match form.value("state") {
@@ -39,21 +39,20 @@ pub(super) async fn change_state(submitted: Submitted<AdminWebhooks>, id: Path) 
     };
     let update = WebhookUpdate { state: Some(state), ..WebhookUpdate::default() };
     let back = visit.path(&format!("/webhooks/{id}?done={done}"));
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let edited = async move { webhooks::edit(&node, &organization, &by, (&id, version), update).await };
-    visit.node().run_to_end(edited).await?;
-    Ok(see_other(&back))
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    webhooks::edit(node, organization, &by, (&id, version), update).await?;
+    Ok(Reply::see_other(back))
 }
 
-pub(super) async fn test(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn test(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let (visit, id) = (submitted.visit, webhook_id(&id)?);
     let back = visit.path(&format!("/webhooks/{id}?done=tested"));
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    visit.node().run_to_end(async move { webhooks::test(&node, &organization, &by, &id).await }).await?;
-    Ok(see_other(&back))
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    webhooks::test(node, organization, &by, &id).await?;
+    Ok(Reply::see_other(back))
 }
 
-pub(super) async fn ask_rotate(visit: ConsoleRequest<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask_rotate(visit: ConsoleRequest<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let sentences = vec![
         "Creates a new signing secret, shown once.",
         "For 24 hours, events are signed with both secrets, so you can switch without losing events.",
@@ -62,16 +61,15 @@ pub(super) async fn ask_rotate(visit: ConsoleRequest<AdminWebhooks>, id: Path) -
     confirm(&visit, &id, "Rotate secret", ("rotate-secret", "Rotate secret"), sentences).await
 }
 
-pub(super) async fn rotate(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn rotate(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (id, version) = (webhook_id(&id)?, version(&form)?);
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let rotated = async move { webhooks::rotate_secret(&node, &organization, &by, (&id, version)).await };
-    let (webhook, secret) = visit.node().run_to_end(rotated).await?;
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    let (webhook, secret) = webhooks::rotate_secret(node, organization, &by, (&id, version)).await?;
     page(&SecretPage::new(&visit, &webhook, secret, true))
 }
 
-pub(super) async fn ask_delete(visit: ConsoleRequest<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask_delete(visit: ConsoleRequest<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let sentences = vec![
         "Your endpoint stops receiving events.",
         "Pending and failed deliveries are deleted. You can’t undo this.",
@@ -79,26 +77,24 @@ pub(super) async fn ask_delete(visit: ConsoleRequest<AdminWebhooks>, id: Path) -
     confirm(&visit, &id, "Delete webhook", ("delete", "Delete webhook"), sentences).await
 }
 
-pub(super) async fn delete(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn delete(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (id, version) = (webhook_id(&id)?, version(&form)?);
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let removed = async move { webhooks::remove(&node, &organization, &by, (&id, version)).await };
-    visit.node().run_to_end(removed).await?;
-    Ok(see_other(&visit.path("/webhooks?done=deleted")))
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    webhooks::remove(node, organization, &by, (&id, version)).await?;
+    Ok(Reply::see_other(visit.path("/webhooks?done=deleted")))
 }
 
 pub(super) async fn retry(
     submitted: Submitted<AdminWebhooks>,
     path: web::Path<(String, String)>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     let (id, delivery) = (webhook_id(&path.0)?, DeliveryId::parse(&path.1).ok_or_else(ErrorPage::not_found)?);
     let back = visit.path(&format!("/webhooks/{id}?done=retried"));
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let revived = async move { webhooks::retry(&node, &organization, &by, (&id, &delivery)).await };
-    visit.node().run_to_end(revived).await?;
-    Ok(see_other(&back))
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    webhooks::retry(node, organization, &by, (&id, &delivery)).await?;
+    Ok(Reply::see_other(back))
 }
 
 async fn confirm(
@@ -107,7 +103,7 @@ async fn confirm(
     title: &str,
     (action, button): (&'static str, &'static str),
     sentences: Vec<&'static str>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let webhook: Webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(id)?).await?;
     page(&Confirm {
         frame: visit.frame(Section::Webhooks, title),

@@ -1,12 +1,12 @@
 //! The form for adding and editing a webhook.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::see_other;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Area, Errors, Field};
 use crate::console::webhooks::{SecretPage, version, webhook_id};
@@ -56,28 +56,24 @@ struct RawForm {
     events: Vec<String>,
 }
 
-pub(super) async fn new(visit: ConsoleRequest<AdminWebhooks>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn new(visit: ConsoleRequest<AdminWebhooks>) -> Result<Reply, ErrorPage> {
     let raw = RawForm { url: String::new(), description: String::new(), events: Vec::new() };
     page(&Page::new(&visit, None, &raw, Errors::default()))
 }
 
-pub(super) async fn create(submitted: Submitted<AdminWebhooks>) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn create(submitted: Submitted<AdminWebhooks>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let raw = RawForm::read(&form);
     let new = match raw.parse(&visit) {
         Ok(new) => new,
         Err(violations) => return invalid_form(&Page::new(&visit, None, &raw, errors(violations))),
     };
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let created = visit.node().run_to_end(async move { webhooks::create(&node, &organization, &by, new).await });
-    let (webhook, secret) = created.await?;
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    let (webhook, secret) = webhooks::create(node, organization, &by, new).await?;
     page(&SecretPage::new(&visit, &webhook, secret, false))
 }
 
-pub(super) async fn ask(
-    visit: ConsoleRequest<AdminWebhooks>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn ask(visit: ConsoleRequest<AdminWebhooks>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(&id)?).await?;
     page(&Page::new(
         &visit,
@@ -87,10 +83,7 @@ pub(super) async fn ask(
     ))
 }
 
-pub(super) async fn edit(
-    submitted: Submitted<AdminWebhooks>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+pub(super) async fn edit(submitted: Submitted<AdminWebhooks>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (id, version, raw) = (webhook_id(&id)?, version(&form)?, RawForm::read(&form));
     let new = match raw.parse(&visit) {
@@ -108,10 +101,9 @@ pub(super) async fn edit(
         events: Some(new.events),
         state: None,
     };
-    let (node, organization, by) = (visit.node().clone(), visit.organization().clone(), visit.by());
-    let edited = async move { webhooks::edit(&node, &organization, &by, (&id, version), update).await };
-    let webhook = visit.node().run_to_end(edited).await?;
-    Ok(see_other(&visit.path(&format!("/webhooks/{}?done=edited", webhook.id))))
+    let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
+    let webhook = webhooks::edit(node, organization, &by, (&id, version), update).await?;
+    Ok(Reply::see_other(visit.path(&format!("/webhooks/{}?done=edited", webhook.id))))
 }
 
 fn errors(violations: Vec<Violation>) -> Errors {

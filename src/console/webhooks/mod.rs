@@ -4,12 +4,14 @@ mod actions;
 mod form;
 mod show;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
+use crate::console::submitted::submit;
 use crate::console::ui::{Badge, Checkbox, Moment, Tone, format_count};
 use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookId, WebhookState};
 use crate::http::form::Form;
@@ -19,24 +21,22 @@ use crate::webhooks;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let get_post = |path: &str| web::resource(path.to_owned());
     config
-        .service(get_post("/webhooks").route(web::get().to(list)).route(web::post().to(form::create)))
+        .service(get_post("/webhooks").route(web::get().to(list)).route(submit(form::create)))
         .service(get_post("/webhooks/new").route(web::get().to(form::new)))
         .service(get_post("/webhooks/verifying").route(web::get().to(verifying)))
-        .service(get_post("/webhooks/{id}").route(web::get().to(show::show)).route(web::post().to(form::edit)))
+        .service(get_post("/webhooks/{id}").route(web::get().to(show::show)).route(submit(form::edit)))
         .service(get_post("/webhooks/{id}/edit").route(web::get().to(form::ask)))
-        .service(get_post("/webhooks/{id}/state").route(web::post().to(actions::change_state)))
-        .service(get_post("/webhooks/{id}/test").route(web::post().to(actions::test)))
+        .service(get_post("/webhooks/{id}/state").route(submit(actions::change_state)))
+        .service(get_post("/webhooks/{id}/test").route(submit(actions::test)))
         .service(
             get_post("/webhooks/{id}/rotate-secret")
                 .route(web::get().to(actions::ask_rotate))
-                .route(web::post().to(actions::rotate)),
+                .route(submit(actions::rotate)),
         )
         .service(
-            get_post("/webhooks/{id}/delete")
-                .route(web::get().to(actions::ask_delete))
-                .route(web::post().to(actions::delete)),
+            get_post("/webhooks/{id}/delete").route(web::get().to(actions::ask_delete)).route(submit(actions::delete)),
         )
-        .service(get_post("/webhooks/{id}/deliveries/{delivery}/retry").route(web::post().to(actions::retry)));
+        .service(get_post("/webhooks/{id}/deliveries/{delivery}/retry").route(submit(actions::retry)));
 }
 
 #[derive(Template)]
@@ -60,7 +60,7 @@ struct Row {
     created: Moment,
 }
 
-async fn list(visit: ConsoleRequest<ReadWebhooks>, request: HttpRequest) -> Result<HttpResponse, ErrorPage> {
+async fn list(visit: ConsoleRequest<ReadWebhooks>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("deleted") => Some("Webhook deleted, with its pending deliveries."),
@@ -101,7 +101,7 @@ struct Verifying {
     node: &'static str,
 }
 
-async fn verifying(visit: ConsoleRequest<ReadWebhooks>) -> Result<HttpResponse, ErrorPage> {
+async fn verifying(visit: ConsoleRequest<ReadWebhooks>) -> Result<Reply, ErrorPage> {
     page(&Verifying {
         frame: visit.frame(Section::Webhooks, "Verifying webhooks"),
         python: include_str!("verify.py").trim_end(),

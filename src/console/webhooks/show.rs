@@ -1,11 +1,12 @@
 //! A webhook's page: details and deliveries.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
 use crate::console::actor;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
+use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Moment, Select, SelectOption, Tone};
 use crate::console::webhooks::{event_patterns, state, webhook_id};
@@ -64,7 +65,7 @@ pub(super) async fn show(
     visit: ConsoleRequest<ReadWebhooks>,
     request: HttpRequest,
     id: web::Path<String>,
-) -> Result<HttpResponse, ErrorPage> {
+) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let done = match query.value("done") {
         Some("edited") => Some("Webhook updated."),

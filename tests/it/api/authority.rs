@@ -59,7 +59,7 @@ fn a_new_key_is_at_most_what_its_maker_holds() {
 }
 
 #[test]
-fn a_token_hands_out_what_it_carries_and_not_what_its_key_has() {
+fn tokens_grant_only_their_own_scopes() {
     let server = Server::start();
     let manager = manager(&server);
     let token = server.token(&manager, &[("scope", "write:keyturn/keys read:a/b")]);
@@ -88,7 +88,7 @@ fn an_edit_widens_no_further_than_its_editor_holds() {
 }
 
 #[test]
-fn a_stronger_key_cannot_be_rotated_enabled_or_edited_but_ended() {
+fn stronger_keys_can_only_be_disabled_or_revoked() {
     let server = Server::start();
     let manager = manager(&server);
     for strong in [

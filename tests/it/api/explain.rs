@@ -28,7 +28,7 @@ fn outcome(answer: &Value, check: &str) -> String {
 }
 
 #[test]
-fn each_check_is_told_in_order_and_the_one_that_fails_ends_them() {
+fn checks_are_listed_up_to_the_first_failure() {
     let server = Server::start();
     let key = server.make(&json!({ "scopes": scope_list("read:projects/*"), "allowed_cidrs": ["203.0.113.0/24"] }));
     let answer =

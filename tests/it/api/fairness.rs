@@ -79,7 +79,7 @@ fn sign_in_flood_from_many_networks_delays_no_management() {
 }
 
 #[test]
-fn keys_are_exchanged_after_a_master_key_rotation_whoever_attacks() {
+fn exchanges_survive_attacks_after_master_key_rotation() {
     let mut server = behind_proxy().start_behind_proxy();
     let keys: Vec<_> = (0..40).map(|_| server.make(&json!({}))).collect();
     let target = server.key.clone();
@@ -121,7 +121,7 @@ fn minted_secret_survives_a_rotation_before_its_argon2_hash() {
 }
 
 #[test]
-fn flood_at_a_login_from_one_allocation_locks_nobody_out_and_is_folded() {
+fn sign_in_flood_from_one_network_locks_nobody_out() {
     let place = behind_proxy();
     let founded = place.init(&[]);
     let server = place.serve(founded.key.clone());
@@ -141,7 +141,7 @@ fn flood_at_a_login_from_one_allocation_locks_nobody_out_and_is_folded() {
 }
 
 #[test]
-fn changes_with_one_credential_are_limited_and_revocation_is_not_held_up() {
+fn changes_are_limited_per_credential_except_revocations() {
     let server = Place::on_sqlite().set("KEYTURN_LIMITS__CHANGES_PER_MINUTE", 10).start();
     let key = server.make(&json!({}));
     let answers: Vec<_> = (0..14).map(|_| server.api("POST", "keys").json(&json!({})).send()).collect();
@@ -205,7 +205,7 @@ fn processor_time(server: &Server) -> Duration {
 }
 
 #[test]
-fn a_new_key_is_hashed_once_however_often_it_is_used_at_first() {
+fn new_key_is_hashed_once() {
     let server = Place::on_sqlite().start();
     let key = server.make(&json!({}));
     std::thread::scope(|scope| {

@@ -1,68 +1,46 @@
-//! Who may call what: every route refuses without credentials and without its scope.
+//! Authentication and permissions of every route, and what all routes have in common.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::check::problem;
+use crate::support::check::{problem, wrong_field};
 use crate::support::server::{new_member, scope_list, unique};
 use crate::support::{Place, Request, Server, database};
 use crate::webhooks;
 
-/// Every route, and the scope it asks for; none: any good credential.
-const ROUTES: &[(&str, &str, Option<&str>)] = &[
-    ("GET", "/me", None),
-    ("GET", "/organizations/{org}/keys", Some("read:keyturn/keys")),
-    ("POST", "/organizations/{org}/keys", Some("write:keyturn/keys")),
-    ("GET", "/organizations/{org}/keys/{id}", Some("read:keyturn/keys")),
-    ("PATCH", "/organizations/{org}/keys/{id}", Some("write:keyturn/keys")),
-    ("DELETE", "/organizations/{org}/keys/{id}", Some("write:keyturn/keys")),
-    ("POST", "/organizations/{org}/keys/{id}/rotate", Some("write:keyturn/keys")),
-    ("POST", "/organizations/{org}/keys/{id}/revoke", Some("write:keyturn/keys")),
-    ("POST", "/organizations/{org}/keys/{id}/disable", Some("write:keyturn/keys")),
-    ("POST", "/organizations/{org}/keys/{id}/enable", Some("write:keyturn/keys")),
-    ("POST", "/organizations/{org}/keys/{id}/explain", Some("read:keyturn/keys")),
-    ("POST", "/organizations/{org}/keys/{id}/impact", Some("read:keyturn/usage")),
-    ("GET", "/organizations/{org}/keys/{id}/usage", Some("read:keyturn/usage")),
-    ("GET", "/organizations/{org}/keys/stale", Some("read:keyturn/keys")),
-    ("GET", "/organizations/{org}/usage", Some("read:keyturn/usage")),
-    ("GET", "/organizations/{org}/signing-keys", Some("read:keyturn/signing-keys")),
-    ("POST", "/organizations/{org}/signing-keys/rotate", Some("admin:keyturn/signing-keys")),
-    ("DELETE", "/organizations/{org}/signing-keys/{kid}", Some("admin:keyturn/signing-keys")),
-    ("POST", "/organizations/{org}/suspend", Some("admin:keyturn/organizations")),
-    ("POST", "/organizations/{org}/resume", Some("admin:keyturn/organizations")),
-    ("GET", "/organizations", None),
-    ("POST", "/organizations", Some("admin:keyturn/organizations")),
-    ("GET", "/organizations/{org}", None),
-    ("POST", "/organizations/{org}/bootstrap", Some("admin:keyturn/signing-keys")),
-    ("GET", "/organizations/{org}/policy", Some("read:keyturn/policy")),
-    ("PUT", "/organizations/{org}/policy", Some("admin:keyturn/policy")),
-    ("GET", "/organizations/{org}/members", Some("read:keyturn/members")),
-    ("POST", "/organizations/{org}/members", Some("admin:keyturn/members")),
-    ("GET", "/organizations/{org}/members/{id}", Some("read:keyturn/members")),
-    ("PATCH", "/organizations/{org}/members/{id}", Some("admin:keyturn/members")),
-    ("DELETE", "/organizations/{org}/members/{id}", Some("admin:keyturn/members")),
-    ("GET", "/organizations/{org}/members/{id}/sessions", None),
-    ("DELETE", "/organizations/{org}/members/{id}/sessions/{session}", None),
-    ("GET", "/session", None),
-    ("DELETE", "/session", None),
-    ("POST", "/me/password", None),
-    ("GET", "/organizations/{org}/audit", Some("read:keyturn/audit")),
-    ("GET", "/organizations/{org}/webhooks", Some("read:keyturn/webhooks")),
-    ("POST", "/organizations/{org}/webhooks", Some("admin:keyturn/webhooks")),
-    ("GET", "/organizations/{org}/webhooks/{id}", Some("read:keyturn/webhooks")),
-    ("PATCH", "/organizations/{org}/webhooks/{id}", Some("admin:keyturn/webhooks")),
-    ("DELETE", "/organizations/{org}/webhooks/{id}", Some("admin:keyturn/webhooks")),
-    ("POST", "/organizations/{org}/webhooks/{id}/rotate-secret", Some("admin:keyturn/webhooks")),
-    ("POST", "/organizations/{org}/webhooks/{id}/test", Some("admin:keyturn/webhooks")),
-    ("GET", "/organizations/{org}/webhooks/{id}/deliveries", Some("read:keyturn/webhooks")),
-    ("POST", "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry", Some("admin:keyturn/webhooks")),
-];
+/// A route of the committed OpenAPI document: method, path below `/api/v1`, and the scope that it requires, if one is
+/// enough to call it.
+pub struct Route {
+    pub method: String,
+    pub path: String,
+    pub scope: Option<String>,
+}
 
-/// Where credentials are what is asked for.
-const OPEN: &[(&str, &str)] = &[("POST", "/session")];
+/// Reads the routes. `POST /session`, which takes no credentials, is left out.
+pub fn routes() -> Vec<Route> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let mut routes = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            if operation["security"] == json!([]) {
+                assert_eq!((method.as_str(), path.as_str()), ("post", "/api/v1/session"));
+                continue;
+            }
+            let description = operation["description"].as_str().unwrap_or_default();
+            let scope = description.strip_prefix("Requires the scope `");
+            let scope = scope.and_then(|rest| rest.strip_suffix("`, or a role that includes it."));
+            routes.push(Route {
+                method: method.to_uppercase(),
+                path: path.strip_prefix("/api/v1").unwrap().to_owned(),
+                scope: scope.map(str::to_owned),
+            });
+        }
+    }
+    assert!(routes.iter().filter(|route| route.scope.is_some()).count() > 40);
+    routes
+}
 
 fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
     let (id, delivery) = id.split_once(' ').unwrap_or((id, "msg_x"));
@@ -91,58 +69,11 @@ fn subject(server: &Server, route: &str) -> String {
     format!("{id} {delivery}")
 }
 
-/// The routes that `src/api` registers, read from its text: each call of `.route(web::METHOD().to(…))` in the
-/// order in which the resources are named.
-pub fn registered() -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
-    let mut texts = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            texts.push(fs::read_to_string(path).unwrap());
-        }
-    }
-    for text in texts {
-        let constants: Vec<(String, String)> = text
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("const ")?.split_once(": &str = \""))
-            .filter_map(|(name, rest)| Some((name.to_owned(), rest.strip_suffix("\";")?.to_owned())))
-            .collect();
-        let path_of = |argument: &str| {
-            let text = argument.trim().trim_start_matches("format!(").split([',', ')']).next().unwrap();
-            let text = text.trim_end_matches(".into(").trim_matches('"').to_owned();
-            constants.iter().fold(text, |text, (name, path)| {
-                if text == *name { path.clone() } else { text.replace(&format!("{{{name}}}"), path) }
-            })
-        };
-        for piece in text.split(".service(").skip(1) {
-            let argument = piece.split_once("resource(").map(|(_, rest)| rest).unwrap_or_default();
-            let end = argument.find(".route(").unwrap_or(argument.len());
-            let first = argument[..end].lines().next().unwrap_or_default();
-            let path = path_of(first);
-            for route in piece.split(".route(web::").skip(1) {
-                let method = route.split('(').next().unwrap().to_ascii_uppercase();
-                found.insert((method, path.replace("{{", "{").replace("}}", "}")));
-            }
-        }
-    }
-    found
-}
-
 #[test]
-fn every_registered_route_is_in_the_table() {
-    let open = OPEN.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned()));
-    let listed =
-        ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).chain(open).collect();
-    assert_eq!(registered(), listed);
-}
-
-#[test]
-fn every_route_refuses_without_credentials() {
+fn every_route_requires_credentials() {
     let server = Server::start();
     let key = server.make(&json!({}));
-    for (method, route, _) in ROUTES {
+    for Route { method, path: route, .. } in &routes() {
         let bare = request(&server, method, route, &key.id);
         for request in [bare.clone(), bare.clone().basic(&server.key.id, &server.key.text)] {
             let answer = request.send();
@@ -159,17 +90,18 @@ fn every_route_refuses_without_credentials() {
 }
 
 #[test]
-fn every_route_refuses_a_key_and_a_token_without_its_scope_and_takes_one_with_it() {
+fn every_route_requires_its_scope() {
     let server = Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start();
-    let all: BTreeSet<&str> = ROUTES.iter().filter_map(|(_, _, scope)| *scope).collect();
-    for (method, route, scope) in ROUTES {
-        let Some(scope) = scope else { continue };
-        let others: Vec<&str> = all.iter().filter(|other| *other != scope).copied().collect();
+    let routes = routes();
+    let all: BTreeSet<&str> = routes.iter().filter_map(|route| route.scope.as_deref()).collect();
+    for Route { method, path: route, scope } in &routes {
+        let Some(scope) = scope.as_deref() else { continue };
+        let others: Vec<&str> = all.iter().filter(|other| **other != scope).copied().collect();
         let without = server.make_with(&format!("*:* {}", others.join(" ")));
         // Whoever gives somebody a role hands out all that it holds.
-        let hands_out = *scope == "admin:keyturn/members";
+        let hands_out = scope == "admin:keyturn/members";
         let with = if hands_out { server.make_with("*:* *:keyturn/*") } else { server.make_with(scope) };
-        let narrowed = [("scope", *scope)];
+        let narrowed = [("scope", scope)];
         let subject = subject(&server, route);
         for credential in [without.text.clone(), server.token(&without, &[])] {
             let answer = request(&server, method, route, &subject).bearer(&credential).send();
@@ -180,7 +112,7 @@ fn every_route_refuses_a_key_and_a_token_without_its_scope_and_takes_one_with_it
         let answer = request(&server, method, route, &subject).bearer(&token).send();
         // Allowed, and then refused for what it is: `default` has a signing key and is never suspended, and no signing key
         // is called that.
-        let is_refused_later = match *route {
+        let is_refused_later = match route.as_str() {
             "/organizations/{org}/bootstrap" | "/organizations/{org}/suspend" => answer.status == 409,
             "/organizations/{org}/signing-keys/{kid}" => answer.status == 404,
             _ => false,
@@ -190,13 +122,13 @@ fn every_route_refuses_a_key_and_a_token_without_its_scope_and_takes_one_with_it
 }
 
 #[test]
-fn every_route_of_another_organization_is_not_found() {
+fn other_organizations_are_not_found() {
     let place = Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
     let founded = place.init(&[]);
     let acme = place.init(&["--organization", "acme"]);
     let server = place.serve(founded.key);
     let theirs = server.make(&json!({}));
-    for (method, route, _) in ROUTES.iter().filter(|(_, route, _)| route.contains("{org}")) {
+    for Route { method, path: route, .. } in routes().iter().filter(|route| route.path.contains("{org}")) {
         let theirs = if webhooks::is_about_one(route) { subject(&server, route) } else { theirs.id.clone() };
         let answer = request(&server, method, route, &theirs).bearer(&acme.key.text).send();
         problem(&answer, 404, "NOT_FOUND");
@@ -204,7 +136,7 @@ fn every_route_of_another_organization_is_not_found() {
         if route.contains("{id}") {
             let (id, delivery) = theirs.split_once(' ').unwrap_or((&theirs, ""));
             let path = route.replace("{org}", "acme").replace("{id}", id).replace("{delivery}", delivery);
-            let body = if *method == "GET" || *method == "DELETE" { None } else { Some(json!({})) };
+            let body = if method == "GET" || method == "DELETE" { None } else { Some(json!({})) };
             let call = server.request(method, &format!("/api/v1{path}")).bearer(&acme.key.text);
             let answer = body.map_or(call.clone(), |body| call.json(&body)).send();
             problem(&answer, 404, "NOT_FOUND");
@@ -217,7 +149,7 @@ fn every_route_of_another_organization_is_not_found() {
 }
 
 #[test]
-fn a_credential_is_presented_in_one_way() {
+fn only_one_credential_is_accepted() {
     let server = Server::start();
     let text = &server.key.text;
     for request in [
@@ -237,7 +169,7 @@ fn a_credential_is_presented_in_one_way() {
 }
 
 #[test]
-fn a_token_for_another_audience_is_refused() {
+fn tokens_for_other_audiences_are_rejected() {
     let place = Place::on_sqlite();
     let founded = place.init(&[]);
     database::execute(
@@ -262,7 +194,7 @@ fn a_token_for_another_audience_is_refused() {
 }
 
 #[test]
-fn a_token_with_anything_changed_is_refused() {
+fn altered_tokens_are_rejected() {
     let server = Server::start();
     let token = server.token(&server.key, &[]);
     let other = Server::start();
@@ -287,7 +219,7 @@ fn a_token_with_anything_changed_is_refused() {
 }
 
 #[test]
-fn the_networks_of_a_key_hold_for_its_tokens_too() {
+fn allowed_networks_also_apply_to_tokens() {
     let server = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let key = server.make(&json!({ "allowed_cidrs": ["192.0.2.0/24"], "scopes": scope_list("read:keyturn/keys") }));
     let form = [("grant_type", "client_credentials"), ("client_secret", key.text.as_str())];
@@ -303,24 +235,44 @@ fn the_networks_of_a_key_hold_for_its_tokens_too() {
 }
 
 #[test]
-fn a_method_that_a_route_does_not_take_is_told_which_ones_it_does() {
+fn other_methods_get_405_with_allow() {
     let server = Server::start();
-    for (method, path, allowed) in [
-        ("DELETE", "/api/v1/me", "GET"),
-        ("PUT", "/api/v1/organizations/default/keys", "GET, POST"),
-        ("POST", "/api/v1/organizations/default/keys/0000000000000000", "GET, PATCH, DELETE"),
-        ("GET", "/api/v1/organizations/default/keys/0000000000000000/rotate", "POST"),
-        ("POST", "/api/v1/organizations/default/signing-keys", "GET"),
-        ("GET", "/api/v1/organizations/default/signing-keys/rotate", "POST"),
-        ("PUT", "/api/v1/organizations/default/webhooks", "GET, POST"),
-        ("POST", "/api/v1/organizations/default/webhooks/x", "GET, PATCH, DELETE"),
-        ("GET", "/api/v1/organizations/default/webhooks/x/rotate-secret", "POST"),
-        ("GET", "/api/v1/organizations/default/webhooks/x/test", "POST"),
-        ("POST", "/api/v1/organizations/default/webhooks/x/deliveries", "GET"),
-        ("GET", "/api/v1/organizations/default/webhooks/x/deliveries/y/retry", "POST"),
-    ] {
-        let answer = server.request(method, path).bearer(&server.key.text).send();
-        problem(&answer, 405, "VALIDATION_FAILED");
-        assert_eq!(answer.header("allow"), Some(allowed));
+    let mut methods: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for Route { method, path, .. } in routes() {
+        methods.entry(path).or_default().insert(method);
     }
+    methods.get_mut("/session").unwrap().insert("POST".into());
+    for (path, taken) in methods {
+        let path = path.replace("{org}", "default").replace("{id}", &server.key.id);
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] {
+            if taken.contains(method) {
+                continue;
+            }
+            let answer = server.request(method, &format!("/api/v1{path}")).bearer(&server.key.text).send();
+            assert_eq!(answer.status, 405, "{method} {path}");
+            let allow: BTreeSet<String> = answer.header("allow").unwrap().split(", ").map(str::to_owned).collect();
+            assert_eq!(allow, taken, "{method} {path}");
+            if method != "HEAD" {
+                problem(&answer, 405, "VALIDATION_FAILED");
+            }
+        }
+    }
+}
+
+#[test]
+fn unknown_query_parameters_are_rejected_everywhere() {
+    let server = Server::start();
+    let all = server.make_with("*:* *:keyturn/*");
+    for Route { method, path, .. } in routes() {
+        let path = path.replace("{org}", "default").replace("{id}", &server.key.id);
+        for query in ["foo=1", "secret=kt_1", "foo"] {
+            let request = server.request(&method, &format!("/api/v1{path}?{query}")).bearer(&all.text);
+            let answer =
+                if method == "GET" || method == "DELETE" { request.send() } else { request.json(&json!({})).send() };
+            let message = wrong_field(&answer, "query");
+            assert!(!message.contains("foo") && !message.contains("secret"), "{method} {path}: {message}");
+        }
+    }
+    wrong_field(&server.request("POST", "/api/v1/session?foo=1").json(&json!({})).send(), "query");
+    assert_eq!(server.api("GET", &format!("keys/{}", server.key.id)).send().expect(200)["version"], 1);
 }

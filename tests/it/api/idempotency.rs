@@ -26,7 +26,7 @@ fn named(server: &Server, name: &str) -> usize {
 }
 
 #[test]
-fn the_same_request_again_gives_the_same_key_and_the_same_secret() {
+fn repeated_request_returns_the_same_secret() {
     let server = Server::start();
     let body = json!({ "name": "once", "scopes": scope_list("read:a") });
     let (first, again) =
@@ -64,7 +64,7 @@ fn another_request_under_the_same_key_is_refused() {
 }
 
 #[test]
-fn a_rotation_is_made_once_and_the_creation_before_it_tells_no_dead_secret() {
+fn repeated_creation_fails_after_a_rotation() {
     let server = Server::start();
     let body = json!({ "name": "once" });
     let made = create(&server, &server.key.text, "c", &body).expect(201);
@@ -135,7 +135,7 @@ fn somebody_elses_idempotency_key_is_another() {
 }
 
 #[test]
-fn an_answer_is_repeated_to_nobody_who_could_not_be_given_it_now() {
+fn repeated_request_requires_current_rights() {
     let (server, owner) = start();
     let body = json!({ "name": "strong", "scopes": scope_list("*:* *:keyturn/*") });
     create(&server, &server.key.text, "k", &body).expect(201);
@@ -154,7 +154,7 @@ fn an_answer_is_repeated_to_nobody_who_could_not_be_given_it_now() {
 }
 
 #[test]
-fn a_key_that_was_made_before_a_crash_is_given_to_who_asks_again() {
+fn repeated_request_survives_a_crash() {
     let place = Place::on_sqlite();
     let founded = place.init(&[]);
     let server = place.serve(founded.key.clone());

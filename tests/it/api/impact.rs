@@ -16,7 +16,7 @@ fn exchange_from(server: &Server, key: &Key, address: &str, more: &[(&str, &str)
 }
 
 #[test]
-fn narrowing_is_held_against_what_was_used_from_where_and_for_what() {
+fn impact_lists_denied_addresses_and_scopes() {
     let server = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let key = server.make(&json!({ "scopes": scope_list("read:* write:*") }));
     for _ in 0..3 {
@@ -62,7 +62,7 @@ fn narrowing_is_held_against_what_was_used_from_where_and_for_what() {
 }
 
 #[test]
-fn more_addresses_than_are_told_apart_are_uncounted_and_said_to_be() {
+fn excess_addresses_are_reported_as_uncounted() {
     let server = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let key = server.make(&json!({}));
     for n in 0..70 {
@@ -76,7 +76,7 @@ fn more_addresses_than_are_told_apart_are_uncounted_and_said_to_be() {
 }
 
 #[test]
-fn what_cannot_be_narrowed_to_is_refused_as_an_edit_refuses_it() {
+fn impact_validates_like_an_edit() {
     let server = Server::start();
     let key = server.make(&json!({}));
     for (body, field) in [
@@ -95,7 +95,7 @@ fn what_cannot_be_narrowed_to_is_refused_as_an_edit_refuses_it() {
 }
 
 #[test]
-fn the_last_use_of_a_secret_in_its_grace_is_shown_and_from_where() {
+fn last_use_of_the_previous_secret_is_shown() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let rotated = server.change("POST", &format!("{}/rotate", key.id), &json!({ "grace_seconds": 600 }));

@@ -120,7 +120,7 @@ fn a_password_that_is_reset_ends_every_session() {
 }
 
 #[test]
-fn who_is_removed_leaves_no_session_no_key_and_no_token_behind() {
+fn removing_a_member_ends_sessions_keys_and_tokens() {
     let (server, owner) = start();
     let (ada, bob) = (owner.add(&server, "developer"), owner.add(&server, "developer"));
     let other = ada.again(&server);
@@ -197,7 +197,7 @@ fn no_key_outlives_its_owner_however_the_two_race() {
 }
 
 #[test]
-fn an_organization_keeps_an_owner_whoever_asks_and_however_many_at_once() {
+fn last_owner_cannot_be_removed() {
     let (server, owner) = start();
     problem(&remove(&owner, &owner.id), 409, "CONFLICT");
     problem(&change(&owner, &owner.id, &json!({ "role": "admin" })), 409, "CONFLICT");
@@ -316,7 +316,7 @@ fn a_member_that_cannot_be_meant_is_named_by_field() {
 }
 
 #[test]
-fn a_login_comes_back_as_it_was_given_but_for_capital_letters() {
+fn email_is_stored_in_lowercase() {
     let (server, owner) = start();
     for email in [
         "o'neil+tag@example.org",
@@ -335,7 +335,7 @@ fn a_login_comes_back_as_it_was_given_but_for_capital_letters() {
 }
 
 #[test]
-fn who_lowers_a_role_is_told_which_keys_do_more_than_it_could_hand_out() {
+fn lowering_a_role_lists_the_keys_beyond_it() {
     let (server, owner) = start();
     let admin = owner.add(&server, "admin");
     let strong = admin.make(&json!({ "scopes": scope_list("admin:keyturn/members read:a") }));

@@ -1,43 +1,27 @@
-//! The OpenAPI document is that of the program, and the committed one is the same.
+//! The OpenAPI document.
 
 use std::collections::BTreeSet;
 
-use crate::api::guard::registered;
 use crate::support::Server;
 
 #[test]
-fn the_committed_document_is_the_one_that_is_served() {
+fn committed_document_is_current() {
     let server = Server::start();
     let served = server.get("/openapi.json").send();
     assert_eq!((served.status, served.header("content-type")), (200, Some("application/json")));
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     let committed = std::fs::read_to_string(committed).unwrap();
-    assert!(served.text() == committed, "write it anew: cargo run -- openapi > docs/openapi.json");
+    assert!(served.text() == committed, "regenerate it: cargo run -- openapi > docs/openapi.json");
 }
 
 #[test]
-fn every_route_is_in_the_document_and_no_other() {
-    let server = Server::start();
-    let document = server.get("/openapi.json").send().expect(200);
-    let mut documented = BTreeSet::new();
-    for (path, operations) in document["paths"].as_object().unwrap() {
-        for method in operations.as_object().unwrap().keys() {
-            documented.insert((method.to_uppercase(), path.strip_prefix("/api/v1").unwrap().to_owned()));
-        }
-    }
-    let open = ["/openapi.json", "/docs", "/docs/style.css"];
-    let registered = registered().into_iter().filter(|(_, path)| !open.contains(&path.as_str())).collect();
-    assert_eq!(documented, registered);
-}
-
-#[test]
-fn the_document_can_be_read_as_a_page() {
+fn document_is_also_a_page() {
     let server = Server::start();
     let page = server.get("/docs").send();
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
     let text = page.text();
-    for part in ["Create a key", "/api/v1/organizations/{org}/keys", "schema-NewKey", "Idempotency-Key"] {
+    for part in ["Create an API key", "/api/v1/organizations/{org}/keys", "schema-NewKey", "Idempotency-Key"] {
         assert!(text.contains(part), "{part}");
     }
     assert!(!text.contains("<script") && !text.contains(" style="));
@@ -45,7 +29,7 @@ fn the_document_can_be_read_as_a_page() {
 }
 
 #[test]
-fn every_code_and_event_is_in_the_document() {
+fn every_code_and_event_is_listed() {
     let document = std::fs::read_to_string("docs/openapi.json").unwrap();
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     let codes = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array().unwrap();

@@ -24,7 +24,7 @@ fn key_of(made: &Value) -> Key {
 }
 
 #[test]
-fn an_organization_is_made_bootstrapped_and_then_issues_tokens() {
+fn new_organization_issues_tokens_after_bootstrap() {
     let (server, owner) = start();
     let answer = make(&owner, "acme");
     let body = answer.expect(201);
@@ -92,7 +92,7 @@ fn organization_with_a_first_key_is_usable_at_once() {
 }
 
 #[test]
-fn an_organization_is_bootstrapped_from_default_too_and_once_however_many_ask() {
+fn concurrent_bootstraps_create_one_signing_key() {
     let (server, owner) = start();
     let boss = made(&server, &owner, "acme");
     let statuses: Vec<u16> = std::thread::scope(|scope| {
@@ -109,7 +109,7 @@ fn an_organization_is_bootstrapped_from_default_too_and_once_however_many_ask() 
 }
 
 #[test]
-fn organizations_are_made_by_owners_and_keys_of_default_only() {
+fn only_callers_of_default_create_organizations() {
     let (server, owner) = start();
     for role in ["viewer", "developer", "admin"] {
         let person = owner.add(&server, role);
@@ -141,7 +141,7 @@ fn organizations_are_made_by_owners_and_keys_of_default_only() {
 }
 
 #[test]
-fn a_list_shows_every_organization_to_those_who_make_them_and_their_own_to_others() {
+fn callers_list_the_organizations_they_can_see() {
     let (server, owner) = start();
     let boss = made(&server, &owner, "acme");
     let admin = owner.add(&server, "admin");
@@ -228,7 +228,7 @@ fn an_organization_that_cannot_be_meant_is_named_by_field() {
 }
 
 #[test]
-fn a_suspended_organization_is_denied_at_once_and_works_again_afterwards() {
+fn suspension_takes_effect_at_once_and_can_end() {
     let (server, owner) = start();
     let boss = made(&server, &owner, "acme");
     boss.api("POST", "bootstrap").send().expect(201);

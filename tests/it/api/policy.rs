@@ -25,7 +25,7 @@ fn with(by: &Person, changes: &Value) -> Value {
 }
 
 #[test]
-fn a_policy_is_replaced_whole_and_in_the_version_that_was_seen() {
+fn policy_is_replaced_as_a_whole_by_version() {
     let (_server, owner) = start();
     let answer = owner.api("GET", "policy").send();
     let (before, tag) = (answer.expect(200), answer.header("etag").unwrap().to_owned());
@@ -45,7 +45,7 @@ fn a_policy_is_replaced_whole_and_in_the_version_that_was_seen() {
 }
 
 #[test]
-fn of_two_policies_at_the_same_time_one_is_told_that_it_is_late() {
+fn one_of_two_concurrent_policies_fails() {
     let (_server, owner) = start();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let put =
@@ -86,7 +86,7 @@ fn a_dry_run_tells_what_it_would_mean_and_changes_nothing() {
         ("dry_run=", "dry_run"),
         ("dry_run", "dry_run"),
         ("dry_run=false&dry_run", "dry_run"),
-        ("dry_run=true&dry_run=true", "query"),
+        ("dry_run=true&dry_run=true", "dry_run"),
         ("dryrun=true", "query"),
     ] {
         let answer = owner.api("PUT", &format!("policy?{query}")).json(&wish).send();
@@ -246,7 +246,7 @@ fn cli(server: &Server, arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn every_policy_that_is_shipped_can_be_applied_and_shown_again() {
+fn shipped_policies_can_be_applied() {
     let (server, owner) = start();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policies");
     let mut seen = Vec::new();
@@ -279,7 +279,7 @@ fn every_policy_that_is_shipped_can_be_applied_and_shown_again() {
 }
 
 #[test]
-fn the_command_changes_nothing_that_means_something_without_being_told_twice() {
+fn command_requires_yes_if_keys_are_affected() {
     let (server, owner) = start();
     let file = server.path("policy.toml");
     let apply = |text: &str, more: &[&str]| {

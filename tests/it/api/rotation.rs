@@ -12,7 +12,7 @@ fn rotate(server: &Server, key: &Key, body: &serde_json::Value) -> Key {
 }
 
 #[test]
-fn without_grace_the_old_secret_and_its_tokens_are_dead_when_the_answer_comes() {
+fn old_secret_stops_working_without_grace() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let token = server.token(&key, &[]);
@@ -32,7 +32,7 @@ fn without_grace_the_old_secret_and_its_tokens_are_dead_when_the_answer_comes() 
 }
 
 #[test]
-fn with_grace_the_old_secret_works_until_then_and_never_longer() {
+fn old_secret_works_until_grace_ends() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let before = server.token(&key, &[]);
@@ -55,7 +55,7 @@ fn with_grace_the_old_secret_works_until_then_and_never_longer() {
 }
 
 #[test]
-fn a_second_rotation_during_the_grace_breaks_no_promise_unless_it_says_so() {
+fn second_rotation_with_grace_conflicts() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let new = rotate(&server, &key, &json!({ "grace_seconds": 600 }));
@@ -105,7 +105,7 @@ fn a_disabled_key_stays_disabled_when_it_is_rotated() {
 }
 
 #[test]
-fn of_two_rotations_at_the_same_time_one_succeeds_and_the_other_is_told() {
+fn one_of_two_concurrent_rotations_succeeds() {
     let server = Server::start();
     for _ in 0..10 {
         let key = server.make(&json!({}));
@@ -124,7 +124,7 @@ fn of_two_rotations_at_the_same_time_one_succeeds_and_the_other_is_told() {
 
 /// Without `If-Match` the two may also come one after the other; then both succeed, and the last one counts.
 #[test]
-fn of_rotations_at_the_same_time_exactly_the_last_secret_works() {
+fn only_the_last_secret_works_after_concurrent_rotations() {
     let server = Server::start();
     let mut conflicts = 0;
     for _ in 0..10 {
@@ -158,7 +158,7 @@ fn the_policy_bounds_the_grace() {
         let body = json!({ "grace_seconds": grace });
         let answer = server.api("POST", &format!("keys/{}/rotate", key.id)).json(&body).send();
         let message = wrong_field(&answer, "grace_seconds");
-        assert!(message.contains("allowed is 0 to "), "{message}");
+        assert!(message.contains("must be 0 to "), "{message}");
     }
     server.exchange(&key.text, &[]).expect(200);
     server.change("POST", &format!("{}/rotate", key.id), &json!({ "grace_seconds": 30 * 86_400 }));

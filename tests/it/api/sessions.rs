@@ -48,7 +48,7 @@ fn a_session_holds_across_a_restart() {
 }
 
 #[test]
-fn over_https_the_cookie_is_bound_to_the_host_and_no_lookalike_is_taken_for_it() {
+fn cookie_over_https_has_the_host_prefix() {
     let (server, owner) = start_in(Place::new().set("KEYTURN_SERVER__PUBLIC_URL", "https://id.example"));
     let set = try_sign_in(&server, "default", &owner.email, &owner.password);
     let set = set.header("set-cookie").unwrap().to_owned();
@@ -78,7 +78,7 @@ fn over_https_the_cookie_is_bound_to_the_host_and_no_lookalike_is_taken_for_it()
 }
 
 #[test]
-fn cookies_of_others_on_the_same_host_do_no_harm_and_one_given_twice_is_nobodys() {
+fn foreign_and_repeated_cookies_are_ignored() {
     let (server, owner) = start();
     let ask = |cookie: &[u8]| server.get("/api/v1/session").header("Cookie", cookie).send().status;
     let ours = owner.cookie.as_bytes();
@@ -103,7 +103,7 @@ fn cookies_of_others_on_the_same_host_do_no_harm_and_one_given_twice_is_nobodys(
 }
 
 #[test]
-fn every_sign_in_gives_a_session_of_its_own_and_none_that_was_chosen() {
+fn every_sign_in_creates_a_new_session() {
     let (server, owner) = start();
     let chosen = format!("keyturn_session={}", "A".repeat(43));
     let body = json!({ "email": owner.email, "password": owner.password });
@@ -118,7 +118,7 @@ fn every_sign_in_gives_a_session_of_its_own_and_none_that_was_chosen() {
 }
 
 #[test]
-fn a_change_by_a_session_needs_its_token_and_comes_from_our_own_pages() {
+fn changes_by_session_require_the_csrf_token() {
     let (server, owner) = start();
     let other = owner.again(&server);
     let bare = || server.request("POST", "/api/v1/organizations/default/keys").header("Cookie", &owner.cookie);
@@ -335,7 +335,7 @@ fn use_keeps_a_session_however_short_it_may_rest() {
 }
 
 #[test]
-fn a_new_password_ends_the_other_sessions_and_the_old_one_is_none() {
+fn new_password_ends_other_sessions() {
     let (server, owner) = start();
     let (person, elsewhere) = (owner.add(&server, "viewer"), owner.add(&server, "viewer"));
     let other = person.again(&server);
@@ -396,7 +396,7 @@ fn post(server: &Server, body: &Value) -> crate::support::Answer {
 }
 
 #[test]
-fn a_sign_in_that_cannot_be_meant_is_named_and_repeats_no_secret() {
+fn malformed_sign_in_names_the_field_and_no_secret() {
     let (server, owner) = start();
     let with = |name: &str, value: Value| {
         let mut body = json!({ "organization": "default", "email": owner.email, "password": owner.password });

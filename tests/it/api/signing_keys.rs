@@ -38,7 +38,7 @@ fn the_next_key_is_published_before_its_first_use() {
 }
 
 #[test]
-fn without_notice_the_new_key_signs_at_once_and_old_tokens_stay_good() {
+fn old_tokens_stay_valid_after_immediate_rotation() {
     let server = Place::on_sqlite().start();
     let old = server.token(&server.key, &[]);
     for _ in 0..3 {
@@ -57,7 +57,7 @@ fn without_notice_the_new_key_signs_at_once_and_old_tokens_stay_good() {
 }
 
 #[test]
-fn a_key_that_is_to_sign_at_once_does_not_wait_for_one_that_is_published() {
+fn immediate_rotation_skips_the_published_key() {
     let server = Place::on_sqlite().start();
     let pending = rotate(&server, &json!({ "publish_ahead_seconds": 900 }));
     problem(&server.api("POST", "signing-keys/rotate").json(&json!({})).send(), 409, "CONFLICT");
@@ -86,7 +86,7 @@ fn rotated_keys_are_there_after_a_restart() {
 }
 
 #[test]
-fn with_another_algorithm_one_key_type_is_published_at_a_time() {
+fn one_key_type_is_published_at_a_time() {
     let server = Place::on_sqlite().start();
     let old = server.token(&server.key, &[]);
     let key = server.key.clone();
@@ -101,7 +101,7 @@ fn with_another_algorithm_one_key_type_is_published_at_a_time() {
 }
 
 #[test]
-fn of_rotations_at_the_same_time_each_makes_one_key_or_is_told() {
+fn concurrent_rotations_create_one_key_each_or_fail() {
     let server = Server::start();
     let answers: Vec<_> = std::thread::scope(|scope| {
         let rotate = || server.api("POST", "signing-keys/rotate").json(&json!({})).send();
@@ -129,7 +129,7 @@ fn the_time_ahead_has_bounds() {
 }
 
 #[test]
-fn a_key_that_is_old_enough_is_rotated_by_itself_and_published_ahead() {
+fn old_keys_are_rotated_automatically() {
     let place = Place::on_sqlite().set("KEYTURN_SIGNING__ROTATE_EVERY_DAYS", 1);
     let founded = place.init(&[]);
     let two_days = 2 * 86_400_000i64;
@@ -173,7 +173,7 @@ fn at_most_eight_keys_have_not_expired() {
 }
 
 #[test]
-fn a_retired_key_ends_its_tokens_at_once_also_those_verified_before() {
+fn deleting_a_key_invalidates_verified_tokens() {
     let server = Place::on_sqlite().start();
     let (seen, unseen) = (server.token(&server.key, &[]), server.token(&server.key, &[]));
     server.me(&seen).expect(200);
@@ -202,7 +202,7 @@ fn retiring_leaves_no_time_for_publication() {
 }
 
 #[test]
-fn a_clock_that_was_ahead_takes_no_signing_key_and_no_revocation_away() {
+fn clock_that_was_ahead_loses_no_key_or_revocation() {
     let place = Place::on_sqlite();
     let founded = place.init(&[]);
     let server = place.serve(founded.key);

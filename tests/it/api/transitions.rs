@@ -12,7 +12,7 @@ fn call(server: &Server, key: &Key, method: &str, rest: &str, body: &Value) -> u
 }
 
 #[test]
-fn a_revoked_key_and_its_tokens_are_dead_when_the_answer_comes() {
+fn revocation_takes_effect_before_the_response() {
     let server = Server::start();
     for (method, rest) in [("POST", "/revoke"), ("DELETE", "")] {
         let key = server.make(&json!({}));
@@ -55,7 +55,7 @@ fn a_revoked_key_never_changes_again() {
 }
 
 #[test]
-fn tokens_of_a_disabled_key_stay_dead_when_it_is_enabled_again() {
+fn tokens_stay_invalid_after_disable_and_enable() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let token = server.token(&key, &[]);
@@ -114,7 +114,7 @@ fn a_token_has_the_generation_of_its_key() {
 }
 
 #[test]
-fn no_exchange_that_begins_after_a_revoke_was_answered_succeeds_under_load() {
+fn no_exchange_succeeds_after_a_revocation_under_load() {
     let server = Server::start();
     for _ in 0..5 {
         let key = server.make(&json!({}));

@@ -49,7 +49,7 @@ fn status(server: &Server, key: &Key) -> String {
 }
 
 #[test]
-fn stale_keys_are_told_once_and_disabled_where_the_policy_says_so() {
+fn stale_keys_are_reported_once_and_disabled_by_policy() {
     let server = Place::on_sqlite().start();
     let (idle, never, fresh) = (server.make(&json!({})), server.make(&json!({})), server.make(&json!({})));
     let first = server.key.clone();
@@ -105,7 +105,7 @@ fn stale_keys_are_told_once_and_disabled_where_the_policy_says_so() {
 }
 
 #[test]
-fn the_end_of_a_key_is_told_once_for_each_threshold_and_anew_when_it_is_moved() {
+fn expiry_is_reported_once_per_threshold() {
     let server = Place::on_sqlite().start();
     let ends = server.make(&json!({ "name": "ends" }));
     let short = server.make(&json!({ "expires_in_seconds": 3600 }));
@@ -144,7 +144,7 @@ fn the_end_of_a_key_is_told_once_for_each_threshold_and_anew_when_it_is_moved() 
 }
 
 #[test]
-fn a_key_that_its_networks_keep_out_is_told_once_for_each_address_and_hour() {
+fn network_denials_are_reported_once_per_address_and_hour() {
     let server = Place::on_sqlite().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let key = server.make(&json!({ "allowed_cidrs": ["10.0.0.0/8"] }));
     let form = [("grant_type", "client_credentials"), ("client_secret", key.text.as_str())];

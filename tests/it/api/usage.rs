@@ -74,7 +74,7 @@ fn uses_and_denials_of_a_key_are_told_by_hour_and_by_day() {
 }
 
 #[test]
-fn an_organization_is_told_as_a_whole_and_key_by_key_busiest_first() {
+fn organization_usage_lists_keys_busiest_first() {
     let server = Server::start();
     let keys: Vec<Key> = (0..4).map(|n| server.make(&json!({ "name": format!("key {n}") }))).collect();
     for (n, key) in keys.iter().enumerate() {
@@ -109,7 +109,7 @@ fn an_organization_is_told_as_a_whole_and_key_by_key_busiest_first() {
 }
 
 #[test]
-fn earlier_hours_and_days_are_told_as_long_as_they_are_kept() {
+fn usage_is_returned_while_it_is_kept() {
     let server = Place::on_sqlite().start();
     let key = server.make(&json!({}));
     let first = server.key.clone();
