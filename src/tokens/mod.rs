@@ -11,8 +11,8 @@ mod revoke;
 mod secret_check;
 mod verified;
 
-pub use authenticate::{Caller, Credential, Refusal, Subject, authenticate, denial_reason};
+pub use authenticate::{Caller, Credential, Refusal, Subject, authenticate};
 pub use check::{CheckError, Required, RequiredAccess, authenticate_caller, check, count, count_use};
-pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, UnknownAction, exchange};
+pub use exchange::{ExchangeError, ExchangeRequest, Minted, PresentedKey, exchange};
 pub use introspect::{Active, introspect};
 pub use revoke::{RevokeError, RevokeRequest, revoke};

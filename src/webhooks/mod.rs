@@ -11,4 +11,4 @@ mod shares;
 
 pub use change::{NewWebhook, WebhookError, WebhookUpdate, create, edit, find, list, remove, rotate_secret, url};
 pub use deliver::{Outgoing, deliver};
-pub use deliveries::{DeliveryPage, deliveries, read_cursor, retry, test, undelivered};
+pub use deliveries::{deliveries, read_cursor, retry, test, undelivered};
