@@ -22,10 +22,13 @@ use keyturn::domain::networks::Networks;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::http::client_address::TrustedProxies;
-use keyturn::http::credentials;
-use keyturn::http::form::Form;
 use keyturn::signing::{KeyMaterial, SigningKey, check_times, peek, verify};
+use keyturn::testing::crypto::fast_verifier;
+use keyturn::testing::crypto::master_key::MasterKeys;
+use keyturn::testing::crypto::mint::{MintedKey, mint};
+use keyturn::testing::http::client_address::TrustedProxies;
+use keyturn::testing::http::credentials;
+use keyturn::testing::http::form::Form;
 use zeroize::Zeroizing;
 
 fn main() {

@@ -1,7 +1,7 @@
-//! Arguments become an exit code.
+//! The program.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    keyturn::cli::run()
+    keyturn::run()
 }

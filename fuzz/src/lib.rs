@@ -15,10 +15,10 @@ use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText, looks_like_key_text};
 use keyturn::domain::networks::{Networks, fold};
 use keyturn::domain::policy::Policy;
 use keyturn::domain::scope::{Action, Resource, Scope, ScopeSet};
-use keyturn::http::client_address::TrustedProxies;
-use keyturn::http::credentials::{self, HeaderCredentials};
-use keyturn::http::form::Form;
 use keyturn::store::KeyOrder;
+use keyturn::testing::http::client_address::TrustedProxies;
+use keyturn::testing::http::credentials::{self, HeaderCredentials};
+use keyturn::testing::http::form::Form;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A target by its name: the name of its function here, its program in `fuzz_targets/` and its folder in `seeds/`.
@@ -243,15 +243,15 @@ pub fn policy_toml(data: &[u8]) {
 pub fn cursor(data: &[u8]) {
     let encoded = URL_SAFE_NO_PAD.encode(data);
     for text in text(data).into_iter().chain([encoded.as_str()]) {
-        let _ = keyturn::audit::read_cursor(text);
-        let _ = keyturn::webhooks::read_cursor(text);
+        let _ = keyturn::testing::audit::read_cursor(text);
+        let _ = keyturn::testing::webhooks::read_cursor(text);
         let mut accepted = 0;
         for order in [KeyOrder::Created, KeyOrder::Name, KeyOrder::Expiry, KeyOrder::LastUse] {
             for is_descending in [false, true] {
-                let Some(place) = keyturn::keys::read_cursor(text, order, is_descending) else { continue };
+                let Some(place) = keyturn::testing::keys::read_cursor(text, order, is_descending) else { continue };
                 accepted += 1;
-                let issued = keyturn::keys::cursor(order, is_descending, &place);
-                assert_eq!(keyturn::keys::read_cursor(&issued, order, is_descending), Some(place));
+                let issued = keyturn::testing::keys::cursor(order, is_descending, &place);
+                assert_eq!(keyturn::testing::keys::read_cursor(&issued, order, is_descending), Some(place));
             }
         }
         assert!(accepted <= 1);

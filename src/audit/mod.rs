@@ -7,7 +7,7 @@ mod item;
 mod page;
 mod verify;
 
-pub use export::{Export, ExportError, verify_export};
+pub use export::{Export, verify_export};
 pub use item::AuditItem;
 pub use page::{cursor, list, name_fault, read_cursor};
-pub use verify::{Verdict, verify};
+pub use verify::verify;

@@ -89,7 +89,7 @@ impl VerifyArguments {
 /// Verifies the logs in the configured store.
 pub(super) async fn verify_store(settings: &Settings, arguments: VerifyArguments) -> Result<(), CliError> {
     let (notes, wanted) = (arguments.notes()?, arguments.organization()?);
-    if server::look(settings).await?.is_none() {
+    if server::database_state(settings).await?.is_none() {
         return Err(no_database());
     }
     let store = server::open_to_read(settings).await?;

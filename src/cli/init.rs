@@ -32,7 +32,7 @@ pub(super) async fn init(settings: Settings, arguments: InitArguments) -> Result
     if arguments.email.as_deref().is_some_and(|email| !is_email(email)) {
         return Err(CliError::Use("--email: must be an address such as owner@example.org".into()));
     }
-    let look = server::look(&settings).await?;
+    let look = server::database_state(&settings).await?;
     if look.is_some_and(|look| look.organizations.iter().any(|known| known == slug.as_str())) {
         return Err(CliError::Use(BootstrapError::Exists(slug).to_string()));
     }

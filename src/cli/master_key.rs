@@ -9,7 +9,7 @@ use crate::organizations::reseal;
 use crate::server::{self, ServerError};
 
 pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
-    if server::look(&settings).await?.is_none() {
+    if server::database_state(&settings).await?.is_none() {
         return Err(no_database());
     }
     // The lock comes first: another process may change whatever is read before it.

@@ -26,7 +26,7 @@ pub(super) struct ResetArguments {
 pub(super) async fn reset_password(settings: &Settings, arguments: ResetArguments) -> Result<(), CliError> {
     let ResetArguments { email, organization, json: as_json } = arguments;
     let slug = super::parse_organization(&organization)?;
-    let known = server::look(settings).await?.ok_or_else(super::no_database)?;
+    let known = server::database_state(settings).await?.ok_or_else(super::no_database)?;
     if !known.organizations.iter().any(|known| known == slug.as_str()) {
         let organizations = known.organizations.join(", ");
         return Err(CliError::Failed(format!(

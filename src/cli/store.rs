@@ -62,7 +62,7 @@ pub(super) struct MigrateArguments {
 /// Updates the schema, or reports whether it is current.
 pub(super) async fn migrate(settings: &Settings, arguments: MigrateArguments) -> Result<(), CliError> {
     if arguments.check {
-        let known = server::look(settings).await?;
+        let known = server::database_state(settings).await?;
         let state = match known {
             Some(_) => Some(server::schema(settings).await?),
             None => None,
@@ -83,7 +83,7 @@ pub(super) async fn migrate(settings: &Settings, arguments: MigrateArguments) ->
 
 /// Prepares a restored database.
 pub(super) async fn after_restore(settings: &Settings) -> Result<(), CliError> {
-    if server::look(settings).await?.is_none() {
+    if server::database_state(settings).await?.is_none() {
         return Err(CliError::Failed("store.url: there is no database; restore the backup first".into()));
     }
     let opened = server::open(settings).await?;

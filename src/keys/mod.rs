@@ -21,7 +21,7 @@ pub use change::KeyError;
 pub(crate) use change::load;
 pub use create::{NewKey, create};
 pub use edit::edit;
-pub use explain::{ExplainedCheck, Explanation, Question, explain};
+pub use explain::{ExplainedCheck, Question, explain};
 pub use idempotency::{IdempotentRequest, ticket};
 pub use order::{cursor, read_cursor, read_order};
 pub use read::{find, list, owner};

@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use crate::domain::decision::ClientAddress;
 use rate::Rate;
 
-pub use network::{Levels, levels, name, network};
+pub use network::{levels, name, network};
 pub use sign_in::{SignInAttempt, SignInLimits};
 
 /// A limit by IPv4 address and IPv6 /64. Callers whose address is unreadable share one.

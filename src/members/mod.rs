@@ -19,4 +19,4 @@ pub use manage::{MemberEdit, NewMember, add, change, change_password, find, keys
 pub use recovery::{RecoveryError, find_login, reset_password};
 pub use remove::remove;
 pub use session::{SessionSecret, SignedIn, end, of_member, resume};
-pub use sign_in::{SignIn, SignInError, Verified, begin_session, check_password};
+pub use sign_in::{SignIn, SignInError, begin_session, check_password};

@@ -40,7 +40,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::{Metrics, Usage};
 use uses::RareUses;
 
-pub use changes::{Affects, ChangeError, Written};
+pub use changes::{Affects, ChangeError};
 pub use events::{EventCounts, RepeatedEvent};
 pub use load::LoadError;
 pub use settings::NodeSettings;

@@ -32,11 +32,6 @@ impl Node {
 }
 
 impl View<'_> {
-    /// Whether memory is decided from.
-    pub fn is_current(&self) -> bool {
-        self.is_current
-    }
-
     /// A key's record.
     pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let list = &self.node.list;

@@ -10,7 +10,7 @@ mod signing_keys;
 mod suspend;
 
 pub use bootstrap::{BootstrapError, BootstrappedOrganization, bootstrap_organization};
-pub use create::{CreateError, Created, bootstrap, create};
+pub use create::{CreateError, bootstrap, create};
 pub use master_key::{ResealError, check_master_key, check_master_key_id, is_current, reseal, seal_webhook_urls};
 pub use policy::{Effect, PolicyError, effects, read as read_policy, replace as replace_policy};
 pub use signing_keys::{

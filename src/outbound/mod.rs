@@ -62,11 +62,6 @@ impl Sender {
         Self { reach, client: OnceLock::new(), plain_client: OnceLock::new() }
     }
 
-    /// Where it may go.
-    pub fn reach(&self) -> AllowedDestinations {
-        self.reach
-    }
-
     /// Sends a request and waits for its answer.
     pub async fn send(&self, letter: OutboundRequest<'_>) -> Result<Reply, DeliveryError> {
         // An address that stands in the URL is asked of no resolver. What may be reached may have changed since.

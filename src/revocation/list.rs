@@ -169,11 +169,6 @@ impl RevocationList {
         self.records.len()
     }
 
-    /// Whether no record is in memory.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     fn shard(&self, key: &KeyId) -> Option<&Mutex<u64>> {
         let hash = self.hasher.hash_one(key);
         self.applied.get(usize::try_from(hash % SHARDS as u64).unwrap_or(0))

@@ -12,6 +12,6 @@ mod redis;
 
 pub use agreement::SharedSettings;
 pub use cluster::{CLOCK_TOLERANCE, Cluster};
-pub use lease::{LEASE, Lease, MARGIN};
-pub use list::{FillTicket, LONGEST_LIFE, RevocationList};
+pub use lease::Lease;
+pub use list::{LONGEST_LIFE, RevocationList};
 pub use redis::{RedisFailure, RedisList, RedisUrlError};

@@ -27,7 +27,9 @@ use crate::webhooks::Outgoing;
 
 pub use error::ServerError;
 pub use http::{Listeners, listen};
-pub use opening::{Opened, lock, look, master_key_file, migrate, open, open_to_read, refuse_running_nodes, schema};
+pub use opening::{
+    Opened, database_state, lock, master_key_file, migrate, open, open_to_read, refuse_running_nodes, schema,
+};
 pub use settings::{check, start_logs};
 
 use tasks::Tasks;

@@ -27,7 +27,7 @@ pub struct Opened {
 }
 
 /// Reads the state of the database without changing anything. `None` if it does not exist.
-pub async fn look(settings: &Settings) -> Result<Option<DatabaseState>, ServerError> {
+pub async fn database_state(settings: &Settings) -> Result<Option<DatabaseState>, ServerError> {
     Ok(match &settings.store.url {
         StoreUrl::Sqlite(path) => Store::look_at_sqlite(path).await?,
         StoreUrl::Postgres(url) => Store::look_at_postgres(url.expose()).await?,
@@ -41,7 +41,7 @@ pub async fn open(settings: &Settings) -> Result<Opened, ServerError> {
         StoreUrl::Postgres(_) => None,
     };
     // Before the schema is changed: with the wrong master key, nothing may change.
-    let known = look(settings).await?.and_then(|state| state.master_key);
+    let known = database_state(settings).await?.and_then(|state| state.master_key);
     let raw = master_keys(settings, known.is_none())?;
     let master_keys = MasterKeys::derive(&raw)?;
     if let Some(id) = known {

@@ -7,7 +7,7 @@ mod flush;
 mod impact;
 mod report;
 
-pub use details::{KeyDetails, Part, Seen, SeenDetails, details};
+pub use details::{Part, Seen, SeenDetails, details};
 pub use flush::flush;
 pub use impact::{Impact, Narrowing, Refusals, impact};
 pub use report::{Span, Usage, busiest, recent, usage_of_key, usage_of_organization};

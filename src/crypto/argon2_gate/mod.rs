@@ -6,6 +6,7 @@
 mod queue;
 
 use std::collections::HashMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Weak};
 use std::thread;
 
@@ -195,7 +196,7 @@ impl Argon2Gate {
             let (shared, params) = (shared.clone(), params.clone());
             thread::Builder::new()
                 .name(format!("argon2-{number}"))
-                .spawn(move || work(&shared, &params))
+                .spawn(move || run_despite_panics(|| work(&shared, &params)))
                 .map_err(|_| GateError::Broken("no thread could be started"))?;
         }
         Ok(Self { handle })
@@ -256,6 +257,13 @@ impl Argon2Gate {
         }
         shared.added.notify_one();
         Ok(Waiter { gate: self, place })
+    }
+}
+
+/// Runs the work of a thread, and runs it again after a panic: without threads, hashes would wait forever.
+fn run_despite_panics(work: impl Fn()) {
+    while panic::catch_unwind(AssertUnwindSafe(&work)).is_err() {
+        tracing::error!("Argon2 thread failed; it is restarted");
     }
 }
 
@@ -322,6 +330,8 @@ fn compute(
     memory: &mut Vec<Block>,
     out: &mut [u8],
 ) -> Result<(), GateError> {
+    #[cfg(test)]
+    assert_ne!(secret, tests::PANICS, "injected");
     memory.resize(memory.len().max(params.block_count()), Block::default());
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
         .hash_password_into_with_memory(secret, salt, out, memory.as_mut_slice())
@@ -331,6 +341,18 @@ fn compute(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A secret whose hash panics.
+    pub(super) const PANICS: &[u8] = b"panics";
+
+    #[tokio::test]
+    async fn panic_fails_one_hash_and_the_thread_continues() {
+        let gate = gate(8);
+        let failed = gate.hash(management(), PANICS).await;
+        assert_eq!(failed, Err(GateError::Broken("the hashing thread ended")));
+        let next = tokio::time::timeout(std::time::Duration::from_secs(10), gate.hash(management(), b"x")).await;
+        assert!(next.is_ok_and(|hash| hash.is_ok()));
+    }
 
     fn gate(queue: usize) -> Argon2Gate {
         Argon2Gate::start(GateSettings { memory_kib: 64, iterations: 1, parallelism: 1, threads: 1, queue }).unwrap()

@@ -205,7 +205,7 @@ fn update_changes_only_what_is_given() {
     }
     done(&server, &["update", id, "--expires-in", "90d"]);
     let end = done(&server, &["show", id])["expires_at"].as_str().unwrap().to_owned();
-    let life = keyturn::clock::parse_rfc3339(&end).unwrap().millis_since(keyturn::clock::now());
+    let life = keyturn::testing::clock::parse_rfc3339(&end).unwrap().millis_since(keyturn::testing::clock::now());
     assert!((life - 90 * 86_400_000).abs() < 60_000, "{end}");
 }
 

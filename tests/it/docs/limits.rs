@@ -1,8 +1,8 @@
 //! `docs/reference/limits.md` has the limits of the program.
 
 use keyturn::domain::{member, networks, scope, webhook};
-use keyturn::http::checks;
 use keyturn::signing::VERIFY_MAX_BYTES;
+use keyturn::testing::http::checks;
 
 use crate::docs::read;
 

@@ -13,7 +13,7 @@ use super::{
 
 /// Checks an organization's chain with the program's own check.
 async fn verified(store: &Store, organization: &str) -> AuditHead {
-    let verdict = keyturn::audit::verify(store, organization, &[]).await.unwrap();
+    let verdict = keyturn::testing::audit::verify(store, organization, &[]).await.unwrap();
     verdict.end.unwrap_or_else(|fault| panic!("{organization}: {fault}"))
 }
 
