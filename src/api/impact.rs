@@ -15,7 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::store::UsageDetail;
-use crate::usage::{self, Narrowing, Part};
+use crate::usage::{self, Narrowing, UseCounts};
 
 /// Addresses, and things asked for, that are shown at most.
 const MOST_SHOWN: usize = 100;
@@ -125,8 +125,8 @@ fn date(day: i64) -> String {
     midnight.split('T').next().unwrap_or_default().to_owned()
 }
 
-impl From<Part> for PartJson {
-    fn from(part: Part) -> Self {
+impl From<UseCounts> for PartJson {
+    fn from(part: UseCounts) -> Self {
         Self { exchanges: part.exchanges, verifications: part.verifications }
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn list(
     let (order, is_descending) = (filter.order, filter.is_descending);
     let page = keys::list(&context.node, filter).await?;
     let next_cursor =
-        page.keys.last().filter(|_| page.more).map(|key| keys::cursor(order, is_descending, &order.place(key)));
+        page.keys.last().filter(|_| page.more).map(|key| keys::cursor(order, is_descending, &order.cursor(key)));
     let items = page.keys.iter().map(|key| KeyJson::new(key, guarded.now)).collect();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(KeyListJson { items, next_cursor }))
 }

@@ -144,7 +144,7 @@ impl From<RotateError> for RotateProblem {
             error @ (RotateError::Pending { .. } | RotateError::Raced | RotateError::TooMany) => {
                 Problem::conflict(error.to_string())
             }
-            RotateError::Found(cause) => Problem::unavailable(&cause),
+            RotateError::Create(cause) => Problem::unavailable(&cause),
             RotateError::Unavailable(cause) => cause.into(),
         })
     }

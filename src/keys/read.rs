@@ -1,5 +1,3 @@
-//! Looking keys up.
-
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
@@ -9,21 +7,19 @@ use crate::keys::change::{KeyError, load};
 use crate::node::Node;
 use crate::store::KeyFilter;
 
-/// A page of keys, and whether there are more.
+/// A page of keys.
 #[derive(Debug)]
 pub struct KeyPage {
-    /// The keys, newest first.
     pub keys: Vec<ApiKey>,
-    /// Whether the list goes on after them.
+    /// Whether more keys follow.
     pub more: bool,
 }
 
-/// The key of that id in that organization.
 pub async fn find(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
     load(node, organization, id).await
 }
 
-/// The keys that a filter lets through.
+/// Returns the keys that match a filter.
 pub async fn list(node: &Node, mut filter: KeyFilter) -> Result<KeyPage, KeyError> {
     let limit = filter.limit;
     filter.limit = limit.saturating_add(1);

@@ -24,14 +24,14 @@ use crate::crypto::messages::MessageKeys;
 use crate::crypto::random::{self, RandomError};
 use crate::http::context::HttpContext;
 use crate::http::cors::AllowedOrigins;
-use crate::node::{LoadError, Node, NodeSettings, Parts};
+use crate::node::{Adapters, LoadError, Node, NodeSettings};
 use crate::organizations::{self, ResealError};
 use crate::outbound::Sender;
 use crate::revocation::{Cluster, Lease, RedisList, RedisUrlError, RevocationList};
 use crate::server::supervisor::Supervisor;
 use crate::store::{LockError, Store, StoreError};
 use crate::telemetry::{LogFlush, Metrics};
-use crate::webhooks::Outgoing;
+use crate::webhooks::DeliveryWorker;
 use crate::{clock, telemetry, webhooks};
 
 pub use http::Listeners;
@@ -194,13 +194,13 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         metrics.export_database_pool();
     }
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
-    let steady_store: Arc<Store> = Arc::new(store.apart(STEP_CONNECTIONS));
+    let steady_store: Arc<Store> = Arc::new(store.with_own_pool(STEP_CONNECTIONS));
     let cluster = (!is_alone).then(|| {
         let held = (list.clone(), lease.clone());
         Arc::new(Cluster::new(steady_store.clone(), held, redis.clone(), nudged, metrics.cluster().clone()))
     });
     let webhook_reach = settings::webhook_reach(&settings);
-    let node = Arc::new(Node::new(Parts {
+    let node = Arc::new(Node::new(Adapters {
         store: store.clone(),
         steady_store,
         list,
@@ -228,7 +228,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         runtime: Handle::current(),
     }));
     node.load_tenants().await?;
-    organizations::tend_signing_keys(&node, clock::now()).await;
+    organizations::maintain_signing_keys(&node, clock::now()).await;
     // The first unknown login must take as long as any.
     if let Err(error) = node.dummy_password().await {
         tracing::error!(%error, "failed to hash the password that unknown logins are checked against");
@@ -254,9 +254,9 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
         (Supervisor::new(node.metrics.tasks().clone()), Supervisor::new(node.metrics.tasks().clone()));
     tasks::do_chores(&chores, &context);
     tasks::write_usage(&writers, &node);
-    let outgoing = Arc::new(Outgoing {
+    let outgoing = Arc::new(DeliveryWorker {
         node: node.clone(),
-        outbox: Arc::new(store.apart(OUTBOX_CONNECTIONS)),
+        outbox: Arc::new(store.with_own_pool(OUTBOX_CONNECTIONS)),
         sender: Sender::new(webhook_reach),
         claimant: random::identifier()?,
     });

@@ -32,8 +32,8 @@ pub struct Opened {
 /// Looks at the store without changing anything; `None` when there is none.
 pub async fn look(settings: &Settings) -> Result<Option<DatabaseState>, ServerError> {
     Ok(match &settings.store.url {
-        StoreUrl::Sqlite(path) => Store::look_at_sqlite(path).await?,
-        StoreUrl::Postgres(url) => Store::look_at_postgres(url.expose()).await?,
+        StoreUrl::Sqlite(path) => Store::inspect_sqlite(path).await?,
+        StoreUrl::Postgres(url) => Store::inspect_postgres(url.expose()).await?,
     })
 }
 

@@ -131,12 +131,12 @@ async fn count_expiring(node: Arc<Node>) {
 
 async fn look_after_keys(node: &Node) {
     let failed = |error: &dyn std::fmt::Display| tracing::error!(%error, "keys could not be looked after");
-    match keys::tell_expiring(node, clock::now()).await {
+    match keys::notify_expiring(node, clock::now()).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "sent key expiry notices"),
         Err(error) => failed(&error),
     }
-    match keys::tell_stale(node, clock::now()).await {
+    match keys::notify_stale(node, clock::now()).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "sent stale key notices"),
         Err(error) => failed(&error),
@@ -147,7 +147,7 @@ async fn look_after_keys(node: &Node) {
         Err(KeyError::Unavailable(error)) => failed(&error),
         Err(error) => failed(&format_args!("{error:?}")),
     }
-    if let Err(error) = keys::forget_old(node, clock::now()).await {
+    if let Err(error) = keys::delete_old_data(node, clock::now()).await {
         failed(&error);
     }
 }
@@ -156,15 +156,15 @@ async fn look_after_keys(node: &Node) {
 async fn tend(context: web::Data<HttpContext>) {
     loop {
         tokio::time::sleep(TEND_EVERY).await;
-        if let Err(error) = context.node.tidy().await {
+        if let Err(error) = context.node.delete_expired().await {
             tracing::error!(%error, "what has ended could not be forgotten");
         }
         if let Err(error) = context.node.store.ping().await
-            && error.is_used_up()
+            && error.is_pool_exhausted()
             && let Err(error) = context.node.store.recover().await
         {
             tracing::error!(%error, "the connections to the database could not be replaced");
         }
-        organizations::tend_signing_keys(&context.node, context.node.database_time()).await;
+        organizations::maintain_signing_keys(&context.node, context.node.database_time()).await;
     }
 }

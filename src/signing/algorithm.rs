@@ -1,4 +1,4 @@
-//! The algorithms that tokens can be signed with.
+//! Signature algorithms of tokens.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ pub enum Algorithm {
     Es256,
     /// Ed25519.
     EdDsa,
-    /// RSA PKCS#1 v1.5 of 2048 bits with SHA-256.
+    /// RSA PKCS#1 v1.5 with 2048 bits and SHA-256.
     Rs256,
 }
 
 impl Algorithm {
-    /// The `alg` value.
+    /// Returns the `alg` value.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
@@ -23,7 +23,7 @@ impl Algorithm {
         }
     }
 
-    /// Reads an `alg` value.
+    /// Parses an `alg` value.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Es256, Self::EdDsa, Self::Rs256].into_iter().find(|algorithm| algorithm.as_str() == text)
     }

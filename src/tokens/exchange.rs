@@ -186,7 +186,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, E
         &Use {
             outcome: UsageOutcome::Exchanged,
             address,
-            asked: scopes.as_ref().map(UsedDetail::Scopes),
+            requested: scopes.as_ref().map(UsedDetail::Scopes),
             is_by_previous_secret: matched == SecretMatch::Previous,
             at: now,
         },

@@ -1,4 +1,4 @@
-//! Looking deliveries up, trying a webhook out, and taking dead letters up again.
+//! Lists deliveries, sends test events and retries dead letters.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,31 +14,30 @@ use crate::node::{Affects, ChangeError, Node};
 use crate::store::{AuditEntry, DeliveryBacklog, DeliveryFilter, action, message};
 use crate::webhooks::change::{WebhookError, find};
 
-/// A page of deliveries, and whether there are more.
+/// A page of deliveries.
 #[derive(Debug)]
 pub struct DeliveryPage {
-    /// The deliveries, newest first.
     pub deliveries: Vec<Delivery>,
-    /// Whether the list goes on after them.
+    /// Whether more deliveries follow.
     pub more: bool,
 }
 
 impl DeliveryPage {
-    /// What the next page is asked for with; `None`: this is the last.
+    /// Returns the cursor of the next page; `None` on the last page.
     pub fn next_cursor(&self) -> Option<String> {
         let last = self.deliveries.last().filter(|_| self.more)?;
         Some(URL_SAFE_NO_PAD.encode(format!("{}.{}", last.created_at.as_millis(), last.id)))
     }
 }
 
-/// Reads a cursor as [`DeliveryPage::next_cursor`] gives it; `None` when it is none.
+/// Parses a cursor of [`DeliveryPage::next_cursor`].
 pub fn read_cursor(text: &str) -> Option<(Timestamp, DeliveryId)> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (at, id) = plain.split_once('.')?;
     Some((Timestamp::from_millis(at.parse().ok()?), DeliveryId::parse(id)?))
 }
 
-/// The deliveries to a webhook that a filter lets through.
+/// Returns the deliveries of a webhook that match a filter.
 pub async fn deliveries(
     node: &Node,
     organization: &Slug,
@@ -53,12 +52,12 @@ pub async fn deliveries(
     Ok(DeliveryPage { deliveries, more })
 }
 
-/// What the webhooks of an organization have not taken. One that has taken everything is left out.
+/// Returns the undelivered events of an organization's webhooks. Webhooks without any are omitted.
 pub async fn undelivered(node: &Node, organization: &Slug) -> Result<Vec<DeliveryBacklog>, WebhookError> {
     Ok(node.store.undelivered(organization).await?)
 }
 
-/// Queues an event for one webhook, whatever it wants to be told, to try it out.
+/// Queues a test event for a webhook, regardless of its filter.
 pub async fn test(
     node: &Node,
     organization: &Slug,
@@ -85,7 +84,7 @@ pub async fn test(
     Ok(delivery)
 }
 
-/// Takes a dead letter up again: it is due at once, under the same id, with the whole schedule before it.
+/// Retries a dead letter under the same ID: it is due immediately, with the complete schedule.
 pub async fn retry(
     node: &Node,
     organization: &Slug,
@@ -96,7 +95,7 @@ pub async fn retry(
     node.store.delivery(webhook, id).await?.ok_or(WebhookError::NotFound)?;
     enabled(node, organization, webhook).await?;
     let entry = AuditEntry::of(by, action::WEBHOOK_RETRY, webhook, None, Some(json!({ "delivery": id.as_str() })));
-    let write = node.store.revive_delivery(organization, (webhook, id), &entry);
+    let write = node.store.retry_delivery(organization, (webhook, id), &entry);
     match node.change(&entry, Affects::Nothing, write).await {
         Err(ChangeError::Refused(_)) => {
             return Err(WebhookError::Conflict("only failed deliveries can be retried".into()));
