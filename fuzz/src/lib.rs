@@ -230,7 +230,7 @@ pub fn forwarded(data: &[u8]) {
 /// A policy without violations is the same after it was written as TOML or JSON.
 pub fn policy_toml(data: &[u8]) {
     let Some(policy) = text(data).and_then(|text| toml::from_str::<Policy>(text).ok()) else { return };
-    if !policy.faults().is_empty() {
+    if !policy.validate().is_empty() {
         return;
     }
     let written = toml::to_string(&policy).expect("a policy can be written as TOML");

@@ -67,7 +67,7 @@ impl Principal {
         ChangeContext {
             actor: format!("key:{}", caller.key.id),
             member: None,
-            standing: Some(caller.key.standing()),
+            expected_version: Some(caller.key.rights_version()),
             authority: Authority {
                 scopes: caller.grant.scopes.clone(),
                 networks: caller.key.networks.clone(),

@@ -14,7 +14,7 @@ use crate::clock::rfc3339;
 use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
 use crate::store::UsageDetail;
-use crate::usage::{self, Narrowing, Part};
+use crate::usage::{self, Narrowing, UseCounts};
 
 /// Maximum number of addresses, and of scopes, in a response.
 const MOST_SHOWN: usize = 100;
@@ -115,8 +115,8 @@ fn date(day: i64) -> String {
     midnight.split('T').next().unwrap_or_default().to_owned()
 }
 
-impl From<Part> for PartJson {
-    fn from(part: Part) -> Self {
+impl From<UseCounts> for PartJson {
+    fn from(part: UseCounts) -> Self {
         Self { exchanges: part.exchanges, verifications: part.verifications }
     }
 }

@@ -63,6 +63,6 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
     })?;
     let (order, is_descending) = (filter.order, filter.is_descending);
     let page = keys::list(call.node(), filter).await?;
-    let cursor = |key: &_| keys::cursor(order, is_descending, &order.place(key));
+    let cursor = |key: &_| keys::cursor(order, is_descending, &order.cursor(key));
     Ok(ListJson::page(page, cursor, |key| KeyJson::new(&key, call.now)))
 }

@@ -71,7 +71,7 @@ async fn me(call: Call<AnyCredential>) -> Result<Reply<MeJson>, Problem> {
             credential: "session",
             key: None,
             member: Some(MemberJson::new(&who.member)),
-            scopes: ScopeJson::list(&who.member.role.holds()),
+            scopes: ScopeJson::list(&who.member.role.grantable()),
             allowed_cidrs: Networks::all(),
             expires_at: Some(rfc3339(who.session.ends_at)),
         },

@@ -60,7 +60,7 @@ impl From<Effect> for EffectJson {
     fn from(effect: Effect) -> Self {
         Self {
             setting: effect.setting,
-            meaning: effect.meaning,
+            meaning: effect.description,
             count: effect.count,
             examples: effect.examples.iter().map(ToString::to_string).collect(),
         }

@@ -143,7 +143,7 @@ impl Routes {
             body: A::body(),
             is_body_required: false,
             is_open: false,
-            is_change,
+            is_change: A::is_change(&method),
             status: StatusCode::OK,
             returns: "",
             schema: R::SCHEMA,

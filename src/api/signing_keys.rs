@@ -116,7 +116,7 @@ impl From<RotateError> for Problem {
             error @ (RotateError::Pending { .. } | RotateError::Raced | RotateError::TooMany) => {
                 Self::conflict(error.to_string())
             }
-            RotateError::Found(cause) => Self::unavailable(&cause),
+            RotateError::Create(cause) => Self::unavailable(&cause),
             RotateError::Unavailable(cause) => cause.into(),
         }
     }

@@ -1,29 +1,28 @@
-//! An export: a line of JSON for each row, oldest first, and a last line that says where it ends.
+//! Exports of the audit log: one JSON line per entry, oldest first, and a last line with the end of the log.
 
 use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
 use crate::audit::item::AuditItem;
-use crate::domain::audit_chain::{AuditHead, AuditRow, ChainCheck, ChainHash, Fault, NotedHead, Wrong};
+use crate::domain::audit_chain::{AuditHead, AuditRow, ChainCheck, ChainHash, Fault, FaultKind, NotedHead};
 
-/// Longer than any line.
+/// Upper bound of a line.
 const MAX_LINE: u64 = 4 << 20;
 
-/// What has been exported so far.
 #[derive(Debug)]
 pub struct Export {
     end: End,
 }
 
-/// The last line.
+/// The last line of an export.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LastLine {
     end: End,
 }
 
-/// The last row of an export; members are null where it has none.
+/// The last entry of an export; fields are null if there is no entry.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct End {
@@ -33,43 +32,31 @@ struct End {
     hash: Option<String>,
 }
 
-/// Why an export is not whole.
+/// Reason why an export is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// A row.
+    /// An entry does not match the chain.
     #[error("organization {organization}: {fault}")]
-    Row {
-        /// Whose.
-        organization: String,
-        /// Which, and what is wrong with it.
-        fault: Fault,
-    },
-    /// A line that is no row.
-    #[error("line {0} is not one of an export of the audit log")]
+    Entry { organization: String, fault: Fault },
+    /// A line is not an entry.
+    #[error("line {0} is not part of an audit log export")]
     Line(u64),
-    /// Nothing behind this row, not even the last line.
-    #[error("organization {organization}: row {id}: the export is cut off behind it; its last line is missing")]
-    CutOff {
-        /// Whose.
-        organization: String,
-        /// The last row that is there.
-        id: i64,
-    },
-    /// There are no rows.
-    #[error("the export holds no row")]
+    /// The last line is missing, and perhaps entries before it.
+    #[error("organization {organization}: the export ends after entry {id}; its last line is missing")]
+    CutOff { organization: String, id: i64 },
+    #[error("the export has no entries")]
     Empty,
-    /// It cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
 impl Export {
-    /// An export of an organization's log.
+    /// Starts an export of an organization's log.
     pub fn new(organization: String) -> Self {
         Self { end: End { organization, id: None, position: None, hash: None } }
     }
 
-    /// The lines of the next rows.
+    /// Returns the lines of the next entries.
     pub fn lines(&mut self, rows: Vec<AuditRow>) -> serde_json::Result<String> {
         let mut text = String::new();
         if let Some(last) = rows.last() {
@@ -84,13 +71,12 @@ impl Export {
         Ok(text)
     }
 
-    /// The last line.
     pub fn last_line(self) -> serde_json::Result<String> {
         Ok(serde_json::to_string(&LastLine { end: self.end })? + "\n")
     }
 }
 
-/// Checks an export by itself, line by line: whose it is, where it ends, and which of the noted rows it holds.
+/// Verifies an export without a database. Returns its organization, its end, and the noted entries that it contains.
 pub fn verify_export(
     mut lines: impl BufRead,
     notes: &[NotedHead],
@@ -111,17 +97,17 @@ pub fn verify_export(
         }
         let item: AuditItem = serde_json::from_slice(text).map_err(|_| ExportError::Line(number))?;
         let row = item.into_row().ok_or(ExportError::Line(number))?;
-        let of = organization.get_or_insert_with(|| row.organization.clone());
+        let slug = organization.get_or_insert_with(|| row.organization.clone());
         if end.is_some() {
-            let fault = Fault { id: row.id, wrong: Wrong::Added };
-            return Err(ExportError::Row { organization: of.clone(), fault });
+            let fault = Fault { id: row.id, kind: FaultKind::Added };
+            return Err(ExportError::Entry { organization: slug.clone(), fault });
         }
         if number == 1 {
             check.begin_behind_note(&row);
         }
         check.row(&row);
     }
-    let Some(of) = organization.clone() else { return Err(ExportError::Empty) };
+    let Some(slug) = organization.clone() else { return Err(ExportError::Empty) };
     if check.fault().is_none() && end.is_none() {
         return Err(cut_off(organization, &check, number));
     }
@@ -129,15 +115,15 @@ pub fn verify_export(
         let hash = ChainHash::parse(&end.hash?)?;
         Some(AuditHead { id: end.id?, rows: end.position?, hash })
     });
-    let found = check.found().to_vec();
-    let head = check.end(head, None).map_err(|fault| ExportError::Row { organization: of.clone(), fault })?;
-    Ok((of, head, found))
+    let confirmed = check.confirmed().to_vec();
+    let head = check.end(head, None).map_err(|fault| ExportError::Entry { organization: slug.clone(), fault })?;
+    Ok((slug, head, confirmed))
 }
 
-/// An export that ends in the middle.
+/// Returns the error for an export that ends early.
 fn cut_off(organization: Option<String>, check: &ChainCheck, line: u64) -> ExportError {
     match (organization, check.fault(), check.last()) {
-        (Some(organization), Some(fault), _) => ExportError::Row { organization, fault: fault.clone() },
+        (Some(organization), Some(fault), _) => ExportError::Entry { organization, fault: fault.clone() },
         (Some(organization), None, Some(id)) => ExportError::CutOff { organization, id },
         _ => ExportError::Line(line),
     }

@@ -1,4 +1,4 @@
-//! A row of the audit log as JSON: an item of a list, a line of an export.
+//! JSON representation of an audit entry, in lists and exports.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,34 +7,34 @@ use serde_json::value::RawValue;
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::domain::audit_chain::{AuditRow, ChainHash};
 
-/// A row. Old and new values are the very text that is stored, for the hash covers it.
+/// An audit entry. `old` and `new` are the exact stored texts, because the hash covers them.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AuditRow")]
 pub struct AuditItem {
-    /// Its number; rises, but not by one.
+    /// Increases, with gaps.
     id: i64,
-    /// Whose log: a slug.
+    /// Slug of the organization.
     organization: String,
-    /// Its place in that log, from 1.
+    /// Position in the organization's log, from 1.
     position: Option<i64>,
-    /// When: RFC 3339 in UTC.
+    /// RFC 3339 in UTC.
     at: String,
-    /// Who: `key:{id}`, `member:{id}` or `keyturn`.
+    /// `key:{id}`, `member:{id}` or `keyturn`.
     actor: String,
-    /// What, as in `key.create`.
+    /// The action, such as `key.create`.
     action: String,
-    /// To which: an id.
+    /// ID of the changed object.
     subject: String,
-    /// From which address, if over the network.
+    /// The client's address, if the change was made over the network.
     address: Option<String>,
-    /// What was before.
+    /// State before the change.
     #[schemars(with = "Option<serde_json::Value>")]
     old: Option<Box<RawValue>>,
-    /// What is now.
+    /// State after the change.
     #[schemars(with = "Option<serde_json::Value>")]
     new: Option<Box<RawValue>>,
-    /// The hash of the row and all before it: 64 hexadecimal digits.
+    /// Hash of this entry and all before it: 64 hexadecimal digits.
     hash: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl From<AuditRow> for AuditItem {
 }
 
 impl AuditItem {
-    /// The row as it is stored; `None` when its time or its hash cannot be read.
+    /// Returns the entry as stored; `None` if its time or hash is not valid.
     pub(super) fn into_row(self) -> Option<AuditRow> {
         let text = |value: Box<RawValue>| value.get().to_owned();
         Some(AuditRow {
@@ -79,7 +79,7 @@ impl AuditItem {
     }
 }
 
-/// JSON as it is stored; what is not JSON, for somebody has changed it, as a string.
+/// Returns stored JSON. A text that is not JSON, because it was tampered with, becomes a string.
 fn raw(text: String) -> Option<Box<RawValue>> {
     match RawValue::from_string(text) {
         Ok(value) => Some(value),

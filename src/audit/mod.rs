@@ -1,4 +1,4 @@
-//! What is done with the audit log: listing it, exporting it, and checking that it is whole.
+//! The audit log: listing, exporting, verifying.
 //!
 //! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL.
 

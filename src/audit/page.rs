@@ -1,4 +1,4 @@
-//! Listing the audit log.
+//! Lists the audit log.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,10 +9,10 @@ use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable};
 use crate::store::{AuditFilter, AuditFrom};
 
-/// Longest action, actor or subject that can be asked for, in characters.
+/// Maximum length of an action, actor or subject in a filter, in characters.
 const MAX_NAME: usize = 200;
 
-/// The rows that a filter lets through.
+/// Returns the entries that match a filter.
 pub async fn list(node: &Node, filter: &AuditFilter) -> Result<Page<AuditRow>, Unavailable> {
     let one_more = AuditFilter { limit: Page::<AuditRow>::read_limit(filter.limit), ..filter.clone() };
     Ok(Page::new(node.store.audit_rows(&one_more).await?, filter.limit))
@@ -23,14 +23,14 @@ pub fn cursor(row: &AuditRow) -> String {
     URL_SAFE_NO_PAD.encode(format!("audit.{}.{}", row.at.as_millis(), row.id))
 }
 
-/// Where a list, newest first, goes on behind a cursor; `None` when it is not one of ours.
+/// Parses a cursor of [`AuditPage::next_cursor`].
 pub fn read_cursor(text: &str) -> Option<AuditFrom> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (at, id) = plain.strip_prefix("audit.")?.split_once('.')?;
     Some(AuditFrom::Before(Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?))
 }
 
-/// What is wrong with an action, actor or subject that is asked for, if anything.
+/// Returns why an action, actor or subject is not a valid filter.
 pub fn name_fault(name: &str) -> Option<&'static str> {
     if name.chars().count() > MAX_NAME {
         return Some("too long; at most 200 characters are allowed");

@@ -1,26 +1,26 @@
-//! Checking that an organization's log is whole.
+//! Verifies an organization's log in the database.
 
 use crate::domain::audit_chain::{AuditHead, ChainCheck, Fault, NotedHead};
 use crate::store::{Store, StoreError};
 
-/// Rows that are read at once.
+/// Entries per read.
 const ROWS: u32 = 1_000;
 
-/// What a check has found.
+/// The result of a verification.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The end of the log, or the first bad row.
+    /// The end of the log, or the first bad entry.
     pub end: Result<AuditHead, Fault>,
-    /// Those of the noted rows that are there.
-    pub found: Vec<NotedHead>,
+    /// The noted entries that the log contains.
+    pub confirmed: Vec<NotedHead>,
 }
 
-/// Checks an organization's log. It may grow meanwhile.
+/// Verifies an organization's log, which may grow meanwhile.
 pub async fn verify(store: &Store, organization: &str, notes: &[NotedHead]) -> Result<Verdict, StoreError> {
     let mut check = ChainCheck::new(notes.to_vec());
     let (mut last, mut known) = (None, None);
     loop {
-        // 1. The rows, until there are no more.
+        // 1. All entries.
         let rows = store.audit_after(organization, last, ROWS).await?;
         for row in &rows {
             match row {
@@ -29,11 +29,11 @@ pub async fn verify(store: &Store, organization: &str, notes: &[NotedHead]) -> R
             }
             last = Some(row.as_ref().map_or_else(|id| *id, |row| row.id));
         }
-        if !rows.is_empty() && !check.is_over() {
+        if !rows.is_empty() && !check.is_final() {
             continue;
         }
 
-        // 2. The end. Where it does not fit it may only have been written since, which a second look tells.
+        // 2. The recorded end. A mismatch may be due to a concurrent write, so read again before reporting it.
         let head = store.audit_head(organization).await?;
         if check.fault().is_none() && !check.ends_at(head.as_ref()) && known != Some(head) {
             known = Some(head);
@@ -44,7 +44,7 @@ pub async fn verify(store: &Store, organization: &str, notes: &[NotedHead]) -> R
             _ => Vec::new(),
         };
         let behind = behind.first().map(|row| row.as_ref().map_or_else(|id| *id, |row| row.id));
-        let found = check.found().to_vec();
-        return Ok(Verdict { end: check.end(head, behind), found });
+        let confirmed = check.confirmed().to_vec();
+        return Ok(Verdict { end: check.end(head, behind), confirmed });
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::table::count;
 use crate::cli::values::parse_past;
 use crate::cli::{CliError, no_database, parse_organization, print_out};
 use crate::config::Settings;
-use crate::domain::audit_chain::{AuditHead, Fault, NotedHead, Wrong};
+use crate::domain::audit_chain::{AuditHead, Fault, FaultKind, NotedHead};
 use crate::domain::slug::Slug;
 use crate::server::{self, ServerError};
 use crate::store::StoreError;
@@ -96,15 +96,15 @@ pub(super) async fn verify_store(settings: &Settings, arguments: VerifyArguments
     let failed = |error: StoreError| CliError::from(ServerError::Store(error));
     let mut organizations = store.audited_organizations().await.map_err(failed)?;
     if let Some(wanted) = wanted {
-        organizations.retain(|found| found == wanted.as_str());
+        organizations.retain(|known| known == wanted.as_str());
         if organizations.is_empty() {
             return Err(CliError::Failed(format!("organization {wanted}: does not exist")));
         }
     }
-    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    let (mut confirmed, mut faults) = (Vec::new(), Vec::new());
     for organization in organizations {
         let verdict = verify(store.as_ref(), &organization, &notes).await.map_err(failed)?;
-        found.extend(verdict.found);
+        confirmed.extend(verdict.confirmed);
         match verdict.end {
             Ok(head) => show(&organization, &head)?,
             Err(fault) => faults.push(format!("organization {organization}: {fault}")),
@@ -114,7 +114,7 @@ pub(super) async fn verify_store(settings: &Settings, arguments: VerifyArguments
     if !faults.is_empty() {
         return Err(CliError::Failed(faults.join("; ")));
     }
-    check_heads(&notes, &found)
+    check_heads(&notes, &confirmed)
 }
 
 /// Verifies an export.
@@ -122,18 +122,19 @@ pub(super) fn verify_file(arguments: &VerifyArguments, path: &Path) -> Result<()
     let (notes, wanted) = (arguments.notes()?, arguments.organization()?);
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(|error| failed(&error))?;
-    let (organization, head, found) = verify_export(BufReader::new(file), &notes).map_err(|error| failed(&error))?;
+    let (organization, head, confirmed) =
+        verify_export(BufReader::new(file), &notes).map_err(|error| failed(&error))?;
     if wanted.is_some_and(|wanted| wanted.as_str() != organization) {
         return Err(failed(&format!("this is an export of organization {organization}")));
     }
-    check_heads(&notes, &found)?;
+    check_heads(&notes, &confirmed)?;
     show(&organization, &head)
 }
 
-fn check_heads(notes: &[NotedHead], found: &[NotedHead]) -> Result<(), CliError> {
-    match notes.iter().find(|note| !found.contains(note)) {
+fn check_heads(notes: &[NotedHead], confirmed: &[NotedHead]) -> Result<(), CliError> {
+    match notes.iter().find(|note| !confirmed.contains(note)) {
         None => Ok(()),
-        Some(note) => Err(CliError::Failed(Fault { id: note.id, wrong: Wrong::NotedIsGone }.to_string())),
+        Some(note) => Err(CliError::Failed(Fault { id: note.id, kind: FaultKind::NotedMissing }.to_string())),
     }
 }
 

@@ -188,7 +188,7 @@ fn read(file: &Path) -> Result<Policy, CliError> {
             error.span().map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
         wrong(format!("line {line}: {}", error.message()))
     })?;
-    match policy.faults().into_iter().next() {
+    match policy.validate().into_iter().next() {
         Some(fault) => Err(wrong(format!("{}: {}", fault.field, fault.message()))),
         None => Ok(policy),
     }

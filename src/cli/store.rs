@@ -115,7 +115,7 @@ pub(super) async fn copy(arguments: CopyArguments) -> Result<(), CliError> {
     };
     let failed = |error| CliError::from(ServerError::Store(error));
     // Before anything is created: it may be the wrong file.
-    match Store::look_at_sqlite(&path).await.map_err(failed)? {
+    match Store::inspect_sqlite(&path).await.map_err(failed)? {
         None => return Err(CliError::Failed(format!("{}: no such database", path.display()))),
         Some(look) if look.organizations.is_empty() => {
             let path = path.display();

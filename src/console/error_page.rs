@@ -275,7 +275,7 @@ impl From<RotateError> for ErrorPage {
                  rotate and delete the current key.",
             ),
             RotateError::Raced => Self::conflict("Someone else rotated the signing key at the same time."),
-            RotateError::Found(cause) => Self::unavailable(&cause),
+            RotateError::Create(cause) => Self::unavailable(&cause),
             RotateError::Unavailable(cause) => Self::node_unavailable(&cause),
         }
     }

@@ -1,4 +1,4 @@
-//! What a browser keeps after signing in: proof that it has signed in to an account before, and nothing else.
+//! Device cookies: proof that a browser has signed in to an account before. They do not authenticate.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
@@ -7,30 +7,29 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::crypto::master_key::{MasterKey, MasterKeys};
 use crate::crypto::random::{self, RandomError};
 
-/// Names a browser that has signed in to an account.
+/// Identifies a browser that has signed in to an account.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct DeviceId([u8; 16]);
 
 impl DeviceId {
-    /// A new device.
     pub fn new() -> Result<Self, RandomError> {
         Ok(Self(random::bytes()?))
     }
 
-    /// The text that the browser keeps, good for this account alone: `base64url(id ‖ HMAC-SHA256(key, id ‖ account))`.
+    /// Returns the cookie, which is valid for this account only: `base64url(id ‖ HMAC-SHA256(key, id ‖ account))`.
     pub fn sign(&self, keys: &MasterKeys, account: &str) -> String {
         let tag = tag(keys.current(), self, account);
         URL_SAFE_NO_PAD.encode([self.0.as_slice(), tag.as_ref()].concat())
     }
 
-    /// The device in a text that this deployment has signed for an account.
+    /// Verifies a cookie that this deployment signed for an account.
     pub fn parse(keys: &MasterKeys, account: &str, text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (id, mac) = bytes.split_first_chunk::<16>()?;
         let device = Self(*id);
-        let fits =
+        let is_valid =
             |key: &MasterKey| constant_time::verify_slices_are_equal(tag(key, &device, account).as_ref(), mac).is_ok();
-        keys.all().any(fits).then_some(device)
+        keys.all().any(is_valid).then_some(device)
     }
 }
 
@@ -47,7 +46,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     #[test]
-    fn cookie_is_good_for_its_account_and_deployment_only() {
+    fn cookie_is_valid_for_its_account_and_deployment_only() {
         let keys = |n: u8| MasterKeys::derive(&[Zeroizing::new([n; 32])]).unwrap();
         let device = DeviceId::new().unwrap();
         let text = device.sign(&keys(1), "default a@b");

@@ -1,6 +1,5 @@
-//! SHA-256, for looking things up by what must not be kept.
+//! SHA-256, to look up values that must not be stored.
 
-/// SHA-256 of some bytes.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);

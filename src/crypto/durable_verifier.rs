@@ -1,8 +1,7 @@
-//! The verifier that outlives the master key: an Argon2id PHC string, or until that is computed a pending one,
-//! `$sha256$v=1$salt$digest`.
+//! The verifier that does not depend on the master key: an Argon2id PHC string, or until that is computed, a pending
+//! verifier `$sha256$v=1$salt$digest`.
 //!
-//! A salted SHA-256 suffices for the secrets that Keyturn mints, because they are 256 random bits. Never make one for a
-//! secret that a person chose.
+//! A salted SHA-256 is sufficient for generated secrets, because they are 256 random bits. Never use it for a password.
 
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine;
@@ -13,19 +12,19 @@ use crate::domain::key_text::Secret;
 
 const PENDING: &str = "$sha256$v=1$";
 
-/// Makes the pending verifier of a minted secret.
+/// Creates the pending verifier of a generated secret.
 pub fn pending(secret: &Secret) -> Result<String, RandomError> {
     let salt: [u8; 16] = random::bytes()?;
     let digest = salted(&salt, secret);
     Ok(format!("{PENDING}{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(digest)))
 }
 
-/// Whether a stored verifier still waits for its Argon2id PHC string.
+/// Whether the Argon2id PHC string has not been computed yet.
 pub fn is_pending(verifier: &str) -> bool {
     verifier.starts_with(PENDING)
 }
 
-/// Compares a secret with a pending verifier in constant time; `None` if the verifier is not a readable pending one.
+/// Compares a secret with a pending verifier in constant time; `None` if the verifier is not a valid pending one.
 pub fn check_pending(verifier: &str, secret: &Secret) -> Option<bool> {
     let (salt, digest) = verifier.strip_prefix(PENDING)?.split_once('$')?;
     let (salt, digest) = (STANDARD_NO_PAD.decode(salt).ok()?, STANDARD_NO_PAD.decode(digest).ok()?);
@@ -45,7 +44,7 @@ mod tests {
     use crate::domain::key_text::{KeyId, KeyPrefix, KeyText};
 
     #[test]
-    fn pending_verifier_fits_its_secret_only() {
+    fn pending_verifier_matches_its_secret_only() {
         let text = |n| KeyText::new(KeyPrefix::default(), KeyId::from_random([n; 16]), [n; 32]);
         let (one, two) = (text(1), text(2));
         let verifier = pending(one.secret()).unwrap();
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_verifier_decides_nothing() {
+    fn invalid_verifier_has_no_result() {
         let text = KeyText::new(KeyPrefix::default(), KeyId::from_random([1; 16]), [1; 32]);
         for other in ["", "$argon2id$v=19$m=64,t=1,p=1$c2FsdA$aGFzaA", "$sha256$v=1$", "$sha256$v=1$!$!"] {
             assert_eq!(check_pending(other, text.secret()), None, "{other}");

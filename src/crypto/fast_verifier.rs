@@ -1,4 +1,4 @@
-//! The fast verifier: `HMAC-SHA256(pepper, id || secret)`, safe because secrets are 256 random bits.
+//! The fast verifier, `HMAC-SHA256(pepper, id || secret)`. It is safe because secrets are 256 random bits.
 
 use aws_lc_rs::{constant_time, hmac};
 
@@ -6,24 +6,22 @@ use crate::crypto::master_key::{MasterKey, MasterKeys};
 use crate::domain::api_key::FastVerifier;
 use crate::domain::key_text::{KeyId, Secret};
 
-/// Whether a secret fits a fast verifier.
+/// Result of comparing a secret with a fast verifier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FastMatch {
-    /// It does.
     Yes,
-    /// It does not.
     No,
-    /// The pepper is of a master key that is no longer held: only Argon2 can tell.
+    /// The pepper's master key is no longer configured, so only Argon2 can decide.
     PepperRetired,
 }
 
-/// Makes the verifier of a key's secret under the current master key.
+/// Creates the verifier of a key's secret with the current master key.
 pub fn make(keys: &MasterKeys, id: &KeyId, secret: &Secret) -> FastVerifier {
     let master = keys.current();
     FastVerifier { pepper: master.id().to_owned(), digest: digest(master, id, secret) }
 }
 
-/// Compares a secret with a verifier, in constant time.
+/// Compares a secret with a verifier in constant time.
 pub fn check(keys: &MasterKeys, verifier: &FastVerifier, id: &KeyId, secret: &Secret) -> FastMatch {
     let Some(master) = keys.find(&verifier.pepper) else { return FastMatch::PepperRetired };
     match constant_time::verify_slices_are_equal(&digest(master, id, secret), &verifier.digest) {
@@ -32,7 +30,7 @@ pub fn check(keys: &MasterKeys, verifier: &FastVerifier, id: &KeyId, secret: &Se
     }
 }
 
-/// Takes as long as a check, for a key that does not exist.
+/// Takes as long as [`check`], for a key that does not exist.
 pub fn check_nothing(keys: &MasterKeys, id: &KeyId, secret: &Secret) {
     let nothing = [0; 32];
     std::hint::black_box(constant_time::verify_slices_are_equal(&digest(keys.current(), id, secret), &nothing).is_ok());
@@ -56,7 +54,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     #[test]
-    fn a_verifier_holds_for_its_key_and_secret_under_its_pepper_only() {
+    fn verifier_matches_its_key_secret_and_pepper_only() {
         let old = MasterKeys::derive(&[Zeroizing::new([1; 32])]).unwrap();
         let both = MasterKeys::derive(&[Zeroizing::new([2; 32]), Zeroizing::new([1; 32])]).unwrap();
         let new = MasterKeys::derive(&[Zeroizing::new([2; 32])]).unwrap();

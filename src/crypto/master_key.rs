@@ -1,6 +1,6 @@
-//! The master key: from it come the pepper of fast verifiers and the key that seals signing keys.
+//! The master key, from which the pepper of fast verifiers and the encryption key for signing keys are derived.
 //!
-//! Several may be held: the first is current, the others open what was made before the last change.
+//! Several can be configured: the first is current, the others decrypt data from before the last change.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,16 +15,16 @@ use zeroize::Zeroizing;
 
 use crate::crypto::random::{self, RandomError};
 
-/// Thirty-two bytes as they stand in the configuration.
+/// 32 bytes from the configuration.
 pub type RawMasterKey = Zeroizing<[u8; 32]>;
 
-/// The master keys in force, with all that is derived from them.
+/// The configured master keys with their derived keys.
 pub struct MasterKeys {
     current: MasterKey,
     retired: Vec<MasterKey>,
 }
 
-/// One master key's derived keys. The key itself is not kept.
+/// Keys derived from one master key. The master key itself is not kept in memory.
 pub struct MasterKey {
     id: String,
     pepper: hmac::Key,
@@ -39,47 +39,39 @@ impl std::fmt::Debug for MasterKeys {
     }
 }
 
-/// What can be wrong with master keys.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
-    /// None given.
-    #[error("no master key is given; expected at least one, 32 bytes in base64")]
+    #[error("no master key is configured; at least one of 32 bytes in base64 is required")]
     Missing,
-    /// The cryptographic library refused.
-    #[error("the master key could not be used: {0}")]
+    /// The cryptographic library failed.
+    #[error("the master key cannot be used: {0}")]
     Crypto(&'static str),
-    /// The file cannot be written.
+    /// The key file cannot be written.
     #[error("{path}: {source}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// No randomness.
+    File { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
 impl MasterKeys {
-    /// Derives everything from one or more keys, the current one first.
+    /// Derives all keys from one or more master keys, the current one first.
     pub fn derive(keys: &[RawMasterKey]) -> Result<Self, MasterKeyError> {
         let mut derived = keys.iter().map(MasterKey::derive).collect::<Result<Vec<_>, _>>()?.into_iter();
         let current = derived.next().ok_or(MasterKeyError::Missing)?;
         Ok(Self { current, retired: derived.collect() })
     }
 
-    /// The key that new verifiers and seals are made with.
+    /// Returns the key for new data.
     pub fn current(&self) -> &MasterKey {
         &self.current
     }
 
-    /// Every key, the current one first.
+    /// Returns all keys, the current one first.
     pub fn all(&self) -> impl Iterator<Item = &MasterKey> {
         std::iter::once(&self.current).chain(&self.retired)
     }
 
-    /// The key of that id, current or retired.
+    /// Returns the current or retired key with this ID.
     pub fn find(&self, id: &str) -> Option<&MasterKey> {
         self.all().find(|key| key.id == id)
     }
@@ -100,12 +92,12 @@ impl MasterKey {
         let pepper = hmac::Key::new(hmac::HMAC_SHA256, expand(b"pepper of fast verifiers")?.as_slice());
         let devices = hmac::Key::new(hmac::HMAC_SHA256, expand(b"device cookies")?.as_slice());
         let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, expand(b"sealing of signing keys")?.as_slice())
-            .map_err(|_| MasterKeyError::Crypto("sealing key refused"))?;
+            .map_err(|_| MasterKeyError::Crypto("sealing key rejected"))?;
         let messages = hmac::Key::new(hmac::HMAC_SHA256, expand(b"messages between nodes")?.as_slice());
         Ok(Self { id, pepper, devices, sealing: aead::LessSafeKey::new(sealing), messages })
     }
 
-    /// Names the key without telling anything of it: 12 hexadecimal digits.
+    /// Identifies the key without revealing it: 12 hexadecimal digits.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -127,20 +119,19 @@ impl MasterKey {
     }
 }
 
-/// A new random master key.
+/// Generates a random master key.
 pub fn generate() -> Result<RawMasterKey, MasterKeyError> {
     Ok(Zeroizing::new(random::bytes::<32>()?))
 }
 
-/// Writes master keys to a file of mode 0600, the current one first: whole or not at all, and on disk
-/// before it returns.
+/// Writes master keys to a file with mode 0600, the current one first. The write is atomic and durable when this
+/// returns.
 pub fn write_file(path: &Path, keys: &[RawMasterKey]) -> Result<(), MasterKeyError> {
     let failed = |source| MasterKeyError::File { path: path.to_owned(), source };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(failed)?;
-    let mut text = Zeroizing::new(String::from(
-        "# Keyturn master keys, current first. Whoever has these can read the signing keys.\n",
-    ));
+    let mut text =
+        Zeroizing::new(String::from("# Keyturn master keys, current first. They decrypt the signing keys.\n"));
     for key in keys {
         text.push_str(&Zeroizing::new(STANDARD.encode(key.as_slice())));
         text.push('\n');
@@ -172,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_key_is_current_and_all_can_be_found() {
+    fn first_key_is_current_and_all_can_be_found() {
         let keys = MasterKeys::derive(&[raw(1), raw(2)]).unwrap();
         let retired = MasterKeys::derive(&[raw(2)]).unwrap();
         assert_ne!(keys.current().id(), retired.current().id());
@@ -182,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_file_belongs_to_its_owner_alone() {
+    fn file_is_accessible_to_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/master.key");
         write_file(&path, &[raw(1), raw(2)]).unwrap();
@@ -192,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_an_earlier_write_is_not_reused() {
+    fn leftover_of_an_earlier_write_is_not_reused() {
         let folder = tempfile::tempdir().unwrap();
         let (path, left) = (folder.path().join("master.key"), folder.path().join("master.key.new"));
         fs::write(&left, b"").unwrap();
@@ -202,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_key_is_printed() {
+    fn debug_prints_no_key() {
         let keys = MasterKeys::derive(&[raw(7)]).unwrap();
         let shown = format!("{keys:?}");
         assert!(!shown.contains(&STANDARD.encode([7; 32])) && !shown.contains("7, 7"));

@@ -1,4 +1,4 @@
-//! Authenticating what nodes tell each other over a channel that others may write to.
+//! Authenticates messages between nodes on a channel that others can write to.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
@@ -6,11 +6,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::master_key::{MasterKey, MasterKeys};
 
-/// Bytes of a tag: enough that nobody guesses one.
+/// Length of a tag, long enough to be unguessable.
 const TAG_BYTES: usize = 16;
 
-/// The keys for messages between nodes: the first authenticates, any verifies, so that nodes one master key apart
-/// understand each other.
+/// Keys for messages between nodes. The first one signs and all of them verify, so that nodes that are one master key
+/// apart understand each other.
 #[derive(Clone)]
 pub struct MessageKeys(Vec<hmac::Key>);
 
@@ -21,28 +21,28 @@ impl std::fmt::Debug for MessageKeys {
 }
 
 impl MessageKeys {
-    /// The keys that belong to some master keys.
+    /// Derives the keys from the master keys.
     pub fn new(keys: &MasterKeys) -> Self {
         Self(keys.all().map(MasterKey::messages).cloned().collect())
     }
 
-    /// Appends a tag to a message: `{message}.{tag}`. The purpose and the parts of the context are authenticated with it.
-    pub fn seal(&self, context: &[&str], message: &str) -> String {
+    /// Appends a tag: `{message}.{tag}`. The tag also covers the context.
+    pub fn sign(&self, context: &[&str], message: &str) -> String {
         let tag = self.0.first().map(|key| tag(key, context, message)).unwrap_or_default();
         format!("{message}.{tag}")
     }
 
-    /// The message, if its tag fits it and the context.
-    pub fn open<'m>(&self, context: &[&str], sealed: &'m str) -> Option<&'m str> {
-        let (message, given) = sealed.rsplit_once('.')?;
-        let fits = |key: &hmac::Key| {
+    /// Returns the message if its tag is valid for it and the context.
+    pub fn verify<'m>(&self, context: &[&str], signed: &'m str) -> Option<&'m str> {
+        let (message, given) = signed.rsplit_once('.')?;
+        let is_valid = |key: &hmac::Key| {
             constant_time::verify_slices_are_equal(tag(key, context, message).as_bytes(), given.as_bytes()).is_ok()
         };
-        self.0.iter().any(fits).then_some(message)
+        self.0.iter().any(is_valid).then_some(message)
     }
 }
 
-/// The tag of a message. Each part is preceded by its length, so that no two contexts are written alike.
+/// Computes the tag. Each part is preceded by its length, so that no two contexts have the same encoding.
 fn tag(key: &hmac::Key, context: &[&str], message: &str) -> String {
     let mut authenticated = hmac::Context::with_key(key);
     for part in context.iter().chain([&message]) {
@@ -64,29 +64,29 @@ mod tests {
     }
 
     #[test]
-    fn a_message_opens_in_its_context_only() {
+    fn message_is_valid_in_its_context_only() {
         let keys = keys(&[1]);
-        let sealed = keys.seal(&["report", "deployment", "node"], "17");
-        assert_eq!(keys.open(&["report", "deployment", "node"], &sealed), Some("17"));
+        let sealed = keys.sign(&["report", "deployment", "node"], "17");
+        assert_eq!(keys.verify(&["report", "deployment", "node"], &sealed), Some("17"));
         for context in [
             &["nudge", "deployment", "node"][..],
             &["report", "deployment", "other"],
             &["report", "deploymentnode"],
             &["report", "deploymentn", "ode"],
         ] {
-            assert_eq!(keys.open(context, &sealed), None, "{context:?}");
+            assert_eq!(keys.verify(context, &sealed), None, "{context:?}");
         }
         let tag = sealed.split_once('.').unwrap().1;
         for forged in [format!("18.{tag}"), "17".into(), "17.".into(), "9000000000000000000".into(), String::new()] {
-            assert_eq!(keys.open(&["report", "deployment", "node"], &forged), None, "{forged}");
+            assert_eq!(keys.verify(&["report", "deployment", "node"], &forged), None, "{forged}");
         }
     }
 
     #[test]
     fn nodes_one_master_key_apart_understand_each_other() {
         let (old, both, new) = (keys(&[1]), keys(&[2, 1]), keys(&[2]));
-        assert_eq!(both.open(&["x"], &old.seal(&["x"], "1")), Some("1"));
-        assert_eq!(new.open(&["x"], &both.seal(&["x"], "1")), Some("1"));
-        assert_eq!(new.open(&["x"], &old.seal(&["x"], "1")), None);
+        assert_eq!(both.verify(&["x"], &old.sign(&["x"], "1")), Some("1"));
+        assert_eq!(new.verify(&["x"], &both.sign(&["x"], "1")), Some("1"));
+        assert_eq!(new.verify(&["x"], &old.sign(&["x"], "1")), None);
     }
 }

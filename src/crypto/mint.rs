@@ -1,4 +1,4 @@
-//! A new secret: its text, shown once, and the verifiers that stay.
+//! Generates a secret: its text, which is shown once, and its stored verifiers.
 
 use zeroize::Zeroizing;
 
@@ -9,15 +9,12 @@ use crate::crypto::random::{self, RandomError};
 use crate::domain::api_key::SecretVerifier;
 use crate::domain::key_text::{KeyId, KeyPrefix, KeyText};
 
-/// A new secret.
 pub struct MintedKey {
-    /// Shown once.
     pub text: KeyText,
-    /// Stored.
     pub verifier: SecretVerifier,
 }
 
-/// Mints a secret, for a new key ID or an existing one. Nothing slow is computed: the Argon2id PHC string replaces the
+/// Generates a secret for a new or existing key ID. Nothing slow is computed: the Argon2id PHC string replaces the
 /// pending verifier after the response (`docs/decisions/0012-verifiers-of-minted-secrets.md`).
 pub fn mint(keys: &MasterKeys, prefix: KeyPrefix, id: Option<KeyId>) -> Result<MintedKey, RandomError> {
     let id = match id {

@@ -1,6 +1,6 @@
-//! Keys and digests: the master key and what is derived from it, secrets' verifiers, Argon2 behind a gate.
+//! Cryptography: the master key and derived keys, verifiers of secrets, Argon2, encryption.
 //!
-//! Imports `domain` only. Nothing here is printed, logged or stored in the clear.
+//! Imports `domain` only. Keys and secrets are never printed, logged or stored in plain text.
 
 pub mod argon2_gate;
 pub mod device;

@@ -1,4 +1,4 @@
-//! Sealing: AES-256-GCM under the master key, bound to the name of what is sealed.
+//! Encryption at rest: AES-256-GCM with the master key, bound to the name of the encrypted value.
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
@@ -7,21 +7,20 @@ use crate::crypto::master_key::MasterKeys;
 use crate::crypto::random::{self, RandomError};
 use crate::domain::sealed::Sealed;
 
-/// Why a seal does not open.
+/// Reason why a value cannot be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The master key it was sealed with is not held.
-    #[error("sealed with master key {0}, which is not among those configured")]
+    /// The master key of the value is not configured.
+    #[error("encrypted with master key {0}, which is not configured")]
     MasterKeyMissing(String),
-    /// Changed, or sealed for another name.
-    #[error("a sealed value does not open: it was changed, or belongs elsewhere")]
+    /// The value was changed, or belongs to another name.
+    #[error("an encrypted value cannot be decrypted: it was changed, or belongs to another record")]
     Broken,
-    /// No randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
-/// Seals under the current master key. `name` must be given again to open it.
+/// Encrypts with the current master key. Decryption requires the same `name`.
 pub fn seal(keys: &MasterKeys, name: &str, plain: &[u8]) -> Result<Sealed, SealError> {
     let nonce: [u8; NONCE_LEN] = random::bytes()?;
     let mut sealed = plain.to_vec();
@@ -34,7 +33,7 @@ pub fn seal(keys: &MasterKeys, name: &str, plain: &[u8]) -> Result<Sealed, SealE
     Ok(Sealed { master_key: keys.current().id().to_owned(), bytes })
 }
 
-/// Opens what was sealed under `name`.
+/// Decrypts a value that was encrypted under `name`.
 pub fn open(keys: &MasterKeys, name: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let master = keys.find(&sealed.master_key).ok_or_else(|| SealError::MasterKeyMissing(sealed.master_key.clone()))?;
     let (nonce, body) = sealed.bytes.split_at_checked(NONCE_LEN).ok_or(SealError::Broken)?;
@@ -58,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_opens_under_its_key_and_name_only_and_unchanged() {
+    fn decryption_requires_key_name_and_unchanged_bytes() {
         let sealed = seal(&keys(1), "kid", b"private").unwrap();
         assert_eq!(open(&keys(1), "kid", &sealed).unwrap().as_slice(), b"private");
         assert!(matches!(open(&keys(1), "other", &sealed), Err(SealError::Broken)));

@@ -1,11 +1,11 @@
-//! Headers of webhooks, whose values are secrets of their receivers: sealed as the webhooks' own secrets are.
+//! Encryption of webhooks' custom headers, whose values are secrets.
 
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
 use crate::domain::webhook::{SealedHeaders, WebhookId};
 use crate::domain::webhook_headers::CustomHeaders;
 
-/// Seals the headers of one webhook; `None` if there are none.
+/// Encrypts the headers of a webhook; `None` if there are none.
 pub fn seal(
     keys: &MasterKeys,
     webhook: &WebhookId,
@@ -18,7 +18,7 @@ pub fn seal(
     Ok(Some(SealedHeaders { names: headers.names().map(str::to_owned).collect(), sealed }))
 }
 
-/// Opens the headers of a webhook.
+/// Decrypts the headers of a webhook.
 pub fn open(
     keys: &MasterKeys,
     webhook: &WebhookId,
@@ -35,7 +35,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     #[test]
-    fn headers_open_for_their_webhook_only() {
+    fn headers_are_bound_to_their_webhook() {
         let keys = MasterKeys::derive(&[Zeroizing::new([7; 32])]).unwrap();
         let id = |text: &str| WebhookId::parse(text).unwrap();
         let (own, other) = (id("0123456789abcdefghij_-"), id("1123456789abcdefghij_-"));

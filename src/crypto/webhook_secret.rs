@@ -1,4 +1,4 @@
-//! Secrets of webhooks, and signatures as Standard Webhooks says (symmetric, `v1`).
+//! Webhook secrets, and signatures according to Standard Webhooks (symmetric, `v1`).
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -8,29 +8,26 @@ use zeroize::Zeroizing;
 use crate::crypto::random::{self, RandomError};
 use crate::domain::webhook::SECRET_PREFIX;
 
-/// Bytes of a secret.
+/// Length of a secret in bytes.
 const LENGTH: usize = 32;
 
-/// The secret that receivers check signatures with.
+/// A secret that receivers verify signatures with.
 #[derive(Clone)]
 pub struct WebhookSecret(Zeroizing<[u8; LENGTH]>);
 
-/// A webhook's secret and, after a rotation, the one before it.
+/// A webhook's current secret and, after a rotation, the previous one.
 #[derive(Clone, Debug)]
 pub struct WebhookSecrets {
-    /// The secret.
     pub current: WebhookSecret,
-    /// The one before it.
     pub previous: Option<WebhookSecret>,
 }
 
 impl WebhookSecret {
-    /// A new one.
     pub fn generate() -> Result<Self, RandomError> {
         Ok(Self(Zeroizing::new(random::bytes()?)))
     }
 
-    /// The secret as it is shown once: `whsec_` and base64.
+    /// Returns the secret to be shown once: `whsec_` and base64.
     pub fn reveal(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("{SECRET_PREFIX}{}", Zeroizing::new(STANDARD.encode(self.0.as_slice())).as_str()))
     }
@@ -43,18 +40,18 @@ impl std::fmt::Debug for WebhookSecret {
 }
 
 impl WebhookSecrets {
-    /// A first secret.
+    /// Creates the first secret.
     pub fn new(current: WebhookSecret) -> Self {
         Self { current, previous: None }
     }
 
-    /// With a new secret before these.
+    /// Replaces the current secret, which becomes the previous one.
     #[must_use]
     pub fn rotate(self, next: WebhookSecret) -> Self {
         Self { current: next, previous: Some(self.current) }
     }
 
-    /// As they are sealed: 32 bytes each, the current one first.
+    /// Returns the secrets for encryption: 32 bytes each, the current one first.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(2 * LENGTH));
         bytes.extend_from_slice(self.current.0.as_slice());
@@ -64,7 +61,7 @@ impl WebhookSecrets {
         bytes
     }
 
-    /// Reads them back; `None` when they are not of the right length.
+    /// Reads the output of [`Self::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (current, rest) = bytes.split_at_checked(LENGTH)?;
         let secret = |part: &[u8]| Some(WebhookSecret(Zeroizing::new(part.try_into().ok()?)));
@@ -72,8 +69,8 @@ impl WebhookSecrets {
         Some(Self { current: secret(current)?, previous })
     }
 
-    /// The header `webhook-signature`: one signature, and a second by the secret before where that is still in use.
-    /// `at` is in seconds since the epoch, as in `webhook-timestamp`.
+    /// Returns the header `webhook-signature`: one signature, and another one with the previous secret while that is in
+    /// use. `at` is in seconds since the epoch, as in `webhook-timestamp`.
     pub fn signatures(&self, with_previous: bool, id: &str, at: i64, payload: &str) -> String {
         let mut signatures = sign(self.current.0.as_slice(), id, at, payload);
         if let Some(previous) = self.previous.as_ref().filter(|_| with_previous) {
@@ -97,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_example_is_signed_as_published() {
+    fn published_example_has_the_published_signature() {
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signature = sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     #[test]
-    fn secrets_are_read_back_and_rotated_one_step() {
+    fn secrets_round_trip_and_keep_one_previous() {
         let [first, second, third] = [(); 3].map(|()| WebhookSecret::generate().unwrap());
         let once = WebhookSecrets::new(first.clone());
         let read = |secrets: &WebhookSecrets| WebhookSecrets::from_bytes(&secrets.to_bytes()).unwrap();

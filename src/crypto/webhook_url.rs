@@ -1,4 +1,4 @@
-//! URLs of webhooks, which often hold a token in their path or query: sealed as the webhooks' secrets are.
+//! Encryption of webhook URLs, which often contain a token in their path or query.
 
 use data_encoding::HEXLOWER;
 
@@ -8,10 +8,10 @@ use crate::crypto::sealing::{self, SealError};
 use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::webhook::{SealedUrl, WebhookId};
 
-/// Bytes of a URL's SHA-256 that are shown.
+/// Number of bytes of a URL's SHA-256 that are shown.
 const DIGEST_LENGTH: usize = 8;
 
-/// Seals a URL for one webhook.
+/// Encrypts the URL of a webhook.
 pub fn seal(keys: &MasterKeys, webhook: &WebhookId, destination: &Destination) -> Result<SealedUrl, SealError> {
     let url = destination.url().as_str();
     let digest = sha256(url.as_bytes());
@@ -22,7 +22,7 @@ pub fn seal(keys: &MasterKeys, webhook: &WebhookId, destination: &Destination) -
     })
 }
 
-/// Opens the URL of a webhook. Whether it may still be reached is for the sender to check.
+/// Decrypts the URL of a webhook. The sender checks whether it is an allowed destination.
 pub fn open(keys: &MasterKeys, webhook: &WebhookId, url: &SealedUrl) -> Result<Destination, SealError> {
     let plain = sealing::open(keys, &webhook.url_seal_name(), &url.sealed)?;
     let text = std::str::from_utf8(&plain).map_err(|_| SealError::Broken)?;
@@ -35,7 +35,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     #[test]
-    fn a_url_opens_for_its_webhook_only() {
+    fn url_is_bound_to_its_webhook() {
         let keys = MasterKeys::derive(&[Zeroizing::new([7; 32])]).unwrap();
         let id = |text: &str| WebhookId::parse(text).unwrap();
         let (own, other) = (id("0123456789abcdefghij_-"), id("1123456789abcdefghij_-"));

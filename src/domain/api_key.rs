@@ -1,7 +1,7 @@
-//! An API key: its states, and the transitions that change them.
+//! API keys: states and transitions.
 //!
-//! A transition consumes the key and gives the next one, with a higher generation when tokens minted
-//! before must die: revoke, disable, rotate without grace, narrowing, an earlier expiry.
+//! A transition consumes the key and returns the next one. It increases the generation if tokens issued before must
+//! become invalid: revoke, disable, rotate without a grace period, narrow, shorten the expiry.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,91 +12,68 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
-/// An API key as it is stored: everything but the secret itself, which is kept nowhere.
+/// An API key as stored. The secret itself is never stored.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ApiKey {
-    /// Stable identity, also the OAuth `client_id`.
+    /// Also the OAuth `client_id`.
     pub id: KeyId,
-    /// The tenant it belongs to.
     pub organization: Slug,
-    /// What its key text begins with.
+    /// Prefix of the key's secret.
     pub prefix: KeyPrefix,
-    /// For people; may be empty where the policy allows it.
+    /// Can be empty if the policy allows it.
     pub name: String,
-    /// For people; may be empty.
     pub description: String,
-    /// The member it belongs to; `None` is the organization.
+    /// `None` if the organization owns the key.
     pub owner: Option<MemberId>,
-    /// What it may do.
     pub scopes: ScopeSet,
-    /// From where.
     pub networks: Networks,
-    /// When it ends by itself.
+    /// No expiry if `None`.
     pub expires_at: Option<Timestamp>,
-    /// Whether it may be used.
+    /// Stored state; see [`ApiKey::status`] for the effective one.
     pub lifecycle: Lifecycle,
-    /// Goes up when earlier tokens must die.
+    /// Increases if tokens issued before must become invalid.
     pub generation: u64,
-    /// Goes up with every rotation. A token carries the version of the secret that minted it.
+    /// Increases with every rotation. A token carries the version of the secret that it was issued for.
     pub secret_version: u64,
-    /// Goes up with every change; the `ETag`.
+    /// Increases with every change; the `ETag`.
     pub version: u64,
-    /// What the current secret is checked against.
+    /// Verifier of the current secret.
     pub secret: SecretVerifier,
-    /// The secret before the last rotation, while its grace lasts.
+    /// The secret before the last rotation, during its grace period.
     pub previous: Option<PreviousSecret>,
-    /// Prefix and last four characters, to recognize a key text by.
+    /// Prefix and last four characters of the secret, to recognize it by.
     pub hint: String,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// By whom, as in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
+    /// An actor as in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
     pub created_by: String,
-    /// When it was last rotated.
     pub rotated_at: Option<Timestamp>,
-    /// When it last minted a token.
+    /// Time of the last token request that succeeded.
     pub last_used_at: Option<Timestamp>,
-    /// From where it last minted a token.
+    /// Client address of the last token request that succeeded.
     pub last_used_ip: Option<String>,
 }
 
-/// Whether a key may be used; expiry is told by the clock and not stored.
+/// Stored state of a key. Expiry is not stored; it follows from the clock.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lifecycle {
-    /// It may.
     Active,
-    /// Not until it is enabled again.
-    Disabled {
-        /// Since when.
-        at: Timestamp,
-    },
-    /// Never again.
-    Revoked {
-        /// Since when.
-        at: Timestamp,
-        /// What whoever revoked it said.
-        reason: Option<String>,
-    },
+    Disabled { at: Timestamp },
+    Revoked { at: Timestamp, reason: Option<String> },
 }
 
-/// What a caller is told of a key's state.
+/// Effective state of a key at a moment, as the API shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// May be used.
     Active,
-    /// Past its `expires_at`.
     Expired,
-    /// May be enabled again.
     Disabled,
-    /// Gone for good.
     Revoked,
 }
 
 impl Status {
-    /// Every status.
     pub const ALL: [Self; 4] = [Self::Active, Self::Expired, Self::Disabled, Self::Revoked];
 
-    /// The status as the API writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -107,12 +84,12 @@ impl Status {
     }
 }
 
-/// What a secret is checked against: two one-way digests of it.
+/// Two one-way digests to check a secret against.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretVerifier {
-    /// Argon2id PHC string: holds however often the master key changes.
+    /// Argon2id PHC string; independent of the master key.
     pub phc: String,
-    /// Keyed digest, checked in a microsecond; absent for a key that was imported.
+    /// Keyed digest, checked in a microsecond; absent for imported keys.
     pub fast: Option<FastVerifier>,
 }
 
@@ -122,12 +99,11 @@ impl std::fmt::Debug for SecretVerifier {
     }
 }
 
-/// `HMAC-SHA256(pepper, id || secret)`, and which pepper it was.
+/// `HMAC-SHA256(pepper, id || secret)` and the ID of its pepper.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FastVerifier {
-    /// Names the master key that the pepper is derived from.
+    /// ID of the master key that the pepper is derived from.
     pub pepper: String,
-    /// The digest.
     pub digest: [u8; 32],
 }
 
@@ -137,76 +113,64 @@ impl std::fmt::Debug for FastVerifier {
     }
 }
 
-/// A secret that was rotated out and still works for a while.
+/// The secret before a rotation, which stays valid during its grace period.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PreviousSecret {
-    /// What it is checked against.
     pub secret: SecretVerifier,
-    /// It works before this moment and never from it on.
+    /// Exclusive.
     pub until: Timestamp,
-    /// When it was last used since the rotation.
+    /// Time of the last use after the rotation.
     pub last_used_at: Option<Timestamp>,
-    /// From where.
     pub last_used_ip: Option<String>,
 }
 
 impl PreviousSecret {
-    /// A secret that is rotated out now and has not been used since.
+    /// Creates a previous secret that has not been used since the rotation.
     pub fn new(secret: SecretVerifier, until: Timestamp) -> Self {
         Self { secret, until, last_used_at: None, last_used_ip: None }
     }
 }
 
-/// What a rotation sets.
+/// Fields that a rotation sets.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rotation {
-    /// The new secret's verifier.
     pub secret: SecretVerifier,
-    /// The new key text's hint.
     pub hint: String,
-    /// The prefix of the new key text.
     pub prefix: KeyPrefix,
-    /// A new name, if one is given.
+    /// `None` keeps the name.
     pub name: Option<String>,
-    /// A new expiry, if one is given; `Some(None)` is no expiry.
+    /// `None` keeps the expiry; `Some(None)` removes it.
     pub expires_at: Option<Option<Timestamp>>,
-    /// Until when the old secret still works; `None` or a past moment: it dies now.
+    /// End of the grace period; without one, or if it is in the past, the old secret becomes invalid immediately.
     pub grace_until: Option<Timestamp>,
 }
 
-/// What an edit sets; `None` leaves a field as it is.
+/// Fields that an edit sets; `None` keeps a field.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Edit {
-    /// New name.
     pub name: Option<String>,
-    /// New description.
     pub description: Option<String>,
-    /// New scopes.
     pub scopes: Option<ScopeSet>,
-    /// New networks.
     pub networks: Option<Networks>,
-    /// New expiry; `Some(None)` is no expiry.
+    /// `Some(None)` removes the expiry.
     pub expires_at: Option<Option<Timestamp>>,
 }
 
-/// Why a transition does not apply.
+/// Reason why a transition is not possible.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TransitionRefused {
-    /// The key is already as asked; nothing to write.
+    /// The key already has the requested state.
     Unchanged,
-    /// A revoked key never changes again.
+    /// A revoked key cannot change.
     Revoked,
-    /// An expired key is used again only after a rotation with a new expiry.
+    /// An expired key can be used again only after a rotation with a new expiry.
     Expired,
-    /// The secret before this one was promised to work for a while yet.
-    GraceRunning {
-        /// Until when the earlier secret was promised to work.
-        until: Timestamp,
-    },
+    /// The grace period of an earlier rotation is not over.
+    GraceRunning { until: Timestamp },
 }
 
 impl ApiKey {
-    /// The key's state at a moment.
+    /// Returns the key's effective state at `now`.
     pub fn status(&self, now: Timestamp) -> Status {
         match self.lifecycle {
             Lifecycle::Revoked { .. } => Status::Revoked,
@@ -221,33 +185,33 @@ impl ApiKey {
         self.expires_at.is_some_and(|end| now >= end)
     }
 
-    /// The end of the previous secret's grace period, if it is running.
+    /// Returns the end of the previous secret's grace period if it has not passed.
     pub fn grace_ends(&self, now: Timestamp) -> Option<Timestamp> {
         self.previous.as_ref().map(|previous| previous.until).filter(|until| now < *until)
     }
 
-    /// The creation of the current secret: the last rotation, or the creation of the key. Lifetimes are measured from it.
+    /// Returns the creation time of the current secret, from which lifetimes are measured.
     pub fn secret_since(&self) -> Timestamp {
         self.rotated_at.unwrap_or(self.created_at)
     }
 
-    /// A number that goes up when whoever acts by this key loses a right that they had: earlier tokens died, or their
-    /// secret became the previous one.
-    pub fn standing(&self) -> u64 {
+    /// Returns a version that increases when a caller that authenticated with this key loses rights: its tokens became
+    /// invalid, or its secret became the previous one.
+    pub fn rights_version(&self) -> u64 {
         self.generation.saturating_add(self.secret_version)
     }
 
-    /// Since when nothing was done with the key: its last use or rotation, or its making.
+    /// Returns the time of the last use, rotation or creation.
     pub fn idle_since(&self) -> Timestamp {
         self.last_used_at.max(self.rotated_at).map_or(self.created_at, |last| last.max(self.created_at))
     }
 
-    /// Whether the key counts against the policy's limits: neither revoked nor expired.
+    /// Whether the key counts towards the policy's limits: neither revoked nor expired.
     pub fn counts(&self, now: Timestamp) -> bool {
         matches!(self.status(now), Status::Active | Status::Disabled)
     }
 
-    /// Ends the key for good.
+    /// Revokes the key permanently.
     pub fn revoke(mut self, at: Timestamp, reason: Option<String>) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Unchanged);
@@ -257,7 +221,7 @@ impl ApiKey {
         Ok(self.next(true))
     }
 
-    /// Suspends the key.
+    /// Disables the key.
     pub fn disable(mut self, at: Timestamp) -> Result<Self, TransitionRefused> {
         match self.lifecycle {
             Lifecycle::Revoked { .. } => Err(TransitionRefused::Revoked),
@@ -269,7 +233,7 @@ impl ApiKey {
         }
     }
 
-    /// Lets a suspended key be used again; tokens from before stay dead.
+    /// Enables a disabled key. Tokens issued before stay invalid.
     pub fn enable(mut self, at: Timestamp) -> Result<Self, TransitionRefused> {
         match self.lifecycle {
             Lifecycle::Revoked { .. } => Err(TransitionRefused::Revoked),
@@ -282,11 +246,11 @@ impl ApiKey {
         }
     }
 
-    /// Gives the key a new secret under the same id.
+    /// Gives the key a new secret under the same ID.
     ///
-    /// Without grace the old secret and its tokens die. With grace the old secret works until then; a
-    /// second rotation with grace is refused while a first one's runs, for it would break that promise.
-    /// A grace period never extends the old secret's life: it ends at the key's old expiry at the latest.
+    /// Without a grace period the old secret and its tokens become invalid. With one, the old secret stays valid until
+    /// its end, but never beyond the key's old expiry. A second rotation with a grace period is rejected while one is
+    /// running, because it would end the running one early.
     pub fn rotate(mut self, rotation: Rotation, at: Timestamp) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Revoked);
@@ -309,15 +273,15 @@ impl ApiKey {
         if let Some(name) = rotation.name {
             self.name = name;
         }
-        let mut dies = grace.is_none();
+        let mut invalidates_tokens = grace.is_none();
         if let Some(expires_at) = rotation.expires_at {
-            dies |= ends_earlier(self.expires_at, expires_at);
+            invalidates_tokens |= ends_earlier(self.expires_at, expires_at);
             self.expires_at = expires_at;
         }
-        Ok(self.next(dies))
+        Ok(self.next(invalidates_tokens))
     }
 
-    /// Changes what the key is called, may do, and from where and until when. An edit never revives an expired key.
+    /// Changes name, description, scopes, networks and expiry. An edit never makes an expired key valid again.
     pub fn edit(self, edit: Edit, at: Timestamp) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Revoked);
@@ -340,9 +304,9 @@ impl ApiKey {
         Ok(next.next(narrower))
     }
 
-    fn next(mut self, earlier_tokens_die: bool) -> Self {
+    fn next(mut self, invalidates_tokens: bool) -> Self {
         self.version += 1;
-        self.generation += u64::from(earlier_tokens_die);
+        self.generation += u64::from(invalidates_tokens);
         self
     }
 }
@@ -405,7 +369,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_revoked_key_never_changes_again() {
+    fn revoked_key_cannot_change() {
         let revoked = key("read:a", &[]).revoke(at(1), Some("leaked".into())).unwrap();
         assert_eq!(revoked.generation, 2);
         assert_eq!(revoked.status(at(2)), Status::Revoked);
@@ -418,7 +382,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn tokens_of_a_disabled_key_stay_dead_when_it_is_enabled() {
+    fn enabling_does_not_revive_tokens() {
         let disabled = key("read:a", &[]).disable(at(1)).unwrap();
         assert_eq!((disabled.status(at(1)), disabled.generation), (Status::Disabled, 2));
         let enabled = disabled.enable(at(2)).unwrap();
@@ -426,14 +390,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rotation_without_grace_ends_the_old_secret_and_its_tokens() {
+    fn rotation_without_grace_invalidates_secret_and_tokens() {
         let rotated = key("read:a", &[]).rotate(rotation(None), at(5)).unwrap();
         assert_eq!((rotated.generation, rotated.previous, rotated.secret), (2, None, verifier(2)));
         assert_eq!(rotated.secret_version, 2);
     }
 
     #[test]
-    fn rotation_with_grace_keeps_the_old_secret_until_then() {
+    fn rotation_with_grace_keeps_the_previous_secret() {
         let rotated = key("read:a", &[]).rotate(rotation(Some(at(60))), at(5)).unwrap();
         assert_eq!((rotated.generation, rotated.secret_version), (1, 2));
         assert_eq!(rotated.previous, Some(PreviousSecret::new(verifier(1), at(60))));
@@ -444,7 +408,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn narrowing_kills_earlier_tokens_and_widening_does_not() {
+    fn only_narrowing_invalidates_tokens() {
         let generation_after = |edit: Edit| key("read:a/*", &["10.0.0.0/8"]).edit(edit, at(1)).unwrap().generation;
         let scopes = |text: &str| Edit { scopes: ScopeSet::parse(text).ok(), ..Edit::default() };
         let networks = |list: &[&str]| Edit { networks: Networks::parse(list).ok(), ..Edit::default() };
@@ -459,12 +423,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_edit_that_changes_nothing_is_not_a_change() {
+    fn edit_without_effect_is_unchanged() {
         assert_eq!(key("read:a", &[]).edit(Edit::default(), at(1)), Err(TransitionRefused::Unchanged));
     }
 
     #[test]
-    fn only_a_rotation_with_a_new_expiry_revives_an_expired_key() {
+    fn only_rotation_with_new_expiry_revives_expired_key() {
         let expired = ApiKey { expires_at: Some(at(10)), ..key("read:a", &[]) };
         let until = |end| Edit { expires_at: Some(end), ..Edit::default() };
         for end in [None, Some(at(99))] {
@@ -478,12 +442,16 @@ pub(crate) mod tests {
         assert_eq!(expired.clone().rotate(rotation(None), at(10)), Err(TransitionRefused::Expired));
         let renewed = Rotation { expires_at: Some(Some(at(99))), ..rotation(Some(at(50))) };
         let renewed = expired.rotate(renewed, at(10)).unwrap();
-        assert_eq!((renewed.status(at(10)), &renewed.previous), (Status::Active, &None), "the old secret stays dead");
+        assert_eq!(
+            (renewed.status(at(10)), &renewed.previous),
+            (Status::Active, &None),
+            "the old secret stays invalid"
+        );
         assert_eq!(renewed.generation, 2);
     }
 
     #[test]
-    fn a_grace_period_ends_at_the_old_expiry_at_the_latest() {
+    fn grace_ends_no_later_than_the_old_expiry() {
         let ending = ApiKey { expires_at: Some(at(10)), ..key("read:a", &[]) };
         let renewal = Rotation { expires_at: Some(None), ..rotation(Some(at(50))) };
         assert_eq!(ending.clone().rotate(renewal, at(5)).unwrap().grace_ends(at(5)), Some(at(10)));
@@ -491,7 +459,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn expiry_is_reached_at_its_very_moment() {
+    fn expiry_is_exclusive() {
         let mut expiring = key("read:a", &[]);
         expiring.expires_at = Some(at(10));
         assert_eq!(expiring.status(Timestamp::from_millis(9_999)), Status::Active);

@@ -1,13 +1,13 @@
-//! Audiences: names and URLs that tokens are for.
+//! Audiences: the names or URLs of the services that a token is for.
 
 /// Whether two audiences are the same: the same text, or `http(s)` URLs that differ only in the case of scheme and
-/// host, in a default port that is written out, or in the slash of an empty path (RFC 3986 §6.2.2, §6.2.3). URL
-/// libraries write `https://api.example/` for `https://api.example`.
+/// host, in an explicit default port, or in the slash of an empty path (RFC 3986 §6.2.2, §6.2.3). URL libraries write
+/// `https://api.example/` for `https://api.example`.
 pub fn is_same(one: &str, other: &str) -> bool {
     one == other || normalize(one).is_some_and(|one| normalize(other) == Some(one))
 }
 
-/// Scheme, authority in lower case, and the rest, which is compared byte for byte.
+/// Returns the scheme, the authority in lower case, and the rest, which is compared byte for byte.
 fn normalize(text: &str) -> Option<(&'static str, String, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let (scheme, default_port) = match scheme {
@@ -16,7 +16,7 @@ fn normalize(text: &str) -> Option<(&'static str, String, &str)> {
         _ => return None,
     };
     let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    // A user's name is case-sensitive, and belongs in no audience.
+    // A user name is case-sensitive; such URLs are compared as text.
     if authority.is_empty() || authority.contains('@') {
         return None;
     }
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_of_one_origin_are_the_same() {
+    fn equivalent_urls_are_the_same() {
         for other in
             ["https://api.example/", "HTTPS://API.Example", "https://api.example:443", "https://Api.example:443/"]
         {
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_compared_as_text() {
+    fn other_audiences_are_compared_as_text() {
         for (one, other) in [
             ("https://h", "http://h"),
             ("https://h", "https://h:8443"),

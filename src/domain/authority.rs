@@ -1,4 +1,4 @@
-//! What a caller holds, and so the most that they can hand out.
+//! The rights of a caller, which limit the rights that it can grant.
 
 use std::net::IpAddr;
 
@@ -7,49 +7,47 @@ use crate::domain::networks::Networks;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
-/// The rights a caller acts with: an API key's, or those of a token minted from it.
+/// The rights of an API key, of a token issued for it, or of a member.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Authority {
-    /// What may be done to which resources.
     pub scopes: ScopeSet,
-    /// From where.
     pub networks: Networks,
-    /// Until when; `None` is without end.
+    /// No expiry if `None`.
     pub not_after: Option<Timestamp>,
 }
 
-/// Who makes a change, with what rights, from where and when.
+/// The actor, rights, address and time of a change.
 #[derive(Clone, Debug)]
 pub struct ChangeContext {
     /// As in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
     pub actor: String,
-    /// The person, where it is one: their role has a say beside what they hold.
+    /// Set if the actor is a member, whose role restricts the keys that they can manage.
     pub member: Option<(MemberId, Role)>,
-    /// The key's standing ([`crate::domain::api_key::ApiKey::standing`]) or the member's version at authentication time.
-    /// The write is rejected if it has changed since; `None` skips that check.
-    pub standing: Option<u64>,
-    /// What they hold; they hand out no more.
+    /// The key's [`rights_version`](crate::domain::api_key::ApiKey::rights_version) or the member's version at
+    /// authentication time. The write is rejected if it has changed since; `None` skips the check.
+    pub expected_version: Option<u64>,
+    /// Upper bound of the rights that the actor can grant.
     pub authority: Authority,
-    /// Where they are.
     pub address: Option<IpAddr>,
-    /// The one reading of the clock.
+    /// Time of the change.
     pub now: Timestamp,
 }
 
 impl ChangeContext {
-    /// Keyturn itself, of its own accord.
+    /// Context of a change that Keyturn makes automatically.
     pub fn keyturn(now: Timestamp) -> Self {
         Self {
             actor: "keyturn".into(),
             member: None,
-            standing: None,
-            authority: Authority { scopes: Role::Owner.holds(), networks: Networks::all(), not_after: None },
+            expected_version: None,
+            authority: Authority { scopes: Role::Owner.grantable(), networks: Networks::all(), not_after: None },
             address: None,
             now,
         }
     }
 
-    /// Whether they may change a key of that owner. Whoever acts by a key may, if its scopes let them come this far.
+    /// Whether the actor may change a key of `owner`. A key is not restricted to its own keys; its scopes were checked
+    /// before.
     pub fn may_manage_key_of(&self, owner: Option<&MemberId>) -> bool {
         match &self.member {
             Some((id, role)) => role.may_manage_key(owner == Some(id)),
@@ -57,31 +55,30 @@ impl ChangeContext {
         }
     }
 
-    /// Checks that they may give or take a role: whoever has it can hand out all that it holds, from anywhere and
-    /// without end. So only an owner changes owners.
+    /// Checks that the actor may assign or remove a role. A member can grant everything that the role can grant,
+    /// without network restriction or expiry, so only an owner can change owners.
     pub fn may_change_role(&self, role: Role) -> Result<(), GrantExceeded> {
-        self.authority.covers(&role.holds(), &Networks::all(), None)
+        self.authority.covers(&role.grantable(), &Networks::all(), None)
     }
 
-    /// Whether they hold a scope.
     pub fn holds(&self, scope: &str) -> bool {
         Scope::parse(scope).is_ok_and(|scope| self.authority.scopes.contains(&scope))
     }
 }
 
-/// Why something cannot be handed out: it is more than the caller holds.
+/// Reason why rights cannot be granted: the caller does not have them.
 #[derive(Clone, PartialEq, Debug)]
 pub enum GrantExceeded {
-    /// A scope that lies within none of the caller's.
+    /// A scope that the caller does not have.
     Scope(Scope),
-    /// Networks that reach further than the caller's.
+    /// Networks outside the caller's.
     Networks,
-    /// A life that outlasts the caller's.
+    /// An expiry after the caller's.
     Lifetime(Timestamp),
 }
 
 impl Authority {
-    /// Checks that a key with these rights would be no more than the caller holds.
+    /// Checks that a key with these rights would not exceed the caller's.
     pub fn covers(
         &self,
         scopes: &ScopeSet,
@@ -114,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn everyone_may_hand_out_exactly_what_they_hold() {
+    fn own_rights_can_be_granted() {
         let held = authority("read:a/* *:keyturn/*", &["10.0.0.0/8"], Some(100));
         assert_eq!(held.covers(&held.scopes, &held.networks, held.not_after), Ok(()));
     }
 
     #[test]
-    fn nothing_beyond_is_handed_out() {
+    fn further_rights_are_rejected() {
         let held = authority("read:a/*", &["10.0.0.0/8"], Some(100));
         let ask = |scopes: &str, networks: &[&str], end: Option<i64>| {
             let asked = authority(scopes, networks, end);

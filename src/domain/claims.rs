@@ -1,4 +1,4 @@
-//! What an access token says (RFC 9068 §2.2), and how its life is bounded.
+//! Claims of an access token (RFC 9068 §2.2) and its lifetime.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,31 +10,28 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims<T = String> {
-    /// Issuer: the organization's.
+    /// The organization's issuer.
     pub iss: T,
-    /// Subject: the key's id.
+    /// The key ID.
     pub sub: T,
-    /// The key's id again, as RFC 9068 §2.2 asks of tokens whose subject is the client.
+    /// The key ID again: RFC 9068 §2.2 requires it if the subject is the client.
     pub client_id: T,
-    /// Who the token is for: a string when there is one audience.
+    /// A string if there is only one audience.
     pub aud: Audience<T>,
-    /// Minted at, rounded down.
+    /// Rounded down.
     pub iat: i64,
-    /// Dead from then on.
     pub exp: i64,
-    /// The token's own id.
     pub jti: T,
-    /// Space-separated scopes.
+    /// Scopes separated by spaces.
     pub scope: T,
-    /// The organization's slug.
     pub org: T,
-    /// The key's generation when the token was minted.
+    /// The key's generation when the token was issued.
     #[serde(rename = "gen")]
     pub generation: u64,
-    /// The version of the secret that minted the token.
+    /// The version of the secret that the token was issued for.
     #[serde(rename = "sv")]
     pub secret_version: u64,
-    /// The key's networks, when it is restricted to some.
+    /// The key's allowed networks, if it is restricted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidrs: Option<Vec<String>>,
 }
@@ -43,14 +40,13 @@ pub struct Claims<T = String> {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audience<T = String> {
-    /// The usual case.
     One(T),
-    /// As asked for with a repeated `resource` (RFC 8707 §2).
+    /// Requested with a repeated `resource` parameter (RFC 8707 §2).
     Many(Vec<T>),
 }
 
 impl<T: AsRef<str>> Audience<T> {
-    /// From a list without duplicates; a list of one is written as a string.
+    /// Creates an audience from a list without duplicates; a single entry is written as a string.
     pub fn from_list(mut list: Vec<T>) -> Self {
         match list.pop() {
             Some(only) if list.is_empty() => Self::One(only),
@@ -62,7 +58,7 @@ impl<T: AsRef<str>> Audience<T> {
         }
     }
 
-    /// Whether the token is for this audience, in any spelling of it.
+    /// Whether the token is for `audience`, in any equivalent spelling.
     pub fn contains(&self, audience: &str) -> bool {
         match self {
             Self::One(one) => is_same(one.as_ref(), audience),
@@ -71,19 +67,19 @@ impl<T: AsRef<str>> Audience<T> {
     }
 }
 
-/// The life of a token.
+/// Lifetime of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lifetime {
-    /// Minted at, in whole seconds, rounded down.
+    /// In whole seconds, rounded down.
     pub iat: i64,
-    /// Dead from then on, in whole seconds.
+    /// In whole seconds.
     pub exp: i64,
-    /// Seconds that a client may count on from now, rounded down.
+    /// Remaining seconds from now, rounded down.
     pub expires_in: i64,
 }
 
-/// How long a token minted at `now` lives: `ttl_seconds`, and never longer than until `not_after`. `None`
-/// when less than a second is left.
+/// Returns the lifetime of a token issued at `now`: `ttl_seconds`, but not beyond `not_after`. `None` if less than a
+/// second remains.
 ///
 /// ```
 /// use keyturn::domain::{claims::{Lifetime, lifetime}, timestamp::Timestamp};
@@ -111,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn one_audience_is_a_string_and_more_are_a_list() {
+    fn single_audience_is_a_string() {
         let json = |list: &[&str]| serde_json::to_string(&Audience::from_list(list.to_vec())).unwrap();
         assert_eq!(json(&["a"]), r#""a""#);
         assert_eq!(json(&["a", "b"]), r#"["a","b"]"#);
@@ -119,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_never_outlives_its_key(now in 0i64..4_000_000_000_000, left in -10_000i64..4_000_000, ttl in 60u32..=3600) {
+        fn token_never_outlives_its_key(now in 0i64..4_000_000_000_000, left in -10_000i64..4_000_000, ttl in 60u32..=3600) {
             let end = Timestamp::from_millis(now + left);
             if let Some(life) = lifetime(Timestamp::from_millis(now), ttl, Some(end)) {
                 prop_assert!(life.iat < life.exp && life.exp <= life.iat + i64::from(ttl));

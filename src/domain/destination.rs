@@ -1,4 +1,4 @@
-//! Where a webhook may go: an `https` URL, and public addresses only unless an operator allows others.
+//! Webhook destinations: an `https` URL with a public address, unless an operator allows others.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,22 +8,21 @@ use url::{Host, Url};
 
 use crate::domain::networks::fold;
 
-/// Most characters of a URL.
+/// Maximum length of a URL in characters.
 const MAX_LENGTH: usize = 2048;
 
-/// Whether `http` and addresses that are not public are allowed.
+/// Destinations that the server's settings allow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AllowedDestinations {
     /// `https` to public addresses.
     Public,
-    /// `https` to public addresses, and to those in these networks.
+    /// `https` to public addresses and to these networks.
     PublicAnd(&'static [IpNet]),
-    /// `http` as well, and any address.
+    /// Also `http`, and any address.
     Anywhere,
 }
 
 impl AllowedDestinations {
-    /// Whether an address may be connected to.
     pub fn allows(self, address: IpAddr) -> bool {
         match self {
             Self::Public => is_public(address),
@@ -35,51 +34,46 @@ impl AllowedDestinations {
         }
     }
 
-    /// Whether requests without TLS may be sent.
     pub fn allows_http(self) -> bool {
         self == Self::Anywhere
     }
 }
 
-/// The URL of a receiver. Its path and query may hold a token, so neither is shown by `Display` or `Debug`.
+/// URL of a receiver. Path and query may contain a token, so `Display` and `Debug` show neither.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Destination(Url);
 
-/// Why a text is no destination.
+/// Reason why a URL is not a valid destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DestinationError {
-    /// Longer than allowed.
     #[error("too long; at most {MAX_LENGTH} characters are allowed")]
     TooLong,
-    /// Not a URL of a host.
     #[error("not a URL; https://host/path in printable ASCII is expected")]
     NotUrl,
-    /// Another scheme.
     #[error("only https is allowed")]
     Scheme,
-    /// A name or password in it.
     #[error("a user or a password in the URL is not allowed")]
     UserInfo,
-    /// A fragment, which is never sent.
+    /// A fragment is never sent.
     #[error("a fragment (#…) is not allowed")]
     Fragment,
-    /// An address that is not public.
+    /// A literal address that is not allowed.
     #[error("an address that is not public is not allowed")]
     NotPublic,
 }
 
 impl Destination {
-    /// Reads a URL, and holds its scheme and an address written in it to what may be reached.
+    /// Parses a URL and checks its scheme, and its host if that is an address.
     ///
     /// ```
-    /// use keyturn::domain::destination::{Destination, DestinationError, Reach};
-    /// let read = |text| Destination::parse(text, Reach::Public);
+    /// use keyturn::domain::destination::{Destination, DestinationError, AllowedDestinations};
+    /// let read = |text| Destination::parse(text, AllowedDestinations::Public);
     /// assert_eq!(read("https://hooks.example/in?token=x").unwrap().to_string(), "https://hooks.example");
     /// assert_eq!(read("http://hooks.example/"), Err(DestinationError::Scheme));
     /// assert_eq!(read("https://2130706433/"), Err(DestinationError::NotPublic)); // 127.0.0.1
-    /// assert!(Destination::parse("http://127.0.0.1:9/", Reach::Anywhere).is_ok());
+    /// assert!(Destination::parse("http://127.0.0.1:9/", AllowedDestinations::Anywhere).is_ok());
     /// ```
-    pub fn parse(text: &str, reach: AllowedDestinations) -> Result<Self, DestinationError> {
+    pub fn parse(text: &str, allowed: AllowedDestinations) -> Result<Self, DestinationError> {
         if text.chars().count() > MAX_LENGTH {
             return Err(DestinationError::TooLong);
         }
@@ -89,7 +83,7 @@ impl Destination {
         let url = Url::parse(text).map_err(|_| DestinationError::NotUrl)?;
         match url.scheme() {
             "https" => {}
-            "http" if reach.allows_http() => {}
+            "http" if allowed.allows_http() => {}
             _ => return Err(DestinationError::Scheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -104,7 +98,7 @@ impl Destination {
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             None => return Err(DestinationError::NotUrl),
         };
-        if literal.is_some_and(|address| !reach.allows(address)) {
+        if literal.is_some_and(|address| !allowed.allows(address)) {
             return Err(DestinationError::NotPublic);
         }
         if url.port() == Some(0) {
@@ -113,7 +107,6 @@ impl Destination {
         Ok(Self(url))
     }
 
-    /// The whole URL.
     pub fn url(&self) -> &Url {
         &self.0
     }
@@ -132,9 +125,8 @@ impl fmt::Debug for Destination {
     }
 }
 
-/// Returns whether webhooks may connect to an address by default. Everything that the IANA special-purpose registries
-/// list is excluded, and so are addresses at which a cloud's metadata or control services answer although the registries
-/// know nothing of them.
+/// Whether webhooks may connect to an address by default. Excludes all addresses in the IANA special-purpose
+/// registries, and addresses of cloud metadata and control services that the registries do not list.
 ///
 /// An IPv6 address that reaches an IPv4 host (mapped, NAT64, ISATAP) is allowed if that host is.
 pub fn is_public(address: IpAddr) -> bool {
@@ -148,19 +140,19 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let is_special = match address.octets() {
         // This network, private, loopback; multicast, reserved, broadcast.
         [0 | 10 | 127, ..] | [224..=255, ..] => true,
-        // Shared (RFC 6598). Alibaba Cloud's metadata service is in it.
+        // Shared (RFC 6598); includes Alibaba Cloud's metadata service.
         [100, second, ..] => second & 0xc0 == 64,
-        // Link-local, where most clouds have their metadata service, and private.
+        // Link-local, which includes most clouds' metadata services; private.
         [169, 254, ..] | [192, 168, ..] => true,
         [172, second, ..] => second & 0xf0 == 16,
-        // Protocol assignments (Oracle Cloud's metadata service is in it), documentation, AS112, AMT, 6to4 relays.
+        // Protocol assignments (includes Oracle Cloud's metadata service), documentation, AS112, AMT, 6to4 relays.
         [192, 0, 0 | 2, _] | [192, 31, 196, _] | [192, 52, 193, _] | [192, 88, 99, _] | [192, 175, 48, _] => true,
         // Benchmarking, documentation.
         [198, second, third, _] => second & 0xfe == 18 || (second, third) == (51, 100),
         [203, 0, 113, _] => true,
-        // Azure's wire server, which every Azure machine reaches at this public address.
+        // Azure's wire server, a public address that every Azure machine can reach.
         [168, 63, 129, 16] => true,
-        // IBM Cloud's services and service endpoints for its own machines.
+        // IBM Cloud's services and endpoints for its own machines.
         [161, 26, ..] | [166, 8..=11, ..] => true,
         // Google's private and restricted access to its APIs.
         [199, 36, 153, 4..=11] => true,
@@ -178,15 +170,15 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     };
     match address.segments() {
         // Mapped (RFC 4291 §2.5.5.2), NAT64 (RFC 6052 §2.1). The local-use NAT64 prefix 64:ff9b:1::/48 (RFC 8215) is
-        // outside of 2000::/3.
+        // outside 2000::/3.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         // Protocol assignments (Teredo, benchmarking, ORCHID), documentation, 6to4 (deprecated by RFC 7526), the former
         // 6bone, AS112.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
         [0x2002 | 0x3ffe, ..] | [0x2620, 0x4f, 0x8000, ..] => false,
-        // ISATAP (RFC 5214 §6.1), whatever the prefix.
+        // ISATAP (RFC 5214 §6.1) under any prefix.
         [first, _, _, _, 0 | 0x200, 0x5efe, high, low] if first & 0xe000 == 0x2000 => embedded(high, low),
-        // Of the rest, global unicast alone (RFC 4291 §2.4).
+        // Otherwise only global unicast (RFC 4291 §2.4).
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -196,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_are_not_public_are_known_in_every_spelling() {
+    fn non_public_addresses_are_recognized_in_every_form() {
         for text in [
             "0.0.0.0",
             "0.1.2.3",
@@ -313,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_refused_for_what_is_wrong_with_it() {
+    fn invalid_urls_have_specific_errors() {
         use DestinationError::*;
         let long = format!("https://hooks.example/{}", "a".repeat(2048));
         for (text, error) in [
@@ -354,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_allowed_beside_public_addresses() {
+    fn allowed_networks_extend_public_addresses() {
         let networks: Vec<IpNet> = ["10.1.0.0/16", "fd00:1::/32"].iter().map(|text| text.parse().unwrap()).collect();
         let reach = AllowedDestinations::PublicAnd(networks.leak());
         let parse = |url: &str| Destination::parse(url, reach);
@@ -369,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_path_nor_query_is_shown() {
+    fn display_hides_path_and_query() {
         let there =
             Destination::parse("https://hooks.example:8443/token1?token2", AllowedDestinations::Public).unwrap();
         assert_eq!(there.to_string(), "https://hooks.example:8443");

@@ -1,12 +1,12 @@
-//! Events: under which name webhooks are told of what was done, and which of them a webhook wants.
+//! Webhook events: their names, and the filter of a webhook.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a webhook is told when somebody tries it out.
+/// The event of a test delivery.
 pub const TEST: &str = "webhook.test";
 
-/// The events that are told by name. A pattern must let at least one of them through.
+/// All event names. A pattern must match at least one of them.
 pub const KNOWN: [&str; 27] = [
     "key.created",
     "key.updated",
@@ -37,11 +37,11 @@ pub const KNOWN: [&str; 27] = [
     TEST,
 ];
 
-/// Most patterns of one filter.
+/// Maximum number of patterns in a filter.
 const MAX_PATTERNS: usize = 50;
 
-/// The event of an audited action; `None` for actions without one: sign-ins and sessions, deliveries themselves, and the
-/// log itself. `docs/reference/events.md` lists them all.
+/// Returns the event for an audited action; `None` for actions without one: sign-ins and sessions, deliveries, and the
+/// audit log itself. `docs/reference/events.md` lists them all.
 ///
 /// ```
 /// use keyturn::domain::event::event_of;
@@ -55,7 +55,7 @@ pub fn event_of(action: &str) -> Option<Cow<'_, str>> {
     if matches!(subject, "session" | "sign-in" | "audit") || verb.starts_with("sign-") || verb.starts_with("login") {
         return None;
     }
-    let told = match (subject, verb) {
+    let name = match (subject, verb) {
         ("webhook", "test" | "retry") => return None,
         ("member", "change") => "updated",
         ("webhook", "rotate-secret") => "secret_rotated",
@@ -73,28 +73,29 @@ pub fn event_of(action: &str) -> Option<Cow<'_, str>> {
         (_, "remove") => "removed",
         _ => return Some(Cow::Borrowed(action)),
     };
-    Some(Cow::Owned(format!("{}.{told}", subject.replace('-', "_"))))
+    Some(Cow::Owned(format!("{}.{name}", subject.replace('-', "_"))))
 }
 
-/// Which events a webhook wants: types, or what they begin with. Empty: all.
+/// Patterns of the events that a webhook receives. All events if empty.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EventFilter(Vec<String>);
 
-/// Why a list of patterns is no filter.
+/// An invalid list of patterns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FilterError {
-    /// Which of them is wrong; `None`: there are too many.
+    /// Index of the invalid pattern; `None` if there are too many.
     pub index: Option<usize>,
 }
 
 impl EventFilter {
-    /// Reads patterns: `key.rotated` is that event, `key.*` is all of keys. Each must let a known event through.
+    /// Parses patterns: `key.rotated` is one event, `key.*` is all events of keys. Each pattern must match a known
+    /// event.
     ///
     /// ```
     /// use keyturn::domain::event::EventFilter;
     /// let filter = EventFilter::parse(&["key.*", "policy.changed"]).unwrap();
-    /// assert!(filter.wants("key.denied_by_network") && filter.wants("policy.changed"));
-    /// assert!(!filter.wants("keys.created") && !filter.wants("token.revoked"));
+    /// assert!(filter.matches("key.denied_by_network") && filter.matches("policy.changed"));
+    /// assert!(!filter.matches("keys.created") && !filter.matches("token.revoked"));
     /// for wrong in ["*", "key", "key.", "keys.*", "key.creat", "Key.*", "key.*.*", ""] {
     ///     assert!(EventFilter::parse(&[wrong]).is_err());
     /// }
@@ -106,7 +107,7 @@ impl EventFilter {
         let mut read: Vec<String> = Vec::new();
         for (index, pattern) in patterns.iter().enumerate() {
             let pattern = pattern.as_ref();
-            if !KNOWN.iter().any(|event| lets_through(pattern, event)) {
+            if !KNOWN.iter().any(|event| pattern_matches(pattern, event)) {
                 return Err(FilterError { index: Some(index) });
             }
             if !read.iter().any(|known| known == pattern) {
@@ -116,19 +117,17 @@ impl EventFilter {
         Ok(Self(read))
     }
 
-    /// Reads a filter as [`fmt::Display`] wrote it, whatever events are known today.
-    pub fn stored(text: &str) -> Self {
+    /// Reads a stored filter without checking that its events still exist.
+    pub fn from_stored(text: &str) -> Self {
         Self(text.split_whitespace().map(str::to_owned).collect())
     }
 
-    /// The patterns.
     pub fn patterns(&self) -> &[String] {
         &self.0
     }
 
-    /// Whether an event gets through.
-    pub fn wants(&self, event: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|pattern| lets_through(pattern, event))
+    pub fn matches(&self, event: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|pattern| pattern_matches(pattern, event))
     }
 }
 
@@ -142,13 +141,13 @@ impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
             None => write!(f, "too many; at most {MAX_PATTERNS} are allowed"),
-            Some(_) => write!(f, "no such event; allowed is a beginning as key.*, or one of {}", KNOWN.join(", ")),
+            Some(_) => write!(f, "unknown event; use a pattern such as key.*, or one of {}", KNOWN.join(", ")),
         }
     }
 }
 
-/// `subject.*` lets everything of a subject through, anything else itself alone.
-fn lets_through(pattern: &str, event: &str) -> bool {
+/// `subject.*` matches all events of the subject; any other pattern matches only itself.
+fn pattern_matches(pattern: &str, event: &str) -> bool {
     match pattern.strip_suffix(".*") {
         Some(subject) => event.split_once('.').is_some_and(|(of, _)| of == subject),
         None => pattern == event,
@@ -160,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_are_told_under_the_names_that_are_known() {
+    fn every_action_has_a_known_event() {
         for (action, event) in [
             ("key.create", "key.created"),
             ("key.edit", "key.updated"),
@@ -191,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_stored_and_read_back() {
+    fn filter_round_trips() {
         let filter = EventFilter::parse(&["key.*", "token.revoked", "key.*"]).unwrap();
         assert_eq!(filter.to_string(), "key.* token.revoked");
-        assert_eq!(EventFilter::stored(&filter.to_string()), filter);
-        assert!(EventFilter::stored("").wants("anything.at_all"));
+        assert_eq!(EventFilter::from_stored(&filter.to_string()), filter);
+        assert!(EventFilter::from_stored("").matches("anything.at_all"));
         assert_eq!(EventFilter::parse(&["key.*"; 51]), Err(FilterError { index: None }));
     }
 }

@@ -1,4 +1,4 @@
-//! Members: people with a login, and what their role lets them do.
+//! Members, their roles and sessions.
 
 use std::fmt;
 
@@ -10,25 +10,23 @@ use crate::domain::slug::Slug;
 use crate::domain::text::is_unseen;
 use crate::domain::timestamp::Timestamp;
 
-/// What a member may do; each role may do all that the ones before it may.
+/// A member's role. Each role has all permissions of the roles before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Looks.
+    /// Read-only.
     Viewer,
     /// Creates keys and manages their own.
     Developer,
-    /// Manages every key, members, policy and signing keys.
+    /// Manages all keys, members, the policy and signing keys.
     Admin,
-    /// Changes owners as well.
+    /// Also manages owners.
     Owner,
 }
 
 impl Role {
-    /// Every role, weakest first.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Developer, Self::Admin, Self::Owner];
 
-    /// The role's name, as the API writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -38,24 +36,23 @@ impl Role {
         }
     }
 
-    /// Reads a role's name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
-    /// What a member of this role may ask of the management API, as scopes; a developer's `write:keyturn/keys` is for
+    /// Returns the scopes of the management API that this role has. A developer's `write:keyturn/keys` applies only to
     /// their own keys.
-    pub fn may(self) -> ScopeSet {
+    pub fn permissions(self) -> ScopeSet {
         match self {
             Self::Viewer => scopes(VIEWER),
             Self::Developer => scopes(&format!("{VIEWER} write:keyturn/keys")),
-            Self::Admin | Self::Owner => self.holds(),
+            Self::Admin | Self::Owner => self.grantable(),
         }
     }
 
-    /// The most that a member of this role may hand out, as scopes. A key with `write:keyturn/keys` manages every key, so
-    /// a developer cannot make one.
-    pub fn holds(self) -> ScopeSet {
+    /// Returns the scopes that this role can grant to keys. A developer cannot grant `write:keyturn/keys`, because a
+    /// key with that scope manages all keys.
+    pub fn grantable(self) -> ScopeSet {
         match self {
             Self::Viewer => scopes(VIEWER),
             Self::Developer => scopes(&format!("*:* {VIEWER}")),
@@ -64,7 +61,7 @@ impl Role {
         }
     }
 
-    /// Whether a member of this role may change a key of which they are (`own`) or are not the owner.
+    /// Whether this role may change a key; `own` is whether the member owns the key.
     pub const fn may_manage_key(self, own: bool) -> bool {
         match self {
             Self::Viewer => false,
@@ -79,7 +76,7 @@ const VIEWER: &str =
 const ADMIN: &str = "*:* *:keyturn/keys *:keyturn/usage *:keyturn/policy *:keyturn/members *:keyturn/signing-keys \
     *:keyturn/audit *:keyturn/webhooks";
 
-/// Scopes of our own writing; a test reads them all.
+/// Parses scopes from this file; a test covers all of them.
 fn scopes(text: &str) -> ScopeSet {
     ScopeSet::parse(text).unwrap_or_default()
 }
@@ -90,13 +87,12 @@ impl fmt::Display for Role {
     }
 }
 
-/// A member's stable identity.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MemberId(pub String);
 
 impl MemberId {
-    /// Reads an id: 22 characters `[A-Za-z0-9_-]`.
+    /// Parses an ID: 22 characters of `[A-Za-z0-9_-]`.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         (text.len() == 22 && text.bytes().all(plain)).then(|| Self(text.to_owned()))
@@ -109,56 +105,46 @@ impl fmt::Display for MemberId {
     }
 }
 
-/// A person with a login in one organization. The password's verifier stays in the store.
+/// A person who can sign in to one organization. The password verifier stays in the store.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Member {
-    /// Stable identity.
     pub id: MemberId,
-    /// Where they belong.
     pub organization: Slug,
-    /// Login name.
     pub email: String,
-    /// What they may do.
     pub role: Role,
-    /// When they joined.
     pub created_at: Timestamp,
-    /// Goes up with every change; the `ETag`.
+    /// Increases with every change; the `ETag`.
     pub version: u64,
-    /// When they last signed in.
     pub last_sign_in_at: Option<Timestamp>,
 }
 
-/// A member who has signed in, on one browser. What the browser shows for it is kept nowhere.
+/// A member's session in one browser. The session's secret is not stored.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Session {
-    /// Names it in lists; not what it is proved with.
+    /// Identifies the session in lists; does not authenticate it.
     pub id: String,
-    /// Whose.
     pub member: MemberId,
-    /// Since when.
     pub created_at: Timestamp,
-    /// When it was last used, to the minute.
+    /// Updated at most once a minute.
     pub last_seen_at: Timestamp,
-    /// When it ends, however much it is used.
+    /// Absolute expiry, regardless of use.
     pub ends_at: Timestamp,
-    /// From where it was begun.
+    /// Address at sign-in.
     pub address: Option<String>,
-    /// What the browser calls itself.
     pub user_agent: String,
 }
 
 impl Session {
-    /// Whether it still holds, if it ends after so many seconds without use.
+    /// Whether the session is valid, given an idle timeout.
     pub fn is_live(&self, idle_seconds: i64, now: Timestamp) -> bool {
         now < self.ends_at && now < self.last_seen_at.plus_seconds(idle_seconds)
     }
 }
 
-/// A password as it was typed: cannot be printed, and is wiped when it is dropped.
+/// A password in plain text. It cannot be printed and is wiped on drop.
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// The text, for checking and hashing.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -182,13 +168,14 @@ impl<'de> Deserialize<'de> for Password {
     }
 }
 
-/// Shortest password, in characters.
+/// Minimum length in characters.
 pub const MIN_PASSWORD: usize = 12;
-/// Longest password, in bytes.
+/// Maximum length in bytes.
 pub const MAX_PASSWORD: usize = 256;
 
-/// What is wrong with a password, if anything: too short, too long, or the login itself (NIST SP 800-63B §3.1.1).
-pub fn password_fault(password: &str, email: &str) -> Option<String> {
+/// Returns why a password is not acceptable: too short, too long, the login itself, or one repeated character (NIST SP
+/// 800-63B §3.1.1).
+pub fn password_error(password: &str, email: &str) -> Option<String> {
     if password.chars().count() < MIN_PASSWORD || password.len() > MAX_PASSWORD {
         return Some(format!("must have at least {MIN_PASSWORD} characters and at most {MAX_PASSWORD} bytes"));
     }
@@ -198,8 +185,8 @@ pub fn password_fault(password: &str, email: &str) -> Option<String> {
     (same || one_character).then(|| "too easy to guess".into())
 }
 
-/// Whether a text can be a login: something, one `@`, something, 254 bytes at most, no spaces, controls or what is not
-/// seen.
+/// Whether a text has the shape of a login: one `@` with text on both sides, at most 254 bytes, no spaces, control
+/// characters or invisible characters.
 pub fn is_email(text: &str) -> bool {
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !is_unseen(c);
     text.len() <= 254
@@ -212,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rights_grow_with_the_role() {
+    fn key_management_by_role() {
         for pair in Role::ALL.windows(2) {
             let [lower, higher] = pair else { continue };
             for own in [true, false] {
@@ -222,26 +209,26 @@ mod tests {
     }
 
     #[test]
-    fn only_an_owner_holds_what_an_owner_holds() {
+    fn only_owners_can_grant_owner_rights() {
         for role in Role::ALL {
-            assert_eq!(role.holds().contains_all(&Role::Owner.holds()), role == Role::Owner);
+            assert_eq!(role.grantable().contains_all(&Role::Owner.grantable()), role == Role::Owner);
         }
     }
 
     #[test]
-    fn what_a_role_holds_grows_and_a_role_may_ask_for_no_more_than_its_betters() {
+    fn rights_grow_with_the_role() {
         for pair in Role::ALL.windows(2) {
             let [lower, higher] = pair else { continue };
-            assert!(!lower.holds().is_empty() && !lower.may().is_empty());
-            assert!(higher.holds().contains_all(&lower.holds()), "{higher} holds what {lower} holds");
-            assert!(higher.may().contains_all(&lower.may()), "{higher} may what {lower} may");
+            assert!(!lower.grantable().is_empty() && !lower.permissions().is_empty());
+            assert!(higher.grantable().contains_all(&lower.grantable()), "{higher} holds what {lower} holds");
+            assert!(higher.permissions().contains_all(&lower.permissions()), "{higher} may what {lower} may");
         }
         let manages = ScopeSet::parse("write:keyturn/keys").unwrap();
-        assert!(!Role::Developer.holds().contains_all(&manages), "such a key would manage every key");
+        assert!(!Role::Developer.grantable().contains_all(&manages), "such a key would manage every key");
     }
 
     #[test]
-    fn a_session_ends_by_rest_and_by_age() {
+    fn session_expires_when_idle_or_old() {
         let at = Timestamp::from_seconds;
         let session = Session {
             id: "s".into(),
@@ -257,10 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_long_and_not_the_login() {
-        assert_eq!(password_fault("correct horse battery", "a@b"), None);
+    fn password_rules() {
+        assert_eq!(password_error("correct horse battery", "a@b"), None);
         for bad in ["", "short", "aaaaaaaaaaaaaaaa", "Owner@Example.org", &"x".repeat(257)] {
-            assert!(password_fault(bad, "owner@example.org").is_some(), "{bad}");
+            assert!(password_error(bad, "owner@example.org").is_some(), "{bad}");
         }
     }
 
@@ -273,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn emails_are_checked_for_shape_only() {
+    fn email_shape() {
         for good in ["a@b", "owner@localhost", "o'x+tag@example.org"] {
             assert!(is_email(good), "{good}");
         }

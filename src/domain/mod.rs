@@ -1,7 +1,7 @@
-//! The rules of Keyturn, pure: what a key, a scope, a network and a policy are, and when a key may act.
+//! The rules of Keyturn: API keys, scopes, networks, policies, and the decision whether a key may act.
 //!
-//! Imports nothing of the crate. No async, no I/O, no clock, no randomness: time and random bytes are
-//! arguments, so every rule can be stated as a law and tested as one.
+//! Imports nothing from the rest of the crate. No async, no I/O, no clock, no randomness: time and random bytes are
+//! arguments, so every rule can be tested as a property.
 
 pub mod api_key;
 pub mod audience;

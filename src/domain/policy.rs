@@ -1,4 +1,4 @@
-//! What an organization allows of its keys.
+//! An organization's policy for its keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,51 +13,46 @@ pub use crate::domain::violation::Violation;
 
 const DAY: i64 = 86_400;
 
-/// An organization's rules for its keys. The defaults allow everything that is safe.
+/// Rules for the keys of an organization. The default rules are as permissive as is safe.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// Most keys of one member that are neither revoked nor expired.
+    /// Maximum number of valid or disabled keys per member.
     pub max_keys_per_user: Option<u32>,
-    /// Most keys of the organization that are neither revoked nor expired.
+    /// Maximum number of valid or disabled keys in the organization.
     pub max_keys: Option<u32>,
-    /// The only lifetimes on offer; absent: any date.
+    /// The allowed lifetimes; any if absent.
     pub expiration_choices: Option<ExpirationChoices>,
-    /// Longest life of a secret, in days: from the key's creation or its last rotation.
+    /// Maximum lifetime of a secret in days, from the key's creation or last rotation.
     pub max_lifetime_days: Option<u32>,
-    /// Whether a key must have an expiry.
     pub expiry_required: bool,
-    /// Whether a key must have a name.
     pub name_required: bool,
-    /// Whether a key must have at least one scope.
     pub scopes_required: bool,
-    /// The only scopes that can be granted to keys, each of them or a part of it; absent: any.
+    /// The scopes that can be granted to keys, including narrower ones; any if absent.
     pub grantable_scopes: Option<Vec<Scope>>,
-    /// The least role that may create keys.
+    /// Minimum role for creating keys.
     pub create_role: Role,
-    /// What new key texts begin with.
+    /// Prefix of new secrets.
     pub key_prefix: KeyPrefix,
-    /// The vocabulary of actions; `*` is always allowed.
+    /// Allowed actions; `*` is always allowed.
     pub actions: Vec<Action>,
-    /// Audiences that tokens may be asked for, beside the default one and the issuer.
+    /// Allowed audiences besides the default one and the issuer.
     pub audiences: Vec<String>,
-    /// Life of a token in seconds, 60 to 3600; absent: the server's setting.
+    /// Token lifetime, 60 to 3600; the server's setting if absent.
     pub token_ttl_seconds: Option<u32>,
-    /// Longest grace of a rotation, in seconds.
+    /// Maximum grace period of a rotation.
     pub max_grace_seconds: u32,
-    /// Days without use after which a key is stale; absent: never.
+    /// Days without use until a key is stale; never if absent.
     pub stale_after_days: Option<u32>,
-    /// Whether stale keys are disabled.
+    /// Whether stale keys are disabled automatically.
     pub disable_when_stale: bool,
 }
 
-/// Lifetimes to choose from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpirationChoices {
-    /// In days.
     pub days: Vec<u32>,
-    /// Whether "no expiry" is one of them.
+    /// Whether "no expiry" is allowed.
     pub none: bool,
 }
 
@@ -85,81 +80,73 @@ impl Default for Policy {
     }
 }
 
-/// What a caller wants a key to be, as far as the policy has a say. A part that is not being changed
-/// is `None` and is not held to the policy, so a policy change never blocks an unrelated edit.
+/// The fields of a new or edited key that a policy restricts. A field that does not change is `None` and is not
+/// checked, so a policy change never blocks an unrelated edit.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ProposedKey<'a> {
-    /// Its name.
     pub name: Option<&'a str>,
-    /// Its scopes.
     pub scopes: Option<&'a ScopeSet>,
-    /// The scopes that the key has already: keeping them grants nothing.
+    /// Scopes that the key already has; keeping them is not a grant.
     pub held: Option<&'a ScopeSet>,
-    /// Its expiry.
     pub expiry: Expiry,
-    /// The grace of a rotation, in seconds.
+    /// Grace period of a rotation.
     pub grace_seconds: Option<u32>,
 }
 
-/// A key's expiry, as far as the policy has a say. A lifetime is measured from the creation of the secret, never from an
-/// edit: otherwise every edit would renew it.
+/// The expiry of a new or edited key. A lifetime is measured from the creation of the secret: if it were measured from
+/// an edit, every edit would extend it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Expiry {
-    /// Not changed, and the secret stays the same.
+    /// Unchanged, and the secret stays the same.
     #[default]
     Untouched,
-    /// Set for a secret that was created at `since`; `None` is no expiry.
-    Set {
-        /// The expiry.
-        expires_at: Option<Timestamp>,
-        /// The creation of the secret.
-        since: Timestamp,
-    },
-    /// Kept for a new secret.
+    /// Set for a secret created at `since`; `None` is no expiry.
+    Set { expires_at: Option<Timestamp>, since: Timestamp },
+    /// Unchanged for a new secret.
     Kept(Option<Timestamp>),
 }
 
 impl Policy {
-    /// Everything in `wanted` that the policy does not allow at `now`.
-    pub fn violations(&self, wanted: &ProposedKey<'_>, now: Timestamp) -> Vec<Violation> {
-        let mut found = Vec::new();
-        if self.name_required && wanted.name.is_some_and(|name| name.trim().is_empty()) {
-            found.push(Violation::new("name", ViolationKind::NameRequired));
+    /// Returns every violation of the policy by `proposed` at `now`.
+    pub fn violations(&self, proposed: &ProposedKey<'_>, now: Timestamp) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        if self.name_required && proposed.name.is_some_and(|name| name.trim().is_empty()) {
+            violations.push(Violation::new("name", ViolationKind::NameRequired));
         }
-        if let Some(scopes) = wanted.scopes {
-            self.check_scopes(scopes, wanted.held, &mut found);
+        if let Some(scopes) = proposed.scopes {
+            self.check_scopes(scopes, proposed.held, &mut violations);
         }
-        let wrong = match wanted.expiry {
+        let expiry = match proposed.expiry {
             Expiry::Untouched => None,
-            Expiry::Set { expires_at, since } => self.expiry_fault(expires_at, since, now),
-            Expiry::Kept(expires_at) => self.kept_expiry_fault(expires_at, now),
+            Expiry::Set { expires_at, since } => self.check_expiry(expires_at, since, now),
+            Expiry::Kept(expires_at) => self.check_kept_expiry(expires_at, now),
         };
-        found.extend(wrong.map(|kind| Violation::new("expires_at", kind)));
-        if let Some(seconds) = wanted.grace_seconds.filter(|grace| *grace > self.max_grace_seconds) {
+        violations.extend(expiry.map(|kind| Violation::new("expires_at", kind)));
+        if let Some(seconds) = proposed.grace_seconds.filter(|grace| *grace > self.max_grace_seconds) {
             let kind = ViolationKind::GraceTooLong { seconds, most: self.max_grace_seconds };
-            found.push(Violation::new("grace_seconds", kind));
+            violations.push(Violation::new("grace_seconds", kind));
         }
-        found
+        violations
     }
 
-    fn check_scopes(&self, scopes: &ScopeSet, held: Option<&ScopeSet>, found: &mut Vec<Violation>) {
+    fn check_scopes(&self, scopes: &ScopeSet, held: Option<&ScopeSet>, violations: &mut Vec<Violation>) {
         if self.scopes_required && scopes.is_empty() {
-            found.push(Violation::new("scopes", ViolationKind::ScopeRequired));
+            violations.push(Violation::new("scopes", ViolationKind::ScopeRequired));
         }
         for (index, scope) in scopes.iter().enumerate() {
             if !self.has_action(scope.action()) {
                 let kind =
                     ViolationKind::UnknownAction { action: scope.action().clone(), allowed: self.actions.clone() };
-                found.push(Violation::new(format!("scopes[{index}].action"), kind));
+                violations.push(Violation::new(format!("scopes[{index}].action"), kind));
             } else if !self.is_grantable(scope) && !held.is_some_and(|held| held.contains(scope)) {
                 let grantable = self.grantable_scopes.clone().unwrap_or_default();
                 let kind = ViolationKind::NotGrantable { scope: Box::new(scope.clone()), grantable };
-                found.push(Violation::new(format!("scopes[{index}]"), kind));
+                violations.push(Violation::new(format!("scopes[{index}]"), kind));
             }
         }
     }
 
-    /// Whether the action is in the vocabulary, or `*`.
+    /// Whether the action is allowed.
     pub fn has_action(&self, action: &Action) -> bool {
         action.is_any() || self.actions.contains(action)
     }
@@ -174,15 +161,15 @@ impl Policy {
         self.grantable_scopes.as_ref().is_none_or(|grantable| grantable.iter().any(|each| each.contains(scope)))
     }
 
-    /// What is wrong with an expiry for a secret that was created at `since`.
-    fn expiry_fault(&self, expires_at: Option<Timestamp>, since: Timestamp, now: Timestamp) -> Option<ViolationKind> {
+    /// Checks a new expiry for a secret created at `since`.
+    fn check_expiry(&self, expires_at: Option<Timestamp>, since: Timestamp, now: Timestamp) -> Option<ViolationKind> {
         if expires_at.is_some_and(|end| end <= now) {
             return Some(ViolationKind::NotInFuture);
         }
         if expires_at.is_some_and(|end| end > Timestamp::MAX) {
             return Some(ViolationKind::TooFarAhead);
         }
-        // In an edit, the limits are those of the secret's whole life.
+        // In an edit, limits apply to the whole lifetime of the secret.
         let lifetime = if since == now { Lifetime::OfNewSecret } else { Lifetime::OfExistingSecret };
         if let Some(choices) = &self.expiration_choices
             && !choices.offer(expires_at, since)
@@ -197,8 +184,8 @@ impl Policy {
         expires_at.is_none_or(|end| end > last).then_some(ViolationKind::MaxLifetime(days, lifetime))
     }
 
-    /// What is wrong with keeping an expiry for a new secret. It may end sooner than the policy's lifetimes, never later.
-    fn kept_expiry_fault(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<ViolationKind> {
+    /// Checks an expiry that is kept for a new secret. It may be earlier than an allowed lifetime, but not later.
+    fn check_kept_expiry(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Option<ViolationKind> {
         if expires_at.is_some_and(|end| end <= now) {
             return Some(ViolationKind::KeyExpired);
         }
@@ -219,121 +206,122 @@ impl Policy {
     }
 }
 
-/// Tolerance for the date of a choice, because the caller computes it.
+/// Tolerance for the date of an allowed lifetime, because the caller computes it.
 const CHOICE_SLACK_MILLIS: i64 = 60_000;
-/// Longest time a policy can speak of, in days: a century.
+/// Upper limit for settings in days: a century.
 const MAX_DAYS: u32 = 36_525;
-/// Longest grace a policy can allow, in seconds: ten years.
+/// Upper limit for grace periods: ten years.
 pub const MAX_GRACE_SECONDS: u32 = 3660 * 86_400;
-/// Most entries of a list.
+/// Maximum number of entries in a list.
 const MAX_ENTRIES: usize = 50;
 
 impl Policy {
-    /// Everything in the policy itself that cannot be.
-    pub fn faults(&self) -> Vec<Violation> {
-        let mut found = Vec::new();
-        let mut wrong = |field: &str, kind: ViolationKind| found.push(Violation::new(field, kind));
+    /// Returns every invalid setting.
+    pub fn validate(&self) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let mut report = |field: &str, kind: ViolationKind| violations.push(Violation::new(field, kind));
         let days = [("max_lifetime_days", self.max_lifetime_days), ("stale_after_days", self.stale_after_days)];
         for (field, value) in days {
             if value.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-                wrong(field, ViolationKind::OutOfRange { least: 1, most: MAX_DAYS, optional: true });
+                report(field, ViolationKind::OutOfRange { least: 1, most: MAX_DAYS, optional: true });
             }
         }
         if self.disable_when_stale && self.stale_after_days.is_none() {
-            wrong("disable_when_stale", ViolationKind::StaleDaysRequired);
+            report("disable_when_stale", ViolationKind::StaleDaysRequired);
         }
         if let Some(choices) = &self.expiration_choices {
             if choices.days.len() > MAX_ENTRIES || choices.days.iter().any(|days| !(1..=MAX_DAYS).contains(days)) {
                 let kind = ViolationKind::Lifetimes { entries: MAX_ENTRIES, most: MAX_DAYS };
-                wrong("expiration_choices.days", kind);
+                report("expiration_choices.days", kind);
             }
             if choices.days.is_empty() && !choices.none {
-                wrong("expiration_choices.days", ViolationKind::NoLifetime);
+                report("expiration_choices.days", ViolationKind::NoLifetime);
             }
             if choices.none && (self.expiry_required || self.max_lifetime_days.is_some()) {
-                wrong("expiration_choices.none", ViolationKind::NoExpiryForbidden);
+                report("expiration_choices.none", ViolationKind::NoExpiryForbidden);
             }
             let longest = choices.days.iter().max().copied().unwrap_or_default();
             if self.max_lifetime_days.is_some_and(|most| longest > most) {
-                wrong("expiration_choices.days", ViolationKind::LifetimeOverMaximum);
+                report("expiration_choices.days", ViolationKind::LifetimeOverMaximum);
             }
         }
         if self.create_role == Role::Viewer {
-            wrong("create_role", ViolationKind::CreateRole);
+            report("create_role", ViolationKind::CreateRole);
         }
         if self.actions.is_empty() || self.actions.len() > MAX_ENTRIES {
-            wrong("actions", ViolationKind::EntryCount { least: 1, most: MAX_ENTRIES });
+            report("actions", ViolationKind::EntryCount { least: 1, most: MAX_ENTRIES });
         }
         if self.actions.iter().any(Action::is_any) {
-            wrong("actions", ViolationKind::AnyActionListed);
+            report("actions", ViolationKind::AnyActionListed);
         }
         if let Some(grantable) = &self.grantable_scopes {
             if grantable.len() > MAX_ENTRIES {
-                wrong("grantable_scopes", ViolationKind::EntryCount { least: 0, most: MAX_ENTRIES });
+                report("grantable_scopes", ViolationKind::EntryCount { least: 0, most: MAX_ENTRIES });
             }
             let unknown = |scope: &&Scope| !self.has_action(scope.action());
             if let Some(scope) = grantable.iter().find(unknown) {
-                wrong("grantable_scopes", ViolationKind::GrantableAction(scope.action().clone()));
+                report("grantable_scopes", ViolationKind::GrantableAction(scope.action().clone()));
             }
             if grantable.is_empty() && self.scopes_required {
-                wrong("grantable_scopes", ViolationKind::GrantableRequired);
+                report("grantable_scopes", ViolationKind::GrantableRequired);
             }
         }
         let audience = |text: &String| (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if self.audiences.len() > MAX_ENTRIES || !self.audiences.iter().all(audience) {
-            wrong("audiences", ViolationKind::Audiences(MAX_ENTRIES));
+            report("audiences", ViolationKind::Audiences(MAX_ENTRIES));
         }
         if self.token_ttl_seconds.is_some_and(|ttl| !(60..=3600).contains(&ttl)) {
-            wrong("token_ttl_seconds", ViolationKind::OutOfRange { least: 60, most: 3600, optional: true });
+            report("token_ttl_seconds", ViolationKind::OutOfRange { least: 60, most: 3600, optional: true });
         }
         if self.max_grace_seconds > MAX_GRACE_SECONDS {
-            wrong(
+            report(
                 "max_grace_seconds",
                 ViolationKind::OutOfRange { least: 0, most: MAX_GRACE_SECONDS, optional: false },
             );
         }
-        found
+        violations
     }
 
-    /// Returns the settings that an existing key does not meet, and the effect on it. Only stale keys stop working.
-    pub fn departures(&self, key: &ApiKey, now: Timestamp) -> Vec<(&'static str, &'static str)> {
-        let mut found = Vec::new();
+    /// Returns the settings that an existing key violates, and the effect on the key. Only stale keys stop working.
+    pub fn violated_settings(&self, key: &ApiKey, now: Timestamp) -> Vec<(&'static str, &'static str)> {
+        let mut violated = Vec::new();
         if self.name_required && key.name.trim().is_empty() {
-            found.push(("name_required", "keys without a name; they keep working"));
+            violated.push(("name_required", "keys without a name; they keep working"));
         }
         if self.scopes_required && key.scopes.is_empty() {
-            found.push(("scopes_required", "keys without scopes; they keep working"));
+            violated.push(("scopes_required", "keys without scopes; they keep working"));
         }
         if key.scopes.iter().any(|scope| !self.has_action(scope.action())) {
-            found.push(("actions", "keys with an action that is no longer allowed; they keep working"));
+            violated.push(("actions", "keys with an action that is no longer allowed; they keep working"));
         }
         if key.scopes.iter().any(|scope| !self.is_grantable(scope)) {
-            found.push(("grantable_scopes", "keys with a scope that can no longer be granted; they keep it"));
+            violated.push(("grantable_scopes", "keys with a scope that can no longer be granted; they keep it"));
         }
         if self.expiry_required && key.expires_at.is_none() {
-            found.push(("expiry_required", "keys without an expiry; they keep working indefinitely"));
+            violated.push(("expiry_required", "keys without an expiry; they keep working indefinitely"));
         }
         if let Some(days) = self.max_lifetime_days {
             let last = key.secret_since().plus_seconds(i64::from(days) * DAY);
             if key.expires_at.is_none_or(|end| end > last) {
-                found.push(("max_lifetime_days", "keys with a longer lifetime; they keep working until they expire"));
+                violated
+                    .push(("max_lifetime_days", "keys with a longer lifetime; they keep working until they expire"));
             }
         }
         if key.prefix != self.key_prefix {
-            found.push(("key_prefix", "keys with another prefix; they keep it until they are rotated"));
+            violated.push(("key_prefix", "keys with another prefix; they keep it until they are rotated"));
         }
         if self.disable_when_stale && self.is_stale(key, now) {
-            found.push(("disable_when_stale", "stale keys; they are DISABLED one day after they become stale"));
+            violated.push(("disable_when_stale", "stale keys; they are DISABLED one day after they become stale"));
         }
-        found
+        violated
     }
 
-    /// Whether the life of a secret is limited.
+    /// Whether the lifetime of secrets is limited.
     pub fn limits_lifetimes(&self) -> bool {
         self.expiration_choices.is_some() || self.max_lifetime_days.is_some()
     }
 
-    /// Whether a key was unused for so long that it is stale.
+    /// Whether a key is active and has been unused for the configured time.
     pub fn is_stale(&self, key: &ApiKey, now: Timestamp) -> bool {
         let Some(days) = self.stale_after_days else { return false };
         key.status(now) == Status::Active && key.idle_since().plus_seconds(i64::from(days) * DAY) <= now
@@ -341,7 +329,7 @@ impl Policy {
 }
 
 impl ExpirationChoices {
-    /// Whether an expiry is one of the choices, counted from `since`.
+    /// Whether an expiry is one of the choices, measured from `since`.
     fn offer(&self, expires_at: Option<Timestamp>, since: Timestamp) -> bool {
         match expires_at {
             None => self.none,
@@ -379,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_policy_allows_a_key_without_name_or_expiry() {
+    fn default_policy_requires_nothing() {
         let scopes = ScopeSet::parse("read:a *:keyturn/*").unwrap();
         let wanted = ProposedKey {
             name: Some(""),
@@ -392,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn every_breach_is_named_at_once() {
+    fn all_violations_are_returned() {
         let policy = Policy { name_required: true, expiry_required: true, max_grace_seconds: 10, ..Policy::default() };
         let scopes = ScopeSet::parse("read:a fly:b").unwrap();
         let wanted = ProposedKey {
@@ -406,14 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_lies_in_the_future_and_before_the_year_10000() {
+    fn expiry_bounds() {
         assert_eq!(fields(&Policy::default(), &in_days(0)), ["expires_at"]);
         let far = ProposedKey { expiry: new(Some(Timestamp::from_millis(i64::MAX))), ..ProposedKey::default() };
         assert_eq!(fields(&Policy::default(), &far), ["expires_at"]);
     }
 
     #[test]
-    fn only_the_lifetimes_on_offer_are_taken() {
+    fn lifetime_must_be_a_choice() {
         let choices = ExpirationChoices { days: vec![7, 30, 60, 90], none: true };
         let policy = Policy { expiration_choices: Some(choices), ..Policy::default() };
         for days in [7, 30, 60, 90] {
@@ -426,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longest_life_excludes_none() {
+    fn maximum_lifetime_requires_an_expiry() {
         let policy = Policy { max_lifetime_days: Some(30), ..Policy::default() };
         assert!(fields(&policy, &in_days(30)).is_empty());
         assert_eq!(fields(&policy, &in_days(31)), ["expires_at"]);
@@ -434,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_does_not_extend_the_lifetime_of_the_secret() {
+    fn edit_does_not_extend_the_lifetime() {
         let since = NOW.plus_seconds(-29 * DAY);
         let edit = |days: i64| ProposedKey {
             expiry: Expiry::Set { expires_at: Some(since.plus_seconds(days * DAY)), since },
@@ -452,11 +440,11 @@ mod tests {
         }
         let violation = limited.violations(&edit(31), NOW).remove(0);
         assert_eq!(violation.kind, ViolationKind::MaxLifetime(30, Lifetime::OfExistingSecret));
-        assert!(violation.message().contains("rotate it to start anew"), "{violation:?}");
+        assert!(violation.message().contains("rotate the key to start a new lifetime"), "{violation:?}");
     }
 
     #[test]
-    fn a_rotation_keeps_no_expiry_beyond_the_policy() {
+    fn rotation_checks_the_kept_expiry() {
         let kept = |days: Option<i64>| ProposedKey {
             expiry: Expiry::Kept(days.map(|days| NOW.plus_seconds(days * DAY))),
             ..ProposedKey::default()
@@ -479,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn only_grantable_scopes_are_granted() {
+    fn grantable_scopes() {
         let policy = |list: &[&str]| Policy {
             grantable_scopes: Some(list.iter().map(|scope| Scope::parse(scope).unwrap()).collect()),
             ..Policy::default()
@@ -499,12 +487,15 @@ mod tests {
         );
         let faulty = [policy(&["fly:a"]), Policy { scopes_required: true, ..policy(&[]) }];
         for policy in faulty {
-            assert_eq!(policy.faults().first().map(|fault| fault.field.name.as_str()), Some("grantable_scopes"));
+            assert_eq!(
+                policy.validate().first().map(|violation| violation.field.name.as_str()),
+                Some("grantable_scopes")
+            );
         }
     }
 
     #[test]
-    fn policies_round_trip_and_refuse_unknown_settings() {
+    fn json_round_trips_and_rejects_unknown_settings() {
         let json = serde_json::to_string(&Policy::default()).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), Policy::default());
         assert!(serde_json::from_str::<Policy>(r#"{"max_kyes":3}"#).is_err());

@@ -1,20 +1,18 @@
-//! Something that a credential must be allowed to do, as gateways ask.
+//! Rights that a gateway requires of a credential.
 
 use std::fmt;
 
 use crate::domain::scope::{Action, Resource, Scope, ScopeSet};
 
-/// Something that a credential must be allowed to do.
+/// A right that a credential must have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Required {
-    /// All that a scope says.
+    /// Everything that a scope allows.
     Scope(Scope),
-    /// One action on one resource.
     Access(Action, Resource),
 }
 
 impl Required {
-    /// Whether scopes allow it.
     pub fn is_held_by(&self, scopes: &ScopeSet) -> bool {
         match self {
             Self::Scope(scope) => scopes.contains(scope),
@@ -23,7 +21,7 @@ impl Required {
     }
 }
 
-/// As a scope: a resource is the filter that matches it alone.
+/// Writes the requirement as a scope; a resource is a filter that matches only itself.
 impl fmt::Display for Required {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,9 @@
-//! Something sealed with the master key, as it is stored.
+//! Data encrypted with the master key.
 
-/// `nonce || ciphertext || tag`, and the master key it is sealed with.
+/// `nonce || ciphertext || tag`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sealed {
-    /// The master key's id.
+    /// ID of the master key.
     pub master_key: String,
-    /// What is stored.
     pub bytes: Vec<u8>,
 }

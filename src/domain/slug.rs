@@ -1,4 +1,4 @@
-//! An organization's slug, and the issuer it stands for.
+//! Organization slugs and issuers.
 
 use std::fmt;
 
@@ -10,31 +10,29 @@ use serde::{Deserialize, Serialize};
 pub struct Slug(String);
 
 impl Slug {
-    /// The slug of the first organization.
+    /// Slug of the first organization.
     pub const DEFAULT: &'static str = "default";
 
-    /// Reads a slug; `None` when it is not `[a-z0-9-]{1,40}`.
+    /// Parses `[a-z0-9-]{1,40}`.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         ((1..=40).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
     }
 
-    /// The slug `default`.
     pub fn default_organization() -> Self {
         Self(Self::DEFAULT.to_owned())
     }
 
-    /// The slug's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is the organization whose issuer is the public URL itself.
+    /// Whether this is the organization whose issuer is the public URL.
     pub fn is_default(&self) -> bool {
         self.0 == Self::DEFAULT
     }
 
-    /// The issuer (RFC 8414 §2) of this organization's tokens under a public URL without trailing slash.
+    /// Returns the issuer (RFC 8414 §2) of this organization's tokens, given a public URL without a trailing slash.
     ///
     /// ```
     /// use keyturn::domain::slug::Slug;
@@ -57,7 +55,7 @@ impl TryFrom<String> for Slug {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("an organization's slug is 1 to 40 of a-z, 0-9 and '-'")
+        Self::parse(&text).ok_or("an organization's slug must be 1 to 40 characters of a-z, 0-9 and '-'")
     }
 }
 
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_are_lower_case_letters_digits_and_dashes() {
+    fn slug_characters() {
         for good in ["a", "default", "a-1", &"x".repeat(40)] {
             assert!(Slug::parse(good).is_some(), "{good}");
         }

@@ -1,9 +1,9 @@
-//! What names and longer texts of people may contain.
+//! Allowed characters in names and descriptions.
 //!
-//! A text is refused if it cannot be seen as it is: control characters, characters that turn the direction of what
-//! follows, and characters of no width, with which two names look alike (Unicode TR 36, sections 2.7 and 2.10.2).
+//! Invisible characters, control characters and characters that change the writing direction are rejected, because they
+//! make different names look alike (Unicode TR 36, sections 2.7 and 2.10.2).
 
-/// What is wrong with a name of one line, if anything.
+/// Returns why a single-line name is invalid.
 ///
 /// ```
 /// use keyturn::domain::text::name_fault;
@@ -20,7 +20,7 @@ pub fn name_fault(name: &str) -> Option<&'static str> {
     invisible_fault(name)
 }
 
-/// What is wrong with a text of several lines, if anything.
+/// Returns why a text of several lines is invalid.
 pub fn text_fault(text: &str) -> Option<&'static str> {
     if text.replace("\r\n", "\n").chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         return Some("control characters are not allowed");
@@ -40,17 +40,17 @@ fn invisible_fault(text: &str) -> Option<&'static str> {
     None
 }
 
-/// The joiners that scripts such as Persian and Devanagari, and emoji, cannot do without.
+/// The joiners that scripts such as Persian and Devanagari, and emoji, require.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Whether a joiner means something beside this character: nowhere beside ASCII, where it would only be invisible.
+/// Whether a joiner is meaningful next to this character. Next to ASCII it is only invisible.
 fn joins(neighbor: Option<char>) -> bool {
     neighbor.is_some_and(|c| !c.is_ascii() && !c.is_whitespace() && !is_unseen(c))
 }
 
-/// Characters that cannot be seen, or that turn the direction of what is written.
+/// Whether a character is invisible or changes the writing direction.
 pub fn is_unseen(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_seen_as_they_are() {
+    fn invisible_characters_in_names() {
         for good in [
             "",
             "orders",
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_may_have_lines() {
+    fn line_breaks_in_texts() {
         for good in ["", "one\ntwo", "one\r\ntwo\n", "\tone "] {
             assert_eq!(text_fault(good), None, "{good:?}");
         }

@@ -1,5 +1,5 @@
-//! Validation errors as types: a field and what is wrong with it. The API and the CLI show the `Display` text; the console
-//! writes its own sentences. No surface reads another's.
+//! Validation errors: a field and its violation. The API and the CLI show the `Display` text; the console has
+//! its own messages.
 
 use std::fmt;
 
@@ -8,143 +8,115 @@ use crate::domain::networks::NetworksError;
 use crate::domain::policy::ExpirationChoices;
 use crate::domain::scope::{Action, Scope, ScopeError};
 
-/// A field and what is wrong with it.
+/// A validation error of one field.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
-    /// The field.
     pub field: FieldPath,
-    /// What is wrong.
     pub kind: ViolationKind,
 }
 
-/// A field in a request, or a part of one: `name`, `expiration_choices.days`, `scopes[2].action`.
+/// A field or part of a field in a request: `name`, `expiration_choices.days`, `scopes[2].action`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FieldPath {
-    /// The field's name in the API.
     pub name: String,
-    /// The index in a list, from 0.
+    /// Zero-based index in a list.
     pub index: Option<usize>,
-    /// The part of the field.
     pub part: Option<String>,
 }
 
-/// What is wrong with a field.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ViolationKind {
-    /// A message of the surface or use case that found the error.
+    /// A message from the surface or use case that found the error.
     Other(String),
-    /// The text has more than this many characters.
+    /// Maximum number of characters.
     TooLong(usize),
-    /// Not an IP address.
     NotAnAddress,
-    /// Not a date and time.
     NotATime,
     /// Only one of action and resource.
     IncompleteScope,
-    /// An invalid webhook URL.
     Destination(DestinationError),
-    /// An invalid scope or part of a scope.
     Scope(ScopeError),
-    /// An invalid list of networks.
     Networks(Box<NetworksError>),
-    /// The policy requires a name.
     NameRequired,
-    /// The policy requires a scope.
     ScopeRequired,
-    /// An action that the policy does not list.
     UnknownAction {
-        /// The action.
         action: Action,
-        /// The actions of the policy; `*` is always allowed.
+        /// Allowed actions of the policy; `*` is always allowed.
         allowed: Vec<Action>,
     },
-    /// A scope that the policy does not allow to grant.
+    /// The policy does not allow this scope to be granted.
     NotGrantable {
-        /// The scope.
         scope: Box<Scope>,
-        /// The scopes that can be granted.
         grantable: Vec<Scope>,
     },
-    /// The expiry is in the past.
     NotInFuture,
-    /// The expiry is after the year 9999.
     TooFarAhead,
-    /// The key has expired, and a rotation must set a new expiry.
+    /// The key has expired, so a rotation must set a new expiry.
     KeyExpired,
-    /// The policy requires an expiry.
     ExpiryRequired(Lifetime),
-    /// The policy limits the lifetime to this many days.
+    /// Maximum number of days.
     MaxLifetime(u32, Lifetime),
-    /// The policy allows only these lifetimes.
+    /// Allowed lifetimes.
     LifetimeNotOffered(ExpirationChoices, Lifetime),
     /// The grace period of a rotation is too long.
     GraceTooLong {
-        /// The grace period in seconds.
         seconds: u32,
-        /// The policy's maximum in seconds.
+        /// Maximum grace period in seconds.
         most: u32,
     },
-    /// A number outside these bounds.
     OutOfRange {
-        /// The smallest allowed number.
         least: u32,
-        /// The largest allowed number.
         most: u32,
-        /// Whether the setting can be left out.
+        /// Whether the setting is optional.
         optional: bool,
     },
-    /// A list with too few or too many entries.
+    /// Too few or too many entries.
     EntryCount {
-        /// The smallest allowed number of entries.
         least: usize,
-        /// The largest allowed number of entries.
         most: usize,
     },
-    /// Too many lifetimes, or a lifetime outside the bounds.
+    /// Too many lifetimes, or a lifetime out of bounds.
     Lifetimes {
-        /// The largest allowed number of lifetimes.
         entries: usize,
-        /// The longest allowed lifetime in days.
+        /// Maximum lifetime in days.
         most: u32,
     },
-    /// No lifetime is offered, and "no expiry" is not one of the choices.
+    /// No lifetime is allowed, and neither is "no expiry".
     NoLifetime,
-    /// "No expiry" is offered although an expiry is required.
+    /// "No expiry" is allowed although an expiry is required.
     NoExpiryForbidden,
-    /// A lifetime is offered that is longer than the maximum.
+    /// An allowed lifetime exceeds the maximum.
     LifetimeOverMaximum,
-    /// Stale keys are to be disabled, but no key ever becomes stale.
+    /// Stale keys are disabled, but no key becomes stale.
     StaleDaysRequired,
-    /// A role that cannot create keys.
+    /// The role cannot create keys.
     CreateRole,
-    /// `*` is in the list of actions.
     AnyActionListed,
-    /// A grantable scope has an action that the policy does not list.
+    /// A grantable scope has an action that is not allowed.
     GrantableAction(Action),
-    /// Keys need a scope, but no scope can be granted.
+    /// Keys require a scope, but no scope can be granted.
     GrantableRequired,
-    /// Too many audiences, or one with characters that are not allowed.
+    /// Maximum number of audiences, each without invalid characters.
     Audiences(usize),
 }
 
-/// How a lifetime is measured, for the advice in a message.
+/// Start of a lifetime, for the advice in a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lifetime {
-    /// From now: a new secret.
+    /// From now, for a new secret.
     OfNewSecret,
     /// From the creation of the existing secret.
     OfExistingSecret,
-    /// The expiry is kept in a rotation.
+    /// A rotation keeps the expiry.
     KeptInRotation,
 }
 
 impl Violation {
-    /// Creates a violation of one field.
     pub fn new(field: impl Into<FieldPath>, kind: impl Into<ViolationKind>) -> Self {
         Self { field: field.into(), kind: kind.into() }
     }
 
-    /// Returns the message of the API.
+    /// Returns the message for the API.
     pub fn message(&self) -> String {
         self.kind.to_string()
     }
@@ -213,24 +185,22 @@ impl From<NetworksError> for ViolationKind {
     }
 }
 
-/// Writes the message of the API, which uses the API's names.
+/// Writes the message for the API, with the API's field names.
 impl fmt::Display for ViolationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other(message) => f.write_str(message),
             Self::TooLong(most) => write!(f, "too long; at most {most} characters are allowed"),
-            Self::NotAnAddress => f.write_str("not an address; an IPv4 or IPv6 address is expected, as in 203.0.113.7"),
-            Self::NotATime => f.write_str(
-                "not a moment; RFC 3339 from 1970 on and before the year 10000 is expected, as in 2030-01-31T00:00:00Z",
-            ),
-            Self::IncompleteScope => f.write_str("missing; action and resource come together"),
+            Self::NotAnAddress => f.write_str("must be an IPv4 or IPv6 address, such as 203.0.113.7"),
+            Self::NotATime => f.write_str("must be an RFC 3339 time from 1970 to 9999, such as 2030-01-31T00:00:00Z"),
+            Self::IncompleteScope => f.write_str("missing; action and resource are both required"),
             Self::Destination(error) => error.fmt(f),
             Self::Scope(error) => error.fmt(f),
             Self::Networks(error) => error.fmt(f),
             Self::NameRequired => f.write_str("a name is required"),
             Self::ScopeRequired => f.write_str("at least one scope is required"),
             Self::UnknownAction { action, allowed } => {
-                write!(f, "unknown action {action}; allowed are {} and *", list(allowed))
+                write!(f, "unknown action {action}; allowed actions are {} and *", list(allowed))
             }
             Self::NotGrantable { scope, grantable } if grantable.is_empty() => {
                 write!(f, "{scope} cannot be granted; the policy allows no scopes")
@@ -243,12 +213,12 @@ impl fmt::Display for ViolationKind {
             Self::TooFarAhead => f.write_str("must be before the year 10000"),
             Self::KeyExpired => write!(f, "the key has expired{}", Lifetime::KeptInRotation.advice()),
             Self::ExpiryRequired(lifetime) => write!(f, "an expiry is required{}", lifetime.advice()),
-            Self::MaxLifetime(days, lifetime) => write!(f, "a key may live at most {days} days{}", lifetime.advice()),
+            Self::MaxLifetime(days, lifetime) => write!(f, "the maximum lifetime is {days} days{}", lifetime.advice()),
             Self::LifetimeNotOffered(choices, lifetime) => {
                 write!(f, "allowed lifetimes are {}{}", choices.describe(), lifetime.advice())
             }
             Self::GraceTooLong { seconds, most } => {
-                write!(f, "{seconds} seconds is too long; allowed is 0 to {most}")
+                write!(f, "{seconds} seconds is too long; must be from 0 to {most}")
             }
             Self::OutOfRange { least, most, optional } => {
                 write!(f, "must be from {least} to {most}{}", if *optional { ", or null" } else { "" })
@@ -275,7 +245,9 @@ impl Lifetime {
     fn advice(self) -> &'static str {
         match self {
             Self::OfNewSecret => "",
-            Self::OfExistingSecret => " from the key's creation or last rotation; rotate it to start anew",
+            Self::OfExistingSecret => {
+                " from the key's creation or last rotation; rotate the key to start a new lifetime"
+            }
             Self::KeptInRotation => "; set a new expiry with the rotation",
         }
     }

@@ -1,4 +1,4 @@
-//! Webhooks and their deliveries: what they are, how a webhook changes, when an event is tried again.
+//! Webhooks, deliveries and the retry schedule.
 
 use std::fmt;
 
@@ -7,189 +7,162 @@ use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
-/// What a webhook's secret begins with; base64 follows.
+/// Prefix of a webhook's secret; base64 follows.
 pub const SECRET_PREFIX: &str = "whsec_";
 
-/// Most webhooks of an organization.
+/// Maximum number of webhooks in an organization.
 pub const MAX_WEBHOOKS: u32 = 20;
 
-/// For how long what is sent is signed with the secret before the last rotation as well: a day.
+/// Deliveries are also signed with the previous secret for this long after a rotation: one day.
 pub const PREVIOUS_SECRET_SECONDS: i64 = 86_400;
 
-/// Longest time in seconds for which a receiver may ask to be left alone: a day.
+/// Maximum `Retry-After` in seconds that is honored: one day.
 const MAX_RETRY_AFTER: u64 = 86_400;
 
-/// The id of a webhook: 22 characters of `[A-Za-z0-9_-]`.
+/// 22 characters of `[A-Za-z0-9_-]`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WebhookId(String);
 
-/// The id of a delivery, and of the message that is delivered (Standard Webhooks, `webhook-id`): the same at each
-/// attempt, and never given to another event or webhook.
+/// ID of a delivery, and of its message (Standard Webhooks, `webhook-id`). It is the same for each attempt, and never
+/// reused for another event or webhook.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DeliveryId(String);
 
-/// A webhook as it is stored.
+/// A webhook as stored.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Webhook {
-    /// Its name in URLs.
     pub id: WebhookId,
-    /// Whose.
     pub organization: Slug,
-    /// Where events are sent.
     pub url: SealedUrl,
-    /// Headers that are sent beside the signature.
+    /// Custom headers.
     pub headers: Option<SealedHeaders>,
-    /// Description; may be empty.
     pub description: String,
-    /// What it is told.
     pub events: EventFilter,
-    /// Whether it is told anything.
     pub state: WebhookState,
-    /// Its secret and, after a rotation, the one before it, sealed under [`WebhookId::seal_name`].
+    /// The current and, after a rotation, the previous secret, encrypted under [`WebhookId::seal_name`].
     pub sealed: Sealed,
-    /// Until when the secret before the last rotation is used as well.
+    /// End of the previous secret's grace period.
     pub previous_until: Option<Timestamp>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// By whom.
     pub created_by: String,
-    /// Goes up with each change.
+    /// Increases with every change.
     pub version: u64,
 }
 
-/// The URL of a webhook as it is stored. The path and the query may hold a token, so only the origin and the digest are
-/// shown in the audit log, in events and in logs.
+/// An encrypted URL. Path and query may contain a token, so only origin and digest appear in the audit log, in events
+/// and in logs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedUrl {
     /// Scheme, host and port.
     pub origin: String,
-    /// The first 16 hexadecimal digits of the URL's SHA-256.
+    /// First 16 hexadecimal digits of the URL's SHA-256.
     pub digest: String,
-    /// The whole URL, sealed under [`WebhookId::url_seal_name`].
+    /// Complete URL, encrypted under [`WebhookId::url_seal_name`].
     pub sealed: Sealed,
 }
 
-/// Custom headers of a webhook as they are stored.
+/// Encrypted custom headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedHeaders {
-    /// Their names, in lower case.
+    /// Names in lower case.
     pub names: Vec<String>,
-    /// Names and values, sealed under [`WebhookId::headers_seal_name`].
+    /// Names and values, encrypted under [`WebhookId::headers_seal_name`].
     pub sealed: Sealed,
 }
 
-/// Whether a webhook is told anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WebhookState {
-    /// It is.
     Enabled,
-    /// It is not: nothing new is queued, and what is queued waits.
+    /// No new deliveries are queued, and queued ones wait.
     Disabled {
-        /// Why, where Keyturn itself did it.
         reason: Option<String>,
     },
 }
 
-/// What is to be changed of a webhook; `None` stays.
+/// Changes to a webhook; `None` keeps a field.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct WebhookEdit {
-    /// Where events are sent.
     pub url: Option<SealedUrl>,
-    /// Headers that are sent beside the signature; `Some(None)` for none.
+    /// `Some(None)` removes all custom headers.
     pub headers: Option<Option<SealedHeaders>>,
-    /// Description.
     pub description: Option<String>,
-    /// What it is told.
     pub events: Option<EventFilter>,
-    /// Whether it is told anything.
     pub state: Option<WebhookState>,
 }
 
-/// What became of a delivery so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DeliveryState {
-    /// It will be attempted, or is being.
+    /// Waiting for an attempt, or being attempted.
     Pending,
-    /// It was taken.
+    /// The receiver accepted it.
     Delivered,
-    /// It was given up: a dead letter.
+    /// Failed permanently: a dead letter.
     Dead,
 }
 
-/// One event on its way to one webhook.
+/// The delivery of one event to one webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
-    /// Its id.
     pub id: DeliveryId,
-    /// To which webhook.
     pub webhook: WebhookId,
-    /// The type of the event.
     pub event: String,
-    /// What is sent, byte for byte the same at each attempt.
+    /// Message body, identical for each attempt.
     pub payload: String,
-    /// What became of it.
     pub state: DeliveryState,
-    /// Attempts since it was queued, or taken up again by hand.
+    /// Attempts since the delivery was queued or retried manually.
     pub attempts: u32,
-    /// When it is attempted next; while an attempt is under way, when another node would take it over.
+    /// Time of the next attempt. During an attempt, the time at which another node takes over.
     pub due_at: Timestamp,
-    /// When it was queued.
     pub created_at: Timestamp,
-    /// When it was last attempted.
     pub last_attempt_at: Option<Timestamp>,
-    /// The status of the last answer, if there was one.
+    /// Status of the last response.
     pub last_status: Option<u16>,
-    /// What was wrong at the last attempt.
     pub last_error: Option<String>,
-    /// When it was taken or given up.
+    /// Time at which the delivery succeeded or failed permanently.
     pub ended_at: Option<Timestamp>,
 }
 
 impl WebhookId {
-    /// Reads an id; `None` when it is not one.
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == 22 && text.bytes().all(is_plain)).then(|| Self(text.to_owned()))
     }
 
-    /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name that its secrets are sealed under.
+    /// Name under which its secrets are encrypted.
     pub fn seal_name(&self) -> String {
         format!("webhook:{}", self.0)
     }
 
-    /// The name that its URL is sealed under.
+    /// Name under which its URL is encrypted.
     pub fn url_seal_name(&self) -> String {
         format!("webhook-url:{}", self.0)
     }
 
-    /// The name that its headers are sealed under.
+    /// Name under which its headers are encrypted.
     pub fn headers_seal_name(&self) -> String {
         format!("webhook-headers:{}", self.0)
     }
 }
 
 impl DeliveryId {
-    /// The id for a row of the audit log. Its time is part of it: a log that was set back to a backup gives the numbers
-    /// of rows a second time.
+    /// Creates the ID for an audit entry. It includes the entry's time, because a log that was restored from a backup
+    /// assigns entry IDs a second time.
     pub fn of_audit_row(webhook: &WebhookId, row: u64, at: Timestamp) -> Self {
         Self(format!("msg_{}_{row:x}_{:x}", webhook.0, at.as_millis()))
     }
 
-    /// The id for an event that is in no log, from a random identifier.
+    /// Creates the ID for an event without an audit entry, from a random identifier.
     pub fn of_random(webhook: &WebhookId, identifier: &str) -> Self {
         Self(format!("msg_{}_{identifier}", webhook.0))
     }
 
-    /// Reads an id; `None` when it cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() <= 100 && text.starts_with("msg_") && text.bytes().all(is_plain)).then(|| Self(text.to_owned()))
     }
 
-    /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -212,10 +185,9 @@ impl fmt::Display for DeliveryId {
 }
 
 impl DeliveryState {
-    /// Every state.
     pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Dead];
 
-    /// As it is stored and shown.
+    /// Name in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -224,27 +196,24 @@ impl DeliveryState {
         }
     }
 
-    /// Reads a state.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 
 impl Webhook {
-    /// The names of its custom headers.
     pub fn header_names(&self) -> &[String] {
         self.headers.as_ref().map_or(&[], |headers| &headers.names)
     }
 
-    /// Whether it is told anything.
     pub fn is_enabled(&self) -> bool {
         self.state == WebhookState::Enabled
     }
 
-    /// The next version with an edit made; `None` when nothing would change.
+    /// Applies an edit. Returns `None` if nothing changes.
     pub fn edit(self, edit: WebhookEdit) -> Option<Self> {
         let state = match (&self.state, edit.state) {
-            // Disabled stays disabled for the reason that it was.
+            // A disabled webhook keeps its reason.
             (WebhookState::Disabled { .. }, Some(WebhookState::Disabled { .. })) | (_, None) => self.state.clone(),
             (_, Some(state)) => state,
         };
@@ -259,22 +228,22 @@ impl Webhook {
         (next != self).then_some(Self { version: self.version + 1, ..next })
     }
 
-    /// The next version with a new secret; the one before is used on for a day.
+    /// Replaces the secret; the previous one stays in use for a day.
     #[must_use]
     pub fn rotate(self, sealed: Sealed, now: Timestamp) -> Self {
         let previous_until = Some(now.plus_seconds(PREVIOUS_SECRET_SECONDS));
         Self { sealed, previous_until, version: self.version + 1, ..self }
     }
 
-    /// Whether the secret before the last rotation is still in use.
+    /// Whether the previous secret is still in use.
     pub fn uses_previous(&self, now: Timestamp) -> bool {
         self.previous_until.is_some_and(|until| now < until)
     }
 }
 
-/// When an event is tried again that was attempted `attempts` times in vain: after the schedule's next pause and up to a
-/// fifth more, by `dice`, so that what failed together does not come back together; and not before the receiver wants
-/// it, within a day. `None`: the schedule is at its end.
+/// Returns the time of the next attempt after `attempts` failed ones, or `None` at the end of the schedule. The delay
+/// of the schedule is extended by up to a fifth, by `dice`, so that deliveries that failed together are not retried
+/// together. A receiver's `Retry-After` is honored up to a day.
 ///
 /// ```
 /// use keyturn::domain::timestamp::Timestamp;
@@ -292,10 +261,10 @@ pub fn next_attempt(
     dice: u8,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let place = usize::try_from(attempts.checked_sub(1)?).ok()?;
-    let pause = i64::from(*schedule.get(place)?) * 1000;
-    let asked = i64::try_from(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER)).unwrap_or(0) * 1000;
-    Some(now.plus_millis(pause.max(asked) + pause * i64::from(dice) / (5 * 255)))
+    let index = usize::try_from(attempts.checked_sub(1)?).ok()?;
+    let delay = i64::from(*schedule.get(index)?) * 1000;
+    let requested = i64::try_from(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER)).unwrap_or(0) * 1000;
+    Some(now.plus_millis(delay.max(requested) + delay * i64::from(dice) / (5 * 255)))
 }
 
 #[cfg(test)]
@@ -324,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_that_changes_nothing_is_none() {
+    fn edit_without_effect_is_none() {
         let same = WebhookEdit { state: Some(WebhookState::Enabled), ..WebhookEdit::default() };
         assert_eq!(webhook().edit(same), None);
         let gone = Webhook { state: WebhookState::Disabled { reason: Some("gone".into()) }, ..webhook() };
@@ -335,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_before_is_used_for_a_day() {
+    fn previous_secret_is_used_for_a_day() {
         let now = Timestamp::from_seconds(100);
         let rotated = webhook().rotate(Sealed { master_key: "m".into(), bytes: vec![1] }, now);
         assert!(rotated.uses_previous(now.plus_seconds(86_399)) && !rotated.uses_previous(now.plus_seconds(86_400)));
@@ -343,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_read_back_and_nothing_else_is() {
+    fn ids_round_trip() {
         let id = webhook().id;
         for delivery in [
             DeliveryId::of_audit_row(&id, u64::MAX, Timestamp::MAX),

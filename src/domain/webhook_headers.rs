@@ -1,18 +1,18 @@
-//! Headers that a webhook's receiver wants beside the signature, such as `Authorization`. Their values are secrets.
+//! Custom headers of a webhook, such as `Authorization`. Their values are secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Most headers of a webhook.
+/// Maximum number of headers of a webhook.
 pub const MAX_HEADERS: usize = 10;
-/// Longest name, in bytes.
+/// Maximum length of a name in bytes.
 const MAX_NAME: usize = 64;
-/// Longest value, in bytes.
+/// Maximum length of a value in bytes.
 const MAX_VALUE: usize = 2048;
 
-/// Names that Keyturn, HTTP itself or proxies between Keyturn and the receiver decide about.
+/// Names that Keyturn, HTTP itself, or proxies between Keyturn and the receiver control.
 const RESERVED: [&str; 24] = [
     "accept-encoding",
     "connection",
@@ -40,15 +40,15 @@ const RESERVED: [&str; 24] = [
     "webhook-timestamp",
 ];
 
-/// Beginnings of names that are reserved as well.
+/// Prefixes of reserved names.
 const RESERVED_PREFIXES: [&str; 4] = ["webhook-", "x-forwarded-", "sec-", "x-keyturn-"];
 
-/// Headers by their lower-case names, in the order of the names.
+/// Headers by lower-case name, sorted.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct CustomHeaders(BTreeMap<String, Zeroizing<String>>);
 
 impl CustomHeaders {
-    /// Checks headers. An error repeats no value, and no name that is not one.
+    /// Validates headers. Errors repeat no values and no invalid names.
     ///
     /// ```
     /// use keyturn::domain::webhook_headers::CustomHeaders;
@@ -66,28 +66,25 @@ impl CustomHeaders {
                 return Err(format!("too many; at most {MAX_HEADERS} are allowed"));
             }
             if read.insert(name.clone(), value).is_some() {
-                return Err(format!("{name} is given twice; names do not depend on upper and lower case"));
+                return Err(format!("{name} is given twice; names are case-insensitive"));
             }
         }
         Ok(Self(read))
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The headers as they are sealed: lines of a name, a colon and a value.
+    /// Returns the headers for encryption: one line per header with name, colon and value.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_HEADERS * (MAX_NAME + MAX_VALUE + 2)));
         for (name, value) in self.iter() {
@@ -98,7 +95,7 @@ impl CustomHeaders {
         bytes
     }
 
-    /// Reads them back; `None` if they were not written by [`Self::to_bytes`].
+    /// Reads the output of [`Self::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let lines = std::str::from_utf8(bytes).ok()?.lines();
         let read = lines.map(|line| line.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -106,18 +103,18 @@ impl CustomHeaders {
     }
 }
 
-/// Names alone: values are secrets.
+/// Prints only names: values are secrets.
 impl fmt::Debug for CustomHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
     }
 }
 
-/// The name in lower case, if a webhook may send it (RFC 9110 §5.1).
+/// Returns the name in lower case if webhooks may send it (RFC 9110 §5.1).
 fn check_name(name: &str) -> Result<String, String> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(is_allowed) {
-        return Err(format!("a name is not a header name of 1 to {MAX_NAME} letters, digits and \"-\""));
+        return Err(format!("header names must be 1 to {MAX_NAME} characters of letters, digits and \"-\""));
     }
     let name = name.to_ascii_lowercase();
     if RESERVED.contains(&name.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
@@ -130,7 +127,7 @@ fn check_value(name: &str, value: &str) -> Result<(), String> {
     let is_allowed = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
     if !(1..=MAX_VALUE).contains(&value.len()) || !value.bytes().all(is_allowed) || value.trim() != value {
         return Err(format!(
-            "the value of {name} is not 1 to {MAX_VALUE} printable ASCII characters without spaces at the ends"
+            "the value of {name} must be 1 to {MAX_VALUE} printable ASCII characters without spaces at the ends"
         ));
     }
     Ok(())
@@ -160,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_headers_are_refused_without_their_values() {
+    fn errors_repeat_no_values() {
         let long = "x".repeat(MAX_VALUE + 1);
         for headers in [
             &[("", "hunter2")][..],

@@ -82,9 +82,9 @@ pub fn allows(scopes: &ScopeSet, (action, resource): RequiredPermission) -> bool
 
 /// Checks that a role includes a permission. If not, returns the lowest role that does.
 pub fn check_role(role: Role, need: RequiredPermission) -> Result<(), Role> {
-    if allows(&role.may(), need) {
+    if allows(&role.permissions(), need) {
         return Ok(());
     }
-    let least = Role::ALL.into_iter().find(|role| allows(&role.may(), need));
+    let least = Role::ALL.into_iter().find(|role| allows(&role.permissions(), need));
     Err(least.unwrap_or(Role::Owner))
 }

@@ -135,7 +135,7 @@ struct Uncounted<'a> {
 impl Drop for Uncounted<'_> {
     fn drop(&mut self) {
         if let Some(attempt) = self.attempt.take() {
-            self.context.sign_ins.give_back(attempt);
+            self.context.sign_ins.release(attempt);
         }
     }
 }

@@ -1,11 +1,10 @@
-//! A key as the audit log shows it: all that can change, and no secret.
+//! A key in the audit log: everything that can change, except secrets.
 
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 
-/// The value written for a key.
 pub(super) fn audit_value(key: &ApiKey) -> Value {
     let (state, reason) = match &key.lifecycle {
         Lifecycle::Active => ("active", None),

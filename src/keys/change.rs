@@ -1,4 +1,4 @@
-//! What every change of a key has in common: who makes it, why it may fail, how it is written.
+//! Common parts of all changes of keys: errors, rights of the caller, writing.
 
 use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::{Authority, ChangeContext, GrantExceeded};
@@ -11,32 +11,30 @@ use crate::keys::audit::audit_value;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::store::{AuditEntry, Limits, Refused, StoredResponse, action};
 
-/// Why a change was not made.
+/// Reason why a change was not made.
 #[derive(Debug)]
 pub enum KeyError {
-    /// No such key, or none that this caller may see.
+    /// The key does not exist, or is not visible to the caller.
     NotFound,
-    /// Fields that are not as they should be.
     Invalid(Vec<Violation>),
-    /// More than the caller holds.
+    /// The key would have more rights than the caller.
     GrantExceeded(GrantExceeded),
-    /// A role that the caller does not have.
+    /// The caller does not have this role.
     RoleRequired(Role),
-    /// The key was changed since the version that the caller saw.
+    /// The key has changed since the version that the caller expects.
     PreconditionFailed,
-    /// The key's state does not allow it, or somebody changed it meanwhile.
+    /// The key's state does not allow the change, or it changed at the same time.
     Conflict(String),
-    /// The policy's limit of keys.
+    /// The policy's limit on keys is reached.
     LimitReached,
-    /// The organization has no signing key yet.
+    /// The organization has no signing key.
     NotBootstrapped,
-    /// The same request, by its `Idempotency-Key`, has just been carried out by somebody else.
+    /// A concurrent request with the same `Idempotency-Key` was processed.
     Repeated,
-    /// The `Idempotency-Key` belongs to a request that was not the same.
+    /// The `Idempotency-Key` was used for another request.
     OtherRequest,
-    /// The same form was carried out before, for this key; its secret is not shown again.
+    /// The form was submitted before, for this key. Its secret is not shown again.
     AlreadyDone(KeyId),
-    /// It could not be done now.
     Unavailable(Unavailable),
 }
 
@@ -46,28 +44,28 @@ impl<E: Into<Unavailable>> From<E> for KeyError {
     }
 }
 
-/// The audit row of a change from `old` to `new`.
+/// Returns the audit entry of a change from `old` to `new`.
 pub(super) fn entry(by: &ChangeContext, action: &'static str, old: Option<&ApiKey>, new: &ApiKey) -> AuditEntry {
     AuditEntry::of(by, action, new.id, old.map(audit_value), Some(audit_value(new)))
 }
 
-/// Checks that a key may do nothing, from nowhere, that the caller may not.
-pub(super) fn may_act_for(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
-    let unending = Authority { not_after: None, ..by.authority.clone() };
-    unending.covers(&key.scopes, &key.networks, None).map_err(KeyError::GrantExceeded)
+/// Checks that a key has no scope or network that the caller does not have.
+pub(super) fn check_rights_of(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
+    let without_expiry = Authority { not_after: None, ..by.authority.clone() };
+    without_expiry.covers(&key.scopes, &key.networks, None).map_err(KeyError::GrantExceeded)
 }
 
-/// Checks that a key would be no more than the caller holds.
-pub(super) fn may_hand_out(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
+/// Checks that a key would have no more rights than the caller.
+pub(super) fn check_grant(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
     by.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::GrantExceeded)
 }
 
-/// The key as the store has it, if it belongs to the organization.
+/// Returns the stored key if it belongs to the organization.
 pub(crate) async fn load(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
     node.store.key(id).await?.filter(|key| key.organization == *organization).ok_or(KeyError::NotFound)
 }
 
-/// The key as the store has it, if the caller may change it and it is of the expected version.
+/// Returns the stored key if the caller may change it and it has the expected version.
 pub(super) async fn load_to_change(
     node: &Node,
     organization: &Slug,
@@ -85,39 +83,39 @@ pub(super) async fn load_to_change(
     Ok(key)
 }
 
-/// Writes the next state of a key and makes it effective. A change in between is a conflict.
+/// Writes the next state of a key and makes it effective. A concurrent change is a conflict.
 pub(super) async fn write(
     node: &Node,
     by: &ChangeContext,
     action: &'static str,
     old: &ApiKey,
     new: ApiKey,
-    once: Option<&StoredResponse>,
+    response: Option<&StoredResponse>,
 ) -> Result<ApiKey, KeyError> {
     let mut entry = entry(by, action, Some(old), &new);
     if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE) {
-        // What only takes away is done whatever became of whoever asked for it: a key may end itself twice.
-        entry.standing = None;
+        // Revoke and disable skip the check of the actor: a key that revoked itself must be able to repeat that.
+        entry.expected_version = None;
     }
-    let begins_to_count = new.counts(by.now) && !old.counts(by.now);
-    let limits = match begins_to_count {
+    let starts_to_count = new.counts(by.now) && !old.counts(by.now);
+    let limits = match starts_to_count {
         true => Some(limits(&organization_of(node, &new.organization).await?)),
         false => None,
     };
-    match node.change(&entry, Affects::Key(&new), node.store.update_key(&new, limits, &entry, once)).await {
+    match node.change(&entry, Affects::Key(&new), node.store.update_key(&new, limits, &entry, response)).await {
         Ok(_) => Ok(new),
-        Err(error) => Err(not_changed(node, &new.organization, error)),
+        Err(error) => Err(key_error(node, &new.organization, error)),
     }
 }
 
-/// Why a key was not written.
-pub(super) fn not_changed(node: &Node, organization: &Slug, error: ChangeError) -> KeyError {
+/// Maps the error of a write.
+pub(super) fn key_error(node: &Node, organization: &Slug, error: ChangeError) -> KeyError {
     match error {
         ChangeError::Unavailable(cause) => KeyError::Unavailable(cause),
         ChangeError::Refused(Refused::LimitReached) => KeyError::LimitReached,
         ChangeError::Refused(Refused::Repeated) => KeyError::Repeated,
         ChangeError::Refused(Refused::PolicyChanged) => {
-            // Memory is read again.
+            // The policy in memory is outdated.
             node.forget_tenant(organization);
             KeyError::Conflict("the policy was changed at the same time; nothing was changed. Retry".into())
         }
@@ -128,7 +126,7 @@ pub(super) fn not_changed(node: &Node, organization: &Slug, error: ChangeError) 
     }
 }
 
-/// The policy of an organization, as it is in force now.
+/// Returns the current policy of an organization.
 pub(super) async fn policy_of(node: &Node, organization: &Slug) -> Result<Policy, KeyError> {
     Ok(organization_of(node, organization).await?.policy)
 }
@@ -138,7 +136,7 @@ async fn organization_of(node: &Node, organization: &Slug) -> Result<Organizatio
     Ok(tenant.organization.clone())
 }
 
-/// The limits that an organization's policy sets.
+/// Returns the limits on keys in an organization's policy.
 pub(super) fn limits(organization: &Organization) -> Limits {
     let policy = &organization.policy;
     Limits {
@@ -148,7 +146,7 @@ pub(super) fn limits(organization: &Organization) -> Limits {
     }
 }
 
-/// What a refused transition means to the caller.
+/// Maps a rejected transition to an error.
 pub(super) fn refused(refused: TransitionRefused) -> KeyError {
     match refused {
         TransitionRefused::Revoked => KeyError::Conflict("a revoked key cannot be changed".into()),

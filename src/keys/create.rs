@@ -1,5 +1,3 @@
-//! Creating a key.
-
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::authority::ChangeContext;
@@ -10,30 +8,28 @@ use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, entry, limits, not_changed};
+use crate::keys::change::{KeyError, entry, key_error, limits};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::{Affects, Node};
 use crate::store::action;
 
-/// What a key is to be.
+/// Fields of a new key.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// Name; may be empty where the policy allows it.
+    /// Can be empty if the policy allows it.
     pub name: String,
-    /// Description; may be empty.
+    /// Can be empty.
     pub description: String,
-    /// The member it belongs to; `Some(None)` is the organization. Absent: whoever makes it, if that is a person.
+    /// `Some(None)` is the organization. Absent: the caller, if it is a member.
     pub owner: Option<Option<MemberId>>,
-    /// What it may do.
     pub scopes: ScopeSet,
-    /// From where.
     pub networks: Networks,
-    /// When it ends by itself.
+    /// No expiry if `None`.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Creates a key and gives its text, the only time that it is known; `once` lets the same request be sent again.
+/// Creates a key. Returns its secret, which is not available later. With `once` the request can be repeated.
 pub async fn create(
     node: &Node,
     organization: &Slug,
@@ -41,28 +37,28 @@ pub async fn create(
     new: NewKey,
     once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
-    let Some(once) = once else { return make(node, organization, by, new, None).await };
-    if let Some(answer) = once.recall(node, organization, by).await? {
-        return Ok(answer);
+    let Some(once) = once else { return create_new(node, organization, by, new, None).await };
+    if let Some(response) = once.previous_response(node, organization, by).await? {
+        return Ok(response);
     }
-    match make(node, organization, by, new, Some(once)).await {
-        Err(KeyError::Repeated) => once.recall(node, organization, by).await?.ok_or(KeyError::Repeated),
-        done => done,
+    match create_new(node, organization, by, new, Some(once)).await {
+        Err(KeyError::Repeated) => once.previous_response(node, organization, by).await?.ok_or(KeyError::Repeated),
+        result => result,
     }
 }
 
-async fn make(
+async fn create_new(
     node: &Node,
     organization: &Slug,
     by: &ChangeContext,
     new: NewKey,
     once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
-    // 1. The organization, which must be able to sign.
+    // 1. The organization must be able to sign.
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
     tenant.ring.current(by.now).ok_or(KeyError::NotBootstrapped)?;
 
-    // 2. Whose it is, and whether the caller may make it.
+    // 2. The owner, and the caller's role.
     let policy = &tenant.organization.policy;
     let owner = match (new.owner, &by.member) {
         (None, Some((member, _))) => Some(member.clone()),
@@ -75,14 +71,14 @@ async fn make(
         return Err(KeyError::RoleRequired(Role::Admin));
     }
 
-    // 3. What the policy allows, and no more than the caller holds.
-    let wanted = ProposedKey {
+    // 3. The policy, and the caller's rights.
+    let proposed = ProposedKey {
         name: Some(&new.name),
         scopes: Some(&new.scopes),
         expiry: Expiry::Set { expires_at: new.expires_at, since: by.now },
         ..ProposedKey::default()
     };
-    let violations = policy.violations(&wanted, by.now);
+    let violations = policy.violations(&proposed, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
@@ -114,12 +110,12 @@ async fn make(
         last_used_ip: None,
     };
 
-    // 5. The write, under the policy's limits.
-    let remembered = once.map(|once| once.remember(node, by, &key.id, &minted.text)).transpose()?;
+    // 5. The write, which checks the policy's limits.
+    let response = once.map(|once| once.response(node, by, &key.id, &minted.text)).transpose()?;
     let entry = entry(by, action::KEY_CREATE, None, &key);
-    let write = node.store.insert_key(&key, limits(&tenant.organization), &entry, remembered.as_ref());
+    let write = node.store.insert_key(&key, limits(&tenant.organization), &entry, response.as_ref());
     let written = node.change(&entry, Affects::NewKey(&key.id), write).await;
-    written.map_err(|error| not_changed(node, organization, error))?;
+    written.map_err(|error| key_error(node, organization, error))?;
     complete_verifier(node, &key.id, key.secret.phc.clone(), minted.text.secret());
     Ok((key, minted.text))
 }

@@ -1,4 +1,4 @@
-//! Why a key may or may not: each check of the decision in order, in plain sentences.
+//! Explains why a key is allowed or denied: each check of the decision in order, with a sentence.
 
 use std::net::IpAddr;
 
@@ -15,38 +15,34 @@ use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, load};
 use crate::node::Node;
 
-/// What is asked about a key.
+/// The question to be explained.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Where the caller would be; `None`: the networks are not asked about.
+    /// Client address; `None` skips the check of the networks.
     pub address: Option<IpAddr>,
-    /// What would be done; `None`: the scopes are not asked about.
+    /// Requested scope; `None` skips the check of the scopes.
     pub scope: Option<Scope>,
-    /// When.
     pub at: Timestamp,
 }
 
-/// Whether the key may, and what came of each check.
+/// The decision and the result of each check.
 #[derive(Debug)]
 pub struct Explanation {
-    /// Whether no check fails.
+    /// Whether no check failed.
     pub is_allowed: bool,
-    /// The checks, in the order in which they are made.
     pub checks: Vec<ExplainedCheck>,
 }
 
-/// One check.
 #[derive(Debug)]
 pub struct ExplainedCheck {
-    /// Which.
     pub check: Check,
-    /// What came of it.
+    /// The result.
     pub finding: Finding,
-    /// The same in a sentence.
+    /// The result as a sentence.
     pub detail: String,
 }
 
-/// Explains what the decision would be for the right secret of a key.
+/// Explains what the decision would be for a request with the key's correct secret.
 pub async fn explain(
     node: &Node,
     organization: &Slug,
@@ -55,19 +51,19 @@ pub async fn explain(
 ) -> Result<Explanation, KeyError> {
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
     let key = load(node, organization, id).await?;
-    Ok(explained(&key, &tenant.organization.policy, tenant.is_suspended(), question))
+    Ok(build_explanation(&key, &tenant.organization.policy, tenant.is_suspended(), question))
 }
 
-fn explained(key: &ApiKey, policy: &Policy, is_suspended: bool, question: &Question) -> Explanation {
+fn build_explanation(key: &ApiKey, policy: &Policy, is_suspended: bool, question: &Question) -> Explanation {
     let scopes = question.scope.clone().and_then(|scope| ScopeSet::from_scopes([scope]).ok());
-    let ask = DecisionInput {
-        // Nobody shows a secret here; it is not asked about, and a right one is assumed.
+    let input = DecisionInput {
+        // No secret is presented; a correct one is assumed and not reported as checked.
         proof: Proof::Secret(SecretMatch::Current),
         address: question.address.map_or(ClientAddress::NotTheCaller, ClientAddress::Known),
         scopes: scopes.as_ref(),
         is_suspended,
     };
-    let (decided, trace) = decision::explain(key, &ask, question.at);
+    let (decided, trace) = decision::explain(key, &input, question.at);
     let checks = trace.iter().map(|(check, finding)| {
         let finding = if *check == Check::Secret { Finding::NotAsked } else { finding.clone() };
         ExplainedCheck { check: *check, detail: sentence(key, question, *check, &finding), finding }
@@ -87,7 +83,7 @@ fn refuse_unknown_action(explanation: &mut Explanation, denial: &Denial, policy:
             explanation.is_allowed = false;
             check.finding = Finding::Failed(denial.clone());
             check.detail = format!(
-                "the organization defines no action {}; allowed are {}",
+                "the organization defines no action {}; allowed actions are {}",
                 scope.action(),
                 policy.describe_actions()
             );
@@ -121,10 +117,13 @@ fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) 
         }
         Check::SecretVersion => match key.grace_ends(question.at) {
             None => {
-                format!("asked of tokens only: the key's secret, version {}, must have minted one", key.secret_version)
+                format!(
+                    "applies to tokens only: a token must have been issued for the key's current secret, version {}",
+                    key.secret_version
+                )
             }
             Some(end) => format!(
-                "asked of tokens only: the key's secret, version {}, must have minted one, or until {} the previous secret",
+                "applies to tokens only: a token must have been issued for the key's current secret, version {}, or until {} for the previous one",
                 key.secret_version,
                 rfc3339(end)
             ),
@@ -146,17 +145,17 @@ fn network(networks: &Networks, address: Option<IpAddr>) -> String {
     }
 }
 
-fn scope(held: &ScopeSet, wanted: Option<&Scope>) -> String {
-    let Some(wanted) = wanted else {
-        return format!("no action was given; the key's scopes: {}", shown(held));
+fn scope(held: &ScopeSet, requested: Option<&Scope>) -> String {
+    let Some(requested) = requested else {
+        return format!("no action was given; the key's scopes: {}", list(held));
     };
-    match held.iter().find(|scope| scope.contains(wanted)) {
-        Some(scope) => format!("{wanted} is covered by {scope}"),
-        None => format!("{wanted} is not covered by the key's scopes: {}", shown(held)),
+    match held.iter().find(|scope| scope.contains(requested)) {
+        Some(scope) => format!("{requested} is covered by {scope}"),
+        None => format!("{requested} is not covered by the key's scopes: {}", list(held)),
     }
 }
 
-fn shown(scopes: &ScopeSet) -> String {
+fn list(scopes: &ScopeSet) -> String {
     if scopes.is_empty() {
         return "none".into();
     }
@@ -171,12 +170,12 @@ mod tests {
     fn details(key: &ApiKey, address: &str, scope: &str) -> (bool, Vec<String>) {
         let question =
             Question { address: address.parse().ok(), scope: Scope::parse(scope).ok(), at: Timestamp::from_seconds(0) };
-        let explanation = explained(key, &Policy::default(), false, &question);
+        let explanation = build_explanation(key, &Policy::default(), false, &question);
         (explanation.is_allowed, explanation.checks.into_iter().map(|check| check.detail).collect())
     }
 
     #[test]
-    fn what_matched_and_what_is_allowed_are_named() {
+    fn sentences_state_matches_and_allowed_values() {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (allowed, said) = details(&key, "::ffff:10.1.2.3", "read:a/x");
         assert!(allowed);

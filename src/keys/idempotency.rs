@@ -1,4 +1,4 @@
-//! Requests that are carried out once, however often they are sent: those with an `Idempotency-Key`.
+//! Requests with an `Idempotency-Key`, and console forms, which are processed once even if they are repeated.
 
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
@@ -10,47 +10,47 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, load_to_change, may_hand_out};
-use crate::node::{ANSWERS_KEPT_SECONDS, Node, Unavailable};
+use crate::keys::change::{KeyError, check_grant, load_to_change};
+use crate::node::{Node, RESPONSE_SECONDS, Unavailable};
 use crate::store::StoredResponse;
 
-/// A request by its `Idempotency-Key`, as digests: neither is kept.
+/// Digests of an `Idempotency-Key` and its request.
 #[derive(Clone, Copy, Debug)]
 pub struct IdempotentRequest {
     key: [u8; 32],
     request: [u8; 32],
-    /// Whether the answer, with the secret in it, is given again.
-    answers_again: bool,
+    /// Whether the response, which contains the secret, can be repeated.
+    repeats_response: bool,
 }
 
-/// What names a form that is carried out once: 22 random characters.
+/// Creates a ticket for a form that is processed once: 22 random characters.
 pub fn ticket() -> Result<String, Unavailable> {
     Ok(random::identifier()?)
 }
 
 impl IdempotentRequest {
-    /// The request of that `Idempotency-Key`: what it asks for and of what.
+    /// Creates a request with this `Idempotency-Key`. `target` is the method and path.
     pub fn new(key: &str, target: &str, body: &[u8]) -> Self {
         let request = Zeroizing::new([target.as_bytes(), b"\0", body].concat());
-        Self { key: sha256(key.as_bytes()), request: sha256(&request), answers_again: true }
+        Self { key: sha256(key.as_bytes()), request: sha256(&request), repeats_response: true }
     }
 
-    /// A form that is carried out once, whatever is in it when it is sent again: the secret that it made is shown to
-    /// nobody a second time.
+    /// Creates a form that is processed once, regardless of its contents when it is submitted again. The secret is not
+    /// shown a second time.
     pub fn form(ticket: &str, target: &str) -> Self {
-        Self { answers_again: false, ..Self::new(ticket, target, b"") }
+        Self { repeats_response: false, ..Self::new(ticket, target, b"") }
     }
 
-    /// What is written beside the change, so that its answer can be given again.
-    pub(super) fn remember(
+    /// Returns the response to be stored with the change.
+    pub(super) fn response(
         &self,
         node: &Node,
         by: &ChangeContext,
         id: &KeyId,
         text: &KeyText,
     ) -> Result<StoredResponse, KeyError> {
-        let kept = if self.answers_again { text.reveal() } else { Zeroizing::default() };
-        let sealed = sealing::seal(&node.master_keys, &self.name(by), kept.as_bytes());
+        let stored = if self.repeats_response { text.reveal() } else { Zeroizing::default() };
+        let sealed = sealing::seal(&node.master_keys, &self.name(by), stored.as_bytes());
         let sealed = sealed.map_err(|_| Unavailable::Sealing)?;
         Ok(StoredResponse {
             caller: by.actor.clone(),
@@ -62,36 +62,39 @@ impl IdempotentRequest {
         })
     }
 
-    /// The answer that was given, if the request was carried out before.
-    pub(super) async fn recall(
+    /// Returns the previous response if the request was processed before.
+    pub(super) async fn previous_response(
         &self,
         node: &Node,
         organization: &Slug,
         by: &ChangeContext,
     ) -> Result<Option<(ApiKey, KeyText)>, KeyError> {
-        let since = by.now.plus_seconds(-ANSWERS_KEPT_SECONDS);
-        let Some(known) = node.store.remembered(&by.actor, &self.key, since).await? else { return Ok(None) };
+        let since = by.now.plus_seconds(-RESPONSE_SECONDS);
+        let Some(known) = node.store.stored_response(&by.actor, &self.key, since).await? else { return Ok(None) };
         if known.request != self.request {
             return Err(KeyError::OtherRequest);
         }
-        if !self.answers_again {
-            node.settle_what_is_written(&known.key).await?;
+        if !self.repeats_response {
+            node.settle_key(&known.key).await?;
             return Err(KeyError::AlreadyDone(known.key));
         }
-        let gone = |what: &str| KeyError::Conflict(format!("this was done before, but {what}; look at the key"));
-        // Whoever shows the secret again hands it out again: a token may carry less than the key it is of, and a
-        // person may have had a higher role.
+        let gone =
+            |reason: &str| KeyError::Conflict(format!("the request was processed before, but {reason}; check the key"));
+        // Repeating the secret is a grant: a token may have fewer rights than its key, and the member may have had a
+        // higher role.
         let key = load_to_change(node, organization, by, &known.key, None).await?;
-        may_hand_out(by, &key)?;
+        check_grant(by, &key)?;
         if key.rotated_at.unwrap_or(key.created_at) != known.at {
-            return Err(gone("the key was rotated since, and the secret of then is no longer its own"));
+            return Err(gone(
+                "the key has been rotated since, so its secret from that time is no longer the current one",
+            ));
         }
         let plain = sealing::open(&node.master_keys, &self.name(by), &known.sealed)
-            .map_err(|_| gone("the secret can no longer be shown, since the master key was changed"))?;
+            .map_err(|_| gone("its secret can no longer be decrypted, because the master key was changed"))?;
         let text = std::str::from_utf8(&plain).ok().and_then(|text| KeyText::parse(text).ok());
-        let text = text.ok_or_else(|| gone("the secret can no longer be read"))?;
-        // What another node has written may not be in force everywhere yet.
-        node.settle_what_is_written(&known.key).await?;
+        let text = text.ok_or_else(|| gone("the stored secret is not valid"))?;
+        // Another node's write may not be effective everywhere yet.
+        node.settle_key(&known.key).await?;
         Ok(Some((key, text)))
     }
 

@@ -1,8 +1,7 @@
-//! What is done to keys: create, look up, edit, rotate, revoke, disable, enable; what is told of them: why they may or
-//! may not, how they were used, what narrowing would refuse; and what is due by the clock.
+//! API keys: create, find, list, edit, rotate, revoke, disable, enable; explanations; upkeep.
 //!
-//! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL. Every change ends with
-//! `settle`: it is effective before it is answered.
+//! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL. Every change ends with `settle`: it is
+//! effective on all nodes before the response.
 
 mod audit;
 mod change;
@@ -26,6 +25,8 @@ pub use idempotency::{IdempotentRequest, ticket};
 pub use order::{cursor, read_cursor, read_order};
 pub use read::{find, list, owner};
 pub use rotate::{RotateKey, rotate};
-pub use state::{disable, enable, end_with_member, revoke};
-pub use upkeep::{DAYS_KEPT, HOURS_KEPT, count_expiring, disable_stale, forget_old, stale, tell_expiring, tell_stale};
+pub use state::{disable, enable, revoke, revoke_with_member};
+pub use upkeep::{
+    DAYS_KEPT, HOURS_KEPT, count_expiring, delete_old_data, disable_stale, notify_expiring, notify_stale, stale,
+};
 pub use verifier::complete_verifier;

@@ -1,10 +1,10 @@
-//! The orders of a list of keys by their names, and where such a list goes on.
+//! Sort orders and cursors of a list of keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::key_text::KeyId;
-use crate::store::{KeyOrder, KeyPlace};
+use crate::store::{KeyCursor, KeyOrder};
 
 const ORDERS: [(&str, KeyOrder); 4] = [
     ("created_at", KeyOrder::Created),
@@ -13,7 +13,7 @@ const ORDERS: [(&str, KeyOrder); 4] = [
     ("last_used_at", KeyOrder::LastUse),
 ];
 
-/// Reads an order: one of `created_at`, `name`, `expires_at` and `last_used_at`, with `-` before it for the last first.
+/// Parses an order: `created_at`, `name`, `expires_at` or `last_used_at`, with a prefix `-` for descending.
 pub fn read_order(text: &str) -> Option<(KeyOrder, bool)> {
     let (name, is_descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
     let (_, order) = ORDERS.iter().find(|(known, _)| *known == name)?;
@@ -25,17 +25,18 @@ fn order_name(order: KeyOrder, is_descending: bool) -> String {
     format!("{}{name}", if is_descending { "-" } else { "" })
 }
 
-/// Where a list goes on, as a text: the order, the value and the id of the last key on a page; the value comes last, for a name may be anything.
-pub fn cursor(order: KeyOrder, is_descending: bool, place: &KeyPlace) -> String {
-    let (id, value) = match place {
-        KeyPlace::At(at, id) => (id, at.to_string()),
-        KeyPlace::Named(name, id) => (id, name.clone()),
+/// Formats a cursor: the order, the ID of the last key on a page, and its value, which is last because a name can
+/// contain any character.
+pub fn cursor(order: KeyOrder, is_descending: bool, cursor: &KeyCursor) -> String {
+    let (id, value) = match cursor {
+        KeyCursor::At(at, id) => (id, at.to_string()),
+        KeyCursor::Named(name, id) => (id, name.clone()),
     };
     URL_SAFE_NO_PAD.encode(format!("{} {id} {value}", order_name(order, is_descending)))
 }
 
-/// Reads such a text, if it was given for a list in that order.
-pub fn read_cursor(text: &str, order: KeyOrder, is_descending: bool) -> Option<KeyPlace> {
+/// Parses a cursor, if it was created for this order.
+pub fn read_cursor(text: &str, order: KeyOrder, is_descending: bool) -> Option<KeyCursor> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let mut parts = plain.splitn(3, ' ');
     if parts.next()? != order_name(order, is_descending) {
@@ -43,9 +44,9 @@ pub fn read_cursor(text: &str, order: KeyOrder, is_descending: bool) -> Option<K
     }
     let (id, value) = (KeyId::parse(parts.next()?)?, parts.next()?);
     Some(match order {
-        KeyOrder::Name if !value.contains('\0') => KeyPlace::Named(value.to_owned(), id),
+        KeyOrder::Name if !value.contains('\0') => KeyCursor::Named(value.to_owned(), id),
         KeyOrder::Name => return None,
-        KeyOrder::Created | KeyOrder::Expiry | KeyOrder::LastUse => KeyPlace::At(value.parse().ok()?, id),
+        KeyOrder::Created | KeyOrder::Expiry | KeyOrder::LastUse => KeyCursor::At(value.parse().ok()?, id),
     })
 }
 
@@ -54,14 +55,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_holds_for_the_order_it_was_given_in() {
+    fn cursor_is_valid_for_its_order_only() {
         let id = KeyId::from_random([3; 16]);
-        let named = KeyPlace::Named("a name - with spaces".into(), id);
+        let named = KeyCursor::Named("a name - with spaces".into(), id);
         let text = cursor(KeyOrder::Name, true, &named);
         assert_eq!(read_cursor(&text, KeyOrder::Name, true), Some(named));
         assert_eq!(read_cursor(&text, KeyOrder::Name, false), None);
         assert_eq!(read_cursor(&text, KeyOrder::Created, true), None);
-        let at = KeyPlace::At(-5, id);
+        let at = KeyCursor::At(-5, id);
         assert_eq!(read_cursor(&cursor(KeyOrder::LastUse, false, &at), KeyOrder::LastUse, false), Some(at));
         for junk in ["", "!", "AAAA", &URL_SAFE_NO_PAD.encode("created_at x y")] {
             assert_eq!(read_cursor(junk, KeyOrder::Created, false), None, "{junk}");

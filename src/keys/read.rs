@@ -1,5 +1,3 @@
-//! Looking keys up.
-
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
@@ -10,12 +8,11 @@ use crate::keys::change::{KeyError, load};
 use crate::node::Node;
 use crate::store::KeyFilter;
 
-/// The key of that id in that organization.
 pub async fn find(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
     load(node, organization, id).await
 }
 
-/// The keys that a filter lets through.
+/// Returns the keys that match a filter.
 pub async fn list(node: &Node, mut filter: KeyFilter) -> Result<Page<ApiKey>, KeyError> {
     let limit = filter.limit;
     filter.limit = Page::<ApiKey>::read_limit(limit);

@@ -1,4 +1,4 @@
-//! Rotating a key: a new secret under the same id.
+//! Rotates a key: a new secret under the same ID.
 
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Rotation};
@@ -7,78 +7,77 @@ use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, load_to_change, may_hand_out, policy_of, refused, write};
+use crate::keys::change::{KeyError, check_grant, load_to_change, policy_of, refused, write};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::Node;
 use crate::store::action;
 
-/// What a rotation sets beside the secret.
+/// Fields that a rotation sets.
 #[derive(Clone, Debug, Default)]
 pub struct RotateKey {
-    /// A new name.
     pub name: Option<String>,
-    /// A new expiry; `Some(None)` is none.
+    /// `Some(None)` removes the expiry.
     pub expires_at: Option<Option<Timestamp>>,
-    /// How long the old secret still works, in seconds.
+    /// How long the old secret stays valid.
     pub grace_seconds: u32,
 }
 
-/// Rotates a key and gives its new text, the only time that it is known; `once` lets the same request be sent again.
-/// Of two rotations at the same time one succeeds.
+/// Rotates a key. Returns its new secret, which is not available later. With `once` the request can be repeated. Of two
+/// concurrent rotations only one succeeds.
 pub async fn rotate(
     node: &Node,
     organization: &Slug,
     by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
-    wish: RotateKey,
+    request: RotateKey,
     once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
-    let Some(once) = once else { return give_new_secret(node, organization, by, id, version, wish, None).await };
-    if let Some(answer) = once.recall(node, organization, by).await? {
-        return Ok(answer);
+    let Some(once) = once else { return replace_secret(node, organization, by, id, version, request, None).await };
+    if let Some(response) = once.previous_response(node, organization, by).await? {
+        return Ok(response);
     }
-    match give_new_secret(node, organization, by, id, version, wish, Some(once)).await {
-        // Both may have read the version that was current before.
+    match replace_secret(node, organization, by, id, version, request, Some(once)).await {
+        // Both requests may have read the previous version.
         Err(raced @ (KeyError::Repeated | KeyError::Conflict(_) | KeyError::PreconditionFailed)) => {
-            once.recall(node, organization, by).await?.ok_or(raced)
+            once.previous_response(node, organization, by).await?.ok_or(raced)
         }
-        done => done,
+        result => result,
     }
 }
 
-async fn give_new_secret(
+async fn replace_secret(
     node: &Node,
     organization: &Slug,
     by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
-    wish: RotateKey,
+    request: RotateKey,
     once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
-    // 1. The key, and what the policy allows.
+    // 1. The key and the policy.
     let old = load_to_change(node, organization, by, id, version).await?;
     let policy = policy_of(node, organization).await?;
-    let expiry = match wish.expires_at {
+    let expiry = match request.expires_at {
         Some(expires_at) => Expiry::Set { expires_at, since: by.now },
         None => Expiry::Kept(old.expires_at),
     };
-    let wanted = ProposedKey {
-        name: wish.name.as_deref(),
+    let proposed = ProposedKey {
+        name: request.name.as_deref(),
         expiry,
-        grace_seconds: Some(wish.grace_seconds),
+        grace_seconds: Some(request.grace_seconds),
         ..ProposedKey::default()
     };
-    let violations = policy.violations(&wanted, by.now);
+    let violations = policy.violations(&proposed, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
 
-    // 2. Whoever gets the new secret gets all that the key may do.
+    // 2. The caller's rights: the recipient of the new secret has all rights of the key.
     let mut result = old.clone();
-    result.expires_at = wish.expires_at.unwrap_or(old.expires_at);
-    may_hand_out(by, &result)?;
+    result.expires_at = request.expires_at.unwrap_or(old.expires_at);
+    check_grant(by, &result)?;
 
     // 3. The new secret and the next state.
     let minted = mint(&node.master_keys, policy.key_prefix, Some(old.id))?;
@@ -86,15 +85,15 @@ async fn give_new_secret(
         secret: minted.verifier,
         hint: minted.text.hint(),
         prefix: minted.text.prefix().clone(),
-        name: wish.name,
-        expires_at: wish.expires_at,
-        grace_until: (wish.grace_seconds > 0).then(|| by.now.plus_seconds(i64::from(wish.grace_seconds))),
+        name: request.name,
+        expires_at: request.expires_at,
+        grace_until: (request.grace_seconds > 0).then(|| by.now.plus_seconds(i64::from(request.grace_seconds))),
     };
     let new = old.clone().rotate(rotation, by.now).map_err(refused)?;
 
     // 4. The write.
-    let remembered = once.map(|once| once.remember(node, by, id, &minted.text)).transpose()?;
-    let new = write(node, by, action::KEY_ROTATE, &old, new, remembered.as_ref()).await?;
+    let response = once.map(|once| once.response(node, by, id, &minted.text)).transpose()?;
+    let new = write(node, by, action::KEY_ROTATE, &old, new, response.as_ref()).await?;
     complete_verifier(node, &new.id, new.secret.phc.clone(), minted.text.secret());
     Ok((new, minted.text))
 }

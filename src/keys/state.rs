@@ -1,19 +1,18 @@
-//! Revoking, disabling and enabling a key. Asked twice, the answer is the same.
+//! Revokes, disables and enables keys. Repeating a request has the same result.
 
 use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, entry, load_to_change, may_hand_out, not_changed, refused, write};
+use crate::keys::change::{KeyError, check_grant, entry, key_error, load_to_change, refused, write};
 use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, Notice, action};
 
-/// How often a change that raced another is tried again. None of these can starve: each try means that
-/// another change was made.
+/// Maximum number of attempts if other changes come first. Each failed attempt means that another change succeeded.
 const TRIES: usize = 16;
 
-/// Revokes a key for good.
+/// Revokes a key permanently.
 pub async fn revoke(
     node: &Node,
     organization: &Slug,
@@ -26,7 +25,7 @@ pub async fn revoke(
     transition(node, organization, by, id, version, action::KEY_REVOKE, next).await
 }
 
-/// Suspends a key.
+/// Disables a key.
 pub async fn disable(
     node: &Node,
     organization: &Slug,
@@ -38,8 +37,8 @@ pub async fn disable(
     transition(node, organization, by, id, version, action::KEY_DISABLE, next).await
 }
 
-/// Disables a stale key for a reason, and gives the notice of it once. Returns false, and changes nothing, if the key was
-/// used since `idle_before` or changed since it was read, or if the notice was given before.
+/// Disables a stale key with a reason and records the notice. Returns false, without a change, if the key was used
+/// since `idle_before` or changed since it was read, or if the notice was recorded before.
 pub(super) async fn disable_stale(
     node: &Node,
     by: &ChangeContext,
@@ -55,10 +54,10 @@ pub(super) async fn disable_stale(
     }
     let write = node.store.disable_stale_key(&disabled, idle_before, notice, &entry);
     let written = node.change(&entry, Affects::Key(&disabled), write).await;
-    Ok(written.map_err(|error| not_changed(node, &disabled.organization, error))?.is_some())
+    Ok(written.map_err(|error| key_error(node, &disabled.organization, error))?.is_some())
 }
 
-/// Lets a suspended key be used again.
+/// Enables a disabled key.
 pub async fn enable(
     node: &Node,
     organization: &Slug,
@@ -67,14 +66,14 @@ pub async fn enable(
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
     transition(node, organization, by, id, version, action::KEY_ENABLE, |key| {
-        may_hand_out(by, &key)?;
+        check_grant(by, &key)?;
         Ok(key.enable(by.now))
     })
     .await
 }
 
-/// The end of a key with its owner's membership, and its audit row; `None` where it is revoked already.
-pub fn end_with_member(by: &ChangeContext, key: ApiKey) -> Option<(ApiKey, AuditEntry)> {
+/// Returns the revoked state of a key whose owner is removed, with its audit entry; `None` if it is already revoked.
+pub fn revoke_with_member(by: &ChangeContext, key: ApiKey) -> Option<(ApiKey, AuditEntry)> {
     let ended = key.clone().revoke(by.now, Some("its owner was removed".into())).ok()?;
     let entry = entry(by, action::KEY_REVOKE, Some(&key), &ended);
     Some((ended, entry))
@@ -94,8 +93,8 @@ async fn transition(
         let new = match next(old.clone())? {
             Ok(new) => new,
             Err(TransitionRefused::Unchanged) => {
-                // Somebody else's change may be written and not yet effective: it must be before this answer.
-                node.settle_what_is_written(id).await?;
+                // A concurrent change to the same state may be written but not effective yet; wait for it.
+                node.settle_key(id).await?;
                 return Ok(old);
             }
             Err(other) => return Err(refused(other)),
@@ -103,8 +102,8 @@ async fn transition(
         match write(node, by, action, &old, new, None).await {
             Err(KeyError::Conflict(_)) if version.is_none() => {}
             Err(KeyError::Conflict(_)) => return Err(KeyError::PreconditionFailed),
-            done => return done,
+            result => return result,
         }
     }
-    Err(KeyError::Conflict("the key is being changed by others; try again".into()))
+    Err(KeyError::Conflict("the key is being changed by other requests; retry".into()))
 }

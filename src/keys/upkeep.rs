@@ -1,6 +1,7 @@
-//! What is due by the clock: keys that end soon are sent, stale ones told and disabled, old counts forgotten.
+//! Scheduled tasks: expiry notices, stale keys, deleting old data.
 //!
-//! Any number of nodes may do it at the same time: what was sent is noted in the transaction that tells it.
+//! Any number of nodes can run them at the same time, because each notice is recorded in the same transaction as its
+//! audit entry.
 
 use serde_json::json;
 
@@ -20,29 +21,29 @@ use crate::store::{AuditEntry, Notice, StaleKeys, StoreError, action, kind};
 
 const DAY: i64 = 86_400;
 
-/// Days before a key's end at which it is sent, the nearest first.
-const TOLD_BEFORE: [i64; 3] = [1, 7, 14];
+/// Days before a key's expiry at which a notice is sent, nearest first.
+const NOTICE_DAYS: [i64; 3] = [1, 7, 14];
 
-/// How much longer than the policy says a key must be idle to be disabled, in seconds. A use that is not written is later
-/// than the last one that is by less than [`UNWRITTEN_SECONDS`]; clocks of nodes differ; and whoever is sent that a key is
-/// stale has time to do something about it.
+/// A key is disabled only after being idle for this much longer than the policy says, in seconds. The last written use
+/// can be up to [`UNWRITTEN_SECONDS`] older than the actual one, clocks of nodes differ, and administrators need time
+/// to react to the notice.
 const DISABLE_MARGIN_SECONDS: i64 = DAY;
 const _: () = assert!(DISABLE_MARGIN_SECONDS >= 2 * UNWRITTEN_SECONDS);
 
-/// Keys looked at in one go.
+/// Keys per read.
 const PAGE: u32 = 200;
 
-/// For how long hours are kept, in days.
+/// Retention of hourly usage in days.
 pub const HOURS_KEPT: i64 = 90;
-/// For how long days are kept, in days.
+/// Retention of daily usage in days.
 pub const DAYS_KEPT: i64 = 731;
-/// For how long details are kept, in days.
+/// Retention of usage details in days.
 const DETAILS_KEPT: i64 = 35;
 
-/// Tells of each key that ends within a fortnight, a week, a day: once for each, and only the nearest. Gives how many
-/// were sent.
-pub async fn tell_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreError> {
-    let until = now.plus_seconds(TOLD_BEFORE.into_iter().max().unwrap_or_default() * DAY);
+/// Sends a notice for each key that expires within 14, 7 or 1 days: each threshold once, and only the nearest. Returns
+/// the number of notices.
+pub async fn notify_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreError> {
+    let until = now.plus_seconds(NOTICE_DAYS.into_iter().max().unwrap_or_default() * DAY);
     let (mut after, mut sent) = (None, 0);
     loop {
         let keys = node.store.expiring_keys(now, until, after, PAGE).await?;
@@ -65,7 +66,7 @@ pub async fn tell_expiring(node: &Node, now: Timestamp) -> Result<usize, StoreEr
     }
 }
 
-/// Counts the active keys that expire within a day, a week and thirty days, for the metric.
+/// Updates the metric of active keys that expire within a day, a week and 30 days.
 pub async fn count_expiring(node: &Node, now: Timestamp) -> Result<(), StoreError> {
     const WITHIN: [(&str, i64); 3] = [("1d", 1), ("7d", 7), ("30d", 30)];
     let counts = node.store.count_expiring_keys(now, WITHIN.map(|(_, days)| now.plus_seconds(days * DAY))).await?;
@@ -75,22 +76,22 @@ pub async fn count_expiring(node: &Node, now: Timestamp) -> Result<(), StoreErro
     Ok(())
 }
 
-/// The nearest threshold that a key has passed, unless it was made after it.
+/// Returns the nearest threshold that a key has passed, unless the key was created after it.
 fn due(key: &ApiKey, now: Timestamp) -> Option<(Timestamp, i64)> {
     let end = key.expires_at?;
-    let days = TOLD_BEFORE.into_iter().find(|days| end.plus_seconds(-days * DAY) <= now)?;
+    let days = NOTICE_DAYS.into_iter().find(|days| end.plus_seconds(-days * DAY) <= now)?;
     (end.plus_seconds(-days * DAY) >= key.created_at).then_some((end, days))
 }
 
-/// Tells of each key that is stale, once for each time that it is left idle. Gives how many were sent.
-pub async fn tell_stale(node: &Node, now: Timestamp) -> Result<usize, StoreError> {
+/// Sends a notice for each stale key, once per idle period. Returns the number of notices.
+pub async fn notify_stale(node: &Node, now: Timestamp) -> Result<usize, StoreError> {
     let mut sent = 0;
     for tenant in node.tenants() {
         let organization = &tenant.organization;
         let Some(days) = organization.policy.stale_after_days else { continue };
         let mut after = None;
         loop {
-            let keys = node.store.stale_keys(&asked(&organization.slug, days, after, PAGE, now)).await?;
+            let keys = node.store.stale_keys(&filter(&organization.slug, days, after, PAGE, now)).await?;
             let Some(last) = keys.last() else { break };
             after = Some((last.created_at, last.id));
             for key in &keys {
@@ -104,8 +105,8 @@ pub async fn tell_stale(node: &Node, now: Timestamp) -> Result<usize, StoreError
     Ok(sent)
 }
 
-/// Disables the stale keys of organizations whose policy says so. A key that somebody has enabled again is left to them
-/// until it was used and idle once more. Gives how many were disabled.
+/// Disables the stale keys of organizations whose policy says so. A key that was enabled again is disabled only after
+/// another use and idle period. Returns the number of disabled keys.
 pub async fn disable_stale(node: &Node, now: Timestamp) -> Result<usize, KeyError> {
     let mut disabled = 0;
     for tenant in node.tenants() {
@@ -116,16 +117,16 @@ pub async fn disable_stale(node: &Node, now: Timestamp) -> Result<usize, KeyErro
         let by = ChangeContext::keyturn(now);
         let mut after = None;
         loop {
-            let mut asked = asked(&organization.slug, days, after, PAGE, now);
-            asked.idle_before = asked.idle_before.plus_seconds(-DISABLE_MARGIN_SECONDS);
-            let keys = node.store.stale_keys(&asked).await?;
+            let mut filter = filter(&organization.slug, days, after, PAGE, now);
+            filter.idle_before = filter.idle_before.plus_seconds(-DISABLE_MARGIN_SECONDS);
+            let keys = node.store.stale_keys(&filter).await?;
             let Some(last) = keys.last() else { break };
             after = Some((last.created_at, last.id));
             for key in &keys {
                 let notice = notice(kind::STALE_DISABLED, key);
                 let reason =
-                    format!("stale: not used since {}, and the policy says {days} days", rfc3339(key.idle_since()));
-                let done = state::disable_stale(node, &by, key, asked.idle_before, &notice, &reason).await?;
+                    format!("stale: not used since {}; the policy's limit is {days} days", rfc3339(key.idle_since()));
+                let done = state::disable_stale(node, &by, key, filter.idle_before, &notice, &reason).await?;
                 disabled += usize::from(done);
             }
         }
@@ -133,8 +134,7 @@ pub async fn disable_stale(node: &Node, now: Timestamp) -> Result<usize, KeyErro
     Ok(disabled)
 }
 
-/// A page of the stale keys of an organization, by its policy or by as many days as given. Where neither says when a key
-/// is stale, none is.
+/// Returns a page of an organization's stale keys, by the policy or by `days`. Without either, no key is stale.
 pub async fn stale(
     node: &Node,
     organization: &Slug,
@@ -145,12 +145,12 @@ pub async fn stale(
 ) -> Result<Page<ApiKey>, KeyError> {
     let Policy { stale_after_days, .. } = policy_of(node, organization).await?;
     let Some(days) = days.or(stale_after_days) else { return Ok(Page::EMPTY) };
-    let asked = asked(organization, days, after, Page::<ApiKey>::read_limit(limit), now);
-    Ok(Page::new(node.store.stale_keys(&asked).await?, limit))
+    let filter = filter(organization, days, after, Page::<ApiKey>::read_limit(limit), now);
+    Ok(Page::new(node.store.stale_keys(&filter).await?, limit))
 }
 
-/// Forgets counts that were kept long enough, and what was sent of times that are long over.
-pub async fn forget_old(node: &Node, now: Timestamp) -> Result<(), StoreError> {
+/// Deletes usage and notices after their retention.
+pub async fn delete_old_data(node: &Node, now: Timestamp) -> Result<(), StoreError> {
     let before = |days: i64| now.plus_seconds(-days * DAY);
     node.store
         .forget_usage(hour_of(before(HOURS_KEPT)), day_of(before(DAYS_KEPT)), day_of(before(DETAILS_KEPT)))
@@ -158,12 +158,12 @@ pub async fn forget_old(node: &Node, now: Timestamp) -> Result<(), StoreError> {
     node.store.forget_notices(before(DETAILS_KEPT)).await
 }
 
-fn asked(organization: &Slug, days: u32, after: Option<(Timestamp, KeyId)>, limit: u32, now: Timestamp) -> StaleKeys {
+fn filter(organization: &Slug, days: u32, after: Option<(Timestamp, KeyId)>, limit: u32, now: Timestamp) -> StaleKeys {
     let idle_before = now.plus_seconds(-i64::from(days) * DAY);
     StaleKeys { organization: organization.clone(), idle_before, now, after, limit }
 }
 
-/// Told once for each idle period.
+/// A notice that is sent once per idle period.
 fn notice(kind: &'static str, key: &ApiKey) -> Notice {
     Notice { key: key.id, kind, period: key.idle_since().as_millis(), detail: String::new(), most: 1 }
 }
@@ -178,7 +178,7 @@ mod tests {
     use crate::domain::api_key::tests::key;
 
     #[test]
-    fn only_the_nearest_threshold_is_due_and_none_that_the_key_was_made_after() {
+    fn only_the_nearest_threshold_is_due() {
         let at = |days: i64| Timestamp::from_seconds(days * DAY);
         let ends =
             |made: i64, end: i64| ApiKey { created_at: at(made), expires_at: Some(at(end)), ..key("read:a", &[]) };

@@ -1,7 +1,7 @@
-//! How often something may come from one network, for one login or with one credential. Imports `domain` and `clock`.
+//! Rate limits by network, login and credential. Imports `domain` and `clock`.
 //!
-//! Failures are limited, and changes; never a good key's exchange, so that no stranger behind the same address can
-//! keep it from its token. Every table is bounded.
+//! Limits apply to failures and changes, never to the token requests of a valid key, so that a stranger behind the same
+//! address cannot block it. Every table is bounded.
 
 mod network;
 mod rate;
@@ -16,23 +16,23 @@ use rate::Rate;
 pub use network::{levels, name, network};
 pub use sign_in::{SignInAttempt, SignInLimits};
 
-/// A limit by IPv4 address and IPv6 /64. Callers whose address is unreadable share one.
+/// A limit per IPv4 address or IPv6 /64. Callers without a known address share one.
 pub struct AddressLimit(Option<Rate<IpAddr>>);
 
 impl AddressLimit {
-    /// So many a minute, in a burst or spread; 0 is no limit.
+    /// Creates a limit per minute, which allows bursts; 0 is unlimited.
     pub fn per_minute(most: u32) -> Self {
         Self(NonZeroU32::new(most).map(Rate::per_minute))
     }
 
-    /// Counts one. If there were too many, returns after how many seconds to come back.
+    /// Counts a request. Over the limit, returns the seconds to wait.
     pub fn count(&self, address: ClientAddress) -> Result<(), u64> {
         self.0.as_ref().map_or(Ok(()), |rate| rate.take(&network(address)))
     }
 
-    fn give_back(&self, address: ClientAddress) {
+    fn release(&self, address: ClientAddress) {
         if let Some(rate) = &self.0 {
-            rate.give_back(&network(address));
+            rate.release(&network(address));
         }
     }
 }
@@ -41,12 +41,12 @@ impl AddressLimit {
 pub struct NameLimit(Option<Rate<String>>);
 
 impl NameLimit {
-    /// So many a minute, in a burst or spread; 0 is no limit.
+    /// Creates a limit per minute, which allows bursts; 0 is unlimited.
     pub fn per_minute(most: u32) -> Self {
         Self(NonZeroU32::new(most).map(Rate::per_minute))
     }
 
-    /// Counts one. If there were too many, returns after how many seconds to come back.
+    /// Counts a request. Over the limit, returns the seconds to wait.
     pub fn count(&self, name: &str) -> Result<(), u64> {
         self.0.as_ref().map_or(Ok(()), |rate| rate.take(&name.to_owned()))
     }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn each_address_has_its_own_limit_and_a_network_of_ipv6_one() {
+    fn limit_is_per_ipv4_address_or_ipv6_network() {
         let limit = AddressLimit::per_minute(2);
         assert!(limit.count(at("192.0.2.1")).is_ok() && limit.count(at("192.0.2.1")).is_ok());
         assert!(limit.count(at("192.0.2.1")).is_err_and(|seconds| (1..=31).contains(&seconds)));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_no_limit() {
+    fn zero_is_unlimited() {
         let limit = AddressLimit::per_minute(0);
         assert!((0..10_000).all(|_| limit.count(at("192.0.2.1")).is_ok()));
     }

@@ -1,4 +1,4 @@
-//! The networks that an address counts as, nested: whoever holds a large allocation counts as one at some level.
+//! The nested networks of an address. At some level, the owner of a large allocation counts as one.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,17 +6,16 @@ use std::sync::LazyLock;
 
 use crate::domain::decision::ClientAddress;
 
-/// The networks of an address from the widest to the narrowest: IPv6 /32, /48, /56, /64; IPv4 /16, /24 and the address
-/// itself, which stands twice.
+/// Networks from the widest to the narrowest: IPv6 /32, /48, /56, /64; IPv4 /16, /24, and the address itself twice.
 pub type Levels = [IpAddr; 4];
 
-/// What an address is counted as: itself, or its /64.
+/// Returns the narrowest network: an IPv4 address, or an IPv6 /64.
 pub fn network(address: ClientAddress) -> IpAddr {
     let [.., narrowest] = levels(address);
     narrowest
 }
 
-/// The nested networks of an address. Callers whose address is unreadable share one.
+/// Returns the nested networks of an address. Callers without a known address share one.
 pub fn levels(address: ClientAddress) -> Levels {
     match address {
         ClientAddress::Known(IpAddr::V6(address)) => {
@@ -31,7 +30,7 @@ pub fn levels(address: ClientAddress) -> Levels {
     }
 }
 
-/// A number for a name. The hash is keyed, so nobody can choose names that share a number.
+/// Hashes a name. The hash is keyed, so that nobody can choose names with equal hashes.
 pub fn name(of: impl std::hash::Hash) -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEY.hash_one(of)

@@ -1,4 +1,4 @@
-//! A bounded table of rate limits: the generic cell rate algorithm, one number per key.
+//! A bounded table of rate limits: the generic cell rate algorithm with one number per key.
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
@@ -11,53 +11,53 @@ use crate::clock::{self, BootTime};
 
 const MINUTE: u64 = 60_000_000_000;
 
-/// Keys that one table remembers. Rarely used ones make room for new ones, so strangers cannot fill the memory.
+/// Maximum number of keys in a table. Rarely used keys are evicted, so strangers cannot exhaust memory.
 const CAPACITY: usize = 65_536;
 
-/// So many per minute and key, as a burst or spread.
+/// A limit per minute and key, which allows bursts.
 pub(super) struct Rate<K> {
     interval: u64,
-    /// When each key's allowance is whole again, in nanoseconds of the boot clock.
-    whole_at: Cache<K, Arc<AtomicU64>>,
+    /// Time at which each key's allowance is complete again, in nanoseconds of the boot clock.
+    full_at: Cache<K, Arc<AtomicU64>>,
 }
 
 impl<K: Hash + Eq + Clone> Rate<K> {
     pub(super) fn per_minute(most: NonZeroU32) -> Self {
-        Self { interval: MINUTE / u64::from(most.get()), whole_at: Cache::new(CAPACITY) }
+        Self { interval: MINUTE / u64::from(most.get()), full_at: Cache::new(CAPACITY) }
     }
 
-    /// Takes one. If there were too many, returns after how many seconds the next is allowed.
+    /// Takes one. Over the limit, returns the seconds until the next one is allowed.
     pub(super) fn take(&self, key: &K) -> Result<(), u64> {
         self.take_at(key, clock::boot())
     }
 
-    /// Gives one back that turned out not to count.
-    pub(super) fn give_back(&self, key: &K) {
-        let Some(whole_at) = self.whole_at.get(key) else { return };
-        let _ =
-            whole_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| Some(at.saturating_sub(self.interval)));
+    /// Returns one that does not count.
+    pub(super) fn release(&self, key: &K) {
+        let Some(full_at) = self.full_at.get(key) else { return };
+        let _ = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| Some(at.saturating_sub(self.interval)));
     }
 
-    /// Whether anything was taken lately.
+    /// Whether any were taken recently.
     pub(super) fn is_used(&self, key: &K) -> bool {
-        self.whole_at.get(key).is_some_and(|at| at.load(Ordering::Relaxed) > clock::boot().as_nanos())
+        self.full_at.get(key).is_some_and(|at| at.load(Ordering::Relaxed) > clock::boot().as_nanos())
     }
 
     fn take_at(&self, key: &K, now: BootTime) -> Result<(), u64> {
         let now = now.as_nanos();
-        let whole_at = match self.whole_at.get(key) {
-            Some(whole_at) => whole_at,
+        let full_at = match self.full_at.get(key) {
+            Some(full_at) => full_at,
             None => {
-                let made = self.whole_at.get_or_insert_with(key, || Ok::<_, std::convert::Infallible>(Arc::default()));
-                let Ok(whole_at) = made;
-                whole_at
+                let inserted =
+                    self.full_at.get_or_insert_with(key, || Ok::<_, std::convert::Infallible>(Arc::default()));
+                let Ok(full_at) = inserted;
+                full_at
             }
         };
         let next = |at: u64| {
             let next = at.max(now).saturating_add(self.interval);
             (next <= now.saturating_add(MINUTE)).then_some(next)
         };
-        match whole_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+        match full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
             Ok(_) => Ok(()),
             Err(at) => {
                 let wait = at.saturating_add(self.interval).saturating_sub(now.saturating_add(MINUTE));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn burst_is_a_minutes_allowance_and_comes_back_bit_by_bit() {
+    fn burst_is_a_minutes_allowance_and_recovers_gradually() {
         let (rate, start) = (rate(30), BootTime::from_nanos(1_000 * MINUTE));
         for _ in 0..30 {
             assert_eq!(rate.take_at(&1, start), Ok(()));
@@ -90,11 +90,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_does_not_count() {
+    fn released_ones_do_not_count() {
         let rate = rate(2);
         for _ in 0..100 {
             assert_eq!(rate.take(&1), Ok(()));
-            rate.give_back(&1);
+            rate.release(&1);
         }
         assert!(!rate.is_used(&1));
         assert_eq!(rate.take(&1), Ok(()));
@@ -102,11 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn strangers_cannot_fill_the_memory() {
+    fn memory_is_bounded() {
         let rate = rate(10);
         for key in 0..300_000 {
             assert_eq!(rate.take(&key), Ok(()));
         }
-        assert!(rate.whole_at.len() <= CAPACITY);
+        assert!(rate.full_at.len() <= CAPACITY);
     }
 }

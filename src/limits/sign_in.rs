@@ -1,8 +1,8 @@
-//! How often somebody may try to sign in.
+//! Limits of sign-in attempts.
 //!
-//! A try is taken before the password is checked, so that parallel guesses count, and given back unless the password
-//! was wrong. Limits are nested by network, so a botnet in one allocation counts as one.
-//! A browser that has signed in before, and a network that has, have a limit of their own that no stranger uses up.
+//! An attempt is counted before the password is checked, so that parallel guesses count, and released unless the
+//! password was wrong. Limits are nested by network, so a botnet in one allocation counts as one. A browser or network
+//! that has signed in before has limits of its own that strangers cannot exhaust.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -13,7 +13,7 @@ use crate::domain::decision::ClientAddress;
 use crate::limits::network::{levels, name};
 use crate::limits::{AddressLimit, Rate};
 
-/// Tries per minute for one login from IPv4 /16 or IPv6 /32, /24 or /48, /32 or /56, and address or /64.
+/// Attempts per minute for one login from an IPv4 /16, /24 or address, or an IPv6 /32, /48, /56 or /64.
 const PER_LEVEL: [NonZeroU32; 4] = [
     NonZeroU32::new(240).unwrap(),
     NonZeroU32::new(120).unwrap(),
@@ -21,16 +21,15 @@ const PER_LEVEL: [NonZeroU32; 4] = [
     NonZeroU32::new(30).unwrap(),
 ];
 
-/// Tries per minute for one login from one browser that has signed in to it before.
+/// Attempts per minute for one login from a browser that has signed in before.
 const PER_DEVICE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
-/// Tries per minute for one login from everywhere. Beyond it, only networks without failures of their own are let in.
+/// Attempts per minute for one login from all networks. Beyond it, only networks without recent failures are allowed.
 const ANYWHERE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
-/// Networks that have signed in, by login.
+/// Maximum number of remembered networks, by login.
 const KNOWN: usize = 65_536;
 
-/// The limits of one node.
 pub struct SignInLimits {
     address: AddressLimit,
     /// Widest first.
@@ -40,7 +39,7 @@ pub struct SignInLimits {
     known: Cache<(u64, IpAddr), ()>,
 }
 
-/// One try to sign in, which counts until it is given back.
+/// A sign-in attempt, which counts until it is released.
 #[derive(Clone, Copy, Debug)]
 pub struct SignInAttempt {
     account: u64,
@@ -51,7 +50,7 @@ pub struct SignInAttempt {
 }
 
 impl SignInLimits {
-    /// `failures_per_minute`: failures of one address, for whatever login; 0 is no limit.
+    /// `failures_per_minute` limits failures of one address for all logins; 0 is unlimited.
     pub fn new(failures_per_minute: u32) -> Self {
         Self {
             address: AddressLimit::per_minute(failures_per_minute),
@@ -62,8 +61,8 @@ impl SignInLimits {
         }
     }
 
-    /// Takes a try for a login. `device`: the caller's browser, if it has proved that it signed in to the login before.
-    /// If there were too many, returns after how many seconds to come back.
+    /// Counts an attempt for a login. `device` is the caller's browser if it has signed in to the login before. Over
+    /// the limit, returns the seconds to wait.
     pub fn take(
         &self,
         account: &str,
@@ -73,12 +72,12 @@ impl SignInLimits {
         let account = name(account);
         let device = device.map(|device| name((account, device)));
         let mut attempt = SignInAttempt { account, address, device, taken: [false; 4], is_counted_everywhere: false };
-        // 1. A browser that has signed in before.
+        // 1. A browser that has signed in before has only its own limit.
         if let Some(device) = device {
             self.devices.take(&device)?;
             return Ok(attempt);
         }
-        // 2. Its networks, the narrowest first, so that a small flood does not use up a wide network.
+        // 2. The networks, narrowest first, so that a small flood does not exhaust a wide network.
         self.address.count(address)?;
         let networks = levels(address);
         let [widest, .., narrowest] = networks;
@@ -86,13 +85,13 @@ impl SignInLimits {
         let had_failed = self.levels.first().is_some_and(|rate| rate.is_used(&(account, widest)));
         for (index, (rate, network)) in self.levels.iter().zip(networks).enumerate().rev() {
             if let Err(seconds) = rate.take(&(account, network)) {
-                self.give_back(attempt);
+                self.release(attempt);
                 return Err(seconds);
             }
             if let Some(taken) = attempt.taken.get_mut(index) {
                 *taken = true;
             }
-            // A network that has signed in before is held to its own limit alone.
+            // A network that has signed in before has only its own limit.
             if is_known {
                 return Ok(attempt);
             }
@@ -101,7 +100,7 @@ impl SignInLimits {
         match self.anywhere.take(&account) {
             Ok(()) => attempt.is_counted_everywhere = true,
             Err(seconds) if had_failed => {
-                self.give_back(attempt);
+                self.release(attempt);
                 return Err(seconds);
             }
             Err(_) => {}
@@ -109,27 +108,27 @@ impl SignInLimits {
         Ok(attempt)
     }
 
-    /// Gives a try back that was no failure: the server was busy, or the login changed meanwhile.
-    pub fn give_back(&self, attempt: SignInAttempt) {
+    /// Releases an attempt that was not a failure: the server was busy, or the login changed meanwhile.
+    pub fn release(&self, attempt: SignInAttempt) {
         let SignInAttempt { account, address, device, taken, is_counted_everywhere } = attempt;
         if let Some(device) = device {
-            self.devices.give_back(&device);
+            self.devices.release(&device);
             return;
         }
-        self.address.give_back(address);
+        self.address.release(address);
         for ((rate, network), taken) in self.levels.iter().zip(levels(address)).zip(taken) {
             if taken {
-                rate.give_back(&(account, network));
+                rate.release(&(account, network));
             }
         }
         if is_counted_everywhere {
-            self.anywhere.give_back(&account);
+            self.anywhere.release(&account);
         }
     }
 
-    /// Gives a try back that succeeded, and remembers its network.
+    /// Releases a successful attempt and remembers its network.
     pub fn succeed(&self, attempt: SignInAttempt) {
-        self.give_back(attempt);
+        self.release(attempt);
         let [.., narrowest] = levels(attempt.address);
         self.known.insert((attempt.account, narrowest), ());
     }
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn one_allocation_counts_as_one() {
+    fn one_allocation_shares_a_limit() {
         let limits = SignInLimits::new(0);
         let let_in = (0..4096).filter(|n| limits.take("owner", v6(n / 256, n % 256), NO_DEVICE).is_ok()).count();
         assert!((240..300).contains(&let_in), "{let_in}");
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn flood_from_everywhere_refuses_no_network_without_failures() {
+    fn distributed_flood_spares_networks_without_failures() {
         let limits = SignInLimits::new(0);
         for n in 0..=255_u8 {
             for _ in 0..30 {
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn device_and_known_network_have_a_limit_of_their_own() {
+    fn known_devices_and_networks_have_their_own_limits() {
         let limits = SignInLimits::new(0);
         let home = v6(1, 1);
         limits.succeed(limits.take("owner", home, NO_DEVICE).unwrap());
@@ -191,7 +190,7 @@ mod tests {
         let limits = SignInLimits::new(1);
         for n in 0..1_000_u16 {
             let attempt = limits.take("owner", v6(1, n % 7), NO_DEVICE).unwrap();
-            if n % 2 == 0 { limits.give_back(attempt) } else { limits.succeed(attempt) }
+            if n % 2 == 0 { limits.release(attempt) } else { limits.succeed(attempt) }
         }
     }
 }

@@ -1,10 +1,9 @@
-//! A member as the audit log shows them.
+//! A member in the audit log.
 
 use serde_json::{Value, json};
 
 use crate::domain::member::Member;
 
-/// The value written for a member.
 pub(super) fn audit_value(member: &Member) -> Value {
     json!({ "email": member.email, "role": member.role })
 }

@@ -1,25 +1,25 @@
-//! Browsers that have signed in before: they are exempt from limits that strangers can use up.
+//! Browsers that have signed in before. They are exempt from limits that strangers can exhaust.
 
 use crate::crypto::device::DeviceId;
 use crate::node::{Node, Unavailable};
 
-/// A browser that has signed in to a login.
+/// A browser that has signed in with a login.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Device(DeviceId);
 
 impl Device {
-    /// A browser that signs in for the first time.
+    /// Creates the identity of a browser at its first sign-in.
     pub fn new() -> Result<Self, Unavailable> {
         Ok(Self(DeviceId::new()?))
     }
 
-    /// The text that the browser keeps. It is proof for this login alone, and opens nothing.
+    /// Returns the text for the browser's cookie. It is valid for this login only and does not authenticate.
     pub fn sign(&self, node: &Node, account: &str) -> String {
         self.0.sign(&node.master_keys, account)
     }
 }
 
-/// Returns the browser in a text that this deployment has signed for a login.
+/// Verifies the text of a browser that this deployment signed for a login.
 pub fn recognize(node: &Node, account: &str, text: &str) -> Option<Device> {
     DeviceId::parse(&node.master_keys, account, text).map(Device)
 }

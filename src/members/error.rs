@@ -1,24 +1,22 @@
-//! Why something was not done to a member.
+//! Errors of changes to members.
 
 use crate::domain::authority::GrantExceeded;
 use crate::domain::violation::{Violation, ViolationKind};
 use crate::node::{ChangeError, Unavailable};
 use crate::store::Refused;
 
-/// Why something was not done to a member.
+/// Reason why a change of a member was not made.
 #[derive(Debug)]
 pub enum MemberError {
-    /// No such member, or none that this caller may see.
+    /// The member does not exist, or is not visible to the caller.
     NotFound,
-    /// Fields that are not as they should be.
     Invalid(Vec<Violation>),
-    /// Giving or taking a role that is more than the caller holds.
+    /// The caller cannot grant or remove this role.
     GrantExceeded(GrantExceeded),
-    /// The member was changed since the version that the caller saw.
+    /// The member has changed since the version that the caller expects.
     PreconditionFailed,
-    /// The present state does not allow it.
+    /// The current state does not allow the change.
     Conflict(String),
-    /// It could not be done now.
     Unavailable(Unavailable),
 }
 
@@ -29,8 +27,8 @@ impl<E: Into<Unavailable>> From<E> for MemberError {
 }
 
 impl MemberError {
-    /// Why a member was not written; `version` is the one that the caller expected.
-    pub(super) fn not_changed(error: ChangeError, version: Option<u64>) -> Self {
+    /// Maps the error of a write; `version` is the version that the caller expects.
+    pub(super) fn from_change(error: ChangeError, version: Option<u64>) -> Self {
         let refused = match error {
             ChangeError::Refused(refused) => refused,
             ChangeError::Unavailable(cause) => return Self::Unavailable(cause),
@@ -52,7 +50,7 @@ impl MemberError {
         }
     }
 
-    /// One field that is not as it should be.
+    /// Creates an error of one field.
     pub(super) fn field(field: &str, message: impl Into<ViolationKind>) -> Self {
         Self::Invalid(vec![Violation::new(field, message)])
     }

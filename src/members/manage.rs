@@ -1,4 +1,4 @@
-//! Looking members up, adding and changing them. Nobody gives or takes a role that holds more than they do.
+//! Lists, adds and changes members. Callers can only assign or remove roles that they could grant.
 
 use zeroize::Zeroizing;
 
@@ -10,42 +10,37 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::members::audit::audit_value;
 use crate::members::error::MemberError;
-use crate::members::password::password_fault;
+use crate::members::password::password_error;
 use crate::members::session::SignedIn;
 use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, KeyFilter, action};
 
-/// What a member is to be.
+/// Fields of a new member.
 #[derive(Clone, Debug)]
 pub struct NewMember {
-    /// Their login.
     pub email: String,
-    /// What they may do.
     pub role: Role,
 }
 
-/// What a change sets; `None` leaves a field as it is.
+/// Changes to a member; `None` keeps a field.
 #[derive(Clone, Debug, Default)]
 pub struct MemberEdit {
-    /// A new login.
     pub email: Option<String>,
-    /// A new role.
     pub role: Option<Role>,
-    /// Whether they get a new password of our making; their sessions end.
+    /// Whether the password is replaced with a generated one, which ends their sessions.
     pub resets_password: bool,
 }
 
-/// Every member of an organization, by login.
+/// Returns all members of an organization, sorted by login.
 pub async fn list(node: &Node, organization: &Slug) -> Result<Vec<Member>, MemberError> {
     Ok(node.store.members(organization).await?)
 }
 
-/// One member of an organization.
 pub async fn find(node: &Node, organization: &Slug, id: &MemberId) -> Result<Member, MemberError> {
     node.store.member(organization, id).await?.ok_or(MemberError::NotFound)
 }
 
-/// Adds a member, and gives the password they begin with, the only time that it is known.
+/// Adds a member. Returns the generated password, which is not available later.
 pub async fn add(
     node: &Node,
     organization: &Slug,
@@ -66,11 +61,11 @@ pub async fn add(
     };
     let entry = AuditEntry::of(by, action::MEMBER_CREATE, &member.id.0, None, Some(audit_value(&member)));
     let written = node.change(&entry, Affects::Nothing, node.store.insert_member(&member, &phc, &entry)).await;
-    written.map_err(|error| MemberError::not_changed(error, None))?;
+    written.map_err(|error| MemberError::from_change(error, None))?;
     Ok((member, password))
 }
 
-/// Changes a member's login, role or password. A new password of our making is given, the only time that it is known.
+/// Changes a member's login, role or password. Returns a generated password, which is not available later.
 pub async fn change(
     node: &Node,
     organization: &Slug,
@@ -79,7 +74,7 @@ pub async fn change(
     version: Option<u64>,
     edit: MemberEdit,
 ) -> Result<(Member, Option<Zeroizing<String>>), MemberError> {
-    // 1. The member, and whether the caller is above both what they are and what they become.
+    // 1. The member, and the caller's right to both the old and the new role.
     let old = find(node, organization, id).await?;
     by.may_change_role(old.role).map_err(MemberError::GrantExceeded)?;
     if let Some(role) = edit.role {
@@ -110,63 +105,65 @@ pub async fn change(
     let entry = AuditEntry::of(by, action::MEMBER_CHANGE, &id.0, Some(audit_value(&old)), Some(after));
     let phc = password.as_ref().map(|(_, phc)| (phc.as_str(), None));
     let written = node.change(&entry, Affects::Nothing, node.store.update_member(&new, phc, &entry)).await;
-    written.map_err(|error| MemberError::not_changed(error, version))?;
+    written.map_err(|error| MemberError::from_change(error, version))?;
     Ok((new, password.map(|(password, _)| password)))
 }
 
-/// The keys of a member that do more than their role could hand out now, as after their role was lowered. They go on
-/// working until somebody revokes or narrows them.
+/// Returns the keys of a member with more scopes than their role can grant, for example after the role was lowered.
+/// Those keys keep working until they are revoked or narrowed.
 pub async fn keys_beyond_role(node: &Node, member: &Member, now: Timestamp) -> Result<Vec<KeyId>, MemberError> {
-    let held = member.role.holds();
+    let grantable = member.role.grantable();
     let mut filter = KeyFilter {
         owner: Some(member.id.clone()),
         is_descending: false,
         limit: 200,
         ..KeyFilter::new(member.organization.clone(), now)
     };
-    let mut beyond = Vec::new();
+    let mut keys_beyond = Vec::new();
     loop {
         let keys = node.store.keys(&filter).await?;
-        let Some(last) = keys.last() else { return Ok(beyond) };
-        filter.after = Some(filter.order.place(last));
-        beyond.extend(keys.iter().filter(|key| key.counts(now) && !held.contains_all(&key.scopes)).map(|key| key.id));
+        let Some(last) = keys.last() else { return Ok(keys_beyond) };
+        filter.after = Some(filter.order.cursor(last));
+        keys_beyond.extend(
+            keys.iter().filter(|key| key.counts(now) && !grantable.contains_all(&key.scopes)).map(|key| key.id),
+        );
     }
 }
 
-/// Changes a member's own password. Their other sessions end.
+/// Changes a member's own password, which ends their other sessions.
 pub async fn change_password(
     node: &Node,
     by: &ChangeContext,
-    who: &SignedIn,
+    signed_in: &SignedIn,
     current: &Password,
     new: &Password,
 ) -> Result<(), MemberError> {
-    let member = &who.member;
+    let member = &signed_in.member;
     let (_, phc) = node.store.login(&member.organization, &member.email).await?.ok_or(MemberError::NotFound)?;
-    let turn = || node.management_turn(&member.organization);
-    if !node.gate.verify(turn(), current.expose().as_bytes(), &phc).await? {
+    let queue = || node.management_queue(&member.organization);
+    if !node.gate.verify(queue(), current.expose().as_bytes(), &phc).await? {
         return Err(MemberError::field("current_password", "the current password is incorrect"));
     }
-    if let Some(fault) = password_fault(new, &member.organization, &member.email).await? {
+    if let Some(fault) = password_error(new, &member.organization, &member.email).await? {
         return Err(MemberError::field("new_password", fault));
     }
-    let phc = node.gate.hash(turn(), new.expose().as_bytes()).await?;
+    let phc = node.gate.hash(queue(), new.expose().as_bytes()).await?;
     let next = Member { version: member.version + 1, ..member.clone() };
     let after = serde_json::json!({ "email": next.email, "role": next.role, "password": "changed" });
     let entry = AuditEntry::of(by, action::MEMBER_CHANGE, &member.id.0, Some(audit_value(member)), Some(after));
-    let write = node.store.update_member(&next, Some((&phc, Some(&who.session.id))), &entry);
-    node.change(&entry, Affects::Nothing, write).await.map_err(|error| MemberError::not_changed(error, None))
+    let write = node.store.update_member(&next, Some((&phc, Some(&signed_in.session.id))), &entry);
+    node.change(&entry, Affects::Nothing, write).await.map_err(|error| MemberError::from_change(error, None))
 }
 
 async fn new_password(node: &Node, organization: &Slug) -> Result<(Zeroizing<String>, String), MemberError> {
     let password = Zeroizing::new(random::identifier()?);
-    let phc = node.gate.hash(node.management_turn(organization), password.as_bytes()).await?;
+    let phc = node.gate.hash(node.management_queue(organization), password.as_bytes()).await?;
     Ok((password, phc))
 }
 
-/// A login as it is kept: in lower case, for nobody means two people by it.
+/// Normalizes a login to lower case, because logins that differ only in case are the same.
 fn login(email: &str) -> Result<String, MemberError> {
     let email = email.to_lowercase();
-    let wrong = || MemberError::field("email", "must be an email address");
-    is_email(&email).then_some(email).ok_or_else(wrong)
+    let invalid = || MemberError::field("email", "must be an email address");
+    is_email(&email).then_some(email).ok_or_else(invalid)
 }

@@ -1,6 +1,6 @@
-//! People: members with their roles, how they sign in, and their sessions.
+//! Members: roles, sign-in, sessions.
 //!
-//! Use cases: imports `domain`, the adapters, `node`, and `keys` for the keys that end with a membership; no HTTP, no
+//! Use cases: imports `domain`, the adapters, `node`, and `keys` to revoke the keys of a removed member; no HTTP, no
 //! SQL.
 
 mod audit;

@@ -1,4 +1,4 @@
-//! Whether a password is good enough to be set (NIST SP 800-63B §3.1.1.2: length, and no common or expected value).
+//! Checks new passwords (NIST SP 800-63B §3.1.1.2: length, no common or expected values).
 
 use zeroize::Zeroizing;
 use zxcvbn::{Score, zxcvbn};
@@ -7,20 +7,19 @@ use crate::domain::member::{self, Password};
 use crate::domain::slug::Slug;
 use crate::node::Unavailable;
 
-/// Characters that are examined: the cost of the estimate grows faster than the length.
+/// Characters that are examined. The cost of the estimate grows faster than the length.
 const EXAMINED: usize = 100;
 
-/// Characters that a password must have beside words that an attacker expects, if it contains any.
+/// Minimum number of characters besides expected words.
 const MIN_UNEXPECTED: usize = 6;
 
-/// Returns what is wrong with a new password, if anything. The estimate takes milliseconds, so it runs where blocking is
-/// allowed.
-pub(super) async fn password_fault(
+/// Returns why a new password is not acceptable. The estimate takes milliseconds, so it runs on the blocking pool.
+pub(super) async fn password_error(
     password: &Password,
     organization: &Slug,
     email: &str,
 ) -> Result<Option<String>, Unavailable> {
-    if let Some(fault) = member::password_fault(password.expose(), email) {
+    if let Some(fault) = member::password_error(password.expose(), email) {
         return Ok(Some(fault));
     }
     let examined: Zeroizing<String> = Zeroizing::new(password.expose().chars().take(EXAMINED).collect());
@@ -29,7 +28,7 @@ pub(super) async fn password_fault(
     estimate.await.map_err(|_| Unavailable::Lost)
 }
 
-/// What an attacker tries first for this login.
+/// Returns the words that an attacker tries first for this login.
 fn expected_words(organization: &Slug, email: &str) -> Vec<String> {
     let parts = email.split(['@', '.', '+', '-', '_']).filter(|part| part.len() > 2);
     [email, organization.as_str(), "keyturn"].into_iter().chain(parts).map(str::to_lowercase).collect()
@@ -52,7 +51,7 @@ fn too_easy(reason: &str) -> String {
     format!("too easy to guess. {reason} Use several unrelated words or a generated password")
 }
 
-/// Whether little remains of a password without the expected words in it.
+/// Whether a password contains expected words and little else.
 fn consists_of(password: &str, expected: &[String]) -> bool {
     let whole = Zeroizing::new(password.to_lowercase());
     let mut words: Vec<&String> = expected.iter().filter(|word| word.len() > 2).collect();
@@ -68,13 +67,13 @@ fn consists_of(password: &str, expected: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    fn fault(password: &str) -> Option<String> {
+    fn error(password: &str) -> Option<String> {
         let slug = Slug::parse("acme-rockets").unwrap();
         weakness(password, &expected_words(&slug, "owner@localhost"))
     }
 
     #[test]
-    fn guessable_passwords_are_refused_with_a_reason() {
+    fn guessable_passwords_are_rejected_with_a_reason() {
         for bad in [
             "123456789012",
             "password1234",
@@ -91,7 +90,7 @@ mod tests {
             "abcabcabcabc",
             "P@ssw0rd1234",
         ] {
-            let fault = fault(bad).unwrap_or_else(|| panic!("{bad} was accepted"));
+            let fault = error(bad).unwrap_or_else(|| panic!("{bad} was accepted"));
             assert!(fault.starts_with("too easy to guess. ") && !fault.contains(bad), "{fault}");
         }
     }
@@ -105,7 +104,7 @@ mod tests {
             "owner-f7Kq92vLxo",
             "Blaue Möwen essen 17 Waffeln",
         ] {
-            assert_eq!(fault(good), None, "{good}");
+            assert_eq!(error(good), None, "{good}");
         }
     }
 
@@ -115,7 +114,7 @@ mod tests {
         let slug = Slug::parse("default").unwrap();
         for unit in ["password", "aA1!", "ab"] {
             let long = Password::from(unit.repeat(256 / unit.len()));
-            assert!(password_fault(&long, &slug, "a@b").await.unwrap().is_some(), "{unit}");
+            assert!(password_error(&long, &slug, "a@b").await.unwrap().is_some(), "{unit}");
         }
         assert!(started.elapsed().as_secs() < 5);
     }

@@ -1,8 +1,8 @@
-//! A new password for a member when nobody can sign in, without a running node.
+//! Resets a member's password without a running node, if nobody can sign in.
 
 use zeroize::Zeroizing;
 
-use crate::crypto::argon2_gate::{Argon2Gate, Lane, Turn};
+use crate::crypto::argon2_gate::{Argon2Gate, Lane, QueueKey};
 use crate::crypto::random;
 use crate::domain::member::{Member, Role};
 use crate::domain::slug::Slug;
@@ -12,28 +12,25 @@ use crate::members::audit::audit_value;
 use crate::node::Unavailable;
 use crate::store::{AuditEntry, Refused, Store, WriteError, action};
 
-/// Why a password was not reset.
+/// Reason why a password was not reset.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// No member has this login.
     #[error("{email}: no member of organization {organization} has this login; its owners are {owners}")]
     NoMember {
-        /// The login.
         email: String,
-        /// The organization.
         organization: Slug,
-        /// The logins of its owners.
+        /// Logins of its owners.
         owners: String,
     },
-    /// The member was changed at the same time.
+    /// The member changed at the same time.
     #[error("the member was changed at the same time; try again")]
     Raced,
-    /// The store, the hash or the random generator failed.
+    /// The store, the hashing or the random generator failed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-/// Returns the member with a login, whose password is to be reset.
+/// Returns the member with a login.
 pub async fn find_login(store: &Store, organization: &Slug, email: &str) -> Result<Member, RecoveryError> {
     if let Some((member, _)) = store.login(organization, &email.to_lowercase()).await.map_err(Unavailable::from)? {
         return Ok(member);
@@ -44,9 +41,9 @@ pub async fn find_login(store: &Store, organization: &Slug, email: &str) -> Resu
     Err(RecoveryError::NoMember { email: email.into(), organization: organization.clone(), owners })
 }
 
-/// Gives a member a new password and ends their sessions. Returns the password, of which only the hash is stored.
+/// Replaces a member's password and ends their sessions. Returns the password, of which only the hash is stored.
 ///
-/// Nodes read members and sessions from the store for each request, so the change holds on every node at once.
+/// Nodes read members and sessions from the store for each request, so the change is effective immediately.
 pub async fn reset_password(
     store: &Store,
     gate: &Argon2Gate,
@@ -55,8 +52,8 @@ pub async fn reset_password(
 ) -> Result<Zeroizing<String>, RecoveryError> {
     // 1. The password.
     let password = Zeroizing::new(random::identifier().map_err(Unavailable::from)?);
-    let turn = Turn { lane: Lane::Management, share: vec![name(old.organization.as_str())] };
-    let phc = gate.hash(turn, password.as_bytes()).await.map_err(Unavailable::from)?;
+    let queue = QueueKey { lane: Lane::Management, share: vec![name(old.organization.as_str())] };
+    let phc = gate.hash(queue, password.as_bytes()).await.map_err(Unavailable::from)?;
 
     // 2. The write.
     let new = Member { version: old.version + 1, ..old.clone() };

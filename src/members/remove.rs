@@ -1,4 +1,4 @@
-//! Removing a member: their sessions end and the keys they own are revoked, all at once and everywhere.
+//! Removes a member, ends their sessions and revokes their keys, in one change.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::authority::ChangeContext;
@@ -11,7 +11,7 @@ use crate::members::manage::find;
 use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, action};
 
-/// Removes a member. Gives the keys that were revoked with them.
+/// Removes a member. Returns the keys that were revoked.
 pub async fn remove(
     node: &Node,
     organization: &Slug,
@@ -21,19 +21,19 @@ pub async fn remove(
 ) -> Result<Vec<ApiKey>, MemberError> {
     let member = match find(node, organization, id).await {
         Err(MemberError::NotFound) => {
-            // Another may have removed them a moment ago: that holds everywhere before anybody hears of it.
+            // A concurrent removal may not be effective on every node yet; wait for it.
             node.settle_written().await?;
             return Err(MemberError::NotFound);
         }
-        found => found?,
+        result => result?,
     };
     by.may_change_role(member.role).map_err(MemberError::GrantExceeded)?;
     if version.is_some_and(|version| version != member.version) {
         return Err(MemberError::PreconditionFailed);
     }
     let entry = AuditEntry::of(by, action::MEMBER_REMOVE, &id.0, Some(audit_value(&member)), None);
-    let end = |key: ApiKey| keys::end_with_member(by, key);
+    let end = |key: ApiKey| keys::revoke_with_member(by, key);
     let written = node.change(&entry, Affects::WrittenKeys, node.store.remove_member(&member, &end, &entry)).await;
-    let (_, ended) = written.map_err(|error| MemberError::not_changed(error, version))?;
+    let (_, ended) = written.map_err(|error| MemberError::from_change(error, version))?;
     Ok(ended)
 }

@@ -1,4 +1,4 @@
-//! Sessions: what a browser holds, and who it stands for.
+//! Sessions of members.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,11 +15,11 @@ use crate::members::error::MemberError;
 use crate::node::{Node, Unavailable};
 use crate::store::{AuditEntry, action};
 
-/// How exactly a session's last use is noted, in seconds, or in parts of the time it may rest where that is short.
+/// Precision of a session's last use, in seconds, or as a fraction of a short idle timeout.
 const SEEN_EVERY: i64 = 60;
 const SEEN_PARTS: i64 = 10;
 
-/// What a browser holds: 256 random bits as 43 characters. Kept nowhere but there.
+/// The secret of a session in the browser's cookie: 256 random bits as 43 characters. Only its hash is stored.
 pub struct SessionSecret(Zeroizing<String>);
 
 impl std::fmt::Debug for SessionSecret {
@@ -29,59 +29,56 @@ impl std::fmt::Debug for SessionSecret {
 }
 
 impl SessionSecret {
-    /// A new one.
     pub fn new() -> Result<Self, Unavailable> {
         Ok(Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))))
     }
 
-    /// What a browser sent; `None` when it cannot be one of ours.
+    /// Parses a cookie value.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         (text.len() == 43 && text.bytes().all(plain)).then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The text, for the cookie.
+    /// Returns the text for the cookie.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What it is looked up by.
+    /// Hash under which the session is stored.
     pub(super) fn digest(&self) -> [u8; 32] {
         sha256(self.0.as_bytes())
     }
 
-    /// What a page of this session sends along with a change, and no other site knows: it is made from the secret,
-    /// which it does not tell.
+    /// Returns the token that a form must contain (CSRF protection). It is derived from the session's secret and does
+    /// not reveal it.
     pub fn csrf_token(&self) -> String {
         URL_SAFE_NO_PAD.encode(sha256(format!("csrf token of {}", &*self.0).as_bytes()))
     }
 }
 
-/// A member who has signed in.
+/// A member with an authenticated session.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    /// Who, as they are now.
     pub member: Member,
-    /// By which session.
     pub session: Session,
 }
 
 impl SignedIn {
-    /// Who makes a change.
+    /// Returns the context of a change by this member.
     pub fn by(&self, address: ClientAddress, now: Timestamp) -> ChangeContext {
         let role = self.member.role;
         ChangeContext {
             actor: format!("member:{}", self.member.id),
             member: Some((self.member.id.clone(), role)),
-            standing: Some(self.member.version),
-            authority: Authority { scopes: role.holds(), networks: Networks::all(), not_after: None },
+            expected_version: Some(self.member.version),
+            authority: Authority { scopes: role.grantable(), networks: Networks::all(), not_after: None },
             address: address.known(),
             now,
         }
     }
 }
 
-/// Who a session stands for, if it holds.
+/// Returns the member of a session if it is valid.
 pub async fn resume(node: &Node, secret: &SessionSecret, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
     let Some((session, member)) = node.store.session(&secret.digest()).await? else { return Ok(None) };
     if !session.is_live(node.settings.session_idle_seconds, now) {
@@ -94,14 +91,14 @@ pub async fn resume(node: &Node, secret: &SessionSecret, now: Timestamp) -> Resu
     Ok(Some(SignedIn { member, session }))
 }
 
-/// The sessions of a member that still hold.
+/// Returns the valid sessions of a member.
 pub async fn of_member(node: &Node, member: &Member, now: Timestamp) -> Result<Vec<Session>, MemberError> {
     let mut sessions = node.store.sessions(&member.id).await?;
     sessions.retain(|session| session.is_live(node.settings.session_idle_seconds, now));
     Ok(sessions)
 }
 
-/// Ends one of a member's sessions: their own, or that of somebody whose role they may take.
+/// Ends a session: one of the caller's own, or of a member whose role the caller can remove.
 pub async fn end(node: &Node, by: &ChangeContext, member: &Member, id: &str) -> Result<(), MemberError> {
     if by.member.as_ref().is_none_or(|(own, _)| *own != member.id) {
         by.may_change_role(member.role).map_err(MemberError::GrantExceeded)?;

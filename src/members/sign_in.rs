@@ -1,4 +1,4 @@
-//! Signing in with login and password. Whether there is such a login is not told, and cannot be timed.
+//! Sign-in with login and password. Responses and timing do not reveal whether a login exists.
 
 use std::sync::Arc;
 
@@ -12,33 +12,26 @@ use crate::members::session::{SessionSecret, SignedIn};
 use crate::node::{Node, RepeatedEvent, Unavailable};
 use crate::store::{AuditEntry, action};
 
-/// Longest name of a browser that is kept, in characters.
+/// Maximum length of a stored user agent in characters.
 const MAX_USER_AGENT: usize = 200;
 
-/// Somebody who wants to sign in.
+/// A sign-in attempt.
 pub struct SignIn {
-    /// Where they say they belong.
     pub organization: Slug,
-    /// Their login.
     pub email: String,
-    /// Their password.
     pub password: Password,
-    /// Where they are.
     pub address: ClientAddress,
-    /// What their browser calls itself.
     pub user_agent: String,
-    /// When.
     pub now: Timestamp,
 }
 
-/// Why somebody did not get in.
+/// Reason why a sign-in failed.
 #[derive(Debug)]
 pub enum SignInError {
-    /// No such login, or not its password.
+    /// Unknown login or wrong password.
     Refused,
-    /// They were changed while they signed in; what was checked may hold no more.
+    /// The member changed during the sign-in, so the check may be outdated.
     Changed,
-    /// It could not be told.
     Unavailable(Unavailable),
 }
 
@@ -48,7 +41,7 @@ impl<E: Into<Unavailable>> From<E> for SignInError {
     }
 }
 
-/// A member whose password was right.
+/// A member whose password was verified.
 #[derive(Debug)]
 pub struct Verified {
     member: Member,
@@ -58,37 +51,36 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Whose password it was.
     pub const fn member(&self) -> &MemberId {
         &self.member.id
     }
 }
 
-/// Checks a login and its password. Writes nothing, so a caller that goes away while it waits costs no hash.
-pub async fn check_password(node: &Arc<Node>, wish: SignIn) -> Result<Verified, SignInError> {
-    let SignIn { organization, email, password, address, user_agent, now } = wish;
+/// Checks a login and its password. Writes nothing, so it can be canceled while it waits for the hash.
+pub async fn check_password(node: &Arc<Node>, attempt: SignIn) -> Result<Verified, SignInError> {
+    let SignIn { organization, email, password, address, user_agent, now } = attempt;
     if password.expose().len() > MAX_PASSWORD {
         return Err(SignInError::Refused);
     }
     let email = email.to_lowercase();
-    let turn = node.stranger_turn(Lane::SignIn, address, &format!("{organization} {email}"));
+    let queue = node.unauthenticated_queue(Lane::SignIn, address, &format!("{organization} {email}"));
 
-    // 1. A login that does not exist takes as long as any other.
+    // 1. An unknown login takes as long as a known one.
     let Some((member, phc)) = node.store.login(&organization, &email).await? else {
-        node.gate.verify(turn, password.expose().as_bytes(), node.dummy_password().await?).await?;
+        node.gate.verify(queue, password.expose().as_bytes(), node.dummy_password().await?).await?;
         return Err(SignInError::Refused);
     };
 
     // 2. The password.
-    if !node.gate.verify(turn, password.expose().as_bytes(), &phc).await? {
-        // Counted in memory and written soon: the time of a write would tell that the login exists.
+    if !node.gate.verify(queue, password.expose().as_bytes(), &phc).await? {
+        // Counted in memory and written later, because the time of a write would reveal that the login exists.
         node.events.count(&RepeatedEvent::new(organization, action::SESSION_REFUSE, &member.id.0, address), now);
         return Err(SignInError::Refused);
     }
     Ok(Verified { member, address, user_agent, now })
 }
 
-/// Begins a session, always a new one.
+/// Creates a session with a new secret.
 pub async fn begin_session(node: &Arc<Node>, verified: Verified) -> Result<(SignedIn, SessionSecret), SignInError> {
     let Verified { member, address, user_agent, now } = verified;
 
@@ -110,7 +102,7 @@ pub async fn begin_session(node: &Arc<Node>, verified: Verified) -> Result<(Sign
     let new = serde_json::json!({ "session": signed_in.session.id, "user_agent": signed_in.session.user_agent });
     let entry = AuditEntry::of(&by, action::SESSION_BEGIN, &signed_in.member.id.0, None, Some(new));
     if !node.store.open_session(&signed_in.session, &secret.digest(), &signed_in.member, &entry).await? {
-        // Removed, or given another password, while this one was being checked.
+        // Removed, or changed their password, during the sign-in.
         return Err(SignInError::Changed);
     }
     tracing::info!(member = %signed_in.member.id, organization = %signed_in.member.organization, "signed in");

@@ -1,4 +1,4 @@
-//! The one way to make a change: write it, drop what memory holds, make it effective on every node, count it and log it.
+//! The only way to make a change: write it, invalidate memory, make it effective on every node, count it and log it.
 
 use std::future::Future;
 
@@ -12,35 +12,34 @@ use crate::node::{Node, Unavailable};
 use crate::revocation::{RedisFailure, RedisList};
 use crate::store::{AuditEntry, Refused, RevokedToken, Seq, StoreError, WriteError};
 
-/// Records that a change affects and that nodes hold in memory.
+/// Records in memory that a change affects.
 #[derive(Clone, Copy, Debug)]
 pub enum Affects<'a> {
-    /// None: the records are read from the store each time.
+    /// None: the records are always read from the store.
     Nothing,
-    /// A new key. Nothing is taken away, so nodes that know it as absent may follow later.
+    /// A new key. No rights are removed, so nodes that cached its absence may apply the change later.
     NewKey(&'a KeyId),
-    /// A key; its next state.
     Key(&'a ApiKey),
     /// The keys that the write returns.
     WrittenKeys,
-    /// One token.
+    /// A single token.
     Token(&'a RevokedToken),
     /// An organization's policy, state or signing keys.
     Organization(&'a Slug),
 }
 
-/// Outcome of a write.
+/// Result of a write.
 pub trait Written {
-    /// The number of the change; `None` if nothing was written because the record is in that state already, or if
-    /// changes of this kind are not followed.
+    /// Number of the change. `None` if nothing was written because the record is already in that state, or if nodes do
+    /// not follow changes of this kind.
     fn seq(&self) -> Option<Seq>;
 
     /// Whether something was written.
-    fn is_made(&self) -> bool {
+    fn is_written(&self) -> bool {
         true
     }
 
-    /// The keys that were changed, for [`Affects::WrittenKeys`].
+    /// Changed keys, for [`Affects::WrittenKeys`].
     fn keys(&self) -> &[ApiKey] {
         &[]
     }
@@ -63,7 +62,7 @@ impl Written for Option<Seq> {
         *self
     }
 
-    fn is_made(&self) -> bool {
+    fn is_written(&self) -> bool {
         self.is_some()
     }
 }
@@ -78,12 +77,12 @@ impl Written for (Seq, Vec<ApiKey>) {
     }
 }
 
-/// Why a change was not made.
+/// Reason why a change was not made.
 #[derive(Debug)]
 pub enum ChangeError {
     /// A rule of the store does not allow it.
     Refused(Refused),
-    /// It could not be made now, or its outcome is unknown.
+    /// The store failed, or the outcome is unknown.
     Unavailable(Unavailable),
 }
 
@@ -109,20 +108,20 @@ impl From<LoadError> for ChangeError {
 }
 
 impl Node {
-    /// Makes a change that `write` writes with its audit `entry`. It is effective on every node before this returns.
+    /// Makes the change that `write` writes with its audit `entry`. It is effective on every node when this returns.
     ///
-    /// A write that fails may have been committed, so what memory holds is dropped in any case.
+    /// A write that fails may have been committed, so memory is invalidated in any case.
     pub async fn change<T: Written>(
         &self,
         entry: &AuditEntry,
         affects: Affects<'_>,
         write: impl Future<Output = Result<T, impl Into<ChangeError>>>,
     ) -> Result<T, ChangeError> {
-        // 1. The write, and what memory held before it.
+        // 1. The write, then memory.
         let written = write.await.map_err(Into::into);
         self.drop_affected(affects, matches!(written, Err(ChangeError::Unavailable(_))));
 
-        // 2. Every node.
+        // 2. All nodes.
         if let (Affects::Organization(slug), Ok(_) | Err(ChangeError::Refused(_))) = (affects, &written) {
             self.load_tenant(slug).await?;
         }
@@ -133,22 +132,22 @@ impl Node {
             (Affects::WrittenKeys, Ok(Some(seq))) => {
                 let keys = written.as_ref().map(Written::keys).unwrap_or_default();
                 keys.iter().for_each(|key| self.forget_key(&key.id));
-                // The number of the last change stands for all of them.
+                // The number of the last change covers all of them.
                 for key in keys {
                     self.settle_key_change(seq, key).await;
                 }
             }
             (Affects::Token(token), Ok(Some(seq))) => {
-                self.spread(seq, async |redis| redis.put_token(token).await).await;
+                self.settle(seq, async |redis| redis.record_token(token).await).await;
             }
-            (Affects::Organization(_), Ok(Some(seq))) => self.spread(seq, async |_| Ok(())).await,
-            // Nothing was written: the same change by somebody else must be effective before this one is answered.
+            (Affects::Organization(_), Ok(Some(seq))) => self.settle(seq, async |_| Ok(())).await,
+            // Nothing was written, but a concurrent identical change must be effective before the response.
             (_, Ok(None)) => self.settle_written().await?,
         }
         let written = written?;
 
         // 3. The counter and the log.
-        if written.is_made() {
+        if written.is_written() {
             self.metrics.change(entry.action);
             let AuditEntry { action, actor, subject, .. } = entry;
             tracing::info!(action, subject, actor, "change made");
@@ -161,7 +160,7 @@ impl Node {
             Affects::Nothing => {}
             Affects::NewKey(id) => self.forget_key(id),
             Affects::Key(key) => self.forget_key(&key.id),
-            // Which keys it concerned is not known.
+            // The affected keys are unknown.
             Affects::WrittenKeys if is_unknown => self.forget_all_keys(),
             Affects::WrittenKeys => {}
             Affects::Token(token) => self.list.apply_token_revocation(&token.jti, token.expires_at),
@@ -169,7 +168,7 @@ impl Node {
         }
     }
 
-    /// Runs a change to its end in a task of its own: a caller that goes away cannot cut it in half.
+    /// Runs a change in a task of its own, so that a client that disconnects cannot interrupt it.
     pub async fn run_to_end<T, E>(&self, change: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -181,22 +180,22 @@ impl Node {
         }
     }
 
-    /// Drops what memory holds of a key that was changed, or may have been.
+    /// Drops the cached record of a key that was or may have been changed.
     pub fn forget_key(&self, key: &KeyId) {
         self.list.apply_key_change(key);
     }
 
-    /// Drops what memory holds of every key.
+    /// Drops the cached records of all keys.
     pub fn forget_all_keys(&self) {
         self.list.forget_records();
     }
 
     async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
         self.list.apply_key_change(&changed.id);
-        self.spread(seq, async |redis| redis.put_key(changed).await).await;
+        self.settle(seq, async |redis| redis.record_key(changed).await).await;
     }
 
-    /// Waits until an organization as it is stored is effective on every node.
+    /// Waits until the stored state of an organization is effective on every node.
     pub async fn settle_organization(&self, slug: &Slug) -> Result<(), LoadError> {
         self.forget_tenant(slug);
         self.load_tenant(slug).await?;
@@ -204,7 +203,7 @@ impl Node {
         Ok(())
     }
 
-    /// Waits until everything that is written by now is effective on every node.
+    /// Waits until all changes that are written now are effective on every node.
     pub async fn settle_written(&self) -> Result<(), StoreError> {
         if self.cluster.is_some() {
             self.wait_for_others(self.store.last_seq().await?).await;
@@ -212,21 +211,21 @@ impl Node {
         Ok(())
     }
 
-    /// Returns when all that is written of a key by now is effective on every node, this one too: a request that finds
-    /// its change made by another must not be answered before that one is.
-    pub async fn settle_what_is_written(&self, key: &KeyId) -> Result<(), StoreError> {
+    /// Waits until all changes of a key that are written now are effective on every node, including this one. A request
+    /// whose change was already made by another must not be confirmed earlier.
+    pub async fn settle_key(&self, key: &KeyId) -> Result<(), StoreError> {
         self.forget_key(key);
         self.settle_written().await
     }
 
-    /// Notifies the other nodes of a change, adds it to the list in Redis, and returns once every node has followed.
-    /// Redis need not know of it.
-    async fn spread(&self, seq: Seq, put: impl AsyncFnOnce(&RedisList) -> Result<(), RedisFailure>) {
+    /// Notifies the other nodes of a change, adds it to the revocation list in Redis, and waits until every node has
+    /// applied it. Works without Redis.
+    async fn settle(&self, seq: Seq, record: impl AsyncFnOnce(&RedisList) -> Result<(), RedisFailure>) {
         let notify = async {
             let Some(redis) = &self.redis else { return };
             let nudged = redis.nudge(seq).await;
-            if let Err(error) = put(redis).await.and(nudged) {
-                tracing::debug!(%error, "failed to write a change to Redis; the list is written again once Redis is back");
+            if let Err(error) = record(redis).await.and(nudged) {
+                tracing::debug!(%error, "failed to write a change to Redis");
             }
         };
         tokio::join!(notify, self.wait_for_others(seq));

@@ -1,4 +1,4 @@
-//! Security events that strangers can repeat at will, counted in memory and folded when they are written.
+//! Counts security events that strangers can repeat. They are held in memory and aggregated when they are written.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,10 +13,10 @@ use crate::limits::levels;
 use crate::node::Node;
 use crate::store::{CountedEvent, StoreError};
 
-/// Kinds of events that are held until they are written. Beyond it, networks are counted together.
+/// Maximum number of counters in memory. Beyond it, networks are counted together.
 const MAX_HELD: usize = 4_096;
 
-/// An event that may be repeated: what happened to whom, and from where.
+/// A repeatable event: action, subject and network.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RepeatedEvent {
     organization: Slug,
@@ -27,7 +27,7 @@ pub struct RepeatedEvent {
 }
 
 impl RepeatedEvent {
-    /// An event of one subject, from the /24 or /48 of an address.
+    /// Creates an event of a subject from the /24 or /48 of an address.
     pub fn new(organization: Slug, action: &'static str, subject: &str, address: ClientAddress) -> Self {
         let [_, network, ..] = levels(address);
         let length = if network.is_ipv4() { 24 } else { 48 };
@@ -37,15 +37,14 @@ impl RepeatedEvent {
     }
 }
 
-/// Organization, action, subject, hour and network: what a count is of.
+/// Organization, action, subject, hour and network.
 type EventKey = (Slug, &'static str, String, i64, String);
 
-/// Events that were counted and not written yet: a crash loses at most the last two seconds.
+/// Counters that are not written yet. A crash loses at most the last two seconds.
 #[derive(Default)]
 pub struct EventCounts(Mutex<HashMap<EventKey, CountedEvent>>);
 
 impl EventCounts {
-    /// Counts an event.
     pub fn count(&self, event: &RepeatedEvent, now: Timestamp) {
         let RepeatedEvent { organization, action, subject, address, network } = event.clone();
         self.add(CountedEvent {
@@ -66,12 +65,12 @@ impl EventCounts {
         let key = |network: &str| {
             (event.organization.clone(), event.action, event.subject.clone(), event.hour, network.to_owned())
         };
-        let mut place = key(&event.network);
-        if held.len() >= MAX_HELD && !held.contains_key(&place) {
-            place = key(CountedEvent::OTHER_NETWORKS);
+        let mut key_of_network = key(&event.network);
+        if held.len() >= MAX_HELD && !held.contains_key(&key_of_network) {
+            key_of_network = key(CountedEvent::OTHER_NETWORKS);
         }
-        let network = place.4.clone();
-        held.entry(place)
+        let network = key_of_network.4.clone();
+        held.entry(key_of_network)
             .and_modify(|held| {
                 held.count += event.count;
                 held.first_at = held.first_at.min(event.first_at);
@@ -87,7 +86,7 @@ impl EventCounts {
 }
 
 impl Node {
-    /// Writes the events that were counted. What cannot be written is held for the next time.
+    /// Writes the counted events. Keeps those that cannot be written for the next time.
     pub async fn write_events(&self) -> Result<(), StoreError> {
         let mut events = self.events.take().into_iter();
         while let Some(event) = events.next() {
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repetitions_are_one_and_memory_is_bounded() {
+    fn repetitions_are_aggregated_and_memory_is_bounded() {
         let counts = EventCounts::default();
         let now = Timestamp::from_seconds(7_200);
         let organization = Slug::parse("default").unwrap();

@@ -1,4 +1,4 @@
-//! Reading organizations and their signing keys into memory, and reading one past a memory that may be behind.
+//! Loads organizations and their signing keys into memory, and reads one from the store if memory may be outdated.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,29 +12,26 @@ use crate::node::{Node, NodeSettings, Tenant};
 use crate::signing::{KeyRing, SigningError, SigningKey};
 use crate::store::{Seq, StoreError, StoredSigningKey};
 
-/// Why an organization could not be loaded.
+/// Reason why an organization could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A signing key could not be decrypted.
     #[error("signing key {0}: {1}")]
     Seal(String, #[source] SealError),
-    /// A signing key is unusable.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// The algorithm of a signing key is unknown to this version.
+    /// This version does not support the signing key's algorithm.
     #[error("signing key {0} has an unknown algorithm")]
     Algorithm(String),
 }
 
 impl Node {
-    /// Loads every organization into memory and drops those that are no longer stored.
+    /// Loads all organizations into memory and drops those that no longer exist.
     pub async fn load_tenants(&self) -> Result<(), LoadError> {
         let (ticket, store) = (self.begin_reading(), &self.steady_store);
-        // The organizations come first: a signing key that is added in between makes its organization newer than its
-        // `changed_seq` says, never older.
+        // Organizations are read first: a signing key that is added meanwhile makes an organization newer than its
+        // `changed_seq`, never older.
         let organizations = store.organizations(None).await?;
         let mut rings: HashMap<Slug, Vec<StoredSigningKey>> = HashMap::new();
         for stored in store.signing_keys(None).await? {
@@ -59,7 +56,7 @@ impl Node {
         Ok(())
     }
 
-    /// Loads one organization; returns it, or `None` if it is not stored.
+    /// Loads one organization. Returns `None` if it does not exist.
     pub async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         let ticket = self.begin_reading();
         let Some(organization) = self.store.organization(slug).await? else { return Ok(None) };
@@ -67,8 +64,7 @@ impl Node {
         Ok(Some(self.insert_tenant(self.build_tenant(organization, keys)?, ticket)))
     }
 
-    /// An organization as it is stored now, whatever memory holds. Memory is used if its reading is of the organization's
-    /// last change.
+    /// Returns the current stored state of an organization. Uses memory if it contains the last change.
     pub(super) async fn stored_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         let Some(seq) = self.store.organization_seq(slug).await? else { return Ok(None) };
         match self.held_tenant(slug) {

@@ -1,6 +1,6 @@
-//! What one running node holds: the adapters, and the organizations in memory. Use cases are handed it.
+//! The state of a running node: the adapters and the organizations in memory, for the use cases.
 //!
-//! Stands between the adapters, which it imports, and the use cases, which import it.
+//! Imports the adapters; use cases import it.
 
 mod changes;
 mod events;
@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::clock::{self, BootTime};
-use crate::crypto::argon2_gate::{Argon2Gate, Lane, Turn};
+use crate::crypto::argon2_gate::{Argon2Gate, Lane, QueueKey};
 use crate::crypto::master_key::MasterKeys;
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::ClientAddress;
@@ -52,122 +52,114 @@ pub use verified_token::{TokenSize, VerifiedToken};
 use verifiers::PendingVerifiers;
 pub use view::View;
 
-/// How long a server that stops waits for what can be done later.
+/// How long shutdown waits for deferrable tasks.
 const DEFERRABLE: Duration = Duration::from_secs(2);
 
-/// For how long the log of changes is kept: longer than any token lives, for the list in Redis is written from it.
-const CHANGES_KEPT_SECONDS: i64 = 7200;
+/// Retention of the change log: longer than the lifetime of any token, because the list in Redis is written from it.
+const CHANGE_LOG_SECONDS: i64 = 7200;
 
-/// For how long the answer to a request with an `Idempotency-Key` can be asked for again.
-pub const ANSWERS_KEPT_SECONDS: i64 = 86_400;
-/// For how long what webhooks have taken is kept: a week.
-const DELIVERED_KEPT_SECONDS: i64 = 7 * 86_400;
+/// How long the response to a request with an `Idempotency-Key` can be repeated.
+pub const RESPONSE_SECONDS: i64 = 86_400;
+/// Retention of successful deliveries: a week.
+const DELIVERED_SECONDS: i64 = 7 * 86_400;
 
-/// How long after its end an hour's repeated events are summed up.
+/// How long after the end of an hour its repeated events are written to the audit log.
 const HOUR_SETTLES_SECONDS: i64 = 60;
 
-/// For how long dead letters are kept.
-const DEAD_KEPT_SECONDS: i64 = 30 * 86_400;
+/// Retention of dead letters.
+const DEAD_LETTER_SECONDS: i64 = 30 * 86_400;
 
-/// A running node.
 pub struct Node {
-    /// The truth.
+    /// The authoritative data.
     pub store: Arc<Store>,
-    /// The same over connections that no crowd of requests uses up: for what a node needs to keep its lease.
+    /// The same store with a connection pool of its own, which requests cannot exhaust: for renewing the lease.
     pub steady_store: Arc<Store>,
-    /// What is held of it in memory.
+    /// Cached records and revoked tokens.
     pub list: Arc<RevocationList>,
-    /// Until when that may be acted on.
+    /// Permission to act on cached state.
     pub lease: Arc<Lease>,
-    /// The other nodes, where there may be others.
+    /// The other nodes; `None` on SQLite.
     pub cluster: Option<Arc<Cluster>>,
-    /// The list in Redis, if there is one.
+    /// The revocation list in Redis, if configured.
     pub redis: Option<Arc<RedisList>>,
-    /// Argon2, bounded.
+    /// Bounded Argon2 hashing.
     pub gate: Argon2Gate,
-    /// What secrets at rest depend on.
+    /// Keys for secrets at rest.
     pub master_keys: MasterKeys,
-    /// What is counted.
     pub metrics: Metrics,
-    /// How often keys were used, until it is written.
+    /// Uses of keys that are not written yet.
     pub usage: Usage,
     rare_uses: Arc<RareUses>,
-    /// Security events that were repeated, until they are written.
+    /// Repeated security events that are not written yet.
     pub events: EventCounts,
-    /// How this node was set up.
     pub settings: NodeSettings,
-    /// Tokens whose signature was checked, by digest.
+    /// Tokens with a verified signature, by digest.
     pub verified_tokens: Cache<[u8; 32], Arc<VerifiedToken>, TokenSize>,
     tenants: ArcSwap<Tenants>,
     changes: TaskTracker,
-    /// Work that a server that stops waits for only briefly.
+    /// Tasks for which shutdown waits only briefly.
     deferrable: TaskTracker,
     runtime: Handle,
-    /// Keys whose minted secrets wait for their Argon2id PHC string on this node.
+    /// Keys whose new secrets wait for their Argon2id PHC string on this node.
     pub(crate) pending_verifiers: PendingVerifiers,
     revocations: NameLimit,
-    /// How often an organization in memory was marked as stale.
+    /// Number of times that an organization in memory was marked as stale.
     stale_marks: AtomicU64,
-    /// Signing keys whose tokens have all expired by the wall clock, and since when this process has seen them so.
+    /// Signing keys whose tokens have all expired by the wall clock, and when this process first noticed it.
     expired_signing_keys: Mutex<HashMap<String, BootTime>>,
     dummy_password: tokio::sync::OnceCell<String>,
 }
 
-/// The adapters a node is made of.
-pub struct Parts {
-    /// The store.
+/// The adapters of a node.
+pub struct Adapters {
     pub store: Arc<Store>,
-    /// The same over connections of its own.
+    /// The same store with a connection pool of its own.
     pub steady_store: Arc<Store>,
-    /// What memory holds of it.
+    /// Cached records and revoked tokens.
     pub list: Arc<RevocationList>,
-    /// Until when that may be acted on.
+    /// Permission to act on cached state.
     pub lease: Arc<Lease>,
-    /// The other nodes, where there may be others.
+    /// The other nodes; `None` on SQLite.
     pub cluster: Option<Arc<Cluster>>,
-    /// The list in Redis, if there is one.
+    /// The revocation list in Redis, if configured.
     pub redis: Option<Arc<RedisList>>,
-    /// What is counted.
     pub metrics: Metrics,
-    /// Bytes for verified tokens.
+    /// Memory for verified tokens in bytes.
     pub token_bytes: u64,
-    /// Argon2.
     pub gate: Argon2Gate,
-    /// The master keys.
     pub master_keys: MasterKeys,
-    /// Settings.
     pub settings: NodeSettings,
-    /// Where changes run, whatever becomes of the request that asked for them.
+    /// The runtime of changes, which is independent of requests.
     pub runtime: Handle,
 }
 
 impl Node {
-    /// A node with no organizations in memory yet.
-    pub fn new(parts: Parts) -> Self {
+    /// Creates a node without organizations in memory.
+    pub fn new(adapters: Adapters) -> Self {
         Self {
-            store: parts.store,
-            steady_store: parts.steady_store,
-            list: parts.list,
-            lease: parts.lease,
-            cluster: parts.cluster,
-            redis: parts.redis,
-            gate: parts.gate,
-            master_keys: parts.master_keys,
-            metrics: parts.metrics,
+            store: adapters.store,
+            steady_store: adapters.steady_store,
+            list: adapters.list,
+            lease: adapters.lease,
+            cluster: adapters.cluster,
+            redis: adapters.redis,
+            gate: adapters.gate,
+            master_keys: adapters.master_keys,
+            metrics: adapters.metrics,
             usage: Usage::default(),
             rare_uses: Arc::default(),
             events: EventCounts::default(),
-            revocations: NameLimit::per_minute(parts.settings.revocations_per_minute),
-            settings: parts.settings,
+            revocations: NameLimit::per_minute(adapters.settings.revocations_per_minute),
+            settings: adapters.settings,
             verified_tokens: Cache::with_weighter(
-                usize::try_from(parts.token_bytes / TOKEN_BYTES).unwrap_or(usize::MAX),
-                parts.token_bytes,
+                usize::try_from(adapters.token_bytes / TOKEN_BYTES).unwrap_or(usize::MAX),
+                adapters.token_bytes,
                 TokenSize,
             ),
             tenants: ArcSwap::default(),
             changes: TaskTracker::new(),
             deferrable: TaskTracker::new(),
-            runtime: parts.runtime,
+            runtime: adapters.runtime,
             pending_verifiers: PendingVerifiers::default(),
             stale_marks: AtomicU64::default(),
             expired_signing_keys: Mutex::default(),
@@ -175,18 +167,18 @@ impl Node {
         }
     }
 
-    /// Whether memory may be acted on. To be asked before memory is looked at.
+    /// Whether memory may be used for decisions. Check this before reading memory.
     pub fn is_current(&self) -> bool {
         self.lease.is_live(clock::boot())
     }
 
-    /// A key's record as it is now: from memory under a live lease, else from the store.
+    /// Returns the current record of a key, from memory under a live lease, otherwise from the store.
     pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
         self.view().record(id).await
     }
 
-    /// Without a lease a store that is known to be away is not waited for.
-    fn may_ask_store(&self) -> Result<(), StoreError> {
+    /// Without a lease, fails immediately if the store is known to be unreachable.
+    fn check_store_reachable(&self) -> Result<(), StoreError> {
         self.metrics.cluster().without_lease();
         match &self.cluster {
             Some(cluster) if cluster.is_cut_off() => Err(StoreError::Silent),
@@ -194,17 +186,17 @@ impl Node {
         }
     }
 
-    /// Runs something that nobody waits for; a server that stops does.
-    pub fn run_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Spawns a task for which shutdown waits.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.changes.spawn_on(work.in_current_span(), &self.runtime));
     }
 
-    /// Runs something that can be done at a later start as well: a server that stops waits for it only briefly.
-    pub fn run_deferrable(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Spawns a task that can also be done after the next start; shutdown waits only briefly for it.
+    pub fn spawn_deferrable(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.deferrable.spawn_on(work, &self.runtime));
     }
 
-    /// Waits for the changes under way, once no more can begin.
+    /// Waits for running changes. No more can start.
     pub async fn drain(&self) {
         self.changes.close();
         self.changes.wait().await;
@@ -212,39 +204,39 @@ impl Node {
         let _ = tokio::time::timeout(DEFERRABLE, self.deferrable.wait()).await;
     }
 
-    /// Counts a token that a key revokes. If there were too many, returns after how many seconds to come back.
+    /// Counts a token revocation by a key. Over the limit, returns the seconds to wait.
     pub fn count_revocation(&self, key: &KeyId) -> Result<(), u64> {
         self.revocations.count(key.as_str())
     }
 
-    /// The turn of an authenticated management request: every organization has a share.
-    pub fn management_turn(&self, organization: &Slug) -> Turn {
-        Turn { lane: Lane::Management, share: vec![name(organization.as_str())] }
+    /// Queue of an authenticated management request: one share per organization.
+    pub fn management_queue(&self, organization: &Slug) -> QueueKey {
+        QueueKey { lane: Lane::Management, share: vec![name(organization.as_str())] }
     }
 
-    /// The turn of a check whose caller has proved nothing: every network has a share, and in it every subject.
-    pub fn stranger_turn(&self, lane: Lane, address: ClientAddress, subject: &str) -> Turn {
+    /// Queue of an unauthenticated check: one share per network, and within it per subject.
+    pub fn unauthenticated_queue(&self, lane: Lane, address: ClientAddress, subject: &str) -> QueueKey {
         let share = levels(address).iter().map(name).chain([name(subject)]).collect();
-        Turn { lane, share }
+        QueueKey { lane, share }
     }
 
-    /// The PHC string of a password that nobody has: checking against it takes as long as against any other.
+    /// Returns the PHC string of an unknown password, for checks that must take as long as others.
     pub async fn dummy_password(&self) -> Result<&str, Unavailable> {
-        let made = self.dummy_password.get_or_try_init(async || {
+        let dummy = self.dummy_password.get_or_try_init(async || {
             let password = zeroize::Zeroizing::new(crate::crypto::random::identifier()?);
-            let turn = Turn { lane: Lane::SignIn, share: Vec::new() };
-            Ok::<_, Unavailable>(self.gate.hash(turn, password.as_bytes()).await?)
+            let queue = QueueKey { lane: Lane::SignIn, share: Vec::new() };
+            Ok::<_, Unavailable>(self.gate.hash(queue, password.as_bytes()).await?)
         });
-        Ok(made.await?)
+        Ok(dummy.await?)
     }
 
-    /// The database's clock as far as it is known, else this machine's: what is decided for every node goes by it.
+    /// Returns the database's time if it is known, otherwise the local time. Used for decisions that affect all nodes.
     pub fn database_time(&self) -> Timestamp {
         let offset = self.cluster.as_ref().map_or(0, |cluster| cluster.clock_offset());
         clock::now().plus_millis(offset)
     }
 
-    /// Notes what the pool of connections to the database says of itself, for metrics.
+    /// Updates the metrics of the database connection pool.
     pub fn observe_pool(&self) {
         if let Some(pool) = self.store.pool() {
             let database = self.metrics.database();
@@ -253,15 +245,15 @@ impl Node {
         }
     }
 
-    /// What an operator should know and do something about, though decisions are right all the same.
+    /// Returns warnings for operators. None of them affects decisions.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.redis.as_ref().map(|redis| redis.complaints()).unwrap_or_default();
+        let mut warnings = self.redis.as_ref().map(|redis| redis.warnings()).unwrap_or_default();
         warnings.extend(self.cluster.iter().flat_map(|cluster| cluster.disagreements()));
         let offset = self.cluster.as_ref().map_or(0, |cluster| cluster.clock_offset());
         if i128::from(offset).unsigned_abs() > CLOCK_TOLERANCE.as_millis() {
             let side = if offset > 0 { "behind" } else { "ahead of" };
             warnings.push(format!(
-                "this node's clock is {}.{} s {side} the database's; tokens may be refused as not yet valid, or live too \
+                "this node's clock is {}.{} s {side} the database's; tokens may be rejected as not yet valid, or be valid too \
                  long: synchronize the clocks (NTP)",
                 offset.unsigned_abs() / 1000,
                 offset.unsigned_abs() % 1000 / 100
@@ -272,7 +264,7 @@ impl Node {
             let soon = clock::now().plus_seconds(60);
             if let Some((key, _)) = tenant.ring.current(soon).filter(|(key, _)| key.active_from() > soon) {
                 warnings.push(format!(
-                    "the signing key in use of organization {slug} was to sign from {} on: this node's clock is behind, or \
+                    "the current signing key of organization {slug} is not active before {}: this node's clock is behind, or \
                      a clock was ahead when the key was created; if the clocks are right now, rotate the signing key",
                     clock::rfc3339(key.active_from())
                 ));
@@ -281,36 +273,36 @@ impl Node {
         warnings
     }
 
-    /// Whether a signing key may be deleted because its tokens have expired. The wall clock alone does not decide: one
-    /// that was ahead and is corrected would have deleted keys that are in use. So the key must have been expired for as
-    /// long as any token lives by a clock that only runs forward.
-    pub fn may_forget_signing_key(&self, kid: &str, is_over: bool) -> bool {
-        let mut seen = self.expired_signing_keys.lock();
+    /// Whether a signing key can be deleted because its tokens have expired. The wall clock alone is not enough: if it
+    /// was ahead and is corrected, keys that are in use would be deleted. So the key must also have been expired for
+    /// the longest lifetime of a token by a monotonic clock.
+    pub fn can_delete_signing_key(&self, kid: &str, is_over: bool) -> bool {
+        let mut expired_since = self.expired_signing_keys.lock();
         if !is_over {
-            seen.remove(kid);
+            expired_since.remove(kid);
             return false;
         }
         let now = clock::boot();
-        let since = *seen.entry(kid.to_owned()).or_insert(now);
-        let may = now.since(since) >= LONGEST_LIFE;
-        if may {
-            seen.remove(kid);
+        let since = *expired_since.entry(kid.to_owned()).or_insert(now);
+        let can_delete = now.since(since) >= LONGEST_LIFE;
+        if can_delete {
+            expired_since.remove(kid);
         }
-        may
+        can_delete
     }
 
-    /// Forgets what has ended by itself.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
+    /// Deletes expired data.
+    pub async fn delete_expired(&self) -> Result<(), StoreError> {
         let now = clock::now();
         self.metrics.records(self.list.len());
         self.store.forget_revoked_tokens(&self.list.forget_tokens(now, clock::boot())).await?;
         self.store.forget_sessions(now, now.plus_seconds(-self.settings.session_idle_seconds)).await?;
-        // The other nodes have written what they counted in the hour.
+        // The other nodes have written their counts of the hour by now.
         let closing = hour_of(now.plus_seconds(-HOUR_SETTLES_SECONDS));
         while self.store.close_event_hours(closing, now).await? > 0 {}
-        self.store.forget_answers(now.plus_seconds(-ANSWERS_KEPT_SECONDS)).await?;
-        let kept = (now.plus_seconds(-DELIVERED_KEPT_SECONDS), now.plus_seconds(-DEAD_KEPT_SECONDS));
-        self.store.forget_deliveries(kept, now).await?;
-        self.store.shorten(now.plus_seconds(-CHANGES_KEPT_SECONDS)).await
+        self.store.delete_responses(now.plus_seconds(-RESPONSE_SECONDS)).await?;
+        let retention = (now.plus_seconds(-DELIVERED_SECONDS), now.plus_seconds(-DEAD_LETTER_SECONDS));
+        self.store.forget_deliveries(retention, now).await?;
+        self.store.prune_changes(now.plus_seconds(-CHANGE_LOG_SECONDS)).await
     }
 }

@@ -1,40 +1,36 @@
-//! The settings that use cases depend on.
+//! Settings that use cases need.
 
 use crate::domain::choices::Algorithm;
 use crate::domain::destination::AllowedDestinations;
 use crate::revocation::SharedSettings;
 
-/// The settings that use cases depend on.
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
-    /// Without trailing slash.
+    /// Without a trailing slash.
     pub public_url: String,
-    /// The audience of a token when none is asked for.
+    /// Default audience of tokens.
     pub audience: String,
-    /// Life of a token in seconds, where the organization has no other.
+    /// Default lifetime of tokens.
     pub ttl_seconds: u32,
-    /// What new organizations sign with, and rotated keys.
     pub algorithm: Algorithm,
-    /// The `typ` of tokens.
     pub typ: String,
-    /// Days between rotations of signing keys; 0: on command only.
+    /// Days between automatic rotations of signing keys; 0 disables them.
     pub rotate_every_days: u32,
     /// Seconds between publication and first use of a signing key.
     pub publish_ahead_seconds: u32,
-    /// Life of a session, in seconds.
+    /// Lifetime of a session.
     pub session_seconds: i64,
-    /// Seconds without use after which a session ends.
+    /// Idle timeout of a session.
     pub session_idle_seconds: i64,
-    /// Where webhooks may go.
     pub webhook_reach: AllowedDestinations,
-    /// Tokens that one key may revoke in a minute; 0 is no limit.
+    /// Maximum number of tokens that one key can revoke per minute; 0 is unlimited.
     pub revocations_per_minute: u32,
-    /// Seconds from each attempt at a webhook that failed to the next.
+    /// Delays after failed attempts.
     pub webhook_retry_seconds: Vec<u32>,
 }
 
 impl NodeSettings {
-    /// What every node of a deployment must have alike: else tokens of one are not valid on another.
+    /// Returns the settings that must be equal on all nodes; otherwise tokens of one node are not valid on another.
     pub fn shared(&self) -> SharedSettings {
         let settings = [
             ("server.public_url", self.public_url.clone()),

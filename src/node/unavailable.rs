@@ -1,4 +1,4 @@
-//! Why a node cannot decide now.
+//! Reasons why a node cannot decide.
 
 use crate::crypto::argon2_gate::GateError;
 use crate::crypto::random::RandomError;
@@ -8,43 +8,38 @@ use crate::node::load::LoadError;
 use crate::signing::SigningError;
 use crate::store::StoreError;
 
-/// Something that keeps a node from deciding. The caller is told to come back, never yes.
+/// A failure that prevents a decision. Fails closed: the caller gets 503.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
-    /// Too much is being hashed.
+    /// Too many secrets are being hashed.
     #[error("too many secrets are being hashed")]
     Busy,
-    /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Signing.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// Randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// Hashing.
     #[error("{0}")]
     Hashing(GateError),
-    /// An organization that has no key to sign with.
+    /// The organization has no active signing key.
     #[error("organization {0} has no signing key in use")]
     NoSigningKey(Slug),
-    /// An organization's signing keys cannot be read.
+    /// The organization's signing keys cannot be decrypted.
     #[error("an organization could not be loaded: {0}")]
     Organization(LoadError),
-    /// Sealing.
     #[error("a value could not be sealed")]
     Sealing,
-    /// Other changes of the same key came first each time.
-    #[error("the key was changed at the same time by others each time; nothing was done")]
+    /// Concurrent changes of the same key came first at every attempt.
+    #[error("concurrent changes of the key came first at every attempt; nothing was changed")]
     Contended,
-    /// The task that ran a change ended without a result.
-    #[error("a change ended without a result; whether it was made must be looked up")]
+    /// The task of a change ended without a result.
+    #[error("a change ended without a result; check whether it was made")]
     Lost,
 }
 
 impl From<ChangeError> for Unavailable {
-    /// For changes that no rule refuses.
+    /// For changes that no rule can reject.
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Unavailable(cause) => cause,

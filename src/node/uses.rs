@@ -1,7 +1,7 @@
-//! Uses of keys that are written before they are answered.
+//! Uses of keys that are written before the response.
 //!
-//! Counts are written every few seconds, so a node that dies loses the last ones. A key that is used often loses nothing by
-//! that. The only use in weeks must not be lost: upkeep would take the key for stale.
+//! Counts are written every few seconds, so a node that crashes loses the latest ones. This does not matter for keys
+//! that are used often. But the only use in weeks must not be lost, because upkeep would consider the key stale.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{KeyUsage, LastUse};
 use crate::node::Node;
 
-/// How long the last use that is written may lie before one that is not, in seconds.
+/// Maximum time between the last written use and an unwritten one.
 pub const UNWRITTEN_SECONDS: i64 = 12 * 3600;
 
 /// How long a request waits for the write of its use.
-const PATIENCE: Duration = Duration::from_millis(250);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Seconds after a write that failed until the next one.
+/// Pause after a failed write.
 const PAUSE_SECONDS: i64 = 5;
 
-/// Writes of uses under way.
+/// Uses that are being written.
 #[derive(Debug, Default)]
 pub struct RareUses(Mutex<State>);
 
@@ -43,13 +43,13 @@ impl RareUses {
 }
 
 impl Node {
-    /// Whether a use must be written before it is answered.
+    /// Whether a use must be written before the response.
     pub fn is_rare_use(&self, key: &ApiKey, now: Timestamp) -> bool {
         now.millis_since(key.idle_since()) >= UNWRITTEN_SECONDS * 1000
     }
 
-    /// Writes a rare use and drops the key's record from memory, which says that the last use is long ago. If the store does
-    /// not answer soon, the use is written with the next batch.
+    /// Writes a rare use and drops the key's cached record, whose last use is outdated. If the store does not respond
+    /// soon, the use is written with the next batch.
     pub async fn write_rare_use(&self, key: &ApiKey, address: ClientAddress, now: Timestamp) {
         if self.cluster.as_ref().is_some_and(|cluster| cluster.is_cut_off()) {
             return;
@@ -62,20 +62,20 @@ impl Node {
             Some(known.unwrap_or_else(|| {
                 let (done, written) = watch::channel(());
                 state.under_way.insert(key.id, written.clone());
-                self.begin_writing(key.id, LastUse { at: now, address: address.known() }, done);
+                self.start_write(key.id, LastUse { at: now, address: address.known() }, done);
                 written
             }))
         });
         if let Some(mut written) = written {
-            // It fails when the sender is dropped, at the end of the write.
-            let _ = tokio::time::timeout(PATIENCE, written.changed()).await;
+            // Fails when the sender is dropped at the end of the write.
+            let _ = tokio::time::timeout(WRITE_TIMEOUT, written.changed()).await;
         }
     }
 
-    fn begin_writing(&self, key: KeyId, last: LastUse, done: watch::Sender<()>) {
+    fn start_write(&self, key: KeyId, last: LastUse, done: watch::Sender<()>) {
         let (store, list, rare_uses) = (self.store.clone(), self.list.clone(), Arc::clone(&self.rare_uses));
         let used = KeyUsage { last_used: Some(last), ..KeyUsage::new(key) };
-        self.run_beside(async move {
+        self.spawn(async move {
             let result = store.add_usage(&[used]).await;
             if result.is_ok() {
                 list.apply_key_change(&key);
@@ -86,7 +86,7 @@ impl Node {
             });
             drop(done);
             if let Err(error) = result {
-                tracing::warn!(%error, %key, "failed to write the use of a key; it is written with the next batch");
+                tracing::warn!(%error, %key, "failed to write the last use of a key; retrying with the next batch");
             }
         });
     }

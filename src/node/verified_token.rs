@@ -1,4 +1,4 @@
-//! Tokens whose signature was checked once, and what they weigh in memory.
+//! Tokens with a verified signature, and their size in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -10,29 +10,27 @@ use crate::domain::key_text::KeyId;
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 
-/// A token whose signature, issuer and form were checked once.
+/// A token whose signature, issuer and format were verified.
 #[derive(Debug)]
 pub struct VerifiedToken {
-    /// What it says.
     pub claims: Claims,
-    /// The key it was minted from.
+    /// The key that it was issued for.
     pub key: KeyId,
-    /// What it carries.
+    /// Parsed from the claims.
     pub scopes: ScopeSet,
-    /// The signing key that signed it: once that has left the ring, the token is worth nothing.
+    /// The signing key. If it is deleted, the token is no longer valid.
     pub kid: String,
-    /// The organization that issued it.
     pub organization: Slug,
-    /// The version of its key at which `scopes` were last found within the key's scopes; 0 if never.
+    /// Version of the key at which `scopes` were last found to be within its scopes; 0 if never.
     pub within_at: AtomicU64,
-    /// Bytes of the token as it was presented.
+    /// Length of the encoded token in bytes.
     pub length: usize,
 }
 
-/// Bytes of a verified token beyond twice its length: its parts, and its share of the table.
+/// Size of a verified token beyond twice its length: its parts and its share of the table.
 pub(super) const TOKEN_BYTES: u64 = 1024;
 
-/// Weighs a verified token by the memory that it takes: its claims, and its scopes once more.
+/// Size of a verified token: its claims, and its scopes again.
 #[derive(Clone, Debug)]
 pub struct TokenSize;
 

@@ -1,4 +1,4 @@
-//! What a check decides from: memory under a live lease, else the store.
+//! The state for a decision: memory under a live lease, otherwise the store.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::node::tenants::HeldTenant;
 use crate::node::{LoadError, Node, Tenant};
 use crate::store::StoreError;
 
-/// The state that one check decides from.
+/// The state that one decision uses.
 ///
-/// The lease is looked at once, when the view is made, and before any memory: what memory says later is at least as new
-/// as that moment. Without a live lease every part is read from the store.
+/// The lease is checked once, when the view is created, before any read of memory. So memory is at least as current as
+/// that moment. Without a live lease everything is read from the store.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     node: &'a Node,
@@ -20,19 +20,19 @@ pub struct View<'a> {
 }
 
 impl Node {
-    /// A view of the state as it is from this moment on.
+    /// Creates a view of the current state.
     pub fn view(&self) -> View<'_> {
         View { node: self, is_current: self.is_current() }
     }
 
-    /// An organization as it is now, for requests that decide nothing else.
+    /// Returns the current state of an organization, for requests without other decisions.
     pub async fn current_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         self.view().tenant(slug).await
     }
 }
 
 impl View<'_> {
-    /// A key's record.
+    /// Returns the current record of a key.
     pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let list = &self.node.list;
         if self.is_current {
@@ -43,7 +43,7 @@ impl View<'_> {
                 return Ok(None);
             }
         } else {
-            self.node.may_ask_store()?;
+            self.node.check_store_reachable()?;
         }
         // Boxed, so that the path from memory stays small.
         Box::pin(self.stored_record(id)).await
@@ -61,7 +61,7 @@ impl View<'_> {
         Ok(Some(record))
     }
 
-    /// An organization: its policy, its state and its signing keys.
+    /// Returns an organization with its policy, state and signing keys.
     pub async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         if self.is_current {
             match self.node.held_tenant(slug) {
@@ -70,22 +70,22 @@ impl View<'_> {
                 HeldTenant::Stale => {}
             }
         } else {
-            self.node.may_ask_store()?;
+            self.node.check_store_reachable()?;
         }
         Box::pin(self.node.stored_tenant(slug)).await
     }
 
-    /// The organization that a signing key belongs to.
+    /// Returns the organization of a signing key.
     pub async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, StoreError> {
         let held = self.node.organization_of_signing_key(kid);
         if held.is_some() || self.is_current {
             return Ok(held);
         }
-        self.node.may_ask_store()?;
+        self.node.check_store_reachable()?;
         Box::pin(self.node.store.organization_of_signing_key(kid)).await
     }
 
-    /// Whether a single token was revoked.
+    /// Whether a token was revoked individually.
     pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
         if self.node.list.is_token_revoked(jti) {
             return Ok(true);
@@ -93,7 +93,7 @@ impl View<'_> {
         if self.is_current {
             return Ok(false);
         }
-        self.node.may_ask_store()?;
+        self.node.check_store_reachable()?;
         Box::pin(self.node.store.is_token_revoked(jti)).await
     }
 }

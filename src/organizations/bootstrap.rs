@@ -1,8 +1,8 @@
-//! Bootstraps an organization: its signing key, its owner, its first API key, all at once or not at all.
+//! Creates an organization with its signing key, owner and first API key, in one transaction.
 
 use zeroize::Zeroizing;
 
-use crate::crypto::argon2_gate::{Argon2Gate, Lane, Turn};
+use crate::crypto::argon2_gate::{Argon2Gate, Lane, QueueKey};
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::mint::mint;
 use crate::crypto::random;
@@ -21,39 +21,33 @@ use crate::node::Unavailable;
 use crate::signing::{KeyMaterial, SigningError};
 use crate::store::{AuditEntry, NewOrganization, Store, StoredSigningKey, WriteError, action};
 
-/// What the first key may do: everything, and manage Keyturn.
+/// Scopes of the first key: everything, including the management API.
 const FIRST_SCOPES: &str = "*:* *:keyturn/*";
 
-/// A new organization's credentials, shown once.
+/// Credentials of a new organization, shown once.
 pub struct BootstrappedOrganization {
-    /// Its slug.
     pub organization: Slug,
-    /// The owner's login.
     pub email: String,
-    /// The owner's password.
     pub password: Zeroizing<String>,
-    /// The first API key.
     pub key: KeyText,
 }
 
-/// Why an organization was not created.
+/// Reason why an organization was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    /// There is one of that slug.
-    #[error("organization {0} exists already; nothing was changed")]
+    /// The slug is in use.
+    #[error("organization {0} already exists; nothing was changed")]
     Exists(Slug),
-    /// It could not be done.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// Sealing failed.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// Our own first scopes are refused.
+    /// The built-in scopes are not valid.
     #[error(transparent)]
     Scope(#[from] ScopeError),
 }
 
-/// Creates an organization that can be used at once.
+/// Creates an organization that is ready for use.
 pub async fn bootstrap_organization(
     store: &Store,
     gate: &Argon2Gate,
@@ -63,13 +57,13 @@ pub async fn bootstrap_organization(
     now: Timestamp,
 ) -> Result<BootstrappedOrganization, BootstrapError> {
     let email = email.to_lowercase();
-    // 1. Its signing key, in use at once.
+    // 1. The signing key, active immediately.
     let signing_key = new_signing_key(keys, algorithm, &organization, now, now).await?;
 
-    // 2. Its owner.
+    // 2. The owner.
     let (owner, password, phc) = first_owner(gate, &organization, &email, now).await?;
 
-    // 3. Its first key.
+    // 3. The first key.
     let bounds = FirstKey { networks: Networks::all(), expires_at: None, created_by: "keyturn".into(), now };
     let (key, text) = first_key(keys, &organization, bounds)?;
 
@@ -88,23 +82,20 @@ pub async fn bootstrap_organization(
     }
 }
 
-/// What the first key of an organization is created with.
+/// Restrictions and origin of an organization's first key.
 pub(super) struct FirstKey {
-    /// From where it may be used.
     pub(super) networks: Networks,
-    /// When it expires.
     pub(super) expires_at: Option<Timestamp>,
-    /// Who creates it, as in the audit log.
+    /// As in the audit log.
     pub(super) created_by: String,
-    /// When.
     pub(super) now: Timestamp,
 }
 
-/// An organization's first key, which may do everything, and its secret.
+/// Creates an organization's first key, with all scopes.
 pub(super) fn first_key(
     keys: &MasterKeys,
     organization: &Slug,
-    made: FirstKey,
+    first: FirstKey,
 ) -> Result<(ApiKey, KeyText), BootstrapError> {
     let minted = mint(keys, KeyPrefix::default(), None).map_err(Unavailable::from)?;
     let key = ApiKey {
@@ -112,11 +103,11 @@ pub(super) fn first_key(
         organization: organization.clone(),
         prefix: minted.text.prefix().clone(),
         name: "first key".into(),
-        description: "created with the organization; may do everything".into(),
+        description: "created with the organization; has all permissions".into(),
         owner: None,
         scopes: ScopeSet::parse(FIRST_SCOPES)?,
-        networks: made.networks,
-        expires_at: made.expires_at,
+        networks: first.networks,
+        expires_at: first.expires_at,
         lifecycle: Lifecycle::Active,
         generation: 1,
         secret_version: 1,
@@ -124,8 +115,8 @@ pub(super) fn first_key(
         secret: minted.verifier,
         previous: None,
         hint: minted.text.hint(),
-        created_at: made.now,
-        created_by: made.created_by,
+        created_at: first.now,
+        created_by: first.created_by,
         rotated_at: None,
         last_used_at: None,
         last_used_ip: None,
@@ -133,7 +124,7 @@ pub(super) fn first_key(
     Ok((key, minted.text))
 }
 
-/// What the audit log says of a new organization.
+/// Returns the audit value of a new organization.
 pub(super) fn audit_value(new: &NewOrganization) -> serde_json::Value {
     let (owner, _) = &new.owner;
     serde_json::json!({
@@ -148,7 +139,7 @@ pub(super) fn audit_value(new: &NewOrganization) -> serde_json::Value {
     })
 }
 
-/// An organization's first owner, with a password of our making and its PHC string.
+/// Creates an organization's first owner. Returns the generated password and its PHC string.
 pub(super) async fn first_owner(
     gate: &Argon2Gate,
     organization: &Slug,
@@ -156,8 +147,8 @@ pub(super) async fn first_owner(
     now: Timestamp,
 ) -> Result<(Member, Zeroizing<String>, String), Unavailable> {
     let password = Zeroizing::new(random::identifier()?);
-    let turn = Turn { lane: Lane::Management, share: vec![name(organization.as_str())] };
-    let phc = gate.hash(turn, password.as_bytes()).await?;
+    let queue = QueueKey { lane: Lane::Management, share: vec![name(organization.as_str())] };
+    let phc = gate.hash(queue, password.as_bytes()).await?;
     let owner = Member {
         id: MemberId(random::identifier()?),
         organization: organization.clone(),
@@ -170,7 +161,7 @@ pub(super) async fn first_owner(
     Ok((owner, password, phc))
 }
 
-/// Makes and seals a signing key. RSA takes long, so it is made where blocking is allowed.
+/// Generates and encrypts a signing key. Runs on the blocking pool, because RSA takes long.
 pub(super) async fn new_signing_key(
     keys: &MasterKeys,
     algorithm: Algorithm,
@@ -178,8 +169,8 @@ pub(super) async fn new_signing_key(
     now: Timestamp,
     active_from: Timestamp,
 ) -> Result<StoredSigningKey, BootstrapError> {
-    let made = tokio::task::spawn_blocking(move || KeyMaterial::generate(algorithm)).await;
-    let material = made.unwrap_or(Err(SigningError::Key("it could not be generated"))).map_err(Unavailable::from)?;
+    let generated = tokio::task::spawn_blocking(move || KeyMaterial::generate(algorithm)).await;
+    let material = generated.unwrap_or(Err(SigningError::Key("could not be generated"))).map_err(Unavailable::from)?;
     let sealed = sealing::seal(keys, &material.kid, &material.pkcs8)?;
     Ok(StoredSigningKey {
         kid: material.kid,

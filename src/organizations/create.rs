@@ -1,4 +1,4 @@
-//! Making further organizations, and their first signing key.
+//! Creates further organizations, and their first signing key.
 
 use zeroize::Zeroizing;
 
@@ -15,24 +15,19 @@ use crate::store::{AuditEntry, NewOrganization, action};
 
 /// A new organization and its credentials, which are shown once.
 pub struct Created {
-    /// The organization.
     pub organization: Organization,
-    /// Its owner's login.
     pub email: String,
-    /// Its owner's password.
     pub password: Zeroizing<String>,
-    /// The secret of its first API key, if it was created with one.
+    /// Secret of its first API key, if one was created.
     pub key: Option<KeyText>,
 }
 
-/// Why an organization was not made.
+/// Reason why an organization was not created.
 #[derive(Debug)]
 pub enum CreateError {
-    /// Fields that are not as they should be.
     Invalid(Vec<Violation>),
-    /// There is one of that slug.
+    /// The slug is in use.
     Exists,
-    /// It could not be done now.
     Unavailable(Unavailable),
 }
 
@@ -53,8 +48,8 @@ impl<E: Into<Unavailable>> From<E> for CreateError {
     }
 }
 
-/// Creates an organization with an owner and the default policy. Without an API key it has no signing key either, until it
-/// is bootstrapped. With one it can be used at once; the key has the networks and the end of whoever creates it.
+/// Creates an organization with an owner and the default policy. Without an API key it also has no signing key until it
+/// is bootstrapped. With one it is ready for use; the key has the networks and the expiry of the caller.
 pub async fn create(
     node: &Node,
     by: &ChangeContext,
@@ -62,15 +57,15 @@ pub async fn create(
     owner_email: &str,
     with_key: bool,
 ) -> Result<Created, CreateError> {
-    // 1. Its owner.
+    // 1. The owner.
     let email = owner_email.to_lowercase();
     if !is_email(&email) {
-        let wrong = Violation::new("owner_email", "must be an email address");
-        return Err(CreateError::Invalid(vec![wrong]));
+        let violation = Violation::new("owner_email", "must be an email address");
+        return Err(CreateError::Invalid(vec![violation]));
     }
     let (owner, password, phc) = first_owner(&node.gate, &slug, &email, by.now).await?;
 
-    // 2. Its first key, and what to sign tokens with.
+    // 2. The first API key, and a signing key.
     let (mut signing_key, mut first) = (None, None);
     if with_key {
         let algorithm = node.settings.algorithm;
@@ -96,7 +91,8 @@ pub async fn create(
     }
 }
 
-/// Makes an organization's first signing key, in use at once; `None` where it has one. Gives the key's id.
+/// Creates an organization's first signing key, active immediately, and returns its ID. Returns `None` if the
+/// organization has one.
 pub async fn bootstrap(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<Option<String>, RotateError> {
     let Some(tenant) = node.current_tenant(slug).await? else { return Ok(None) };
     if tenant.ring.newest().is_some() {

@@ -1,4 +1,4 @@
-//! Whether the master key fits the store, and changing it.
+//! Checks the master key of the store, and re-encrypts data when it is changed.
 
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::sealing::{self, SealError};
@@ -7,35 +7,34 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::WebhookId;
 use crate::store::{AuditEntry, Store, StoreError, action};
 
-/// Why the master key does not fit the store, or what it seals could not be sealed again.
+/// Reason why a master key does not match the store, or data could not be re-encrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum ResealError {
-    /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A signing key does not open.
+    /// A signing key cannot be decrypted.
     #[error("signing key {0}: {1}")]
     Seal(String, #[source] SealError),
-    /// A webhook's secrets or its URL do not open.
+    /// A webhook's secrets or URL cannot be decrypted.
     #[error("the secrets or the URL of webhook {0}: {1}")]
     WebhookSeal(WebhookId, #[source] SealError),
-    /// The master key is another one.
+    /// The master key is not the one of the store.
     #[error(
-        "the master key does not fit this database: it belongs to master key {expected}, and the current one given is {given}; every node of a database needs the same"
+        "the master key does not match this database: the database uses master key {expected}, but the configured one is {given}; configure the same master key on every node"
     )]
     WrongMasterKey {
-        /// The database's.
+        /// ID of the database's master key.
         expected: String,
-        /// The one configured.
+        /// ID of the configured master key.
         given: String,
     },
 }
 
-/// Checks that the master keys given are those of the store; claims a new store for the current one.
+/// Checks that the store's master key is configured. Claims a new store for the current one.
 pub async fn check_master_key(store: &Store, keys: &MasterKeys) -> Result<(), ResealError> {
     if store.master_key().await?.is_none() {
         let claimed = store.set_master_key(keys.current().id()).await;
-        // Another node may have been quicker.
+        // Another node may have claimed it.
         if store.master_key().await?.is_none() {
             claimed?;
         }
@@ -46,7 +45,7 @@ pub async fn check_master_key(store: &Store, keys: &MasterKeys) -> Result<(), Re
     }
 }
 
-/// Checks that the master key that a store names is among those given.
+/// Checks that the master key with this ID is configured.
 pub fn check_master_key_id(id: &str, keys: &MasterKeys) -> Result<(), ResealError> {
     match keys.find(id) {
         Some(_) => Ok(()),
@@ -54,7 +53,7 @@ pub fn check_master_key_id(id: &str, keys: &MasterKeys) -> Result<(), ResealErro
     }
 }
 
-/// Seals the URLs of webhooks that an earlier version stored in plain text. Returns how many there were.
+/// Encrypts the webhook URLs that an earlier version stored in plain text. Returns their number.
 pub async fn seal_webhook_urls(store: &Store, keys: &MasterKeys) -> Result<usize, ResealError> {
     let unsealed = store.unsealed_webhook_urls().await?;
     for url in &unsealed {
@@ -65,7 +64,8 @@ pub async fn seal_webhook_urls(store: &Store, keys: &MasterKeys) -> Result<usize
     Ok(unsealed.len())
 }
 
-/// Seals every signing key and every webhook's secrets and URL under the current master key. Returns how many were sealed anew.
+/// Re-encrypts all signing keys and all webhook secrets, URLs and headers with the current master key. Returns their
+/// number.
 pub async fn reseal(store: &Store, keys: &MasterKeys, now: Timestamp) -> Result<usize, ResealError> {
     seal_webhook_urls(store, keys).await?;
     let mut seals = Vec::new();
@@ -97,16 +97,16 @@ pub async fn reseal(store: &Store, keys: &MasterKeys, now: Timestamp) -> Result<
     Ok(seals.len() + webhooks.len())
 }
 
-/// Whether the store's seals are those of the current master key.
+/// Whether all data is encrypted with the current master key.
 pub async fn is_current(store: &Store, keys: &MasterKeys) -> Result<bool, ResealError> {
     let id = keys.current().id();
-    // Another node may have made a signing key or a webhook under an older one meanwhile.
-    let is_sealed = store.signing_keys(None).await?.iter().all(|key| key.sealed.master_key == id)
+    // Another node may have created a signing key or a webhook under an older master key.
+    let is_current = store.signing_keys(None).await?.iter().all(|key| key.sealed.master_key == id)
         && store.webhook_seals().await?.iter().all(|seal| {
             [Some(&seal.sealed), Some(&seal.url), seal.headers.as_ref()]
                 .into_iter()
                 .flatten()
                 .all(|sealed| sealed.master_key == id)
         });
-    Ok(is_sealed && store.master_key().await?.as_deref() == Some(id))
+    Ok(is_current && store.master_key().await?.as_deref() == Some(id))
 }

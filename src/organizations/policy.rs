@@ -1,4 +1,4 @@
-//! The policy of an organization: reading it, what a change would affect, changing it.
+//! An organization's policy: reading and changing it, and the effects of a change.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::authority::ChangeContext;
@@ -11,23 +11,20 @@ use crate::domain::timestamp::Timestamp;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::store::{AuditEntry, KeyFilter, action};
 
-/// Keys named as examples of an effect.
+/// Maximum number of example keys per effect.
 const EXAMPLES: usize = 20;
-/// Keys read at once.
+/// Keys per read.
 const BATCH: u32 = 500;
 
-/// Why a policy was not changed.
+/// Reason why a policy was not changed.
 #[derive(Debug)]
 pub enum PolicyError {
-    /// No such organization.
     NotFound,
-    /// Settings that are not as they should be.
     Invalid(Vec<Violation>),
-    /// The policy was changed since the version that the caller saw.
+    /// The policy has changed since the version that the caller expects.
     PreconditionFailed,
-    /// Somebody else changed the policy at the same time.
+    /// The policy changed at the same time.
     Raced,
-    /// It could not be done now.
     Unavailable(Unavailable),
 }
 
@@ -37,56 +34,53 @@ impl<E: Into<Unavailable>> From<E> for PolicyError {
     }
 }
 
-/// What a policy would mean to keys that there are.
+/// Effect of a policy on existing keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Effect {
-    /// The setting.
     pub setting: &'static str,
-    /// What happens to those keys, and what does not.
-    pub meaning: String,
-    /// How many.
+    /// Description of the effect.
+    pub description: String,
     pub count: u64,
-    /// Some of them.
     pub examples: Vec<KeyId>,
 }
 
-/// How often a change without an expected version is tried again after another change came first.
+/// Maximum number of attempts of a change without an expected version, if other changes come first.
 const TRIES: usize = 16;
 
-/// The organization with its policy, as it is stored.
+/// Returns the stored organization.
 pub async fn read(node: &Node, organization: &Slug) -> Result<Organization, PolicyError> {
     node.store.organization(organization).await?.ok_or(PolicyError::NotFound)
 }
 
-/// What a policy would mean to the keys that count now. Nothing is changed.
+/// Returns the effects of a policy on the current keys, without changing anything.
 pub async fn effects(
     node: &Node,
     organization: &Slug,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Vec<Effect>, PolicyError> {
-    let faults = policy.faults();
-    if !faults.is_empty() {
-        return Err(PolicyError::Invalid(faults));
+    let violations = policy.validate();
+    if !violations.is_empty() {
+        return Err(PolicyError::Invalid(violations));
     }
     let current = read(node, organization).await?.policy;
-    let mut found = Effects::new(policy, now);
+    let mut effects = Effects::new(policy, now);
     let mut filter = KeyFilter { is_descending: false, limit: BATCH, ..KeyFilter::new(organization.clone(), now) };
     loop {
         let keys = node.store.keys(&filter).await?;
         for key in keys.iter().filter(|key| key.counts(now)) {
-            found.look_at(key);
+            effects.add_key(key);
         }
         match keys.last() {
-            Some(last) if keys.len() == BATCH as usize => filter.after = Some(filter.order.place(last)),
+            Some(last) if keys.len() == BATCH as usize => filter.after = Some(filter.order.cursor(last)),
             _ => break,
         }
     }
-    Ok(found.told(&current))
+    Ok(effects.finish(&current))
 }
 
-/// Replaces an organization's policy. It is in force on every node before this returns, also if it was in force already:
-/// an earlier change to the same policy may not have reached every node yet.
+/// Replaces an organization's policy. It is effective on every node when this returns, even if it was the same before:
+/// an earlier identical change may not have reached every node yet.
 pub async fn replace(
     node: &Node,
     organization: &Slug,
@@ -94,12 +88,12 @@ pub async fn replace(
     version: Option<u64>,
     policy: Policy,
 ) -> Result<Organization, PolicyError> {
-    let faults = policy.faults();
-    if !faults.is_empty() {
-        return Err(PolicyError::Invalid(faults));
+    let violations = policy.validate();
+    if !violations.is_empty() {
+        return Err(PolicyError::Invalid(violations));
     }
     for _ in 0..TRIES {
-        // 1. The policy as it is stored: memory may be behind.
+        // 1. The stored policy, because memory may be outdated.
         let old = read(node, organization).await?;
         if version.is_some_and(|version| version != old.policy_version) {
             return Err(PolicyError::PreconditionFailed);
@@ -109,7 +103,7 @@ pub async fn replace(
             return Ok(old);
         }
 
-        // 2. The write, if the stored policy is still the same.
+        // 2. The write, if the stored policy is unchanged.
         let new = Organization { policy: policy.clone(), policy_version: old.policy_version + 1, ..old.clone() };
         let value = |policy: &Policy| serde_json::to_value(policy).ok();
         let entry = AuditEntry::of(by, action::POLICY_CHANGE, organization, value(&old.policy), value(&new.policy));
@@ -124,42 +118,47 @@ pub async fn replace(
     Err(PolicyError::Raced)
 }
 
-/// Counts, key by key, what a policy would mean.
+/// Collects the effects of a policy, key by key.
 struct Effects<'a> {
     policy: &'a Policy,
     now: Timestamp,
     keys: u64,
-    found: Vec<Effect>,
+    effects: Vec<Effect>,
     owners: std::collections::BTreeMap<MemberId, u64>,
 }
 
 impl<'a> Effects<'a> {
     fn new(policy: &'a Policy, now: Timestamp) -> Self {
-        Self { policy, now, keys: 0, found: Vec::new(), owners: std::collections::BTreeMap::new() }
+        Self { policy, now, keys: 0, effects: Vec::new(), owners: std::collections::BTreeMap::new() }
     }
 
-    fn look_at(&mut self, key: &ApiKey) {
+    fn add_key(&mut self, key: &ApiKey) {
         self.keys += 1;
         if let Some(owner) = &key.owner {
             *self.owners.entry(owner.clone()).or_default() += 1;
         }
-        for (setting, meaning) in self.policy.departures(key, self.now) {
-            match self.found.iter_mut().find(|effect| effect.setting == setting) {
+        for (setting, description) in self.policy.violated_settings(key, self.now) {
+            match self.effects.iter_mut().find(|effect| effect.setting == setting) {
                 Some(effect) => {
                     effect.count += 1;
                     if effect.examples.len() < EXAMPLES {
                         effect.examples.push(key.id);
                     }
                 }
-                None => self.found.push(Effect { setting, meaning: meaning.into(), count: 1, examples: vec![key.id] }),
+                None => self.effects.push(Effect {
+                    setting,
+                    description: description.into(),
+                    count: 1,
+                    examples: vec![key.id],
+                }),
             }
         }
     }
 
-    fn told(mut self, current: &Policy) -> Vec<Effect> {
-        let mut add = |setting, count: u64, meaning: String| {
+    fn finish(mut self, current: &Policy) -> Vec<Effect> {
+        let mut add = |setting, count: u64, description: String| {
             if count > 0 {
-                self.found.push(Effect { setting, meaning, count, examples: Vec::new() });
+                self.effects.push(Effect { setting, description, count, examples: Vec::new() });
             }
         };
         if let Some(limit) = self.policy.max_keys.filter(|limit| self.keys > u64::from(*limit)) {
@@ -168,11 +167,12 @@ impl<'a> Effects<'a> {
         }
         if let Some(limit) = self.policy.max_keys_per_user {
             let over = self.owners.values().filter(|keys| **keys > u64::from(limit)).count() as u64;
-            let meaning = "members over the limit; their keys keep working, but they cannot create more";
-            add("max_keys_per_user", over, meaning.into());
+            let description = "members over the limit; their keys keep working, but they cannot create more";
+            add("max_keys_per_user", over, description.into());
         }
-        let gone = current.audiences.iter().filter(|audience| !self.policy.audiences.contains(audience)).count() as u64;
-        add("audiences", gone, "audiences that can no longer be requested".into());
-        self.found
+        let removed =
+            current.audiences.iter().filter(|audience| !self.policy.audiences.contains(audience)).count() as u64;
+        add("audiences", removed, "audiences that can no longer be requested".into());
+        self.effects
     }
 }

@@ -1,7 +1,7 @@
-//! Rotating, retiring and deleting signing keys.
+//! Rotates, retires and deletes signing keys.
 //!
-//! The next key is published before it signs, and a rotated key stays published until its last token has expired. A key
-//! that has leaked is retired at once: every token that it signed is invalid from then on, on every node.
+//! The next key is published before it signs, and a rotated key stays published until its last token has expired. A
+//! leaked key is retired immediately, which invalidates all its tokens on every node.
 
 use crate::clock;
 use crate::domain::authority::ChangeContext;
@@ -13,74 +13,68 @@ use crate::organizations::bootstrap::{BootstrapError, new_signing_key};
 use crate::signing::SigningKey;
 use crate::store::{AuditEntry, StoreError, action};
 
-/// Seconds within which every node that may decide has read a change, whatever its clock says.
+/// Seconds after which every node that may decide has read a change, by any node's clock.
 const SPREAD_SECONDS: i64 = 5;
 
-/// The same, for a key that replaces a leaked one: other nodes know it after a second, and their clocks are
-/// [`crate::revocation::CLOCK_TOLERANCE`] apart.
+/// The same for a key that replaces a leaked one: other nodes read it within a second, and their clocks differ by up to
+/// [`crate::revocation::CLOCK_TOLERANCE`].
 const SPREAD_SECONDS_AT_ONCE: i64 = 2;
 
-/// The longest time that a key is published before it signs, in seconds.
+/// Maximum time that a key is published before it signs, in seconds.
 const MAX_AHEAD_SECONDS: i64 = 86_400;
 
-/// The longest life of a token, in seconds.
+/// Maximum lifetime of a token in seconds.
 const LONGEST_TOKEN_SECONDS: u32 = 3600;
 
-/// The most signing keys of an organization whose tokens may be valid, or that will sign.
+/// Maximum number of signing keys whose tokens may be valid, or that will sign.
 pub const MAX_SIGNING_KEYS: usize = 8;
 
-/// How often a retirement is tried again after another change of the signing keys came first.
+/// Maximum number of attempts of a retirement, if other changes of signing keys come first.
 const TRIES: usize = 16;
 
-/// How a signing key is to be rotated.
+/// Options of a rotation.
 #[derive(Clone, Copy, Debug)]
 pub struct SigningKeyRotation {
-    /// The algorithm of the next key.
     pub algorithm: Algorithm,
     /// Seconds between publication and first use.
     pub ahead_seconds: u32,
-    /// Delete every key that has signed as soon as the next one signs. The next key is then published without delay.
+    /// Delete all keys that have signed as soon as the next one signs. The next key is then published without delay.
     pub retire_now: bool,
 }
 
-/// Why a signing key was not rotated.
+/// Reason why a signing key was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    /// No such organization.
-    #[error("there is no such organization")]
+    #[error("organization not found")]
     NotFound,
-    /// A key is published and not in use yet.
+    /// A key is published but not active yet.
     #[error("the next signing key, {kid}, is already published and will sign from {from}; rotate again after that")]
     Pending {
-        /// The key.
         kid: String,
-        /// When it signs for the first time, as RFC 3339.
+        /// Start of its use, in RFC 3339.
         from: String,
     },
-    /// There are too many keys whose tokens may be valid.
+    /// Too many keys whose tokens may be valid.
     #[error(
         "an organization has at most {MAX_SIGNING_KEYS} signing keys that have not expired; delete one, or rotate again \
          when the oldest has expired"
     )]
     TooMany,
-    /// Somebody else rotated at the same time.
-    #[error("the signing key was rotated by somebody else at the same time")]
+    /// The signing key was rotated at the same time.
+    #[error("the signing key was rotated at the same time by another request")]
     Raced,
-    /// It could not be made or written.
     #[error(transparent)]
-    Found(#[from] BootstrapError),
-    /// It could not be done now.
+    Create(#[from] BootstrapError),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-/// Why a signing key was not retired.
+/// Reason why a signing key was not retired.
 #[derive(Debug, thiserror::Error)]
 pub enum RetireError {
-    /// No such signing key.
-    #[error("there is no such signing key")]
+    #[error("signing key not found")]
     NotFound,
-    /// Its successor could not be made.
+    /// The next signing key could not be created.
     #[error(transparent)]
     Rotate(#[from] RotateError),
 }
@@ -97,10 +91,10 @@ impl From<crate::node::LoadError> for RotateError {
     }
 }
 
-/// Creates an organization's next signing key and publishes it. Returns its `kid`.
+/// Creates and publishes an organization's next signing key. Returns its `kid`.
 ///
-/// A key of another algorithm than the current one signs at once, and it alone is published, because a JWKS holds one
-/// key type at a time. Earlier tokens are still accepted wherever Keyturn itself verifies them.
+/// A key with another algorithm than the current one signs immediately and is the only one published, because a JWKS
+/// contains one key type at a time. Keyturn itself still accepts earlier tokens.
 pub async fn rotate_signing_key(
     node: &Node,
     slug: &Slug,
@@ -108,7 +102,7 @@ pub async fn rotate_signing_key(
     by: &ChangeContext,
 ) -> Result<String, RotateError> {
     let now = by.now;
-    // 1. One rotation at a time, and a bounded number of keys.
+    // 1. One rotation at a time, and a limited number of keys.
     let tenant = node.current_tenant(slug).await?.ok_or(RotateError::NotFound)?;
     let newest = tenant.ring.newest();
     let ahead = match newest {
@@ -126,7 +120,7 @@ pub async fn rotate_signing_key(
         return Err(RotateError::TooMany);
     }
 
-    // 2. The next key. Every node knows it before any signs with it.
+    // 2. The next key. Every node knows it before any node signs with it.
     let active_from = now.plus_seconds(i64::from(ahead));
     let mut next = new_signing_key(&node.master_keys, rotation.algorithm, slug, now, active_from).await?;
     if node.cluster.is_some() && newest.is_some() {
@@ -147,27 +141,27 @@ pub async fn rotate_signing_key(
         Err(ChangeError::Unavailable(cause)) => return Err(cause.into()),
     }
 
-    // 4. The end of every key that may have signed before, once the next one signs everywhere: if an earlier attempt was
-    //    cut off, the key that is to go is no longer the current one.
+    // 4. Delete every key that may have signed before, once the next one signs everywhere. If an earlier attempt was
+    //    interrupted, the key to be deleted is no longer the current one.
     if rotation.retire_now {
         let wait = next.active_from.millis_since(clock::now());
         tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(wait).unwrap_or_default())).await;
-        let begun = |key: &&SigningKey| key.active_from() <= now;
+        let has_signed = |key: &&SigningKey| key.active_from() <= now;
         let current = tenant.ring.current(now).map(|(key, _)| key).filter(|key| key.active_from() > now);
-        for key in tenant.ring.all().filter(begun).chain(current) {
+        for key in tenant.ring.all().filter(has_signed).chain(current) {
             delete(node, slug, key, by).await?;
         }
     }
     Ok(kid)
 }
 
-/// Deletes a signing key: every token that it signed is invalid on every node before this returns. A key that signs is
-/// replaced first.
+/// Deletes a signing key. All its tokens are invalid on every node when this returns. A key that is signing is replaced
+/// first.
 pub async fn retire_signing_key(node: &Node, slug: &Slug, kid: &str, by: &ChangeContext) -> Result<(), RetireError> {
     for _ in 0..TRIES {
         let tenant = node.current_tenant(slug).await.map_err(RotateError::from)?.ok_or(RetireError::NotFound)?;
         let Some(key) = tenant.ring.find(kid) else {
-            // Somebody else's deletion must be effective before it is answered as done.
+            // A concurrent deletion must be effective before it is confirmed.
             node.settle_organization(slug).await.map_err(RotateError::from)?;
             return Err(RetireError::NotFound);
         };
@@ -178,7 +172,7 @@ pub async fn retire_signing_key(node: &Node, slug: &Slug, kid: &str, by: &Change
         let rotation = SigningKeyRotation { algorithm: key.algorithm(), ahead_seconds: 0, retire_now: true };
         match rotate_signing_key(node, slug, rotation, by).await {
             Err(RotateError::Raced) => {}
-            done => return Ok(done.map(drop)?),
+            result => return Ok(result.map(drop)?),
         }
     }
     Err(RotateError::Raced.into())
@@ -195,23 +189,23 @@ async fn delete(node: &Node, slug: &Slug, key: &SigningKey, by: &ChangeContext) 
     Ok(())
 }
 
-/// Whether a key is to sign soon. A first use further ahead than anybody can ask for was set by a clock that was ahead.
+/// Whether a key will sign soon. A start too far in the future was set by a clock that was ahead.
 fn is_pending(key: &SigningKey, now: Timestamp) -> bool {
     let ahead = key.active_from().millis_since(now);
     (1..=(MAX_AHEAD_SECONDS + 60) * 1000).contains(&ahead)
 }
 
-/// Does what is due for every organization's signing keys: creates the next one when the current one is old enough, and
-/// deletes those whose tokens have all expired. A failure in one organization does not affect the others.
-pub async fn tend_signing_keys(node: &Node, now: Timestamp) {
+/// Maintains the signing keys of all organizations: creates the next one when it is due, and deletes those whose tokens
+/// have all expired. A failure in one organization does not affect the others.
+pub async fn maintain_signing_keys(node: &Node, now: Timestamp) {
     for tenant in node.tenants() {
-        if let Err(error) = tend(node, &tenant, now).await {
-            tracing::error!(%error, organization = %tenant.organization.slug, "signing keys could not be rotated");
+        if let Err(error) = maintain(node, &tenant, now).await {
+            tracing::error!(%error, organization = %tenant.organization.slug, "failed to maintain signing keys");
         }
     }
 }
 
-async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), RotateError> {
+async fn maintain(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), RotateError> {
     let slug = &tenant.organization.slug;
     let by = ChangeContext::keyturn(now);
     if next_rotation(node, tenant).is_some_and(|due| due <= now) {
@@ -226,14 +220,15 @@ async fn tend(node: &Node, tenant: &Tenant, now: Timestamp) -> Result<(), Rotate
     let current = tenant.ring.current(now).map(|(key, _)| key.kid());
     for key in tenant.ring.all().filter(|key| Some(key.kid()) != current) {
         let is_over = tenant.ring.is_over(key.kid(), now, LONGEST_TOKEN_SECONDS);
-        if node.may_forget_signing_key(key.kid(), is_over) {
+        if node.can_delete_signing_key(key.kid(), is_over) {
             delete(node, slug, key, &by).await?;
         }
     }
     Ok(())
 }
 
-/// When the next signing key is created by itself; `None`: never. It signs [`NodeSettings::publish_ahead_seconds`] later.
+/// Returns when the next signing key is created automatically, if ever. It signs
+/// [`NodeSettings::publish_ahead_seconds`] later.
 ///
 /// [`NodeSettings::publish_ahead_seconds`]: crate::node::NodeSettings::publish_ahead_seconds
 pub fn next_rotation(node: &Node, tenant: &Tenant) -> Option<Timestamp> {

@@ -1,4 +1,4 @@
-//! Suspending an organization: every key and token of it is denied until the suspension ends.
+//! Suspends and resumes organizations. All keys and tokens of a suspended organization are denied.
 
 use crate::domain::authority::ChangeContext;
 use crate::domain::slug::Slug;
@@ -6,14 +6,12 @@ use crate::domain::timestamp::Timestamp;
 use crate::node::{Affects, Node, Unavailable};
 use crate::store::{AuditEntry, action};
 
-/// Why an organization was not suspended or resumed.
+/// Reason why an organization was not suspended or resumed.
 #[derive(Debug)]
 pub enum SuspendError {
-    /// No such organization.
     NotFound,
     /// Organization `default` manages the others and cannot be suspended.
     IsDefault,
-    /// It could not be done now.
     Unavailable(Unavailable),
 }
 
@@ -23,8 +21,8 @@ impl<E: Into<Unavailable>> From<E> for SuspendError {
     }
 }
 
-/// Suspends an organization. Its keys and tokens are denied on every node before this returns, also if it was suspended
-/// already.
+/// Suspends an organization. Its keys and tokens are denied on every node when this returns, even if it was already
+/// suspended.
 pub async fn suspend(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<(), SuspendError> {
     if slug.is_default() {
         return Err(SuspendError::IsDefault);
@@ -32,7 +30,7 @@ pub async fn suspend(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<(),
     change(node, by, slug, Some(by.now), action::ORGANIZATION_SUSPEND).await
 }
 
-/// Ends the suspension of an organization: its keys work again, and tokens that have not expired.
+/// Resumes an organization: its keys and unexpired tokens are valid again.
 pub async fn resume(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<(), SuspendError> {
     change(node, by, slug, None, action::ORGANIZATION_RESUME).await
 }

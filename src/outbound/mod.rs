@@ -1,7 +1,7 @@
-//! Requests to addresses that others have given: sent once, nowhere but where they may go, and not for long.
+//! HTTP requests to URLs that users chose, restricted to allowed destinations, with time limits and without retries.
 //!
-//! Imports `domain` only. No redirects, no proxy, no cookies; of an answer its status counts. The answer to "where may
-//! it go" is found at each attempt, from the addresses that are connected to.
+//! Imports `domain` only. No redirects, no proxy, no cookies; only the status and `Retry-After` of a response are used.
+//! Destinations are checked at each attempt, at the addresses that are connected to.
 
 mod resolver;
 
@@ -14,89 +14,84 @@ use reqwest::{Client, ClientBuilder, Response};
 use crate::domain::delivery_error::{ATTEMPT_SECONDS, DeliveryError};
 use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::webhook_headers::CustomHeaders;
-use crate::outbound::resolver::{NoAddress, PublicOnly};
+use crate::outbound::resolver::{AllowedOnly, NoAddress};
 
-/// How long one attempt may take, from resolving the name to the end of the response.
+/// Time limit of one attempt, from resolving the name to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(ATTEMPT_SECONDS);
 
-/// How long resolving the name, connecting and the TLS handshake may take together.
+/// Time limit of resolving, connecting and the TLS handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer that are read, and dropped.
-const MAX_ANSWER: usize = 64 * 1024;
+/// Maximum number of response bytes that are read and discarded.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// Sends requests.
 #[derive(Debug)]
 pub struct Sender {
-    reach: AllowedDestinations,
+    allowed: AllowedDestinations,
     client: OnceLock<Client>,
-    /// Used without TLS where `client` cannot be made.
+    /// Used for `http` URLs if `client` cannot be created.
     plain_client: OnceLock<Client>,
 }
 
-/// One request: a POST of JSON.
+/// A POST request with a JSON body.
 #[derive(Debug)]
 pub struct OutboundRequest<'a> {
-    /// Where to.
     pub destination: &'a Destination,
-    /// Headers that the receiver wants, whose values are secrets.
+    /// Custom headers, whose values are secrets.
     pub custom: &'a CustomHeaders,
-    /// Headers, by their lower-case names.
+    /// Headers by lower-case name.
     pub headers: [(&'static str, String); 3],
-    /// The body.
     pub body: String,
 }
 
-/// What was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// The status.
     pub status: u16,
-    /// For how many seconds the receiver wants to be left alone (RFC 9110 §10.2.3, in seconds; dates are not read).
+    /// Seconds to wait before the next request (RFC 9110 §10.2.3; dates are ignored).
     pub retry_after: Option<u64>,
 }
 
 impl Sender {
-    /// Whoever sends where it may.
-    pub fn new(reach: AllowedDestinations) -> Self {
-        Self { reach, client: OnceLock::new(), plain_client: OnceLock::new() }
+    pub fn new(allowed: AllowedDestinations) -> Self {
+        Self { allowed, client: OnceLock::new(), plain_client: OnceLock::new() }
     }
 
-    /// Sends a request and waits for its answer.
-    pub async fn send(&self, letter: OutboundRequest<'_>) -> Result<Reply, DeliveryError> {
-        // An address that stands in the URL is asked of no resolver. What may be reached may have changed since.
-        let destination = Destination::parse(letter.destination.url().as_str(), self.reach)?;
-        let explain = |error| explain(error, &destination);
+    /// Sends a request and waits for its response.
+    pub async fn send(&self, outgoing: OutboundRequest<'_>) -> Result<Reply, DeliveryError> {
+        // Literal addresses are not resolved, so they are checked here. The allowed destinations may have changed since
+        // the URL was stored.
+        let destination = Destination::parse(outgoing.destination.url().as_str(), self.allowed)?;
+        let map_error = |error| map_error(error, &destination);
         let request =
             self.client(&destination)?.post(destination.url().clone()).header(CONTENT_TYPE, "application/json");
         let request =
-            letter.custom.iter().fold(request, |request, (name, value)| request.header(name, sensitive(value)));
-        let request = letter.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-        let mut response = request.body(letter.body).send().await.map_err(explain)?;
+            outgoing.custom.iter().fold(request, |request, (name, value)| request.header(name, sensitive(value)));
+        let request = outgoing.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let mut response = request.body(outgoing.body).send().await.map_err(map_error)?;
         let reply = Reply { status: response.status().as_u16(), retry_after: retry_after(&response) };
         let mut read = 0;
         while let Ok(Some(part)) = response.chunk().await {
             read += part.len();
-            if read >= MAX_ANSWER {
+            if read >= MAX_RESPONSE {
                 break;
             }
         }
         Ok(reply)
     }
 
-    /// The client, made when it is first needed: without certificate authorities on this machine there is none, and a
-    /// node that sends nothing must start all the same.
+    /// Creates the client when it is first needed: without certificate authorities on the system this fails, and a node
+    /// without webhooks must start anyway.
     fn client(&self, destination: &Destination) -> Result<&Client, DeliveryError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
         let client = match self.builder().build() {
             Ok(client) => client,
-            // Without certificate authorities on this machine, receivers without TLS can still be reached.
+            // Without certificate authorities, receivers without TLS can still be reached.
             Err(_) if destination.url().scheme() == "http" => {
                 return self.plain_client(destination);
             }
-            Err(error) => return Err(explain(error, destination)),
+            Err(error) => return Err(map_error(error, destination)),
         };
         Ok(self.client.get_or_init(|| client))
     }
@@ -105,7 +100,7 @@ impl Sender {
         if let Some(client) = self.plain_client.get() {
             return Ok(client);
         }
-        let client = self.builder().tls_certs_only([]).build().map_err(|error| explain(error, destination))?;
+        let client = self.builder().tls_certs_only([]).build().map_err(|error| map_error(error, destination))?;
         Ok(self.plain_client.get_or_init(|| client))
     }
 
@@ -116,15 +111,15 @@ impl Sender {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
-            // Each attempt resolves and connects anew.
+            // Each attempt resolves and connects again.
             .pool_max_idle_per_host(0)
-            .https_only(!self.reach.allows_http())
+            .https_only(!self.allowed.allows_http())
             .user_agent(concat!("Keyturn/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly { reach: self.reach }))
+            .dns_resolver(Arc::new(AllowedOnly { allowed: self.allowed }))
     }
 }
 
-/// A value that is not shown in logs or kept in tables of compressed headers. Its characters were checked before.
+/// Creates a value that is excluded from logs and from header compression. Its characters were validated before.
 fn sensitive(value: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""));
     value.set_sensitive(true);
@@ -135,8 +130,8 @@ fn retry_after(response: &Response) -> Option<u64> {
     response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Returns the reason that is stored and shown. What the libraries say goes to the log alone, at debug level.
-fn explain(error: reqwest::Error, destination: &Destination) -> DeliveryError {
+/// Returns the stored and displayed reason. Messages of libraries are only logged, at debug level.
+fn map_error(error: reqwest::Error, destination: &Destination) -> DeliveryError {
     let error = error.without_url();
     let mut cause: &(dyn std::error::Error + 'static) = &error;
     let mut has_address = true;
@@ -171,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_not_public_is_not_connected_to_however_it_is_written() {
+    async fn non_public_addresses_are_not_connected_to() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"] {
@@ -183,7 +178,7 @@ mod tests {
         assert_eq!(refused, DeliveryError::NoAddress);
         let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
         assert!(accepted.is_err(), "nobody has come");
-        // The same listener is reached where that is allowed.
+        // The same listener is reachable if its address is allowed.
         let url = format!("http://localhost:{port}/");
         let (reply, ()) = tokio::join!(send(AllowedDestinations::Anywhere, &url), async {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -202,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Accepts connections and answers each with the given bytes, or never.
+    /// Accepts connections and responds to each with the given bytes, or never.
     async fn listen(answer: Option<&'static [u8]>) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -239,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_receiver_that_does_not_speak_http_is_told_apart_from_a_silent_one() {
+    async fn invalid_http_and_silence_have_different_errors() {
         for answer in [b"SSH-2.0-OpenSSH_9.6\r\n".as_slice(), b""] {
             let port = listen(Some(answer)).await;
             let error = send(AllowedDestinations::Anywhere, &format!("http://127.0.0.1:{port}/")).await.unwrap_err();

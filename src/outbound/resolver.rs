@@ -1,4 +1,4 @@
-//! Names resolved to the addresses that may be connected to, and to no other.
+//! Resolves names to allowed addresses only.
 
 use std::net::SocketAddr;
 
@@ -6,24 +6,24 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::domain::destination::AllowedDestinations;
 
-/// Resolves names with the system's resolver. What is connected to is what was looked at: a name that leads elsewhere
-/// the next time it is asked for gains nothing.
+/// A resolver that drops addresses that are not allowed. The checked addresses are the ones that are connected to, so
+/// changing the DNS records in between has no effect (DNS rebinding).
 #[derive(Debug)]
-pub(super) struct PublicOnly {
-    pub(super) reach: AllowedDestinations,
+pub(super) struct AllowedOnly {
+    pub(super) allowed: AllowedDestinations,
 }
 
-/// A name without an address that may be connected to.
+/// A name without an allowed address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("no allowed address")]
 pub(super) struct NoAddress;
 
-impl Resolve for PublicOnly {
+impl Resolve for AllowedOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.reach;
+        let destinations = self.allowed;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoAddress)?;
-            let allowed: Vec<SocketAddr> = found.filter(|at| reach.allows(at.ip())).collect();
+            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoAddress)?;
+            let allowed: Vec<SocketAddr> = addresses.filter(|at| destinations.allows(at.ip())).collect();
             if allowed.is_empty() {
                 return Err(NoAddress.into());
             }

@@ -1,4 +1,4 @@
-//! Settings that every node of a deployment must share: each node declares its own and compares them with the others'.
+//! Settings that must be equal on all nodes: each node stores its own and compares them with those of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,28 +6,28 @@ use std::time::Duration;
 use crate::revocation::cluster::Cluster;
 use crate::store::{NodeId, StoreError};
 
-/// Names and values of the settings.
+/// Settings by name.
 pub type SharedSettings = BTreeMap<String, String>;
 
-/// How often they are compared.
-const COMPARE_EVERY: Duration = Duration::from_secs(2);
+/// Interval of the comparison.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A node that was not heard of for so long does not count.
+/// Nodes that have not reported for this long are ignored.
 const SILENT_SECONDS: i64 = 15;
 
 impl Cluster {
-    /// Declares this node's settings and compares them with those of the others, until the process ends.
+    /// Stores this node's settings and compares them with the others' until the process ends.
     pub async fn compare_settings(&self, own: &SharedSettings) {
         let mut declared = None;
         loop {
             if let Err(error) = self.compare_once(own, &mut declared).await {
                 tracing::debug!(%error, "failed to compare settings with other nodes");
             }
-            tokio::time::sleep(COMPARE_EVERY).await;
+            tokio::time::sleep(COMPARE_INTERVAL).await;
         }
     }
 
-    /// What an operator should know of settings that differ, one line each.
+    /// Returns a warning for each setting that differs.
     pub fn disagreements(&self) -> Vec<String> {
         self.disagreements.lock().clone()
     }
@@ -47,23 +47,23 @@ impl Cluster {
         let others = all.into_iter().filter(|(other, _)| *other != id);
         let others: Vec<SharedSettings> =
             others.filter_map(|(_, settings)| serde_json::from_str(&settings).ok()).collect();
-        self.note(compare(own, &others));
+        self.update(compare(own, &others));
         Ok(())
     }
 
-    fn note(&self, found: Vec<String>) {
+    fn update(&self, lines: Vec<String>) {
         let mut known = self.disagreements.lock();
-        for line in found.iter().filter(|line| !known.contains(line)) {
+        for line in lines.iter().filter(|line| !known.contains(line)) {
             tracing::warn!("{line}");
         }
-        if found.is_empty() && !known.is_empty() {
+        if lines.is_empty() && !known.is_empty() {
             tracing::info!("all nodes have the same settings again");
         }
-        *known = found;
+        *known = lines;
     }
 }
 
-/// One line for each setting that others have with another value.
+/// Returns a line for each setting with a different value on another node.
 fn compare(own: &SharedSettings, others: &[SharedSettings]) -> Vec<String> {
     let line = |(name, value): (&String, &String)| {
         let values = others.iter().filter_map(|other| other.get(name));
@@ -71,7 +71,7 @@ fn compare(own: &SharedSettings, others: &[SharedSettings]) -> Vec<String> {
         let different: Vec<String> = different.into_iter().map(|value| format!("{value:?}")).collect();
         (!different.is_empty()).then(|| {
             format!(
-                "{name} differs between nodes: {value:?} here, {} elsewhere; tokens of one are not valid on the other: set \
+                "{name} differs between nodes: {value:?} on this node, {} on others; tokens of one are not valid on the other: set \
                  the same value on every node",
                 different.join(" and ")
             )
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn only_values_that_differ_are_named() {
+    fn only_different_values_are_reported() {
         let own = settings(&[("token.typ", "JWT"), ("token.ttl_seconds", "600")]);
         assert_eq!(compare(&own, &[]), [""; 0]);
         assert_eq!(compare(&own, &[own.clone(), own.clone()]), [""; 0]);

@@ -1,7 +1,7 @@
-//! The list: records of keys, and the ids of tokens that were revoked by themselves.
+//! Cached records of keys, and IDs of revoked tokens.
 //!
-//! A record read from the store is kept only if no change of its key was applied since before the read
-//! began; otherwise a slow read could bring back a state that a revocation has already ended.
+//! A record that is read from the store is cached only if no change of its key was applied since the read began.
+//! Otherwise a slow read could bring back a state from before a revocation.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -19,17 +19,17 @@ use crate::domain::timestamp::Timestamp;
 
 const SHARDS: usize = 256;
 
-/// Ids of keys that do not exist which are remembered, apart from the records, so that no flood of them
-/// drives a record out.
+/// Maximum number of cached IDs of keys that do not exist. Separate from the records, so that a flood of them evicts no
+/// record.
 const ABSENT: usize = 10_000;
 
-/// Bytes of a record with few scopes and networks, with its share of the table.
+/// Size of a record with few scopes and networks, with its share of the table.
 const RECORD_BYTES: u64 = 1024;
 
-/// Bytes of one scope or network beyond its text. A scope's text is held twice, the second time as part of the set's.
+/// Size of a scope or network in addition to its text. A scope's text is held twice, the second time in the text of the set.
 const ENTRY_BYTES: usize = 64;
 
-/// Weighs a record by the memory that it takes.
+/// Size of a record in memory.
 #[derive(Clone)]
 struct RecordSize;
 
@@ -43,30 +43,30 @@ impl Weighter<KeyId, Arc<ApiKey>> for RecordSize {
     }
 }
 
-/// What is held in memory.
+/// Records and revocations in memory.
 pub struct RevocationList {
     records: Cache<KeyId, Arc<ApiKey>, RecordSize>,
-    /// Ids that do not exist: asked for again, they take as long as those that do.
+    /// IDs that do not exist, so that repeated lookups take as long as those of existing keys.
     absent: Cache<KeyId, ()>,
-    /// Per shard of keys, how many changes were applied.
+    /// Number of applied changes per shard of keys.
     applied: Vec<Mutex<u64>>,
     hasher: RandomState,
     revoked_tokens: RwLock<HashMap<String, Revoked>>,
 }
 
-/// A token that was revoked by itself.
+/// A token that was revoked individually.
 struct Revoked {
-    /// When it expires, by the wall clock.
+    /// Expiry by the wall clock.
     expires_at: Timestamp,
-    /// When this process learned of it.
+    /// Time at which this process learned of the revocation.
     learned_at: BootTime,
 }
 
-/// How long this process must have known that something is over before it forgets it: no token lives longer, so that the
-/// tokens concerned have expired by then however wrong the wall clock was meanwhile.
+/// How long this process must have known that something has expired before it deletes it. No token lives longer, so the
+/// tokens have expired by then even if the wall clock was wrong meanwhile.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(3600 + 300);
 
-/// Taken before a record is read from the store, given back with it.
+/// Taken before a record is read from the store, and returned with the record.
 #[derive(Clone, Copy, Debug)]
 pub struct FillTicket {
     key: KeyId,
@@ -74,7 +74,7 @@ pub struct FillTicket {
 }
 
 impl RevocationList {
-    /// An empty list whose records take at most so many bytes.
+    /// Creates a cache of records with a maximum size in bytes.
     pub fn new(bytes: u64) -> Self {
         let records = usize::try_from(bytes / RECORD_BYTES).unwrap_or(usize::MAX).max(1);
         Self {
@@ -86,18 +86,18 @@ impl RevocationList {
         }
     }
 
-    /// The current record of a key, if it is in memory.
+    /// Returns the record of a key, if cached.
     pub fn record(&self, key: &KeyId) -> Option<Arc<ApiKey>> {
         self.records.get(key)
     }
 
-    /// Call before reading a key's record from the store.
+    /// Must be called before a key's record is read from the store.
     pub fn begin_fill(&self, key: &KeyId) -> FillTicket {
         let applied = self.shard(key).map_or(0, |shard| *shard.lock());
         FillTicket { key: *key, applied }
     }
 
-    /// Keeps a record that was read after its ticket was taken, unless its key has changed since.
+    /// Caches a record that was read after its ticket was taken, unless its key has changed since.
     pub fn complete_fill(&self, ticket: FillTicket, record: Arc<ApiKey>) {
         if let Some(shard) = self.shard(&ticket.key) {
             let applied = shard.lock();
@@ -107,7 +107,7 @@ impl RevocationList {
         }
     }
 
-    /// Remembers that a key was not there when it was read after its ticket was taken.
+    /// Caches the absence of a key, unless it has changed since its ticket was taken.
     pub fn complete_absence(&self, ticket: FillTicket) {
         if let Some(shard) = self.shard(&ticket.key) {
             let applied = shard.lock();
@@ -122,7 +122,7 @@ impl RevocationList {
         self.absent.get(key).is_some()
     }
 
-    /// Applies a change of a key: whatever is held of it, or being read, is dropped.
+    /// Applies a change of a key: drops its cached record, and invalidates reads in progress.
     pub fn apply_key_change(&self, key: &KeyId) {
         if let Some(shard) = self.shard(key) {
             let mut applied = shard.lock();
@@ -132,39 +132,39 @@ impl RevocationList {
         }
     }
 
-    /// Drops every record, and whatever is being read: nothing held may be acted on any more. Revoked tokens stay
-    /// revoked.
+    /// Drops all records and invalidates reads in progress. Revoked tokens stay revoked.
     pub fn forget_records(&self) {
         for shard in &self.applied {
             *shard.lock() += 1;
         }
-        // A read that was complete before its shard was counted is in here by now.
+        // A read that completed before its shard was counted is in the cache by now.
         self.records.clear();
         self.absent.clear();
     }
 
-    /// Applies the revocation of one token that would die at a moment anyway.
+    /// Applies the revocation of a token that expires at `expires_at`.
     pub fn apply_token_revocation(&self, jti: &str, expires_at: Timestamp) {
         let revoked = Revoked { expires_at, learned_at: clock::boot() };
         self.revoked_tokens.write().entry(jti.to_owned()).or_insert(revoked);
     }
 
-    /// Whether a token was revoked by itself.
+    /// Whether a token was revoked individually.
     pub fn is_token_revoked(&self, jti: &str) -> bool {
         self.revoked_tokens.read().contains_key(jti)
     }
 
-    /// Forgets revoked tokens that have expired, and returns their IDs.
+    /// Drops revoked tokens that have expired, and returns their IDs.
     ///
-    /// The wall clock alone does not decide: a clock that was ahead and is corrected would bring a revoked token back. A
-    /// token is forgotten only after this process has known of its revocation for longer than any token lives.
+    /// The wall clock alone is not enough: if it was ahead and is corrected, a revoked token would become valid again.
+    /// A token is dropped only after this process has known of its revocation for longer than any token lives.
     pub fn forget_tokens(&self, now: Timestamp, boot: BootTime) -> Vec<String> {
         let mut tokens = self.revoked_tokens.write();
-        let is_dead = |revoked: &Revoked| revoked.expires_at <= now && boot.since(revoked.learned_at) >= LONGEST_LIFE;
-        tokens.extract_if(|_, revoked| is_dead(revoked)).map(|(jti, _)| jti).collect()
+        let has_expired =
+            |revoked: &Revoked| revoked.expires_at <= now && boot.since(revoked.learned_at) >= LONGEST_LIFE;
+        tokens.extract_if(|_, revoked| has_expired(revoked)).map(|(jti, _)| jti).collect()
     }
 
-    /// How many records are in memory.
+    /// Number of cached records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
@@ -181,7 +181,7 @@ mod tests {
     use crate::domain::api_key::tests::key;
 
     #[test]
-    fn a_read_that_a_change_overtook_is_not_kept() {
+    fn read_from_before_a_change_is_not_cached() {
         let list = RevocationList::new(1 << 20);
         let old = Arc::new(key("read:a", &[]));
         let ticket = list.begin_fill(&old.id);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_when_records_are_forgotten() {
+    fn forgetting_records_invalidates_reads() {
         let (list, record) = (RevocationList::new(1 << 20), Arc::new(key("read:a", &[])));
         list.complete_fill(list.begin_fill(&record.id), record.clone());
         let overtaken = list.begin_fill(&record.id);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_made_is_absent_no_more() {
+    fn created_key_is_not_absent() {
         let (list, id) = (RevocationList::new(1 << 20), key("read:a", &[]).id);
         let (early, late) = (list.begin_fill(&id), list.begin_fill(&id));
         list.complete_absence(early);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_token_is_remembered_until_it_has_expired() {
+    fn revoked_token_is_kept_until_it_has_expired() {
         let list = RevocationList::new(1 << 20);
         list.apply_token_revocation("j", Timestamp::from_seconds(10));
         let later = clock::boot().plus(LONGEST_LIFE);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_that_is_ahead_forgets_no_revocation() {
+    fn wall_clock_that_is_ahead_drops_no_revocation() {
         let list = RevocationList::new(1 << 20);
         list.apply_token_revocation("j", Timestamp::from_seconds(10));
         let a_century_ahead = Timestamp::from_seconds(3_155_760_000);

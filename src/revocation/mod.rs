@@ -1,8 +1,8 @@
-//! What this node holds in memory of keys and revoked tokens, and how it is kept true.
+//! Cached keys and revoked tokens of a node, and the protocol that keeps them current.
 //!
-//! Imports `domain`, `clock`, `crypto::random`, `store` and `telemetry`. A node that is alone with its store applies
-//! every change here before it is answered. One of several acts on memory only under a [`Lease`], follows what the
-//! others change, and waits for them with what it changes itself: [`Cluster`].
+//! Imports `domain`, `clock`, `crypto::random`, `store` and `telemetry`. The only node of a store applies every change
+//! in memory before it is confirmed. One of several nodes acts on memory only under a [`Lease`], follows the changes of
+//! the others, and waits for them with its own changes: [`Cluster`].
 
 mod agreement;
 mod cluster;

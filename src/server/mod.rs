@@ -23,7 +23,7 @@ use crate::crypto::random;
 use crate::http::context::HttpContext;
 use crate::http::cors::AllowedOrigins;
 use crate::outbound::Sender;
-use crate::webhooks::Outgoing;
+use crate::webhooks::DeliveryWorker;
 
 pub use error::ServerError;
 pub use http::{Listeners, listen};
@@ -57,9 +57,9 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
     let server = http::start(&settings, listeners, &context, &tasks)?;
     tasks.maintain(&context);
     tasks.write_usage(&node);
-    tasks.deliver_webhooks(&Arc::new(Outgoing {
+    tasks.deliver_webhooks(&Arc::new(DeliveryWorker {
         node: node.clone(),
-        outbox: Arc::new(store.apart(OUTBOX_CONNECTIONS)),
+        outbox: Arc::new(store.with_own_pool(OUTBOX_CONNECTIONS)),
         sender: Sender::new(node.settings.webhook_reach),
         claimant: random::identifier()?,
     }));

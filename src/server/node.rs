@@ -11,7 +11,7 @@ use crate::crypto::argon2_gate::Argon2Gate;
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::messages::MessageKeys;
 use crate::crypto::random;
-use crate::node::{Node, NodeSettings, Parts};
+use crate::node::{Node, NodeSettings, Adapters};
 use crate::organizations;
 use crate::revocation::{Cluster, Lease, RedisList, RevocationList};
 use crate::server::settings::{bad_redis_url, webhook_destinations};
@@ -73,12 +73,12 @@ pub(super) async fn build(
         metrics.export_database_pool();
     }
     let lease = Arc::new(if is_alone { Lease::unending() } else { Lease::none() });
-    let steady_store = Arc::new(store.apart(CLUSTER_CONNECTIONS));
+    let steady_store = Arc::new(store.with_own_pool(CLUSTER_CONNECTIONS));
     let cluster = (!is_alone).then(|| {
         let state = (list.clone(), lease.clone());
         Arc::new(Cluster::new(steady_store.clone(), state, redis.clone(), change_notice, metrics.cluster().clone()))
     });
-    Ok(Arc::new(Node::new(Parts {
+    Ok(Arc::new(Node::new(Adapters {
         store: store.clone(),
         steady_store,
         list,
@@ -110,7 +110,7 @@ pub(super) async fn build(
 /// Loads what the node needs in memory before it serves.
 pub(super) async fn load(node: &Node) -> Result<(), ServerError> {
     node.load_tenants().await?;
-    organizations::tend_signing_keys(node, clock::now()).await;
+    organizations::maintain_signing_keys(node, clock::now()).await;
     // Without it, the first sign-in with an unknown login would take longer than the next ones.
     if let Err(error) = node.dummy_password().await {
         tracing::error!(%error, "failed to hash the password that unknown logins are checked against");

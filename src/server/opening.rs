@@ -29,8 +29,8 @@ pub struct Opened {
 /// Reads the state of the database without changing anything. `None` if it does not exist.
 pub async fn database_state(settings: &Settings) -> Result<Option<DatabaseState>, ServerError> {
     Ok(match &settings.store.url {
-        StoreUrl::Sqlite(path) => Store::look_at_sqlite(path).await?,
-        StoreUrl::Postgres(url) => Store::look_at_postgres(url.expose()).await?,
+        StoreUrl::Sqlite(path) => Store::inspect_sqlite(path).await?,
+        StoreUrl::Postgres(url) => Store::inspect_postgres(url.expose()).await?,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::revocation::Cluster;
 use crate::server::connections::Connections;
 use crate::server::supervisor::Supervisor;
 use crate::usage;
-use crate::webhooks::{self, Outgoing};
+use crate::webhooks::{self, DeliveryWorker};
 
 /// How often expired data is deleted and signing keys are rotated.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(30);
@@ -97,7 +97,7 @@ impl Tasks {
     }
 
     /// Delivers webhooks.
-    pub fn deliver_webhooks(&self, outgoing: &Arc<Outgoing>) {
+    pub fn deliver_webhooks(&self, outgoing: &Arc<DeliveryWorker>) {
         let outgoing = outgoing.clone();
         self.writers.run_to_completion("webhooks", move |stop| webhooks::deliver(outgoing.clone(), stop));
     }
@@ -169,12 +169,12 @@ async fn maintain_keys_hourly(node: Arc<Node>) {
 /// Sends notices about keys that expire soon or are stale, disables stale keys, and deletes old notices.
 async fn maintain_keys(node: &Node) {
     let failed = |error: &dyn Display| tracing::error!(%error, "failed to maintain keys");
-    match keys::tell_expiring(node, clock::now()).await {
+    match keys::notify_expiring(node, clock::now()).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "sent key expiry notices"),
         Err(error) => failed(&error),
     }
-    match keys::tell_stale(node, clock::now()).await {
+    match keys::notify_stale(node, clock::now()).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "sent stale key notices"),
         Err(error) => failed(&error),
@@ -185,7 +185,7 @@ async fn maintain_keys(node: &Node) {
         Err(KeyError::Unavailable(error)) => failed(&error),
         Err(error) => failed(&format_args!("{error:?}")),
     }
-    if let Err(error) = keys::forget_old(node, clock::now()).await {
+    if let Err(error) = keys::delete_old_data(node, clock::now()).await {
         failed(&error);
     }
 }
@@ -204,15 +204,15 @@ async fn count_expiring_keys(node: Arc<Node>) {
 async fn maintain(node: Arc<Node>) {
     loop {
         tokio::time::sleep(MAINTAIN_EVERY).await;
-        if let Err(error) = node.tidy().await {
+        if let Err(error) = node.delete_expired().await {
             tracing::error!(%error, "failed to delete expired data");
         }
         if let Err(error) = node.store.ping().await
-            && error.is_used_up()
+            && error.is_pool_exhausted()
             && let Err(error) = node.store.recover().await
         {
             tracing::error!(%error, "failed to replace the database connections");
         }
-        organizations::tend_signing_keys(&node, node.database_time()).await;
+        organizations::maintain_signing_keys(&node, node.database_time()).await;
     }
 }

@@ -1,7 +1,7 @@
-//! Signing keys in memory: signing, verifying, and publishing them. The only user of the JWT library.
+//! Signing keys in memory: signing, verification, publication. The only user of the JWT library.
 //!
-//! Imports `domain` only. A private key is parsed once, when its ring is built; parsing it at every
-//! signature would cost as much again as the signature.
+//! Imports `domain` only. A private key is parsed once, when its ring is built, because parsing costs as much as a
+//! signature.
 
 mod algorithm;
 mod ring;

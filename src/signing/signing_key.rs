@@ -1,4 +1,4 @@
-//! One signing key: made, read back, signing, and its public half in the forms that validators take.
+//! A signing key: generating, reading, signing, and its public key in various formats.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -18,7 +18,7 @@ use crate::domain::choices::Algorithm;
 use crate::domain::claims::Claims;
 use crate::domain::timestamp::Timestamp;
 
-/// A key that signs, or signed, an organization's tokens.
+/// A key that signs an organization's tokens.
 pub struct SigningKey {
     kid: String,
     algorithm: Algorithm,
@@ -36,24 +36,23 @@ enum Pair {
     Rs256(Box<RsaKeyPair>),
 }
 
-/// A new private key, to be sealed and stored.
+/// A new private key, to be encrypted and stored.
 pub struct KeyMaterial {
-    /// The RFC 7638 thumbprint of its public half.
+    /// RFC 7638 thumbprint of the public key.
     pub kid: String,
-    /// What it signs with.
     pub algorithm: Algorithm,
     /// PKCS#8.
     pub pkcs8: Zeroizing<Vec<u8>>,
 }
 
-/// A key that cannot be made, read or used.
+/// A key cannot be generated, read or used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SigningError {
-    /// The library refused the key.
-    #[error("a signing key is unusable: {0}")]
+    /// The library rejected the key.
+    #[error("a signing key cannot be used: {0}")]
     Key(&'static str),
     /// The library failed to sign.
-    #[error("a token could not be signed")]
+    #[error("failed to sign a token")]
     Signature,
 }
 
@@ -64,9 +63,9 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl KeyMaterial {
-    /// Makes a new key. RSA takes a good part of a second.
+    /// Generates a key. RSA takes up to a second.
     pub fn generate(algorithm: Algorithm) -> Result<Self, SigningError> {
-        let failed = |_| SigningError::Key("it could not be generated");
+        let failed = |_| SigningError::Key("could not be generated");
         let pkcs8 = match algorithm {
             Algorithm::Es256 => {
                 let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
@@ -89,7 +88,7 @@ impl KeyMaterial {
 }
 
 impl SigningKey {
-    /// Reads a stored key back.
+    /// Reads a stored key.
     pub fn read(
         kid: String,
         algorithm: Algorithm,
@@ -104,32 +103,31 @@ impl SigningKey {
         Ok(Self { kid, algorithm, created_at, active_from, pair, jwk, pem, decoding })
     }
 
-    /// Its name in token headers and in the JWKS.
+    /// Returns the key ID in token headers and in the JWKS.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// What it signs with.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// When it was made and published.
+    /// Time of creation and publication.
     pub fn created_at(&self) -> Timestamp {
         self.created_at
     }
 
-    /// When it signs for the first time.
+    /// First time at which it signs tokens.
     pub fn active_from(&self) -> Timestamp {
         self.active_from
     }
 
-    /// The public half as a JWK (RFC 7517) with `kid`, `alg` and `use`.
+    /// Public key as a JWK (RFC 7517) with `kid`, `alg` and `use`.
     pub fn jwk(&self) -> &Jwk {
         &self.jwk
     }
 
-    /// The public half as PEM (SubjectPublicKeyInfo).
+    /// Public key as PEM (SubjectPublicKeyInfo).
     pub fn pem(&self) -> &str {
         &self.pem
     }
@@ -138,7 +136,7 @@ impl SigningKey {
         &self.decoding
     }
 
-    /// The encoded header of this key's tokens; the same for every token, so it is made once.
+    /// Returns the encoded header of this key's tokens, which is the same for all of them.
     pub fn header(&self, typ: &str) -> Result<String, SigningError> {
         let mut header = Header::new(self.algorithm.jwt());
         header.typ = Some(typ.to_owned());
@@ -147,7 +145,7 @@ impl SigningKey {
         Ok(URL_SAFE_NO_PAD.encode(json))
     }
 
-    /// Signs claims under a header made by [`SigningKey::header`]: a compact JWS (RFC 7515 §7.1).
+    /// Signs claims with a header from [`SigningKey::header`]. Returns a compact JWS (RFC 7515 §7.1).
     pub fn sign<T: Serialize>(&self, header: &str, claims: &Claims<T>) -> Result<String, SigningError> {
         // Room for the claims of a usual key.
         let mut payload = Vec::with_capacity(640);
@@ -155,7 +153,7 @@ impl SigningKey {
         self.sign_payload(header, &payload)
     }
 
-    /// Signs a payload as it is.
+    /// Signs an encoded payload.
     pub(super) fn sign_payload(&self, header: &str, payload: &[u8]) -> Result<String, SigningError> {
         let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 360);
         token.push_str(header);
@@ -186,13 +184,13 @@ impl SigningKey {
 
 impl Pair {
     fn read(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self, SigningError> {
-        let refused = |_| SigningError::Key("its stored form is refused");
+        let invalid = |_| SigningError::Key("its stored form is not valid");
         Ok(match algorithm {
             Algorithm::Es256 => {
-                Self::Es256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(refused)?)
+                Self::Es256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(invalid)?)
             }
-            Algorithm::EdDsa => Self::EdDsa(Ed25519KeyPair::from_pkcs8(pkcs8).map_err(refused)?),
-            Algorithm::Rs256 => Self::Rs256(Box::new(RsaKeyPair::from_pkcs8(pkcs8).map_err(refused)?)),
+            Algorithm::EdDsa => Self::EdDsa(Ed25519KeyPair::from_pkcs8(pkcs8).map_err(invalid)?),
+            Algorithm::Rs256 => Self::Rs256(Box::new(RsaKeyPair::from_pkcs8(pkcs8).map_err(invalid)?)),
         })
     }
 }
@@ -205,7 +203,7 @@ struct Public {
 
 impl Public {
     fn of(pair: &Pair, algorithm: Algorithm) -> Result<Self, SigningError> {
-        let failed = |_| SigningError::Key("its public half cannot be written");
+        let failed = |_| SigningError::Key("its public key cannot be encoded");
         let (decoding, der): (DecodingKey, PublicKeyX509Der<'static>) = match pair {
             Pair::Es256(pair) => {
                 (DecodingKey::from_ec_der(pair.public_key().as_ref()), pair.public_key().as_der().map_err(failed)?)
@@ -218,12 +216,12 @@ impl Public {
             }
         };
         let jwk = Jwk::from_decoding_key(&decoding, Some(algorithm.jwt()))
-            .map_err(|_| SigningError::Key("its public half cannot be written"))?;
+            .map_err(|_| SigningError::Key("its public key cannot be encoded"))?;
         Ok(Self { jwk, pem: public_key_pem(der.as_ref()), decoding })
     }
 
     fn thumbprint(&self) -> Result<String, SigningError> {
-        self.jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| SigningError::Key("it has no thumbprint"))
+        self.jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| SigningError::Key("its thumbprint cannot be computed"))
     }
 }
 

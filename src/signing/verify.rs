@@ -1,4 +1,4 @@
-//! Verifying a token: its form, its header, its signature, its times. Positive proof only; no leeway anywhere.
+//! Verifies tokens: format, header, signature and times, without leeway.
 
 use jsonwebtoken::{Header, Validation};
 
@@ -7,14 +7,14 @@ use crate::domain::outcome::Denial;
 use crate::domain::timestamp::Timestamp;
 use crate::signing::SigningKey;
 
-/// No token of ours is longer: fifty scopes and a hundred networks at their longest make 27 KiB, and the
-/// audiences of one request at most 16 KiB.
+/// Maximum length of a token. Fifty scopes and a hundred networks of maximum length take 27 KiB, and the audiences of a
+/// request at most 16 KiB.
 pub const VERIFY_MAX_BYTES: usize = 48 * 1024;
 
-/// The name of the key that a token says it is signed with. Proves nothing yet.
+/// The `kid` in a token's header. It is not verified yet.
 pub struct KeyHint(pub String);
 
-/// Reads a token's header, strictly, and says which key it names.
+/// Parses a token's header strictly and returns its `kid`.
 pub fn peek(token: &str, typ: &str) -> Result<KeyHint, Denial> {
     if token.len() > VERIFY_MAX_BYTES || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
         return Err(Denial::MalformedToken);
@@ -40,12 +40,12 @@ pub fn peek(token: &str, typ: &str) -> Result<KeyHint, Denial> {
     kid.map(KeyHint).ok_or(Denial::ForeignTokenHeader)
 }
 
-/// Verifies a token with the key that [`peek`] named: the key's own algorithm and the issuer. The caller checks the times,
-/// with [`check_times`].
+/// Verifies a token with the key that [`peek`] returned: signature algorithm, signature and issuer. The caller checks
+/// the times with [`check_times`].
 pub fn verify(token: &str, key: &SigningKey, issuer: &str) -> Result<Claims, Denial> {
     let mut validation = Validation::new(key.algorithm().jwt());
     validation.leeway = 0;
-    // The times are held against the caller's one reading of the clock.
+    // Times are compared with the caller's single clock reading.
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
@@ -57,13 +57,13 @@ pub fn verify(token: &str, key: &SigningKey, issuer: &str) -> Result<Claims, Den
     Ok(data.claims)
 }
 
-/// The longest life of a token, in seconds: whatever the policy was, none of ours has a longer one.
+/// Maximum lifetime of a token in seconds, under any policy.
 const LONGEST_LIFE: i64 = 3600;
 
-/// How far in the future a token may have been issued, in seconds: as far as the clocks of two nodes may be apart.
+/// Maximum `iat` in the future in seconds: the maximum difference between the clocks of two nodes.
 const CLOCK_SKEW: i64 = 60;
 
-/// Checks the times of a token whose signature holds. They bound what a leaked signing key is good for.
+/// Checks the times of a verified token. This limits the use of a leaked signing key.
 pub fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Denial> {
     let now = now.as_seconds();
     if claims.exp <= now || claims.exp <= claims.iat {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_algorithm_signs_what_it_verifies() {
+    fn every_algorithm_signs_and_verifies() {
         for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256] {
             let key = key(algorithm, 0);
             let token = minted(&key);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_dies_at_the_very_second_and_has_one_issuer() {
+    fn expiry_is_exclusive_and_issuer_must_match() {
         let key = key(Algorithm::Es256, 0);
         let token = minted(&key);
         assert_eq!(verify(&token, &key, ISSUER, NOW.plus_seconds(600)), Err(Denial::TokenExpired));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_we_never_issue_are_refused() {
+    fn unusual_times_are_rejected() {
         let key = key(Algorithm::Es256, 0);
         let header = key.header("at+jwt").unwrap();
         let with = |iat: i64, exp: i64| {
@@ -159,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn another_key_of_the_same_algorithm_verifies_nothing() {
+    fn another_key_does_not_verify() {
         let token = minted(&key(Algorithm::Es256, 0));
         assert_eq!(verify(&token, &key(Algorithm::Es256, 0), ISSUER, NOW), Err(Denial::InvalidSignature));
     }
 
     #[test]
-    fn claims_of_another_form_are_refused_though_our_own_key_signed_them() {
+    fn other_claims_are_rejected() {
         let key = key(Algorithm::Es256, 0);
         let header = key.header("at+jwt").unwrap();
         let good = serde_json::to_string(&claims()).unwrap();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_publishes_ahead_and_keeps_the_old_for_the_life_of_its_tokens() {
+    fn ring_publishes_next_and_previous_keys() {
         let ring = KeyRing::new(vec![key(Algorithm::Es256, 2_000), key(Algorithm::Es256, 0)], "at+jwt").unwrap();
         let at = Timestamp::from_seconds;
         let old = ring.current(at(1_999)).unwrap().0.kid().to_owned();
@@ -208,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn a_jwks_holds_one_key_type() {
+    fn jwks_has_one_key_type() {
         let ring = KeyRing::new(vec![key(Algorithm::Es256, 0), key(Algorithm::EdDsa, 10)], "at+jwt").unwrap();
         assert_eq!(ring.jwks(Timestamp::from_seconds(11), 600).keys.len(), 1);
     }
 
     #[test]
-    fn headers_that_ask_for_more_are_refused() {
+    fn unknown_headers_are_rejected() {
         use base64::Engine;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let token = |header: &str| format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
@@ -235,7 +235,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn a_token_with_any_byte_changed_is_refused(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        fn changed_token_is_rejected(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
             static KEY: std::sync::OnceLock<SigningKey> = std::sync::OnceLock::new();
             let key = KEY.get_or_init(|| key(Algorithm::Es256, 0));
             let mut bytes = minted(key).into_bytes();

@@ -1,5 +1,3 @@
-//! API keys.
-
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Status};
@@ -18,93 +16,87 @@ use crate::store::key_rows::{key_from_row, networks_column, state_columns};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Value, query};
 
-/// Most keys that may count at once, as the policy says.
+/// Limits on the number of keys that are neither revoked nor expired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Limits {
-    /// Of the organization.
+    /// Limit of the organization.
     pub organization: Option<u32>,
-    /// Of the key's owner.
+    /// Limit of the key's owner.
     pub owner: Option<u32>,
-    /// The version of the policy that says so; the write is refused if another is in force by then.
+    /// Version of the policy with these limits. The write is rejected if it has changed.
     pub policy_version: Option<u64>,
 }
 
-/// What a list of keys is ordered by; keys of the same value by their ids.
+/// Sort order of a list of keys. Equal values are sorted by key ID.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyOrder {
-    /// When they were made.
     Created,
-    /// Their names, whatever the case.
+    /// Ignores case.
     Name,
-    /// When they end; those that do not come last.
+    /// By expiry; keys without one are last.
     Expiry,
-    /// When they were last used; those never used first.
+    /// By last use; keys that were never used are first.
     LastUse,
 }
 
 impl KeyOrder {
-    /// Where a key stands.
-    pub fn place(self, key: &ApiKey) -> KeyPlace {
+    /// Returns a key's position in this order.
+    pub fn cursor(self, key: &ApiKey) -> KeyCursor {
         match self {
-            Self::Created => KeyPlace::At(key.created_at.as_millis(), key.id),
-            Self::Name => KeyPlace::Named(key.name.to_lowercase(), key.id),
-            Self::Expiry => KeyPlace::At(key.expires_at.map_or(i64::MAX, Timestamp::as_millis), key.id),
-            Self::LastUse => KeyPlace::At(key.last_used_at.map_or(0, Timestamp::as_millis), key.id),
+            Self::Created => KeyCursor::At(key.created_at.as_millis(), key.id),
+            Self::Name => KeyCursor::Named(key.name.to_lowercase(), key.id),
+            Self::Expiry => KeyCursor::At(key.expires_at.map_or(i64::MAX, Timestamp::as_millis), key.id),
+            Self::LastUse => KeyCursor::At(key.last_used_at.map_or(0, Timestamp::as_millis), key.id),
         }
     }
 }
 
-/// A place in a list: the value that it is ordered by, and the key's id.
+/// A position in a list: the value that it is sorted by, and the key ID.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeyPlace {
-    /// A moment, in milliseconds.
+pub enum KeyCursor {
+    /// Milliseconds.
     At(i64, KeyId),
     /// A name in lower case.
     Named(String, KeyId),
 }
 
-/// The answer to a request with an `Idempotency-Key`, to be given again.
+/// The response to a request with an `Idempotency-Key`, for repetitions of that request.
 #[derive(Clone, Debug)]
 pub struct StoredResponse {
-    /// Who asked, as in the audit log.
+    /// As in the audit log.
     pub caller: String,
     /// SHA-256 of the `Idempotency-Key`.
     pub digest: [u8; 32],
     /// SHA-256 of the request.
     pub request: [u8; 32],
-    /// The key that was made or rotated.
+    /// The key that was created or rotated.
     pub key: KeyId,
-    /// Its text, sealed.
+    /// The key's secret, encrypted.
     pub sealed: Sealed,
-    /// When.
     pub at: Timestamp,
 }
 
-/// Which keys to list.
+/// Filter, order and position of a list of keys.
 #[derive(Clone, Debug)]
 pub struct KeyFilter {
-    /// Whose.
     pub organization: Slug,
-    /// In which state, at the moment given.
+    /// State at `now`.
     pub status: Option<Status>,
-    /// The moment.
     pub now: Timestamp,
-    /// Part of the name, in any case.
+    /// Part of the name, ignoring case.
     pub search: Option<String>,
-    /// The owner.
     pub owner: Option<MemberId>,
-    /// In which order.
     pub order: KeyOrder,
-    /// Whether the last come first.
+    /// Whether the order is reversed.
     pub is_descending: bool,
-    /// Only those after this place in the list's order.
-    pub after: Option<KeyPlace>,
-    /// At most so many.
+    /// Only keys after this position.
+    pub after: Option<KeyCursor>,
+    /// Maximum number of keys.
     pub limit: u32,
 }
 
 impl KeyFilter {
-    /// All keys of an organization, newest first, at most 50.
+    /// Returns a filter for all keys of an organization, newest first, at most 50.
     pub const fn new(organization: Slug, now: Timestamp) -> Self {
         Self {
             organization,
@@ -120,34 +112,33 @@ impl KeyFilter {
     }
 }
 
-/// For how long an answer can be asked for again.
-const ANSWERS_KEPT_SECONDS: i64 = 86_400;
+/// A response can be repeated for this long.
+const RESPONSE_SECONDS: i64 = 86_400;
 
 impl Store {
-    /// The key of that id.
     pub async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
         let row =
             query("SELECT * FROM api_keys WHERE id = $1").bind(id.as_str()).fetch_optional(&self.database).await?;
         row.as_ref().map(key_from_row).transpose()
     }
 
-    /// The keys that a filter lets through.
+    /// Returns the keys that match a filter.
     pub async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
-        let rows = listing(filter).fetch_all(&self.database).await?;
+        let rows = list_query(filter).fetch_all(&self.database).await?;
         rows.iter().map(key_from_row).collect()
     }
 
-    /// Writes a new key if the limits allow one more and its owner is a member, its audit row, and the answer that can
-    /// be asked for again.
+    /// Inserts a key with its audit entry and stored response, unless the limits are reached or its owner is not a
+    /// member.
     pub async fn insert_key(
         &self,
         key: &ApiKey,
         limits: Limits,
         entry: &AuditEntry,
-        once: Option<&StoredResponse>,
+        response: Option<&StoredResponse>,
     ) -> Result<Seq, WriteError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
-        if !remember(&mut transaction, once).await? {
+        let (mut transaction, seq) = self.begin_as(entry).await?;
+        if !store_response(&mut transaction, response).await? {
             return refuse(transaction, Refused::Repeated).await;
         }
         if !is_owned_by_a_member(&mut transaction, key).await? {
@@ -160,7 +151,7 @@ impl Store {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
             other => other?,
         }
-        // Followed as well: another node may have been asked for this id, and remember that there was none.
+        // Recorded as a change because another node may have cached that this ID does not exist.
         let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
         changes::record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
@@ -168,17 +159,17 @@ impl Store {
         Ok(seq)
     }
 
-    /// Writes the next state of a key whose stored version is the one before, and its audit row. `limits`
-    /// is given when the key did not count before and does now.
+    /// Writes the next state of a key with its audit entry, if the stored version is the previous one. `limits` is
+    /// given if the key starts to count towards them.
     pub async fn update_key(
         &self,
         key: &ApiKey,
         limits: Option<Limits>,
         entry: &AuditEntry,
-        once: Option<&StoredResponse>,
+        response: Option<&StoredResponse>,
     ) -> Result<Seq, WriteError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
-        if !remember(&mut transaction, once).await? {
+        let (mut transaction, seq) = self.begin_as(entry).await?;
+        if !store_response(&mut transaction, response).await? {
             return refuse(transaction, Refused::Repeated).await;
         }
         if let Some(limits) = limits
@@ -196,7 +187,7 @@ impl Store {
         Ok(seq)
     }
 
-    /// Writes a fast verifier anew where Argon2 has just decided. Not a change: nothing is granted or taken.
+    /// Replaces the fast verifier of a secret that Argon2 has verified. Not a change: no rights are affected.
     pub async fn refresh_fast_verifier(&self, id: &KeyId, phc: &str, fast: &FastVerifier) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
         query("UPDATE api_keys SET secret_pepper = $3, secret_digest = $4 WHERE id = $1 AND secret_phc = $2")
@@ -217,7 +208,7 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces a pending verifier of a key's current or previous secret by its PHC string. Not a change.
+    /// Replaces a pending verifier of a key's current or previous secret with its PHC string. Not a change.
     pub async fn complete_verifier(&self, id: &KeyId, pending: &str, phc: &str) -> Result<(), StoreError> {
         query(
             "UPDATE api_keys SET secret_phc = CASE WHEN secret_phc = $2 THEN $3 ELSE secret_phc END, \
@@ -232,8 +223,9 @@ impl Store {
         Ok(())
     }
 
-    /// The answer to a caller's request of that `Idempotency-Key` (its SHA-256), if it is not older than `since`.
-    pub async fn remembered(
+    /// Returns the response to a caller's request with this `Idempotency-Key` (its SHA-256), unless it is older than
+    /// `since`.
+    pub async fn stored_response(
         &self,
         caller: &str,
         digest: &[u8; 32],
@@ -260,34 +252,34 @@ impl Store {
         }))
     }
 
-    /// Forgets answers from before a moment.
-    pub async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
+    /// Deletes responses up to `before`.
+    pub async fn delete_responses(&self, before: Timestamp) -> Result<u64, StoreError> {
         query("DELETE FROM answers WHERE at <= $1").bind(before.as_millis()).execute_alone(&self.database).await
     }
 }
 
-/// Writes an answer that can be asked for again; false where there is one.
-async fn remember(transaction: &mut Transaction, once: Option<&StoredResponse>) -> Result<bool, StoreError> {
-    let Some(once) = once else { return Ok(true) };
+/// Stores a response. Returns false if there is one already.
+async fn store_response(transaction: &mut Transaction, response: Option<&StoredResponse>) -> Result<bool, StoreError> {
+    let Some(response) = response else { return Ok(true) };
     let written = query(
         "INSERT INTO answers (caller, digest, request, key_id, master_key, sealed, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (caller, digest) DO UPDATE SET request = excluded.request, key_id = excluded.key_id, \
          master_key = excluded.master_key, sealed = excluded.sealed, at = excluded.at WHERE answers.at <= $8",
     )
-    .bind(&once.caller)
-    .bind(once.digest.as_slice())
-    .bind(once.request.as_slice())
-    .bind(once.key.as_str())
-    .bind(&once.sealed.master_key)
-    .bind(&once.sealed.bytes)
-    .bind(once.at.as_millis())
-    .bind(once.at.plus_seconds(-ANSWERS_KEPT_SECONDS).as_millis())
+    .bind(&response.caller)
+    .bind(response.digest.as_slice())
+    .bind(response.request.as_slice())
+    .bind(response.key.as_str())
+    .bind(&response.sealed.master_key)
+    .bind(&response.sealed.bytes)
+    .bind(response.at.as_millis())
+    .bind(response.at.plus_seconds(-RESPONSE_SECONDS).as_millis())
     .execute(transaction)
     .await?;
     Ok(written == 1)
 }
 
-/// Whether a key belongs to the organization, or to one who is its member now.
+/// Whether a key belongs to its organization or to a current member.
 async fn is_owned_by_a_member(transaction: &mut Transaction, key: &ApiKey) -> Result<bool, StoreError> {
     let Some(owner) = &key.owner else { return Ok(true) };
     let row = query("SELECT id FROM members WHERE id = $1 AND organization = $2 AND removed_at IS NULL")
@@ -298,8 +290,8 @@ async fn is_owned_by_a_member(transaction: &mut Transaction, key: &ApiKey) -> Re
     Ok(row.is_some())
 }
 
-/// The statement that lists keys. The ids are found in an index that holds what is asked for, the rows read afterwards.
-fn listing(filter: &KeyFilter) -> Query {
+/// Returns the statement of a list. IDs are selected from a covering index first, then their rows are read.
+fn list_query(filter: &KeyFilter) -> Query {
     let value = match filter.order {
         KeyOrder::Created => "created_at",
         KeyOrder::Name => "name_lowercase",
@@ -309,19 +301,19 @@ fn listing(filter: &KeyFilter) -> Query {
     let (beyond, direction) = if filter.is_descending { ("<", "DESC") } else { (">", "ASC") };
     let mut conditions = String::from("organization = $1");
     let mut values = vec![Value::from(filter.organization.as_str())];
-    let mut placed = |value: Value| {
+    let mut bind = |value: Value| {
         values.push(value);
         format!("${}", values.len())
     };
-    if let Some(place) = &filter.after {
-        let (last, id) = match place {
-            KeyPlace::At(at, id) => (placed((*at).into()), placed(id.as_str().into())),
-            KeyPlace::Named(name, id) => (placed(name.into()), placed(id.as_str().into())),
+    if let Some(cursor) = &filter.after {
+        let (last, id) = match cursor {
+            KeyCursor::At(at, id) => (bind((*at).into()), bind(id.as_str().into())),
+            KeyCursor::Named(name, id) => (bind(name.into()), bind(id.as_str().into())),
         };
         conditions.push_str(&format!(" AND ({value}, id) {beyond} ({last}, {id})"));
     }
     if let Some(status) = filter.status {
-        let now = placed(filter.now.as_millis().into());
+        let now = bind(filter.now.as_millis().into());
         conditions.push_str(&match status {
             Status::Revoked => " AND state = 'revoked'".into(),
             Status::Expired => format!(" AND state <> 'revoked' AND expires_at <= {now}"),
@@ -330,14 +322,14 @@ fn listing(filter: &KeyFilter) -> Query {
         });
     }
     if let Some(part) = filter.search.as_deref().filter(|part| !part.is_empty()) {
-        let pattern = placed(contains_pattern(part).into());
+        let pattern = bind(contains_pattern(part).into());
         conditions.push_str(&format!(" AND name_lowercase LIKE {pattern} ESCAPE '\\'"));
     }
     if let Some(owner) = &filter.owner {
-        let owner = placed(owner.0.as_str().into());
+        let owner = bind(owner.0.as_str().into());
         conditions.push_str(&format!(" AND owner = {owner}"));
     }
-    let limit = placed(i64::from(filter.limit).into());
+    let limit = bind(i64::from(filter.limit).into());
     let sql = format!(
         "SELECT * FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE {conditions} \
          ORDER BY {value} {direction}, id {direction} LIMIT {limit}) ORDER BY {value} {direction}, id {direction}"
@@ -345,8 +337,7 @@ fn listing(filter: &KeyFilter) -> Query {
     values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind)
 }
 
-/// Why the limits do not allow one more key; `None` if they do. Changes are made one at a time, so nothing comes between
-/// this and the write.
+/// Returns why the limits do not allow one more key. Changes are serialized, so the result holds until the write.
 async fn exceeded(
     transaction: &mut Transaction,
     key: &ApiKey,
@@ -357,7 +348,7 @@ async fn exceeded(
         AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3)";
     const COUNTING_OF_OWNER: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
         AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3) AND owner = $4";
-    let counting = |sql| query(sql).bind(key.organization.as_str()).bind(key.id.as_str()).bind(now.as_millis());
+    let count = |sql| query(sql).bind(key.organization.as_str()).bind(key.id.as_str()).bind(now.as_millis());
     if let Some(version) = limits.policy_version {
         let row = query("SELECT policy_version FROM organizations WHERE slug = $1")
             .bind(key.organization.as_str())
@@ -368,13 +359,13 @@ async fn exceeded(
         }
     }
     if let Some(limit) = limits.organization {
-        let row = counting(COUNTING).fetch_one(&mut *transaction).await?;
+        let row = count(COUNTING).fetch_one(&mut *transaction).await?;
         if row.try_get::<i64>("n")? >= i64::from(limit) {
             return Ok(Some(Refused::LimitReached));
         }
     }
     if let (Some(limit), Some(owner)) = (limits.owner, &key.owner) {
-        let row = counting(COUNTING_OF_OWNER).bind(&owner.0).fetch_one(&mut *transaction).await?;
+        let row = count(COUNTING_OF_OWNER).bind(&owner.0).fetch_one(&mut *transaction).await?;
         if row.try_get::<i64>("n")? >= i64::from(limit) {
             return Ok(Some(Refused::LimitReached));
         }
@@ -399,7 +390,7 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .execute(&mut *transaction)
     .await?;
     update(&mut *transaction, key, seq).await?;
-    // Listed among its organization's from the first day on, used or not.
+    // Every key has totals from the start, so that reports list unused keys too.
     query(
         "INSERT INTO usage_totals (organization, key_id, exchanged, verified, denied_invalid, denied_expired, \
          denied_disabled, denied_network, denied_scope, denied_audience) VALUES ($1, $2, 0, 0, 0, 0, 0, 0, 0, 0)",
@@ -411,7 +402,7 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     Ok(())
 }
 
-/// Writes all that can change, where the stored version is the one before.
+/// Writes all mutable columns if the stored version is the previous one.
 pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<bool, StoreError> {
     let (state, state_at, revoked_reason) = state_columns(&key.lifecycle);
     let fast = key.secret.fast.as_ref();
@@ -455,7 +446,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     Ok(done == 1)
 }
 
-/// A LIKE pattern for a part of a lower-case text, with nothing in it taken as a wildcard.
+/// Returns a LIKE pattern for a substring of a lower-case text, with wildcards escaped.
 fn contains_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
     for c in part.to_lowercase().chars() {

@@ -1,4 +1,4 @@
-//! Rows of the audit log: written with the changes they tell of, chained, and read.
+//! Audit entries: writing them with their changes, chaining, reading.
 
 use serde_json::json;
 use sqlx::AssertSqlSafe;
@@ -13,22 +13,22 @@ use crate::store::{AuditEntry, AuditFilter, AuditFrom, Store, StoreError, action
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
-/// A row of the audit log, or the id of one that cannot be read.
+/// An audit entry, or the ID of one that cannot be decoded.
 pub type ReadAuditRow = Result<AuditRow, i64>;
 
-/// Rows that are chained at once.
+/// Entries that are chained in one batch.
 const ROWS: i64 = 1_000;
 
-/// Where the next row of an organization goes.
+/// The position of the next entry in an organization's log.
 struct End {
-    /// The highest id that was given to any row.
+    /// Highest ID of any entry.
     highest: i64,
-    /// The end of the organization's log, if it has one.
+    /// Recorded end of the organization's log, if it has entries.
     head: Option<AuditHead>,
 }
 
-/// Writes a row in the change's own transaction. Changes are made one at a time, so the next id is free and the end of
-/// the log stays what it is until then.
+/// Appends an entry in the transaction of its change. Changes are serialized, so the next ID is free and the end of the
+/// log does not move before the commit.
 pub(super) async fn write(
     transaction: &mut Transaction,
     organization: &Slug,
@@ -36,26 +36,26 @@ pub(super) async fn write(
 ) -> Result<(), StoreError> {
     let (mut end, has_unchained) = end(transaction, organization).await?;
     if has_unchained {
-        // A node of an earlier version runs beside this one, and has made changes.
+        // A node of an earlier version is running too and has made changes.
         chain(transaction, organization, &mut end).await?;
     }
     append(transaction, organization, entry, &mut end).await?;
     keep_head(transaction, organization, &end).await?;
-    // What it tells of is told to webhooks if it is made, and only then.
+    // Queued in the same transaction, so an event is sent if and only if its change is committed.
     deliveries::enqueue(transaction, organization, entry).await
 }
 
 impl Store {
-    /// Chains the rows that earlier versions have written, all of them or none.
+    /// Chains the entries that earlier versions wrote, in one transaction.
     pub(super) async fn chain_audit(&self) -> Result<(), StoreError> {
-        let found = query("SELECT DISTINCT organization FROM audit WHERE hash IS NULL ORDER BY organization")
+        let organizations = query("SELECT DISTINCT organization FROM audit WHERE hash IS NULL ORDER BY organization")
             .fetch_all(&self.database)
             .await?;
-        if found.is_empty() {
+        if organizations.is_empty() {
             return Ok(());
         }
         let (mut transaction, _) = self.begin().await?;
-        for row in found {
+        for row in organizations {
             let organization = slug(row.try_get("organization")?)?;
             let (mut end, has_unchained) = end(&mut transaction, &organization).await?;
             if has_unchained {
@@ -67,7 +67,7 @@ impl Store {
     }
 }
 
-/// The end of a log, and whether rows behind it are not chained.
+/// Returns the end of a log, and whether unchained entries follow it.
 async fn end(transaction: &mut Transaction, organization: &Slug) -> Result<(End, bool), StoreError> {
     let row = query(
         "SELECT (SELECT MAX(id) FROM audit) AS highest, (SELECT MAX(last_id) FROM audit_heads) AS highest_known, h.last_id, h.row_count, h.hash, \
@@ -79,24 +79,24 @@ async fn end(transaction: &mut Transaction, organization: &Slug) -> Result<(End,
     .fetch_one(transaction)
     .await?;
     let head = head(&row)?;
-    // Where rows were removed from the end, their ids are not given again.
+    // IDs of entries that were removed from the end are not reused.
     let number = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>>(column)?.unwrap_or_default());
     let highest = number("highest")?.max(number("highest_known")?);
     Ok((End { highest, head }, row.try_get::<i64>("unchained")? > 0))
 }
 
-/// The end of a log in the columns `last_id`, `row_count` and `hash`, which are NULL together.
+/// Reads the end of a log from the columns `last_id`, `row_count` and `hash`, which are NULL together.
 fn head(row: &Row) -> Result<Option<AuditHead>, StoreError> {
     let Some(id) = row.try_get::<Option<i64>>("last_id")? else { return Ok(None) };
     Ok(Some(AuditHead { id, rows: row.try_get("row_count")?, hash: hash(row.try_get("hash")?) }))
 }
 
-/// A hash as it is stored. What is none is taken for that of nothing, which no row has.
+/// Reads a stored hash. An invalid one becomes [`ChainHash::START`], which matches no entry.
 fn hash(bytes: Vec<u8>) -> ChainHash {
     ChainHash::from_bytes(&bytes).unwrap_or(ChainHash::START)
 }
 
-/// Writes the next row of a log.
+/// Appends an entry to a log.
 async fn append(
     transaction: &mut Transaction,
     organization: &Slug,
@@ -116,7 +116,7 @@ async fn append(
         new: entry.new.as_ref().filter(|value| !value.is_null()).map(ToString::to_string),
         hash: None,
     };
-    let head = end.follow(row.id, |previous| row.hash_after(previous));
+    let head = end.advance(row.id, |previous| row.hash_after(previous));
     query(
         "INSERT INTO audit (id, organization, position, at, actor, action, subject, address, old_value, new_value, hash) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -138,8 +138,8 @@ async fn append(
 }
 
 impl End {
-    /// Goes on behind a row, whose hash depends on that of the row before it.
-    fn follow(&mut self, id: i64, hash: impl FnOnce(&ChainHash) -> ChainHash) -> AuditHead {
+    /// Advances the end by one entry, whose hash depends on the previous one.
+    fn advance(&mut self, id: i64, hash: impl FnOnce(&ChainHash) -> ChainHash) -> AuditHead {
         let (rows, previous) = self.head.map_or((0, ChainHash::START), |head| (head.rows, head.hash));
         let head = AuditHead { id, rows: rows + 1, hash: hash(&previous) };
         self.highest = self.highest.max(id);
@@ -148,8 +148,8 @@ impl End {
     }
 }
 
-/// Chains the rows behind the end that are not, and says in a row of its own that it was done: somebody may have put
-/// them there.
+/// Chains the unchained entries after the end, and appends an entry that records this, because someone else may have
+/// inserted them.
 async fn chain(transaction: &mut Transaction, organization: &Slug, end: &mut End) -> Result<(), StoreError> {
     let (mut first, mut count) = (None, 0);
     loop {
@@ -170,10 +170,10 @@ async fn chain(transaction: &mut Transaction, organization: &Slug, end: &mut End
             placeholders(rows.len(), 3)
         )));
         for row in &rows {
-            let unreadable = |id| StoreError::Unreadable { what: "audit row", detail: format!("id {id}") };
-            let mut row = found(row)?.map_err(unreadable)?;
+            let unreadable = |id| StoreError::Unreadable { what: "audit entry", detail: format!("id {id}") };
+            let mut row = read_row(row)?.map_err(unreadable)?;
             row.position = Some(end.head.map_or(0, |head| head.rows) + 1);
-            let head = end.follow(row.id, |previous| row.hash_after(previous));
+            let head = end.advance(row.id, |previous| row.hash_after(previous));
             update = update.bind(row.id).bind(row.position).bind(head.hash.as_bytes());
             first.get_or_insert(row.id);
             count += 1;
@@ -189,7 +189,7 @@ async fn chain(transaction: &mut Transaction, organization: &Slug, end: &mut End
         Some(json!({ "rows": count, "first": first, "last": head.id })),
     );
     append(transaction, organization, &entry, end).await?;
-    tracing::info!(%organization, rows = count, "rows of the audit log that an earlier version wrote are chained");
+    tracing::info!(%organization, rows = count, "chained audit entries of an earlier version");
     Ok(())
 }
 
@@ -211,8 +211,8 @@ async fn keep_head(transaction: &mut Transaction, organization: &Slug, end: &End
 
 const COLUMNS: &str = "id, organization, position, at, actor, action, subject, address, old_value, new_value, hash";
 
-/// A row in [`COLUMNS`], or the id of one that is not as Keyturn writes them.
-fn found(row: &Row) -> Result<ReadAuditRow, StoreError> {
+/// Reads a row with [`COLUMNS`], or returns the ID of one that Keyturn cannot have written.
+fn read_row(row: &Row) -> Result<ReadAuditRow, StoreError> {
     let id = row.try_get("id")?;
     let read = || {
         Ok::<_, StoreError>(AuditRow {
@@ -233,10 +233,11 @@ fn found(row: &Row) -> Result<ReadAuditRow, StoreError> {
 }
 
 impl Store {
-    /// The rows that a filter lets through.
+    /// Returns the entries that match a filter.
     pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
-        // Each common combination has its index; of a subject there are few rows, whoever did what.
-        let beside = if filter.subject.is_some() { " || ''" } else { "" };
+        // `|| ''` keeps the planner from using the actor or action index if a subject is given: the subject index is
+        // always more selective.
+        let no_index = if filter.subject.is_some() { " || ''" } else { "" };
         let (before, order) = match filter.from {
             AuditFrom::Newest => (None, "at DESC, id DESC"),
             AuditFrom::Before(at, id) => (Some((at, id)), "at DESC, id DESC"),
@@ -250,8 +251,8 @@ impl Store {
         let number = |value: Option<i64>| value.map(Value::from);
         let conditions = [
             ("subject = $".to_owned(), text(&filter.subject)),
-            (format!("actor{beside} = $"), text(&filter.actor)),
-            (format!("action{beside} = $"), text(&filter.action)),
+            (format!("actor{no_index} = $"), text(&filter.actor)),
+            (format!("action{no_index} = $"), text(&filter.action)),
             ("at >= $".to_owned(), number(filter.since.map(Timestamp::as_millis))),
             ("at < $".to_owned(), number(filter.until.map(Timestamp::as_millis))),
             ("id > $".to_owned(), number(after)),
@@ -273,11 +274,12 @@ impl Store {
         sql.push_str(&format!(" ORDER BY {order} LIMIT ${}", values.len() + 1));
         let start = query(AssertSqlSafe(sql)).bind(filter.organization.as_str());
         let rows = values.into_iter().fold(start, Query::bind).fetch_all(&self.database).await?;
-        let unreadable = |id| StoreError::Unreadable { what: "audit row", detail: format!("id {id}") };
-        rows.iter().map(|row| found(row)?.map_err(unreadable)).collect()
+        let unreadable = |id| StoreError::Unreadable { what: "audit entry", detail: format!("id {id}") };
+        rows.iter().map(|row| read_row(row)?.map_err(unreadable)).collect()
     }
 
-    /// The rows of an organization after an id, oldest first, at most `limit`, whatever has become of them.
+    /// Returns up to `limit` entries of an organization after an ID, oldest first, including those that cannot be
+    /// decoded.
     pub async fn audit_after(
         &self,
         organization: &str,
@@ -292,10 +294,10 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&self.database)
         .await?;
-        rows.iter().map(found).collect()
+        rows.iter().map(read_row).collect()
     }
 
-    /// Where the log of an organization ends.
+    /// Returns the recorded end of an organization's log.
     pub async fn audit_head(&self, organization: &str) -> Result<Option<AuditHead>, StoreError> {
         let row = query("SELECT last_id, row_count, hash FROM audit_heads WHERE organization = $1")
             .bind(organization)
@@ -304,7 +306,7 @@ impl Store {
         row.map_or(Ok(None), |row| head(&row))
     }
 
-    /// The slugs of all organizations, and of all that have a log.
+    /// Returns the slugs of all organizations and of all existing logs.
     pub async fn audited_organizations(&self) -> Result<Vec<String>, StoreError> {
         let rows = query(
             "SELECT slug AS organization FROM organizations UNION SELECT organization FROM audit_heads \

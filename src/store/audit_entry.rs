@@ -1,4 +1,4 @@
-//! Rows of the audit log. No secret is ever part of one.
+//! Audit entries. They never contain a secret.
 
 use serde_json::Value;
 
@@ -7,99 +7,82 @@ use crate::domain::authority::ChangeContext;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
-/// The names of audited actions.
+/// Names of audited actions.
 pub mod action {
-    /// An organization was founded.
     pub const ORGANIZATION_CREATE: &str = "organization.create";
-    /// An organization was suspended: its keys and tokens are denied.
+    /// The keys and tokens of an organization are denied.
     pub const ORGANIZATION_SUSPEND: &str = "organization.suspend";
-    /// The suspension of an organization ended.
+    /// The suspension of an organization has ended.
     pub const ORGANIZATION_RESUME: &str = "organization.resume";
-    /// The store was restored from a backup: every token and session from before ended.
+    /// The store was restored from a backup, which invalidated all tokens and sessions.
     pub const STORE_RESTORE: &str = "store.restore";
-    /// A key was created.
     pub const KEY_CREATE: &str = "key.create";
-    /// A key was edited.
     pub const KEY_EDIT: &str = "key.edit";
-    /// A key was rotated.
     pub const KEY_ROTATE: &str = "key.rotate";
-    /// A key was revoked.
     pub const KEY_REVOKE: &str = "key.revoke";
-    /// A key was disabled.
     pub const KEY_DISABLE: &str = "key.disable";
-    /// A key was enabled.
     pub const KEY_ENABLE: &str = "key.enable";
-    /// A key ends soon.
+    /// A key expires soon.
     pub const KEY_EXPIRING: &str = "key.expiring";
-    /// A key was not used for as long as the policy says.
+    /// A key has not been used for the time in the policy.
     pub const KEY_STALE: &str = "key.stale";
-    /// A key was kept out by its networks.
+    /// A key was denied by its allowed networks.
     pub const KEY_DENIED_BY_NETWORK: &str = "key.denied_by_network";
-    /// A token was revoked.
     pub const TOKEN_REVOKE: &str = "token.revoke";
-    /// A signing key was made.
+    /// A signing key was created.
     pub const SIGNING_KEY_CREATE: &str = "signing-key.create";
-    /// An organization's policy was changed.
     pub const POLICY_CHANGE: &str = "policy.change";
-    /// A member was added.
     pub const MEMBER_CREATE: &str = "member.create";
     /// A member's role, login or password was changed.
     pub const MEMBER_CHANGE: &str = "member.change";
-    /// A member was removed.
     pub const MEMBER_REMOVE: &str = "member.remove";
-    /// A member signed in.
     pub const SESSION_BEGIN: &str = "session.begin";
     /// A member's session was ended.
     pub const SESSION_END: &str = "session.end";
-    /// Somebody gave a member's login with a wrong password.
+    /// A sign-in with a wrong password.
     pub const SESSION_REFUSE: &str = "session.refuse";
-    /// Actions that are counted by hour when they are repeated.
+    /// Actions whose repetitions are counted by hour.
     pub const REPEATED: [&str; 1] = [SESSION_REFUSE];
     /// A signing key was deleted.
     pub const SIGNING_KEY_DELETE: &str = "signing-key.delete";
-    /// The signing keys were sealed under another master key.
+    /// Signing keys and webhooks were encrypted with another master key.
     pub const MASTER_KEY_ROTATE: &str = "master-key.rotate";
-    /// Rows that an earlier version had written became part of the chain.
+    /// Entries of an earlier version were added to the chain.
     pub const AUDIT_CHAIN: &str = "audit.chain";
-    /// A webhook was made.
     pub const WEBHOOK_CREATE: &str = "webhook.create";
-    /// A webhook was edited.
     pub const WEBHOOK_EDIT: &str = "webhook.edit";
-    /// A webhook was removed, and what was on its way to it.
+    /// A webhook and its queued deliveries were deleted.
     pub const WEBHOOK_DELETE: &str = "webhook.delete";
-    /// A webhook was disabled because its receiver is gone.
+    /// A webhook was disabled because its receiver responded with 410.
     pub const WEBHOOK_DISABLE: &str = "webhook.disable";
-    /// A webhook was given a new secret.
+    /// A webhook's secret was rotated.
     pub const WEBHOOK_ROTATE_SECRET: &str = "webhook.rotate-secret";
-    /// A webhook was tried out.
+    /// A test event was sent to a webhook.
     pub const WEBHOOK_TEST: &str = "webhook.test";
-    /// A dead letter was taken up again.
+    /// A dead letter was retried.
     pub const WEBHOOK_RETRY: &str = "webhook.retry";
 }
 
-/// A row to be written in the transaction of the change that it tells of.
+/// An entry to be written in the transaction of its change.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AuditEntry {
-    /// When.
     pub at: Timestamp,
-    /// Who: `key:{id}`, `member:{id}` or `keyturn`.
+    /// `key:{id}`, `member:{id}` or `keyturn`.
     pub actor: String,
-    /// From where, if over the network.
+    /// The client's address, if the change was made over the network.
     pub address: Option<String>,
-    /// What: one of [`action`].
+    /// One of [`action`].
     pub action: &'static str,
-    /// To which: an id.
+    /// ID of the changed object.
     pub subject: String,
-    /// What was before.
     pub old: Option<Value>,
-    /// What is now.
     pub new: Option<Value>,
-    /// What the actor's standing must be when it is written, which is not part of the row; see [`ChangeContext::standing`].
-    pub standing: Option<u64>,
+    /// The actor's version that the write requires; not stored. See [`ChangeContext::expected_version`].
+    pub expected_version: Option<u64>,
 }
 
 impl AuditEntry {
-    /// The entry of something that Keyturn did by itself.
+    /// Creates an entry for a change that Keyturn makes automatically.
     pub fn by_keyturn(
         at: Timestamp,
         action: &'static str,
@@ -110,7 +93,7 @@ impl AuditEntry {
         Self::of(&ChangeContext::keyturn(at), action, subject, old, new)
     }
 
-    /// The row of what somebody did to a subject.
+    /// Creates an entry for a change by an actor.
     pub fn of(
         by: &ChangeContext,
         action: &'static str,
@@ -126,39 +109,33 @@ impl AuditEntry {
             subject: subject.to_string(),
             old,
             new,
-            standing: by.standing,
+            expected_version: by.expected_version,
         }
     }
 }
 
-/// Which rows of the audit log to list.
+/// Filter and order of a list of audit entries.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AuditFilter {
-    /// Whose.
     pub organization: Slug,
-    /// Of this action.
     pub action: Option<String>,
-    /// By this actor.
     pub actor: Option<String>,
-    /// Concerning this one.
     pub subject: Option<String>,
-    /// From this moment on.
+    /// Inclusive.
     pub since: Option<Timestamp>,
-    /// Before this moment.
+    /// Exclusive.
     pub until: Option<Timestamp>,
-    /// From where, and in which order.
     pub from: AuditFrom,
-    /// At most so many.
     pub limit: u32,
 }
 
-/// Where a list of audit rows begins, and which way it goes.
+/// Start and direction of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AuditFrom {
-    /// The newest first.
+    /// Newest first.
     Newest,
-    /// The newest first, behind this row: when, and its id.
+    /// Newest first, after the entry with this time and ID.
     Before(Timestamp, i64),
-    /// As they were written, after this id.
+    /// In the order of the log, after this ID.
     After(i64),
 }

@@ -1,4 +1,4 @@
-//! Change numbers, the change log, and tokens revoked by themselves.
+//! Change numbers, the change log, and revoked tokens.
 
 use sqlx::AssertSqlSafe;
 
@@ -14,73 +14,70 @@ use crate::store::key_rows::key_from_row;
 use crate::store::sql::database::{Database, Transaction};
 use crate::store::sql::statement::{Query, Row, query};
 
-/// The number of a change; they become visible in order.
+/// Number of a change. Numbers become visible to readers in order.
 pub type Seq = u64;
 
-/// A change as others follow it: drop what is held of that key, or refuse that token.
+/// A change that other nodes apply: drop the cached key, or deny the token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyChange {
-    /// Its number.
     pub seq: Seq,
-    /// The key concerned.
     pub key: KeyId,
-    /// The token revoked, if it is one alone.
+    /// Set if a single token was revoked.
     pub token: Option<RevokedToken>,
     /// The key's generation after the change.
     pub generation: u64,
 }
 
-/// A token revoked by itself.
+/// A token that was revoked individually.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RevokedToken {
-    /// Its id.
     pub jti: String,
-    /// The key it was minted from.
+    /// The key that it was issued for.
     pub key: KeyId,
-    /// When it may be forgotten, being long dead by itself.
+    /// The entry can be deleted some time after this expiry.
     pub expires_at: Timestamp,
 }
 
-/// What was done to a database that went back in time.
+/// The result of starting a new epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Restored {
     /// The first number of the new epoch.
     pub epoch: Seq,
-    /// API keys whose earlier tokens ended.
+    /// API keys whose tokens were invalidated.
     pub keys: u64,
-    /// Sessions that ended.
+    /// Sessions that were deleted.
     pub sessions: u64,
 }
 
-/// What has happened since a change, as one view of the store.
+/// The changes after a number, in one snapshot of the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeBatch {
-    /// The last change in this view.
+    /// Number of the last change in the snapshot.
     pub last_seq: Seq,
-    /// The last change of organizations or signing keys in this view.
+    /// Number of the last change of an organization or signing key.
     pub tenants_seq: Seq,
-    /// Changes up to this one are no longer listed.
+    /// Changes up to this number have been deleted.
     pub pruned_seq: Seq,
-    /// Whether the node that asks is a member that has not been struck.
+    /// Whether the requesting node is registered and not removed.
     pub is_member: bool,
-    /// Whether `changes` goes as far as `last_seq`.
-    pub is_whole: bool,
-    /// The database's clock, where it has one of its own.
+    /// Whether `changes` contains everything up to `last_seq`.
+    pub is_complete: bool,
+    /// The database's clock; `None` on SQLite.
     pub clock: Option<Timestamp>,
-    /// The changes of keys and tokens, in order.
+    /// Changes of keys and tokens, in order.
     pub changes: Vec<KeyChange>,
 }
 
-/// Takes the next change number. The row stays locked until the transaction ends.
+/// Takes the next change number. Its row stays locked until the end of the transaction, which serializes changes.
 pub(super) async fn next_seq(transaction: &mut Transaction) -> Result<Seq, StoreError> {
     let row =
         query("UPDATE change_seq SET seq = seq + 1 WHERE only_row = 1 RETURNING seq").fetch_one(transaction).await?;
     unsigned(row.try_get("seq")?, "change number")
 }
 
-/// Writes a change for others to follow.
+/// Records a change for other nodes.
 pub(super) async fn record(transaction: &mut Transaction, change: &KeyChange, at: Timestamp) -> Result<(), StoreError> {
-    let (jti, dies) = match &change.token {
+    let (jti, expires_at) = match &change.token {
         Some(token) => (Some(token.jti.as_str()), Some(token.expires_at.as_millis())),
         None => (None, None),
     };
@@ -90,7 +87,7 @@ pub(super) async fn record(transaction: &mut Transaction, change: &KeyChange, at
     .bind(change.seq)
     .bind(change.key.as_str())
     .bind(jti)
-    .bind(dies)
+    .bind(expires_at)
     .bind(change.generation)
     .bind(at.as_millis())
     .execute(transaction)
@@ -98,7 +95,7 @@ pub(super) async fn record(transaction: &mut Transaction, change: &KeyChange, at
     Ok(())
 }
 
-/// Records that an organization's policy, state or signing keys changed, for every node to read them again.
+/// Records that an organization's policy, state or signing keys changed, so that every node reads them again.
 pub(super) async fn tenant_changed(
     transaction: &mut Transaction,
     organization: &Slug,
@@ -113,33 +110,38 @@ pub(super) async fn tenant_changed(
     Ok(())
 }
 
-/// A change as it is followed; the columns `key_id`, `jti`, `token_expires_at`, `generation`.
+/// Reads a change from the columns `key_id`, `jti`, `token_expires_at`, `generation`.
 fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
-    let (jti, dies): (Option<String>, Option<i64>) = (row.try_get("jti")?, row.try_get("token_expires_at")?);
+    let (jti, expires_at): (Option<String>, Option<i64>) = (row.try_get("jti")?, row.try_get("token_expires_at")?);
     let key = key_id(row.try_get("key_id")?)?;
     Ok(KeyChange {
         seq: unsigned(seq, "change number")?,
         key,
-        token: jti.map(|jti| RevokedToken { jti, key, expires_at: Timestamp::from_millis(dies.unwrap_or(i64::MAX)) }),
+        token: jti.map(|jti| RevokedToken {
+            jti,
+            key,
+            expires_at: Timestamp::from_millis(expires_at.unwrap_or(i64::MAX)),
+        }),
         generation: unsigned(row.try_get("generation")?, "generation")?,
     })
 }
 
-/// Rows deleted by one statement.
+/// IDs deleted by one statement.
 const IDS_AT_ONCE: usize = 500;
 
-/// API keys that are given new numbers by one statement.
+/// Keys updated by one statement.
 const KEYS_AT_ONCE: i64 = 10_000;
 
 impl Store {
-    /// Starts a new epoch of a database that went back in time: a restore, or a fail-over that lost changes. `now` is in
-    /// milliseconds and so higher than any number that was counted; every generation, secret version, version and change
-    /// number continues from it, so that none is given out a second time. That ends every token; sessions end too,
-    /// because which of them were ended is not known. Every node reads everything again, and each organization gets an
-    /// audit entry.
+    /// Starts a new epoch after the database went back in time: a restore, or a fail-over that lost changes. `now` in
+    /// milliseconds is higher than any number that was used; every generation, secret version, version and change
+    /// number continues from it, so none is used twice. This invalidates every token. Sessions are deleted, because it
+    /// is unknown which of them had been ended. Every node reads everything again, and each organization gets an audit
+    /// entry.
     ///
-    /// With a number that a node has followed up to, nothing is done (`None`) if the database has reached it: another
-    /// node has started the epoch. Without one no node runs, and those that the database lists are removed.
+    /// `followed` is the number that a running node has applied. If the database has reached it, another node has
+    /// started the epoch, and the result is `None`. Without `followed` no node may be running, and all registered nodes
+    /// are deleted.
     pub async fn begin_epoch(&self, followed: Option<Seq>, now: Timestamp) -> Result<Option<Restored>, StoreError> {
         let (mut transaction, seq) = self.begin().await?;
         if followed.is_some_and(|followed| seq > followed) {
@@ -151,7 +153,7 @@ impl Store {
         let known = seq.max(followed.unwrap_or_default()).max(unsigned(row.try_get("highest")?, "generation")?);
         let epoch = (known + 1).max(u64::try_from(now.as_millis()).unwrap_or_default());
 
-        // 1. Numbers. A node that has followed up to an earlier one may have missed changes, and reads everything again.
+        // 1. Numbers. A node that has applied an earlier number may have missed changes, and reads everything again.
         for statement in [
             "UPDATE change_seq SET seq = $1, epoch = $1, tenants_seq = $1, pruned_seq = $1",
             "UPDATE organizations SET changed_seq = $1, policy_version = $1",
@@ -160,7 +162,7 @@ impl Store {
         ] {
             query(statement).bind(epoch).execute(&mut transaction).await?;
         }
-        // In batches, because PostgreSQL limits the time of a statement.
+        // In batches, because of PostgreSQL's statement timeout.
         let mut keys = 0;
         loop {
             let written = query(
@@ -177,7 +179,7 @@ impl Store {
             }
         }
 
-        // 2. What may have been ended.
+        // 2. Sessions and nodes.
         let sessions = query("DELETE FROM sessions").execute(&mut transaction).await?;
         if followed.is_none() {
             query("DELETE FROM nodes").execute(&mut transaction).await?;
@@ -199,15 +201,15 @@ impl Store {
         Ok(Some(Restored { epoch, keys, sessions }))
     }
 
-    /// The number of the last change.
+    /// Returns the number of the last change.
     pub async fn last_seq(&self) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM change_seq").fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
     }
 
-    /// What has happened after a change, for a node; at most `limit` changes.
+    /// Returns the changes after `after` for a node, at most `limit`.
     pub async fn follow(&self, after: Seq, node: &NodeId, limit: u32) -> Result<ChangeBatch, StoreError> {
-        // One statement, so one view of the database: what it does not list had not happened.
+        // A single statement reads a consistent snapshot, so a missing change has not been committed.
         const FOLLOWING: &str = "SELECT s.seq AS last_seq, s.tenants_seq, s.pruned_seq, \
             (SELECT COUNT(*) FROM nodes n WHERE n.id = $2 AND n.struck = 0) AS membership, \
             c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.generation \
@@ -217,17 +219,17 @@ impl Store {
             c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.generation, \
             (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT AS clock \
             FROM change_seq s LEFT JOIN key_changes c ON c.seq > $1 ORDER BY c.seq LIMIT $3";
-        let ask = |sql| query(sql).bind(after).bind(node.as_str()).bind(i64::from(limit));
+        let bind = |sql| query(sql).bind(after).bind(node.as_str()).bind(i64::from(limit));
         let rows = match &self.database {
-            Database::Sqlite { .. } => ask(FOLLOWING).fetch_all(&self.database).await?,
+            Database::Sqlite { .. } => bind(FOLLOWING).fetch_all(&self.database).await?,
             Database::Postgres(postgres) => {
-                // Kept only if all went well; whoever loses patience half-way loses the connection with it.
+                // Kept only after a success; if the caller stops waiting, the connection is closed.
                 let mut following = self.following.lock().await;
                 let mut connection = match following.take() {
                     Some(connection) => connection,
                     None => postgres.connect().await?,
                 };
-                let rows = ask(FOLLOWING_WITH_CLOCK).on_postgres(&mut connection).await?;
+                let rows = bind(FOLLOWING_WITH_CLOCK).on_postgres(&mut connection).await?;
                 *following = Some(connection);
                 rows
             }
@@ -249,14 +251,14 @@ impl Store {
             tenants_seq: number("tenants_seq")?,
             pruned_seq: number("pruned_seq")?,
             is_member: first.try_get::<i64>("membership")? == 1,
-            is_whole: changes.len() < limit as usize,
+            is_complete: changes.len() < limit as usize,
             clock: clock.map(Timestamp::from_millis),
             changes,
         })
     }
 
-    /// Forgets the changes before a moment.
-    pub async fn shorten(&self, before: Timestamp) -> Result<(), StoreError> {
+    /// Deletes changes before a time.
+    pub async fn prune_changes(&self, before: Timestamp) -> Result<(), StoreError> {
         let (mut transaction, _) = self.begin().await?;
         query(
             "UPDATE change_seq SET pruned_seq = \
@@ -272,7 +274,7 @@ impl Store {
         self.database.forget_commits().await
     }
 
-    /// The keys that were changed since a moment, as they are now.
+    /// Returns the current state of the keys that were changed since a time.
     pub async fn changed_keys(&self, since: Timestamp) -> Result<Vec<ApiKey>, StoreError> {
         let rows = query(
             "SELECT * FROM api_keys WHERE id IN (SELECT key_id FROM key_changes WHERE at >= $1 AND jti IS NULL) \
@@ -286,14 +288,14 @@ impl Store {
 }
 
 impl Store {
-    /// Writes one, and its audit row. A second time is no change.
+    /// Revokes a token and writes the audit entry. Has no effect if the token is already revoked.
     pub async fn revoke_token(
         &self,
         token: &RevokedToken,
         organization: &Slug,
         entry: &AuditEntry,
     ) -> Result<Seq, StoreError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let (mut transaction, seq) = self.begin_as(entry).await?;
         let inserted = query(
             "INSERT INTO revoked_tokens (jti, key_id, expires_at, seq) VALUES ($1, $2, $3, $4) ON CONFLICT (jti) DO NOTHING",
         )
@@ -315,7 +317,7 @@ impl Store {
         Ok(seq)
     }
 
-    /// All that are not forgotten yet, expired or not: whether one has expired is for a clock that may be wrong to say.
+    /// Returns all revoked tokens that have not been deleted. Includes expired ones, because the clock may be wrong.
     pub async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError> {
         let rows = query("SELECT jti, key_id, expires_at FROM revoked_tokens").fetch_all(&self.database).await?;
         rows.iter()
@@ -329,19 +331,19 @@ impl Store {
             .collect()
     }
 
-    /// Whether a token was revoked by itself, and is not forgotten.
+    /// Whether a token was revoked individually and has not been deleted.
     pub async fn is_token_revoked(&self, jti: &str) -> Result<bool, StoreError> {
         let row =
             query("SELECT jti FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_optional(&self.database).await?;
         Ok(row.is_some())
     }
 
-    /// Forgets the tokens of these IDs.
+    /// Deletes the revocations of these token IDs.
     pub async fn forget_revoked_tokens(&self, ids: &[String]) -> Result<u64, StoreError> {
         let mut count = 0;
         for ids in ids.chunks(IDS_AT_ONCE) {
-            let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-            let sql = format!("DELETE FROM revoked_tokens WHERE jti IN ({})", places.join(", "));
+            let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+            let sql = format!("DELETE FROM revoked_tokens WHERE jti IN ({})", placeholders.join(", "));
             let statement = ids.iter().fold(query(AssertSqlSafe(sql)), Query::bind);
             count += statement.execute_alone(&self.database).await?;
         }

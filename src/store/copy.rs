@@ -1,4 +1,4 @@
-//! Copying everything from a SQLite file into an empty PostgreSQL database, for those who outgrow one node.
+//! Copies a SQLite database into an empty PostgreSQL database.
 
 use sqlx::AssertSqlSafe;
 
@@ -7,8 +7,8 @@ use crate::store::{Store, StoreError};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
-/// What is copied, in an order in which every row finds those it refers to. Not the nodes, the name of the deployment,
-/// the times of chores and the IDs of transactions: those belong to a database, not to its contents.
+/// Copied tables, ordered so that referenced rows come first. Excludes nodes, the deployment name, chore times and
+/// transaction IDs, which belong to a database and not to its contents.
 const TABLES: [&str; 21] = [
     "organizations",
     "members",
@@ -33,29 +33,25 @@ const TABLES: [&str; 21] = [
     "repeated_events",
 ];
 
-/// One row each that a new database has as well.
+/// Tables with one row that a new database has as well.
 const REPLACED: [&str; 1] = ["change_seq"];
 
-/// Values in one statement at most; PostgreSQL takes 65,535.
+/// Maximum number of values in one statement; PostgreSQL allows 65,535.
 const VALUES: usize = 20_000;
 
-/// How many rows of a table were copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CopiedTable {
-    /// The table.
     pub table: &'static str,
-    /// Rows.
     pub rows: usize,
 }
 
 impl Store {
-    /// Copies everything into a store that holds nothing, all of it or nothing at all. Nothing may change in either
-    /// meanwhile.
+    /// Copies everything into an empty store, in one transaction. Neither store may change meanwhile.
     pub async fn copy_to(&self, target: &Self) -> Result<Vec<CopiedTable>, StoreError> {
         let mut transaction = target.database.begin().await?;
         let occupied = query("SELECT slug FROM organizations LIMIT 1").fetch_optional(&mut transaction).await?;
         if occupied.is_some() {
-            return Err(StoreError::Unusable("the target holds an organization already; nothing was copied".into()));
+            return Err(StoreError::Unusable("the target already contains an organization; nothing was copied".into()));
         }
         query("DELETE FROM master_key").execute(&mut transaction).await?;
         let mut copied = Vec::new();
@@ -81,8 +77,8 @@ impl Store {
             let rows = query(AssertSqlSafe(reading.clone())).bind(last).fetch_all(&self.database).await?;
             let Some(newest) = rows.last() else { return Ok(count) };
             last = newest.try_get("copied_row")?;
-            let places = placeholders(rows.len(), columns.len());
-            let mut writing = query(AssertSqlSafe(format!("INSERT INTO {table} ({names}) VALUES {places}")));
+            let placeholders = placeholders(rows.len(), columns.len());
+            let mut writing = query(AssertSqlSafe(format!("INSERT INTO {table} ({names}) VALUES {placeholders}")));
             for row in &rows {
                 writing = bind_all(writing, row, &columns)?;
             }
@@ -91,7 +87,7 @@ impl Store {
         }
     }
 
-    /// The columns of a table of a SQLite file, and their types.
+    /// Returns the column names and types of a SQLite table.
     async fn columns(&self, table: &str) -> Result<Vec<(String, String)>, StoreError> {
         let rows = query("SELECT name, type FROM pragma_table_info($1)").bind(table).fetch_all(&self.database).await?;
         rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("type")?))).collect()
@@ -117,7 +113,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_table_is_copied_or_left_for_a_reason() {
+    async fn every_table_is_copied_or_excluded() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_sqlite(&folder.path().join("keyturn.db"), 1).await.unwrap();
         let rows = query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")

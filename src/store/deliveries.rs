@@ -1,4 +1,4 @@
-//! Deliveries to webhooks: queued with the change that they tell of, and as people look at them.
+//! Webhook deliveries: queueing them with their change, and listing them.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,31 +15,28 @@ use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
 use crate::store::webhooks::webhook_id;
 
-/// Which deliveries to list. Newest first.
+/// Filter and position of a list of deliveries, newest first.
 #[derive(Clone, Debug)]
 pub struct DeliveryFilter {
-    /// To which webhook.
     pub webhook: WebhookId,
-    /// In which state.
     pub state: Option<DeliveryState>,
-    /// Only those after this one in the list's order.
+    /// Only deliveries after this one.
     pub after: Option<(Timestamp, DeliveryId)>,
-    /// At most so many.
+    /// Maximum number of deliveries.
     pub limit: u32,
 }
 
-/// What a webhook has not taken.
+/// Undelivered events of a webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeliveryBacklog {
-    /// Which webhook.
     pub webhook: WebhookId,
-    /// How many events are on their way.
+    /// Queued deliveries.
     pub pending: u64,
-    /// How many were given up and are still kept.
+    /// Dead letters.
     pub dead: u64,
 }
 
-/// The message that tells of an audit row, as Standard Webhooks recommends.
+/// The message for an audit entry, as recommended by Standard Webhooks.
 #[derive(Serialize)]
 struct Message<'a> {
     #[serde(rename = "type")]
@@ -58,7 +55,7 @@ struct Data<'a> {
     new: Option<&'a Value>,
 }
 
-/// What a webhook is sent to tell of an audit row, as JSON.
+/// Returns the message for an audit entry as JSON.
 pub fn message(event: &str, organization: &Slug, entry: &AuditEntry) -> Result<String, StoreError> {
     let message = Message {
         kind: event,
@@ -73,11 +70,11 @@ pub fn message(event: &str, organization: &Slug, entry: &AuditEntry) -> Result<S
         },
     };
     serde_json::to_string(&message)
-        .map_err(|error| StoreError::Unreadable { what: "audit row", detail: error.to_string() })
+        .map_err(|error| StoreError::Unreadable { what: "audit entry", detail: error.to_string() })
 }
 
-/// Queues what tells of the audit row just written, in its transaction: one delivery for each enabled webhook of the
-/// organization that wants the event.
+/// Queues the event of the audit entry just written, in its transaction: one delivery for each enabled webhook whose
+/// filter matches.
 pub(super) async fn enqueue(
     transaction: &mut Transaction,
     organization: &Slug,
@@ -93,11 +90,11 @@ pub(super) async fn enqueue(
     .await?;
     for row in &rows {
         let events: String = row.try_get("events")?;
-        if !EventFilter::stored(&events).wants(&event) {
+        if !EventFilter::from_stored(&events).matches(&event) {
             continue;
         }
         let webhook = webhook_id(row.try_get("id")?)?;
-        let audit_row = unsigned(row.try_get("audit_row")?, "audit row")?;
+        let audit_row = unsigned(row.try_get("audit_row")?, "audit entry")?;
         let delivery = Delivery {
             id: DeliveryId::of_audit_row(&webhook, audit_row, entry.at),
             webhook,
@@ -117,7 +114,7 @@ pub(super) async fn enqueue(
     Ok(())
 }
 
-/// Writes a delivery that was not attempted yet.
+/// Inserts a delivery that has not been attempted.
 async fn insert(transaction: &mut Transaction, delivery: &Delivery) -> Result<(), StoreError> {
     query(
         "INSERT INTO webhook_deliveries (id, webhook, event, payload, state, attempts, due_at, created_at, scheduled_at) \
@@ -135,7 +132,7 @@ async fn insert(transaction: &mut Transaction, delivery: &Delivery) -> Result<()
 }
 
 impl Store {
-    /// The deliveries that a filter lets through.
+    /// Returns the deliveries that match a filter.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
         let (created_at, id) = match &filter.after {
             Some((at, id)) => (at.as_millis(), id.as_str()),
@@ -155,7 +152,7 @@ impl Store {
         rows.iter().map(delivery_from_row).collect()
     }
 
-    /// What the webhooks of an organization have not taken. One that has taken everything is left out.
+    /// Returns the undelivered events of an organization's webhooks. Webhooks without any are omitted.
     pub async fn undelivered(&self, organization: &Slug) -> Result<Vec<DeliveryBacklog>, StoreError> {
         let rows = query(
             "SELECT webhook, SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS pending, COUNT(*) AS undelivered \
@@ -178,7 +175,6 @@ impl Store {
             .collect()
     }
 
-    /// The delivery of that id to that webhook.
     pub async fn delivery(&self, webhook: &WebhookId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let row = query("SELECT * FROM webhook_deliveries WHERE id = $1 AND webhook = $2")
             .bind(id.as_str())
@@ -188,7 +184,7 @@ impl Store {
         row.as_ref().map(delivery_from_row).transpose()
     }
 
-    /// Queues one that tells of no change, and writes its audit row.
+    /// Queues a delivery that has no change, and writes its audit entry.
     pub async fn queue_delivery(
         &self,
         organization: &Slug,
@@ -201,15 +197,15 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Takes a dead one up again, as if it were new and due, and writes its audit row; refused where it is not dead.
-    pub async fn revive_delivery(
+    /// Retries a dead letter as if it were new, and writes the audit entry. Rejected unless the delivery is dead.
+    pub async fn retry_delivery(
         &self,
         organization: &Slug,
         (webhook, id): (&WebhookId, &DeliveryId),
         entry: &AuditEntry,
     ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin().await?;
-        let revived = query(
+        let updated = query(
             "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3, scheduled_at = $3, claimed_by = NULL, \
              ended_at = NULL WHERE id = $1 AND webhook = $2 AND state = 'dead'",
         )
@@ -218,7 +214,7 @@ impl Store {
         .bind(entry.at.as_millis())
         .execute(&mut transaction)
         .await?;
-        if revived == 0 {
+        if updated == 0 {
             return refuse(transaction, Refused::VersionConflict).await;
         }
         audit::write(&mut transaction, organization, entry).await?;
@@ -226,14 +222,14 @@ impl Store {
         Ok(())
     }
 
-    /// Removes those that were taken before one moment or given up before another, and gives those up that were
-    /// queued before the second and belong to a webhook that is disabled.
+    /// Deletes successful deliveries and dead letters that ended before the given times. Queued deliveries of disabled
+    /// webhooks become dead letters after the same time as dead letters are deleted.
     pub async fn forget_deliveries(
         &self,
-        (taken_before, dead_before): (Timestamp, Timestamp),
+        (delivered_before, dead_before): (Timestamp, Timestamp),
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for (state, before) in [(DeliveryState::Delivered, taken_before), (DeliveryState::Dead, dead_before)] {
+        for (state, before) in [(DeliveryState::Delivered, delivered_before), (DeliveryState::Dead, dead_before)] {
             query("DELETE FROM webhook_deliveries WHERE state = $1 AND ended_at < $2")
                 .bind(state.as_str())
                 .bind(before.as_millis())
@@ -253,7 +249,7 @@ impl Store {
     }
 }
 
-/// A delivery from all its columns.
+/// Reads a delivery from a row with all columns.
 pub(super) fn delivery_from_row(row: &Row) -> Result<Delivery, StoreError> {
     let id: String = row.try_get("id")?;
     let unreadable = |what: &str| StoreError::Unreadable { what: "delivery", detail: format!("{what} of {id:?}") };

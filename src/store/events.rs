@@ -1,4 +1,4 @@
-//! Repeated security events, folded into two audit entries per subject, network and hour.
+//! Repeated security events, aggregated into two audit entries per subject, network and hour.
 
 use serde_json::json;
 
@@ -13,44 +13,40 @@ use crate::store::sql::statement::query;
 /// Events of one subject, network and hour.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CountedEvent {
-    /// The organization that they concern.
     pub organization: Slug,
-    /// The audit action.
+    /// One of the audit actions.
     pub action: &'static str,
     /// The audit subject.
     pub subject: String,
-    /// Where they came from, as CIDR.
+    /// CIDR.
     pub network: String,
-    /// The address of the first.
+    /// Address of the first event.
     pub address: Option<String>,
     /// Hours since the epoch.
     pub hour: i64,
-    /// How many.
     pub count: u64,
-    /// When the first happened.
     pub first_at: Timestamp,
-    /// When the last happened.
     pub last_at: Timestamp,
 }
 
 impl CountedEvent {
-    /// The networks that are not listed one by one.
+    /// Stands for networks that are not listed individually.
     pub const OTHER_NETWORKS: &str = "others";
 }
 
-/// Networks of one subject and hour that are listed. Others are counted together.
+/// Maximum number of listed networks per subject and hour. Others are counted together.
 const NETWORKS: i64 = 64;
-/// Counts that are written at once.
-const AT_ONCE: i64 = 200;
+/// Counts that are written in one transaction.
+const BATCH: i64 = 200;
 
 impl Store {
-    /// Counts events of one subject, network and hour. The first of them is written to the audit log at once.
+    /// Counts events of one subject, network and hour. The first one is written to the audit log immediately.
     pub async fn count_event(&self, event: &CountedEvent) -> Result<(), StoreError> {
-        // 1. A repetition costs no change.
+        // 1. A repetition needs no change number.
         if self.add_to(event, &event.network).await? || self.add_to(event, CountedEvent::OTHER_NETWORKS).await? {
             return Ok(());
         }
-        // 2. The first of its hour. Changes are made one at a time, so nothing comes between looking and writing.
+        // 2. The first of its hour. Changes are serialized, so the check holds until the write.
         let (mut transaction, _) = self.begin().await?;
         let row = query(
             "SELECT COUNT(*) AS networks FROM repeated_events \
@@ -91,7 +87,7 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Writes the counts of hours before one to the audit log; returns how many. To be repeated until it is none.
+    /// Writes the counts of hours before `before` to the audit log and returns their number. Repeat until it returns 0.
     pub async fn close_event_hours(&self, before: i64, now: Timestamp) -> Result<u64, StoreError> {
         let due = query("SELECT hour FROM repeated_events WHERE hour < $1 LIMIT 1")
             .bind(before)
@@ -103,7 +99,7 @@ impl Store {
         let (mut transaction, _) = self.begin().await?;
         let rows = query("SELECT * FROM repeated_events WHERE hour < $1 ORDER BY hour, organization, subject LIMIT $2")
             .bind(before)
-            .bind(AT_ONCE)
+            .bind(BATCH)
             .fetch_all(&mut transaction)
             .await?;
         let mut written = 0;
@@ -142,7 +138,7 @@ impl Store {
                     "first_at": rfc3339(Timestamp::from_millis(first)),
                     "last_at": rfc3339(Timestamp::from_millis(last)),
                 })),
-                standing: None,
+                expected_version: None,
             };
             audit::write(&mut transaction, &organization, &entry).await?;
             written += 1;
@@ -153,7 +149,7 @@ impl Store {
 }
 
 impl Store {
-    /// Adds to an event that its hour has seen before; false if it has not.
+    /// Adds to an existing count. Returns false if there is none.
     async fn add_to(&self, event: &CountedEvent, network: &str) -> Result<bool, StoreError> {
         let updated = query(
             "UPDATE repeated_events SET event_count = event_count + $6, \

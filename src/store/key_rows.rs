@@ -1,4 +1,4 @@
-//! An API key as a row, both ways.
+//! Conversion between API keys and rows.
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier};
 use crate::domain::key_text::KeyPrefix;
@@ -45,7 +45,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
     })
 }
 
-/// The columns `state`, `state_at` and `revoked_reason`.
+/// Returns the columns `state`, `state_at` and `revoked_reason`.
 pub(super) fn state_columns(lifecycle: &Lifecycle) -> (&'static str, Option<i64>, Option<&str>) {
     match lifecycle {
         Lifecycle::Active => ("active", None, None),
@@ -54,7 +54,7 @@ pub(super) fn state_columns(lifecycle: &Lifecycle) -> (&'static str, Option<i64>
     }
 }
 
-/// The column `networks`: space-separated, empty for an unrestricted key.
+/// Returns the column `networks`: separated by spaces, empty if unrestricted.
 pub(super) fn networks_column(networks: &Networks) -> String {
     networks.to_strings().join(" ")
 }

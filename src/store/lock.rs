@@ -1,4 +1,4 @@
-//! One process at a time serves a SQLite file: a lock on a file beside it, let go by the kernel at exit.
+//! Ensures that only one process uses a SQLite file, with a lock on a file next to it that the kernel releases at exit.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,32 +8,26 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// The lock, held while this lives.
+/// Holds the lock until it is dropped.
 #[derive(Debug)]
 pub struct StoreLock {
     _file: File,
 }
 
-/// Why the lock is not ours.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
+    /// Another process holds the lock.
     #[error("{path} is in use by another keyturn process; stop it first, or use PostgreSQL for more than one node", path = .0.display())]
     Held(PathBuf),
-    /// The lock file cannot be made.
+    /// The lock file cannot be created.
     #[error("{path}: {source}", path = path.display())]
-    File {
-        /// The lock file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
 }
 
 impl StoreLock {
-    /// Takes the lock of a database file, whose folder exists.
+    /// Acquires the lock of a database file. Its folder must exist.
     pub fn take(database: &Path) -> Result<Self, LockError> {
-        // By its real name: a second name for the same file must lead to the same lock.
+        // The real path, because another name for the same file must use the same lock.
         let real = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
         let mut path = real.into_os_string();
         path.push(".lock");
@@ -54,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_refused_until_the_first_lets_go() {
+    fn second_process_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("keyturn.db");
         let first = StoreLock::take(&database).unwrap();
@@ -64,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_for_the_file_leads_to_the_same_lock() {
+    fn symlink_uses_the_same_lock() {
         let folder = tempfile::tempdir().unwrap();
         let (database, link) = (folder.path().join("keyturn.db"), folder.path().join("link.db"));
         std::fs::write(&database, b"").unwrap();

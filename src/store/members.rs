@@ -1,4 +1,4 @@
-//! Members. A removed one keeps its row, for the keys that refer to it, and is no longer seen.
+//! Members. A removed member keeps a row, because keys refer to it, but is not listed.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::member::{Member, MemberId, Role};
@@ -14,11 +14,10 @@ use crate::store::key_rows::key_from_row;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
 
-/// The keys that a removed member leaves behind: the next state of each, and its audit row.
+/// Returns the next state of a removed member's key and its audit entry.
 pub type EndMemberKey<'a> = &'a (dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync);
 
 impl Store {
-    /// A member of an organization.
     pub async fn member(&self, organization: &Slug, id: &MemberId) -> Result<Option<Member>, StoreError> {
         let row = query("SELECT * FROM members WHERE organization = $1 AND id = $2 AND removed_at IS NULL")
             .bind(organization.as_str())
@@ -28,7 +27,7 @@ impl Store {
         row.as_ref().map(member_from_row).transpose()
     }
 
-    /// A member by login, and the PHC string of their password.
+    /// Returns a member by login, with the PHC string of their password.
     pub async fn login(&self, organization: &Slug, email: &str) -> Result<Option<(Member, String)>, StoreError> {
         let row = query("SELECT * FROM members WHERE organization = $1 AND email = $2 AND removed_at IS NULL")
             .bind(organization.as_str())
@@ -39,7 +38,7 @@ impl Store {
         Ok(Some((member_from_row(&row)?, row.try_get("password_phc")?)))
     }
 
-    /// Every member of an organization, by login.
+    /// Returns all members of an organization, sorted by login.
     pub async fn members(&self, organization: &Slug) -> Result<Vec<Member>, StoreError> {
         let rows = query("SELECT * FROM members WHERE organization = $1 AND removed_at IS NULL ORDER BY email")
             .bind(organization.as_str())
@@ -48,14 +47,14 @@ impl Store {
         rows.iter().map(member_from_row).collect()
     }
 
-    /// Writes a new member with the PHC string of their password, and the audit row.
+    /// Inserts a member with the PHC string of their password, and the audit entry.
     pub async fn insert_member(
         &self,
         member: &Member,
         password_phc: &str,
         entry: &AuditEntry,
     ) -> Result<(), WriteError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_as(entry).await?;
         match insert(&mut transaction, member, password_phc).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
             other => other?,
@@ -65,15 +64,15 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the next state of a member whose stored version is the one before, and the audit row. A new password ends
-    /// every session but `stays`.
+    /// Writes the next state of a member with the audit entry, if the stored version is the previous one. `password` is
+    /// the PHC string of a new password, which ends all sessions except the given one.
     pub async fn update_member(
         &self,
         member: &Member,
         password: Option<(&str, Option<&str>)>,
         entry: &AuditEntry,
     ) -> Result<(), WriteError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_as(entry).await?;
         let written = query(
             "UPDATE members SET email = $3, role = $4, version = version + 1, password_phc = COALESCE($5, password_phc) \
              WHERE id = $1 AND version + 1 = $2 AND removed_at IS NULL",
@@ -93,10 +92,10 @@ impl Store {
         if !has_owner(&mut transaction, &member.organization).await? {
             return refuse(transaction, Refused::LastOwner).await;
         }
-        if let Some((_, stays)) = password {
+        if let Some((_, kept_session)) = password {
             query("DELETE FROM sessions WHERE member = $1 AND id <> $2")
                 .bind(&member.id.0)
-                .bind(stays.unwrap_or_default())
+                .bind(kept_session.unwrap_or_default())
                 .execute(&mut transaction)
                 .await?;
         }
@@ -105,15 +104,15 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a member whose stored version is `member`'s, with their sessions; their keys become what `end` says. Gives
-    /// those keys, and the number of the last change.
+    /// Removes a member and their sessions, if the stored version is the same. `end` returns the next state of each of
+    /// their keys. Returns those keys and the number of the last change.
     pub async fn remove_member(
         &self,
         member: &Member,
         end: EndMemberKey<'_>,
         entry: &AuditEntry,
     ) -> Result<(Seq, Vec<ApiKey>), WriteError> {
-        let (mut transaction, mut seq) = self.begin_by(entry).await?;
+        let (mut transaction, mut seq) = self.begin_as(entry).await?;
         let written = query(
             "UPDATE members SET removed_email = email, email = 'removed ' || id, removed_at = $3, password_phc = '', \
              version = version + 1 WHERE id = $1 AND version = $2 AND removed_at IS NULL",
@@ -137,7 +136,7 @@ impl Store {
             .await?;
         let mut ended = Vec::new();
         for row in &rows {
-            // The change row is locked, so nobody else changes these keys meanwhile.
+            // The change row is locked, so these keys cannot change meanwhile.
             let Some((key, entry)) = end(key_from_row(row)?) else { continue };
             seq = changes::next_seq(&mut transaction).await?;
             api_keys::update(&mut transaction, &key, seq).await?;
@@ -152,7 +151,6 @@ impl Store {
     }
 }
 
-/// Writes a new member.
 pub(super) async fn insert(
     transaction: &mut Transaction,
     member: &Member,
@@ -174,7 +172,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// A member from a row of `members`.
+/// Reads a member from a row of `members`.
 pub(super) fn member_from_row(row: &Row) -> Result<Member, StoreError> {
     let role: String = row.try_get("role")?;
     let signed_in: Option<i64> = row.try_get("last_sign_in_at")?;

@@ -1,4 +1,4 @@
-//! The members: nodes that serve from this database.
+//! Registered nodes: those that serve from this database.
 
 use crate::domain::timestamp::Timestamp;
 use crate::store::{Seq, Store, StoreError};
@@ -6,12 +6,11 @@ use crate::store::{Seq, Store, StoreError};
 use crate::store::sql::columns::unsigned;
 use crate::store::sql::statement::query;
 
-/// The name of a running node; no two runs have the same.
+/// Identifies a running node. Each start of the process has a new one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct NodeId(String);
 
 impl NodeId {
-    /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -23,21 +22,19 @@ impl From<String> for NodeId {
     }
 }
 
-/// A node that serves from the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RegisteredNode {
-    /// Its name.
     pub id: NodeId,
-    /// When it was last heard of, by the database's clock.
+    /// Time of its last report, by the database's clock.
     pub seen_at: Timestamp,
-    /// A change up to which it has followed; it may be further.
+    /// A change number that it has applied; it may have applied later ones.
     pub applied: Seq,
-    /// Given up: it serves no more once its lease has ended.
-    pub is_struck: bool,
+    /// Whether other nodes have removed it; it stops serving when its lease expires.
+    pub is_removed: bool,
 }
 
 impl Store {
-    /// Enters a node, before it serves.
+    /// Registers a node before it serves.
     pub async fn join(&self, node: &NodeId, now: Timestamp) -> Result<(), StoreError> {
         query("INSERT INTO nodes (id, joined_at, seen_at, applied) VALUES ($1, $2, $2, 0)")
             .bind(node.as_str())
@@ -47,13 +44,13 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a node out that serves no more.
+    /// Unregisters a node that has stopped serving.
     pub async fn leave(&self, node: &NodeId) -> Result<(), StoreError> {
         query("DELETE FROM nodes WHERE id = $1").bind(node.as_str()).execute_alone(&self.database).await?;
         Ok(())
     }
 
-    /// All that are entered, the struck ones too.
+    /// Returns all registered nodes, including removed ones.
     pub async fn nodes(&self) -> Result<Vec<RegisteredNode>, StoreError> {
         let rows = query("SELECT id, seen_at, applied, struck FROM nodes ORDER BY joined_at, id")
             .fetch_all(&self.database)
@@ -64,13 +61,13 @@ impl Store {
                     id: NodeId::from(row.try_get::<String>("id")?),
                     seen_at: Timestamp::from_millis(row.try_get("seen_at")?),
                     applied: unsigned(row.try_get("applied")?, "change number")?,
-                    is_struck: row.try_get::<i64>("struck")? == 1,
+                    is_removed: row.try_get::<i64>("struck")? == 1,
                 })
             })
             .collect()
     }
 
-    /// Notes up to which change a node has followed, and that it was heard of.
+    /// Records the last change that a node has applied, and the time of the report.
     pub async fn report(&self, node: &NodeId, applied: Seq, now: Timestamp) -> Result<(), StoreError> {
         query("UPDATE nodes SET applied = $2, seen_at = $3 WHERE id = $1 AND applied <= $2")
             .bind(node.as_str())
@@ -81,8 +78,8 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a node up that was not heard of since a moment; false where it was.
-    pub async fn strike(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError> {
+    /// Marks a node as removed if it has not reported since `seen_before`. Returns whether it was marked.
+    pub async fn remove_silent_node(&self, node: &NodeId, seen_before: Timestamp) -> Result<bool, StoreError> {
         let count = query("UPDATE nodes SET struck = 1 WHERE id = $1 AND seen_at < $2 AND struck = 0")
             .bind(node.as_str())
             .bind(seen_before.as_millis())
@@ -91,7 +88,7 @@ impl Store {
         Ok(count > 0)
     }
 
-    /// Stores the settings of a node that others must share with it.
+    /// Stores the settings of a node that must be equal on all nodes.
     pub async fn declare_settings(&self, node: &NodeId, settings: &str) -> Result<(), StoreError> {
         query("UPDATE nodes SET settings = $2 WHERE id = $1")
             .bind(node.as_str())
@@ -101,7 +98,7 @@ impl Store {
         Ok(())
     }
 
-    /// The settings of each node that was heard of since a moment and is not given up.
+    /// Returns the settings of nodes that have reported since a time and are not removed.
     pub async fn declared_settings(&self, seen_since: Timestamp) -> Result<Vec<(NodeId, String)>, StoreError> {
         let rows = query("SELECT id, settings FROM nodes WHERE seen_at >= $1 AND struck = 0 ORDER BY joined_at, id")
             .bind(seen_since.as_millis())
@@ -110,7 +107,7 @@ impl Store {
         rows.iter().map(|row| Ok((NodeId::from(row.try_get::<String>("id")?), row.try_get("settings")?))).collect()
     }
 
-    /// The name of all nodes together: the proposed one, or that which it has.
+    /// Returns the name of the deployment, and sets it to `proposed` if it has none.
     pub async fn deployment(&self, proposed: &str) -> Result<String, StoreError> {
         let mut transaction = self.database.begin().await?;
         query("INSERT INTO deployment (only_row, id) VALUES (1, $1) ON CONFLICT (only_row) DO NOTHING")

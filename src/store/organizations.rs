@@ -1,5 +1,3 @@
-//! Organizations.
-
 use crate::domain::api_key::ApiKey;
 use crate::domain::member::Member;
 use crate::domain::organization::Organization;
@@ -12,21 +10,21 @@ use crate::store::{
     members, refuse, signing_keys,
 };
 
-/// All that a new organization begins with, written at once or not at all.
+/// Everything that a new organization consists of; written in one transaction.
 #[derive(Debug)]
 pub struct NewOrganization {
-    /// The organization.
     pub organization: Organization,
-    /// Its first signing key; without one it must be bootstrapped.
+    /// The first signing key; without one the organization must be bootstrapped.
     pub signing_key: Option<StoredSigningKey>,
-    /// Its owner, and the PHC string of their password.
+    /// The first owner, with the PHC string of their password.
     pub owner: (Member, String),
-    /// Its first API key.
+    /// The first API key.
     pub key: Option<ApiKey>,
 }
 
 impl Store {
-    /// Those whose policy, state or signing keys changed after a change number; after 0, or `None`, all of them.
+    /// Returns the organizations whose policy, state or signing keys changed after a change number; all of them for
+    /// `None`.
     pub async fn organizations(&self, changed_after: Option<Seq>) -> Result<Vec<Organization>, StoreError> {
         let rows = match changed_after {
             Some(seq) => query("SELECT * FROM organizations WHERE changed_seq > $1 ORDER BY slug").bind(seq),
@@ -35,7 +33,6 @@ impl Store {
         rows.fetch_all(&self.database).await?.iter().map(organization_from_row).collect()
     }
 
-    /// One organization.
     pub async fn organization(&self, slug: &Slug) -> Result<Option<Organization>, StoreError> {
         let row = query("SELECT * FROM organizations WHERE slug = $1")
             .bind(slug.as_str())
@@ -44,7 +41,7 @@ impl Store {
         row.as_ref().map(organization_from_row).transpose()
     }
 
-    /// The number of the last change of an organization's policy, state or signing keys.
+    /// Returns the number of the last change of an organization's policy, state or signing keys.
     pub async fn organization_seq(&self, slug: &Slug) -> Result<Option<Seq>, StoreError> {
         let row = query("SELECT changed_seq FROM organizations WHERE slug = $1")
             .bind(slug.as_str())
@@ -53,15 +50,14 @@ impl Store {
         row.map(|row| unsigned(row.try_get("changed_seq")?, "change number")).transpose()
     }
 
-    /// Suspends an organization, or ends its suspension, and writes the audit entry. `None` if it is in that state
-    /// already.
+    /// Suspends or resumes an organization and writes the audit entry. Returns `None` if it is already in that state.
     pub async fn suspend_organization(
         &self,
         slug: &Slug,
         suspended_at: Option<Timestamp>,
         entry: &AuditEntry,
     ) -> Result<Option<Seq>, StoreError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let (mut transaction, seq) = self.begin_as(entry).await?;
         let written = query(
             "UPDATE organizations SET suspended_at = $2 \
              WHERE slug = $1 AND (suspended_at IS NULL) <> (CAST($2 AS BIGINT) IS NULL)",
@@ -80,9 +76,9 @@ impl Store {
         Ok(Some(seq))
     }
 
-    /// Writes a new one with all that it begins with, and its audit row.
+    /// Inserts an organization with its signing key, owner, API key and audit entry.
     pub async fn create_organization(&self, new: &NewOrganization, entry: &AuditEntry) -> Result<Seq, WriteError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let (mut transaction, seq) = self.begin_as(entry).await?;
         let organization = &new.organization;
         let inserted =
             query("INSERT INTO organizations (slug, policy, policy_version, created_at) VALUES ($1, $2, $3, $4)")
@@ -110,9 +106,10 @@ impl Store {
         Ok(seq)
     }
 
-    /// Writes the next state of an organization whose stored policy version is the one before, and its audit row.
+    /// Writes the next policy of an organization with the audit entry, if the stored policy version is the previous
+    /// one.
     pub async fn update_policy(&self, organization: &Organization, entry: &AuditEntry) -> Result<Seq, WriteError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let (mut transaction, seq) = self.begin_as(entry).await?;
         let written = query(
             "UPDATE organizations SET policy = $3, policy_version = policy_version + 1 \
              WHERE slug = $1 AND policy_version + 1 = $2",

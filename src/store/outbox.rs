@@ -1,4 +1,4 @@
-//! Deliveries as they are worked at, by several nodes at once. Each statement stands for itself and locks one row.
+//! Processing of deliveries by several nodes. Each statement is atomic and locks one row.
 
 use crate::domain::delivery_error::DeliveryError;
 use crate::domain::timestamp::Timestamp;
@@ -10,63 +10,58 @@ use crate::store::sql::columns::unsigned;
 use crate::store::sql::statement::query;
 use crate::store::webhooks::webhook_from_row;
 
-/// Who may work at which deliveries of a webhook, and until when nobody else may.
+/// Terms of a claim on deliveries.
 #[derive(Clone, Copy, Debug)]
 pub struct ClaimTerms<'a> {
-    /// Who.
+    /// The claiming node.
     pub by: &'a str,
-    /// Due by this moment.
+    /// Deliveries due by this time.
     pub now: Timestamp,
-    /// Until when.
+    /// Expiry of the claim.
     pub until: Timestamp,
-    /// At most so many.
+    /// Maximum number of deliveries.
     pub limit: u32,
 }
 
-/// How an attempt went.
+/// The result of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attempt {
-    /// When it ended.
     pub at: Timestamp,
-    /// The status of the answer, if there was one.
+    /// Status of the response, if there was one.
     pub status: Option<u16>,
-    /// Why it failed; `None` if it succeeded.
+    /// `None` if it succeeded.
     pub error: Option<DeliveryError>,
-    /// What becomes of the delivery.
+    /// Next state of the delivery.
     pub then: AfterAttempt,
 }
 
-/// What becomes of a delivery after an attempt.
+/// Next state of a delivery after an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AfterAttempt {
-    /// It was taken.
     Delivered,
-    /// It is tried again.
-    Again(Timestamp),
-    /// It is given up.
+    /// Time of the next attempt.
+    Retry(Timestamp),
     Dead,
 }
 
 /// A webhook with due deliveries.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DueWebhook {
-    /// The webhook.
     pub webhook: Webhook,
-    /// How many deliveries are due, up to a limit.
+    /// Number of due deliveries, up to a limit.
     pub due: u32,
 }
 
-/// What waits to be delivered to enabled webhooks.
+/// Deliveries that wait for an attempt, of enabled webhooks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Backlog {
-    /// How many events.
     pub pending: u64,
-    /// When the oldest was queued.
+    /// Creation time of the oldest one.
     pub oldest: Option<Timestamp>,
 }
 
 impl Store {
-    /// The enabled webhooks with due deliveries, those first that wait longest. Deliveries are counted up to `most`.
+    /// Returns the enabled webhooks with due deliveries, longest waiting first. Counts up to `most` deliveries each.
     pub async fn due_webhooks(&self, now: Timestamp, most: u32) -> Result<Vec<DueWebhook>, StoreError> {
         let rows = query(
             "SELECT w.*, (SELECT MIN(d.due_at) FROM webhook_deliveries d \
@@ -88,16 +83,16 @@ impl Store {
             .collect()
     }
 
-    /// Moves deliveries that were scheduled more than `tolerance_seconds` after `now`, by a clock that was ahead: each
-    /// keeps the pause that it was given, from `now` on. Returns how many there were.
+    /// Reschedules deliveries that are scheduled more than `tolerance_seconds` after `now`, because the clock was
+    /// ahead. Each keeps its delay, measured from `now`. Returns their number.
     pub async fn reschedule_deliveries(&self, now: Timestamp, tolerance_seconds: i64) -> Result<u64, StoreError> {
         let latest = now.plus_seconds(tolerance_seconds);
-        // The update alone would take SQLite's write lock at every look.
-        let found = query("SELECT id FROM webhook_deliveries WHERE state = 'pending' AND scheduled_at > $1 LIMIT 1")
+        // A read first, because an update takes SQLite's write lock each time.
+        let exists = query("SELECT id FROM webhook_deliveries WHERE state = 'pending' AND scheduled_at > $1 LIMIT 1")
             .bind(latest.as_millis())
             .fetch_optional(&self.database)
             .await?;
-        if found.is_none() {
+        if exists.is_none() {
             return Ok(0);
         }
         query(
@@ -110,8 +105,7 @@ impl Store {
         .await
     }
 
-    /// Claims deliveries that are due for a webhook, those first that have been longest. Nobody else gets the same
-    /// ones before the claim has run out.
+    /// Claims due deliveries of a webhook, longest waiting first. No other node gets them before the claim expires.
     pub async fn claim_deliveries(
         &self,
         webhook: &WebhookId,
@@ -129,8 +123,8 @@ impl Store {
         let mut claimed = Vec::new();
         for row in &rows {
             let delivery = delivery_from_row(row)?;
-            // Another node may have seen the same row: whoever writes first has it.
-            let won = query(
+            // Another node may have selected the same row; the first write wins.
+            let updated = query(
                 "UPDATE webhook_deliveries SET claimed_by = $2, due_at = $3, scheduled_at = $4 \
                  WHERE id = $1 AND state = 'pending' AND due_at <= $4",
             )
@@ -140,18 +134,18 @@ impl Store {
             .bind(terms.now.as_millis())
             .execute_alone(&self.database)
             .await?;
-            if won == 1 {
+            if updated == 1 {
                 claimed.push(Delivery { due_at: terms.until, ..delivery });
             }
         }
         Ok(claimed)
     }
 
-    /// Writes how an attempt went; false where the claim was lost meanwhile, and nothing is written.
+    /// Writes the result of an attempt. Returns false, without writing, if the claim was lost.
     pub async fn finish_attempt(&self, id: &DeliveryId, by: &str, attempt: &Attempt) -> Result<bool, StoreError> {
         let (state, due_at, ended_at) = match attempt.then {
             AfterAttempt::Delivered => (DeliveryState::Delivered, attempt.at, Some(attempt.at)),
-            AfterAttempt::Again(at) => (DeliveryState::Pending, at, None),
+            AfterAttempt::Retry(at) => (DeliveryState::Pending, at, None),
             AfterAttempt::Dead => (DeliveryState::Dead, attempt.at, Some(attempt.at)),
         };
         let written = query(
@@ -172,7 +166,7 @@ impl Store {
         Ok(written == 1)
     }
 
-    /// Gives back what somebody has claimed, or what anybody has (`None`).
+    /// Releases the claims of one node, or all claims (`None`).
     pub async fn release_claims(&self, by: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
         query(
             "UPDATE webhook_deliveries SET claimed_by = NULL, due_at = $2, scheduled_at = $2 \
@@ -185,7 +179,7 @@ impl Store {
         Ok(())
     }
 
-    /// What waits.
+    /// Returns the number and age of waiting deliveries.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
         let row = query(
             "SELECT COUNT(*) AS pending, MIN(created_at) AS oldest FROM webhook_deliveries \

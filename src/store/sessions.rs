@@ -1,4 +1,4 @@
-//! Sessions of members.
+//! Members' sessions.
 
 use crate::domain::member::{Member, MemberId, Session};
 use crate::domain::timestamp::Timestamp;
@@ -8,8 +8,8 @@ use crate::store::{AuditEntry, Store, StoreError, audit};
 use crate::store::sql::statement::{Row, query};
 
 impl Store {
-    /// Writes a new one under the SHA-256 of what the browser holds, and the audit row; false where the member is not
-    /// as they were when their password was checked.
+    /// Inserts a session under the SHA-256 of its secret, with the audit entry. Returns false if the member changed
+    /// after their password was checked.
     pub async fn open_session(
         &self,
         session: &Session,
@@ -17,15 +17,15 @@ impl Store {
         member: &Member,
         entry: &AuditEntry,
     ) -> Result<bool, StoreError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
-        let found =
+        let (mut transaction, _) = self.begin_as(entry).await?;
+        let updated =
             query("UPDATE members SET last_sign_in_at = $3 WHERE id = $1 AND version = $2 AND removed_at IS NULL")
                 .bind(&member.id.0)
                 .bind(member.version)
                 .bind(session.created_at.as_millis())
                 .execute(&mut transaction)
                 .await?;
-        if found == 0 {
+        if updated == 0 {
             transaction.rollback().await?;
             return Ok(false);
         }
@@ -48,7 +48,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The session of that digest, and whose it is.
+    /// Returns the session with this digest, and its member.
     pub async fn session(&self, digest: &[u8; 32]) -> Result<Option<(Session, Member)>, StoreError> {
         let row = query(
             "SELECT m.*, s.id AS session_id, s.member, s.created_at AS session_created_at, s.last_seen_at, s.ends_at, \
@@ -62,7 +62,7 @@ impl Store {
         Ok(Some((session_from_row(&row)?, member_from_row(&row)?)))
     }
 
-    /// Notes that a session was used.
+    /// Updates the time of a session's last use.
     pub async fn touch_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
         query("UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2")
             .bind(id)
@@ -72,7 +72,7 @@ impl Store {
         Ok(())
     }
 
-    /// A member's sessions, newest first.
+    /// Returns a member's sessions, newest first.
     pub async fn sessions(&self, member: &MemberId) -> Result<Vec<Session>, StoreError> {
         let rows = query(
             "SELECT id AS session_id, member, created_at AS session_created_at, last_seen_at, ends_at, address, user_agent \
@@ -84,9 +84,9 @@ impl Store {
         rows.iter().map(session_from_row).collect()
     }
 
-    /// Ends one of a member's sessions, and writes the audit row; false where there is none.
+    /// Deletes one of a member's sessions and writes the audit entry. Returns false if it does not exist.
     pub async fn end_session(&self, member: &Member, id: &str, entry: &AuditEntry) -> Result<bool, StoreError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_as(entry).await?;
         let ended = query("DELETE FROM sessions WHERE id = $1 AND member = $2")
             .bind(id)
             .bind(&member.id.0)
@@ -101,7 +101,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Forgets those that have ended by themselves: by age at `now`, by rest when last used before `idle_since`.
+    /// Deletes expired sessions: those whose lifetime ended by `now`, or that were last used before `idle_since`.
     pub async fn forget_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64, StoreError> {
         query("DELETE FROM sessions WHERE ends_at <= $1 OR last_seen_at <= $2")
             .bind(now.as_millis())

@@ -1,4 +1,4 @@
-//! Signing keys, sealed, and the name of the master key they are sealed with.
+//! Encrypted signing keys, and the ID of the master key that the store uses.
 
 use crate::domain::sealed::Sealed;
 use crate::domain::slug::Slug;
@@ -11,20 +11,19 @@ use crate::store::{
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
 
-/// A signing key as it is stored.
+/// A signing key as stored.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StoredSigningKey {
-    /// Its name in tokens and in the JWKS.
+    /// ID in tokens and in the JWKS.
     pub kid: String,
-    /// Whose.
     pub organization: Slug,
     /// `ES256`, `EdDSA` or `RS256`.
     pub algorithm: String,
-    /// The private key, PKCS#8, sealed under `kid`.
+    /// Private key (PKCS#8), encrypted under `kid`.
     pub sealed: Sealed,
-    /// When it was made and published.
+    /// Time of creation and publication.
     pub created_at: Timestamp,
-    /// When it signs for the first time.
+    /// First time at which it signs tokens.
     pub active_from: Timestamp,
 }
 
@@ -46,7 +45,7 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &StoredSigningKey
 }
 
 impl Store {
-    /// Those of one organization, or of all, oldest first.
+    /// Returns the signing keys of one organization or of all, oldest first.
     pub async fn signing_keys(&self, organization: Option<&Slug>) -> Result<Vec<StoredSigningKey>, StoreError> {
         const ALL: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
              FROM signing_keys ORDER BY active_from, kid";
@@ -71,28 +70,28 @@ impl Store {
             .collect()
     }
 
-    /// The organization that a signing key belongs to.
+    /// Returns the organization of a signing key.
     pub async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, StoreError> {
         let row = query("SELECT organization FROM signing_keys WHERE kid = $1").bind(kid);
         let row = row.fetch_optional(&self.database).await?;
         row.map(|row| slug(row.try_get("organization")?)).transpose()
     }
 
-    /// Writes a new one and its audit entry. Refused if another was created after `newest`.
+    /// Inserts a signing key with the audit entry. Rejected if the newest existing key is not `newest`.
     pub async fn insert_signing_key(
         &self,
         key: &StoredSigningKey,
         newest: Option<&str>,
         entry: &AuditEntry,
     ) -> Result<Seq, WriteError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let (mut transaction, seq) = self.begin_as(entry).await?;
         let row =
             query("SELECT kid FROM signing_keys WHERE organization = $1 ORDER BY created_at DESC, kid DESC LIMIT 1")
                 .bind(key.organization.as_str())
                 .fetch_optional(&mut transaction)
                 .await?;
-        let found: Option<String> = row.map(|row| row.try_get("kid")).transpose()?;
-        if found.as_deref() != newest {
+        let current: Option<String> = row.map(|row| row.try_get("kid")).transpose()?;
+        if current.as_deref() != newest {
             return refuse(transaction, Refused::VersionConflict).await;
         }
         insert(&mut transaction, key).await?;
@@ -102,15 +101,15 @@ impl Store {
         Ok(seq)
     }
 
-    /// Deletes one of an organization's and writes the audit entry: its tokens are invalid from then on. `None` if
-    /// there is no such key.
+    /// Deletes a signing key with the audit entry, which invalidates its tokens. Returns `None` if the organization has
+    /// no such key.
     pub async fn delete_signing_key(
         &self,
         organization: &Slug,
         kid: &str,
         entry: &AuditEntry,
     ) -> Result<Option<Seq>, StoreError> {
-        let (mut transaction, seq) = self.begin_by(entry).await?;
+        let (mut transaction, seq) = self.begin_as(entry).await?;
         let deleted = query("DELETE FROM signing_keys WHERE kid = $1 AND organization = $2")
             .bind(kid)
             .bind(organization.as_str())
@@ -126,8 +125,8 @@ impl Store {
         Ok(Some(seq))
     }
 
-    /// Replaces the seals of signing keys and webhooks, and the master key's name, all at once. A webhook that was
-    /// changed meanwhile keeps its seal. Every organization gets the audit row.
+    /// Replaces the encrypted signing keys and webhook data and the ID of the master key, in one transaction. A webhook
+    /// that changed meanwhile is not replaced. Every organization gets the audit entry.
     pub async fn reseal(
         &self,
         seals: &[(String, Sealed)],
@@ -135,7 +134,7 @@ impl Store {
         master_key: &str,
         entry: &AuditEntry,
     ) -> Result<(), StoreError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_as(entry).await?;
         for (kid, sealed) in seals {
             query("UPDATE signing_keys SET master_key = $2, sealed = $3 WHERE kid = $1")
                 .bind(kid)
@@ -148,21 +147,21 @@ impl Store {
             webhooks::reseal(&mut transaction, seal).await?;
         }
         query("UPDATE master_key SET id = $1 WHERE only_row = 1").bind(master_key).execute(&mut transaction).await?;
-        // Not a change of any organization: sealed under another master key, a signing key is the same key.
-        // The master key is that of all organizations, and each can see when it was replaced.
+        // Not a change of an organization: the signing key itself stays the same. The entry is in every organization's
+        // log because the master key is shared.
         for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
             audit::write(&mut transaction, &slug(row.try_get("slug")?)?, entry).await?;
         }
         transaction.commit().await
     }
 
-    /// The id of the master key that the store belongs to.
+    /// Returns the ID of the master key that the store uses.
     pub async fn master_key(&self) -> Result<Option<String>, StoreError> {
         let row = query("SELECT id FROM master_key").fetch_optional(&self.database).await?;
         row.map(|row| row.try_get("id")).transpose()
     }
 
-    /// Claims a new store for a master key.
+    /// Sets the master key of a new store.
     pub async fn set_master_key(&self, id: &str) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
         query("INSERT INTO master_key (only_row, id) VALUES (1, $1)").bind(id).execute(&mut transaction).await?;

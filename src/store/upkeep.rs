@@ -1,4 +1,4 @@
-//! What one node does for all of them, and what is sent once.
+//! Hourly tasks that one node runs for all, and notices that are sent once.
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
@@ -12,53 +12,51 @@ use crate::store::key_rows::key_from_row;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{On, query};
 
-/// Which stale keys to list. Newest first.
+/// Filter and position of a list of stale keys, newest first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StaleKeys {
-    /// Whose.
     pub organization: Slug,
-    /// Idle since before this moment.
+    /// Keys that were idle since before this time.
     pub idle_before: Timestamp,
-    /// The moment at which they are active.
+    /// Time at which the keys must be active.
     pub now: Timestamp,
-    /// Only those after this one in the list's order.
+    /// Only keys after this one.
     pub after: Option<(Timestamp, KeyId)>,
-    /// At most so many.
+    /// Maximum number of keys.
     pub limit: u32,
 }
 
-/// The kinds of what is sent once.
+/// Kinds of notices.
 pub mod kind {
-    /// A key ends soon: period is the expiry, detail the threshold in days.
+    /// A key expires soon. The period is the expiry, the detail is the threshold in days.
     pub const EXPIRING: &str = "expiring";
-    /// A key is stale: period is since when it is idle.
+    /// A key is stale. The period is the start of the idle time.
     pub const STALE: &str = "stale";
-    /// A stale key was disabled: period as before.
+    /// A stale key was disabled. The period is the start of the idle time.
     pub const STALE_DISABLED: &str = "stale-disabled";
-    /// A key was kept out by its networks: period is the hour, detail the address.
+    /// A key was denied by its allowed networks. The period is the hour, the detail is the address.
     pub const NETWORK: &str = "network";
 }
 
-/// Something that is sent once.
+/// A notice that is sent once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
-    /// Of which key.
     pub key: KeyId,
-    /// What: one of [`kind`].
+    /// One of [`kind`].
     pub kind: &'static str,
-    /// Of which period of the key's life.
+    /// Period of the key's life.
     pub period: i64,
-    /// What tells several of one period apart.
+    /// Distinguishes several notices of one period.
     pub detail: String,
-    /// At most so many of one period.
+    /// Maximum number of notices per period.
     pub most: u32,
 }
 
 impl Store {
-    /// Counts the active keys of all organizations that expire after `now` and not after each of three moments. The last
-    /// of them must be the latest.
+    /// Counts the active keys of all organizations that expire after `now` and by each of three times. The last must be
+    /// the latest.
     pub async fn count_expiring_keys(&self, now: Timestamp, until: [Timestamp; 3]) -> Result<[u64; 3], StoreError> {
-        // Reads the part of `api_keys_by_end` between two moments, and no other key.
+        // Reads only the range of the index `api_keys_by_end` between two times.
         let row = query(
             "SELECT COUNT(CASE WHEN expires_at <= $2 THEN 1 END) AS first, COUNT(CASE WHEN expires_at <= $3 THEN 1 END) \
              AS second, COUNT(*) AS third FROM api_keys WHERE state = 'active' AND expires_at > $1 AND expires_at <= $4",
@@ -73,9 +71,9 @@ impl Store {
         Ok([count("first")?, count("second")?, count("third")?])
     }
 
-    /// Takes a chore if it was last begun before a moment; of several nodes one gets it.
+    /// Claims a chore if it last ran before `begun_before`. Only one node gets it.
     pub async fn claim_chore(&self, name: &str, begun_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
-        // A run in the future was noted by a clock that was ahead, and counts for nothing.
+        // A run in the future was recorded by a clock that was ahead, and is ignored.
         let claimed = query("UPDATE chores SET ran_at = $3 WHERE name = $1 AND (ran_at <= $2 OR ran_at > $3)")
             .bind(name)
             .bind(begun_before.as_millis())
@@ -85,14 +83,14 @@ impl Store {
         Ok(claimed == 1)
     }
 
-    /// Notes that something is sent, and writes its audit row; false, and nothing written, when it was told already or when
-    /// as many of its period were as may be.
+    /// Records a notice and writes its audit entry. Returns false, without writing, if it was recorded before or its
+    /// period has the maximum number of notices.
     pub async fn record_notice(&self, notice: &Notice, at: Timestamp, entry: &AuditEntry) -> Result<bool, StoreError> {
-        // 1. Most of what is asked about was sent before, which costs no change.
-        if is_told(notice, &self.database).await? {
+        // 1. Most notices were recorded before; checking needs no change number.
+        if is_recorded(notice, &self.database).await? {
             return Ok(false);
         }
-        // 2. Changes are made one at a time, so nothing comes between looking and writing.
+        // 2. Changes are serialized, so the check holds until the write.
         let (mut transaction, _) = self.begin().await?;
         let row = query(
             "SELECT k.organization, (SELECT COUNT(*) FROM notices n WHERE n.key_id = k.id AND n.kind = $2 AND n.period = $3) \
@@ -107,7 +105,7 @@ impl Store {
             transaction.rollback().await?;
             return Ok(false);
         };
-        if row.try_get::<i64>("sent")? >= i64::from(notice.most) || is_told(notice, &mut transaction).await? {
+        if row.try_get::<i64>("sent")? >= i64::from(notice.most) || is_recorded(notice, &mut transaction).await? {
             transaction.rollback().await?;
             return Ok(false);
         }
@@ -118,8 +116,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Writes the disabled state of a stale key with its notice and its audit entry, in one transaction. Writes nothing and
-    /// returns `None` if the key was used since `idle_before`, if it was changed meanwhile, or if the notice was given before.
+    /// Disables a stale key and writes its notice and audit entry, in one transaction. Returns `None`, without writing,
+    /// if the key was used since `idle_before`, was changed meanwhile, or had the notice before.
     pub async fn disable_stale_key(
         &self,
         disabled: &ApiKey,
@@ -127,12 +125,12 @@ impl Store {
         notice: &Notice,
         entry: &AuditEntry,
     ) -> Result<Option<Seq>, StoreError> {
-        if is_told(notice, &self.database).await? {
+        if is_recorded(notice, &self.database).await? {
             return Ok(None);
         }
-        let (mut transaction, seq) = self.begin_by(entry).await?;
-        // The row is locked from here on: a use that is written meanwhile is seen, or waits.
-        let is_due = !is_told(notice, &mut transaction).await?
+        let (mut transaction, seq) = self.begin_as(entry).await?;
+        // The row is locked from here on, so a concurrent write of a use is either visible or waits.
+        let is_due = !is_recorded(notice, &mut transaction).await?
             && api_keys::update(&mut transaction, disabled, seq).await?
             && !was_used(&mut transaction, &disabled.id, idle_before).await?;
         if !is_due {
@@ -147,9 +145,9 @@ impl Store {
         Ok(Some(seq))
     }
 
-    /// Forgets what was sent before a moment, but for what is told once in a key's life.
+    /// Deletes notices before a time, except the latest one of each idle period.
     pub async fn forget_notices(&self, before: Timestamp) -> Result<(), StoreError> {
-        // What is sent of an idle period is kept while the key is idle, however long that is.
+        // A notice for an idle period is kept as long as the key is idle.
         query(
             "DELETE FROM notices WHERE at < $1 AND (kind NOT IN ($2, $3) OR EXISTS (SELECT 1 FROM notices n \
              WHERE n.key_id = notices.key_id AND n.kind = notices.kind AND n.period > notices.period))",
@@ -162,9 +160,9 @@ impl Store {
         Ok(())
     }
 
-    /// The active keys of an organization that were last used (else rotated, else made) before a moment, newest first.
-    pub async fn stale_keys(&self, asked: &StaleKeys) -> Result<Vec<ApiKey>, StoreError> {
-        let (created_at, id) = match &asked.after {
+    /// Returns the active keys of an organization that are idle since before a time, newest first.
+    pub async fn stale_keys(&self, filter: &StaleKeys) -> Result<Vec<ApiKey>, StoreError> {
+        let (created_at, id) = match &filter.after {
             Some((at, id)) => (at.as_millis(), id.as_str().to_owned()),
             None => (i64::MAX, "~".to_owned()),
         };
@@ -174,19 +172,18 @@ impl Store {
              AND (last_used_at IS NULL OR last_used_at <= $5) AND (rotated_at IS NULL OR rotated_at <= $5) \
              ORDER BY created_at DESC, id DESC LIMIT $6",
         )
-        .bind(asked.organization.as_str())
+        .bind(filter.organization.as_str())
         .bind(created_at)
         .bind(id)
-        .bind(asked.now.as_millis())
-        .bind(asked.idle_before.as_millis())
-        .bind(i64::from(asked.limit))
+        .bind(filter.now.as_millis())
+        .bind(filter.idle_before.as_millis())
+        .bind(i64::from(filter.limit))
         .fetch_all(&self.database)
         .await?;
         rows.iter().map(key_from_row).collect()
     }
 
-    /// The active keys that end by themselves after `now` and not after `until`, soonest first; at most `limit`, after
-    /// the last one that is known.
+    /// Returns up to `limit` active keys that expire after `now` and by `until`, soonest first, after a given key.
     pub async fn expiring_keys(
         &self,
         now: Timestamp,
@@ -194,7 +191,7 @@ impl Store {
         after: Option<(Timestamp, KeyId)>,
         limit: u32,
     ) -> Result<Vec<ApiKey>, StoreError> {
-        let (ends, id) = match &after {
+        let (expires_at, id) = match &after {
             Some((at, id)) => (at.as_millis(), id.as_str()),
             None => (now.as_millis(), "~"),
         };
@@ -204,7 +201,7 @@ impl Store {
         )
         .bind(now.as_millis())
         .bind(until.as_millis())
-        .bind(ends)
+        .bind(expires_at)
         .bind(id)
         .bind(i64::from(limit))
         .fetch_all(&self.database)
@@ -213,7 +210,7 @@ impl Store {
     }
 }
 
-/// Whether a key was used after a moment.
+/// Whether a key was used after a time.
 async fn was_used(transaction: &mut Transaction, key: &KeyId, since: Timestamp) -> Result<bool, StoreError> {
     let row =
         query("SELECT last_used_at FROM api_keys WHERE id = $1").bind(key.as_str()).fetch_one(transaction).await?;
@@ -232,7 +229,7 @@ async fn insert(transaction: &mut Transaction, notice: &Notice, at: Timestamp) -
     Ok(())
 }
 
-async fn is_told(notice: &Notice, on: impl Into<On<'_>>) -> Result<bool, StoreError> {
+async fn is_recorded(notice: &Notice, on: impl Into<On<'_>>) -> Result<bool, StoreError> {
     let row = query("SELECT at FROM notices WHERE key_id = $1 AND kind = $2 AND period = $3 AND detail = $4")
         .bind(notice.key.as_str())
         .bind(notice.kind)

@@ -1,4 +1,4 @@
-//! Webhooks, with their secrets sealed.
+//! Webhooks, with encrypted secrets.
 
 use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::event::EventFilter;
@@ -12,34 +12,29 @@ use crate::store::{AuditEntry, Refused, Store, StoreError, WriteError, audit, re
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
 
-/// The seals of a webhook's secrets, URL and headers, as of a version.
+/// The encrypted data of one version of a webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WebhookSeal {
-    /// Whose.
     pub webhook: WebhookId,
-    /// The version that it is of.
     pub version: u64,
-    /// The seal of its secrets.
+    /// Its secrets.
     pub sealed: Sealed,
-    /// The seal of its URL.
+    /// Its URL.
     pub url: Sealed,
-    /// The seal of its headers, if it has any.
+    /// Its custom headers, if any.
     pub headers: Option<Sealed>,
 }
 
-/// The URL of a webhook that an earlier version stored without sealing it.
+/// A URL that an earlier version stored unencrypted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnsealedUrl {
-    /// Which webhook.
     pub webhook: WebhookId,
-    /// The version that it is of.
     pub version: u64,
-    /// The URL.
     pub destination: Destination,
 }
 
 impl Store {
-    /// Those of an organization, oldest first.
+    /// Returns an organization's webhooks, oldest first.
     pub async fn webhooks(&self, organization: &Slug) -> Result<Vec<Webhook>, StoreError> {
         let rows = query("SELECT * FROM webhooks WHERE organization = $1 ORDER BY created_at, id")
             .bind(organization.as_str())
@@ -48,7 +43,7 @@ impl Store {
         rows.iter().map(webhook_from_row).collect()
     }
 
-    /// The webhook of that id, if it is that organization's.
+    /// Returns a webhook of an organization.
     pub async fn webhook(&self, organization: &Slug, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
         let row = query("SELECT * FROM webhooks WHERE id = $1 AND organization = $2")
             .bind(id.as_str())
@@ -58,9 +53,9 @@ impl Store {
         row.as_ref().map(webhook_from_row).transpose()
     }
 
-    /// Writes a new one, if its organization has fewer than `limit`, and its audit row.
+    /// Inserts a webhook with its audit entry, unless the organization has `limit` webhooks.
     pub async fn insert_webhook(&self, webhook: &Webhook, limit: u32, entry: &AuditEntry) -> Result<(), WriteError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_as(entry).await?;
         let row = query("SELECT COUNT(*) AS n FROM webhooks WHERE organization = $1")
             .bind(webhook.organization.as_str())
             .fetch_one(&mut transaction)
@@ -86,9 +81,9 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the next version of one whose stored version is the one before, and its audit row.
+    /// Writes the next version of a webhook with its audit entry, if the stored version is the previous one.
     pub async fn update_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<(), WriteError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_as(entry).await?;
         if !update(&mut transaction, webhook).await? {
             return refuse(transaction, Refused::VersionConflict).await;
         }
@@ -97,15 +92,15 @@ impl Store {
         Ok(())
     }
 
-    /// Removes one that is stored as it is given, with its deliveries, and writes the audit row.
+    /// Deletes a webhook and its deliveries, if the stored version is the same, and writes the audit entry.
     pub async fn delete_webhook(&self, webhook: &Webhook, entry: &AuditEntry) -> Result<(), WriteError> {
-        let (mut transaction, _) = self.begin_by(entry).await?;
+        let (mut transaction, _) = self.begin_as(entry).await?;
         let row = query("SELECT version FROM webhooks WHERE id = $1")
             .bind(webhook.id.as_str())
             .fetch_optional(&mut transaction)
             .await?;
-        let found: Option<i64> = row.map(|row| row.try_get("version")).transpose()?;
-        if found != Some(webhook.version as i64) {
+        let version: Option<i64> = row.map(|row| row.try_get("version")).transpose()?;
+        if version != Some(webhook.version as i64) {
             return refuse(transaction, Refused::VersionConflict).await;
         }
         for statement in ["DELETE FROM webhook_deliveries WHERE webhook = $1", "DELETE FROM webhooks WHERE id = $1"] {
@@ -116,7 +111,7 @@ impl Store {
         Ok(())
     }
 
-    /// The seals of all.
+    /// Returns the encrypted data of all webhooks.
     pub async fn webhook_seals(&self) -> Result<Vec<WebhookSeal>, StoreError> {
         let rows = query(
             "SELECT id, version, master_key, sealed, url_master_key, url_sealed, headers_master_key, headers_sealed \
@@ -136,7 +131,7 @@ impl Store {
             .collect()
     }
 
-    /// The URLs that an earlier version stored without sealing them.
+    /// Returns the URLs that an earlier version stored unencrypted.
     pub async fn unsealed_webhook_urls(&self) -> Result<Vec<UnsealedUrl>, StoreError> {
         let rows = query("SELECT id, version, unsealed_url FROM webhooks WHERE unsealed_url <> '' ORDER BY id");
         let rows = rows.fetch_all(&self.database).await?;
@@ -154,7 +149,7 @@ impl Store {
             .collect()
     }
 
-    /// Replaces an unsealed URL, if the webhook was not changed since that version.
+    /// Encrypts a stored URL, unless the webhook changed since that version.
     pub async fn seal_webhook_url(&self, webhook: &WebhookId, version: u64, url: &SealedUrl) -> Result<(), StoreError> {
         query(
             "UPDATE webhooks SET unsealed_url = '', origin = $3, url_digest = $4, url_master_key = $5, url_sealed = $6 \
@@ -172,7 +167,7 @@ impl Store {
     }
 }
 
-/// Replaces the seals of a webhook that was not changed meanwhile.
+/// Replaces the encrypted data of a webhook, unless it changed meanwhile.
 pub(super) async fn reseal(transaction: &mut Transaction, seal: &WebhookSeal) -> Result<(), StoreError> {
     query(
         "UPDATE webhooks SET master_key = $3, sealed = $4, url_master_key = $5, url_sealed = $6, headers_master_key = $7, \
@@ -191,14 +186,14 @@ pub(super) async fn reseal(transaction: &mut Transaction, seal: &WebhookSeal) ->
     Ok(())
 }
 
-/// The sealed headers of a webhook, if it has any.
+/// Reads the encrypted headers of a webhook, if any.
 fn headers_seal(row: &Row) -> Result<Option<Sealed>, StoreError> {
     let bytes: Option<Vec<u8>> = row.try_get("headers_sealed")?;
     let master_key = row.try_get("headers_master_key")?;
     Ok(bytes.map(|bytes| Sealed { master_key, bytes }))
 }
 
-/// Writes all that can change, where the stored version is the one before.
+/// Writes all mutable columns if the stored version is the previous one.
 async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool, StoreError> {
     let (state, reason) = match &webhook.state {
         WebhookState::Enabled => ("enabled", None),
@@ -232,7 +227,7 @@ async fn update(transaction: &mut Transaction, webhook: &Webhook) -> Result<bool
     Ok(done == 1)
 }
 
-/// A webhook from all its columns.
+/// Reads a webhook from a row with all columns.
 pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
     let id = webhook_id(row.try_get("id")?)?;
     let unreadable = |what: &str| StoreError::Unreadable { what: "webhook", detail: format!("{what} of {id}") };
@@ -250,7 +245,7 @@ pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
         },
         headers: headers_seal(row)?.map(|sealed| SealedHeaders { names, sealed }),
         description: row.try_get("description")?,
-        events: EventFilter::stored(&events),
+        events: EventFilter::from_stored(&events),
         state: match state.as_str() {
             "enabled" => WebhookState::Enabled,
             "disabled" => WebhookState::Disabled { reason: row.try_get("state_reason")? },
@@ -265,7 +260,6 @@ pub(super) fn webhook_from_row(row: &Row) -> Result<Webhook, StoreError> {
     })
 }
 
-/// A webhook's id from its column.
 pub(super) fn webhook_id(text: String) -> Result<WebhookId, StoreError> {
     WebhookId::parse(&text).ok_or_else(|| StoreError::Unreadable { what: "webhook", detail: format!("id {text:?}") })
 }

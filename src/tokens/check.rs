@@ -89,7 +89,7 @@ pub fn count_use(
         &Use {
             outcome,
             address,
-            asked: (!required.is_empty()).then_some(UsedDetail::Required(required)),
+            requested: (!required.is_empty()).then_some(UsedDetail::Required(required)),
             is_by_previous_secret: caller.has_shown_previous_secret(),
             at: now,
         },

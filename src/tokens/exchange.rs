@@ -110,7 +110,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, R
         &Use {
             outcome: UsageOutcome::Exchanged,
             address,
-            asked: scopes.as_ref().map(UsedDetail::Scopes),
+            requested: scopes.as_ref().map(UsedDetail::Scopes),
             is_by_previous_secret: matched == SecretMatch::Previous,
             at: now,
         },

@@ -88,7 +88,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
                 // A token that is dead anyway, or dead by an earlier request, is not written: it costs no entry, event or
                 // row. The change that ended it must hold everywhere before this is answered, as the first time.
                 if is_dead(node, &token, generation, now).await? {
-                    return Ok(node.settle_what_is_written(&token.key).await?);
+                    return Ok(node.settle_key(&token.key).await?);
                 }
                 node.count_revocation(&caller.key.id).map_err(RevokeError::Limited)?;
                 Ok(revoke_token(node, token, organization, &caller.key.id, address.known(), now).await?)
@@ -152,7 +152,8 @@ async fn revoke_key(
     now: Timestamp,
 ) -> Result<(), Unavailable> {
     let authority = Authority { scopes: key.scopes.clone(), networks: key.networks.clone(), not_after: key.expires_at };
-    let by = ChangeContext { actor: format!("key:{actor}"), member: None, standing: None, authority, address, now };
+    let by =
+        ChangeContext { actor: format!("key:{actor}"), member: None, expected_version: None, authority, address, now };
     let reason = Some("revoked by its bearer".to_owned());
     match keys::revoke(node, &key.organization, &by, &key.id, None, reason).await {
         Ok(_) | Err(KeyError::NotFound) => Ok(()),

@@ -94,15 +94,15 @@ async fn slow_check(
         if compare(node, key, verifier, secret) == FastMatch::No {
             continue;
         }
-        let question = node.gate.question(secret.expose().as_bytes(), &verifier.phc);
-        let Verified { fits, is_shared } = match durable_verifier::check_pending(&verifier.phc, secret) {
-            Some(fits) => Verified { fits, is_shared: false },
+        let question = node.gate.shared_check(secret.expose().as_bytes(), &verifier.phc);
+        let Verified { is_match, is_shared } = match durable_verifier::check_pending(&verifier.phc, secret) {
+            Some(is_match) => Verified { is_match, is_shared: false },
             None => {
                 // The question is held until the fast verifier is written, so whoever asks it later reads that one.
                 if fits_by_now(node, key, &verifier.phc, secret).await? {
                     return Ok(matched);
                 }
-                let turn = node.stranger_turn(Lane::KeyCheck, address, key.id.as_str());
+                let turn = node.unauthenticated_queue(Lane::KeyCheck, address, key.id.as_str());
                 let verified = node.gate.verify_shared(turn, &question).await?;
                 if !verified.is_shared {
                     node.metrics.slow_check();
@@ -110,7 +110,7 @@ async fn slow_check(
                 verified
             }
         };
-        if !fits {
+        if !is_match {
             continue;
         }
         if !is_shared {

@@ -1,4 +1,4 @@
-//! From where a key was used lately, and what was asked for.
+//! Recent client addresses and requested scopes of a key.
 
 use std::cmp::Reverse;
 
@@ -10,69 +10,63 @@ use crate::keys::{KeyError, load};
 use crate::node::Node;
 use crate::store::UsageDetail;
 
-/// How many days are looked back, today included.
+/// Number of days, including today.
 const DAYS: i64 = 30;
 
-/// Exchanges and checks.
+/// Number of token requests and verifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Part {
-    /// Exchanges.
+pub struct UseCounts {
     pub exchanges: u64,
-    /// Checks.
     pub verifications: u64,
 }
 
-/// An address from which a key was used, or what was asked for.
+/// An address or requested scopes, with its uses.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Seen {
-    /// The address, or scopes separated by spaces.
-    pub what: String,
-    /// How often.
-    pub uses: Part,
-    /// The last day on which it was seen, since the epoch.
+pub struct ValueUses {
+    /// Address, or scopes separated by spaces.
+    pub value: String,
+    pub uses: UseCounts,
+    /// Last day with a use, since the epoch.
     pub last_day: i64,
 }
 
-/// What was seen of one kind.
+/// Uses by value of one kind.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct SeenDetails {
-    /// The most frequent first, then by text.
-    pub told: Vec<Seen>,
-    /// Uses of which it is not known, for they were too various to be told apart.
-    pub others: Part,
+pub struct ValueList {
+    /// Most frequent first, then sorted by text.
+    pub listed: Vec<ValueUses>,
+    /// Uses whose value was not recorded, because there were too many distinct ones.
+    pub others: UseCounts,
 }
 
-/// The successful uses of a key in the last 30 days.
+/// Successful uses of a key in the last 30 days.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyDetails {
-    /// The first of those days, since the epoch.
+    /// First of those days, since the epoch.
     pub first_day: i64,
-    /// Addresses.
-    pub addresses: SeenDetails,
-    /// What was asked for.
-    pub asked: SeenDetails,
+    pub addresses: ValueList,
+    pub requested: ValueList,
 }
 
-impl Part {
+impl UseCounts {
     pub(super) fn add(&mut self, detail: &UsageDetail) {
         self.exchanges = self.exchanges.saturating_add(detail.exchanges);
         self.verifications = self.verifications.saturating_add(detail.verifications);
     }
 
-    /// All of it.
     pub fn all(&self) -> u64 {
         self.exchanges.saturating_add(self.verifications)
     }
 }
 
-/// Tells from where a key was used in the last 30 days, and what was asked for.
+/// Returns the client addresses and requested scopes of a key in the last 30 days.
 pub async fn details(node: &Node, organization: &Slug, id: &KeyId, now: Timestamp) -> Result<KeyDetails, KeyError> {
-    let (first_day, details) = lately(node, organization, id, now).await?;
-    Ok(told(details, first_day))
+    let (first_day, details) = recent_details(node, organization, id, now).await?;
+    Ok(group(details, first_day))
 }
 
-/// The first of the last 30 days, and what was seen of a key since.
-pub(super) async fn lately(
+/// Returns the first of the last 30 days, and the details since.
+pub(super) async fn recent_details(
     node: &Node,
     organization: &Slug,
     id: &KeyId,
@@ -83,24 +77,24 @@ pub(super) async fn lately(
     Ok((first_day, node.store.usage_details(id, first_day).await?))
 }
 
-/// Puts the most frequent first; of those as frequent as each other, the one that was first before.
-pub(super) fn by_frequency(details: &mut [UsageDetail]) {
+/// Sorts by frequency; stable for equal values.
+pub(super) fn sort_by_frequency(details: &mut [UsageDetail]) {
     details.sort_by_key(|detail| Reverse(detail.exchanges.saturating_add(detail.verifications)));
 }
 
-fn told(mut details: Vec<UsageDetail>, first_day: i64) -> KeyDetails {
-    by_frequency(&mut details);
-    let (mut addresses, mut asked) = (SeenDetails::default(), SeenDetails::default());
+fn group(mut details: Vec<UsageDetail>, first_day: i64) -> KeyDetails {
+    sort_by_frequency(&mut details);
+    let (mut addresses, mut requested) = (ValueList::default(), ValueList::default());
     for detail in details {
-        let kind = if detail.is_address { &mut addresses } else { &mut asked };
-        let mut uses = Part::default();
+        let kind = if detail.is_address { &mut addresses } else { &mut requested };
+        let mut uses = UseCounts::default();
         uses.add(&detail);
         match detail.value {
-            Some(what) => kind.told.push(Seen { what, uses, last_day: detail.last_day }),
+            Some(value) => kind.listed.push(ValueUses { value, uses, last_day: detail.last_day }),
             None => kind.others.add(&detail),
         }
     }
-    KeyDetails { first_day, addresses, asked }
+    KeyDetails { first_day, addresses, requested }
 }
 
 #[cfg(test)]
@@ -108,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_seen_is_told_most_frequent_first_and_the_rest_in_one_sum() {
+    fn most_frequent_first_and_others_summed() {
         let detail = |is_address, value: Option<&str>, exchanges, verifications, last_day| UsageDetail {
             is_address,
             value: value.map(str::to_owned),
@@ -116,7 +110,7 @@ mod tests {
             verifications,
             last_day,
         };
-        let details = told(
+        let details = group(
             vec![
                 detail(true, None, 7, 8, 9),
                 detail(true, Some("10.0.0.1"), 5, 0, 4),
@@ -126,10 +120,13 @@ mod tests {
             ],
             2,
         );
-        let shown: Vec<_> = details.addresses.told.iter().map(|seen| (seen.what.as_str(), seen.last_day)).collect();
+        let shown: Vec<_> = details.addresses.listed.iter().map(|seen| (seen.value.as_str(), seen.last_day)).collect();
         assert_eq!(shown, [("10.0.0.3", 5), ("10.0.0.1", 4), ("10.0.0.2", 6)]);
-        assert_eq!(details.addresses.others, Part { exchanges: 7, verifications: 8 });
-        assert_eq!(details.asked.told[0].uses, Part { exchanges: 1, verifications: 0 });
-        assert_eq!((details.asked.told.len(), details.asked.others, details.first_day), (1, Part::default(), 2));
+        assert_eq!(details.addresses.others, UseCounts { exchanges: 7, verifications: 8 });
+        assert_eq!(details.requested.listed[0].uses, UseCounts { exchanges: 1, verifications: 0 });
+        assert_eq!(
+            (details.requested.listed.len(), details.requested.others, details.first_day),
+            (1, UseCounts::default(), 2)
+        );
     }
 }

@@ -6,21 +6,21 @@ use crate::domain::usage::{Details, KeyUsage, hour_of};
 use crate::node::Node;
 use crate::store::{AuditEntry, Notice, StoreError, action, kind};
 
-/// Counts of use that are written at once.
-const COUNTS_AT_ONCE: usize = 5_000;
+/// Counts per write.
+const BATCH: usize = 5_000;
 
-/// Most addresses of one key and hour that are reported as denied by its networks.
+/// Maximum number of denied addresses that are reported per key and hour.
 const MAX_DENIED_ADDRESSES: u32 = 64;
 
-/// Writes the uses that were counted since the last time. What cannot be written is kept for the next time.
+/// Writes the uses since the last flush. Keeps those that cannot be written for the next one.
 pub async fn flush(node: &Node) -> Result<(), StoreError> {
     let mut batch = node.usage.take();
     while !batch.is_empty() {
-        // Small enough that a change does not wait long behind it, and for one statement.
+        // Small enough for one statement, and not to delay changes.
         let mut counts = 0;
         let fits = batch.iter().take_while(|usage| {
             counts += usage.counts.len();
-            counts <= COUNTS_AT_ONCE
+            counts <= BATCH
         });
         let rest = batch.split_off(fits.count().clamp(1, 500));
         if let Err(error) = node.store.add_usage(&batch).await {
@@ -28,7 +28,7 @@ pub async fn flush(node: &Node) -> Result<(), StoreError> {
             node.usage.give_back(rest);
             return Err(error);
         }
-        // The counts are written: what is given back from here on is the details alone.
+        // The counts are written; from here on only details are kept after a failure.
         batch.retain_mut(|usage| {
             usage.counts.clear();
             !usage.details.is_empty()
@@ -52,7 +52,7 @@ pub async fn flush(node: &Node) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Notifies of keys that were denied by their networks: once for each address and hour.
+/// Records a notice for each key, address and hour that the allowed networks denied.
 async fn notify_denied(node: &Node, batch: &[KeyUsage]) -> Result<(), StoreError> {
     for usage in batch {
         for (address, seen) in &usage.details.denied {

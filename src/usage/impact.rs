@@ -1,4 +1,4 @@
-//! What narrowing a key would have refused of its use so far.
+//! The part of a key's recent use that a narrowing would have denied.
 
 use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
@@ -8,51 +8,47 @@ use crate::domain::timestamp::Timestamp;
 use crate::keys::KeyError;
 use crate::node::Node;
 use crate::store::UsageDetail;
-use crate::usage::details::{Part, by_frequency, lately};
+use crate::usage::details::{UseCounts, recent_details, sort_by_frequency};
 
-/// What a key is to be narrowed to; `None` stays as it is.
+/// A narrowing of a key; `None` keeps a field.
 #[derive(Clone, Debug)]
 pub struct Narrowing {
-    /// Scopes.
     pub scopes: Option<ScopeSet>,
-    /// Networks.
     pub networks: Option<Networks>,
 }
 
-/// What would have been refused on one account.
+/// Denied uses for one reason.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Refusals {
-    /// All of it.
-    pub total: Part,
-    /// Each address, or what was asked for; the most frequent first.
+pub struct DeniedUses {
+    /// All denied uses.
+    pub total: UseCounts,
+    /// By address or by requested scopes, most frequent first.
     pub of: Vec<UsageDetail>,
-    /// Uses of which it is not known, for they were too various to be told apart.
-    pub uncounted: Part,
+    /// Uses whose value was not recorded, because there were too many distinct ones.
+    pub uncounted: UseCounts,
 }
 
-/// What would have been refused.
+/// The effect of a narrowing on recent use.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Impact {
-    /// The first day looked at, since the epoch.
+    /// First day of the period, since the epoch.
     pub first_day: i64,
-    /// By the networks.
-    pub by_address: Refusals,
-    /// By the scopes.
-    pub by_scope: Refusals,
+    pub by_address: DeniedUses,
+    pub by_scope: DeniedUses,
 }
 
 impl Impact {
-    /// How much would have been refused at least: the same use may be refused on both accounts.
-    pub fn total(&self) -> Part {
+    /// Minimum number of denied uses. The same use may be denied for both reasons.
+    pub fn total(&self) -> UseCounts {
         let (one, other) = (self.by_address.total, self.by_scope.total);
-        Part {
+        UseCounts {
             exchanges: one.exchanges.max(other.exchanges),
             verifications: one.verifications.max(other.verifications),
         }
     }
 }
 
-/// Tells what a key's narrowing would have refused of the successful uses of the last 30 days.
+/// Returns the successful uses of the last 30 days that a narrowing would have denied.
 pub async fn impact(
     node: &Node,
     organization: &Slug,
@@ -60,22 +56,22 @@ pub async fn impact(
     to: &Narrowing,
     now: Timestamp,
 ) -> Result<Impact, KeyError> {
-    let (first_day, details) = lately(node, organization, id, now).await?;
-    Ok(refused(details, to, first_day))
+    let (first_day, details) = recent_details(node, organization, id, now).await?;
+    Ok(denied(details, to, first_day))
 }
 
-fn refused(details: Vec<UsageDetail>, to: &Narrowing, first_day: i64) -> Impact {
-    let mut impact = Impact { first_day, by_address: Refusals::default(), by_scope: Refusals::default() };
+fn denied(details: Vec<UsageDetail>, to: &Narrowing, first_day: i64) -> Impact {
+    let mut impact = Impact { first_day, by_address: DeniedUses::default(), by_scope: DeniedUses::default() };
     for detail in details {
-        // `None`: it cannot be told.
+        // `None` if the value was not recorded.
         let (account, is_allowed) = if detail.is_address {
             let Some(networks) = &to.networks else { continue };
             let address = detail.value.as_deref().and_then(|text| text.parse().ok());
             (&mut impact.by_address, address.map(|address| networks.allows(address)))
         } else {
             let Some(scopes) = &to.scopes else { continue };
-            let asked = detail.value.as_deref().and_then(|text| ScopeSet::parse(text).ok());
-            (&mut impact.by_scope, asked.map(|asked| scopes.contains_all(&asked)))
+            let requested = detail.value.as_deref().and_then(|text| ScopeSet::parse(text).ok());
+            (&mut impact.by_scope, requested.map(|requested| scopes.contains_all(&requested)))
         };
         match is_allowed {
             None => account.uncounted.add(&detail),
@@ -86,8 +82,8 @@ fn refused(details: Vec<UsageDetail>, to: &Narrowing, first_day: i64) -> Impact 
             }
         }
     }
-    by_frequency(&mut impact.by_address.of);
-    by_frequency(&mut impact.by_scope.of);
+    sort_by_frequency(&mut impact.by_address.of);
+    sort_by_frequency(&mut impact.by_scope.of);
     impact
 }
 
@@ -100,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_refused_is_counted_by_address_and_by_what_was_asked_for() {
+    fn denied_uses_by_address_and_scope() {
         let details = || {
             vec![
                 detail(true, Some("10.0.0.1"), 5, 0),
@@ -116,14 +112,14 @@ mod tests {
             scopes: Some(ScopeSet::parse("read:a/*").unwrap()),
             networks: Some(Networks::parse(&["10.0.0.0/8"]).unwrap()),
         };
-        let impact = refused(details(), &narrowing, 0);
+        let impact = denied(details(), &narrowing, 0);
         let shown: Vec<&str> = impact.by_address.of.iter().filter_map(|detail| detail.value.as_deref()).collect();
         assert_eq!(shown, ["2001:db8::1", "203.0.113.7"]);
-        assert_eq!(impact.by_address.total, Part { exchanges: 712, verifications: 1 });
-        assert_eq!(impact.by_address.uncounted, Part { exchanges: 7, verifications: 8 });
-        assert_eq!(impact.by_scope.total, Part { exchanges: 3, verifications: 0 });
-        assert_eq!(impact.total(), Part { exchanges: 712, verifications: 1 });
-        let nothing = refused(details(), &Narrowing { scopes: None, networks: None }, 0);
-        assert_eq!((nothing.total(), nothing.by_address), (Part::default(), Refusals::default()));
+        assert_eq!(impact.by_address.total, UseCounts { exchanges: 712, verifications: 1 });
+        assert_eq!(impact.by_address.uncounted, UseCounts { exchanges: 7, verifications: 8 });
+        assert_eq!(impact.by_scope.total, UseCounts { exchanges: 3, verifications: 0 });
+        assert_eq!(impact.total(), UseCounts { exchanges: 712, verifications: 1 });
+        let nothing = denied(details(), &Narrowing { scopes: None, networks: None }, 0);
+        assert_eq!((nothing.total(), nothing.by_address), (UseCounts::default(), DeniedUses::default()));
     }
 }

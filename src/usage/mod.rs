@@ -1,13 +1,13 @@
-//! Uses of keys: written from a node's memory, and read by hour or day, by key, and by address or scope.
+//! Key usage: flushing a node's counters; reports by hour or day, by key, and by address or scope.
 //!
-//! Counting itself is in `telemetry`, because every decision counts; the tables are in `store/usage`.
+//! Counting is in `telemetry`, because every decision counts; the tables are in `store/usage`.
 
 mod details;
 mod flush;
 mod impact;
 mod report;
 
-pub use details::{Part, Seen, SeenDetails, details};
+pub use details::{UseCounts, ValueList, ValueUses, details};
 pub use flush::flush;
-pub use impact::{Impact, Narrowing, Refusals, impact};
+pub use impact::{DeniedUses, Impact, Narrowing, impact};
 pub use report::{Span, Usage, busiest, recent, usage_of_key, usage_of_organization};

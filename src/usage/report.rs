@@ -1,4 +1,4 @@
-//! How keys were used: by hour or day, of one key or of an organization, and the busiest keys.
+//! Usage reports: by hour or day, of a key or an organization, and the busiest keys.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,10 @@ use crate::keys::{KeyError, load};
 use crate::node::Node;
 use crate::store::{BusyKey, BusyKeys, Interval, UsageOf};
 
-/// Seconds of an hour and of a day.
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
-/// Whole hours or days in UTC, both ends included.
+/// A range of whole hours or days in UTC, inclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
     interval: Interval,
@@ -24,52 +23,49 @@ pub struct Span {
     last: i64,
 }
 
-/// What was counted in a span.
+/// Counts in a span.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Usage {
-    /// When.
     pub span: Span,
-    /// Each hour or day in order, those without use too.
+    /// One entry for each hour or day in order, including those without use.
     pub buckets: Vec<Counts>,
 }
 
 impl Span {
-    /// The hours or days that a range touches: from a moment up to, and without, another.
+    /// Returns the hours or days that overlap with a range; `to` is exclusive.
     pub fn touched(interval: Interval, from: Timestamp, to: Timestamp) -> Self {
         let first = from.as_seconds().div_euclid(seconds(interval));
         let last = to.plus_millis(-1).as_seconds().div_euclid(seconds(interval));
         Self { interval, first, last: last.max(first) }
     }
 
-    /// How finely it is told.
     pub fn interval(&self) -> Interval {
         self.interval
     }
 
-    /// When the first hour or day begins.
+    /// Start of the first hour or day.
     pub fn start(&self) -> Timestamp {
         self.start_of(0)
     }
 
-    /// When the last one has ended.
+    /// End of the last hour or day.
     pub fn end(&self) -> Timestamp {
         Timestamp::from_seconds(self.last.saturating_add(1).saturating_mul(seconds(self.interval)))
     }
 
-    /// When one of them begins, counted from 0.
-    pub fn start_of(&self, place: usize) -> Timestamp {
-        let place = self.first.saturating_add(i64::try_from(place).unwrap_or(i64::MAX));
-        Timestamp::from_seconds(place.saturating_mul(seconds(self.interval)))
+    /// Start of the hour or day with this zero-based index.
+    pub fn start_of(&self, index: usize) -> Timestamp {
+        let number = self.first.saturating_add(i64::try_from(index).unwrap_or(i64::MAX));
+        Timestamp::from_seconds(number.saturating_mul(seconds(self.interval)))
     }
 
-    /// The whole days that it touches.
+    /// Returns the whole days that overlap with the span.
     pub fn days(&self) -> Self {
         Self::touched(Interval::Day, self.start(), self.end())
     }
 }
 
 impl Usage {
-    /// All of it.
     pub fn totals(&self) -> Counts {
         let mut totals = Counts::default();
         self.buckets.iter().for_each(|bucket| totals.merge(bucket));
@@ -77,7 +73,7 @@ impl Usage {
     }
 }
 
-/// How one key was used.
+/// Returns the usage of one key.
 pub async fn usage_of_key(
     node: &Node,
     organization: &Slug,
@@ -89,12 +85,12 @@ pub async fn usage_of_key(
     Ok((key, usage))
 }
 
-/// How all keys of an organization were used.
+/// Returns the usage of all keys of an organization.
 pub async fn usage_of_organization(node: &Node, organization: &Slug, span: Span) -> Result<Usage, KeyError> {
     usage(node, &UsageOf::Organization(organization.clone()), span).await
 }
 
-/// The keys of an organization with what was counted of each in the whole days that a span touches, busiest first.
+/// Returns the keys of an organization, busiest first, with their counts in the whole days that overlap with a span.
 pub async fn busiest(
     node: &Node,
     organization: &Slug,
@@ -104,18 +100,18 @@ pub async fn busiest(
     now: Timestamp,
 ) -> Result<Page<BusyKey>, KeyError> {
     let days = span.days();
-    let asked = BusyKeys {
+    let filter = BusyKeys {
         organization: organization.clone(),
         first_day: days.first,
         last_day: (days.end() <= now).then_some(days.last),
         after,
         limit: Page::<BusyKey>::read_limit(limit),
     };
-    Ok(Page::new(node.store.busy_keys(&asked).await?, limit))
+    Ok(Page::new(node.store.busy_keys(&filter).await?, limit))
 }
 
-/// How some keys were used on each of the last days in UTC, the oldest first and today last: as many entries as days.
-/// Keys that the organization does not have are left out. Meant for a page of a list and a month at most.
+/// Returns the counts of keys for each of the last days in UTC, oldest first, including today. Omits keys that the
+/// organization does not have. Meant for a page of keys and at most a month.
 pub async fn recent(
     node: &Node,
     organization: &Slug,
@@ -129,18 +125,18 @@ pub async fn recent(
     let last = day_of(now);
     let first = last.saturating_sub(i64::from(days) - 1);
     let counted = node.store.usage_of_keys(organization, keys, first, last).await?;
-    Ok(counted.into_iter().map(|(key, counted)| (key, each(first, last, counted))).collect())
+    Ok(counted.into_iter().map(|(key, counted)| (key, fill_gaps(first, last, counted))).collect())
 }
 
 async fn usage(node: &Node, of: &UsageOf, span: Span) -> Result<Usage, KeyError> {
     let counted = node.store.usage(of, span.interval, span.first, span.last).await?;
-    Ok(Usage { span, buckets: each(span.first, span.last, counted) })
+    Ok(Usage { span, buckets: fill_gaps(span.first, span.last, counted) })
 }
 
-/// The counts of each hour or day, those without use too.
-fn each(first: i64, last: i64, counted: Vec<(i64, Counts)>) -> Vec<Counts> {
+/// Returns the counts of each hour or day, including those without use.
+fn fill_gaps(first: i64, last: i64, counted: Vec<(i64, Counts)>) -> Vec<Counts> {
     let mut counted = counted.into_iter().peekable();
-    let bucket = |place| counted.next_if(|(found, _)| *found == place).map(|(_, counts)| counts).unwrap_or_default();
+    let bucket = |number| counted.next_if(|(known, _)| *known == number).map(|(_, counts)| counts).unwrap_or_default();
     (first..=last).map(bucket).collect()
 }
 
@@ -156,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_of_whole_hours_or_days_and_leaves_out_what_begins_at_its_end() {
+    fn span_is_rounded_to_whole_hours_or_days() {
         let at = Timestamp::from_seconds;
         let hours = Span::touched(Interval::Hour, at(3600), at(3 * 3600));
         assert_eq!((hours.first, hours.last), (1, 2));

@@ -1,4 +1,4 @@
-//! Creating, editing and removing webhooks, and rotating their secrets.
+//! Creates, edits and deletes webhooks, and rotates their secrets.
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -16,46 +16,40 @@ use crate::domain::webhook_headers::CustomHeaders;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::store::{AuditEntry, action};
 
-/// What a webhook is to be.
+/// Fields of a new webhook.
 #[derive(Clone, Debug)]
 pub struct NewWebhook {
-    /// Where it goes.
     pub destination: Destination,
-    /// Headers that are sent beside the signature.
+    /// Custom headers.
     pub headers: CustomHeaders,
-    /// Description; may be empty.
+    /// Can be empty.
     pub description: String,
-    /// What it is told.
     pub events: EventFilter,
 }
 
-/// What to change of a webhook; `None` stays.
+/// Changes to a webhook; `None` keeps a field.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookUpdate {
-    /// Where events are sent.
     pub destination: Option<Destination>,
-    /// Headers that are sent beside the signature, all of them.
+    /// Replaces all custom headers.
     pub headers: Option<CustomHeaders>,
-    /// Description.
     pub description: Option<String>,
-    /// Which events are sent.
     pub events: Option<EventFilter>,
-    /// Whether events are sent.
     pub state: Option<WebhookState>,
 }
 
-/// Why something was not done.
+/// Reason why a change was not made.
 #[derive(Debug)]
 pub enum WebhookError {
-    /// No such webhook or delivery, or none that this caller may see.
+    /// The webhook or delivery does not exist, or is not visible to the caller.
     NotFound,
-    /// The webhook was changed since the version that the caller saw.
+    /// The webhook has changed since the version that the caller expects.
     PreconditionFailed,
-    /// The state does not allow it, or somebody changed it meanwhile.
+    /// The state does not allow the change, or it changed at the same time.
     Conflict(String),
     /// It could not be done now.
     Unavailable(Unavailable),
-    /// Its secrets cannot be sealed or opened.
+    /// Its secrets cannot be encrypted or decrypted.
     Sealing(SealError),
 }
 
@@ -65,33 +59,33 @@ impl<E: Into<Unavailable>> From<E> for WebhookError {
     }
 }
 
-/// The webhooks of an organization, oldest first.
+/// Returns an organization's webhooks, oldest first.
 pub async fn list(node: &Node, organization: &Slug) -> Result<Vec<Webhook>, WebhookError> {
     Ok(node.store.webhooks(organization).await?)
 }
 
-/// The webhook of that id in that organization.
+/// Returns a webhook of an organization.
 pub async fn find(node: &Node, organization: &Slug, id: &WebhookId) -> Result<Webhook, WebhookError> {
     node.store.webhook(organization, id).await?.ok_or(WebhookError::NotFound)
 }
 
-/// Makes a webhook and gives its secret, the only time that it is shown.
+/// Creates a webhook. Returns its secret, which is not available later.
 pub async fn create(
     node: &Node,
     organization: &Slug,
     by: &ChangeContext,
     new: NewWebhook,
 ) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
-    // 1. Its secret, its URL and its headers, sealed under its name.
+    // 1. Secret, URL and headers, encrypted under the webhook's ID.
     let id = WebhookId::parse(&random::identifier()?).ok_or(WebhookError::NotFound)?;
     let secret = WebhookSecret::generate()?;
-    let shown = secret.reveal();
+    let revealed = secret.reveal();
     let plain = WebhookSecrets::new(secret).to_bytes();
     let sealed = sealing::seal(&node.master_keys, &id.seal_name(), &plain).map_err(WebhookError::Sealing)?;
     let url = webhook_url::seal(&node.master_keys, &id, &new.destination).map_err(WebhookError::Sealing)?;
     let headers = webhook_headers::seal(&node.master_keys, &id, &new.headers).map_err(WebhookError::Sealing)?;
 
-    // 2. The write, under the limit.
+    // 2. The write, which checks the limit.
     let webhook = Webhook {
         id,
         organization: organization.clone(),
@@ -116,10 +110,10 @@ pub async fn create(
         }
         written => written?,
     }
-    Ok((webhook, shown))
+    Ok((webhook, revealed))
 }
 
-/// Edits a webhook. An edit that changes nothing is none.
+/// Edits a webhook. Returns it unchanged if the edit has no effect.
 pub async fn edit(
     node: &Node,
     organization: &Slug,
@@ -128,17 +122,17 @@ pub async fn edit(
     update: WebhookUpdate,
 ) -> Result<Webhook, WebhookError> {
     let old = load(node, organization, id, version).await?;
-    let is_elsewhere = update.destination.as_ref().is_some_and(|new| new.to_string() != old.url.origin);
-    if is_elsewhere && old.headers.is_some() && update.headers.is_none() {
-        // Or whoever may edit a webhook could have its headers sent to themselves.
+    let has_new_origin = update.destination.as_ref().is_some_and(|new| new.to_string() != old.url.origin);
+    if has_new_origin && old.headers.is_some() && update.headers.is_none() {
+        // Otherwise anyone who may edit a webhook could send its headers to their own server.
         return Err(WebhookError::Conflict(
-            "the webhook has headers for its present origin; give headers again for the new one, or {} to remove them"
+            "headers: required for the new origin; the existing ones were set for the current origin. Set headers again, or {} to remove them"
                 .into(),
         ));
     }
     let destination = update.destination.filter(|new| url(node, &old).as_ref() != Some(new));
     let sealed = destination.map(|destination| webhook_url::seal(&node.master_keys, id, &destination)).transpose();
-    // Sealed anew, the same headers would look like others. Headers that do not open are replaced.
+    // Encrypting unchanged headers again would look like a change. Headers that cannot be decrypted are replaced.
     let given = update.headers.filter(|new| headers(node, &old).ok().as_ref() != Some(new));
     let resealed = given.map(|headers| webhook_headers::seal(&node.master_keys, id, &headers)).transpose();
     let edit = WebhookEdit {
@@ -154,8 +148,8 @@ pub async fn edit(
     }
 }
 
-/// Gives a webhook a new secret, shown this once. What is sent within the next day is signed with the one before as
-/// well; one from before that is used no more.
+/// Rotates a webhook's secret. Returns the new one, which is not available later. Deliveries are also signed with the
+/// previous secret for a day; an older one is no longer used.
 pub async fn rotate_secret(
     node: &Node,
     organization: &Slug,
@@ -164,14 +158,14 @@ pub async fn rotate_secret(
 ) -> Result<(Webhook, Zeroizing<String>), WebhookError> {
     let old = load(node, organization, id, version).await?;
     let secret = WebhookSecret::generate()?;
-    let shown = secret.reveal();
+    let revealed = secret.reveal();
     let next = secrets(node, &old)?.rotate(secret).to_bytes();
     let sealed = sealing::seal(&node.master_keys, &id.seal_name(), &next).map_err(WebhookError::Sealing)?;
     let new = old.clone().rotate(sealed, by.now);
-    Ok((write(node, by, action::WEBHOOK_ROTATE_SECRET, &old, new).await?, shown))
+    Ok((write(node, by, action::WEBHOOK_ROTATE_SECRET, &old, new).await?, revealed))
 }
 
-/// Removes a webhook, and what was on its way to it.
+/// Deletes a webhook and its queued deliveries.
 pub async fn remove(
     node: &Node,
     organization: &Slug,
@@ -180,7 +174,7 @@ pub async fn remove(
 ) -> Result<(), WebhookError> {
     let webhook = load(node, organization, id, version).await?;
     let entry = AuditEntry::of(by, action::WEBHOOK_DELETE, id, Some(audit_value(&webhook)), None);
-    node.change(&entry, Affects::Nothing, node.store.delete_webhook(&webhook, &entry)).await.map_err(not_changed)
+    node.change(&entry, Affects::Nothing, node.store.delete_webhook(&webhook, &entry)).await.map_err(webhook_error)
 }
 
 /// Writes the next version of a webhook.
@@ -192,23 +186,23 @@ pub(super) async fn write(
     new: Webhook,
 ) -> Result<Webhook, WebhookError> {
     let entry = AuditEntry::of(by, action, &new.id, Some(audit_value(old)), Some(audit_value(&new)));
-    node.change(&entry, Affects::Nothing, node.store.update_webhook(&new, &entry)).await.map_err(not_changed)?;
+    node.change(&entry, Affects::Nothing, node.store.update_webhook(&new, &entry)).await.map_err(webhook_error)?;
     Ok(new)
 }
 
-/// Returns the whole URL of a webhook, for those who may manage webhooks; `None` if it cannot be decrypted.
+/// Returns the complete URL of a webhook, for callers that may manage webhooks; `None` if it cannot be decrypted.
 pub fn url(node: &Node, webhook: &Webhook) -> Option<Destination> {
     let opened = webhook_url::open(&node.master_keys, &webhook.id, &webhook.url);
     opened.inspect_err(|error| tracing::error!(%error, webhook = %webhook.id, "failed to decrypt a webhook's URL")).ok()
 }
 
-/// The custom headers of a webhook.
+/// Decrypts the custom headers of a webhook.
 pub(super) fn headers(node: &Node, webhook: &Webhook) -> Result<CustomHeaders, WebhookError> {
     let opened = webhook_headers::open(&node.master_keys, &webhook.id, webhook.headers.as_ref());
     opened.map_err(WebhookError::Sealing)
 }
 
-/// The secrets of a webhook.
+/// Decrypts the secrets of a webhook.
 pub(super) fn secrets(node: &Node, webhook: &Webhook) -> Result<WebhookSecrets, WebhookError> {
     let plain = sealing::open(&node.master_keys, &webhook.id.seal_name(), &webhook.sealed);
     WebhookSecrets::from_bytes(&plain.map_err(WebhookError::Sealing)?).ok_or(WebhookError::Sealing(SealError::Broken))
@@ -222,7 +216,7 @@ async fn load(node: &Node, organization: &Slug, id: &WebhookId, version: Option<
     Ok(webhook)
 }
 
-fn not_changed(error: ChangeError) -> WebhookError {
+fn webhook_error(error: ChangeError) -> WebhookError {
     match error {
         ChangeError::Unavailable(cause) => WebhookError::Unavailable(cause),
         ChangeError::Refused(_) => {
@@ -231,8 +225,8 @@ fn not_changed(error: ChangeError) -> WebhookError {
     }
 }
 
-/// A webhook as audit entries and events show it: all that can change, without its secrets. Of the URL there is the
-/// origin, and a digest that tells whether the rest was changed.
+/// Returns a webhook for audit entries and events: everything that can change, without secrets. The URL is represented
+/// by its origin and a digest that shows whether the rest changed.
 fn audit_value(webhook: &Webhook) -> Value {
     let (state, reason) = match &webhook.state {
         WebhookState::Enabled => ("enabled", None),

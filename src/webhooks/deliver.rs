@@ -1,5 +1,5 @@
-//! Delivering what is due: claims, so that several nodes share the work, and slots, so that slow receivers hold up neither
-//! other organizations nor other webhooks.
+//! The delivery loop: claims, so that several nodes share the work, and slots, so that slow receivers do not delay
+//! other organizations or webhooks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,61 +19,59 @@ use crate::store::{ClaimTerms, DueWebhook, Store, StoreError};
 use crate::webhooks::attempt::attempt;
 use crate::webhooks::shares::{AT_ONCE_OF_WEBHOOK, Candidate, Usage, share};
 
-/// How often what is due is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Interval of polling for due deliveries.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often what waits is counted.
-const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// Interval of counting waiting deliveries.
+const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// For how long a claim holds: an attempt, and writing what became of it, take less.
+/// Duration of a claim. An attempt and the write of its result take less.
 const CLAIM_SECONDS: i64 = 30;
 
-/// A receiver that takes longer than this has one slot until it is quicker.
+/// A receiver that takes longer than this gets one slot until it responds faster.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
 
-/// How far a clock may run ahead of the database's before what it scheduled is moved back.
+/// How far a clock can be ahead of the database's before its schedules are corrected.
 const CLOCK_TOLERANCE_SECONDS: i64 = 2;
 
-/// Webhooks that one node remembers as failing or slow.
+/// Maximum number of webhooks that a node remembers as failing or slow.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// How long attempts under way may go on once a node is told to stop. Then they are given back, to be made again.
-const LAST_ATTEMPTS: Duration = Duration::from_secs(5);
+/// How long running attempts can take at shutdown. Unfinished ones are released and repeated.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time by which deliveries are due and claims run out: the database's clock, where nodes share one.
+/// Returns the time for due deliveries and claims: the database's clock if several nodes share it.
 pub(super) fn shared_now(node: &Node) -> Timestamp {
     node.database_time()
 }
 
-/// What delivering takes.
-pub struct Outgoing {
-    /// The node.
+/// Dependencies of the delivery loop.
+pub struct DeliveryWorker {
     pub node: Arc<Node>,
-    /// Its store, over connections of their own: what is told keeps nobody waiting who asks.
+    /// The store with a connection pool of its own, so that deliveries do not delay requests.
     pub outbox: Arc<Store>,
-    /// Who sends.
     pub sender: Sender,
-    /// The name that deliveries are claimed under; no two runs have the same.
+    /// Name for claims; unique to each start of the process.
     pub claimant: String,
 }
 
-/// Delivers what is due until told to stop.
-pub async fn deliver(outgoing: Arc<Outgoing>, stop: CancellationToken) {
-    // Alone with its store, whoever has claimed something is no more.
-    if outgoing.node.cluster.is_none() {
-        outgoing.release(None).await;
+/// Delivers due events until canceled.
+pub async fn deliver(worker: Arc<DeliveryWorker>, stop: CancellationToken) {
+    // Without other nodes, existing claims belong to a process that has ended.
+    if worker.node.cluster.is_none() {
+        worker.release(None).await;
     }
-    let mut work = Work {
-        outgoing,
-        under_way: JoinSet::new(),
-        loads: HashMap::new(),
+    let mut state = DeliveryLoop {
+        worker,
+        attempts: JoinSet::new(),
+        in_flight: HashMap::new(),
         turns: HashMap::new(),
         turn: 0,
         is_cut_off: false,
     };
-    let mut looking = interval(LOOK_EVERY);
-    let mut counting = interval(COUNT_EVERY);
-    for ticks in [&mut looking, &mut counting] {
+    let mut polling = interval(POLL_INTERVAL);
+    let mut counting = interval(COUNT_INTERVAL);
+    for ticks in [&mut polling, &mut counting] {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut may_be_more = false;
@@ -81,91 +79,91 @@ pub async fn deliver(outgoing: Arc<Outgoing>, stop: CancellationToken) {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            _ = looking.tick() => {
-                work.outgoing.reschedule().await;
-                may_be_more = work.take_up().await;
+            _ = polling.tick() => {
+                state.worker.reschedule().await;
+                may_be_more = state.start_due().await;
             }
-            Some(_) = work.under_way.join_next(), if !work.under_way.is_empty() => {
+            Some(_) = state.attempts.join_next(), if !state.attempts.is_empty() => {
                 if may_be_more {
-                    may_be_more = work.take_up().await;
+                    may_be_more = state.start_due().await;
                 }
             }
-            _ = counting.tick() => work.outgoing.count().await,
+            _ = counting.tick() => state.worker.count().await,
         }
     }
-    let ended = timeout(LAST_ATTEMPTS, async { while work.under_way.join_next().await.is_some() {} }).await;
+    let ended = timeout(SHUTDOWN_TIMEOUT, async { while state.attempts.join_next().await.is_some() {} }).await;
     if ended.is_err() {
-        work.under_way.shutdown().await;
-        work.outgoing.release(Some(&work.outgoing.claimant)).await;
+        state.attempts.shutdown().await;
+        state.worker.release(Some(&state.worker.claimant)).await;
     }
 }
 
-struct Work {
-    outgoing: Arc<Outgoing>,
-    under_way: JoinSet<()>,
-    loads: HashMap<WebhookId, Arc<Load>>,
-    /// The last turn of each organization.
+struct DeliveryLoop {
+    worker: Arc<DeliveryWorker>,
+    attempts: JoinSet<()>,
+    in_flight: HashMap<WebhookId, Arc<InFlight>>,
+    /// Last turn of each organization with due deliveries.
     turns: HashMap<Slug, u64>,
     turn: u64,
     is_cut_off: bool,
 }
 
-/// What this node is doing for a webhook.
-struct Load {
+/// State of a webhook's deliveries on this node.
+struct InFlight {
     organization: Slug,
-    under_way: AtomicU32,
+    attempts: AtomicU32,
     is_failing: AtomicBool,
     is_slow: AtomicBool,
 }
 
 /// Held during an attempt.
-struct Slot(Arc<Load>);
+struct Permit(Arc<InFlight>);
 
-impl Slot {
-    fn take(load: &Arc<Load>) -> Self {
-        load.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(load.clone())
+impl Permit {
+    fn acquire(in_flight: &Arc<InFlight>) -> Self {
+        in_flight.attempts.fetch_add(1, Ordering::Relaxed);
+        Self(in_flight.clone())
     }
 
-    /// Makes an attempt, and notes how the receiver does.
-    async fn attempt(self, outgoing: &Outgoing, webhook: &Webhook, delivery: Delivery) {
-        let attempt = attempt(outgoing, webhook, delivery);
+    /// Makes an attempt and records whether the receiver is failing or slow.
+    async fn attempt(self, worker: &DeliveryWorker, webhook: &Webhook, delivery: Delivery) {
+        let attempt = attempt(worker, webhook, delivery);
         tokio::pin!(attempt);
-        let is_taken = match timeout(SLOW_AFTER, &mut attempt).await {
-            Ok(is_taken) => {
-                // One quick answer among slow ones does not make a receiver quick.
-                if self.0.under_way.load(Ordering::Relaxed) == 1 {
+        let is_accepted = match timeout(SLOW_AFTER, &mut attempt).await {
+            Ok(is_accepted) => {
+                // One fast response among slow ones does not reset the flag.
+                if self.0.attempts.load(Ordering::Relaxed) == 1 {
                     self.0.is_slow.store(false, Ordering::Relaxed);
                 }
-                is_taken
+                is_accepted
             }
             Err(_) => {
                 self.0.is_slow.store(true, Ordering::Relaxed);
                 attempt.await
             }
         };
-        self.0.is_failing.store(!is_taken, Ordering::Relaxed);
+        self.0.is_failing.store(!is_accepted, Ordering::Relaxed);
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.attempts.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Load {
+impl InFlight {
     fn new(organization: &Slug) -> Self {
         Self {
             organization: organization.clone(),
-            under_way: AtomicU32::new(0),
+            attempts: AtomicU32::new(0),
             is_failing: AtomicBool::new(false),
             is_slow: AtomicBool::new(false),
         }
     }
 
     fn is_busy(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) > 0
+        self.attempts.load(Ordering::Relaxed) > 0
     }
 
     fn is_limited(&self) -> bool {
@@ -173,52 +171,54 @@ impl Load {
     }
 }
 
-impl Work {
-    /// Begins attempts at what is due. True: there may be more than there are slots for.
-    async fn take_up(&mut self) -> bool {
-        self.loads.retain(|_, load| load.is_busy() || load.is_limited());
-        if self.loads.len() > MAX_REMEMBERED {
-            self.loads.retain(|_, load| load.is_busy());
+impl DeliveryLoop {
+    /// Starts attempts for due deliveries. Returns whether more may be due than there were slots for.
+    async fn start_due(&mut self) -> bool {
+        self.in_flight.retain(|_, webhook| webhook.is_busy() || webhook.is_limited());
+        if self.in_flight.len() > MAX_REMEMBERED {
+            self.in_flight.retain(|_, webhook| webhook.is_busy());
         }
-        match self.claim_and_begin().await {
+        match self.claim_and_start().await {
             Ok(may_be_more) => {
                 self.is_cut_off = false;
                 may_be_more
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_cut_off, true) {
-                    tracing::warn!(%error, "what is due for webhooks cannot be taken up; it waits");
+                    tracing::warn!(%error, "failed to read due webhook deliveries");
                 }
-                self.outgoing.mend(&error).await;
+                self.worker.recover(&error).await;
                 false
             }
         }
     }
 
-    async fn claim_and_begin(&mut self) -> Result<bool, StoreError> {
-        // 1. What is due, and who may have how many slots.
-        let outgoing = self.outgoing.clone();
-        let due = outgoing.outbox.due_webhooks(shared_now(&outgoing.node), AT_ONCE_OF_WEBHOOK).await?;
+    async fn claim_and_start(&mut self) -> Result<bool, StoreError> {
+        // 1. Due deliveries, and the number of slots for each webhook.
+        let worker = self.worker.clone();
+        let due = worker.outbox.due_webhooks(shared_now(&worker.node), AT_ONCE_OF_WEBHOOK).await?;
         let grants = self.share(&due);
 
-        // 2. Claims, and attempts at what this node was first to claim.
+        // 2. Claims, and attempts for the deliveries that this node claimed first.
         let mut may_be_more = false;
         for (DueWebhook { webhook, due }, slots) in due.into_iter().zip(grants) {
             may_be_more |= slots < due || slots == AT_ONCE_OF_WEBHOOK;
             if slots == 0 {
                 continue;
             }
-            let load =
-                self.loads.entry(webhook.id.clone()).or_insert_with(|| Arc::new(Load::new(&webhook.organization)));
-            let load = load.clone();
-            let now = shared_now(&outgoing.node);
+            let in_flight = self
+                .in_flight
+                .entry(webhook.id.clone())
+                .or_insert_with(|| Arc::new(InFlight::new(&webhook.organization)));
+            let in_flight = in_flight.clone();
+            let now = shared_now(&worker.node);
             let until = now.plus_seconds(CLAIM_SECONDS);
-            let terms = ClaimTerms { by: &outgoing.claimant, now, until, limit: slots };
-            let claimed = outgoing.outbox.claim_deliveries(&webhook.id, terms).await?;
+            let terms = ClaimTerms { by: &worker.claimant, now, until, limit: slots };
+            let claimed = worker.outbox.claim_deliveries(&webhook.id, terms).await?;
             let webhook = Arc::new(webhook);
             for delivery in claimed {
-                let (outgoing, webhook, slot) = (outgoing.clone(), webhook.clone(), Slot::take(&load));
-                self.under_way.spawn(async move { slot.attempt(&outgoing, &webhook, delivery).await });
+                let (worker, webhook, permit) = (worker.clone(), webhook.clone(), Permit::acquire(&in_flight));
+                self.attempts.spawn(async move { permit.attempt(&worker, &webhook, delivery).await });
             }
         }
         Ok(may_be_more)
@@ -227,15 +227,16 @@ impl Work {
     /// Returns how many attempts may begin for each webhook with due deliveries.
     fn share(&mut self, due: &[DueWebhook]) -> Vec<u32> {
         let mut usages: HashMap<Slug, Usage> = HashMap::new();
-        for load in self.loads.values() {
-            usages.entry(load.organization.clone()).or_default().under_way += load.under_way.load(Ordering::Relaxed);
+        for webhook in self.in_flight.values() {
+            usages.entry(webhook.organization.clone()).or_default().under_way +=
+                webhook.attempts.load(Ordering::Relaxed);
         }
         let candidate = |DueWebhook { webhook, due }: &DueWebhook| {
-            let load = self.loads.get(&webhook.id);
+            let in_flight = self.in_flight.get(&webhook.id);
             Candidate {
                 organization: webhook.organization.clone(),
-                under_way: load.map_or(0, |load| load.under_way.load(Ordering::Relaxed)),
-                limit: if load.is_some_and(|load| load.is_limited()) { 1 } else { AT_ONCE_OF_WEBHOOK },
+                under_way: in_flight.map_or(0, |in_flight| in_flight.attempts.load(Ordering::Relaxed)),
+                limit: if in_flight.is_some_and(|in_flight| in_flight.is_limited()) { 1 } else { AT_ONCE_OF_WEBHOOK },
                 due: *due,
             }
         };
@@ -245,7 +246,7 @@ impl Work {
             usages.entry(candidate.organization.clone()).or_default().last_turn = last_turn;
         }
         let grants = share(&candidates, &mut usages, &mut self.turn);
-        // An organization without due deliveries needs no turn.
+        // An organization without due deliveries keeps no turn.
         self.turns = candidates
             .into_iter()
             .map(|candidate| {
@@ -257,8 +258,8 @@ impl Work {
     }
 }
 
-impl Outgoing {
-    /// Counts what waits, for whoever watches.
+impl DeliveryWorker {
+    /// Updates the metrics of waiting deliveries.
     async fn count(&self) {
         match self.outbox.backlog().await {
             Ok(backlog) => {
@@ -266,31 +267,31 @@ impl Outgoing {
                 let oldest = backlog.oldest.map_or(0, |oldest| now.millis_since(oldest).max(0) / 1000);
                 self.node.metrics.webhooks().backlog(backlog.pending, oldest);
             }
-            Err(error) => tracing::debug!(%error, "what waits for webhooks could not be counted"),
+            Err(error) => tracing::debug!(%error, "failed to count waiting webhook deliveries"),
         }
     }
 
-    /// Moves back what a clock that was ahead put into the future.
+    /// Corrects schedules of a clock that was ahead.
     async fn reschedule(&self) {
         match self.outbox.reschedule_deliveries(shared_now(&self.node), CLOCK_TOLERANCE_SECONDS).await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(count, "rescheduled deliveries that a clock running ahead had put off"),
-            Err(error) => tracing::debug!(%error, "failed to look for deliveries scheduled by a clock running ahead"),
+            Err(error) => tracing::debug!(%error, "failed to find deliveries scheduled by a clock running ahead"),
         }
     }
 
     async fn release(&self, claimant: Option<&str>) {
         if let Err(error) = self.outbox.release_claims(claimant, shared_now(&self.node)).await {
-            tracing::warn!(%error, "claimed deliveries could not be given back; they come free by themselves");
+            tracing::warn!(%error, "failed to release claimed deliveries; the claims expire");
         }
     }
 
-    /// Replaces connections that were all lost in silence.
-    async fn mend(&self, error: &StoreError) {
-        if error.is_used_up()
+    /// Replaces the connection pool if all its connections are broken.
+    async fn recover(&self, error: &StoreError) {
+        if error.is_pool_exhausted()
             && let Err(error) = self.outbox.recover().await
         {
-            tracing::debug!(%error, "the connections to the database could not be replaced");
+            tracing::debug!(%error, "failed to replace the connection pool");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Looking deliveries up, trying a webhook out, and taking dead letters up again.
+//! Lists deliveries, sends test events and retries dead letters.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,14 +20,14 @@ pub fn cursor(delivery: &Delivery) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}.{}", delivery.created_at.as_millis(), delivery.id))
 }
 
-/// Reads a cursor as [`cursor`] returns it.
+/// Parses a cursor of [`cursor`].
 pub fn read_cursor(text: &str) -> Option<(Timestamp, DeliveryId)> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (at, id) = plain.split_once('.')?;
     Some((Timestamp::from_millis(at.parse().ok()?), DeliveryId::parse(id)?))
 }
 
-/// The deliveries to a webhook that a filter lets through.
+/// Returns the deliveries of a webhook that match a filter.
 pub async fn deliveries(
     node: &Node,
     organization: &Slug,
@@ -39,12 +39,12 @@ pub async fn deliveries(
     Ok(Page::new(node.store.deliveries(&filter).await?, limit))
 }
 
-/// What the webhooks of an organization have not taken. One that has taken everything is left out.
+/// Returns the undelivered events of an organization's webhooks. Webhooks without any are omitted.
 pub async fn undelivered(node: &Node, organization: &Slug) -> Result<Vec<DeliveryBacklog>, WebhookError> {
     Ok(node.store.undelivered(organization).await?)
 }
 
-/// Queues an event for one webhook, whatever it wants to be told, to try it out.
+/// Queues a test event for a webhook, regardless of its filter.
 pub async fn test(
     node: &Node,
     organization: &Slug,
@@ -71,7 +71,7 @@ pub async fn test(
     Ok(delivery)
 }
 
-/// Takes a dead letter up again: it is due at once, under the same id, with the whole schedule before it.
+/// Retries a dead letter under the same ID: it is due immediately, with the complete schedule.
 pub async fn retry(
     node: &Node,
     organization: &Slug,
@@ -82,7 +82,7 @@ pub async fn retry(
     node.store.delivery(webhook, id).await?.ok_or(WebhookError::NotFound)?;
     enabled(node, organization, webhook).await?;
     let entry = AuditEntry::of(by, action::WEBHOOK_RETRY, webhook, None, Some(json!({ "delivery": id.as_str() })));
-    let write = node.store.revive_delivery(organization, (webhook, id), &entry);
+    let write = node.store.retry_delivery(organization, (webhook, id), &entry);
     match node.change(&entry, Affects::Nothing, write).await {
         Err(ChangeError::Refused(_)) => {
             return Err(WebhookError::Conflict("only failed deliveries can be retried".into()));

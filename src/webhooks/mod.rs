@@ -1,7 +1,7 @@
-//! What is done with webhooks: making, editing and removing them, giving them new secrets, and delivering events.
+//! Webhooks: creating, editing and deleting them, rotating secrets, delivering events.
 //!
-//! Use cases: imports `domain`, the adapters and `node`; no HTTP surface, no SQL. Events are queued by the store, with
-//! the changes that they tell of. They are delivered at least once and in no promised order.
+//! Use cases: imports `domain`, the adapters and `node`; no HTTP surface, no SQL. The store queues events together with
+//! their changes. They are delivered at least once, in no guaranteed order.
 
 mod attempt;
 mod change;
@@ -10,5 +10,5 @@ mod deliveries;
 mod shares;
 
 pub use change::{NewWebhook, WebhookError, WebhookUpdate, create, edit, find, list, remove, rotate_secret, url};
-pub use deliver::{Outgoing, deliver};
+pub use deliver::{DeliveryWorker, deliver};
 pub use deliveries::{cursor, deliveries, read_cursor, retry, test, undelivered};

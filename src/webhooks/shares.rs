@@ -1,46 +1,44 @@
-//! How a node's delivery slots are shared, so that slow receivers hold up neither other organizations nor other webhooks.
+//! Shares a node's delivery slots, so that slow receivers do not delay other organizations or webhooks.
 //!
-//! An organization may use fewer slots than are left, and a quarter of them at most. However many organizations are busy,
-//! some slots stay free for one that has just queued its first event: with four busy ones each uses about a fifth, and a
-//! fifth stays free. The same rule holds between the webhooks of an organization. The next slot always goes to the
-//! organization that uses the fewest; among equals, to the one that waits longest for its turn.
+//! An organization can use at most a quarter of the slots, and fewer than are free. So some slots always stay free for
+//! an organization that has just queued its first event: with four busy ones each uses about a fifth, and a fifth stays
+//! free. The same rule applies between the webhooks of an organization. The next slot goes to the organization that
+//! uses the fewest; among equals, to the one that has waited longest for its turn.
 
 use std::collections::HashMap;
 
 use crate::domain::slug::Slug;
 
-/// Attempts that one node makes at once.
+/// Maximum number of concurrent attempts on a node.
 const AT_ONCE: u32 = 256;
 
-/// Attempts for one organization that one node makes at once.
+/// Maximum number of concurrent attempts for one organization on a node.
 const AT_ONCE_OF_ORGANIZATION: u32 = AT_ONCE / 4;
 
-/// Attempts for one webhook that one node makes at once. A webhook that failed the last time, or takes long, has one.
+/// Maximum number of concurrent attempts for one webhook on a node. A failing or slow webhook gets one.
 pub(super) const AT_ONCE_OF_WEBHOOK: u32 = 4;
 
 /// A webhook with due deliveries.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) organization: Slug,
-    /// Attempts under way.
+    /// Running attempts.
     pub(super) under_way: u32,
-    /// Attempts that may be under way at once.
+    /// Maximum number of running attempts.
     pub(super) limit: u32,
-    /// Due deliveries.
     pub(super) due: u32,
 }
 
-/// What an organization uses, and when it last had its turn.
+/// An organization's running attempts and its last turn.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(super) struct Usage {
-    /// Attempts under way.
     pub(super) under_way: u32,
-    /// The number of the turn that it had last.
+    /// Number of its last turn.
     pub(super) last_turn: u64,
 }
 
-/// Returns how many attempts may begin for each candidate. The candidates of an organization are in the order in which
-/// they wait. `usages` and `turn` are brought up to date.
+/// Returns how many attempts can start for each candidate. The candidates of an organization are sorted by waiting
+/// time. Updates `usages` and `turn`.
 pub(super) fn share(candidates: &[Candidate], usages: &mut HashMap<Slug, Usage>, turn: &mut u64) -> Vec<u32> {
     let mut grants = vec![0; candidates.len()];
     let mut free = AT_ONCE.saturating_sub(usages.values().map(|usage| usage.under_way).sum());
@@ -81,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn busy_organizations_leave_room_for_another() {
+    fn busy_organizations_leave_room_for_others() {
         for count in 1..=40 {
             let names: Vec<String> = (0..count).map(|n| format!("busy-{n}")).collect();
             let busy: Vec<_> = names.iter().flat_map(|name| candidates(name, 20, 100)).collect();
@@ -90,7 +88,7 @@ mod tests {
             let used: Vec<u32> = names.iter().map(|name| granted(&busy, &grants, name)).collect();
             let (least, most) = (*used.iter().min().unwrap(), *used.iter().max().unwrap());
             assert!(most <= 64 && most - least <= 1 && least > 0, "{used:?}");
-            // Nothing has ended when another organization, and another webhook of a busy one, have something due.
+            // No attempt has ended when another organization, and another webhook of a busy one, have due deliveries.
             let mut later: Vec<_> = busy
                 .iter()
                 .zip(&grants)
@@ -103,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_webhook_leaves_room_for_another_of_its_organization() {
+    fn busy_webhook_leaves_room_for_others() {
         let mut all = candidates("acme", 19, 100);
         let (mut usages, mut turn) = (HashMap::new(), 0);
         let grants = share(&all, &mut usages, &mut turn);
@@ -123,10 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn equals_take_turns() {
+    fn equal_organizations_take_turns() {
         let all = [candidates("a", 1, 1), candidates("b", 1, 1), candidates("c", 1, 1)].concat();
         let slug = |name: &str| Slug::parse(name).unwrap();
-        // All slots but two are in use by others.
+        // All slots but two are in use.
         let mut usages = HashMap::from([(slug("other"), Usage { under_way: 254, last_turn: 0 })]);
         usages.insert(slug("a"), Usage { under_way: 0, last_turn: 7 });
         usages.insert(slug("b"), Usage { under_way: 0, last_turn: 8 });

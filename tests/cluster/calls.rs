@@ -1,4 +1,4 @@
-//! The calls of the load, each written into the history: checks, changes and views of a key.
+//! The calls of the load, each recorded in the history: checks, changes and views of a key.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use crate::world::{CHANGE_LIMIT, JSON, KEYS, MEMBERS, World, lock, scopes};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Longer than any fault keeps a node from answering in the short form.
+/// Longer than a fault keeps a node from responding in the short campaign.
 const CHECK_LIMIT: Duration = Duration::from_secs(12);
 
-/// A key of the history, and everything that was ever good for it.
+/// A key of the history, and all credentials that were ever valid for it.
 pub struct Key {
     pub number: u32,
     pub id: String,
@@ -49,7 +49,7 @@ pub struct Shown {
     pub text: Arc<str>,
 }
 
-/// What all calls of a scenario have in common.
+/// State that all calls of a scenario share.
 pub struct Scene {
     pub world: Arc<World>,
     pub recorder: Recorder,
@@ -68,45 +68,45 @@ impl Key {
         Self { number, id, organization, session, held }
     }
 
-    /// The current secret, as far as it is known.
+    /// Returns the current secret, as far as it is known.
     pub fn secret(&self) -> Option<Shown> {
         lock(&self.held).secrets.last().cloned()
     }
 
-    /// The newest token.
+    /// Returns the newest token.
     pub fn token(&self) -> Option<Shown> {
         lock(&self.held).tokens.last().cloned()
     }
 
-    /// Something that was good once, or still is.
+    /// Returns a credential that is or was valid.
     pub fn any(&self, dice: &mut Dice) -> Option<Shown> {
         let held = lock(&self.held);
         let from = if dice.one_in(2) || held.tokens.is_empty() { &held.secrets } else { &held.tokens };
         if dice.one_in(2) { from.last().cloned() } else { dice.pick(from).cloned() }
     }
 
-    /// All secrets and tokens that are still known.
+    /// Returns all secrets and tokens that are still known.
     pub fn all(&self) -> Vec<Shown> {
         let held = lock(&self.held);
         held.secrets.iter().chain(&held.tokens).cloned().collect()
     }
 
-    /// Makes every later exchange of this key request a token for the audience.
+    /// Sets the audience of every later exchange of this key.
     pub fn set_audience(&self, audience: &str) {
         lock(&self.held).audience = Some(audience.into());
     }
 
-    /// The audience that exchanges request.
+    /// Returns the audience that exchanges request.
     pub fn audience(&self) -> Option<String> {
         lock(&self.held).audience.clone()
     }
 
-    /// Changed within this time.
+    /// Whether it was changed within this time.
     pub fn changed_within(&self, time: Duration) -> bool {
         lock(&self.held).changed.is_some_and(|changed| changed.elapsed() < time)
     }
 
-    /// Keeps the newest, and some from before.
+    /// Adds a credential, and keeps the newest and some older ones.
     fn keep(list: &mut Vec<Shown>, shown: Shown) {
         if list.len() >= 10 {
             list.remove(3);
@@ -116,7 +116,7 @@ impl Key {
 }
 
 impl Scene {
-    /// Asks a node whether the credential is good, for writing or for reading.
+    /// Checks on a node whether the credential is valid, for writing or for reading.
     pub async fn check(
         &self,
         (node, connection): (usize, &mut Connection),
@@ -138,7 +138,7 @@ impl Scene {
             }
             Call::Verify => {
                 let action = if write { "write" } else { "read" };
-                // An organization's first key manages it and has no scopes beside.
+                // An organization's first key can manage it but has no other scopes.
                 let target = match key.organization {
                     0 => format!("/verify?keyturn_require={action}:things/1"),
                     other => format!("/o/{}/verify", self.world.organizations[other].slug),
@@ -149,7 +149,7 @@ impl Scene {
             Call::Session if write => request_with_cookie("/api/v1/organizations/default/audit?limit=1", &shown.text),
             Call::Session => request_with_cookie("/api/v1/session", &shown.text),
         };
-        // The others do not say what the caller wants to do.
+        // The other endpoints do not state the intended action.
         let write = write && matches!(call, Call::Exchange | Call::Verify | Call::Session);
         if connection.connect().await.is_err() {
             return Outcome::Unreached;
@@ -160,7 +160,7 @@ impl Scene {
         let answer = connection.call(&request, CHECK_LIMIT).await;
         let (outcome, minted, token) = self.judge(call, key.organization, &answer);
         self.recorder.finish(id, outcome, minted);
-        // Other checks are about the default audience.
+        // Other checks have the default audience.
         if let Some(text) = token.filter(|_| !for_audience) {
             Key::keep(
                 &mut lock(&key.held).tokens,
@@ -209,7 +209,7 @@ impl Scene {
         }
     }
 
-    /// Makes a change and waits for its answer.
+    /// Makes a change and waits for its response.
     pub async fn change(&self, (node, connection): (usize, &mut Connection), key: &Key, what: &What) -> Outcome {
         let Some(request) = self.request(key, what) else { return Outcome::Refused };
         if connection.connect().await.is_err() {
@@ -242,7 +242,7 @@ impl Scene {
         outcome
     }
 
-    /// Sends a change on a connection of its own and resets it, now or a little later.
+    /// Sends a change on a connection of its own and resets it, immediately or a little later.
     pub async fn reset(&self, node: usize, key: &Key, what: &What, after: Duration) {
         let Some(request) = self.request(key, what) else { return };
         let connection = self.world.connect(node);
@@ -252,7 +252,7 @@ impl Scene {
         }
     }
 
-    /// The key's own bearer ends it at `/oauth/revoke`.
+    /// The key's bearer revokes it at `/oauth/revoke`.
     pub async fn give_up(&self, (node, connection): (usize, &mut Connection), key: &Key) -> Outcome {
         let Some(shown) = key.secret() else { return Outcome::Unreached };
         let request =
@@ -261,7 +261,7 @@ impl Scene {
         let outcome = match connection.call(&request, CHANGE_LIMIT).await {
             Ok(answer) if answer.status == 200 => Outcome::Accepted,
             Ok(answer) if answer.status == 503 => Outcome::Unavailable,
-            // Somebody was quicker, and the caller's own key is no longer good for asking.
+            // Another change came first, and the caller's own key is no longer valid for the request.
             Ok(answer) if answer.status == 401 => Outcome::Refused,
             Ok(answer) => {
                 self.world.odd("revoke by its bearer", Ok(&answer));
@@ -275,7 +275,7 @@ impl Scene {
         outcome
     }
 
-    /// Looks at the key on a node; gives its status.
+    /// Views the key on a node; returns its status.
     pub async fn view(&self, (node, connection): (usize, &mut Connection), key: &Key) -> Result<String, String> {
         let request = self.world.manage("GET", &format!("{KEYS}/{}", key.id), None);
         let unseen = What::View { status: String::new(), wide: false };
@@ -290,7 +290,7 @@ impl Scene {
         Ok(status.into())
     }
 
-    /// The request that asks for a change; `None` when its token is not known any more.
+    /// Returns the request for a change; `None` if its token is no longer known.
     fn request(&self, key: &Key, what: &What) -> Option<Vec<u8>> {
         if let Some(session) = &key.session {
             return self.session_request(session, what);
@@ -334,7 +334,7 @@ impl Scene {
         })
     }
 
-    /// The request that ends a session or changes its member's role.
+    /// Returns the request that ends a session or changes its member's role.
     fn session_request(&self, session: &Session, what: &What) -> Option<Vec<u8>> {
         let member = format!("{MEMBERS}/{}", session.member);
         let role = |role: &str| self.world.manage("PATCH", &member, Some(&json!({ "role": role }).to_string()));
@@ -365,8 +365,8 @@ impl Scene {
     }
 }
 
-/// Whether this refusal is what a repeated change gets: a session that has ended is no longer there, and a secret in its
-/// grace is not shortened by a rotation with grace.
+/// Whether this error is expected for a repeated change: a session that has ended does not exist, and a rotation with a
+/// grace period does not shorten a running one.
 fn is_repeated(key: &Key, what: &What, status: u16) -> bool {
     matches!((what, status), (What::Revoke, 404) if key.session.is_some())
         || matches!((what, status), (What::RotateWithGrace, 409))

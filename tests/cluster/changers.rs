@@ -1,4 +1,4 @@
-//! Those who take away: each task changes keys in one way, and checks on every node as soon as it has the answer.
+//! Changers: each task changes keys in one way, and checks on every node as soon as the change is confirmed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::calls::{Key, Shown};
 use crate::history::{Call, Credential, Outcome, What};
 use crate::load::{Caller, Load};
 
-/// How long a changer waits for the nodes to take a key into memory again.
+/// How long a changer waits until the nodes have cached a key again.
 pub const WARM: Duration = Duration::from_millis(150);
 
 pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
@@ -23,7 +23,7 @@ pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
     tasks.spawn(token_revoker(load.clone()));
 }
 
-/// Revokes keys that every node has in memory, in all ways there are.
+/// Revokes keys that every node has cached, in all possible ways.
 async fn revoker(load: Arc<Load>) {
     let mut caller = Caller::new(&load.scene.world);
     while load.changing() {
@@ -69,7 +69,7 @@ pub async fn repeat(
     while sent.join_next().await.is_some() {}
 }
 
-/// Disables and enables the same key again and again; half of the time so soon that it is just being read.
+/// Disables and enables the same key repeatedly; half of the time so soon that it is being read.
 async fn switcher(load: Arc<Load>) {
     let Some((mut caller, key)) = own_key(&load).await else { return };
     while load.changing() {
@@ -83,7 +83,7 @@ async fn switcher(load: Arc<Load>) {
     }
 }
 
-/// Lets every node begin to read the key's record, and disables the key meanwhile.
+/// Lets every node start to read the key's record, and disables the key meanwhile.
 async fn read_and_change(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>) {
     let meanwhile = Duration::from_millis(caller.dice.between(0, 30));
     load.warm(caller, key, meanwhile).await;
@@ -112,7 +112,7 @@ async fn rotator(load: Arc<Load>) {
     }
 }
 
-/// Ends single tokens that every node has accepted a moment ago.
+/// Revokes single tokens that every node has just accepted.
 async fn token_revoker(load: Arc<Load>) {
     let Some((mut caller, key)) = own_key(&load).await else { return };
     while load.changing() {
@@ -124,13 +124,13 @@ async fn token_revoker(load: Arc<Load>) {
     }
 }
 
-/// Makes a change until it is answered, and then checks everywhere at once.
+/// Repeats a change until it is confirmed, and then checks on all nodes immediately.
 pub async fn insist(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
     load.turn().await;
     while load.changing() {
         let node = caller.choose();
         match load.scene.change(caller.to(node), key, what).await {
-            // What gives back is not asked about at once: the changer may want the record unread.
+            // Changes that grant rights are not checked immediately: the changer may need the record to be uncached.
             Outcome::Accepted if matches!(what, What::Enable | What::Widen | What::Resume { .. }) => return,
             Outcome::Accepted => return load.volley(caller, key).await,
             Outcome::Refused => return,

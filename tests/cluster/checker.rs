@@ -1,29 +1,28 @@
-//! Decides whether a history keeps the promise. Pure: a history in, findings out.
+//! Decides whether a history satisfies the guarantee. Pure: a history in, findings out.
 //!
-//! A change is *answered* when its outcome is `Accepted`; it was made at some moment from its `at` to its `end`.
-//! A change without a known outcome may have been made at any moment since its `at`, or never. A check that was
-//! accepted decided at some moment from its `at` to its `end`. With that, an accepted check A breaks the promise
-//! when, for its key,
+//! A change is *confirmed* if its outcome is `Accepted`; it was made at some time from its `at` to its `end`. A change
+//! without a known outcome may have been made at any time since its `at`, or never. An accepted check was decided at
+//! some time from its `at` to its `end`. So an accepted check A is a violation if, for its key,
 //!
-//! 1. a revoke was answered before `A.at`;
-//! 2. a disable D was answered before `A.at`, and no enable can have come between D and the moment that the
-//!    credential lives by: of a secret that is A itself, of a token it is its minting, because D ends the tokens
-//!    there were for good;
-//! 3. a rotation, begun after the credential's secret was issued, was answered before `A.at`: this ends the older
-//!    secret and every token that it got;
-//!    A rotation with grace ends them when the grace is over;
-//! 4. a narrowing N was answered before `A.at`, what A is about includes the write scope (it was asked for, or the
-//!    new token has it, or the token that was shown has it: such a token dies whole), and no widening can have
-//!    come between N and that same moment;
-//! 5. it asked for the write scope with a token that never had it;
-//! 6. a revocation of its token was answered before `A.at`;
-//! 7. it began more than a lease after PostgreSQL had stopped to answer its node, and ended before it could
-//!    answer again.
+//! 1. a revoke was confirmed before `A.at`;
+//! 2. a disable D was confirmed before `A.at`, and no enable can have come between D and the time that determines the
+//!    credential's validity: for a secret that is A itself, for a token it is its issue, because D invalidates existing
+//!    tokens permanently;
+//! 3. a rotation that started after the credential's secret was issued was confirmed before `A.at`: it invalidates the
+//!    older secret and all its tokens. A rotation with a grace period invalidates them at its end;
+//! 4. a narrowing N was confirmed before `A.at`, A involves the write scope (it was requested, or the new or presented
+//!    token has it: such a token is invalidated completely), and no widening can have come between N and that same
+//!    time;
+//! 5. it requested the write scope with a token that never had it;
+//! 6. a revocation of its token was confirmed before `A.at`;
+//! 7. it started more than a lease after PostgreSQL had stopped responding to its node, and ended before PostgreSQL
+//!    could respond again.
 //!
 //! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization,
 //! `restore_rules` those about a database that was restored from a backup.
 //!
-//! An enable or widening E *can have come after* a change C when it was not refused and its last possible moment
+//! An enable or widening E *can have come after* a change C if it was not denied and its last possible time is later
+//! than `C.at`.
 //! is later than `C.at`.
 
 #[path = "organization_rules.rs"]
@@ -38,22 +37,22 @@ use restore_rules::Restores;
 
 use super::history::{Call, Check, Credential, Event, GRACE, Outcome, What};
 
-/// The lease, and what clocks and scheduling may add to it between two processes of one machine.
+/// The lease, and what clocks and scheduling can add to it between two processes on one machine.
 const LEASE: u64 = 1_000_000;
 const SLACK: u64 = 50_000;
 
-/// A refusal this soon after the change that gave the right back is late, not spurious.
+/// A denial this soon after a change that granted the right is late, not spurious.
 const PATIENCE: u64 = 2_000_000;
 
-/// What was found, each by the places of events in the history.
+/// The findings, each with the indexes of its events in the history.
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub violations: Vec<Violation>,
-    /// Answered with success, and not there afterwards.
+    /// Confirmed changes that are missing afterwards.
     pub lost: Vec<Violation>,
-    /// Refusals of a good credential that no change explains.
+    /// Denials of a valid credential that no change explains.
     pub spurious: Vec<u64>,
-    /// The same, shortly after the change that made it good.
+    /// The same, shortly after the change that made it valid.
     pub late: Vec<u64>,
 }
 
@@ -62,7 +61,7 @@ pub struct Violation {
     pub rule: &'static str,
     pub change: u64,
     pub seen: u64,
-    /// Microseconds from the answer of the change to the beginning of what was seen.
+    /// Microseconds from the confirmation of the change to the start of the check.
     pub after: u64,
 }
 
@@ -116,7 +115,7 @@ impl<'a> Book<'a> {
         book
     }
 
-    /// Rules 1 to 6 and 8 to 12: the first that an accepted check breaks.
+    /// Rules 1 to 6 and 8 to 12: returns the first violation by an accepted check.
     fn broken(&self, event: &Event, check: &Check) -> Option<Violation> {
         let mint = self.mint(check);
         let lives_by = mint.unwrap_or(event);
@@ -183,7 +182,8 @@ impl<'a> Book<'a> {
         })
     }
 
-    /// Whether changes explain that a check was refused, when what gives rights back may take `patience` to arrive.
+    /// Whether changes explain the denial of a check, if changes that grant rights can take `patience` to become
+    /// effective.
     fn explained(&self, event: &Event, check: &Check, patience: u64) -> bool {
         let Some(issued) = self.issued(check) else { return true };
         let mint = self.mint(check);
@@ -207,7 +207,7 @@ impl<'a> Book<'a> {
 
         let revoked = last(What::Revoke).is_some();
         let disabled = last(What::Disable).is_some_and(|change| outlives(change) || !undone(change, What::Enable));
-        // A node that has not heard of the widening denies a token that has more scopes than the key it knows.
+        // A node that has not applied the widening denies a token with more scopes than the key that it knows.
         let touches_write = check.write || mint.and_then(minted_wide) == Some(true);
         let narrowed =
             last(What::Narrow).is_some_and(|change| outlives(change) || touches_write && !undone(change, What::Widen));
@@ -223,7 +223,7 @@ impl<'a> Book<'a> {
         revoked || disabled || narrowed || rotated || fresh || lacking || ended || by_organization || restored
     }
 
-    /// What an answered change must have left, and a view that began later does not show.
+    /// Returns a confirmed change whose effect is missing from a view that started later.
     fn lost(&self, event: &Event, status: &str, wide: bool) -> Option<Violation> {
         let rules = [
             (What::Revoke, None, status != "revoked", "an answered revoke is lost"),
@@ -240,7 +240,8 @@ impl<'a> Book<'a> {
         })
     }
 
-    /// The latest begun of the changes that were answered before the event began: the hardest to have been undone.
+    /// Returns the last started of the changes that were confirmed before the event started: the least likely to have
+    /// been reverted.
     fn answered_before(&self, event: &Event, kind: impl Fn(&What) -> bool) -> Option<&'a Event> {
         let changes = self.changes.get(&event.key)?.iter().copied();
         changes
@@ -249,7 +250,7 @@ impl<'a> Book<'a> {
             .max_by_key(|change| change.at)
     }
 
-    /// The rotations whose grace was over before the event began.
+    /// Returns the rotations whose grace period was over before the event started.
     fn graces_over<'b>(&'b self, event: &'b Event) -> impl Iterator<Item = &'a Event> + use<'a, 'b> {
         let at = event.at;
         let is_over = move |change: &Event| change.last_moment().saturating_add(GRACE + SLACK) < at;
@@ -273,7 +274,7 @@ impl<'a> Book<'a> {
         self.history.get(usize::try_from(mint).ok()?)
     }
 
-    /// What issued the secret behind a check.
+    /// Returns the event that issued the secret of a check.
     fn issued(&self, check: &Check) -> Option<&'a Event> {
         let secret = match (check.credential, self.mint(check)) {
             (Credential::Secret { issued }, _) => issued,

@@ -1,10 +1,10 @@
-//! The checker against histories made by hand: what it must let pass and what it must catch.
+//! Tests of the checker with handwritten histories.
 #![allow(dead_code, unused_imports, reason = "without libtest the tests are left out, and their helpers stay")]
 
 use super::super::history::{Call, Check, Credential, Event, GRACE, Outcome, What};
 use super::{Verdict, check};
 
-/// A history of one key, issued its first secret by event 0 at time 0.
+/// A history of one key, whose first secret was issued by event 0 at time 0.
 struct Story(Vec<Event>);
 
 impl Story {
@@ -58,7 +58,7 @@ impl Story {
         assert!(verdict.spurious.is_empty() && verdict.late.is_empty(), "{verdict:?}");
     }
 
-    /// Exactly one violation: this change, seen by this check.
+    /// Exactly one violation: this change, detected by this check.
     fn broken(&self, change: u64, seen: u64) {
         let violations = self.verdict().violations;
         let found: Vec<_> = violations.iter().map(|violation| (violation.change, violation.seen)).collect();
@@ -69,7 +69,7 @@ impl Story {
 const FIRST: Credential = Credential::Secret { issued: 0 };
 
 #[test]
-fn an_accept_that_begins_after_an_answered_revoke_is_caught() {
+fn accept_after_a_confirmed_revoke_is_a_violation() {
     let mut story = Story::new();
     let revoke = story.change(10, 20, What::Revoke);
     let seen = story.accept(21, 25, FIRST);
@@ -77,7 +77,7 @@ fn an_accept_that_begins_after_an_answered_revoke_is_caught() {
 }
 
 #[test]
-fn an_accept_that_begins_before_the_answer_may_end_after_it() {
+fn accept_may_end_after_the_confirmation() {
     let mut story = Story::new();
     story.change(10, 20, What::Revoke);
     story.accept(19, 400, FIRST);
@@ -86,7 +86,7 @@ fn an_accept_that_begins_before_the_answer_may_end_after_it() {
 }
 
 #[test]
-fn a_revoke_that_was_never_answered_binds_nobody() {
+fn unconfirmed_revoke_is_not_binding() {
     let mut story = Story::new();
     story.open(10, What::Revoke);
     story.add(10, Some(15), What::Revoke, Outcome::Unavailable);
@@ -97,7 +97,7 @@ fn a_revoke_that_was_never_answered_binds_nobody() {
 }
 
 #[test]
-fn the_answer_of_a_repeated_revoke_counts_too() {
+fn confirmation_of_a_repeated_revoke_counts() {
     let mut story = Story::new();
     story.open(10, What::Revoke);
     let second = story.change(12, 14, What::Revoke);
@@ -106,7 +106,7 @@ fn the_answer_of_a_repeated_revoke_counts_too() {
 }
 
 #[test]
-fn tokens_die_with_their_key() {
+fn tokens_end_with_their_key() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, true);
     let revoke = story.change(10, 20, What::Revoke);
@@ -115,7 +115,7 @@ fn tokens_die_with_their_key() {
 }
 
 #[test]
-fn a_violation_says_which_rule_and_how_long_after_the_answer() {
+fn violation_has_rule_and_delay() {
     let mut story = Story::new();
     story.change(10, 20, What::Revoke);
     story.accept(27, 30, FIRST);
@@ -124,7 +124,7 @@ fn a_violation_says_which_rule_and_how_long_after_the_answer() {
 }
 
 #[test]
-fn a_disabled_key_is_refused_until_an_enable_begins() {
+fn disabled_key_is_denied_until_an_enable_begins() {
     let mut story = Story::new();
     let disable = story.change(10, 20, What::Disable);
     let seen = story.accept(21, 29, FIRST);
@@ -135,7 +135,7 @@ fn a_disabled_key_is_refused_until_an_enable_begins() {
 }
 
 #[test]
-fn an_accept_under_way_when_the_enable_begins_may_have_decided_after_it() {
+fn accept_during_an_enable_is_allowed() {
     let mut story = Story::new();
     story.change(10, 20, What::Disable);
     story.change(30, 40, What::Enable);
@@ -144,7 +144,7 @@ fn an_accept_under_way_when_the_enable_begins_may_have_decided_after_it() {
 }
 
 #[test]
-fn an_open_enable_from_before_may_come_after_the_disable() {
+fn unconfirmed_enable_may_come_after_the_disable() {
     let mut story = Story::new();
     story.open(5, What::Enable);
     story.change(10, 20, What::Disable);
@@ -153,7 +153,7 @@ fn an_open_enable_from_before_may_come_after_the_disable() {
 }
 
 #[test]
-fn an_answered_enable_from_before_may_not() {
+fn confirmed_enable_cannot_come_after_the_disable() {
     let mut story = Story::new();
     story.change(5, 9, What::Enable);
     let disable = story.change(10, 20, What::Disable);
@@ -162,7 +162,7 @@ fn an_answered_enable_from_before_may_not() {
 }
 
 #[test]
-fn a_token_from_before_a_disable_stays_dead_when_the_key_is_enabled() {
+fn enabling_does_not_revive_tokens() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, true);
     let disable = story.change(10, 20, What::Disable);
@@ -172,7 +172,7 @@ fn a_token_from_before_a_disable_stays_dead_when_the_key_is_enabled() {
 }
 
 #[test]
-fn a_token_minted_while_the_disable_was_under_way_is_from_before() {
+fn token_minted_during_a_disable_ends() {
     let mut story = Story::new();
     let token = story.mint(12, 18, 0, true);
     let disable = story.change(10, 20, What::Disable);
@@ -182,7 +182,7 @@ fn a_token_minted_while_the_disable_was_under_way_is_from_before() {
 }
 
 #[test]
-fn a_token_minted_while_the_key_was_enabled_again_is_good() {
+fn token_minted_during_an_enable_is_valid() {
     let mut story = Story::new();
     story.change(10, 20, What::Disable);
     story.change(30, 40, What::Enable);
@@ -192,7 +192,7 @@ fn a_token_minted_while_the_key_was_enabled_again_is_good() {
 }
 
 #[test]
-fn a_rotation_ends_the_old_secret_and_its_tokens_but_not_the_new_one() {
+fn rotation_ends_only_the_old_secret_and_tokens() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, true);
     let rotation = story.change(10, 20, What::Rotate);
@@ -210,7 +210,7 @@ fn a_rotation_ends_the_old_secret_and_its_tokens_but_not_the_new_one() {
 }
 
 #[test]
-fn an_open_rotation_explains_refusals_and_permits_accepts() {
+fn unconfirmed_rotation_allows_both_outcomes() {
     let mut story = Story::new();
     story.open(10, What::Rotate);
     story.accept(20, 21, FIRST);
@@ -219,7 +219,7 @@ fn an_open_rotation_explains_refusals_and_permits_accepts() {
 }
 
 #[test]
-fn a_narrowed_key_is_refused_what_was_taken_and_only_that() {
+fn narrowed_key_loses_only_the_removed_scope() {
     let mut story = Story::new();
     let narrowing = story.change(10, 20, What::Narrow);
     story.ask(30, 31, FIRST, false, Outcome::Accepted);
@@ -233,7 +233,7 @@ fn a_narrowed_key_is_refused_what_was_taken_and_only_that() {
 }
 
 #[test]
-fn a_wide_token_dies_whole_with_the_narrowing_and_does_not_come_back() {
+fn narrowing_ends_wide_tokens_for_good() {
     let mut story = Story::new();
     let token = story.mint(12, 15, 0, true);
     let narrowing = story.change(10, 20, What::Narrow);
@@ -245,7 +245,7 @@ fn a_wide_token_dies_whole_with_the_narrowing_and_does_not_come_back() {
 }
 
 #[test]
-fn a_wide_token_minted_after_the_narrowing_was_answered_is_caught() {
+fn wide_token_after_a_narrowing_is_a_violation() {
     let mut story = Story::new();
     let narrowing = story.change(10, 20, What::Narrow);
     let Credential::Token { mint } = story.mint(21, 22, 0, true) else { unreachable!() };
@@ -253,7 +253,7 @@ fn a_wide_token_minted_after_the_narrowing_was_answered_is_caught() {
 }
 
 #[test]
-fn a_narrow_token_is_good_for_reading_alone() {
+fn narrow_token_is_valid_for_reading_only() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, false);
     story.accept(3, 4, token);
@@ -264,7 +264,7 @@ fn a_narrow_token_is_good_for_reading_alone() {
 }
 
 #[test]
-fn one_revoked_token_dies_and_the_others_live() {
+fn token_revocation_affects_one_token() {
     let mut story = Story::new();
     let (one, other) = (story.mint(1, 2, 0, true), story.mint(1, 2, 0, true));
     let Credential::Token { mint } = one else { unreachable!() };
@@ -278,7 +278,7 @@ fn one_revoked_token_dies_and_the_others_live() {
 }
 
 #[test]
-fn nothing_is_accepted_for_longer_than_a_lease_without_the_database() {
+fn accepts_without_database_end_with_the_lease() {
     let mut story = Story::new();
     story.add(0, Some(5_000_000), What::Outage, Outcome::Accepted);
     story.accept(900_000, 1_400_000, FIRST);
@@ -290,7 +290,7 @@ fn nothing_is_accepted_for_longer_than_a_lease_without_the_database() {
 }
 
 #[test]
-fn the_outage_of_one_node_does_not_concern_the_others() {
+fn outage_of_one_node_does_not_affect_others() {
     let mut story = Story::new();
     story.add(0, Some(5_000_000), What::Outage, Outcome::Accepted);
     story.0[1].node = Some(2);
@@ -299,7 +299,7 @@ fn the_outage_of_one_node_does_not_concern_the_others() {
 }
 
 #[test]
-fn a_refusal_without_a_reason_is_spurious() {
+fn denial_without_a_reason_is_spurious() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, true);
     let at = 3_000_000;
@@ -308,7 +308,7 @@ fn a_refusal_without_a_reason_is_spurious() {
 }
 
 #[test]
-fn a_refusal_soon_after_an_enable_is_late_and_then_spurious() {
+fn denial_after_an_enable_is_late_then_spurious() {
     let mut story = Story::new();
     story.change(10, 20, What::Disable);
     story.change(30, 40, What::Enable);
@@ -319,7 +319,7 @@ fn a_refusal_soon_after_an_enable_is_late_and_then_spurious() {
 }
 
 #[test]
-fn refusals_while_a_change_is_under_way_are_explained() {
+fn denials_during_a_change_are_explained() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, true);
     story.change(10, 20, What::Disable);
@@ -334,7 +334,7 @@ fn refusals_while_a_change_is_under_way_are_explained() {
 }
 
 #[test]
-fn a_previous_secret_and_its_tokens_end_with_the_grace() {
+fn previous_secret_ends_with_the_grace_period() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, true);
     story.change(10, 20, What::RotateWithGrace);
@@ -350,7 +350,7 @@ fn a_previous_secret_and_its_tokens_end_with_the_grace() {
 }
 
 #[test]
-fn a_refused_wide_token_is_explained_until_the_widening_is_answered() {
+fn denied_wide_token_is_explained_until_the_widening() {
     let mut story = Story::new();
     story.change(10, 20, What::Narrow);
     let widening = story.open(30, What::Widen);
@@ -364,7 +364,7 @@ fn a_refused_wide_token_is_explained_until_the_widening_is_answered() {
 }
 
 #[test]
-fn a_view_must_show_what_was_answered() {
+fn view_must_show_confirmed_changes() {
     let view = |status: &str, wide| What::View { status: status.into(), wide };
     let mut story = Story::new();
     story.change(10, 20, What::Disable);
@@ -390,7 +390,7 @@ fn a_view_must_show_what_was_answered() {
 }
 
 #[test]
-fn a_good_secret_that_is_refused_after_recovery_is_a_lost_rotation() {
+fn denied_secret_after_recovery_is_a_lost_rotation() {
     let mut story = Story::new();
     let rotation = story.change(10, 20, What::Rotate);
     let credential = Credential::Secret { issued: rotation };
@@ -401,7 +401,7 @@ fn a_good_secret_that_is_refused_after_recovery_is_a_lost_rotation() {
 }
 
 #[test]
-fn an_event_reads_back_as_it_was_written() {
+fn events_round_trip() {
     let mut story = Story::new();
     let token = story.mint(1, 2, 0, true);
     story.accept(3, 4, token);

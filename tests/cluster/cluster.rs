@@ -1,4 +1,4 @@
-//! The whole: one PostgreSQL, one Redis, three nodes behind proxies of their own, and a fourth that may join.
+//! The cluster: one PostgreSQL, one Redis, three nodes behind proxies of their own, and a fourth that can join.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,14 +18,14 @@ use crate::process::free_port;
 use crate::redis::Redis;
 use crate::world::{Organization, SLUGS, World};
 
-/// Nodes that serve all the time, and the one that joins.
+/// Nodes that run all the time, and the one that joins.
 pub const NODES: usize = 3;
 pub const JOINING: usize = NODES;
 
-/// Keys that there are before the first scenario.
+/// Existing keys before the first scenario.
 const KEYS: usize = 60;
 
-/// Dropped in this order: who uses something ends before it does.
+/// Dropped in this order: a dependent process is stopped before its dependency.
 pub struct Cluster {
     pub nodes: Vec<Node>,
     pub replica: Option<Redis>,
@@ -73,7 +73,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Ends every fault, starts what does not run, and waits until three nodes are ready; gives how long they took.
+    /// Ends every fault, starts stopped processes, and waits until three nodes are ready; returns how long that took.
     pub async fn recover(&mut self) -> Result<Duration, String> {
         if !self.postgres.runs() {
             self.postgres.start_again().await?;
@@ -107,17 +107,17 @@ impl Cluster {
         Ok(begun.elapsed())
     }
 
-    /// Tells the load whether a node should serve.
+    /// Sets whether a node should serve.
     pub fn serves(&self, node: usize, up: bool) {
         self.world.nodes[node].up.store(up, Ordering::Relaxed);
     }
 
-    /// Tells the load that a fault keeps a node from answering.
+    /// Sets whether a fault keeps a node from responding.
     pub fn mute(&self, node: usize, mute: bool) {
         self.world.nodes[node].mute.store(mute, Ordering::Relaxed);
     }
 
-    /// A second Redis that has everything the first has.
+    /// Starts a replica of Redis with all its data.
     pub async fn start_replica(&mut self) -> Result<(), String> {
         self.replica = None;
         let folder = self.folder.path().join("replica");
@@ -135,7 +135,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// The sum of a metric over the nodes that serve all the time.
+    /// Returns the sum of a metric over the nodes that run all the time.
     pub async fn metric(&self, name: &str, labels: &str) -> f64 {
         let mut sum = 0.0;
         for node in &self.nodes[..NODES] {
@@ -144,7 +144,7 @@ impl Cluster {
         sum
     }
 
-    /// Copies what all processes have said to a folder.
+    /// Copies the logs of all processes to a folder.
     pub fn keep_logs(&self, to: &Path) {
         for entry in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
             if entry.path().extension().is_some_and(|extension| extension == "log") {

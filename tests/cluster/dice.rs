@@ -1,4 +1,4 @@
-//! Random choices that a seed repeats (the moments they meet are another matter).
+//! Random choices that a seed repeats (their timing is not repeated).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,13 +7,13 @@ pub struct Dice(u64);
 
 static SEED: AtomicU64 = AtomicU64::new(1);
 
-/// Sets what [`Dice::another`] starts from.
+/// Sets the seed of [`Dice::another`].
 pub fn seed(seed: u64) {
     SEED.store(seed, Ordering::Relaxed);
 }
 
 impl Dice {
-    /// A sequence that differs from all others of this run.
+    /// Returns a sequence that differs from all others of this run.
     pub fn another() -> Self {
         Self(SEED.fetch_add(0x5851_f42d_4c95_7f2d, Ordering::Relaxed))
     }
@@ -26,7 +26,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From `least` to `most`, both included.
+    /// Inclusive.
     pub fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.next() % (most - least + 1)
     }

@@ -1,4 +1,4 @@
-//! What goes wrong in each scenario, and the evidence that it did.
+//! The fault of each scenario, and the evidence that it had an effect.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,17 +43,17 @@ pub enum Fault {
     RedisKilledNodeStopped,
 }
 
-/// What shows that the fault was there.
+/// Evidence of the fault.
 #[derive(Default)]
 pub struct Evidence(pub Vec<(bool, String)>);
 
 impl Evidence {
-    /// Notes what was seen, and whether it shows that the fault did bite.
+    /// Records an observation, and whether it shows that the fault had an effect.
     pub fn shows(&mut self, bit: bool, what: String) {
         self.0.push((bit, what));
     }
 
-    /// Notes a fact.
+    /// Records a fact.
     pub fn notes(&mut self, what: String) {
         self.0.push((true, what));
     }
@@ -64,8 +64,8 @@ impl Fault {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().into())
     }
 
-    /// Whether a node may return 503 in it: because it does not reach PostgreSQL, because its deadlines passed while it was
-    /// stopped, or because a change waited for its turn for too long behind those of a node that reaches PostgreSQL slowly.
+    /// Whether a node may return 503: it does not reach PostgreSQL, its deadlines passed while it was suspended, or a
+    /// change waited for too long behind those of a node that reaches PostgreSQL slowly.
     pub fn excuses_unavailable(self, node: Option<usize>, is_change: bool) -> bool {
         match self {
             Self::PostgresRestarted | Self::PostgresCrashed | Self::PostgresDown => true,
@@ -84,7 +84,10 @@ impl Fault {
                 let before = cluster.metric("change_wait_seconds_count", "followed").await;
                 sleep(hold).await;
                 let followed = cluster.metric("change_wait_seconds_count", "followed").await - before;
-                evidence.shows(followed > 0.0, format!("{followed} changes were answered because all had followed"));
+                evidence.shows(
+                    followed > 0.0,
+                    format!("{followed} changes were confirmed because all nodes had applied them"),
+                );
             }
             Self::RedisKilled => {
                 cluster.redis.kill().await?;
@@ -217,7 +220,7 @@ async fn restart_postgres(
     Ok(())
 }
 
-/// Answers to one node come late, by most of a lease: what it learns of changes was long ago.
+/// Responses to one node are delayed by most of a lease, so the changes that it reads are old.
 async fn slow_postgres(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
     mute(cluster, 0).await;
     let before = cluster.nodes[0].postgres.bites()[2];
@@ -226,13 +229,13 @@ async fn slow_postgres(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evide
     cluster.nodes[0].postgres.flow(Flow::Pass, Flow::Delay(850, 950));
     match allowed {
         Some(allowed) => {
-            // The lease ends, and what memory holds stays.
+            // The lease expires, and memory keeps its contents.
             sleep(Duration::from_millis(1500)).await;
             probes::remove_audience_twice(load, allowed, evidence).await;
         }
         None => load.calm(false),
     }
-    // Each change of the slow node keeps those of the others waiting for seconds, so all of them may time out.
+    // Each change of the slow node delays those of the others by seconds, so all of them may time out.
     let (mut revoked, mut took) = (0, Duration::ZERO);
     for _ in 0..4 {
         let (changed, elapsed) = probes::revoke_elsewhere(load, 12).await;
@@ -252,7 +255,7 @@ async fn slow_postgres(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evide
     cluster.nodes[0].postgres.pass();
 }
 
-/// The same, but for its following: a record that is being read is overtaken by a change of it.
+/// The same, except for its polls of changes: a change of a record overtakes its read.
 async fn slow_reads(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
     mute(cluster, 0).await;
     let before = cluster.nodes[0].postgres.bites()[2];
@@ -287,8 +290,8 @@ async fn stop_node(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence,
     Ok(())
 }
 
-/// No more changes on this node, and time for those under way: in the middle of one it would hold up all others
-/// until PostgreSQL ends its transaction.
+/// Stops changes on this node, and waits for running ones: in the middle of one it would block all others until
+/// PostgreSQL ends its transaction.
 async fn mute(cluster: &Cluster, node: usize) {
     cluster.mute(node, true);
     sleep(Duration::from_millis(500)).await;

@@ -1,7 +1,7 @@
-//! What happened: an entry for each call that was made, and how a history looks in a file (a JSON object a line).
+//! The history: an entry for each call, and its file format (a JSON object per line).
 //!
-//! A member's session is written down as a key: its cookie is the secret, to end it is to revoke it, and to take the
-//! administrator's role away is to take the write scope away.
+//! A member's session is recorded as a key: its cookie is the secret, ending it is a revoke, and removing the
+//! administrator's role is removing the write scope.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -9,19 +9,19 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// One call of one node, or something the driver knows to have been so for a time.
+/// One call to one node, or an interval that the driver knows about.
 ///
-/// All times are microseconds of one monotonic clock in one process. The place in the history is `id`.
+/// All times are microseconds of one monotonic clock in one process. `id` is the index in the history.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Event {
     pub id: u64,
-    /// Taken before the first byte was sent.
+    /// Before the first byte was sent.
     pub at: u64,
-    /// Taken after the last byte of the answer was read; `None` when no answer came.
+    /// After the last byte of the response was read; `None` without a response.
     pub end: Option<u64>,
     /// The node that was called; `None`: all of them.
     pub node: Option<usize>,
-    /// Number of the key in this history; its `Create` tells the key's id.
+    /// Number of the key in this history; its `Create` has the key's ID.
     pub key: u32,
     #[serde(flatten)]
     pub what: What,
@@ -31,7 +31,7 @@ pub struct Event {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum What {
-    /// The key is there, active, with read and write scopes; this event issues its first secret.
+    /// The key exists, active, with read and write scopes; this event issues its first secret.
     Create {
         name: String,
         /// Index of the key's organization; 0 is `default`.
@@ -41,15 +41,15 @@ pub enum What {
     Revoke,
     Disable,
     Enable,
-    /// Without grace. An accepted one issues the next secret.
+    /// Without a grace period. An accepted one issues the next secret.
     Rotate,
-    /// With `GRACE`: the previous secret and its tokens are good for that long.
+    /// With `GRACE`: the previous secret and its tokens stay valid for that long.
     RotateWithGrace,
-    /// Takes the write scope away.
+    /// Removes the write scope.
     Narrow,
-    /// Gives it back.
+    /// Adds the write scope again.
     Widen,
-    /// Ends the token that the exchange `mint` gave.
+    /// Revokes the token of the exchange `mint`.
     RevokeToken {
         mint: u64,
     },
@@ -66,19 +66,19 @@ pub enum What {
     Resume {
         organization: usize,
     },
-    /// Replaces the organization's signing key and deletes the previous one at once.
+    /// Replaces the organization's signing key and deletes the previous one immediately.
     RotateSigningKey {
         organization: usize,
     },
     Check(Check),
-    /// What the management API shows of the key.
+    /// The key in the management API.
     View {
         status: String,
         wide: bool,
     },
-    /// From `at` until `end` PostgreSQL certainly did not answer the node.
+    /// From `at` until `end` PostgreSQL certainly did not respond to the node.
     Outage,
-    /// A backup of the database was taken at some moment from `at` until `end`.
+    /// A backup of the database was taken at some time from `at` until `end`.
     Backup,
     /// From `at` on the nodes were stopped, the database was restored from this backup, and none served before `end`.
     Restore {
@@ -89,20 +89,20 @@ pub enum What {
 /// How long `RotateWithGrace` keeps the previous secret, in microseconds.
 pub const GRACE: u64 = 2_000_000;
 
-/// A question that the server may only answer with yes while the credential is good.
+/// A request that succeeds only while the credential is valid.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Check {
     pub call: Call,
     pub credential: Credential,
-    /// The write scope was asked for.
+    /// Whether the write scope was requested.
     pub write: bool,
-    /// Of an accepted exchange: whether the token has the write scope.
+    /// Whether the token of an accepted exchange has the write scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minted: Option<bool>,
     /// The audience that an exchange requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// Made at the end, when everything had recovered.
+    /// Whether it was made at the end, after recovery.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
 }
@@ -114,37 +114,37 @@ pub enum Call {
     Introspect,
     Verify,
     Me,
-    /// Who a session belongs to, or the audit log, which takes the administrator's role.
+    /// The member of a session, or the audit log, which requires the administrator's role.
     Session,
 }
 
-/// What a check relied upon.
+/// The credential of a check.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Credential {
     /// The secret that this `Create` or `Rotate` issued.
     Secret { issued: u64 },
-    /// The token that this exchange gave.
+    /// The token of this exchange.
     Token { mint: u64 },
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// A check was answered with yes, a change with success.
+    /// A check or change succeeded.
     Accepted,
-    /// Answered with no: a change was not made.
+    /// A check was denied, or a change was not made.
     Refused,
-    /// 503: of a change it is not known whether it was made, or will be.
+    /// 503: it is not known whether a change was or will be made.
     Unavailable,
-    /// No answer, or none that makes sense: a change may have been made, or may yet be.
+    /// No valid response: a change may have been made, or may still be made.
     Unknown,
-    /// It was never sent.
+    /// The request was not sent.
     Unreached,
 }
 
 impl Event {
-    /// The last moment at which the change can have been made: its answer, or never ending.
+    /// Returns the last time at which the change can have been made: its confirmation, or no limit.
     pub fn last_moment(&self) -> u64 {
         if self.outcome == Outcome::Accepted { self.end.unwrap_or(u64::MAX) } else { u64::MAX }
     }

@@ -1,4 +1,4 @@
-//! As little HTTP/1.1 as the load needs: one kept connection, and one that is reset.
+//! A minimal HTTP/1.1 client: one kept connection, and connections that are reset.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,16 +21,16 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// Reason why there is no response.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Silence {
     /// Nothing was sent.
     Unreached,
-    /// Something may have arrived.
+    /// The server may have received something.
     Unknown,
 }
 
-/// The server closes what is idle for five seconds; a call must not meet that.
+/// The server closes connections that are idle for five seconds; a call must not coincide with that.
 const IDLE: Duration = Duration::from_secs(3);
 
 impl Answer {
@@ -38,7 +38,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The first cookie that it sets, as a later request sends it.
+    /// Returns the first cookie that it sets, for a later request.
     pub fn cookie(&self) -> Option<String> {
         let is_cookie = |name: &str| name.eq_ignore_ascii_case("set-cookie");
         let mut headers = self.head.lines().filter_map(|line| line.split_once(':'));
@@ -52,7 +52,7 @@ impl Connection {
         Self { address, open: None }
     }
 
-    /// Opens the connection, if it is not open.
+    /// Opens the connection unless it is open.
     pub async fn connect(&mut self) -> Result<(), Silence> {
         if self.open.as_ref().is_none_or(|(_, used)| used.elapsed() > IDLE) {
             let stream = timeout(Duration::from_secs(3), TcpStream::connect(self.address)).await;
@@ -89,7 +89,7 @@ impl Connection {
     }
 }
 
-/// A request with a credential and a body of this type.
+/// Returns a request with a credential and a body of this type.
 pub fn request(method: &str, target: &str, credential: Option<&str>, body: Option<(&str, &str)>) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: cluster\r\n");
     if let Some(credential) = credential {
@@ -103,7 +103,7 @@ pub fn request(method: &str, target: &str, credential: Option<&str>, body: Optio
     text.into_bytes()
 }
 
-/// A `GET` with a cookie.
+/// Returns a `GET` request with a cookie.
 pub fn request_with_cookie(target: &str, cookie: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: cluster\r\nCookie: {cookie}\r\n\r\n").into_bytes()
 }

@@ -1,4 +1,4 @@
-//! The load of one scenario: checkers on every node, changers on any, and all keys that they have touched.
+//! The load of a scenario: checkers on every node, changers on any, and all keys that they have used.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,16 +15,16 @@ use crate::recorder::Recorder;
 use crate::world::{World, lock};
 use crate::{changers, organization_changers};
 
-/// Tasks that check, for each node.
+/// Number of checking tasks for each node.
 const CHECKERS: usize = 4;
 
-/// How long a key is hammered after it was changed.
+/// How long a key is checked intensively after a change.
 const HOT: Duration = Duration::from_secs(4);
 
-/// Keys that every node has in memory, waiting to be revoked.
+/// Number of keys that every node has cached, waiting to be revoked.
 const WARMED: usize = 24;
 
-/// Keys that nobody has used, waiting to be warmed.
+/// Number of unused keys, waiting to be cached.
 const FRESH: usize = 40;
 
 pub struct Load {
@@ -37,7 +37,7 @@ pub struct Load {
     calm: AtomicBool,
 }
 
-/// A caller's kept connections, one to each node.
+/// A caller's kept connections, one per node.
 pub struct Caller {
     world: Arc<World>,
     connections: Vec<Connection>,
@@ -54,7 +54,7 @@ impl Caller {
         (node, &mut self.connections[node])
     }
 
-    /// A node to make a change on: one that can answer, if there is any.
+    /// Returns a node for a change: one that can respond, if there is any.
     pub fn choose(&mut self) -> usize {
         let (up, able) = (self.world.up(), self.world.able());
         self.dice.pick(if able.is_empty() { &up } else { &able }).copied().unwrap_or_default()
@@ -75,7 +75,7 @@ impl Load {
             warmed: Mutex::default(),
             stop: stopped,
             stop_changes: AtomicBool::new(false),
-            // Until the row of warmed keys is full: changes would use them up as fast as they are made.
+            // Until enough keys are cached: changes would use them up as fast as they are created.
             calm: AtomicBool::new(true),
         })
     }
@@ -107,32 +107,32 @@ impl Load {
         !self.stop_changes.load(Ordering::Relaxed)
     }
 
-    /// Lets the changers rest, so that what nodes hold in memory stays there.
+    /// Pauses the changers, so that the nodes' caches are preserved.
     pub fn calm(&self, calm: bool) {
         self.calm.store(calm, Ordering::Relaxed);
     }
 
-    /// Waits while changers should rest.
+    /// Waits while changers are paused.
     pub async fn turn(&self) {
         while self.calm.load(Ordering::Relaxed) && self.changing() {
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// A key of the pool enters the history.
+    /// Adds a key of the pool to the history.
     pub fn enter(&self) -> Option<Arc<Key>> {
         let fresh = self.scene.world.take()?;
         Some(self.add(0, fresh.id, &fresh.text))
     }
 
-    /// The first key of an organization enters the history.
+    /// Adds the first key of an organization to the history.
     pub fn enter_first_key(&self, organization: usize) -> Arc<Key> {
         let secret = &self.scene.world.organizations[organization].manager;
         let id = secret.split('_').nth(1).unwrap_or_default();
         self.add(organization, id.into(), secret)
     }
 
-    /// A member's session enters the history.
+    /// Adds a member's session to the history.
     pub fn enter_session(&self, session: Session, cookie: &str) -> Arc<Key> {
         self.add_with(0, session.id.clone(), cookie, Some(session))
     }
@@ -154,13 +154,13 @@ impl Load {
         lock(&self.keys).clone()
     }
 
-    /// A key that every node has in memory; `None` when they are used up.
+    /// Returns a key that every node has cached; `None` if they are used up.
     pub fn warmed(&self) -> Option<Arc<Key>> {
         let mut warmed = lock(&self.warmed);
         if warmed.is_empty() { None } else { Some(warmed.remove(0)) }
     }
 
-    /// Whether the row of warmed keys is full.
+    /// Whether enough keys are cached.
     pub fn is_warm(&self) -> bool {
         self.warmed_count() >= WARMED
     }
@@ -169,7 +169,7 @@ impl Load {
         lock(&self.warmed).len()
     }
 
-    /// Mints a token on each node at the same time, so that each has the key in memory.
+    /// Exchanges a token on each node at the same time, so that each has cached the key.
     pub async fn warm(self: &Arc<Self>, caller: &mut Caller, key: &Arc<Key>, patience: Duration) {
         let minted = [(Call::Exchange, false), (Call::Verify, false)];
         self.everywhere(caller, key, 1, patience, move |_, key, _| {
@@ -178,11 +178,11 @@ impl Load {
         .await;
     }
 
-    /// Checks a key that was just changed with all that ever was good for it, on every node at once.
+    /// Checks a key that was just changed with all its past credentials, on every node at once.
     pub async fn volley(self: &Arc<Self>, caller: &mut Caller, key: &Arc<Key>) {
         self.everywhere(caller, key, 4, Duration::from_millis(300), |node, key, dice| {
             let mut all = key.all();
-            // The newest first, and not the same first everywhere.
+            // Newest first, and in a different order on each node.
             all.reverse();
             let turn = node.min(all.len().saturating_sub(1));
             all.rotate_left(turn);
@@ -209,7 +209,7 @@ impl Load {
         .await;
     }
 
-    /// Runs checks on every node; whoever takes longer than `patience` goes on without being waited for.
+    /// Runs checks on every node; does not wait for checks that take longer than `patience`.
     async fn everywhere<F>(
         self: &Arc<Self>,
         caller: &mut Caller,
@@ -244,7 +244,7 @@ impl Load {
         .await;
     }
 
-    /// Sends checks of these keys to one node, each on a connection of its own, and waits for all answers.
+    /// Sends checks of these keys to one node, each on a connection of its own, and waits for all responses.
     pub async fn burst(self: &Arc<Self>, node: usize, keys: &[Arc<Key>]) -> JoinSet<Outcome> {
         let mut sent = JoinSet::new();
         for key in keys {
@@ -260,7 +260,7 @@ impl Load {
         sent
     }
 
-    /// Asks one node without end, mostly about keys that were changed a moment ago.
+    /// Checks one node continuously, mostly keys that were changed recently.
     async fn checker(self: Arc<Self>, node: usize) {
         let mut connection = self.scene.world.connect(node);
         let mut dice = Dice::another();
@@ -291,7 +291,7 @@ impl Load {
         }
     }
 
-    /// Keeps the pool of fresh keys and the row of warmed ones full.
+    /// Keeps the pools of unused and of cached keys full.
     async fn warmer(self: Arc<Self>) {
         let mut caller = Caller::new(&self.scene.world);
         while self.changing() {
@@ -318,11 +318,11 @@ impl Load {
     }
 }
 
-/// A call that takes this credential, and whether it asks for the write scope.
+/// Returns a call that accepts this credential, and whether it requests the write scope.
 fn way(key: &Key, shown: &Shown, dice: &mut Dice) -> (Call, bool) {
     let calls: &[Call] = match shown.credential {
         _ if key.session.is_some() => &[Call::Session],
-        // Only an exchange names an audience.
+        // Only an exchange has an audience.
         crate::history::Credential::Secret { .. } if key.audience().is_some() => &[Call::Exchange],
         crate::history::Credential::Secret { .. } => {
             &[Call::Exchange, Call::Exchange, Call::Verify, Call::Introspect, Call::Me]

@@ -1,9 +1,9 @@
-//! The fault campaign: tries to break the promise that what an answered change has ended is over on every node.
+//! The fault campaign: tries to break the guarantee that a confirmed change is effective on every node.
 //!
-//! It knows the program only from outside: processes, HTTP, PostgreSQL and Redis. `history` says what is written
-//! down, `checker` what is allowed; `cluster`, `nodes`, `postgres`, `redis`, `proxy` and `process` own what runs;
-//! `load`, `changers`, `calls` and `probes` what is asked of it; `faults` what goes wrong; `scenario` and `report` bring it
-//! together. Without options all faults are gone through in less than four minutes; see `--help`.
+//! It knows the program only from outside: processes, HTTP, PostgreSQL and Redis. `history` defines the records,
+//! `checker` the rules; `cluster`, `nodes`, `postgres`, `redis`, `proxy` and `process` own the processes; `load`,
+//! `changers`, `calls` and `probes` make the requests; `faults` injects the faults; `scenario` and `report` combine
+//! them. Without options all faults run in less than four minutes; see `--help`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         println!("{text}");
         return ExitCode::SUCCESS;
     }
-    // The main thread starts all processes, so that they end when it does.
+    // The main thread starts all processes, because they are killed when the thread that started them ends.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build();
     let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Measures instead of checking: how long a revoke takes to be answered, and exchanges, with faults and without.
+//! Measures instead of checking: the duration of revokes and exchanges, with and without faults.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use crate::report::percentile;
 /// Revokes for each line of the table.
 const REVOKES: usize = 200;
 
-/// Callers that exchange at the same time, on all nodes.
+/// Concurrent callers that make exchanges, on all nodes.
 const CALLERS: usize = 12;
 
 pub async fn run(cluster: &mut Cluster, span: Duration) -> Result<(), String> {
     let span = span.max(Duration::from_secs(5));
-    println!("| a revoke is answered after, in ms | count | median | p99 | longest |\n| --- | --- | --- | --- | --- |");
+    println!("| revoke confirmed after, in ms | count | median | p99 | longest |\n| --- | --- | --- | --- | --- |");
     revokes(cluster, "all is well", &[0, 1, 2], REVOKES).await?;
     cluster.redis.kill().await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -51,7 +51,7 @@ pub async fn run(cluster: &mut Cluster, span: Duration) -> Result<(), String> {
     cluster.recover().await.map(drop)
 }
 
-/// Makes sure that there are so many keys to revoke; Redis need not be there for that.
+/// Ensures that enough keys exist to revoke; works without Redis.
 async fn reserve(cluster: &Cluster, count: usize) -> Result<(), String> {
     let mut connection = cluster.world.connect(0);
     while cluster.world.fresh() < count {
@@ -82,7 +82,7 @@ async fn revokes_for(cluster: &Cluster, title: &str, nodes: &[usize], span: Dura
     Ok(())
 }
 
-/// Revokes a key that every node has in memory; gives the time in microseconds, if it was answered.
+/// Revokes a key that every node has cached; returns the time in microseconds if it was confirmed.
 async fn revoke(scene: &Scene, node: usize, number: usize) -> Option<u64> {
     let key = enter(scene, number)?;
     let shown = key.secret()?;

@@ -1,4 +1,4 @@
-//! Keyturn's processes: founding, starting, stopping, and reading what they say of themselves.
+//! Keyturn's processes: bootstrapping, starting, stopping, and reading their logs and metrics.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub struct Node {
     process: Option<Process>,
 }
 
-/// What all nodes are told.
+/// Settings of all nodes.
 pub struct Settings {
     pub program: PathBuf,
     pub public_url: String,
@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 impl Node {
-    /// A node that does not run yet, behind proxies of its own.
+    /// Prepares a node behind proxies of its own without starting it.
     pub async fn new(
         number: usize,
         address: SocketAddr,
@@ -95,7 +95,7 @@ impl Node {
         self.process.as_ref().ok_or(format!("node {} does not run", self.number))?.signal(signal)
     }
 
-    /// Sends a signal that ends it and waits; gives how long it took.
+    /// Sends a signal that ends it and waits; returns how long that took.
     pub async fn end(&mut self, signal: Signal) -> Result<Duration, String> {
         let process = self.process.take().ok_or(format!("node {} does not run", self.number))?;
         let begun = Instant::now();
@@ -106,7 +106,7 @@ impl Node {
         Ok(begun.elapsed())
     }
 
-    /// Waits until the node may take traffic.
+    /// Waits until the node is ready for traffic.
     pub async fn ready(&mut self) -> Result<Duration, String> {
         let begun = Instant::now();
         loop {
@@ -129,7 +129,8 @@ impl Node {
         Connection::new(self.address).call(&request("GET", target, None, None), Duration::from_secs(1)).await
     }
 
-    /// The sum of a metric over its labels that contain this; `None` when the node does not answer or has none such.
+    /// Returns the sum of a metric over its labels that contain this; `None` if the node does not respond or has no
+    /// such metric.
     pub async fn metric(&self, name: &str, labels: &str) -> Option<f64> {
         let body = self.get("/metrics").await.ok()?.body;
         let text = String::from_utf8_lossy(&body);
@@ -141,7 +142,7 @@ impl Node {
         values.reduce(|sum, value| sum + value)
     }
 
-    /// The end of what the node has said.
+    /// Returns the end of the node's log.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.folder.with_extension("log")).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();

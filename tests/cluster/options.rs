@@ -1,4 +1,4 @@
-//! The command line: our own options, and those of libtest that `cargo test` may pass on.
+//! The command line: options of the campaign, and those of libtest that `cargo test` may pass on.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use clap::Parser;
 
 use crate::faults::Fault;
 
-/// Runs PostgreSQL, Redis and three nodes, breaks them in many ways under load, and checks that no check succeeds
-/// under a state that an answered change has ended.
+/// Runs PostgreSQL, Redis and three nodes, injects faults under load, and checks that no check succeeds in a state that
+/// a confirmed change has ended.
 #[derive(Debug, Parser)]
 #[command(name = "cluster")]
 pub struct Options {
@@ -94,7 +94,7 @@ struct Libtest {
 const NAME: &str = "cluster";
 
 impl Options {
-    /// What to print in place of running, when libtest's options ask for that.
+    /// Returns the output if libtest's options request information instead of a run.
     pub fn instead(&self) -> Option<String> {
         let libtest = &self.libtest;
         let matches = |filter: &String| if libtest.exact { filter == NAME } else { NAME.contains(filter.as_str()) };

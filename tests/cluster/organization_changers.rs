@@ -1,4 +1,4 @@
-//! Tasks that change what decisions read beside keys: the policy, the state and the signing keys of organizations, and
+//! Tasks that change the other inputs of decisions: the policy, the state and the signing keys of organizations, and
 //! the roles and sessions of members.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::history::{Outcome, What};
 use crate::load::{Caller, Load};
 use crate::world::{ROTATED, SUSPENDED};
 
-/// An audience that no policy lacks, so that an empty list is never what a node happens to start from.
+/// An audience that every policy has, so that a new node's default never equals a policy.
 pub const PERMANENT: &str = "https://permanent.example";
 
 pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
@@ -23,7 +23,7 @@ pub fn start(load: &Arc<Load>, tasks: &mut JoinSet<()>) {
     tasks.spawn(session_ender(load.clone()));
 }
 
-/// The change of the first organization's policy to these audiences.
+/// Returns the change of the first organization's policy to these audiences.
 pub fn audiences(list: &[&str]) -> What {
     What::SetAudiences { organization: 0, audiences: list.iter().map(|audience| (*audience).into()).collect() }
 }
@@ -33,7 +33,7 @@ async fn audience_remover(load: Arc<Load>) {
     let Some((mut caller, key)) = own_key(&load).await else { return };
     while load.changing() {
         load.turn().await;
-        // A new name each time: a policy without a known outcome can allow the previous one at any later moment.
+        // A new name each time: a policy without a known outcome can allow the previous one at any later time.
         let audience = format!("https://audience-{}.example", load.scene.world.next_number());
         key.set_audience(&audience);
         let node = caller.choose();
@@ -42,7 +42,7 @@ async fn audience_remover(load: Arc<Load>) {
             continue;
         }
         if caller.dice.one_in(4) {
-            // A node that follows slowly has this policy in memory by then.
+            // A node that follows slowly has cached this policy by then.
             sleep(Duration::from_millis(caller.dice.between(1000, 2500))).await;
         }
         load.warm(&mut caller, &key, WARM).await;
@@ -69,7 +69,7 @@ async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &Wh
 /// Suspends and resumes an organization.
 async fn suspender(load: Arc<Load>) {
     let (mut caller, key) = (Caller::new(&load.scene.world), load.enter_first_key(SUSPENDED));
-    // An earlier history may have ended in a suspension, and the other changers still rest.
+    // An earlier history may have ended in a suspension, while the other changers are still paused.
     let resume = What::Resume { organization: SUSPENDED };
     while load.changing() {
         let node = caller.choose();
@@ -97,7 +97,7 @@ async fn signing_key_rotator(load: Arc<Load>) {
             continue;
         };
         load.check_everywhere(&mut caller, &key, &token, 1).await;
-        // Faults keep the first node from answering. A rotation takes seconds and would meet one half-done.
+        // Faults keep the first node from responding. A rotation takes seconds and would be interrupted.
         let nodes: Vec<_> = load.scene.world.able().into_iter().filter(|node| *node > 0).collect();
         if let Some(node) = caller.dice.pick(&nodes).copied()
             && load.scene.change(caller.to(node), &key, &What::RotateSigningKey { organization: ROTATED }).await
@@ -109,7 +109,7 @@ async fn signing_key_rotator(load: Arc<Load>) {
     }
 }
 
-/// Takes a member's role away and gives it back, and ends the member's session.
+/// Removes a member's role and gives it back, and ends the member's session.
 async fn session_ender(load: Arc<Load>) {
     let mut caller = Caller::new(&load.scene.world);
     load.turn().await;

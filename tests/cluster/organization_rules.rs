@@ -1,14 +1,14 @@
-//! What a check relies on beside its key: the policy, the state and the signing keys of the key's organization.
+//! Rules for the other inputs of a check: the policy, the state and the signing keys of the key's organization.
 //!
-//! In the terms of `checker`, an accepted check A breaks the promise when, for its organization,
+//! In the terms of `checker`, an accepted check A is a violation if, for its organization,
 //!
-//! 8. A requested an audience, a policy P without it was answered before `A.at`, and no policy with it can have come
+//! 8. A requested an audience, a policy P without it was confirmed before `A.at`, and no policy with it can have come
 //!    between P and A;
-//! 9. a suspension S was answered before `A.at`, and no resumption can have come between S and A;
-//! 10. A's token was minted before a signing key rotation R began, and R was answered before `A.at`.
+//! 9. a suspension S was confirmed before `A.at`, and no resumption can have come between S and A;
+//! 10. A's token was issued before a signing key rotation R started, and R was confirmed before `A.at`.
 //!
 //! A rotation without a known outcome may have stored its new key without deleting the previous one, and a later
-//! rotation deletes only the current key. Rule 10 therefore ignores tokens that were minted before the end of the next
+//! rotation deletes only the current key. Rule 10 therefore ignores tokens that were issued before the end of the next
 //! successful rotation.
 
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ impl<'a> Organizations<'a> {
         organizations
     }
 
-    /// Returns the first rule that an accepted check breaks, and the change that ended the state it relied on.
+    /// Returns the first rule that an accepted check violates, and the change that ended the required state.
     pub fn broken(
         &self,
         (event, restores): (&Event, &Restores<'_>),
@@ -71,8 +71,8 @@ impl<'a> Organizations<'a> {
         Some(("a token of a deleted signing key was accepted", rotation))
     }
 
-    /// Whether the organization's changes explain that a check was refused, if it takes `patience` until a change that
-    /// gives rights back is effective.
+    /// Whether the organization's changes explain the denial of a check, if changes that grant rights can take
+    /// `patience` to become effective.
     pub fn explains(
         &self,
         (event, restores): (&Event, &Restores<'_>),
@@ -128,7 +128,7 @@ impl<'a> Organizations<'a> {
                 .all(is_settled)
     }
 
-    /// The latest begun of the changes that were answered before the event began.
+    /// Returns the last started of the changes that were confirmed before the event started.
     fn answered_before(
         &self,
         (event, restores): (&Event, &Restores<'_>),

@@ -1,4 +1,4 @@
-//! The rules about organizations against histories made by hand.
+//! Tests of the rules for organizations with handwritten histories.
 #![allow(dead_code, unused_imports, reason = "without libtest the tests are left out, and their helpers stay")]
 
 use super::super::super::history::{Call, Check, Credential, Event, Outcome, What};
@@ -75,7 +75,7 @@ const RESUME: What = What::Resume { organization: 1 };
 const ROTATE: What = What::RotateSigningKey { organization: 1 };
 
 #[test]
-fn a_removed_audience_is_caught_until_a_policy_allows_it_again() {
+fn removed_audience_is_a_violation_until_allowed() {
     let mut story = Story::new();
     story.change(10, 20, audiences(&[AUDIENCE]));
     story.exchange((15, 16), 0, Some(AUDIENCE), YES);
@@ -89,7 +89,7 @@ fn a_removed_audience_is_caught_until_a_policy_allows_it_again() {
 }
 
 #[test]
-fn the_answer_of_a_repeated_removal_binds_although_the_first_has_none() {
+fn confirmation_of_a_repeated_removal_is_binding() {
     let mut story = Story::new();
     story.change(10, 20, audiences(&[AUDIENCE]));
     story.open(30, audiences(&[]));
@@ -99,7 +99,7 @@ fn the_answer_of_a_repeated_removal_binds_although_the_first_has_none() {
 }
 
 #[test]
-fn a_policy_without_an_outcome_may_allow_its_audiences_at_any_later_moment() {
+fn unconfirmed_policy_may_apply_at_any_later_time() {
     let mut story = Story::new();
     story.open(10, audiences(&[AUDIENCE]));
     story.change(30, 40, audiences(&[]));
@@ -109,7 +109,7 @@ fn a_policy_without_an_outcome_may_allow_its_audiences_at_any_later_moment() {
 }
 
 #[test]
-fn a_removal_that_was_never_answered_binds_nobody() {
+fn unconfirmed_removal_is_not_binding() {
     let mut story = Story::new();
     story.change(10, 20, audiences(&[AUDIENCE]));
     story.open(30, audiences(&[]));
@@ -120,7 +120,7 @@ fn a_removal_that_was_never_answered_binds_nobody() {
 }
 
 #[test]
-fn an_allowed_audience_that_is_refused_is_spurious() {
+fn denied_allowed_audience_is_spurious() {
     let mut story = Story::new();
     story.exchange((1, 2), 0, Some(AUDIENCE), NO);
     story.change(10, 20, audiences(&[AUDIENCE]));
@@ -131,7 +131,7 @@ fn an_allowed_audience_that_is_refused_is_spurious() {
 }
 
 #[test]
-fn a_suspension_ends_secrets_and_tokens_of_its_organization_alone() {
+fn suspension_affects_only_its_organization() {
     for by_token in [false, true] {
         let mut story = Story::new();
         let mint = story.exchange((1, 2), 1, None, YES);
@@ -148,7 +148,7 @@ fn a_suspension_ends_secrets_and_tokens_of_its_organization_alone() {
 }
 
 #[test]
-fn a_resumed_organization_has_its_earlier_tokens_again() {
+fn resuming_revives_earlier_tokens() {
     let mut story = Story::new();
     let mint = story.exchange((1, 2), 1, None, YES);
     story.change(10, 20, SUSPEND);
@@ -167,7 +167,7 @@ fn a_resumed_organization_has_its_earlier_tokens_again() {
 }
 
 #[test]
-fn a_rotation_ends_the_tokens_minted_before_it_began() {
+fn signing_key_rotation_ends_earlier_tokens() {
     let mut story = Story::new();
     let mint = story.exchange((1, 2), 1, None, YES);
     let rotation = story.change(10, 20, ROTATE);
@@ -181,7 +181,7 @@ fn a_rotation_ends_the_tokens_minted_before_it_began() {
 }
 
 #[test]
-fn an_open_rotation_leaves_earlier_tokens_open_until_the_next_one_succeeded() {
+fn unconfirmed_rotation_allows_earlier_tokens() {
     let mut story = Story::new();
     let mint = story.exchange((1, 2), 1, None, YES);
     story.open(10, ROTATE);
@@ -196,7 +196,7 @@ fn an_open_rotation_leaves_earlier_tokens_open_until_the_next_one_succeeded() {
 }
 
 #[test]
-fn changes_of_organizations_read_back_as_they_were_written() {
+fn organization_changes_round_trip() {
     let mut story = Story::new();
     story.change(1, 2, audiences(&[AUDIENCE]));
     story.change(1, 2, SUSPEND);

@@ -1,4 +1,4 @@
-//! A PostgreSQL of our own: made, started, stopped, broken and asked whether it answers.
+//! A PostgreSQL server: creating, starting, stopping, breaking, and checking that it responds.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a database in this folder and starts it.
+    /// Creates a database in this folder and starts it.
     pub async fn start(folder: &Path) -> Result<Self, String> {
         let initdb = find("initdb", &installed()).ok_or(MISSING)?;
-        // What is in PATH may be a link; the other programs are beside what it leads to.
+        // The program in PATH may be a link; the other programs are in the folder of its target.
         let initdb = initdb.canonicalize().map_err(|error| format!("{}: {error}", initdb.display()))?;
-        // PostgreSQL refuses to be root. SIGQUIT: it leaves at once, and takes its shared memory along.
+        // PostgreSQL refuses to run as root. On SIGQUIT it stops immediately and removes its shared memory.
         let user = geteuid().is_root().then_some("postgres");
         let wrapper = Wrapper { user, last_resort: Signal::QUIT };
         std::fs::create_dir(folder).map_err(|error| format!("{folder:?}: {error}"))?;
@@ -60,14 +60,14 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// The URL of the database behind a proxy.
+    /// Returns the URL of the database behind a proxy.
     pub fn url(port: u16) -> String {
         format!("postgres://keyturn@127.0.0.1:{port}/keyturn")
     }
 
-    /// Starts the server on what is there and waits until it answers.
+    /// Starts the server on the existing data and waits until it responds.
     ///
-    /// Without fsync: what is killed here is processes, never the machine.
+    /// Without fsync: only processes are killed, not the machine.
     pub async fn start_again(&mut self) -> Result<(), String> {
         let mut command = self.wrapper.command(&self.programs.join("postgres"));
         command.current_dir(&self.folder).arg("-D").arg(self.folder.join("data"));
@@ -100,13 +100,13 @@ impl Postgres {
         self.process.is_some()
     }
 
-    /// Stops as `pg_ctl stop -m immediate` does, or as `-m fast` does.
+    /// Stops like `pg_ctl stop -m immediate` or `-m fast`.
     pub async fn stop(&mut self, immediate: bool) -> Result<(), String> {
         let process = self.process.take().ok_or("PostgreSQL does not run")?;
         process.end(if immediate { Signal::QUIT } else { Signal::INT }).await.map(drop)
     }
 
-    /// Writes a backup of the database to its folder, as it is at one moment.
+    /// Writes a consistent backup of the database to its folder.
     pub fn back_up(&self) -> Result<(), String> {
         let file = self.folder.join("backup");
         let _ = std::fs::remove_file(&file);
@@ -114,7 +114,7 @@ impl Postgres {
             .map(drop)
     }
 
-    /// Replaces the database by the backup.
+    /// Replaces the database with the backup.
     pub fn restore(&self) -> Result<(), String> {
         self.program("dropdb", &["--force", "keyturn"])?;
         self.program("createdb", &["keyturn"])?;
@@ -127,13 +127,13 @@ impl Postgres {
         self.program("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, "keyturn"])
     }
 
-    /// The one number that a query returns.
+    /// Returns the only number of a query's result.
     pub fn number(&self, sql: &str) -> Result<u64, String> {
         let printed = self.sql(sql)?;
         printed.trim().parse().map_err(|_| format!("not a number: {sql}: {printed}"))
     }
 
-    /// Runs one of PostgreSQL's own programs against the server.
+    /// Runs one of PostgreSQL's client programs.
     fn program(&self, name: &str, arguments: &[&str]) -> Result<String, String> {
         let mut command = self.wrapper.command(&self.programs.join(name));
         command.current_dir(&self.folder).args(["-h", "127.0.0.1", "-U", "keyturn", "-p", &self.port.to_string()]);
@@ -141,7 +141,7 @@ impl Postgres {
         run(command)
     }
 
-    /// Whether it takes a session in.
+    /// Whether it accepts a session.
     pub async fn answers(&self) -> bool {
         let ask = async {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
@@ -158,7 +158,7 @@ impl Postgres {
     }
 }
 
-/// Where distributions keep PostgreSQL's programs, the newest first.
+/// Folders in which distributions install PostgreSQL's programs, newest first.
 fn installed() -> Vec<PathBuf> {
     let version = |path: &PathBuf| path.to_string_lossy().split('/').rev().find_map(|part| part.parse::<u32>().ok());
     let entries = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

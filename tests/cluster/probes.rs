@@ -1,4 +1,4 @@
-//! What a fault asks for beyond the ordinary load, so that a server that is wrong there would be seen.
+//! Requests that a fault needs besides the ordinary load to reveal a mistake in the server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::history::{Call, Event, Outcome, What};
 use crate::load::{Caller, Load};
 use crate::organization_changers::{PERMANENT, audiences};
 
-/// Revokes keys that every node has in memory, on nodes that can answer; gives those that were answered.
+/// Revokes keys that every node has cached, on nodes that can respond; returns the confirmed ones.
 pub async fn revoke_elsewhere(load: &Arc<Load>, count: usize) -> (Vec<Arc<Key>>, Duration) {
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
@@ -37,10 +37,11 @@ pub async fn revoke_elsewhere(load: &Arc<Load>, count: usize) -> (Vec<Arc<Key>>,
     (answered, begun.elapsed())
 }
 
-/// A key for whose audience every node issues tokens. The changers rest until [`remove_audience_twice`] has ended.
+/// Returns a key with an audience for which every node issues tokens. Changers are paused until
+/// [`remove_audience_twice`] has ended.
 pub async fn allow_audience(load: &Arc<Load>) -> Option<(Caller, Arc<Key>)> {
     load.calm(true);
-    // Changes under way end meanwhile: the next policy must be the one that is removed.
+    // Running changes end meanwhile: the next policy must be the one that is removed.
     sleep(Duration::from_millis(500)).await;
     let (mut caller, key) = (Caller::new(&load.scene.world), load.warmed()?);
     let audience = format!("https://audience-{}.example", load.scene.world.next_number());
@@ -51,8 +52,8 @@ pub async fn allow_audience(load: &Arc<Load>) -> Option<(Caller, Arc<Key>)> {
     (allowed == Outcome::Accepted).then_some((caller, key))
 }
 
-/// Removes the audience on one node and, while that change waits for the first node, again on another. Exchanges on the
-/// first node as soon as the second change is answered.
+/// Removes the audience on one node and, while that change waits for the first node, again on another. Makes exchanges
+/// on the first node as soon as the second change is confirmed.
 pub async fn remove_audience_twice(load: &Arc<Load>, (mut caller, key): (Caller, Arc<Key>), evidence: &mut Evidence) {
     let removing = (load.clone(), key.clone());
     let first = tokio::spawn(async move {
@@ -68,7 +69,7 @@ pub async fn remove_audience_twice(load: &Arc<Load>, (mut caller, key): (Caller,
     load.calm(false);
 }
 
-/// Lets one node read records of keys while another node changes them, again and again; gives how often.
+/// Lets one node read records of keys while another node changes them, repeatedly; returns how often.
 pub async fn race_reads(load: &Arc<Load>, reader: usize, hold: Duration) -> usize {
     let (begun, mut tasks, mut raced) = (Instant::now(), JoinSet::new(), 0);
     for key in std::iter::from_fn(|| load.warmed()).take(4) {
@@ -87,7 +88,7 @@ pub async fn race_reads(load: &Arc<Load>, reader: usize, hold: Duration) -> usiz
     raced
 }
 
-/// Makes the reader forget a key, lets it read the key, and meanwhile takes the key away elsewhere.
+/// Makes the reader drop a key, lets it read the key, and revokes the key on another node meanwhile.
 async fn race_read(load: &Arc<Load>, reader: usize, key: &Arc<Key>) -> bool {
     let mut caller = Caller::new(&load.scene.world);
     let node = caller.choose();
@@ -96,11 +97,11 @@ async fn race_read(load: &Arc<Load>, reader: usize, key: &Arc<Key>) -> bool {
     }
     let done = Arc::new(AtomicBool::new(false));
     let reading = tokio::spawn(read_on(load.clone(), reader, key.clone(), done.clone()));
-    // A driver may ask whether its connection lives before it reads, which takes as long as the read.
+    // A driver may check its connection before it reads, which takes as long as the read.
     sleep(Duration::from_millis(Dice::another().between(60, 700))).await;
     let node = caller.choose();
     let outcome = load.scene.change(caller.to(node), key, &What::Disable).await;
-    // Until the last of the reads has come in, and what it brought was asked for.
+    // Until the last read has completed, and its result was used.
     sleep(Duration::from_millis(800)).await;
     done.store(true, Ordering::Relaxed);
     let _ = reading.await;
@@ -126,10 +127,10 @@ pub async fn answered(mut burst: JoinSet<Outcome>, evidence: &mut Evidence) {
         outcomes[usize::from(is_answer)] += 1;
     }
     let [lost, answered] = outcomes;
-    evidence.shows(answered > 5, format!("of the checks that waited, {answered} were answered and {lost} were not"));
+    evidence.shows(answered > 5, format!("of the waiting checks, {answered} got a response and {lost} did not"));
 }
 
-/// Counts what was answered in the outage.
+/// Counts the responses during the outage.
 pub fn unavailable(load: &Load, outage: u64, evidence: &mut Evidence) {
     let history = load.scene.recorder.snapshot();
     let Some(outage) = usize::try_from(outage).ok().and_then(|place| history.get(place)) else { return };
@@ -143,12 +144,12 @@ pub fn unavailable(load: &Load, outage: u64, evidence: &mut Evidence) {
     let accepts = history.iter().filter(within).filter(|event| event.outcome == Outcome::Accepted);
     let last = accepts.map(|event| event.at - outage.at).max().unwrap_or_default();
     let refused = count(Outcome::Unavailable);
-    evidence.shows(refused > 0, format!("{refused} checks were answered with 503"));
+    evidence.shows(refused > 0, format!("{refused} checks got 503"));
     let accepted = count(Outcome::Accepted);
     evidence.notes(format!("{accepted} accepted under the lease, the last begun after {} ms", last / 1000));
 }
 
-/// Clients that send a revoke and reset the connection; whether it was made nobody has told them.
+/// Clients send a revoke and reset the connection, without learning its outcome.
 pub async fn reset_clients(load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
     let mut caller = Caller::new(&load.scene.world);
     let (begun, mut sent, mut made) = (Instant::now(), 0, 0);
@@ -161,7 +162,8 @@ pub async fn reset_clients(load: &Arc<Load>, evidence: &mut Evidence, hold: Dura
         let node = caller.choose();
         load.scene.reset(node, &key, &What::Revoke, after).await;
         sent += 1;
-        // Soon, so that the repeated revoke meets the first at work; or when that must have been made.
+        // Soon, so that the repeated revoke meets the first while it is running; or after the first must have been
+        // made.
         let pause = if caller.dice.one_in(2) { caller.dice.between(0, 40) } else { 400 };
         sleep(Duration::from_millis(pause)).await;
         let node = caller.choose();

@@ -1,4 +1,4 @@
-//! Processes that end with the driver, however it ends, and the tools to look for programs and ports.
+//! Processes that end with the driver in any case, and functions to find programs and ports.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A child process; killed, and waited for, when it is dropped.
+/// A child process; killed and awaited when it is dropped.
 pub struct Process {
     name: String,
     child: Child,
-    /// What ends it without leaving anything behind.
+    /// The signal that stops it without leaving anything behind.
     last_resort: Signal,
 }
 
-/// Whom a program runs as, and what it is sent when the driver dies.
+/// The user of a program, and the signal that it gets when the driver ends.
 pub struct Wrapper {
     pub user: Option<&'static str>,
     pub last_resort: Signal,
@@ -26,7 +26,7 @@ impl Wrapper {
     /// The same user; SIGKILL.
     pub const PLAIN: Self = Self { user: None, last_resort: Signal::KILL };
 
-    /// A command that takes on the user and asks the kernel for the signal, and then becomes the program.
+    /// Returns a command that changes the user, requests the signal from the kernel, and then executes the program.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("setpriv");
         if let Some(user) = self.user {
@@ -40,7 +40,7 @@ impl Wrapper {
 }
 
 impl Process {
-    /// Starts a command of [`Wrapper::command`]; what it prints is appended to the log.
+    /// Starts a command of [`Wrapper::command`]; its output is appended to the log.
     ///
     /// Only from the driver's main thread: the kernel sends the signal when the *thread* that forked ends.
     pub fn start(name: &str, wrapper: &Wrapper, mut command: Command, log: &Path) -> Result<Self, String> {
@@ -62,7 +62,7 @@ impl Process {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits for the end; the other tasks of the driver go on.
+    /// Waits for the end; other tasks of the driver continue.
     pub async fn wait(&mut self, limit: Duration) -> Result<ExitStatus, String> {
         let begun = Instant::now();
         while begun.elapsed() < limit {
@@ -99,7 +99,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command to its end and gives what it printed.
+/// Runs a command and returns its output.
 pub fn run(mut command: Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -109,7 +109,7 @@ pub fn run(mut command: Command) -> Result<String, String> {
     Err(format!("{command:?}: {}\n{}{}", output.status, text(&output.stdout), text(&output.stderr)))
 }
 
-/// Looks for a program in `PATH` and then in these folders.
+/// Finds a program in `PATH` or these folders.
 pub fn find(program: &str, more: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -118,7 +118,7 @@ pub fn find(program: &str, more: &[PathBuf]) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A port that is free now, below the range that the kernel takes outgoing ports from.
+/// Returns a free port below the ephemeral range.
 pub fn free_port() -> Result<u16, String> {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -1,4 +1,4 @@
-//! A TCP proxy between one node and one server, and the faults of a network: cut, silence and delay, by direction.
+//! A TCP proxy between a node and a server that injects network faults: cuts, silence and delays, by direction.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,17 +14,16 @@ use tokio::sync::watch;
 
 use crate::dice::Dice;
 
-/// What happens to the bytes of one direction.
+/// Fault of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Flow {
     #[default]
     Pass,
-    /// Nothing is forwarded and nothing is closed; what is held goes on when the fault is over.
+    /// Nothing is forwarded and nothing is closed; held bytes are forwarded after the fault.
     Hold,
-    /// Each chunk waits for a random time from the range, in milliseconds.
+    /// Each chunk is delayed by a random time from the range, in milliseconds.
     Delay(u64, u64),
-    /// The same, but the connection that asks for the changes of other nodes is as quick as ever: what is read is
-    /// overtaken by what is followed.
+    /// The same, but the connection that polls for changes of other nodes is not delayed: changes overtake reads.
     DelayReads(u64, u64),
 }
 
@@ -36,7 +35,7 @@ struct Mode {
     target: SocketAddr,
 }
 
-/// Listens for as long as it lives.
+/// Listens until it is dropped.
 pub struct Proxy {
     pub port: u16,
     mode: watch::Sender<Mode>,
@@ -44,7 +43,7 @@ pub struct Proxy {
     task: tokio::task::JoinHandle<()>,
 }
 
-/// How often a fault has bitten.
+/// How often faults had an effect.
 #[derive(Default)]
 struct Counts {
     refused: AtomicU64,
@@ -64,27 +63,27 @@ impl Proxy {
         Ok(Self { port, mode, counts, task })
     }
 
-    /// Closes what is open and refuses what is new.
+    /// Closes open connections and rejects new ones.
     pub fn cut(&self) {
         self.mode.send_modify(|mode| mode.cut = true);
     }
 
-    /// Sets what happens to the bytes to the server and from it.
+    /// Sets the faults of the bytes to the server and from it.
     pub fn flow(&self, to: Flow, from: Flow) {
         self.mode.send_modify(|mode| (mode.to, mode.from) = (to, from));
     }
 
-    /// Back to normal.
+    /// Ends all faults.
     pub fn pass(&self) {
         self.mode.send_modify(|mode| (mode.cut, mode.to, mode.from) = (false, Flow::Pass, Flow::Pass));
     }
 
-    /// Another server from now on; connections to the one before are closed.
+    /// Connects to another server from now on; connections to the previous one are closed.
     pub fn point_to(&self, port: u16) {
         self.mode.send_modify(|mode| mode.target = SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
 
-    /// Connections refused, chunks held and chunks delayed so far.
+    /// Returns the numbers of rejected connections, held chunks and delayed chunks.
     pub fn bites(&self) -> [u64; 3] {
         [&self.counts.refused, &self.counts.held, &self.counts.delayed].map(|count| count.load(Ordering::Relaxed))
     }
@@ -125,7 +124,7 @@ async fn connection(client: TcpStream, state: watch::Receiver<Mode>, counts: Arc
     Ok(())
 }
 
-/// What only the connection sends that asks for the changes of other nodes.
+/// Bytes that only the connection that polls for changes sends.
 const FOLLOWING: &str = "LEFT JOIN key_changes";
 
 fn is_marked(chunk: &[u8]) -> bool {

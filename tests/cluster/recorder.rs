@@ -1,4 +1,4 @@
-//! Writes the history down while it happens, from all tasks, with one clock.
+//! Records the history of all tasks with one clock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -19,7 +19,7 @@ impl Recorder {
         u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// A call is about to be made. Until it is finished its outcome is unknown, and that stays so if it never is.
+    /// Starts a call. Its outcome is unknown until it is finished.
     pub fn begin(&self, node: Option<usize>, key: u32, what: What) -> u64 {
         self.with(|events| {
             let id = events.len() as u64;
@@ -28,7 +28,7 @@ impl Recorder {
         })
     }
 
-    /// The answer has just been read; `minted` is what an exchange gave.
+    /// Records the response; `minted` is the result of an exchange.
     pub fn finish(&self, id: u64, outcome: Outcome, minted: Option<bool>) {
         let end = self.now();
         self.change(id, |event| {
@@ -42,35 +42,35 @@ impl Recorder {
         });
     }
 
-    /// A key of the pool enters this history.
+    /// Adds a key of the pool to this history.
     pub fn created(&self, key: u32, name: &str, organization: usize) -> u64 {
         let id = self.begin(None, key, What::Create { name: name.into(), organization });
         self.finish(id, Outcome::Accepted, None);
         id
     }
 
-    /// What a view showed.
+    /// Records the result of a view.
     pub fn viewed(&self, id: u64, status: String, wide: bool) {
         self.finish(id, Outcome::Accepted, None);
         self.change(id, |event| event.what = What::View { status, wide });
     }
 
-    /// From now on PostgreSQL cannot answer this node, or any.
+    /// From now on PostgreSQL cannot respond to this node, or to any.
     pub fn outage_begins(&self, node: Option<usize>) -> u64 {
         self.begin(node, u32::MAX, What::Outage)
     }
 
-    /// From now on it may.
+    /// From now on PostgreSQL may respond.
     pub fn outage_ends(&self, id: u64) {
         self.finish(id, Outcome::Accepted, None);
     }
 
-    /// A backup of the database is about to be taken, or a restore of one about to begin; see `over`.
+    /// Starts a backup of the database or a restore; see `over`.
     pub fn begins(&self, what: What) -> u64 {
         self.begin(None, u32::MAX, what)
     }
 
-    /// The backup was taken, or the nodes can be started on what was restored.
+    /// The backup was taken, or the nodes can be started on the restored database.
     pub fn over(&self, id: u64) {
         self.finish(id, Outcome::Accepted, None);
     }

@@ -1,4 +1,4 @@
-//! A Redis of our own: started, stopped, killed, emptied, given an old file, and asked.
+//! A Redis server: starting, stopping, killing, emptying, restoring an old file, and queries.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -30,7 +30,7 @@ impl Redis {
         Ok(redis)
     }
 
-    /// Starts the server on the file that is there and waits until it answers. It saves only when told to.
+    /// Starts the server with the existing file and waits until it responds. It saves only on request.
     pub async fn start_again(&mut self) -> Result<(), String> {
         let mut command = Wrapper::PLAIN.command(&self.program);
         command.current_dir(&self.folder);
@@ -61,7 +61,7 @@ impl Redis {
         self.process.as_ref().ok_or("Redis does not run")?.signal(signal)
     }
 
-    /// Writes the file and keeps a copy.
+    /// Saves the file and keeps a copy.
     pub async fn keep_file(&self) -> Result<(), String> {
         self.ask("SAVE").await?;
         fs::copy(self.folder.join("dump.rdb"), self.folder.join("old.rdb"))
@@ -69,14 +69,14 @@ impl Redis {
             .map_err(|error| format!("dump.rdb: {error}"))
     }
 
-    /// The next start finds the copy.
+    /// Restores the copy for the next start.
     pub fn put_file_back(&self) -> Result<(), String> {
         fs::copy(self.folder.join("old.rdb"), self.folder.join("dump.rdb"))
             .map(drop)
             .map_err(|error| format!("old.rdb: {error}"))
     }
 
-    /// The next start finds nothing.
+    /// Deletes the file for the next start.
     pub fn remove_file(&self) {
         let _ = fs::remove_file(self.folder.join("dump.rdb"));
     }
@@ -94,14 +94,14 @@ impl Redis {
         answer.parse().map_err(|_| format!("DBSIZE: {answer}"))
     }
 
-    /// A field of `INFO`.
+    /// Returns a field of `INFO`.
     pub async fn info(&self, field: &str) -> Result<String, String> {
         let info = self.ask("INFO").await?;
         let mut lines = info.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(name, _)| *name == field).map(|(_, value)| value.to_owned()).ok_or(format!("INFO has no {field}"))
     }
 
-    /// Sends one command and gives its answer: a line, a number or a text.
+    /// Sends a command and returns its response: a line, a number or a text.
     pub async fn ask(&self, command: &str) -> Result<String, String> {
         let ask = async {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;

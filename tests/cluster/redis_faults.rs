@@ -1,4 +1,4 @@
-//! What goes wrong with Redis, and the evidence that it did.
+//! Faults of Redis, and the evidence that they had an effect.
 
 use std::time::{Duration, Instant};
 
@@ -74,8 +74,8 @@ pub async fn silence_redis(cluster: &Cluster, evidence: &mut Evidence, hold: Dur
     sleep(Duration::from_secs(1)).await;
 }
 
-/// The replica stops to follow, the primary takes more, and then the replica is what nodes find. In a split brain
-/// node 0 goes on with the old primary.
+/// The replica stops following, the primary receives more writes, and then nodes are connected to the replica. In a
+/// split brain node 0 stays connected to the old primary.
 pub async fn fail_over(
     cluster: &mut Cluster,
     evidence: &mut Evidence,

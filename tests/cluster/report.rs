@@ -1,4 +1,4 @@
-//! What a scenario has shown, as a row of a table, as JSON, and as an explanation of what went wrong.
+//! The result of a scenario as a table row, as JSON, and as an explanation of failures.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ pub struct Report {
     fault: Fault,
     checks: BTreeMap<Call, Counts>,
     changes: u64,
-    /// Times that answered changes took, in microseconds, sorted.
+    /// Durations of confirmed changes in microseconds, sorted.
     waits: Vec<u64>,
-    /// Checks and changes that were answered with 503, and how many of both must not be.
+    /// Checks and changes with a 503 response, and the number of those that must not have one.
     unavailable: [u64; 2],
     unexcused: usize,
     verdict: Verdict,
@@ -108,7 +108,7 @@ impl Report {
         self.faults().is_empty()
     }
 
-    /// What makes the run fail, in words.
+    /// Returns the reasons why the run fails.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.problems.clone();
         let mut add = |count: usize, what: &str| {
@@ -116,9 +116,9 @@ impl Report {
                 faults.push(format!("{count} {what}"));
             }
         };
-        add(self.verdict.violations.len(), "checks were accepted that must not be");
-        add(self.verdict.lost.len(), "answered changes are lost");
-        add(self.unexcused, "calls were answered with 503 though PostgreSQL answered");
+        add(self.verdict.violations.len(), "checks were accepted although they must be denied");
+        add(self.verdict.lost.len(), "confirmed changes are lost");
+        add(self.unexcused, "calls got 503 although PostgreSQL responded");
         let toothless = self.evidence.0.iter().filter(|(bit, _)| !bit);
         faults.extend(toothless.map(|(_, what)| format!("the fault did not bite: {what}")));
         if self.changes < 5 || self.total(|counts| counts.accepted) < 50 {
@@ -170,7 +170,7 @@ impl Report {
         })
     }
 
-    /// Everything that a reader of a failure wants to know, and what is odd in a success.
+    /// Returns all details of a failure, and unusual observations of a success.
     pub fn explain(&self) -> String {
         let name = self.fault.name();
         let mut text = String::new();
@@ -203,7 +203,7 @@ impl Counts {
     }
 }
 
-/// The sentence for one violation, with the two events it is made of.
+/// Describes a violation with its two events.
 pub fn explain(found: &Violation, history: &[Event]) -> String {
     let event = |id: u64| usize::try_from(id).ok().and_then(|place| history.get(place)).map(line).unwrap_or_default();
     format!(
@@ -219,7 +219,7 @@ fn line(event: &Event) -> String {
     serde_json::to_string(event).unwrap_or_default()
 }
 
-/// Of sorted numbers.
+/// Returns a percentile of sorted numbers.
 pub fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(place).copied().unwrap_or_default()

@@ -16,12 +16,12 @@ use crate::world::FreshKey;
 /// Keys created after the backup.
 const LOST_KEYS: usize = 5;
 
-/// The highest number that any key, policy, member, webhook or change has.
+/// The highest number of any key, policy, member, webhook or change.
 const HIGHEST: &str = "SELECT GREATEST((SELECT seq FROM change_seq), \
     (SELECT MAX(GREATEST(generation, secret_version, version)) FROM api_keys), \
     (SELECT MAX(policy_version) FROM organizations), (SELECT COALESCE(MAX(version), 0) FROM members))";
 
-/// The lowest number that is given next.
+/// The lowest number that is used next.
 const LOWEST: &str = "SELECT LEAST((SELECT seq FROM change_seq), \
     (SELECT MIN(LEAST(generation, secret_version, version)) FROM api_keys), \
     (SELECT MIN(policy_version) FROM organizations), (SELECT COALESCE(MIN(version), 9e18::BIGINT) FROM members))";
@@ -33,14 +33,14 @@ pub async fn restore(
     hold: Duration,
 ) -> Result<(), String> {
     let recorder = &load.scene.recorder;
-    // 1. A backup of what is being changed. Keys whose creation is under way may miss it.
+    // 1. A backup of data that is being changed. Keys that are being created may be missing from it.
     cluster.world.close(true);
     sleep(Duration::from_millis(500)).await;
     let backup = recorder.begins(What::Backup);
     cluster.postgres.back_up()?;
     recorder.over(backup);
 
-    // 2. What the restore loses: keys, and every change that the load makes meanwhile.
+    // 2. Changes that the restore loses: keys, and every change of the load meanwhile.
     let mut caller = Caller::new(&cluster.world);
     let mut lost = Vec::new();
     for _ in 0..LOST_KEYS {
@@ -50,7 +50,7 @@ pub async fn restore(
     evidence.shows(accepted == LOST_KEYS, format!("{accepted} keys were created and used after the backup"));
     sleep(hold * 3 / 4).await;
 
-    // 3. The restore, as the documentation describes it.
+    // 3. The restore, as in the documentation.
     let begun = Instant::now();
     let restored = recorder.begins(What::Restore { backup });
     for number in 0..NODES {
@@ -70,7 +70,7 @@ pub async fn restore(
     evidence.shows(lowest > highest, format!("the lowest number is now {lowest}"));
     recorder.over(restored);
 
-    // 4. What was acknowledged after the backup is gone, and what was there before is served.
+    // 4. Keys from after the backup are gone, and keys from before it are served.
     for number in 0..NODES {
         cluster.nodes[number].start()?;
     }
@@ -87,7 +87,7 @@ pub async fn restore(
     Ok(())
 }
 
-/// Creates a key; a change of the policy at the same time is in the way for a moment.
+/// Creates a key; a concurrent change of the policy can prevent it for a moment.
 async fn create(cluster: &Cluster, caller: &mut Caller) -> Result<FreshKey, String> {
     let begun = Instant::now();
     loop {
@@ -99,7 +99,7 @@ async fn create(cluster: &Cluster, caller: &mut Caller) -> Result<FreshKey, Stri
     }
 }
 
-/// How many of these keys get a token, each on the next node.
+/// Returns how many of these keys get a token, each on the next node.
 async fn exchanges(caller: &mut Caller, keys: &[FreshKey]) -> usize {
     let mut accepted = 0;
     for (number, key) in keys.iter().enumerate() {
@@ -111,7 +111,7 @@ async fn exchanges(caller: &mut Caller, keys: &[FreshKey]) -> usize {
     accepted
 }
 
-/// Shows that something was lost, that tokens from before were tried, and that new ones were accepted.
+/// Shows that changes were lost, that earlier tokens were tried, and that new ones were accepted.
 fn bites(load: &Load, (backup, restored): (u64, u64), evidence: &mut Evidence) {
     let history = load.scene.recorder.snapshot();
     let event = |id: u64| usize::try_from(id).ok().and_then(|place| history.get(place));

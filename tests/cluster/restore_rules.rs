@@ -1,15 +1,15 @@
-//! What a restore of the database changes for the checker.
+//! Rules for a restore of the database.
 //!
-//! A restore R brings back the state of a backup B, which was taken at some moment from `B.at` to `B.end`; from `R.at` on
-//! the nodes were being stopped, and none served again before `R.end`. For what began after `R.end`, a change
+//! A restore R brings back the state of a backup B, which was taken at some time from `B.at` to `B.end`; from `R.at` on
+//! the nodes were being stopped, and none served again before `R.end`. For events that started after `R.end`, a change
 //!
-//! - that was answered before `B.at`, or began after `R.end`, counts as always;
-//! - that began after `B.end` and before `R.end` is *lost*: it neither ends anything nor gives anything back;
+//! - that was confirmed before `B.at`, or started after `R.end`, counts as usual;
+//! - that started after `B.end` and before `R.end` is *lost*: it neither ends nor grants anything;
 //! - that may have been made on either side of the backup proves nothing.
 //!
-//! Before `R.at`, every change counts as always. An accepted check A that began after `R.end` breaks the promise when
+//! Before `R.at`, every change counts as usual. An accepted check A that started after `R.end` is a violation if
 //!
-//! 11. its token was minted, or its session began, before `R.end`;
+//! 11. its token was issued, or its session started, before `R.end`;
 //! 12. its secret was issued by a lost change.
 
 use super::super::history::{Call, Check, Event, Outcome, What};
@@ -33,18 +33,18 @@ impl<'a> Restores<'a> {
         Self(history.iter().filter_map(restore).collect())
     }
 
-    /// Whether a change is certainly part of the state that an event met, if it was answered before the event began.
+    /// Whether a change is certainly part of the state at an event, if it was confirmed before the event started.
     pub fn is_kept(&self, change: &Event, event: &Event) -> bool {
         self.before(event)
             .all(|found| change.last_moment() < found.backup.at || change.at >= found.restore.last_moment())
     }
 
-    /// Whether a change is certainly not part of the state that an event met.
+    /// Whether a change is certainly not part of the state at an event.
     pub fn is_lost(&self, change: &Event, event: &Event) -> bool {
         self.before(event).any(|found| found.loses(change))
     }
 
-    /// Rules 11 and 12: the first that an accepted check breaks, and the restore.
+    /// Rules 11 and 12: returns the first that an accepted check violates, and the restore.
     pub fn broken(
         &self,
         event: &Event,
@@ -66,7 +66,7 @@ impl<'a> Restores<'a> {
         })
     }
 
-    /// Whether a restore explains that a check was refused: it ended the token or session, or the secret may be lost.
+    /// Whether a restore explains the denial of a check: it ended the token or session, or the secret may be lost.
     pub fn explains(&self, event: &Event, check: &Check, (mint, issued): (Option<&Event>, Option<&Event>)) -> bool {
         self.before(event).any(|found| {
             let began_before = |event: &Event| event.at < found.restore.last_moment();
@@ -81,7 +81,7 @@ impl<'a> Restores<'a> {
         })
     }
 
-    /// The restores that were over when an event began.
+    /// Returns the restores that were over when an event started.
     fn before(&self, event: &Event) -> impl Iterator<Item = &Restore<'a>> {
         let at = event.at;
         self.0.iter().filter(move |found| found.restore.last_moment() <= at)
@@ -89,9 +89,9 @@ impl<'a> Restores<'a> {
 }
 
 impl Restore<'_> {
-    /// Whether the backup certainly does not hold a change that was made before the restore.
+    /// Whether the backup certainly does not contain a change that was made before the restore.
     fn loses(&self, change: &Event) -> bool {
-        // A key enters the history later than it is created.
+        // A key is added to the history after it is created.
         !matches!(change.what, What::Create { .. })
             && self.backup.end.is_some_and(|end| change.at > end)
             && change.at < self.restore.last_moment()

@@ -1,11 +1,11 @@
-//! The rules about restores against histories made by hand.
+//! Tests of the rules for restores with handwritten histories.
 #![allow(dead_code, unused_imports, reason = "without libtest the tests are left out, and their helpers stay")]
 
 use super::super::super::history::{Call, Check, Credential, Event, Outcome, What};
 use super::super::{Verdict, check};
 
 const AUDIENCE: &str = "https://a.example";
-/// When whatever gave rights back is certainly effective.
+/// A time at which every change that grants rights is effective.
 const LATER: u64 = 9_000_000;
 
 const FIRST: Credential = Credential::Secret { issued: 0 };
@@ -47,7 +47,7 @@ impl Story {
         self.check(at, Call::Verify, credential, None, Outcome::Accepted)
     }
 
-    /// The last look, which takes an unexplained refusal for a loss.
+    /// The final check, in which an unexplained denial is a loss.
     fn refuse(&mut self, at: u64, credential: Credential) -> u64 {
         self.check(at, Call::Verify, credential, None, Outcome::Refused)
     }
@@ -79,7 +79,7 @@ impl Story {
 }
 
 #[test]
-fn a_revocation_after_the_backup_is_lost() {
+fn revocation_after_the_backup_is_lost() {
     let mut story = Story::new();
     story.add((120, 130), What::Revoke);
     story.restore();
@@ -89,7 +89,7 @@ fn a_revocation_after_the_backup_is_lost() {
 }
 
 #[test]
-fn a_revocation_after_the_backup_holds_until_the_restore() {
+fn revocation_after_the_backup_holds_until_the_restore() {
     let mut story = Story::new();
     let revoke = story.add((120, 130), What::Revoke);
     let seen = story.accept(140, FIRST);
@@ -98,7 +98,7 @@ fn a_revocation_after_the_backup_holds_until_the_restore() {
 }
 
 #[test]
-fn a_revocation_before_the_backup_holds_after_the_restore() {
+fn revocation_before_the_backup_holds_after_the_restore() {
     let mut story = Story::new();
     let revoke = story.add((10, 20), What::Revoke);
     story.restore();
@@ -112,7 +112,7 @@ fn a_revocation_before_the_backup_holds_after_the_restore() {
 }
 
 #[test]
-fn a_revocation_while_the_backup_is_taken_may_be_lost() {
+fn revocation_during_the_backup_may_be_lost() {
     for status in ["active", "revoked"] {
         let mut story = Story::new();
         story.add((95, 120), What::Revoke);
@@ -128,7 +128,7 @@ fn a_revocation_while_the_backup_is_taken_may_be_lost() {
 }
 
 #[test]
-fn a_revocation_after_the_restore_holds() {
+fn revocation_after_the_restore_holds() {
     let mut story = Story::new();
     story.restore();
     let revoke = story.add((310, 320), What::Revoke);
@@ -137,7 +137,7 @@ fn a_revocation_after_the_restore_holds() {
 }
 
 #[test]
-fn an_enabling_after_the_backup_gives_nothing_back() {
+fn enable_after_the_backup_is_lost() {
     let mut story = Story::new();
     let disable = story.add((10, 20), What::Disable);
     story.add((120, 130), What::Enable);
@@ -154,7 +154,7 @@ fn an_enabling_after_the_backup_gives_nothing_back() {
 }
 
 #[test]
-fn no_token_from_before_is_accepted() {
+fn earlier_tokens_are_violations() {
     for minted in [50, 150, 190] {
         let mut story = Story::new();
         let token = story.mint(minted);
@@ -175,7 +175,7 @@ fn no_token_from_before_is_accepted() {
 }
 
 #[test]
-fn a_secret_from_after_the_backup_is_refused_and_the_one_before_is_good_again() {
+fn rotation_after_the_backup_is_lost() {
     let mut story = Story::new();
     let rotation = story.add((120, 130), What::Rotate);
     let new = Credential::Secret { issued: rotation };
@@ -189,7 +189,7 @@ fn a_secret_from_after_the_backup_is_refused_and_the_one_before_is_good_again() 
 }
 
 #[test]
-fn a_secret_from_before_the_backup_is_good() {
+fn secret_from_before_the_backup_is_valid() {
     let mut story = Story::new();
     let rotation = story.add((10, 20), What::Rotate);
     story.restore();
@@ -201,7 +201,7 @@ fn a_secret_from_before_the_backup_is_good() {
 }
 
 #[test]
-fn no_session_from_before_is_accepted() {
+fn earlier_sessions_are_violations() {
     let mut story = Story::new();
     let restore = story.restore();
     let seen = story.check(310, Call::Session, FIRST, None, Outcome::Accepted);
@@ -212,7 +212,7 @@ fn no_session_from_before_is_accepted() {
 }
 
 #[test]
-fn a_policy_after_the_backup_is_lost() {
+fn policy_after_the_backup_is_lost() {
     let policy = |audiences: &[&str]| What::SetAudiences {
         organization: 0,
         audiences: audiences.iter().map(|audience| (*audience).into()).collect(),
@@ -237,7 +237,7 @@ fn a_policy_after_the_backup_is_lost() {
 }
 
 #[test]
-fn a_suspension_before_the_backup_holds_though_it_was_ended_after_it() {
+fn suspension_before_the_backup_holds() {
     let mut story = Story::new();
     let suspension = story.add((10, 20), What::Suspend { organization: 0 });
     story.add((120, 130), What::Resume { organization: 0 });

@@ -1,4 +1,4 @@
-//! One scenario from the first call to the verdict: load, fault, recovery, a last look at every key, the checker.
+//! A scenario from the first call to the verdict: load, fault, recovery, a final check of every key, the checker.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::load::{Caller, Load};
 use crate::report::Report;
 use crate::world::lock;
 
-/// How often a running history is checked when a violation is expected.
+/// How often a running history is checked if a violation is expected.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the row of warmed keys may take to fill.
+/// How long caching enough keys can take.
 const WARM_UP: Duration = Duration::from_secs(40);
 
-/// Longer than any scenario may take beside the time it is asked to hold its fault.
+/// Longer than any scenario can take in addition to the duration of its fault.
 const LIMIT: Duration = Duration::from_secs(150);
 
 pub async fn run(
@@ -40,7 +40,7 @@ pub async fn run(
         () = violation(&load), if hasty => Ok(Default::default()),
     };
     load.stop();
-    // Whoever waits for an answer gets some time for it; without one the outcome is unknown.
+    // Waits for pending responses for some time; without one the outcome is unknown.
     let (evidence, problems) = match played {
         Ok(evidence) => (evidence, Vec::new()),
         Err(problem) => (Default::default(), vec![problem]),
@@ -88,7 +88,7 @@ async fn play(
     Ok(evidence)
 }
 
-/// Every answered change must be there on each node, and what is good must be accepted.
+/// Checks that every confirmed change is effective on each node, and that valid credentials are accepted.
 async fn look(load: &Arc<Load>) -> Result<(), String> {
     let keys: Arc<std::sync::Mutex<Vec<Arc<Key>>>> = Arc::new(std::sync::Mutex::new(load.keys()));
     let mut tasks: JoinSet<Result<(), String>> = JoinSet::new();

@@ -1,4 +1,4 @@
-//! What the load knows of the cluster: where the nodes are, what to call as, and keys that nobody has used yet.
+//! Shared knowledge of the load: node addresses, management credentials, and unused keys.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,12 +14,12 @@ pub const KEYS: &str = "/api/v1/organizations/default/keys";
 pub const MEMBERS: &str = "/api/v1/organizations/default/members";
 pub const JSON: &str = "application/json";
 
-/// The management API waits for others; nothing may wait for longer.
+/// The management API waits for other nodes; longer waits are errors.
 pub const CHANGE_LIMIT: Duration = Duration::from_secs(20);
 
 pub struct World {
     pub nodes: Vec<Place>,
-    /// May do everything, and is never changed.
+    /// Has all permissions, and is never changed.
     pub manager: String,
     /// `default` first.
     pub organizations: Vec<Organization>,
@@ -27,33 +27,33 @@ pub struct World {
     /// The pool is not refilled: a restore would lose the new keys.
     is_closed: AtomicBool,
     named: AtomicU32,
-    /// Answers that no call should get, and how often.
+    /// Unexpected responses, and how often they occurred.
     odd: Mutex<BTreeMap<String, u64>>,
 }
 
 pub struct Organization {
     pub slug: &'static str,
-    /// The secret of a key with all rights in the organization.
+    /// Secret of a key with all rights in the organization.
     pub manager: String,
 }
 
-/// The organization that is suspended and resumed.
+/// Index of the organization that is suspended and resumed.
 pub const SUSPENDED: usize = 1;
-/// The organization whose signing keys are rotated.
+/// Index of the organization whose signing keys are rotated.
 pub const ROTATED: usize = 2;
 /// The slugs of the organizations.
 pub const SLUGS: [&str; 3] = ["default", "suspended", "rotated"];
 
-/// Where a node is, and what the load should expect of it.
+/// Address and expected state of a node.
 pub struct Place {
     pub address: SocketAddr,
     /// It serves, or should.
     pub up: AtomicBool,
-    /// A fault keeps it from answering: few changes go there, or the load would only wait.
+    /// A fault keeps it from responding: few changes go there, because the load would only wait.
     pub mute: AtomicBool,
 }
 
-/// A key with read and write scopes that no history has.
+/// A key with read and write scopes that no history contains.
 pub struct FreshKey {
     pub id: String,
     pub text: String,
@@ -73,7 +73,7 @@ impl World {
         }
     }
 
-    /// The nodes that should serve.
+    /// Returns the nodes that should serve.
     pub fn up(&self) -> Vec<usize> {
         self.nodes
             .iter()
@@ -83,7 +83,7 @@ impl World {
             .collect()
     }
 
-    /// The nodes that should serve and are not kept from it.
+    /// Returns the nodes that should serve and are not affected by a fault.
     pub fn able(&self) -> Vec<usize> {
         self.up().into_iter().filter(|node| !self.nodes[*node].mute.load(Ordering::Relaxed)).collect()
     }
@@ -92,12 +92,12 @@ impl World {
         Connection::new(self.nodes[node].address)
     }
 
-    /// A call of the management API.
+    /// Returns a request to the management API.
     pub fn manage(&self, method: &str, target: &str, body: Option<&str>) -> Vec<u8> {
         request(method, target, Some(&self.manager), body.map(|body| (JSON, body)))
     }
 
-    /// Makes a key and puts it into the pool.
+    /// Creates a key and adds it to the pool.
     pub async fn make(&self, connection: &mut Connection) -> Result<(), String> {
         let key = self.create(connection).await?;
         lock(&self.fresh).push(key);
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// A number that no other caller gets.
+    /// Returns a unique number.
     pub fn next_number(&self) -> u32 {
         self.named.fetch_add(1, Ordering::Relaxed)
     }
@@ -152,7 +152,7 @@ impl World {
     }
 }
 
-/// Scopes as the API writes them.
+/// Returns scopes in the API's form.
 pub fn scopes(wide: bool) -> serde_json::Value {
     let scope = |action| json!({ "action": action, "resource": "*" });
     if wide { json!([scope("read"), scope("write")]) } else { json!([scope("read")]) }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The longest file that is accepted.
+/// Maximum number of lines of a file.
 const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] =
@@ -23,7 +23,7 @@ fn layer(module: &str) -> Option<Vec<&'static str>> {
         "revocation" => with(&[&["domain", "clock", "crypto::random", "crypto::messages", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
         "node" => with(&[&["domain"], ADAPTERS]),
-        // A key that its bearer or its owner's removal revokes is revoked like any other; usage is read of a key.
+        // A key is revoked when its bearer revokes it or its owner is removed; usage reports read keys.
         "tokens" | "members" | "usage" => with(&[&["domain", "node", "keys"], ADAPTERS]),
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
         "http" => with(&[&["domain", "node", "tokens", "members", "clock", "limits", "crypto::random"]]),
@@ -39,7 +39,7 @@ fn layer(module: &str) -> Option<Vec<&'static str>> {
     }
 }
 
-/// The imports in a file that its layer does not allow. `module` is the folder or file at the top of `src/`.
+/// Returns the imports in a file that its layer does not allow. `module` is the folder or file at the top of `src/`.
 fn violations(module: &str, text: &str) -> Vec<String> {
     let Some(allowed) = layer(module) else { return vec![format!("{module} belongs to no layer")] };
     let may = |path: &str| {
@@ -49,7 +49,7 @@ fn violations(module: &str, text: &str) -> Vec<String> {
     crate_paths(&code(text)).into_iter().filter(|path| !may(path)).collect()
 }
 
-/// The text without comments and string literals.
+/// Returns the text without comments and string literals.
 fn code(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -80,7 +80,7 @@ fn code(text: &str) -> String {
     out
 }
 
-/// The number of `#` of the raw string that begins here.
+/// Returns the number of `#` of a raw string that starts here.
 fn raw_string(text: &str) -> Option<usize> {
     let rest = text.strip_prefix('r')?;
     let hashes = rest.bytes().take_while(|byte| *byte == b'#').count();
@@ -100,7 +100,7 @@ fn string_end(text: &str) -> usize {
     text.len()
 }
 
-/// All paths below `crate::`, with groups expanded.
+/// Returns all paths below `crate::`, with groups expanded.
 fn crate_paths(code: &str) -> Vec<String> {
     let compact: String =
         code.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ::", "::").replace(":: ", "::");
@@ -140,7 +140,7 @@ fn read_path<'a>(text: &'a str, prefix: &str, paths: &mut Vec<String>) -> &'a st
     }
 }
 
-/// Every file of `src/`, with its top-level module.
+/// Returns every file of `src/` with its top-level module.
 fn sources() -> BTreeMap<PathBuf, (String, String)> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<PathBuf, (String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {

@@ -1,5 +1,5 @@
-//! No secret is ever written where it can be read again: with everything known that must stay unknown, every
-//! endpoint is used well and badly, and then all that the server has said and kept is searched.
+//! No secret is written to a place where it can be read again. Every endpoint is used correctly and incorrectly with
+//! known secrets, and then all output and files of the server are searched.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::support::{Answer, Key, Person, Place, Request, Server, Visitor, event
 
 const MASTER_KEY: [u8; 32] = *b"canary-master-key-of-32-bytes!!!";
 
-/// What must not be found, under a name to report it by.
+/// Secrets, with names for reports.
 struct Canaries(Vec<(String, Vec<u8>)>);
 
 impl Canaries {
@@ -23,7 +23,7 @@ impl Canaries {
         self.0.push((name.to_owned(), bytes.as_ref().to_vec()));
     }
 
-    /// A key text: whole, its secret, and the random digits alone.
+    /// A key's secret: complete, its last part, and the random digits only.
     fn add_key(&mut self, name: &str, text: &str) {
         let secret = text.rsplit('_').next().unwrap();
         self.add(name, text);
@@ -35,7 +35,7 @@ impl Canaries {
         for (name, canary) in &self.0 {
             if let Some(at) = find(bytes, canary) {
                 let shown = |from: usize, to: usize| String::from_utf8_lossy(&bytes[from..to]).into_owned();
-                // What stands before it, without what differs from one secret to the next.
+                // The context before it, without parts that differ between secrets.
                 let before = shown(at.saturating_sub(40), at);
                 let before: String = before.chars().filter(|c| !c.is_alphanumeric() && *c != '-').collect();
                 let context = shown(at.saturating_sub(80), (at + 12).min(bytes.len()));
@@ -45,7 +45,7 @@ impl Canaries {
         }
     }
 
-    /// Looks through a log line by line, so that each kind of line that leaks is reported.
+    /// Searches a log line by line, to report each kind of line that leaks.
     fn in_log(&self, name: &str, log: &str, leaks: &mut Leaks) {
         for line in log.lines() {
             let fields: Value = serde_json::from_str(line).unwrap_or_default();
@@ -56,7 +56,7 @@ impl Canaries {
     }
 }
 
-/// Where something was found and after what, and the first thing found there.
+/// Context of each leak, and the name of the first secret found there.
 type Leaks = BTreeMap<String, String>;
 
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
@@ -72,11 +72,11 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     None
 }
 
-/// Sends a request, and looks at the answer unless it is one that hands the secret out.
+/// Sends a request and searches the response, unless the response is meant to contain the secret.
 fn send(server: &Server, canaries: &Canaries, leaks: &mut Leaks, request: &Request) -> Option<Answer> {
     let answer = request.try_send().ok()?;
     let line = String::from_utf8_lossy(&request.bytes()).lines().next().unwrap_or_default().to_owned();
-    // The kind of route, without what differs from one secret to the next.
+    // The kind of route, without parts that differ between secrets.
     let path = line.split([' ', '?']).nth(1).unwrap_or_default();
     let route: String = path.split('/').filter(|part| part.len() < 16).collect::<Vec<_>>().join("/");
     let headers: Vec<u8> =
@@ -89,7 +89,7 @@ fn send(server: &Server, canaries: &Canaries, leaks: &mut Leaks, request: &Reque
     Some(answer)
 }
 
-/// A secret in every wrong place of every endpoint.
+/// Requests with a secret in every wrong place of every endpoint.
 fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
     let id = &key.id;
     let good = |form: String| server.token_request().form_text(form).bearer(&key.text);
@@ -228,7 +228,7 @@ fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
         all.push(server.api("POST", "signing-keys/rotate").json(&body));
     }
     all.push(server.api("POST", "signing-keys/rotate").json(&json!({ "publish_ahead_seconds": secret })));
-    // A slash would end it, and the rest be a path, which is no mistake.
+    // A slash would end the segment and make another path.
     let userinfo = secret.replace('/', "%2F");
     for body in [
         json!({ "url": secret }),
@@ -257,7 +257,7 @@ fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
     all
 }
 
-/// The same where people are concerned: signing in, sessions, members, policy, organizations.
+/// The same for members: sign-in, sessions, members, policy, organizations.
 fn misplaced_by_people(server: &Server, secret: &str) -> Vec<Request> {
     let sign_in = |body: &Value| server.request("POST", "/api/v1/session").json(body);
     let cookie = |value: String| server.get("/api/v1/session").header("Cookie", value);
@@ -322,7 +322,7 @@ fn misplaced_by_people(server: &Server, secret: &str) -> Vec<Request> {
     all
 }
 
-/// People who sign in, well and badly, and change their passwords. Gives the secrets of it.
+/// Members sign in, correctly and incorrectly, and change their passwords. Returns their secrets.
 fn people(server: &Server, email: &str, password: &str, canaries: &mut Canaries, leaks: &mut Leaks) -> Vec<String> {
     let owner = Person::sign_in(server, "default", email, password);
     let member = owner.add(server, "developer");
@@ -362,7 +362,7 @@ fn people(server: &Server, email: &str, password: &str, canaries: &mut Canaries,
         &owner.call("POST", "/api/v1/session").json(&json!({ "email": email, "password": wrong })),
     );
     send(server, canaries, leaks, &again.api("POST", "members").json(&json!({ "email": "x@y", "role": "owner" })));
-    // The member's sign-in that failed is noted after the answer.
+    // The failed sign-in of a member is recorded after the response.
     let noted = || {
         let rows = crate::support::database::column(&server.database(), "SELECT action FROM audit");
         rows.contains(&"session.refuse".to_owned()).then_some(())
@@ -371,7 +371,7 @@ fn people(server: &Server, email: &str, password: &str, canaries: &mut Canaries,
     vec![secret(&owner), owner.csrf, reset]
 }
 
-/// The same person at the console: signs in, makes and rotates a key, changes a password. Gives the secrets of it.
+/// A member uses the console: signs in, creates and rotates a key, changes a password. Returns the secrets.
 fn console(server: &Server, email: &str, password: &str, canaries: &mut Canaries, leaks: &mut Leaks) -> Vec<String> {
     let visitor = Visitor::sign_in(server, email, password);
     let session = visitor.jar.values().next().unwrap().clone();
@@ -417,7 +417,7 @@ fn console(server: &Server, email: &str, password: &str, canaries: &mut Canaries
 }
 
 #[test]
-fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
+fn no_secret_leaks() {
     let place = Place::on_sqlite()
         .unset("KEYTURN_SECRETS__MASTER_KEY_FILE")
         .set("KEYTURN_SECRETS__MASTER_KEY", STANDARD.encode(MASTER_KEY))
@@ -435,7 +435,7 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
     let server = place.serve(founded.key.clone());
     let mut leaks = Leaks::new();
 
-    // Well: keys made, rotated both ways, exchanged in every way, changed in every way.
+    // Correct use: keys are created, rotated in both ways, exchanged in every way, changed in every way.
     let mut secrets = vec![founded.key.text.clone()];
     let key = server.make(&json!({ "name": "canary", "allowed_cidrs": ["127.0.0.0/8"] }));
     let rotated = server.change("POST", &format!("{}/rotate", key.id), &json!({ "grace_seconds": 600 }));
@@ -457,7 +457,7 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
         canaries.add(&format!("{name}, as bytes"), STANDARD.decode(bare).unwrap());
         secrets.push(text.to_owned());
     }
-    // As one may be: with a slash wherever a long run would tell it.
+    // A valid secret with slashes that break long runs of characters.
     let slashed = "whsec_B/I9t0RspnFQ/x7Yp0w4Vd5Lq/Zk3Tn8Rb2Mc6Hs1/w=";
     canaries.add("a webhook's secret with many slashes", slashed.strip_prefix("whsec_").unwrap());
     secrets.push(slashed.to_owned());
@@ -483,7 +483,7 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
     secrets.extend(console(&server, &founded.email, &founded.password, &mut canaries, &mut leaks));
     secrets.extend(people(&server, &founded.email, &founded.password, &mut canaries, &mut leaks));
 
-    // Badly: each secret, and the bare ones, in every wrong place.
+    // Incorrect use: each secret, complete and in part, in every wrong place.
     secrets.push(key.secret().to_owned());
     secrets.push(founded.password.clone());
     secrets.push(STANDARD.encode(MASTER_KEY));
@@ -498,7 +498,7 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
     raw.read_to_end(&mut answer).unwrap();
     canaries.in_bytes("the answer to what is not HTTP", &answer, &mut leaks);
 
-    // What was said while it ran, and what is kept.
+    // Output of the running server, and its files.
     canaries.in_bytes("/metrics", &server.get("/metrics").send().body, &mut leaks);
     let files = |place: &Place, when: &str, leaks: &mut Leaks| {
         for entry in fs::read_dir(place.path("data")).unwrap() {
@@ -532,9 +532,9 @@ fn no_secret_is_found_in_logs_errors_metrics_audit_rows_or_files() {
     assert!(report.is_empty(), "{} places hold what they must not:\n{}", report.len(), report.join("\n"));
 }
 
-/// With the fields that a trusted proxy fills in, and with a line for each request.
+/// With the headers of a trusted proxy, and an access log.
 #[test]
-fn no_secret_is_found_in_the_access_log_behind_a_proxy() {
+fn no_secret_leaks_behind_a_proxy() {
     const XFF: (&str, &str) = ("X-Forwarded-For", "192.0.2.1");
     let server = Place::on_sqlite()
         .set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8")
@@ -580,9 +580,9 @@ fn no_secret_is_found_in_the_access_log_behind_a_proxy() {
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
 
-/// The search itself finds what it is for.
+/// The search itself finds secrets.
 #[test]
-fn a_leak_would_be_found() {
+fn leaks_are_detected() {
     let mut canaries = Canaries(Vec::new());
     canaries.add_key("a key", "kt_0123456789abcdef_0123456789012345678901234567890123456789012abcdef");
     let mut leaks = Leaks::new();

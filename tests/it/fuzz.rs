@@ -13,7 +13,7 @@ mod targets;
 /// Inputs per target. All targets together take a few seconds.
 const CASES: u32 = 4_000;
 
-/// Bytes that the grammars give a meaning.
+/// Bytes with a meaning in the grammars.
 const SPECIAL: &[u8] = b"\0\t\n\r \"#%&'()*+,-./0129:;<=>?@AZ[\\]^_`az{|}~\x7f\x80\xff";
 
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Runs a target with every seed and with mutations. The error has the shortest input found that breaks it.
+/// Runs a target with every seed and with mutations. The error contains the shortest failing input.
 fn run(seeds: &[Vec<u8>], target: impl Fn(&[u8])) -> Result<(), TestError<(Index, Vec<Mutation>)>> {
     for seed in seeds {
         target(seed);
@@ -88,7 +88,7 @@ fn run(seeds: &[Vec<u8>], target: impl Fn(&[u8])) -> Result<(), TestError<(Index
 }
 
 #[test]
-fn no_input_breaks_a_parser() {
+fn parsers_accept_any_input() {
     for (name, target) in targets::TARGETS {
         let seeds = seeds(name);
         if let Err(TestError::Fail(reason, (seed, mutations))) = run(&seeds, target) {
@@ -99,7 +99,7 @@ fn no_input_breaks_a_parser() {
 }
 
 #[test]
-fn a_broken_parser_is_found() {
+fn broken_parser_is_detected() {
     let seeds = seeds("form");
     let finds = |target: fn(&[u8])| matches!(run(&seeds, target), Err(TestError::Fail(..)));
     assert!(finds(|data| assert!(!data.contains(&0xff), "a byte that no seed has")));
@@ -107,7 +107,7 @@ fn a_broken_parser_is_found() {
     assert!(!finds(|_| {}));
 }
 
-/// Each target has its program for libFuzzer, and there is no other.
+/// Each target has a program for libFuzzer, and the other way round.
 #[test]
 fn every_target_has_a_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

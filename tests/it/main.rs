@@ -1,6 +1,6 @@
 //! Integration tests: one binary, folders that mirror the surfaces.
 //!
-//! Each test names the guarantee it holds the program to, and runs on a server and in a folder of its own.
+//! Each test is named for a guarantee, and runs with its own server and folder.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

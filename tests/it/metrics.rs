@@ -1,4 +1,4 @@
-//! `/metrics`: names, and figures that are not counted at requests.
+//! `/metrics`: names and conventions, and values that are not counted per request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::support::person::{start, try_sign_in};
 use crate::support::postgres::Database;
 use crate::support::{Place, Server, eventually};
 
-/// A sample's value, by its full name with labels.
+/// Returns a sample's value by its name with labels.
 fn value(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     Some(line.parse().unwrap())
@@ -116,7 +116,7 @@ fn keys_that_expire_soon_are_counted() {
     let revoked = expiring(1);
     server.change("POST", &format!("{}/revoke", revoked.id), &json!({}));
     let first = server.key.clone();
-    // They are counted at the start, and every five minutes after that.
+    // Counted at start and every five minutes.
     let server = server.stop().serve(first);
     let within = |text: &str, period: &str| value(text, &format!("keyturn_keys_expiring{{within=\"{period}\"}}"));
     let text = eventually("the count", || Some(metrics(&server)).filter(|text| within(text, "1d").is_some()));

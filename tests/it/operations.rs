@@ -1,4 +1,4 @@
-//! What operators look at: `/healthz`, `/readyz`, `/metrics`, logs, and how a server stops.
+//! Endpoints for operators, logs, connections and shutdown.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{Answer, Place, Request, Server, eventually};
 
 #[test]
-fn a_server_says_that_it_is_alive_and_ready() {
+fn health_and_readiness() {
     let server = Server::start();
     for (path, status) in [("/healthz", "alive"), ("/readyz", "ready")] {
         let answer = server.get(path).send();
@@ -22,7 +22,7 @@ fn a_server_says_that_it_is_alive_and_ready() {
 }
 
 #[test]
-fn operations_have_an_address_of_their_own() {
+fn operations_can_have_a_separate_address() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = Place::new().set("KEYTURN_SERVER__OPERATIONS_LISTEN", port).start();
     assert_eq!(server.get("/metrics").send().status, 404);
@@ -42,7 +42,7 @@ fn operations_have_an_address_of_their_own() {
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }
 
-/// Connections that send `head` and then nothing, from one address.
+/// Opens connections that send `head` and then nothing, from one address.
 fn hold(server: &Server, count: usize, head: &str) -> Vec<TcpStream> {
     let hold = |_| {
         let mut stream = TcpStream::connect(server.address).unwrap();
@@ -53,7 +53,7 @@ fn hold(server: &Server, count: usize, head: &str) -> Vec<TcpStream> {
 }
 
 #[test]
-fn connections_that_do_not_read_harm_nobody() {
+fn slow_readers_do_not_affect_others() {
     let limit = 32;
     let server = Place::new()
         .set("KEYTURN_SERVER__WRITE_TIMEOUT_SECONDS", 2)
@@ -89,14 +89,14 @@ fn connection_that_does_not_read_is_closed() {
     std::thread::sleep(std::time::Duration::from_secs(6));
     stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
     let mut received = Vec::new();
-    // The server has closed the connection, so it ends instead of running into the read timeout.
+    // The server has closed the connection, so it ends before the read timeout.
     let end = stream.read_to_end(&mut received).map_err(|error| error.kind());
     assert!(matches!(end, Ok(_) | Err(std::io::ErrorKind::ConnectionReset)), "{end:?}");
     assert_eq!(server.get("/healthz").send().status, 200);
 }
 
 #[test]
-fn metrics_count_decisions_by_outcome_and_name_no_path_as_it_was_sent() {
+fn metrics_count_decisions_without_raw_paths() {
     let server = Server::start();
     let key = server.make_with("read:*");
     let token = server.token(&key, &[]);
@@ -127,7 +127,7 @@ fn metrics_count_decisions_by_outcome_and_name_no_path_as_it_was_sent() {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
     assert!(!text.contains("somewhere"), "{text}");
-    // Prometheus's conventions: base units, and values of labels in lower snake case (a status is a number).
+    // Prometheus's conventions: base units, and label values in lower snake case (a status is a number).
     for sample in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = sample.split_once(['{', ' ']).unwrap();
         assert!(!name.contains("milli") && (name.starts_with("keyturn_") || name.starts_with("process_")), "{sample}");
@@ -141,9 +141,9 @@ fn metrics_count_decisions_by_outcome_and_name_no_path_as_it_was_sent() {
 }
 
 #[test]
-fn an_unknown_path_is_a_json_404() {
+fn unknown_path_is_a_json_404() {
     let server = Server::start();
-    // Somebody who types the address of the server alone means the console.
+    // The address of the server without a path leads to the console.
     for path in ["/", "/console", "/console/"] {
         let home = server.get(path).send();
         assert_eq!((home.status, home.header("location")), (303, Some("/console/keys")), "{path}");
@@ -157,7 +157,7 @@ fn an_unknown_path_is_a_json_404() {
 }
 
 #[test]
-fn every_answer_has_a_request_id_which_is_in_its_log_line() {
+fn every_response_has_a_logged_request_id() {
     let server = Place::new().set("KEYTURN_LOG__FORMAT", "json").set("KEYTURN_LOG__REQUESTS", "all").start();
     let first = server.get("/healthz").send();
     let first = first.header("x-request-id").expect("an id").to_owned();
@@ -180,7 +180,7 @@ fn every_answer_has_a_request_id_which_is_in_its_log_line() {
 }
 
 #[test]
-fn human_logs_are_lines_without_escape_codes_when_nobody_looks() {
+fn redirected_text_logs_have_no_escape_codes() {
     let server = Server::start();
     let answer = server.exchange("nothing", &[]);
     let id = answer.header("x-request-id").unwrap().to_owned();
@@ -190,7 +190,7 @@ fn human_logs_are_lines_without_escape_codes_when_nobody_looks() {
 }
 
 #[test]
-fn sigterm_finishes_what_is_under_way_and_takes_nothing_new() {
+fn sigterm_finishes_running_requests() {
     let mut server = Server::start();
     let key = server.key.clone();
     let request = server.token_request().form(&[("grant_type", "client_credentials"), ("client_secret", &key.text)]);
@@ -198,7 +198,7 @@ fn sigterm_finishes_what_is_under_way_and_takes_nothing_new() {
     let (first, last) = bytes.split_at(bytes.len() - 5);
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(first).unwrap();
-    // A request of another connection to the same two workers, so that the first is surely being read.
+    // A request on another connection to the same two workers, so that the first is certainly being read.
     eventually("the request to be under way", || (server.get("/healthz").send().status == 200).then_some(()));
 
     server.terminate();
@@ -213,7 +213,7 @@ fn sigterm_finishes_what_is_under_way_and_takes_nothing_new() {
 }
 
 #[test]
-fn an_idle_connection_does_not_hold_up_the_stop() {
+fn idle_connection_does_not_delay_shutdown() {
     let mut server = Server::start();
     let mut idle = TcpStream::connect(server.address).unwrap();
     let bytes = Request::new(server.address, "GET", "/healthz").bytes();
@@ -228,8 +228,8 @@ fn an_idle_connection_does_not_hold_up_the_stop() {
 }
 
 #[test]
-fn idle_connection_is_kept_as_long_as_the_setting_says() {
-    // Sends a request on a connection, waits, and sends another: whether both are answered.
+fn idle_timeout_is_configurable() {
+    // Sends two requests on a connection with a pause in between. Returns whether both get a response.
     let answers_again = |server: &Server, seconds: u64| {
         let bytes = String::from_utf8(Request::new(server.address, "GET", "/healthz").bytes()).unwrap();
         let bytes = bytes.replace("Connection: close\r\n", "");

@@ -8,7 +8,7 @@ const TOP: [&str; 10] =
     [".ci", ".github", "benches", "config", "docs", "fuzz", "migrations", "scripts", "src", "tests"];
 const TYPES: [&str; 6] = [".json", ".md", ".rs", ".toml", ".html", ".css"];
 
-/// What a guide refers to: paths, and names together with the path of the file that should have them.
+/// Returns the references of a guide: paths, and names with the path of the file that should contain them.
 fn references(text: &str) -> (Vec<String>, Vec<(String, String)>) {
     let is_path = |text: &str| {
         let first = text.split('/').next().unwrap_or_default();
@@ -17,7 +17,7 @@ fn references(text: &str) -> (Vec<String>, Vec<(String, String)>) {
     };
     let (mut paths, mut names) = (Vec::new(), Vec::new());
     for block in text.split("\n\n") {
-        // Code, and the text between it.
+        // Code, and the text between code.
         let pieces: Vec<&str> = block.split('`').collect();
         for (place, code) in pieces.iter().enumerate().filter(|(place, _)| place % 2 == 1) {
             let command = code.split(' ').next().unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
 use crate::keys::{self, KeyError};
-use crate::usage::{self, Impact, Narrowing, Refusals};
+use crate::usage::{self, DeniedUses, Impact, Narrowing};
 
 /// Maximum number of listed addresses and scopes.
 const MAX_LISTED: usize = 10;
@@ -178,7 +178,7 @@ fn changes(key: &ApiKey, edit: &Edit) -> Vec<Change> {
 }
 
 fn denied_tables(impact: &Impact) -> Vec<DeniedTable> {
-    let table = |title, column, denials: &Refusals| DeniedTable {
+    let table = |title, column, denials: &DeniedUses| DeniedTable {
         title,
         column,
         more: denials.of.len().saturating_sub(MAX_LISTED),

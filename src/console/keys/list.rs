@@ -124,7 +124,7 @@ pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) 
 
     // 3. Render the page.
     let next = found.last_before_next().map(|last| {
-        let cursor = keys::cursor(order, is_descending, &order.place(last));
+        let cursor = keys::cursor(order, is_descending, &order.cursor(last));
         visit.path(&format!("/keys?{}", query.query(Some(&cursor))))
     });
     let policy = super::create::policy(&visit)?;

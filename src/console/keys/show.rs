@@ -17,7 +17,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::{ReadKeys, ReadUsage};
 use crate::members;
-use crate::usage::{self, Seen, SeenDetails};
+use crate::usage::{self, ValueList, ValueUses};
 
 /// Maximum number of listed addresses and scopes.
 const MAX_LISTED: usize = 15;
@@ -174,22 +174,22 @@ async fn load_usage(visit: &ConsoleRequest<ReadKeys>, key: &ApiKey, range: Range
         totals: Totals::from(&usage.totals()),
         tables: vec![
             SeenTable::new("Source addresses, last 30 days", "IP address", details.addresses),
-            SeenTable::new("Requested scopes, last 30 days", "Scopes", details.asked),
+            SeenTable::new("Requested scopes, last 30 days", "Scopes", details.requested),
         ],
     })
 }
 
 impl SeenTable {
-    fn new(caption: &'static str, column: &'static str, seen: SeenDetails) -> Self {
-        let row = |seen: &Seen| {
+    fn new(caption: &'static str, column: &'static str, seen: ValueList) -> Self {
+        let row = |seen: &ValueUses| {
             let last = format_date(Timestamp::from_seconds(seen.last_day.saturating_mul(86_400)));
-            (seen.what.clone(), format_count(seen.uses.all()), last)
+            (seen.value.clone(), format_count(seen.uses.all()), last)
         };
         Self {
             caption,
             column,
-            rows: seen.told.iter().take(MAX_LISTED).map(row).collect(),
-            more: seen.told.len().saturating_sub(MAX_LISTED),
+            rows: seen.listed.iter().take(MAX_LISTED).map(row).collect(),
+            more: seen.listed.len().saturating_sub(MAX_LISTED),
             others: Some(seen.others.all()).filter(|others| *others > 0).map(format_count),
         }
     }

@@ -133,7 +133,7 @@ impl From<Effect> for EffectRow {
         Self {
             setting: label(effect.setting),
             count: Badge::new(tone, format_count(effect.count)),
-            effect: to_sentence(&effect.meaning),
+            effect: to_sentence(&effect.description),
             examples: effect.examples.iter().map(ToString::to_string).collect(),
             more: if has_more { format_count(more) } else { String::new() },
         }

@@ -143,7 +143,7 @@ impl RawForm {
             stale_after_days: self.number("stale_after_days", &mut violations),
             disable_when_stale: self.is_checked("disable_when_stale"),
         };
-        let faults = policy.faults().into_iter().map(at_form_field);
+        let faults = policy.validate().into_iter().map(at_form_field);
         // A field that could not be parsed has a placeholder value, whose faults do not count.
         let more: Vec<_> = faults.filter(|fault| violations.iter().all(|known| known.field != fault.field)).collect();
         violations.extend(more);

@@ -4,7 +4,7 @@ use crate::console::ui::format_span;
 use crate::domain::destination::DestinationError;
 use crate::domain::networks::{MAX_NETWORKS, NetworksError, NetworksErrorKind};
 use crate::domain::policy::ExpirationChoices;
-use crate::domain::scope::{MAX_ACTION_BYTES, MAX_FILTER_SEGMENTS, MAX_SCOPES, Part, ScopeError};
+use crate::domain::scope::{MAX_ACTION_BYTES, MAX_FILTER_SEGMENTS, MAX_SCOPES, ScopeError, ScopePart};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::{Lifetime, Violation, ViolationKind};
 
@@ -111,9 +111,9 @@ fn describe_destination_error(error: DestinationError) -> String {
 /// Describes an invalid scope, action, resource pattern or resource.
 pub(in crate::console) fn describe_scope_error(error: &ScopeError) -> String {
     match error {
-        ScopeError::Empty(Part::Action) => "Choose an action.".into(),
-        ScopeError::Empty(Part::Filter) => "Enter a resource pattern, for example projects/*.".into(),
-        ScopeError::Empty(Part::Resource) => "Enter a resource, for example projects/acme/42.".into(),
+        ScopeError::Empty(ScopePart::Action) => "Choose an action.".into(),
+        ScopeError::Empty(ScopePart::Filter) => "Enter a resource pattern, for example projects/*.".into(),
+        ScopeError::Empty(ScopePart::Resource) => "Enter a resource, for example projects/acme/42.".into(),
         ScopeError::Action => {
             format!("Invalid action. Use * or up to {MAX_ACTION_BYTES} of a-z, 0-9, “.”, “_” and “-”.")
         }
@@ -193,7 +193,7 @@ mod tests {
     fn positions_count_from_one() {
         let violation = |field: &str, kind: ViolationKind| describe(&Violation::new(field, kind));
         assert_eq!(
-            violation("scopes[1].resource", ScopeError::Empty(Part::Filter).into()),
+            violation("scopes[1].resource", ScopeError::Empty(ScopePart::Filter).into()),
             "Scope 2: Enter a resource pattern, for example projects/*."
         );
         let error = Networks::parse(&["::1", "10.0.0.1/8"]).unwrap_err();
@@ -221,7 +221,7 @@ mod tests {
             "max_grace_seconds":4294967295,"create_role":"viewer","actions":["*"],"scopes_required":true,
             "grantable_scopes":[],"audiences":["a b"]}"#;
         let policy: Policy = serde_json::from_str(faulty).unwrap();
-        let faults = policy.faults();
+        let faults = policy.validate();
         assert!(faults.len() >= 9, "{faults:?}");
         for fault in faults {
             let (api, console) = (fault.message(), describe(&fault));

@@ -1,7 +1,7 @@
-//! Argon2id behind a gate: a few low-priority threads with their own memory, and a fair, bounded queue.
+//! Argon2id with bounded cost: a few low-priority threads with their own memory, and a fair, bounded queue.
 //!
-//! One hash takes about 15 ms and 19 MiB, so hashes wait in lanes by purpose and in fair shares within a lane
-//! (`queue.rs`). A waiter that is dropped leaves the queue at once and costs no hash.
+//! One hash takes about 15 ms and 19 MiB, so hashes wait in lanes by purpose, and in fair shares within a lane
+//! (`queue.rs`). A waiter that is dropped leaves the queue immediately and its hash is not computed.
 
 mod queue;
 
@@ -22,85 +22,83 @@ use zeroize::Zeroizing;
 use crate::crypto::digest::sha256;
 use crate::crypto::random;
 
+use queue::{JobTicket, Queue};
 pub use queue::{Lane, Share};
-use queue::{Place, Queue};
 
-/// Hashes of one narrowest share (one address, one tenant) that may wait to sign in.
+/// Maximum number of sign-ins that wait in one narrowest share (one address, one tenant).
 const SIGN_INS_OF_SHARE: usize = 8;
 
-/// Cost of a hash, and how many may wait.
+/// Cost of a hash and limits of the queue.
 #[derive(Clone, Copy, Debug)]
 pub struct GateSettings {
-    /// KiB of memory.
+    /// Memory per hash in KiB.
     pub memory_kib: u32,
-    /// Passes over it.
+    /// Passes over the memory.
     pub iterations: u32,
-    /// Lanes.
     pub parallelism: u32,
-    /// Hashes computed at once.
+    /// Number of hashing threads.
     pub threads: usize,
-    /// Hashes that may wait in each lane.
+    /// Maximum number of waiting hashes per lane.
     pub queue: usize,
 }
 
-/// Why there is no hash.
+/// Reason why a hash was not computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum GateError {
-    /// Too many are waiting.
+    /// The queue is full.
     #[error("too many secrets are being hashed")]
     Busy,
-    /// The parameters, the stored PHC string or the random generator were unusable.
-    #[error("a secret could not be hashed: {0}")]
+    /// The parameters, a stored PHC string or the random generator cannot be used.
+    #[error("failed to hash a secret: {0}")]
     Broken(&'static str),
 }
 
-/// Whom a hash is for: its lane, and the share of the lane that it counts against.
+/// Position in the queue: the lane, and the share of the lane.
 #[derive(Clone, Debug)]
-pub struct Turn {
-    /// The purpose.
+pub struct QueueKey {
     pub lane: Lane,
-    /// The share, from the widest group to the narrowest.
+    /// From the widest group to the narrowest.
     pub share: Share,
 }
 
-/// The result of comparing a secret with a PHC string.
+/// The result of a shared check of a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verified {
-    /// Whether they fit.
-    pub fits: bool,
-    /// Whether another waiter asked the same question and its hash decided.
+    /// Whether the secret matches.
+    pub is_match: bool,
+    /// Whether the hash was computed for another waiter.
     pub is_shared: bool,
 }
 
-/// Whether a secret fits a PHC string, asked by any number of waiters: the first hash decides for all of them, and for
-/// those that ask before the last of them has dropped the question.
-pub struct Question {
+/// A check of a secret against a PHC string that any number of waiters share: the first hash decides for all of them,
+/// and for those that join before the last one has dropped it.
+pub struct SharedCheck {
     digest: [u8; 32],
     secret: Zeroizing<Vec<u8>>,
     phc: String,
     /// Locked while the hash is computed.
-    answer: Mutex<Option<bool>>,
+    result: Mutex<Option<bool>>,
     gate: Weak<Shared>,
 }
 
-impl std::fmt::Debug for Question {
+impl std::fmt::Debug for SharedCheck {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Question(..)")
+        f.write_str("SharedCheck(..)")
     }
 }
 
-impl Drop for Question {
+impl Drop for SharedCheck {
     fn drop(&mut self) {
         let Some(gate) = self.gate.upgrade() else { return };
-        let mut questions = gate.questions.lock();
-        // The same question may have been asked anew meanwhile.
-        if questions.get(&self.digest).is_some_and(|question| question.strong_count() == 0) {
-            questions.remove(&self.digest);
+        let mut checks = gate.checks.lock();
+        // An identical check may have started meanwhile.
+        if checks.get(&self.digest).is_some_and(|check| check.strong_count() == 0) {
+            checks.remove(&self.digest);
         }
     }
 }
 
-/// The gate. Cheap to clone; the threads end when the last clone is dropped.
+/// A handle of the threads. Cheap to clone; the threads end when the last clone is dropped.
 #[derive(Clone)]
 pub struct Argon2Gate {
     handle: Arc<Handle>,
@@ -119,7 +117,7 @@ struct Handle {
 struct Shared {
     waiting: Mutex<Waiting>,
     added: Condvar,
-    questions: Mutex<HashMap<[u8; 32], Weak<Question>>>,
+    checks: Mutex<HashMap<[u8; 32], Weak<SharedCheck>>>,
 }
 
 struct Waiting {
@@ -130,29 +128,29 @@ struct Waiting {
 enum Job {
     Hash(Zeroizing<Vec<u8>>, oneshot::Sender<Result<String, GateError>>),
     Verify(Zeroizing<Vec<u8>>, String, oneshot::Sender<Result<bool, GateError>>),
-    Answer(Arc<Question>, oneshot::Sender<Result<Verified, GateError>>),
+    Shared(Arc<SharedCheck>, oneshot::Sender<Result<Verified, GateError>>),
 }
 
 impl Job {
-    fn refuse(self) {
-        // A waiter that is gone needs no answer.
+    fn reject(self) {
+        // The waiter may be gone.
         let _ = match self {
             Self::Hash(_, reply) => reply.send(Err(GateError::Busy)).is_ok(),
             Self::Verify(_, _, reply) => reply.send(Err(GateError::Busy)).is_ok(),
-            Self::Answer(_, reply) => reply.send(Err(GateError::Busy)).is_ok(),
+            Self::Shared(_, reply) => reply.send(Err(GateError::Busy)).is_ok(),
         };
     }
 }
 
-/// Takes a job out of the queue when its waiter is dropped.
+/// Removes a job from the queue when its waiter is dropped.
 struct Waiter<'a> {
     gate: &'a Argon2Gate,
-    place: Place,
+    ticket: JobTicket,
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let removed = self.gate.handle.shared.lock().queue.remove(&self.place);
+        let removed = self.gate.handle.shared.lock().queue.remove(&self.ticket);
         drop(removed);
     }
 }
@@ -169,7 +167,7 @@ impl Shared {
         self.waiting.lock()
     }
 
-    /// The next job; `None` once the gate is closed.
+    /// Returns the next job; `None` after the gate is closed.
     fn next(&self) -> Option<Job> {
         let mut waiting = self.lock();
         loop {
@@ -190,73 +188,73 @@ impl Argon2Gate {
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(32))
             .map_err(|_| GateError::Broken("parameters out of range"))?;
         let waiting = Mutex::new(Waiting { queue: Queue::new(settings.queue), is_closed: false });
-        let shared = Arc::new(Shared { waiting, added: Condvar::new(), questions: Mutex::default() });
+        let shared = Arc::new(Shared { waiting, added: Condvar::new(), checks: Mutex::default() });
         let handle = Arc::new(Handle { shared: shared.clone() });
         for number in 0..settings.threads.max(1) {
             let (shared, params) = (shared.clone(), params.clone());
             thread::Builder::new()
                 .name(format!("argon2-{number}"))
                 .spawn(move || run_despite_panics(|| work(&shared, &params)))
-                .map_err(|_| GateError::Broken("no thread could be started"))?;
+                .map_err(|_| GateError::Broken("failed to start a thread"))?;
         }
         Ok(Self { handle })
     }
 
     /// Returns the Argon2id PHC string of a secret, with a fresh salt.
-    pub async fn hash(&self, turn: Turn, secret: &[u8]) -> Result<String, GateError> {
-        let (reply, answer) = oneshot::channel();
-        let _waiter = self.submit(turn, Job::Hash(Zeroizing::new(secret.to_vec()), reply))?;
-        answer.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
+    pub async fn hash(&self, queue: QueueKey, secret: &[u8]) -> Result<String, GateError> {
+        let (reply, response) = oneshot::channel();
+        let _waiter = self.submit(queue, Job::Hash(Zeroizing::new(secret.to_vec()), reply))?;
+        response.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
     }
 
-    /// Returns whether a secret fits a PHC string. Always computes the hash.
-    pub async fn verify(&self, turn: Turn, secret: &[u8], phc: &str) -> Result<bool, GateError> {
-        let (reply, answer) = oneshot::channel();
-        let _waiter = self.submit(turn, Job::Verify(Zeroizing::new(secret.to_vec()), phc.to_owned(), reply))?;
-        answer.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
+    /// Returns whether a secret matches a PHC string. Always computes the hash.
+    pub async fn verify(&self, queue: QueueKey, secret: &[u8], phc: &str) -> Result<bool, GateError> {
+        let (reply, response) = oneshot::channel();
+        let _waiter = self.submit(queue, Job::Verify(Zeroizing::new(secret.to_vec()), phc.to_owned(), reply))?;
+        response.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
     }
 
-    /// Returns the question whether a secret fits a PHC string, which others may have asked already.
-    pub fn question(&self, secret: &[u8], phc: &str) -> Arc<Question> {
+    /// Returns a check of a secret against a PHC string, which may already be in progress for others.
+    pub fn shared_check(&self, secret: &[u8], phc: &str) -> Arc<SharedCheck> {
         let digest = sha256(&Zeroizing::new([phc.as_bytes(), b"\n", secret].concat()));
         let shared = &self.handle.shared;
-        let mut questions = shared.questions.lock();
-        if let Some(question) = questions.get(&digest).and_then(Weak::upgrade) {
-            return question;
+        let mut checks = shared.checks.lock();
+        if let Some(check) = checks.get(&digest).and_then(Weak::upgrade) {
+            return check;
         }
-        let question = Arc::new(Question {
+        let check = Arc::new(SharedCheck {
             digest,
             secret: Zeroizing::new(secret.to_vec()),
             phc: phc.to_owned(),
-            answer: Mutex::default(),
+            result: Mutex::default(),
             gate: Arc::downgrade(shared),
         });
-        questions.insert(digest, Arc::downgrade(&question));
-        question
+        checks.insert(digest, Arc::downgrade(&check));
+        check
     }
 
-    /// Answers a question. Each waiter waits for its own turn, so a flooded network does not hold up the others.
-    pub async fn verify_shared(&self, turn: Turn, question: &Arc<Question>) -> Result<Verified, GateError> {
-        let (reply, answer) = oneshot::channel();
-        let _waiter = self.submit(turn, Job::Answer(question.clone(), reply))?;
-        answer.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
+    /// Completes a shared check. Each waiter waits in its own share, so a flooded network does not delay others.
+    pub async fn verify_shared(&self, queue: QueueKey, check: &Arc<SharedCheck>) -> Result<Verified, GateError> {
+        let (reply, response) = oneshot::channel();
+        let _waiter = self.submit(queue, Job::Shared(check.clone(), reply))?;
+        response.await.map_err(|_| GateError::Broken("the hashing thread ended"))?
     }
 
-    fn submit(&self, Turn { lane, share }: Turn, job: Job) -> Result<Waiter<'_>, GateError> {
+    fn submit(&self, QueueKey { lane, share }: QueueKey, job: Job) -> Result<Waiter<'_>, GateError> {
         let shared = &self.handle.shared;
-        let (place, evicted) = {
+        let (ticket, evicted) = {
             let mut waiting = shared.lock();
-            let own = waiting.queue.load(lane, &share).last().copied().unwrap_or_default();
+            let own = waiting.queue.waiting(lane, &share).last().copied().unwrap_or_default();
             if lane == Lane::SignIn && own >= SIGN_INS_OF_SHARE {
                 return Err(GateError::Busy);
             }
             waiting.queue.push(lane, share, job)
         };
         if let Some(evicted) = evicted {
-            evicted.refuse();
+            evicted.reject();
         }
         shared.added.notify_one();
-        Ok(Waiter { gate: self, place })
+        Ok(Waiter { gate: self, ticket })
     }
 }
 
@@ -268,40 +266,40 @@ fn run_despite_panics(work: impl Fn()) {
 }
 
 fn work(shared: &Shared, params: &Params) {
-    // On Linux this lowers the calling thread alone; if it is refused, hashing only competes harder.
+    // On Linux this affects only the calling thread. If it fails, hashing only competes harder for the CPU.
     let _ = rustix::process::nice(10);
     let mut memory = Vec::new();
     while let Some(job) = shared.next() {
         match job {
-            // A waiter may be dropped between leaving the queue and being served.
+            // A waiter may be dropped after its job has left the queue.
             Job::Hash(_, reply) if reply.is_closed() => {}
             Job::Verify(_, _, reply) if reply.is_closed() => {}
-            Job::Answer(_, reply) if reply.is_closed() => {}
+            Job::Shared(_, reply) if reply.is_closed() => {}
             Job::Hash(secret, reply) => {
                 let _ = reply.send(hash(&secret, params, &mut memory));
             }
             Job::Verify(secret, phc, reply) => {
                 let _ = reply.send(verify(&secret, &phc, &mut memory));
             }
-            Job::Answer(question, reply) => {
-                let _ = reply.send(answer(&question, &mut memory));
+            Job::Shared(check, reply) => {
+                let _ = reply.send(run_shared(&check, &mut memory));
             }
         }
     }
 }
 
-fn answer(question: &Question, memory: &mut Vec<Block>) -> Result<Verified, GateError> {
-    let mut answer = question.answer.lock();
-    if let Some(fits) = *answer {
-        return Ok(Verified { fits, is_shared: true });
+fn run_shared(check: &SharedCheck, memory: &mut Vec<Block>) -> Result<Verified, GateError> {
+    let mut result = check.result.lock();
+    if let Some(is_match) = *result {
+        return Ok(Verified { is_match, is_shared: true });
     }
-    let fits = verify(&question.secret, &question.phc, memory)?;
-    *answer = Some(fits);
-    Ok(Verified { fits, is_shared: false })
+    let is_match = verify(&check.secret, &check.phc, memory)?;
+    *result = Some(is_match);
+    Ok(Verified { is_match, is_shared: false })
 }
 
 fn hash(secret: &[u8], params: &Params, memory: &mut Vec<Block>) -> Result<String, GateError> {
-    let salt: [u8; 16] = random::bytes().map_err(|_| GateError::Broken("no randomness"))?;
+    let salt: [u8; 16] = random::bytes().map_err(|_| GateError::Broken("the random number generator failed"))?;
     let mut out = [0; 32];
     compute(secret, &salt, params, memory, &mut out)?;
     let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
@@ -309,8 +307,8 @@ fn hash(secret: &[u8], params: &Params, memory: &mut Vec<Block>) -> Result<Strin
 }
 
 fn verify(secret: &[u8], phc: &str, memory: &mut Vec<Block>) -> Result<bool, GateError> {
-    let broken = |_| GateError::Broken("a stored verifier is unreadable");
-    let parsed = PasswordHash::new(phc).map_err(|_| GateError::Broken("a stored verifier is unreadable"))?;
+    let broken = |_| GateError::Broken("a stored verifier cannot be parsed");
+    let parsed = PasswordHash::new(phc).map_err(|_| GateError::Broken("a stored verifier cannot be parsed"))?;
     let params = Params::try_from(&parsed).map_err(broken)?;
     let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
         return Err(GateError::Broken("a stored verifier has no salt or hash"));
@@ -335,7 +333,7 @@ fn compute(
     memory.resize(memory.len().max(params.block_count()), Block::default());
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
         .hash_password_into_with_memory(secret, salt, out, memory.as_mut_slice())
-        .map_err(|_| GateError::Broken("Argon2 refused its input"))
+        .map_err(|_| GateError::Broken("Argon2 rejected its input"))
 }
 
 #[cfg(test)]
@@ -363,21 +361,21 @@ mod tests {
         Argon2Gate::start(settings).unwrap()
     }
 
-    fn turn(lane: Lane, share: u64) -> Turn {
-        Turn { lane, share: vec![share] }
+    fn queue(lane: Lane, share: u64) -> QueueKey {
+        QueueKey { lane, share: vec![share] }
     }
 
-    fn management() -> Turn {
-        turn(Lane::Management, 0)
+    fn management() -> QueueKey {
+        queue(Lane::Management, 0)
     }
 
-    fn hash_later(gate: &Argon2Gate, turn: Turn) -> tokio::task::JoinHandle<Result<String, GateError>> {
+    fn hash_later(gate: &Argon2Gate, queue: QueueKey) -> tokio::task::JoinHandle<Result<String, GateError>> {
         let gate = gate.clone();
-        tokio::spawn(async move { gate.hash(turn, b"x").await })
+        tokio::spawn(async move { gate.hash(queue, b"x").await })
     }
 
     #[tokio::test]
-    async fn a_hash_fits_its_secret_only() {
+    async fn hash_matches_its_secret_only() {
         let gate = gate(8);
         let phc = gate.hash(management(), b"correct").await.unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
@@ -387,7 +385,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn our_strings_and_those_of_the_argon2_crate_agree() {
+    async fn phc_strings_match_the_argon2_crate() {
         use argon2::password_hash::{PasswordHasher, PasswordVerifier};
         let ours = gate(8).hash(management(), b"secret").await.unwrap();
         assert!(Argon2::default().verify_password(b"secret", &PasswordHash::new(&ours).unwrap()).is_ok());
@@ -396,12 +394,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unreadable_verifier_is_an_error_and_not_a_no() {
+    async fn invalid_verifier_is_an_error() {
         assert!(matches!(gate(8).verify(management(), b"x", "plain").await, Err(GateError::Broken(_))));
     }
 
     #[tokio::test]
-    async fn a_full_queue_says_so_at_once() {
+    async fn full_queue_fails_immediately() {
         let gate = slow_gate(1);
         let attempts: Vec<_> = (0..8).map(|_| hash_later(&gate, management())).collect();
         let mut busy = 0;
@@ -414,16 +412,16 @@ mod tests {
     #[tokio::test]
     async fn full_queue_makes_room_for_another_share() {
         let gate = slow_gate(4);
-        let flood: Vec<_> = (0..20).map(|_| hash_later(&gate, turn(Lane::KeyCheck, 1))).collect();
+        let flood: Vec<_> = (0..20).map(|_| hash_later(&gate, queue(Lane::KeyCheck, 1))).collect();
         tokio::task::yield_now().await;
-        assert!(gate.hash(turn(Lane::KeyCheck, 2), b"good").await.is_ok());
+        assert!(gate.hash(queue(Lane::KeyCheck, 2), b"good").await.is_ok());
         drop(flood);
     }
 
     #[tokio::test]
-    async fn dropped_waiter_leaves_the_queue_at_once() {
+    async fn dropped_waiter_leaves_the_queue() {
         let gate = slow_gate(64);
-        let flood: Vec<_> = (0..20).map(|n| hash_later(&gate, turn(Lane::SignIn, n))).collect();
+        let flood: Vec<_> = (0..20).map(|n| hash_later(&gate, queue(Lane::SignIn, n))).collect();
         tokio::task::yield_now().await;
         for task in flood {
             task.abort();
@@ -433,41 +431,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiters_with_the_same_question_share_one_hash() {
+    async fn identical_checks_share_one_hash() {
         for threads in [1, 4] {
             let settings = GateSettings { memory_kib: 16_384, iterations: 2, parallelism: 1, threads, queue: 64 };
             let gate = Argon2Gate::start(settings).unwrap();
             let phc = gate.hash(management(), b"correct").await.unwrap();
             let ask = |secret: &'static [u8]| {
-                let (gate, question) = (gate.clone(), gate.question(secret, &phc));
-                tokio::spawn(async move { gate.verify_shared(turn(Lane::KeyCheck, 1), &question).await.unwrap() })
+                let (gate, question) = (gate.clone(), gate.shared_check(secret, &phc));
+                tokio::spawn(async move { gate.verify_shared(queue(Lane::KeyCheck, 1), &question).await.unwrap() })
             };
-            let held = gate.question(b"correct", &phc);
+            let held = gate.shared_check(b"correct", &phc);
             let asked: Vec<_> = (0..20).map(|_| ask(b"correct")).collect();
             let wrong = ask(b"wrong");
             let mut hashes = 0;
             for task in asked {
                 let verified = task.await.unwrap();
-                assert!(verified.fits);
+                assert!(verified.is_match);
                 hashes += usize::from(!verified.is_shared);
             }
             assert_eq!(hashes, 1);
-            assert_eq!(wrong.await.unwrap(), Verified { fits: false, is_shared: false });
+            assert_eq!(wrong.await.unwrap(), Verified { is_match: false, is_shared: false });
             assert!(ask(b"correct").await.unwrap().is_shared, "asked while the question is held");
             drop(held);
             drop(gate.hash(management(), b"the threads are done with all before").await);
-            no_questions_left(&gate).await;
+            wait_for_no_checks(&gate).await;
             assert!(!ask(b"correct").await.unwrap().is_shared);
         }
     }
 
-    async fn no_questions_left(gate: &Argon2Gate) {
+    async fn wait_for_no_checks(gate: &Argon2Gate) {
         for _ in 0..1000 {
-            if gate.handle.shared.questions.lock().is_empty() {
+            if gate.handle.shared.checks.lock().is_empty() {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        panic!("questions are left");
+        panic!("checks are left");
     }
 }

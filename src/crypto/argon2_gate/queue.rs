@@ -1,28 +1,28 @@
-//! The order in which waiting hashes are computed: lanes by purpose, and fair shares within a lane.
+//! The order of waiting hashes: lanes by purpose, and fair shares within a lane.
 //!
 //! A share is a path such as `[/32, /48, /64]`. At every level of the path the branches take turns, so ten thousand
-//! waiters of one network delay a waiter of another network by one hash, and so on down to the leaf.
-//! Branches without waiters do not exist: nothing that a stranger chooses stays in memory.
+//! waiters of one network delay a waiter of another network by only one hash, and so on down to the leaf. Branches
+//! without waiters are removed: nothing that a stranger chooses stays in memory.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// What a hash is for. Earlier lanes go first.
+/// Purpose of a hash. Earlier lanes go first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lane {
     /// Passwords in authenticated management requests.
     Management,
-    /// Secrets of API keys whose fast verifier cannot decide.
+    /// Secrets of API keys that the fast verifier cannot check.
     KeyCheck,
-    /// Passwords of people who sign in.
+    /// Passwords of sign-ins.
     SignIn,
-    /// Verifiers that nobody waits for.
+    /// Hashes without a waiting request.
     Background,
 }
 
 impl Lane {
     const ALL: [Self; 4] = [Self::Management, Self::KeyCheck, Self::SignIn, Self::Background];
 
-    /// How often in a row a lane is passed over before it gets one turn: no lane starves.
+    /// How often in a row a lane is passed over before it gets one turn, so that no lane starves.
     const fn patience(self) -> u32 {
         match self {
             Self::Management => 0,
@@ -32,10 +32,10 @@ impl Lane {
     }
 }
 
-/// The share that a hash belongs to, from the widest group to the narrowest. Equal paths share one queue.
+/// Path of a share, from the widest group to the narrowest. Equal paths share one queue.
 pub type Share = Vec<u64>;
 
-/// Waiting jobs of every lane.
+/// Waiting jobs of all lanes.
 pub(super) struct Queue<J> {
     lanes: [LaneQueue<J>; 4],
     limit: usize,
@@ -43,9 +43,9 @@ pub(super) struct Queue<J> {
     next: u64,
 }
 
-/// Names a waiting job, so that it can leave the queue.
+/// Identifies a waiting job, so that it can leave the queue.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct JobTicket {
     lane: Lane,
     share: Share,
     number: u64,
@@ -60,7 +60,7 @@ struct Branch<J> {
     count: usize,
     jobs: VecDeque<(u64, J)>,
     children: HashMap<u64, Branch<J>>,
-    /// Children in the order of their turns. The key grows with every turn.
+    /// Children in the order of their turns. The key increases with every turn.
     turns: BTreeMap<u64, u64>,
     turn: u64,
 }
@@ -86,7 +86,7 @@ impl<J> Branch<J> {
     }
 
     fn pop(&mut self) -> Option<J> {
-        // Jobs that belong to this branch itself take turns with its children.
+        // Jobs of this branch itself go before those of its children.
         if let Some((_, job)) = self.jobs.pop_front() {
             self.count -= 1;
             return Some(job);
@@ -124,18 +124,18 @@ impl<J> Branch<J> {
         removed
     }
 
-    /// How many wait in each branch along a path.
-    fn load(&self, share: &[u64]) -> Vec<usize> {
-        let mut load = Vec::with_capacity(share.len());
+    /// Returns the number of waiting jobs in each branch along a path.
+    fn waiting(&self, share: &[u64]) -> Vec<usize> {
+        let mut counts = Vec::with_capacity(share.len());
         let mut branch = Some(self);
         for name in share {
             branch = branch.and_then(|branch| branch.children.get(name));
-            load.push(branch.map_or(0, |branch| branch.count));
+            counts.push(branch.map_or(0, |branch| branch.count));
         }
-        load
+        counts
     }
 
-    /// Drops the newest job of the busiest branch, followed down to its busiest leaf.
+    /// Removes the newest job of the busiest leaf, found by following the busiest branch at each level.
     fn evict(&mut self) -> Option<J> {
         let busiest = self.children.iter().max_by_key(|(_, child)| child.count).map(|(name, _)| *name);
         let evicted = match busiest {
@@ -156,7 +156,7 @@ impl<J> Branch<J> {
 }
 
 impl<J> Queue<J> {
-    /// A queue of so many waiting jobs per lane.
+    /// Creates a queue with a maximum number of waiting jobs per lane.
     pub(super) fn new(limit: usize) -> Self {
         let lanes = Lane::ALL.map(|_| LaneQueue { root: Branch::default(), passed_over: 0 });
         Self { lanes, limit, was_out_of_order: false, next: 0 }
@@ -166,25 +166,25 @@ impl<J> Queue<J> {
         self.lanes.get_mut(lane as usize)
     }
 
-    /// Adds a job. A full lane makes room at the expense of its busiest share; the job that lost its place is returned,
-    /// which is the new one if its own share is the busiest.
-    pub(super) fn push(&mut self, lane: Lane, share: Share, job: J) -> (Place, Option<J>) {
+    /// Adds a job. A full lane removes a job of its busiest share and returns it; this is the new job if its own share
+    /// is the busiest.
+    pub(super) fn push(&mut self, lane: Lane, share: Share, job: J) -> (JobTicket, Option<J>) {
         self.next += 1;
         let (number, limit) = (self.next, self.limit);
-        let place = Place { lane, share, number };
-        let Some(queue) = self.lane(lane) else { return (place, Some(job)) };
-        queue.root.push(&place.share, number, job);
+        let ticket = JobTicket { lane, share, number };
+        let Some(queue) = self.lane(lane) else { return (ticket, Some(job)) };
+        queue.root.push(&ticket.share, number, job);
         let evicted = if queue.root.count > limit { queue.root.evict() } else { None };
-        (place, evicted)
+        (ticket, evicted)
     }
 
-    /// How many wait in each branch along a path of a lane.
-    pub(super) fn load(&mut self, lane: Lane, share: &[u64]) -> Vec<usize> {
-        self.lane(lane).map(|queue| queue.root.load(share)).unwrap_or_default()
+    /// Returns the number of waiting jobs in each branch along a path of a lane.
+    pub(super) fn waiting(&mut self, lane: Lane, share: &[u64]) -> Vec<usize> {
+        self.lane(lane).map(|queue| queue.root.waiting(share)).unwrap_or_default()
     }
 
-    /// The next job. Earlier lanes go first; a lane that was passed over for long gets one turn, never two in a row, so
-    /// that a lower lane delays a higher one by one hash at most.
+    /// Returns the next job. Earlier lanes go first. A lane that was passed over for too long gets one turn, but never
+    /// two in a row, so a lower lane delays a higher one by at most one hash.
     pub(super) fn pop(&mut self) -> Option<J> {
         let waiting = |queue: &Self, lane: Lane| queue.lanes.get(lane as usize).is_some_and(|lane| lane.root.count > 0);
         let first = Lane::ALL.into_iter().find(|lane| waiting(self, *lane))?;
@@ -204,9 +204,9 @@ impl<J> Queue<J> {
         self.lane(chosen)?.root.pop()
     }
 
-    /// Takes a job out that nobody waits for any more.
-    pub(super) fn remove(&mut self, place: &Place) -> Option<J> {
-        self.lane(place.lane)?.root.remove(&place.share, place.number)
+    /// Removes a job whose waiter is gone.
+    pub(super) fn remove(&mut self, ticket: &JobTicket) -> Option<J> {
+        self.lane(ticket.lane)?.root.remove(&ticket.share, ticket.number)
     }
 
     #[cfg(test)]
@@ -278,13 +278,13 @@ mod tests {
         }
         assert_eq!(queue.push(Lane::SignIn, vec![1, 1], "late").1, Some("late"), "its own share is the busiest");
         assert_eq!(queue.push(Lane::SignIn, vec![2, 1], "good").1, Some("flood"));
-        assert_eq!(queue.load(Lane::SignIn, &[1, 1]), [3, 3]);
+        assert_eq!(queue.waiting(Lane::SignIn, &[1, 1]), [3, 3]);
         assert_eq!(queue.pop(), Some("flood"));
         assert_eq!(queue.pop(), Some("good"));
     }
 
     #[test]
-    fn job_that_leaves_leaves_nothing_behind() {
+    fn removed_job_leaves_no_branches() {
         let mut queue = Queue::new(10);
         let places: Vec<_> = (0..5).map(|n| queue.push(Lane::KeyCheck, vec![n, n], "job").0).collect();
         for place in &places {

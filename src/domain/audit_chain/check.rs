@@ -1,100 +1,97 @@
-//! Checking a log row by row, and naming the first bad one.
+//! Verifies a log entry by entry and reports the first bad one.
 
 use std::fmt;
 
 use crate::domain::audit_chain::{AuditHead, AuditRow, ChainHash, NotedHead};
 
-/// The first bad row of a log, and what is wrong.
+/// The first bad entry of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// The row's id.
     pub id: i64,
-    /// What is wrong with it.
-    pub wrong: Wrong,
+    pub kind: FaultKind,
 }
 
-/// What is wrong with a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wrong {
-    /// It is not as it was written.
+pub enum FaultKind {
+    /// The entry does not match its hash.
     Changed,
-    /// It was never chained.
+    /// The entry has no position or hash.
     NotChained,
-    /// So many rows before it are missing.
+    /// This many entries before it are missing.
     MissingBefore(i64),
-    /// It stands where another should.
+    /// The entry is in the place of another.
     OutOfOrder,
-    /// It is the last, and so many rows behind it are missing.
+    /// This many entries after it are missing at the end.
     CutOff(i64),
-    /// It stands behind the end of the log.
+    /// The entry is after the recorded end of the log.
     Added,
-    /// It is the last, and the end of the log that was recorded does not fit it.
+    /// The last entry does not match the recorded end of the log.
     EndDiffers,
-    /// It is the last, and the record of the end of the log is gone.
+    /// The record of the end of the log is missing.
     EndGone,
-    /// It has another hash than was noted.
-    NotAsNoted,
-    /// It was noted, and is gone.
-    NotedIsGone,
-    /// There is no row at all, where there must be one.
+    /// The hash differs from a noted one.
+    DiffersFromNote,
+    /// A noted entry is missing.
+    NotedMissing,
+    /// The log has no entries. It must contain at least the creation of the organization.
     Empty,
 }
 
-/// Checks the rows of one organization's log, one after the other, holding none of them.
+/// Verifies an organization's log one entry at a time, in constant memory.
 #[derive(Debug)]
 pub struct ChainCheck {
-    /// The position that the next row must have.
+    /// Expected position of the next entry.
     next: i64,
-    /// The hash of the row before; `None` before the first row of a part, until it is found among the noted ones.
+    /// Hash of the previous entry. `None` before the first entry of a partial log, until a noted entry matches it.
     previous: Option<ChainHash>,
     last: Option<i64>,
     notes: Vec<NotedHead>,
-    found: Vec<NotedHead>,
+    confirmed: Vec<NotedHead>,
     fault: Option<Fault>,
 }
 
 impl ChainCheck {
-    /// A check of a whole log, from its first row on.
+    /// Starts at the first entry of a complete log.
     pub fn new(notes: Vec<NotedHead>) -> Self {
-        Self { next: 1, previous: Some(ChainHash::START), last: None, notes, found: Vec::new(), fault: None }
+        Self { next: 1, previous: Some(ChainHash::START), last: None, notes, confirmed: Vec::new(), fault: None }
     }
 
-    /// How many rows were found to be right.
+    /// Number of verified entries.
     pub fn rows(&self) -> i64 {
         self.next - 1
     }
 
-    /// The id of the last row that was looked at.
+    /// ID of the last verified entry.
     pub fn last(&self) -> Option<i64> {
         self.last
     }
 
-    /// The noted rows that were come across.
-    pub fn found(&self) -> &[NotedHead] {
-        &self.found
+    /// Noted entries that the log contains.
+    pub fn confirmed(&self) -> &[NotedHead] {
+        &self.confirmed
     }
 
-    /// A part of a log, whose first row follows one that was noted: begins behind that row.
+    /// Starts a partial log whose first entry follows a noted one.
     pub fn begin_behind_note(&mut self, first: &AuditRow) {
         let follows = |note: &&NotedHead| note.id < first.id && first.hash == Some(first.hash_after(&note.hash));
         let note = self.notes.iter().find(follows).copied();
         if let (Some(note), Some(position)) = (note, first.position) {
             self.next = position;
             self.previous = Some(note.hash);
-            self.found.push(note);
+            self.confirmed.push(note);
         }
     }
 
-    /// Looks at the next row.
+    /// Verifies the next entry.
     pub fn row(&mut self, row: &AuditRow) {
         match &mut self.fault {
-            // Whether what is missing stands further down decides what is said of it.
-            Some(Fault { wrong: wrong @ Wrong::MissingBefore(_), .. }) if row.position == Some(self.next) => {
-                *wrong = Wrong::OutOfOrder;
+            // If the missing entry follows later, the log is out of order.
+            Some(Fault { kind: kind @ FaultKind::MissingBefore(_), .. }) if row.position == Some(self.next) => {
+                *kind = FaultKind::OutOfOrder;
             }
             Some(_) => {}
-            None => match self.judge(row) {
-                Some(wrong) => self.fault = Some(Fault { id: row.id, wrong }),
+            None => match self.check(row) {
+                Some(kind) => self.fault = Some(Fault { id: row.id, kind }),
                 None => {
                     self.next += 1;
                     self.previous = row.hash;
@@ -104,97 +101,101 @@ impl ChainCheck {
         }
     }
 
-    /// A row that cannot even be read.
+    /// Reports an entry that cannot be decoded.
     pub fn unreadable(&mut self, id: i64) {
-        self.fault.get_or_insert(Fault { id, wrong: Wrong::Changed });
+        self.fault.get_or_insert(Fault { id, kind: FaultKind::Changed });
     }
 
-    fn judge(&mut self, row: &AuditRow) -> Option<Wrong> {
+    fn check(&mut self, row: &AuditRow) -> Option<FaultKind> {
         let (Some(position), Some(hash), Some(previous)) = (row.position, row.hash, self.previous) else {
-            return Some(Wrong::NotChained);
+            return Some(FaultKind::NotChained);
         };
         if position != self.next {
-            // Only its number was changed.
+            // Only the position was changed.
             if (AuditRow { position: Some(self.next), ..row.clone() }).hash_after(&previous) == hash {
-                return Some(Wrong::Changed);
+                return Some(FaultKind::Changed);
             }
             return Some(match position.saturating_sub(self.next) {
-                missing @ 1.. => Wrong::MissingBefore(missing),
-                _ => Wrong::OutOfOrder,
+                missing @ 1.. => FaultKind::MissingBefore(missing),
+                _ => FaultKind::OutOfOrder,
             });
         }
         if row.hash_after(&previous) != hash {
-            return Some(Wrong::Changed);
+            return Some(FaultKind::Changed);
         }
         let noted: Vec<_> = self.notes.iter().filter(|note| note.id == row.id).copied().collect();
         if noted.iter().any(|note| note.hash != hash) {
-            return Some(Wrong::NotAsNoted);
+            return Some(FaultKind::DiffersFromNote);
         }
-        self.found.extend(noted);
+        self.confirmed.extend(noted);
         None
     }
 
-    /// Whether no further row can change what was found.
-    pub fn is_over(&self) -> bool {
-        self.fault.as_ref().is_some_and(|fault| !matches!(fault.wrong, Wrong::MissingBefore(_)))
+    /// Whether further entries cannot change the result.
+    pub fn is_final(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| !matches!(fault.kind, FaultKind::MissingBefore(_)))
     }
 
-    /// What is wrong so far.
+    /// Returns the first fault so far.
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
 
-    /// Whether the rows so far end where the log does.
+    /// Whether the verified entries end at `head`.
     pub fn ends_at(&self, head: Option<&AuditHead>) -> bool {
         let end = self.last.zip(self.previous).map(|(id, hash)| AuditHead { id, rows: self.rows(), hash });
         end.is_some() && end.as_ref() == head
     }
 
-    /// The end of the log: what was found, or the first bad row. `head` is the record of the end; `first_behind` is the
-    /// first row behind it, where it names one.
+    /// Returns the end of the log, or the first fault. `head` is the recorded end; `first_behind` is the ID of the
+    /// first entry after it.
     pub fn end(self, head: Option<AuditHead>, first_behind: Option<i64>) -> Result<AuditHead, Fault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         let (Some(id), Some(hash)) = (self.last, self.previous) else {
             return Err(match head {
-                Some(head) => Fault { id: head.id, wrong: Wrong::CutOff(head.rows) },
-                None => Fault { id: 0, wrong: Wrong::Empty },
+                Some(head) => Fault { id: head.id, kind: FaultKind::CutOff(head.rows) },
+                None => Fault { id: 0, kind: FaultKind::Empty },
             });
         };
         let rows = self.next - 1;
-        let wrong = match head {
-            None => Wrong::EndGone,
+        let kind = match head {
+            None => FaultKind::EndGone,
             Some(head) if head == (AuditHead { id, rows, hash }) => return Ok(head),
-            Some(head) if head.rows > rows => Wrong::CutOff(head.rows - rows),
+            Some(head) if head.rows > rows => FaultKind::CutOff(head.rows - rows),
             Some(head) if head.rows < rows => {
-                return Err(Fault { id: first_behind.unwrap_or(id), wrong: Wrong::Added });
+                return Err(Fault { id: first_behind.unwrap_or(id), kind: FaultKind::Added });
             }
-            Some(_) => Wrong::EndDiffers,
+            Some(_) => FaultKind::EndDiffers,
         };
-        Err(Fault { id, wrong })
+        Err(Fault { id, kind })
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.id;
-        match self.wrong {
-            Wrong::Changed => write!(f, "row {id} was changed: it does not fit its hash"),
-            Wrong::NotChained => {
-                write!(f, "row {id} is not part of the chain: it was inserted, or its position or hash was removed")
+        match self.kind {
+            FaultKind::Changed => write!(f, "entry {id} was changed: it does not match its hash"),
+            FaultKind::NotChained => {
+                write!(f, "entry {id} is not part of the chain: it was inserted, or its position or hash was removed")
             }
-            Wrong::MissingBefore(rows) => write!(f, "row {id}: before it, rows are missing ({rows})"),
-            Wrong::OutOfOrder => write!(f, "row {id} is out of order: it stands where another row belongs"),
-            Wrong::CutOff(rows) => write!(f, "row {id}: the log is cut off at its end; rows are missing ({rows})"),
-            Wrong::Added => write!(f, "row {id} was added behind the end of the log"),
-            Wrong::EndDiffers => write!(f, "row {id} is the last, and the record of the log's end was changed"),
-            Wrong::EndGone => write!(f, "row {id} is the last, and the record of the log's end is gone"),
-            Wrong::NotAsNoted => {
-                write!(f, "row {id} has another hash than was noted: the log was written anew, here or before")
+            FaultKind::MissingBefore(rows) => write!(f, "entry {id}: entries before it are missing ({rows})"),
+            FaultKind::OutOfOrder => write!(f, "entry {id} is out of order: it is in the place of another entry"),
+            FaultKind::CutOff(rows) => {
+                write!(f, "entry {id}: entries after it are missing at the end of the log ({rows})")
             }
-            Wrong::NotedIsGone => write!(f, "row {id} was noted, and is not there any more"),
-            Wrong::Empty => f.write_str("there are no rows; at least the creation of the organization must be there"),
+            FaultKind::Added => write!(f, "entry {id} was added after the end of the log"),
+            FaultKind::EndDiffers => write!(f, "entry {id} is the last, but differs from the recorded end of the log"),
+            FaultKind::EndGone => write!(f, "entry {id} is the last, but the record of the log's end is missing"),
+            FaultKind::DiffersFromNote => {
+                write!(f, "entry {id} does not have the noted hash: this entry or an earlier one was rewritten")
+            }
+            FaultKind::NotedMissing => write!(f, "entry {id} was noted but is missing"),
+            FaultKind::Empty => {
+                f.write_str("the log has no entries; it must at least contain the creation of the organization")
+            }
         }
     }
 }

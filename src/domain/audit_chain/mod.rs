@@ -1,5 +1,5 @@
-//! The audit log as a chain: each row's hash covers the row and the hash of the row before it, organization by
-//! organization, so that a row which was changed, removed, moved or added is found.
+//! The hash chain of an audit log. The hash of each entry covers the entry and the hash of the entry before it in the
+//! same organization, so changed, removed, moved and added entries are detected.
 
 mod check;
 
@@ -10,72 +10,64 @@ use data_encoding::HEXLOWER;
 
 use crate::domain::timestamp::Timestamp;
 
-pub use check::{ChainCheck, Fault, Wrong};
+pub use check::{ChainCheck, Fault, FaultKind};
 
-/// Tells these digests from all others, and the encoding from later ones.
+/// Separates these digests from all others, and names the version of the encoding.
 const LABEL: &[u8] = b"keyturn audit row 1";
 
-/// The hash of a row: SHA-256. Written as 64 lower-case hexadecimal digits.
+/// SHA-256 of an entry, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChainHash([u8; 32]);
 
-/// A row of the audit log as it is stored. Nothing is taken for granted of it: it may have been tampered with.
+/// An audit entry as stored. It may have been tampered with, so no field is trusted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditRow {
-    /// Its number; rises through the logs of all organizations.
+    /// Increases across the logs of all organizations.
     pub id: i64,
-    /// Whose log it belongs to: a slug.
+    /// Slug of the organization.
     pub organization: String,
-    /// Its place in that log, from 1; `None` while it is not chained.
+    /// Position in that log, from 1; `None` if not chained yet.
     pub position: Option<i64>,
-    /// When.
     pub at: Timestamp,
-    /// Who: `key:{id}`, `member:{id}` or `keyturn`.
+    /// `key:{id}`, `member:{id}` or `keyturn`.
     pub actor: String,
-    /// What.
     pub action: String,
-    /// To which: an id.
+    /// ID of the changed object.
     pub subject: String,
-    /// From where.
     pub address: Option<String>,
-    /// What was before, as JSON, as it is stored.
+    /// State before the change, as the stored JSON text.
     pub old: Option<String>,
-    /// What is now, as JSON, as it is stored.
+    /// State after the change, as the stored JSON text.
     pub new: Option<String>,
-    /// The hash; `None` while it is not chained.
+    /// `None` if not chained yet.
     pub hash: Option<ChainHash>,
 }
 
-/// The end of an organization's log.
+/// The recorded end of an organization's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AuditHead {
-    /// The last row's id.
+    /// ID of the last entry.
     pub id: i64,
-    /// How many rows there are: the last row's position.
     pub rows: i64,
-    /// The last row's hash.
     pub hash: ChainHash,
 }
 
-/// A row and its hash, as somebody has noted them: written `ID:HASH`.
+/// The ID and hash of an entry that was noted outside the database, written `ID:HASH`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotedHead {
-    /// The row's id.
     pub id: i64,
-    /// Its hash.
     pub hash: ChainHash,
 }
 
 impl ChainHash {
-    /// What the first row follows.
+    /// Used as the predecessor of the first entry.
     pub const START: Self = Self([0; 32]);
 
-    /// From its bytes; `None` when they are not 32.
+    /// Returns `None` unless there are 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// Its bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -95,8 +87,8 @@ impl ChainHash {
 }
 
 impl AuditRow {
-    /// The hash that this row has behind a row with that hash. Every column is part of it, with its length where it
-    /// has one, so that no two rows read the same.
+    /// Returns the hash of this entry if it follows an entry with the hash `previous`. Every column is encoded with its
+    /// length, so no two entries have the same encoding.
     pub fn hash_after(&self, previous: &ChainHash) -> ChainHash {
         let mut text = Vec::with_capacity(512);
         let mut add = |part: Option<&[u8]>| match part {

@@ -1,11 +1,11 @@
-//! The laws of the chain: whatever is done to a log is found, and the right row is named.
+//! Properties of the chain: every manipulation of a log is detected at the right entry.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
 
-/// A row before it is chained.
+/// An entry that is not chained yet.
 fn any_row() -> impl Strategy<Value = AuditRow> {
     let text = || "[a-z:.\\x00é]{0,6}";
     let value = || prop::option::of("[a-z\"{}]{0,6}");
@@ -26,7 +26,7 @@ fn any_row() -> impl Strategy<Value = AuditRow> {
     )
 }
 
-/// Chains rows as the store does, with ids that leave gaps.
+/// Chains entries as the store does, with gaps between the IDs.
 fn chained(mut rows: Vec<AuditRow>) -> (Vec<AuditRow>, AuditHead) {
     let mut head = AuditHead { id: 0, rows: 0, hash: ChainHash::START };
     for row in &mut rows {
@@ -48,7 +48,7 @@ fn check(rows: &[AuditRow], head: Option<AuditHead>, notes: &[NotedHead]) -> Res
     check.end(head, None)
 }
 
-/// A change of one column of a row: all of them, by number.
+/// Changes one column of an entry, chosen by number.
 fn change(row: &mut AuditRow, column: usize) {
     let other = |text: &Option<String>| match text {
         None => Some(String::new()),
@@ -68,7 +68,7 @@ fn change(row: &mut AuditRow, column: usize) {
         9 => row.new = other(&row.new),
         10 => row.hash = Some(ChainHash([7; 32])),
         11 => {
-            // A letter that moves from one column to the next.
+            // A character that moves from one column to the next.
             let moved = row.actor.pop().unwrap_or('x');
             row.action.insert(0, moved);
         }
@@ -78,57 +78,57 @@ fn change(row: &mut AuditRow, column: usize) {
 
 proptest! {
     #[test]
-    fn an_untouched_log_is_good_and_so_is_each_of_its_rows_when_noted((rows, head) in log(), at: Index) {
+    fn unchanged_log_is_valid((rows, head) in log(), at: Index) {
         prop_assert_eq!(check(&rows, Some(head), &[]), Ok(head));
         let row = at.get(&rows);
         let note = NotedHead { id: row.id, hash: row.hash.unwrap() };
         let mut whole = ChainCheck::new(vec![note]);
         rows.iter().for_each(|row| whole.row(row));
         prop_assert!(whole.ends_at(Some(&head)));
-        prop_assert_eq!(whole.found(), &[note]);
+        prop_assert_eq!(whole.confirmed(), &[note]);
     }
 
     #[test]
-    fn a_changed_row_is_named((rows, head) in log(), at: Index, column in 0..13usize) {
+    fn changed_entry_is_reported((rows, head) in log(), at: Index, column in 0..13usize) {
         let (mut rows, at) = (rows.clone(), at.index(rows.len()));
         change(&mut rows[at], column);
         let unchanged = column == 12 && rows[at].old == rows[at].new;
         prop_assume!(!unchanged);
         let fault = check(&rows, Some(head), &[]).unwrap_err();
-        prop_assert_eq!(fault, Fault { id: rows[at].id, wrong: Wrong::Changed });
+        prop_assert_eq!(fault, Fault { id: rows[at].id, kind: FaultKind::Changed });
     }
 
     #[test]
-    fn a_row_that_lost_its_hash_is_named((rows, head) in log(), at: Index) {
+    fn entry_without_hash_is_reported((rows, head) in log(), at: Index) {
         let (mut rows, at) = (rows.clone(), at.index(rows.len()));
         rows[at].hash = None;
-        let fault = Fault { id: rows[at].id, wrong: Wrong::NotChained };
+        let fault = Fault { id: rows[at].id, kind: FaultKind::NotChained };
         prop_assert_eq!(check(&rows, Some(head), &[]), Err(fault));
     }
 
     #[test]
-    fn of_missing_rows_the_next_one_is_named((rows, head) in log(), at: Index, count in 1..4usize) {
+    fn entry_after_missing_ones_is_reported((rows, head) in log(), at: Index, count in 1..4usize) {
         let at = at.index(rows.len());
         let (mut left, count) = (rows.clone(), count.min(rows.len() - at));
         left.drain(at..at + count);
         let expected = match (left.get(at), left.last()) {
-            (Some(next), _) => Fault { id: next.id, wrong: Wrong::MissingBefore(count as i64) },
-            (None, Some(last)) => Fault { id: last.id, wrong: Wrong::CutOff(count as i64) },
-            (None, None) => Fault { id: head.id, wrong: Wrong::CutOff(count as i64) },
+            (Some(next), _) => Fault { id: next.id, kind: FaultKind::MissingBefore(count as i64) },
+            (None, Some(last)) => Fault { id: last.id, kind: FaultKind::CutOff(count as i64) },
+            (None, None) => Fault { id: head.id, kind: FaultKind::CutOff(count as i64) },
         };
         prop_assert_eq!(check(&left, Some(head), &[]), Err(expected));
     }
 
     #[test]
-    fn moved_rows_are_out_of_order((rows, head) in log(), one: Index, other: Index) {
+    fn moved_entries_are_out_of_order((rows, head) in log(), one: Index, other: Index) {
         let (one, other) = (one.index(rows.len()), other.index(rows.len()));
         prop_assume!(one != other);
         let mut moved = rows.clone();
         let row = moved.remove(one);
         moved.insert(other, row);
         let first = one.min(other);
-        prop_assert_eq!(check(&moved, Some(head), &[]), Err(Fault { id: moved[first].id, wrong: Wrong::OutOfOrder }));
-        // The ids exchanged as well: the contents are where they do not belong.
+        prop_assert_eq!(check(&moved, Some(head), &[]), Err(Fault { id: moved[first].id, kind: FaultKind::OutOfOrder }));
+        // With the IDs exchanged as well, the contents are in the wrong place.
         let mut swapped = rows.clone();
         swapped.swap(one, other);
         (swapped[one].id, swapped[other].id) = (rows[one].id, rows[other].id);
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn an_inserted_row_is_found((rows, head) in log(), at: Index, new in any_row(), fits: bool) {
+    fn inserted_entry_is_reported((rows, head) in log(), at: Index, new in any_row(), fits: bool) {
         let at = at.index(rows.len() + 1);
         let before = at.checked_sub(1).map(|before| &rows[before]);
         let mut inserted = rows.clone();
@@ -147,15 +147,15 @@ proptest! {
         inserted.insert(at, new.clone());
         let fault = check(&inserted, Some(head), &[]).unwrap_err();
         if fits {
-            // It reads like the right one; what is behind it does not.
+            // The inserted entry passes; the one after it does not.
             prop_assert!(fault.id == inserted.get(at + 1).map_or(new.id, |row| row.id));
         } else {
-            prop_assert_eq!(fault, Fault { id: new.id, wrong: Wrong::Changed });
+            prop_assert_eq!(fault, Fault { id: new.id, kind: FaultKind::Changed });
         }
     }
 
     #[test]
-    fn a_log_that_was_written_anew_is_not_as_noted((rows, _) in log(), at: Index, noted: Index) {
+    fn rewritten_log_differs_from_note((rows, _) in log(), at: Index, noted: Index) {
         let (at, noted) = (at.index(rows.len()), noted.index(rows.len()));
         let note = NotedHead { id: rows[noted].id, hash: rows[noted].hash.unwrap() };
         let mut forged = rows;
@@ -163,14 +163,14 @@ proptest! {
         let (forged, head) = chained(forged);
         let found = check(&forged, Some(head), &[note]);
         if at <= noted {
-            prop_assert_eq!(found, Err(Fault { id: note.id, wrong: Wrong::NotAsNoted }));
+            prop_assert_eq!(found, Err(Fault { id: note.id, kind: FaultKind::DiffersFromNote }));
         } else {
             prop_assert_eq!(found, Ok(head));
         }
     }
 
     #[test]
-    fn a_part_is_good_behind_a_noted_row_alone((rows, head) in log(), at: Index) {
+    fn partial_log_needs_a_noted_predecessor((rows, head) in log(), at: Index) {
         let at = at.index(rows.len() - 1);
         let note = NotedHead { id: rows[at].id, hash: rows[at].hash.unwrap() };
         let part = &rows[at + 1..];
@@ -184,13 +184,13 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_noted_head_or_none(text in "\\PC{0,80}") {
+    fn noted_head_parser_accepts_any_text(text in "\\PC{0,80}") {
         let _ = NotedHead::parse(&text);
     }
 }
 
 #[test]
-fn the_end_that_is_recorded_must_fit() {
+fn recorded_end_must_match() {
     let row = |n: i64| AuditRow {
         id: 0,
         organization: "acme".into(),
@@ -205,22 +205,22 @@ fn the_end_that_is_recorded_must_fit() {
         hash: None,
     };
     let (rows, head) = chained((1..=4).map(row).collect());
-    for (recorded, id, wrong) in [
-        (None, 12, Wrong::EndGone),
-        (Some(AuditHead { rows: 6, ..head }), 12, Wrong::CutOff(2)),
-        (Some(AuditHead { rows: 3, ..head }), 12, Wrong::Added),
-        (Some(AuditHead { id: 11, ..head }), 12, Wrong::EndDiffers),
-        (Some(AuditHead { hash: ChainHash::START, ..head }), 12, Wrong::EndDiffers),
+    for (recorded, id, kind) in [
+        (None, 12, FaultKind::EndGone),
+        (Some(AuditHead { rows: 6, ..head }), 12, FaultKind::CutOff(2)),
+        (Some(AuditHead { rows: 3, ..head }), 12, FaultKind::Added),
+        (Some(AuditHead { id: 11, ..head }), 12, FaultKind::EndDiffers),
+        (Some(AuditHead { hash: ChainHash::START, ..head }), 12, FaultKind::EndDiffers),
     ] {
-        assert_eq!(check(&rows, recorded, &[]), Err(Fault { id, wrong }));
+        assert_eq!(check(&rows, recorded, &[]), Err(Fault { id, kind }));
     }
-    assert_eq!(check(&[], Some(head), &[]), Err(Fault { id: 12, wrong: Wrong::CutOff(4) }));
-    assert_eq!(check(&[], None, &[]), Err(Fault { id: 0, wrong: Wrong::Empty }));
+    assert_eq!(check(&[], Some(head), &[]), Err(Fault { id: 12, kind: FaultKind::CutOff(4) }));
+    assert_eq!(check(&[], None, &[]), Err(Fault { id: 0, kind: FaultKind::Empty }));
 }
 
-/// The encoding is for ever: a log that was written today is checked in ten years.
+/// The encoding must never change: existing logs stay verifiable.
 #[test]
-fn the_hash_of_a_row_is_what_it_was() {
+fn hash_is_stable() {
     let row = AuditRow {
         id: 7,
         organization: "default".into(),

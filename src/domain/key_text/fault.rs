@@ -1,28 +1,26 @@
-//! What is wrong with a credential that was mangled on its way, told from its text alone.
+//! Detects a credential that was damaged when it was copied, from its text alone.
 
 use std::fmt;
 
 use super::{ID_LENGTH, KeyPrefix, KeyText, PREFIX_LENGTHS, SECRET_LENGTH, is_base62, parts};
 
-/// What the text of a credential says is wrong with it, without a look-up. The messages repeat nothing of the text.
+/// A defect of a credential. The messages contain none of its text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CredentialFault {
-    /// A character outside ASCII, often one that is invisible.
+    /// A character outside ASCII, often an invisible one.
     NotAscii,
-    /// A quotation mark, of a shell or a configuration file.
+    /// A quotation mark from a shell or a configuration file.
     Quotes,
-    /// White space inside.
     WhiteSpace,
-    /// A control character.
     Control,
-    /// A secret that is too short or too long.
+    /// The secret is too short or too long.
     Length,
-    /// A secret whose checksum does not match.
+    /// The secret's checksum does not match.
     Checksum,
 }
 
 impl CredentialFault {
-    /// Returns a fault of the characters. IDs, secrets and tokens have none of these.
+    /// Returns the first invalid kind of character. IDs, secrets and tokens contain none.
     pub fn of_characters(text: &str) -> Option<Self> {
         if text.bytes().fold(true, |is_plain, byte| is_plain & is_plain_byte(byte)) {
             None
@@ -39,7 +37,7 @@ impl CredentialFault {
         }
     }
 
-    /// Returns a fault of the characters, or of the length or the checksum of what begins as a key's secret does.
+    /// Returns an invalid character, or an invalid length or checksum if the text looks like a key's secret.
     pub fn of_secret(text: &str) -> Option<Self> {
         Self::of_characters(text).or_else(|| {
             // A long token is not searched for underscores.
@@ -59,8 +57,8 @@ impl CredentialFault {
     }
 }
 
-/// Whether a byte is printable ASCII and no quotation mark. Without branches, so that many bytes are checked at once:
-/// every request has a credential, and a token is long.
+/// Whether a byte is printable ASCII other than a quotation mark. Branchless, so that the compiler vectorizes it: every
+/// request has a credential, and tokens are long.
 fn is_plain_byte(byte: u8) -> bool {
     (byte.wrapping_sub(b'!') <= b'~' - b'!') & (byte != b'"') & (byte != b'\'') & (byte != b'`')
 }
@@ -80,13 +78,13 @@ impl fmt::Display for CredentialFault {
 }
 
 #[cfg(test)]
-#[expect(clippy::string_slice, reason = "key texts are ASCII")]
+#[expect(clippy::string_slice, reason = "secrets are ASCII")]
 mod tests {
     use super::*;
     use crate::domain::key_text::KeyId;
 
     #[test]
-    fn fault_is_read_from_the_text() {
+    fn faults_are_detected() {
         let good = KeyText::new(KeyPrefix::default(), KeyId::from_random([7; 16]), [9; 32]).reveal().to_string();
         assert_eq!(CredentialFault::of_secret(&good), None);
         let wrong_digit = if good.ends_with('a') { "b" } else { "a" };

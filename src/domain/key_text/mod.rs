@@ -1,8 +1,8 @@
-//! The text of an API key, `{prefix}_{id}_{secret}`: reading, printing, checksum.
+//! The secret of an API key, `{prefix}_{id}_{random}`: parsing, printing, checksum.
 //!
-//! The secret is 43 base62 digits of 256 random bits and 6 base62 digits of the CRC-32 of everything
-//! before them, so a typo is told from a key with no look-up. A secret prints nowhere by accident:
-//! it has no `Display`, no `Serialize`, and its `Debug` says `Secret(..)`.
+//! The last part is 43 base62 digits of 256 random bits and 6 base62 digits of the CRC-32 of everything before them, so
+//! a typo is detected without a lookup. A secret cannot be printed by accident: [`Secret`] has no `Display` and no
+//! `Serialize`, and its `Debug` prints `Secret(..)`.
 
 mod fault;
 #[cfg(test)]
@@ -14,11 +14,11 @@ pub use fault::CredentialFault;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-/// Digits of a key's id.
+/// Digits of a key ID.
 pub const ID_LENGTH: usize = 16;
-/// Digits of a secret, its checksum included.
+/// Digits of the last part, with the checksum.
 pub const SECRET_LENGTH: usize = RANDOM_LENGTH + CHECKSUM_LENGTH;
-/// The shortest and the longest prefix.
+/// Allowed lengths of a prefix.
 pub const PREFIX_LENGTHS: std::ops::RangeInclusive<usize> = 2..=16;
 /// The shortest and the longest key text.
 const LENGTHS: std::ops::RangeInclusive<usize> =
@@ -26,20 +26,19 @@ const LENGTHS: std::ops::RangeInclusive<usize> =
 /// The length of the ID, the secret, and the underscore before each.
 const AFTER_PREFIX: usize = 1 + ID_LENGTH + 1 + SECRET_LENGTH;
 
-/// A key's identity, also its OAuth `client_id`: 16 base62 characters.
+/// A key ID, also the OAuth `client_id`: 16 base62 digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId([u8; ID_LENGTH]);
 
 impl KeyId {
-    /// Reads exactly 16 base62 characters.
+    /// Parses exactly 16 base62 digits.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: [u8; ID_LENGTH] = text.as_bytes().try_into().ok()?;
         is_base62(text).then_some(Self(digits))
     }
 
-    /// Makes an id of 128 random bits, reduced modulo 62^16 (about 2^95). Each id is hit by 2^32 or
-    /// more of the 2^128 inputs, give or take one, so none is likelier than another by more than one
-    /// part in 2^32: no observer can tell that from uniform.
+    /// Creates an ID from 128 random bits, reduced modulo 62^16 (about 2^95). Each ID has at least 2^32 of the 2^128
+    /// inputs, give or take one, so no ID is likelier than another by more than one part in 2^32.
     pub fn from_random(random: [u8; 16]) -> Self {
         let mut number = u128::from_be_bytes(random);
         Self(base62(|| {
@@ -49,19 +48,18 @@ impl KeyId {
         }))
     }
 
-    /// The id as text.
     pub fn as_str(&self) -> &str {
-        // Always ASCII, by construction; the fallback only keeps this function total.
+        // Always ASCII; the fallback avoids a panic path.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// What an organization's key texts begin with: `[a-z0-9]{2,16}`, `kt` by default.
+/// Prefix of an organization's secrets: `[a-z0-9]{2,16}`, `kt` by default.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyPrefix(Box<str>);
 
 impl KeyPrefix {
-    /// Reads a prefix, without the underscore that follows it. Errors: [`KeyTextError::Prefix`].
+    /// Parses a prefix without the underscore. Errors: [`KeyTextError::Prefix`].
     pub fn parse(text: &str) -> Result<Self, KeyTextError> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         if PREFIX_LENGTHS.contains(&text.len()) && text.bytes().all(allowed) {
@@ -71,7 +69,6 @@ impl KeyPrefix {
         }
     }
 
-    /// The prefix as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -83,24 +80,22 @@ impl Default for KeyPrefix {
     }
 }
 
-/// The 49 characters that prove possession of a key. Erased from memory when dropped; compare it
-/// through its verifiers, never as text.
+/// The 49 characters that prove possession of a key. Wiped from memory on drop. Compare it only through its verifiers.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Reads 49 base62 characters. The checksum covers the prefix and the id as well, so a bare secret
-    /// is not checked here: see [`checksum_holds`].
+    /// Parses 49 base62 digits. The checksum also covers prefix and ID: see [`checksum_holds`].
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == SECRET_LENGTH && is_base62(text)).then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The secret itself, for a verifier and for nothing that is kept or logged.
+    /// Returns the text, for verifiers only. Never store or log it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A whole key text whose checksum holds.
+/// A complete secret with a valid checksum.
 ///
 /// ```
 /// use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText, KeyTextError};
@@ -120,18 +115,18 @@ pub struct KeyText {
 }
 
 impl KeyText {
-    /// Mints the text of a key from 256 random bits, written as a big-endian base62 number.
+    /// Creates a secret from 256 random bits, written as a big-endian base62 number.
     pub fn new(prefix: KeyPrefix, id: KeyId, random: [u8; 32]) -> Self {
         let mut number = Zeroizing::new(random);
         let digits: Zeroizing<[u8; RANDOM_LENGTH]> = Zeroizing::new(base62(|| divide_by_62(&mut number)));
         let checksum = checksum(&prefix, &id, digits.as_slice());
-        // Full capacity at once: a String that grows leaves copies behind.
+        // Full capacity at once: a String that grows leaves copies in memory.
         let mut text = Zeroizing::new(String::with_capacity(SECRET_LENGTH));
         text.extend(digits.iter().chain(&checksum).map(|&b| char::from(b)));
         Self { prefix, id, secret: Secret(text) }
     }
 
-    /// Reads a key text and checks its checksum.
+    /// Parses a secret and verifies its checksum.
     pub fn parse(text: &str) -> Result<Self, KeyTextError> {
         let (prefix, id, secret) = parts(text).ok_or(KeyTextError::Shape)?;
         let prefix = KeyPrefix::parse(prefix)?;
@@ -143,27 +138,24 @@ impl KeyText {
         Ok(Self { prefix, id, secret })
     }
 
-    /// What the text begins with.
     pub fn prefix(&self) -> &KeyPrefix {
         &self.prefix
     }
 
-    /// Whose text it is.
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The secret in it.
     pub fn secret(&self) -> &Secret {
         &self.secret
     }
 
-    /// Keeps the secret only.
+    /// Drops everything but the random part.
     pub fn into_secret(self) -> Secret {
         self.secret
     }
 
-    /// The whole text, to be shown once.
+    /// Returns the complete secret, to be shown once.
     pub fn reveal(&self) -> Zeroizing<String> {
         let pieces = [self.prefix.as_str(), "_", self.id.as_str(), "_", self.secret.expose()];
         let length = pieces.iter().map(|piece| piece.len()).sum();
@@ -172,8 +164,8 @@ impl KeyText {
         text
     }
 
-    /// What lists show to tell keys apart, like `kt_...Ab12`. The last four characters belong to the
-    /// checksum, so none of the random digits are given away.
+    /// Returns a short form to recognize a key by, such as `kt_...Ab12`. The last four characters belong to the
+    /// checksum and reveal no random digits.
     pub fn hint(&self) -> String {
         let secret = self.secret.expose();
         let last_four = secret.get(SECRET_LENGTH - 4..).unwrap_or_default();
@@ -181,7 +173,7 @@ impl KeyText {
     }
 }
 
-/// Whether the checksum at the end of `secret` is that of a key text with this prefix and id.
+/// Whether the checksum at the end of `secret` matches this prefix and ID.
 pub fn checksum_holds(prefix: &KeyPrefix, id: &KeyId, secret: &Secret) -> bool {
     match secret.expose().as_bytes().split_last_chunk::<CHECKSUM_LENGTH>() {
         Some((random, found)) => checksum(prefix, id, random) == *found,
@@ -189,8 +181,8 @@ pub fn checksum_holds(prefix: &KeyPrefix, id: &KeyId, secret: &Secret) -> bool {
     }
 }
 
-/// Whether a bearer text should be read as a key text: three parts of the right lengths and no dot. A
-/// JWT always has dots (RFC 7519 §3). Says nothing about the characters or the checksum.
+/// Whether a bearer token has the shape of a secret: three parts of the right lengths and no dot. A JWT always has dots
+/// (RFC 7519 §3). Does not check characters or checksum.
 pub fn looks_like_key_text(text: &str) -> bool {
     let right_lengths = |(prefix, id, secret): (&str, &str, &str)| {
         PREFIX_LENGTHS.contains(&prefix.len()) && id.len() == ID_LENGTH && secret.len() == SECRET_LENGTH
@@ -198,18 +190,14 @@ pub fn looks_like_key_text(text: &str) -> bool {
     LENGTHS.contains(&text.len()) && parts(text).is_some_and(right_lengths) && !text.contains('.')
 }
 
-/// Why a text is not a key text. The messages hold none of it.
+/// Reason why a text is not a valid secret. The messages contain none of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyTextError {
-    /// Not three parts.
     Shape,
-    /// The prefix is not `[a-z0-9]{2,16}`.
     Prefix,
-    /// The id is not 16 base62 characters.
     Id,
-    /// The secret is not 49 base62 characters.
     Secret,
-    /// Well formed, but mistyped or made up.
+    /// Well-formed, but mistyped or invented.
     Checksum,
 }
 
@@ -218,11 +206,11 @@ impl std::error::Error for KeyTextError {}
 impl fmt::Display for KeyTextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Shape => "a key is three parts with an underscore between them: prefix_id_secret",
-            Self::Prefix => "the prefix of a key is 2 to 16 of a-z and 0-9",
-            Self::Id => "the id of a key is 16 of 0-9, A-Z and a-z",
-            Self::Secret => "the secret of a key is 49 of 0-9, A-Z and a-z",
-            Self::Checksum => "the checksum of the key does not hold: it was mistyped or cut",
+            Self::Shape => "a secret has three parts separated by underscores: prefix_id_random",
+            Self::Prefix => "a key prefix must be 2 to 16 characters of a-z and 0-9",
+            Self::Id => "a key ID must be 16 characters of 0-9, A-Z and a-z",
+            Self::Secret => "the last part of a secret must be 49 characters of 0-9, A-Z and a-z",
+            Self::Checksum => "the checksum of the secret does not match; check that it was copied completely",
         })
     }
 }
@@ -292,7 +280,7 @@ const RANDOM_LENGTH: usize = 43;
 /// 62^6 is above 2^32.
 const CHECKSUM_LENGTH: usize = 6;
 
-/// Exactly three parts; what is in them is not looked at.
+/// Splits a text into exactly three parts without checking them.
 fn parts(text: &str) -> Option<(&str, &str, &str)> {
     let (prefix, rest) = text.split_once('_')?;
     let (id, secret) = rest.split_once('_')?;
@@ -303,7 +291,7 @@ fn is_base62(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// The last `N` base62 digits of a number. `next` divides it by 62 and returns the remainder.
+/// Returns the last `N` base62 digits of a number, padded with `0`. `next` divides it by 62 and returns the remainder.
 fn base62<const N: usize>(mut next: impl FnMut() -> u8) -> [u8; N] {
     let mut digits = [b'0'; N];
     for place in digits.iter_mut().rev() {
@@ -312,7 +300,7 @@ fn base62<const N: usize>(mut next: impl FnMut() -> u8) -> [u8; N] {
     digits
 }
 
-/// The base62 digit for a value below 62, in the order 0-9, A-Z, a-z.
+/// Returns the base62 digit for a value below 62, in the order 0-9, A-Z, a-z.
 fn digit(value: u8) -> u8 {
     match value {
         0..=9 => b'0' + value,
@@ -333,7 +321,7 @@ fn divide_by_62(number: &mut [u8; 32]) -> u8 {
     remainder as u8
 }
 
-/// The CRC-32 of `{prefix}_{id}_{random}`, in six digits.
+/// CRC-32 of `{prefix}_{id}_{random}` in six digits.
 fn checksum(prefix: &KeyPrefix, id: &KeyId, random: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let mut crc = crc32fast::Hasher::new();
     for piece in [prefix.as_str().as_bytes(), b"_", &id.0, b"_", random] {

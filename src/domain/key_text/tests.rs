@@ -1,5 +1,5 @@
-//! Laws of key texts.
-#![expect(clippy::string_slice, reason = "key texts are ASCII")]
+//! Properties of secrets.
+#![expect(clippy::string_slice, reason = "secrets are ASCII")]
 
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_character_is_noticed(key in any_key(), at: prop::sample::Index, to: char) {
+    fn one_changed_character_is_detected(key in any_key(), at: prop::sample::Index, to: char) {
         let mut text: Vec<char> = key.reveal().chars().collect();
         let at = at.index(text.len());
         for to in (' '..='~').chain([to]).filter(|to| *to != text[at]).collect::<Vec<_>>() {
@@ -36,18 +36,18 @@ proptest! {
     }
 
     #[test]
-    fn different_bits_are_different_secrets(a: [u8; 32], b: [u8; 32], id: [u8; 16]) {
+    fn different_bits_make_different_secrets(a: [u8; 32], b: [u8; 32], id: [u8; 16]) {
         let secret = |random| {
             let key = KeyText::new(KeyPrefix::default(), KeyId::from_random(id), random);
             key.secret().expose()[..RANDOM_LENGTH].to_owned()
         };
         prop_assert_eq!(a == b, secret(a) == secret(b));
-        // Base62 in the order of ASCII keeps the order of the numbers.
+        // Base62 in ASCII order keeps the order of the numbers.
         prop_assert_eq!(a.cmp(&b), secret(a).cmp(&secret(b)));
     }
 
     #[test]
-    fn debug_and_errors_never_hold_the_secret(key in any_key()) {
+    fn debug_and_errors_hide_the_secret(key in any_key()) {
         let printed = format!("{key:?} {key:#?} {:?} {:#?}", key.secret(), key.secret());
         let (secret, id) = (key.secret().expose(), key.id());
         for window in secret.as_bytes().windows(8) {
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "(\\PC|[_.a-zA-Z0-9]){0,90}") {
+    fn parser_accepts_any_input(text in "(\\PC|[_.a-zA-Z0-9]){0,90}") {
         if let Ok(key) = KeyText::parse(&text) {
             prop_assert_eq!(&*key.reveal(), &text);
         }
@@ -69,9 +69,9 @@ proptest! {
     }
 }
 
-/// Worked out with a separate implementation (Python's integers and zlib.crc32).
+/// Computed with a separate implementation (Python's integers and zlib.crc32).
 #[test]
-fn known_key_texts() {
+fn known_secrets() {
     let text = |id, random| KeyText::new(KeyPrefix::default(), KeyId::from_random(id), random).reveal();
     let mut one = [0; 32];
     one[31] = 61;
@@ -87,7 +87,7 @@ const VECTORS: [&str; 3] = [
 ];
 
 #[test]
-fn each_part_is_refused_for_itself() {
+fn each_part_has_its_own_error() {
     let key = KeyText::new(KeyPrefix::default(), KeyId::from_random([7; 16]), [9; 32]);
     let (id, secret) = (key.id(), key.secret().expose());
     for (text, error) in [
@@ -108,7 +108,7 @@ fn each_part_is_refused_for_itself() {
 }
 
 #[test]
-fn a_token_does_not_look_like_a_key() {
+fn token_does_not_look_like_a_secret() {
     let (id, secret) = ("i".repeat(16), "s".repeat(49));
     assert!(looks_like_key_text(&format!("kt_{id}_{secret}")));
     assert!(!looks_like_key_text(&format!("kt_{id}_{}.", &secret[1..])));
@@ -117,7 +117,7 @@ fn a_token_does_not_look_like_a_key() {
 }
 
 #[test]
-fn hints_ids_and_prefixes_print_as_promised() {
+fn hints_ids_and_prefixes_have_fixed_formats() {
     let key = KeyText::new(KeyPrefix::default(), KeyId::from_random([7; 16]), [9; 32]);
     let text = key.reveal();
     assert_eq!(key.hint(), format!("kt_...{}", &text[text.len() - 4..]));

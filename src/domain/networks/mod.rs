@@ -1,9 +1,9 @@
-//! Allowed networks: how they are written, which addresses they allow, which lists contain which.
+//! Allowed networks: parsing, matching addresses, comparing lists.
 //!
-//! - A list is an allow list. No entry at all, like the entry `*`, means every address.
-//! - IPv4 and IPv6 are separate, except that `::ffff:a.b.c.d` is the IPv4 address `a.b.c.d`
-//!   (RFC 4291 §2.5.5.2) wherever it turns up.
-//! - A text that could mean two things is refused, and the error says which texts mean one.
+//! - A list is an allow-list. An empty list and the entry `*` allow every address.
+//! - IPv4 and IPv6 are separate, except that `::ffff:a.b.c.d` is always treated as the IPv4 address `a.b.c.d` (RFC 4291
+//!   §2.5.5.2).
+//! - An ambiguous entry is rejected, and the error lists the unambiguous alternatives.
 
 #[cfg(test)]
 mod tests;
@@ -14,10 +14,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The most entries in one list, repetitions included.
+/// Maximum number of entries, with duplicates.
 pub const MAX_NETWORKS: usize = 100;
 
-/// The networks a key may be used from, in the order they were given, each once.
+/// The networks that a key can be used from, in the given order, without duplicates.
 ///
 /// ```
 /// use keyturn::domain::networks::Networks;
@@ -34,13 +34,12 @@ pub const MAX_NETWORKS: usize = 100;
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// No entry: every address.
+    /// An empty list, which allows every address.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Reads entries, each a network in CIDR notation, an address, or `*`. Errors: the first entry that
-    /// is wrong, and why.
+    /// Parses entries: a network in CIDR notation, an address, or `*`. Returns the first error.
     ///
     /// ```
     /// use keyturn::domain::networks::Networks;
@@ -57,10 +56,10 @@ impl Networks {
         let mut list = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let text = item.as_ref();
-            let wrong = |kind| NetworksError { index, kind, shown: shown(text) };
+            let error = |kind| NetworksError { index, kind, entry: printable(text) };
             let read = match text {
                 "*" => EVERYTHING.to_vec(),
-                _ => vec![parse_one(text).map_err(wrong)?],
+                _ => vec![parse_one(text).map_err(error)?],
             };
             for net in read {
                 if !list.contains(&net) {
@@ -68,41 +67,40 @@ impl Networks {
                 }
             }
             if index >= MAX_NETWORKS || list.len() > MAX_NETWORKS {
-                return Err(wrong(NetworksErrorKind::TooMany));
+                return Err(error(NetworksErrorKind::TooMany));
             }
         }
         Ok(Self(list))
     }
 
-    /// Whether a caller at `address` is let in. Allocates nothing.
+    /// Whether `address` is allowed. Does not allocate.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = fold(address);
         self.0.is_empty() || self.0.iter().any(|net| net.contains(&address))
     }
 
-    /// Whether some address is kept out, however the list is written.
+    /// Whether the list excludes any address.
     pub fn is_restricted(&self) -> bool {
         !self.contains(&Self::all())
     }
 
-    /// Whether every address that `other` allows is allowed here. Networks count together: two halves
-    /// contain the whole.
+    /// Whether the list allows every address that `other` allows. Entries are combined: two halves contain the whole.
     pub fn contains(&self, other: &Self) -> bool {
         self.0.is_empty() || other.ranges().all(|range| self.covers(range))
     }
 
-    /// Whether an entry was written that is all of IPv4 or all of IPv6 (a /0, or `*`). An empty list has
-    /// no entry: ask [`Networks::is_restricted`] for what it amounts to.
+    /// Whether an entry is all of IPv4 or all of IPv6 (a /0, or `*`). An empty list has no entry; see
+    /// [`Networks::is_restricted`].
     pub fn has_wildcard(&self) -> bool {
         self.iter().any(|net| net.prefix_len() == 0)
     }
 
-    /// The entries as networks, `*` as its two. None when the list was empty, which allows everything.
+    /// Returns the entries; `*` is two networks. Empty if every address is allowed.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = IpNet> {
         self.0.iter().copied()
     }
 
-    /// The entries in CIDR notation, as [`Networks::parse`] reads them back.
+    /// Returns the entries in CIDR notation, as [`Networks::parse`] reads them.
     pub fn to_strings(&self) -> Vec<String> {
         self.iter().map(|net| net.to_string()).collect()
     }
@@ -112,8 +110,8 @@ impl Networks {
         nets.iter().copied().map(range)
     }
 
-    /// Whether the entries together cover `wanted`: each step finds the entry that reaches furthest from
-    /// the first address not yet covered.
+    /// Whether the entries together cover `wanted`. Each step finds the entry that reaches furthest from the first
+    /// address that is not covered yet.
     fn covers(&self, wanted: Range) -> bool {
         let mut next = wanted.first;
         loop {
@@ -132,52 +130,48 @@ impl Networks {
     }
 }
 
-/// The address that matters: the IPv4 address in an IPv4-mapped one, any other as it is.
+/// Maps an IPv4-mapped IPv6 address to IPv4 and returns any other address unchanged.
 pub fn fold(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// Why a list is not one of networks, with the (zero-based) index of the first entry that is wrong.
+/// An invalid entry in a list of networks.
 ///
-/// The message is ASCII and shows the entry where that is printable and short.
+/// The message is ASCII. It quotes the entry only if that is short and printable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetworksError {
-    /// Which entry, counted from 0.
+    /// Zero-based index of the entry.
     pub index: usize,
-    /// What is wrong with it.
     pub kind: NetworksErrorKind,
-    shown: String,
+    entry: String,
 }
 
-/// What is wrong with an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworksErrorKind {
-    /// An empty text.
     Empty,
-    /// A space, tab, line end or other white space.
+    /// A space, tab, line break or other white space.
     Whitespace,
-    /// A comma or semicolon: several networks in one entry.
+    /// Several networks in one entry.
     Separator,
-    /// A zone id (RFC 4007 §11), which means something on one machine only.
+    /// A zone ID (RFC 4007 §11), which is local to one machine.
     Zone,
-    /// A number written with leading zeros, which some programs read as octal.
+    /// A number with leading zeros, which some programs read as octal.
     LeadingZero,
-    /// Neither an IPv4 nor an IPv6 address before the slash.
+    /// No IPv4 or IPv6 address before the slash.
     NotAnAddress,
-    /// No whole number from 0 to this after the slash.
+    /// No whole number from 0 to this maximum after the slash.
     PrefixLength(u8),
-    /// Bits beyond the prefix length: perhaps the network was meant, perhaps the one address.
+    /// Host bits are set: the network and the single address are both possible meanings.
     HostBits(IpNet, IpNet),
-    /// A network of IPv4-mapped addresses: the IPv4 one was meant.
+    /// A network of IPv4-mapped addresses, and its IPv4 form.
     Mapped(Ipv4Net),
-    /// More than [`MAX_NETWORKS`].
     TooMany,
 }
 
 impl NetworksError {
-    /// Returns the invalid entry, shortened and in ASCII.
+    /// Returns the invalid entry in ASCII, or a placeholder if it cannot be shown.
     pub fn entry(&self) -> &str {
-        &self.shown
+        &self.entry
     }
 }
 
@@ -185,39 +179,39 @@ impl std::error::Error for NetworksError {}
 
 impl fmt::Display for NetworksError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.shown;
+        let entry = &self.entry;
         match self.kind {
             NetworksErrorKind::Empty => {
                 write!(f, "the entry is empty: write a network like 10.0.0.0/8, an address, or *")
             }
             NetworksErrorKind::Whitespace => {
-                write!(f, "{shown} contains white space: write one network or address per entry")
+                write!(f, "{entry} contains white space: write one network or address per entry")
             }
             NetworksErrorKind::Separator => {
                 write!(f, "the entry contains a comma or semicolon: write one network or address per entry")
             }
             NetworksErrorKind::Zone => {
-                write!(f, "{shown} names a zone: leave out the % and what follows it, or write a network")
+                write!(f, "{entry} names a zone: leave out the % and what follows it, or write a network")
             }
             NetworksErrorKind::LeadingZero => {
-                write!(f, "{shown} has a number with leading zeros: write it without them")
+                write!(f, "{entry} has a number with leading zeros: write it without them")
             }
             NetworksErrorKind::NotAnAddress => write!(
                 f,
-                "{shown} is not an address: write a network like 10.0.0.0/8 or 2001:db8::/32, an \
+                "{entry} is not an address: write a network like 10.0.0.0/8 or 2001:db8::/32, an \
                  address, or *"
             ),
             NetworksErrorKind::PrefixLength(max) => {
-                write!(f, "{shown} has a wrong prefix length: write a whole number from 0 to {max} after the /")
+                write!(f, "{entry} has a wrong prefix length: write a whole number from 0 to {max} after the /")
             }
             NetworksErrorKind::HostBits(network, address) => write!(
                 f,
-                "{shown} has bits set beyond /{}: write {network} for the network or {address} for \
+                "{entry} has bits set beyond /{}: write {network} for the network or {address} for \
                  the one address",
                 network.prefix_len()
             ),
             NetworksErrorKind::Mapped(meant) => {
-                write!(f, "{shown} is a network of IPv4-mapped addresses: write {meant}")
+                write!(f, "{entry} is a network of IPv4-mapped addresses: write {meant}")
             }
             NetworksErrorKind::TooMany => {
                 write!(f, "too many networks: at most {MAX_NETWORKS} are allowed")
@@ -251,16 +245,16 @@ impl<'de> Deserialize<'de> for Networks {
     }
 }
 
-/// What `*` and the empty list stand for.
+/// Networks of `*` and of the empty list.
 const EVERYTHING: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
 ];
 
-/// The IPv6 addresses that never come up as such, since they fold to IPv4: covered by any list.
+/// IPv4-mapped addresses are converted to IPv4 first, so any list covers this range.
 const MAPPED: Range = Range { v6: true, first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };
 
-/// Consecutive addresses of one family, both ends included.
+/// Consecutive addresses of one family, inclusive.
 #[derive(Clone, Copy)]
 struct Range {
     v6: bool,
@@ -276,7 +270,7 @@ fn range(net: IpNet) -> Range {
     Range { v6: matches!(net, IpNet::V6(_)), first, last }
 }
 
-/// Reads one entry other than `*`.
+/// Parses one entry other than `*`.
 fn parse_one(text: &str) -> Result<IpNet, NetworksErrorKind> {
     if text.is_empty() {
         return Err(NetworksErrorKind::Empty);
@@ -300,7 +294,7 @@ fn parse_one(text: &str) -> Result<IpNet, NetworksErrorKind> {
     };
     let max = if address.is_ipv4() { 32 } else { 128 };
     let wrong_length = NetworksErrorKind::PrefixLength(max);
-    // u8's own reader takes a plus sign.
+    // `u8::from_str` accepts a plus sign.
     if !length.bytes().all(|b| b.is_ascii_digit()) {
         return Err(wrong_length);
     }
@@ -319,7 +313,7 @@ fn parse_one(text: &str) -> Result<IpNet, NetworksErrorKind> {
     }
 }
 
-/// Tells `010.0.0.1`, refused by the standard library as well, from what is no address at all.
+/// Distinguishes `010.0.0.1`, which the standard library also rejects, from other invalid addresses.
 fn not_an_address(text: &str) -> NetworksErrorKind {
     let dotted = text.rsplit(':').next().unwrap_or(text);
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -331,11 +325,11 @@ fn not_an_address(text: &str) -> NetworksErrorKind {
     }
 }
 
-/// The longest spelling of a network; what is longer may be a misplaced secret.
+/// Maximum length of a quoted entry; a longer one may be a misplaced secret.
 const LONGEST: usize = 43;
 
-/// The entry for a message, unless it holds what an error text must not or goes on too long.
-fn shown(text: &str) -> String {
+/// Returns the entry for a message, or a placeholder if it is too long or not printable ASCII.
+fn printable(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'/' | b'%' | b'*');
     if text.len() <= LONGEST && text.bytes().all(plain) { text.to_owned() } else { "the entry".to_owned() }
 }

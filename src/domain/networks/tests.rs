@@ -1,4 +1,4 @@
-//! The laws of networks.
+//! Properties of networks.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn kind(text: &str) -> NetworksErrorKind {
     Networks::parse(&[text]).unwrap_err().kind
 }
 
-/// What a network allows, said with masks: the family, the bits, how many of them count.
+/// A network as an oracle: family, bits and prefix length, compared with masks.
 #[derive(Clone, Copy, Debug)]
 struct Oracle {
     v6: bool,
@@ -44,7 +44,7 @@ impl Oracle {
         v6 == self.v6 && (bits ^ self.bits) & self.mask() & (u128::MAX >> (128 - self.width())) == 0
     }
 
-    /// Each way to write it.
+    /// All spellings of the network.
     fn spellings(self) -> Vec<String> {
         let mut all = vec![format!("{}/{}", self.address(), self.length)];
         if u32::from(self.length) == self.width() {
@@ -59,7 +59,7 @@ impl Oracle {
 }
 
 fn any_oracle() -> impl Strategy<Value = Oracle> {
-    // Few distinct bits, so that networks and addresses do meet; never the mapped range.
+    // Few distinct bits, so that networks and addresses often match; never in the mapped range.
     let v4 = (0_u32..8, 0_u8..=32).prop_map(|(top, length)| (false, u128::from(top << 29 | top), length));
     let v6 = (0_u128..8, 0_u8..=128).prop_map(|(top, length)| (true, top << 125 | top, length));
     prop_oneof![v4, v6].prop_map(|(v6, bits, length)| {
@@ -77,7 +77,7 @@ fn any_address() -> impl Strategy<Value = IpAddr> {
 
 proptest! {
     #[test]
-    fn every_spelling_allows_what_the_mask_says(
+    fn spellings_are_equivalent(
         list in prop::collection::vec(any_oracle(), 1..6), address in any_address(), which: usize,
     ) {
         let expected = list.iter().any(|one| one.allows(address));
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_contained_is_allowed(
+    fn contained_networks_are_allowed(
         a in prop::collection::vec(any_oracle(), 0..5), b in prop::collection::vec(any_oracle(), 0..5),
         address in any_address(),
     ) {
@@ -112,9 +112,9 @@ proptest! {
         prop_assert!(!(a.contains(&b) && b.allows(address)) || a.allows(address));
     }
 
-    /// Inside 10.0.0.0/28 and 2001:db8::/124 every address can be tried.
+    /// All addresses of 10.0.0.0/28 and 2001:db8::/124 can be tried.
     #[test]
-    fn containment_is_exactly_inclusion(
+    fn containment_is_inclusion(
         a in prop::collection::vec((any::<bool>(), 0_u8..16, 0_u8..=4), 1..9),
         b in prop::collection::vec((any::<bool>(), 0_u8..16, 0_u8..=4), 1..4),
     ) {
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_in_plain_ascii(text in "(\\PC|[0-9a-f:./ %]){0,30}") {
+    fn errors_are_ascii(text in "(\\PC|[0-9a-f:./ %]){0,30}") {
         match Networks::parse(&[&text]) {
             Ok(read) => prop_assert_eq!(Networks::parse(&read.to_strings()).unwrap(), read),
             Err(error) => prop_assert!(error.to_string().bytes().all(|b| matches!(b, b' '..=b'~'))),
@@ -144,7 +144,7 @@ proptest! {
 }
 
 #[test]
-fn unrestricted_is_told_however_it_is_spelled() {
+fn unrestricted_lists_are_recognized() {
     for list in [&[][..], &["*"], &["0.0.0.0/0", "::/0"], &["::/0", "0.0.0.0/1", "128.0.0.0/1"]] {
         assert!(!nets(list).is_restricted(), "{list:?}");
         assert!(nets(list).contains(&nets(&["*"])) && nets(list).contains(&Networks::all()));
@@ -152,7 +152,7 @@ fn unrestricted_is_told_however_it_is_spelled() {
     for list in [&["0.0.0.0/0"][..], &["::/0"], &["::/0", "0.0.0.0/1"]] {
         assert!(nets(list).is_restricted(), "{list:?}");
     }
-    // All of IPv6 but the mapped addresses, which fold: nobody is kept out.
+    // All IPv6 addresses except the mapped ones, which are IPv4: nothing is excluded.
     let mut around: Vec<String> = (1..=96_u32)
         .map(|length| {
             let bit = 1_u128 << (128 - length);
@@ -167,7 +167,7 @@ fn unrestricted_is_told_however_it_is_spelled() {
 }
 
 #[test]
-fn lists_keep_their_order_and_drop_repetitions() {
+fn lists_keep_order_without_duplicates() {
     assert_eq!(nets(&["*"]).to_strings(), ["0.0.0.0/0", "::/0"]);
     assert!(nets(&[]).to_strings().is_empty());
     assert_eq!(nets(&[]).to_string(), "*");
@@ -183,7 +183,7 @@ fn lists_keep_their_order_and_drop_repetitions() {
 }
 
 #[test]
-fn every_error_says_what_was_meant() {
+fn error_messages() {
     for (text, message) in [
         ("::ffff:10.0.0.0/104", "::ffff:10.0.0.0/104 is a network of IPv4-mapped addresses: write 10.0.0.0/8"),
         ("::ffff:a00:1/128", "::ffff:a00:1/128 is a network of IPv4-mapped addresses: write 10.0.0.1/32"),

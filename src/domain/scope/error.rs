@@ -1,51 +1,47 @@
-//! Why a text is not a scope, in words that say where and what is allowed.
+//! Errors in scopes. Messages state the position and the allowed syntax.
 
 use std::fmt;
 
 use crate::domain::scope::{MAX_ACTION_BYTES, MAX_FILTER_SEGMENTS, MAX_SCOPES};
 
-/// What a text was read as.
+/// The kind of text that was parsed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
-    /// An [`Action`](super::Action).
+pub enum ScopePart {
     Action,
-    /// A [`ResourceFilter`](super::ResourceFilter).
     Filter,
-    /// A [`Resource`](super::Resource).
     Resource,
 }
 
-/// Why a text is not a scope. Positions and segments count from 1.
+/// Reason why a text is not a valid scope. Positions and segments count from 1.
 ///
-/// The messages keep to the characters of an RFC 6749 §5.2 `error_description`, and repeat nothing of the
-/// caller's text, which may be a misplaced secret.
+/// The messages use only the characters of an RFC 6749 §5.2 `error_description` and repeat none of the input, which may
+/// be a misplaced secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ScopeError {
-    /// Nothing where something is required.
-    Empty(Part),
-    /// An action outside `[a-z0-9._-]{1,32}`.
+    /// The part is empty.
+    Empty(ScopePart),
+    /// The action does not match `[a-z0-9._-]{1,32}`.
     Action,
-    /// A comma in an action or a filter.
     Comma,
-    /// This many bytes, and how many are allowed.
-    TooLong(Part, usize, usize),
-    /// This many segments, more than [`MAX_FILTER_SEGMENTS`].
+    /// The actual and the maximum number of bytes.
+    TooLong(ScopePart, usize, usize),
+    /// More segments than [`MAX_FILTER_SEGMENTS`].
     TooManySegments(usize),
-    /// At this position a character that RFC 6749 does not allow in a scope, or a `%`.
-    Character(Part, usize, char),
-    /// This segment is empty: two slashes in a row, or one at an end.
-    EmptySegment(Part, usize),
-    /// This segment is `.` or `..`.
-    DotSegment(Part, usize),
-    /// This segment of a filter is `*` and others follow.
+    /// The position of a character that RFC 6749 does not allow in a scope, or of `%`.
+    Character(ScopePart, usize, char),
+    /// Two slashes in a row, or one at an end.
+    EmptySegment(ScopePart, usize),
+    /// The segment is `.` or `..`.
+    DotSegment(ScopePart, usize),
+    /// The segment of a filter is `*`, and others follow.
     StarNotLast(usize),
-    /// This segment has `*` or `#` among other characters.
-    MixedWildcard(Part, usize),
-    /// This segment of a concrete resource is `*` or `#`.
+    /// The segment mixes `*` or `#` with other characters.
+    MixedWildcard(ScopePart, usize),
+    /// The segment of a concrete resource is `*` or `#`.
     WildcardInResource(usize),
-    /// More than [`MAX_SCOPES`], repetitions included.
+    /// More than [`MAX_SCOPES`], with duplicates.
     TooManyScopes,
-    /// What is wrong with this one of several scopes.
+    /// The number of the invalid scope in a list, and its error.
     InScope(usize, Box<ScopeError>),
 }
 
@@ -103,7 +99,7 @@ impl fmt::Display for ScopeError {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for ScopePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Action => "action",

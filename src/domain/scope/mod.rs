@@ -1,13 +1,13 @@
-//! Scopes: what may be done (an action) to what (a resource filter), written `action:filter`.
+//! Scopes, written `action:filter`: an action, and a filter of resources.
 //!
-//! The laws of the grammar, which [`ResourceFilter`] and [`Scope`] show at work:
+//! The grammar, with examples at [`ResourceFilter`] and [`Scope`]:
 //!
 //! - Segments are separated by `/` and compared byte for byte. Nothing is decoded or normalized.
-//! - `#` is exactly one segment; a last segment `*` is one or more further segments.
-//! - A first segment `keyturn` is reached only by a filter that spells it out.
-//! - A filter contains another exactly when it matches everything the other matches. Two different
-//!   filters never mean the same, so equal text and equal meaning are one thing.
-//! - A scope has two spellings if its filter is `*`: `read` and `read:*`. They are equal, and each prints as it was
+//! - `#` matches exactly one segment; `*` as the last segment matches one or more.
+//! - The first segment `keyturn` is matched only by a filter that contains it literally.
+//! - A filter contains another if and only if it matches everything that the other matches. Two different filters never
+//!   match the same set, so comparing texts is enough.
+//! - A scope with the filter `*` has two spellings: `read` and `read:*`. They are equal, and each prints as it was
 //!   written, because validators compare the `scope` claim as text.
 
 mod error;
@@ -20,32 +20,32 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use error::{Part, ScopeError};
+pub use error::{ScopeError, ScopePart};
 
-/// The most scopes one [`ScopeSet`] may be given, repetitions included.
+/// Maximum number of scopes in a [`ScopeSet`], with duplicates.
 pub const MAX_SCOPES: usize = 50;
-/// The longest action, in bytes.
+/// Maximum length of an action in bytes.
 pub const MAX_ACTION_BYTES: usize = 32;
-/// The longest resource filter, in bytes.
+/// Maximum length of a resource filter in bytes.
 pub const MAX_FILTER_BYTES: usize = 256;
-/// The most segments in a resource filter.
+/// Maximum number of segments in a resource filter.
 pub const MAX_FILTER_SEGMENTS: usize = 32;
-/// The longest concrete resource, in bytes. Wider than a filter, so that `projects/*` still holds for
-/// a long request path, and so that a closing `*` always has room for one more segment.
+/// Maximum length of a concrete resource in bytes. Longer than a filter, so that `projects/*` also matches a long
+/// request path, and a trailing `*` always has room for one more segment.
 pub const MAX_RESOURCE_BYTES: usize = 8192;
-/// The first segment that names the management API and that no wildcard reaches.
+/// First segment of the management API, which no wildcard matches.
 pub const RESERVED: &str = "keyturn";
 
-/// What is done: a word of `[a-z0-9._-]{1,32}`, or `*` for any.
+/// An action: `[a-z0-9._-]{1,32}`, or `*` for any.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Action(Box<str>);
 
 impl Action {
-    /// Reads an action. Errors: [`ScopeError::Empty`], [`ScopeError::Comma`], [`ScopeError::Action`].
+    /// Parses an action. Errors: [`ScopeError::Empty`], [`ScopeError::Comma`], [`ScopeError::Action`].
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
         match text {
-            "" => Err(ScopeError::Empty(Part::Action)),
+            "" => Err(ScopeError::Empty(ScopePart::Action)),
             "*" => Ok(Self(text.into())),
             _ if text.len() <= MAX_ACTION_BYTES && text.bytes().all(word) => Ok(Self(text.into())),
             _ if text.contains(',') => Err(ScopeError::Comma),
@@ -53,28 +53,27 @@ impl Action {
         }
     }
 
-    /// The action as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is `*`.
+    /// Whether the action is `*`.
     pub fn is_any(&self) -> bool {
         self.as_str() == "*"
     }
 
-    /// Whether every action `other` stands for is one of these.
+    /// Whether this action includes `other`.
     pub fn contains(&self, other: &Self) -> bool {
         self.is_any() || self == other
     }
 }
 
-/// A concrete resource: the grammar of a filter without wildcards, up to [`MAX_RESOURCE_BYTES`].
+/// A concrete resource: a filter without wildcards, of up to [`MAX_RESOURCE_BYTES`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Resource(Box<str>);
 
 impl Resource {
-    /// Reads a resource. Errors: what is wrong with the first character or segment that is.
+    /// Parses a resource. Returns the first error.
     ///
     /// ```
     /// use keyturn::domain::scope::Resource;
@@ -84,16 +83,15 @@ impl Resource {
     /// }
     /// ```
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        check(text, Part::Resource).map(|()| Self(text.into()))
+        check(text, ScopePart::Resource).map(|()| Self(text.into()))
     }
 
-    /// The resource as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Which resources: segments, `#` for exactly one, a closing `*` for one or more.
+/// A pattern of resources: `#` matches one segment, a trailing `*` one or more.
 ///
 /// ```
 /// use keyturn::domain::scope::{Resource, ResourceFilter};
@@ -117,7 +115,7 @@ impl Resource {
 pub struct ResourceFilter(Box<str>);
 
 impl ResourceFilter {
-    /// Reads a filter: at most 256 bytes and 32 segments of RFC 6749 scope characters.
+    /// Parses a filter: at most 256 bytes and 32 segments of RFC 6749 scope characters.
     ///
     /// ```
     /// use keyturn::domain::scope::ResourceFilter;
@@ -126,26 +124,25 @@ impl ResourceFilter {
     /// }
     /// ```
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        check(text, Part::Filter).map(|()| Self(text.into()))
+        check(text, ScopePart::Filter).map(|()| Self(text.into()))
     }
 
-    /// The filter as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the filter reaches `resource`. Allocates nothing.
+    /// Whether the filter matches `resource`. Does not allocate.
     pub fn matches(&self, resource: &Resource) -> bool {
         covers(&self.0, &resource.0)
     }
 
-    /// Whether every resource that `other` matches is matched by this filter too.
+    /// Whether the filter matches every resource that `other` matches.
     pub fn contains(&self, other: &Self) -> bool {
         covers(&self.0, &other.0)
     }
 }
 
-/// An action on the resources of a filter: one RFC 6749 §3.3 scope-token.
+/// An action and a resource filter: one RFC 6749 §3.3 scope-token.
 ///
 /// ```
 /// use keyturn::domain::scope::Scope;
@@ -165,24 +162,24 @@ pub struct Scope {
     spelling: Spelling,
 }
 
-/// How a scope was written. Two scopes that differ only in this are equal.
+/// How a scope was written. Does not affect equality.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Spelling {
     /// `action`.
     Bare,
     /// `action:filter`.
     Full,
-    /// Given in parts, as the console and JSON objects do. Prints in full.
+    /// Given in parts, as in the console and in JSON objects. Prints in full.
     Unspecified,
 }
 
 impl Scope {
-    /// An action on the resources of a filter.
+    /// Combines an action and a filter.
     pub fn new(action: Action, filter: ResourceFilter) -> Self {
         Self { action, filter, spelling: Spelling::Unspecified }
     }
 
-    /// Reads `action:filter`, or a bare `action`, which means `action:*`.
+    /// Parses `action:filter`, or a bare `action`, which means `action:*`.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let (action, filter, spelling) = match text.split_once(':') {
             Some((action, filter)) => (action, filter, Spelling::Full),
@@ -191,22 +188,20 @@ impl Scope {
         Ok(Self { action: Action::parse(action)?, filter: ResourceFilter::parse(filter)?, spelling })
     }
 
-    /// What may be done.
     pub fn action(&self) -> &Action {
         &self.action
     }
 
-    /// To which resources.
     pub fn filter(&self) -> &ResourceFilter {
         &self.filter
     }
 
-    /// Whether everything `other` allows is allowed by this scope.
+    /// Whether the scope allows everything that `other` allows.
     pub fn contains(&self, other: &Self) -> bool {
         self.action.contains(&other.action) && self.filter.contains(&other.filter)
     }
 
-    /// Whether this scope allows `action` on `resource`; only a scope for `*` allows the action `*`.
+    /// Whether the scope allows `action` on `resource`. Only a scope for `*` allows the action `*`.
     pub fn allows(&self, action: &Action, resource: &Resource) -> bool {
         self.action.contains(action) && self.filter.matches(resource)
     }
@@ -230,12 +225,12 @@ impl Hash for Scope {
     }
 }
 
-/// Scopes in the order of their first mention, each once; the `scope` of a request, a key or a token.
+/// The `scope` of a request, a key or a token: scopes in order of first appearance, without duplicates.
 ///
 /// ```
 /// use keyturn::domain::scope::ScopeSet;
 /// let set = ScopeSet::parse(" write:a  read read:* ").unwrap();
-/// assert_eq!(set.to_string(), "write:a read", "the first spelling counts");
+/// assert_eq!(set.to_string(), "write:a read", "the first spelling is kept");
 /// assert!(ScopeSet::parse("").unwrap().is_empty());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -263,12 +258,12 @@ impl Hash for Scopes {
 }
 
 impl ScopeSet {
-    /// Reads scopes separated by spaces (RFC 6749 §3.3). Runs of spaces count as one.
+    /// Parses scopes separated by one or more spaces (RFC 6749 §3.3).
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let mut set = Self::default();
         for (index, word) in text.split(' ').filter(|word| !word.is_empty()).enumerate() {
-            let wrong = |error| ScopeError::InScope(index + 1, Box::new(error));
-            set.add(index, Scope::parse(word).map_err(wrong)?)?;
+            let in_scope = |error| ScopeError::InScope(index + 1, Box::new(error));
+            set.add(index, Scope::parse(word).map_err(in_scope)?)?;
         }
         Ok(set)
     }
@@ -282,7 +277,7 @@ impl ScopeSet {
         Ok(set)
     }
 
-    /// The scopes, in the order of their first mention.
+    /// Returns the scopes in order of first appearance.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Scope> {
         self.0.list.iter()
     }
@@ -295,17 +290,16 @@ impl ScopeSet {
         })
     }
 
-    /// How many different scopes there are.
+    /// Number of distinct scopes.
     pub fn len(&self) -> usize {
         self.0.list.len()
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.list.is_empty()
     }
 
-    /// These scopes, with those that were given in parts spelled as in `other`.
+    /// Gives scopes without a spelling the spelling that they have in `other`.
     pub fn spelled_like(mut self, other: &Self) -> Self {
         let is_open = |scope: &Scope| scope.spelling == Spelling::Unspecified;
         if self.iter().any(is_open) {
@@ -318,23 +312,23 @@ impl ScopeSet {
         self
     }
 
-    /// Whether both are the same scopes in the same spelling.
+    /// Whether both contain the same scopes in the same spelling.
     pub fn is_same_text(&self, other: &Self) -> bool {
         let is_bare = |scope: &Scope| scope.spelling == Spelling::Bare;
         self == other && self.iter().map(is_bare).eq(other.iter().map(is_bare))
     }
 
-    /// Whether `scope` lies within one member; members are not pieced together.
+    /// Whether a single scope of the set contains `scope`; scopes are not combined.
     pub fn contains(&self, scope: &Scope) -> bool {
         self.iter().any(|member| member.contains(scope))
     }
 
-    /// Whether each scope of `other` lies within one member of this set.
+    /// Whether the set contains each scope of `other`.
     pub fn contains_all(&self, other: &Self) -> bool {
         other.iter().all(|scope| self.contains(scope))
     }
 
-    /// Whether one member allows `action` on `resource`. Allocates nothing.
+    /// Whether a single scope of the set allows `action` on `resource`. Does not allocate.
     pub fn allows(&self, action: &Action, resource: &Resource) -> bool {
         self.iter().any(|member| member.allows(action, resource))
     }
@@ -401,26 +395,26 @@ macro_rules! serde_as_text {
 
 serde_as_text!(Action ResourceFilter Scope ScopeSet);
 
-/// The grammar of filters and resources.
-fn check(text: &str, part: Part) -> Result<(), ScopeError> {
-    let max = if part == Part::Resource { MAX_RESOURCE_BYTES } else { MAX_FILTER_BYTES };
+/// Checks the grammar of filters and resources.
+fn check(text: &str, part: ScopePart) -> Result<(), ScopeError> {
+    let max = if part == ScopePart::Resource { MAX_RESOURCE_BYTES } else { MAX_FILTER_BYTES };
     if text.is_empty() {
         return Err(ScopeError::Empty(part));
     }
     if text.len() > max {
         return Err(ScopeError::TooLong(part, text.len(), max));
     }
-    // RFC 6749 §3.3: %x21 / %x23-5B / %x5D-7E; and no escapes.
+    // RFC 6749 §3.3: %x21 / %x23-5B / %x5D-7E; no percent-encoding.
     let allowed = |c| matches!(c, '!' | '#'..='$' | '&'..='[' | ']'..='~');
     if let Some((index, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) {
         return Err(ScopeError::Character(part, index + 1, found));
     }
-    // Lists that are joined by commas must not read as one filter. Paths may contain them.
-    if part == Part::Filter && text.contains(',') {
+    // A comma-separated list must not parse as one filter. Paths may contain commas.
+    if part == ScopePart::Filter && text.contains(',') {
         return Err(ScopeError::Comma);
     }
     let segments = text.split('/').count();
-    if part == Part::Filter && segments > MAX_FILTER_SEGMENTS {
+    if part == ScopePart::Filter && segments > MAX_FILTER_SEGMENTS {
         return Err(ScopeError::TooManySegments(segments));
     }
     for (index, name) in text.split('/').enumerate() {
@@ -428,7 +422,7 @@ fn check(text: &str, part: Part) -> Result<(), ScopeError> {
         match name {
             "" => return Err(ScopeError::EmptySegment(part, segment)),
             "." | ".." => return Err(ScopeError::DotSegment(part, segment)),
-            "#" | "*" if part == Part::Resource => {
+            "#" | "*" if part == ScopePart::Resource => {
                 return Err(ScopeError::WildcardInResource(segment));
             }
             "*" if segment < segments => return Err(ScopeError::StarNotLast(segment)),
@@ -442,8 +436,8 @@ fn check(text: &str, part: Part) -> Result<(), ScopeError> {
     Ok(())
 }
 
-/// Whether the filter `outer` contains `inner`, a filter or a resource: a resource is the filter that
-/// matches only itself, so matching and containment are one walk along both texts.
+/// Whether the filter `outer` contains `inner`, a filter or a resource. A resource is a filter that matches only
+/// itself, so matching and containment are the same comparison.
 fn covers(outer: &str, inner: &str) -> bool {
     let (mut outer, mut inner) = (outer.split('/'), inner.split('/'));
     let mut first = true;

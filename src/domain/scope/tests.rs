@@ -1,4 +1,4 @@
-//! The laws of scopes.
+//! Properties of scopes.
 
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ fn paths(names: &[&str], depth: usize) -> Vec<String> {
     all
 }
 
-/// The definition of matching, said differently from the code under test.
+/// The definition of matching, implemented differently from the code under test.
 fn by_definition(filter: &str, resource: &str) -> bool {
     let (filter, resource): (Vec<_>, Vec<_>) = (filter.split('/').collect(), resource.split('/').collect());
     let (fixed, open) = match filter.split_last() {
@@ -42,10 +42,9 @@ fn by_definition(filter: &str, resource: &str) -> bool {
         && (resource[0] != "keyturn" || filter[0] == "keyturn")
 }
 
-/// `z` is mentioned by no filter and the resources are one segment deeper than any filter, so what
-/// holds here holds for all resources.
+/// No filter contains `z`, and resources are one segment deeper than any filter, so the result holds for all resources.
 #[test]
-fn containment_is_exactly_inclusion_of_matches() {
+fn containment_is_inclusion_of_matches() {
     let filters: Vec<_> = paths(&["keyturn", "a", "b", "#"], 3)
         .into_iter()
         .chain(["*".to_owned()])
@@ -96,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_contained_is_allowed(a in any_scope(), b in any_scope()) {
+    fn contained_scopes_are_allowed(a in any_scope(), b in any_scope()) {
         let (a, b) = (scope(&a), scope(&b));
         let resource = Resource::parse(&b.filter().as_str().replace(['#', '*'], "q")).unwrap();
         prop_assert!(b.allows(b.action(), &resource));
@@ -104,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn no_wildcard_reaches_keyturn(f in any_filter(), rest in "(/[a-z]{1,3}){0,3}") {
+    fn no_wildcard_matches_keyturn(f in any_filter(), rest in "(/[a-z]{1,3}){0,3}") {
         let resource = Resource::parse(&format!("keyturn{rest}")).unwrap();
         prop_assert!(!filter(&f).matches(&resource) || f.split('/').next() == Some("keyturn"));
     }
@@ -120,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_in_plain_ascii(text in "(\\PC|[a/*#.:% \"]){0,40}") {
+    fn errors_are_ascii(text in "(\\PC|[a/*#.:% \"]){0,40}") {
         let checks = [
             Action::parse(&text).err(), Resource::parse(&text).err(), Scope::parse(&text).err(),
             ResourceFilter::parse(&text).err(), ScopeSet::parse(&text).err(),
@@ -136,7 +135,7 @@ proptest! {
 }
 
 #[test]
-fn every_error_says_what_where_and_what_is_allowed() {
+fn error_messages() {
     for (text, part) in [
         ("", "the action is empty"),
         (":a", "the action is empty"),
@@ -170,7 +169,7 @@ fn every_error_says_what_where_and_what_is_allowed() {
 }
 
 #[test]
-fn limits_hold_to_the_last_one() {
+fn limits_are_inclusive() {
     assert!(Action::parse(&"a".repeat(32)).is_ok());
     assert!(Action::parse(&"a".repeat(33)).is_err());
     assert!(ResourceFilter::parse(&"a".repeat(256)).is_ok());
@@ -188,7 +187,7 @@ fn limits_hold_to_the_last_one() {
 }
 
 #[test]
-fn a_set_contains_what_one_member_contains() {
+fn sets_do_not_combine_scopes() {
     let held = set("read:a/* *:b");
     assert!(held.contains_all(&set("read:a/x write:b")));
     assert!(held.contains_all(&ScopeSet::default()));
@@ -200,7 +199,7 @@ fn a_set_contains_what_one_member_contains() {
 }
 
 #[test]
-fn spelling_is_kept_and_does_not_count() {
+fn spelling_is_kept_and_does_not_affect_equality() {
     let given = set("photos.read read:* write");
     assert_eq!(given, set("photos.read:* read write:*"));
     assert!(!given.is_same_text(&set("photos.read:* read write:*")));
@@ -210,7 +209,7 @@ fn spelling_is_kept_and_does_not_count() {
 }
 
 #[test]
-fn parts_take_the_spelling_of_an_earlier_set() {
+fn parts_take_the_spelling_of_another_set() {
     let in_parts = |text: &str| Scope::new(scope(text).action().clone(), scope(text).filter().clone());
     let parts = ScopeSet::from_scopes(["read:*", "write:*", "read:a"].map(in_parts)).unwrap();
     assert_eq!(parts.to_string(), "read:* write:* read:a");

@@ -1,38 +1,31 @@
-//! What is counted of a key's use.
+//! Usage counters of a key.
 
 mod details;
 
 use std::net::IpAddr;
 
-pub use details::{Details, MOST_DISTINCT, RequestedDetail, Seen, UsedDetail, may_hold_secret};
+pub use details::{DetailCount, Details, MOST_DISTINCT, RequestedDetail, UsedDetail, may_hold_secret};
 
 use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 
-/// What came of one use of a key.
+/// The outcome of one use of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum UsageOutcome {
-    /// A token was minted.
     Exchanged,
-    /// A token or key text was found good.
+    /// A token or secret was verified.
     Verified,
-    /// Not the key's secret, or a dead token of its.
+    /// Wrong secret, or invalid token.
     DeniedInvalid,
-    /// Past its expiry.
     DeniedExpired,
-    /// Suspended.
     DeniedDisabled,
-    /// From a network that is not allowed.
     DeniedNetwork,
-    /// A scope that is not held.
     DeniedScope,
-    /// An audience that is not allowed.
     DeniedAudience,
 }
 
 impl UsageOutcome {
-    /// Every outcome.
     pub const ALL: [Self; 8] = [
         Self::Exchanged,
         Self::Verified,
@@ -44,7 +37,7 @@ impl UsageOutcome {
         Self::DeniedAudience,
     ];
 
-    /// As it is stored.
+    /// Name in the database and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Exchanged => "exchanged",
@@ -58,52 +51,48 @@ impl UsageOutcome {
         }
     }
 
-    /// Its place in [`UsageOutcome::ALL`].
-    pub const fn place(self) -> usize {
+    /// Index in [`UsageOutcome::ALL`].
+    pub const fn index(self) -> usize {
         self as usize
     }
 }
 
-/// One use of a key, as it is counted.
+/// One use of a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Use<'a> {
-    /// What came of it.
     pub outcome: UsageOutcome,
-    /// Where the caller was.
+    /// The client's address.
     pub address: ClientAddress,
-    /// What was asked for, if something was.
-    pub asked: Option<UsedDetail<'a>>,
-    /// Whether the secret was the one before the current one.
+    /// The requested scopes or requirements.
+    pub requested: Option<UsedDetail<'a>>,
+    /// Whether the previous secret was used.
     pub is_by_previous_secret: bool,
-    /// When.
     pub at: Timestamp,
 }
 
-/// How often each outcome was, in the order of [`UsageOutcome::ALL`].
+/// Counts by outcome, in the order of [`UsageOutcome::ALL`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts(pub [u64; 8]);
 
 impl Counts {
-    /// How often one outcome was.
     pub fn of(&self, outcome: UsageOutcome) -> u64 {
-        self.0.get(outcome.place()).copied().unwrap_or_default()
+        self.0.get(outcome.index()).copied().unwrap_or_default()
     }
 
-    /// Adds to one outcome.
     pub fn add(&mut self, outcome: UsageOutcome, count: u64) {
-        if let Some(known) = self.0.get_mut(outcome.place()) {
+        if let Some(known) = self.0.get_mut(outcome.index()) {
             *known = known.saturating_add(count);
         }
     }
 
-    /// Adds all of another.
+    /// Adds all counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         for outcome in UsageOutcome::ALL {
             self.add(outcome, other.of(outcome));
         }
     }
 
-    /// What came on top of an earlier count.
+    /// Returns the increase since an earlier count.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut since = Self::default();
@@ -113,41 +102,35 @@ impl Counts {
         since
     }
 
-    /// Uses, denials left out.
+    /// Number of uses that were allowed.
     pub fn uses(&self) -> u64 {
         self.of(UsageOutcome::Exchanged).saturating_add(self.of(UsageOutcome::Verified))
     }
 }
 
-/// What was counted of one key since the last write.
+/// Usage of one key since the last write.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyUsage {
-    /// The key.
     pub key: KeyId,
-    /// Hour since the epoch, outcome, and how often.
+    /// Hours since the epoch, outcome, count.
     pub counts: Vec<(i64, UsageOutcome, u64)>,
-    /// The last use.
     pub last_used: Option<LastUse>,
-    /// From where, and for what.
     pub details: Details,
 }
 
-/// When a key was last used, and from where if that is known.
+/// The time and address of a key's last use.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LastUse {
-    /// When.
     pub at: Timestamp,
-    /// From where.
     pub address: Option<IpAddr>,
 }
 
 impl KeyUsage {
-    /// Nothing yet of a key.
     pub fn new(key: KeyId) -> Self {
         Self { key, counts: Vec::new(), last_used: None, details: Details::default() }
     }
 
-    /// Counts one use. Allocates nothing where the like was counted before.
+    /// Counts one use. Does not allocate if the same kind of use was counted before.
     pub fn count(&mut self, used: &Use<'_>) {
         self.add(hour_of(used.at), used.outcome, 1);
         let last = LastUse { at: used.at, address: used.address.known() };
@@ -156,25 +139,25 @@ impl KeyUsage {
             UsageOutcome::Verified => (0, 1),
             UsageOutcome::DeniedNetwork => {
                 if let Some(address) = last.address {
-                    self.details.kept_out(address, last);
+                    self.details.record_denied(address, last);
                 }
                 return;
             }
-            UsageOutcome::DeniedScope | UsageOutcome::DeniedAudience => return self.authenticated(used, last),
+            UsageOutcome::DeniedScope | UsageOutcome::DeniedAudience => return self.record_last_use(used, last),
             UsageOutcome::DeniedInvalid | UsageOutcome::DeniedExpired | UsageOutcome::DeniedDisabled => return,
         };
-        self.authenticated(used, last);
+        self.record_last_use(used, last);
         let day = day_of(used.at);
         if let Some(address) = last.address {
-            self.details.used_from(day, address, uses);
+            self.details.count_address(day, address, uses);
         }
-        if let Some(asked) = used.asked {
-            self.details.asked_for(day, asked, uses);
+        if let Some(requested) = used.requested {
+            self.details.count_request(day, requested, uses);
         }
     }
 
-    /// Notes that a key was authenticated: somebody uses it, whatever it may do.
-    fn authenticated(&mut self, used: &Use<'_>, last: LastUse) {
+    /// Records that the key's secret or token was authentic, even if the request was denied.
+    fn record_last_use(&mut self, used: &Use<'_>, last: LastUse) {
         self.last_used = self.last_used.max(Some(last));
         if used.is_by_previous_secret {
             self.details.previous_secret = self.details.previous_secret.max(Some(last));
@@ -189,7 +172,7 @@ impl KeyUsage {
         }
     }
 
-    /// Adds what was counted of the same key elsewhere.
+    /// Adds usage of the same key from another counter.
     pub fn merge(&mut self, other: Self) {
         for (hour, outcome, count) in other.counts {
             self.add(hour, outcome, count);
@@ -199,12 +182,12 @@ impl KeyUsage {
     }
 }
 
-/// The day of a moment in UTC, since the epoch.
+/// Returns the UTC day, in days since the epoch.
 pub fn day_of(at: Timestamp) -> i64 {
     at.as_seconds().div_euclid(86_400)
 }
 
-/// The hour of a moment, since the epoch.
+/// Returns the hour, in hours since the epoch.
 pub fn hour_of(at: Timestamp) -> i64 {
     at.as_seconds().div_euclid(3600)
 }
@@ -214,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn merging_adds_up_and_keeps_the_latest_use() {
+    fn merging_keeps_the_latest_use() {
         let key = KeyId::from_random([1; 16]);
         let usage = |counts: Vec<_>, at: i64| KeyUsage {
             key,

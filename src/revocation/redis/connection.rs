@@ -1,4 +1,4 @@
-//! Reaching Redis: one server, the master that Sentinels name, or a Cluster.
+//! Connects to Redis: a single server, the master behind Sentinels, or a Cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,38 +16,36 @@ use url::Url;
 
 use crate::revocation::redis::RedisFailure;
 
-/// Connections at most. Few: they are for changes, not for requests.
+/// Maximum number of connections. They are used for changes, not for requests.
 const CONNECTIONS: usize = 8;
 
-/// Redis, in whichever form it is run.
+/// A Redis deployment.
 pub(super) enum Redis {
-    /// One server.
     Single(Pool, Box<Client>),
-    /// The master of a name that Sentinels know.
+    /// The master with a name that Sentinels know.
     Sentinel(SentinelPool, Arc<Mutex<SentinelClient>>),
-    /// A Cluster, and its servers that are known from the start.
+    /// A Cluster, and its configured servers.
     Cluster(ClusterPool, Vec<Client>),
 }
 
-/// `revocation.url` is not as it should be.
+/// `revocation.url` is not valid.
 #[derive(Debug, thiserror::Error)]
 #[error("revocation.url: {0}")]
 pub struct RedisUrlError(String);
 
-/// The parts of a URL that names several servers.
+/// Parts of a URL with several servers.
 struct Servers {
     is_secure: bool,
-    /// `user:password@`, or nothing.
+    /// `user:password@`, or empty.
     login: String,
-    /// `host:port` each.
     hosts: Vec<String>,
-    /// What follows, taken apart at `/`.
+    /// Path segments.
     path: Vec<String>,
 }
 
 impl Redis {
-    /// From a URL of any form; no connection is made.
-    pub(super) fn at(url: &str) -> Result<Self, RedisUrlError> {
+    /// Parses a URL of any form, without connecting.
+    pub(super) fn from_url(url: &str) -> Result<Self, RedisUrlError> {
         if let Some(servers) = Servers::parse(url, "sentinel")? {
             return Self::behind_sentinels(&servers);
         }
@@ -56,26 +54,26 @@ impl Redis {
         }
         let pool = Config::from_url(url)
             .builder()
-            .map_err(bad)?
+            .map_err(url_error)?
             .config(pool_config())
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(bad)?;
-        Ok(Self::Single(pool, Box::new(Client::open(url).map_err(bad)?)))
+            .map_err(url_error)?;
+        Ok(Self::Single(pool, Box::new(Client::open(url).map_err(url_error)?)))
     }
 
     fn behind_sentinels(servers: &Servers) -> Result<Self, RedisUrlError> {
         let [name, database @ ..] = servers.path.as_slice() else {
-            return Err(RedisUrlError("Sentinel needs the master's name: redis+sentinel://HOST:26379/NAME".into()));
+            return Err(RedisUrlError("the master's name is missing; use redis+sentinel://HOST:26379/NAME".into()));
         };
         let database = match database {
             [] => 0,
             [number] => number
                 .parse()
-                .map_err(|_| RedisUrlError("what follows the master's name is no number of a database".into()))?,
-            _ => return Err(RedisUrlError("too much follows the master's name".into())),
+                .map_err(|_| RedisUrlError("the database after the master's name must be a number".into()))?,
+            _ => return Err(RedisUrlError("only a database number is allowed after the master's name".into())),
         };
-        let login = Url::parse(&format!("redis://{}host", servers.login)).map_err(bad)?;
+        let login = Url::parse(&format!("redis://{}host", servers.login)).map_err(url_error)?;
         let user = decoded(login.username())?;
         let password = login.password().map(decoded).transpose()?;
         let connection = RedisConnectionInfo {
@@ -90,37 +88,38 @@ impl Redis {
         };
         let urls = servers.urls("");
         let manager = SentinelManager::new(urls.clone(), name.clone(), Some(info.clone()), SentinelServerType::Master)
-            .map_err(bad)?;
+            .map_err(url_error)?;
         let pool =
-            SentinelPool::builder(manager).config(pool_config()).runtime(Runtime::Tokio1).build().map_err(bad)?;
+            SentinelPool::builder(manager).config(pool_config()).runtime(Runtime::Tokio1).build().map_err(url_error)?;
         let client = SentinelClient::build(
             urls,
             name.clone(),
             Some(NodeInfo::from(info)),
             redis::sentinel::SentinelServerType::Master,
         )
-        .map_err(bad)?;
+        .map_err(url_error)?;
         Ok(Self::Sentinel(pool, Arc::new(Mutex::new(client))))
     }
 
     fn in_cluster(servers: &Servers) -> Result<Self, RedisUrlError> {
         if !servers.path.is_empty() {
-            return Err(RedisUrlError("a Cluster has no databases; nothing may follow its hosts".into()));
+            return Err(RedisUrlError("a Cluster has no databases; remove the path after the hosts".into()));
         }
         let urls = servers.urls(&servers.login);
-        let clients = urls.iter().map(|url| Client::open(url.as_str()).map_err(bad)).collect::<Result<_, _>>()?;
-        let manager = ClusterManager::new(urls, false).map_err(bad)?;
-        let pool = ClusterPool::builder(manager).config(pool_config()).runtime(Runtime::Tokio1).build().map_err(bad)?;
+        let clients = urls.iter().map(|url| Client::open(url.as_str()).map_err(url_error)).collect::<Result<_, _>>()?;
+        let manager = ClusterManager::new(urls, false).map_err(url_error)?;
+        let pool =
+            ClusterPool::builder(manager).config(pool_config()).runtime(Runtime::Tokio1).build().map_err(url_error)?;
         Ok(Self::Cluster(pool, clients))
     }
 
-    /// Whether it is several servers that share the keys.
+    /// Whether this is a Redis Cluster.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(..))
     }
 
-    /// Runs one command.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
+    /// Runs a command.
+    pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
         match self {
             Self::Single(pool, _) => Ok(command.query_async(&mut pool.get().await.map_err(no_connection)?).await?),
             Self::Sentinel(pool, _) => Ok(command.query_async(&mut pool.get().await.map_err(no_connection)?).await?),
@@ -128,7 +127,7 @@ impl Redis {
         }
     }
 
-    /// A connection of its own on which messages arrive.
+    /// Opens a connection of its own for subscriptions.
     pub(super) async fn listen(&self) -> Result<PubSub, RedisFailure> {
         match self {
             Self::Single(_, client) => Ok(client.get_async_pubsub().await?),
@@ -137,8 +136,8 @@ impl Redis {
                 Ok(master.get_async_pubsub().await?)
             }
             Self::Cluster(_, clients) => {
-                // What is published on one server of a Cluster is heard on all.
-                let mut last = RedisFailure::Away;
+                // Messages are delivered on all servers of a Cluster.
+                let mut last = RedisFailure::Unavailable;
                 for client in clients {
                     match client.get_async_pubsub().await {
                         Ok(listening) => return Ok(listening),
@@ -152,7 +151,7 @@ impl Redis {
 }
 
 impl Servers {
-    /// Takes `redis+KIND://[USER:PASSWORD@]HOST[:PORT],…[/PATH]` apart; `None` for another kind.
+    /// Parses `redis+KIND://[USER:PASSWORD@]HOST[:PORT],…[/PATH]`; `None` for another kind.
     fn parse(url: &str, kind: &str) -> Result<Option<Self>, RedisUrlError> {
         let plain = url.strip_prefix(&format!("redis+{kind}://"));
         let secure = url.strip_prefix(&format!("rediss+{kind}://"));
@@ -164,7 +163,7 @@ impl Servers {
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         let hosts: Vec<String> = hosts.split(',').map(str::to_owned).collect();
         if hosts.iter().any(String::is_empty) {
-            return Err(RedisUrlError("a host is missing; several are separated by commas".into()));
+            return Err(RedisUrlError("a host is empty; separate several hosts by commas".into()));
         }
         let path = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         Ok(Some(Self { is_secure: secure.is_some(), login, hosts, path }))
@@ -177,54 +176,54 @@ impl Servers {
 }
 
 fn pool_config() -> PoolConfig {
-    let patience = Some(Duration::from_millis(200));
+    let timeout = Some(Duration::from_millis(200));
     PoolConfig {
         max_size: CONNECTIONS,
-        timeouts: Timeouts { wait: patience, create: patience, recycle: patience },
+        timeouts: Timeouts { wait: timeout, create: timeout, recycle: timeout },
         ..PoolConfig::default()
     }
 }
 
 fn decoded(text: &str) -> Result<String, RedisUrlError> {
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
-    decoded.map(|text| text.into_owned()).map_err(|_| RedisUrlError("the login is not UTF-8".into()))
+    decoded.map(|text| text.into_owned()).map_err(|_| RedisUrlError("the user or password is not valid UTF-8".into()))
 }
 
-/// What is wrong with the URL of a server, without any part of it.
-fn bad(error: impl Into<BadUrl>) -> RedisUrlError {
+/// Returns the error for an invalid URL, without any part of it.
+fn url_error(error: impl Into<InvalidUrl>) -> RedisUrlError {
     RedisUrlError(error.into().0)
 }
 
-/// A library's complaint, as far as it cannot hold a part of the URL.
-struct BadUrl(String);
+/// A library's error without parts of the URL.
+struct InvalidUrl(String);
 
-impl From<redis::RedisError> for BadUrl {
+impl From<redis::RedisError> for InvalidUrl {
     fn from(error: redis::RedisError) -> Self {
         Self(format!(
-            "it is not a URL of Redis ({}); redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] is",
+            "not a valid Redis URL ({}); use redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]",
             error.category()
         ))
     }
 }
 
-impl From<deadpool_redis::ConfigError> for BadUrl {
+impl From<deadpool_redis::ConfigError> for InvalidUrl {
     fn from(error: deadpool_redis::ConfigError) -> Self {
         match error {
             deadpool_redis::ConfigError::Redis(error) => error.into(),
-            _ => Self("it is not a URL of Redis".into()),
+            _ => Self("not a valid Redis URL".into()),
         }
     }
 }
 
-impl From<deadpool_redis::BuildError> for BadUrl {
+impl From<deadpool_redis::BuildError> for InvalidUrl {
     fn from(_: deadpool_redis::BuildError) -> Self {
-        Self("no connections could be prepared".into())
+        Self("failed to create a connection pool".into())
     }
 }
 
-impl From<url::ParseError> for BadUrl {
+impl From<url::ParseError> for InvalidUrl {
     fn from(error: url::ParseError) -> Self {
-        Self(format!("the login is not as in a URL: {error}"))
+        Self(format!("invalid user or password: {error}"))
     }
 }
 
@@ -241,22 +240,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_url_is_taken() {
-        assert!(matches!(Redis::at("redis://:pw@127.0.0.1:6379/2"), Ok(Redis::Single(..))));
-        assert!(matches!(Redis::at("rediss://cache:6380"), Ok(Redis::Single(..))));
-        assert!(matches!(Redis::at("redis+sentinel://u:p%40w@a:26379,b:26379/main/1"), Ok(Redis::Sentinel(..))));
-        assert!(matches!(Redis::at("redis+cluster://:pw@a:6379,b:6379"), Ok(Redis::Cluster(..))));
+    fn every_form_of_url_is_accepted() {
+        assert!(matches!(Redis::from_url("redis://:pw@127.0.0.1:6379/2"), Ok(Redis::Single(..))));
+        assert!(matches!(Redis::from_url("rediss://cache:6380"), Ok(Redis::Single(..))));
+        assert!(matches!(Redis::from_url("redis+sentinel://u:p%40w@a:26379,b:26379/main/1"), Ok(Redis::Sentinel(..))));
+        assert!(matches!(Redis::from_url("redis+cluster://:pw@a:6379,b:6379"), Ok(Redis::Cluster(..))));
     }
 
     #[test]
-    fn a_url_that_lacks_something_is_refused() {
+    fn incomplete_url_is_rejected() {
         for (url, complaint) in [
-            ("redis+sentinel://a:26379", "Sentinel needs the master's name: redis+sentinel://HOST:26379/NAME"),
-            ("redis+sentinel://a:26379/main/x", "what follows the master's name is no number of a database"),
-            ("redis+cluster://a:6379,,b:6379", "a host is missing; several are separated by commas"),
-            ("redis+cluster://a:6379/1", "a Cluster has no databases; nothing may follow its hosts"),
+            ("redis+sentinel://a:26379", "the master's name is missing; use redis+sentinel://HOST:26379/NAME"),
+            ("redis+sentinel://a:26379/main/x", "the database after the master's name must be a number"),
+            ("redis+cluster://a:6379,,b:6379", "a host is empty; separate several hosts by commas"),
+            ("redis+cluster://a:6379/1", "a Cluster has no databases; remove the path after the hosts"),
         ] {
-            let error = Redis::at(url).err().map(|error| error.to_string());
+            let error = Redis::from_url(url).err().map(|error| error.to_string());
             assert_eq!(error, Some(format!("revocation.url: {complaint}")), "{url}");
         }
     }

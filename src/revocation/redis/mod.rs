@@ -1,7 +1,7 @@
-//! Redis: what nodes tell each other there to be fast, and the list that gateways may read.
+//! Redis: notifications between nodes, and a revocation list that gateways can read.
 //!
-//! Nothing here is needed for a decision to be right. Every call is short, and fails at once while Redis is known
-//! to be away.
+//! Decisions do not depend on it. Every call has a short time limit, and fails immediately while Redis is known to be
+//! unavailable.
 
 mod connection;
 mod login;
@@ -27,87 +27,86 @@ use crate::revocation::redis::login::{Login, is_login_refused};
 use crate::store::{NodeId, RevokedToken, Seq, Store, StoreError, UrlSource};
 use crate::telemetry::ClusterMetrics;
 
-/// How long one call may take.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// Time limit of one call.
+const TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long nothing is tried after a call that failed.
-const REST: Duration = Duration::from_millis(500);
+/// Pause after a failed call.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// Seconds for which the longest-lived token can concern a gateway: the longest life, and a minute.
+/// How long an entry matters to gateways: the longest token lifetime plus a minute.
 const LIST_SECONDS: i64 = 3660;
 
-/// How often in a row the list is written for what has changed while it was written.
+/// Maximum number of rounds to write changes that were made during a rewrite.
 const REWRITE_ROUNDS: usize = 10;
 
-/// What the name of a key's entry begins with, after the prefix.
+/// Prefix of the names of keys' entries.
 const KEY_ENTRY: &str = "revoked:key:";
 
-/// The value of a key's entry if no generation is good.
+/// Value of a key's entry if no generation is valid.
 const NO_GENERATION: &str = "-";
 
-/// What a node says on the channel to be heard.
+/// Heartbeat message on the channel.
 const ALIVE: &str = "alive";
 
-/// Seconds for which a report is kept.
+/// Expiry of a node's report.
 const REPORT_SECONDS: i64 = 60;
 
-/// The list in Redis, and the notes that nodes leave for each other there.
+/// The revocation list in Redis, and the messages and reports of nodes.
 pub struct RedisList {
     login: Login,
     prefix: String,
-    /// The name of this deployment; notes of another one are left alone.
+    /// Name of this deployment; data of others is left alone.
     deployment: String,
-    /// What authenticates the messages of nodes: others may be able to write to Redis.
+    /// Authenticates messages of nodes, because others may be able to write to Redis.
     keys: MessageKeys,
-    /// Up to which change this node has followed: a nudge for an earlier one says nothing.
+    /// Last change that this node has applied; notifications of earlier ones are ignored.
     applied: AtomicU64,
     store: Arc<Store>,
     nudged: Arc<Notify>,
     metrics: ClusterMetrics,
-    /// Nothing is tried before this moment.
-    rests_until: AtomicU64,
-    /// A change could not be put on the list.
+    /// No calls before this time.
+    paused_until: AtomicU64,
+    /// A change could not be written to the list.
     is_behind: AtomicBool,
     condition: Mutex<Condition>,
 }
 
-/// How Redis was found when it was last looked at.
+/// Result of the last check of Redis.
 #[derive(Clone, Default, Debug)]
 struct Condition {
-    /// Why it cannot be used.
-    trouble: Option<String>,
-    /// Used all the same, but not as it should be.
+    /// Reason why it cannot be used.
+    error: Option<String>,
+    /// Configuration problem that does not prevent its use.
     warning: Option<String>,
-    /// Another deployment's: not used.
+    /// It belongs to another deployment and is not used.
     is_foreign: bool,
 }
 
-/// Why Redis was of no use.
+/// Reason why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisFailure {
-    /// It failed or was silent a moment ago; not tried.
-    #[error("Redis is away")]
-    Away,
-    /// It belongs to another deployment; not tried.
+    /// A recent call failed; not attempted.
+    #[error("Redis is unavailable")]
+    Unavailable,
+    /// Redis belongs to another deployment; not attempted.
     #[error("Redis belongs to another deployment")]
     Foreign,
-    /// It did not answer in time.
-    #[error("Redis did not answer within {} ms", PATIENCE.as_millis())]
+    /// No response in time.
+    #[error("Redis did not respond within {} ms", TIMEOUT.as_millis())]
     Silent,
-    /// No connection.
     #[error("{0}")]
     Connection(String),
-    /// It refused, or the connection broke.
-    #[error("{}", told(.0))]
+    /// Redis returned an error, or the connection broke.
+    #[error("{}", describe_error(.0))]
     Redis(#[from] redis::RedisError),
-    /// The store, for what the list is written from.
+    /// The store failed while the list was read from it.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl RedisList {
-    /// Prepares a list at a URL; no connection is made yet. `source` gives the URL with its current credentials when Redis
-    /// refuses those of `url`. `nudged` is notified when another node has made a change.
+    /// Prepares a list at a URL, without connecting. `source` returns the URL with its current credentials if Redis
+    /// rejects those of `url`. `nudged` is notified when another node has made a change.
     pub fn new(
         (url, source, prefix): (&str, Option<UrlSource>, &str),
         (deployment, keys): (String, MessageKeys),
@@ -124,61 +123,61 @@ impl RedisList {
             store,
             nudged,
             metrics,
-            rests_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
             is_behind: AtomicBool::new(false),
             condition: Mutex::default(),
         })
     }
 
-    /// Checks a URL without reaching anything.
+    /// Checks a URL without connecting.
     pub fn check_url(url: &str) -> Result<(), RedisUrlError> {
-        Redis::at(url).map(drop)
+        Redis::from_url(url).map(drop)
     }
 
-    /// What an operator should know of Redis, one line each.
-    pub fn complaints(&self) -> Vec<String> {
+    /// Returns warnings for operators.
+    pub fn warnings(&self) -> Vec<String> {
         let condition = self.condition();
-        condition.trouble.into_iter().chain(condition.warning).collect()
+        condition.error.into_iter().chain(condition.warning).collect()
     }
 
-    /// Tells every node that there is a change.
+    /// Notifies every node of a change.
     pub async fn nudge(&self, seq: Seq) -> Result<(), RedisFailure> {
         let mut publish = cmd("PUBLISH");
-        publish.arg(self.name("changes")).arg(self.keys.seal(&["nudge", &self.deployment], &seq.to_string()));
-        self.ask(&publish).await
+        publish.arg(self.name("changes")).arg(self.keys.sign(&["nudge", &self.deployment], &seq.to_string()));
+        self.run(&publish).await
     }
 
-    /// Hears what was said on the channel. Only a node of this deployment can say that there is a change, and only one
-    /// that this node has not followed yet is news.
-    fn hear(&self, message: &str) {
+    /// Handles a message of the channel. Only nodes of this deployment can announce changes, and only changes that this
+    /// node has not applied are relevant.
+    fn handle_message(&self, message: &str) {
         if message == ALIVE {
             return;
         }
-        match self.keys.open(&["nudge", &self.deployment], message).and_then(|seq| seq.parse::<Seq>().ok()) {
+        match self.keys.verify(&["nudge", &self.deployment], message).and_then(|seq| seq.parse::<Seq>().ok()) {
             Some(seq) if seq > self.applied.load(Ordering::Relaxed) => self.nudged.notify_one(),
             Some(_) => {}
             None => self.metrics.redis_message_rejected(),
         }
     }
 
-    /// Notes up to which change a node has followed.
+    /// Reports the last change that a node has applied.
     pub async fn report(&self, node: &NodeId, applied: Seq) -> Result<(), RedisFailure> {
         self.applied.store(applied, Ordering::Relaxed);
-        let report = self.keys.seal(&["report", &self.deployment, node.as_str()], &applied.to_string());
+        let report = self.keys.sign(&["report", &self.deployment, node.as_str()], &applied.to_string());
         let mut set = cmd("SET");
         set.arg(self.name(&format!("applied:{}", node.as_str()))).arg(report).arg("EX").arg(REPORT_SECONDS);
-        self.ask(&set).await
+        self.run(&set).await
     }
 
-    /// Up to which change each node has followed, as far as it is noted.
+    /// Returns the reports of nodes; `None` for a node without one.
     pub async fn reports(&self, nodes: impl Iterator<Item = &NodeId>) -> Result<Vec<Option<Seq>>, RedisFailure> {
         let mut reports = Vec::new();
         for node in nodes {
             let mut get = cmd("GET");
             get.arg(self.name(&format!("applied:{}", node.as_str())));
-            let report: Option<String> = self.ask(&get).await?;
+            let report: Option<String> = self.run(&get).await?;
             let applied = report.as_deref().map(|report| {
-                let applied = self.keys.open(&["report", &self.deployment, node.as_str()], report);
+                let applied = self.keys.verify(&["report", &self.deployment, node.as_str()], report);
                 applied.and_then(|applied| applied.parse().ok())
             });
             if applied == Some(None) {
@@ -189,20 +188,21 @@ impl RedisList {
         Ok(reports)
     }
 
-    /// Puts a changed key on the list. Of two changes at once the later one stays, whoever comes last to Redis.
-    pub async fn put_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
-        self.or_behind(self.try_put_key(changed).await)
+    /// Writes a changed key to the list. Of two concurrent changes the later one remains, regardless of the order of
+    /// writes.
+    pub async fn record_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
+        self.track_failure(self.try_record_key(changed).await)
     }
 
-    async fn try_put_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
+    async fn try_record_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
         let mut written = changed.version;
-        let mut lowest_good = lowest_good(changed);
-        // Each further round means that another change was made; that node writes as well.
+        let mut generation = lowest_valid_generation(changed);
+        // Each further round means that another change was made, whose node writes too.
         for _ in 0..4 {
-            self.list(&key_entry(changed.id.as_str()), &lowest_good).await?;
+            self.write_entry(&key_entry(changed.id.as_str()), &generation).await?;
             match self.store.key(&changed.id).await? {
                 Some(current) if current.version != written => {
-                    (written, lowest_good) = (current.version, self::lowest_good(&current));
+                    (written, generation) = (current.version, lowest_valid_generation(&current));
                 }
                 _ => return Ok(()),
             }
@@ -210,26 +210,26 @@ impl RedisList {
         Ok(())
     }
 
-    /// Puts a revoked token on the list.
-    pub async fn put_token(&self, token: &RevokedToken) -> Result<(), RedisFailure> {
-        self.or_behind(self.list(&token_entry(token), token.key.as_str()).await)
+    /// Writes a revoked token to the list.
+    pub async fn record_token(&self, token: &RevokedToken) -> Result<(), RedisFailure> {
+        self.track_failure(self.write_entry(&token_entry(token), token.key.as_str()).await)
     }
 
-    /// A change that could not be put on the list is a reason to write all of it anew.
-    fn or_behind(&self, put: Result<(), RedisFailure>) -> Result<(), RedisFailure> {
-        if put.is_err() {
+    /// Schedules a rewrite of the list if a write failed.
+    fn track_failure(&self, result: Result<(), RedisFailure>) -> Result<(), RedisFailure> {
+        if result.is_err() {
             self.is_behind.store(true, Ordering::Relaxed);
         }
-        put
+        result
     }
 
-    /// Writes the whole list anew. What changes meanwhile is written again: of two writers of a key, the one that reads
-    /// it last has it right.
+    /// Writes the complete list. Changes during the rewrite are written again: of two writers of a key, the one that
+    /// reads it last writes the correct state.
     async fn rewrite(&self) -> Result<usize, RedisFailure> {
         let now = clock::now();
         let tokens = self.store.revoked_tokens().await?;
         for token in &tokens {
-            self.list(&token_entry(token), token.key.as_str()).await?;
+            self.write_entry(&token_entry(token), token.key.as_str()).await?;
         }
         let mut written: HashMap<KeyId, u64> = HashMap::new();
         for _ in 0..REWRITE_ROUNDS {
@@ -239,55 +239,55 @@ impl RedisList {
                 return Ok(written.len() + tokens.len());
             }
             for key in keys {
-                self.list(&key_entry(key.id.as_str()), &lowest_good(&key)).await?;
+                self.write_entry(&key_entry(key.id.as_str()), &lowest_valid_generation(&key)).await?;
                 written.insert(key.id, key.version);
             }
         }
-        // More is changed than can be followed at once: gone on with at the next look.
+        // Changes are faster than the writes; continued at the next check.
         self.is_behind.store(true, Ordering::Relaxed);
         Ok(written.len() + tokens.len())
     }
 
-    /// Puts an entry on the list. Its name is noted first, so that an entry which the database does not confirm, as after a
-    /// restore, can be found again. How long it stays does not depend on a clock.
-    async fn list(&self, entry: &str, value: &str) -> Result<(), RedisFailure> {
+    /// Writes an entry. Its name is added to an index first, so that entries that the database does not confirm, for
+    /// example after a restore, can be found. Its expiry does not depend on a clock.
+    async fn write_entry(&self, entry: &str, value: &str) -> Result<(), RedisFailure> {
         let ends_at = clock::now().plus_seconds(LIST_SECONDS).as_seconds();
-        let mut note = cmd("ZADD");
-        note.arg(self.name("listed")).arg(ends_at).arg(entry);
-        self.ask::<()>(&note).await?;
+        let mut index = cmd("ZADD");
+        index.arg(self.name("listed")).arg(ends_at).arg(entry);
+        self.run::<()>(&index).await?;
         let mut set = cmd("SET");
         set.arg(self.name(entry)).arg(value).arg("EX").arg(LIST_SECONDS);
-        self.ask(&set).await
+        self.run(&set).await
     }
 
-    /// Holds every entry of the list against the database, and corrects or removes what it does not confirm.
-    async fn confirm(&self) -> Result<(), RedisFailure> {
+    /// Compares every entry of the list with the database, and corrects or removes it.
+    async fn reconcile(&self) -> Result<(), RedisFailure> {
         let index = self.name("listed");
-        let mut tidy = cmd("ZREMRANGEBYSCORE");
-        tidy.arg(&index).arg("-inf").arg(clock::now().plus_seconds(-LIST_SECONDS).as_seconds());
-        self.ask::<()>(&tidy).await?;
-        let entries: Vec<String> = self.ask(cmd("ZRANGE").arg(&index).arg(0).arg(-1)).await?;
+        let mut prune = cmd("ZREMRANGEBYSCORE");
+        prune.arg(&index).arg("-inf").arg(clock::now().plus_seconds(-LIST_SECONDS).as_seconds());
+        self.run::<()>(&prune).await?;
+        let entries: Vec<String> = self.run(cmd("ZRANGE").arg(&index).arg(0).arg(-1)).await?;
         let tokens = self.store.revoked_tokens().await?;
         let tokens: HashSet<String> = tokens.iter().map(token_entry).collect();
         for entry in entries {
             let id = entry.strip_prefix(KEY_ENTRY).and_then(KeyId::parse);
             let is_listed = match id {
                 Some(id) => {
-                    // A key that the database does not know has no good tokens.
+                    // A key that does not exist in the database has no valid tokens.
                     let key = self.store.key(&id).await?;
-                    let value = key.as_ref().map_or_else(|| NO_GENERATION.to_owned(), lowest_good);
+                    let value = key.as_ref().map_or_else(|| NO_GENERATION.to_owned(), lowest_valid_generation);
                     let mut set = cmd("SET");
                     set.arg(self.name(&entry)).arg(value).arg("XX").arg("KEEPTTL");
-                    self.ask::<Option<String>>(&set).await?.is_some()
+                    self.run::<Option<String>>(&set).await?.is_some()
                 }
                 None if tokens.contains(&entry) => true,
                 None => {
-                    self.ask::<()>(cmd("DEL").arg(self.name(&entry))).await?;
+                    self.run::<()>(cmd("DEL").arg(self.name(&entry))).await?;
                     false
                 }
             };
             if !is_listed {
-                self.ask::<()>(cmd("ZREM").arg(&index).arg(&entry)).await?;
+                self.run::<()>(cmd("ZREM").arg(&index).arg(&entry)).await?;
             }
         }
         Ok(())
@@ -297,31 +297,31 @@ impl RedisList {
         format!("{}:{rest}", self.prefix)
     }
 
-    /// One command, unless Redis is known to be of no use.
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
+    /// Runs a command, unless Redis is known to be unusable.
+    async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
         if self.condition.lock().is_foreign {
             return Err(RedisFailure::Foreign);
         }
-        if clock::boot().as_nanos() < self.rests_until.load(Ordering::Relaxed) {
-            return Err(RedisFailure::Away);
+        if clock::boot().as_nanos() < self.paused_until.load(Ordering::Relaxed) {
+            return Err(RedisFailure::Unavailable);
         }
-        self.try_ask(command).await
+        self.try_run(command).await
     }
 
-    async fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
-        let ask = async || {
-            let answered = tokio::time::timeout(PATIENCE, self.login.redis().ask(command)).await;
-            answered.unwrap_or(Err(RedisFailure::Silent))
+    async fn try_run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisFailure> {
+        let attempt = async || {
+            let result = tokio::time::timeout(TIMEOUT, self.login.redis().run(command)).await;
+            result.unwrap_or(Err(RedisFailure::Silent))
         };
-        let answer = match ask().await {
-            Err(failure) if self.login.read_again_after(&failure) => ask().await,
-            answer => answer,
+        let result = match attempt().await {
+            Err(failure) if self.login.reload_after(&failure) => attempt().await,
+            result => result,
         };
-        if answer.is_err() {
+        if result.is_err() {
             self.metrics.redis_failed();
-            self.rests_until.store(clock::boot().plus(REST).as_nanos(), Ordering::Relaxed);
+            self.paused_until.store(clock::boot().plus(PAUSE).as_nanos(), Ordering::Relaxed);
         }
-        answer
+        result
     }
 
     fn condition(&self) -> Condition {
@@ -337,19 +337,19 @@ fn token_entry(token: &RevokedToken) -> String {
     format!("revoked:token:{}", token.jti)
 }
 
-/// The lowest generation whose tokens are good; `-`: none.
-fn lowest_good(key: &ApiKey) -> String {
+/// Returns the lowest generation whose tokens are valid; `-` if there is none.
+fn lowest_valid_generation(key: &ApiKey) -> String {
     match key.lifecycle {
         Lifecycle::Active => key.generation.to_string(),
         Lifecycle::Disabled { .. } | Lifecycle::Revoked { .. } => NO_GENERATION.to_owned(),
     }
 }
 
-/// A failure of Redis for an operator: what to do where that is known.
-fn told(error: &redis::RedisError) -> String {
+/// Returns the error with advice for operators.
+fn describe_error(error: &redis::RedisError) -> String {
     if is_login_refused(error) {
-        format!("Redis does not let us in ({error}); correct user and password in revocation.url")
+        format!("Redis rejected the login ({error}); check the user and password in revocation.url")
     } else {
-        format!("Redis cannot be used: {error}")
+        format!("Redis failed: {error}")
     }
 }

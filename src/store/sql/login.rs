@@ -1,4 +1,4 @@
-//! How to connect to PostgreSQL: the options of `store.url`, read again from their file when the server refuses them.
+//! Connection options for PostgreSQL, from `store.url` or read again from its file if the server rejects the login.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,27 +9,26 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use zeroize::Zeroizing;
 
-use crate::store::sql::postgres::{options, place};
+use crate::store::sql::postgres::{location, options};
 use crate::store::{StoreError, UrlSource, is_login_refused};
 
-/// The options that connections are opened with.
+/// Options for new connections.
 pub(in crate::store) struct Login {
     options: ArcSwap<PgConnectOptions>,
-    /// Incremented when the options are replaced.
+    /// Increases when the options are replaced.
     version: AtomicU64,
     source: Option<UrlSource>,
-    /// The URL in use.
     url: Mutex<Zeroizing<String>>,
 }
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Login({})", place(&self.options.load()))
+        write!(f, "Login({})", location(&self.options.load()))
     }
 }
 
 impl Login {
-    /// A login with a URL; `source` gives the current one.
+    /// Creates a login; `source` returns the current URL.
     pub(in crate::store) fn new(url: &str, source: Option<UrlSource>) -> Result<Self, StoreError> {
         Ok(Self {
             options: ArcSwap::from_pointee(options(url)?),
@@ -39,28 +38,27 @@ impl Login {
         })
     }
 
-    /// The options, and their version.
     pub(in crate::store) fn current(&self) -> (u64, Arc<PgConnectOptions>) {
-        // In this order: a newer version than its options would never be replaced.
+        // The version is read first: a newer version with older options would never be corrected.
         let version = self.version.load(Ordering::Acquire);
         (version, self.options.load_full())
     }
 
-    /// Connects; `adapt` changes the options of this connection.
+    /// Connects with options modified by `adapt`.
     pub(in crate::store) async fn connect_with(
         &self,
         adapt: impl Fn(&PgConnectOptions) -> PgConnectOptions,
     ) -> Result<PgConnection, sqlx::Error> {
         match PgConnection::connect_with(&adapt(&self.current().1)).await {
-            Err(error) if is_login_refused(&error) && self.read_again() => {
+            Err(error) if is_login_refused(&error) && self.reload() => {
                 PgConnection::connect_with(&adapt(&self.current().1)).await
             }
             connected => connected,
         }
     }
 
-    /// Reads the URL again after the server has refused the login. Returns whether there is a new one.
-    pub(in crate::store) fn read_again(&self) -> bool {
+    /// Reads the URL again after the server rejected the login. Returns whether it changed.
+    pub(in crate::store) fn reload(&self) -> bool {
         let Some(source) = &self.source else { return false };
         let mut url = self.url.lock();
         let read = source().and_then(|text| match options(&text) {
@@ -70,15 +68,15 @@ impl Login {
         let (text, options) = match read {
             Ok(read) => read,
             Err(error) => {
-                tracing::error!(error, "failed to read store.url_file again");
+                tracing::error!(error, "failed to reload store.url_file");
                 return false;
             }
         };
         if *text == **url {
             return false;
         }
-        // Two databases at once would be two truths.
-        if place(&options) != place(&self.options.load()) {
+        // Two databases at the same time would diverge.
+        if location(&options) != location(&self.options.load()) {
             tracing::error!("store.url_file names another database; restart to use it");
             return false;
         }
@@ -104,17 +102,17 @@ mod tests {
         let login = login(Ok("postgres://you:two@db/keys"));
         let (version, options) = login.current();
         assert_eq!((version, options.get_username()), (0, "me"));
-        assert!(login.read_again());
+        assert!(login.reload());
         let (version, options) = login.current();
         assert_eq!((version, options.get_username()), (1, "you"));
-        assert!(!login.read_again(), "it is in use already");
+        assert!(!login.reload(), "it is in use already");
     }
 
     #[test]
     fn another_database_is_not_used() {
         for url in ["postgres://me:two@other/keys", "postgres://me:two@db/other", "postgres://me:two@db:5433/keys"] {
             let login = login(Ok(url));
-            assert!(!login.read_again());
+            assert!(!login.reload());
             assert_eq!(login.current().0, 0);
         }
     }
@@ -123,10 +121,10 @@ mod tests {
     fn url_that_cannot_be_read_changes_nothing() {
         for read in [Err("no such file"), Ok("postgres://db/keys?sslmod=x"), Ok("postgres://me:one@db:5432/keys")] {
             let login = login(read);
-            assert!(!login.read_again());
+            assert!(!login.reload());
             assert_eq!((login.current().0, login.current().1.get_username()), (0, "me"));
         }
-        assert!(!Login::new("postgres://me:one@db/keys", None).unwrap().read_again());
+        assert!(!Login::new("postgres://me:one@db/keys", None).unwrap().reload());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What SQLite and PostgreSQL have in common: one SQL text with its values, run on whichever database was opened.
+//! The common part of SQLite and PostgreSQL: one SQL text with values that runs on either database.
 
 pub(super) mod columns;
 pub(super) mod database;

@@ -1,4 +1,4 @@
-//! The schema, brought up to date at start from `migrations/`: one folder per dialect, the same files in both.
+//! Schema migrations from `migrations/`: one folder per dialect with the same file names.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection, Row, SqlSafeStr};
 
-use crate::store::sql::postgres::{Postgres, told_of};
+use crate::store::sql::postgres::{Postgres, unusable};
 use crate::store::{SchemaState, StoreError};
 
-/// How soon a node that waits for another one's migration logs that it waits, and how often it does so again.
+/// When a node first logs that it waits for another node's migration, and the interval after that.
 const WAITING_LOG: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
-/// Declares the migrations of one dialect, in order, from `migrations/{dialect}/`.
+/// Lists the migrations of one dialect, in order, from `migrations/{dialect}/`.
 macro_rules! migrations {
     ($dialect:literal: $($file:literal),+ $(,)?) => {
         &[$(($file, include_str!(concat!("../../../migrations/", $dialect, "/", $file, ".sql")))),+]
     };
 }
 
-/// The migrations of one dialect: file name without extension, and SQL.
+/// File name without extension, and SQL.
 type Migrations = &'static [(&'static str, &'static str)];
 
 const SQLITE: Migrations = migrations!(
@@ -61,7 +61,7 @@ const POSTGRES: Migrations = migrations!(
     "0015_webhook_headers",
 );
 
-/// Brings a SQLite file up to date.
+/// Migrates a SQLite file.
 pub(in crate::store) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> {
     let tables =
         sqlx::query("SELECT name FROM sqlite_master WHERE name = '_sqlx_migrations'").fetch_optional(pool).await?;
@@ -69,47 +69,46 @@ pub(in crate::store) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), St
         let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(pool).await?;
         refuse_newer(row.try_get("version")?)?;
     }
-    ran(migrator(SQLITE).run(pool).await, StoreError::from)
+    check_result(migrator(SQLITE).run(pool).await, StoreError::from)
 }
 
-/// Brings a PostgreSQL database up to date. Nodes that start together do so one after the other, and wait as long as a
-/// migration takes. A database that is up to date is only read, so its user needs no right to change the schema.
+/// Migrates a PostgreSQL database. Nodes that start at the same time migrate one after another, and wait as long as a
+/// migration takes. An up-to-date database is only read, so its user needs no right to change the schema.
 pub(in crate::store) async fn migrate_postgres(postgres: &Postgres) -> Result<(), StoreError> {
-    let told = |error: sqlx::Error| told_of(postgres, &error);
+    let describe = |error: sqlx::Error| unusable(postgres, &error);
     let migrator = migrator(POSTGRES);
     {
-        let mut connection = postgres.pool().acquire().await.map_err(told)?;
-        if is_up_to_date(&mut connection, &migrator).await.map_err(|error| explained(error, told))? {
+        let mut connection = postgres.pool().acquire().await.map_err(describe)?;
+        if is_up_to_date(&mut connection, &migrator).await.map_err(|error| describe_database_error(error, describe))? {
             return Ok(());
         }
     }
-    let mut connection = postgres.connect_without_limits().await.map_err(told)?;
-    wait_for_turn(&mut connection).await.map_err(|error| explained(error, told))?;
-    // The node that went first may have been of a newer version, and it may have left nothing to do.
+    let mut connection = postgres.connect_without_limits().await.map_err(describe)?;
+    lock_migrations(&mut connection).await.map_err(|error| describe_database_error(error, describe))?;
+    // The other node may have had a newer version, or left nothing to migrate.
     let migrated = match is_up_to_date(&mut connection, &migrator).await {
         Ok(true) => Ok(()),
-        Ok(false) => ran(unlocked(migrator).run_direct(None, &mut connection, false).await, told),
-        Err(error) => Err(explained(error, told)),
+        Ok(false) => check_result(unlocked(migrator).run_direct(None, &mut connection, false).await, describe),
+        Err(error) => Err(describe_database_error(error, describe)),
     };
-    // Closing the connection releases the lock.
     let _ = connection.close().await;
     migrated
 }
 
-/// Takes the lock under which migrations run.
-async fn wait_for_turn(connection: &mut PgConnection) -> Result<(), StoreError> {
+/// Acquires the lock for migrations.
+async fn lock_migrations(connection: &mut PgConnection) -> Result<(), StoreError> {
     let mut locking = connection.lock();
-    let [mut pause, again] = WAITING_LOG;
+    let [mut interval, next] = WAITING_LOG;
     loop {
-        match tokio::time::timeout(pause, &mut locking).await {
-            Ok(locked) => return ran(locked, StoreError::from),
-            Err(_) => tracing::info!("waiting for another node to bring the database's schema up to date"),
+        match tokio::time::timeout(interval, &mut locking).await {
+            Ok(locked) => return check_result(locked, StoreError::from),
+            Err(_) => tracing::info!("waiting for another node to migrate the database"),
         }
-        pause = again;
+        interval = next;
     }
 }
 
-/// Whether every migration was applied, as this version knows it.
+/// Whether exactly the known migrations were applied.
 async fn is_up_to_date(connection: &mut PgConnection, migrator: &Migrator) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS known").fetch_one(&mut *connection);
     if !row.await?.try_get::<bool, _>("known")? {
@@ -123,7 +122,7 @@ async fn is_up_to_date(connection: &mut PgConnection, migrator: &Migrator) -> Re
         let (version, checksum): (i64, Vec<u8>) = (row.try_get("version")?, row.try_get("checksum")?);
         let is_as_known = known.next().is_some_and(|known| known.version == version && *known.checksum == checksum);
         if !is_as_known || !row.try_get::<bool, _>("success")? {
-            // The migrator says what is wrong.
+            // The migrator reports the difference.
             return Ok(false);
         }
     }
@@ -135,21 +134,21 @@ fn unlocked(mut migrator: Migrator) -> Migrator {
     migrator
 }
 
-/// A failure of the database, told for somebody who sets it up.
-fn explained(error: StoreError, told: impl Fn(sqlx::Error) -> StoreError) -> StoreError {
+/// Describes a database error for operators.
+fn describe_database_error(error: StoreError, describe: impl Fn(sqlx::Error) -> StoreError) -> StoreError {
     match error {
-        StoreError::Database(error) => told(error),
+        StoreError::Database(error) => describe(error),
         other => other,
     }
 }
 
-/// The schema of a SQLite file.
+/// Returns the schema version of a SQLite file.
 pub(in crate::store) async fn state_of_sqlite(pool: &SqlitePool) -> Result<SchemaState, StoreError> {
     let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(pool).await;
     state(row.map_or(Ok(None), |row| row.try_get("version"))?)
 }
 
-/// The schema of a PostgreSQL database.
+/// Returns the schema version of a PostgreSQL database.
 pub(in crate::store) async fn state_of_postgres(postgres: &Postgres) -> Result<SchemaState, StoreError> {
     let row = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations").fetch_one(&postgres.pool()).await;
     let is_absent = |error: &sqlx::Error| {
@@ -158,7 +157,7 @@ pub(in crate::store) async fn state_of_postgres(postgres: &Postgres) -> Result<S
     match row {
         Ok(row) => state(row.try_get("version")?),
         Err(error) if is_absent(&error) => state(None),
-        Err(error) => Err(told_of(postgres, &error)),
+        Err(error) => Err(unusable(postgres, &error)),
     }
 }
 
@@ -167,13 +166,13 @@ fn state(found: Option<i64>) -> Result<SchemaState, StoreError> {
     Ok(SchemaState { found, known: SQLITE.len() as i64 })
 }
 
-/// Refuses a schema that is not of this version.
+/// Rejects a schema of another version.
 pub(in crate::store) fn refuse_other(state: SchemaState) -> Result<(), StoreError> {
     if state.is_current() {
         return Ok(());
     }
     Err(StoreError::Unusable(
-        "the database is not of this version yet; a server of this version brings it up to date when it starts".into(),
+        "the database has not been migrated to this version; start a server of this version to migrate it".into(),
     ))
 }
 
@@ -193,11 +192,14 @@ fn refuse_newer(found: Option<i64>) -> Result<(), StoreError> {
     }
 }
 
-fn ran(result: Result<(), MigrateError>, told: impl Fn(sqlx::Error) -> StoreError) -> Result<(), StoreError> {
+fn check_result(
+    result: Result<(), MigrateError>,
+    describe: impl Fn(sqlx::Error) -> StoreError,
+) -> Result<(), StoreError> {
     match result {
         Ok(()) => Ok(()),
-        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(told(error)),
-        Err(other) => Err(StoreError::Unusable(format!("the database's schema cannot be brought up to date: {other}"))),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(describe(error)),
+        Err(other) => Err(StoreError::Unusable(format!("cannot migrate the database: {other}"))),
     }
 }
 
@@ -210,7 +212,7 @@ mod tests {
     use sqlx::AssertSqlSafe;
 
     #[tokio::test]
-    async fn what_was_counted_by_hour_before_is_found_by_day_afterwards() {
+    async fn hourly_counts_are_migrated_to_days() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keyturn.db");
         let pool = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();

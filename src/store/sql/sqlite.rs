@@ -1,4 +1,4 @@
-//! SQLite: opening a file, and looking at one without changing it.
+//! SQLite: opening and inspecting files.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::store::sql::schema;
 use crate::store::{DatabaseState, StoreError};
 
-/// Opens a file, makes it if it is not there, and brings its schema up to date: the pool that writes, and
-/// the pool that reads.
+/// Opens a file, creates it if it does not exist, and migrates its schema. Returns the pool for writes and the pool for
+/// reads.
 pub(in crate::store) async fn open(path: &Path, readers: u32) -> Result<(SqlitePool, SqlitePool), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
@@ -31,8 +31,8 @@ pub(in crate::store) async fn open(path: &Path, readers: u32) -> Result<(SqliteP
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(Duration::from_secs(10))
-        // After a failed write SQLite has rolled back by itself and the driver still counts a transaction;
-        // such a connection would refuse every later change.
+        // SQLite rolls back after some failed writes, but the driver still counts an open transaction. Such a
+        // connection would reject all later changes.
         .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(options.clone())
         .await
@@ -52,22 +52,22 @@ pub(in crate::store) async fn open(path: &Path, readers: u32) -> Result<(SqliteP
     Ok((writer, readers))
 }
 
-/// Opens a file that there is, for reading.
+/// Opens an existing file read-only.
 pub(in crate::store) async fn open_read_only(path: &Path) -> Result<SqlitePool, StoreError> {
     let unusable = |error: sqlx::Error| StoreError::Unusable(format!("{}: {}", path.display(), plain(&error)));
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
     SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)
 }
 
-/// Looks at a file; `None` when there is none.
-pub(in crate::store) async fn look(path: &Path) -> Result<Option<DatabaseState>, StoreError> {
+/// Inspects a file; `None` if it does not exist.
+pub(in crate::store) async fn inspect(path: &Path) -> Result<Option<DatabaseState>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }
     let unusable = |error: sqlx::Error| StoreError::Unusable(format!("{}: {}", path.display(), plain(&error)));
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(unusable)?;
-    let mut look = DatabaseState::default();
+    let mut state = DatabaseState::default();
     for table in ["master_key", "organizations"] {
         let known = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1")
             .bind(table)
@@ -75,18 +75,18 @@ pub(in crate::store) async fn look(path: &Path) -> Result<Option<DatabaseState>,
             .await
             .map_err(unusable)?;
         if known.is_none() {
-            return Ok(Some(look));
+            return Ok(Some(state));
         }
     }
     let row = sqlx::query("SELECT id FROM master_key").fetch_optional(&mut connection).await.map_err(unusable)?;
-    look.master_key = row.map(|row| row.try_get("id")).transpose()?;
+    state.master_key = row.map(|row| row.try_get("id")).transpose()?;
     let rows = sqlx::query("SELECT slug FROM organizations").fetch_all(&mut connection).await.map_err(unusable)?;
-    look.organizations = rows.iter().map(|row| row.try_get("slug")).collect::<Result<_, _>>()?;
+    state.organizations = rows.iter().map(|row| row.try_get("slug")).collect::<Result<_, _>>()?;
     connection.close().await.map_err(unusable)?;
-    Ok(Some(look))
+    Ok(Some(state))
 }
 
-/// A database error in one line, without the driver's own prefix.
+/// Returns a database error in one line, without the driver's prefix.
 fn plain(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),

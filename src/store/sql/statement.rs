@@ -1,4 +1,4 @@
-//! One SQL text with its values, and the rows it gives, on either database.
+//! Statements that run on either database, and their rows.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::store::StoreError;
 
 use crate::store::sql::database::{Database, Transaction, TransactionConnection};
 
-/// How long PostgreSQL may take for one statement before its connection is given up: longer than it gives
-/// itself (`statement_timeout`), so that this is for networks that swallow what is sent.
-const PATIENCE: Duration = Duration::from_secs(12);
+/// Time limit of a PostgreSQL statement before its connection is closed. Longer than `statement_timeout`, for networks
+/// that drop packets silently.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// A statement. Its text is written once and understood by both databases.
+/// Creates a statement that both databases understand.
 pub(in crate::store) fn query(sql: impl SqlSafeStr) -> Query {
     Query { sql: sql.into_sql_str(), values: Vec::new() }
 }
@@ -25,33 +25,30 @@ pub(in crate::store) struct Query {
     values: Vec<Value>,
 }
 
-/// A value, with its type even when it is NULL.
+/// A value with its type, which is known even for NULL.
 pub(in crate::store) enum Value {
     Text(Option<String>),
     Number(Option<i64>),
     Bytes(Option<Vec<u8>>),
 }
 
-/// A row of either database.
 pub(in crate::store) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
-/// Where a statement runs: for itself, seeing all that was committed before, or within a transaction.
+/// Runs a statement on its own or within a transaction.
 pub(in crate::store) enum On<'a> {
     Committed(&'a Database),
     Within(&'a mut Transaction),
 }
 
 impl Query {
-    /// The value of the next placeholder.
     pub(in crate::store) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
     }
 
-    /// All rows.
     pub(in crate::store) async fn fetch_all(self, on: impl Into<On<'_>>) -> Result<Vec<Row>, StoreError> {
         match on.into() {
             On::Committed(Database::Sqlite { readers, .. }) => {
@@ -59,12 +56,12 @@ impl Query {
             }
             On::Committed(Database::Postgres(postgres)) => {
                 let pool = postgres.clone();
-                // In a task of its own: whoever waits for the answer may go away, the connection stays sound.
+                // In a task of its own, so that the connection stays usable if the caller stops waiting.
                 postgres
                     .run(async move {
                         let mut connection = pool.acquire().await?;
                         let rows = self.on_postgres(connection.get()?).await?;
-                        connection.give_back();
+                        connection.release();
                         Ok(rows)
                     })
                     .await
@@ -78,17 +75,17 @@ impl Query {
         }
     }
 
-    /// The first row, if there is one.
+    /// Returns the first row, if any.
     pub(in crate::store) async fn fetch_optional(self, on: impl Into<On<'_>>) -> Result<Option<Row>, StoreError> {
         Ok(self.fetch_all(on).await?.into_iter().next())
     }
 
-    /// The one row that there must be.
+    /// Returns the first row, or an error if there is none.
     pub(in crate::store) async fn fetch_one(self, on: impl Into<On<'_>>) -> Result<Row, StoreError> {
         self.fetch_optional(on).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
 
-    /// Runs a change and tells how many rows it concerned.
+    /// Runs a change and returns the number of affected rows.
     pub(in crate::store) async fn execute(self, transaction: &mut Transaction) -> Result<u64, StoreError> {
         match &mut transaction.connection {
             TransactionConnection::Sqlite(connection) => {
@@ -96,13 +93,13 @@ impl Query {
             }
             TransactionConnection::Postgres(connection) => {
                 let execution = self.for_postgres().execute(connection.get()?);
-                Ok(patiently(execution).await?.rows_affected())
+                Ok(with_timeout(execution).await?.rows_affected())
             }
         }
     }
 
-    /// Runs a change that needs no other beside it, and tells how many rows it concerned. Nothing stays locked after
-    /// it, even where its answer is lost.
+    /// Runs a single-statement change and returns the number of affected rows. It leaves no lock behind, even if its
+    /// response is lost.
     pub(in crate::store) async fn execute_alone(self, database: &Database) -> Result<u64, StoreError> {
         match database {
             Database::Sqlite { writer, .. } => Ok(self.for_sqlite().execute(writer).await?.rows_affected()),
@@ -111,8 +108,8 @@ impl Query {
                 postgres
                     .run(async move {
                         let mut connection = pool.acquire().await?;
-                        let done = patiently(self.for_postgres().execute(connection.get()?)).await?;
-                        connection.give_back();
+                        let done = with_timeout(self.for_postgres().execute(connection.get()?)).await?;
+                        connection.release();
                         Ok(done.rows_affected())
                     })
                     .await
@@ -120,9 +117,9 @@ impl Query {
         }
     }
 
-    /// All rows, on one connection to PostgreSQL.
+    /// Returns all rows, on one connection to PostgreSQL.
     pub(in crate::store) async fn on_postgres(self, connection: &mut PgConnection) -> Result<Vec<Row>, StoreError> {
-        let rows = patiently(self.for_postgres().fetch_all(connection)).await?;
+        let rows = with_timeout(self.for_postgres().fetch_all(connection)).await?;
         Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
@@ -144,7 +141,6 @@ impl Query {
 }
 
 impl Row {
-    /// The value of a column.
     pub(in crate::store) fn try_get<T>(&self, column: &str) -> Result<T, StoreError>
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
@@ -156,7 +152,7 @@ impl Row {
     }
 }
 
-/// `($1, $2), ($3, $4)` for two rows of two columns.
+/// Returns `($1, $2), ($3, $4)` for two rows of two columns.
 pub(in crate::store) fn placeholders(rows: usize, columns: usize) -> String {
     let row = |row: usize| {
         let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
@@ -165,12 +161,12 @@ pub(in crate::store) fn placeholders(rows: usize, columns: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
-/// Waits for PostgreSQL, but not for ever.
-pub(in crate::store) async fn patiently<T>(
-    answer: impl Future<Output = Result<T, sqlx::Error>>,
+/// Waits for PostgreSQL, at most [`STATEMENT_TIMEOUT`].
+pub(in crate::store) async fn with_timeout<T>(
+    response: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => Ok(answer?),
+    match tokio::time::timeout(STATEMENT_TIMEOUT, response).await {
+        Ok(result) => Ok(result?),
         Err(_) => Err(StoreError::Silent),
     }
 }
@@ -229,7 +225,7 @@ impl From<Option<i64>> for Value {
     }
 }
 
-/// Counts and change numbers; none comes near 2^63.
+/// For counts and change numbers, which stay far below 2^63.
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
         Self::Number(Some(i64::try_from(number).unwrap_or(i64::MAX)))
@@ -259,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_count_on_from_row_to_row() {
+    fn placeholders_are_numbered_across_rows() {
         assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
     }
 }

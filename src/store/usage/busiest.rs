@@ -1,4 +1,4 @@
-//! The busiest keys of an organization in any range of days: a key's uses in it are the difference of two standings.
+//! Ranks an organization's keys by their use in a range of days: the difference of two snapshots.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{BusyKey, BusyKeys, Store, StoreError};
 
-use crate::store::usage::{ROWS, counts, each_outcome, packed, places};
+use crate::store::usage::{ROWS, counts, each_outcome, packed, placeholder_list};
 
 use crate::store::sql::columns::key_id;
 use crate::store::sql::statement::query;
 
-use crate::store::usage::standings::{Freshness, Uses};
+use crate::store::usage::snapshots::{Freshness, Uses};
 
-/// Keys in one text at most.
+/// Maximum number of keys in one packed text.
 const KEYS: usize = 20_000;
 
-/// Days that are looked through for the last rows of keys before the rest is looked up one by one: a week and a day.
+/// Days that are scanned for the last rows of keys before the remaining keys are looked up individually.
 const DAYS_SCANNED: i64 = 8;
 
-/// So few keys are looked up one by one at once.
+/// If no more keys than this are missing, they are looked up individually.
 const FEW: usize = 64;
 
-/// The marks that a ranking looks at.
+/// The marks of the snapshots that a ranking uses.
 struct Marks {
     now: Freshness,
     before: Freshness,
@@ -34,33 +34,33 @@ struct Marks {
 }
 
 impl Store {
-    /// A page of an organization's keys, the busiest first.
-    pub(super) async fn rank_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
-        let turn = self.standings.turn().await;
-        // 1. What every key had been used up to now, before the range, and at its end. The marks are read first: counts
-        //    that come in between make them differ the next time.
-        let organization = &asked.organization;
-        let before = asked.first_day.saturating_sub(1);
-        let marks = self.marks(organization, before, asked.last_day).await?;
-        let now = self.standing_now(organization, marks.now).await?;
-        let start = self.standing(organization, before, marks.before, &now).await?;
-        let end = match (asked.last_day, marks.end) {
-            (Some(last), Some(mark)) => Some(self.standing(organization, last, mark, &now).await?),
+    /// Returns a page of an organization's keys, busiest first.
+    pub(super) async fn rank_keys(&self, filter: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
+        let permit = self.snapshots.acquire().await;
+        // 1. Snapshots: now, before the range, and at its end. The marks are read first, so counts that are written
+        //    meanwhile change them and are noticed next time.
+        let organization = &filter.organization;
+        let before = filter.first_day.saturating_sub(1);
+        let marks = self.marks(organization, before, filter.last_day).await?;
+        let now = self.current_snapshot(organization, marks.now).await?;
+        let start = self.snapshot(organization, before, marks.before, &now).await?;
+        let end = match (filter.last_day, marks.end) {
+            (Some(last), Some(mark)) => Some(self.snapshot(organization, last, mark, &now).await?),
             _ => None,
         };
 
         // 2. The page.
-        let keys = page(&now, &start, end.as_deref(), asked);
-        drop(turn);
+        let keys = page(&now, &start, end.as_deref(), filter);
+        drop(permit);
 
-        // 3. What was counted of its keys.
-        let mut busy = self.counted(&keys, before, asked.last_day).await?;
-        // What was counted meanwhile is counted in.
+        // 3. Counts by outcome, of the keys of the page.
+        let mut busy = self.counts_of(&keys, before, filter.last_day).await?;
+        // Includes uses that were written meanwhile.
         busy.sort_by_key(|busy| (Reverse(busy.counts.uses()), busy.key));
         Ok(busy)
     }
 
-    /// The marks of an organization up to now, to before a range, and to its end.
+    /// Returns the marks of an organization: now, before a range, and at its end.
     async fn marks(&self, organization: &Slug, before: i64, end: Option<i64>) -> Result<Marks, StoreError> {
         let row = query(
             "SELECT MIN(day) AS oldest, CAST(COALESCE(SUM(count), 0) AS BIGINT) AS now, \
@@ -82,41 +82,42 @@ impl Store {
         })
     }
 
-    /// The uses of every key up to now, those that were never used too.
-    async fn standing_now(&self, organization: &Slug, mark: Freshness) -> Result<Arc<Uses>, StoreError> {
-        let standing = self.standings.of(organization, None);
-        let mut known = standing.known.lock().await;
+    /// Returns the total uses of every key, including unused ones.
+    async fn current_snapshot(&self, organization: &Slug, mark: Freshness) -> Result<Arc<Uses>, StoreError> {
+        let snapshot = self.snapshots.of(organization, None);
+        let mut known = snapshot.known.lock().await;
         if let Some((_, uses)) = known.as_ref().filter(|(known, _)| *known == mark) {
             return Ok(Arc::clone(uses));
         }
         let uses = Arc::new(self.uses("usage_totals WHERE organization = $1", organization, None).await?);
         *known = Some((mark, Arc::clone(&uses)));
-        self.standings.make_room(&standing, uses.len());
+        self.snapshots.make_room(&snapshot, uses.len());
         Ok(uses)
     }
 
-    /// The uses of keys up to the end of a day; those that are missing had none.
-    async fn standing(
+    /// Returns the uses of keys up to the end of a day. Missing keys had none.
+    async fn snapshot(
         &self,
         organization: &Slug,
         day: i64,
         mark: Freshness,
         now: &Uses,
     ) -> Result<Arc<Uses>, StoreError> {
-        let standing = self.standings.of(organization, Some(day));
-        let mut known = standing.known.lock().await;
+        let snapshot = self.snapshots.of(organization, Some(day));
+        let mut known = snapshot.known.lock().await;
         if let Some((_, uses)) = known.as_ref().filter(|(known, _)| *known == mark) {
             return Ok(Arc::clone(uses));
         }
         let uses = Arc::new(self.uses_by(organization, day, now).await?);
         *known = Some((mark, Arc::clone(&uses)));
-        self.standings.make_room(&standing, uses.len());
+        self.snapshots.make_room(&snapshot, uses.len());
         Ok(uses)
     }
 
-    /// The uses of keys up to the end of a day, of those that have any now.
+    /// Reads the uses of keys up to the end of a day, for the keys in `now` that have uses.
     async fn uses_by(&self, organization: &Slug, day: i64, now: &Uses) -> Result<Uses, StoreError> {
-        // 1. The rows of that very day, and of the days before it for keys that have none there: side by side in an index.
+        // 1. The rows of that day, then of the days before for keys that are still missing: each day is a range of an
+        //    index.
         let row = query("SELECT MIN(day) AS oldest FROM usage_days WHERE organization = $1")
             .bind(organization.as_str())
             .fetch_one(&self.database)
@@ -132,7 +133,7 @@ impl Store {
             missing.retain(|key| row_of(key).is_none());
             next -= 1;
         }
-        // 2. Of the others the last row, wherever it is.
+        // 2. The last row of each key that is still missing.
         if next < oldest {
             missing.clear();
         }
@@ -142,7 +143,7 @@ impl Store {
                  WHERE p.key_id = k.id AND p.day <= $1 ORDER BY p.day DESC LIMIT 1) AS uses \
                  FROM api_keys k WHERE k.id IN ({})) part",
                 packed::USES,
-                places(2, part.len())
+                placeholder_list(2, part.len())
             )))
             .bind(next);
             for key in part {
@@ -155,7 +156,7 @@ impl Store {
         Ok(uses)
     }
 
-    /// The uses of the keys of some rows, in as many texts as it takes: none is long, and reading one holds up nobody.
+    /// Reads the uses of keys in several packed texts of limited size, so that no single read takes long.
     async fn uses(&self, rows: &str, organization: &Slug, day: Option<i64>) -> Result<Uses, StoreError> {
         let sql = format!(
             "SELECT {} FROM (SELECT key_id, exchanged + verified AS uses FROM {rows} AND key_id > $2 \
@@ -178,8 +179,8 @@ impl Store {
         }
     }
 
-    /// What was counted of keys after a day, up to another or up to now.
-    async fn counted(&self, keys: &[KeyId], before: i64, last: Option<i64>) -> Result<Vec<BusyKey>, StoreError> {
+    /// Returns the counts of keys after a day, up to another day or now.
+    async fn counts_of(&self, keys: &[KeyId], before: i64, last: Option<i64>) -> Result<Vec<BusyKey>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -197,7 +198,7 @@ impl Store {
             "SELECT k.id, k.name, k.last_used_at, {} FROM api_keys k {end} {} WHERE k.id IN ({})",
             each_outcome(|name| format!("COALESCE(t.{name}, 0) - COALESCE(p.{name}, 0) AS {name}")),
             latest("p", "$1"),
-            places(if last.is_some() { 3 } else { 2 }, keys.len())
+            placeholder_list(if last.is_some() { 3 } else { 2 }, keys.len())
         )))
         .bind(before);
         if let Some(last) = last {
@@ -220,19 +221,20 @@ impl Store {
     }
 }
 
-/// The keys of the page that is asked for. All are in order of their ids.
-fn page(now: &Uses, start: &Uses, end: Option<&Uses>, asked: &BusyKeys) -> Vec<KeyId> {
+/// Returns the keys of the requested page. All inputs are sorted by key ID.
+fn page(now: &Uses, start: &Uses, end: Option<&Uses>, filter: &BusyKeys) -> Vec<KeyId> {
     let (mut before, mut up_to) = (walk(start), end.map(walk));
-    let is_wanted = |place: &(Reverse<u64>, KeyId)| asked.after.is_none_or(|(uses, key)| *place > (Reverse(uses), key));
+    let is_after =
+        |position: &(Reverse<u64>, KeyId)| filter.after.is_none_or(|(uses, key)| *position > (Reverse(uses), key));
     let mut ranked: Vec<(Reverse<u64>, KeyId)> = now
         .iter()
         .map(|(key, so_far)| {
             let so_far = up_to.as_mut().map_or(*so_far, |up_to| up_to(key));
             (Reverse(so_far.saturating_sub(before(key))), *key)
         })
-        .filter(is_wanted)
+        .filter(is_after)
         .collect();
-    let limit = asked.limit as usize;
+    let limit = filter.limit as usize;
     if limit < ranked.len() {
         ranked.select_nth_unstable(limit);
         ranked.truncate(limit);
@@ -241,7 +243,7 @@ fn page(now: &Uses, start: &Uses, end: Option<&Uses>, asked: &BusyKeys) -> Vec<K
     ranked.into_iter().map(|(_, key)| key).collect()
 }
 
-/// Finds the uses of one key after the other, each of a greater id than the one before.
+/// Returns a function that looks up keys in ascending order of their IDs.
 fn walk(uses: &Uses) -> impl FnMut(&KeyId) -> u64 {
     let mut left = uses.iter().peekable();
     move |key| {
@@ -255,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_of_the_differences_and_goes_on_after_a_place() {
+    fn pages_rank_by_difference() {
         let id = |n: u8| KeyId::from_random([n; 16]);
         let mut ids = [id(1), id(2), id(3), id(4)];
         ids.sort_unstable();

@@ -1,42 +1,42 @@
-//! From where keys were used, and what was asked for.
+//! Client addresses and requested scopes of keys.
 
 use std::collections::BTreeMap;
 
 use sqlx::AssertSqlSafe;
 
-use crate::domain::usage::{KeyUsage, MOST_DISTINCT, Seen};
+use crate::domain::usage::{DetailCount, KeyUsage, MOST_DISTINCT};
 use crate::store::{Store, StoreError};
 
 use crate::store::sql::statement::{placeholders, query};
 
-/// Rows in one statement at most.
+/// Maximum number of rows in one statement.
 const ROWS: usize = 2_000;
 
-/// What stands for everything beyond the distinct ones.
+/// Stands for all values beyond the distinct ones.
 pub(super) const OTHER: &str = "";
 
 impl Store {
-    /// Adds details, all of them or none.
+    /// Adds details, in one transaction.
     pub(super) async fn write_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
-        let mut seen: BTreeMap<(&str, i64, &str, String), (u64, u64)> = BTreeMap::new();
+        let mut counts: BTreeMap<(&str, i64, &str, String), (u64, u64)> = BTreeMap::new();
         for usage in batch {
             let key = usage.key.as_str();
-            for Seen { day, what, exchanges, verifications } in &usage.details.addresses {
-                let value = what.map_or(OTHER.to_owned(), |address| address.to_string());
-                add(&mut seen, (key, *day, "address", value), (*exchanges, *verifications));
+            for DetailCount { day, value, exchanges, verifications } in &usage.details.addresses {
+                let value = value.map_or(OTHER.to_owned(), |address| address.to_string());
+                add(&mut counts, (key, *day, "address", value), (*exchanges, *verifications));
             }
-            for Seen { day, what, exchanges, verifications } in &usage.details.asked {
-                let value = what.as_ref().and_then(|asked| asked.text()).unwrap_or_else(|| OTHER.to_owned());
-                add(&mut seen, (key, *day, "scope", value), (*exchanges, *verifications));
+            for DetailCount { day, value, exchanges, verifications } in &usage.details.requested {
+                let value = value.as_ref().and_then(|requested| requested.text()).unwrap_or_else(|| OTHER.to_owned());
+                add(&mut counts, (key, *day, "scope", value), (*exchanges, *verifications));
             }
         }
-        if seen.is_empty() {
+        if counts.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = seen.into_iter().collect();
+        let rows: Vec<_> = counts.into_iter().collect();
         let mut transaction = self.database.begin().await?;
         for part in rows.chunks(ROWS) {
-            // What is known is added to. Of what is new, as many are kept as there is room for; the rest is other.
+            // Adds to known values. New values are kept if there is room, otherwise counted as other.
             let mut insert = query(AssertSqlSafe(format!(
                 "WITH used (key_id, day, kind, value, exchanges, verifications) AS (VALUES {}), \
                  placed AS (SELECT used.key_id, used.day, used.kind, used.value, used.exchanges, used.verifications, \
@@ -64,8 +64,8 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The last uses of secrets in their grace; written twice they are the same. One from before the last rotation was
-    /// of a secret that is gone.
+    /// Writes the last uses of previous secrets; idempotent. A use from before the last rotation was of an older secret
+    /// and is ignored.
     pub(super) async fn write_previous_uses(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
         for usage in batch {
             let Some(last) = usage.details.previous_secret else { continue };
@@ -85,11 +85,11 @@ impl Store {
 }
 
 fn add<'a>(
-    seen: &mut BTreeMap<(&'a str, i64, &'a str, String), (u64, u64)>,
-    what: (&'a str, i64, &'a str, String),
+    counts: &mut BTreeMap<(&'a str, i64, &'a str, String), (u64, u64)>,
+    key: (&'a str, i64, &'a str, String),
     (exchanges, verifications): (u64, u64),
 ) {
-    let known = seen.entry(what).or_default();
+    let known = counts.entry(key).or_default();
     known.0 = known.0.saturating_add(exchanges);
     known.1 = known.1.saturating_add(verifications);
 }

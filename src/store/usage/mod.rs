@@ -1,13 +1,12 @@
-//! Uses of keys: written in batches, read by hour and by day.
+//! Key usage: written in batches, read by hour and by day.
 //!
-//! Every figure is kept in step with every other by being written in one transaction, so a reading is right at any
-//! moment and nothing is counted twice, whatever crashes.
+//! All tables are updated in one transaction, so reads are consistent at any time and a crash never counts a use twice.
 
 mod busiest;
 mod details;
 mod packed;
 mod reports;
-mod standings;
+mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,30 +22,29 @@ use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, placeholders, query};
 
 pub use reports::{BusyKey, BusyKeys, UsageDetail};
-pub(super) use standings::Standings;
+pub(super) use snapshots::Snapshots;
 
-/// Whose use.
+/// The subject of a usage report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UsageOf {
-    /// One key's.
     Key(KeyId),
-    /// That of all keys of an organization.
+    /// All keys of an organization.
     Organization(Slug),
 }
 
-/// How finely it is told.
+/// Resolution of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interval {
-    /// By hours in UTC.
+    /// Hours in UTC.
     Hour,
-    /// By days in UTC.
+    /// Days in UTC.
     Day,
 }
 
-/// Rows in one statement at most.
+/// Maximum number of rows in one statement.
 const ROWS: usize = 5_000;
 
-/// What a batch adds, in one order on every node, so that two batches do not wait for each other.
+/// The rows of a batch, in the same order on every node, so that concurrent batches do not deadlock.
 #[derive(Default)]
 struct Added<'a> {
     hours: BTreeMap<(KeyId, i64, &'static str), u64>,
@@ -56,14 +54,13 @@ struct Added<'a> {
 }
 
 impl Store {
-    /// Adds a batch of counts, all of it or nothing.
+    /// Adds a batch of counts.
     pub async fn add_usage(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
-        // 1. Last uses; written twice they are the same. A statement for itself: a row of a key that is locked here
-        //    is let go without asking this node again, however slow the way to it is, so that no change of that key
-        //    waits for it.
+        // 1. Last uses; idempotent. An autocommitted statement, so that its row locks on keys are released without
+        //    another round trip from this node, and changes of those keys do not wait for a slow connection.
         self.write_last_uses(batch).await?;
 
-        // 2. Counts, all of them or none. These rows no change of a key waits for.
+        // 2. Counts, in one transaction. Changes of keys do not wait for these rows.
         if batch.iter().all(|usage| usage.counts.is_empty()) {
             return Ok(());
         }
@@ -75,7 +72,7 @@ impl Store {
             [key.as_str().into(), hour, (*outcome).into(), (*count).into()]
         });
         upsert(&mut transaction, "usage_hours (key_id, hour, outcome, count)", hours).await?;
-        // The row of totals is the lock under which the days of a key are written.
+        // The row of totals is the lock for the days of a key.
         add_to_totals(&mut transaction, &added.keys).await?;
         for (day, keys) in &added.days {
             add_to_days(&mut transaction, *day, keys).await?;
@@ -87,15 +84,15 @@ impl Store {
         .into_iter()
         .zip(&added.of_organizations)
         {
-            let rows = counts.iter().map(|((organization, place, outcome), count)| {
-                [(*organization).into(), (*place).into(), (*outcome).into(), (*count).into()]
+            let rows = counts.iter().map(|((organization, slot, outcome), count)| {
+                [(*organization).into(), (*slot).into(), (*outcome).into(), (*count).into()]
             });
             upsert(&mut transaction, table, rows).await?;
         }
         transaction.commit().await
     }
 
-    /// Adds the details of a batch, all of them or none.
+    /// Adds the details of a batch.
     pub async fn add_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
         self.write_previous_uses(batch).await?;
         self.write_details(batch).await
@@ -129,24 +126,25 @@ impl Store {
     }
 }
 
-/// The organization of each key of a batch; keys that do not exist have none.
+/// Returns the organization of each key in a batch. Keys that do not exist are omitted.
 async fn organizations_of(
     transaction: &mut Transaction,
     batch: &[KeyUsage],
 ) -> Result<BTreeMap<String, String>, StoreError> {
     let keys: Vec<KeyId> = batch.iter().map(|usage| usage.key).collect::<BTreeSet<_>>().into_iter().collect();
-    let mut found = BTreeMap::new();
+    let mut organizations = BTreeMap::new();
     for part in keys.chunks(ROWS) {
-        let places = places(1, part.len());
-        let mut select = query(AssertSqlSafe(format!("SELECT id, organization FROM api_keys WHERE id IN ({places})")));
+        let placeholders = placeholder_list(1, part.len());
+        let mut select =
+            query(AssertSqlSafe(format!("SELECT id, organization FROM api_keys WHERE id IN ({placeholders})")));
         for key in part {
             select = select.bind(key.as_str());
         }
         for row in select.fetch_all(&mut *transaction).await? {
-            found.insert(row.try_get("id")?, row.try_get("organization")?);
+            organizations.insert(row.try_get("id")?, row.try_get("organization")?);
         }
     }
-    Ok(found)
+    Ok(organizations)
 }
 
 fn added<'a>(batch: &[KeyUsage], organizations: &'a BTreeMap<String, String>) -> Added<'a> {
@@ -171,8 +169,7 @@ fn sum(known: &mut u64, count: u64) {
     *known = known.saturating_add(count);
 }
 
-/// Adds to counts that are there, and makes rows for those that are not. The table is given with its columns, of which the
-/// last is the count and the others are the key.
+/// Adds to existing counts and inserts missing ones. `table` includes the columns: the key, and the count as the last.
 async fn upsert(
     transaction: &mut Transaction,
     table: &str,
@@ -218,14 +215,14 @@ async fn add_to_totals(
     Ok(())
 }
 
-/// Adds what was counted on a day to that day's row and to those of all later days, for each says what there was up to it.
+/// Adds the counts of a day to the rows of that day and of all later days, because rows are cumulative.
 async fn add_to_days(
     transaction: &mut Transaction,
     day: i64,
     keys: &BTreeMap<(&str, KeyId), Counts>,
 ) -> Result<(), StoreError> {
     for part in keys.iter().collect::<Vec<_>>().chunks(ROWS / 4) {
-        // 1. A row for the day, as the one before it was.
+        // 1. A row for the day, copied from the last one before it.
         let before = each_outcome(|name| format!("COALESCE(p.{name}, 0)"));
         let mut insert = query(AssertSqlSafe(format!(
             "INSERT INTO usage_days (organization, day, key_id, {}) SELECT k.organization, CAST($1 AS BIGINT), k.id, {before} \
@@ -233,7 +230,7 @@ async fn add_to_days(
              AND p.day = (SELECT MAX(day) FROM usage_days WHERE key_id = k.id AND day < $1) \
              WHERE k.id IN ({}) ON CONFLICT (key_id, day) DO NOTHING",
             each_outcome(str::to_owned),
-            places(2, part.len())
+            placeholder_list(2, part.len())
         )))
         .bind(day);
         for ((_, key), _) in part {
@@ -241,7 +238,7 @@ async fn add_to_days(
         }
         insert.execute(&mut *transaction).await?;
 
-        // 2. What is new.
+        // 2. The new counts.
         let columns = UsageOutcome::ALL.len() + 2;
         let names = each_outcome(str::to_owned);
         let adding = each_outcome(|name| format!("{name} = usage_days.{name} + used.{name}"));
@@ -261,17 +258,17 @@ async fn add_to_days(
     Ok(())
 }
 
-/// Something for each outcome's column, separated by commas.
+/// Formats each outcome's column, separated by commas.
 fn each_outcome(text: impl Fn(&str) -> String) -> String {
     UsageOutcome::ALL.map(|outcome| text(outcome.as_str())).join(", ")
 }
 
-/// So many placeholders from one on, separated by commas.
-fn places(first: usize, count: usize) -> String {
-    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+/// Returns placeholders from `first` on, separated by commas.
+fn placeholder_list(first: usize, count: usize) -> String {
+    (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The counts in a row that has a column for each outcome.
+/// Reads counts from a row with a column for each outcome.
 fn counts(row: &Row) -> Result<Counts, StoreError> {
     let mut counts = Counts::default();
     for outcome in UsageOutcome::ALL {

@@ -1,4 +1,5 @@
-//! Many small rows read as one text: the driver takes longer for a row than the database for a dozen.
+//! Many small rows packed into one text, because the driver takes longer to read a row than the database to produce a
+//! dozen.
 
 use std::collections::BTreeMap;
 
@@ -9,51 +10,51 @@ use crate::store::StoreError;
 use crate::store::sql::statement::Row;
 use crate::store::usage::each_outcome;
 
-/// Characters of a key's id.
+/// Length of a key ID.
 const ID_LENGTH: usize = 16;
 
-/// The column in which a text is.
+/// The column with the packed text.
 const COLUMN: &str = "packed";
 
-/// Rows of a place, an outcome and a count, for [`by_place`]: `240exchanged3,240denied_scope1`.
-pub(super) fn outcomes(place: &str) -> String {
-    format!("string_agg({place} || outcome || count, ',') AS {COLUMN}")
+/// Packs rows of a slot, an outcome and a count, for [`by_slot`]: `240exchanged3,240denied_scope1`.
+pub(super) fn outcomes(slot: &str) -> String {
+    format!("string_agg({slot} || outcome || count, ',') AS {COLUMN}")
 }
 
-/// Rows of a key's id and its uses, for [`by_key`]: the id, and the number right after it.
+/// Packs rows of a key ID and its uses, for [`by_key`]: the ID immediately followed by the number.
 pub(super) const USES: &str = "string_agg(key_id || uses, ',') AS packed";
 
-/// Rows of a day and what was counted up to its end, for [`by_day`]: numbers with spaces between.
+/// Packs rows of a day and its cumulative counts, for [`by_day`]: numbers separated by spaces.
 pub(super) fn days() -> String {
     format!("string_agg(concat_ws(' ', day, {}), ',')", each_outcome(str::to_owned))
 }
 
-/// What was counted in each place, in order. Outcomes of later versions are left out.
-pub(super) fn by_place(row: &Row) -> Result<Vec<(i64, Counts)>, StoreError> {
-    let mut found: BTreeMap<i64, Counts> = BTreeMap::new();
+/// Returns the counts of each slot, in order. Ignores outcomes of later versions.
+pub(super) fn by_slot(row: &Row) -> Result<Vec<(i64, Counts)>, StoreError> {
+    let mut counts: BTreeMap<i64, Counts> = BTreeMap::new();
     for part in parts(&text(row)?) {
-        let (place, outcome, count) = apart(part).ok_or_else(|| unreadable(part))?;
-        let (place, count) = (number::<i64>(place)?, number::<u64>(count)?);
+        let (slot, outcome, count) = split_count(part).ok_or_else(|| unreadable(part))?;
+        let (slot, count) = (number::<i64>(slot)?, number::<u64>(count)?);
         if let Some(outcome) = UsageOutcome::ALL.into_iter().find(|known| known.as_str() == outcome) {
-            found.entry(place).or_default().add(outcome, count);
+            counts.entry(slot).or_default().add(outcome, count);
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(counts.into_iter().collect())
 }
 
-/// The uses of each key, by id.
+/// Returns the uses of each key, sorted by key ID.
 pub(super) fn by_key(row: &Row) -> Result<Vec<(KeyId, u64)>, StoreError> {
     let text = text(row)?;
     let read = |part: &str| {
         let (id, uses) = part.split_at_checked(ID_LENGTH).ok_or_else(|| unreadable(part))?;
         Ok((KeyId::parse(id).ok_or_else(|| unreadable(part))?, number(uses)?))
     };
-    let mut found: Vec<(KeyId, u64)> = parts(&text).map(read).collect::<Result<_, StoreError>>()?;
-    found.sort_unstable();
-    Ok(found)
+    let mut uses: Vec<(KeyId, u64)> = parts(&text).map(read).collect::<Result<_, StoreError>>()?;
+    uses.sort_unstable();
+    Ok(uses)
 }
 
-/// What was counted on each day from the first one on, in order.
+/// Returns the counts of each day from `first` on, in order.
 pub(super) fn by_day(row: &Row, first: i64) -> Result<Vec<(i64, Counts)>, StoreError> {
     let text = text(row)?;
     let read = |part: &str| {
@@ -77,16 +78,16 @@ pub(super) fn by_day(row: &Row, first: i64) -> Result<Vec<(i64, Counts)>, StoreE
     Ok(days)
 }
 
-/// A number, a name and a number that are written without anything between.
-fn apart(part: &str) -> Option<(&str, &str, &str)> {
+/// Splits a number, a name and a number that are written without separators.
+fn split_count(part: &str) -> Option<(&str, &str, &str)> {
     let is_numeric = |byte: u8| byte.is_ascii_digit() || byte == b'-';
-    let (place, rest) = part.split_at_checked(part.bytes().position(|byte| !is_numeric(byte))?)?;
+    let (slot, rest) = part.split_at_checked(part.bytes().position(|byte| !is_numeric(byte))?)?;
     let (outcome, count) = rest.split_at_checked(rest.bytes().position(is_numeric)?)?;
-    Some((place, outcome, count))
+    Some((slot, outcome, count))
 }
 
 fn text(row: &Row) -> Result<String, StoreError> {
-    // No row, no text.
+    // NULL if there is no row.
     Ok(row.try_get::<Option<String>>(COLUMN)?.unwrap_or_default())
 }
 

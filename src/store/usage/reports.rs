@@ -1,4 +1,4 @@
-//! What was counted, read: by hour, by day, by key, and by detail; and forgetting it.
+//! Usage reports by hour, day, key and detail, and retention.
 
 use std::collections::BTreeMap;
 
@@ -12,56 +12,51 @@ use crate::store::{Interval, Store, StoreError, UsageOf};
 
 use crate::store::sql::columns::{key_id, unsigned};
 use crate::store::sql::statement::query;
-use crate::store::usage::{ROWS, details, packed, places};
+use crate::store::usage::{ROWS, details, packed, placeholder_list};
 
-/// Which keys to list with their use. Busiest first, then by id.
+/// Filter and position of a list of keys by use, busiest first, then by ID.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BusyKeys {
-    /// Whose.
     pub organization: Slug,
-    /// The first day.
     pub first_day: i64,
-    /// The last day; `None`: up to now.
+    /// `None`: up to now.
     pub last_day: Option<i64>,
-    /// Only those after this one, with its uses.
+    /// Only keys after this one, with its uses.
     pub after: Option<(u64, KeyId)>,
-    /// At most so many.
+    /// Maximum number of keys.
     pub limit: u32,
 }
 
-/// A key with what was counted of it.
+/// A key with its counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BusyKey {
-    /// Its id.
     pub key: KeyId,
-    /// Its name.
     pub name: String,
-    /// What was counted in the days asked for.
+    /// Counts in the requested days.
     pub counts: Counts,
-    /// When it was last used at all.
+    /// Last use at any time.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// From where a key was used, or what was asked for, and how often.
+/// Number of uses by address or by requested scopes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsageDetail {
-    /// Whether it is an address, or else what was asked for.
+    /// Whether the value is an address; otherwise requested scopes.
     pub is_address: bool,
-    /// The address, or scopes separated by spaces; `None`: others, not told apart.
+    /// Address, or scopes separated by spaces; `None` for all others.
     pub value: Option<String>,
-    /// In exchanges.
     pub exchanges: u64,
-    /// In checks.
     pub verifications: u64,
-    /// The last day on which it was seen, since the epoch.
+    /// The last day with a use, since the epoch.
     pub last_day: i64,
 }
 
-/// Hours forgotten in one go at most: one statement each, so that nothing waits long behind them.
-const HOURS_AT_ONCE: usize = 200;
+/// Maximum number of hours deleted in one run, one statement each, so that nothing waits long for them.
+const HOURS_PER_RUN: usize = 200;
 
 impl Store {
-    /// What was counted in each hour or day (since the epoch, both ends included) in which anything was, in order.
+    /// Returns the counts of each hour or day with uses, in order. Hours and days count from the epoch; both ends are
+    /// inclusive.
     pub async fn usage(
         &self,
         of: &UsageOf,
@@ -69,7 +64,7 @@ impl Store {
         first: i64,
         last: i64,
     ) -> Result<Vec<(i64, Counts)>, StoreError> {
-        let (sql, whose) = match (of, interval) {
+        let (sql, subject) = match (of, interval) {
             (UsageOf::Key(key), Interval::Day) => return self.days_of_key(key, first, last).await,
             (UsageOf::Key(key), Interval::Hour) => (
                 format!(
@@ -93,12 +88,12 @@ impl Store {
                 slug.as_str(),
             ),
         };
-        let row = query(AssertSqlSafe(sql)).bind(whose).bind(first).bind(last).fetch_one(&self.database).await?;
-        packed::by_place(&row)
+        let row = query(AssertSqlSafe(sql)).bind(subject).bind(first).bind(last).fetch_one(&self.database).await?;
+        packed::by_slot(&row)
     }
 
-    /// What was counted of keys on each day (since the epoch, both ends included) on which anything was, in order. Those
-    /// that the organization does not have are left out. Meant for a page of keys and a month.
+    /// Returns the counts of keys for each day with uses, in order. Omits keys that the organization does not have.
+    /// Meant for a page of keys and a month.
     pub async fn usage_of_keys(
         &self,
         organization: &Slug,
@@ -106,14 +101,14 @@ impl Store {
         first_day: i64,
         last_day: i64,
     ) -> Result<BTreeMap<KeyId, Vec<(i64, Counts)>>, StoreError> {
-        let mut found = BTreeMap::new();
+        let mut usage = BTreeMap::new();
         for part in keys.chunks(ROWS) {
             let mut select = query(AssertSqlSafe(format!(
                 "SELECT k.id, (SELECT {} FROM usage_days d WHERE d.key_id = k.id AND d.day <= $3 AND d.day >= \
                  COALESCE((SELECT MAX(day) FROM usage_days WHERE key_id = k.id AND day < $2), $2)) AS packed \
                  FROM api_keys k WHERE k.organization = $1 AND k.id IN ({})",
                 packed::days(),
-                places(4, part.len())
+                placeholder_list(4, part.len())
             )))
             .bind(organization.as_str())
             .bind(first_day)
@@ -122,18 +117,18 @@ impl Store {
                 select = select.bind(key.as_str());
             }
             for row in select.fetch_all(&self.database).await? {
-                found.insert(key_id(row.try_get("id")?)?, packed::by_day(&row, first_day)?);
+                usage.insert(key_id(row.try_get("id")?)?, packed::by_day(&row, first_day)?);
             }
         }
-        Ok(found)
+        Ok(usage)
     }
 
-    /// An organization's keys with what was counted of each, the busiest first.
-    pub async fn busy_keys(&self, asked: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
-        self.rank_keys(asked).await
+    /// Returns an organization's keys with their counts, busiest first.
+    pub async fn busy_keys(&self, filter: &BusyKeys) -> Result<Vec<BusyKey>, StoreError> {
+        self.rank_keys(filter).await
     }
 
-    /// From where a key was used since a day, and what was asked for.
+    /// Returns the addresses and requested scopes of a key since a day.
     pub async fn usage_details(&self, key: &KeyId, first_day: i64) -> Result<Vec<UsageDetail>, StoreError> {
         let rows = query(
             "SELECT kind, value, CAST(SUM(exchanges) AS BIGINT) AS exchanges, \
@@ -158,10 +153,10 @@ impl Store {
             .collect()
     }
 
-    /// Forgets hours, days and details before those given.
+    /// Deletes hours, days and details before the given ones.
     pub async fn forget_usage(&self, hour: i64, day: i64, detail_day: i64) -> Result<(), StoreError> {
-        // 1. Hours, the oldest first. What is left for another time is as old then.
-        for _ in 0..HOURS_AT_ONCE {
+        // 1. Hours, oldest first. The remaining ones are deleted in a later run.
+        for _ in 0..HOURS_PER_RUN {
             let row = query("SELECT MIN(hour) AS oldest FROM usage_hours").fetch_one(&self.database).await?;
             let oldest: Option<i64> = row.try_get("oldest")?;
             let Some(oldest) = oldest.filter(|oldest| *oldest < hour) else { break };
@@ -171,7 +166,7 @@ impl Store {
             .bind(hour)
             .execute_alone(&self.database)
             .await?;
-        // 2. Days. The last row before them stays: it says what had been counted before.
+        // 2. Days. The last row before the cutoff stays, because rows are cumulative.
         for row in query("SELECT slug FROM organizations").fetch_all(&self.database).await? {
             query(
                 "DELETE FROM usage_days WHERE organization = $1 AND day < $2 AND EXISTS (SELECT 1 FROM usage_days n \

@@ -119,7 +119,10 @@ fn undefined_action_fails_the_check_of_the_scope() {
     let answer = ask("raed");
     assert_eq!((answer["allowed"].as_bool(), outcome(&answer, "scope")), (Some(false), "failed".into()));
     let check = answer["checks"].as_array().unwrap().iter().find(|check| check["check"] == "scope").unwrap();
-    assert_eq!(check["detail"], "the organization defines no action raed; allowed are read, write, admin and *");
+    assert_eq!(
+        check["detail"],
+        "the organization defines no action raed; allowed actions are read, write, admin and *"
+    );
     server.exchange(&key.text, &[("scope", "raed:orders/1")]).expect(400);
     assert_eq!(ask("read")["allowed"], true);
     server.exchange(&key.text, &[("scope", "read:orders/1")]).expect(200);

@@ -1,4 +1,4 @@
-//! `GET /api/v1/organizations/{org}/audit`: a page of the log, newest first.
+//! `GET /api/v1/organizations/{org}/audit`: pages of the log, newest first.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn actions(page: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn every_kind_of_change_is_listed_with_who_from_where_and_old_and_new_values() {
+fn every_kind_of_change_is_listed() {
     let (server, _) = busy(Place::new());
     let answer = server.api("GET", "audit").send();
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -59,7 +59,7 @@ fn every_kind_of_change_is_listed_with_who_from_where_and_old_and_new_values() {
 }
 
 #[test]
-fn pages_go_on_where_they_stopped_whatever_happens_meanwhile() {
+fn pages_are_stable_during_changes() {
     let (server, _) = busy(Place::new());
     let ids = |page: &Value| -> Vec<i64> {
         page["items"].as_array().unwrap().iter().map(|item| item["id"].as_i64().unwrap()).collect()
@@ -78,7 +78,7 @@ fn pages_go_on_where_they_stopped_whatever_happens_meanwhile() {
 }
 
 #[test]
-fn the_log_is_filtered_by_what_who_which_and_when() {
+fn filters() {
     let (server, _) = busy(Place::new());
     assert_eq!(actions(&page(&server, "action=key.revoke")), ["key.revoke"]);
     assert_eq!(actions(&page(&server, "actor=keyturn")), ["organization.create"]);
@@ -99,7 +99,7 @@ fn the_log_is_filtered_by_what_who_which_and_when() {
 }
 
 #[test]
-fn another_organizations_log_is_not_there() {
+fn other_organizations_log_is_not_found() {
     let (server, acme) = busy(Place::new());
     let of = |organization: &str, text: &str| {
         server.get(&format!("/api/v1/organizations/{organization}/audit")).bearer(text).send()
@@ -118,7 +118,7 @@ fn another_organizations_log_is_not_there() {
 }
 
 #[test]
-fn the_log_is_for_those_who_hold_its_scope() {
+fn scope_is_required() {
     let server = Server::start();
     let reader = server.make(&json!({ "scopes": scope_list("read:keyturn/audit") }));
     server.api_as(&reader.text, "GET", "audit").send().expect(200);
@@ -138,7 +138,7 @@ fn the_log_is_for_those_who_hold_its_scope() {
 }
 
 #[test]
-fn each_wrong_parameter_is_named_with_what_is_allowed() {
+fn invalid_parameters_have_specific_errors() {
     let server = Server::start();
     let long = "x".repeat(201);
     let keys = {
@@ -188,7 +188,7 @@ fn each_wrong_parameter_is_named_with_what_is_allowed() {
 }
 
 #[test]
-fn replacing_the_master_key_is_in_every_log() {
+fn master_key_rotation_is_in_every_log() {
     let (server, acme) = busy(Place::on_sqlite());
     let (key, place) = (server.key.clone(), server.stop());
     let before = database::column(&place.database(), "SELECT id FROM master_key");
@@ -204,14 +204,14 @@ fn replacing_the_master_key_is_in_every_log() {
 }
 
 #[test]
-fn a_hundred_changes_at_once_leave_a_good_chain() {
+fn concurrent_changes_keep_the_chain_valid() {
     let server = Server::start();
     std::thread::scope(|scope| {
         for n in 0..100 {
             let server = &server;
             scope.spawn(move || {
                 let body = json!({ "name": format!("key {n}"), "scopes": scope_list("read:a") });
-                // Secrets are hashed a few at a time; who comes too early is told to come back.
+                // Secrets are hashed a few at a time; requests over the limit get 503.
                 while server.api("POST", "keys").json(&body).send().status != 201 {}
             });
         }

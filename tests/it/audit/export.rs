@@ -1,4 +1,4 @@
-//! Exports: the whole log as lines of JSON, checked by themselves.
+//! Exports: the complete log as lines of JSON, verified without a database.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// `keyturn audit export` as a key.
+/// `keyturn audit export` with a key.
 fn export(server: &Server, key: &Key, arguments: &[&str]) -> Ended {
     let mut command = server.command(&[&["audit", "export"], arguments].concat());
     command.env("KEYTURN_SERVER", &server.public_url).env("KEYTURN_API_KEY", &key.text);
@@ -26,7 +26,7 @@ fn exported(server: &Server, arguments: &[&str]) -> String {
     ended.stdout
 }
 
-/// Checks a text as an export.
+/// Writes an export to a file.
 fn written(place: &Place, text: impl AsRef<[u8]>) -> String {
     let path = place.path("export.ndjson");
     fs::write(&path, text).unwrap();
@@ -34,7 +34,7 @@ fn written(place: &Place, text: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
-fn an_export_is_the_whole_log_oldest_first_and_says_where_it_ends() {
+fn export_is_the_complete_log_with_its_end() {
     let (server, _) = busy(Place::new());
     for request in [
         server.api("GET", "audit?format=ndjson"),
@@ -60,7 +60,7 @@ fn an_export_is_the_whole_log_oldest_first_and_says_where_it_ends() {
 }
 
 #[test]
-fn a_long_log_is_exported_whole() {
+fn long_log_is_exported_completely() {
     let server = Server::start();
     let key = server.make_with("read:a");
     std::thread::scope(|scope| {
@@ -82,7 +82,7 @@ fn a_long_log_is_exported_whole() {
 }
 
 #[test]
-fn an_export_is_checked_by_itself() {
+fn export_is_verified_without_a_database() {
     let (server, acme) = busy(Place::new());
     let text = exported(&server, &[]);
     let file = written(&server, &text);
@@ -94,21 +94,21 @@ fn an_export_is_checked_by_itself() {
     );
     assert!(bad(&server, &["--file", &file, "--organization", "acme"]).contains("organization default"));
     let unknown = format!("7:{}", "0".repeat(64));
-    assert!(bad(&server, &["--file", &file, "--head", &unknown]).contains("row 7 has another hash than was noted"));
+    assert!(bad(&server, &["--file", &file, "--head", &unknown]).contains("entry 7 does not have the noted hash"));
     let missing = format!("99:{}", "0".repeat(64));
-    assert!(bad(&server, &["--file", &file, "--head", &missing]).contains("row 99 was noted"));
+    assert!(bad(&server, &["--file", &file, "--head", &missing]).contains("entry 99 was noted"));
     let own = export(&server, &acme, &["--organization", "acme"]);
     let file = written(&server, own.stdout);
     assert!(good(&server, &["--file", &file])[0].starts_with("acme: 1 entry, head 2:"));
 
-    // Wherever there is neither a database nor a configuration.
+    // Needs neither a database nor a configuration.
     let elsewhere = Place::on_sqlite();
     let file = written(&elsewhere, &text);
     assert_eq!(good(&elsewhere, &["--file", &file]), [line]);
 }
 
 #[test]
-fn whatever_is_done_to_an_export_is_found_and_the_first_bad_row_named() {
+fn tampering_is_detected_at_the_first_bad_entry() {
     let (server, _) = busy(Place::new());
     let text = exported(&server, &[]);
     let lines: Vec<&str> = text.lines().collect();
@@ -127,33 +127,36 @@ fn whatever_is_done_to_an_export_is_found_and_the_first_bad_row_named() {
         joined(lines)
     };
     let doubled = joined([&lines[..4], &lines[3..]].concat());
-    // Row 5 is on the fourth line.
+    // Entry 5 is on the fourth line.
     for (changed, said) in [
-        (replaced(3, "renamed", "Renamed"), "row 5 was changed"),
-        (replaced(3, "key.edit", "key.create"), "row 5 was changed"),
-        (replaced(3, "127.0.0.1", "127.0.0.2"), "row 5 was changed"),
-        (replaced(3, "\"at\":\"20", "\"at\":\"21"), "row 5 was changed"),
-        (replaced(3, "\"name\":\"renamed\"", "\"name\":\"forged\",\"name\":\"renamed\""), "row 5 was changed"),
-        (replaced(3, "\"position\":4", "\"position\":40"), "row 5 was changed"),
-        (replaced(3, "\"position\":4", "\"position\":null"), "row 5 is not part of the chain"),
-        (replaced(3, "\"id\":5", "\"id\":50"), "row 50 was changed"),
-        (replaced(3, "\"organization\":\"default\"", "\"organization\":\"acme\""), "row 5 was changed"),
-        (without(&[3]), "row 6: before it, rows are missing (1)"),
-        (without(&[3, 4]), "row 7: before it, rows are missing (2)"),
-        (without(&[0]), "row 3: before it, rows are missing (1)"),
+        (replaced(3, "renamed", "Renamed"), "entry 5 was changed"),
+        (replaced(3, "key.edit", "key.create"), "entry 5 was changed"),
+        (replaced(3, "127.0.0.1", "127.0.0.2"), "entry 5 was changed"),
+        (replaced(3, "\"at\":\"20", "\"at\":\"21"), "entry 5 was changed"),
+        (replaced(3, "\"name\":\"renamed\"", "\"name\":\"forged\",\"name\":\"renamed\""), "entry 5 was changed"),
+        (replaced(3, "\"position\":4", "\"position\":40"), "entry 5 was changed"),
+        (replaced(3, "\"position\":4", "\"position\":null"), "entry 5 is not part of the chain"),
+        (replaced(3, "\"id\":5", "\"id\":50"), "entry 50 was changed"),
+        (replaced(3, "\"organization\":\"default\"", "\"organization\":\"acme\""), "entry 5 was changed"),
+        (without(&[3]), "entry 6: entries before it are missing (1)"),
+        (without(&[3, 4]), "entry 7: entries before it are missing (2)"),
+        (without(&[0]), "entry 3: entries before it are missing (1)"),
         (without(&[13]), "row 14: the export is cut off behind it"),
-        (without(&[12]), "row 13: the log is cut off at its end; rows are missing (1)"),
+        (without(&[12]), "entry 13: entries after it are missing at the end of the log (1)"),
         (without(&[10, 11, 12, 13]), "row 11: the export is cut off behind it"),
         (text[..text.len() - 1].to_owned(), "row 14: the export is cut off behind it"),
         (text[..lines[..4].concat().len()].to_owned(), "row 4: the export is cut off behind it"),
-        (swapped(3, 4), "row 6 is out of order"),
-        (swapped(3, 9), "row 11 is out of order"),
-        (swapped(12, 13), "row 14 was added behind the end"),
-        (doubled, "row 5 is out of order"),
-        (replaced(13, "\"position\":13", "\"position\":14"), "row 14: the log is cut off at its end"),
-        (replaced(13, "\"id\":14", "\"id\":15"), "row 14 is the last, and the record of the log's end was changed"),
+        (swapped(3, 4), "entry 6 is out of order"),
+        (swapped(3, 9), "entry 11 is out of order"),
+        (swapped(12, 13), "entry 14 was added after the end"),
+        (doubled, "entry 5 is out of order"),
+        (
+            replaced(13, "\"position\":13", "\"position\":14"),
+            "entry 14: entries after it are missing at the end of the log",
+        ),
+        (replaced(13, "\"id\":14", "\"id\":15"), "entry 14 is the last, but differs from the recorded end of the log"),
         (joined(vec![lines[13]]), "line 1 is not one of an export"),
-        (String::new(), "the export holds no row"),
+        (String::new(), "the export has no entries"),
         ("\n".into(), "line 1 is not one of an export"),
         (replaced(3, "{", "["), "line 4 is not one of an export"),
         (replaced(3, "\"id\":5", "\"id\":5,\"x\":1"), "line 4 is not one of an export"),
@@ -169,11 +172,11 @@ fn whatever_is_done_to_an_export_is_found_and_the_first_bad_row_named() {
 }
 
 #[test]
-fn a_part_is_checked_with_the_head_of_the_part_before() {
+fn partial_export_needs_the_previous_head() {
     let (server, _) = busy(Place::new());
     let first = written(&server, exported(&server, &[]));
     let noted = head(&good(&server, &["--file", &first])[0]);
-    // Rows of one millisecond stay together.
+    // Entries of the same millisecond stay together.
     let listed = server.api("GET", "audit?limit=1").send().expect(200);
     let newest = listed["items"][0]["at"].as_str().unwrap().to_owned();
     crate::support::eventually("a later moment", || (jiff::Timestamp::now().to_string() > newest).then_some(()));
@@ -183,7 +186,7 @@ fn a_part_is_checked_with_the_head_of_the_part_before() {
     let part = exported(&server, &["--since", &since]);
     assert_eq!(part.lines().count(), 3);
     let file = written(&server, &part);
-    assert!(bad(&server, &["--file", &file]).contains("row 15: before it, rows are missing (13)"));
+    assert!(bad(&server, &["--file", &file]).contains("entry 15: entries before it are missing (13)"));
     assert!(good(&server, &["--file", &file, "--head", &noted])[0].starts_with("default: 15 entries, head 16:"));
     let until = exported(&server, &["--until", &since]);
     assert_eq!(until.lines().count(), 14);
@@ -192,13 +195,13 @@ fn a_part_is_checked_with_the_head_of_the_part_before() {
 }
 
 #[test]
-fn an_export_can_be_filtered_and_then_cannot_be_checked() {
+fn filtered_export_cannot_be_verified() {
     let (server, _) = busy(Place::new());
     let text = exported(&server, &["--action", "key.edit", "--actor", &format!("key:{}", server.key.id)]);
     let found = lines(&text);
     assert!(found.len() == 5 && found[..4].iter().all(|line| line["action"] == "key.edit"), "{text}");
     let file = written(&server, &text);
-    assert!(bad(&server, &["--file", &file]).contains("rows are missing"));
+    assert!(bad(&server, &["--file", &file]).contains("entries before it are missing"));
     let subject = found[0]["subject"].as_str().unwrap();
     assert_eq!(exported(&server, &["--subject", subject]).lines().count(), 7);
     let none = exported(&server, &["--subject", "nobody"]);
@@ -207,7 +210,7 @@ fn an_export_can_be_filtered_and_then_cannot_be_checked() {
 }
 
 #[test]
-fn a_refused_export_is_one_line_and_prints_nothing() {
+fn denied_export_prints_one_error_line() {
     let (server, acme) = busy(Place::new());
     for (arguments, said) in [(&["--organization", "acme"][..], "NOT_FOUND"), (&["--action", "\u{1b}"], "action")] {
         let ended = export(&server, &server.key, arguments);

@@ -1,4 +1,4 @@
-//! The audit log: who did what, listed and exported, and whatever is done to it behind Keyturn's back found.
+//! The audit log: lists, exports, and detection of tampering.
 
 mod api;
 mod export;
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::server::{Ended, Key};
 use crate::support::{Place, Server};
 
-/// Two organizations, and changes of every kind in the default one: the rows 1 and 3 to 14, with 2 in `acme`.
+/// Two organizations, and changes of every kind in the default one: entries 1 and 3 to 14, with 2 in `acme`.
 fn busy(place: Place) -> (Server, Key) {
     let first = place.init(&[]).key;
     let acme = place.init(&["--organization", "acme"]).key;
@@ -19,7 +19,7 @@ fn busy(place: Place) -> (Server, Key) {
     (server, acme)
 }
 
-/// A change of every kind: twelve rows.
+/// Makes a change of every kind: twelve entries.
 fn change_everything(server: &Server) {
     let key = server.make(&json!({ "name": "Grüße \u{1f511} '\"%_\\", "description": "two\nlines" }));
     let other = server.make(&json!({ "allowed_cidrs": ["127.0.0.0/8"] }));
@@ -41,7 +41,7 @@ fn verify(place: &Place, arguments: &[&str]) -> Ended {
     place.run(&[&["audit", "verify"], arguments].concat())
 }
 
-/// Checks that every log is good and gives the lines that say so.
+/// Verifies all logs, which must be valid, and returns the output lines.
 #[track_caller]
 fn good(place: &Place, arguments: &[&str]) -> Vec<String> {
     let ended = verify(place, arguments);
@@ -49,7 +49,7 @@ fn good(place: &Place, arguments: &[&str]) -> Vec<String> {
     ended.stdout.lines().map(str::to_owned).collect()
 }
 
-/// Checks that a log is found to be bad and gives the one line that says which row.
+/// Verifies all logs, one of which must be invalid, and returns the error line.
 #[track_caller]
 fn bad(place: &Place, arguments: &[&str]) -> String {
     let ended = verify(place, arguments);
@@ -57,7 +57,7 @@ fn bad(place: &Place, arguments: &[&str]) -> String {
     ended.stderr.trim_end().trim_start_matches("keyturn: ").to_owned()
 }
 
-/// `ID:HASH` out of a line that verify has shown.
+/// Returns `ID:HASH` from a line of `audit verify`.
 fn head(line: &str) -> String {
     line.rsplit(' ').next().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Whatever is done to the log in the database is found, and the first bad row is named.
+//! All kinds of tampering in the database are detected at the first bad entry.
 
 use std::fs;
 
@@ -10,65 +10,65 @@ use crate::nodes::place_at;
 use crate::support::postgres::Database;
 use crate::support::{Place, database};
 
-/// Each is done to a log of the rows 1 and 3 to 14 of `default` and 2 of `acme`, and what is said then.
+/// Statements to apply to a log with the entries 1 and 3 to 14 of `default` and 2 of `acme`, and the expected error.
 const TAMPERINGS: &[(&[&str], &str)] = &[
-    // A row that was edited, each column in turn.
-    (&["UPDATE audit SET position = position + 7 WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET position = 1 WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET position = NULL WHERE id = 5"], "organization default: row 5 is not part of the chain"),
-    (&["UPDATE audit SET at = at + 1 WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET actor = 'keyturn' WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET action = 'key.create' WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET subject = 'x' WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET address = '10.0.0.1' WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET address = NULL WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET old_value = '{}' WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET old_value = NULL WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET new_value = new_value || ' ' WHERE id = 5"], "organization default: row 5 was changed"),
-    (&["UPDATE audit SET hash = NULL WHERE id = 5"], "organization default: row 5 is not part of the chain"),
+    // An entry was edited, each column in turn.
+    (&["UPDATE audit SET position = position + 7 WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET position = 1 WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET position = NULL WHERE id = 5"], "organization default: entry 5 is not part of the chain"),
+    (&["UPDATE audit SET at = at + 1 WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET actor = 'keyturn' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET action = 'key.create' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET subject = 'x' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET address = '10.0.0.1' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET address = NULL WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET old_value = '{}' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET old_value = NULL WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET new_value = new_value || ' ' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET hash = NULL WHERE id = 5"], "organization default: entry 5 is not part of the chain"),
     (
         &["UPDATE audit SET hash = (SELECT hash FROM audit WHERE id = 6) WHERE id = 5"],
-        "organization default: row 5 was changed",
+        "organization default: entry 5 was changed",
     ),
-    (&["UPDATE audit SET id = 500 WHERE id = 5"], "organization default: row 6 is out of order"),
-    (&["UPDATE audit SET actor = 'x' WHERE id = 1"], "organization default: row 1 was changed"),
-    (&["UPDATE audit SET actor = 'keyturn' WHERE id = 14"], "organization default: row 14 was changed"),
-    (&["UPDATE audit SET actor = 'x' WHERE id = 2"], "organization acme: row 2 was changed"),
-    (&["UPDATE audit SET actor = 'x'"], "fit its hash; organization default: row 1 was changed"),
+    (&["UPDATE audit SET id = 500 WHERE id = 5"], "organization default: entry 6 is out of order"),
+    (&["UPDATE audit SET actor = 'x' WHERE id = 1"], "organization default: entry 1 was changed"),
+    (&["UPDATE audit SET actor = 'keyturn' WHERE id = 14"], "organization default: entry 14 was changed"),
+    (&["UPDATE audit SET actor = 'x' WHERE id = 2"], "organization acme: entry 2 was changed"),
+    (&["UPDATE audit SET actor = 'x'"], "match its hash; organization default: entry 1 was changed"),
     (
         &["UPDATE audit SET organization = 'acme' WHERE id = 5"],
-        "organization acme: row 5: before it, rows are missing (2); organization default: row 6: before it, rows are missing (1)",
+        "organization acme: entry 5: entries before it are missing (2); organization default: entry 6: entries before it are missing (1)",
     ),
-    // Rows that were removed.
-    (&["DELETE FROM audit WHERE id = 5"], "organization default: row 6: before it, rows are missing (1)"),
-    (&["DELETE FROM audit WHERE id IN (5, 6, 9)"], "organization default: row 7: before it, rows are missing (2)"),
-    (&["DELETE FROM audit WHERE id = 1"], "organization default: row 3: before it, rows are missing (1)"),
-    (&["DELETE FROM audit WHERE id < 10"], "organization default: row 10: before it, rows are missing (8)"),
+    // Entries were removed.
+    (&["DELETE FROM audit WHERE id = 5"], "organization default: entry 6: entries before it are missing (1)"),
+    (&["DELETE FROM audit WHERE id IN (5, 6, 9)"], "organization default: entry 7: entries before it are missing (2)"),
+    (&["DELETE FROM audit WHERE id = 1"], "organization default: entry 3: entries before it are missing (1)"),
+    (&["DELETE FROM audit WHERE id < 10"], "organization default: entry 10: entries before it are missing (8)"),
     (
         &["DELETE FROM audit WHERE id = 14"],
-        "organization default: row 13: the log is cut off at its end; rows are missing (1)",
+        "organization default: entry 13: entries after it are missing at the end of the log (1)",
     ),
     (
         &["DELETE FROM audit WHERE id > 10"],
-        "organization default: row 10: the log is cut off at its end; rows are missing (4)",
+        "organization default: entry 10: entries after it are missing at the end of the log (4)",
     ),
     (
         &["DELETE FROM audit WHERE organization = 'default'"],
-        "organization default: row 14: the log is cut off at its end",
+        "organization default: entry 14: entries after it are missing at the end of the log",
     ),
     (
         &["DELETE FROM audit WHERE id > 10", "DELETE FROM audit_heads WHERE organization = 'default'"],
-        "organization default: row 10 is the last, and the record of the log's end is gone",
+        "organization default: entry 10 is the last, but the record of the log's end is missing",
     ),
     (&["DELETE FROM audit", "DELETE FROM audit_heads"], "organization acme: there is no row at all"),
-    // Rows that were moved.
+    // Entries were moved.
     (
         &[
             "UPDATE audit SET id = -1 WHERE id = 5",
             "UPDATE audit SET id = 5 WHERE id = 6",
             "UPDATE audit SET id = 6 WHERE id = -1",
         ],
-        "organization default: row 5 is out of order",
+        "organization default: entry 5 is out of order",
     ),
     (
         &[
@@ -78,31 +78,31 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
             "UPDATE audit SET position = position - 1 WHERE id = 5",
             "UPDATE audit SET position = position + 1 WHERE id = 6",
         ],
-        "organization default: row 5 was changed",
+        "organization default: entry 5 was changed",
     ),
     (&["UPDATE audit SET id = -id"], "organization default: row -14 is out of order"),
-    (&["UPDATE audit SET id = id + 1000 WHERE id >= 9"], "organization default: row 1009 was changed"),
-    // Rows that were added.
+    (&["UPDATE audit SET id = id + 1000 WHERE id >= 9"], "organization default: entry 1009 was changed"),
+    // Entries were added.
     (
         &[
             "INSERT INTO audit SELECT 15, organization, at, actor, action, subject, address, old_value, new_value, NULL, NULL \
            FROM audit WHERE id = 14",
         ],
-        "organization default: row 15 is not part of the chain",
+        "organization default: entry 15 is not part of the chain",
     ),
     (
         &[
             "INSERT INTO audit SELECT 15, organization, at, actor, action, subject, address, old_value, new_value, 14, hash \
            FROM audit WHERE id = 14",
         ],
-        "organization default: row 15 was changed",
+        "organization default: entry 15 was changed",
     ),
     (
         &[
             "INSERT INTO audit SELECT 0, organization, at, actor, action, subject, address, old_value, new_value, 1, hash \
            FROM audit WHERE id = 1",
         ],
-        "organization default: row 0 was changed",
+        "organization default: entry 0 was changed",
     ),
     (
         &[
@@ -110,13 +110,13 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
             "INSERT INTO audit SELECT 14, organization, at, actor, action, \
            subject, address, old_value, new_value, position, hash FROM audit WHERE id = 15",
         ],
-        // The copy is the row that was there; what was given another id is not.
-        "organization default: row 15 is out of order",
+        // The copy is a valid entry; the one with another ID is not.
+        "organization default: entry 15 is out of order",
     ),
-    // The record of the end.
+    // The recorded end was changed.
     (
         &["DELETE FROM audit_heads WHERE organization = 'default'"],
-        "organization default: row 14 is the last, and the record of the log's end is gone",
+        "organization default: entry 14 is the last, but the record of the log's end is missing",
     ),
     (
         &["UPDATE audit_heads SET row_count = row_count + 2 WHERE organization = 'default'"],
@@ -124,23 +124,23 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
     ),
     (
         &["UPDATE audit_heads SET row_count = row_count - 2 WHERE organization = 'default'"],
-        "organization default: row 14 was added behind the end",
+        "organization default: entry 14 was added after the end",
     ),
     (
         &["UPDATE audit_heads SET last_id = 13, row_count = 12 WHERE organization = 'default'"],
-        "organization default: row 14 was added behind the end",
+        "organization default: entry 14 was added after the end",
     ),
     (
         &["UPDATE audit_heads SET last_id = last_id + 1 WHERE organization = 'default'"],
-        "organization default: row 14 is the last, and the record of the log's end was changed",
+        "organization default: entry 14 is the last, but differs from the recorded end of the log",
     ),
     (
         &["UPDATE audit_heads SET hash = (SELECT hash FROM audit WHERE id = 3) WHERE organization = 'default'"],
-        "organization default: row 14 is the last, and the record of the log's end was changed",
+        "organization default: entry 14 is the last, but differs from the recorded end of the log",
     ),
 ];
 
-/// What is said of a log that was tampered with.
+/// Returns the error for a log that was tampered with.
 #[track_caller]
 fn found(place: &Place, statements: &[&str]) -> String {
     let ended = verify(place, &[]);
@@ -150,7 +150,7 @@ fn found(place: &Place, statements: &[&str]) -> String {
 }
 
 #[test]
-fn whatever_is_done_to_the_log_is_found_and_the_first_bad_row_named() {
+fn tampering_is_detected_on_sqlite() {
     let place = busy(Place::on_sqlite()).0.stop();
     assert_eq!(database::column(&place.database(), "SELECT CAST(MAX(id) AS TEXT) FROM audit"), ["14"]);
     let untouched = good(&place, &[]);
@@ -160,10 +160,13 @@ fn whatever_is_done_to_the_log_is_found_and_the_first_bad_row_named() {
     let (path, kept) = (place.database(), place.path("kept.db"));
     fs::copy(&path, &kept).unwrap();
     let only_sqlite = [
-        (&["UPDATE audit SET at = 'yesterday' WHERE id = 5"][..], "organization default: row 5 was changed"),
-        (&["UPDATE audit SET actor = x'ff' WHERE id = 5"], "organization default: row 5 was changed"),
-        (&["UPDATE audit SET hash = x'00' WHERE id = 5"], "organization default: row 5 was changed"),
-        (&["UPDATE audit_heads SET hash = x'00'"], "organization acme: row 2 is the last, and the record"),
+        (&["UPDATE audit SET at = 'yesterday' WHERE id = 5"][..], "organization default: entry 5 was changed"),
+        (&["UPDATE audit SET actor = x'ff' WHERE id = 5"], "organization default: entry 5 was changed"),
+        (&["UPDATE audit SET hash = x'00' WHERE id = 5"], "organization default: entry 5 was changed"),
+        (
+            &["UPDATE audit_heads SET hash = x'00'"],
+            "organization acme: entry 2 is the last, but differs from the record",
+        ),
     ];
     for (statements, said) in TAMPERINGS.iter().chain(&only_sqlite) {
         statements.iter().for_each(|statement| database::execute(&path, statement));
@@ -180,7 +183,7 @@ fn whatever_is_done_to_the_log_is_found_and_the_first_bad_row_named() {
 }
 
 #[test]
-fn on_postgres_it_is_found_as_well() {
+fn tampering_is_detected_on_postgresql() {
     let database = Database::create();
     let place = place_at(&database.url());
     let place = busy(place).0.stop();
@@ -199,7 +202,8 @@ fn on_postgres_it_is_found_as_well() {
     assert_eq!(good(&place, &[]), untouched);
 }
 
-/// Writes the log of `default` anew with one row changed, as somebody could who may write everything and knows how.
+/// Rewrites the log of `default` with one changed entry, as an attacker with write access and knowledge of the format
+/// can.
 fn forge(place: &Place) {
     let path = place.database();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -222,7 +226,7 @@ fn forge(place: &Place) {
 }
 
 #[test]
-fn a_log_that_was_written_anew_is_found_by_a_head_noted_before() {
+fn rewritten_log_differs_from_a_noted_head() {
     let place = busy(Place::on_sqlite()).0.stop();
     let heads: Vec<String> = good(&place, &[]).iter().map(|line| head(line)).collect();
     let (acme, default) = (heads[0].as_str(), heads[1].as_str());
@@ -230,12 +234,12 @@ fn a_log_that_was_written_anew_is_found_by_a_head_noted_before() {
     assert_eq!(good(&place, &both).len(), 2);
     forge(&place);
     assert_eq!(good(&place, &[]).len(), 2, "the chain alone cannot tell");
-    assert!(bad(&place, &both).contains("organization default: row 14 has another hash than was noted"));
+    assert!(bad(&place, &both).contains("organization default: entry 14 does not have the noted hash"));
     assert_eq!(good(&place, &["--head", acme]).len(), 2);
 }
 
 #[test]
-fn a_noted_head_stays_good_while_the_log_grows_and_is_missed_when_it_is_gone() {
+fn noted_head_is_valid_until_its_entry_is_removed() {
     let (server, _) = busy(Place::on_sqlite());
     let noted = head(&good(&server, &["--organization", "default"])[0]);
     (0..12).for_each(|_| drop(server.make_with("read:a")));
@@ -243,9 +247,9 @@ fn a_noted_head_stays_good_while_the_log_grows_and_is_missed_when_it_is_gone() {
     assert!(lines[1].starts_with("default: 25 entries, head 26:"), "{lines:?}");
     let place = server.stop();
     let unknown = format!("99:{}", "0".repeat(64));
-    assert!(bad(&place, &["--head", &unknown]).contains("row 99 was noted, and is not there any more"));
-    assert!(bad(&place, &["--organization", "acme", "--head", &noted]).contains("row 14 was noted"));
-    // Cut, and the record of the end made to fit: only the note can tell.
+    assert!(bad(&place, &["--head", &unknown]).contains("entry 99 was noted but is missing"));
+    assert!(bad(&place, &["--organization", "acme", "--head", &noted]).contains("entry 14 was noted"));
+    // The log is cut and the recorded end adjusted: only a noted head shows it.
     for statement in [
         "DELETE FROM audit WHERE id > 13",
         "UPDATE audit_heads SET last_id = 13, row_count = 12, hash = (SELECT hash FROM audit WHERE id = 13) \
@@ -254,21 +258,21 @@ fn a_noted_head_stays_good_while_the_log_grows_and_is_missed_when_it_is_gone() {
         database::execute(&place.database(), statement);
     }
     assert_eq!(good(&place, &[]).len(), 2);
-    assert!(bad(&place, &["--head", &noted]).contains("row 14 was noted, and is not there any more"));
+    assert!(bad(&place, &["--head", &noted]).contains("entry 14 was noted but is missing"));
 }
 
 #[test]
-fn after_a_cut_no_id_is_given_again_and_the_gap_stays_visible() {
+fn ids_are_not_reused_after_a_cut() {
     let (server, _) = busy(Place::on_sqlite());
     let place = server.stop();
     database::execute(&place.database(), "DELETE FROM audit WHERE id > 12");
     let ended = place.run(&["master-key", "rotate"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
-    assert!(bad(&place, &[]).contains("organization default: row 16: before it, rows are missing (2)"));
+    assert!(bad(&place, &[]).contains("organization default: entry 16: entries before it are missing (2)"));
 }
 
 #[test]
-fn a_check_runs_beside_a_server_that_makes_changes() {
+fn verification_runs_during_changes() {
     let (server, _) = busy(Place::new());
     std::thread::scope(|scope| {
         let make = || (0..25).for_each(|_| drop(server.make_with("read:a")));
@@ -282,7 +286,7 @@ fn a_check_runs_beside_a_server_that_makes_changes() {
 }
 
 #[test]
-fn wrong_use_is_said_in_one_line() {
+fn invalid_arguments_print_one_error_line() {
     let place = Place::on_sqlite();
     assert!(super::verify(&place, &[]).refused(1).contains("there is no database yet"));
     assert!(!place.path("data").exists());

@@ -1,4 +1,4 @@
-//! Rows of earlier versions, which knew of no chain.
+//! Entries of earlier versions, which had no chain.
 
 use crate::audit::{bad, busy, good};
 use crate::nodes::place_at;
@@ -6,7 +6,7 @@ use crate::support::postgres::Database;
 use crate::support::server::Ended;
 use crate::support::{Place, database};
 
-/// Makes the schema what it was before there was a chain: takes that migration back, and all after it.
+/// Reverts the schema to before the chain: that migration and all later ones.
 const BACK: &[&str] = &[
     "ALTER TABLE webhooks DROP COLUMN headers_sealed",
     "ALTER TABLE webhooks DROP COLUMN headers_master_key",
@@ -45,11 +45,11 @@ const OLD_ROW: &str = "INSERT INTO audit (id, organization, at, actor, action, s
     SELECT MAX(id) + 1, 'default', 1800000000000, 'keyturn', 'key.edit', 'old', NULL, NULL, '{}' FROM audit";
 
 fn is_not_of_this_version(ended: &Ended) {
-    assert!(ended.refused(1).contains("not of this version yet"), "{}", ended.stderr);
+    assert!(ended.refused(1).contains("has not been migrated to this version"), "{}", ended.stderr);
 }
 
 #[test]
-fn a_log_of_an_earlier_version_is_chained_once_when_the_server_starts() {
+fn old_log_is_chained_once_at_start() {
     let (server, _) = busy(Place::on_sqlite());
     let (key, place) = (server.key.clone(), server.stop());
     let rows = || {
@@ -74,11 +74,11 @@ fn a_log_of_an_earlier_version_is_chained_once_when_the_server_starts() {
     let place = place.serve(key).stop();
     assert_eq!(good(&place, &[]), lines, "once");
     database::execute(&path, "UPDATE audit SET actor = 'x' WHERE id = 5");
-    assert!(bad(&place, &[]).contains("row 5 was changed"));
+    assert!(bad(&place, &[]).contains("entry 5 was changed"));
 }
 
 #[test]
-fn on_postgres_nodes_that_start_together_chain_an_old_log_once() {
+fn concurrent_nodes_chain_an_old_log_once() {
     let database = Database::create();
     let (server, _) = busy(place_at(&database.url()));
     let (key, place) = (server.key.clone(), server.stop());
@@ -91,7 +91,7 @@ fn on_postgres_nodes_that_start_together_chain_an_old_log_once() {
     });
     let lines = good(&place, &[]);
     assert!(lines[0].starts_with("acme: 2 entries") && lines[1].starts_with("default: 14 entries"), "{lines:?}");
-    // A node of the version before runs on beside these, and makes changes that know of no chain.
+    // A node of the previous version keeps running and makes changes without a chain.
     database.sql(OLD_ROW);
     database.sql(OLD_ROW);
     assert!(bad(&place, &[]).contains("is not part of the chain"));
@@ -107,11 +107,11 @@ fn on_postgres_nodes_that_start_together_chain_an_old_log_once() {
 }
 
 #[test]
-fn a_row_in_the_middle_that_lost_its_hash_is_not_chained_again() {
+fn entry_without_hash_is_not_chained_again() {
     let (server, _) = busy(Place::on_sqlite());
     let (key, place) = (server.key.clone(), server.stop());
     database::execute(&place.database(), "UPDATE audit SET actor = 'x', hash = NULL, position = NULL WHERE id = 5");
     let server = place.serve(key);
     server.make_with("read:a");
-    assert!(bad(&server, &[]).contains("row 5 is not part of the chain"));
+    assert!(bad(&server, &[]).contains("entry 5 is not part of the chain"));
 }

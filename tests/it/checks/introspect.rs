@@ -6,7 +6,7 @@ use crate::support::check::{no_nulls, no_store, oauth_error};
 use crate::support::server::{Place, Server};
 
 #[test]
-fn a_good_token_is_told_whole() {
+fn valid_token_has_all_fields() {
     let server = Server::start();
     let key = server.make(&json!({ "allowed_cidrs": ["127.0.0.0/8"], "expires_in_seconds": 3600 }));
     let token = server.token(&key, &[("scope", "read:a")]);
@@ -23,7 +23,7 @@ fn a_good_token_is_told_whole() {
 }
 
 #[test]
-fn a_key_text_is_told_by_the_same_rule() {
+fn secret_is_introspected_like_a_token() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let ask = |token: &str| {
@@ -40,7 +40,7 @@ fn a_key_text_is_told_by_the_same_rule() {
 }
 
 #[test]
-fn whatever_is_not_good_is_inactive_and_nothing_more() {
+fn invalid_credentials_are_only_inactive() {
     let server = Server::start();
     let revoked = server.make(&json!({}));
     let dead = server.token(&revoked, &[]);
@@ -59,7 +59,7 @@ fn whatever_is_not_good_is_inactive_and_nothing_more() {
 }
 
 #[test]
-fn another_organizations_tokens_are_inactive() {
+fn other_organizations_tokens_are_inactive() {
     let place = Place::new();
     let acme = place.init(&["--organization", "acme"]).key;
     let server = place.start();
@@ -73,7 +73,7 @@ fn another_organizations_tokens_are_inactive() {
 }
 
 #[test]
-fn nobody_introspects_without_credentials() {
+fn introspection_requires_credentials() {
     let server = Server::start();
     let token = server.token(&server.key, &[]);
     let ask = || server.request("POST", "/oauth/introspect");
@@ -87,7 +87,7 @@ fn nobody_introspects_without_credentials() {
 }
 
 #[test]
-fn the_largest_token_can_be_introspected_and_revoked() {
+fn largest_token_can_be_introspected_and_revoked() {
     let server = Server::start();
     let scopes: Vec<_> = (0..50)
         .map(|n| json!({ "action": "read", "resource": format!("{}/{n}", ["x"; 3].map(|c| c.repeat(80)).join("/")) }))

@@ -1,4 +1,4 @@
-//! What the standards and advisories warn of (RFC 8725, RFC 7515), tried at every place that takes tokens.
+//! Attacks from standards and advisories (RFC 8725, RFC 7515) at every endpoint that takes tokens.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -14,7 +14,7 @@ fn encode(value: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(value)
 }
 
-/// Checks that none of the three endpoints, nor the management API, takes a token.
+/// Checks that all endpoints and the management API reject a token.
 #[track_caller]
 fn refused_everywhere(server: &Server, token: &str, what: &str) {
     let introspected =
@@ -53,7 +53,7 @@ impl Forger {
 }
 
 #[test]
-fn forged_tokens_are_refused_everywhere() {
+fn forged_tokens_are_rejected() {
     let server = Server::start();
     let good = server.token(&server.key, &[]);
     let (header, claims) = (part(&good, 0), part(&good, 1));
@@ -117,7 +117,7 @@ fn forged_tokens_are_refused_everywhere() {
 }
 
 #[test]
-fn a_token_is_good_in_its_very_spelling_only() {
+fn token_has_only_one_valid_encoding() {
     let server = Server::start();
     let good = server.token(&server.key, &[]);
     let parts: Vec<&str> = good.split('.').collect();
@@ -151,7 +151,7 @@ fn a_token_is_good_in_its_very_spelling_only() {
 }
 
 #[test]
-fn another_organizations_key_signs_nothing_for_us() {
+fn other_organizations_key_is_rejected() {
     let place = Place::new();
     let acme = place.init(&["--organization", "acme"]).key;
     let server = place.start();
@@ -167,7 +167,7 @@ fn another_organizations_key_signs_nothing_for_us() {
     assert_eq!(server.get("/api/v1/organizations/default/keys").bearer(&theirs).send().status, 404);
 }
 
-/// A fixed-size ECDSA signature as DER.
+/// Converts a fixed-size ECDSA signature to DER.
 fn der_signature(raw: &[u8]) -> Vec<u8> {
     let integer = |bytes: &[u8]| {
         let mut bytes: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();

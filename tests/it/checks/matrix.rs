@@ -1,4 +1,4 @@
-//! Every route that takes credentials, with every kind of credential. A route without a row fails.
+//! Every route that takes credentials, with every kind of credential. A route without an entry fails.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::support::eventually;
 use crate::support::server::{Key, Place, Server, new_member, scope_list, unique};
 use crate::webhooks;
 
-/// Every route, and how it is asked: the columns of the matrix.
+/// Every route and its kind: the columns of the matrix.
 const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/oauth/token", Kind::Token),
     ("POST", "/oauth/introspect", Kind::OAuth),
@@ -88,7 +88,7 @@ enum Kind {
     OAuth,
     Verify,
     Api,
-    /// For people only; a key is told that there is nothing.
+    /// For members only; keys get 404.
     Person,
 }
 
@@ -96,7 +96,7 @@ struct Credentials {
     texts: BTreeMap<&'static str, Option<String>>,
 }
 
-/// What each credential gets, by the kind of route: `None` is an answer that grants.
+/// The expected response for each credential by kind of route: `None` is a success.
 fn expected(kind: Kind, credential: &str) -> Option<(u16, &'static str)> {
     match (credential, kind) {
         ("none", _) => Some((401, "API_KEY_REQUIRED")),
@@ -119,7 +119,7 @@ fn expected(kind: Kind, credential: &str) -> Option<(u16, &'static str)> {
     }
 }
 
-/// A body that the route takes.
+/// A valid body for the route.
 fn body(pattern: &str) -> serde_json::Value {
     match pattern {
         "/api/v1/organizations" => json!({ "slug": unique(), "owner_email": "o@example.org" }),
@@ -164,7 +164,7 @@ fn credentials(server: &Server, acme: &Key) -> Credentials {
 }
 
 #[test]
-fn every_route_answers_every_credential_as_it_must() {
+fn every_route_with_every_credential() {
     let place = Place::new();
     let acme = place.init(&["--organization", "acme"]).key;
     let server = place.start();
@@ -198,7 +198,7 @@ fn every_route_answers_every_credential_as_it_must() {
             let answer = request.send();
             webhooks::remove_all(&server);
             let what = format!("{method} {pattern} with {name}: {} {}", answer.status, answer.text());
-            // `me` tells any good credential who it is, and names no organization.
+            // `me` works with any valid credential and names no organization.
             let expected = match (*pattern, *name) {
                 ("/api/v1/me", "wrong scope" | "wrong organization") => None,
                 ("/api/v1/organizations" | "/api/v1/organizations/{org}", "wrong scope") if *method == "GET" => None,
@@ -223,7 +223,7 @@ fn every_route_answers_every_credential_as_it_must() {
 }
 
 #[test]
-fn every_route_of_the_program_has_a_row() {
+fn every_route_has_an_entry() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = std::collections::BTreeSet::new();
     for folder in ["oauth", "gateway", "api", "http"] {

@@ -1,4 +1,4 @@
-//! Tokens and keys are checked: introspection, revocation, `/verify`, and what attacks tokens.
+//! Checks of tokens and keys: introspection, revocation, `/verify`, and attacks on tokens.
 
 mod introspect;
 mod jwt_attacks;
@@ -11,12 +11,12 @@ mod verify;
 
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
 
-/// A key text of that id that is well formed and has another secret.
+/// A well-formed secret of an existing key ID with wrong random digits.
 fn wrong_secret(id: &str) -> String {
     KeyText::new(KeyPrefix::default(), KeyId::parse(id).unwrap(), [9; 32]).reveal().to_string()
 }
 
-/// A well-formed key text of an id that does not exist.
+/// A well-formed secret of a key ID that does not exist.
 fn unknown_key_text() -> String {
     KeyText::new(KeyPrefix::default(), KeyId::from_random([9; 16]), [9; 32]).reveal().to_string()
 }

@@ -10,7 +10,7 @@ fn revoke(server: &Server, caller: &Key, token: &str) -> crate::support::Answer 
 }
 
 #[test]
-fn a_revoked_token_dies_alone() {
+fn revoking_a_token_affects_only_that_token() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let (one, other) = (server.token(&key, &[]), server.token(&key, &[]));
@@ -22,7 +22,7 @@ fn a_revoked_token_dies_alone() {
 }
 
 #[test]
-fn a_revoked_token_is_dead_after_a_restart() {
+fn revoked_token_stays_revoked_after_restart() {
     let server = Server::start();
     let (key, token) = (server.key.clone(), server.token(&server.key, &[]));
     revoke(&server, &key, &token).expect(200);
@@ -31,7 +31,7 @@ fn a_revoked_token_is_dead_after_a_restart() {
 }
 
 #[test]
-fn the_bearer_of_a_key_can_end_it_from_wherever_they_are() {
+fn bearer_can_revoke_the_key_from_any_address() {
     let server = Server::start();
     let leaked = server.make(&json!({ "allowed_cidrs": ["192.0.2.0/24"] }));
     assert_eq!(server.exchange(&leaked.text, &[]).status, 403, "it cannot be used from here");
@@ -45,7 +45,7 @@ fn the_bearer_of_a_key_can_end_it_from_wherever_they_are() {
 }
 
 #[test]
-fn somebody_elses_and_unknown_tokens_are_no_error_and_stay_as_they_are() {
+fn other_and_unknown_tokens_are_ignored() {
     let place = Place::new();
     let acme = place.init(&["--organization", "acme"]).key;
     let server = place.start();
@@ -60,7 +60,7 @@ fn somebody_elses_and_unknown_tokens_are_no_error_and_stay_as_they_are() {
 }
 
 #[test]
-fn nobody_revokes_without_credentials() {
+fn revocation_requires_credentials() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let bare = server.request("POST", "/oauth/revoke").form(&[("token", &key.text)]).send();

@@ -1,4 +1,4 @@
-//! Signing keys are rotated under load, and validators that cache the JWKS refuse nothing.
+//! Signing keys are rotated under load, and validators that cache the JWKS reject no token.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::support::jwt::try_verify;
 use crate::support::server::Place;
 
 #[test]
-fn no_token_is_refused_through_three_rotations() {
-    // Shorter than in life: a validator keeps the JWKS for 1 s, and the next key is published 2 s ahead.
+fn no_token_is_rejected_during_rotations() {
+    // Shorter than in production: a validator caches the JWKS for 1 s, and the next key is published 2 s ahead.
     let server = Place::new().start();
     let (cache, ahead) = (Duration::from_secs(1), 2);
     let stop = AtomicBool::new(false);

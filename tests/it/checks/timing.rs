@@ -1,5 +1,5 @@
-//! What a stranger may not tell apart looks the same. The statistical comparison of times is
-//! `scripts/timing`, for it takes long; here the bytes are compared.
+//! Responses that must not be distinguishable are equal. `scripts/timing` compares times statistically, because that
+//! takes long; here the bytes are compared.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::checks::{unknown_key_text, wrong_secret};
 use crate::support::server::Server;
 
 #[test]
-fn unknown_wrong_rotated_and_revoked_keys_get_the_same_bytes() {
+fn invalid_keys_get_identical_responses() {
     let server = Server::start();
     let (rotated, revoked) = (server.make(&json!({})), server.make(&json!({})));
     server.change("POST", &format!("{}/rotate", rotated.id), &json!({}));

@@ -1,4 +1,4 @@
-//! What happens with a key is counted, and survives an orderly stop.
+//! Uses of keys are counted, and the counts survive an orderly stop.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::eventually;
 use crate::support::server::{Key, Place, Server};
 
 #[test]
-fn uses_and_denials_are_counted_by_reason_and_written_at_stop() {
+fn uses_and_denials_are_counted_and_flushed() {
     let server = Place::on_sqlite().start();
     let key = server.make(&json!({}));
     let token = server.token(&key, &[]);
@@ -29,7 +29,7 @@ fn uses_and_denials_are_counted_by_reason_and_written_at_stop() {
 }
 
 #[test]
-fn the_last_use_is_shown_within_seconds() {
+fn last_use_is_shown_within_seconds() {
     let server = Server::start();
     let key = server.make(&json!({}));
     server.token(&key, &[]);
@@ -41,7 +41,7 @@ fn the_last_use_is_shown_within_seconds() {
     assert_eq!(shown["version"], 1, "a use is no change");
 }
 
-/// The outcomes that are counted of a key, once there are so many in all.
+/// Returns the counts of a key by outcome, after a total is reached.
 fn counted(server: &Server, key: &Key, in_all: u64) -> Value {
     eventually("the counts", || {
         let found = server.api("GET", &format!("keys/{}/usage", key.id)).send().expect(200)["totals"].clone();
@@ -56,7 +56,7 @@ fn last_use(server: &Server, key: &Key) -> Value {
 }
 
 #[test]
-fn every_authentication_is_a_use() {
+fn every_authentication_counts_as_use() {
     let server = Server::start();
     let subject = server.make(&json!({}));
     let token = server.token(&subject, &[]);
@@ -79,7 +79,7 @@ fn every_authentication_is_a_use() {
         assert_eq!((&found["exchanges"], &found["verifications"]), (&json!(exchanges), &json!(1)), "{name}: {found}");
         assert!(last_use(&server, &key).is_string(), "{name}");
 
-        // What is not allowed is a use as well, what is not authenticated none.
+        // A denied request counts as a use if it was authenticated.
         let disabled = server.make(&json!({}));
         server.change("POST", &format!("{}/disable", disabled.id), &json!({}));
         if *name != "a token" {
@@ -98,13 +98,13 @@ fn every_authentication_is_a_use() {
     assert_eq!(manage(&narrow, "GET", "audit").send().status, 403);
     assert_eq!(counted(&server, &narrow, 1)["denials"]["scope"], 1);
     assert!(last_use(&server, &narrow).is_string());
-    // Of the token that was asked about, its own exchange and one verification for each time that it was introspected.
+    // The checked token's own exchange, and one verification for each introspection.
     let own = counted(&server, &subject, 2);
     assert_eq!((&own["exchanges"], &own["verifications"]), (&json!(1), &json!(1)));
 }
 
 #[test]
-fn rare_use_is_on_disk_when_it_is_answered() {
+fn rare_use_is_written_before_the_response() {
     let server = Place::on_sqlite().start();
     let (first, keys) = (server.key.clone(), [(); 5].map(|()| server.make_with("read:* read:keyturn/keys")));
     let place = server.stop();
@@ -126,7 +126,7 @@ fn rare_use_is_on_disk_when_it_is_answered() {
     expected.sort();
     assert_eq!(never, expected);
 
-    // So that upkeep takes none of them for stale, though no count of theirs was written.
+    // So that upkeep considers none of them stale, although no count was written.
     let policy = "UPDATE organizations SET policy = json_set(policy, '$.stale_after_days', 30, '$.disable_when_stale', \
         json('true'))";
     execute(&place.database(), policy);

@@ -11,7 +11,7 @@ use crate::support::{Answer, Request};
 const IDENTITY: [&str; 5] =
     ["x-keyturn-client-id", "x-keyturn-organization", "x-keyturn-scope", "x-keyturn-key-name", "x-keyturn-token-id"];
 
-/// Checks a refusal whole (RFC 6750 section 3).
+/// Checks a complete denial (RFC 6750 section 3).
 #[track_caller]
 fn refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());
@@ -22,7 +22,7 @@ fn refused(answer: &Answer, status: u16, code: &str) {
 }
 
 #[test]
-fn every_identity_header_is_there_each_time() {
+fn identity_headers_are_always_present() {
     let server = Server::start();
     let key = server.make(&json!({ "name": "caf\u{e9} 100%" }));
     let token = server.token(&key, &[]);
@@ -42,7 +42,7 @@ fn every_identity_header_is_there_each_time() {
 }
 
 #[test]
-fn every_verdict_varies_by_what_it_depends_on() {
+fn vary_header_lists_all_inputs() {
     let server = Place::new().set("KEYTURN_GATEWAY__VERDICT_MAX_AGE_SECONDS", 60).start();
     let good = || server.get("/verify").api_key(&server.key.text).send();
     let forbidden = server.get("/verify?x=1").api_key(&server.key.text).send();
@@ -74,7 +74,7 @@ fn credentials_of_other_organizations_are_denied() {
 }
 
 #[test]
-fn token_must_be_for_the_audience() {
+fn token_must_have_the_audience() {
     let server = Place::new().set("KEYTURN_TOKEN__AUDIENCE", "https://api.example").start();
     let token = server.token(&server.key, &[]);
     let status = |query: &str, text: &str| server.get(&format!("/verify?{query}")).bearer(text).send().status;
@@ -87,7 +87,7 @@ fn token_must_be_for_the_audience() {
 }
 
 #[test]
-fn any_method_path_and_version_will_do_and_the_body_is_not_read() {
+fn any_method_is_accepted_and_the_body_ignored() {
     let server = Server::start();
     for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
         for target in ["/verify", "/verify/", "/verify/a/b?c=d"] {
@@ -106,7 +106,7 @@ fn any_method_path_and_version_will_do_and_the_body_is_not_read() {
 }
 
 #[test]
-fn requirements_hold_together_and_only_tighten() {
+fn requirements_are_combined() {
     let server = Server::start();
     let key = server.make_with("read:projects/* write:projects/acme");
     let ask = |query: &str| server.get(&format!("/verify?{query}")).api_key(&key.text).send();
@@ -141,7 +141,7 @@ fn requirements_hold_together_and_only_tighten() {
 }
 
 #[test]
-fn the_request_behind_the_gateway_can_be_what_is_required() {
+fn requirement_from_the_forwarded_request() {
     let server = Server::start();
     let key = server.make_with("read:projects/* write:projects/acme/#");
     let ask = |method: &str, uri: &str| {
@@ -174,7 +174,7 @@ fn the_request_behind_the_gateway_can_be_what_is_required() {
 }
 
 #[test]
-fn one_credential_in_one_header() {
+fn exactly_one_credential_is_accepted() {
     let server = Server::start();
     let key = &server.key.text;
     let ask = || server.get("/verify");
@@ -188,7 +188,7 @@ fn one_credential_in_one_header() {
 }
 
 #[test]
-fn the_callers_address_is_held_to_the_keys_networks() {
+fn networks_apply_to_the_callers_address() {
     let server = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start();
     let body = json!({ "scopes": [], "allowed_cidrs": ["192.0.2.0/24", "2001:db8::/32"] });
     let make = server.api("POST", "keys").header("X-Forwarded-For", "198.51.100.9").json(&body);
@@ -208,7 +208,7 @@ fn the_callers_address_is_held_to_the_keys_networks() {
 }
 
 #[test]
-fn a_verdict_may_be_kept_as_long_as_the_setting_and_the_credential_allow() {
+fn cache_lifetime_is_limited_by_the_credential() {
     let server = Place::new().set("KEYTURN_GATEWAY__VERDICT_MAX_AGE_SECONDS", 60).start();
     let brief = server.make(&json!({ "expires_in_seconds": 30 }));
     let cache = |text: &str| server.get("/verify").api_key(text).send().header("cache-control").unwrap().to_owned();
@@ -219,7 +219,7 @@ fn a_verdict_may_be_kept_as_long_as_the_setting_and_the_credential_allow() {
 }
 
 #[test]
-fn huge_headers_are_refused() {
+fn huge_headers_are_rejected() {
     let server = Server::start();
     let request: Request = server.get("/verify").header("X-Filler", "x".repeat(1 << 20)).api_key(&server.key.text);
     if let Ok(answer) = request.try_send() {
@@ -253,7 +253,7 @@ fn http_basic_is_accepted_everywhere() {
     }
     refused(&server.get("/verify?keyturn_require=write:a").basic(id, text).send(), 403, "INSUFFICIENT_SCOPE");
     refused(&server.get("/o/acme/verify").basic(id, text).send(), 401, "API_KEY_INVALID");
-    // The secret belongs into the password.
+    // The secret belongs in the password.
     refused(&server.get("/verify").basic(text, "").send(), 401, "API_KEY_REQUIRED");
     server.change("POST", &format!("{id}/disable"), &json!({}));
     refused(&server.get("/verify").basic(id, text).send(), 403, "API_KEY_DISABLED");

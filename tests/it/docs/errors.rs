@@ -7,7 +7,7 @@ use keyturn::domain::outcome::Code;
 use crate::docs::{first_columns, read, sources};
 use crate::support::Server;
 
-/// Words in capitals that are string literals of the surfaces and no error codes.
+/// Upper-case string literals of the surfaces that are not error codes.
 const OTHER_WORDS: [&str; 14] = [
     "CARGO_PKG_VERSION",
     "CONNECT",
@@ -25,7 +25,7 @@ const OTHER_WORDS: [&str; 14] = [
     "WHATWG",
 ];
 
-/// The words in capitals that are string literals of a source text.
+/// Returns the upper-case string literals of a source text.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let literals = text.split('"').skip(1);
     literals
@@ -60,7 +60,7 @@ fn statuses_are_those_of_the_table() {
 }
 
 #[test]
-fn statuses_are_those_that_the_server_returns() {
+fn statuses_match_the_server() {
     let server = Server::start();
     let page = read("docs/reference/errors.md");
     let key = server.make_with("read:orders/*");

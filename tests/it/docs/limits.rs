@@ -6,7 +6,7 @@ use keyturn::testing::http::checks;
 
 use crate::docs::read;
 
-/// The value of a constant that the program does not export.
+/// The value of a constant that is not exported.
 fn signing_keys() -> String {
     let source = read("src/organizations/signing_keys.rs");
     let rest = source.split_once("MAX_SIGNING_KEYS: usize = ").expect("the constant").1;
@@ -14,7 +14,7 @@ fn signing_keys() -> String {
 }
 
 #[test]
-fn sizes_are_those_of_the_program() {
+fn sizes_match_the_program() {
     let page = read("docs/reference/limits.md");
     for row in [
         format!("| scopes per key | {} |", scope::MAX_SCOPES),
@@ -34,7 +34,7 @@ fn sizes_are_those_of_the_program() {
 }
 
 #[test]
-fn rates_and_connections_are_those_of_the_settings() {
+fn rates_and_connections_match_the_settings() {
     let page = read("docs/reference/limits.md");
     let settings: toml::Table = read("config/default.toml").parse().unwrap();
     let mut checked = 0;

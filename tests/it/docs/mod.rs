@@ -24,13 +24,13 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The first columns of the tables of a page, if they are in backticks.
+/// Returns the first columns of the tables of a page, if they are in backticks.
 fn first_columns(page: &str) -> BTreeSet<String> {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| row.split_once('`')).map(|(first, _)| first.to_owned()).collect()
 }
 
-/// The texts of all source files below a folder.
+/// Returns the texts of all source files below a folder.
 fn sources(folder: &str) -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! The test vectors that readers run against their own code hold for Keyturn's.
+//! The published test vectors match Keyturn's behavior.
 
 use keyturn::domain::scope::{Action, Resource, ScopeSet};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ fn vectors_hold() {
     for vector in &vectors {
         let scopes = ScopeSet::parse(&vector.scope).unwrap();
         let action = Action::parse(&vector.action).unwrap();
-        // A text that is no resource is allowed by no scope.
+        // A text that is not a resource is allowed by no scope.
         let allowed = Resource::parse(&vector.resource).is_ok_and(|resource| scopes.allows(&action, &resource));
         assert_eq!(allowed, vector.allowed, "{vector:?}");
     }

@@ -8,7 +8,7 @@ use crate::docs::read;
 use crate::support::Server;
 
 #[test]
-fn claims_are_those_of_a_token() {
+fn claims_match_a_token() {
     let server = Server::start();
     let key = server.make(&json!({ "allowed_cidrs": ["127.0.0.0/8"] }));
     let claims = server.claims(&server.token(&key, &[]));

@@ -1,4 +1,4 @@
-//! What the log says of requests and of what they cause.
+//! Log lines of requests and their effects.
 
 mod operators;
 mod refusals;
@@ -12,22 +12,22 @@ fn place() -> Place {
     Place::new().set("KEYTURN_LOG__FORMAT", "json")
 }
 
-/// The ID of a request, as its answer says.
+/// Returns the ID of a request from its response.
 #[track_caller]
 fn id_of(answer: &Answer) -> &str {
     answer.header("x-request-id").expect("a request ID")
 }
 
-/// Every log line of a request, in order.
+/// Returns all log lines of a request, in order.
 fn lines(server: &Server, id: &str) -> Vec<Value> {
     let log = server.stderr();
     let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-    // The last line may not be whole yet.
+    // The last line may be incomplete.
     let whole = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
     whole.lines().map(read).filter(|line: &Value| line["request_id"] == id).collect()
 }
 
-/// The one log line of a request.
+/// Returns the only log line of a request.
 #[track_caller]
 fn line(server: &Server, answer: &Answer) -> Value {
     let id = id_of(answer);
@@ -38,7 +38,7 @@ fn line(server: &Server, answer: &Answer) -> Value {
 }
 
 #[test]
-fn each_refusal_has_a_code() {
+fn each_denial_has_a_code() {
     let server = place().start();
     let all: [(&str, &str, &str); 17] = [
         ("GET", "/nothing", "NOT_FOUND"),
@@ -69,7 +69,7 @@ fn each_refusal_has_a_code() {
 }
 
 #[test]
-fn successes_are_logged_if_the_setting_says_so() {
+fn successes_are_logged_if_configured() {
     let server = place().set("KEYTURN_LOG__REQUESTS", "all").start();
     let key = server.make_with("read:*");
     let token = server.exchange(&key.text, &[]);
@@ -87,7 +87,7 @@ fn successes_are_logged_if_the_setting_says_so() {
     for requests in ["failed", "none"] {
         let server = place().set("KEYTURN_LOG__REQUESTS", requests).start();
         let (good, bad) = (server.get("/healthz").send(), server.exchange("nothing", &[]));
-        // A later line, so that the others would be there.
+        // A later line, to ensure that the others have been written.
         let last = server.make_with("read:*");
         eventually("the last line", || server.stderr().contains(&last.id).then_some(()));
         assert_eq!(lines(&server, id_of(&good)), [] as [Value; 0], "{requests}");
@@ -96,7 +96,7 @@ fn successes_are_logged_if_the_setting_says_so() {
 }
 
 #[test]
-fn changes_carry_the_id_of_the_request_that_made_them() {
+fn changes_are_logged_with_the_request_id() {
     let server = place().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let (key, other) = (server.make_with("read:*"), server.make_with("read:*"));
     let form = [("grant_type", "client_credentials"), ("client_secret", other.text.as_str())];
@@ -165,7 +165,7 @@ fn ids_of_trusted_proxies_are_kept() {
 }
 
 #[test]
-fn unknown_address_says_why() {
+fn unknown_address_has_a_reason() {
     let server = place().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let key = server.make(&json!({ "allowed_cidrs": ["192.0.2.0/24"] }));
     let refused = server.exchange(&key.text, &[]);

@@ -1,11 +1,11 @@
-//! Lines for operators: each says something once.
+//! Lines for operators are logged once.
 
 use serde_json::{Value, json};
 
 use super::place;
 use crate::support::{Server, eventually};
 
-/// Every line of the log with that message.
+/// Returns all log lines with a message.
 fn found(server: &Server, message: &str) -> Vec<Value> {
     let log = server.stderr();
     let whole = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
@@ -14,7 +14,7 @@ fn found(server: &Server, message: &str) -> Vec<Value> {
 }
 
 #[test]
-fn start_says_under_which_master_key_everything_is_sealed() {
+fn start_logs_the_master_key_id() {
     let server = place().start();
     let lines = found(&server, "all secrets are encrypted under the current master key");
     assert_eq!(lines.len(), 1, "{lines:?}");
@@ -32,7 +32,7 @@ fn start_says_under_which_master_key_everything_is_sealed() {
 }
 
 #[test]
-fn libraries_say_nothing_at_start_and_stop() {
+fn libraries_log_nothing_at_start_and_stop() {
     let server = place().start();
     server.token(&server.key.clone(), &[]);
     let place = server.stop();
@@ -44,7 +44,7 @@ fn libraries_say_nothing_at_start_and_stop() {
 }
 
 #[test]
-fn node_that_is_not_ready_says_so_once() {
+fn unready_node_logs_it_once() {
     let server = place().set("KEYTURN_SERVER__DRAIN_SECONDS", 4).start();
     server.terminate();
     eventually("the end of readiness", || (server.get("/readyz").send().status == 503).then_some(()));

@@ -1,4 +1,4 @@
-//! A drill: each refusal, made directly and through nginx, is explained by one log line.
+//! Each denial, made directly and through nginx, is explained by one log line.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{line, place};
 use crate::support::{Key, Request, Server, eventually};
 
-/// Where nginx connects from, which the server trusts; clients connect from 127.0.0.1.
+/// The address of nginx, which the server trusts; clients connect from 127.0.0.1.
 const NGINX: &str = "127.0.0.9";
 
 /// nginx in front of a server; killed when it is dropped.
@@ -58,13 +58,13 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // It ends its workers, which a kill would leave behind.
+        // nginx stops its workers itself; killing it would leave them running.
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }
 }
 
-/// A request that is refused, and what its log line says beside what every line says.
+/// A denied request, and the expected fields of its log line besides those of every line.
 struct Refusal {
     request: Request,
     route: &'static str,
@@ -72,7 +72,7 @@ struct Refusal {
     expected: Value,
 }
 
-/// What the refusals are made with.
+/// Keys and tokens for the requests.
 struct Actors {
     good: Key,
     other: Key,
@@ -221,7 +221,7 @@ impl Actors {
 }
 
 #[test]
-fn one_line_explains_each_refusal_directly_and_through_nginx() {
+fn one_line_explains_each_denial() {
     let server = place().set("KEYTURN_SERVER__TRUSTED_PROXIES", NGINX).start();
     let nginx = Nginx::start(&server);
     let actors = Actors::new(&server);
@@ -246,7 +246,7 @@ fn one_line_explains_each_refusal_directly_and_through_nginx() {
         }
     }
     assert!(drilled.len() >= 20);
-    // No second line came later, and nothing that was logged holds a secret.
+    // There is no second line, and no log line contains a secret.
     for answer in &drilled {
         line(&server, answer);
     }

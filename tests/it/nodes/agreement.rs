@@ -10,7 +10,7 @@ fn named(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn each_setting_that_differs_is_named_on_every_node_until_it_is_corrected() {
+fn different_settings_are_reported_on_every_node() {
     let database = Database::create();
     let a = place(&database).start();
     let other = place(&database)
@@ -30,7 +30,7 @@ fn each_setting_that_differs_is_named_on_every_node_until_it_is_corrected() {
     drop(b.stop());
     eventually("no warnings", || named(&a).is_empty().then_some(()));
     let b = place(&database).serve(a.key.clone());
-    // Both have compared at least once more.
+    // Both nodes have compared at least once more.
     std::thread::sleep(std::time::Duration::from_secs(5));
     assert_eq!((named(&a), named(&b)), (vec![], vec![]));
 }

@@ -1,4 +1,4 @@
-//! Clocks that do not agree: an operator is told, and nothing that was taken away comes back.
+//! Clocks that differ: operators are warned, and no revocation is lost.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use crate::nodes::{is_good, metric, place, warnings};
 use crate::support::eventually;
 use crate::support::postgres::Database;
 
-/// What sets the clock of a program wrong.
+/// The library that changes the clock of a program.
 pub fn libfaketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().map(|folder| folder.unwrap().path());
     let mut files = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
@@ -14,7 +14,7 @@ pub fn libfaketime() -> PathBuf {
 }
 
 #[test]
-fn a_node_whose_clock_is_wrong_says_so_and_changes_hold_on_it_all_the_same() {
+fn wrong_clock_is_reported_and_changes_are_effective() {
     let database = Database::create();
     let a = place(&database).start();
     let wrong = |offset| {
@@ -28,7 +28,7 @@ fn a_node_whose_clock_is_wrong_says_so_and_changes_hold_on_it_all_the_same() {
         let seen = metric(&b, "keyturn_clock_offset_seconds").unwrap();
         assert!((seen - seconds).abs() < 0.3, "{seen}");
         assert_eq!(warnings(&a), [""; 0]);
-        // By the clock that is behind, the first signing key is not in use for some seconds.
+        // By the clock that is behind, the first signing key is not active for some seconds.
         eventually("its first token", || (b.exchange(&b.key.text, &[]).status == 200).then_some(()));
         for (one, other) in [(&a, &b), (&b, &a)] {
             let key = one.make(&serde_json::json!({}));

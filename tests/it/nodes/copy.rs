@@ -1,4 +1,4 @@
-//! `keyturn store copy`: a node that outgrows its file takes everything along.
+//! `keyturn store copy`: from SQLite to PostgreSQL.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::support::postgres::Database;
 use crate::support::server::Ended;
 use crate::support::{Place, Server, database, eventually, jwt};
 
-/// Where a node runs that keeps its keys in a file.
+/// A node on a SQLite file.
 fn on_a_file() -> Place {
     let place = Place::on_sqlite()
         .unset("KEYTURN_SECRETS__MASTER_KEY_FILE")
@@ -24,7 +24,7 @@ fn file_url(place: &Place) -> String {
     format!("sqlite://{}", place.database().display())
 }
 
-/// The URL with a password, which is not to be seen.
+/// A URL with a password, which must not be shown.
 fn url(database: &Database) -> String {
     database.url_as("keyturn:hunter2")
 }
@@ -35,18 +35,18 @@ fn copy(place: &Place, from: &str, to: &str) -> Ended {
     ended
 }
 
-/// What each of these texts gets, as key or as token.
+/// Returns the result of each text as secret or token.
 fn verdicts(server: &Server, texts: &[String]) -> Vec<(u16, String)> {
     let ask = |text: &String| {
         let answer = server.me(text);
-        // The id of a request is its own.
+        // Request IDs are unique.
         (answer.status, answer.json().get("code").map(ToString::to_string).unwrap_or_default())
     };
     texts.iter().map(ask).collect()
 }
 
 #[test]
-fn after_copying_every_key_and_token_is_what_it_was() {
+fn keys_and_tokens_survive_the_copy() {
     let server = on_a_file().start();
     let acme = {
         let (key, place) = (server.key.clone(), server.stop());
@@ -78,7 +78,7 @@ fn after_copying_every_key_and_token_is_what_it_was() {
     let listed = |server: &Server| {
         let mut list = server.api("GET", "keys?status=all&limit=100").send().expect(200);
         for key in list["items"].as_array_mut().unwrap() {
-            // They are being asked about.
+            // These requests read the keys into memory.
             key.as_object_mut().unwrap().retain(|name, _| !name.contains("last_used"));
         }
         list
@@ -122,7 +122,7 @@ fn after_copying_every_key_and_token_is_what_it_was() {
             jwt::verify(text, &server.get(pem).send().expect(200));
         }
     }
-    // And it goes on from there, for two.
+    // Two nodes continue on the copy.
     let other = place_at(&url(&target)).serve(server.key.clone());
     server.change("POST", &format!("{}/revoke", plain.id), &json!({}));
     other.exchange(&plain.text, &[]).expect(401);
@@ -131,7 +131,7 @@ fn after_copying_every_key_and_token_is_what_it_was() {
 }
 
 #[test]
-fn a_target_that_holds_an_organization_is_refused_and_left_alone() {
+fn occupied_target_is_rejected() {
     let (place, target) = (on_a_file(), Database::create());
     place.init(&[]);
     place_at(&url(&target))
@@ -139,12 +139,12 @@ fn a_target_that_holds_an_organization_is_refused_and_left_alone() {
         .init(&["--organization", "theirs"]);
     let before = target.contents();
     let ended = copy(&place, &file_url(&place), &url(&target));
-    assert!(ended.refused(1).contains("holds an organization already; nothing was copied"), "{}", ended.stderr);
+    assert!(ended.refused(1).contains("already contains an organization; nothing was copied"), "{}", ended.stderr);
     assert_eq!(target.contents(), before);
 }
 
 #[test]
-fn a_second_copy_is_refused_and_changes_nothing() {
+fn second_copy_is_rejected() {
     let (place, target) = (on_a_file(), Database::create());
     place.init(&[]);
     assert_eq!(copy(&place, &file_url(&place), &url(&target)).code, 0);
@@ -154,7 +154,7 @@ fn a_second_copy_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_missing_file_is_said_and_not_made() {
+fn missing_file_is_not_created() {
     let (place, target) = (on_a_file(), Database::create());
     for path in ["data/keyturn.db", "nowhere/at/all.db"] {
         let from = format!("sqlite://{}", place.path(path).display());
@@ -166,7 +166,7 @@ fn a_missing_file_is_said_and_not_made() {
 }
 
 #[test]
-fn a_file_without_an_organization_is_nothing_to_copy() {
+fn file_without_an_organization_is_rejected() {
     let (place, target) = (on_a_file(), Database::create());
     fs::create_dir(place.path("data")).unwrap();
     fs::write(place.database(), "").unwrap();
@@ -181,7 +181,7 @@ fn a_file_without_an_organization_is_nothing_to_copy() {
 }
 
 #[test]
-fn while_a_server_runs_on_the_file_nothing_is_copied() {
+fn file_in_use_is_rejected() {
     let (server, target) = (on_a_file().start(), Database::create());
     let ended = copy(&server, &file_url(&server), &url(&target));
     assert!(ended.refused(1).contains("in use"), "{}", ended.stderr);
@@ -191,7 +191,7 @@ fn while_a_server_runs_on_the_file_nothing_is_copied() {
 }
 
 #[test]
-fn urls_the_wrong_way_round_or_of_another_kind_are_wrong_use() {
+fn swapped_or_unsupported_urls_are_rejected() {
     let (place, target) = (on_a_file(), Database::create());
     place.init(&[]);
     let (file, url) = (file_url(&place), url(&target));
@@ -216,7 +216,7 @@ fn urls_the_wrong_way_round_or_of_another_kind_are_wrong_use() {
 }
 
 #[test]
-fn a_target_that_cannot_be_used_is_one_line_and_changes_neither() {
+fn unusable_target_changes_nothing() {
     let (place, target) = (on_a_file(), Database::create());
     place.init(&[]);
     let before = database::contents(&place.database());
@@ -257,7 +257,7 @@ fn target_comes_from_a_file_and_only_from_one_place() {
 }
 
 #[test]
-fn the_target_may_come_from_the_environment_and_is_not_shown_in_the_help() {
+fn target_from_the_environment_is_not_in_the_help() {
     let (place, target) = (on_a_file(), Database::create());
     place.init(&[]);
     let place = place.set("KEYTURN_COPY_TO", url(&target));
@@ -269,10 +269,10 @@ fn the_target_may_come_from_the_environment_and_is_not_shown_in_the_help() {
 }
 
 #[test]
-fn a_node_that_waits_for_its_first_organization_serves_what_is_copied() {
+fn waiting_node_serves_the_copied_organization() {
     let (place, target) = (on_a_file(), Database::create());
     let key = place.init(&[]).key;
-    // The schema is there, and nobody in it.
+    // The schema exists without an organization.
     place_at(&url(&target)).init(&[]);
     for table in
         ["usage_hours", "usage_totals", "audit", "audit_heads", "api_keys", "signing_keys", "members", "organizations"]

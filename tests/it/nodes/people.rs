@@ -1,4 +1,4 @@
-//! What is done to people, policies and organizations on one node holds on the other when it is answered.
+//! Changes of members, policies and organizations on one node are effective on the other when they are confirmed.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn key_of(made: &Value) -> Key {
     Key { id: made["id"].as_str().unwrap().into(), text: made["secret"].as_str().unwrap().into() }
 }
 
-/// A member who signs in at that node.
+/// A member who signs in at this node.
 #[track_caller]
 fn member(server: &Server, role: &str) -> Person {
     let body = json!({ "email": format!("{}@example.org", unique()), "role": role });
@@ -19,7 +19,7 @@ fn member(server: &Server, role: &str) -> Person {
 }
 
 #[test]
-fn who_is_removed_on_one_node_has_no_key_token_or_session_on_the_other() {
+fn removed_member_loses_access_on_both_nodes() {
     let two = Two::embedded();
     for n in 0..6 {
         let (here, there) = two.turn(n);
@@ -32,7 +32,7 @@ fn who_is_removed_on_one_node_has_no_key_token_or_session_on_the_other() {
             there.me(token).expect(200);
         }
         let removed = here.api("DELETE", &format!("members/{}", person.id)).send().expect(200);
-        // At once, and the first look is the one that counts.
+        // Immediately: the first request counts.
         for (key, token) in keys.iter().zip(&tokens) {
             assert_eq!(there.get("/verify").bearer(token).send().status, 401);
             assert_eq!(there.me(token).status, 401);
@@ -44,7 +44,7 @@ fn who_is_removed_on_one_node_has_no_key_token_or_session_on_the_other() {
 }
 
 #[test]
-fn a_session_and_a_role_are_the_same_on_every_node() {
+fn session_and_role_are_the_same_on_every_node() {
     let two = Two::embedded();
     let person = member(&two.a, "viewer");
     let abroad = person.at(&two.b);
@@ -57,7 +57,7 @@ fn a_session_and_a_role_are_the_same_on_every_node() {
 }
 
 #[test]
-fn the_same_request_at_another_node_is_carried_out_once() {
+fn repeated_request_on_another_node_is_processed_once() {
     let two = Two::embedded();
     for n in 0..4 {
         let (here, there) = two.turn(n);
@@ -76,7 +76,7 @@ fn the_same_request_at_another_node_is_carried_out_once() {
 }
 
 #[test]
-fn a_policy_and_an_organization_hold_on_every_node_when_they_are_answered() {
+fn policy_and_organization_are_effective_on_both_nodes() {
     let two = Two::embedded();
     for n in 0..4_usize {
         let (here, there) = two.turn(n);
@@ -94,7 +94,7 @@ fn a_policy_and_an_organization_hold_on_every_node_when_they_are_answered() {
         let boss = Person::sign_in(there, &slug, "boss@example.org", made["owner"]["password"].as_str().unwrap());
         assert_eq!(boss.api("POST", "keys").json(&json!({})).send().status, 409);
         boss.at(here).api("POST", "bootstrap").send().expect(201);
-        // Nobody waits for it to begin to sign, on neither node.
+        // The signing key is active immediately on both nodes.
         let key = key_of(&boss.make(&json!({})));
         for server in [there, here] {
             let token = server.token(&key, &[]);

@@ -1,4 +1,4 @@
-//! The proxy of `docs/cluster/haproxy.cfg` in front of nodes whose database goes away.
+//! The proxy of `docs/cluster/haproxy.cfg` in front of nodes whose database fails.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use crate::nodes::wire::Wire;
 use crate::support::postgres::Database;
 use crate::support::{Answer, Request, Server, eventually};
 
-/// HAProxy with the shipped configuration, in which only addresses are replaced; ended when it is dropped.
+/// HAProxy with the shipped configuration, except for addresses; stopped when it is dropped.
 struct Proxy {
     child: Child,
     address: SocketAddr,
@@ -37,7 +37,7 @@ impl Proxy {
         let file = folder.path().join("haproxy.cfg");
         fs::write(&file, shipped).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
-        // Debian keeps it where only root looks.
+        // On Debian the program is in a folder for root only.
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("haproxy");
         command.env("PATH", path).args(["-db", "-f"]).arg(&file).stdin(Stdio::null());
@@ -72,7 +72,7 @@ impl Drop for Proxy {
 }
 
 #[test]
-fn documents_stay_available_while_the_database_is_away() {
+fn documents_stay_available_without_the_database() {
     let database = Database::create();
     let wire = Wire::to(Database::port());
     let at = |port| place_at(&database.url_at(port)).set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.1");
@@ -90,7 +90,7 @@ fn documents_stay_available_while_the_database_is_away() {
     ];
     let before = documents.map(|path| proxy.get(path).text());
 
-    // The database is gone: connections end, and new ones are refused.
+    // The database is stopped: connections are closed, and new ones rejected.
     let port = wire.port;
     drop(wire);
     let refused = eventually("the proxy to see that no node can decide", || {
@@ -100,7 +100,7 @@ fn documents_stay_available_while_the_database_is_away() {
     });
     assert_eq!((refused.json()["code"].as_str(), refused.header("retry-after")), (Some("UNAVAILABLE"), Some("1")));
     assert_eq!(refused.header("content-type").map(|value| value.starts_with("application/json")), Some(true));
-    // Longer than the proxy takes to give up a node.
+    // Longer than the proxy takes to remove a node.
     let begun = Instant::now();
     let mut is_given_up = false;
     while begun.elapsed() < Duration::from_secs(3) || !is_given_up {

@@ -1,4 +1,4 @@
-//! What is in Redis, for gateways and for operators; and that nothing depends on it.
+//! The data in Redis for gateways and operators. Nothing depends on it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn change(server: &Server, key: &Key, what: &str) {
     server.change("POST", &format!("{}/{what}", key.id), &json!({}));
 }
 
-/// What the list says of a key; empty where it says nothing.
+/// Returns the list's entry for a key; empty if there is none.
 fn listed(redis: &Redis, key: &Key) -> String {
     redis.ask(&["--raw", "GET", &format!("keyturn:revoked:key:{}", key.id)])
 }
@@ -35,7 +35,7 @@ fn revoke_token(server: &Server, key: &Key, token: &str) {
     request.form(&[("token", token)]).send().expect(200);
 }
 
-/// The one warning there is.
+/// Returns the only warning.
 fn warned(server: &Server) -> String {
     let mut found = eventually("a warning", || Some(warnings(server)).filter(|found| !found.is_empty()));
     assert_eq!(found.len(), 1, "{found:?}");
@@ -48,7 +48,7 @@ fn in_use(server: &Server) {
 }
 
 #[test]
-fn the_list_says_of_a_changed_key_which_generation_is_good_when_the_change_is_answered() {
+fn list_has_the_lowest_valid_generation() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     in_use(&two.a);
@@ -73,7 +73,7 @@ fn the_list_says_of_a_changed_key_which_generation_is_good_when_the_change_is_an
 }
 
 #[test]
-fn a_revoked_token_is_listed_until_it_is_dead() {
+fn revoked_token_is_listed_until_it_expires() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     in_use(&two.a);
@@ -89,7 +89,7 @@ fn a_revoked_token_is_listed_until_it_is_dead() {
 }
 
 #[test]
-fn nodes_note_how_far_they_are_and_say_that_there_is_a_change() {
+fn nodes_report_and_announce_changes() {
     let redis = Redis::start();
     let heard = redis.listen("keyturn:changes");
     let two = Two::with(&redis.url());
@@ -113,7 +113,7 @@ fn nodes_note_how_far_they_are_and_say_that_there_is_a_change() {
 }
 
 #[test]
-fn every_name_begins_with_the_prefix_that_is_set() {
+fn every_name_has_the_prefix() {
     let redis = Redis::start();
     let heard = redis.listen("prod-eu_1.keys:changes");
     let url = format!("{}/3", redis.url());
@@ -132,7 +132,7 @@ fn every_name_begins_with_the_prefix_that_is_set() {
 }
 
 #[test]
-fn a_list_that_was_lost_is_written_again() {
+fn lost_list_is_rewritten() {
     let mut redis = Redis::start();
     let two = Two::with(&redis.url());
     in_use(&two.a);
@@ -145,7 +145,7 @@ fn a_list_that_was_lost_is_written_again() {
     revoke_token(&two.a, &two.a.key, &token);
     let names = redis.keys("keyturn:revoked:*");
     assert_eq!(names.len(), 4);
-    // The start of a node is not taken for a loss.
+    // The start of a node does not count as a loss.
     eventually("the first list", || (logged(&two.a, "revocation list written to Redis").len() == 1).then_some(()));
     assert_eq!(logged(&two.a, "Redis was restarted, replaced or emptied"), [""; 0]);
     for n in 0..2 {
@@ -162,7 +162,7 @@ fn a_list_that_was_lost_is_written_again() {
         assert_eq!([&revoked, &rotated, &disabled].map(|key| listed(&redis, key)), ["-", "2", "-"]);
         let left = seconds_left(&redis, &format!("keyturn:revoked:token:{}", jti(&token)));
         assert!((3600..=3660).contains(&left), "{left}");
-        // In between nobody was let in, and changes go on being fast.
+        // Meanwhile no revoked key was accepted, and changes stay fast.
         two.b.exchange(&revoked.text, &[]).expect(401);
         assert!(!is_good(&two.b, &token));
         in_use(&two.a);
@@ -186,7 +186,7 @@ fn a_list_that_was_lost_is_written_again() {
 }
 
 #[test]
-fn a_redis_that_does_not_let_a_node_in_is_a_warning_that_says_what_to_do() {
+fn rejected_login_is_a_warning() {
     let redis = Redis::with(&["--requirepass", "right-password"]);
     let database = Database::create();
     let host = format!("127.0.0.1:{}", redis.port);
@@ -204,10 +204,10 @@ fn a_redis_that_does_not_let_a_node_in_is_a_warning_that_says_what_to_do() {
             place.serve(key)
         };
         let warning = warned(&server);
-        assert!(warning.contains("does not let us in"), "{url}: {warning}");
-        assert!(warning.contains("correct user and password in revocation.url"), "{url}: {warning}");
+        assert!(warning.contains("rejected the login"), "{url}: {warning}");
+        assert!(warning.contains("check the user and password in revocation.url"), "{url}: {warning}");
         assert!(!warning.contains("hunter2") && !server.stderr().contains("hunter2"), "{url}: {warning}");
-        assert_eq!(logged(&server, "does not let us in").len(), 1, "once: {}", server.stderr());
+        assert_eq!(logged(&server, "rejected the login").len(), 1, "once: {}", server.stderr());
         if n == 0 {
             let key = server.make(&json!({}));
             let token = server.token(&key, &[]);
@@ -224,7 +224,7 @@ fn a_redis_that_does_not_let_a_node_in_is_a_warning_that_says_what_to_do() {
 }
 
 #[test]
-fn a_redis_that_may_evict_the_list_is_a_warning() {
+fn evicting_redis_is_a_warning() {
     let redis = Redis::with(&["--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"]);
     let two = Two::with(&redis.url());
     let warning = warned(&two.a);
@@ -238,7 +238,7 @@ fn a_redis_that_may_evict_the_list_is_a_warning() {
 }
 
 #[test]
-fn the_redis_of_another_deployment_is_left_alone_and_said() {
+fn other_deployments_redis_is_not_used() {
     let redis = Redis::start();
     let (first, second) = (Database::create(), Database::create());
     let mine = place_with(&first, &redis.url()).start();
@@ -255,11 +255,11 @@ fn the_redis_of_another_deployment_is_left_alone_and_said() {
     assert_eq!(redis.ask(&["--raw", "GET", "keyturn:deployment"]), first.sql("SELECT id FROM deployment"));
     assert!(warnings(&mine).is_empty());
 
-    // With a prefix of its own there is room for both.
+    // With a prefix of its own the second deployment can use it.
     let theirs = theirs.stop().set("KEYTURN_REVOCATION__PREFIX", "theirs").serve(key);
     in_use(&theirs);
     assert_eq!(redis.keys("theirs:revoked:*").len(), 2, "what was missed is written");
-    // Or when the first is gone, and its name.
+    // The second deployment can also take over after the first one's name is deleted.
     drop((mine, theirs));
     let again = place_with(&second, &redis.url()).serve(Key { id: String::new(), text: String::new() });
     warned(&again);
@@ -269,11 +269,11 @@ fn the_redis_of_another_deployment_is_left_alone_and_said() {
 }
 
 #[test]
-fn a_redis_that_comes_later_is_used_from_then_on() {
+fn redis_that_starts_later_is_used() {
     let mut redis = Redis::prepared(&[]);
     let two = Two::with(&redis.url());
     let warning = warned(&two.a);
-    assert!(warning.contains("decisions go on"), "{warning}");
+    assert!(warning.contains("decisions continue"), "{warning}");
     let key = two.a.make(&json!({}));
     let (took, _) = timed(|| change(&two.a, &key, "revoke"));
     assert!(took < LEASES_OVER, "{took:?}");
@@ -289,7 +289,7 @@ fn a_redis_that_comes_later_is_used_from_then_on() {
 }
 
 #[test]
-fn a_redis_that_stands_still_holds_up_no_decision_and_a_change_for_a_second_at_most() {
+fn suspended_redis_delays_only_changes() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     in_use(&two.a);
@@ -312,7 +312,7 @@ fn a_redis_that_stands_still_holds_up_no_decision_and_a_change_for_a_second_at_m
         }
     }
     let warning = warned(&two.a);
-    assert!(warning.contains("did not answer"), "{warning}");
+    assert!(warning.contains("did not respond"), "{warning}");
     redis.signal("CONT");
     in_use(&two.a);
     in_use(&two.b);
@@ -320,7 +320,7 @@ fn a_redis_that_stands_still_holds_up_no_decision_and_a_change_for_a_second_at_m
 }
 
 #[test]
-fn a_node_that_is_alone_with_its_file_writes_the_list_as_well() {
+fn single_node_on_sqlite_writes_the_list() {
     let mut redis = Redis::start();
     let server = Place::on_sqlite().set("KEYTURN_REVOCATION__URL", redis.url()).start();
     in_use(&server);
@@ -337,7 +337,7 @@ fn a_node_that_is_alone_with_its_file_writes_the_list_as_well() {
     redis.run();
     eventually("the list", || (redis.keys("keyturn:revoked:*").len() == 3).then_some(()));
     assert_eq!(listed(&redis, &other), "-");
-    // After a restart of the node the list goes on.
+    // After a restart of the node the list continues.
     let (key, place) = (server.key.clone(), server.stop());
     redis.ask(&["FLUSHALL"]);
     let server = place.serve(key);
@@ -346,7 +346,7 @@ fn a_node_that_is_alone_with_its_file_writes_the_list_as_well() {
 }
 
 #[test]
-fn a_flood_of_changes_ends_with_a_list_that_is_right() {
+fn list_is_correct_after_many_changes() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     in_use(&two.a);
@@ -372,7 +372,7 @@ fn a_flood_of_changes_ends_with_a_list_that_is_right() {
     }
 }
 
-/// Runs `forge` over and over beside `work`.
+/// Runs `forge` repeatedly during `work`.
 fn while_forging(forge: impl Fn() + Sync, work: impl FnOnce()) {
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -387,7 +387,7 @@ fn while_forging(forge: impl Fn() + Sync, work: impl FnOnce()) {
 }
 
 #[test]
-fn forged_reports_make_no_change_be_answered_before_it_holds() {
+fn forged_reports_are_ignored() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     in_use(&two.a);
@@ -397,7 +397,7 @@ fn forged_reports_make_no_change_be_answered_before_it_holds() {
         for node in nodes.lines() {
             redis.ask(&["SET", &format!("keyturn:applied:{node}"), "9000000000000000000"]);
         }
-        // And no node hears of a change but by asking the database.
+        // Nodes notice changes only by polling the database.
         redis.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     };
     while_forging(forge, || {
@@ -432,17 +432,17 @@ fn forged_and_replayed_nudges_do_not_flood_the_database() {
                 redis.ask(&["PUBLISH", "keyturn:changes", nudge]);
             }
         });
-        // Four times a second by itself.
+        // Four polls per second without notifications.
         let most = took.as_secs_f64() * 4.0 + 3.0;
         assert!(count() - before <= most, "{} follows in {took:?} after {nudge:?}", count() - before);
     }
-    // A real one is heard all the same.
+    // A real notification still works.
     let (took, _) = timed(|| change(&two.a, &key, "enable"));
     assert!(took < Duration::from_millis(200), "{took:?}");
 }
 
 #[test]
-fn entries_that_the_database_does_not_confirm_are_corrected_when_a_node_starts() {
+fn unconfirmed_entries_are_corrected_at_start() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     in_use(&two.a);
@@ -455,7 +455,7 @@ fn entries_that_the_database_does_not_confirm_are_corrected_when_a_node_starts()
     let Two { a, b, database } = two;
     let (first, place) = (a.key.clone(), a.stop());
     drop(b.stop());
-    // A restore to before all of it.
+    // A restore to a state before all of it.
     database.sql(&format!(
         "UPDATE api_keys SET state = 'active', generation = 1 WHERE id = '{0}'; DELETE FROM usage_totals WHERE key_id = '{1}'; \
          DELETE FROM usage_hours WHERE key_id = '{1}'; DELETE FROM api_keys WHERE id = '{1}'; DELETE FROM revoked_tokens; \
@@ -475,7 +475,7 @@ fn entries_that_the_database_does_not_confirm_are_corrected_when_a_node_starts()
 }
 
 #[test]
-fn log_says_why_the_list_was_written() {
+fn log_has_the_reason_for_a_rewrite() {
     let redis = Redis::start();
     let database = Database::create();
     let server = place_with(&database, &redis.url()).start();

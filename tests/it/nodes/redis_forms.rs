@@ -1,4 +1,4 @@
-//! Redis as it is run in life: behind Sentinels, as a Cluster, with TLS.
+//! Redis deployments: behind Sentinels, as a Cluster, with TLS.
 
 use std::fs;
 use std::path::Path;
@@ -12,19 +12,19 @@ use crate::support::redis::{Redis, free_port};
 use crate::support::tls::Authority;
 use crate::support::{Server, eventually, eventually_within};
 
-/// Waits until changes are as fast as Redis makes them, and checks that they hold.
+/// Waits until changes are as fast as with Redis, and checks that they are effective.
 #[track_caller]
 fn fast_and_right(two: &Two) {
     for server in [&two.a, &two.b] {
         eventually("Redis in use", || (metric(server, "keyturn_redis_up")? == 1.0).then_some(()));
         assert_eq!(warnings(server), [""; 0]);
     }
-    // Those who listen may have come a moment later than those who speak.
+    // Subscribers may connect a moment later than publishers.
     eventually("a fast change", || {
         let key = two.a.make(&json!({}));
         (timed(|| revoke(&two.a, &key.id)).0 < Duration::from_millis(120)).then_some(())
     });
-    // Without Redis a change takes 125 ms on average. Tests beside this one can slow a round down, not all of them.
+    // Without Redis a change takes 125 ms on average. Concurrent tests can slow down single rounds, not all of them.
     eventually_within(60, "a round of fast changes", || {
         let mut fast = 0;
         for n in 0..8 {
@@ -43,7 +43,7 @@ fn revoke(server: &Server, id: &str) {
     server.change("POST", &format!("{id}/revoke"), &json!({}));
 }
 
-/// A Sentinel that watches a master.
+/// A Sentinel that monitors a master.
 fn sentinel(folder: &Path, master: u16) -> Redis {
     let file = folder.join(format!("sentinel-{}.conf", free_port()));
     let text = format!(
@@ -55,7 +55,7 @@ fn sentinel(folder: &Path, master: u16) -> Redis {
 }
 
 #[test]
-fn behind_sentinels_the_master_is_found_and_after_a_failover_the_new_one() {
+fn sentinel_failover_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let login = ["--requirepass", "s3cret", "--masterauth", "s3cret"];
     let mut master = Redis::with(&login);
@@ -63,7 +63,7 @@ fn behind_sentinels_the_master_is_found_and_after_a_failover_the_new_one() {
     let replica =
         Redis::with(&[&login[..], &["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]].concat());
     let sentinel = sentinel(folder.path(), master.port);
-    // The first of them is not there, as one of several may be.
+    // The first Sentinel does not exist, as one of several may be unavailable.
     let url = format!("redis+sentinel://:s3cret@127.0.0.1:{},127.0.0.1:{}/main", free_port(), sentinel.port);
     let two = Two::with(&url);
     fast_and_right(&two);
@@ -91,8 +91,8 @@ fn behind_sentinels_the_master_is_found_and_after_a_failover_the_new_one() {
 }
 
 #[test]
-fn in_a_cluster_the_list_is_written_and_changes_are_followed() {
-    // Two that share the keys.
+fn redis_cluster_works() {
+    // Two servers that share the keys.
     let cluster: Vec<Redis> = (0..2)
         .map(|_| {
             let bus = free_port().to_string();
@@ -129,7 +129,7 @@ fn in_a_cluster_the_list_is_written_and_changes_are_followed() {
 }
 
 #[test]
-fn over_tls_the_server_must_prove_who_it_is() {
+fn tls_certificate_is_verified() {
     let authority = Authority::new();
     let path = |name: &str| authority.path(name).display().to_string();
     let tls = free_port();
@@ -153,7 +153,7 @@ fn over_tls_the_server_must_prove_who_it_is() {
     let keys = redis.ask_with(&["-a", "s3cret", "--no-auth-warning"], &["KEYS", "keyturn:revoked:key:*"]);
     assert!(keys.lines().count() >= 9);
 
-    // A node that does not trust it says why, and serves.
+    // A node that does not trust the certificate logs why, and serves.
     let Two { a, b, database } = two;
     let key = a.key.clone();
     drop((a, b));

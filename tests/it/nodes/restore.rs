@@ -1,5 +1,5 @@
-//! A database that goes back in time: a restore with nodes stopped, and a database that loses changes under running
-//! nodes. No number comes back, and no token or session from before is good.
+//! A database that goes back in time: a restore with stopped nodes, and a database that loses changes under running
+//! nodes. No number is used twice, and no earlier token or session is valid.
 
 use serde_json::json;
 
@@ -7,17 +7,17 @@ use crate::nodes::{Two, is_good, logged, place};
 use crate::support::postgres::Database;
 use crate::support::{Server, eventually};
 
-/// The tables that a backup is taken of here; the others hold nothing that is compared.
+/// The tables in the backup; the others contain nothing that is compared.
 const TABLES: [&str; 6] = ["api_keys", "change_seq", "key_changes", "revoked_tokens", "organizations", "sessions"];
 
-/// Keeps a copy of what the database holds.
+/// Copies the data of the database.
 fn back_up(database: &Database) {
     for table in TABLES {
         database.sql(&format!("CREATE TABLE backup_{table} AS SELECT * FROM {table}"));
     }
 }
 
-/// Puts that copy back.
+/// Restores the copy.
 fn restore(database: &Database) {
     let mut sql = String::from("BEGIN; SET session_replication_role = replica;");
     for table in TABLES {
@@ -38,7 +38,7 @@ fn rotate(server: &Server, id: &str) -> String {
 }
 
 #[test]
-fn after_a_restore_no_rotation_revives_a_token() {
+fn restore_revives_no_token() {
     let Two { a, b, database } = Two::embedded();
     let key = a.make(&json!({}));
     let before = a.token(&key, &[]);
@@ -62,7 +62,7 @@ fn after_a_restore_no_rotation_revives_a_token() {
         server.exchange(&key.text, &[]).expect(200);
         assert_eq!(server.exchange(&secret, &[]).status, 401, "a secret from after the backup");
     }
-    // As many rotations as it would take for the old numbers to come again.
+    // Enough rotations to reach the old numbers again.
     for _ in 0..3 {
         rotate(&a, &key.id);
         assert!(!is_good(&a, &lost) && !is_good(&b, &lost));
@@ -74,7 +74,7 @@ fn after_a_restore_no_rotation_revives_a_token() {
 }
 
 #[test]
-fn a_database_that_goes_back_under_running_nodes_starts_a_new_epoch() {
+fn rollback_under_running_nodes_starts_a_new_epoch() {
     let two = Two::embedded();
     let key = two.a.make(&json!({}));
     let before = two.a.token(&key, &[]);
@@ -86,7 +86,7 @@ fn a_database_that_goes_back_under_running_nodes_starts_a_new_epoch() {
     restore(&two.database);
     for server in [&two.a, &two.b] {
         eventually("the loss to be noticed", || {
-            (!logged(server, "this node was given up, or was away").is_empty()).then_some(())
+            (!logged(server, "this node was removed by others or was unavailable").is_empty()).then_some(())
         });
         eventually("the first secret", || (server.exchange(&key.text, &[]).status == 200).then_some(()));
         assert!(!is_good(server, &lost) && !is_good(server, &before));

@@ -1,4 +1,4 @@
-//! Wrong use of the settings for several nodes is said in one line, and changes nothing.
+//! Invalid settings for several nodes are reported in one line, and nothing is changed.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::support::redis::free_port;
 use crate::support::server::Ended;
 use crate::support::{Place, eventually};
 
-/// Checks that serving and founding are refused with one line that says this, and no password.
+/// Checks that serving and bootstrapping fail with one line that contains these texts and no password.
 #[track_caller]
 fn refused(place: &Place, said: &[&str]) {
     for arguments in [&["serve"][..], &["init", "--organization", "acme"]] {
@@ -23,7 +23,7 @@ fn refused(place: &Place, said: &[&str]) {
     }
 }
 
-/// The URL of the same database for a user with a password.
+/// Returns the URL of the same database for a user with a password.
 fn url_of(database: &Database, user: &str) -> String {
     database.url_as(&format!("{user}:hunter2"))
 }
@@ -35,36 +35,36 @@ fn role(database: &Database, name: &str, rights: &str) -> String {
 }
 
 #[test]
-fn a_user_that_may_not_log_in_is_told_to_correct_user_and_password() {
+fn rejected_login_has_advice() {
     let database = Database::create();
     let user = role(&database, "locked", "NOLOGIN PASSWORD 'hunter2'");
-    refused(&place_at(&url_of(&database, &user)), &["does not let us in", "user and password in store.url"]);
+    refused(&place_at(&url_of(&database, &user)), &["rejected the login", "user and password in store.url"]);
     assert_eq!(database.contents(), [""; 0]);
 }
 
 #[test]
-fn a_database_that_does_not_exist_is_named() {
+fn missing_database_is_named() {
     let database = Database::create();
     let url = format!("{}_gone", url_of(&database, "keyturn"));
     refused(&place_at(&url), &["_gone", "does not exist", "create it"]);
 }
 
 #[test]
-fn a_user_without_rights_is_told_which_it_needs() {
+fn missing_privileges_are_named() {
     let database = Database::create();
     database.sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     let user = role(&database, "limited", "LOGIN");
     let theirs = place_at(&url_of(&database, &user));
-    refused(&theirs, &["lacks rights", "GRANT USAGE, CREATE ON SCHEMA public"]);
+    refused(&theirs, &["lacks privileges", "GRANT USAGE, CREATE ON SCHEMA public"]);
     assert_eq!(database.contents(), [""; 0]);
 
-    // Nor is what another user has made theirs.
+    // Tables of another user cannot be used either.
     place(&database).init(&[]);
     let before = database.contents();
-    refused(&theirs, &["lacks rights", "permission denied"]);
+    refused(&theirs, &["lacks privileges", "permission denied"]);
     assert_eq!(database.contents(), before);
 
-    // Done as it was told, on a fresh database.
+    // As the message says, on a fresh database.
     let database = Database::create();
     database.sql(&format!("GRANT USAGE, CREATE ON SCHEMA public TO {user}"));
     let server = place_at(&url_of(&database, &user)).start();
@@ -72,7 +72,7 @@ fn a_user_without_rights_is_told_which_it_needs() {
 }
 
 #[test]
-fn a_database_of_a_newer_version_is_refused_and_left_alone() {
+fn newer_database_is_rejected() {
     let database = Database::create();
     let place = place(&database);
     place.init(&[]);
@@ -86,7 +86,7 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_node_with_another_master_key_is_refused_and_changes_nothing() {
+fn other_master_key_is_rejected() {
     let database = Database::create();
     let server = place(&database).start();
     let before = database.contents_but(&["nodes", "usage_hours", "commits"]);
@@ -95,10 +95,10 @@ fn a_node_with_another_master_key_is_refused_and_changes_nothing() {
     for arguments in [&["serve"][..], &["init", "--organization", "acme"]] {
         let ended = wrong.run(arguments);
         let line = ended.refused(1);
-        assert!(line.contains("master key does not fit"), "{line}");
+        assert!(line.contains("master key does not match"), "{line}");
         assert!(!line.contains(other) && !line.contains(MASTER_KEY), "{line}");
     }
-    // Nor is one made up where the file is missing.
+    // No master key is generated if the file is missing.
     let file = place(&database).unset("KEYTURN_SECRETS__MASTER_KEY");
     let file = file.set("KEYTURN_SECRETS__MASTER_KEY_FILE", "data/master.key");
     assert!(file.run(&["serve"]).refused(2).contains("copy it from another node"));
@@ -108,7 +108,7 @@ fn a_node_with_another_master_key_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_revocation_url_of_a_bad_form_is_one_line_whatever_the_command() {
+fn invalid_revocation_url_is_one_error_line() {
     let database = Database::create();
     for (url, said) in [
         ("redis://", "revocation.url"),
@@ -120,11 +120,11 @@ fn a_revocation_url_of_a_bad_form_is_one_line_whatever_the_command() {
         ("redis://:hunter2@cache:6379,other:6379", "revocation.url"),
         ("redis://:hunter2@cache?protocol=hunter2", "revocation.url"),
         ("redis+sentinel://:hunter2@a:26379", "the master's name"),
-        ("redis+sentinel://:hunter2@a:26379/main/x", "is no number"),
-        ("redis+sentinel://:hunter2@a:26379/main/0/1", "too much"),
+        ("redis+sentinel://:hunter2@a:26379/main/x", "must be a number"),
+        ("redis+sentinel://:hunter2@a:26379/main/0/1", "only a database number is allowed"),
         ("redis+sentinel://:hunter2@a:port/main", "revocation.url"),
         ("redis+sentinel://:hunter2%ff@a:26379/main", "UTF-8"),
-        ("redis+cluster://:hunter2@a:6379,,b:6379", "a host is missing"),
+        ("redis+cluster://:hunter2@a:6379,,b:6379", "a host is empty"),
         ("redis+cluster://:hunter2@a:6379/1", "no databases"),
         ("redis+cluster://:hunter2@a:port", "revocation.url"),
     ] {
@@ -141,7 +141,7 @@ fn a_revocation_url_of_a_bad_form_is_one_line_whatever_the_command() {
 }
 
 #[test]
-fn check_config_shows_no_password_and_reaches_nothing() {
+fn check_config_shows_no_password_and_does_not_connect() {
     let place = place_at("postgres://me:hunter2@db.invalid/keyturn");
     let place = place.set("KEYTURN_REVOCATION__URL", "rediss+sentinel://me:hunter2@a.invalid:26379/main");
     let (took, ended) = timed(|| place.run(&["check-config"]));
@@ -154,7 +154,7 @@ fn check_config_shows_no_password_and_reaches_nothing() {
 }
 
 #[test]
-fn a_misspelled_parameter_of_store_url_does_not_bring_a_password_into_the_log() {
+fn unknown_store_url_parameter_does_not_leak_the_password() {
     let database = Database::create();
     let place = place_at(&format!("{}?pasword=hunter2", url_of(&database, "keyturn")));
     let ended = place.run(&["init"]);
@@ -187,7 +187,7 @@ fn serving(place: &Place) -> Serving {
 }
 
 #[test]
-fn a_node_that_starts_before_its_database_says_so_and_serves_once_that_is_there() {
+fn node_waits_for_its_database() {
     let database = Database::create();
     place(&database).init(&[]);
     let port = free_port();
@@ -203,7 +203,7 @@ fn a_node_that_starts_before_its_database_says_so_and_serves_once_that_is_there(
 }
 
 #[test]
-fn the_master_key_is_not_rotated_under_running_nodes() {
+fn master_key_is_not_rotated_while_nodes_run() {
     let database = Database::create();
     let with_file = || {
         let place = place(&database).unset("KEYTURN_SECRETS__MASTER_KEY");
@@ -233,7 +233,7 @@ fn the_master_key_is_not_rotated_under_running_nodes() {
 }
 
 #[test]
-fn nodes_that_start_together_on_an_empty_database_make_one_schema() {
+fn concurrent_starts_create_one_schema() {
     let database = Database::create();
     let slugs = ["default", "acme", "other", "last"];
     let places: Vec<Place> = slugs.iter().map(|_| place(&database)).collect();
@@ -252,7 +252,7 @@ fn nodes_that_start_together_on_an_empty_database_make_one_schema() {
 }
 
 #[test]
-fn of_two_that_found_the_same_organization_one_does() {
+fn concurrent_bootstraps_create_one_organization() {
     let database = Database::create();
     place(&database).init(&["--organization", "first"]);
     let places: Vec<Place> = (0..4).map(|_| place(&database)).collect();
@@ -268,7 +268,7 @@ fn of_two_that_found_the_same_organization_one_does() {
 }
 
 #[test]
-fn a_replica_is_refused() {
+fn replica_is_rejected() {
     let Ok(bin) = std::env::var("KEYTURN_TEST_POSTGRES_BIN") else { panic!("run scripts/with-postgres") };
     let database = Database::create();
     place(&database).init(&[]);

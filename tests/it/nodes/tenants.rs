@@ -1,5 +1,5 @@
-//! What a decision reads of an organization (policy, state, signing keys) holds on every node once a change is answered,
-//! also on a node that has lost the database and on one that is behind.
+//! The policy, state and signing keys of an organization are effective on every node when a change is confirmed,
+//! including nodes that have lost the database or are behind.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::support::check::problem;
 use crate::support::postgres::Database;
 use crate::support::{Answer, Key, Server, eventually};
 
-/// An audience that the policy allows or not.
+/// An audience that a policy allows or denies.
 const API: &str = "https://api.example";
 
 fn put(server: &Server, policy: &Value) -> Answer {
@@ -27,7 +27,7 @@ fn exchange_for_api(server: &Server, key: &Key) -> u16 {
     server.exchange(&key.text, &[("audience", API)]).status
 }
 
-/// A node whose connections to the database go over a wire.
+/// A node whose connections to the database go through a wire.
 fn on_a_wire(database: &Database, key: &Key) -> (Wire, Server) {
     let wire = Wire::to(Database::port());
     let server = place_at(&database.url_at(wire.port)).serve(key.clone());
@@ -35,7 +35,7 @@ fn on_a_wire(database: &Database, key: &Key) -> (Wire, Server) {
 }
 
 #[test]
-fn a_repeated_put_of_the_policy_waits_like_the_first() {
+fn repeated_policy_put_waits_like_the_first() {
     let two = Two::embedded();
     let (wire, cut) = on_a_wire(&two.database, &two.a.key);
     for round in 0..3 {
@@ -49,7 +49,7 @@ fn a_repeated_put_of_the_policy_waits_like_the_first() {
             let answered = Instant::now();
             while answered.elapsed() < Duration::from_millis(700) {
                 let status = exchange_for_api(&cut, &cut.key);
-                assert_ne!(status, 200, "round {round}, {:?} after the repeated PUT was answered", answered.elapsed());
+                assert_ne!(status, 200, "round {round}, {:?} after the repeated PUT was confirmed", answered.elapsed());
             }
             first.join().unwrap();
         });
@@ -60,7 +60,7 @@ fn a_repeated_put_of_the_policy_waits_like_the_first() {
 }
 
 #[test]
-fn a_node_that_has_lost_the_database_does_not_decide_by_an_earlier_policy() {
+fn node_without_database_does_not_use_an_old_policy() {
     let two = Two::embedded();
     let (wire, cut) = on_a_wire(&two.database, &two.a.key);
     for round in 0..3 {
@@ -68,7 +68,7 @@ fn a_node_that_has_lost_the_database_does_not_decide_by_an_earlier_policy() {
         eventually("the audience on the third node", || (exchange_for_api(&cut, &cut.key) == 200).then_some(()));
         wire.hold();
         allow(&two.a, &[]);
-        // Requests that wait while the node is cut off, and others that begin as it comes back.
+        // Requests that wait while the node is cut off, and others that start when it reconnects.
         std::thread::scope(|scope| {
             let asking: Vec<_> = (0..8)
                 .map(|n| {
@@ -92,7 +92,7 @@ fn a_node_that_has_lost_the_database_does_not_decide_by_an_earlier_policy() {
 }
 
 #[test]
-fn a_put_through_a_node_that_is_behind_is_compared_with_what_is_stored() {
+fn policy_put_is_compared_with_the_store() {
     let two = Two::embedded();
     let (wire, behind) = on_a_wire(&two.database, &two.a.key);
     for _ in 0..3 {
@@ -115,14 +115,14 @@ fn a_put_through_a_node_that_is_behind_is_compared_with_what_is_stored() {
         });
         for server in [&two.a, &two.b, &behind] {
             let policy = server.api("GET", "policy").send().expect(200);
-            assert_eq!(policy["audiences"], json!(["https://one.example"]), "a PUT that was answered is in force");
+            assert_eq!(policy["audiences"], json!(["https://one.example"]), "a confirmed PUT is effective");
         }
     }
     drop((behind, wire));
 }
 
 #[test]
-fn a_limit_of_keys_holds_on_a_node_that_is_behind() {
+fn key_limit_applies_on_a_node_that_is_behind() {
     let two = Two::embedded();
     let (wire, behind) = on_a_wire(&two.database, &two.a.key);
     behind.make(&json!({}));
@@ -144,14 +144,14 @@ fn a_limit_of_keys_holds_on_a_node_that_is_behind() {
 }
 
 #[test]
-fn a_retired_signing_key_signs_nothing_and_proves_nothing_on_any_node() {
+fn retired_signing_key_is_not_used_on_any_node() {
     let two = Two::embedded();
     let (wire, cut) = on_a_wire(&two.database, &two.a.key);
     for n in 0..3 {
         let (one, other) = two.turn(n);
         let tokens: Vec<String> = [one, other, &cut].map(|server| server.token(&server.key, &[])).into();
         for token in &tokens {
-            // Verified everywhere, and so in every cache.
+            // Verified on every node, and so in every cache.
             assert!([one, other, &cut].into_iter().all(|server| is_good(server, token)));
         }
         if n == 1 {
@@ -177,7 +177,7 @@ fn a_retired_signing_key_signs_nothing_and_proves_nothing_on_any_node() {
 }
 
 #[test]
-fn a_deleted_signing_key_is_replaced_first_if_it_signs() {
+fn deleted_signing_key_is_replaced_first() {
     let database = Database::create();
     let server = place(&database).start();
     let token = server.token(&server.key, &[]);
@@ -191,7 +191,7 @@ fn a_deleted_signing_key_is_replaced_first_if_it_signs() {
 }
 
 #[test]
-fn a_change_of_the_policy_never_makes_the_organization_disappear() {
+fn policy_change_never_hides_the_organization() {
     let two = Two::embedded();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -211,7 +211,7 @@ fn a_change_of_the_policy_never_makes_the_organization_disappear() {
     });
 }
 
-/// Sets the flag also when a panic leaves the scope.
+/// Sets the flag even if a panic leaves the scope.
 struct OnDrop<'a>(&'a AtomicBool);
 
 impl Drop for OnDrop<'_> {

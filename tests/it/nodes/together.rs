@@ -1,4 +1,4 @@
-//! Two nodes on one database: what one has answered, the other goes by at once.
+//! Two nodes on one database: a change that one has confirmed is effective on the other immediately.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -15,10 +15,10 @@ use crate::support::redis::Redis;
 use crate::support::server::scope_list;
 use crate::support::{Answer, Key, Server, eventually, jwt};
 
-/// Changes that take something away: all end a token, and what becomes of an exchange with the key's text.
+/// Changes that remove rights. All of them invalidate a token; the result of an exchange with the secret differs.
 const TAKING: usize = 9;
 
-/// Makes one of them, and tells the status that an exchange with the same text must have from then on.
+/// Makes one of them. Returns the status that an exchange with the same secret must have from then on.
 #[track_caller]
 fn take_away(server: &Server, key: &Key, token: &str, which: usize) -> u16 {
     let own = |token: &str| {
@@ -40,7 +40,7 @@ fn take_away(server: &Server, key: &Key, token: &str, which: usize) -> u16 {
     [401, 401, 401, 401, 403, 403, 200, 200, 200][which % TAKING]
 }
 
-/// One node changes, the other is asked at once, in turns.
+/// One node makes changes and the other is checked immediately, alternately.
 #[track_caller]
 fn taken_away_everywhere(two: &Two, times: usize) {
     for n in 0..times {
@@ -61,7 +61,7 @@ fn taken_away_everywhere(two: &Two, times: usize) {
 }
 
 #[test]
-fn what_one_node_takes_away_the_other_refuses_at_once() {
+fn revocations_are_effective_on_the_other_node() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     taken_away_everywhere(&two, 4 * TAKING);
@@ -72,12 +72,12 @@ fn what_one_node_takes_away_the_other_refuses_at_once() {
 }
 
 #[test]
-fn without_redis_what_one_node_takes_away_the_other_refuses_at_once() {
+fn revocations_are_effective_without_redis() {
     taken_away_everywhere(&Two::embedded(), TAKING);
 }
 
 #[test]
-fn no_exchange_on_another_node_that_begins_after_a_revoke_was_answered_succeeds_under_load() {
+fn no_exchange_succeeds_after_a_revoke_under_load() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     for n in 0..8 {
@@ -108,7 +108,7 @@ fn no_exchange_on_another_node_that_begins_after_a_revoke_was_answered_succeeds_
     }
 }
 
-/// What one node gives is there on the other.
+/// Changes that grant rights are effective on the other node.
 #[track_caller]
 fn given_everywhere(two: &Two, times: usize) {
     for n in 0..times {
@@ -131,18 +131,18 @@ fn given_everywhere(two: &Two, times: usize) {
 }
 
 #[test]
-fn what_one_node_gives_works_on_the_other_at_once() {
+fn grants_are_effective_on_the_other_node() {
     let redis = Redis::start();
     given_everywhere(&Two::with(&redis.url()), 5);
 }
 
 #[test]
-fn without_redis_what_one_node_gives_works_on_the_other_at_once() {
+fn grants_are_effective_without_redis() {
     given_everywhere(&Two::embedded(), 2);
 }
 
 #[test]
-fn a_change_that_both_nodes_are_asked_for_is_made_once_and_holds_before_either_answers() {
+fn same_change_on_both_nodes_is_made_once() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     for n in 0..10 {
@@ -165,7 +165,7 @@ fn a_change_that_both_nodes_are_asked_for_is_made_once_and_holds_before_either_a
 }
 
 #[test]
-fn a_caller_that_goes_away_does_not_keep_its_change_from_the_others() {
+fn change_of_a_disconnected_client_is_effective() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     for n in 0..10 {
@@ -176,7 +176,7 @@ fn a_caller_that_goes_away_does_not_keep_its_change_from_the_others() {
         let mut stream = TcpStream::connect(one.address).unwrap();
         stream.write_all(&request.bytes()).unwrap();
         drop(stream);
-        // Asked again, the answer stands for the first time as well.
+        // A repetition is confirmed only after the first change is effective.
         eventually("the revocation", || (one.exchange(&key.text, &[]).status == 401).then_some(()));
         one.change("POST", &format!("{}/revoke", key.id), &json!({}));
         other.exchange(&key.text, &[]).expect(401);
@@ -185,7 +185,7 @@ fn a_caller_that_goes_away_does_not_keep_its_change_from_the_others() {
 }
 
 #[test]
-fn an_id_that_was_asked_for_before_it_was_there_works_once_it_is() {
+fn id_requested_before_its_creation_works() {
     let database = Database::create();
     let a = place(&database).start();
     let key = a.make(&json!({}));
@@ -194,7 +194,7 @@ fn an_id_that_was_asked_for_before_it_was_there_works_once_it_is() {
          DELETE FROM usage_totals WHERE key_id = '{0}'; DELETE FROM api_keys WHERE id = '{0}'",
         key.id
     ));
-    // One that never heard of it.
+    // A key ID that was never requested before.
     let b = place(&database).serve(a.key.clone());
     for _ in 0..3 {
         b.exchange(&key.text, &[]).expect(401);
@@ -216,7 +216,7 @@ fn an_id_that_was_asked_for_before_it_was_there_works_once_it_is() {
 }
 
 #[test]
-fn an_organization_that_is_founded_meanwhile_is_served_without_a_restart() {
+fn new_organization_is_served_without_a_restart() {
     let database = Database::create();
     let place_of_a = place(&database);
     let a = place_of_a.start();
@@ -237,7 +237,7 @@ fn an_organization_that_is_founded_meanwhile_is_served_without_a_restart() {
 }
 
 #[test]
-fn before_a_new_organization_is_known_its_key_is_not_called_wrong() {
+fn key_of_a_new_organization_is_not_rejected() {
     let two = Two::embedded();
     for n in 0..3 {
         let founded = place(&two.database).init(&["--organization", &format!("o{n}")]);
@@ -249,7 +249,7 @@ fn before_a_new_organization_is_known_its_key_is_not_called_wrong() {
 }
 
 #[test]
-fn through_rotations_of_the_signing_key_tokens_of_any_node_are_good_on_every_node() {
+fn tokens_are_valid_on_both_nodes_during_rotations() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     let stop = AtomicBool::new(false);
@@ -263,7 +263,7 @@ fn through_rotations_of_the_signing_key_tokens_of_any_node_are_good_on_every_nod
                     while !stop.load(Ordering::Relaxed) {
                         let published = jwks(other);
                         let token = one.token(&one.key, &[]);
-                        // Even against what was published before it was minted.
+                        // Even with the keys that were published before it was issued.
                         jwt::verify(&token, &published);
                         jwt::verify(&token, &jwks(one));
                         assert!(is_good(other, &token));
@@ -310,7 +310,7 @@ fn members(database: &Database) -> Vec<String> {
 }
 
 #[test]
-fn a_node_is_a_member_from_its_start_to_its_end() {
+fn node_is_registered_while_it_runs() {
     let two = Two::embedded();
     let both = members(&two.database);
     assert_eq!(both.len(), 2);
@@ -331,7 +331,7 @@ fn a_node_is_a_member_from_its_start_to_its_end() {
     drop(place);
 }
 
-/// Changes one after the other until one is fast: how many waited for the lease of one that is silent.
+/// Makes changes until one is fast. Returns how many waited for the lease of a silent node.
 #[track_caller]
 fn until_given_up(server: &Server) -> u32 {
     let (begun, mut waited, key) = (Instant::now(), 0, server.make(&json!({})));
@@ -347,7 +347,7 @@ fn until_given_up(server: &Server) -> u32 {
 }
 
 #[test]
-fn nodes_that_are_killed_or_stand_still_hold_changes_up_for_a_second_each_until_they_are_given_up() {
+fn silent_nodes_delay_changes_until_removed() {
     let (database, redis) = (Database::create(), Redis::start());
     let node = || place_with(&database, &redis.url());
     let a = node().start();
@@ -362,21 +362,21 @@ fn nodes_that_are_killed_or_stand_still_hold_changes_up_for_a_second_each_until_
     assert!((2..=10).contains(&waited), "{waited} changes waited");
     let left = members(&database);
     assert!(left.len() == 1 && before.contains(&left[0]), "{left:?}");
-    assert_eq!(logged(&a, "is given up").len(), 2, "once each");
+    assert_eq!(logged(&a, "removed a node that does not respond").len(), 2, "once each");
     let other = a.make(&json!({}));
     for what in ["disable", "enable", "revoke"] {
         let (took, _) = timed(|| a.change("POST", &format!("{}/{what}", other.id), &json!({})));
         assert!(took < Duration::from_millis(800), "nobody is waited for: {took:?}");
     }
 
-    // One goes on, and begins anew.
+    // One node continues, and registers again.
     still.signal("CONT");
     still.exchange(&key.text, &[]).expect(401);
     assert!(!is_good(&still, &token));
     let after = eventually("its return", || Some(members(&database)).filter(|now| now.len() == 2));
     assert_eq!(after.iter().filter(|id| before.contains(id)).count(), 1, "under a new name");
     eventually("its lease", || (metric(&still, "keyturn_lease_live")? == 1.0).then_some(()));
-    // The other is started again.
+    // The other node is started again.
     let killed = place.serve(a.key.clone());
     assert_eq!(members(&database).len(), 3);
     for other in [&still, &killed] {
@@ -390,7 +390,7 @@ fn nodes_that_are_killed_or_stand_still_hold_changes_up_for_a_second_each_until_
 }
 
 #[test]
-fn a_node_that_stood_still_goes_by_what_was_changed_meanwhile() {
+fn suspended_node_applies_missed_changes() {
     let redis = Redis::start();
     let two = Two::with(&redis.url());
     for n in 0..2 {
@@ -408,7 +408,7 @@ fn a_node_that_stood_still_goes_by_what_was_changed_meanwhile() {
                 });
             }
         });
-        // Asked while it stands still, and answered when it goes on.
+        // Requested while the node is suspended, and returned when it continues.
         let (first, second) = std::thread::scope(|scope| {
             let first = scope.spawn(|| two.b.exchange(&keys[0].text, &[]));
             let second = scope.spawn(|| two.b.me(&tokens[1]));
@@ -423,7 +423,7 @@ fn a_node_that_stood_still_goes_by_what_was_changed_meanwhile() {
     }
 }
 
-/// A node whose way to the database can be held up.
+/// A node whose connections to the database can be held.
 fn on_a_wire(database: &Database, redis: &Redis, key: &Key) -> (Wire, Server) {
     let wire = Wire::to(Database::port());
     let place = place_at(&database.url_at(wire.port)).set("KEYTURN_REVOCATION__URL", redis.url());
@@ -432,7 +432,7 @@ fn on_a_wire(database: &Database, redis: &Redis, key: &Key) -> (Wire, Server) {
 }
 
 #[test]
-fn a_node_cut_off_from_the_database_says_yes_to_nothing_that_was_taken_away() {
+fn node_without_database_accepts_nothing_revoked() {
     let (database, redis) = (Database::create(), Redis::start());
     let a = place_with(&database, &redis.url()).start();
     let (wire, b) = on_a_wire(&database, &redis, &a.key);
@@ -455,7 +455,7 @@ fn a_node_cut_off_from_the_database_says_yes_to_nothing_that_was_taken_away() {
     });
     answers.iter().for_each(refused);
     assert!(took < Duration::from_secs(14), "{took:?}");
-    // Known to be cut off it says so without waiting.
+    // A node that knows that it is cut off fails without waiting.
     eventually("the end of readiness", || (b.get("/readyz").send().status == 503).then_some(()));
     let (took, answer) = timed(|| b.exchange(&good.text, &[]));
     refused(&answer);
@@ -469,7 +469,7 @@ fn a_node_cut_off_from_the_database_says_yes_to_nothing_that_was_taken_away() {
 }
 
 #[test]
-fn a_token_of_a_signing_key_that_a_node_may_not_know_is_never_called_wrong() {
+fn token_of_an_unknown_signing_key_is_not_rejected() {
     let (database, redis) = (Database::create(), Redis::start());
     let a = place_with(&database, &redis.url()).start();
     let (wire, b) = on_a_wire(&database, &redis, &a.key);
@@ -489,7 +489,7 @@ fn a_token_of_a_signing_key_that_a_node_may_not_know_is_never_called_wrong() {
 }
 
 #[test]
-fn the_first_request_to_a_node_that_stood_still_revokes_a_token_of_a_new_signing_key() {
+fn suspended_node_revokes_a_token_of_a_new_signing_key() {
     let (database, redis) = (Database::create(), Redis::start());
     let a = place_with(&database, &redis.url()).start();
     let b = place_with(&database, &redis.url()).serve(a.key.clone());
@@ -515,7 +515,7 @@ fn the_first_request_to_a_node_that_stood_still_revokes_a_token_of_a_new_signing
 }
 
 #[test]
-fn connections_that_the_database_drops_are_made_anew_and_nobody_notices() {
+fn dropped_connections_are_replaced() {
     let two = Two::embedded();
     for n in 0..2 {
         let (one, other) = two.turn(n);
@@ -533,7 +533,7 @@ fn connections_that_the_database_drops_are_made_anew_and_nobody_notices() {
 }
 
 #[test]
-fn with_few_connections_many_changes_at_once_are_all_made() {
+fn many_changes_with_few_connections_succeed() {
     let redis = Redis::start();
     let few = |database: &Database| place_with(database, &redis.url()).set("KEYTURN_STORE__CONNECTIONS", 2);
     let two = Two::on(Database::create(), few);

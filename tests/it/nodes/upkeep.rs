@@ -1,5 +1,5 @@
-//! Uses on one node, upkeep on others: a key that is used anywhere is never disabled as stale, and an idle one is disabled
-//! once.
+//! Uses on one node and upkeep on others: a key that is used anywhere is never disabled as stale, and an idle one is
+//! disabled once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::webhooks::{Hook, Receiver, hook, permissive};
 
 const DAY: i64 = 86_400_000;
 
-/// Days after which keys are stale.
+/// Days without use until keys are stale.
 const STALE_AFTER: i64 = 30;
 
 /// A way to use a key: its name, and a request that authenticates with it.
 type Use<'a> = (&'static str, Box<dyn Fn(&Key) -> u16 + 'a>);
 
-/// Every way to use a key on a node, each alone.
+/// Every way to use a key on a node.
 fn uses<'a>(server: &'a Server, subject: &'a str, tokens: &'a BTreeMap<String, String>) -> Vec<Use<'a>> {
     let post = move |path: &str, key: &Key| server.request("POST", path).api_key(&key.text);
     let manage = move |key: &Key, method: &str| server.api_as(&key.text, method, "keys");
@@ -41,8 +41,8 @@ fn uses<'a>(server: &'a Server, subject: &'a str, tokens: &'a BTreeMap<String, S
     ]
 }
 
-/// Makes keys look as if they were created 100 days ago and last used `used` days ago, if ever. The oldest come last
-/// in a run of upkeep.
+/// Makes keys look as if they were created 100 days ago and last used `used` days ago, if ever. Upkeep reaches the
+/// oldest last.
 fn age(database: &Database, keys: &[&Key], created: i64, used: Option<i64>) {
     let ids: Vec<String> = keys.iter().map(|key| format!("'{}'", key.id)).collect();
     let now = crate::support::now() * 1000;
@@ -56,7 +56,7 @@ fn status(server: &Server, key: &Key) -> String {
     server.api("GET", &format!("keys/{}", key.id)).send().expect(200)["status"].as_str().unwrap().to_owned()
 }
 
-/// How many audit entries of `keyturn` there are of an action and a key.
+/// Returns the number of audit entries of `keyturn` for an action and a key.
 fn entries(database: &Database, action: &str, key: &Key) -> String {
     let id = &key.id;
     database.sql(&format!(
@@ -64,13 +64,13 @@ fn entries(database: &Database, action: &str, key: &Key) -> String {
     ))
 }
 
-/// Nodes that start at the same time: the first thing that each of them does is the upkeep of keys.
+/// Starts nodes at the same time. Each starts with the upkeep of keys.
 fn start_together(database: &Database, key: &Key) -> [Server; 2] {
     let start = || permissive(place(database)).serve(key.clone());
     std::thread::scope(|scope| [(); 2].map(|()| scope.spawn(start)).map(|thread| thread.join().unwrap()))
 }
 
-/// Two nodes with a webhook for what upkeep does, and a policy that disables stale keys.
+/// Two nodes with a webhook for the events of upkeep, and a policy that disables stale keys.
 fn deployment() -> (Two, Receiver, Hook) {
     let two = Two::on(Database::create(), |database: &Database| -> Place { permissive(place(database)) });
     let receiver = Receiver::start();
@@ -81,7 +81,7 @@ fn deployment() -> (Two, Receiver, Hook) {
 }
 
 #[test]
-fn a_key_used_on_another_node_stays_and_an_idle_one_is_disabled_once() {
+fn only_idle_keys_are_disabled_once() {
     let (Two { a, b, database }, receiver, hook) = deployment();
     // Created and exchanged on the node that stops, so that the other has none of them in memory.
     let subject = b.token(&b.make(&json!({})), &[]);
@@ -106,7 +106,7 @@ fn a_key_used_on_another_node_stays_and_an_idle_one_is_disabled_once() {
         }
     }
     drop(others.map(Server::stop));
-    // Runs of upkeep go from the newest key to the oldest: when this one is disabled, a whole run is over.
+    // Upkeep goes from the newest key to the oldest: when this one is disabled, a run is complete.
     age(&database, &[&later], 103, Some(40));
     let again = permissive(place(&database)).serve(first);
     eventually("the oldest key to be disabled", || (status(&a, &later) == "disabled").then_some(()));
@@ -145,7 +145,7 @@ fn a_key_used_on_another_node_stays_and_an_idle_one_is_disabled_once() {
 }
 
 #[test]
-fn a_key_whose_first_use_in_weeks_comes_during_upkeep_stays_or_is_denied() {
+fn key_used_during_upkeep_stays_or_is_denied() {
     let (Two { a, b, database }, ..) = deployment();
     let keys: Vec<Key> = (0..60).map(|_| b.make(&json!({}))).collect();
     let first = a.key.clone();
@@ -154,7 +154,7 @@ fn a_key_whose_first_use_in_weeks_comes_during_upkeep_stays_or_is_denied() {
         age(&database, &[key], days, Some(40));
     }
     let accepted: Vec<bool> = std::thread::scope(|scope| {
-        // Upkeep begins with the newest key; uses begin with the oldest as soon as upkeep is under way.
+        // Upkeep starts with the newest key; uses start with the oldest as soon as upkeep has started.
         let user = scope.spawn(|| {
             eventually("the first key to be disabled", || {
                 (database.sql("SELECT COUNT(*) FROM audit WHERE action = 'key.disable'") != "0").then_some(())
@@ -166,7 +166,7 @@ fn a_key_whose_first_use_in_weeks_comes_during_upkeep_stays_or_is_denied() {
         });
         let others = start_together(&database, &first);
         let accepted = user.join().unwrap();
-        // The oldest of all: once it is disabled, a run that began later is over, and so are those before it.
+        // The oldest key: when it is disabled, a later run is complete, and so are the earlier ones.
         let last = a.make(&json!({}));
         age(&database, &[&last], 1000, None);
         let again = permissive(place(&database)).serve(first.clone());

@@ -1,4 +1,4 @@
-//! A wire between a node and what it depends on, which can be held up.
+//! A TCP connection between a node and a server that can be held.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,14 +12,14 @@ const PASSES: u8 = 0;
 const HOLDS: u8 = 1;
 const IS_GONE: u8 = 2;
 
-/// Passes bytes on in both directions; while it is held up nothing comes through, and nobody is told.
+/// Forwards bytes in both directions. While it is held, nothing is forwarded and nothing is closed.
 pub(super) struct Wire {
     pub(super) port: u16,
     state: Arc<AtomicU8>,
 }
 
 impl Wire {
-    /// A wire to a port of this machine.
+    /// A wire to a local port.
     pub(super) fn to(port: u16) -> Self {
         Self::from(free_port(), port)
     }

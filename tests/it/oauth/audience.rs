@@ -1,4 +1,4 @@
-//! `resource` and `audience`: for whom a token is.
+//! `resource` and `audience`: the audience of a token.
 
 use serde_json::json;
 
@@ -6,21 +6,21 @@ use crate::support::check::oauth_error;
 use crate::support::{Place, Server, database};
 
 #[test]
-fn without_a_wish_the_audience_is_the_public_url() {
+fn default_audience_is_the_public_url() {
     let server = Server::start();
     let token = server.token(&server.key, &[]);
     assert_eq!(server.claims(&token)["aud"], server.public_url.as_str());
 }
 
 #[test]
-fn without_a_wish_the_audience_is_the_one_that_is_set() {
+fn default_audience_is_configurable() {
     let server = Place::new().set("KEYTURN_TOKEN__AUDIENCE", "https://api.example/v1").start();
     let token = server.token(&server.key, &[]);
     assert_eq!(server.claims(&token)["aud"], "https://api.example/v1");
 }
 
 #[test]
-fn the_audiences_of_the_policy_can_be_asked_for_and_no_others() {
+fn only_audiences_of_the_policy_can_be_requested() {
     let place = Place::on_sqlite();
     let founded = place.init(&[]);
     database::execute(

@@ -1,5 +1,5 @@
-//! Requests that are not as they should be: each is a 4xx that names the field and what is allowed, in the
-//! shape of RFC 6749 section 5.2.
+//! Invalid requests get a 4xx response that names the field and the allowed values, in the format of RFC 6749 section
+//! 5.2.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use crate::support::{Request, Server};
 
 const GRANT: &str = "grant_type=client_credentials";
 
-/// A refusal as `invalid_request` whose description begins with what it is about.
+/// Checks an `invalid_request` error whose description starts with the field.
 #[track_caller]
 fn refused(request: &Request, about: &str) {
     let description = oauth_error(&request.send(), 400, "invalid_request", "VALIDATION_FAILED");
@@ -17,7 +17,7 @@ fn refused(request: &Request, about: &str) {
 }
 
 #[test]
-fn repeated_parameters_are_refused() {
+fn repeated_parameters_are_rejected() {
     let server = Server::start();
     let text = &server.key.text;
     let good = format!("{GRANT}&client_secret={text}");
@@ -34,7 +34,7 @@ fn repeated_parameters_are_refused() {
 }
 
 #[test]
-fn nul_bad_escapes_and_bad_utf_8_are_refused() {
+fn nul_and_invalid_encodings_are_rejected() {
     let server = Server::start();
     let good = format!("{GRANT}&client_secret={}", server.key.text).into_bytes();
     for (rest, name) in [
@@ -55,7 +55,7 @@ fn nul_bad_escapes_and_bad_utf_8_are_refused() {
 }
 
 #[test]
-fn unreadable_authorization_headers_are_refused() {
+fn invalid_authorization_headers_are_rejected() {
     let server = Server::start();
     let (id, text) = (&server.key.id, &server.key.text);
     let form = || server.token_request().form_text(GRANT);
@@ -92,7 +92,7 @@ fn unreadable_authorization_headers_are_refused() {
 }
 
 #[test]
-fn a_key_in_the_url_is_refused_even_when_it_is_good() {
+fn key_in_the_url_is_rejected() {
     let server = Server::start();
     let (id, text) = (&server.key.id, &server.key.text);
     let good = format!("{GRANT}&client_secret={text}");
@@ -114,7 +114,7 @@ fn a_key_in_the_url_is_refused_even_when_it_is_good() {
 }
 
 #[test]
-fn what_is_no_form_is_refused() {
+fn other_content_types_are_rejected() {
     let server = Server::start();
     let text = &server.key.text;
     let json = format!(r#"{{"grant_type":"client_credentials","client_secret":"{text}"}}"#);
@@ -133,7 +133,7 @@ fn what_is_no_form_is_refused() {
 }
 
 #[test]
-fn compressed_forms_are_refused() {
+fn compressed_forms_are_rejected() {
     let server = Server::start();
     let form = format!("{GRANT}&client_secret={}", server.key.text);
     for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
@@ -146,7 +146,7 @@ fn compressed_forms_are_refused() {
 }
 
 #[test]
-fn large_bodies_are_refused_and_the_server_lives_on() {
+fn large_bodies_are_rejected() {
     let server = Server::start();
     let good = format!("{GRANT}&client_secret={}", server.key.text);
     for size in [16 * 1024, 17 * 1024, 64 * 1024, 300 * 1024, 3 * 1024 * 1024] {
@@ -158,7 +158,7 @@ fn large_bodies_are_refused_and_the_server_lives_on() {
 }
 
 #[test]
-fn scopes_that_cannot_be_read_are_refused() {
+fn invalid_scopes_are_rejected() {
     let server = Server::start();
     let many = (0..64).map(|n| format!("read:a/{n}")).collect::<Vec<_>>().join(" ");
     let same = vec!["read:a"; 64].join(" ");
@@ -201,7 +201,7 @@ fn scopes_that_cannot_be_read_are_refused() {
 }
 
 #[test]
-fn nothing_that_was_sent_comes_back_in_an_error() {
+fn errors_do_not_repeat_input() {
     let server = Server::start();
     let marker = "Xq7Zr4Xq7Zr4Xq7Zr4Xq7Zr4";
     let good = format!("{GRANT}&client_secret={}", server.key.text);
@@ -224,7 +224,7 @@ fn nothing_that_was_sent_comes_back_in_an_error() {
 }
 
 #[test]
-fn random_bytes_are_never_a_server_error() {
+fn random_bytes_never_cause_a_server_error() {
     let server = Server::start();
     let mut state = 0x2545_f491_4f6c_dd1du64;
     let mut random = || {

@@ -1,4 +1,4 @@
-//! Allowed networks, and where a caller is taken to be.
+//! Allowed networks and the client's address.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::{Place, Server};
 const NOT_ALLOWED: &str = "API_KEY_IP_NOT_ALLOWED";
 
 #[test]
-fn a_key_is_held_to_its_networks_and_the_refusal_names_the_address() {
+fn denied_network_names_the_address() {
     let server = Server::start();
     let key = server.make(&json!({ "allowed_cidrs": ["192.0.2.0/24", "::1"] }));
     let description = oauth_error(&server.exchange(&key.text, &[]), 403, "unauthorized_client", NOT_ALLOWED);
@@ -22,7 +22,7 @@ fn a_key_is_held_to_its_networks_and_the_refusal_names_the_address() {
 }
 
 #[test]
-fn a_stranger_is_where_it_is_whatever_its_headers_say() {
+fn headers_of_untrusted_clients_are_ignored() {
     let server = Server::start();
     let key = server.make(&json!({ "allowed_cidrs": ["192.0.2.9"] }));
     for name in ["X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"] {
@@ -35,7 +35,7 @@ fn a_stranger_is_where_it_is_whatever_its_headers_say() {
 }
 
 #[test]
-fn behind_a_trusted_proxy_the_caller_is_the_nearest_hop_that_is_not_trusted() {
+fn client_is_the_nearest_untrusted_hop() {
     let server = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8").start_behind_proxy();
     let key = server.make(&json!({ "allowed_cidrs": ["192.0.2.9", "2001:db8::/32"] }));
     let from = |headers: &[(&str, &str)]| {
@@ -67,7 +67,7 @@ fn behind_a_trusted_proxy_the_caller_is_the_nearest_hop_that_is_not_trusted() {
 }
 
 #[test]
-fn behind_a_trusted_proxy_a_missing_or_unreadable_address_is_refused_even_for_an_unrestricted_key() {
+fn missing_client_address_is_denied() {
     let server = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8").start_behind_proxy();
     let form = [("grant_type", "client_credentials"), ("client_secret", server.key.text.as_str())];
     let request = || server.token_request().form(&form);

@@ -1,4 +1,4 @@
-//! Requests from pages of other origins, at the token endpoint and beside it.
+//! Requests from other origins, at the token endpoint and at other endpoints.
 
 use crate::support::{Answer, Place, Server};
 
@@ -14,7 +14,7 @@ fn preflight(server: &Server, path: &str, origin: &str) -> Answer {
     request.header("Access-Control-Request-Headers", "authorization,content-type").send()
 }
 
-/// What a browser reads of a response: the origin that may read it, and what caches are told.
+/// The response headers that browsers and caches use.
 fn cors(answer: &Answer) -> (Option<&str>, Option<&str>) {
     (answer.header("access-control-allow-origin"), answer.header("vary"))
 }
@@ -66,7 +66,7 @@ fn other_origins_can_read_nothing() {
     for origin in ["https://evil.example", "http://app.example", "https://app.example.evil.example", "null"] {
         let answer = preflight(&server, "/oauth/token", origin);
         assert_eq!((answer.status, cors(&answer)), (403, (None, Some("Origin"))), "{origin}");
-        // Gateways add Origin to requests of programs, which no browser keeps from reading.
+        // Gateways add Origin to requests of programs, which must not be denied for it.
         let form = [("grant_type", "client_credentials")];
         let answer = server.token_request().form(&form).bearer(&server.key.text).header("Origin", origin).send();
         assert_eq!((answer.status, cors(&answer)), (200, (None, Some("Origin"))), "{origin}");

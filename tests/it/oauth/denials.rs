@@ -1,25 +1,25 @@
-//! Keys that get no token, and what is told of it to whom.
+//! Denied token requests and the information in their responses.
 
 use serde_json::json;
 
 use crate::support::check::oauth_error;
 use crate::support::{Answer, Key, Place, Server, eventually};
 
-/// A key text with a good checksum that nobody has been given.
+/// A well-formed secret that was never issued.
 fn stranger() -> Key {
     use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
     let text = KeyText::new(KeyPrefix::default(), KeyId::from_random([3; 16]), [4; 32]);
     Key { id: text.id().to_string(), text: text.reveal().to_string() }
 }
 
-/// A key text with the id of one key and the secret bits of another, its checksum made good.
+/// The ID of one key with the random digits of another, with a valid checksum.
 fn wrong_secret(of: &Key) -> String {
     use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
     KeyText::new(KeyPrefix::default(), KeyId::parse(&of.id).unwrap(), [5; 32]).reveal().to_string()
 }
 
 #[test]
-fn an_unknown_id_a_wrong_secret_a_rotated_out_secret_and_a_revoked_key_look_the_same() {
+fn invalid_credentials_look_the_same() {
     let server = Server::start();
     let (wrong, rotated, revoked) = (server.make(&json!({})), server.make(&json!({})), server.make(&json!({})));
     server.change("POST", &format!("{}/rotate", rotated.id), &json!({}));
@@ -44,7 +44,7 @@ fn an_unknown_id_a_wrong_secret_a_rotated_out_secret_and_a_revoked_key_look_the_
 }
 
 #[test]
-fn a_revoked_key_cannot_be_exchanged_whatever_else_it_is() {
+fn revoked_key_is_always_denied() {
     let server = Server::start();
     let key = server.make(&json!({ "allowed_cidrs": ["192.0.2.0/24"] }));
     server.change("POST", &format!("{}/disable", key.id), &json!({}));
@@ -53,7 +53,7 @@ fn a_revoked_key_cannot_be_exchanged_whatever_else_it_is() {
 }
 
 #[test]
-fn an_expired_key_is_told_so_to_whoever_has_its_secret() {
+fn expired_key_has_a_specific_error() {
     let server = Server::start();
     let key = server.make(&json!({ "expires_in_seconds": 1 }));
     let answer = eventually("expiry", || Some(server.exchange(&key.text, &[])).filter(|answer| answer.status != 200));
@@ -62,7 +62,7 @@ fn an_expired_key_is_told_so_to_whoever_has_its_secret() {
 }
 
 #[test]
-fn a_disabled_key_is_told_so_to_whoever_has_its_secret() {
+fn disabled_key_has_a_specific_error() {
     let server = Server::start();
     let key = server.make(&json!({}));
     server.change("POST", &format!("{}/disable", key.id), &json!({}));
@@ -73,7 +73,7 @@ fn a_disabled_key_is_told_so_to_whoever_has_its_secret() {
 }
 
 #[test]
-fn too_many_failures_are_told_to_wait_and_a_good_key_behind_the_same_address_still_works() {
+fn failure_limit_spares_valid_keys() {
     let server = Place::new().set("KEYTURN_LIMITS__FAILURES_PER_MINUTE", 3).start();
     let stranger = stranger();
     for _ in 0..3 {
@@ -92,7 +92,7 @@ fn too_many_failures_are_told_to_wait_and_a_good_key_behind_the_same_address_sti
 }
 
 #[test]
-fn failures_are_limited_by_address_and_not_by_client_id() {
+fn failures_are_limited_by_address() {
     let server = Place::new()
         .set("KEYTURN_LIMITS__FAILURES_PER_MINUTE", 2)
         .set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.1/32")

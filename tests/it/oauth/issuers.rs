@@ -1,4 +1,4 @@
-//! Each issuer's metadata and public keys.
+//! Metadata and public keys of each issuer.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -36,7 +36,7 @@ fn check_metadata(server: &Server, path: &str, issuer: &str) -> Value {
 }
 
 #[test]
-fn metadata_is_the_same_in_both_places_and_leads_to_keys_that_verify_tokens() {
+fn metadata_leads_to_keys_that_verify_tokens() {
     let server = Server::start();
     let document = check_metadata(&server, "/.well-known/oauth-authorization-server", &server.public_url);
     assert_eq!(document, check_metadata(&server, "/.well-known/openid-configuration", &server.public_url));
@@ -48,7 +48,7 @@ fn metadata_is_the_same_in_both_places_and_leads_to_keys_that_verify_tokens() {
 }
 
 #[test]
-fn a_public_url_with_a_path_is_the_issuer_byte_for_byte() {
+fn issuer_is_the_exact_public_url() {
     let server = Place::new().set("KEYTURN_SERVER__PUBLIC_URL", "https://id.example/keys").start();
     assert_eq!(server.public_url, "https://id.example/keys");
     check_metadata(&server, "/.well-known/oauth-authorization-server", "https://id.example/keys");
@@ -58,7 +58,7 @@ fn a_public_url_with_a_path_is_the_issuer_byte_for_byte() {
 }
 
 #[test]
-fn published_keys_say_what_they_are_and_hold_nothing_private() {
+fn published_keys_have_no_private_parts() {
     for (algorithm, members) in [
         ("ES256", &["alg", "crv", "kid", "kty", "use", "x", "y"][..]),
         ("EdDSA", &["alg", "crv", "kid", "kty", "use", "x"]),
@@ -87,7 +87,7 @@ fn public_key_of_pem(pem: &str) -> Vec<u8> {
     STANDARD.decode(lines[1..lines.len() - 1].concat()).unwrap()
 }
 
-/// The SubjectPublicKeyInfo that a JWK amounts to.
+/// The SubjectPublicKeyInfo of a JWK.
 fn public_key_of_jwk(jwk: &Value) -> Vec<u8> {
     let part = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
     match jwk["kty"].as_str().unwrap() {
@@ -121,7 +121,7 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn each_organization_is_an_issuer_with_keys_of_its_own() {
+fn each_organization_is_an_issuer() {
     let place = Place::new().set("KEYTURN_SERVER__PUBLIC_URL", "https://id.example");
     let founded = place.init(&[]);
     let acme = place.init(&["--organization", "acme", "--email", "boss@acme.example"]);
@@ -146,7 +146,7 @@ fn each_organization_is_an_issuer_with_keys_of_its_own() {
 }
 
 #[test]
-fn there_is_no_issuer_that_was_not_founded() {
+fn unknown_issuers_are_not_found() {
     let server = Server::start();
     for path in [
         "/.well-known/oauth-authorization-server/o/nobody",

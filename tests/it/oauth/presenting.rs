@@ -1,4 +1,4 @@
-//! The ways to present a key, and that it is presented in exactly one.
+//! The ways to present a key, exactly one of which must be used.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,21 +9,21 @@ use crate::support::{Request, Server};
 
 const GRANT: &str = "grant_type=client_credentials";
 
-/// Every way to present a key that is taken, and whether a refusal of it carries a challenge.
+/// Every accepted way to present a key, and whether a denial of it has a challenge.
 fn ways(server: &Server, id: &str, text: &str, secret: &str) -> Vec<(&'static str, Request, bool)> {
     let form = || server.token_request().form_text(GRANT);
     let body = |rest: String| server.token_request().form_text(format!("{GRANT}&{rest}"));
     let basic = |scheme: &str, pair: String| format!("{scheme} {}", STANDARD.encode(pair));
     vec![
-        ("basic, key text", form().basic(id, text), true),
-        ("basic, bare secret", form().basic(id, secret), true),
+        ("basic, secret", form().basic(id, text), true),
+        ("basic, last part of the secret", form().basic(id, secret), true),
         ("basic, no id", form().basic("", text), true),
         ("lower-case basic", form().header("authorization", basic("basic", format!("{id}:{text}"))), true),
         ("upper-case basic", form().header("AUTHORIZATION", basic("BASIC", format!("{id}:{text}"))), true),
         ("basic, same id in the body", body(format!("client_id={id}")).basic(id, text), true),
-        ("body, id and key text", body(format!("client_id={id}&client_secret={text}")), false),
-        ("body, id and bare secret", body(format!("client_id={id}&client_secret={secret}")), false),
-        ("body, key text alone", body(format!("client_secret={text}")), false),
+        ("body, ID and secret", body(format!("client_id={id}&client_secret={text}")), false),
+        ("body, ID and last part of the secret", body(format!("client_id={id}&client_secret={secret}")), false),
+        ("body, secret only", body(format!("client_secret={text}")), false),
         ("bearer", form().bearer(text), true),
         ("lower-case bearer", form().header("Authorization", format!("bearer {text}")), true),
         ("bearer, same id in the body", body(format!("client_id={id}")).bearer(text), true),
@@ -32,7 +32,7 @@ fn ways(server: &Server, id: &str, text: &str, secret: &str) -> Vec<(&'static st
 }
 
 #[test]
-fn a_key_is_taken_in_every_way() {
+fn every_way_is_accepted() {
     let server = Server::start();
     let key = server.make(&json!({}));
     for (way, request, _) in ways(&server, &key.id, &key.text, key.secret()) {
@@ -44,7 +44,7 @@ fn a_key_is_taken_in_every_way() {
 }
 
 #[test]
-fn a_refusal_challenges_those_who_used_the_authorization_header_and_nobody_else() {
+fn challenge_only_for_the_authorization_header() {
     let server = Server::start();
     let key = server.make(&json!({}));
     server.change("POST", &format!("{}/revoke", key.id), &json!({}));
@@ -58,7 +58,7 @@ fn a_refusal_challenges_those_who_used_the_authorization_header_and_nobody_else(
 }
 
 #[test]
-fn no_key_at_all_is_challenged() {
+fn missing_key_gets_a_challenge() {
     let server = Server::start();
     for request in [
         server.token_request().form_text(GRANT),
@@ -84,7 +84,7 @@ fn both_parts_of_basic_are_form_decoded() {
 }
 
 #[test]
-fn the_form_may_say_any_charset_and_hold_empty_unknown_and_repeated_values() {
+fn form_charset_and_unknown_values_are_ignored() {
     let server = Server::start();
     let text = &server.key.text;
     let good = format!("{GRANT}&client_secret={text}");
@@ -112,7 +112,7 @@ fn the_form_may_say_any_charset_and_hold_empty_unknown_and_repeated_values() {
 }
 
 #[test]
-fn more_than_one_way_at_once_is_refused() {
+fn more_than_one_way_is_rejected() {
     let server = Server::start();
     let (id, text) = (&server.key.id, &server.key.text);
     let in_body = server.token_request().form_text(format!("{GRANT}&client_secret={text}"));
@@ -274,7 +274,7 @@ fn authorization_header_without_a_credential_is_ignored() {
 }
 
 #[test]
-fn a_typing_error_is_refused_like_a_wrong_secret() {
+fn typo_is_denied_like_a_wrong_secret() {
     let server = Server::start();
     let key = &server.key;
     let changed = |place: usize| {

@@ -1,4 +1,4 @@
-//! A public URL with a path: reached with the path and without it, metadata where RFC 8414 puts it, and CORS.
+//! A public URL with a path: routes with and without it, metadata as in RFC 8414, and CORS.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn below(path: &str) -> Server {
 }
 
 #[test]
-fn requests_are_served_with_the_path_and_without() {
+fn routes_work_with_and_without_the_path() {
     let server = below("/auth/eu");
     let token = server.token(&server.key, &[]);
     for prefix in ["", "/auth/eu"] {
@@ -88,7 +88,7 @@ fn documents_can_be_read_by_pages_of_every_origin() {
     assert_eq!(answer.header("access-control-allow-origin"), None, "only the documents are for pages");
 }
 
-/// A route whose first segment is missing there would mean two things behind a proxy that keeps the path.
+/// A route whose first segment is not listed would be ambiguous behind a proxy that keeps the path.
 #[test]
 fn segments_of_every_route_are_listed() {
     let list = std::fs::read_to_string("src/http/public_path.rs").unwrap();

@@ -1,10 +1,10 @@
-//! Narrowing: a token carries what was asked for, if the key has it.
+//! Requested scopes: a token contains those that the key has.
 
 use crate::support::Server;
 use crate::support::check::oauth_error;
 
 #[test]
-fn a_request_narrows_on_both_axes_and_the_spelling_is_kept() {
+fn requested_scopes_are_narrowed_and_keep_their_spelling() {
     let server = Server::start();
     let verify = |credential: &str| {
         let answer = server.get("/verify").bearer(credential).send();
@@ -44,7 +44,7 @@ fn a_request_narrows_on_both_axes_and_the_spelling_is_kept() {
 }
 
 #[test]
-fn what_the_key_does_not_have_is_an_invalid_scope() {
+fn scopes_beyond_the_key_are_invalid() {
     let server = Server::start();
     for (held, asked) in [
         ("read:projects/*", "write:projects/acme"),
@@ -70,7 +70,7 @@ fn what_the_key_does_not_have_is_an_invalid_scope() {
 }
 
 #[test]
-fn a_key_without_scopes_mints_a_token_without_any() {
+fn key_without_scopes_gets_a_token_without_scopes() {
     let server = Server::start();
     let key = server.make(&serde_json::json!({ "scopes": [] }));
     let answer = server.exchange(&key.text, &[]).expect(200);
@@ -81,7 +81,7 @@ fn a_key_without_scopes_mints_a_token_without_any() {
 }
 
 #[test]
-fn as_many_scopes_as_a_key_can_have_can_be_asked_for() {
+fn maximum_number_of_scopes_can_be_requested() {
     let server = Server::start();
     let scopes: Vec<String> = (0..50).map(|n| format!("read:{}/{n:02}", "x".repeat(253))).collect();
     let scopes = scopes.join(" ");
@@ -135,7 +135,7 @@ fn action_that_was_removed_can_be_requested_with_a_key_that_names_it() {
 }
 
 #[test]
-fn vocabulary_is_not_told_to_strangers() {
+fn actions_are_not_shown_to_strangers() {
     let server = Server::start();
     let mut wrong = server.key.text.clone();
     let last = if wrong.pop() == Some('a') { 'b' } else { 'a' };

@@ -1,4 +1,4 @@
-//! The token and the answer that carries it.
+//! Access tokens and the response that contains them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::support::check::{no_nulls, no_store, oauth_error};
 use crate::support::{Place, Server, eventually, jwt, now};
 
 #[test]
-fn the_answer_is_what_clients_expect_and_nobody_may_keep_it() {
+fn response_has_the_standard_fields_and_is_not_cached() {
     let server = Server::start();
     let answer = server.exchange(&server.key.text, &[]);
     let body = answer.expect(200);
@@ -23,7 +23,7 @@ fn the_answer_is_what_clients_expect_and_nobody_may_keep_it() {
 }
 
 #[test]
-fn the_token_says_what_the_contract_lists_and_nothing_else() {
+fn token_has_the_documented_claims() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let earliest = now();
@@ -54,7 +54,7 @@ fn the_token_says_what_the_contract_lists_and_nothing_else() {
 }
 
 #[test]
-fn a_restricted_keys_token_carries_its_networks() {
+fn token_contains_the_allowed_networks() {
     let server = Server::start();
     let key = server.make(&json!({ "allowed_cidrs": ["127.0.0.1", "2001:db8::/32"] }));
     assert_eq!(server.claims(&server.token(&key, &[]))["cidrs"], json!(["127.0.0.1/32", "2001:db8::/32"]));
@@ -63,7 +63,7 @@ fn a_restricted_keys_token_carries_its_networks() {
 }
 
 #[test]
-fn every_algorithm_signs_what_its_published_key_verifies() {
+fn every_algorithm_verifies_with_the_published_key() {
     for (algorithm, kind) in [("ES256", "EC"), ("EdDSA", "OKP"), ("RS256", "RSA")] {
         let server = Place::new().set("KEYTURN_TOKEN__ALGORITHM", algorithm).start();
         let jwks = server.get("/.well-known/jwks.json").send().expect(200);
@@ -74,7 +74,7 @@ fn every_algorithm_signs_what_its_published_key_verifies() {
 }
 
 #[test]
-fn typ_and_life_are_settings() {
+fn typ_and_lifetime_are_configurable() {
     let server = Place::new().set("KEYTURN_TOKEN__TYP", "JWT").set("KEYTURN_TOKEN__TTL_SECONDS", 60).start();
     let answer = server.exchange(&server.key.text, &[]).expect(200);
     assert_eq!(answer["expires_in"], 60);
@@ -96,13 +96,13 @@ fn a_token_never_outlives_its_key() {
     assert!(claims["exp"].as_i64().unwrap() <= end + 5);
     let expires_in = answer["expires_in"].as_i64().unwrap();
     assert!((1..=100).contains(&expires_in), "{expires_in}");
-    // `iat` is rounded down and the end is the key's: a client may count on a second less than their difference.
+    // `iat` is rounded down and `exp` is the key's expiry, so `expires_in` can be a second less than their difference.
     let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
     assert!((0..=1).contains(&(life - expires_in)), "{life} {expires_in}");
 }
 
 #[test]
-fn a_token_dies_with_its_key() {
+fn token_is_invalid_with_its_key() {
     let server = Server::start();
     let key = server.make(&json!({ "expires_in_seconds": 4 }));
     let token = server.token(&key, &[]);
@@ -111,7 +111,7 @@ fn a_token_dies_with_its_key() {
 }
 
 #[test]
-fn only_post_and_only_client_credentials_are_taken() {
+fn only_post_and_client_credentials_are_accepted() {
     let server = Server::start();
     for method in ["GET", "PUT", "DELETE", "PATCH", "HEAD"] {
         let answer = server.request(method, "/oauth/token").send();
@@ -137,7 +137,7 @@ fn only_post_and_only_client_credentials_are_taken() {
 }
 
 #[test]
-fn a_hundred_exchanges_at_once_all_succeed_with_different_tokens() {
+fn concurrent_exchanges_get_different_tokens() {
     let server = Server::start();
     let key = server.make(&json!({}));
     let tokens: BTreeSet<String> = std::thread::scope(|scope| {

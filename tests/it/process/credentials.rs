@@ -7,7 +7,7 @@ use crate::support::postgres::Database;
 use crate::support::redis::{Redis, free_port};
 use crate::support::{Place, Server, eventually};
 
-/// A PostgreSQL role that needs its password, although the test server trusts everybody else.
+/// A PostgreSQL role with a password; the test server trusts all others.
 struct Role {
     name: String,
     database: Database,
@@ -26,7 +26,7 @@ impl Role {
         self.database.url_as(&format!("{}:{password}", self.name))
     }
 
-    /// Changes the password, and ends every connection that was opened with the one before.
+    /// Changes the password and closes every connection that was opened with the old one.
     fn set_password(&self, password: &str) {
         self.database.sql(&format!("ALTER ROLE {} PASSWORD '{password}'", self.name));
         self.database.sql(&format!(
@@ -48,7 +48,7 @@ fn reason(server: &Server) -> String {
 }
 
 #[test]
-fn database_password_that_changes_is_read_again() {
+fn changed_database_password_is_reloaded() {
     let role = Role::create("one");
     let server = place_of(&role).start();
     role.set_password("two");
@@ -64,7 +64,7 @@ fn database_password_that_changes_is_read_again() {
 }
 
 #[test]
-fn database_password_that_changes_after_its_file_is_followed() {
+fn database_password_changed_after_its_file_is_reloaded() {
     let role = Role::create("one");
     let server = place_of(&role).start();
     let body = serde_json::json!({ "name": "a key", "scopes": [{ "action": "read", "resource": "*" }] });
@@ -72,7 +72,7 @@ fn database_password_that_changes_after_its_file_is_followed() {
     for password in ["two", "three"] {
         fs::write(server.path("url"), role.url(password)).unwrap();
         role.set_password(password);
-        // What was under way on the connections that were ended has failed.
+        // Requests on the closed connections have failed.
         eventually("changes with the new password", create);
     }
     let log = server.stderr();
@@ -81,7 +81,7 @@ fn database_password_that_changes_after_its_file_is_followed() {
 }
 
 #[test]
-fn file_that_names_another_database_is_not_followed() {
+fn file_with_another_database_is_not_used() {
     let (role, other) = (Role::create("one"), Database::create());
     let server = place_of(&role).start();
     fs::write(server.path("url"), other.url()).unwrap();
@@ -91,7 +91,7 @@ fn file_that_names_another_database_is_not_followed() {
 }
 
 #[test]
-fn redis_password_that_changes_is_read_again() {
+fn changed_redis_password_is_reloaded() {
     let redis = Redis::with(&["--requirepass", "one"]);
     let database = Database::create();
     let place = place_at(&database.url());
@@ -107,11 +107,11 @@ fn redis_password_that_changes_is_read_again() {
     ask("two", &["CLIENT", "KILL", "TYPE", "pubsub"]);
     eventually("the refusal in /readyz", || {
         let text = server.get("/readyz").send().text();
-        text.contains("Redis does not let us in").then_some(())
+        text.contains("Redis rejected the login").then_some(())
     });
     fs::write(&file, url("two")).unwrap();
     eventually("Redis in use with the new password", is_used);
-    assert!(server.stderr().contains("read new credentials of Redis from revocation.url_file"));
+    assert!(server.stderr().contains("read new Redis credentials from revocation.url_file"));
     drop(server);
     drop(database);
 }

@@ -1,4 +1,4 @@
-//! The process among others: its output, its files, its signals.
+//! The process: output, files, signals.
 
 mod credentials;
 mod output;

@@ -1,4 +1,4 @@
-//! Output that cannot be written: requests, changes and signals go on.
+//! Output that cannot be written does not affect requests, changes and signals.
 
 use std::fs::{self, File};
 use std::io::{PipeReader, Read, pipe};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Place, Server, eventually};
 
-/// A server whose log leads into a pipe.
+/// A server whose log goes to a pipe.
 fn server_logging_into_pipe() -> (Server, PipeReader) {
     let place = Place::on_sqlite();
     let founded = place.init(&[]);
@@ -17,7 +17,7 @@ fn server_logging_into_pipe() -> (Server, PipeReader) {
     (place.serve_with(founded.key, serve), reader)
 }
 
-/// A server whose log goes nowhere that takes it.
+/// A server whose log cannot be written.
 fn server_logging_to_full_disk() -> Server {
     let place = Place::on_sqlite();
     let founded = place.init(&[]);
@@ -26,7 +26,7 @@ fn server_logging_to_full_disk() -> Server {
     place.serve_with(founded.key, serve)
 }
 
-/// Requests that are logged: a refusal, and a change.
+/// Sends requests that are logged: a denial and a change.
 #[track_caller]
 fn requests_are_answered(server: &Server) {
     server.exchange("kt_not_a_key", &[]).expect(401);
@@ -57,7 +57,7 @@ fn lost_lines(server: &Server) -> u64 {
 }
 
 #[test]
-fn log_whose_reader_is_gone_stops_nothing() {
+fn closed_log_pipe_does_not_stop_the_server() {
     let (server, mut reader) = server_logging_into_pipe();
     reader.read_exact(&mut [0; 100]).unwrap();
     drop(reader);
@@ -67,7 +67,7 @@ fn log_whose_reader_is_gone_stops_nothing() {
 }
 
 #[test]
-fn log_on_a_full_disk_stops_nothing() {
+fn full_disk_does_not_stop_the_server() {
     let server = server_logging_to_full_disk();
     requests_are_answered(&server);
     eventually("the lost lines to be counted", || (lost_lines(&server) > 0).then_some(()));
@@ -75,9 +75,9 @@ fn log_on_a_full_disk_stops_nothing() {
 }
 
 #[test]
-fn log_whose_reader_does_not_read_stops_nothing() {
+fn blocked_log_pipe_does_not_stop_the_server() {
     let (server, mut reader) = server_logging_into_pipe();
-    // Far more than a pipe holds (64 KiB).
+    // Far more than the capacity of a pipe (64 KiB).
     for _ in 0..1_000 {
         server.exchange("kt_not_a_key", &[]).expect(401);
     }
@@ -95,7 +95,7 @@ fn log_whose_reader_does_not_read_stops_nothing() {
 }
 
 #[test]
-fn stop_does_not_wait_for_a_reader_that_does_not_read() {
+fn shutdown_does_not_wait_for_a_blocked_pipe() {
     let (server, reader) = server_logging_into_pipe();
     for _ in 0..1_000 {
         server.exchange("kt_not_a_key", &[]).expect(401);
@@ -105,7 +105,7 @@ fn stop_does_not_wait_for_a_reader_that_does_not_read() {
 }
 
 #[test]
-fn log_that_is_closed_stops_nothing() {
+fn closed_stderr_does_not_stop_the_server() {
     let place = Place::on_sqlite();
     let founded = place.init(&[]);
     let serve = format!("exec {} serve 2>&-", env!("CARGO_BIN_EXE_keyturn"));

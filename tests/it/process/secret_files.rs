@@ -34,7 +34,7 @@ fn master_key_of_a_mounted_secret_is_used() {
 }
 
 #[test]
-fn url_in_a_file_that_others_can_write_is_refused() {
+fn writable_url_file_is_rejected() {
     let place = Place::on_sqlite().unset("KEYTURN_STORE__URL");
     let file = place.path("url");
     fs::write(&file, format!("sqlite://{}\n", place.database().display())).unwrap();

@@ -1,5 +1,5 @@
-//! Aerovy: an organization is bootstrapped, then makes named keys with scopes and networks, watches their use, revokes
-//! them for good, and exchanges them for short tokens.
+//! Aerovy: an organization is bootstrapped, then creates named keys with scopes and networks, monitors their use,
+//! revokes them, and exchanges them for tokens.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::server::scope_list;
 use crate::support::{Key, Server, eventually, jwt};
 
 #[test]
-fn an_organization_is_bootstrapped_before_it_has_keys() {
+fn organization_is_bootstrapped_first() {
     let (server, owner) = under("aerovy");
     let made =
         owner.call("POST", "/api/v1/organizations").json(&json!({ "slug": "fleet", "owner_email": "f@fleet.example" }));
@@ -42,7 +42,7 @@ fn make(owner: &Person, body: &Value) -> Value {
 }
 
 #[test]
-fn a_key_has_a_name_and_scopes_of_action_and_filter() {
+fn key_has_a_name_and_scopes() {
     let (server, owner) = under("aerovy");
     let create = |body| owner.api("POST", "keys").json(&body).send();
     let scopes = json!([{ "action": "read", "resource": "sites/berlin/#" }, { "action": "write", "resource": "sites/berlin/chargers/*" }]);
@@ -66,7 +66,7 @@ fn a_key_has_a_name_and_scopes_of_action_and_filter() {
 }
 
 #[test]
-fn a_key_is_kept_to_networks_of_both_families_and_a_wildcard_is_warned_about() {
+fn networks_apply_and_wildcards_warn() {
     let (server, owner) = under("aerovy");
     let base = json!({ "name": "ingest", "scopes": scope_list("read:a") });
     let with = |cidrs: Value| {
@@ -74,7 +74,7 @@ fn a_key_is_kept_to_networks_of_both_families_and_a_wildcard_is_warned_about() {
         body["allowed_cidrs"] = cidrs;
         owner.api("POST", "keys").json(&body).send()
     };
-    // From everywhere, unless told otherwise.
+    // From any address by default.
     assert_eq!(make(&owner, &base)["allowed_cidrs"], json!([]));
     let kept = with(json!(["10.0.0.0/8", "127.0.0.1", "2001:db8::/32"])).expect(201);
     assert_eq!(kept["allowed_cidrs"], json!(["10.0.0.0/8", "127.0.0.1/32", "2001:db8::/32"]));
@@ -95,7 +95,7 @@ fn a_key_is_kept_to_networks_of_both_families_and_a_wildcard_is_warned_about() {
 }
 
 #[test]
-fn the_list_is_filtered_by_status_and_searched_by_name() {
+fn list_can_be_filtered_and_searched() {
     let (_server, owner) = under("aerovy");
     let named = |name: &str| text(&make(&owner, &json!({ "name": name, "scopes": scope_list("read:a") }))["id"]);
     let (berlin, _, old) = (named("Berlin ingest"), named("Paris ingest"), named("Berlin export"));
@@ -106,7 +106,7 @@ fn the_list_is_filtered_by_status_and_searched_by_name() {
     assert_eq!(list("search=ingest&sort=name"), ["Berlin ingest", "Paris ingest"]);
     assert_eq!(list("search=BERLIN&sort=name"), ["Berlin export", "Berlin ingest"]);
 
-    // Narrowing says that calls may break at once; another name does not.
+    // Narrowing warns that requests may fail immediately; a new name does not.
     let edit = |body| owner.api("PATCH", &format!("keys/{berlin}")).json(&body).send().expect(200);
     assert!(edit(json!({ "name": "Berlin" })).get("warnings").is_none());
     let narrowed = edit(json!({ "allowed_cidrs": ["10.0.0.0/8"] }));
@@ -114,7 +114,7 @@ fn the_list_is_filtered_by_status_and_searched_by_name() {
 }
 
 #[test]
-fn a_key_is_revoked_for_good() {
+fn revocation_is_permanent() {
     let (server, owner) = under("aerovy");
     let made = make(&owner, &json!({ "name": "ingest", "scopes": scope_list("read:a") }));
     let key = Key { id: text(&made["id"]), text: text(&made["secret"]) };
@@ -130,7 +130,7 @@ fn a_key_is_revoked_for_good() {
 }
 
 #[test]
-fn use_is_told_for_each_key_and_for_the_organization() {
+fn usage_by_key_and_organization() {
     let (server, owner) = under("aerovy");
     let key = |name: &str| {
         let made = make(&owner, &json!({ "name": name, "scopes": scope_list("read:a") }));

@@ -1,5 +1,5 @@
-//! BillaBear: developers and those above them make keys with a name and an expiry, the key is shown once and sent as a
-//! bearer, and what is not used is found and disabled.
+//! BillaBear: developers and higher roles create keys with a name and an expiry; the key is shown once and sent as a
+//! bearer token; unused keys are found and disabled.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::check::problem;
 use crate::support::{Key, eventually};
 
 #[test]
-fn a_key_takes_the_role_of_a_developer_or_a_higher_one() {
+fn creating_keys_requires_a_role() {
     let (server, owner) = under("billabear");
     let body = json!({ "name": "invoices", "expires_at": "2041-01-01T00:00:00Z" });
     let viewer = owner.add(&server, "viewer");
@@ -19,7 +19,7 @@ fn a_key_takes_the_role_of_a_developer_or_a_higher_one() {
 }
 
 #[test]
-fn a_key_needs_a_name_and_an_expiry_date() {
+fn name_and_expiry_are_required() {
     let (server, owner) = under("billabear");
     let dana = owner.add(&server, "developer");
     let make = |body| dana.api("POST", "keys").json(&body).send();
@@ -41,7 +41,7 @@ fn a_key_needs_a_name_and_an_expiry_date() {
 }
 
 #[test]
-fn what_is_used_is_seen_and_what_is_not_is_found_and_disabled() {
+fn stale_keys_are_found_and_disabled() {
     let (server, owner) = under("billabear");
     let make = |name: &str| {
         let made = owner.make(&json!({ "name": name, "expires_at": "2041-01-01T00:00:00Z" }));
@@ -59,10 +59,10 @@ fn what_is_used_is_seen_and_what_is_not_is_found_and_disabled() {
     let none = owner.api("GET", &format!("keys/{}/usage", unused.id)).send().expect(200);
     assert_eq!((&none["totals"]["exchanges"], &none["last_used_at"]), (&json!(0), &json!(null)));
 
-    // The policy calls a key stale after 90 days; nothing is that old yet.
+    // The policy's limit is 90 days; no key is that old yet.
     assert_eq!(owner.api("GET", "policy").send().expect(200)["stale_after_days"], 90);
     assert!(names(&owner.api("GET", "keys/stale").send().expect(200)).is_empty());
-    // By the last use the unused ones come first.
+    // Sorted by last use, unused keys are first.
     let list = owner.api("GET", "keys?sort=last_used_at&status=active").send().expect(200);
     assert_eq!(names(&list).last().map(String::as_str), Some("used"));
 

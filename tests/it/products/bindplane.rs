@@ -1,5 +1,5 @@
-//! Bindplane: in a project each person makes up to 25 keys with a description and any expiry, deletes them after being
-//! asked, and the audit log tells of both.
+//! Bindplane: each member of a project creates up to 25 keys with a description and any expiry and deletes them after a
+//! confirmation, and the audit log contains both.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::products::{text, told, under, wrong_field};
 use crate::support::check::problem;
 
 #[test]
-fn each_person_makes_twenty_five_keys() {
+fn members_create_up_to_25_keys() {
     let (server, owner) = under("bindplane");
     let dana = owner.add(&server, "developer");
     for n in 0..25 {
@@ -18,7 +18,7 @@ fn each_person_makes_twenty_five_keys() {
 }
 
 #[test]
-fn a_key_has_a_description_and_an_expiry_if_wanted() {
+fn description_and_expiry_are_optional() {
     let (server, owner) = under("bindplane");
     let dana = owner.add(&server, "developer");
     let made =
@@ -35,13 +35,13 @@ fn a_key_has_a_description_and_an_expiry_if_wanted() {
 }
 
 #[test]
-fn a_key_is_deleted_once_it_is_confirmed_which_key_is_meant_and_the_audit_log_tells_of_it() {
+fn deletion_is_confirmed_and_audited() {
     let (server, owner) = under("bindplane");
     let dana = owner.add(&server, "developer");
     let made = dana.make(&json!({ "description": "to go" }));
     let (id, secret) = (text(&made["id"]), text(&made["secret"]));
 
-    // The dialog shows the key as it is; confirming deletes that and no later state of it.
+    // The dialog shows the key's current state; confirming deletes only that state.
     let shown = dana.api("GET", &format!("keys/{id}")).send();
     let etag = shown.header("etag").unwrap().to_owned();
     dana.api("PATCH", &format!("keys/{id}")).json(&json!({ "description": "still needed" })).send().expect(200);
@@ -53,7 +53,7 @@ fn a_key_is_deleted_once_it_is_confirmed_which_key_is_meant_and_the_audit_log_te
     assert_eq!(gone["status"], "revoked");
     told(&server.exchange(&secret, &[]), 401, "API_KEY_INVALID");
 
-    // Creating and deleting are in the log, with who and what; a developer does not read it, an admin does.
+    // The log contains creation and deletion, with actor and object; admins can read it, developers cannot.
     problem(&dana.api("GET", "audit").send(), 403, "ROLE_REQUIRED");
     let log = owner.api("GET", &format!("audit?subject={id}")).send().expect(200);
     let rows = log["items"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! What four products document of their keys, step by step, under the policy that makes Keyturn behave like each.
+//! Use cases of four products, step by step, under the shipped policy for each.
 
 mod aerovy;
 mod billabear;
@@ -13,7 +13,7 @@ use crate::support::{Answer, Person, Server};
 
 const DAY: i64 = 86_400;
 
-/// A server under one of the policies that are shipped, put in force as an operator would; and its owner.
+/// A server with a shipped policy, applied as an operator would, and its owner.
 #[track_caller]
 pub fn under(policy: &str) -> (Server, Person) {
     let (server, owner) = start();
@@ -38,7 +38,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// The field that an answer complains of.
+/// Returns the field in a validation error.
 #[track_caller]
 fn wrong_field(answer: &Answer) -> String {
     let body = answer.expect(422);
@@ -46,12 +46,12 @@ fn wrong_field(answer: &Answer) -> String {
     text(&body["errors"][0]["field"])
 }
 
-/// The names in a list.
+/// Returns the names in a list.
 fn names(list: &Value) -> Vec<String> {
     list["items"].as_array().unwrap().iter().map(|key| text(&key["name"])).collect()
 }
 
-/// Checks what the token endpoint answered.
+/// Checks the response of the token endpoint.
 #[track_caller]
 pub fn told(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());

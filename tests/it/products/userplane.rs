@@ -1,4 +1,4 @@
-//! Userplane: each person makes up to three keys of their own, picks a lifetime from a list, and rotates in place.
+//! Userplane: each member creates up to three keys, chooses a lifetime from a list, and rotates them in place.
 
 use serde_json::json;
 
@@ -6,16 +6,16 @@ use crate::products::{DAY, text, told, under, wrong_field};
 use crate::support::check::problem;
 
 #[test]
-fn a_key_is_created_with_a_name_and_one_of_five_expirations() {
+fn key_has_a_name_and_one_of_five_expirations() {
     let (server, owner) = under("userplane");
     let dana = owner.add(&server, "developer");
 
-    // The form: a name, which may be left out, and an expiration out of five.
+    // The form: an optional name, and one of five expirations.
     let policy = dana.api("GET", "policy").send().expect(200);
     assert_eq!(policy["expiration_choices"], json!({ "days": [7, 30, 60, 90], "none": true }));
     assert_eq!((&policy["max_keys_per_user"], &policy["key_prefix"]), (&json!(3), &json!("uspl")));
 
-    // Each of them is taken; the key is shown once and begins with uspl_.
+    // Each of them is accepted; the key is shown once and starts with uspl_.
     let choices = [None, Some(7), Some(30), Some(60), Some(90)];
     for days in choices {
         let body = match days {
@@ -33,7 +33,7 @@ fn a_key_is_created_with_a_name_and_one_of_five_expirations() {
         dana.api("DELETE", &format!("keys/{}", text(&made["id"]))).send().expect(200);
     }
 
-    // And no other.
+    // Others are rejected.
     for days in [1, 8, 29, 31, 91, 365] {
         let body = json!({ "name": "ci", "expires_in_seconds": days * DAY });
         assert_eq!(wrong_field(&dana.api("POST", "keys").json(&body).send()), "expires_at", "{days}");
@@ -43,14 +43,14 @@ fn a_key_is_created_with_a_name_and_one_of_five_expirations() {
 }
 
 #[test]
-fn each_person_has_three_keys_and_a_revoked_one_makes_room() {
+fn members_have_up_to_three_keys() {
     let (server, owner) = under("userplane");
     let (dana, eli) = (owner.add(&server, "developer"), owner.add(&server, "developer"));
     let keys: Vec<_> = (0..3).map(|_| dana.make(&json!({}))).collect();
     problem(&dana.api("POST", "keys").json(&json!({})).send(), 409, "KEY_LIMIT_REACHED");
-    // Somebody else's three are their own.
+    // Another member has three keys of their own.
     eli.make(&json!({}));
-    // What another person made is not theirs to change.
+    // A member cannot change another member's key.
     let path = format!("keys/{}/revoke", text(&keys[0]["id"]));
     problem(&eli.api("POST", &path).send(), 403, "ROLE_REQUIRED");
     let revoked = dana.api("POST", &path).json(&json!({ "reason": "left the project" })).send().expect(200);
@@ -61,7 +61,7 @@ fn each_person_has_three_keys_and_a_revoked_one_makes_room() {
     told(&server.exchange(&text(&keys[0]["secret"]), &[]), 401, "API_KEY_INVALID");
     dana.make(&json!({}));
     problem(&dana.api("POST", "keys").json(&json!({})).send(), 409, "KEY_LIMIT_REACHED");
-    // The list tells the state of each.
+    // The list shows the state of each key.
     let list = dana.api("GET", &format!("keys?owner={}", dana.id)).send().expect(200);
     let mut states: Vec<_> = list["items"].as_array().unwrap().iter().map(|key| text(&key["status"])).collect();
     states.sort_unstable();
@@ -69,14 +69,14 @@ fn each_person_has_three_keys_and_a_revoked_one_makes_room() {
 }
 
 #[test]
-fn rotating_keeps_the_slot_sets_name_and_expiry_and_ends_the_old_key_at_once() {
+fn rotation_keeps_the_slot_and_ends_the_old_secret() {
     let (server, owner) = under("userplane");
     let dana = owner.add(&server, "developer");
     let keys: Vec<_> = (0..3).map(|_| dana.make(&json!({ "name": "old" }))).collect();
     let (id, old) = (text(&keys[1]["id"]), text(&keys[1]["secret"]));
     let token = text(&server.exchange(&old, &[]).expect(200)["access_token"]);
 
-    // With all three slots taken a key can be rotated all the same.
+    // With all three slots in use a key can still be rotated.
     let wish = json!({ "name": "new", "expires_in_seconds": 30 * DAY });
     let rotated = dana.api("POST", &format!("keys/{id}/rotate")).json(&wish).send().expect(200);
     assert_eq!((text(&rotated["id"]), text(&rotated["name"])), (id.clone(), "new".into()));
@@ -84,12 +84,12 @@ fn rotating_keeps_the_slot_sets_name_and_expiry_and_ends_the_old_key_at_once() {
     let new = text(&rotated["secret"]);
     assert!(new.starts_with("uspl_") && new != old);
 
-    // The old key and its tokens are dead with the answer; the new key works.
+    // The old key and its tokens are invalid immediately; the new key works.
     told(&server.exchange(&old, &[]), 401, "API_KEY_INVALID");
     problem(&server.me(&token), 401, "API_KEY_INVALID");
     server.exchange(&new, &[]).expect(200);
 
-    // No more slots than before, no grace, and no lifetime that is not on offer.
+    // No additional slots, no grace period, and no lifetime that the policy does not allow.
     problem(&dana.api("POST", "keys").json(&json!({})).send(), 409, "KEY_LIMIT_REACHED");
     let rotate = |wish| dana.api("POST", &format!("keys/{id}/rotate")).json(&wish).send();
     assert_eq!(wrong_field(&rotate(json!({ "grace_seconds": 60 }))), "grace_seconds");

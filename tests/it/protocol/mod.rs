@@ -1,12 +1,12 @@
 //! A model of the revocation protocol, checked in every order of its steps. Imports nothing of the program.
 //!
-//! Two nodes, one key, SQL, Redis and time. A check on one node is watched while changes are made on either; what
-//! a third node could do to it, report late, strike or be struck, the second does as well. Time goes in ticks and
-//! without end: what counts is only how long ago something was.
+//! Two nodes, one key, SQL, Redis and time. A check on one node is observed while changes are made on either. The
+//! second node also does everything that a third node could do to it: report late, remove another node, or be removed.
+//! Time passes in ticks without a limit; only relative times matter.
 //!
-//! The protocol has to hold under each fault, and each mistake in `mutant.rs` has to be noticed, or the model would
-//! be too small to say anything. Not in it: SQL that loses or reorders what it has committed, clocks that differ by
-//! more than the margin, steps within memory (a record is dropped and its fills are cut off under one lock).
+//! The protocol must hold under each fault, and each mistake in `mutant.rs` must be detected; otherwise the model would
+//! be too small. Not modeled: SQL that loses or reorders committed changes, clocks that differ by more than the margin,
+//! steps within memory (dropping a record and invalidating its reads happens under one lock).
 
 mod model;
 mod mutant;
@@ -22,17 +22,17 @@ use mutant::Mutant;
 use store::Kind;
 
 #[test]
-fn an_answered_revoke_is_never_accepted_again() {
+fn confirmed_revoke_is_never_accepted_again() {
     holds(changed_elsewhere());
 }
 
 #[test]
-fn it_is_not_though_one_clock_is_slower() {
+fn confirmed_revoke_holds_with_a_slow_clock() {
     holds(slow_clock());
 }
 
 #[test]
-fn a_node_obeys_its_own_changes() {
+fn node_applies_its_own_changes() {
     holds(changed_here());
 }
 
@@ -42,27 +42,27 @@ fn changes_of_two_nodes_do_not_hide_each_other() {
 }
 
 #[test]
-fn a_repeated_revoke_is_in_force_when_it_is_answered() {
+fn repeated_revoke_is_effective_when_confirmed() {
     holds(repeated());
 }
 
 #[test]
-fn a_revoke_is_finished_after_the_crash_of_the_node_that_began_it() {
+fn revoke_is_completed_after_a_crash() {
     holds(crashes_while_changing());
 }
 
 #[test]
-fn nodes_may_crash_and_stop_and_start() {
+fn nodes_can_crash_stop_and_start() {
     holds(restarts());
 }
 
 #[test]
-fn a_node_that_was_given_up_accepts_nothing_old() {
+fn removed_node_accepts_nothing_old() {
     holds(strikes());
 }
 
 #[test]
-fn every_mutant_is_caught() {
+fn every_mutant_is_detected() {
     for mutant in Mutant::ALL {
         let protocol = Protocol { mutant: Some(mutant), lease: 1, ..bites_in(mutant) };
         let checker = protocol.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
@@ -71,9 +71,9 @@ fn every_mutant_is_caught() {
     }
 }
 
-/// A protocol that never answers, or never accepts, would be safe too.
+/// A protocol that never confirms or never accepts would be safe too.
 #[test]
-fn all_that_the_protocol_provides_for_does_happen() {
+fn every_event_happens() {
     Protocol { watch: true, redis: true, ..strikes() }.checker().spawn_bfs().join().assert_properties();
 }
 
@@ -84,7 +84,7 @@ fn holds(protocol: Protocol) {
     }
 }
 
-/// Where a mistake has consequences.
+/// The configuration in which a mistake has an effect.
 fn bites_in(mutant: Mutant) -> Protocol {
     match mutant {
         Mutant::AnswerAtOnce
@@ -127,7 +127,7 @@ fn changed_here() -> Protocol {
     Protocol { changes: [&[], &[Kind::Rotate, Kind::Revoke]], ..changed_elsewhere() }
 }
 
-/// The node that decides changes another key meanwhile.
+/// The deciding node changes another key at the same time.
 fn changed_on_both() -> Protocol {
     Protocol { lease: 1, changes: [&[Kind::Revoke], &[Kind::Other]], ..changed_elsewhere() }
 }
@@ -136,17 +136,17 @@ fn repeated() -> Protocol {
     Protocol { lease: 1, changes: [&[Kind::Revoke], &[Kind::Revoke]], limit: 1, repeats: true, ..changed_elsewhere() }
 }
 
-/// The node that makes the change may crash and, started again, be asked once more.
+/// The node that makes the change may crash and, after a restart, receive the request again.
 fn crashes_while_changing() -> Protocol {
     Protocol { lease: 1, changes: [&[Kind::Revoke], &[]], repeats: true, restarts: [true, false], ..restarts() }
 }
 
-/// The node that decides comes and goes.
+/// The deciding node stops and starts.
 fn restarts() -> Protocol {
     Protocol { changes: [&[Kind::Revoke], &[]], limit: 1, restarts: [false, true], ..changed_elsewhere() }
 }
 
-/// The node that decides is given up for the first change, and ought not to miss the second.
+/// The deciding node is removed during the first change, and must not miss the second.
 fn strikes() -> Protocol {
     Protocol {
         lease: 1,

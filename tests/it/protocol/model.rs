@@ -1,7 +1,7 @@
-//! What there is to check: configurations of the protocol, states, steps, properties.
+//! The model: configurations, states, steps, properties.
 //!
-//! Any step that can be taken may be the next one. So a node that is stopped, an answer that is slow and a
-//! message that is lost need no steps of their own: they are steps not taken while time goes on.
+//! Any possible step can be the next one. So a suspended node, a slow response and a lost message need no steps of
+//! their own: they are steps that are not taken while time passes.
 
 use stateright::{Model, Property};
 
@@ -12,38 +12,39 @@ use super::store::{ById, Id, Kind, Log, NODES, Promise, Row};
 /// The safety property.
 pub const S1: &str = "an answered change is in force";
 
-/// One configuration of the protocol: which faults there are, and which mistake.
+/// One configuration of the protocol: its faults, and one mistake.
 #[derive(Clone, Debug, Default)]
 pub struct Protocol {
     pub mutant: Option<Mutant>,
-    /// Asks what happens at all, instead of whether S1 holds: a model in which nothing happens is safe.
+    /// Checks which events happen at all, instead of property S1: a model in which nothing happens is safe.
     pub watch: bool,
-    /// How long a lease lasts, in ticks.
+    /// Duration of a lease in ticks.
     pub lease: u8,
-    /// The changes that each node may be asked for.
+    /// The changes that each node can be requested to make.
     pub changes: [&'static [Kind]; NODES],
-    /// How many of them there are in all, repetitions not counted.
+    /// Maximum number of changes, without repetitions.
     pub limit: u8,
-    /// Whether a revoke may be asked for again.
+    /// Whether a revoke can be requested again.
     pub repeats: bool,
-    /// Which nodes decide, and therefore follow. The others have no memory, and nothing to follow for.
+    /// The nodes that decide, and therefore follow changes. The others have no memory.
     pub serves: [bool; NODES],
     /// Whether reports arrive at all.
     pub redis: bool,
-    /// Ticks by which one clock may fall behind the others.
+    /// Ticks by which one clock can fall behind the others.
     pub lag: u8,
-    /// Whether nodes may be given up.
+    /// Whether nodes can be removed.
     pub strikes: bool,
-    /// Which nodes may crash, stop, and start again.
+    /// The nodes that can crash, stop and start again.
     pub restarts: [bool; NODES],
 }
 
-/// The whole system at one moment.
+/// The state of the system at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct State {
     pub log: Log,
     pub rows: ById<Row>,
-    /// In Redis: how far each node has said it is. Only ever grows; what is late or lost is a report not made yet.
+    /// In Redis: the last change that each node has reported. Only increases; a late or lost report is one that has not
+    /// been made.
     pub reported: ById<u8>,
     pub nodes: [Node; NODES],
     pub promised: Promise,
@@ -51,7 +52,7 @@ pub struct State {
     pub event: Option<Event>,
 }
 
-/// What the last step did, where a property is about it.
+/// The event of the last step, if a property refers to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Event {
     AnsweredByReports,
@@ -60,15 +61,15 @@ pub enum Event {
     AcceptedFromSql,
     FillDiscarded,
     JoinedAgain,
-    /// A check accepted what an answered change had taken away before the check began.
+    /// A check accepted a state that a confirmed change had ended before the check began.
     Broken,
 }
 
-/// A step. The number is the node that takes it. Whatever asks SQL is several steps: SQL reads at one moment, and
-/// the answer arrives at any later one.
+/// A step. The number is the node that takes it. Reading SQL takes several steps: SQL reads at one moment, and the
+/// response arrives at any later one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Time passes for all, or for all but one.
+    /// Time passes for all nodes, or for all but one.
     Tick {
         behind: Option<usize>,
     },
@@ -76,7 +77,7 @@ pub enum Action {
     PollReads(usize),
     PollArrives(usize),
     FinishPoll(usize),
-    /// Redis hears how far a node has followed.
+    /// Redis receives a node's report.
     ReportArrives(usize),
     BeginCheck(usize),
     ReadMemory(usize),
@@ -96,11 +97,11 @@ pub enum Action {
     Crash(usize),
     Leave(usize),
     Join(usize),
-    /// A late entry into the table of members; only a mutant makes it.
+    /// A late registration; only a mutant makes it.
     Enter(usize),
 }
 
-/// What a node that decides may do.
+/// Steps of a node that decides.
 const DECIDING: [fn(usize) -> Action; 8] = [
     Action::SendPoll,
     Action::PollReads,
@@ -112,12 +113,12 @@ const DECIDING: [fn(usize) -> Action; 8] = [
     Action::FinishCheck,
 ];
 
-/// What a node that makes changes may do, beside committing them.
+/// Steps of a node that makes changes, besides committing them.
 const CHANGING: [fn(usize) -> Action; 4] =
     [Action::PrepareChange, Action::CommitArrives, Action::AnswerByReports, Action::AnswerByTime];
 
 impl Protocol {
-    /// Whether nobody comes or goes, so that it makes no difference when the members are read.
+    /// Whether no node starts or stops, so that the time of reading the registered nodes does not matter.
     pub fn members_stay(&self) -> bool {
         !self.strikes && self.restarts == [false; NODES]
     }
@@ -181,7 +182,7 @@ impl Model for Protocol {
         let mut next = *last;
         next.event = None;
         self.step(&mut next, action)?;
-        // Remembered only where it is asked for: it doubles the states.
+        // Stored only if requested, because it doubles the number of states.
         next.event = next.event.filter(|event| self.watch || *event == Event::Broken);
         Some(next)
     }

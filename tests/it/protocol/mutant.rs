@@ -1,52 +1,51 @@
-//! Ways to get the protocol wrong. Each leaves out or turns round one thing, and the checker has to notice.
+//! Mistakes in the protocol. Each leaves out or reverses one thing, and the checker must detect it.
 
-/// One mistake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mutant {
-    /// A change is answered when it is committed.
+    /// A change is confirmed when it is committed.
     AnswerAtOnce,
-    /// The members are read before the commit: who joins in between is not waited for, and may know the old state.
+    /// The registered nodes are read before the commit: a node that joins in between is not waited for, and may have
+    /// the old state.
     MembersBeforeCommit,
-    /// The wait counts from before the commit, so that a lease taken meanwhile outlives it.
+    /// The wait starts before the commit, so a lease that is taken meanwhile outlives it.
     WaitFromBeforeCommit,
-    /// The wait is as long as a lease, and no longer, though clocks go at different rates.
+    /// The wait has no margin beyond the lease, although clocks run at different rates.
     NoMargin,
-    /// A repeated revoke is answered at once, while the first is not in force yet.
+    /// A repeated revoke is confirmed immediately, while the first is not effective yet.
     RepeatAnsweredAtOnce,
-    /// A repeated revoke waits for the others, but does not drop what this node holds itself.
+    /// A repeated revoke waits for other nodes, but does not drop this node's own record.
     RepeatNotAppliedHere,
     /// A change is not applied by the node that makes it.
     NotAppliedHere,
-    /// The node that makes a change says that it has followed that far, and skips what others changed before.
+    /// The node that makes a change reports it as applied, and skips earlier changes of other nodes.
     OwnChangeSkipsAhead,
     /// Memory is used without a lease.
     NoLeaseCheck,
-    /// The lease counts from the arrival of the poll's answer instead of from before it was sent.
+    /// The lease starts at the poll's response instead of before its request.
     LeaseFromArrival,
     /// The lease is taken before the changes are applied.
     LeaseBeforeApplying,
-    /// Memory is read first and the lease looked at afterwards: it may be a new one, that of another memory.
+    /// Memory is read before the lease is checked: the lease may be a new one, for another memory.
     LeaseAfterMemory,
-    /// Whatever was read from SQL goes into memory.
+    /// Every read from SQL is cached.
     NoFillGuard,
     /// A token of an older generation than the record's is accepted.
     GenerationAtMost,
-    /// A node's row is deleted when it is given up, though its lease may be new.
+    /// A removed node's row is deleted although its lease may be valid.
     StruckRowDeletedAtOnce,
-    /// A node that was given up is not waited for, though its lease may be new.
+    /// A removed node is not waited for although its lease may be valid.
     StruckRowNotWaitedFor,
-    /// A node enters itself after its first poll, and serves before that.
+    /// A node registers after its first poll, and serves before that.
     JoinAfterFirstPoll,
-    /// A node takes its row out and goes on serving for a while.
+    /// A node unregisters and continues to serve for a while.
     LeaveBeforeStopping,
-    /// A node that joins again goes on with what it held before.
+    /// A node that registers again keeps its memory.
     MemoryOutlivesRejoin,
-    /// A node that joins again keeps what it began to read before it joined.
+    /// A node that registers again caches a read from before its registration.
     FillOutlivesRejoin,
 }
 
 impl Mutant {
-    /// All of them.
     pub const ALL: [Self; 20] = [
         Self::AnswerAtOnce,
         Self::MembersBeforeCommit,

@@ -1,39 +1,39 @@
-//! What one node holds, and what it is doing.
+//! The memory of one node and its operations in progress.
 
 use super::store::{Commit, Id, LIVES, Promise, Record};
 
-/// A node. It does several things at once, each a step at a time: it follows, it decides, it changes.
+/// A node. It follows, decides and changes concurrently, one step at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Node {
     pub standing: Standing,
-    /// Which incarnation this is.
+    /// Its incarnation.
     pub life: u8,
-    /// The key's record, if it is in memory.
+    /// The key's record, if cached.
     pub memory: Option<Record>,
-    /// The last change that it has followed.
+    /// The last change that it has applied.
     pub applied: u8,
-    /// Ticks until its lease ends; 0 is no lease.
+    /// Ticks until its lease expires; 0 is no lease.
     pub lease: u8,
     pub poll: Poll,
     pub check: Check,
     pub change: Change,
 }
 
-/// Where a node stands with the others.
+/// Membership of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Standing {
-    /// No process.
+    /// The process does not run.
     #[default]
     Down,
-    /// Has found itself struck, and not joined again yet: decides by SQL alone.
+    /// Has noticed that it was removed and has not registered again: decides by SQL only.
     Out,
-    /// Has entered itself.
+    /// Has registered.
     Member,
-    /// Serves before it has entered itself; only a mutant does.
+    /// Serves before it has registered; only in a mutant.
     Unlisted,
 }
 
-/// A poll; its age counts from before it was sent.
+/// A poll; its age counts from before the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Poll {
     #[default]
@@ -41,56 +41,56 @@ pub enum Poll {
     Sent {
         age: u8,
     },
-    /// SQL has read, the answer is on its way.
+    /// SQL has read; the response is pending.
     Read {
         age: u8,
         seq: u8,
         is_member: bool,
     },
-    /// The answer is being applied: of memory and lease, one is done.
+    /// The response is being applied: either memory or the lease is done.
     Halfway {
         age: u8,
         seq: u8,
     },
 }
 
-/// A check. `owed` is what had been answered when it began.
+/// A check. `owed` are the changes that had been confirmed when it began.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Check {
     #[default]
     None,
-    /// Has seen a live lease.
+    /// Has seen a valid lease.
     Leased { owed: Promise },
-    /// Has read memory before it looked at the lease; only a mutant does.
+    /// Has read memory before it checked the lease; only in a mutant.
     Recalled { owed: Promise, memory: Option<Record> },
-    /// Asks SQL; `keep` says whether the answer may go into memory.
+    /// Reads SQL; `keep` is whether the response may be cached.
     Asking { owed: Promise, keep: bool },
-    /// SQL has read, the answer is on its way.
+    /// SQL has read; the response is pending.
     Read { owed: Promise, keep: bool, record: Record },
 }
 
-/// A change that was asked for here.
+/// A change that was requested from this node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Change {
     #[default]
     None,
-    /// About to commit, and already waiting; only mutants are.
+    /// About to commit and already waiting; only in mutants.
     Prepared(Wait),
-    /// SQL has committed, the answer is on its way.
+    /// SQL has committed; the response is pending.
     Committed(Commit, Wait),
     Waiting(Commit, Wait),
 }
 
-/// What a change waits for.
+/// The conditions that a change waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Wait {
-    /// Ticks until no lease from before the commit can live.
+    /// Ticks until no lease from before the commit can be valid.
     pub left: u8,
-    /// The members, once they were read.
+    /// The registered nodes, after they were read.
     pub members: Option<Ids>,
 }
 
-/// A set of ids, a bit for each.
+/// A set of IDs, one bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Ids(u8);
 
@@ -111,13 +111,13 @@ impl FromIterator<Id> for Ids {
 }
 
 impl Node {
-    /// Drops what is held of the key or being read of it. Says whether a read was under way.
+    /// Drops the key's record and invalidates its read. Returns whether a read was in progress.
     pub fn forget(&mut self) -> bool {
         self.memory = None;
         self.discard_fill()
     }
 
-    /// Sees to it that a read under way is not kept. Says whether there was one.
+    /// Invalidates a read in progress. Returns whether there was one.
     pub fn discard_fill(&mut self) -> bool {
         match &mut self.check {
             Check::Asking { keep, .. } | Check::Read { keep, .. } => std::mem::replace(keep, false),

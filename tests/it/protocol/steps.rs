@@ -1,15 +1,15 @@
-//! Each step: when it can be taken (`None` when not), and what it does.
+//! The steps: when each is possible (`None` if not), and its effect.
 
 use super::model::{Action, Event, Protocol, State};
 use super::mutant::Mutant;
 use super::node::{Change, Check, Ids, Node, Poll, Standing, Wait};
 use super::store::{Commit, Id, Kind, LIVES, Promise, Record, Row};
 
-/// By how much a wait is longer than a lease.
+/// The margin of a wait beyond a lease.
 const MARGIN: u8 = 1;
 
 impl Protocol {
-    /// Takes a step, if it can be taken.
+    /// Takes a step, if possible.
     pub fn step(&self, state: &mut State, action: Action) -> Option<()> {
         match action {
             Action::Tick { behind } => self.tick(state, behind),
@@ -45,7 +45,7 @@ impl Protocol {
         if self.is(Mutant::NoMargin) { self.lease } else { self.lease + MARGIN }
     }
 
-    /// Time goes on, for one node perhaps not: its clock is slower.
+    /// Time passes, except perhaps for one node with a slower clock.
     fn tick(&self, state: &mut State, behind: Option<usize>) -> Option<()> {
         if behind.is_some() {
             state.lag = state.lag.checked_sub(1)?;
@@ -64,7 +64,7 @@ impl Protocol {
     }
 }
 
-/// A node follows: it reads what has changed, applies it, and has a lease from before it asked.
+/// A node follows: it reads changes, applies them, and gets a lease from before its request.
 impl Protocol {
     fn send_poll(&self, node: &mut Node) -> Option<()> {
         let idle = node.poll == Poll::Idle && matches!(node.standing, Standing::Member | Standing::Unlisted);
@@ -72,7 +72,7 @@ impl Protocol {
         idle.then_some(())
     }
 
-    /// One view of SQL: the log, and the node's own row.
+    /// A snapshot of SQL: the log, and the node's own row.
     fn poll_reads(&self, state: &mut State, node: usize) -> Option<()> {
         let id = state.id(node);
         let asking = &mut state.nodes[node];
@@ -82,7 +82,7 @@ impl Protocol {
         Some(())
     }
 
-    /// Applies before it takes the lease: in between memory is new and unused. One that finds itself given up
+    /// Applies changes before it takes the lease; in between memory is new and unused. A node that notices its removal
     /// has no lease from here on.
     fn poll_arrives(&self, state: &mut State, node: usize) -> Option<()> {
         let Poll::Read { age, seq, is_member } = state.nodes[node].poll else { return None };
@@ -131,12 +131,12 @@ impl Protocol {
         }
     }
 
-    /// From before the poll was sent: a change after that may be missing from it.
+    /// From before the request: later changes may be missing from the response.
     fn take_lease(&self, state: &mut State, node: usize, age: u8) {
         state.nodes[node].lease = if self.is(Mutant::LeaseFromArrival) { self.lease } else { self.lease - age };
     }
 
-    /// A report that is late is one made later, for it only ever grows.
+    /// A late report is the same as one that is made later, because reports only increase.
     fn report_arrives(&self, state: &mut State, node: usize) -> Option<()> {
         let standing = state.nodes[node].standing;
         let applied = if self.serves[node] { state.nodes[node].applied } else { state.log.last() };
@@ -145,10 +145,10 @@ impl Protocol {
     }
 }
 
-/// A node decides: from memory under a lease, from SQL otherwise.
+/// A node decides: from memory under a lease, otherwise from SQL.
 impl Protocol {
-    /// A check begins and looks at its lease at once. One that began earlier and looks now owes no more than this
-    /// one, for what was answered in between is not held against it.
+    /// A check begins and reads its lease immediately. A check that began earlier and reads it now is not stricter,
+    /// because changes that were confirmed in between do not bind it.
     fn begin_check(&self, state: &mut State, node: usize) -> Option<()> {
         let owed = state.promised;
         if state.nodes[node].check != Check::None || state.nodes[node].standing == Standing::Down {
@@ -204,7 +204,7 @@ impl Protocol {
         Some(())
     }
 
-    /// What a node does depends on no token, only its answer does. So all tokens are shown at once.
+    /// The node's state depends on no token; only its response does. So all tokens are presented at once.
     fn decide(&self, state: &mut State, owed: Promise, record: Record, accepted: Event) {
         let accepts = |token: u8| match self.mutant {
             Some(Mutant::GenerationAtMost) => record.active && token <= record.generation,
@@ -219,7 +219,7 @@ impl Protocol {
     }
 }
 
-/// A node makes a change: commits, applies it, waits until no node can act on what was before, answers.
+/// A node makes a change: commits, applies it, waits until no node can act on the previous state, confirms.
 impl Protocol {
     fn prepare_change(&self, state: &mut State, node: usize) -> Option<()> {
         let wait = match self.mutant {
@@ -244,7 +244,7 @@ impl Protocol {
         Some(())
     }
 
-    /// Applies the change here too, repeated or not, and begins to wait on the node's own clock.
+    /// Applies the change on this node, repeated or not, and starts to wait on the node's own clock.
     fn commit_arrives(&self, state: &mut State, node: usize) -> Option<()> {
         let Change::Committed(commit, mut wait) = state.nodes[node].change else { return None };
         let forgotten = match self.mutant {
@@ -313,15 +313,15 @@ impl Protocol {
     }
 }
 
-/// Nodes come and go.
+/// Nodes start and stop.
 impl Protocol {
-    /// A waiter gives up a member that has not reported. That it was not seen for long is no condition here: it
-    /// may wake up the moment after it was looked for.
+    /// A waiting node removes a node that has not reported. The time of its last report is not a condition in the
+    /// model: a node may continue at the moment after it was checked.
     fn strike(&self, state: &mut State, by: usize, id: Id) -> Option<()> {
         let Change::Waiting(commit, Wait { left: 0, members: Some(members) }) = state.nodes[by].change else {
             return None;
         };
-        // A last life is spared, for it could not join again.
+        // The last incarnation is spared, because it could not register again.
         let can_return = usize::from(id.life) + 1 < LIVES;
         let silent = members.contains(id) && id != state.id(by) && state.reported.of(id) < commit.seq;
         let row = if self.is(Mutant::StruckRowDeletedAtOnce) { Row::Absent } else { Row::Struck(0) };
@@ -330,7 +330,7 @@ impl Protocol {
         (silent && can_return && was == Row::Member).then_some(())
     }
 
-    /// Deletes a row whose node has no lease any more, whatever it had when it was struck.
+    /// Deletes the row of a node without a valid lease, regardless of its lease at the removal.
     fn delete(&self, state: &mut State, id: Id) -> Option<()> {
         let old = state.rows.of(id) == Row::Struck(self.wait());
         state.rows.set(id, Row::Absent);
@@ -359,8 +359,8 @@ impl Protocol {
         Some(())
     }
 
-    /// Under a new id, with nothing in memory, and following from here. What is being read for memory is dropped
-    /// once more: it may have been asked for after the node was expelled, and be older than where it follows from.
+    /// Under a new ID, with empty memory, following from here. A read in progress is invalidated once more: it may have
+    /// been requested after the removal, and be older than the position from which the node follows.
     fn join(&self, state: &mut State, node: usize) -> Option<()> {
         let late = self.is(Mutant::JoinAfterFirstPoll);
         let joining = &mut state.nodes[node];
@@ -396,7 +396,7 @@ impl Protocol {
 }
 
 impl State {
-    /// The id of a node's present incarnation.
+    /// The ID of a node's current incarnation.
     fn id(&self, node: usize) -> Id {
         Id { node, life: self.nodes[node].life }
     }

@@ -1,41 +1,41 @@
-//! What all nodes share: the SQL database, which is the truth, and what has reached Redis.
+//! State that all nodes share: the SQL database, which is authoritative, and the data in Redis.
 
-/// Incarnations that a node may have in one run. Each joins under an id of its own.
+/// Maximum number of incarnations of a node. Each has its own ID.
 pub const LIVES: usize = 2;
-/// Nodes.
+/// Number of nodes.
 pub const NODES: usize = 2;
-/// Changes in one run.
+/// Maximum number of changes.
 const CHANGES: usize = 2;
 
-/// The key's record, as SQL has it and as nodes hold it in memory.
+/// The key's record, in SQL and in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Record {
     pub active: bool,
     pub generation: u8,
 }
 
-/// What a change does.
+/// The effect of a change.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
-    /// Ends the key. Asked for again it changes nothing, and must be in force all the same when it is answered.
+    /// Revokes the key. Repeated, it changes nothing, but must be effective when it is confirmed.
     Revoke,
-    /// Raises the generation: tokens of the one before are dead.
+    /// Increases the generation, which invalidates earlier tokens.
     Rotate,
-    /// Concerns another key. It takes a number like any other.
+    /// Changes another key. It takes a number too.
     Other,
 }
 
-/// The change log. The row of numbers is locked by each change, so a change's number is its place here.
+/// The change log. Each change locks the row of numbers, so its number is its index.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Log([Option<Kind>; CHANGES]);
 
 impl Log {
-    /// The number of the last change.
+    /// Returns the number of the last change.
     pub fn last(&self) -> u8 {
         self.0.iter().flatten().map(|_| 1).sum()
     }
 
-    /// Commits a change and says its number, or that of the last change where there is nothing left to change.
+    /// Commits a change and returns its number, or that of the last change if there is nothing to change.
     pub fn commit(&mut self, kind: Kind, limit: u8) -> Option<Commit> {
         let last = self.last();
         match kind {
@@ -50,12 +50,12 @@ impl Log {
         Some(Commit { seq: last + 1, is_repeat: false })
     }
 
-    /// The record after all changes.
+    /// Returns the record after all changes.
     pub fn record(&self) -> Record {
         self.record_at(self.last())
     }
 
-    /// The record after the change of that number.
+    /// Returns the record after a change.
     pub fn record_at(&self, seq: u8) -> Record {
         let mut record = Record { active: true, generation: 0 };
         for kind in self.between(0, seq) {
@@ -68,7 +68,7 @@ impl Log {
         record
     }
 
-    /// Whether one of the changes after one number and up to another concerns the key.
+    /// Whether a change after one number and up to another affects the key.
     pub fn concerns_key(&self, after: u8, to: u8) -> bool {
         self.between(after, to).any(|kind| kind != Kind::Other)
     }
@@ -78,7 +78,7 @@ impl Log {
     }
 }
 
-/// What SQL answers to a change.
+/// SQL's response to a change.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Commit {
     pub seq: u8,
@@ -91,11 +91,11 @@ pub enum Row {
     #[default]
     Absent,
     Member,
-    /// Given up, for so many ticks.
+    /// Removed, for this many ticks.
     Struck(u8),
 }
 
-/// The name of an incarnation of a node.
+/// Identifies an incarnation of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Id {
     pub node: usize,
@@ -108,7 +108,7 @@ impl Id {
     }
 }
 
-/// Something kept for each id.
+/// A value for each ID.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ById<T>([[T; LIVES]; NODES]);
 
@@ -122,7 +122,7 @@ impl<T: Copy> ById<T> {
     }
 }
 
-/// What was answered to those who asked for changes, and so has to be in force.
+/// The confirmed changes, which must be effective.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Promise {
     pub revoked: bool,
@@ -130,7 +130,7 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// Adds the change that has just been answered.
+    /// Adds a change that has just been confirmed.
     pub fn add(&mut self, commit: Commit, log: &Log) {
         let before = commit.seq.saturating_sub(1);
         match log.between(before, commit.seq).next() {
@@ -141,7 +141,7 @@ impl Promise {
         }
     }
 
-    /// Whether it forbids to accept a token of that generation.
+    /// Whether it forbids accepting a token of this generation.
     pub fn forbids(self, generation: u8) -> bool {
         self.revoked || generation < self.generation
     }

@@ -1,4 +1,4 @@
-//! What a store promises of the audit log.
+//! Conformance of the audit log.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     NOW, WriteOutcome as _, audit, concurrently, create_organization, entry, id, insert, key, new_organization, slug,
 };
 
-/// Checks an organization's chain with the program's own check.
+/// Verifies an organization's chain with the program's own check.
 async fn verified(store: &Store, organization: &str) -> AuditHead {
     let verdict = keyturn::testing::audit::verify(store, organization, &[]).await.unwrap();
     verdict.end.unwrap_or_else(|fault| panic!("{organization}: {fault}"))
@@ -34,7 +34,7 @@ async fn ids(store: &Store, filter: &AuditFilter) -> Vec<i64> {
     store.audit_rows(filter).await.unwrap().into_iter().map(|row| row.id).collect()
 }
 
-pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<Store>) {
+pub async fn each_log_is_a_chain_with_a_recorded_end(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store
         .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -58,7 +58,7 @@ pub async fn each_log_is_a_chain_of_its_own_and_says_where_it_ends(store: Arc<St
     assert_eq!(store.audit_head("nobody").await.unwrap(), None);
 }
 
-pub async fn changes_at_once_leave_a_good_chain(store: Arc<Store>) {
+pub async fn concurrent_changes_keep_a_valid_chain(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store
         .create_organization(&new_organization("other", 200), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -72,7 +72,7 @@ pub async fn changes_at_once_leave_a_good_chain(store: Arc<Store>) {
         let key = keyturn::domain::api_key::ApiKey { organization: slug(organization), ..key(n) };
         async move { insert(store.as_ref(), &key).await }
     })));
-    // Whoever checks meanwhile finds a whole log too.
+    // A concurrent verification finds a valid log too.
     for _ in 0..10 {
         verified(store.as_ref(), "acme").await;
     }
@@ -81,7 +81,7 @@ pub async fn changes_at_once_leave_a_good_chain(store: Arc<Store>) {
     assert_eq!(verified(store.as_ref(), "other").await.rows, 1 + 33);
 }
 
-pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<Store>) {
+pub async fn rejected_change_leaves_the_chain_unchanged(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let before = verified(store.as_ref(), "acme").await;
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
@@ -92,7 +92,7 @@ pub async fn a_refused_change_leaves_no_row_and_the_chain_as_it_was(store: Arc<S
     assert_eq!(verified(store.as_ref(), "acme").await.rows, 2);
 }
 
-/// Rows at these seconds.
+/// Writes entries at these seconds and returns them.
 async fn rows_at(store: &Store, seconds: &[i64]) -> Vec<AuditRow> {
     create_organization(store).await;
     for (n, seconds) in seconds.iter().enumerate() {
@@ -103,8 +103,8 @@ async fn rows_at(store: &Store, seconds: &[i64]) -> Vec<AuditRow> {
     audit(store, "acme").await
 }
 
-pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Arc<Store>) {
-    // Clocks of several nodes differ, and several rows are of one moment.
+pub async fn entries_are_listed_newest_first(store: Arc<Store>) {
+    // Clocks of nodes differ, and several entries have the same time.
     let mut rows = rows_at(store.as_ref(), &[5, 3, 3, 3, 9, 1, 9, 20]).await;
     let written: Vec<i64> = rows.iter().map(|row| row.id).collect();
     rows.sort_by_key(|row| std::cmp::Reverse((row.at, row.id)));
@@ -124,7 +124,7 @@ pub async fn rows_are_listed_newest_first_and_go_on_where_they_stopped(store: Ar
     assert_eq!(ids(store.as_ref(), &rest).await, written[4..6]);
 }
 
-pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<Store>) {
+pub async fn entries_are_filtered(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store
         .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -171,7 +171,7 @@ pub async fn rows_are_filtered_by_what_who_which_and_when(store: Arc<Store>) {
     assert_eq!(ids(store.as_ref(), &others).await.len(), 1);
 }
 
-pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<Store>) {
+pub async fn entries_round_trip(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let text = "Grüße \u{1f511} <b>'\"%_\\ \u{301}\n\t\u{feff} e\u{301} é  ";
     let row = AuditEntry {
@@ -182,7 +182,7 @@ pub async fn rows_come_back_exactly_as_they_were_written(store: Arc<Store>) {
         subject: text.into(),
         old: Some(json!({ "z": text, "a": [1, -5, null, true, 18_446_744_073_709_551_615u64], "": {} })),
         new: Some(json!(null)),
-        standing: None,
+        expected_version: None,
     };
     store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
     let read = audit(store.as_ref(), "acme").await.pop().unwrap();

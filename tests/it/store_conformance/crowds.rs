@@ -1,11 +1,11 @@
-//! Changes that wait for the database keep nobody else waiting.
+//! Changes that wait for the database do not delay reads.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::*;
 
-/// For how long another node holds the row that every change locks.
+/// How long another node holds the row that every change locks.
 const HELD: Duration = Duration::from_millis(1500);
 
 #[test]
@@ -25,7 +25,7 @@ fn reads_do_not_wait_behind_changes() {
         crate::support::eventually("the row is locked", || (database.sql(is_held) == "1").then_some(()));
         let held = Instant::now();
 
-        // More changes than there are connections.
+        // More changes than connections.
         let changing = store.clone();
         let changes = tokio::spawn(concurrently((2..=20).map(move |n| {
             let store = changing.clone();

@@ -1,4 +1,4 @@
-//! What a store promises to nodes that follow each other's changes.
+//! Conformance of the change log for other nodes.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ fn node(name: &str) -> NodeId {
     NodeId::from(name.to_owned())
 }
 
-/// The changes of keys and tokens after a number.
+/// Returns the changes of keys and tokens after a number.
 pub async fn changes_after(store: &Store, seq: u64, limit: u32) -> Vec<KeyChange> {
     store.follow(seq, &node("nobody"), limit).await.unwrap().changes
 }
 
-pub async fn a_new_key_is_followed_as_well(store: Arc<Store>) {
+pub async fn new_key_is_followed(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let before = store.last_seq().await.unwrap();
     insert(store.as_ref(), &key(1)).await;
@@ -27,41 +27,41 @@ pub async fn a_new_key_is_followed_as_well(store: Arc<Store>) {
     assert_eq!(changes.iter().map(|change| (change.seq, change.key)).collect::<Vec<_>>(), [(before + 1, id(1))]);
 }
 
-pub async fn a_follower_is_told_all_that_it_missed_and_no_more(store: Arc<Store>) {
+pub async fn follower_gets_exactly_the_missed_changes(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store.join(&node("a"), NOW).await.unwrap();
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
     }
     let all = store.follow(0, &node("a"), 100).await.unwrap();
-    assert!(all.is_member && all.is_whole);
+    assert!(all.is_member && all.is_complete);
     assert_eq!((all.last_seq, all.changes.len()), (6, 5));
     let part = store.follow(0, &node("a"), 3).await.unwrap();
-    assert!(!part.is_whole);
+    assert!(!part.is_complete);
     assert_eq!(part.changes, all.changes[..3]);
     let rest = store.follow(part.changes[2].seq, &node("a"), 3).await.unwrap();
-    assert!(rest.is_whole);
+    assert!(rest.is_complete);
     assert_eq!(rest.changes, all.changes[3..]);
     let none = store.follow(6, &node("a"), 3).await.unwrap();
-    assert!(none.is_whole && none.changes.is_empty());
+    assert!(none.is_complete && none.changes.is_empty());
     assert_eq!(none.last_seq, 6);
 }
 
-pub async fn a_shortened_log_says_so(store: Arc<Store>) {
+pub async fn pruned_log_is_reported(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let late = ApiKey { generation: 2, ..next(&key(1)) };
     let mut row = entry(action::KEY_EDIT, id(1));
     row.at = NOW.plus_seconds(100);
     let seq = store.update_key(&late, None, &row, None).await.outcome().unwrap();
-    store.shorten(NOW).await.unwrap();
+    store.prune_changes(NOW).await.unwrap();
     let news = store.follow(0, &node("a"), 10).await.unwrap();
     assert_eq!((news.pruned_seq, news.changes.len()), (0, 2), "nothing is older than that");
-    store.shorten(NOW.plus_seconds(50)).await.unwrap();
+    store.prune_changes(NOW.plus_seconds(50)).await.unwrap();
     let news = store.follow(0, &node("a"), 10).await.unwrap();
     assert_eq!(news.changes.iter().map(|change| change.seq).collect::<Vec<_>>(), [seq]);
-    assert_eq!(news.pruned_seq, seq - 1, "whoever is not as far has missed something");
-    store.shorten(NOW.plus_seconds(50)).await.unwrap();
+    assert_eq!(news.pruned_seq, seq - 1, "nodes before this number have missed a change");
+    store.prune_changes(NOW.plus_seconds(50)).await.unwrap();
     assert_eq!(store.follow(0, &node("a"), 10).await.unwrap().pruned_seq, seq - 1);
 }
 
@@ -88,29 +88,29 @@ pub async fn organizations_and_signing_keys_are_followed(store: Arc<Store>) {
     assert!(tenants_seq().await > before);
 }
 
-pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<Store>) {
+pub async fn node_is_registered_removed_and_unregistered(store: Arc<Store>) {
     let is_member = async |name: &str| store.follow(0, &node(name), 10).await.unwrap().is_member;
     assert_eq!(store.nodes().await.unwrap(), []);
     assert!(!is_member("a").await);
     store.join(&node("a"), NOW).await.unwrap();
     store.join(&node("b"), NOW.plus_seconds(1)).await.unwrap();
     assert!(is_member("a").await && is_member("b").await && !is_member("c").await);
-    let member = |name: &str, seen_at, applied| RegisteredNode { id: node(name), seen_at, applied, is_struck: false };
+    let member = |name: &str, seen_at, applied| RegisteredNode { id: node(name), seen_at, applied, is_removed: false };
     let (a, b) = (member("a", NOW, 0), member("b", NOW.plus_seconds(1), 0));
     assert_eq!(store.nodes().await.unwrap(), [a, b.clone()]);
 
-    // What is reported only grows.
+    // Reported numbers only increase.
     store.report(&node("a"), 7, NOW.plus_seconds(10)).await.unwrap();
     store.report(&node("a"), 6, NOW.plus_seconds(11)).await.unwrap();
     assert_eq!(store.nodes().await.unwrap(), [member("a", NOW.plus_seconds(10), 7), b.clone()]);
 
-    // Only who was not heard of is struck; who is struck is listed on, and told.
-    assert!(!store.strike(&node("a"), NOW.plus_seconds(10)).await.unwrap());
+    // Only a silent node is removed; a removed one stays listed and is informed.
+    assert!(!store.remove_silent_node(&node("a"), NOW.plus_seconds(10)).await.unwrap());
     assert!(is_member("a").await);
-    assert!(store.strike(&node("a"), NOW.plus_seconds(11)).await.unwrap());
-    assert!(!store.strike(&node("a"), NOW.plus_seconds(11)).await.unwrap(), "once");
+    assert!(store.remove_silent_node(&node("a"), NOW.plus_seconds(11)).await.unwrap());
+    assert!(!store.remove_silent_node(&node("a"), NOW.plus_seconds(11)).await.unwrap(), "once");
     assert!(!is_member("a").await && is_member("b").await);
-    let struck = RegisteredNode { is_struck: true, ..member("a", NOW.plus_seconds(10), 7) };
+    let struck = RegisteredNode { is_removed: true, ..member("a", NOW.plus_seconds(10), 7) };
     assert_eq!(store.nodes().await.unwrap(), [struck, b.clone()]);
 
     store.leave(&node("a")).await.unwrap();
@@ -118,12 +118,12 @@ pub async fn a_member_is_entered_heard_of_struck_and_removed(store: Arc<Store>) 
     assert_eq!(store.nodes().await.unwrap(), [b]);
 }
 
-pub async fn a_deployment_keeps_its_first_name(store: Arc<Store>) {
+pub async fn deployment_keeps_its_first_name(store: Arc<Store>) {
     assert_eq!(store.deployment("first").await.unwrap(), "first");
     assert_eq!(store.deployment("second").await.unwrap(), "first");
 }
 
-pub async fn keys_that_were_changed_lately_are_found(store: Arc<Store>) {
+pub async fn recently_changed_keys_are_found(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     for n in 1..=3 {
         insert(store.as_ref(), &key(n)).await;

@@ -1,4 +1,4 @@
-//! A COMMIT whose answer is lost: every kind of change reports what really became of it.
+//! A COMMIT whose response is lost: every kind of change reports the actual outcome.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use keyturn::domain::member::Session;
-use keyturn::domain::usage::Seen;
+use keyturn::domain::usage::DetailCount;
 use keyturn::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook};
 use keyturn::store::{AfterAttempt, Attempt, ClaimTerms, Notice, StoreError, StoredResponse, kind};
 
@@ -15,18 +15,18 @@ use super::*;
 /// `COMMIT` as a simple query of PostgreSQL's protocol.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
-/// What happens to the next COMMIT.
+/// The fault of the next COMMIT.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[repr(u8)]
 enum Fault {
     None,
-    /// The server never receives it.
+    /// The server does not receive it.
     Dropped,
-    /// The server carries it out; its answer is dropped.
+    /// The server executes it; its response is dropped.
     AnswerDropped,
-    /// The client's connection is cut first, and the server receives it a while later.
+    /// The client's connection is cut first, and the server receives it later.
     Late,
-    /// As `AnswerDropped`, and no further connection is accepted.
+    /// Like `AnswerDropped`, and no further connection is accepted.
     DatabaseGone,
 }
 
@@ -98,13 +98,13 @@ fn serve(mut client: TcpStream, next: Arc<AtomicU8>) {
             }
             continue;
         }
-        // No answer reaches the client from here on.
+        // No response reaches the client from here on.
         client.shutdown(Shutdown::Both).unwrap();
         if fault == Fault::Late as u8 {
             std::thread::sleep(Duration::from_millis(300));
         }
         server.write_all(chunk).unwrap();
-        // The server ends the session after it has carried out what it received.
+        // The server ends the session after executing the messages that it received.
         std::thread::sleep(Duration::from_millis(100));
         break;
     }
@@ -117,7 +117,7 @@ struct World {
     database: Database,
     proxy: Proxy,
     store: Arc<Store>,
-    /// How a COMMIT that is carried out loses its answer.
+    /// How the response of an executed COMMIT is lost.
     lost: Fault,
 }
 
@@ -128,14 +128,14 @@ impl World {
         Self { database, proxy, store: Arc::new(store), lost }
     }
 
-    /// Everything that is stored, except the IDs of transactions.
+    /// Returns all data except the IDs of transactions.
     fn contents(&self) -> Vec<String> {
         self.database.contents_but(&["commits"])
     }
 }
 
-/// Runs a change twice: its COMMIT is dropped, which must be an error and change nothing; then only the answer is lost,
-/// which must be a success that changed something.
+/// Runs a change twice. First its COMMIT is dropped, which must be an error without a change; then only the response is
+/// lost, which must be a success with a change.
 macro_rules! check {
     ($world:ident, $what:literal, $change:expr) => {{
         let before = $world.contents();
@@ -170,7 +170,7 @@ fn webhook() -> Webhook {
     Webhook { version: 1, ..super::webhooks::webhook(1) }
 }
 
-async fn every_change_is_reported_truthfully(lost: Fault) {
+async fn every_change_reports_its_outcome(lost: Fault) {
     let world = World::new(lost).await;
     let store = world.store.as_ref();
     let by = |action| entry(action, "subject");
@@ -234,10 +234,10 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     let dead = Attempt { at: NOW, status: None, error: None, then: AfterAttempt::Dead };
     assert!(store.finish_attempt(&delivery.id, "n", &dead).await.unwrap());
     let retry = by(action::WEBHOOK_RETRY);
-    check!(world, "retry", store.revive_delivery(&slug("acme"), (&hook.id, &delivery.id), &retry));
+    check!(world, "retry", store.retry_delivery(&slug("acme"), (&hook.id, &delivery.id), &retry));
     check!(world, "deleted webhook", store.delete_webhook(&changed, &by(action::WEBHOOK_DELETE)));
 
-    let seen = Seen { day: 1, what: Some("192.0.2.1".parse().unwrap()), exchanges: 3, verifications: 0 };
+    let seen = DetailCount { day: 1, value: Some("192.0.2.1".parse().unwrap()), exchanges: 3, verifications: 0 };
     let details = Details { addresses: vec![seen], ..Details::default() };
     let usage = KeyUsage { key: one.id, counts: vec![(1, UsageOutcome::Exchanged, 2)], last_used: None, details };
     let batch = [usage];
@@ -249,7 +249,7 @@ async fn every_change_is_reported_truthfully(lost: Fault) {
     let notice = Notice { key: one.id, kind: kind::STALE, period: 1, detail: String::new(), most: 9 };
     let told = by(action::KEY_STALE);
     assert!(check!(world, "notice", store.record_notice(&notice, NOW, &told)));
-    check!(world, "shortened log", store.shorten(NOW.plus_seconds(9)));
+    check!(world, "shortened log", store.prune_changes(NOW.plus_seconds(9)));
     store.close().await;
 }
 
@@ -286,17 +286,17 @@ fn block_on(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn a_commit_whose_answer_is_dropped_is_reported_as_made() {
-    block_on(every_change_is_reported_truthfully(Fault::AnswerDropped));
+fn commit_with_dropped_response_is_reported_as_made() {
+    block_on(every_change_reports_its_outcome(Fault::AnswerDropped));
 }
 
 #[test]
-fn a_commit_that_arrives_after_the_connection_is_lost_is_waited_for() {
-    block_on(every_change_is_reported_truthfully(Fault::Late));
+fn commit_after_a_lost_connection_is_awaited() {
+    block_on(every_change_reports_its_outcome(Fault::Late));
 }
 
 #[test]
-fn a_commit_that_cannot_be_looked_up_is_reported_as_unknown() {
+fn commit_without_lookup_is_reported_as_unknown() {
     block_on(async {
         let world = World::new(Fault::DatabaseGone).await;
         world.store.set_master_key("master").await.unwrap();

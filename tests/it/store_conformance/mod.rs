@@ -1,4 +1,4 @@
-//! What every store promises, run over every backend there is: [`backends`] is the only place that knows them.
+//! Conformance tests of the store, run on every backend: [`backends`] is the only place that knows them.
 
 mod auditing;
 mod crowds;
@@ -35,14 +35,14 @@ use tempfile::TempDir;
 
 use crate::support::postgres::Database;
 
-/// A store to hold to its promises, and what must live as long.
+/// A store under test, and values that must live as long.
 struct Backend {
     name: &'static str,
     store: Arc<Store>,
     _place: (Option<TempDir>, Option<Database>),
 }
 
-/// An empty store of every kind.
+/// Creates an empty store of every kind.
 async fn backends() -> Vec<Backend> {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Store::open_sqlite(&folder.path().join("keyturn.db"), 4).await.unwrap();
@@ -72,103 +72,103 @@ macro_rules! on_every_backend {
 }
 
 on_every_backend! { in checks:
-    an_empty_store_holds_nothing
-    an_organization_is_founded_whole
-    creating_an_organization_twice_is_refused_and_changes_nothing
-    every_field_of_a_key_comes_back
-    every_state_of_a_key_comes_back
-    an_unknown_key_is_none
-    a_limit_holds_under_concurrent_inserts
-    an_owners_limit_counts_that_owners_keys
-    a_key_that_begins_to_count_again_is_held_to_the_limit
-    a_change_of_a_version_that_is_not_the_stored_one_is_refused
-    of_changes_of_one_version_at_once_one_is_made
-    change_numbers_rise_strictly_and_become_visible_in_order
-    the_audit_row_comes_with_the_change_and_never_without
-    a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to
-    a_pending_verifier_is_replaced_where_it_stands
-    a_revoked_token_is_kept_until_it_is_dead_anyway
-    signing_keys_come_back_and_are_made_one_after_the_other
-    a_store_belongs_to_one_master_key_and_is_resealed_at_once
-    lists_are_newest_first_and_go_on_where_they_stopped
-    a_list_is_filtered_by_state_owner_and_organization
-    a_search_is_for_the_text_itself
-    counts_of_use_add_up
+    empty_store_has_no_records
+    organization_is_created_completely
+    duplicate_organization_is_rejected
+    key_fields_round_trip
+    key_states_round_trip
+    unknown_key_is_none
+    limit_holds_under_concurrent_inserts
+    owner_limit_counts_the_owners_keys
+    reenabled_key_counts_towards_the_limit
+    change_of_another_version_is_rejected
+    one_of_concurrent_changes_succeeds
+    change_numbers_become_visible_in_order
+    audit_entry_is_written_with_its_change
+    fast_verifier_is_replaced_for_its_hash
+    pending_verifier_is_replaced
+    revoked_token_is_kept_until_it_expires
+    signing_keys_round_trip_and_are_serialized
+    store_has_one_master_key_and_is_resealed
+    lists_are_newest_first_and_paginated
+    list_is_filtered_by_state_and_owner
+    search_is_literal
+    usage_counts_add_up
 }
 
 on_every_backend! { in following:
-    a_new_key_is_followed_as_well
-    a_follower_is_told_all_that_it_missed_and_no_more
-    a_shortened_log_says_so
+    new_key_is_followed
+    follower_gets_exactly_the_missed_changes
+    pruned_log_is_reported
     organizations_and_signing_keys_are_followed
-    a_member_is_entered_heard_of_struck_and_removed
-    a_deployment_keeps_its_first_name
-    keys_that_were_changed_lately_are_found
+    node_is_registered_removed_and_unregistered
+    deployment_keeps_its_first_name
+    recently_changed_keys_are_found
 }
 
 on_every_backend! { in tenants:
-    an_organization_counts_the_changes_of_its_policy_state_and_signing_keys
-    a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions
+    organization_has_the_number_of_its_last_change
+    new_epoch_invalidates_tokens_and_sessions
 }
 
 on_every_backend! { in people:
-    a_member_is_added_changed_and_removed
+    member_is_added_changed_and_removed
     repeated_events_are_two_entries_per_hour
-    an_organization_keeps_an_owner
-    a_removed_member_takes_their_keys_along
-    a_key_is_owned_by_a_member_or_nobody
-    a_session_is_found_by_what_the_browser_holds_until_it_ends
-    a_session_is_begun_by_whom_the_password_was_checked_for
-    a_new_password_ends_the_other_sessions
-    a_policy_is_replaced_once_for_each_version
-    an_answer_is_remembered_with_its_change_and_only_once
-    lists_come_in_every_order_whole
-    nothing_is_done_for_who_is_not_what_they_were
+    organization_keeps_an_owner
+    removing_a_member_revokes_their_keys
+    key_owner_is_a_current_member
+    session_is_found_by_its_secret_until_it_ends
+    session_requires_an_unchanged_member
+    new_password_ends_other_sessions
+    policy_is_replaced_once_per_version
+    response_is_stored_with_its_change_once
+    lists_are_complete_in_every_order
+    actor_must_have_the_expected_version
 }
 
 on_every_backend! { in auditing:
-    each_log_is_a_chain_of_its_own_and_says_where_it_ends
-    changes_at_once_leave_a_good_chain
-    a_refused_change_leaves_no_row_and_the_chain_as_it_was
-    rows_are_listed_newest_first_and_go_on_where_they_stopped
-    rows_are_filtered_by_what_who_which_and_when
-    rows_come_back_exactly_as_they_were_written
+    each_log_is_a_chain_with_a_recorded_end
+    concurrent_changes_keep_a_valid_chain
+    rejected_change_leaves_the_chain_unchanged
+    entries_are_listed_newest_first
+    entries_are_filtered
+    entries_round_trip
 }
 
 on_every_backend! { in webhooks:
-    every_field_of_a_webhook_comes_back
-    a_limit_of_webhooks_holds_under_inserts_at_once
-    a_removed_webhook_takes_its_deliveries_along
-    what_a_change_tells_is_queued_with_it_and_never_without
-    deliveries_are_listed_newest_first_and_by_state
-    a_delivery_is_claimed_by_one_of_many
-    a_claim_runs_out_and_counts_for_nothing_then
-    what_waits_longest_comes_first_and_what_is_disabled_waits
-    a_dead_letter_is_taken_up_again_and_nothing_else_is
-    what_was_not_taken_is_counted_by_webhook
-    what_has_ended_is_forgotten_in_its_time
+    webhook_fields_round_trip
+    webhook_limit_holds_under_concurrent_inserts
+    deleting_a_webhook_deletes_its_deliveries
+    event_is_queued_with_its_change
+    deliveries_are_listed_newest_first
+    delivery_is_claimed_by_one_node
+    claim_expires
+    longest_waiting_deliveries_are_first
+    only_dead_letters_can_be_retried
+    undelivered_events_are_counted_by_webhook
+    ended_deliveries_are_deleted_after_their_retention
     webhooks_are_resealed_with_the_signing_keys
     due_deliveries_are_counted_up_to_a_limit
-    deliveries_scheduled_by_a_clock_ahead_are_moved_back
+    deliveries_scheduled_by_a_clock_ahead_are_rescheduled
 }
 
 on_every_backend! { in usage:
-    uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted
-    batches_that_are_written_at_once_are_all_counted
-    the_busiest_keys_come_first_in_any_range_and_no_page_loses_one
-    a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_since_the_last
-    many_keys_of_which_few_are_used_on_a_day_are_ranked_right
-    the_days_of_several_keys_are_told_at_once_and_of_no_other_organization
-    each_outcome_is_told_apart_wherever_it_is_read
-    what_is_old_is_forgotten_and_the_rest_stays_right
-    details_add_up_and_what_is_too_various_is_other
-    a_use_of_the_secret_before_is_kept_until_the_next_rotation
-    a_notice_is_told_once_with_its_audit_row_however_many_tell_it
-    a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used
-    notices_are_forgotten_but_for_the_last_of_an_idle_period
-    a_chore_is_begun_by_one_and_again_when_it_is_due
-    stale_keys_are_the_active_ones_that_were_idle_since_before
-    keys_that_end_soon_come_soonest_first
+    uses_by_hour_and_day_in_any_order
+    concurrent_batches_are_all_counted
+    busiest_keys_are_first_on_every_page
+    ranking_is_never_outdated
+    many_rarely_used_keys_are_ranked
+    days_of_several_keys_of_one_organization
+    outcomes_are_counted_separately
+    old_usage_is_deleted
+    details_add_up_and_are_bounded
+    previous_secret_use_is_kept_until_the_next_rotation
+    notice_is_recorded_once_with_its_audit_entry
+    stale_key_is_disabled_once_with_its_notice
+    old_notices_are_deleted_except_the_last
+    chore_is_claimed_once_per_interval
+    stale_keys_are_active_and_idle
+    expiring_keys_are_sorted_by_expiry
 }
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -240,7 +240,7 @@ fn entry(action: &'static str, subject: impl ToString) -> AuditEntry {
         subject: subject.to_string(),
         old: None,
         new: Some(json!({ "n": 1 })),
-        standing: None,
+        expected_version: None,
     }
 }
 
@@ -285,7 +285,7 @@ async fn create_organization(store: &Store) -> NewOrganization {
     founding
 }
 
-/// Outcome of a write by a store that works.
+/// Returns the outcome of a write by a working store.
 trait WriteOutcome<T> {
     fn outcome(self) -> Result<T, Refused>;
 }
@@ -300,10 +300,10 @@ impl<T> WriteOutcome<T> for Result<T, WriteError> {
     }
 }
 
-/// Concurrent callers of a store. More than there are connections would only wait for one, and for two seconds at most.
+/// Concurrent callers. More than the connections would only wait for one, and time out after two seconds.
 const CALLERS: usize = 8;
 
-/// Runs the calls, [`CALLERS`] of them at a time, and returns what they return.
+/// Runs the calls, [`CALLERS`] at a time, and returns their results.
 async fn concurrently<T: Send + 'static>(
     calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
@@ -315,7 +315,7 @@ async fn insert(store: &Store, key: &ApiKey) {
     store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome().unwrap();
 }
 
-/// The log of an organization, as it was written.
+/// Returns the log of an organization, oldest first.
 async fn audit(store: &Store, organization: &str) -> Vec<AuditRow> {
     let rows = store.audit_after(organization, None, 1000).await.unwrap();
     rows.into_iter().map(Result::unwrap).collect()
@@ -333,13 +333,13 @@ async fn ids(store: &Store, filter: &KeyFilter) -> Vec<KeyId> {
     store.keys(filter).await.unwrap().into_iter().map(|key| key.id).collect()
 }
 
-/// Every organization, without the number of its last change.
+/// Returns every organization, without the number of its last change.
 async fn stored_organizations(store: &Store) -> Vec<Organization> {
     let organizations = store.organizations(None).await.unwrap();
     organizations.into_iter().map(|organization| Organization { changed_seq: 0, ..organization }).collect()
 }
 
-/// What a change makes of a key: the next version under another name.
+/// Returns the next version of a key, with another name.
 fn next(key: &ApiKey) -> ApiKey {
     ApiKey { version: key.version + 1, name: format!("{}'", key.name), ..key.clone() }
 }
@@ -348,7 +348,7 @@ mod checks {
     use super::following::changes_after;
     use super::*;
 
-    pub async fn an_empty_store_holds_nothing(store: Arc<Store>) {
+    pub async fn empty_store_has_no_records(store: Arc<Store>) {
         store.ping().await.unwrap();
         assert_eq!(store.organizations(None).await.unwrap(), []);
         assert_eq!(store.signing_keys(None).await.unwrap(), []);
@@ -362,7 +362,7 @@ mod checks {
         assert_eq!((store.last_seq().await.unwrap(), store.master_key().await.unwrap()), (0, None));
     }
 
-    pub async fn an_organization_is_founded_whole(store: Arc<Store>) {
+    pub async fn organization_is_created_completely(store: Arc<Store>) {
         let founding = create_organization(store.as_ref()).await;
         assert_eq!(stored_organizations(store.as_ref()).await, [founding.organization]);
         assert_eq!(store.signing_keys(None).await.unwrap(), [founding.signing_key.unwrap()]);
@@ -376,7 +376,7 @@ mod checks {
         assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE]);
     }
 
-    pub async fn creating_an_organization_twice_is_refused_and_changes_nothing(store: Arc<Store>) {
+    pub async fn duplicate_organization_is_rejected(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let (seq, organizations) = (store.last_seq().await.unwrap(), store.organizations(None).await.unwrap());
         let mut again = new_organization("acme", 9);
@@ -399,7 +399,7 @@ mod checks {
         assert_eq!(store.organizations(None).await.unwrap().len(), 2);
     }
 
-    pub async fn every_field_of_a_key_comes_back(store: Arc<Store>) {
+    pub async fn key_fields_round_trip(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         for full in [full_key(1), ApiKey { version: 41, ..full_key(2) }] {
             insert(store.as_ref(), &full).await;
@@ -408,7 +408,7 @@ mod checks {
         let imported = ApiKey { secret: SecretVerifier { phc: "$argon2id$x".into(), fast: None }, ..key(3) };
         insert(store.as_ref(), &imported).await;
         assert_eq!(store.key(&imported.id).await.unwrap(), Some(imported.clone()));
-        // And all that can change, changed back and forth.
+        // All mutable fields, changed back and forth.
         let changed =
             ApiKey { id: imported.id, version: 2, owner: None, created_at: imported.created_at, ..full_key(3) };
         let change = entry(action::KEY_EDIT, imported.id);
@@ -419,7 +419,7 @@ mod checks {
         assert_eq!(store.key(&back.id).await.unwrap(), Some(back));
     }
 
-    pub async fn every_state_of_a_key_comes_back(store: Arc<Store>) {
+    pub async fn key_states_round_trip(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let at = NOW.plus_seconds(5);
         for (n, lifecycle) in [
@@ -438,7 +438,7 @@ mod checks {
         }
     }
 
-    pub async fn an_unknown_key_is_none(store: Arc<Store>) {
+    pub async fn unknown_key_is_none(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         assert_eq!(store.key(&id(77)).await.unwrap(), None);
         let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None).await.outcome();
@@ -448,7 +448,7 @@ mod checks {
         assert_eq!(twice, Err(Refused::AlreadyExists));
     }
 
-    pub async fn a_limit_holds_under_concurrent_inserts(store: Arc<Store>) {
+    pub async fn limit_holds_under_concurrent_inserts(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         // The organization's first key counts; revoked and expired ones do not.
         insert(store.as_ref(), &ApiKey { lifecycle: Lifecycle::Revoked { at: NOW, reason: None }, ..key(201) }).await;
@@ -470,7 +470,7 @@ mod checks {
         assert_eq!(audit_actions(store.as_ref()).await.len(), 1 + 2 + 2);
     }
 
-    pub async fn an_owners_limit_counts_that_owners_keys(store: Arc<Store>) {
+    pub async fn owner_limit_counts_the_owners_keys(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let owner = Some(MemberId("member-acme".into()));
         let limits = Limits { organization: None, owner: Some(1), policy_version: None };
@@ -483,7 +483,7 @@ mod checks {
         assert_eq!((make(3, None).await, make(4, None).await), (Ok(()), Ok(())), "the organization's own");
     }
 
-    pub async fn a_key_that_begins_to_count_again_is_held_to_the_limit(store: Arc<Store>) {
+    pub async fn reenabled_key_counts_towards_the_limit(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let expired = ApiKey { expires_at: Some(NOW), ..key(1) };
         insert(store.as_ref(), &expired).await;
@@ -499,7 +499,7 @@ mod checks {
         assert!(renamed.is_ok(), "it counts already, and is not counted against itself");
     }
 
-    pub async fn a_change_of_a_version_that_is_not_the_stored_one_is_refused(store: Arc<Store>) {
+    pub async fn change_of_another_version_is_rejected(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let first = key(1);
         insert(store.as_ref(), &first).await;
@@ -514,7 +514,7 @@ mod checks {
         assert_eq!(store.last_seq().await.unwrap(), seq, "a refused change takes no number");
     }
 
-    pub async fn of_changes_of_one_version_at_once_one_is_made(store: Arc<Store>) {
+    pub async fn one_of_concurrent_changes_succeeds(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let first = key(1);
         insert(store.as_ref(), &first).await;
@@ -526,7 +526,7 @@ mod checks {
         assert_eq!(audit_actions(store.as_ref()).await.iter().filter(|name| *name == action::KEY_EDIT).count(), 1);
     }
 
-    pub async fn change_numbers_rise_strictly_and_become_visible_in_order(store: Arc<Store>) {
+    pub async fn change_numbers_become_visible_in_order(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         for n in 1..=10 {
             insert(store.as_ref(), &key(n)).await;
@@ -552,7 +552,7 @@ mod checks {
                 })
             })
             .collect();
-        // A follower that reads meanwhile must never see a number after one that it has not seen.
+        // A concurrent reader must never see a number before a lower one becomes visible.
         let mut followed: Vec<KeyChange> = Vec::new();
         let mut applied = begin;
         while followed.len() < 100 {
@@ -580,7 +580,7 @@ mod checks {
         }
     }
 
-    pub async fn the_audit_row_comes_with_the_change_and_never_without(store: Arc<Store>) {
+    pub async fn audit_entry_is_written_with_its_change(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let row = AuditEntry {
             at: NOW.plus_seconds(3),
@@ -590,7 +590,7 @@ mod checks {
             subject: "subject".into(),
             old: Some(json!({ "a": [1, null, "ü"] })),
             new: None,
-            standing: None,
+            expected_version: None,
         };
         store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
         store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap_err();
@@ -609,7 +609,7 @@ mod checks {
         assert_eq!(audit(store.as_ref(), "other").await, []);
     }
 
-    pub async fn a_fast_verifier_is_written_anew_for_the_hash_it_belongs_to(store: Arc<Store>) {
+    pub async fn fast_verifier_is_replaced_for_its_hash(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let key = full_key(1);
         insert(store.as_ref(), &key).await;
@@ -626,7 +626,7 @@ mod checks {
         assert_eq!((read.version, store.last_seq().await.unwrap()), (key.version, seq), "nothing is granted or taken");
     }
 
-    pub async fn a_pending_verifier_is_replaced_where_it_stands(store: Arc<Store>) {
+    pub async fn pending_verifier_is_replaced(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let key = full_key(1);
         insert(store.as_ref(), &key).await;
@@ -642,7 +642,7 @@ mod checks {
         assert_eq!((read.version, store.last_seq().await.unwrap()), (key.version, seq), "not a change");
     }
 
-    pub async fn a_revoked_token_is_kept_until_it_is_dead_anyway(store: Arc<Store>) {
+    pub async fn revoked_token_is_kept_until_it_expires(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let token =
             |jti: &str, seconds| RevokedToken { jti: jti.into(), key: id(0), expires_at: NOW.plus_seconds(seconds) };
@@ -667,7 +667,7 @@ mod checks {
         assert_eq!(store.revoked_tokens().await.unwrap(), [other]);
     }
 
-    pub async fn signing_keys_come_back_and_are_made_one_after_the_other(store: Arc<Store>) {
+    pub async fn signing_keys_round_trip_and_are_serialized(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let next = StoredSigningKey { algorithm: "RS256".into(), ..signing_key("second", "acme", 100) };
         let made = entry(action::SIGNING_KEY_CREATE, "second");
@@ -694,7 +694,7 @@ mod checks {
         assert_eq!(audited.iter().filter(|name| *name == action::SIGNING_KEY_DELETE).count(), 1);
     }
 
-    pub async fn a_store_belongs_to_one_master_key_and_is_resealed_at_once(store: Arc<Store>) {
+    pub async fn store_has_one_master_key_and_is_resealed(store: Arc<Store>) {
         store.set_master_key("master").await.unwrap();
         assert_eq!(store.master_key().await.unwrap().as_deref(), Some("master"));
         assert!(store.set_master_key("other").await.is_err(), "it has one already");
@@ -716,9 +716,9 @@ mod checks {
         assert_eq!(keys.iter().find(|key| key.kid == "kid-acme").unwrap().sealed, sealed);
     }
 
-    pub async fn lists_are_newest_first_and_go_on_where_they_stopped(store: Arc<Store>) {
+    pub async fn lists_are_newest_first_and_paginated(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
-        // Of one moment are 1 to 4: the id decides, and no page loses or repeats one.
+        // 1 to 4 have the same time: the ID decides, and no page loses or repeats one.
         for n in 1..=9 {
             let created_at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
             insert(store.as_ref(), &ApiKey { created_at, ..key(n) }).await;
@@ -733,14 +733,14 @@ mod checks {
                 let page = store.keys(&KeyFilter { limit, after, ..all() }).await.unwrap();
                 assert!(page.len() <= limit as usize);
                 let Some(last) = page.last() else { break };
-                after = Some(KeyOrder::Created.place(last));
+                after = Some(KeyOrder::Created.cursor(last));
                 paged.extend(page);
             }
             assert_eq!(paged, everything, "{limit}");
         }
     }
 
-    pub async fn a_list_is_filtered_by_state_owner_and_organization(store: Arc<Store>) {
+    pub async fn list_is_filtered_by_state_and_owner(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         store
             .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -776,7 +776,7 @@ mod checks {
         assert_eq!(ids(store.as_ref(), &KeyFilter { organization: slug("other"), ..all() }).await, [id(50)]);
     }
 
-    pub async fn a_search_is_for_the_text_itself(store: Arc<Store>) {
+    pub async fn search_is_literal(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let names = ["100%", "100 percent", "a_b", "aXb", "back\\slash", "Prüfung", "it's \"x\"", "Ünder"];
         for (n, name) in names.iter().enumerate() {
@@ -799,7 +799,7 @@ mod checks {
         }
     }
 
-    pub async fn counts_of_use_add_up(store: Arc<Store>) {
+    pub async fn usage_counts_add_up(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         let subject = key(1);
         insert(store.as_ref(), &subject).await;

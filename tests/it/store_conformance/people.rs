@@ -1,4 +1,4 @@
-//! Members, sessions, policies, remembered answers, and the orders of lists.
+//! Members, sessions, policies, stored responses, and sort orders of lists.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ pub async fn repeated_events_are_two_entries_per_hour(store: Arc<Store>) {
     assert_eq!(entries().await, 3 + 65, "64 networks, and all others together");
 }
 
-pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
+pub async fn member_is_added_changed_and_removed(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -95,7 +95,7 @@ pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
     let logins: Vec<_> = store.members(&slug("acme")).await.unwrap().into_iter().map(|member| member.email).collect();
     assert_eq!(logins, ["ada@acme.example", "boss@acme.example"]);
 
-    // The same login is another's.
+    // The login is used by another member.
     let twin = Member { id: MemberId("twin".into()), ..ada.clone() };
     let row = entry(action::MEMBER_CREATE, "twin");
     assert_eq!(store.insert_member(&twin, "x", &row).await.outcome(), Err(Refused::AlreadyExists));
@@ -115,7 +115,7 @@ pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
     assert_eq!(store.member(&slug("acme"), &ada.id).await.unwrap(), None);
     assert_eq!(store.login(&slug("acme"), &ada.email).await.unwrap(), None);
     assert_eq!(store.remove_member(&admin, &|_| None, &row).await.outcome(), Err(Refused::VersionConflict));
-    // The login is free again.
+    // The login can be used again.
     add(store.as_ref(), &Member { id: MemberId("ada-again".into()), ..ada }).await;
     assert_eq!(
         audit_actions(store.as_ref()).await,
@@ -123,7 +123,7 @@ pub async fn a_member_is_added_changed_and_removed(store: Arc<Store>) {
     );
 }
 
-pub async fn an_organization_keeps_an_owner(store: Arc<Store>) {
+pub async fn organization_keeps_an_owner(store: Arc<Store>) {
     let boss = create_organization(store.as_ref()).await.owner.0;
     let row = entry(action::MEMBER_CHANGE, &boss.id);
     let lesser = Member { role: Role::Admin, version: 2, ..boss.clone() };
@@ -134,7 +134,7 @@ pub async fn an_organization_keeps_an_owner(store: Arc<Store>) {
     store.update_member(&lesser, None, &row).await.outcome().unwrap();
 }
 
-pub async fn a_removed_member_takes_their_keys_along(store: Arc<Store>) {
+pub async fn removing_a_member_revokes_their_keys(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -169,7 +169,7 @@ pub async fn a_removed_member_takes_their_keys_along(store: Arc<Store>) {
     assert!(followed.iter().all(|change| change.generation == 2));
 }
 
-pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<Store>) {
+pub async fn key_owner_is_a_current_member(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let ada = member("ada", Role::Developer);
     add(store.as_ref(), &ada).await;
@@ -182,7 +182,7 @@ pub async fn a_key_is_owned_by_a_member_or_nobody(store: Arc<Store>) {
     assert_eq!(store.key(&owned.id).await.unwrap(), None);
 }
 
-pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: Arc<Store>) {
+pub async fn session_is_found_by_its_secret_until_it_ends(store: Arc<Store>) {
     let boss = create_organization(store.as_ref()).await.owner.0;
     let (one, two) = (session(&boss, "one"), session(&boss, "two"));
     open(store.as_ref(), &one, 1).await;
@@ -210,7 +210,7 @@ pub async fn a_session_is_found_by_what_the_browser_holds_until_it_ends(store: A
     assert_eq!(store.forget_sessions(NOW.plus_seconds(100), NOW.plus_seconds(-1)).await.unwrap(), 1, "by age");
 }
 
-pub async fn a_new_password_ends_the_other_sessions(store: Arc<Store>) {
+pub async fn new_password_ends_other_sessions(store: Arc<Store>) {
     let boss = create_organization(store.as_ref()).await.owner.0;
     for (digest, name) in [(1, "one"), (2, "two"), (3, "three")] {
         open(store.as_ref(), &session(&boss, name), digest).await;
@@ -226,7 +226,7 @@ pub async fn a_new_password_ends_the_other_sessions(store: Arc<Store>) {
     assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
 }
 
-pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<Store>) {
+pub async fn session_requires_an_unchanged_member(store: Arc<Store>) {
     let boss = create_organization(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Owner);
     add(store.as_ref(), &ada).await;
@@ -240,7 +240,7 @@ pub async fn a_session_is_begun_by_whom_the_password_was_checked_for(store: Arc<
     assert_eq!(store.sessions(&boss.id).await.unwrap(), []);
 }
 
-pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<Store>) {
+pub async fn policy_is_replaced_once_per_version(store: Arc<Store>) {
     let mut organization = create_organization(store.as_ref()).await.organization;
     organization.policy = Policy { max_keys: Some(77), ..Policy::default() };
     organization.policy_version = 2;
@@ -252,7 +252,7 @@ pub async fn a_policy_is_replaced_once_for_each_version(store: Arc<Store>) {
     assert_eq!(audit_actions(store.as_ref()).await, ["organization.create", "policy.change"]);
 }
 
-pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<Store>) {
+pub async fn response_is_stored_with_its_change_once(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let remembered = |n: u8, at: Timestamp| StoredResponse {
         caller: "key:a".into(),
@@ -268,22 +268,22 @@ pub async fn an_answer_is_remembered_with_its_change_and_only_once(store: Arc<St
     };
     add(1, NOW).await.unwrap();
     let before = NOW.plus_seconds(-1);
-    let known = store.remembered("key:a", &[9; 32], before).await.unwrap().unwrap();
+    let known = store.stored_response("key:a", &[9; 32], before).await.unwrap().unwrap();
     assert_eq!((known.request, known.key, known.sealed.bytes, known.at), ([1; 32], id(1), vec![1, 0, 255], NOW));
-    assert!(store.remembered("key:b", &[9; 32], before).await.unwrap().is_none(), "somebody else's");
-    assert!(store.remembered("key:a", &[8; 32], before).await.unwrap().is_none());
-    assert!(store.remembered("key:a", &[9; 32], NOW).await.unwrap().is_none(), "too old");
+    assert!(store.stored_response("key:b", &[9; 32], before).await.unwrap().is_none(), "another caller's");
+    assert!(store.stored_response("key:a", &[8; 32], before).await.unwrap().is_none());
+    assert!(store.stored_response("key:a", &[9; 32], NOW).await.unwrap().is_none(), "too old");
 
     assert_eq!(add(2, NOW.plus_seconds(86_399)).await, Err(Refused::Repeated));
     assert_eq!(store.key(&id(2)).await.unwrap(), None);
-    // A day later the same key may be used for something else.
+    // After a day the same `Idempotency-Key` can be used for another request.
     add(3, NOW.plus_seconds(86_400)).await.unwrap();
-    assert_eq!(store.remembered("key:a", &[9; 32], NOW).await.unwrap().unwrap().key, id(3));
-    assert_eq!(store.forget_answers(NOW.plus_seconds(86_399)).await.unwrap(), 0);
-    assert_eq!(store.forget_answers(NOW.plus_seconds(86_400)).await.unwrap(), 1);
+    assert_eq!(store.stored_response("key:a", &[9; 32], NOW).await.unwrap().unwrap().key, id(3));
+    assert_eq!(store.delete_responses(NOW.plus_seconds(86_399)).await.unwrap(), 0);
+    assert_eq!(store.delete_responses(NOW.plus_seconds(86_400)).await.unwrap(), 1);
 }
 
-pub async fn lists_come_in_every_order_whole(store: Arc<Store>) {
+pub async fn lists_are_complete_in_every_order(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     for n in 1..=9 {
         let at = |seconds: i64| Some(NOW.plus_seconds(seconds));
@@ -309,7 +309,7 @@ pub async fn lists_come_in_every_order_whole(store: Arc<Store>) {
                 loop {
                     let page = store.keys(&KeyFilter { order, is_descending, limit, after, ..all() }).await.unwrap();
                     let Some(last) = page.last() else { break };
-                    after = Some(order.place(last));
+                    after = Some(order.cursor(last));
                     paged.extend(page);
                 }
                 assert_eq!(paged, whole, "{order:?} {is_descending} {limit}");
@@ -318,28 +318,28 @@ pub async fn lists_come_in_every_order_whole(store: Arc<Store>) {
     }
 }
 
-pub async fn nothing_is_done_for_who_is_not_what_they_were(store: Arc<Store>) {
+pub async fn actor_must_have_the_expected_version(store: Arc<Store>) {
     let boss = create_organization(store.as_ref()).await.owner.0;
     let ada = member("ada", Role::Admin);
     add(store.as_ref(), &ada).await;
     insert(store.as_ref(), &key(1)).await;
-    let make = async |n: u8, actor: String, standing: u64| {
-        let row = AuditEntry { actor, standing: Some(standing), ..entry(action::KEY_CREATE, id(n)) };
+    let make = async |n: u8, actor: String, version: u64| {
+        let row = AuditEntry { actor, expected_version: Some(version), ..entry(action::KEY_CREATE, id(n)) };
         store.insert_key(&key(n), Limits::default(), &row, None).await
     };
     let is_superseded = |made: Result<_, WriteError>| matches!(made, Err(WriteError::Store(StoreError::Superseded)));
     let (by_key, by_ada) = (format!("key:{}", id(1)), format!("member:{}", ada.id));
-    make(2, by_key.clone(), key(1).standing()).await.unwrap();
+    make(2, by_key.clone(), key(1).rights_version()).await.unwrap();
     make(3, by_ada.clone(), 1).await.unwrap();
     for other in [0, 1, 3] {
         assert!(is_superseded(make(4, by_key.clone(), other).await), "another generation or secret version: {other}");
     }
     assert!(is_superseded(make(4, by_ada.clone(), 2).await), "another version");
 
-    // With a grace period the generation stays, and the secret that the caller has shown is no longer the current one.
+    // With a grace period the generation stays, but the caller's secret is no longer the current one.
     let rotated = ApiKey { secret_version: 2, ..next(&key(1)) };
     store.update_key(&rotated, None, &entry(action::KEY_ROTATE, id(1)), None).await.outcome().unwrap();
-    assert!(is_superseded(make(4, by_key.clone(), key(1).standing()).await), "the previous secret");
+    assert!(is_superseded(make(4, by_key.clone(), key(1).rights_version()).await), "the previous secret");
 
     let ended = rotated.disable(NOW).unwrap();
     store.update_key(&ended, None, &entry(action::KEY_DISABLE, id(1)), None).await.outcome().unwrap();

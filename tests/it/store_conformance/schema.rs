@@ -1,4 +1,4 @@
-//! The schema: the same in both dialects, and brought up to date without the time limits of requests.
+//! The schema: equal in both dialects, and migrated without the time limits of requests.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn open(url: &str) {
 }
 
 #[test]
-fn every_text_column_in_postgresql_is_compared_by_code_point() {
+fn postgresql_compares_text_by_code_point() {
     let database = Database::create();
     open(&database.url());
     let columns = "FROM information_schema.columns WHERE table_schema = 'public' AND data_type = 'text' \
@@ -75,9 +75,9 @@ fn migrations_run_without_time_limits() {
 }
 
 #[test]
-fn a_node_waits_while_another_migrates() {
+fn node_waits_while_another_migrates() {
     let database = Database::create();
-    // The key of sqlx's migration lock: 0x3d32ad9e times the CRC of the database's name, as psql cannot compute it.
+    // The key of sqlx's migration lock: 0x3d32ad9e times the CRC of the database's name, which psql cannot compute.
     let name = database.url().rsplit('/').next().unwrap().to_owned();
     let lock = 0x3d32_ad9e * i64::from(crc32(name.as_bytes()));
     let url = database.url();
@@ -97,7 +97,7 @@ fn a_node_waits_while_another_migrates() {
 }
 
 #[test]
-fn a_user_without_rights_on_the_schema_opens_a_current_database() {
+fn current_database_needs_no_schema_rights() {
     let database = Database::create();
     open(&database.url());
     let user = format!("runtime_{}", crate::support::redis::free_port());

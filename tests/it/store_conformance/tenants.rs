@@ -1,4 +1,4 @@
-//! What a decision reads of an organization, the numbers of its changes, and the epoch after a restore.
+//! Organizations: change numbers, and the epoch after a restore.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use keyturn::store::{NodeId, Store, action};
 
 use super::*;
 
-pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_keys(store: Arc<Store>) {
+pub async fn organization_has_the_number_of_its_last_change(store: Arc<Store>) {
     store
         .create_organization(&new_organization("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme"))
         .await
@@ -52,7 +52,7 @@ pub async fn an_organization_counts_the_changes_of_its_policy_state_and_signing_
     assert_eq!(store.suspend_organization(&slug("nobody"), Some(NOW), &suspend).await.unwrap(), None);
 }
 
-pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(store: Arc<Store>) {
+pub async fn new_epoch_invalidates_tokens_and_sessions(store: Arc<Store>) {
     store
         .create_organization(&new_organization("acme", 1), &entry(action::ORGANIZATION_CREATE, "acme"))
         .await
@@ -63,7 +63,7 @@ pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(stor
     let before = store.last_seq().await.unwrap();
     let (key, organization) = (id(1), slug("acme"));
 
-    // The database went back, which a node that runs has noticed.
+    // The database went back, which a running node has noticed.
     let restored = store.begin_epoch(Some(before + 5), NOW).await.unwrap().unwrap();
     let epoch = NOW.as_millis() as u64;
     assert_eq!((restored.epoch, restored.keys), (epoch, 1));
@@ -76,11 +76,11 @@ pub async fn a_new_epoch_is_above_every_number_and_ends_tokens_and_sessions(stor
     assert_eq!(store.organization_seq(&organization).await.unwrap(), Some(epoch));
     assert_eq!(audit_actions(store.as_ref()).await.last().unwrap(), action::STORE_RESTORE);
 
-    // Once, however many nodes notice it.
+    // Once, even if several nodes notice it.
     assert_eq!(store.begin_epoch(Some(before + 5), NOW.plus_seconds(9)).await.unwrap(), None);
     assert_eq!(store.key(&key).await.unwrap(), Some(stored.clone()));
 
-    // A restore while no node runs, by a clock that has gone back.
+    // A restore without running nodes, by a clock that has gone back.
     let again = store.begin_epoch(None, NOW.plus_seconds(-3600)).await.unwrap().unwrap();
     assert!(again.epoch > epoch);
     assert_eq!(store.nodes().await.unwrap(), []);

@@ -1,4 +1,4 @@
-//! Counts of use: written in any order, read in any range; details, notices and chores.
+//! Usage: counts in any order and range; details, notices and chores.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -33,7 +33,7 @@ async fn days(store: &Store, of: &UsageOf, first: i64, last: i64) -> Vec<(i64, u
     found.into_iter().map(|(day, counts)| (day, counts.uses())).collect()
 }
 
-/// The keys from the busiest on with their uses, read in pages of `limit`.
+/// Returns the keys from the busiest on with their uses, read in pages of `limit`.
 async fn busy(store: &Store, first_day: i64, last_day: Option<i64>, limit: u32) -> Vec<(KeyId, u64)> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
@@ -46,7 +46,7 @@ async fn busy(store: &Store, first_day: i64, last_day: Option<i64>, limit: u32) 
     }
 }
 
-pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(store: Arc<Store>) {
+pub async fn uses_by_hour_and_day_in_any_order(store: Arc<Store>) {
     use UsageOutcome::{DeniedScope, Exchanged, Verified};
     create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
@@ -56,7 +56,7 @@ pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(s
     // Counted late: the day before, a day in between, and two days in one batch.
     store.add_usage(&[used(1, &[(24 * 10 + 23, Exchanged, 10)])]).await.unwrap();
     store.add_usage(&[used(1, &[(24 * 11, Exchanged, 100), (24 * 12 + 6, Exchanged, 1000)])]).await.unwrap();
-    // Of a key that is not there, nothing is counted, and the rest of the batch is.
+    // Counts of a missing key are ignored; the rest of the batch is written.
     store.add_usage(&[used(99, &[(24 * 11, Exchanged, 5)]), used(2, &[(24 * 11, Exchanged, 2)])]).await.unwrap();
 
     let (one, all) = (UsageOf::Key(id(1)), UsageOf::Organization(slug("acme")));
@@ -82,7 +82,7 @@ pub async fn uses_are_told_by_hour_and_day_in_whatever_order_they_were_counted(s
     );
 }
 
-pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<Store>) {
+pub async fn concurrent_batches_are_all_counted(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     for n in 1..=5 {
         insert(store.as_ref(), &key(n)).await;
@@ -105,7 +105,7 @@ pub async fn batches_that_are_written_at_once_are_all_counted(store: Arc<Store>)
     assert_eq!(busy(store.as_ref(), 50, None, 3).await[0].1, 20);
 }
 
-pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(store: Arc<Store>) {
+pub async fn busiest_keys_are_first_on_every_page(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store
         .create_organization(&new_organization("other", 60), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -148,9 +148,9 @@ pub async fn the_busiest_keys_come_first_in_any_range_and_no_page_loses_one(stor
     assert_eq!(top.counts.of(UsageOutcome::DeniedScope), 13);
 }
 
-pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_since_the_last(store: Arc<Store>) {
+pub async fn ranking_is_never_outdated(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
-    // What was counted of each key on each day; key 0 is there from the founding on.
+    // Counts of each key and day; key 0 exists from the start.
     let mut counted: BTreeMap<u8, BTreeMap<i64, u64>> = BTreeMap::from([(0, BTreeMap::new())]);
     let mut random = 7_u64;
     let mut below = |end: u64| {
@@ -170,7 +170,7 @@ pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_sin
                 store.forget_usage(0, oldest, 0).await.unwrap();
             }
             _ => {
-                // Late ones too, but none of what is forgotten.
+                // Includes late counts, but no deleted ones.
                 let day = oldest + i64::try_from(below(20)).unwrap();
                 let n = u8::try_from(below(counted.len() as u64)).unwrap();
                 let uses = 1 + below(5);
@@ -190,12 +190,12 @@ pub async fn a_ranking_is_right_after_whatever_was_counted_made_or_forgotten_sin
     assert!(counted.len() > 3 && oldest > 1, "all of it was tried: {counted:?}");
 }
 
-pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Arc<Store>) {
+pub async fn many_rarely_used_keys_are_ranked(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     for n in 1..=120 {
         insert(store.as_ref(), &key(n)).await;
     }
-    // Every key but each tenth on one of thirteen days, and some of them never again after the first time.
+    // Nine of ten keys on one of thirteen days, and some of them never again after the first time.
     let is_used = |n: u8, day: i64| {
         n > 0 && !n.is_multiple_of(10) && (i64::from(n) + day) % 13 == 0 && !(n.is_multiple_of(3) && day > 20)
     };
@@ -217,7 +217,7 @@ pub async fn many_keys_of_which_few_are_used_on_a_day_are_ranked_right(store: Ar
     }
 }
 
-pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organization(store: Arc<Store>) {
+pub async fn days_of_several_keys_of_one_organization(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store
         .create_organization(&new_organization("other", 60), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -259,7 +259,7 @@ pub async fn the_days_of_several_keys_are_told_at_once_and_of_no_other_organizat
     assert_eq!(read("acme", &[], 0, 100).await, []);
 }
 
-pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<Store>) {
+pub async fn outcomes_are_counted_separately(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let mut all = Counts::default();
@@ -281,12 +281,12 @@ pub async fn each_outcome_is_told_apart_wherever_it_is_read(store: Arc<Store>) {
     assert_eq!(of_keys[&id(1)], [(10, all)]);
 }
 
-pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<Store>) {
+pub async fn old_usage_is_deleted(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     for day in [1, 5, 6, 9] {
         let mut batch = used(1, &[(day * 24, UsageOutcome::Exchanged, 10), (day * 24 + 1, UsageOutcome::Exchanged, 1)]);
-        batch.details.used_from(day, IpAddr::from([10, 0, 0, 1]), (11, 0));
+        batch.details.count_address(day, IpAddr::from([10, 0, 0, 1]), (11, 0));
         store.add_usage(std::slice::from_ref(&batch)).await.unwrap();
         store.add_details(&[batch]).await.unwrap();
     }
@@ -305,19 +305,19 @@ pub async fn what_is_old_is_forgotten_and_the_rest_stays_right(store: Arc<Store>
     assert_eq!((details.len(), details[0].exchanges), (1, 11));
 }
 
-pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<Store>) {
+pub async fn details_add_up_and_are_bounded(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     insert(store.as_ref(), &key(2)).await;
     let address = |n: u8| IpAddr::from([10, 0, 0, n]);
     let from = |addresses: std::ops::Range<u8>, day: i64| {
         let mut details = Details::default();
-        addresses.for_each(|n| details.used_from(day, address(n), (2, 1)));
+        addresses.for_each(|n| details.count_address(day, address(n), (2, 1)));
         KeyUsage { details, ..KeyUsage::new(id(1)) }
     };
     store.add_details(&[from(0..40, 7)]).await.unwrap();
     store.add_details(&[from(30..60, 7), from(59..60, 7), from(0..1, 8)]).await.unwrap();
-    // Ten new ones, and room for four.
+    // Ten new values, and room for four.
     store.add_details(&[from(55..70, 7)]).await.unwrap();
     store.add_details(&[from(100..110, 7), from(0..1, 7)]).await.unwrap();
     let details = store.usage_details(&id(1), 7).await.unwrap();
@@ -335,12 +335,12 @@ pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<Store>) 
     assert!(details.iter().all(|detail| detail.is_address));
     assert_eq!(store.usage_details(&id(1), 8).await.unwrap().len(), 1);
 
-    // Of another kind, and of another key: counted apart.
+    // Another kind and another key: counted separately.
     let mut details = Details::default();
     let (plain, long) =
         (ScopeSet::parse("read:a write:b").unwrap(), ScopeSet::parse(&format!("read:{}", "x".repeat(60))).unwrap());
-    details.asked_for(7, UsedDetail::Scopes(&plain), (1, 0));
-    details.asked_for(7, UsedDetail::Scopes(&long), (0, 4));
+    details.count_request(7, UsedDetail::Scopes(&plain), (1, 0));
+    details.count_request(7, UsedDetail::Scopes(&long), (0, 4));
     store.add_details(&[KeyUsage { details, ..KeyUsage::new(id(2)) }]).await.unwrap();
     let asked = store.usage_details(&id(2), 0).await.unwrap();
     let shown: Vec<_> =
@@ -349,7 +349,7 @@ pub async fn details_add_up_and_what_is_too_various_is_other(store: Arc<Store>) 
     assert!(asked.iter().all(|detail| !detail.is_address));
 }
 
-pub async fn a_use_of_the_secret_before_is_kept_until_the_next_rotation(store: Arc<Store>) {
+pub async fn previous_secret_use_is_kept_until_the_next_rotation(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let rotated = ApiKey {
         rotated_at: Some(NOW),
@@ -386,7 +386,7 @@ fn notice(n: u8, period: i64, detail: &str, most: u32) -> Notice {
     Notice { key: id(n), kind: kind::NETWORK, period, detail: detail.into(), most }
 }
 
-pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store: Arc<Store>) {
+pub async fn notice_is_recorded_once_with_its_audit_entry(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let row = entry(action::KEY_EXPIRING, id(1));
@@ -411,7 +411,7 @@ pub async fn a_notice_is_told_once_with_its_audit_row_however_many_tell_it(store
     assert_eq!(rows.iter().filter(|row| row.action == action::KEY_EXPIRING).count(), 4);
 }
 
-pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(store: Arc<Store>) {
+pub async fn stale_key_is_disabled_once_with_its_notice(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let idle_before = NOW.plus_seconds(-100);
     let old = ApiKey { created_at: NOW.plus_seconds(-1000), ..key(1) };
@@ -432,7 +432,7 @@ pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(sto
         store.add_usage(&[KeyUsage { last_used, ..KeyUsage::new(id(1)) }]).await.unwrap();
     };
 
-    // Used after it was found to be stale: nothing is written, the notice neither.
+    // Used after it was found to be stale: nothing is written, including the notice.
     use_at(idle_before.plus_millis(1)).await;
     assert_eq!(disable(&old, &stale(1)).await, None);
     assert_eq!((state().await.lifecycle, written().await), (Lifecycle::Active, 0));
@@ -441,7 +441,7 @@ pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(sto
     let other = ApiKey { version: old.version + 1, ..old.clone() };
     assert_eq!(disable(&other, &stale(1)).await, None);
 
-    // Idle: all of it is written, under a number that other nodes follow.
+    // Idle: everything is written, under a number that other nodes follow.
     let idle = ApiKey { id: id(2), ..old.clone() };
     insert(store.as_ref(), &idle).await;
     let disabled = idle.clone().disable(NOW).unwrap();
@@ -452,7 +452,7 @@ pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(sto
     let found = store.key(&id(2)).await.unwrap().unwrap();
     assert_eq!((&found.lifecycle, written().await), (&Lifecycle::Disabled { at: NOW }, 1));
 
-    // Enabled again, it is left alone: the notice was given.
+    // Enabled again, it stays enabled: the notice was recorded.
     let enabled = found.enable(NOW).unwrap();
     store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None).await.outcome().unwrap();
     let again = enabled.clone().disable(NOW).unwrap();
@@ -460,7 +460,7 @@ pub async fn a_stale_key_is_disabled_once_with_its_notice_unless_it_was_used(sto
     assert_eq!((store.key(&id(2)).await.unwrap().unwrap().lifecycle, written().await), (Lifecycle::Active, 1));
 }
 
-pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc<Store>) {
+pub async fn old_notices_are_deleted_except_the_last(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     insert(store.as_ref(), &key(1)).await;
     let row = entry(action::KEY_STALE, id(1));
@@ -476,7 +476,7 @@ pub async fn notices_are_forgotten_but_for_the_last_of_an_idle_period(store: Arc
     }
 }
 
-pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<Store>) {
+pub async fn chore_is_claimed_once_per_interval(store: Arc<Store>) {
     let claim = |now: Timestamp| {
         let store = store.clone();
         async move { store.claim_chore("upkeep", now.plus_seconds(-60), now).await.unwrap() }
@@ -488,7 +488,7 @@ pub async fn a_chore_is_begun_by_one_and_again_when_it_is_due(store: Arc<Store>)
     assert!(!store.claim_chore("unknown", NOW, NOW).await.unwrap());
 }
 
-pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: Arc<Store>) {
+pub async fn stale_keys_are_active_and_idle(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store
         .create_organization(&new_organization("other", 60), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -528,7 +528,7 @@ pub async fn stale_keys_are_the_active_ones_that_were_idle_since_before(store: A
     }
 }
 
-pub async fn keys_that_end_soon_come_soonest_first(store: Arc<Store>) {
+pub async fn expiring_keys_are_sorted_by_expiry(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let ends = |n: u8, seconds: i64| ApiKey { expires_at: Some(NOW.plus_seconds(seconds)), ..key(n) };
     for key in [

@@ -1,4 +1,4 @@
-//! Webhooks and the outbox: what is queued with a change, who may work at it, and what is kept.
+//! Webhooks and the outbox: queueing with a change, claims, and retention.
 
 use std::collections::BTreeSet;
 
@@ -83,7 +83,7 @@ fn attempt(at: i64, then: AfterAttempt) -> Attempt {
     Attempt { at: NOW.plus_seconds(at), status: Some(500), error: Some(DeliveryError::Status(500)), then }
 }
 
-pub async fn every_field_of_a_webhook_comes_back(store: Arc<Store>) {
+pub async fn webhook_fields_round_trip(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     assert_eq!(store.webhooks(&slug("acme")).await.unwrap(), []);
     let (one, two) = (webhook(1), wanting(2, &["key.*", "policy.changed"]));
@@ -112,7 +112,7 @@ pub async fn every_field_of_a_webhook_comes_back(store: Arc<Store>) {
     assert_eq!(audited[1..], [action::WEBHOOK_CREATE, action::WEBHOOK_CREATE, action::WEBHOOK_EDIT]);
 }
 
-pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<Store>) {
+pub async fn webhook_limit_holds_under_concurrent_inserts(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let inserts: Vec<_> = (1..=20)
         .map(|n| {
@@ -133,7 +133,7 @@ pub async fn a_limit_of_webhooks_holds_under_inserts_at_once(store: Arc<Store>) 
     assert_eq!((made, store.webhooks(&slug("acme")).await.unwrap().len()), (3, 3));
 }
 
-pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<Store>) {
+pub async fn deleting_a_webhook_deletes_its_deliveries(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let (one, other) = (webhook(1), webhook(2));
     add(store.as_ref(), &one).await;
@@ -148,7 +148,7 @@ pub async fn a_removed_webhook_takes_its_deliveries_along(store: Arc<Store>) {
     assert_eq!(events(store.as_ref(), &other).await, ["webhook.created", "webhook.deleted"]);
 }
 
-pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<Store>) {
+pub async fn event_is_queued_with_its_change(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     store
         .create_organization(&new_organization("other", 50), &entry(action::ORGANIZATION_CREATE, "other"))
@@ -163,7 +163,7 @@ pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<
     let disabled = Webhook { state: WebhookState::Disabled { reason: None }, version: 2, ..off };
     assert_eq!(update(store.as_ref(), &disabled).await, Ok(()));
 
-    // Made, and refused three times.
+    // One change succeeded, and three were rejected.
     let row = AuditEntry { address: Some("2001:db8::1".into()), ..entry(action::KEY_CREATE, id(1)) };
     store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
     store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap_err();
@@ -194,12 +194,12 @@ pub async fn what_a_change_tells_is_queued_with_it_and_never_without(store: Arc<
     }
 }
 
-pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<Store>) {
+pub async fn deliveries_are_listed_newest_first(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
     for n in 1..=9 {
-        // Of one moment are 1 to 4.
+        // 1 to 4 have the same time.
         let at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
         store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
@@ -227,7 +227,7 @@ pub async fn deliveries_are_listed_newest_first_and_by_state(store: Arc<Store>) 
     }
 }
 
-pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<Store>) {
+pub async fn delivery_is_claimed_by_one_node(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -256,7 +256,7 @@ pub async fn a_delivery_is_claimed_by_one_of_many(store: Arc<Store>) {
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 40, "all of them");
 }
 
-pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
+pub async fn claim_expires(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -272,7 +272,7 @@ pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
     assert!(!store.finish_attempt(id, "b", &attempt(1, AfterAttempt::Delivered)).await.unwrap(), "not b's");
     assert_eq!(claim(store.as_ref(), &webhook, "b", 30, 5).await.len(), 1);
     assert!(!store.finish_attempt(id, "a", &attempt(31, AfterAttempt::Delivered)).await.unwrap(), "no longer a's");
-    let again = AfterAttempt::Again(NOW.plus_seconds(100));
+    let again = AfterAttempt::Retry(NOW.plus_seconds(100));
     assert!(store.finish_attempt(id, "b", &attempt(32, again)).await.unwrap());
     let told = store.delivery(&webhook.id, id).await.unwrap().unwrap();
     assert_eq!((told.state, told.attempts, told.due_at), (DeliveryState::Pending, 1, NOW.plus_seconds(100)));
@@ -281,7 +281,7 @@ pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
     assert!(!store.finish_attempt(id, "b", &attempt(33, AfterAttempt::Dead)).await.unwrap(), "written once");
     assert_eq!(due(99).await, []);
 
-    // Given back: one's own, and everybody's.
+    // Released: one's own claims, and all claims.
     for (by, is_free) in [(Some("x"), false), (Some("c"), true)] {
         claim(store.as_ref(), &webhook, "c", 100, 5).await;
         store.release_claims(by, NOW.plus_seconds(101)).await.unwrap();
@@ -298,7 +298,7 @@ pub async fn a_claim_runs_out_and_counts_for_nothing_then(store: Arc<Store>) {
     assert_eq!(told.payload, first[0].payload, "byte for byte");
 }
 
-pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Arc<Store>) {
+pub async fn longest_waiting_deliveries_are_first(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let (late, early) = (wanting(1, &["token.revoked"]), wanting(2, &["key.*"]));
     add(store.as_ref(), &late).await;
@@ -319,7 +319,7 @@ pub async fn what_waits_longest_comes_first_and_what_is_disabled_waits(store: Ar
     assert_eq!(store.backlog().await.unwrap().pending, 2, "it has waited");
 }
 
-pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<Store>) {
+pub async fn only_dead_letters_can_be_retried(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let (webhook, other) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
     add(store.as_ref(), &webhook).await;
@@ -344,7 +344,7 @@ pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<Stor
 
     let row = AuditEntry { at: NOW.plus_seconds(9), ..entry(action::WEBHOOK_RETRY, &other.id) };
     let revive =
-        async |webhook: &WebhookId| store.revive_delivery(&slug("acme"), (webhook, &test.id), &row).await.outcome();
+        async |webhook: &WebhookId| store.retry_delivery(&slug("acme"), (webhook, &test.id), &row).await.outcome();
     assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is pending");
     claim(store.as_ref(), &other, "a", 0, 1).await;
     assert!(store.finish_attempt(&test.id, "a", &attempt(1, AfterAttempt::Dead)).await.unwrap());
@@ -357,7 +357,7 @@ pub async fn a_dead_letter_is_taken_up_again_and_nothing_else_is(store: Arc<Stor
     assert_eq!(audited[3..], [action::WEBHOOK_TEST, action::WEBHOOK_RETRY], "each once");
 }
 
-pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<Store>) {
+pub async fn undelivered_events_are_counted_by_webhook(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let (told, quiet) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
     add(store.as_ref(), &told).await;
@@ -375,7 +375,7 @@ pub async fn what_was_not_taken_is_counted_by_webhook(store: Arc<Store>) {
     assert_eq!(undelivered("other").await, [], "they are another organization's");
 }
 
-pub async fn what_has_ended_is_forgotten_in_its_time(store: Arc<Store>) {
+pub async fn ended_deliveries_are_deleted_after_their_retention(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -460,7 +460,7 @@ pub async fn due_deliveries_are_counted_up_to_a_limit(store: Arc<Store>) {
     assert_eq!(counts(4).await, BTreeSet::from([(many.id, 3), (one.id, 1)]));
 }
 
-pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<Store>) {
+pub async fn deliveries_scheduled_by_a_clock_ahead_are_rescheduled(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let webhook = wanting(1, &["key.*"]);
     add(store.as_ref(), &webhook).await;
@@ -471,9 +471,10 @@ pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<Sto
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
         store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
     }
-    // One is claimed and one is put off for a minute by the clock that is ahead; one is put off by the right clock.
+    // One is claimed and one is rescheduled by a minute by the clock that is ahead; one is rescheduled by the correct
+    // clock.
     let claimed = claim(store.as_ref(), &webhook, "a", ahead, 2).await;
-    let put_off = |at: i64| attempt(at, AfterAttempt::Again(NOW.plus_seconds(at + 60)));
+    let put_off = |at: i64| attempt(at, AfterAttempt::Retry(NOW.plus_seconds(at + 60)));
     assert!(store.finish_attempt(&claimed[1].id, "a", &put_off(ahead)).await.unwrap());
     let right = claim(store.as_ref(), &webhook, "a", now, 1).await;
     assert!(store.finish_attempt(&right[0].id, "a", &put_off(now)).await.unwrap());
@@ -489,7 +490,7 @@ pub async fn deliveries_scheduled_by_a_clock_ahead_are_moved_back(store: Arc<Sto
     assert_eq!(store.reschedule_deliveries(NOW, 2).await.unwrap(), 3);
     assert_eq!(due_in().await, [0, 30, 60, 60], "each keeps its pause");
     assert_eq!(store.reschedule_deliveries(NOW, 2).await.unwrap(), 0);
-    // Whoever has claimed it may still finish it.
+    // The claiming node can still complete it.
     let delivered = Attempt { status: Some(204), error: None, ..attempt(1, AfterAttempt::Delivered) };
     assert!(store.finish_attempt(&claimed[0].id, "a", &delivered).await.unwrap());
 }

@@ -1,10 +1,10 @@
-//! What every answer of a surface has in common.
+//! Checks that apply to all responses of a surface.
 
 use serde_json::Value;
 
 use crate::support::client::Answer;
 
-/// Checks a refusal of the OAuth surface whole (RFC 6749 section 5.2) and gives its description.
+/// Checks an OAuth error (RFC 6749 section 5.2) and returns its description.
 #[track_caller]
 pub fn oauth_error(answer: &Answer, status: u16, error: &str, code: &str) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
@@ -23,7 +23,7 @@ pub fn oauth_error(answer: &Answer, status: u16, error: &str, code: &str) -> Str
     description.to_owned()
 }
 
-/// Checks a problem document whole (RFC 9457).
+/// Checks a problem document (RFC 9457).
 #[track_caller]
 pub fn problem(answer: &Answer, status: u16, code: &str) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text());
@@ -43,13 +43,13 @@ pub fn problem(answer: &Answer, status: u16, code: &str) -> Value {
     body
 }
 
-/// Checks a refusal for one field and gives what is said of it.
+/// Checks a validation error of one field and returns its message.
 #[track_caller]
 pub fn wrong_field(answer: &Answer, field: &str) -> String {
     one_field(&problem(answer, 422, "VALIDATION_FAILED"), field)
 }
 
-/// Checks a refusal for the format or the encoding of a body (RFC 9110 section 15.5.16).
+/// Checks an error for the media type or the encoding of a body (RFC 9110 section 15.5.16).
 #[track_caller]
 pub fn unsupported_media_type(answer: &Answer, header: &str) -> String {
     one_field(&problem(answer, 415, "VALIDATION_FAILED"), header)
@@ -62,14 +62,14 @@ fn one_field(body: &Value, field: &str) -> String {
     body["errors"][0]["message"].as_str().unwrap().to_owned()
 }
 
-/// Checks that nobody may keep an answer.
+/// Checks that a response must not be cached.
 #[track_caller]
 pub fn no_store(answer: &Answer) {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("pragma"), Some("no-cache"));
 }
 
-/// Checks that no member, however deep, is null.
+/// Checks that no field is null at any depth.
 #[track_caller]
 pub fn no_nulls(value: &Value) {
     match value {

@@ -1,5 +1,4 @@
-//! A client of our own: no library stands between a test and the bytes on the wire, so a test can send what
-//! a library would refuse to.
+//! An HTTP client that sends exactly the given bytes, including those that a library would reject.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -10,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// A request, made up piece by piece.
+/// A request, built step by step.
 #[must_use]
 #[derive(Clone)]
 pub struct Request {
@@ -21,7 +20,7 @@ pub struct Request {
     body: Option<Vec<u8>>,
 }
 
-/// What came back.
+/// A response.
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -55,12 +54,12 @@ impl Request {
         Self { body: Some(body.as_ref().to_vec()), ..self }.header("Content-Type", content_type)
     }
 
-    /// A form, as its bytes.
+    /// A form body as bytes.
     pub fn form_text(self, body: impl AsRef<[u8]>) -> Self {
         self.body("application/x-www-form-urlencoded", body)
     }
 
-    /// A form, encoded.
+    /// A form body, encoded.
     pub fn form(self, pairs: &[(&str, &str)]) -> Self {
         self.form_text(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
     }
@@ -69,7 +68,7 @@ impl Request {
         self.body("application/json", body.to_string())
     }
 
-    /// The request as it goes over the wire.
+    /// Returns the bytes of the request.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.address).into_bytes();
         for (name, value) in &self.headers {
@@ -84,7 +83,7 @@ impl Request {
         bytes
     }
 
-    /// Sends it on a connection of its own. Fails when no whole answer comes.
+    /// Sends it on a connection of its own. Fails without a complete response.
     #[track_caller]
     pub fn send(&self) -> Answer {
         self.try_send().unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.target))
@@ -93,7 +92,7 @@ impl Request {
     pub fn try_send(&self) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        // A server that refuses a large body may answer before it has read it all.
+        // A server that rejects a large body may respond before it has read it completely.
         let written = stream.write_all(&self.bytes());
         let mut answer = Vec::new();
         if let Err(error) = stream.read_to_end(&mut answer)
@@ -106,7 +105,7 @@ impl Request {
 }
 
 impl Answer {
-    /// Reads an answer of a connection that was closed behind it.
+    /// Parses the response of a closed connection.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
@@ -120,7 +119,7 @@ impl Answer {
         Some(Self { status, headers, body })
     }
 
-    /// The one header of that name.
+    /// Returns the only header with this name.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
@@ -142,7 +141,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
     }
 
-    /// The body of an answer that must have this status.
+    /// Returns the body of a response that must have this status.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());

@@ -1,4 +1,4 @@
-//! A person at the console: signs in through the form, looks at pages, fills in the forms that are on them.
+//! A member in the console: signs in with the form, reads pages, and submits their forms.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,19 +8,19 @@ use url::Url;
 use crate::support::client::{Answer, Request};
 use crate::support::{Person, Server};
 
-/// A browser without a script.
+/// A browser without JavaScript.
 #[derive(Clone)]
 pub struct Visitor {
     address: SocketAddr,
     origin: String,
-    /// The path before every page's own, as in `/console`.
+    /// Prefix of all pages, such as `/console`.
     pub root: String,
-    /// Its cookies, by name.
+    /// Cookies by name.
     pub jar: BTreeMap<String, String>,
 }
 
 impl Visitor {
-    /// A browser in which nobody has signed in.
+    /// A browser without a session.
     pub fn new(server: &Server) -> Self {
         let url = Url::parse(&server.public_url).unwrap();
         Self {
@@ -46,13 +46,13 @@ impl Visitor {
         visitor
     }
 
-    /// The person of an API session, at the console.
+    /// The console for the member of an API session.
     #[track_caller]
     pub fn of(server: &Server, person: &Person) -> Self {
         Self::sign_in_to(server, &person.organization, &person.email, &person.password)
     }
 
-    /// Fills in the sign-in form that is at a path.
+    /// Submits the sign-in form of a page.
     #[track_caller]
     pub fn try_sign_in(&mut self, page: &str, organization: &str, email: &str, password: &str) -> Answer {
         let shown = self.get(page);
@@ -63,12 +63,12 @@ impl Visitor {
         answer
     }
 
-    /// Looks at what is at a path: what follows `/console`.
+    /// Requests a path below `/console`.
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path).send()
     }
 
-    /// The HTML of a page that must be there.
+    /// Returns the HTML of a page that must exist.
     #[track_caller]
     pub fn page(&self, path: &str) -> String {
         let answer = self.get(path);
@@ -77,26 +77,26 @@ impl Visitor {
         answer.text()
     }
 
-    /// What a page says, without its HTML.
+    /// Returns the text of a page.
     #[track_caller]
     pub fn read(&self, path: &str) -> String {
         text(&self.page(path))
     }
 
-    /// Sends the form of a page that leads to a path: everything that is in it already, changed by the fields given.
+    /// Submits the form of a page that leads to a path, with its current values except for the given fields.
     #[track_caller]
     pub fn submit(&self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.post(path).form_text(filled(&self.page(page), &self.link(path), fields)).send()
     }
 
-    /// The same, which must be done and lead on to a page; gives that page's text.
+    /// Same; must succeed and redirect. Returns the text of the next page.
     #[track_caller]
     pub fn done(&self, page: &str, path: &str, fields: &[(&str, &str)]) -> String {
         let answer = self.submit(page, path, fields);
         self.read(&self.led_to(&answer))
     }
 
-    /// Where in the console an answer leads: what follows `/console`.
+    /// Returns the path below `/console` to which a response redirects.
     #[track_caller]
     pub fn led_to(&self, answer: &Answer) -> String {
         assert_eq!(answer.status, 303, "{}", text(&answer.text()));
@@ -104,20 +104,20 @@ impl Visitor {
         location.strip_prefix(&self.root).unwrap_or_else(|| panic!("out of the console: {location}")).to_owned()
     }
 
-    /// A request with this browser's cookies.
+    /// Creates a request with this browser's cookies.
     pub fn request(&self, method: &str, path: &str) -> Request {
-        // A public URL with a path is served by a proxy that takes it off.
+        // A proxy removes the path of a public URL.
         let request = Request::new(self.address, method, &format!("/console{path}"));
         let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if cookies.is_empty() { request } else { request.header("Cookie", cookies.join("; ")) }
     }
 
-    /// A form as a browser sends it from our own page, without anything in it yet.
+    /// Creates an empty form request as a browser sends it from one of Keyturn's pages.
     pub fn post(&self, path: &str) -> Request {
         self.request("POST", path).header("Origin", &self.origin).header("Sec-Fetch-Site", "same-origin")
     }
 
-    /// Keeps an answer's cookies, and forgets those that it takes away.
+    /// Stores a response's cookies, and drops those that it deletes.
     pub fn keep_cookies(&mut self, answer: &Answer) {
         for (_, cookie) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
@@ -129,13 +129,13 @@ impl Visitor {
         }
     }
 
-    /// How a page of ours names a path.
+    /// Returns the path of a page in links.
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.root)
     }
 }
 
-/// The form with that action as it is sent: everything that is in it on the page, changed by the fields given.
+/// Returns the form with this action as it is submitted: its current values except for the given fields.
 #[track_caller]
 pub fn filled(html: &str, action: &str, given: &[(&str, &str)]) -> String {
     let begin = format!("action=\"{action}\"");
@@ -167,12 +167,12 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
     tag.split_once(&format!(" {name}=\""))?.1.split('"').next()
 }
 
-/// What HTML says: without tags, entities decoded, every gap one space.
+/// Returns the text of HTML: without tags, with decoded entities and collapsed white space.
 pub fn text(html: &str) -> String {
     let mut said = String::new();
     for part in html.split('<') {
         let (tag, rest) = part.split_once('>').unwrap_or(("", part));
-        // Only what stands in a line is read in one go.
+        // Only inline elements are joined without a space.
         if !["a", "/a", "b", "/b", "code", "/code", "strong", "/strong", "span", "/span", "time", "/time"]
             .contains(&tag.split([' ', '\n']).next().unwrap())
         {

@@ -1,4 +1,4 @@
-//! The database file, looked at from outside while nobody serves it, or read only.
+//! Reads and changes the database file while no server uses it, or read-only.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub fn execute(path: &Path, statement: &str) {
     });
 }
 
-/// One column of what a query finds, as text.
+/// Returns one column of a query's result as text.
 pub fn column(path: &Path, query: &str) -> Vec<String> {
     in_database(path, async |connection| {
         let rows = sqlx::query(AssertSqlSafe(query.to_owned())).fetch_all(connection).await.unwrap();
@@ -21,7 +21,7 @@ pub fn column(path: &Path, query: &str) -> Vec<String> {
     })
 }
 
-/// Every row of every table, to see whether anything was changed.
+/// Returns every row of every table, to check whether anything changed.
 pub fn contents(path: &Path) -> BTreeMap<String, Vec<String>> {
     let tables = column(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
     let of = |table: &str| {

@@ -1,4 +1,4 @@
-//! Access tokens as a resource server reads them: with the published keys and nothing else.
+//! Access tokens as a resource server verifies them: only with the published keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::Value;
 
-/// The header and the claims of a token that one of the published keys has signed.
+/// Returns the header and the claims of a token that is signed with a published key.
 #[track_caller]
 pub fn verify(token: &str, jwks: &Value) -> (Value, Value) {
     try_verify(token, jwks).unwrap_or_else(|why| panic!("the token does not verify: {why}"))
@@ -25,7 +25,7 @@ pub fn try_verify(token: &str, jwks: &Value) -> Result<(Value, Value), String> {
     Ok((header, data.claims))
 }
 
-/// A part of a token, unverified.
+/// Returns a part of a token without verification.
 pub fn part(token: &str, place: usize) -> Value {
     let text = token.split('.').nth(place).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()

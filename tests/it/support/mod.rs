@@ -1,5 +1,4 @@
-//! What the tests share: the real program in a folder of its own, and a client that sends exactly the bytes
-//! it is told to.
+//! Shared by all tests: the real program in a folder of its own, and a client that sends exact bytes.
 
 pub mod browser;
 pub mod check;
@@ -21,12 +20,12 @@ pub use console::Visitor;
 pub use person::Person;
 pub use server::{Key, Place, Server};
 
-/// Looks again and again until something is there. Fails when it has not come in good time.
+/// Repeats a check until it returns a value. Fails after a time limit.
 pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     eventually_within(20, what, look)
 }
 
-/// Like [`eventually`], for what is known to take longer.
+/// Like [`eventually`], with another time limit.
 pub fn eventually_within<T>(seconds: u64, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
@@ -43,7 +42,7 @@ pub fn now() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
 }
 
-/// The members of a list, by one of their fields.
+/// Returns a field of each item in a list.
 pub fn field<'a>(list: &'a serde_json::Value, name: &str) -> Vec<&'a str> {
     list.as_array().unwrap().iter().map(|item| item[name].as_str().unwrap()).collect()
 }

@@ -1,4 +1,4 @@
-//! A person who has signed in: keeps the cookie and the CSRF token as their browser and our pages would.
+//! A signed-in member, with the cookie and the CSRF token that a browser would have.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::client::{Answer, Request};
 use crate::support::server::{Place, Server, unique};
 
-/// A person with a session.
+/// A member with a session.
 #[derive(Clone)]
 pub struct Person {
     address: SocketAddr,
@@ -15,20 +15,19 @@ pub struct Person {
     pub id: String,
     pub email: String,
     pub password: String,
-    /// `name=value`, as it goes into `Cookie`.
+    /// `name=value` for the `Cookie` header.
     pub cookie: String,
     pub csrf: String,
-    /// The session's id.
     pub session: String,
 }
 
-/// A server, and the owner of its default organization.
+/// Starts a server and signs in as the owner of its default organization.
 #[track_caller]
 pub fn start() -> (Server, Person) {
     start_in(Place::new())
 }
 
-/// The same, in a place of its own settings.
+/// Same, with other settings.
 #[track_caller]
 pub fn start_in(place: Place) -> (Server, Person) {
     let founded = place.init(&[]);
@@ -37,7 +36,7 @@ pub fn start_in(place: Place) -> (Server, Person) {
     (server, owner)
 }
 
-/// An attempt to sign in.
+/// Tries to sign in.
 pub fn try_sign_in(server: &Server, organization: &str, email: &str, password: &str) -> Answer {
     let body = json!({ "organization": organization, "email": email, "password": password });
     server.request("POST", "/api/v1/session").json(&body).send()
@@ -67,13 +66,13 @@ impl Person {
         Self { address: server.address, ..self.clone() }
     }
 
-    /// The same person in another browser.
+    /// The same member in another browser.
     #[track_caller]
     pub fn again(&self, server: &Server) -> Self {
         Self::sign_in(server, &self.organization, &self.email, &self.password)
     }
 
-    /// Adds a member of that role, who signs in.
+    /// Adds a member with a role, who signs in.
     #[track_caller]
     pub fn add(&self, server: &Server, role: &str) -> Self {
         let email = format!("{}@example.org", unique());
@@ -81,24 +80,24 @@ impl Person {
         Self::sign_in(server, &self.organization, &email, body["password"].as_str().unwrap())
     }
 
-    /// A call as one of our pages makes it.
+    /// Creates a request as Keyturn's pages send it.
     pub fn call(&self, method: &str, path: &str) -> Request {
         let request = Request::new(self.address, method, path).header("Cookie", &self.cookie);
         if method == "GET" { request } else { request.header("X-CSRF-Token", &self.csrf) }
     }
 
-    /// A call on their own organization.
+    /// Creates a request to the API of the member's organization.
     pub fn api(&self, method: &str, rest: &str) -> Request {
         self.call(method, &format!("/api/v1/organizations/{}/{rest}", self.organization))
     }
 
-    /// A member as the API shows them.
+    /// Returns a member as the API shows them.
     #[track_caller]
     pub fn member(&self, id: &str) -> Value {
         self.api("GET", &format!("members/{id}")).send().expect(200)
     }
 
-    /// Makes a key with `read:*` and what else the body says; gives all of the answer.
+    /// Creates a key with `read:*` and the given fields; returns the response.
     #[track_caller]
     pub fn make(&self, more: &Value) -> Value {
         let mut body = json!({ "name": "a key", "scopes": [{ "action": "read", "resource": "*" }] });
@@ -108,7 +107,7 @@ impl Person {
         self.api("POST", "keys").json(&body).send().expect(201)
     }
 
-    /// Whether the session still holds.
+    /// Whether the session is valid.
     pub fn is_signed_in(&self) -> bool {
         match self.call("GET", "/api/v1/session").send().status {
             200 => true,

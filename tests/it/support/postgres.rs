@@ -4,13 +4,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A database of its own, gone with the test.
+/// A database that is deleted with the test.
 pub struct Database {
     name: String,
 }
 
 impl Database {
-    /// Makes an empty one.
+    /// Creates an empty database.
     #[track_caller]
     pub fn create() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -23,7 +23,7 @@ impl Database {
         &self.name
     }
 
-    /// Makes the server, which trusts everybody, ask this user for a password.
+    /// Makes the server, which trusts all users, require a password for this one.
     #[track_caller]
     pub fn require_password(&self, user: &str) {
         // Tests of several threads share the file.
@@ -33,7 +33,7 @@ impl Database {
         let rules = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("host all {user} all scram-sha-256\n{rules}")).unwrap();
         self.sql("SELECT pg_reload_conf()");
-        // The file is read a moment later.
+        // The server reloads the file a moment later.
         crate::support::eventually("the new rule", || {
             let found = format!("SELECT 1 FROM pg_hba_file_rules WHERE '{user}' = ANY(user_name)");
             let url = self.url_as(&format!("{user}:wrong"));
@@ -42,39 +42,39 @@ impl Database {
         });
     }
 
-    /// Its URL, for `store.url`.
+    /// Returns its URL for `store.url`.
     pub fn url(&self) -> String {
         format!("{}/{}", server(), self.name)
     }
 
-    /// The same for another user.
+    /// Same, for another user.
     pub fn url_as(&self, login: &str) -> String {
         self.url().replace("keyturn@", &format!("{login}@"))
     }
 
-    /// The same at another port.
+    /// Same, at another port.
     pub fn url_at(&self, port: u16) -> String {
         self.url().replace(&format!(":{}/", Self::port()), &format!(":{port}/"))
     }
 
-    /// The port of the server.
+    /// Returns the port of the server.
     pub fn port() -> u16 {
         server().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a URL that ends with a port")
     }
 
-    /// Runs SQL and gives what it prints, without headings.
+    /// Runs SQL and returns its output without headings.
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
         psql(&self.name, sql)
     }
 
-    /// Every table with how many rows it has and their digest, to see whether anything was changed.
+    /// Returns every table with its number of rows and their digest, to check whether anything changed.
     #[track_caller]
     pub fn contents(&self) -> Vec<String> {
         self.contents_but(&[])
     }
 
-    /// The same without some tables.
+    /// Same, without some tables.
     #[track_caller]
     pub fn contents_but(&self, left_out: &[&str]) -> Vec<String> {
         let tables = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1");

@@ -1,4 +1,4 @@
-//! Redis servers of our own, each gone with its test.
+//! Redis servers that are stopped with their test.
 
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::eventually;
 
-/// A server that keeps nothing on disk; killed when it is dropped.
+/// A server without persistence; killed when it is dropped.
 pub struct Redis {
     child: Option<Child>,
     folder: TempDir,
@@ -24,7 +24,7 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// A server with more arguments than where it listens; it keeps its port when it is started again.
+    /// Starts a server with more arguments; it keeps its port when it is started again.
     #[track_caller]
     pub fn with(arguments: &[&str]) -> Self {
         let mut redis = Self::prepared(arguments);
@@ -32,18 +32,18 @@ impl Redis {
         redis
     }
 
-    /// One that does not run yet.
+    /// Prepares a server without starting it.
     pub fn prepared(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         Self { child: None, folder: tempfile::tempdir().unwrap(), arguments, port: free_port() }
     }
 
-    /// Starts it, with nothing in it.
+    /// Starts it empty.
     #[track_caller]
     pub fn run(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = Command::new("redis-server");
-        // A Sentinel begins with its file.
+        // A Sentinel requires its file.
         let (file, rest): (Vec<_>, Vec<_>) = self.arguments.iter().partition(|argument| argument.ends_with(".conf"));
         command.args(file).args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"]);
         command.arg(self.folder.path());
@@ -67,13 +67,13 @@ impl Redis {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Runs a command and gives what it says.
+    /// Runs a command and returns its output.
     #[track_caller]
     pub fn ask(&self, command: &[&str]) -> String {
         self.ask_with(&[], command)
     }
 
-    /// The same with options of `redis-cli`.
+    /// Same, with options of `redis-cli`.
     #[track_caller]
     pub fn ask_with(&self, options: &[&str], command: &[&str]) -> String {
         let mut cli = Command::new("redis-cli");
@@ -83,7 +83,7 @@ impl Redis {
         String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
     }
 
-    /// Its keys, sorted.
+    /// Returns its keys, sorted.
     #[track_caller]
     pub fn keys(&self, pattern: &str) -> Vec<String> {
         let mut keys: Vec<String> = self.ask(&["--raw", "KEYS", pattern]).lines().map(str::to_owned).collect();
@@ -92,14 +92,13 @@ impl Redis {
         keys
     }
 
-    /// Sends a signal: `STOP`, `CONT`.
+    /// Sends a signal such as `STOP` or `CONT`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("it runs").id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
-    /// Kills it.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -107,7 +106,7 @@ impl Redis {
         }
     }
 
-    /// Hears what is said in a channel.
+    /// Subscribes to a channel.
     #[track_caller]
     pub fn listen(&self, channel: &str) -> Listening {
         let path = self.folder.path().join(format!("heard-{}", free_port()));
@@ -126,14 +125,14 @@ impl Drop for Redis {
     }
 }
 
-/// Somebody who listens to a channel.
+/// A subscriber of a channel.
 pub struct Listening {
     child: Child,
     path: PathBuf,
 }
 
 impl Listening {
-    /// What was said, one message each.
+    /// Returns the received messages.
     pub fn messages(&self) -> Vec<String> {
         let text = self.text();
         let lines: Vec<&str> = text.lines().collect();
@@ -153,8 +152,7 @@ impl Drop for Listening {
     }
 }
 
-/// A port that nobody has. Below the range from which the kernel takes outgoing ports, so that it is still free
-/// when a server is started again.
+/// Returns a free port below the ephemeral range, so that it is still free when a server is started again.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {

@@ -1,4 +1,4 @@
-//! The real program: a folder to run it in, its settings, and a server that ends with the test.
+//! The real program: a folder, settings, and a server that stops with the test.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,22 +17,22 @@ use crate::support::client::{Answer, Request};
 use crate::support::postgres::Database;
 use crate::support::{eventually, jwt};
 
-/// A folder to run the program in, and the environment it is given: nothing of the caller's.
+/// A folder and an isolated environment for the program.
 pub struct Place {
     folder: TempDir,
     environment: BTreeMap<String, String>,
-    /// Where the store is not in the folder.
+    /// Set if the store is not in the folder.
     _store: Option<Database>,
 }
 
-/// How a command ended.
+/// Result of a command.
 pub struct Ended {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// An API key and its text.
+/// An API key and its secret.
 #[derive(Clone, Debug)]
 pub struct Key {
     pub id: String,
@@ -40,13 +40,13 @@ pub struct Key {
 }
 
 impl Key {
-    /// The 49 characters after the last underscore.
+    /// Returns the last part of the secret.
     pub fn secret(&self) -> &str {
         self.text.rsplit('_').next().unwrap()
     }
 }
 
-/// What `keyturn init --json` has said.
+/// Output of `keyturn init --json`.
 pub struct BootstrappedOrganization {
     pub issuer: String,
     pub email: String,
@@ -55,7 +55,7 @@ pub struct BootstrappedOrganization {
 }
 
 impl Place {
-    /// With a store of its own, of the kind that `KEYTURN_TEST_STORE` names: `sqlite`, or `postgres`.
+    /// Creates a place with a store of the kind in `KEYTURN_TEST_STORE`: `sqlite` or `postgres`.
     pub fn new() -> Self {
         let place = Self::on_sqlite();
         match std::env::var("KEYTURN_TEST_STORE").as_deref() {
@@ -69,7 +69,7 @@ impl Place {
         }
     }
 
-    /// With a SQLite file in the folder, for what looks into it.
+    /// Creates a place with a SQLite file in the folder, for tests that read it.
     pub fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let environment = Self::variables(folder.path());
@@ -90,14 +90,14 @@ impl Place {
         environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Sets a variable of the environment.
+    /// Sets an environment variable.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.insert(name.into(), value.to_string());
         self
     }
 
-    /// Takes a variable out of the environment.
+    /// Removes an environment variable.
     #[must_use]
     pub fn unset(mut self, name: &str) -> Self {
         self.environment.remove(name);
@@ -116,7 +116,7 @@ impl Place {
         self.program(env!("CARGO_BIN_EXE_keyturn"), arguments)
     }
 
-    /// Another program, run like Keyturn itself.
+    /// Prepares another program in the same environment.
     pub fn program(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
@@ -124,12 +124,12 @@ impl Place {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command and waits for it.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(self.command(arguments))
     }
 
-    /// `keyturn init --json` and more arguments.
+    /// Runs `keyturn init --json` with more arguments.
     #[track_caller]
     pub fn init(&self, arguments: &[&str]) -> BootstrappedOrganization {
         let ended = self.run(&[&["init", "--json"], arguments].concat());
@@ -144,7 +144,7 @@ impl Place {
         }
     }
 
-    /// Creates the default organization and serves.
+    /// Bootstraps the default organization and starts a server.
     #[track_caller]
     pub fn start(self) -> Server {
         let key = if self.is_like_template() { self.copy_template() } else { self.init(&[]).key };
@@ -181,7 +181,7 @@ impl Place {
         template.key.clone()
     }
 
-    /// Like [`Place::start`], for a server that takes us for a proxy: our own calls say where they come from.
+    /// Like [`Place::start`], for a server that trusts the client as a proxy: requests set their address.
     #[track_caller]
     pub fn start_behind_proxy(self) -> Server {
         let mut server = self.start();
@@ -189,7 +189,7 @@ impl Place {
         server
     }
 
-    /// Serves a store that there is with a command that was prepared by the caller, standard error and all.
+    /// Starts a server on an existing store with a command that the caller prepared, including standard error.
     #[track_caller]
     pub fn serve_with(self, key: Key, mut command: Command) -> Server {
         let out = self.path("stdout.log");
@@ -207,7 +207,7 @@ impl Place {
         server
     }
 
-    /// Serves a store that there is.
+    /// Starts a server on an existing store.
     #[track_caller]
     pub fn serve(self, key: Key) -> Server {
         let (out, err) = (self.path("stdout.log"), self.path("stderr.log"));
@@ -223,7 +223,7 @@ impl Place {
             let line = text[before..].lines().find_map(|line| line.strip_prefix("Keyturn serves "))?;
             text[before..].contains('\n').then(|| line.to_owned())
         });
-        // The port that the system gave; the log says it whatever the public URL is.
+        // The port that the system assigned, from the log, which is independent of the public URL.
         let address = eventually("the address that is listened on", || {
             let log = fs::read_to_string(&err).unwrap();
             let listen = ["listen=", "\"listen\":\""].iter().find_map(|name| log[log_before..].split_once(name));
@@ -273,7 +273,7 @@ impl Ended {
         }
     }
 
-    /// Checks that it ended with this code and one clear line, and gives the line.
+    /// Checks the exit code and that there is one error line, and returns the line.
     #[track_caller]
     pub fn refused(&self, code: i32) -> &str {
         assert_eq!(self.code, code, "{}", self.stderr);
@@ -289,9 +289,9 @@ pub struct Server {
     child: Option<Child>,
     pub address: SocketAddr,
     pub public_url: String,
-    /// The first key: may do everything.
+    /// The first key, with all permissions.
     pub key: Key,
-    /// What calls of the management API say in `X-Forwarded-For`.
+    /// Value of `X-Forwarded-For` in requests to the management API.
     pub forwarded_for: Option<&'static str>,
 }
 
@@ -313,7 +313,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// A server with the default organization and no settings of note.
+    /// Starts a server with the default organization and default settings.
     #[track_caller]
     pub fn start() -> Self {
         Place::new().start()
@@ -327,40 +327,40 @@ impl Server {
         self.request("GET", target)
     }
 
-    /// A request to the token endpoint, without anything in it yet.
+    /// Creates an empty request to the token endpoint.
     pub fn token_request(&self) -> Request {
         self.request("POST", "/oauth/token")
     }
 
-    /// An exchange, with the key in the body alone and more parameters.
+    /// Exchanges a secret in the body, with more parameters.
     pub fn exchange(&self, text: &str, more: &[(&str, &str)]) -> Answer {
         let pairs = [&[("grant_type", "client_credentials"), ("client_secret", text)], more].concat();
         self.token_request().form(&pairs).send()
     }
 
-    /// The access token of an exchange that must succeed.
+    /// Returns the access token of an exchange that must succeed.
     #[track_caller]
     pub fn token(&self, key: &Key, more: &[(&str, &str)]) -> String {
         self.exchange(&key.text, more).expect(200)["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// The claims of a token, verified against the published keys of the default issuer.
+    /// Returns the claims of a token, verified with the published keys of the default issuer.
     #[track_caller]
     pub fn claims(&self, token: &str) -> Value {
         jwt::verify(token, &self.get("/.well-known/jwks.json").send().expect(200)).1
     }
 
-    /// Who a credential is.
+    /// Returns the identity of a credential.
     pub fn me(&self, credential: &str) -> Answer {
         self.get("/api/v1/me").bearer(credential).send()
     }
 
-    /// A call of the default organization's management API by the first key.
+    /// Creates a request to the default organization's management API with the first key.
     pub fn api(&self, method: &str, rest: &str) -> Request {
         self.api_as(&self.key.text, method, rest)
     }
 
-    /// A call of the default organization's management API.
+    /// Creates a request to the default organization's management API.
     pub fn api_as(&self, credential: &str, method: &str, rest: &str) -> Request {
         let request = self.request(method, &format!("/api/v1/organizations/default/{rest}")).bearer(credential);
         match self.forwarded_for {
@@ -369,13 +369,13 @@ impl Server {
         }
     }
 
-    /// Changes a key; the change must be made.
+    /// Changes a key; must succeed.
     #[track_caller]
     pub fn change(&self, method: &str, rest: &str, body: &Value) -> Value {
         self.api(method, &format!("keys/{rest}")).json(body).send().expect(200)
     }
 
-    /// Makes a key with `read:*` and what else the body says.
+    /// Creates a key with `read:*` and the given fields.
     #[track_caller]
     pub fn make(&self, more: &Value) -> Key {
         let mut body = json!({ "name": "a key", "scopes": [{ "action": "read", "resource": "*" }] });
@@ -386,7 +386,7 @@ impl Server {
         Key { id: made["id"].as_str().unwrap().into(), text: made["secret"].as_str().unwrap().into() }
     }
 
-    /// Makes a key with these scopes, separated by spaces.
+    /// Creates a key with these scopes, separated by spaces.
     #[track_caller]
     pub fn make_with(&self, scopes: &str) -> Key {
         self.make(&json!({ "scopes": scopes.split(' ').collect::<Vec<_>>() }))
@@ -417,13 +417,13 @@ impl Server {
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
-    /// Waits for the end.
+    /// Waits for the process.
     pub fn wait(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         eventually("the end of the server", || child.try_wait().unwrap())
     }
 
-    /// Stops in order and gives the folder back.
+    /// Stops the server in order and returns its place.
     #[track_caller]
     pub fn stop(mut self) -> Place {
         self.terminate();
@@ -432,7 +432,7 @@ impl Server {
         self.place.take().unwrap()
     }
 
-    /// Kills at once and gives the folder back.
+    /// Kills the server and returns its place.
     pub fn kill(mut self) -> Place {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
@@ -441,20 +441,20 @@ impl Server {
     }
 }
 
-/// A word that no other call gives, usable as a slug.
+/// Returns a unique word that is valid as a slug.
 pub fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("unique-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Adds a viewer and gives their id.
+/// Adds a viewer and returns their ID.
 #[track_caller]
 pub fn new_member(server: &Server) -> String {
     let body = json!({ "email": format!("{}@example.org", unique()), "role": "viewer" });
     server.api("POST", "members").json(&body).send().expect(201)["id"].as_str().unwrap().to_owned()
 }
 
-/// Scopes as the API writes them: as objects.
+/// Returns scopes in the API's object form.
 pub fn scope_list(text: &str) -> Value {
     let scope = |scope: &str| {
         let (action, resource) = scope.split_once(':').unwrap();

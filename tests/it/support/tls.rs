@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own, and the certificate of a server at `127.0.0.1` and `localhost`.
+//! A test certificate authority, and a server certificate for `127.0.0.1` and `localhost`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

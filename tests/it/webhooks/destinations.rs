@@ -1,4 +1,4 @@
-//! Where webhooks may go: nowhere but to public addresses, unless an operator allows it.
+//! Webhook destinations: only public addresses, unless an operator allows others.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::{Place, Server};
 use crate::webhooks::{Receiver, await_delivery, hook, test};
 
 #[test]
-fn an_address_that_is_not_public_is_refused_when_a_webhook_is_made_or_edited() {
+fn non_public_address_is_rejected() {
     let server = Server::start();
     let made = hook(&server, "https://hooks.example/", &["policy.changed"]);
     for url in [
@@ -43,7 +43,7 @@ fn an_address_that_is_not_public_is_refused_when_a_webhook_is_made_or_edited() {
 }
 
 #[test]
-fn a_name_that_leads_to_an_address_that_is_not_public_is_not_connected_to() {
+fn name_with_a_non_public_address_is_not_connected_to() {
     let receiver = Receiver::start();
     let server = Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start();
     let url = format!("https://localhost:{}/path?query", receiver.address.port());
@@ -57,7 +57,7 @@ fn a_name_that_leads_to_an_address_that_is_not_public_is_not_connected_to() {
 }
 
 #[test]
-fn a_webhook_from_when_more_was_allowed_is_held_to_what_is_allowed_now() {
+fn existing_webhook_must_be_an_allowed_destination() {
     let receiver = Receiver::start();
     let place = Place::on_sqlite().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
     let server = place.set("KEYTURN_WEBHOOKS__PRIVATE_ADDRESSES", true).start();
@@ -75,7 +75,7 @@ fn a_webhook_from_when_more_was_allowed_is_held_to_what_is_allowed_now() {
 }
 
 #[test]
-fn over_https_the_receiver_must_prove_who_it_is() {
+fn receiver_certificate_is_verified() {
     let authority = Authority::new();
     let receiver = Receiver::over_tls(&authority);
     for (trusted, state) in [(true, "delivered"), (false, "dead")] {
@@ -91,7 +91,7 @@ fn over_https_the_receiver_must_prove_who_it_is() {
         }
         assert_eq!(receiver.received().len(), 2);
     }
-    // Another name than the certificate's.
+    // A name that is not in the certificate.
     let place = crate::webhooks::place().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "");
     let server = place.set("SSL_CERT_FILE", authority.path("ca.pem").display()).start();
     let url = format!("https://127.0.0.2:{}/hook", receiver.address.port());
@@ -103,7 +103,7 @@ fn over_https_the_receiver_must_prove_who_it_is() {
 }
 
 #[test]
-fn allowed_networks_are_reached_over_tls_alone() {
+fn allowed_networks_require_tls() {
     let authority = Authority::new();
     let (receiver, plain) = (Receiver::over_tls(&authority), Receiver::start());
     let place =
@@ -138,7 +138,7 @@ fn no_proxy_of_the_environment_is_used() {
 }
 
 #[test]
-fn a_url_is_refused_for_what_is_wrong_with_it() {
+fn invalid_urls_have_specific_errors() {
     let server = Server::start();
     let long = format!("https://hooks.example/{}", "a".repeat(2048));
     for (url, said) in [

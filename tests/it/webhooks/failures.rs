@@ -1,4 +1,4 @@
-//! Receivers that fail, are slow, send elsewhere or are gone.
+//! Receivers that fail, are slow, redirect or are gone.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::{eventually_within, now};
 use crate::webhooks::{Receiver, Reply, await_all, await_delivery, deliveries, hook, place, test};
 
 #[test]
-fn an_event_is_tried_again_byte_for_byte_under_one_id() {
+fn retries_are_identical() {
     let receiver = Receiver::answering(|_, before| Reply::Status(if before < 2 { 500 } else { 200 }, ""));
     let server = place().start();
     let hook = hook(&server, &receiver.url(), &["key.*"]);
@@ -25,7 +25,7 @@ fn an_event_is_tried_again_byte_for_byte_under_one_id() {
 }
 
 #[test]
-fn what_nobody_takes_is_a_dead_letter_that_can_be_taken_up_by_hand() {
+fn dead_letter_can_be_retried() {
     let receiver = Receiver::answering(|_, before| Reply::Status(if before < 3 { 503 } else { 200 }, ""));
     let server = place().start();
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
@@ -47,11 +47,11 @@ fn what_nobody_takes_is_a_dead_letter_that_can_be_taken_up_by_hand() {
     let received = receiver.received();
     assert_eq!(received.len(), 4);
     assert!(received.iter().all(|attempt| attempt.id() == id && attempt.body == received[0].body));
-    assert_eq!(server.stderr().matches("an event was not taken").count(), 3, "a line for each");
+    assert_eq!(server.stderr().matches("webhook delivery attempt failed").count(), 3, "a line for each");
 }
 
 #[test]
-fn a_receiver_that_does_not_answer_is_given_fifteen_seconds_and_holds_up_nobody() {
+fn silent_receiver_times_out_without_delaying_others() {
     let slow = Receiver::answering(|_, _| Reply::Silence);
     let (quick, server) = (Receiver::start(), place().start());
     let waiting = hook(&server, &slow.url(), &["key.*"]);
@@ -69,7 +69,7 @@ fn a_receiver_that_does_not_answer_is_given_fifteen_seconds_and_holds_up_nobody(
 }
 
 #[test]
-fn a_redirect_is_not_followed() {
+fn redirect_is_not_followed() {
     let elsewhere = Receiver::start();
     let location: &'static str = format!("Location: {}\r\n", elsewhere.url()).leak();
     for status in [301, 302, 307, 308] {
@@ -86,7 +86,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_receiver_that_is_gone_is_told_no_more() {
+fn receiver_that_is_gone_disables_the_webhook() {
     let gone = Receiver::answering(|_, _| Reply::Status(410, ""));
     let (witness, server) = (Receiver::start(), place().start());
     let hook_gone = hook(&server, &gone.url(), &["key.*"]);
@@ -110,7 +110,7 @@ fn a_receiver_that_is_gone_is_told_no_more() {
 }
 
 #[test]
-fn a_receiver_that_asks_for_time_is_given_it_within_reason() {
+fn retry_after_is_honored_up_to_a_limit() {
     for (asked, given) in
         [("Retry-After: 600\r\n", 600), ("Retry-After: 99999999999\r\n", 86_400), ("Retry-After: x\r\n", 1)]
     {
@@ -128,7 +128,7 @@ fn a_receiver_that_asks_for_time_is_given_it_within_reason() {
 }
 
 #[test]
-fn a_long_answer_is_success_and_is_not_read_to_its_end() {
+fn long_response_is_a_success() {
     let receiver = Receiver::answering(|_, _| Reply::Body(200, 50_000_000));
     let server = place().start();
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
@@ -138,7 +138,7 @@ fn a_long_answer_is_success_and_is_not_read_to_its_end() {
 }
 
 #[test]
-fn nobody_listening_is_told_as_such() {
+fn closed_port_has_a_specific_error() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = place().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start();
     let hook = hook(&server, &format!("http://{address}/path?query"), &["policy.changed"]);

@@ -1,4 +1,4 @@
-//! Slow receivers of some organizations, and clocks that are wrong, do not hold up events of others.
+//! Slow receivers of some organizations and wrong clocks do not delay events of others.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Server, database};
 use crate::webhooks::{Receiver, Reply, await_delivery, hook, place, place_on_sqlite, test};
 
-/// Has every webhook of an organization be told of so many new keys.
+/// Creates keys, whose events go to every webhook of the organization.
 fn create_keys(server: &Server, organization: &str, secret: &str, count: usize) {
     for _ in 0..count {
         let create = server.request("POST", &format!("/api/v1/organizations/{organization}/keys")).bearer(secret);
@@ -19,7 +19,7 @@ fn create_keys(server: &Server, organization: &str, secret: &str, count: usize) 
 }
 
 #[test]
-fn four_organizations_with_hanging_receivers_do_not_delay_a_fifth() {
+fn hanging_receivers_do_not_delay_other_organizations() {
     let (hanging, quick) = (Receiver::answering(|_, _| Reply::Silence), Receiver::start());
     let place = place();
     let founded = place.init(&[]);
@@ -32,7 +32,7 @@ fn four_organizations_with_hanging_receivers_do_not_delay_a_fifth() {
             create.json(&json!({ "url": hanging.url(), "events": ["key.created"] })).send().expect(201);
         }
     }
-    // 80 webhooks with 6 events each: 4 attempts at once for each would be more than there are slots.
+    // 80 webhooks with 6 events each: 4 concurrent attempts for each would exceed the number of slots.
     for (name, key) in &busy {
         create_keys(&server, name, &key.text, 6);
     }
@@ -47,15 +47,15 @@ fn four_organizations_with_hanging_receivers_do_not_delay_a_fifth() {
 }
 
 #[test]
-fn a_slow_receiver_gets_one_request_at_a_time() {
-    // It answers each request after seven seconds, successfully.
+fn slow_receiver_gets_one_request_at_a_time() {
+    // It responds successfully to each request after seven seconds.
     let slow = Receiver::answering(|_, _| Reply::Late(7));
     let server = place().start();
     let hook = hook(&server, &slow.url(), &["key.created"]);
     for _ in 0..7 {
         server.make(&json!({}));
     }
-    // Four at first, because nobody knows yet; then one after the other.
+    // Four at first, because it is not known to be slow; then one at a time.
     let received = slow.await_count(6);
     let arrivals: Vec<i64> = received.iter().map(|request| request.timestamp()).collect();
     assert!(arrivals[3] - arrivals[0] <= 3, "{arrivals:?}");
@@ -64,14 +64,14 @@ fn a_slow_receiver_gets_one_request_at_a_time() {
 }
 
 #[test]
-fn what_a_clock_ahead_put_off_is_delivered_once_the_clock_is_right() {
+fn deliveries_of_a_clock_ahead_are_rescheduled() {
     let (receiver, server) = (Receiver::start(), place_on_sqlite().start());
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
     let id = test(&server, &hook.id);
     await_delivery(&server, &hook.id, &id, "delivered");
     let key = server.key.clone();
     let place = server.stop();
-    // As if it had been queued again by a clock that was two hours ahead.
+    // As if a clock that was two hours ahead had queued it.
     database::execute(
         &place.database(),
         "UPDATE webhook_deliveries SET state = 'pending', ended_at = NULL, due_at = due_at + 7200000, \

@@ -1,4 +1,4 @@
-//! Headers of a webhook's own: sent, never shown, and sent nowhere else.
+//! Custom headers of webhooks: sent to their receiver only, and never shown.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ fn edit(server: &Server, id: &str, body: &Value) -> crate::support::Answer {
 }
 
 #[test]
-fn headers_are_sent_beside_the_signature() {
+fn headers_are_sent_with_the_signature() {
     let receiver = Receiver::start();
     let server = place().start();
     let made = create(&server, &receiver.url(), &json!({ "Authorization": CANARY, "X-Token": "a: b" }));
@@ -36,7 +36,7 @@ fn headers_are_sent_beside_the_signature() {
     first.verified(secret);
     assert_eq!((first.headers["authorization"].as_str(), first.headers["x-token"].as_str()), (CANARY, "a: b"));
 
-    // The same headers are no change; others replace all of them.
+    // The same headers are not a change; others replace all of them.
     let same = edit(&server, id, &json!({ "headers": { "x-token": "a: b", "authorization": CANARY } })).expect(200);
     assert_eq!(same["version"], 1);
     let kept = edit(&server, id, &json!({ "description": "d" })).expect(200);
@@ -51,7 +51,7 @@ fn headers_are_sent_beside_the_signature() {
 }
 
 #[test]
-fn unusable_headers_are_refused() {
+fn invalid_headers_are_rejected() {
     let server = place().start();
     let body = |headers: &Value| json!({ "url": "https://hooks.example", "headers": headers });
     for headers in [
@@ -77,7 +77,7 @@ fn unusable_headers_are_refused() {
 }
 
 #[test]
-fn another_origin_does_not_get_the_headers() {
+fn headers_are_not_sent_to_another_origin() {
     let (receiver, thief) = (Receiver::start(), Receiver::start());
     let server = place().start();
     let made = create(&server, &receiver.url(), &json!({ "Authorization": CANARY }));
@@ -91,7 +91,7 @@ fn another_origin_does_not_get_the_headers() {
 }
 
 #[test]
-fn values_are_sealed_resealed_and_shown_nowhere() {
+fn values_are_encrypted_and_never_shown() {
     let (receiver, witness) = (Receiver::start(), Receiver::start());
     let server = place_on_sqlite().set("KEYTURN_LOG__LEVEL", "trace").start();
     super::hook(&server, &witness.url(), &["webhook.*"]);
@@ -124,7 +124,7 @@ fn values_are_sealed_resealed_and_shown_nowhere() {
         let bytes = fs::read(&path).unwrap();
         assert!(!bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()), "{}", path.display());
     }
-    // Under a new master key they are the same, and the old one is not needed any more.
+    // After a change of the master key they are the same, and the old key is not needed.
     assert_eq!(place.run(&["master-key", "rotate"]).code, 0);
     let server = place.serve(key);
     test(&server, &id);

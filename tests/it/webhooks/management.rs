@@ -1,4 +1,4 @@
-//! Making, editing and removing webhooks over the API, and looking at deliveries.
+//! Creating, editing and deleting webhooks with the API, and listing deliveries.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::{Place, Server, database, field};
 use crate::webhooks::{NOWHERE, await_all, hook, test};
 
 #[test]
-fn a_webhook_is_made_shown_edited_and_removed() {
+fn webhook_is_created_edited_and_deleted() {
     let server = Server::start();
     let body = json!({
         "url": "https://hooks.example/in?token=x", "description": "pager", "events": ["key.*", "key.*", "policy.changed"],
@@ -57,7 +57,7 @@ fn a_webhook_is_made_shown_edited_and_removed() {
 }
 
 #[test]
-fn a_change_of_what_somebody_else_has_changed_is_refused() {
+fn concurrent_change_is_rejected() {
     let server = Server::start();
     let id = hook(&server, NOWHERE, &["policy.changed"]).id;
     let path = format!("webhooks/{id}");
@@ -79,7 +79,7 @@ fn a_change_of_what_somebody_else_has_changed_is_refused() {
 }
 
 #[test]
-fn an_organization_has_twenty_webhooks_at_most() {
+fn organization_has_at_most_twenty_webhooks() {
     let server = Server::start();
     for _ in 0..20 {
         hook(&server, NOWHERE, &["policy.changed"]);
@@ -95,7 +95,7 @@ fn an_organization_has_twenty_webhooks_at_most() {
 }
 
 #[test]
-fn every_field_is_refused_for_what_is_wrong_with_it() {
+fn invalid_fields_have_specific_errors() {
     let server = Server::start();
     let id = hook(&server, NOWHERE, &["policy.changed"]).id;
     let many = vec!["key.*"; 51];
@@ -133,7 +133,7 @@ fn every_field_is_refused_for_what_is_wrong_with_it() {
         let answer = server.api("POST", &format!("webhooks/{id}/{rest}")).json(&json!({ "url": NOWHERE })).send();
         wrong_field(&answer, "url");
     }
-    // Two mistakes are told at once.
+    // Two errors are returned at once.
     let body = json!({ "url": "x", "events": ["y", "z"], "description": "\u{7}" });
     let told = problem(&server.api("POST", "webhooks").json(&body).send(), 422, "VALIDATION_FAILED");
     assert_eq!(told["errors"].as_array().unwrap().len(), 3, "{told}");
@@ -142,7 +142,7 @@ fn every_field_is_refused_for_what_is_wrong_with_it() {
 }
 
 #[test]
-fn deliveries_are_listed_page_by_page_and_by_state() {
+fn deliveries_are_paginated_and_filtered() {
     let server = Place::new().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start();
     let id = hook(&server, NOWHERE, &["policy.changed"]).id;
     let mut made: Vec<String> = (0..7).map(|_| test(&server, &id)).collect();
@@ -189,7 +189,7 @@ fn deliveries_are_listed_page_by_page_and_by_state() {
 }
 
 #[test]
-fn what_another_organization_has_is_not_found() {
+fn other_organizations_webhooks_are_not_found() {
     let place = Place::new();
     let founded = place.init(&[]);
     let acme = place.init(&["--organization", "acme"]).key;
@@ -211,7 +211,7 @@ fn what_another_organization_has_is_not_found() {
         problem(&theirs(method, &rest).send(), 404, "NOT_FOUND");
     }
     assert_eq!(theirs("GET", "").send().expect(200)["items"], json!([]));
-    // A delivery by the path of another webhook, their own.
+    // A delivery under the path of another webhook of the same organization.
     let made = theirs("POST", "").json(&json!({ "url": NOWHERE, "events": ["policy.*"] })).send().expect(201);
     let own = made["id"].as_str().unwrap();
     problem(&theirs("POST", &format!("/{own}/deliveries/{delivery}/retry")).send(), 404, "NOT_FOUND");
@@ -225,7 +225,7 @@ fn what_another_organization_has_is_not_found() {
 }
 
 #[test]
-fn reading_and_changing_are_two_scopes() {
+fn reading_and_changing_have_separate_scopes() {
     let server = Server::start();
     let id = hook(&server, NOWHERE, &["policy.changed"]).id;
     let reader = server.make(&json!({ "scopes": scope_list("read:keyturn/webhooks *:*") }));
@@ -247,7 +247,7 @@ fn reading_and_changing_are_two_scopes() {
 }
 
 #[test]
-fn every_change_has_its_audit_row_without_secret_and_url() {
+fn audit_entries_contain_no_secret_and_no_url() {
     let server = Place::on_sqlite().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start();
     let body = json!({ "url": "https://localhost/path?token=hunter2", "events": ["policy.changed"] });
     let made = server.api("POST", "webhooks").json(&body).send().expect(201);

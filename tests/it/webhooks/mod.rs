@@ -1,4 +1,4 @@
-//! Webhooks: a receiver that is real, and checks what it gets as Standard Webhooks says.
+//! Webhooks, with a real receiver that checks requests according to Standard Webhooks.
 
 mod catalog;
 mod destinations;
@@ -17,15 +17,15 @@ pub use receiver::{Receiver, Reply};
 
 use crate::support::{Place, Server, eventually_within};
 
-/// Where nothing gets through to: not public, which is found out when the name is resolved.
+/// A destination that is not public, which is detected when the name is resolved.
 pub const NOWHERE: &str = "https://localhost/hook";
 
-/// A place whose webhooks may go to the tests' receivers, and are tried again after a second, twice.
+/// A place that allows the tests' receivers, with two retries after a second each.
 pub fn place() -> Place {
     permissive(Place::new())
 }
 
-/// The same with a SQLite file in the folder.
+/// Same, with a SQLite file in the folder.
 fn place_on_sqlite() -> Place {
     permissive(Place::on_sqlite())
 }
@@ -40,21 +40,21 @@ pub struct Hook {
     pub secret: String,
 }
 
-/// Makes a webhook for some events.
+/// Creates a webhook for some events.
 #[track_caller]
 pub fn hook(server: &Server, url: &str, events: &[&str]) -> Hook {
     let made = server.api("POST", "webhooks").json(&json!({ "url": url, "events": events })).send().expect(201);
     Hook { id: made["id"].as_str().unwrap().into(), secret: made["secret"].as_str().unwrap().into() }
 }
 
-/// The deliveries to a webhook, newest first.
+/// Returns the deliveries of a webhook, newest first.
 #[track_caller]
 pub fn deliveries(server: &Server, id: &str) -> Vec<Value> {
     let listed = server.api("GET", &format!("webhooks/{id}/deliveries?limit=200")).send().expect(200);
     listed["items"].as_array().unwrap().clone()
 }
 
-/// Waits until a delivery is in a state.
+/// Waits until a delivery has a state.
 #[track_caller]
 pub fn await_delivery(server: &Server, webhook: &str, delivery: &str, state: &str) -> Value {
     eventually_within(40, &format!("{delivery} is {state}"), || {
@@ -62,7 +62,7 @@ pub fn await_delivery(server: &Server, webhook: &str, delivery: &str, state: &st
     })
 }
 
-/// Waits until all deliveries to a webhook, at least one, are in a state, and gives them.
+/// Waits until all deliveries of a webhook, at least one, have a state, and returns them.
 #[track_caller]
 pub fn await_all(server: &Server, webhook: &str, state: &str) -> Vec<Value> {
     eventually_within(40, &format!("all deliveries are {state}"), || {
@@ -71,7 +71,7 @@ pub fn await_all(server: &Server, webhook: &str, state: &str) -> Vec<Value> {
     })
 }
 
-/// Queues a test event and gives the delivery's id.
+/// Queues a test event and returns the delivery's ID.
 #[track_caller]
 pub fn test(server: &Server, webhook: &str) -> String {
     let queued = server.api("POST", &format!("webhooks/{webhook}/test")).json(&json!({})).send().expect(202);
@@ -84,7 +84,7 @@ pub fn is_about_one(route: &str) -> bool {
     route.contains("/webhooks/{id}")
 }
 
-/// A webhook that reaches nobody and is told of nothing, and a delivery to it.
+/// Creates a webhook without a receiver or events, and a delivery to it.
 #[track_caller]
 pub fn with_delivery(server: &Server) -> (String, String) {
     let hook = hook(server, NOWHERE, &["policy.changed"]);
@@ -92,7 +92,7 @@ pub fn with_delivery(server: &Server) -> (String, String) {
     (hook.id, delivery)
 }
 
-/// Removes every webhook.
+/// Deletes all webhooks.
 #[track_caller]
 pub fn remove_all(server: &Server) {
     let listed = server.api("GET", "webhooks").send().expect(200);

@@ -1,4 +1,4 @@
-//! A receiver of webhooks, and its own reading of Standard Webhooks.
+//! A receiver of webhooks with its own implementation of Standard Webhooks.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::support::tls::Authority;
 use crate::support::{eventually_within, now};
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub target: String,
@@ -25,16 +25,16 @@ pub struct Received {
     pub body: Vec<u8>,
 }
 
-/// What is answered.
+/// The response.
 #[derive(Clone)]
 pub enum Reply {
-    /// A status and more headers.
+    /// A status and headers.
     Status(u16, &'static str),
-    /// A status and a body of so many bytes.
+    /// A status and a body of this many bytes.
     Body(u16, usize),
-    /// 204 after so many seconds.
+    /// 204 after this many seconds.
     Late(u64),
-    /// Nothing, for as long as the other side waits.
+    /// No response until the client disconnects.
     Silence,
 }
 
@@ -44,24 +44,24 @@ impl<T: Read + Write> ReadWrite for T {}
 
 type Decide = dyn Fn(&Received, usize) -> Reply + Send + Sync;
 
-/// Listens on a port of its own until the test's process ends.
+/// Listens on its own port until the test's process ends.
 pub struct Receiver {
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
 impl Receiver {
-    /// One that takes everything.
+    /// Accepts everything.
     pub fn start() -> Self {
         Self::answering(|_, _| Reply::Status(204, ""))
     }
 
-    /// One that answers by what came, and how many came before.
+    /// Responds depending on the request and the number of earlier ones.
     pub fn answering(decide: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static) -> Self {
         Self::serving(decide, |mut stream, serve| serve(&mut stream))
     }
 
-    /// One that takes everything, over TLS.
+    /// Accepts everything, over TLS.
     pub fn over_tls(authority: &Authority) -> Self {
         let certificate = CertificateDer::from_pem_file(authority.path("server.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(authority.path("server.key")).unwrap();
@@ -81,7 +81,7 @@ impl Receiver {
         decide: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static,
         wrap: impl Fn(TcpStream, &dyn Fn(&mut dyn ReadWrite)) + Send + Sync + 'static,
     ) -> Self {
-        // At every address of the machine's own: 127.0.0.2 is one that no certificate names.
+        // On all local addresses: 127.0.0.2 is not in the certificate.
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let received = Arc::<Mutex<Vec<Received>>>::default();
@@ -108,7 +108,7 @@ impl Receiver {
         self.received.lock().unwrap().clone()
     }
 
-    /// Waits until so many requests have come, and gives them.
+    /// Waits for a number of requests and returns them.
     #[track_caller]
     pub fn await_count(&self, count: usize) -> Vec<Received> {
         eventually_within(40, &format!("{count} requests"), || {
@@ -139,7 +139,7 @@ fn answer(stream: &mut dyn ReadWrite, noted: &Mutex<Vec<Received>>, decide: &Dec
         }
         Reply::Silence => stream.read(&mut [0]).map(|_| ()),
     };
-    // The other side may have gone away.
+    // The client may have disconnected.
     let _ = written;
 }
 
@@ -185,7 +185,7 @@ impl Received {
         self.json()["type"].as_str().unwrap().to_owned()
     }
 
-    /// Checks signature, time and form with a secret, and gives the body.
+    /// Checks signature, time and format with a secret, and returns the body.
     #[track_caller]
     pub fn verified(&self, secret: &str) -> Value {
         assert!((now() - self.timestamp()).abs() < 300, "{:?}", self.headers);
@@ -205,8 +205,8 @@ impl Received {
     }
 }
 
-/// Whether one of the signatures is that of a message: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.payload`.
-/// The HMAC is written out (RFC 2104), so that nothing is taken for right because the program does the same.
+/// Whether a signature matches a message: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.payload`. HMAC is
+/// implemented here (RFC 2104), independently of the program.
 pub fn verify(secret: &str, (id, timestamp, payload): (&str, &str, &[u8]), signatures: &str) -> bool {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").expect("the prefix")).unwrap();
     let hash = |parts: &[&[u8]]| {
@@ -223,7 +223,7 @@ pub fn verify(secret: &str, (id, timestamp, payload): (&str, &str, &[u8]), signa
 }
 
 #[test]
-fn the_published_example_verifies_and_nothing_near_it() {
+fn published_example_verifies() {
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let (id, at, payload) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#.as_slice());
     let signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";

@@ -1,4 +1,4 @@
-//! Secrets of webhooks: sealed at rest, kept over a change of the master key, and in no log.
+//! Webhook secrets: encrypted at rest, preserved by a change of the master key, absent from logs.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::support::database;
 use crate::webhooks::{Receiver, Reply, await_delivery, hook, place_on_sqlite, test};
 
 #[test]
-fn after_a_change_of_the_master_key_a_webhook_signs_as_before() {
+fn signatures_survive_a_change_of_the_master_key() {
     let receiver = Receiver::start();
     let server = place_on_sqlite().start();
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
@@ -23,7 +23,7 @@ fn after_a_change_of_the_master_key_a_webhook_signs_as_before() {
 }
 
 #[test]
-fn with_a_new_master_key_in_front_a_start_seals_webhooks_anew() {
+fn start_reencrypts_with_the_new_master_key() {
     let (one, two) = ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
     let receiver = Receiver::start();
     let place = place_on_sqlite().unset("KEYTURN_SECRETS__MASTER_KEY_FILE").set("KEYTURN_SECRETS__MASTER_KEY", one);
@@ -37,10 +37,10 @@ fn with_a_new_master_key_in_front_a_start_seals_webhooks_anew() {
 }
 
 #[test]
-fn neither_secret_nor_url_is_in_a_log_a_metric_or_a_file() {
+fn secrets_and_urls_do_not_leak() {
     let receiver = Receiver::answering(|_, before| Reply::Status(if before == 0 { 500 } else { 200 }, ""));
     let server = place_on_sqlite().set("KEYTURN_LOG__LEVEL", "trace").start();
-    // It hears of every other webhook.
+    // It receives the events of all other webhooks.
     let witness = Receiver::start();
     self::hook(&server, &witness.url(), &["webhook.*"]);
     let hook = hook(&server, &receiver.url_of("/canary-in-the-path?canary-in-the-query"), &["policy.changed"]);
@@ -59,7 +59,10 @@ fn neither_secret_nor_url_is_in_a_log_a_metric_or_a_file() {
     let metrics = server.get("/metrics").send().text();
     let events = heard.concat();
     let log = server.stderr();
-    assert!(log.contains("TRACE") && log.contains("an event was not taken"), "the log is as talkative as can be");
+    assert!(
+        log.contains("TRACE") && log.contains("webhook delivery attempt failed"),
+        "the log is as talkative as can be"
+    );
     let secrets = [&hook.secret, &second].map(|secret| secret.strip_prefix("whsec_").unwrap().to_owned());
     for canary in ["canary-in-the-path", "canary-in-the-query"].into_iter().chain(secrets.iter().map(String::as_str)) {
         for (place, text) in [("the log", &log), ("the metrics", &metrics), ("an event", &events)] {
@@ -84,7 +87,7 @@ fn neither_secret_nor_url_is_in_a_log_a_metric_or_a_file() {
 }
 
 #[test]
-fn urls_of_an_earlier_version_are_sealed_at_start() {
+fn urls_of_an_earlier_version_are_encrypted_at_start() {
     let receiver = Receiver::start();
     let server = place_on_sqlite().start();
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
@@ -115,7 +118,7 @@ fn urls_of_an_earlier_version_are_sealed_at_start() {
 }
 
 #[test]
-fn a_url_moved_to_another_webhook_is_not_used() {
+fn url_of_another_webhook_is_not_used() {
     let (receiver, server) = (Receiver::start(), place_on_sqlite().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "").start());
     let (one, other) = (
         hook(&server, &receiver.url(), &["policy.changed"]),

@@ -1,4 +1,4 @@
-//! What is told, to whom, and signed how.
+//! Events: content, filters, signatures.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::support::{Server, eventually};
 use crate::webhooks::{Receiver, await_all, await_delivery, deliveries, hook, place, test};
 
 #[test]
-fn every_change_is_told_once_signed_and_as_it_was_made() {
+fn every_change_has_one_signed_event() {
     let (receiver, server) = (Receiver::start(), place().start());
     let hook = hook(&server, &receiver.url_of("/in?token=abc"), &["key.*", "token.*", "signing_key.*"]);
     let key = server.make(&json!({ "name": "told" }));
@@ -24,7 +24,7 @@ fn every_change_is_told_once_signed_and_as_it_was_made() {
     let revoke = server.request("POST", "/oauth/revoke").basic(&key.id, &key.text).form(&[("token", &token)]);
     revoke.send().expect(200);
     server.change("POST", &format!("{}/revoke", key.id), &json!({ "reason": "over" }));
-    // Twice is once.
+    // A repeated change has no event.
     server.change("POST", &format!("{}/revoke", key.id), &json!({}));
     server.api("POST", "signing-keys/rotate").json(&json!({})).send().expect(201);
 
@@ -70,7 +70,7 @@ fn every_change_is_told_once_signed_and_as_it_was_made() {
 }
 
 #[test]
-fn a_webhook_is_told_what_it_wants_and_nothing_else() {
+fn webhook_receives_only_matching_events() {
     let (all, some, server) = (Receiver::start(), Receiver::start(), place().start());
     let everything = hook(&server, &all.url(), &[]);
     let revocations = hook(&server, &some.url(), &["key.revoked", "policy.*"]);
@@ -89,7 +89,7 @@ fn a_webhook_is_told_what_it_wants_and_nothing_else() {
 }
 
 #[test]
-fn a_test_goes_to_one_webhook_whatever_it_wants() {
+fn test_event_ignores_the_filter() {
     let (one, other, server) = (Receiver::start(), Receiver::start(), place().start());
     let tried = hook(&server, &one.url(), &["policy.changed"]);
     let bystander = hook(&server, &other.url(), &["webhook.*"]);
@@ -104,7 +104,7 @@ fn a_test_goes_to_one_webhook_whatever_it_wants() {
 }
 
 #[test]
-fn a_disabled_webhook_is_told_nothing_until_it_is_enabled() {
+fn disabled_webhook_receives_nothing() {
     let (receiver, server) = (Receiver::start(), place().start());
     let hook = hook(&server, &receiver.url(), &["key.*"]);
     let set = |state: &str| {
@@ -124,7 +124,7 @@ fn a_disabled_webhook_is_told_nothing_until_it_is_enabled() {
 }
 
 #[test]
-fn after_a_rotation_both_secrets_verify_and_only_the_last_two() {
+fn last_two_secrets_verify_after_a_rotation() {
     let (receiver, server) = (Receiver::start(), place().start());
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
     let mut secrets = vec![hook.secret.clone()];
@@ -146,7 +146,7 @@ fn after_a_rotation_both_secrets_verify_and_only_the_last_two() {
 }
 
 #[test]
-fn what_is_sent_is_counted() {
+fn deliveries_are_counted() {
     let (receiver, server) = (Receiver::start(), place().start());
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
     test(&server, &hook.id);

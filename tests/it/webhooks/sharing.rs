@@ -1,4 +1,4 @@
-//! Nothing is lost when a server is killed, and nodes share the work.
+//! No event is lost when a server is killed, and nodes share the work.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::support::postgres::Database;
 use crate::support::{Place, Server, eventually_within};
 use crate::webhooks::{Receiver, Reply, await_all, await_delivery, hook, permissive, place, place_on_sqlite, test};
 
-/// Where a node of a deployment runs.
+/// A node of a deployment.
 fn node(database: &Database) -> Place {
     permissive(Place::on_sqlite())
         .set("KEYTURN_STORE__URL", database.url())
@@ -18,7 +18,7 @@ fn node(database: &Database) -> Place {
 }
 
 #[test]
-fn what_was_answered_before_a_kill_is_told_after_it() {
+fn events_survive_a_kill() {
     let (receiver, mut server) = (Receiver::start(), place().start());
     let hook = hook(&server, &receiver.url(), &["key.*"]);
     let mut expected = BTreeSet::new();
@@ -37,11 +37,11 @@ fn what_was_answered_before_a_kill_is_told_after_it() {
         .collect();
     assert_eq!(told, expected);
     let ids: BTreeSet<&str> = received.iter().map(|request| request.id()).collect();
-    assert_eq!(ids.len(), expected.len(), "what was told twice has one id");
+    assert_eq!(ids.len(), expected.len(), "repeated deliveries have the same ID");
 }
 
 #[test]
-fn an_attempt_that_a_kill_cut_off_is_made_again_under_the_same_id() {
+fn interrupted_attempt_is_repeated_under_the_same_id() {
     let receiver = Receiver::answering(|_, before| if before == 0 { Reply::Silence } else { Reply::Status(200, "") });
     let server = place_on_sqlite().start();
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
@@ -56,7 +56,7 @@ fn an_attempt_that_a_kill_cut_off_is_made_again_under_the_same_id() {
 }
 
 #[test]
-fn a_server_that_is_told_to_stop_does_not_wait_for_a_slow_receiver() {
+fn shutdown_does_not_wait_for_a_slow_receiver() {
     let receiver = Receiver::answering(|_, before| if before == 0 { Reply::Silence } else { Reply::Status(200, "") });
     let server = place().start();
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
@@ -72,7 +72,7 @@ fn a_server_that_is_told_to_stop_does_not_wait_for_a_slow_receiver() {
 }
 
 #[test]
-fn two_nodes_tell_each_event_once() {
+fn two_nodes_deliver_each_event_once() {
     let (receiver, database) = (Receiver::start(), Database::create());
     let a = node(&database).start();
     let b = node(&database).serve(a.key.clone());
@@ -95,7 +95,7 @@ fn two_nodes_tell_each_event_once() {
 }
 
 #[test]
-fn what_a_killed_node_was_at_another_takes_over() {
+fn other_node_takes_over_after_a_kill() {
     let receiver = Receiver::answering(|_, before| if before == 0 { Reply::Silence } else { Reply::Status(200, "") });
     let database = Database::create();
     let a = node(&database).start();

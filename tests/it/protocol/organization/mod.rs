@@ -1,8 +1,8 @@
-//! A model of what a decision reads besides the key's record: the organization's policy, its state, its signing keys,
-//! a member's role, and the numbers that tokens carry, through changes and a restore.
+//! A model of the other inputs of a decision: the organization's policy, its state, its signing keys, a member's role,
+//! and the numbers in tokens, under changes and a restore.
 //!
-//! Node 0 makes changes and node 1 decides; node 1 may change the policy as well. The table of nodes, strikes and
-//! restarts are in the model of the key's record, beside this one, and work in the same way for both.
+//! Node 0 makes changes and node 1 decides; node 1 can change the policy too. Registered nodes, their removal and
+//! restarts are in the model of the key's record, and work the same way for both.
 
 mod model;
 mod state;
@@ -12,26 +12,26 @@ use stateright::{Checker, HasDiscoveries, Model};
 use model::{Organization, S1};
 use state::{Change, Right};
 
-/// A mistake. Each leaves out one thing, and the checker has to notice.
+/// A mistake. Each leaves out one thing, and the checker must detect it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mutant {
-    /// A change is answered when it is committed.
+    /// A change is confirmed when it is committed.
     AnswerAtOnce,
     /// Without a lease, the node reads the key from SQL and everything else from memory.
     PolicyWithoutLease,
-    /// A repeated `PUT` is answered at once, while the first is not in force yet.
+    /// A repeated `PUT` is confirmed immediately, while the first is not effective yet.
     RepeatAnsweredAtOnce,
-    /// A `PUT` is compared with the policy in memory, which may be old: the change is lost.
+    /// A `PUT` is compared with the policy in memory, which may be outdated: the change is lost.
     CompareWithMemory,
-    /// The limit of keys is the one in memory.
+    /// The limit of keys is read from memory.
     LimitFromMemory,
     /// A token whose signature was verified once is not checked against the ring again.
     CachedVerification,
-    /// A reading of the organization replaces a newer one that arrived before it.
+    /// A read of the organization replaces a newer one that arrived before it.
     OlderReadingWins,
-    /// A restore starts no new epoch: numbers come back as they were.
+    /// A restore starts no new epoch: numbers are used again.
     RestoreWithoutEpoch,
-    /// A restore raises the generation, to one that was given to tokens before.
+    /// A restore raises the generation to one that earlier tokens have.
     GenerationRepeats,
 }
 
@@ -50,52 +50,52 @@ impl Mutant {
 }
 
 #[test]
-fn an_audience_that_was_removed_is_never_granted() {
+fn removed_audience_is_never_granted() {
     holds(taken(&[Change::Take(Right::Audience)]));
 }
 
 #[test]
-fn a_suspended_organization_is_denied() {
+fn suspended_organization_is_denied() {
     holds(taken(&[Change::Take(Right::Active)]));
 }
 
 #[test]
-fn a_retired_signing_key_proves_nothing() {
+fn retired_signing_key_is_not_accepted() {
     holds(taken(&[Change::Take(Right::SigningKey)]));
 }
 
 #[test]
-fn a_role_that_was_taken_away_is_not_held() {
+fn removed_role_is_not_effective() {
     holds(taken(&[Change::Take(Right::Role)]));
 }
 
 #[test]
-fn a_limit_holds_once_it_was_answered() {
+fn limit_applies_once_confirmed() {
     holds(taken(&[Change::Take(Right::Create)]));
 }
 
 #[test]
-fn two_kinds_of_changes_do_not_hide_each_other() {
+fn different_changes_do_not_hide_each_other() {
     holds(Organization { limit: 2, ..taken(&[Change::Take(Right::Audience), Change::Take(Right::SigningKey)]) });
 }
 
 #[test]
-fn a_policy_that_was_put_is_in_force_whoever_put_it() {
+fn policies_of_both_nodes_are_effective() {
     holds(put_on_both());
 }
 
 #[test]
-fn a_repeated_put_is_in_force_when_it_is_answered() {
+fn repeated_put_is_effective_when_confirmed() {
     holds(repeated());
 }
 
 #[test]
-fn a_restore_brings_no_token_back() {
+fn restore_revives_no_token() {
     holds(restored());
 }
 
 #[test]
-fn every_mutant_is_caught() {
+fn every_mutant_is_detected() {
     for mutant in Mutant::ALL {
         let model = Organization { mutant: Some(mutant), ..bites_in(mutant) };
         let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
@@ -103,9 +103,9 @@ fn every_mutant_is_caught() {
     }
 }
 
-/// A protocol that never answers, or never accepts, would be safe too.
+/// A protocol that never confirms or never accepts would be safe too.
 #[test]
-fn everything_in_the_model_happens() {
+fn every_event_happens() {
     let changes: &[_] = &[Change::Take(Right::Audience), Change::Rotate];
     Organization { watch: true, restores: 1, ..taken(changes) }.checker().spawn_bfs().join().assert_properties();
 }
@@ -117,7 +117,7 @@ fn holds(model: Organization) {
     }
 }
 
-/// Where a mistake has consequences.
+/// The configuration in which a mistake has an effect.
 fn bites_in(mutant: Mutant) -> Organization {
     match mutant {
         Mutant::AnswerAtOnce | Mutant::PolicyWithoutLease => taken(&[Change::Take(Right::Audience)]),
@@ -130,7 +130,7 @@ fn bites_in(mutant: Mutant) -> Organization {
     }
 }
 
-/// Node 0 takes something away.
+/// Node 0 removes something.
 fn taken(changes: &'static [Change]) -> Organization {
     Organization { lease: 2, changes: [changes, &[]], limit: 1, ..Organization::default() }
 }
@@ -145,7 +145,7 @@ fn put_on_both() -> Organization {
     }
 }
 
-/// Both nodes are asked for the same policy.
+/// Both nodes are requested to set the same policy.
 fn repeated() -> Organization {
     let put: &[_] = &[Change::Take(Right::Audience)];
     Organization { lease: 1, changes: [put, put], ..taken(&[]) }

@@ -8,40 +8,40 @@ use super::state::{Change, Check, Generation, Node, Poll, Promise, Reading, Righ
 /// The safety property.
 pub const S1: &str = "an answered change is in force";
 
-/// By how much a wait is longer than a lease.
+/// The margin of a wait beyond a lease.
 const MARGIN: u8 = 1;
 
 /// One configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Organization {
     pub mutant: Option<Mutant>,
-    /// Asks what happens at all, instead of whether S1 holds.
+    /// Checks which events happen at all, instead of property S1.
     pub watch: bool,
-    /// How long a lease lasts, in ticks.
+    /// Duration of a lease in ticks.
     pub lease: u8,
-    /// The changes that each node may be asked for.
+    /// The changes that each node can be requested to make.
     pub changes: [&'static [Change]; 2],
-    /// How many changes may be made, repetitions not counted.
+    /// Maximum number of changes, without repetitions.
     pub limit: u8,
-    /// How many times the database may go back to its first state.
+    /// How many times the database can go back to its first state.
     pub restores: u8,
 }
 
-/// The whole system at one moment.
+/// The state of the system at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct State {
     sql: Reading,
     node: Node,
     waiting: [Option<Waiting>; 2],
     promised: Promise,
-    /// One token, minted at any moment and shown ever after.
+    /// One token, issued at any moment and presented from then on.
     token: Option<Generation>,
     made: u8,
     restores: u8,
     event: Option<Event>,
 }
 
-/// What the last step did, where a property is about it.
+/// The event of the last step, if a property refers to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Event {
     AnsweredByReport,
@@ -50,7 +50,7 @@ pub enum Event {
     GrantedFromSql,
     TokenAccepted,
     ReadingDropped,
-    /// A decision was made by what an answered change had taken away, or an answered change is not there.
+    /// A decision relied on a state that a confirmed change had ended, or a confirmed change was lost.
     Broken,
 }
 
@@ -153,7 +153,7 @@ impl Organization {
                 let Poll::Sent { age } = node.poll else { return None };
                 node.poll = Poll::Read { age, reading: state.sql };
             }
-            // What changed is in memory before the lease is taken, and the lease counts from before the poll was sent.
+            // Changes are applied before the lease is taken, and the lease starts before the poll's request.
             Action::PollArrives => {
                 let Poll::Read { age, reading } = node.poll else { return None };
                 node.poll = Poll::Idle;
@@ -190,7 +190,7 @@ impl Organization {
                 node.check = Check::None;
                 self.decide(state, owed, reading, granted);
             }
-            // In the transaction of the write, with the limit that SQL has.
+            // In the transaction of the write, with the limit in SQL.
             Action::CreateKey => {
                 let reading = if self.is(Mutant::LimitFromMemory) { node.memory } else { state.sql };
                 if reading.rights.has(Right::Create) && state.promised.taken.has(Right::Create) {
@@ -229,8 +229,8 @@ impl Organization {
         }
     }
 
-    /// An exchange for the audience, a check of the token, and a call that needs the role, all at once: what a node does
-    /// depends on none of them.
+    /// An exchange for the audience, a check of the token, and a request that needs the role, all at once: the node's
+    /// state depends on none of them.
     fn decide(&self, state: &mut State, owed: Promise, reading: Reading, granted: Event) {
         let has = |right| reading.rights.has(right);
         let taken = |right| owed.taken.has(right);
@@ -249,7 +249,7 @@ impl Organization {
         };
     }
 
-    /// One transaction, which compares with what SQL has. Only mutants do not wait, or compare with memory.
+    /// One transaction, which compares with SQL. Only mutants do not wait, or compare with memory.
     fn commit(&self, state: &mut State, by: usize, change: Change) -> Option<()> {
         if state.waiting[by].is_some() {
             return None;
@@ -269,7 +269,7 @@ impl Organization {
             state.sql.seq += 1;
             state.sql.rights = apply(state.sql.rights);
             state.sql.generation.number += u8::from(change == Change::Rotate);
-            // From here on, the right may be granted again, also by a check that is under way.
+            // From here on the right may be granted again, also by a check in progress.
             if let Change::Give(right) = change {
                 state.promised.taken = state.promised.taken.without(right);
                 if let Check::Leased { owed } | Check::Asking { owed } = &mut state.node.check {
@@ -290,7 +290,7 @@ impl Organization {
 
     fn answer(&self, state: &mut State, by: usize, waiting: Waiting, event: Event) {
         state.waiting[by] = None;
-        // Nothing is promised of a right that was given back meanwhile.
+        // Nothing is promised about a right that was given back meanwhile.
         if let Change::Take(right) = waiting.change
             && !state.sql.rights.has(right)
         {
@@ -300,8 +300,8 @@ impl Organization {
         state.event = state.event.or(Some(event));
     }
 
-    /// The database goes back to its first state, with the nodes stopped, and is told so. What was changed since is undone,
-    /// and every token from before is ended.
+    /// The database goes back to its first state with the nodes stopped, and a new epoch starts. Later changes are
+    /// undone, and all earlier tokens are invalidated.
     fn restore(&self, state: &mut State) -> Option<()> {
         if state.restores >= self.restores || state.waiting != [None; 2] {
             return None;

@@ -1,11 +1,11 @@
-//! What SQL has, what the deciding node holds, and what was promised.
+//! The state of SQL and of the deciding node, and the confirmed changes.
 
-/// Something that a decision needs and a change can take away.
+/// A right that a decision needs and that a change can remove.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Right {
     /// The policy allows the audience.
     Audience,
-    /// The organization is not suspended.
+    /// The organization is active.
     Active,
     /// The signing key is in the ring.
     SigningKey,
@@ -15,7 +15,7 @@ pub enum Right {
     Create,
 }
 
-/// A set of rights, a bit for each.
+/// A set of rights, one bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Rights(u8);
 
@@ -43,22 +43,22 @@ impl Rights {
 /// A change, and the request for it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Change {
-    /// Takes a right away. Repeated, it changes nothing and must be in force all the same when it is answered.
+    /// Removes a right. Repeated, it changes nothing, but must be effective when it is confirmed.
     Take(Right),
     /// Gives a right back.
     Give(Right),
-    /// Ends the tokens of the key by a new generation.
+    /// Invalidates the tokens of the key with a new generation.
     Rotate,
 }
 
-/// The number that a token carries, and its key's record has.
+/// The number in a token and in its key's record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Generation {
     pub epoch: u8,
     pub number: u8,
 }
 
-/// Everything that a decision reads, as SQL had it after change `seq`.
+/// All inputs of a decision, as SQL had them after change `seq`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Reading {
     pub seq: u8,
@@ -72,21 +72,21 @@ impl Default for Reading {
     }
 }
 
-/// The node that decides.
+/// The deciding node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Node {
     pub memory: Reading,
-    /// Ticks until its lease ends; 0 is no lease.
+    /// Ticks until its lease expires; 0 is no lease.
     pub lease: u8,
     pub poll: Poll,
-    /// A reading on its way into memory outside of a poll, as after a change of the node's own.
+    /// A read on its way into memory outside of a poll, for example after a change of this node.
     pub reload: Option<Reading>,
     pub check: Check,
-    /// Whether the signature of the token was verified here.
+    /// Whether the token's signature was verified on this node.
     pub has_verified: bool,
 }
 
-/// A poll; its age counts from before it was sent.
+/// A poll; its age counts from before the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Poll {
     #[default]
@@ -100,29 +100,29 @@ pub enum Poll {
     },
 }
 
-/// A check; `owed` is what had been answered when it began.
+/// A check; `owed` are the changes that had been confirmed when it began.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Check {
     #[default]
     None,
-    /// Has seen a live lease.
+    /// Has seen a valid lease.
     Leased { owed: Promise },
-    /// Asks SQL.
+    /// Reads SQL.
     Asking { owed: Promise },
 }
 
-/// A change that is committed and not answered.
+/// A change that is committed and not confirmed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Waiting {
     pub change: Change,
     pub seq: u8,
-    /// Ticks until no lease from before the commit can live.
+    /// Ticks until no lease from before the commit can be valid.
     pub left: u8,
-    /// Whether the token was minted before the commit.
+    /// Whether the token was issued before the commit.
     pub ends_token: bool,
 }
 
-/// What was answered, and so has to be in force.
+/// The confirmed changes, which must be effective.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Promise {
     pub taken: Rights,

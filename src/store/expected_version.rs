@@ -1,0 +1,31 @@
+//! Begins changes only if the actor still has the rights with which it started.
+
+use crate::store::{AuditEntry, Seq, Store, StoreError};
+
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::query;
+
+impl Store {
+    /// Begins a change, unless the actor lost rights since authentication: a key that was revoked or narrowed, or a
+    /// member who was removed or changed, can change nothing after that was confirmed. The change row is locked, so the
+    /// result holds until the write.
+    pub(super) async fn begin_as(&self, entry: &AuditEntry) -> Result<(Transaction, Seq), StoreError> {
+        let (mut transaction, seq) = self.begin().await?;
+        let Some(expected) = entry.expected_version else { return Ok((transaction, seq)) };
+        let (sql, id) = match entry.actor.split_once(':') {
+            // As in `ApiKey::rights_version`.
+            Some(("key", id)) => {
+                ("SELECT generation + secret_version AS version FROM api_keys WHERE id = $1 AND state = 'active'", id)
+            }
+            Some(("member", id)) => ("SELECT version FROM members WHERE id = $1 AND removed_at IS NULL", id),
+            _ => return Ok((transaction, seq)),
+        };
+        let row = query(sql).bind(id).fetch_optional(&mut transaction).await?;
+        let current: Option<i64> = row.map(|row| row.try_get("version")).transpose()?;
+        if current != i64::try_from(expected).ok() {
+            transaction.rollback().await?;
+            return Err(StoreError::Superseded);
+        }
+        Ok((transaction, seq))
+    }
+}
