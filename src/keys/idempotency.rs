@@ -29,7 +29,7 @@ pub fn ticket() -> Result<String, Unavailable> {
 }
 
 impl IdempotentRequest {
-    /// Creates a request with this `Idempotency-Key`. `target` is the method and path.
+    /// Creates a request with this `Idempotency-Key`. `target` identifies the operation and its object.
     pub fn new(key: &str, target: &str, body: &[u8]) -> Self {
         let request = Zeroizing::new([target.as_bytes(), b"\0", body].concat());
         Self { key: sha256(key.as_bytes()), request: sha256(&request), repeats_response: true }
