@@ -4,8 +4,8 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
-fn fields(policy: &Policy, wanted: &ProposedKey<'_>) -> Vec<String> {
-    policy.violations(wanted, NOW).into_iter().map(|violation| violation.field.to_string()).collect()
+fn fields(policy: &Policy, proposed: &ProposedKey<'_>) -> Vec<String> {
+    policy.violations(proposed, NOW).into_iter().map(|violation| violation.field.to_string()).collect()
 }
 
 fn in_days(days: i64) -> ProposedKey<'static> {
@@ -19,28 +19,28 @@ fn new(expires_at: Option<Timestamp>) -> Expiry {
 #[test]
 fn default_policy_requires_nothing() {
     let scopes = ScopeSet::parse("read:a *:keyturn/*").unwrap();
-    let wanted = ProposedKey {
+    let proposed = ProposedKey {
         name: Some(""),
         scopes: Some(&scopes),
         expiry: new(None),
         grace_seconds: Some(60),
         ..ProposedKey::default()
     };
-    assert_eq!(fields(&Policy::default(), &wanted), Vec::<String>::new());
+    assert_eq!(fields(&Policy::default(), &proposed), Vec::<String>::new());
 }
 
 #[test]
 fn all_violations_are_returned() {
     let policy = Policy { name_required: true, expiry_required: true, max_grace_seconds: 10, ..Policy::default() };
     let scopes = ScopeSet::parse("read:a fly:b").unwrap();
-    let wanted = ProposedKey {
+    let proposed = ProposedKey {
         name: Some(" "),
         scopes: Some(&scopes),
         expiry: new(None),
         grace_seconds: Some(11),
         ..ProposedKey::default()
     };
-    assert_eq!(fields(&policy, &wanted), ["name", "scopes[1].action", "expires_at", "grace_seconds"]);
+    assert_eq!(fields(&policy, &proposed), ["name", "scopes[1].action", "expires_at", "grace_seconds"]);
 }
 
 #[test]
@@ -121,14 +121,14 @@ fn grantable_scopes() {
         ..Policy::default()
     };
     let scopes = ScopeSet::parse("read:a/b *:a/c write:a read:keyturn/keys").unwrap();
-    let wanted = ProposedKey { scopes: Some(&scopes), ..ProposedKey::default() };
+    let proposed = ProposedKey { scopes: Some(&scopes), ..ProposedKey::default() };
     let some = policy(&["read:a/*", "write:*"]);
-    assert_eq!(fields(&some, &wanted), ["scopes[1]", "scopes[3]"]);
-    assert_eq!(fields(&policy(&["*:*"]), &wanted), ["scopes[3]"], "the management API is named or not granted");
-    assert_eq!(fields(&policy(&[]), &wanted).len(), 4);
-    assert!(fields(&Policy::default(), &wanted).is_empty());
+    assert_eq!(fields(&some, &proposed), ["scopes[1]", "scopes[3]"]);
+    assert_eq!(fields(&policy(&["*:*"]), &proposed), ["scopes[3]"], "the management API is named or not granted");
+    assert_eq!(fields(&policy(&[]), &proposed).len(), 4);
+    assert!(fields(&Policy::default(), &proposed).is_empty());
     let held = ScopeSet::parse("*:a/* read:keyturn/keys").unwrap();
-    assert_eq!(fields(&policy(&[]), &ProposedKey { held: Some(&held), ..wanted }), ["scopes[2]"], "the rest is kept");
+    assert_eq!(fields(&policy(&[]), &ProposedKey { held: Some(&held), ..proposed }), ["scopes[2]"], "the rest is kept");
     let faulty = [policy(&["fly:a"]), Policy { scopes_required: true, ..policy(&[]) }];
     for policy in faulty {
         assert_eq!(policy.validate().first().map(|violation| violation.field.name.as_str()), Some("grantable_scopes"));
