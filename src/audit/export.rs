@@ -103,7 +103,7 @@ pub fn verify_export(
             return Err(ExportError::Entry { organization: slug.clone(), fault });
         }
         if number == 1 {
-            check.begin_behind_note(&row);
+            check.start_after_note(&row);
         }
         check.row(&row);
     }

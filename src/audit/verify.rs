@@ -39,12 +39,12 @@ pub async fn verify(store: &Store, organization: &str, notes: &[NotedHead]) -> R
             known = Some(head);
             continue;
         }
-        let behind = match head {
+        let after_end = match head {
             Some(head) if head.rows < check.rows() => store.audit_after(organization, Some(head.id), 1).await?,
             _ => Vec::new(),
         };
-        let behind = behind.first().map(|row| row.as_ref().map_or_else(|id| *id, |row| row.id));
+        let after_end = after_end.first().map(|row| row.as_ref().map_or_else(|id| *id, |row| row.id));
         let confirmed = check.confirmed().to_vec();
-        return Ok(Verdict { end: check.end(head, behind), confirmed });
+        return Ok(Verdict { end: check.end(head, after_end), confirmed });
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct ExportArguments {
 }
 
 impl VerifyArguments {
-    /// The export to verify, if there is one.
+    /// The export to verify, if any.
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }

@@ -1,4 +1,4 @@
-//! `keyturn master-key rotate`: replaces the master key and seals everything under the new one.
+//! `keyturn master-key rotate`: replaces the master key and encrypts all data with the new one.
 
 use crate::cli::table::count;
 use crate::cli::{CliError, no_database, print_out};
@@ -18,8 +18,8 @@ pub(super) async fn rotate(settings: Settings) -> Result<(), CliError> {
     let (file, old) = server::master_key_file(&settings)?;
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
 
-    // The new key is written in front of the old one before anything is sealed under it, and the old one is removed when
-    // nothing is sealed under it any more. After a crash in between, the file has both keys, and both work.
+    // The new key is written in front of the old one before data is encrypted with it, and the old one is removed when
+    // no data is encrypted with it. After a crash in between, the file has both keys, and both work.
     let new = generate().map_err(ServerError::from)?;
     let mut both = vec![new.clone()];
     both.extend(old);

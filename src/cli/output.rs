@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cli::CliError;
 
-/// How long a line on standard error may take: nobody may read it.
+/// Time limit of a line on standard error, which may not be read.
 const LAST_LINE: Duration = Duration::from_secs(1);
 
 /// Writes to standard output. A closed pipe or a full disk is an error, not a panic.

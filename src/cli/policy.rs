@@ -30,8 +30,8 @@ enum PolicyCommand {
     /// Replace the policy with that of a TOML file, after printing the changes and their effect on existing keys
     #[command(after_help = "Examples:\n  keyturn policy apply policy.toml --dry-run\n  \
         keyturn policy apply policy.toml --yes --detailed-exitcode\n\n\
-        Settings that are not in the file get their default. If nothing differs, nothing is written. A policy that is \
-        changed by somebody else in the meantime is not overwritten: the command fails with 1.\n\n\
+        Settings that are not in the file get their default. If nothing differs, nothing is written. A policy that was \
+        changed in the meantime is not overwritten: the command fails with 1.\n\n\
         Exit codes: 0 success, 1 failure or --yes is needed, 2 invalid arguments or file, 3 with --detailed-exitcode \
         if the policy differs.")]
     Apply(Apply),
@@ -80,7 +80,7 @@ async fn apply(client: &Client, wanted: &Policy, arguments: &Apply, as_json: boo
     let current = as_policy(&current)?;
     let changes = diff(&current, wanted)?;
 
-    // 2. What changes, and what that does to existing keys.
+    // 2. The changes, and their effect on existing keys.
     let effects = if changes.is_empty() { Vec::new() } else { effects(client, &current, wanted, &changes).await? };
     let needs_consent = !effects.is_empty() && !arguments.yes;
     let is_applied = !changes.is_empty() && !arguments.dry_run && !needs_consent;
@@ -91,7 +91,7 @@ async fn apply(client: &Client, wanted: &Policy, arguments: &Apply, as_json: boo
     // 3. The write, if the policy is still the same.
     if is_applied && client.put_if_match("policy", &version, &to_json(wanted)?).await?.is_none() {
         return Err(CliError::Failed(
-            "the policy was changed by somebody else in the meantime; nothing was applied. Run the command again to \
+            "the policy was changed in the meantime; nothing was applied. Run the command again to \
              review the new changes (412 PRECONDITION_FAILED)"
                 .into(),
         ));

@@ -1,4 +1,4 @@
-//! What differs between two policies, setting by setting.
+//! Differences between two policies, setting by setting.
 
 use serde_json::{Map, Value, json};
 

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn debug_prints_no_key() {
         let keys = MasterKeys::derive(&[raw(7)]).unwrap();
-        let shown = format!("{keys:?}");
-        assert!(!shown.contains(&STANDARD.encode([7; 32])) && !shown.contains("7, 7"));
+        let printed = format!("{keys:?}");
+        assert!(!printed.contains(&STANDARD.encode([7; 32])) && !printed.contains("7, 7"));
     }
 }

@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn further_rights_are_rejected() {
         let held = authority("read:a/*", &["10.0.0.0/8"], Some(100));
-        let ask = |scopes: &str, networks: &[&str], end: Option<i64>| {
-            let asked = authority(scopes, networks, end);
-            held.covers(&asked.scopes, &asked.networks, asked.not_after)
+        let check = |scopes: &str, networks: &[&str], end: Option<i64>| {
+            let requested = authority(scopes, networks, end);
+            held.covers(&requested.scopes, &requested.networks, requested.not_after)
         };
-        assert!(matches!(ask("read:a/b write:a/b", &["10.1.0.0/16"], Some(50)), Err(GrantExceeded::Scope(_))));
-        assert_eq!(ask("read:a/b", &["11.0.0.0/8"], Some(50)), Err(GrantExceeded::Networks));
-        assert_eq!(ask("read:a/b", &[], Some(50)), Err(GrantExceeded::Networks));
-        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], None), Err(GrantExceeded::Lifetime(_))));
-        assert!(matches!(ask("read:a/b", &["10.1.0.0/16"], Some(101)), Err(GrantExceeded::Lifetime(_))));
+        assert!(matches!(check("read:a/b write:a/b", &["10.1.0.0/16"], Some(50)), Err(GrantExceeded::Scope(_))));
+        assert_eq!(check("read:a/b", &["11.0.0.0/8"], Some(50)), Err(GrantExceeded::Networks));
+        assert_eq!(check("read:a/b", &[], Some(50)), Err(GrantExceeded::Networks));
+        assert!(matches!(check("read:a/b", &["10.1.0.0/16"], None), Err(GrantExceeded::Lifetime(_))));
+        assert!(matches!(check("read:a/b", &["10.1.0.0/16"], Some(101)), Err(GrantExceeded::Lifetime(_))));
     }
 }

@@ -1,3 +1,5 @@
+//! Creates API keys.
+
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::authority::ChangeContext;

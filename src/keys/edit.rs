@@ -1,3 +1,5 @@
+//! Edits API keys.
+
 use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;

@@ -29,7 +29,7 @@ pub fn ticket() -> Result<String, Unavailable> {
 }
 
 impl IdempotentRequest {
-    /// Creates a request with this `Idempotency-Key`. `target` is the method and path.
+    /// Creates a request with this `Idempotency-Key`. `target` identifies the operation and its object.
     pub fn new(key: &str, target: &str, body: &[u8]) -> Self {
         let request = Zeroizing::new([target.as_bytes(), b"\0", body].concat());
         Self { key: sha256(key.as_bytes()), request: sha256(&request), repeats_response: true }
@@ -78,21 +78,21 @@ impl IdempotentRequest {
             node.settle_key(&known.key).await?;
             return Err(KeyError::AlreadyDone(known.key));
         }
-        let gone =
+        let conflict =
             |reason: &str| KeyError::Conflict(format!("the request was processed before, but {reason}; check the key"));
         // Repeating the secret is a grant: a token may have fewer rights than its key, and the member may have had a
         // higher role.
         let key = load_to_change(node, organization, by, &known.key, None).await?;
         check_grant(by, &key)?;
         if key.rotated_at.unwrap_or(key.created_at) != known.at {
-            return Err(gone(
+            return Err(conflict(
                 "the key has been rotated since, so its secret from that time is no longer the current one",
             ));
         }
         let plain = sealing::open(&node.master_keys, &self.name(by), &known.sealed)
-            .map_err(|_| gone("its secret can no longer be decrypted, because the master key was changed"))?;
+            .map_err(|_| conflict("its secret can no longer be decrypted, because the master key was changed"))?;
         let text = std::str::from_utf8(&plain).ok().and_then(|text| KeyText::parse(text).ok());
-        let text = text.ok_or_else(|| gone("the stored secret is not valid"))?;
+        let text = text.ok_or_else(|| conflict("the stored secret is not valid"))?;
         // Another node's write may not be effective everywhere yet.
         node.settle_key(&known.key).await?;
         Ok(Some((key, text)))

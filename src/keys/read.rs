@@ -1,3 +1,5 @@
+//! Finds and lists API keys.
+
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;

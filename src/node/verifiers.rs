@@ -51,9 +51,9 @@ mod tests {
     #[test]
     fn number_is_bounded() {
         let verifiers = PendingVerifiers::default();
-        let begun: Vec<_> = (0..1024).map(|n| verifiers.start(&n.to_string()).unwrap()).collect();
+        let started: Vec<_> = (0..1024).map(|n| verifiers.start(&n.to_string()).unwrap()).collect();
         assert!(verifiers.start("1024").is_none());
-        drop(begun);
+        drop(started);
         assert!(verifiers.start("1024").is_some());
     }
 }

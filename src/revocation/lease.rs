@@ -51,13 +51,13 @@ mod tests {
     #[test]
     fn lease_starts_with_the_poll() {
         let lease = Lease::none();
-        let asked = BootTime::from_nanos(5_000_000_000);
-        assert!(!lease.is_live(asked));
-        lease.extend(asked);
-        assert!(lease.is_live(asked.plus(LEASE - Duration::from_nanos(1))));
-        assert!(!lease.is_live(asked.plus(LEASE)));
+        let started = BootTime::from_nanos(5_000_000_000);
+        assert!(!lease.is_live(started));
+        lease.extend(started);
+        assert!(lease.is_live(started.plus(LEASE - Duration::from_nanos(1))));
+        assert!(!lease.is_live(started.plus(LEASE)));
         lease.end();
-        assert!(!lease.is_live(asked));
-        assert!(Lease::unending().is_live(asked));
+        assert!(!lease.is_live(started));
+        assert!(Lease::unending().is_live(started));
     }
 }

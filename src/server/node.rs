@@ -11,7 +11,7 @@ use crate::crypto::argon2_gate::Argon2Gate;
 use crate::crypto::master_key::MasterKeys;
 use crate::crypto::messages::MessageKeys;
 use crate::crypto::random;
-use crate::node::{Node, NodeSettings, Adapters};
+use crate::node::{Adapters, Node, NodeSettings};
 use crate::organizations;
 use crate::revocation::{Cluster, Lease, RedisList, RevocationList};
 use crate::server::settings::{bad_redis_url, webhook_destinations};

@@ -1,20 +1,15 @@
-use sqlx::AssertSqlSafe;
+//! API keys: reading and writing them under limits.
 
-use crate::domain::api_key::{ApiKey, FastVerifier, Status};
+use crate::domain::api_key::{ApiKey, FastVerifier};
 use crate::domain::key_text::KeyId;
-use crate::domain::member::MemberId;
-use crate::domain::sealed::Sealed;
-use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::store::key_rows::{key_from_row, networks_column, state_columns};
+use crate::store::responses::{StoredResponse, store_response};
+use crate::store::sql::database::Transaction;
+use crate::store::sql::statement::query;
 use crate::store::{
     AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, is_duplicate, refuse,
 };
-
-use crate::store::sql::columns::key_id;
-
-use crate::store::key_rows::{key_from_row, networks_column, state_columns};
-use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::{Query, Value, query};
 
 /// Limits on the number of keys that are neither revoked nor expired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,105 +22,11 @@ pub struct Limits {
     pub policy_version: Option<u64>,
 }
 
-/// Sort order of a list of keys. Equal values are sorted by key ID.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyOrder {
-    Created,
-    /// Ignores case.
-    Name,
-    /// By expiry; keys without one are last.
-    Expiry,
-    /// By last use; keys that were never used are first.
-    LastUse,
-}
-
-impl KeyOrder {
-    /// Returns a key's position in this order.
-    pub fn cursor(self, key: &ApiKey) -> KeyCursor {
-        match self {
-            Self::Created => KeyCursor::At(key.created_at.as_millis(), key.id),
-            Self::Name => KeyCursor::Named(key.name.to_lowercase(), key.id),
-            Self::Expiry => KeyCursor::At(key.expires_at.map_or(i64::MAX, Timestamp::as_millis), key.id),
-            Self::LastUse => KeyCursor::At(key.last_used_at.map_or(0, Timestamp::as_millis), key.id),
-        }
-    }
-}
-
-/// A position in a list: the value that it is sorted by, and the key ID.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeyCursor {
-    /// Milliseconds.
-    At(i64, KeyId),
-    /// A name in lower case.
-    Named(String, KeyId),
-}
-
-/// The response to a request with an `Idempotency-Key`, for repetitions of that request.
-#[derive(Clone, Debug)]
-pub struct StoredResponse {
-    /// As in the audit log.
-    pub caller: String,
-    /// SHA-256 of the `Idempotency-Key`.
-    pub digest: [u8; 32],
-    /// SHA-256 of the request.
-    pub request: [u8; 32],
-    /// The key that was created or rotated.
-    pub key: KeyId,
-    /// The key's secret, encrypted.
-    pub sealed: Sealed,
-    pub at: Timestamp,
-}
-
-/// Filter, order and position of a list of keys.
-#[derive(Clone, Debug)]
-pub struct KeyFilter {
-    pub organization: Slug,
-    /// State at `now`.
-    pub status: Option<Status>,
-    pub now: Timestamp,
-    /// Part of the name, ignoring case.
-    pub search: Option<String>,
-    pub owner: Option<MemberId>,
-    pub order: KeyOrder,
-    /// Whether the order is reversed.
-    pub is_descending: bool,
-    /// Only keys after this position.
-    pub after: Option<KeyCursor>,
-    /// Maximum number of keys.
-    pub limit: u32,
-}
-
-impl KeyFilter {
-    /// Returns a filter for all keys of an organization, newest first, at most 50.
-    pub const fn new(organization: Slug, now: Timestamp) -> Self {
-        Self {
-            organization,
-            status: None,
-            now,
-            search: None,
-            owner: None,
-            order: KeyOrder::Created,
-            is_descending: true,
-            after: None,
-            limit: 50,
-        }
-    }
-}
-
-/// A response can be repeated for this long.
-const RESPONSE_SECONDS: i64 = 86_400;
-
 impl Store {
     pub async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
         let row =
             query("SELECT * FROM api_keys WHERE id = $1").bind(id.as_str()).fetch_optional(&self.database).await?;
         row.as_ref().map(key_from_row).transpose()
-    }
-
-    /// Returns the keys that match a filter.
-    pub async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
-        let rows = list_query(filter).fetch_all(&self.database).await?;
-        rows.iter().map(key_from_row).collect()
     }
 
     /// Inserts a key with its audit entry and stored response, unless the limits are reached or its owner is not a
@@ -222,61 +123,6 @@ impl Store {
         .await?;
         Ok(())
     }
-
-    /// Returns the response to a caller's request with this `Idempotency-Key` (its SHA-256), unless it is older than
-    /// `since`.
-    pub async fn stored_response(
-        &self,
-        caller: &str,
-        digest: &[u8; 32],
-        since: Timestamp,
-    ) -> Result<Option<StoredResponse>, StoreError> {
-        let row = query(
-            "SELECT request, key_id, master_key, sealed, at FROM answers WHERE caller = $1 AND digest = $2 AND at > $3",
-        )
-        .bind(caller)
-        .bind(digest.as_slice())
-        .bind(since.as_millis())
-        .fetch_optional(&self.database)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let request: Vec<u8> = row.try_get("request")?;
-        let unreadable = |_| StoreError::Unreadable { what: "answer", detail: "a digest of a wrong length".into() };
-        Ok(Some(StoredResponse {
-            caller: caller.to_owned(),
-            digest: *digest,
-            request: request.try_into().map_err(unreadable)?,
-            key: key_id(row.try_get("key_id")?)?,
-            sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
-            at: Timestamp::from_millis(row.try_get("at")?),
-        }))
-    }
-
-    /// Deletes responses up to `before`.
-    pub async fn delete_responses(&self, before: Timestamp) -> Result<u64, StoreError> {
-        query("DELETE FROM answers WHERE at <= $1").bind(before.as_millis()).execute_alone(&self.database).await
-    }
-}
-
-/// Stores a response. Returns false if there is one already.
-async fn store_response(transaction: &mut Transaction, response: Option<&StoredResponse>) -> Result<bool, StoreError> {
-    let Some(response) = response else { return Ok(true) };
-    let written = query(
-        "INSERT INTO answers (caller, digest, request, key_id, master_key, sealed, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-         ON CONFLICT (caller, digest) DO UPDATE SET request = excluded.request, key_id = excluded.key_id, \
-         master_key = excluded.master_key, sealed = excluded.sealed, at = excluded.at WHERE answers.at <= $8",
-    )
-    .bind(&response.caller)
-    .bind(response.digest.as_slice())
-    .bind(response.request.as_slice())
-    .bind(response.key.as_str())
-    .bind(&response.sealed.master_key)
-    .bind(&response.sealed.bytes)
-    .bind(response.at.as_millis())
-    .bind(response.at.plus_seconds(-RESPONSE_SECONDS).as_millis())
-    .execute(transaction)
-    .await?;
-    Ok(written == 1)
 }
 
 /// Whether a key belongs to its organization or to a current member.
@@ -288,53 +134,6 @@ async fn is_owned_by_a_member(transaction: &mut Transaction, key: &ApiKey) -> Re
         .fetch_optional(transaction)
         .await?;
     Ok(row.is_some())
-}
-
-/// Returns the statement of a list. IDs are selected from a covering index first, then their rows are read.
-fn list_query(filter: &KeyFilter) -> Query {
-    let value = match filter.order {
-        KeyOrder::Created => "created_at",
-        KeyOrder::Name => "name_lowercase",
-        KeyOrder::Expiry => "expires_place",
-        KeyOrder::LastUse => "used_place",
-    };
-    let (beyond, direction) = if filter.is_descending { ("<", "DESC") } else { (">", "ASC") };
-    let mut conditions = String::from("organization = $1");
-    let mut values = vec![Value::from(filter.organization.as_str())];
-    let mut bind = |value: Value| {
-        values.push(value);
-        format!("${}", values.len())
-    };
-    if let Some(cursor) = &filter.after {
-        let (last, id) = match cursor {
-            KeyCursor::At(at, id) => (bind((*at).into()), bind(id.as_str().into())),
-            KeyCursor::Named(name, id) => (bind(name.into()), bind(id.as_str().into())),
-        };
-        conditions.push_str(&format!(" AND ({value}, id) {beyond} ({last}, {id})"));
-    }
-    if let Some(status) = filter.status {
-        let now = bind(filter.now.as_millis().into());
-        conditions.push_str(&match status {
-            Status::Revoked => " AND state = 'revoked'".into(),
-            Status::Expired => format!(" AND state <> 'revoked' AND expires_at <= {now}"),
-            Status::Active => format!(" AND state = 'active' AND (expires_at IS NULL OR expires_at > {now})"),
-            Status::Disabled => format!(" AND state = 'disabled' AND (expires_at IS NULL OR expires_at > {now})"),
-        });
-    }
-    if let Some(part) = filter.search.as_deref().filter(|part| !part.is_empty()) {
-        let pattern = bind(contains_pattern(part).into());
-        conditions.push_str(&format!(" AND name_lowercase LIKE {pattern} ESCAPE '\\'"));
-    }
-    if let Some(owner) = &filter.owner {
-        let owner = bind(owner.0.as_str().into());
-        conditions.push_str(&format!(" AND owner = {owner}"));
-    }
-    let limit = bind(i64::from(filter.limit).into());
-    let sql = format!(
-        "SELECT * FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE {conditions} \
-         ORDER BY {value} {direction}, id {direction} LIMIT {limit}) ORDER BY {value} {direction}, id {direction}"
-    );
-    values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind)
 }
 
 /// Returns why the limits do not allow one more key. Changes are serialized, so the result holds until the write.
@@ -444,17 +243,4 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .execute(transaction)
     .await?;
     Ok(done == 1)
-}
-
-/// Returns a LIKE pattern for a substring of a lower-case text, with wildcards escaped.
-fn contains_pattern(part: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in part.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
 }

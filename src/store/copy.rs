@@ -120,10 +120,10 @@ mod tests {
             .fetch_all(&store.database)
             .await
             .unwrap();
-        let mut found: Vec<String> = rows.iter().map(|row| row.try_get("name").unwrap()).collect();
-        found.retain(|name| !["_sqlx_migrations", "nodes", "deployment", "chores", "commits"].contains(&name.as_str()));
+        let mut names: Vec<String> = rows.iter().map(|row| row.try_get("name").unwrap()).collect();
+        names.retain(|name| !["_sqlx_migrations", "nodes", "deployment", "chores", "commits"].contains(&name.as_str()));
         let mut known: Vec<&str> = TABLES.into_iter().chain(REPLACED).collect();
         known.sort_unstable();
-        assert_eq!(found, known);
+        assert_eq!(names, known);
     }
 }

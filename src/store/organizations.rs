@@ -1,3 +1,5 @@
+//! Organizations: records and writes.
+
 use crate::domain::api_key::ApiKey;
 use crate::domain::member::Member;
 use crate::domain::organization::Organization;

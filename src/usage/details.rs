@@ -120,8 +120,8 @@ mod tests {
             ],
             2,
         );
-        let shown: Vec<_> = details.addresses.listed.iter().map(|seen| (seen.value.as_str(), seen.last_day)).collect();
-        assert_eq!(shown, [("10.0.0.3", 5), ("10.0.0.1", 4), ("10.0.0.2", 6)]);
+        let listed: Vec<_> = details.addresses.listed.iter().map(|seen| (seen.value.as_str(), seen.last_day)).collect();
+        assert_eq!(listed, [("10.0.0.3", 5), ("10.0.0.1", 4), ("10.0.0.2", 6)]);
         assert_eq!(details.addresses.others, UseCounts { exchanges: 7, verifications: 8 });
         assert_eq!(details.requested.listed[0].uses, UseCounts { exchanges: 1, verifications: 0 });
         assert_eq!(

@@ -113,8 +113,8 @@ mod tests {
             networks: Some(Networks::parse(&["10.0.0.0/8"]).unwrap()),
         };
         let impact = denied(details(), &narrowing, 0);
-        let shown: Vec<&str> = impact.by_address.of.iter().filter_map(|detail| detail.value.as_deref()).collect();
-        assert_eq!(shown, ["2001:db8::1", "203.0.113.7"]);
+        let listed: Vec<&str> = impact.by_address.of.iter().filter_map(|detail| detail.value.as_deref()).collect();
+        assert_eq!(listed, ["2001:db8::1", "203.0.113.7"]);
         assert_eq!(impact.by_address.total, UseCounts { exchanges: 712, verifications: 1 });
         assert_eq!(impact.by_address.uncounted, UseCounts { exchanges: 7, verifications: 8 });
         assert_eq!(impact.by_scope.total, UseCounts { exchanges: 3, verifications: 0 });

@@ -23,7 +23,6 @@
 //!
 //! An enable or widening E *can have come after* a change C if it was not denied and its last possible time is later
 //! than `C.at`.
-//! is later than `C.at`.
 
 #[path = "organization_rules.rs"]
 mod organization_rules;

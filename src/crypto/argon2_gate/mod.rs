@@ -436,26 +436,26 @@ mod tests {
             let settings = GateSettings { memory_kib: 16_384, iterations: 2, parallelism: 1, threads, queue: 64 };
             let gate = Argon2Gate::start(settings).unwrap();
             let phc = gate.hash(management(), b"correct").await.unwrap();
-            let ask = |secret: &'static [u8]| {
-                let (gate, question) = (gate.clone(), gate.shared_check(secret, &phc));
-                tokio::spawn(async move { gate.verify_shared(queue(Lane::KeyCheck, 1), &question).await.unwrap() })
+            let run = |secret: &'static [u8]| {
+                let (gate, check) = (gate.clone(), gate.shared_check(secret, &phc));
+                tokio::spawn(async move { gate.verify_shared(queue(Lane::KeyCheck, 1), &check).await.unwrap() })
             };
             let held = gate.shared_check(b"correct", &phc);
-            let asked: Vec<_> = (0..20).map(|_| ask(b"correct")).collect();
-            let wrong = ask(b"wrong");
+            let identical: Vec<_> = (0..20).map(|_| run(b"correct")).collect();
+            let wrong = run(b"wrong");
             let mut hashes = 0;
-            for task in asked {
+            for task in identical {
                 let verified = task.await.unwrap();
                 assert!(verified.is_match);
                 hashes += usize::from(!verified.is_shared);
             }
             assert_eq!(hashes, 1);
             assert_eq!(wrong.await.unwrap(), Verified { is_match: false, is_shared: false });
-            assert!(ask(b"correct").await.unwrap().is_shared, "asked while the question is held");
+            assert!(run(b"correct").await.unwrap().is_shared, "while the check is held");
             drop(held);
             drop(gate.hash(management(), b"the threads are done with all before").await);
             wait_for_no_checks(&gate).await;
-            assert!(!ask(b"correct").await.unwrap().is_shared);
+            assert!(!run(b"correct").await.unwrap().is_shared);
         }
     }
 

@@ -72,7 +72,7 @@ impl ChainCheck {
     }
 
     /// Starts a partial log whose first entry follows a noted one.
-    pub fn begin_behind_note(&mut self, first: &AuditRow) {
+    pub fn start_after_note(&mut self, first: &AuditRow) {
         let follows = |note: &&NotedHead| note.id < first.id && first.hash == Some(first.hash_after(&note.hash));
         let note = self.notes.iter().find(follows).copied();
         if let (Some(note), Some(position)) = (note, first.position) {
@@ -147,9 +147,9 @@ impl ChainCheck {
         end.is_some() && end.as_ref() == head
     }
 
-    /// Returns the end of the log, or the first fault. `head` is the recorded end; `first_behind` is the ID of the
+    /// Returns the end of the log, or the first fault. `head` is the recorded end; `first_after` is the ID of the
     /// first entry after it.
-    pub fn end(self, head: Option<AuditHead>, first_behind: Option<i64>) -> Result<AuditHead, Fault> {
+    pub fn end(self, head: Option<AuditHead>, first_after: Option<i64>) -> Result<AuditHead, Fault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -165,7 +165,7 @@ impl ChainCheck {
             Some(head) if head == (AuditHead { id, rows, hash }) => return Ok(head),
             Some(head) if head.rows > rows => FaultKind::CutOff(head.rows - rows),
             Some(head) if head.rows < rows => {
-                return Err(Fault { id: first_behind.unwrap_or(id), kind: FaultKind::Added });
+                return Err(Fault { id: first_after.unwrap_or(id), kind: FaultKind::Added });
             }
             Some(_) => FaultKind::EndDiffers,
         };

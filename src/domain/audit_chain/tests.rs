@@ -161,11 +161,11 @@ proptest! {
         let mut forged = rows;
         forged[at].subject.push('x');
         let (forged, head) = chained(forged);
-        let found = check(&forged, Some(head), &[note]);
+        let result = check(&forged, Some(head), &[note]);
         if at <= noted {
-            prop_assert_eq!(found, Err(Fault { id: note.id, kind: FaultKind::DiffersFromNote }));
+            prop_assert_eq!(result, Err(Fault { id: note.id, kind: FaultKind::DiffersFromNote }));
         } else {
-            prop_assert_eq!(found, Ok(head));
+            prop_assert_eq!(result, Ok(head));
         }
     }
 
@@ -176,7 +176,7 @@ proptest! {
         let part = &rows[at + 1..];
         for (notes, is_good) in [(vec![note], true), (vec![], false)] {
             let mut check = ChainCheck::new(notes);
-            check.begin_behind_note(&part[0]);
+            check.start_after_note(&part[0]);
             part.iter().for_each(|row| check.row(row));
             let end = check.end(Some(head), None);
             prop_assert_eq!(end.is_ok(), is_good, "{:?}", end);

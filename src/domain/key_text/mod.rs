@@ -176,7 +176,7 @@ impl KeyText {
 /// Whether the checksum at the end of `secret` matches this prefix and ID.
 pub fn checksum_holds(prefix: &KeyPrefix, id: &KeyId, secret: &Secret) -> bool {
     match secret.expose().as_bytes().split_last_chunk::<CHECKSUM_LENGTH>() {
-        Some((random, found)) => checksum(prefix, id, random) == *found,
+        Some((random, expected)) => checksum(prefix, id, random) == *expected,
         None => false,
     }
 }

@@ -56,8 +56,8 @@ proptest! {
         prop_assert!(printed.contains(id.as_str()));
         let wrong = format!("{}_{id}_{secret}0", key.prefix());
         let error = KeyText::parse(&wrong).unwrap_err();
-        let told = format!("{error} {error:?}");
-        prop_assert!(!told.contains(&secret[..8]));
+        let printed = format!("{error} {error:?}");
+        prop_assert!(!printed.contains(&secret[..8]));
     }
 
     #[test]

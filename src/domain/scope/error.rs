@@ -68,11 +68,11 @@ impl fmt::Display for ScopeError {
             Self::Character(part, at, '%') => {
                 write!(f, "character {at} of the {part} is %: escapes are not decoded, write the character itself")
             }
-            Self::Character(part, at, found) => write!(
+            Self::Character(part, at, character) => write!(
                 f,
                 "character {at} of the {part} is U+{:04X}: printable ASCII is allowed, except space, \
                  double quote, backslash and percent",
-                u32::from(*found)
+                u32::from(*character)
             ),
             Self::EmptySegment(part, at) => {
                 write!(f, "segment {at} of the {part} is empty: write one slash between segments, none at the ends")

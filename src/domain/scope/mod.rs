@@ -406,8 +406,8 @@ fn check(text: &str, part: ScopePart) -> Result<(), ScopeError> {
     }
     // RFC 6749 §3.3: %x21 / %x23-5B / %x5D-7E; no percent-encoding.
     let allowed = |c| matches!(c, '!' | '#'..='$' | '&'..='[' | ']'..='~');
-    if let Some((index, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) {
-        return Err(ScopeError::Character(part, index + 1, found));
+    if let Some((index, character)) = text.char_indices().find(|(_, c)| !allowed(*c)) {
+        return Err(ScopeError::Character(part, index + 1, character));
     }
     // A comma-separated list must not parse as one filter. Paths may contain commas.
     if part == ScopePart::Filter && text.contains(',') {

@@ -208,13 +208,13 @@ mod tests {
 
     #[test]
     fn misplaced_secrets_are_not_stored() {
-        let asked = |text: &str| RequestedDetail::Scopes(ScopeSet::parse(text).unwrap()).text();
-        assert_eq!(asked("read:a/b write").as_deref(), Some("read:a/b write"));
-        assert_eq!(asked("read:a/2f1d8c1e-7a4b-4a53-9a55-0a8f5b7c6d11").as_deref().map(str::len), Some(43));
-        assert_eq!(asked(&format!("read:a/{}", "x".repeat(40))), None);
-        assert_eq!(asked(&format!("read:{}", "ab_c-".repeat(9))), None);
-        assert_eq!(asked("read:a/hpguggcJqIXC7nV0aZ9w"), None);
-        assert!(asked("read:a/customer_invoice_lines").is_some());
-        assert_eq!(asked(&(0..40).map(|n| format!("read:some/thing/{n} ")).collect::<String>()), None);
+        let text_of = |text: &str| RequestedDetail::Scopes(ScopeSet::parse(text).unwrap()).text();
+        assert_eq!(text_of("read:a/b write").as_deref(), Some("read:a/b write"));
+        assert_eq!(text_of("read:a/2f1d8c1e-7a4b-4a53-9a55-0a8f5b7c6d11").as_deref().map(str::len), Some(43));
+        assert_eq!(text_of(&format!("read:a/{}", "x".repeat(40))), None);
+        assert_eq!(text_of(&format!("read:{}", "ab_c-".repeat(9))), None);
+        assert_eq!(text_of("read:a/hpguggcJqIXC7nV0aZ9w"), None);
+        assert!(text_of("read:a/customer_invoice_lines").is_some());
+        assert_eq!(text_of(&(0..40).map(|n| format!("read:some/thing/{n} ")).collect::<String>()), None);
     }
 }

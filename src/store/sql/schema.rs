@@ -240,7 +240,7 @@ mod tests {
             let uses: Vec<(i64, u64)> = days.iter().map(|(day, counts)| (*day, counts.uses())).collect();
             assert_eq!(uses, [(10, 7), (11, 5)]);
         }
-        let asked = BusyKeys { organization, first_day: 11, last_day: None, after: None, limit: 9 };
-        assert_eq!(store.busy_keys(&asked).await.unwrap()[0].counts.0, [5, 0, 0, 0, 0, 0, 6, 0]);
+        let filter = BusyKeys { organization, first_day: 11, last_day: None, after: None, limit: 9 };
+        assert_eq!(store.busy_keys(&filter).await.unwrap()[0].counts.0, [5, 0, 0, 0, 0, 0, 6, 0]);
     }
 }

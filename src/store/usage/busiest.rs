@@ -263,18 +263,18 @@ mod tests {
         ids.sort_unstable();
         let uses = |list: &[(usize, u64)]| -> Uses { list.iter().map(|(n, uses)| (ids[*n], *uses)).collect() };
         let (now, start) = (uses(&[(0, 10), (1, 50), (2, 50), (3, 0)]), uses(&[(0, 9), (2, 10)]));
-        let asked = |after: Option<(u64, usize)>, limit| BusyKeys {
+        let filter = |after: Option<(u64, usize)>, limit| BusyKeys {
             organization: Slug::parse("acme").unwrap(),
             first_day: 1,
             last_day: None,
             after: after.map(|(uses, n)| (uses, ids[n])),
             limit,
         };
-        assert_eq!(page(&now, &start, None, &asked(None, 9)), [ids[1], ids[2], ids[0], ids[3]]);
-        assert_eq!(page(&now, &start, None, &asked(None, 1)), [ids[1]]);
-        assert_eq!(page(&now, &start, None, &asked(Some((40, 2)), 1)), [ids[0]]);
-        assert_eq!(page(&now, &start, None, &asked(Some((0, 3)), 1)), []);
+        assert_eq!(page(&now, &start, None, &filter(None, 9)), [ids[1], ids[2], ids[0], ids[3]]);
+        assert_eq!(page(&now, &start, None, &filter(None, 1)), [ids[1]]);
+        assert_eq!(page(&now, &start, None, &filter(Some((40, 2)), 1)), [ids[0]]);
+        assert_eq!(page(&now, &start, None, &filter(Some((0, 3)), 1)), []);
         let end = uses(&[(0, 10), (2, 51)]);
-        assert_eq!(page(&now, &start, Some(&end), &asked(None, 2)), [ids[2], ids[0]]);
+        assert_eq!(page(&now, &start, Some(&end), &filter(None, 2)), [ids[2], ids[0]]);
     }
 }

@@ -127,8 +127,8 @@ fn scope_is_required() {
         let other = server.make(&json!({ "scopes": scope_list(scopes) }));
         for query in ["", "?format=ndjson"] {
             let answer = server.api_as(&other.text, "GET", &format!("audit{query}")).send();
-            let told = problem(&answer, 403, "INSUFFICIENT_SCOPE");
-            assert!(told["detail"].as_str().unwrap().contains("read:keyturn/audit"));
+            let problem_body = problem(&answer, 403, "INSUFFICIENT_SCOPE");
+            assert!(problem_body["detail"].as_str().unwrap().contains("read:keyturn/audit"));
         }
     }
     let answer = server.api("POST", "audit").json(&json!({})).send();
@@ -182,8 +182,8 @@ fn invalid_parameters_have_specific_errors() {
         assert!(errors[0]["message"].as_str().unwrap().contains(said), "{query}: {body}");
     }
     let several = server.api("GET", "audit?limit=0&since=x&action=a%1b").send();
-    let told = problem(&several, 422, "VALIDATION_FAILED");
-    assert_eq!(field(&told["errors"], "field"), ["action", "since", "limit"], "all at once");
+    let problem_body = problem(&several, 422, "VALIDATION_FAILED");
+    assert_eq!(field(&problem_body["errors"], "field"), ["action", "since", "limit"], "all at once");
     wrong_field(&server.api("GET", "audit?limit=x").send(), "limit");
 }
 

@@ -14,12 +14,12 @@ fn valid_token_has_all_fields() {
     let answer =
         server.request("POST", "/oauth/introspect").api_key(&server.key.text).form(&[("token", &token)]).send();
     no_store(&answer);
-    let told = answer.expect(200);
-    no_nulls(&told);
+    let response = answer.expect(200);
+    no_nulls(&response);
     for name in ["iss", "sub", "client_id", "aud", "iat", "exp", "jti", "scope", "org", "gen", "cidrs"] {
-        assert_eq!(told[name], claims[name], "{name}");
+        assert_eq!(response[name], claims[name], "{name}");
     }
-    assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("Bearer")));
+    assert_eq!((&response["active"], &response["token_type"]), (&json!(true), &json!("Bearer")));
 }
 
 #[test]
@@ -33,8 +33,8 @@ fn secret_is_introspected_like_a_token() {
             .form(&[("token", token)])
             .send()
     };
-    let told = ask(&key.text).expect(200);
-    assert_eq!((told["active"].clone(), told["client_id"].clone()), (json!(true), json!(key.id)));
+    let response = ask(&key.text).expect(200);
+    assert_eq!((response["active"].clone(), response["client_id"].clone()), (json!(true), json!(key.id)));
     server.change("POST", &format!("{}/disable", key.id), &json!({}));
     assert_eq!(ask(&key.text).text(), r#"{"active":false}"#);
 }

@@ -80,8 +80,8 @@ impl Two {
 
 /// Returns the warnings of a server.
 fn warnings(server: &Server) -> Vec<String> {
-    let told = server.get("/readyz").send().expect(200);
-    let warnings = told["warnings"].as_array().into_iter().flatten();
+    let response = server.get("/readyz").send().expect(200);
+    let warnings = response["warnings"].as_array().into_iter().flatten();
     warnings.map(|warning| warning.as_str().unwrap().to_owned()).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::products::{names, text, told, under, wrong_field};
+use crate::products::{assert_error, names, text, under, wrong_field};
 use crate::support::check::problem;
 use crate::support::person::Person;
 use crate::support::server::scope_list;
@@ -62,7 +62,11 @@ fn key_has_a_name_and_scopes() {
     let everything = make(&owner, &json!({ "name": "all", "scopes": scope_list("*:*") }));
     assert_eq!(everything["warnings"][0]["field"], "scopes");
     server.exchange(&text(&made["secret"]), &[("scope", "read:sites/berlin/x")]).expect(200);
-    told(&server.exchange(&text(&made["secret"]), &[("scope", "read:sites/paris/x")]), 400, "INSUFFICIENT_SCOPE");
+    assert_error(
+        &server.exchange(&text(&made["secret"]), &[("scope", "read:sites/paris/x")]),
+        400,
+        "INSUFFICIENT_SCOPE",
+    );
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn networks_apply_and_wildcards_warn() {
     server.exchange(&text(&kept["secret"]), &[]).expect(200);
     let elsewhere = with(json!(["10.0.0.0/8", "2001:db8::/32"])).expect(201);
     let refused = server.exchange(&text(&elsewhere["secret"]), &[]);
-    told(&refused, 403, "API_KEY_IP_NOT_ALLOWED");
+    assert_error(&refused, 403, "API_KEY_IP_NOT_ALLOWED");
     assert!(refused.text().contains("127.0.0.1"), "it says which address was seen");
     for wildcard in [json!(["*"]), json!(["0.0.0.0/0"]), json!(["10.0.0.0/8", "::/0"])] {
         let warned = with(wildcard).expect(201);
@@ -120,7 +124,7 @@ fn revocation_is_permanent() {
     let key = Key { id: text(&made["id"]), text: text(&made["secret"]) };
     let token = server.token(&key, &[]);
     owner.api("POST", &format!("keys/{}/revoke", key.id)).json(&json!({ "reason": "leaked" })).send().expect(200);
-    told(&server.exchange(&key.text, &[]), 401, "API_KEY_INVALID");
+    assert_error(&server.exchange(&key.text, &[]), 401, "API_KEY_INVALID");
     problem(&server.me(&token), 401, "API_KEY_INVALID");
     for change in ["enable", "disable", "rotate"] {
         problem(&owner.api("POST", &format!("keys/{}/{change}", key.id)).send(), 409, "CONFLICT");
@@ -144,7 +148,7 @@ fn usage_by_key_and_organization() {
     };
     exchange(&busy, 5, &server);
     exchange(&quiet, 2, &server);
-    told(&server.exchange(&quiet.text, &[("scope", "write:a")]), 400, "INSUFFICIENT_SCOPE");
+    assert_error(&server.exchange(&quiet.text, &[("scope", "write:a")]), 400, "INSUFFICIENT_SCOPE");
     let whole = eventually("what was counted", || {
         let usage = owner.api("GET", "usage?interval=day").send().expect(200);
         (usage["totals"]["exchanges"] == 7 && usage["totals"]["denials"]["scope"] == 1).then_some(usage)

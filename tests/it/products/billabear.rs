@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::products::{names, text, told, under, wrong_field};
+use crate::products::{assert_error, names, text, under, wrong_field};
 use crate::support::check::problem;
 use crate::support::{Key, eventually};
 
@@ -68,7 +68,7 @@ fn stale_keys_are_found_and_disabled() {
 
     let disabled = owner.api("POST", &format!("keys/{}/disable", unused.id)).send().expect(200);
     assert_eq!(disabled["status"], "disabled");
-    told(&server.exchange(&unused.text, &[]), 403, "API_KEY_DISABLED");
+    assert_error(&server.exchange(&unused.text, &[]), 403, "API_KEY_DISABLED");
     owner.api("POST", &format!("keys/{}/enable", unused.id)).send().expect(200);
     server.exchange(&unused.text, &[]).expect(200);
 }

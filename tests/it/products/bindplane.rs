@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::products::{text, told, under, wrong_field};
+use crate::products::{assert_error, text, under, wrong_field};
 use crate::support::check::problem;
 
 #[test]
@@ -51,7 +51,7 @@ fn deletion_is_confirmed_and_audited() {
     let now = dana.api("GET", &format!("keys/{id}")).send().header("etag").unwrap().to_owned();
     let gone = dana.api("DELETE", &format!("keys/{id}")).header("If-Match", &now).send().expect(200);
     assert_eq!(gone["status"], "revoked");
-    told(&server.exchange(&secret, &[]), 401, "API_KEY_INVALID");
+    assert_error(&server.exchange(&secret, &[]), 401, "API_KEY_INVALID");
 
     // The log contains creation and deletion, with actor and object; admins can read it, developers cannot.
     problem(&dana.api("GET", "audit").send(), 403, "ROLE_REQUIRED");

@@ -53,7 +53,7 @@ fn names(list: &Value) -> Vec<String> {
 
 /// Checks the response of the token endpoint.
 #[track_caller]
-pub fn told(answer: &Answer, status: u16, code: &str) {
+pub fn assert_error(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert_eq!(answer.json()["code"], code, "{}", answer.text());
 }

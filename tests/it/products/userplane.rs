@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::products::{DAY, text, told, under, wrong_field};
+use crate::products::{DAY, assert_error, text, under, wrong_field};
 use crate::support::check::problem;
 
 #[test]
@@ -58,7 +58,7 @@ fn members_have_up_to_three_keys() {
         (text(&revoked["status"]), text(&revoked["revoked_reason"])),
         ("revoked".into(), "left the project".into())
     );
-    told(&server.exchange(&text(&keys[0]["secret"]), &[]), 401, "API_KEY_INVALID");
+    assert_error(&server.exchange(&text(&keys[0]["secret"]), &[]), 401, "API_KEY_INVALID");
     dana.make(&json!({}));
     problem(&dana.api("POST", "keys").json(&json!({})).send(), 409, "KEY_LIMIT_REACHED");
     // The list shows the state of each key.
@@ -85,7 +85,7 @@ fn rotation_keeps_the_slot_and_ends_the_old_secret() {
     assert!(new.starts_with("uspl_") && new != old);
 
     // The old key and its tokens are invalid immediately; the new key works.
-    told(&server.exchange(&old, &[]), 401, "API_KEY_INVALID");
+    assert_error(&server.exchange(&old, &[]), 401, "API_KEY_INVALID");
     problem(&server.me(&token), 401, "API_KEY_INVALID");
     server.exchange(&new, &[]).expect(200);
 

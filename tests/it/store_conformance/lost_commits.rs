@@ -247,8 +247,8 @@ async fn every_change_reports_its_outcome(lost: Fault) {
     check!(world, "details of usage", store.add_details(&batch));
     assert_eq!(world.database.sql("SELECT SUM(exchanges) FROM usage_details"), "3", "counted once");
     let notice = Notice { key: one.id, kind: kind::STALE, period: 1, detail: String::new(), most: 9 };
-    let told = by(action::KEY_STALE);
-    assert!(check!(world, "notice", store.record_notice(&notice, NOW, &told)));
+    let entry_of_notice = by(action::KEY_STALE);
+    assert!(check!(world, "notice", store.record_notice(&notice, NOW, &entry_of_notice)));
     check!(world, "shortened log", store.prune_changes(NOW.plus_seconds(9)));
     store.close().await;
 }

@@ -178,7 +178,7 @@ pub async fn event_is_queued_with_its_change(store: Arc<Store>) {
         ("key.created", DeliveryState::Pending, 0)
     );
     assert_eq!((delivery.due_at, delivery.created_at), (NOW, NOW));
-    let told: Value = serde_json::from_str(&delivery.payload).unwrap();
+    let message: Value = serde_json::from_str(&delivery.payload).unwrap();
     let expected = json!({
         "type": "key.created", "timestamp": "2027-01-15T08:00:00.123Z",
         "data": {
@@ -186,7 +186,7 @@ pub async fn event_is_queued_with_its_change(store: Arc<Store>) {
             "old": null, "new": { "n": 1 },
         },
     });
-    assert_eq!(told, expected);
+    assert_eq!(message, expected);
     assert_eq!(store.delivery(&keys.id, &delivery.id).await.unwrap().as_ref(), Some(delivery));
     assert_eq!(store.delivery(&tokens.id, &delivery.id).await.unwrap(), None);
     for webhook in [&tokens, &disabled, &elsewhere] {
@@ -274,10 +274,10 @@ pub async fn claim_expires(store: Arc<Store>) {
     assert!(!store.finish_attempt(id, "a", &attempt(31, AfterAttempt::Delivered)).await.unwrap(), "no longer a's");
     let again = AfterAttempt::Retry(NOW.plus_seconds(100));
     assert!(store.finish_attempt(id, "b", &attempt(32, again)).await.unwrap());
-    let told = store.delivery(&webhook.id, id).await.unwrap().unwrap();
-    assert_eq!((told.state, told.attempts, told.due_at), (DeliveryState::Pending, 1, NOW.plus_seconds(100)));
-    assert_eq!((told.last_status, told.last_error.as_deref()), (Some(500), Some("HTTP 500")));
-    assert_eq!((told.last_attempt_at, told.ended_at), (Some(NOW.plus_seconds(32)), None));
+    let stored = store.delivery(&webhook.id, id).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.attempts, stored.due_at), (DeliveryState::Pending, 1, NOW.plus_seconds(100)));
+    assert_eq!((stored.last_status, stored.last_error.as_deref()), (Some(500), Some("HTTP 500")));
+    assert_eq!((stored.last_attempt_at, stored.ended_at), (Some(NOW.plus_seconds(32)), None));
     assert!(!store.finish_attempt(id, "b", &attempt(33, AfterAttempt::Dead)).await.unwrap(), "written once");
     assert_eq!(due(99).await, []);
 
@@ -292,10 +292,10 @@ pub async fn claim_expires(store: Arc<Store>) {
     assert_eq!(claim(store.as_ref(), &webhook, "e", 102, 5).await.len(), 1);
     let taken = Attempt { status: Some(204), error: None, ..attempt(103, AfterAttempt::Delivered) };
     assert!(store.finish_attempt(id, "e", &taken).await.unwrap());
-    let told = store.delivery(&webhook.id, id).await.unwrap().unwrap();
-    assert_eq!((told.state, told.attempts, told.last_status), (DeliveryState::Delivered, 2, Some(204)));
-    assert_eq!((told.last_error, told.ended_at), (None, Some(NOW.plus_seconds(103))));
-    assert_eq!(told.payload, first[0].payload, "byte for byte");
+    let stored = store.delivery(&webhook.id, id).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.attempts, stored.last_status), (DeliveryState::Delivered, 2, Some(204)));
+    assert_eq!((stored.last_error, stored.ended_at), (None, Some(NOW.plus_seconds(103))));
+    assert_eq!(stored.payload, first[0].payload, "byte for byte");
 }
 
 pub async fn longest_waiting_deliveries_are_first(store: Arc<Store>) {
@@ -351,27 +351,27 @@ pub async fn only_dead_letters_can_be_retried(store: Arc<Store>) {
     assert_eq!(revive(&webhook.id).await, Err(Refused::VersionConflict), "it is another's");
     assert_eq!(revive(&other.id).await, Ok(()));
     assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is pending again");
-    let told = store.delivery(&other.id, &test.id).await.unwrap().unwrap();
-    assert_eq!((told.state, told.attempts, told.due_at), (DeliveryState::Pending, 0, NOW.plus_seconds(9)));
+    let stored = store.delivery(&other.id, &test.id).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.attempts, stored.due_at), (DeliveryState::Pending, 0, NOW.plus_seconds(9)));
     let audited = audit_actions(store.as_ref()).await;
     assert_eq!(audited[3..], [action::WEBHOOK_TEST, action::WEBHOOK_RETRY], "each once");
 }
 
 pub async fn undelivered_events_are_counted_by_webhook(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
-    let (told, quiet) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
-    add(store.as_ref(), &told).await;
+    let (subscribed, quiet) = (wanting(1, &["key.*"]), wanting(2, &["policy.changed"]));
+    add(store.as_ref(), &subscribed).await;
     add(store.as_ref(), &quiet).await;
     let undelivered = async |organization: &str| store.undelivered(&slug(organization)).await.unwrap();
     assert_eq!(undelivered("acme").await, []);
     for n in 1..=4 {
         insert(store.as_ref(), &key(n)).await;
     }
-    let claimed = claim(store.as_ref(), &told, "a", 0, 2).await;
+    let claimed = claim(store.as_ref(), &subscribed, "a", 0, 2).await;
     for (delivery, then) in claimed.iter().zip([AfterAttempt::Delivered, AfterAttempt::Dead]) {
         store.finish_attempt(&delivery.id, "a", &attempt(1, then)).await.unwrap();
     }
-    assert_eq!(undelivered("acme").await, [DeliveryBacklog { webhook: told.id, pending: 2, dead: 1 }]);
+    assert_eq!(undelivered("acme").await, [DeliveryBacklog { webhook: subscribed.id, pending: 2, dead: 1 }]);
     assert_eq!(undelivered("other").await, [], "they are another organization's");
 }
 

@@ -86,8 +86,8 @@ fn receiver_certificate_is_verified() {
             let url = format!("https://{host}:{}/hook", receiver.address.port());
             let hook = hook(&server, &url, &["policy.changed"]);
             let id = test(&server, &hook.id);
-            let told = await_delivery(&server, &hook.id, &id, state);
-            assert_eq!(told["last_error"], if trusted { json!(null) } else { json!("could not connect") });
+            let delivery = await_delivery(&server, &hook.id, &id, state);
+            assert_eq!(delivery["last_error"], if trusted { json!(null) } else { json!("could not connect") });
         }
         assert_eq!(receiver.received().len(), 2);
     }
@@ -97,8 +97,8 @@ fn receiver_certificate_is_verified() {
     let url = format!("https://127.0.0.2:{}/hook", receiver.address.port());
     let hook = hook(&server, &url, &["policy.changed"]);
     let id = test(&server, &hook.id);
-    let told = await_delivery(&server, &hook.id, &id, "dead");
-    assert_eq!(told["last_error"], "could not connect", "names in certificates are not shown");
+    let delivery = await_delivery(&server, &hook.id, &id, "dead");
+    assert_eq!(delivery["last_error"], "could not connect", "names in certificates are not shown");
     assert_eq!(receiver.received().len(), 2);
 }
 

@@ -12,8 +12,11 @@ fn retries_are_identical() {
     let server = place().start();
     let hook = hook(&server, &receiver.url(), &["key.*"]);
     server.make(&json!({}));
-    let told = await_all(&server, &hook.id, "delivered");
-    assert_eq!((told.len(), &told[0]["attempts"], &told[0]["last_status"]), (1, &json!(3), &json!(200)));
+    let deliveries = await_all(&server, &hook.id, "delivered");
+    assert_eq!(
+        (deliveries.len(), &deliveries[0]["attempts"], &deliveries[0]["last_status"]),
+        (1, &json!(3), &json!(200))
+    );
     let received = receiver.received();
     assert_eq!(received.len(), 3);
     for attempt in &received {
@@ -102,8 +105,8 @@ fn receiver_that_is_gone_disables_the_webhook() {
     assert_eq!((&dead["state"], &dead["attempts"], &dead["last_status"]), (&json!("dead"), &json!(1), &json!(410)));
     server.make(&json!({}));
     assert_eq!(deliveries(&server, &hook_gone.id).len(), 1);
-    let told = witness.await_count(1)[0].verified(&watching.secret);
-    assert_eq!((&told["data"]["actor"], &told["data"]["subject"]), (&json!("keyturn"), &json!(hook_gone.id)));
+    let event = witness.await_count(1)[0].verified(&watching.secret);
+    assert_eq!((&event["data"]["actor"], &event["data"]["subject"]), (&json!("keyturn"), &json!(hook_gone.id)));
     let body = json!({ "state": "enabled" });
     let enabled = server.api("PATCH", &format!("webhooks/{}", hook_gone.id)).json(&body).send().expect(200);
     assert!(enabled["disabled_reason"].is_null(), "{enabled}");
@@ -133,8 +136,8 @@ fn long_response_is_a_success() {
     let server = place().start();
     let hook = hook(&server, &receiver.url(), &["policy.changed"]);
     let id = test(&server, &hook.id);
-    let told = await_delivery(&server, &hook.id, &id, "delivered");
-    assert_eq!(told["attempts"], 1);
+    let event = await_delivery(&server, &hook.id, &id, "delivered");
+    assert_eq!(event["attempts"], 1);
 }
 
 #[test]

@@ -135,8 +135,8 @@ fn invalid_fields_have_specific_errors() {
     }
     // Two errors are returned at once.
     let body = json!({ "url": "x", "events": ["y", "z"], "description": "\u{7}" });
-    let told = problem(&server.api("POST", "webhooks").json(&body).send(), 422, "VALIDATION_FAILED");
-    assert_eq!(told["errors"].as_array().unwrap().len(), 3, "{told}");
+    let error = problem(&server.api("POST", "webhooks").json(&body).send(), 422, "VALIDATION_FAILED");
+    assert_eq!(error["errors"].as_array().unwrap().len(), 3, "{error}");
     let shown = server.api("GET", &format!("webhooks/{id}")).send().expect(200);
     assert_eq!(shown["version"], 1, "nothing was done");
 }

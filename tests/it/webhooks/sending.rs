@@ -11,7 +11,7 @@ use crate::webhooks::{Receiver, await_all, await_delivery, deliveries, hook, pla
 fn every_change_has_one_signed_event() {
     let (receiver, server) = (Receiver::start(), place().start());
     let hook = hook(&server, &receiver.url_of("/in?token=abc"), &["key.*", "token.*", "signing_key.*"]);
-    let key = server.make(&json!({ "name": "told" }));
+    let key = server.make(&json!({ "name": "original" }));
     for (method, rest, body) in [
         ("PATCH", "", json!({ "name": "renamed" })),
         ("POST", "/disable", json!({})),
@@ -55,17 +55,19 @@ fn every_change_has_one_signed_event() {
     let created = of("key.created");
     assert_eq!((&created["subject"], &created["old"]), (&json!(key.id), &json!(null)));
     assert_eq!(created["actor"], format!("key:{}", server.key.id));
-    assert_eq!(created["new"]["name"], "told");
+    assert_eq!(created["new"]["name"], "original");
     let renamed = of("key.updated");
-    assert_eq!((&renamed["old"]["name"], &renamed["new"]["name"]), (&json!("told"), &json!("renamed")));
+    assert_eq!((&renamed["old"]["name"], &renamed["new"]["name"]), (&json!("original"), &json!("renamed")));
     assert_eq!(of("key.revoked")["new"]["revoked_reason"], "over");
     let ids: BTreeSet<&str> = received.iter().map(|request| request.id()).collect();
     assert_eq!(ids.len(), 8);
 
-    let told = await_all(&server, &hook.id, "delivered");
-    assert_eq!(told.iter().map(|delivery| delivery["id"].as_str().unwrap()).collect::<BTreeSet<_>>(), ids);
-    assert!(told.iter().all(|delivery| delivery["attempts"] == 1 && delivery["last_status"] == 204));
-    assert!(told.iter().all(|delivery| delivery["next_attempt_at"].is_null() && delivery["last_error"].is_null()));
+    let deliveries = await_all(&server, &hook.id, "delivered");
+    assert_eq!(deliveries.iter().map(|delivery| delivery["id"].as_str().unwrap()).collect::<BTreeSet<_>>(), ids);
+    assert!(deliveries.iter().all(|delivery| delivery["attempts"] == 1 && delivery["last_status"] == 204));
+    assert!(
+        deliveries.iter().all(|delivery| delivery["next_attempt_at"].is_null() && delivery["last_error"].is_null())
+    );
     assert_eq!(receiver.received().len(), 8, "each once");
 }
 
@@ -76,9 +78,9 @@ fn webhook_receives_only_matching_events() {
     let revocations = hook(&server, &some.url(), &["key.revoked", "policy.*"]);
     let key = server.make(&json!({}));
     server.change("POST", &format!("{}/revoke", key.id), &json!({}));
-    let told: Vec<String> = all.await_count(4).iter().map(|request| request.event()).collect();
+    let sent: Vec<String> = all.await_count(4).iter().map(|request| request.event()).collect();
     for event in ["webhook.created", "key.created", "key.revoked"] {
-        assert!(told.iter().any(|told| told == event), "{event}: {told:?}");
+        assert!(sent.iter().any(|sent| sent == event), "{event}: {sent:?}");
     }
     some.await_count(1);
     await_all(&server, &everything.id, "delivered");

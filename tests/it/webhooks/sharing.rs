@@ -31,11 +31,11 @@ fn events_survive_a_kill() {
     }
     await_all(&server, &hook.id, "delivered");
     let received = receiver.received();
-    let told: BTreeSet<String> = received
+    let delivered: BTreeSet<String> = received
         .iter()
         .map(|request| request.verified(&hook.secret)["data"]["subject"].as_str().unwrap().into())
         .collect();
-    assert_eq!(told, expected);
+    assert_eq!(delivered, expected);
     let ids: BTreeSet<&str> = received.iter().map(|request| request.id()).collect();
     assert_eq!(ids.len(), expected.len(), "repeated deliveries have the same ID");
 }
@@ -86,11 +86,11 @@ fn two_nodes_deliver_each_event_once() {
     await_all(&b, &hook.id, "delivered");
     let received = receiver.received();
     assert_eq!(received.len(), 100, "none twice, for nobody died");
-    let told: BTreeSet<String> = received
+    let delivered: BTreeSet<String> = received
         .iter()
         .map(|request| request.verified(&hook.secret)["data"]["subject"].as_str().unwrap().into())
         .collect();
-    assert_eq!(told, made);
+    assert_eq!(delivered, made);
     drop((a, b));
 }
 
@@ -105,11 +105,11 @@ fn other_node_takes_over_after_a_kill() {
     let key = a.key.clone();
     let killed = a.kill();
     let b = node(&database).serve(key);
-    let told = eventually_within(60, "the other node has it", || {
+    let delivered = eventually_within(60, "the other node has it", || {
         let found = crate::webhooks::deliveries(&b, &hook.id);
         found.into_iter().find(|found| found["id"] == id.as_str() && found["state"] == "delivered")
     });
-    assert_eq!(told["attempts"], 1, "an attempt that nobody saw the end of does not count");
+    assert_eq!(delivered["attempts"], 1, "an attempt that nobody saw the end of does not count");
     assert_eq!(receiver.received().len(), 2);
     drop((killed, b));
 }

@@ -1,8 +1,8 @@
-//! chromedriver, one for all browsers of the process, and the W3C WebDriver protocol as bytes on our own client.
+//! chromedriver, shared by all browsers of the process, and the W3C WebDriver protocol over the tests' own client.
 //!
-//! Nothing is left behind: chromedriver goes with the last browser; were the process killed instead, the pipe to the
-//! shell around chromedriver would close, and the shell ends what there is and removes the folder. Chromium hangs on a
-//! pipe of chromedriver and ends with it.
+//! Nothing is left behind: chromedriver stops with the last browser. If the test process is killed, the pipe to the
+//! shell around chromedriver closes, and the shell stops chromedriver and removes the folder. Chromium is connected to
+//! chromedriver by a pipe and stops with it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,12 +20,12 @@ use tempfile::TempDir;
 use crate::support::client::Request;
 use crate::support::eventually;
 
-/// How WebDriver names an element in JSON (W3C WebDriver, section 11).
+/// The JSON key of an element's ID (W3C WebDriver, section 11).
 pub const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 const INSTALL: &str = "scripts/tools installs Chromium and chromedriver";
 
-/// Chromedriver runs in a group of its own, in which Chromium stays.
+/// Chromedriver runs in a process group of its own, together with Chromium.
 const AROUND: &str = r#"
 set -m
 "$1" --port=0 --log-level=SEVERE >"$2/driver.log" 2>&1 &
@@ -34,7 +34,7 @@ kill -KILL -- "-$!"
 until rm -rf "$2"; do sleep 0.02; done
 "#;
 
-/// What WebDriver refuses with.
+/// A WebDriver error.
 #[derive(Debug)]
 pub struct Refusal {
     pub error: String,
@@ -48,14 +48,14 @@ pub struct Driver {
     address: SocketAddr,
 }
 
-/// One browser at chromedriver.
+/// A browser session.
 pub struct Session {
     driver: Arc<Driver>,
     path: String,
 }
 
 impl Driver {
-    /// The one that runs, or a new one.
+    /// Returns the running chromedriver, or starts one.
     #[track_caller]
     fn running() -> Arc<Self> {
         static RUNNING: Mutex<Weak<Driver>> = Mutex::new(Weak::new());
@@ -75,7 +75,7 @@ impl Driver {
         let folder = tempfile::Builder::new().prefix("keyturn-browser.").tempdir().unwrap();
         let mut shell = Command::new("bash");
         shell.args(["-c", AROUND, "chromedriver"]).arg(program).arg(folder.path());
-        // Chromium's own litter goes into the folder too.
+        // Chromium's temporary files go into the folder too.
         shell.env("TMPDIR", folder.path()).env("HOME", folder.path());
         for name in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY"] {
             shell.env_remove(name);
@@ -114,7 +114,8 @@ impl Driver {
 }
 
 impl Driver {
-    /// Chromedriver leaves a connection open that it was asked to close: the answer ends where it says.
+    /// Chromedriver keeps the connection open although it was asked to close it, so the response is read up to its
+    /// length.
     fn send(&self, request: &[u8]) -> std::io::Result<Value> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(40)))?;
@@ -175,7 +176,7 @@ impl Session {
         let profile = format!("--user-data-dir={}", profile.display());
         arguments.push(&profile);
         let mut options = json!({ "args": arguments, "prefs": preferences });
-        // Not the page for new tabs, which takes as long as all else.
+        // Not the page for new tabs, which is slow to load.
         options["prefs"]["session.restore_on_startup"] = json!(4);
         options["prefs"]["session.startup_urls"] = json!(["about:blank"]);
         let binary = std::env::var_os("KEYTURN_TEST_CHROMIUM").map(PathBuf::from);
@@ -209,7 +210,7 @@ impl Session {
         self.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
-    /// Runs the body of a function in the page; a promise is waited for. Works where the page itself may run nothing.
+    /// Runs the body of a function in the page and awaits a promise. Works even if the page itself may run no scripts.
     pub fn script(&self, body: &str, arguments: &[Value]) -> Result<Value, Refusal> {
         self.post("/execute/sync", &json!({ "script": body, "args": arguments }))
     }
@@ -221,7 +222,7 @@ impl Drop for Session {
     }
 }
 
-/// The first of these programs that is on the search path.
+/// Returns the first of these programs in the search path.
 fn find(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();

@@ -1,4 +1,4 @@
-//! How the page is looked at: on which screen, by axe-core, in pictures, and what it complains of.
+//! Screens, axe-core, pictures, and errors of a page.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Browser, squeeze, text_of};
 
-/// Runs axe, and gives `{violations: [{id, impact, help, nodes: [{target, summary}]}], undecided: [{id, count}]}`.
+/// Runs axe and returns `{violations: [{id, impact, help, nodes: [{target, summary}]}], undecided: [{id, count}]}`.
 const AXE: &str = r"
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 const all = { type: 'tag', values: tags }, ofColours = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] };
@@ -24,25 +24,25 @@ return axe.run(document, {
   passed: found.passes.length,
 }))";
 
-/// How a form may be answered that is not carried out.
+/// Expected statuses of a rejected form.
 const REFUSALS: [&str; 3] = ["a status of 409", "a status of 412", "a status of 422"];
 
 impl Browser {
-    /// A phone from here on: 360 x 740 points, two pixels a point, a finger instead of a mouse.
+    /// Switches to a phone: 360 x 740 points, two pixels per point, touch.
     #[track_caller]
     pub fn phone(self) -> Self {
         self.screen(360, 740, 2, true);
         self
     }
 
-    /// A 4K screen from here on: 3840 x 2160.
+    /// Switches to a 4K screen: 3840 x 2160.
     #[track_caller]
     pub fn wide(self) -> Self {
         self.screen(3840, 2160, 1, false);
         self
     }
 
-    /// A screen of that size in points.
+    /// Sets the size of the screen in points.
     #[track_caller]
     pub fn screen(&self, width: u32, height: u32, scale: u32, touch: bool) {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": touch });
@@ -51,21 +51,21 @@ impl Browser {
         self.must("no finger", self.session.devtools("Emulation.setTouchEmulationEnabled", &touch));
     }
 
-    /// Prefers dark colours from here on.
+    /// Prefers dark colors.
     #[track_caller]
     pub fn dark(self) -> Self {
         self.prefer("dark");
         self
     }
 
-    /// Prefers light colours from here on.
+    /// Prefers light colors.
     #[track_caller]
     pub fn light(self) -> Self {
         self.prefer("light");
         self
     }
 
-    /// Prefers the colours `light` or `dark`, and no motion: a picture in the middle of a transition shows neither end.
+    /// Prefers the color scheme `light` or `dark`, and no motion: a picture during a transition would be undefined.
     #[track_caller]
     pub fn prefer(&self, colours: &str) {
         let features = json!({ "features": [
@@ -75,20 +75,20 @@ impl Browser {
         self.must("no such colours", self.session.devtools("Emulation.setEmulatedMedia", &features));
     }
 
-    /// Whether nothing is wider than the screen, so that nobody has to scroll sideways.
+    /// Whether nothing is wider than the screen, so that no horizontal scrolling is needed.
     #[track_caller]
     pub fn fits(&self) -> bool {
         self.run("const d = document.documentElement; return d.scrollWidth <= d.clientWidth", &[]) == true
     }
 
-    /// Holds the page to axe-core's rules for WCAG 2.2 AA and its best practices: panics with every violation. Gives
-    /// the rules that axe could not decide, each with how often.
+    /// Checks the page against axe-core's rules for WCAG 2.2 AA and its best practices: panics with all violations.
+    /// Returns the rules that axe could not decide, with their numbers.
     #[track_caller]
     pub fn run_axe(&self) -> Vec<(String, usize)> {
         self.axe(false)
     }
 
-    /// The same with the rules of colours alone, where nothing else has changed since all of them were kept.
+    /// Checks only the rules for colors, if nothing else has changed since the last complete check.
     #[track_caller]
     pub fn run_axe_on_colours(&self) {
         self.axe(true);
@@ -114,13 +114,13 @@ impl Browser {
         undecided
     }
 
-    /// A picture of the whole page, as PNG.
+    /// Takes a picture of the whole page as PNG.
     #[track_caller]
     pub fn screenshot(&self, path: &Path) {
         self.screenshot_to(path, f64::INFINITY);
     }
 
-    /// A picture of the page down to so many points.
+    /// Takes a picture of the page down to a number of points.
     #[track_caller]
     pub fn screenshot_to(&self, path: &Path, depth: f64) {
         if let Err(error) = self.try_screenshot(path, depth) {
@@ -132,7 +132,7 @@ impl Browser {
         let said = |refusal| format!("{refusal:?}");
         let metrics = self.session.devtools("Page.getLayoutMetrics", &json!({})).map_err(said)?;
         let (size, view) = (&metrics["cssContentSize"], &metrics["cssLayoutViewport"]["clientHeight"]);
-        // What a dialog or a short page leaves free is part of the picture.
+        // The area around a dialog or a short page is part of the picture.
         let height = size["height"].as_f64().unwrap_or(0.0).max(view.as_f64().unwrap_or(0.0)).min(depth);
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
         let options = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
@@ -141,15 +141,15 @@ impl Browser {
         std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// What went wrong in the pages since the last call: breaches of the content security policy, errors on the
-    /// console, exceptions, and parts of a page that did not load. The status of a page itself is no complaint.
+    /// Returns the errors of pages since the last call: violations of the content security policy, console errors,
+    /// exceptions, and resources that failed to load. The status of a page itself is not an error.
     #[track_caller]
     pub fn complaints(&self) -> Vec<String> {
         self.listen();
         self.complaints.take()
     }
 
-    /// Takes what was logged while this page was open.
+    /// Collects the log of the current page.
     pub(super) fn listen(&self) {
         let Ok(Value::Array(entries)) = self.session.post("/se/log", &json!({ "type": "browser" })) else { return };
         if entries.is_empty() {
@@ -159,7 +159,7 @@ impl Browser {
         let here = here.split('#').next().unwrap_or_default();
         let is_complaint = |entry: &&Value| {
             let of_page = text_of(&entry["message"]).split(' ').next() == Some(here);
-            // A form in a dialog may be refused as one in a page may.
+            // A form in a dialog may be rejected like one in a page.
             let is_refusal = REFUSALS.iter().any(|status| text_of(&entry["message"]).contains(status));
             entry["level"] == "SEVERE" && !(entry["source"] == "network" && (of_page || is_refusal))
         };
@@ -170,7 +170,7 @@ impl Browser {
         self.complaints.borrow_mut().extend(new);
     }
 
-    /// Where the browser is, what can be seen, and where a picture is.
+    /// Returns the URL, the visible text and the path of a picture.
     pub(super) fn situation(&self) -> String {
         let url = self.session.get("/url").map_or_else(|refusal| format!("{refusal:?}"), |url| text_of(&url));
         let text = self.session.script("return document.body.innerText", &[]).map(|text| text_of(&text));
@@ -191,7 +191,7 @@ fn violation(rule: &Value) -> String {
     format!("  {id} ({impact}, {} times): {help}\n{}", nodes.len(), shown.join("\n"))
 }
 
-/// A new file in `target/browser`, named after the test.
+/// Returns a new file in `target/browser` that is named after the test.
 fn picture_path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("browser");

@@ -1,7 +1,7 @@
-//! Real Chromium, used as a person uses it: what is clicked, filled and read is named as it is seen or read aloud.
+//! Real Chromium, used like a person would: elements are named by their visible or accessible names.
 //!
-//! Names are accessible names, exact, with white space squeezed. What does not hold yet is waited for, up to ten
-//! seconds. Whatever fails says where the browser was, what could be seen, and where a picture of it is.
+//! Names are exact, with collapsed white space. Conditions are awaited for up to ten seconds. Failures report the URL,
+//! the visible text and a picture.
 //!
 //! ```ignore
 //! let (server, owner) = person::start();
@@ -16,8 +16,8 @@
 //! browser.run_axe();
 //! ```
 //!
-//! A browser whose page broke the content security policy, threw or wrote an error to the console panics when it is
-//! dropped, unless the test took these [`Browser::complaints`].
+//! A browser whose page violated the content security policy, threw an exception or logged a console error panics when
+//! it is dropped, unless the test took these [`Browser::complaints`].
 
 mod driver;
 mod look;
@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 use driver::{Refusal, Session};
 pub use part::{Part, Table};
 
-/// How long something may take to come true.
+/// Time limit of a condition.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A key to press.
@@ -52,7 +52,7 @@ pub enum Key {
     End,
 }
 
-/// A cookie of the page that is open.
+/// A cookie of the current page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cookie {
     pub name: String,
@@ -64,7 +64,7 @@ pub struct Cookie {
     pub path: String,
 }
 
-/// A browser of its own: nothing is shared with another, cookies and clipboard included. 1280 x 900, light.
+/// A browser that shares nothing with others, including cookies and the clipboard. 1280 x 900, light.
 pub struct Browser {
     session: Session,
     complaints: RefCell<Vec<String>>,
@@ -77,7 +77,7 @@ impl Browser {
         Self::with(&json!({}))
     }
 
-    /// One whose owner has forbidden scripts.
+    /// A browser with JavaScript disabled.
     #[track_caller]
     pub fn without_javascript() -> Self {
         Self::with(&json!({ "profile.managed_default_content_settings.javascript": 2 }))
@@ -90,7 +90,7 @@ impl Browser {
         browser.light()
     }
 
-    /// Goes to an address; gives the status of the page that came, after redirects.
+    /// Opens an address; returns the status of the page after redirects.
     #[track_caller]
     pub fn open(&self, url: &str) -> u16 {
         self.listen();
@@ -111,7 +111,7 @@ impl Browser {
         self.must("there is no way back", self.session.post("/back", &json!({})));
     }
 
-    /// The HTTP status of the page that is open.
+    /// Returns the HTTP status of the current page.
     #[track_caller]
     pub fn status(&self) -> u16 {
         let status = self.run("return performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0", &[]);
@@ -123,7 +123,7 @@ impl Browser {
         text_of(&self.must("no URL", self.session.get("/url")))
     }
 
-    /// Waits until the path of the URL, with its query, is this.
+    /// Waits until the URL has this path and query.
     #[track_caller]
     pub fn arrive(&self, path: &str) {
         let here = || self.url().splitn(4, '/').nth(3).map(|rest| format!("/{rest}")).unwrap_or_default();
@@ -135,13 +135,13 @@ impl Browser {
         text_of(&self.must("no title", self.session.get("/title")))
     }
 
-    /// The document as it is now.
+    /// Returns the current document.
     #[track_caller]
     pub fn source(&self) -> String {
         text_of(&self.must("no source", self.session.get("/source")))
     }
 
-    /// All of the page, to click and to read in; each of [`Part`]'s ways is there on the browser too.
+    /// Returns the whole page; each function of [`Part`] exists on the browser too.
     pub fn page(&self) -> Part<'_> {
         Part::page(self)
     }
@@ -234,7 +234,7 @@ impl Browser {
         self.act(&actions);
     }
 
-    /// Types a text into what has the focus.
+    /// Types a text into the focused element.
     #[track_caller]
     pub fn type_text(&self, text: &str) {
         self.listen();
@@ -248,7 +248,7 @@ impl Browser {
         self.must("the keyboard does not work", self.session.post("/actions", &body));
     }
 
-    /// The accessible name of what has the focus; empty when it is the page.
+    /// Returns the accessible name of the focused element; empty if it is the page.
     #[track_caller]
     pub fn focused(&self) -> String {
         let element = self.run("const a = document.activeElement; return a === document.body ? null : a", &[]);
@@ -262,7 +262,7 @@ impl Browser {
         self.run("return document.querySelector('dialog[open]') !== null", &[]) == true
     }
 
-    /// What was copied.
+    /// Returns the text on the clipboard.
     #[track_caller]
     pub fn clipboard(&self) -> String {
         let granted = json!({ "descriptor": { "name": "clipboard-read" }, "state": "granted" });
@@ -270,7 +270,7 @@ impl Browser {
         text_of(&self.run("return navigator.clipboard.readText()", &[]))
     }
 
-    /// The cookies that the page which is open would be asked with, those that no script may read included.
+    /// Returns the cookies of the current page, including those that scripts cannot read.
     #[track_caller]
     pub fn cookies(&self) -> Vec<Cookie> {
         let cookies = self.must("no cookies", self.session.get("/cookie"));
@@ -285,20 +285,20 @@ impl Browser {
         cookies.as_array().unwrap().iter().map(cookie).collect()
     }
 
-    /// Sets a cookie of the site that is open.
+    /// Sets a cookie of the current site.
     #[track_caller]
     pub fn set_cookie(&self, name: &str, value: &str) {
         let body = json!({ "cookie": { "name": name, "value": value, "path": "/" } });
         self.must("the cookie is refused", self.session.post("/cookie", &body));
     }
 
-    /// Runs the body of a function in the page and gives what it returns; a promise is waited for.
+    /// Runs the body of a function in the page and returns its result; awaits a promise.
     #[track_caller]
     pub fn run(&self, body: &str, arguments: &[Value]) -> Value {
         self.must("the script fails", self.session.script(body, arguments))
     }
 
-    /// Waits until something holds.
+    /// Waits until a condition holds.
     #[track_caller]
     pub fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -310,7 +310,7 @@ impl Browser {
         }
     }
 
-    /// Ends the browser and panics when there were complaints that nobody took.
+    /// Closes the browser and panics if there were errors that the test did not take.
     #[track_caller]
     pub fn finish(self) {
         self.no_complaints();
@@ -329,7 +329,7 @@ impl Browser {
         result.unwrap_or_else(|refusal| self.fail(&format!("{what}: {}: {}", refusal.error, refusal.message)))
     }
 
-    /// Panics, and says what the reader wants to know.
+    /// Panics with the details of the situation.
     #[track_caller]
     fn fail(&self, what: &str) -> ! {
         self.has_failed.set(true);
@@ -351,7 +351,7 @@ fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// Without white space at the ends, and one space for any within.
+/// Trims a text and collapses white space.
 fn squeeze(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

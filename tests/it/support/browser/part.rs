@@ -1,4 +1,4 @@
-//! A part of the page, and what is done in it by the names that a screen reader reads.
+//! A part of the page, and actions in it by accessible names.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::driver::{ELEMENT, Refusal};
 use super::{Browser, PATIENCE, squeeze, text_of};
 
-/// What is clicked.
+/// Roles of clickable elements.
 const CONTROLS: &[&str] = &["link", "button", "DisclosureTriangle", "DisclosureTriangleGrouped", "menuitem", "tab"];
 const SWITCHES: &[&str] = &["checkbox", "switch"];
 const FIELDS: &[&str] =
     &["textbox", "searchbox", "spinbutton", "combobox", "Date", "DateTime", "InputTime", "slider", "ColorWell"];
 const LISTS: &[&str] = &["combobox", "listbox"];
 const GROUPS: &[&str] = &["radiogroup", "group"];
-/// What [`Part::within`] finds by its whole name.
+/// Roles that [`Part::within`] finds by their complete names.
 const REGIONS: &[&str] = &[
     "dialog",
     "alertdialog",
@@ -36,10 +36,10 @@ const REGIONS: &[&str] = &[
     "status",
     "figure",
 ];
-/// And what it finds by something in it.
+/// Roles that it finds by a text in them.
 const ITEMS: &[&str] = &["row", "listitem"];
 
-/// A refusal that another look may not meet: the page was changing.
+/// An error that may not occur again, because the page was changing.
 const PASSING: &[&str] =
     &["stale element reference", "no such element", "element click intercepted", "element not interactable"];
 
@@ -49,7 +49,7 @@ pub struct Part<'a> {
     root: Option<Value>,
 }
 
-/// A table as it is read: the cells' visible texts.
+/// A table with the visible texts of its cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     pub head: Vec<String>,
@@ -67,8 +67,8 @@ impl<'a> Part<'a> {
         Self { browser, root: None }
     }
 
-    /// The dialog, region, form, group, table or navigation of that name; else the row or list item with that text in
-    /// it; else the section whose heading it is.
+    /// Returns the dialog, region, form, group, table or navigation with this name; otherwise the row or list item that
+    /// contains the text; otherwise the section with this heading.
     #[track_caller]
     pub fn within(&self, name: &str) -> Part<'a> {
         let root = self.eventually(&format!("a part named {name:?}"), || {
@@ -88,7 +88,7 @@ impl<'a> Part<'a> {
         Part { browser: self.browser, root: Some(root) }
     }
 
-    /// Rows and list items that show a text as a whole cell, line or link; else those that contain it.
+    /// Returns rows and list items with a text as a complete cell, line or link; otherwise those that contain it.
     fn items(&self, all: &[Found], text: &str) -> Vec<Value> {
         let items: Vec<&Found> = all.iter().filter(|one| ITEMS.contains(&one.role.as_str())).collect();
         let elements: Vec<Value> = items.iter().map(|one| element(one)).collect();
@@ -108,18 +108,18 @@ impl<'a> Part<'a> {
         self.on("a link or button", CONTROLS, name, |target| self.press(target));
     }
 
-    /// Whether there is a link, a button or a summary of that name now.
+    /// Whether a link, a button or a summary with this name exists now.
     #[track_caller]
     pub fn offers(&self, name: &str) -> bool {
         self.all().iter().any(|one| is(one, CONTROLS, name))
     }
 
-    /// Replaces what is in a field.
+    /// Replaces the content of a field.
     #[track_caller]
     pub fn fill(&self, field: &str, text: &str) {
         self.on("a field", FIELDS, field, |target| {
             let kind = text_of(&self.browser.run("return arguments[0].type ?? ''", std::slice::from_ref(target)));
-            // How a date is typed depends on the language of the browser.
+            // The format for typing a date depends on the language of the browser.
             if ["date", "datetime-local", "time", "month", "week", "range", "color"].contains(&kind.as_str()) {
                 let set = "const [e, v] = arguments; e.value = v;
                     for (const name of ['input', 'change']) e.dispatchEvent(new Event(name, { bubbles: true }))";
@@ -130,7 +130,7 @@ impl<'a> Part<'a> {
         });
     }
 
-    /// What is in a field, or the option of a list that is chosen.
+    /// Returns the content of a field, or the selected option of a list.
     #[track_caller]
     pub fn value(&self, field: &str) -> String {
         let mut value = String::new();
@@ -143,7 +143,7 @@ impl<'a> Part<'a> {
         value
     }
 
-    /// The options of a list, in order.
+    /// Returns the options of a list, in order.
     #[track_caller]
     pub fn options(&self, field: &str) -> Vec<String> {
         let mut options = Vec::new();
@@ -156,7 +156,7 @@ impl<'a> Part<'a> {
         options
     }
 
-    /// Chooses an option of a list, or one of the radio buttons of a group.
+    /// Selects an option of a list, or one of the radio buttons of a group.
     #[track_caller]
     pub fn choose(&self, field: &str, option: &str) {
         self.browser.listen();
@@ -213,27 +213,27 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// What can be seen.
+    /// Returns the visible text.
     #[track_caller]
     pub fn text(&self) -> String {
         text_of(&self.browser.run("return (arguments[0] ?? document.body).innerText", &[self.root_value()]))
     }
 
-    /// Waits until a text can be seen, whatever white space is in it.
+    /// Waits until a text is visible, with collapsed white space.
     #[track_caller]
     pub fn see(&self, text: &str) {
         let wanted = squeeze(text);
         self.browser.wait(&format!("the text {text:?}"), || squeeze(&self.text()).contains(&wanted));
     }
 
-    /// Waits until a text cannot be seen.
+    /// Waits until a text is not visible.
     #[track_caller]
     pub fn do_not_see(&self, text: &str) {
         let unwanted = squeeze(text);
         self.browser.wait(&format!("the end of the text {text:?}"), || !squeeze(&self.text()).contains(&unwanted));
     }
 
-    /// The table of that caption or label.
+    /// Returns the table with this caption or label.
     #[track_caller]
     pub fn table(&self, caption: &str) -> Table {
         let mut table = Table { head: Vec::new(), rows: Vec::new() };
@@ -250,13 +250,13 @@ impl<'a> Part<'a> {
         table
     }
 
-    /// The accessible names of all that has this role: `heading`, `link`, `button`, `alert`…
+    /// Returns the accessible names of all elements with a role: `heading`, `link`, `button`, `alert`…
     #[track_caller]
     pub fn names(&self, role: &str) -> Vec<String> {
         names(self.all().iter().filter(|one| one.role == role))
     }
 
-    /// Does something with the one element of a role and a name; again while the page changes.
+    /// Acts on the only element with a role and a name; repeats while the page changes.
     #[track_caller]
     fn on(&self, what: &str, roles: &[&str], name: &str, mut act: impl FnMut(&Value) -> Result<(), Refusal>) {
         self.browser.listen();
@@ -278,7 +278,8 @@ impl<'a> Part<'a> {
     #[track_caller]
     fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
         let began = Instant::now();
-        // Two of a name is what a page may show for a moment while it changes; none may take a while to come.
+        // While a page changes, two elements may have the same name for a moment; a missing one may take a while to
+        // appear.
         let patience = |why: &str| if why.starts_with("there are") { PATIENCE / 8 } else { PATIENCE };
         loop {
             match look() {
@@ -291,7 +292,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Clicks; on the label where a field itself is covered or not to be seen, as a person would.
+    /// Clicks; on the label if the field itself is covered or invisible, as a person would.
     fn press(&self, target: &Value) -> Result<(), Refusal> {
         let clicked = self.element_post(target, "click", &json!({}));
         match &clicked {
@@ -313,7 +314,7 @@ impl<'a> Part<'a> {
         self.root.clone().unwrap_or(Value::Null)
     }
 
-    /// All that a screen reader finds in this part; nothing while the page is changing.
+    /// Returns all elements in the accessibility tree of this part; none while the page is changing.
     fn all(&self) -> Vec<Found> {
         self.try_all().unwrap_or_default()
     }
@@ -321,7 +322,7 @@ impl<'a> Part<'a> {
     fn try_all(&self) -> Result<Vec<Found>, Refusal> {
         let session = &self.browser.session;
         let document = session.script("return document.documentElement", &[])?;
-        // Chromedriver's name of an element ends with the number that the DevTools protocol knows it by.
+        // Chromedriver's ID of an element ends with the number in the DevTools protocol.
         let document = text_of(&document[ELEMENT]);
         let stem = document.rsplit_once('.').map_or("", |(stem, _)| stem);
         let tree = session.devtools("Accessibility.getFullAXTree", &json!({}))?;
@@ -341,7 +342,7 @@ impl<'a> Part<'a> {
 }
 
 impl Table {
-    /// The cells of a column, by its heading.
+    /// Returns the cells of a column, by its heading.
     #[track_caller]
     pub fn column(&self, heading: &str) -> Vec<&str> {
         let place = self.head.iter().position(|head| head == heading);
@@ -349,7 +350,7 @@ impl Table {
         self.rows.iter().map(|row| row.get(place).map_or("", String::as_str)).collect()
     }
 
-    /// The row whose first cell with this text is anywhere in it.
+    /// Returns the row that has a cell with this text.
     #[track_caller]
     pub fn row(&self, cell: &str) -> &[String] {
         let found = self.rows.iter().find(|row| row.iter().any(|text| text == cell));
@@ -359,7 +360,7 @@ impl Table {
 
 const CHECKED: &str = "const e = arguments[0]; return e.checked ?? e.getAttribute('aria-checked') === 'true'";
 
-/// The number that the DevTools protocol knows an element by.
+/// Returns the number of an element in the DevTools protocol.
 fn number(element: &Value) -> Option<u64> {
     element[ELEMENT].as_str()?.rsplit('.').next()?.parse().ok()
 }

@@ -11,6 +11,12 @@ use crate::domain::violation::{Lifetime, ViolationKind};
 
 pub use crate::domain::violation::Violation;
 
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use settings::MAX_GRACE_SECONDS;
+
 const DAY: i64 = 86_400;
 
 /// Rules for the keys of an organization. The default rules are as permissive as is safe.
@@ -206,82 +212,7 @@ impl Policy {
     }
 }
 
-/// Tolerance for the date of an allowed lifetime, because the caller computes it.
-const CHOICE_SLACK_MILLIS: i64 = 60_000;
-/// Upper limit for settings in days: a century.
-const MAX_DAYS: u32 = 36_525;
-/// Upper limit for grace periods: ten years.
-pub const MAX_GRACE_SECONDS: u32 = 3660 * 86_400;
-/// Maximum number of entries in a list.
-const MAX_ENTRIES: usize = 50;
-
 impl Policy {
-    /// Returns every invalid setting.
-    pub fn validate(&self) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        let mut report = |field: &str, kind: ViolationKind| violations.push(Violation::new(field, kind));
-        let days = [("max_lifetime_days", self.max_lifetime_days), ("stale_after_days", self.stale_after_days)];
-        for (field, value) in days {
-            if value.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-                report(field, ViolationKind::OutOfRange { least: 1, most: MAX_DAYS, optional: true });
-            }
-        }
-        if self.disable_when_stale && self.stale_after_days.is_none() {
-            report("disable_when_stale", ViolationKind::StaleDaysRequired);
-        }
-        if let Some(choices) = &self.expiration_choices {
-            if choices.days.len() > MAX_ENTRIES || choices.days.iter().any(|days| !(1..=MAX_DAYS).contains(days)) {
-                let kind = ViolationKind::Lifetimes { entries: MAX_ENTRIES, most: MAX_DAYS };
-                report("expiration_choices.days", kind);
-            }
-            if choices.days.is_empty() && !choices.none {
-                report("expiration_choices.days", ViolationKind::NoLifetime);
-            }
-            if choices.none && (self.expiry_required || self.max_lifetime_days.is_some()) {
-                report("expiration_choices.none", ViolationKind::NoExpiryForbidden);
-            }
-            let longest = choices.days.iter().max().copied().unwrap_or_default();
-            if self.max_lifetime_days.is_some_and(|most| longest > most) {
-                report("expiration_choices.days", ViolationKind::LifetimeOverMaximum);
-            }
-        }
-        if self.create_role == Role::Viewer {
-            report("create_role", ViolationKind::CreateRole);
-        }
-        if self.actions.is_empty() || self.actions.len() > MAX_ENTRIES {
-            report("actions", ViolationKind::EntryCount { least: 1, most: MAX_ENTRIES });
-        }
-        if self.actions.iter().any(Action::is_any) {
-            report("actions", ViolationKind::AnyActionListed);
-        }
-        if let Some(grantable) = &self.grantable_scopes {
-            if grantable.len() > MAX_ENTRIES {
-                report("grantable_scopes", ViolationKind::EntryCount { least: 0, most: MAX_ENTRIES });
-            }
-            let unknown = |scope: &&Scope| !self.has_action(scope.action());
-            if let Some(scope) = grantable.iter().find(unknown) {
-                report("grantable_scopes", ViolationKind::GrantableAction(scope.action().clone()));
-            }
-            if grantable.is_empty() && self.scopes_required {
-                report("grantable_scopes", ViolationKind::GrantableRequired);
-            }
-        }
-        let audience = |text: &String| (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if self.audiences.len() > MAX_ENTRIES || !self.audiences.iter().all(audience) {
-            report("audiences", ViolationKind::Audiences(MAX_ENTRIES));
-        }
-        if self.token_ttl_seconds.is_some_and(|ttl| !(60..=3600).contains(&ttl)) {
-            report("token_ttl_seconds", ViolationKind::OutOfRange { least: 60, most: 3600, optional: true });
-        }
-        if self.max_grace_seconds > MAX_GRACE_SECONDS {
-            report(
-                "max_grace_seconds",
-                ViolationKind::OutOfRange { least: 0, most: MAX_GRACE_SECONDS, optional: false },
-            );
-        }
-        violations
-    }
-
     /// Returns the settings that an existing key violates, and the effect on the key. Only stale keys stop working.
     pub fn violated_settings(&self, key: &ApiKey, now: Timestamp) -> Vec<(&'static str, &'static str)> {
         let mut violated = Vec::new();
@@ -328,6 +259,9 @@ impl Policy {
     }
 }
 
+/// Tolerance for the date of an allowed lifetime, because the caller computes it.
+const CHOICE_SLACK_MILLIS: i64 = 60_000;
+
 impl ExpirationChoices {
     /// Whether an expiry is one of the choices, measured from `since`.
     fn offer(&self, expires_at: Option<Timestamp>, since: Timestamp) -> bool {
@@ -345,159 +279,5 @@ impl ExpirationChoices {
         let days: Vec<_> = self.days.iter().map(u32::to_string).collect();
         let none = if self.none { "none, or " } else { "" };
         format!("{none}{} days", days.join(", "))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
-
-    fn fields(policy: &Policy, wanted: &ProposedKey<'_>) -> Vec<String> {
-        policy.violations(wanted, NOW).into_iter().map(|violation| violation.field.to_string()).collect()
-    }
-
-    fn in_days(days: i64) -> ProposedKey<'static> {
-        ProposedKey { expiry: new(Some(NOW.plus_seconds(days * DAY))), ..ProposedKey::default() }
-    }
-
-    fn new(expires_at: Option<Timestamp>) -> Expiry {
-        Expiry::Set { expires_at, since: NOW }
-    }
-
-    #[test]
-    fn default_policy_requires_nothing() {
-        let scopes = ScopeSet::parse("read:a *:keyturn/*").unwrap();
-        let wanted = ProposedKey {
-            name: Some(""),
-            scopes: Some(&scopes),
-            expiry: new(None),
-            grace_seconds: Some(60),
-            ..ProposedKey::default()
-        };
-        assert_eq!(fields(&Policy::default(), &wanted), Vec::<String>::new());
-    }
-
-    #[test]
-    fn all_violations_are_returned() {
-        let policy = Policy { name_required: true, expiry_required: true, max_grace_seconds: 10, ..Policy::default() };
-        let scopes = ScopeSet::parse("read:a fly:b").unwrap();
-        let wanted = ProposedKey {
-            name: Some(" "),
-            scopes: Some(&scopes),
-            expiry: new(None),
-            grace_seconds: Some(11),
-            ..ProposedKey::default()
-        };
-        assert_eq!(fields(&policy, &wanted), ["name", "scopes[1].action", "expires_at", "grace_seconds"]);
-    }
-
-    #[test]
-    fn expiry_bounds() {
-        assert_eq!(fields(&Policy::default(), &in_days(0)), ["expires_at"]);
-        let far = ProposedKey { expiry: new(Some(Timestamp::from_millis(i64::MAX))), ..ProposedKey::default() };
-        assert_eq!(fields(&Policy::default(), &far), ["expires_at"]);
-    }
-
-    #[test]
-    fn lifetime_must_be_a_choice() {
-        let choices = ExpirationChoices { days: vec![7, 30, 60, 90], none: true };
-        let policy = Policy { expiration_choices: Some(choices), ..Policy::default() };
-        for days in [7, 30, 60, 90] {
-            assert!(fields(&policy, &in_days(days)).is_empty(), "{days}");
-        }
-        for days in [1, 8, 91, 365] {
-            assert_eq!(fields(&policy, &in_days(days)), ["expires_at"], "{days}");
-        }
-        assert!(fields(&policy, &ProposedKey { expiry: new(None), ..ProposedKey::default() }).is_empty());
-    }
-
-    #[test]
-    fn maximum_lifetime_requires_an_expiry() {
-        let policy = Policy { max_lifetime_days: Some(30), ..Policy::default() };
-        assert!(fields(&policy, &in_days(30)).is_empty());
-        assert_eq!(fields(&policy, &in_days(31)), ["expires_at"]);
-        assert_eq!(fields(&policy, &ProposedKey { expiry: new(None), ..ProposedKey::default() }), ["expires_at"]);
-    }
-
-    #[test]
-    fn edit_does_not_extend_the_lifetime() {
-        let since = NOW.plus_seconds(-29 * DAY);
-        let edit = |days: i64| ProposedKey {
-            expiry: Expiry::Set { expires_at: Some(since.plus_seconds(days * DAY)), since },
-            ..ProposedKey::default()
-        };
-        let limited = Policy { max_lifetime_days: Some(30), ..Policy::default() };
-        assert!(fields(&limited, &edit(30)).is_empty());
-        assert_eq!(fields(&limited, &edit(31)), ["expires_at"]);
-        assert_eq!(fields(&limited, &edit(58)), ["expires_at"], "thirty days from the edit");
-        let choices = ExpirationChoices { days: vec![30, 90], none: false };
-        let chosen = Policy { expiration_choices: Some(choices), ..Policy::default() };
-        assert!(fields(&chosen, &edit(90)).is_empty());
-        for days in [59, 119] {
-            assert_eq!(fields(&chosen, &edit(days)), ["expires_at"], "a choice counted from the edit, {days}");
-        }
-        let violation = limited.violations(&edit(31), NOW).remove(0);
-        assert_eq!(violation.kind, ViolationKind::MaxLifetime(30, Lifetime::OfExistingSecret));
-        assert!(violation.message().contains("rotate the key to start a new lifetime"), "{violation:?}");
-    }
-
-    #[test]
-    fn rotation_checks_the_kept_expiry() {
-        let kept = |days: Option<i64>| ProposedKey {
-            expiry: Expiry::Kept(days.map(|days| NOW.plus_seconds(days * DAY))),
-            ..ProposedKey::default()
-        };
-        let limited = Policy { max_lifetime_days: Some(30), ..Policy::default() };
-        let choices = |none| Policy {
-            expiration_choices: Some(ExpirationChoices { days: vec![7, 30], none }),
-            ..Policy::default()
-        };
-        for policy in [&limited, &choices(false)] {
-            assert!(fields(policy, &kept(Some(1))).is_empty() && fields(policy, &kept(Some(30))).is_empty());
-            assert_eq!(fields(policy, &kept(Some(31))), ["expires_at"]);
-            assert_eq!(fields(policy, &kept(None)), ["expires_at"]);
-        }
-        assert!(fields(&choices(true), &kept(Some(400))).is_empty() && fields(&choices(true), &kept(None)).is_empty());
-        let required = Policy { expiry_required: true, ..Policy::default() };
-        assert_eq!(fields(&required, &kept(None)), ["expires_at"]);
-        assert_eq!(fields(&Policy::default(), &kept(Some(0))), ["expires_at"], "the key has expired");
-        assert!(fields(&Policy::default(), &kept(None)).is_empty());
-    }
-
-    #[test]
-    fn grantable_scopes() {
-        let policy = |list: &[&str]| Policy {
-            grantable_scopes: Some(list.iter().map(|scope| Scope::parse(scope).unwrap()).collect()),
-            ..Policy::default()
-        };
-        let scopes = ScopeSet::parse("read:a/b *:a/c write:a read:keyturn/keys").unwrap();
-        let wanted = ProposedKey { scopes: Some(&scopes), ..ProposedKey::default() };
-        let some = policy(&["read:a/*", "write:*"]);
-        assert_eq!(fields(&some, &wanted), ["scopes[1]", "scopes[3]"]);
-        assert_eq!(fields(&policy(&["*:*"]), &wanted), ["scopes[3]"], "the management API is named or not granted");
-        assert_eq!(fields(&policy(&[]), &wanted).len(), 4);
-        assert!(fields(&Policy::default(), &wanted).is_empty());
-        let held = ScopeSet::parse("*:a/* read:keyturn/keys").unwrap();
-        assert_eq!(
-            fields(&policy(&[]), &ProposedKey { held: Some(&held), ..wanted }),
-            ["scopes[2]"],
-            "the rest is kept"
-        );
-        let faulty = [policy(&["fly:a"]), Policy { scopes_required: true, ..policy(&[]) }];
-        for policy in faulty {
-            assert_eq!(
-                policy.validate().first().map(|violation| violation.field.name.as_str()),
-                Some("grantable_scopes")
-            );
-        }
-    }
-
-    #[test]
-    fn json_round_trips_and_rejects_unknown_settings() {
-        let json = serde_json::to_string(&Policy::default()).unwrap();
-        assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), Policy::default());
-        assert!(serde_json::from_str::<Policy>(r#"{"max_kyes":3}"#).is_err());
     }
 }
