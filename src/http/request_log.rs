@@ -23,7 +23,6 @@ use crate::http::access::{Explanation, Identity, Refused};
 use crate::http::body_chunks::in_chunks;
 use crate::http::context::HttpContext;
 use crate::http::operations::NOT_READY;
-use crate::telemetry::BUSY_ROUTES;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -59,7 +58,7 @@ pub async fn log_request(
 
     let seconds = begun.elapsed().as_secs_f64();
     let status = response.status().as_u16();
-    let route = route(response.request());
+    let route = route(&context, response.request());
     context.node.metrics.request(&route, status, seconds);
     if context.logged_requests.include(status) {
         write_line(&context, &response, &Line { ids: &ids, peer, route: &route, status, seconds });
@@ -182,8 +181,8 @@ fn method(method: &Method) -> &'static str {
 }
 
 /// The pattern of a request's route. A look-up walks all routes again, so the busiest are recognized by their path.
-fn route(request: &HttpRequest) -> Cow<'static, str> {
-    match BUSY_ROUTES.into_iter().find(|busy| *busy == request.path()) {
+fn route(context: &HttpContext, request: &HttpRequest) -> Cow<'static, str> {
+    match context.node.metrics.busy_route(request.path()) {
         Some(busy) => Cow::Borrowed(busy),
         None => request.match_pattern().map_or(Cow::Borrowed("unmatched"), Cow::Owned),
     }

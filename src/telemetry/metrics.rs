@@ -21,7 +21,7 @@ use crate::telemetry::task_metrics::TaskMetrics;
 use crate::telemetry::webhook_metrics::WebhookMetrics;
 
 /// The routes with the most requests: the metrics of those that succeed are looked up once.
-pub const BUSY_ROUTES: [&str; 3] = ["/oauth/token", "/verify", "/oauth/introspect"];
+const BUSY_ROUTES: [&str; 3] = ["/oauth/token", "/verify", "/oauth/introspect"];
 
 /// Upper bounds of the time that a request takes, in seconds.
 const REQUEST_SECONDS: [f64; 16] =
@@ -215,6 +215,11 @@ impl Metrics {
         &self.database
     }
 
+    /// The route of a path, if it is one of the busiest.
+    pub fn busy_route(&self, path: &str) -> Option<&'static str> {
+        BUSY_ROUTES.into_iter().find(|busy| *busy == path)
+    }
+
     /// Counts a request. `route` is the route's pattern, never a path as it was sent.
     pub fn request(&self, route: &Cow<'static, str>, status: u16, seconds: f64) {
         let place = BUSY_ROUTES.iter().position(|busy| status == 200 && busy == route);
@@ -267,5 +272,28 @@ impl Metrics {
         let _ = text::encode_registry(&mut rendered, &self.process);
         let _ = text::encode_eof(&mut rendered);
         rendered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_on_a_busy_route_is_counted_like_any_other() {
+        let metrics = Metrics::default();
+        for (route, status) in [("/verify", 200), ("/verify", 401), ("/verify", 200), ("/docs", 200)] {
+            metrics.request(&Cow::Borrowed(route), status, 0.001);
+        }
+        let rendered = metrics.render();
+        for line in [
+            r#"keyturn_http_requests_total{route="/verify",status="200"} 2"#,
+            r#"keyturn_http_requests_total{route="/verify",status="401"} 1"#,
+            r#"keyturn_http_requests_total{route="/docs",status="200"} 1"#,
+            r#"keyturn_http_request_seconds_count{route="/verify"} 3"#,
+        ] {
+            assert!(rendered.lines().any(|rendered| rendered == line), "{line}: {rendered}");
+        }
+        assert!(!rendered.contains("/oauth/token"), "a route without requests has no series");
     }
 }

@@ -14,7 +14,7 @@ mod webhook_metrics;
 
 pub use cluster_metrics::{ClusterMetrics, Settled};
 pub use logs::{LogFlush, check_level, start_logs};
-pub use metrics::{BUSY_ROUTES, Metrics};
+pub use metrics::Metrics;
 pub use task_metrics::TaskMetrics;
 pub use usage::Usage;
 pub use webhook_metrics::Sent;

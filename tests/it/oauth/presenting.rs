@@ -261,10 +261,9 @@ fn authorization_header_without_a_credential_is_ignored() {
         body.clone().api_key(text).send().expect(200);
         oauth_error(&body.send(), 401, "invalid_client", "API_KEY_REQUIRED");
     }
-    for (value, reason) in [
-        ("Digest x", "Authorization header of another scheme"),
-        ("Bearer x", "credentials in the Authorization header"),
-    ] {
+    for (value, reason) in
+        [("Digest x", "Authorization header of another scheme"), ("Bearer x", "credential in the Authorization header")]
+    {
         let answer = body.clone().header("Authorization", value).send();
         let description = oauth_error(&answer, 400, "invalid_request", "VALIDATION_FAILED");
         assert!(description.contains(reason), "{description}");

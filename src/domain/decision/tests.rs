@@ -1,0 +1,235 @@
+use super::*;
+use crate::domain::api_key::tests::key;
+use crate::domain::api_key::{PreviousSecret, SecretVerifier};
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+fn from(address: &str) -> ClientAddress {
+    ClientAddress::Known(address.parse().unwrap())
+}
+
+fn ask(proof: Proof<'static>) -> DecisionInput<'static> {
+    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
+}
+
+fn with_secret(matched: SecretMatch) -> DecisionInput<'static> {
+    ask(Proof::Secret(matched))
+}
+
+#[test]
+fn an_active_key_with_its_secret_gets_all_its_scopes() {
+    let key = key("read:a/* write:b", &[]);
+    let grant = decide(&key, &with_secret(SecretMatch::Current), NOW).unwrap();
+    assert_eq!((grant.scopes, grant.not_after, grant.generation), (key.scopes, None, 1));
+    assert_eq!((grant.secret_version, grant.is_by_previous_secret), (1, false));
+}
+
+#[test]
+fn a_suspended_organization_denies_every_proof_and_only_a_right_one_learns_of_it() {
+    let key = key("read:a", &[]);
+    let suspended = |proof| DecisionInput { is_suspended: true, ..ask(proof) };
+    let held = key.scopes.clone();
+    let token = Proof::Token { generation: 1, secret_version: 1, scopes: &held, within_at: 0 };
+    let ask = DecisionInput { proof: token, address: from("10.1.2.3"), scopes: None, is_suspended: true };
+    assert_eq!(decide(&key, &ask, NOW), Err(Denial::OrganizationSuspended));
+    let denied = |matched| decide(&key, &suspended(Proof::Secret(matched)), NOW);
+    assert_eq!(denied(SecretMatch::Current), Err(Denial::OrganizationSuspended));
+    assert_eq!(denied(SecretMatch::None), Err(Denial::WrongSecret));
+}
+
+#[test]
+fn a_wrong_secret_learns_nothing_of_the_state() {
+    let mut expired = key("read:a", &["192.0.2.0/24"]).disable(NOW).unwrap();
+    expired.expires_at = Some(NOW);
+    assert_eq!(decide(&expired, &with_secret(SecretMatch::None), NOW), Err(Denial::WrongSecret));
+}
+
+#[test]
+fn states_deny_in_order() {
+    let current = with_secret(SecretMatch::Current);
+    let mut subject = key("read:a", &["192.0.2.0/24"]);
+    assert!(matches!(decide(&subject, &current, NOW), Err(Denial::NetworkNotAllowed(_))));
+    subject = subject.disable(NOW).unwrap();
+    assert_eq!(decide(&subject, &current, NOW), Err(Denial::Disabled));
+    subject.expires_at = Some(NOW);
+    assert_eq!(decide(&subject, &current, NOW), Err(Denial::Expired));
+    subject = subject.revoke(NOW, None).unwrap();
+    assert_eq!(decide(&subject, &current, NOW), Err(Denial::KeyRevoked));
+}
+
+#[test]
+fn the_previous_secret_works_until_its_grace_ends_and_its_grants_end_with_it() {
+    let mut rotated = key("read:a", &[]);
+    let secret = SecretVerifier { phc: String::new(), fast: None };
+    rotated.previous = Some(PreviousSecret::new(secret, Timestamp::from_seconds(1_001)));
+    let previous = with_secret(SecretMatch::Previous);
+    let grant = decide(&rotated, &previous, NOW).unwrap();
+    assert_eq!(grant.not_after, Some(Timestamp::from_seconds(1_001)));
+    let later = Timestamp::from_seconds(1_001);
+    assert_eq!(decide(&rotated, &previous, later), Err(Denial::WrongSecret));
+    assert!(decide(&rotated, &with_secret(SecretMatch::Current), later).is_ok());
+}
+
+#[test]
+fn an_address_that_cannot_be_told_is_refused_even_by_an_unrestricted_key() {
+    let unreadable = DecisionInput {
+        address: ClientAddress::Unreadable(UnreadableAddress::Missing),
+        ..with_secret(SecretMatch::Current)
+    };
+    assert_eq!(
+        decide(&key("read:a", &[]), &unreadable, NOW),
+        Err(Denial::AddressUnreadable(UnreadableAddress::Missing))
+    );
+}
+
+#[test]
+fn a_token_needs_the_very_generation_of_its_key() {
+    let scopes: &'static ScopeSet = Box::leak(Box::new(ScopeSet::parse("read:a").unwrap()));
+    for (generation, good) in [(0, false), (1, true), (2, false)] {
+        let token = ask(Proof::Token { generation, secret_version: 1, scopes, within_at: 0 });
+        assert_eq!(decide(&key("read:a", &[]), &token, NOW).is_ok(), good);
+    }
+}
+
+#[test]
+fn a_token_reaches_no_further_than_itself() {
+    let token_scopes = ScopeSet::parse("read:a/b").unwrap();
+    let wanted = ScopeSet::parse("read:a/c").unwrap();
+    let ask = DecisionInput {
+        proof: Proof::Token { generation: 1, secret_version: 1, scopes: &token_scopes, within_at: 0 },
+        address: from("10.1.2.3"),
+        scopes: Some(&wanted),
+        is_suspended: false,
+    };
+    assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(..))));
+}
+
+fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
+    let proof = Proof::Token { generation: 1, secret_version, scopes, within_at: 0 };
+    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
+}
+
+#[test]
+fn a_token_of_the_previous_secret_ends_with_its_grace_period() {
+    let verifier = SecretVerifier { phc: String::new(), fast: None };
+    let until = Timestamp::from_seconds(1_001);
+    let rotated =
+        ApiKey { secret_version: 3, previous: Some(PreviousSecret::new(verifier, until)), ..key("read:a", &[]) };
+    let grant = decide(&rotated, &token(&rotated.scopes, 2), NOW).unwrap();
+    assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (Some(until), 2, true));
+    let grant = decide(&rotated, &token(&rotated.scopes, 3), until).unwrap();
+    assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (None, 3, false));
+    assert_eq!(
+        decide(&rotated, &token(&rotated.scopes, 2), until),
+        Err(Denial::TokenSuperseded),
+        "the grace period is over"
+    );
+    for other in [0, 1, 4, u64::MAX] {
+        assert_eq!(decide(&rotated, &token(&rotated.scopes, other), NOW), Err(Denial::TokenSuperseded), "{other}");
+    }
+    let ended = ApiKey { previous: None, ..rotated };
+    assert_eq!(
+        decide(&ended, &token(&ended.scopes, 2), NOW),
+        Err(Denial::TokenSuperseded),
+        "the grace period was ended"
+    );
+}
+
+#[test]
+fn a_token_with_more_scopes_than_its_key_is_stale() {
+    let held = key("read:a/*", &[]);
+    for (scopes, is_good) in
+        [("read:a/*", true), ("read:a/b", true), ("", true), ("read:*", false), ("read:a/b write:a", false)]
+    {
+        let scopes = ScopeSet::parse(scopes).unwrap();
+        assert_eq!(decide(&held, &token(&scopes, 1), NOW).is_ok(), is_good, "{scopes}");
+    }
+}
+
+fn scope_set() -> impl Strategy<Value = ScopeSet> {
+    let segment = || prop::sample::select(vec!["a", "b", "#", "keyturn"]);
+    let scope =
+        (prop::sample::select(vec!["read", "write", "*"]), prop::collection::vec(segment(), 0..3), any::<bool>())
+            .prop_map(|(action, mut segments, tail)| {
+                if tail || segments.is_empty() {
+                    segments.push("*");
+                }
+                format!("{action}:{}", segments.join("/"))
+            });
+    prop::collection::vec(scope, 1..4).prop_map(|list| ScopeSet::parse(&list.join(" ")).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn a_grant_is_never_more_than_the_key_has(held in scope_set(), wanted in prop::option::of(scope_set())) {
+        let key = key(&held.to_string(), &[]);
+        let ask = DecisionInput { scopes: wanted.as_ref(), ..with_secret(SecretMatch::Current) };
+        match decide(&key, &ask, NOW) {
+            Ok(grant) => {
+                prop_assert!(held.contains_all(&grant.scopes));
+                prop_assert_eq!(grant.scopes, wanted.unwrap_or(held));
+            }
+            Err(denial) => {
+                prop_assert!(matches!(denial, Denial::ScopeNotHeld(..)));
+                prop_assert!(!held.contains_all(&wanted.unwrap_or_default()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_never_has_more_than_its_key_or_its_secret(
+        (held, carried) in (scope_set(), scope_set()),
+        (version, minted) in (0..4_u64, 0..4_u64),
+        grace in prop::option::of(990..1_010_i64),
+    ) {
+        let mut subject = key(&held.to_string(), &[]);
+        subject.secret_version = version;
+        subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
+        if let Ok(grant) = decide(&subject, &token(&carried, minted), NOW) {
+            prop_assert!(held.contains_all(&grant.scopes));
+            prop_assert_eq!(grant.secret_version, minted);
+            let secret = if minted == version { SecretMatch::Current } else { SecretMatch::Previous };
+            let by_secret = decide(&subject, &with_secret(secret), NOW).unwrap();
+            prop_assert_eq!(grant.not_after, by_secret.not_after);
+            prop_assert_eq!(grant.secret_version, by_secret.secret_version);
+        }
+    }
+
+    #[test]
+    fn the_first_failure_of_a_trace_is_the_denial_and_a_trace_without_one_is_the_grant(
+        (scopes, wanted) in (scope_set(), prop::option::of(scope_set())),
+        token in prop::option::of((0..3_u64, 0..4_u64, scope_set())),
+        matched in prop::sample::select(vec![SecretMatch::Current, SecretMatch::Previous, SecretMatch::None]),
+        state in 0..4_u8,
+        (expires, grace) in (prop::option::of(990..1_010_i64), prop::option::of(990..1_010_i64)),
+        networks in prop::sample::select(vec![vec![], vec!["10.0.0.0/8"], vec!["192.0.2.0/24"]]),
+        address in prop::sample::select(vec![from("10.1.2.3"), from("::1"), ClientAddress::Unreadable(UnreadableAddress::Missing),
+            ClientAddress::NotTheCaller]),
+    ) {
+        let mut subject = key(&scopes.to_string(), &networks);
+        if state & 1 == 1 { subject = subject.disable(NOW).unwrap(); }
+        if state & 2 == 2 { subject = subject.revoke(NOW, None).unwrap(); }
+        subject.generation = 1;
+        subject.secret_version = 2;
+        subject.expires_at = expires.map(Timestamp::from_seconds);
+        subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
+        let proof = match &token {
+            Some((generation, secret_version, scopes)) => {
+                Proof::Token { generation: *generation, secret_version: *secret_version, scopes, within_at: 0 }
+            }
+            None => Proof::Secret(matched),
+        };
+        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), is_suspended: false };
+        let decided = decide(&subject, &ask, NOW);
+        let (explained, trace) = explain(&subject, &ask, NOW);
+        prop_assert_eq!(&decided, &explained);
+        let checks: Vec<Check> = trace.iter().map(|(check, _)| *check).collect();
+        prop_assert_eq!(checks, Check::ALL);
+        prop_assert_eq!(trace.failure().map(|(_, denial)| denial), decided.as_ref().err());
+        let failed = trace.iter().position(|(_, finding)| matches!(finding, Finding::Failed(_)));
+        for (place, (_, finding)) in trace.iter().enumerate() {
+            prop_assert_eq!(*finding == Finding::NotReached, failed.is_some_and(|failed| place > failed));
+        }
+    }
+}
