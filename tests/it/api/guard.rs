@@ -38,7 +38,7 @@ pub fn routes() -> Vec<Route> {
             });
         }
     }
-    assert!(routes.iter().filter(|route| route.scope.is_some()).count() > 40);
+    assert!(routes.iter().filter(|route| route.scope.is_some()).count() > 30);
     routes
 }
 
