@@ -24,6 +24,8 @@ pub(super) struct Accepts {
     pub(super) query: Vec<&'static str>,
     pub(super) if_match: bool,
     pub(super) idempotency_key: bool,
+    /// Whether the handler runs to its end even if the client disconnects.
+    is_change: bool,
 }
 
 /// A query parameter.
@@ -83,7 +85,6 @@ impl Routes {
         R: Respond + Send + 'static,
         F: Handler<A, Output = Result<R, Problem>, Future: Send>,
     {
-        let is_change = A::is_change(&method);
         let serve = move |accepts: Accepts, status| {
             let accepts = Rc::new(accepts);
             web::to(move |request: HttpRequest, payload: web::Payload| {
@@ -91,8 +92,11 @@ impl Routes {
                 async move {
                     let arguments = A::read(&request, payload, &accepts).await?;
                     let handled = handler.call(arguments);
-                    let reply =
-                        if is_change { context(&request)?.node.run_to_end(handled).await? } else { handled.await? };
+                    let reply = if accepts.is_change {
+                        context(&request)?.node.run_to_end(handled).await?
+                    } else {
+                        handled.await?
+                    };
                     Ok::<_, Problem>(reply.respond(status))
                 }
             })
@@ -131,6 +135,7 @@ impl Routes {
         let permission = A::NEEDS
             .map(|(action, resource)| format!("Requires the scope `{action}:{resource}`, or a role that includes it."));
         self.routes.push_mut(Route {
+            is_change: A::is_change(&method),
             method,
             path,
             tag: self.tag,
@@ -143,7 +148,6 @@ impl Routes {
             body: A::body(),
             is_body_required: false,
             is_open: false,
-            is_change: A::is_change(&method),
             status: StatusCode::OK,
             returns: "",
             schema: R::SCHEMA,
@@ -236,6 +240,7 @@ impl Route {
             query: self.query.iter().map(|parameter| parameter.name).collect(),
             if_match: self.takes_if_match,
             idempotency_key: self.takes_idempotency_key,
+            is_change: self.is_change,
         };
         (self.method, (self.serve)(accepts, self.status))
     }

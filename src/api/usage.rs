@@ -171,16 +171,19 @@ fn span(query: &mut QueryReader<'_>, now: Timestamp) -> Span {
         Interval::Day => (DAY, 30, keys::DAYS_KEPT),
     };
     let oldest = now.plus_seconds(-kept * DAY);
-    let to = query.time("to").unwrap_or(now.plus_millis(1));
-    if to > now.plus_seconds(DAY) || to <= oldest {
+    let latest = now.plus_millis(1);
+    let to = query.time("to").unwrap_or(latest);
+    let is_kept = to <= now.plus_seconds(DAY) && to > oldest;
+    if !is_kept {
         query.wrong("to", format!("must be at most now and later than {}", rfc3339(oldest)));
     }
+    let to = if is_kept { to } else { latest };
     let from = query.time("from").unwrap_or(to.plus_millis(-1).plus_seconds(-(usual - 1) * seconds).max(oldest));
-    if from >= to {
-        query.wrong("from", "must be before to");
-    } else if from < oldest {
+    if from < oldest {
         let kept = format!("counts by {} are kept for {kept} days", name(interval));
         query.wrong("from", format!("must be {} or later: {kept}", rfc3339(oldest)));
+    } else if is_kept && from >= to {
+        query.wrong("from", "must be before to");
     }
     Span::touched(interval, from, to)
 }

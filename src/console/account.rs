@@ -7,7 +7,8 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::submitted::{Submitted, submit};
+use crate::console::route::{get, resource, submit};
+use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Moment};
 use crate::domain::member::{MIN_PASSWORD, Password, Session};
 use crate::domain::timestamp::Timestamp;
@@ -17,9 +18,9 @@ use crate::members::{self, MemberError};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/account").route(web::get().to(show)))
-        .service(web::resource("/account/password").route(submit(change_password)))
-        .service(web::resource("/account/sessions/{id}/end").route(submit(end_session)));
+        .service(resource("/account", [get(show)]))
+        .service(resource("/account/password", [submit(change_password)]))
+        .service(resource("/account/sessions/{id}/end", [submit(end_session)]));
 }
 
 #[derive(Template)]

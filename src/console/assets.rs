@@ -6,6 +6,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 
 use crate::console::error_page::ErrorPage;
+use crate::console::route::{get, resource};
 
 const STYLE: &str = include_str!("assets/console.css");
 const SCRIPT: &str = include_str!("assets/console.js");
@@ -31,7 +32,7 @@ fn name(text: &str, kind: &str) -> String {
 }
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/assets/{name}").route(web::get().to(serve)));
+    config.service(resource("/assets/{name}", [get(serve)]));
 }
 
 async fn serve(name: web::Path<String>) -> Result<HttpResponse, ErrorPage> {

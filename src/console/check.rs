@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::console::error_page::ErrorPage;
 use crate::console::keys::split_entries;
 use crate::console::request::ConsoleRequest;
+use crate::console::route::{get, resource};
 use crate::console::ui::{describe_networks_error, describe_scope_error};
 use crate::domain::networks::Networks;
 use crate::domain::scope::ResourceFilter;
@@ -14,7 +15,7 @@ use crate::http::form::Form;
 use crate::http::permission::AnyCredential;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/check/{what:networks|filter}").route(web::get().to(check)));
+    config.service(resource("/check/{what:networks|filter}", [get(check)]));
 }
 
 /// The feedback beside a field. `tone` is a CSS class.

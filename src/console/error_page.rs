@@ -3,7 +3,7 @@
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, LOCATION, RETRY_AFTER};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
@@ -63,6 +63,15 @@ impl ErrorPage {
             (StatusCode::NOT_FOUND, "NOT_FOUND"),
             "Page not found",
             "This page doesn’t exist, or you don’t have access to it.",
+        )
+    }
+
+    /// The page does not accept the request's method.
+    pub(super) fn method_not_allowed(allowed: &str) -> Self {
+        Self::new(
+            (StatusCode::METHOD_NOT_ALLOWED, "VALIDATION_FAILED"),
+            "Invalid request",
+            format!("This page only accepts {allowed}."),
         )
     }
 
@@ -345,8 +354,10 @@ pub(super) async fn render_errors(
     let root = root(&context.node.settings.public_url);
     let html = Page { root, assets: assets::names(), error: page }.render().unwrap_or_else(|_| page.to_string());
     let mut rendered = error_response((page.status, page.code), html, page.explanation.clone());
-    if let Some(seconds) = page.retry_after {
-        rendered.headers_mut().insert(RETRY_AFTER, seconds.into());
+    for name in [RETRY_AFTER, ALLOW] {
+        if let Some(value) = response.headers().get(&name) {
+            rendered.headers_mut().insert(name, value.clone());
+        }
     }
     Ok(response.into_response(rendered))
 }

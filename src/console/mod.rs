@@ -22,6 +22,7 @@ mod pages;
 mod policy;
 mod reply;
 mod request;
+mod route;
 mod sign_in;
 mod signing_keys;
 mod submitted;
@@ -35,15 +36,17 @@ use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::reply::Reply;
+use crate::console::route::{get, resource};
 use crate::http::context::HttpContext;
 
 /// Registers the console's routes.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/").route(web::get().to(home))).service(
+    config.service(resource("/", [get(home)])).service(
         web::scope("/console")
             .wrap(from_fn(error_page::render_errors))
             .wrap(frame::headers())
-            .service(web::resource(["", "/"]).route(web::get().to(home)))
+            .service(resource("", [get(home)]))
+            .service(resource("/", [get(home)]))
             .configure(assets::routes)
             .configure(sign_in::routes)
             .configure(account::routes)

@@ -1,6 +1,6 @@
 //! Sign-in and sign-out.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, web};
 use askama::Template;
 
@@ -8,7 +8,8 @@ use crate::console::assets::{self, Names};
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::root;
 use crate::console::reply::Reply;
-use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin, submit};
+use crate::console::route::{get, resource, submit};
+use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin};
 use crate::console::ui::{CsrfField, Errors, Field, Labels};
 use crate::domain::member::{Password, is_email};
 use crate::domain::slug::Slug;
@@ -29,8 +30,8 @@ const PAGE_SECONDS: i64 = 12 * 3600;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/sign-in").route(web::get().to(show)).route(web::post().to(begin)))
-        .service(web::resource("/sign-out").route(submit(end)));
+        .service(resource("/sign-in", [get(show), (Method::POST, web::post().to(begin))]))
+        .service(resource("/sign-out", [submit(end)]));
 }
 
 #[derive(Template)]

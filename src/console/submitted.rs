@@ -6,10 +6,9 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, ORIGIN};
-use actix_web::{FromRequest, Handler, HttpRequest, Route, web};
+use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::console::error_page::ErrorPage;
-use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::http::body::{self, BodyError};
 use crate::http::context::HttpContext;
@@ -58,18 +57,6 @@ impl<P: Permission> FromRequest for Submitted<P> {
             Ok(Self { visit, form })
         })
     }
-}
-
-/// Returns the route of a form. Its handler runs to its end even if the browser disconnects.
-pub(super) fn submit<A, F>(handler: F) -> Route
-where
-    A: FromRequest + 'static,
-    F: Handler<A, Output = Result<Reply, ErrorPage>, Future: Send>,
-{
-    web::post().to(move |context: web::Data<HttpContext>, arguments: A| {
-        let handled = handler.call(arguments);
-        async move { context.node.run_to_end(handled).await }
-    })
 }
 
 /// Checks the browser's `Sec-Fetch-Site` or `Origin` header, which every supported browser sends.

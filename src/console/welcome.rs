@@ -7,6 +7,7 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
+use crate::console::route::{get, resource};
 use crate::console::ui::{Badge, Field, Tone};
 use crate::domain::api_key::ApiKey;
 use crate::domain::member::{MIN_PASSWORD, MemberId};
@@ -23,7 +24,7 @@ const VERIFICATION_DAYS: i64 = 30;
 const DAY: i64 = 86_400;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/welcome").route(web::get().to(show)));
+    config.service(resource("/welcome", [get(show)]));
 }
 
 #[derive(Template)]

@@ -26,6 +26,7 @@ const TAKING_AWAY: u32 = 10;
 
 /// The node, and the state of the HTTP layer.
 pub struct HttpContext {
+    /// The node that serves the requests.
     pub node: Arc<Node>,
     /// The path of the public URL.
     pub public_path: PublicPath,

@@ -9,8 +9,10 @@ mod trail;
 
 use actix_web::web;
 
+use crate::console::route::{get, resource};
+
 pub(in crate::console) use trail::Trail;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/audit").route(web::get().to(list::show)));
+    config.service(resource("/audit", [get(list::show)]));
 }

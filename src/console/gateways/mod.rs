@@ -12,15 +12,14 @@ use crate::console::gateways::fill::Values;
 use crate::console::gateways::recipes::{GATEWAYS, Gateway, Method};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
+use crate::console::route::{get, resource};
 use crate::console::ui::{Badge, Errors, Field, Select, SelectOption, Tone, format_span};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::AnyCredential;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(web::resource("/gateways").route(web::get().to(overview)))
-        .service(web::resource("/gateways/{name}").route(web::get().to(show)));
+    config.service(resource("/gateways", [get(overview)])).service(resource("/gateways/{name}", [get(show)]));
 }
 
 #[derive(Template)]

@@ -15,7 +15,7 @@ use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
-use crate::console::submitted::submit;
+use crate::console::route::{get, resource, submit};
 use crate::console::ui::{Notice, Tone, to_sentence};
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
@@ -28,17 +28,13 @@ pub(super) use form::split_entries;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/keys").route(web::get().to(list::show)))
-        .service(web::resource("/keys/new").route(web::get().to(create::show)).route(submit(create::send)))
-        .service(web::resource("/keys/{id}").route(web::get().to(show::show)))
-        .service(web::resource("/keys/{id}/edit").route(web::get().to(edit::show)).route(submit(edit::send)))
-        .service(web::resource("/keys/{id}/rotate").route(web::get().to(rotate::show)).route(submit(rotate::send)))
-        .service(web::resource("/keys/{id}/explain").route(web::get().to(explain::show)))
-        .service(
-            web::resource("/keys/{id}/{change:disable|enable|revoke}")
-                .route(web::get().to(state::show))
-                .route(submit(state::send)),
-        );
+        .service(resource("/keys", [get(list::show)]))
+        .service(resource("/keys/new", [get(create::show), submit(create::send)]))
+        .service(resource("/keys/{id}", [get(show::show)]))
+        .service(resource("/keys/{id}/edit", [get(edit::show), submit(edit::send)]))
+        .service(resource("/keys/{id}/rotate", [get(rotate::show), submit(rotate::send)]))
+        .service(resource("/keys/{id}/explain", [get(explain::show)]))
+        .service(resource("/keys/{id}/{change:disable|enable|revoke}", [get(state::show), submit(state::send)]));
 }
 
 /// Returns the key with the ID from the path.

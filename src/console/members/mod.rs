@@ -11,7 +11,7 @@ use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
-use crate::console::submitted::submit;
+use crate::console::route::{get, resource, submit};
 use crate::console::ui::SelectOption;
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::member::{Member, MemberId, Role};
@@ -22,14 +22,12 @@ use crate::store::KeyFilter;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/members").route(web::get().to(list::show)))
-        .service(web::resource("/members/new").route(web::get().to(add::show)).route(submit(add::add)))
-        .service(web::resource("/members/{id}").route(web::get().to(show::show)).route(submit(change::change)))
-        .service(
-            web::resource("/members/{id}/reset-password").route(web::get().to(reset::show)).route(submit(reset::reset)),
-        )
-        .service(web::resource("/members/{id}/remove").route(web::get().to(remove::show)).route(submit(remove::remove)))
-        .service(web::resource("/members/{id}/sessions/{session}/end").route(submit(show::end_session)));
+        .service(resource("/members", [get(list::show)]))
+        .service(resource("/members/new", [get(add::show), submit(add::add)]))
+        .service(resource("/members/{id}", [get(show::show), submit(change::change)]))
+        .service(resource("/members/{id}/reset-password", [get(reset::show), submit(reset::reset)]))
+        .service(resource("/members/{id}/remove", [get(remove::show), submit(remove::remove)]))
+        .service(resource("/members/{id}/sessions/{session}/end", [submit(show::end_session)]));
 }
 
 /// Returns the member with the ID from the path.

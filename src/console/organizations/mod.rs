@@ -9,22 +9,19 @@ use actix_web::web;
 use crate::console::error_page::ErrorPage;
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::submitted::{Submitted, submit};
+use crate::console::route::{get, resource, submit};
+use crate::console::submitted::Submitted;
 use crate::domain::slug::Slug;
 use crate::http::permission::{AdminOrganizations, AnyCredential};
 use crate::organizations;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/organizations").route(web::get().to(list::show)))
-        .service(web::resource("/organizations/new").route(web::get().to(create::show)).route(submit(create::create)))
-        .service(web::resource("/organizations/{slug}/bootstrap").route(submit(bootstrap)))
-        .service(
-            web::resource("/organizations/{slug}/suspend")
-                .route(web::get().to(suspend::ask))
-                .route(submit(suspend::suspend)),
-        )
-        .service(web::resource("/organizations/{slug}/resume").route(submit(suspend::resume)));
+        .service(resource("/organizations", [get(list::show)]))
+        .service(resource("/organizations/new", [get(create::show), submit(create::create)]))
+        .service(resource("/organizations/{slug}/bootstrap", [submit(bootstrap)]))
+        .service(resource("/organizations/{slug}/suspend", [get(suspend::ask), submit(suspend::suspend)]))
+        .service(resource("/organizations/{slug}/resume", [submit(suspend::resume)]));
 }
 
 /// Checks that the visitor manages organizations. Others get "not found".

@@ -12,15 +12,15 @@ use crate::console::frame::{Frame, Section, page};
 use crate::console::policy::settings::Group;
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::submitted::submit;
+use crate::console::route::{get, resource, submit};
 use crate::http::form::Form;
 use crate::http::permission::{AdminPolicy, ReadPolicy};
 use crate::organizations;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/policy").route(web::get().to(show)).route(submit(change::submit)))
-        .service(web::resource("/policy/change").route(web::get().to(change::show)));
+        .service(resource("/policy", [get(show), submit(change::submit)]))
+        .service(resource("/policy/change", [get(change::show)]));
 }
 
 #[derive(Template)]

@@ -9,7 +9,7 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::submitted::submit;
+use crate::console::route::{get, resource, submit};
 use crate::console::ui::{Badge, Moment, Tone, format_span};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
@@ -20,9 +20,9 @@ use crate::signing::{KeyState, SigningKey};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/signing-keys").route(web::get().to(list)))
-        .service(web::resource("/signing-keys/rotate").route(web::get().to(rotate::ask)).route(submit(rotate::rotate)))
-        .service(web::resource("/signing-keys/bootstrap").route(submit(rotate::bootstrap)));
+        .service(resource("/signing-keys", [get(list)]))
+        .service(resource("/signing-keys/rotate", [get(rotate::ask), submit(rotate::rotate)]))
+        .service(resource("/signing-keys/bootstrap", [submit(rotate::bootstrap)]));
 }
 
 #[derive(Template)]

@@ -5,8 +5,10 @@ mod range;
 
 use actix_web::web;
 
+use crate::console::route::{get, resource};
+
 pub(super) use range::{Range, Ranges, Totals};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/usage").route(web::get().to(organization::show)));
+    config.service(resource("/usage", [get(organization::show)]));
 }

@@ -11,7 +11,7 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::submitted::submit;
+use crate::console::route::{get, resource, submit};
 use crate::console::ui::{Badge, Checkbox, Moment, Tone, format_count};
 use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookId, WebhookState};
 use crate::http::form::Form;
@@ -19,24 +19,17 @@ use crate::http::permission::{AdminWebhooks, ReadWebhooks};
 use crate::webhooks;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let get_post = |path: &str| web::resource(path.to_owned());
     config
-        .service(get_post("/webhooks").route(web::get().to(list)).route(submit(form::create)))
-        .service(get_post("/webhooks/new").route(web::get().to(form::new)))
-        .service(get_post("/webhooks/verifying").route(web::get().to(verifying)))
-        .service(get_post("/webhooks/{id}").route(web::get().to(show::show)).route(submit(form::edit)))
-        .service(get_post("/webhooks/{id}/edit").route(web::get().to(form::ask)))
-        .service(get_post("/webhooks/{id}/state").route(submit(actions::change_state)))
-        .service(get_post("/webhooks/{id}/test").route(submit(actions::test)))
-        .service(
-            get_post("/webhooks/{id}/rotate-secret")
-                .route(web::get().to(actions::ask_rotate))
-                .route(submit(actions::rotate)),
-        )
-        .service(
-            get_post("/webhooks/{id}/delete").route(web::get().to(actions::ask_delete)).route(submit(actions::delete)),
-        )
-        .service(get_post("/webhooks/{id}/deliveries/{delivery}/retry").route(submit(actions::retry)));
+        .service(resource("/webhooks", [get(list), submit(form::create)]))
+        .service(resource("/webhooks/new", [get(form::new)]))
+        .service(resource("/webhooks/verifying", [get(verifying)]))
+        .service(resource("/webhooks/{id}", [get(show::show), submit(form::edit)]))
+        .service(resource("/webhooks/{id}/edit", [get(form::ask)]))
+        .service(resource("/webhooks/{id}/state", [submit(actions::change_state)]))
+        .service(resource("/webhooks/{id}/test", [submit(actions::test)]))
+        .service(resource("/webhooks/{id}/rotate-secret", [get(actions::ask_rotate), submit(actions::rotate)]))
+        .service(resource("/webhooks/{id}/delete", [get(actions::ask_delete), submit(actions::delete)]))
+        .service(resource("/webhooks/{id}/deliveries/{delivery}/retry", [submit(actions::retry)]));
 }
 
 #[derive(Template)]

@@ -1,4 +1,4 @@
-//! Nobody can hand out more than they hold.
+//! Callers cannot grant more than they have.
 
 use serde_json::{Value, json};
 
@@ -106,8 +106,8 @@ fn stronger_keys_can_only_be_disabled_or_revoked() {
         problem(&call("PATCH", "", &widened), 403, "INSUFFICIENT_SCOPE");
         call("POST", "/disable", &json!({})).expect(200);
         problem(&call("POST", "/enable", &json!({})), 403, "INSUFFICIENT_SCOPE");
-        // Narrowed to what the manager holds, it could be rotated, and the manager act under its name. What
-        // its life alone makes stronger may be edited.
+        // Restricted to the manager's rights, it could be rotated, and the manager could act as that key. If only
+        // the expiry exceeds the manager's, the key can be edited.
         if strong["scopes"] != scope_list("read:a/b") || strong.get("allowed_cidrs").is_none() {
             problem(&call("PATCH", "", &json!({ "scopes": [] })), 403, "INSUFFICIENT_SCOPE");
         }
@@ -162,6 +162,6 @@ fn a_key_that_is_revoked_finishes_nothing_that_it_has_begun() {
         let after = made_by_it();
         (after, begun.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>())
     });
-    assert_eq!(made_by_it(), after, "none is made once the revocation was answered: {answers:?}");
+    assert_eq!(made_by_it(), after, "no key is created after the revocation: {answers:?}");
     assert!(answers.iter().all(|status| matches!(status, 401 | 409)), "{answers:?}");
 }

@@ -1,5 +1,4 @@
-//! Bodies that are not as they should be: each is a 4xx problem document that names the field and what is
-//! allowed.
+//! Invalid bodies. Each gets a 4xx problem document that names the field and what is allowed.
 
 use serde_json::{Value, json};
 
@@ -10,7 +9,7 @@ fn create(server: &Server, body: impl AsRef<[u8]>) -> Answer {
     server.api("POST", "keys").body("application/json", body).send()
 }
 
-/// What is wrong when a new key has this in one field.
+/// Returns the error for a field of a new key.
 #[track_caller]
 fn refused(server: &Server, field: &str, body: &Value) -> String {
     wrong_field(&create(server, body.to_string()), field)

@@ -1,4 +1,4 @@
-//! What narrowing a key would have refused, and the last use of the secret before.
+//! The impact of restricting a key, and the last use of the previous secret.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn impact_lists_denied_addresses_and_scopes() {
     };
     assert_eq!(verify("read:b", "10.0.0.1"), 200);
     assert_eq!(verify("write:b", "2001:db8::1"), 200);
-    // What was refused is no use.
+    // Denied requests are not counted.
     assert_eq!(verify("admin:b", "198.51.100.1"), 403);
     assert_eq!(exchange_from(&server, &key, "198.51.100.1", &[("scope", "admin:a")]), 400);
 
@@ -54,7 +54,7 @@ fn impact_lists_denied_addresses_and_scopes() {
     assert_eq!(found["total"], json!({ "exchanges": 1, "verifications": 1 }));
     let scopes: Vec<&str> = crate::support::field(&found["by_scope"], "scope");
     assert_eq!(scopes, ["write:a", "write:b"]);
-    // What is told comes true.
+    // The prediction comes true.
     server.change("PATCH", &key.id, &narrow);
     assert_eq!(exchange_from(&server, &key, "203.0.113.7", &[]), 403);
     assert_eq!(exchange_from(&server, &key, "10.0.0.1", &[]), 200);

@@ -126,7 +126,7 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
         expected[name] = value;
         expected["version"] = json!(expected["version"].as_u64().unwrap() + 1);
         let edited = server.api("PATCH", &format!("keys/{}", key.id)).json(&edit).send();
-        // What is narrower comes with a warning.
+        // A restriction comes with a warning.
         let mut told = edited.expect(200);
         let is_warned = told.as_object_mut().unwrap().remove("warnings").is_some();
         assert_eq!(is_warned, ["scopes", "allowed_cidrs"].contains(&name), "{edit}");

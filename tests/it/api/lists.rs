@@ -133,8 +133,16 @@ fn parameters_that_cannot_be_meant_are_named() {
         let message = wrong_field(&answer, field);
         assert!(!message.is_empty());
     }
-    for empty in ["limit=", "search=", "status=", "cursor=", "owner=", "limit=1&search"] {
-        wrong_field(&server.api("GET", &format!("keys?{empty}")).send(), "query");
+    for (empty, field) in [
+        ("limit=", "limit"),
+        ("search=", "search"),
+        ("status=", "status"),
+        ("cursor=", "cursor"),
+        ("owner=", "owner"),
+        ("limit=1&search", "search"),
+        ("colour=", "query"),
+    ] {
+        wrong_field(&server.api("GET", &format!("keys?{empty}")).send(), field);
     }
 }
 

@@ -166,7 +166,7 @@ fn removing_a_member_ends_sessions_keys_and_tokens() {
     }
     wrong_field(&owner.api("POST", "keys").json(&json!({ "owner": ada.id })).send(), "owner");
     problem(&try_sign_in(&server, "default", &ada.email, &ada.password), 401, "SIGN_IN_REFUSED");
-    // The login is free for somebody else, who gets nothing of what was theirs.
+    // The email address is free for another member, who inherits nothing.
     let new = add(&owner, &json!({ "email": ada.email, "role": "developer" })).expect(201);
     assert_ne!(new["id"], ada.id.as_str());
     problem(&try_sign_in(&server, "default", &ada.email, &ada.password), 401, "SIGN_IN_REFUSED");

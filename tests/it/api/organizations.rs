@@ -78,7 +78,7 @@ fn organization_with_a_first_key_is_usable_at_once() {
     Person::sign_in(&server, "acme", "boss@acme.example", body["owner"]["password"].as_str().unwrap());
     problem(&create(&server.key, "acme"), 409, "CONFLICT");
 
-    // A key hands out neither networks nor a life beyond its own.
+    // A key grants neither networks nor an expiry beyond its own.
     let bound = json!({
         "scopes": ["*:*", "*:keyturn/*"], "allowed_cidrs": ["127.0.0.0/8"], "expires_in_seconds": 3600,
     });
@@ -131,7 +131,7 @@ fn only_callers_of_default_create_organizations() {
     problem(&by(&server.make_with("*:* write:keyturn/* admin:keyturn/members").text), 403, "INSUFFICIENT_SCOPE");
     let maker = server.make_with("admin:keyturn/organizations");
     by(&maker.text).expect(201);
-    // What makes organizations sees that there are others, and nothing in them.
+    // Callers who create organizations can list the others, but see nothing in them.
     let seen = server.get("/api/v1/organizations/acme").bearer(&maker.text).send().expect(200);
     assert_eq!((seen["slug"].as_str(), seen["bootstrapped"].as_bool()), (Some("acme"), Some(true)));
     for rest in ["keys", "members", "policy", "signing-keys", "audit", "usage", "webhooks"] {

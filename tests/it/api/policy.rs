@@ -40,7 +40,7 @@ fn policy_is_replaced_as_a_whole_by_version() {
     }
     assert_eq!(show(&owner), next);
     assert_eq!(put(&owner, &next).header("etag"), Some("\"2\""), "the same is no change");
-    // What is not named has its default.
+    // Absent settings have their defaults.
     assert_eq!(put(&owner, &json!({})).expect(200), before);
 }
 
@@ -95,7 +95,7 @@ fn a_dry_run_tells_what_it_would_mean_and_changes_nothing() {
     wrong_field(&try_out(&json!({ "max_lifetime_days": 0 })), "max_lifetime_days");
     assert_eq!(show(&owner), before);
     put(&owner, &wish).expect(200);
-    // It holds as was told: what there is goes on working, and no more is made.
+    // The prediction comes true: existing keys keep working, and no more can be created.
     server.exchange(&nameless.text, &[]).expect(200);
     problem(
         &owner.api("POST", "keys").json(&json!({ "name": "n", "expires_in_seconds": 60 })).send(),

@@ -176,7 +176,7 @@ fn slow_change_fails_after_a_rotation() {
         let answered = made();
         (begun.into_iter().filter_map(|one| one.join().unwrap()).collect::<Vec<u16>>(), answered)
     });
-    assert_eq!(made(), answered, "nothing is created once the rotation was answered: {statuses:?}");
+    assert_eq!(made(), answered, "nothing is created after the rotation: {statuses:?}");
     assert!(statuses.contains(&409), "some requests were under way: {statuses:?}");
     assert!(statuses.iter().all(|status| [403, 409].contains(status)), "{statuses:?}");
 }

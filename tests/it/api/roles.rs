@@ -338,7 +338,7 @@ fn members_cannot_raise_their_role() {
     }
     assert!(owner.is_signed_in());
     owner.again(&server);
-    // What may not be changed is not changed beside what may.
+    // If one field cannot be changed, none is.
     let admin = owner.add(&server, "admin");
     let both = json!({ "email": "both@example.org", "role": "owner" });
     problem(&change(&admin, &admin.id, both), 403, "INSUFFICIENT_SCOPE");
@@ -478,7 +478,7 @@ fn rights_are_checked_again_after_a_slow_body() {
         let query = format!("SELECT CAST(last_seen_at AS TEXT) FROM sessions WHERE id = '{}'", person.session);
         database::column(&server.database(), &query)
     };
-    // Each has sent all but the end of their request, and was let in: their session was noted as used.
+    // Each has sent all but the last byte and is authenticated: the use of their session is stored.
     let body = json!({ "name": "slow", "owner": null });
     let mut streams = Vec::new();
     for person in &people {

@@ -158,7 +158,7 @@ fn the_policy_bounds_the_grace() {
         let body = json!({ "grace_seconds": grace });
         let answer = server.api("POST", &format!("keys/{}/rotate", key.id)).json(&body).send();
         let message = wrong_field(&answer, "grace_seconds");
-        assert!(message.contains("must be 0 to "), "{message}");
+        assert!(message.contains(" 0 to "), "{message}");
     }
     server.exchange(&key.text, &[]).expect(200);
     server.change("POST", &format!("{}/rotate", key.id), &json!({ "grace_seconds": 30 * 86_400 }));

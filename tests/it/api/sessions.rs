@@ -58,7 +58,7 @@ fn cookie_over_https_has_the_host_prefix() {
     let other = other.cookie.strip_prefix("__Host-keyturn=").unwrap();
     let ask = |cookie: &[u8]| server.get("/api/v1/session").header("Cookie", cookie).send().status;
     let like = |name: &[u8], secret: &str| [name, b"=", secret.as_bytes()].concat();
-    // What another site of the domain may set, for to the browser these are no `__Host-` cookies.
+    // Cookies that another site of the domain can set: browsers do not treat them as `__Host-` cookies.
     for name in [
         &b"__Host%2Dkeyturn"[..],
         b"__Host-%6Beyturn",
@@ -156,7 +156,7 @@ fn changes_by_session_require_the_csrf_token() {
     {
         request.json(&json!({})).send().expect(201);
     }
-    // What changes nothing needs nothing; a key needs no token beside a session's cookie.
+    // Reads need no token, and neither does a key beside a session cookie.
     server
         .get("/api/v1/me")
         .header("Cookie", &owner.cookie)
@@ -228,7 +228,7 @@ fn an_unknown_login_is_hashed_for_as_a_known_one_is() {
     assert!(unknown * 3 > known, "known {known:?}, unknown {unknown:?}");
 }
 
-/// Whoever could use up what a member has could keep them out.
+/// Otherwise an attacker could lock a member out.
 #[test]
 fn a_stranger_who_guesses_keeps_nobody_out() {
     let place = Place::new().set("KEYTURN_SERVER__TRUSTED_PROXIES", "127.0.0.0/8");

@@ -1,4 +1,4 @@
-//! Revoking, disabling, enabling and narrowing: each takes effect before it is answered.
+//! Revoking, disabling, enabling and narrowing: each takes effect before the response.
 
 use serde_json::{Value, json};
 

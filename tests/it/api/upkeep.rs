@@ -1,4 +1,4 @@
-//! What is done by the clock: stale keys told and disabled, ends announced, keys kept out by their networks told.
+//! Hourly upkeep: stale keys, expiry notices and keys that their networks deny.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ fn stale_keys_are_reported_once_and_disabled_by_policy() {
 
     // Told, and only told.
     let server = place.serve(first.clone());
-    eventually("both to be told", || (audit(&database, "key.stale").len() == 2).then_some(()));
+    eventually("both notices", || (audit(&database, "key.stale").len() == 2).then_some(()));
     let listed = server.api("GET", "keys/stale").send().expect(200);
     assert_eq!(field(&listed["items"], "id"), [never.id.as_str(), idle.id.as_str()], "newest first");
     assert_eq!(listed["items"][0]["status"], "active");
@@ -94,7 +94,7 @@ fn stale_keys_are_reported_once_and_disabled_by_policy() {
     }
     assert_eq!(audit(&database, "key.stale").len(), 2, "not told again");
 
-    // Whoever enables one again is not overruled.
+    // A key that was enabled again stays enabled.
     server.change("POST", &format!("{}/enable", idle.id), &json!({}));
     let expiring = server.make(&json!({}));
     let place = server.stop();
@@ -112,7 +112,7 @@ fn expiry_is_reported_once_per_threshold() {
     let (first, mut place) = (server.key.clone(), server.stop());
     let database = place.database();
     age(&database, &ends, 300, None);
-    // A canary: it is told in every run, so that the run is known to be over.
+    // A canary: it is reported in every run, which shows that the run is over.
     let mut told = Vec::new();
     for (run, (days, expected)) in
         [(13, Some(13)), (13, None), (8, Some(8)), (6, Some(6)), (6, None), (1, Some(1))].into_iter().enumerate()
@@ -128,7 +128,7 @@ fn expiry_is_reported_once_per_threshold() {
         age(&database, &canary, 300, None);
         execute(&database, &format!("UPDATE api_keys SET expires_at = {end} + 1000 WHERE id = '{}'", canary.id));
         let server = place.serve(first.clone());
-        eventually("the canary to be told", || {
+        eventually("the notice of the canary", || {
             audit(&database, "key.expiring").iter().any(|(subject, ..)| *subject == canary.id).then_some(())
         });
         place = server.stop();
@@ -152,7 +152,7 @@ fn network_denials_are_reported_once_per_address_and_hour() {
     let mut denied = 0;
     let mut rows = Vec::new();
     // For as long as several batches take to be written.
-    eventually("two addresses to be told and three batches to be written", || {
+    eventually("notices of two addresses and three written batches", || {
         for address in ["192.0.2.1", "192.0.2.1", "2001:db8::1"] {
             assert_eq!(from(address), 403);
             denied += 1;

@@ -1,4 +1,4 @@
-//! What was counted, over the API: by hour and day, of a key and of an organization.
+//! Usage by hour and day, of keys and of organizations.
 
 use std::path::Path;
 

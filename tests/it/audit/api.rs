@@ -93,8 +93,13 @@ fn filters() {
     assert_eq!(count(&format!("since={at}")) + count(&format!("until={at}")), 13, "from this moment, and before it");
     assert_eq!((count("since=2999-01-01T00:00:00Z"), count("until=2000-01-01T00:00:00%2B02:00")), (0, 0));
     assert_eq!(count("limit=13&format=json"), 13);
-    for empty in ["action=&limit=13", "limit=13&cursor=", "until", "action=key.revoke&since="] {
-        wrong_field(&server.api("GET", &format!("audit?{empty}")).send(), "query");
+    for (empty, field) in [
+        ("action=&limit=13", "action"),
+        ("limit=13&cursor=", "cursor"),
+        ("until", "until"),
+        ("action=key.revoke&since=", "since"),
+    ] {
+        wrong_field(&server.api("GET", &format!("audit?{empty}")).send(), field);
     }
 }
 

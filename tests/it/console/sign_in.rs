@@ -2,7 +2,7 @@
 
 use crate::support::console::{filled, text};
 use crate::support::person::start;
-use crate::support::{Answer, Place, Visitor, now};
+use crate::support::{Answer, Place, Server, Visitor, now};
 
 /// Returns the value and the attributes of a cookie.
 #[track_caller]
@@ -319,4 +319,19 @@ fn a_browser_that_signed_in_before_is_not_locked_out_by_guesses_from_its_own_net
         proof.replace_range(..4, "AAAA");
     }
     assert_eq!(known.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 429);
+}
+
+#[test]
+fn other_methods_get_405_with_allow() {
+    let server = Server::start();
+    for (method, path, allowed) in [
+        ("POST", "/console/keys", "GET"),
+        ("PUT", "/console/keys/new", "GET, POST"),
+        ("DELETE", "/console/sign-in", "GET, POST"),
+        ("GET", "/console/sign-out", "POST"),
+    ] {
+        let answer = server.request(method, path).send();
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{method} {path}");
+        assert!(answer.text().contains(&format!("only accepts {allowed}")), "{}", answer.text());
+    }
 }
