@@ -10,9 +10,6 @@ use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use divan::Bencher;
-use keyturn::crypto::fast_verifier;
-use keyturn::crypto::master_key::MasterKeys;
-use keyturn::crypto::mint::{MintedKey, mint};
 use keyturn::domain::api_key::{ApiKey, Lifecycle, SecretVerifier};
 use keyturn::domain::choices::{Algorithm, ForwardingHeader};
 use keyturn::domain::claims::{Audience, Claims};
