@@ -96,7 +96,7 @@ mod tests {
         let other = settings(&[("token.typ", "at+jwt"), ("token.ttl_seconds", "600")]);
         let lines = compare(&own, &[other.clone(), own.clone(), other]);
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].starts_with("token.typ differs between nodes: \"JWT\" here, \"at+jwt\" elsewhere;"));
+        assert!(lines[0].starts_with("token.typ differs between nodes: \"JWT\" on this node, \"at+jwt\" on others;"));
     }
 
     #[test]
