@@ -59,7 +59,7 @@ pub async fn log_request(
     let seconds = begun.elapsed().as_secs_f64();
     let status = response.status().as_u16();
     let route = route(&context, response.request());
-    context.node.metrics.request(&route, status, seconds);
+    context.node.metrics.request(route.clone(), status, seconds);
     if context.logged_requests.include(status) {
         write_line(&context, &response, &Line { ids: &ids, peer, route: &route, status, seconds });
     }

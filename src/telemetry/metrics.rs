@@ -221,17 +221,17 @@ impl Metrics {
     }
 
     /// Counts a request. `route` is the route's pattern, never a path as it was sent.
-    pub fn request(&self, route: &Cow<'static, str>, status: u16, seconds: f64) {
-        let place = BUSY_ROUTES.iter().position(|busy| status == 200 && busy == route);
+    pub fn request(&self, route: Cow<'static, str>, status: u16, seconds: f64) {
+        let place = BUSY_ROUTES.iter().position(|busy| status == 200 && *busy == route);
         match place.and_then(|place| self.busy.get(place)) {
             Some(busy) => count(busy.get_or_init(|| self.of_request(route, status)), seconds),
             None => count(&self.of_request(route, status), seconds),
         }
     }
 
-    fn of_request(&self, route: &Cow<'static, str>, status: u16) -> (Counter, Histogram) {
-        let requests = self.requests.get_or_create(&RequestLabels { route: route.clone(), status });
-        (requests.clone(), self.request_seconds.get_or_create(&RouteLabels { route: route.clone() }).clone())
+    fn of_request(&self, route: Cow<'static, str>, status: u16) -> (Counter, Histogram) {
+        let requests = self.requests.get_or_create(&RequestLabels { route: route.clone(), status }).clone();
+        (requests, self.request_seconds.get_or_create(&RouteLabels { route }).clone())
     }
 
     /// Counts a change that was written.
@@ -283,7 +283,7 @@ mod tests {
     fn request_on_a_busy_route_is_counted_like_any_other() {
         let metrics = Metrics::default();
         for (route, status) in [("/verify", 200), ("/verify", 401), ("/verify", 200), ("/docs", 200)] {
-            metrics.request(&Cow::Borrowed(route), status, 0.001);
+            metrics.request(Cow::Borrowed(route), status, 0.001);
         }
         let rendered = metrics.render();
         for line in [
