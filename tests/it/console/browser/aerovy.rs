@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{at_the_console, go, id_of, is_gone, sign_in, take_secret, works};
-use crate::products::{told, under};
+use crate::products::{assert_error, under};
 use crate::support::browser::Key;
 use crate::support::{Browser, Person, eventually, jwt};
 
@@ -61,7 +61,7 @@ fn scope_rows_and_live_checks() {
     browser.see("write:sites/berlin/chargers/*");
     browser.see("2001:db8::/32");
     works(&server, &secret);
-    told(&server.exchange(&secret, &[("scope", "read:sites/paris/x")]), 400, "INSUFFICIENT_SCOPE");
+    assert_error(&server.exchange(&secret, &[("scope", "read:sites/paris/x")]), 400, "INSUFFICIENT_SCOPE");
     is_gone(&browser, &server, &secret, &[]);
     let key = owner.api("GET", &format!("keys/{}", id_of(&secret))).send().expect(200);
     assert_eq!(
@@ -128,7 +128,7 @@ fn restrictions_are_reviewed_first() {
     browser.within("Edit “Berlin ingest”").click("Save changes");
     browser.click("Apply restrictions");
     browser.see("Key updated. Tokens issued earlier no longer work.");
-    told(&server.exchange(secret, &[]), 403, "API_KEY_IP_NOT_ALLOWED");
+    assert_error(&server.exchange(secret, &[]), 403, "API_KEY_IP_NOT_ALLOWED");
     browser.click("Why was a request denied?");
     browser.fill("Client IP address", "127.0.0.1");
     browser.click("Run checks");
@@ -153,7 +153,7 @@ fn restrictions_are_reviewed_first() {
     browser.within("Revoke “Berlin”?").see("You can’t undo this");
     browser.click("Revoke key");
     browser.see("This can’t be undone.");
-    told(&server.exchange(secret, &[]), 401, "API_KEY_INVALID");
+    assert_error(&server.exchange(secret, &[]), 401, "API_KEY_INVALID");
     for change in ["Edit", "Rotate", "Disable", "Enable", "Revoke"] {
         assert!(!browser.offers(change), "{change}");
     }

@@ -1,7 +1,7 @@
 //! BillaBear's workflow: developers create keys with a name and an expiry, watch usage and disable unused keys.
 
 use super::{at_the_console, go, id_of, is_gone, take_secret, url, works};
-use crate::products::{told, under};
+use crate::products::{assert_error, under};
 use crate::support::{Browser, eventually};
 
 #[test]
@@ -29,7 +29,7 @@ fn usage_is_shown_and_unused_keys_are_disabled() {
     for _ in 0..3 {
         works(&server, &used);
     }
-    told(&server.exchange(&used, &[("scope", "write:invoices/1")]), 400, "INSUFFICIENT_SCOPE");
+    assert_error(&server.exchange(&used, &[("scope", "write:invoices/1")]), 400, "INSUFFICIENT_SCOPE");
     eventually("the use is counted", || {
         let usage = dana.api("GET", &format!("keys/{}/usage", id_of(&used))).send().expect(200);
         (usage["totals"]["exchanges"] == 3 && usage["totals"]["denials"]["scope"] == 1).then_some(())
@@ -64,7 +64,7 @@ fn usage_is_shown_and_unused_keys_are_disabled() {
     assert_eq!(browser.focused(), "Disable “reports”?", "no key that is pressed too soon disables it");
     dialog.click("Disable key");
     browser.see("Key disabled.");
-    told(&server.exchange(&unused, &[]), 403, "API_KEY_DISABLED");
+    assert_error(&server.exchange(&unused, &[]), 403, "API_KEY_DISABLED");
     works(&server, &used);
     go(&browser, &server, "/keys");
     browser.do_not_see("reports");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{at_the_console, go, id_of, is_gone, take_secret, url, works};
-use crate::products::{told, under};
+use crate::products::{assert_error, under};
 
 #[test]
 fn keys_have_descriptions_and_dates() {
@@ -52,7 +52,7 @@ fn keys_have_descriptions_and_dates() {
     assert_eq!(browser.focused(), "Reason");
     dialog.click("Revoke key");
     browser.see("Key revoked. The key and its tokens no longer work.");
-    told(&server.exchange(&secret, &[]), 401, "API_KEY_INVALID");
+    assert_error(&server.exchange(&secret, &[]), 401, "API_KEY_INVALID");
     works(&server, &plain);
 
     // 4. The audit log has both changes, for members who can read it.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{at_the_console, go, id_of, is_gone, sign_in, take_secret, url, works};
-use crate::products::{told, under};
+use crate::products::{assert_error, under};
 use crate::support::Browser;
 use crate::support::browser::Key;
 
@@ -97,7 +97,7 @@ fn create_rotate_and_revoke_keys() {
     browser.see("in 90 days");
     browser.see("ci of the new team");
     assert!(new != ci && id_of(&new) == id_of(&ci), "the same place");
-    told(&server.exchange(&ci, &[]), 401, "API_KEY_INVALID");
+    assert_error(&server.exchange(&ci, &[]), 401, "API_KEY_INVALID");
     works(&server, &new);
     is_gone(&browser, &server, &new, &[]);
 
