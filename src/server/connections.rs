@@ -67,7 +67,7 @@ struct Connection {
     network: Option<IpAddr>,
     /// The tick of the last byte written, or of the accept.
     last_write: AtomicU32,
-    /// The tick at which a waiting response is given up; 0 if none waits.
+    /// The tick at which a waiting response times out; 0 if none waits.
     write_deadline: AtomicU32,
     is_closed: AtomicBool,
     waker: AtomicWaker,

@@ -1,9 +1,9 @@
-"""Stands between a gateway and Keyturn, changes nothing, and writes down what the gateway sent.
+"""A proxy between a gateway and Keyturn that records the requests of the gateway unchanged.
 
     relay.py KEYTURN_PORT SOURCE=PORT=FILE...
 
-Listens on 127.0.0.1:PORT, passes everything on to Keyturn from the loopback address SOURCE, so that Keyturn can tell a
-trusted gateway from anybody else on the machine, and appends what went to Keyturn to FILE.
+Listens on 127.0.0.1:PORT, passes everything on to Keyturn from the loopback address SOURCE, so that Keyturn can distinguish
+the trusted gateway from other processes on the machine, and appends the forwarded bytes to FILE.
 """
 
 import asyncio

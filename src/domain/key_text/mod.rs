@@ -20,7 +20,7 @@ pub const ID_LENGTH: usize = 16;
 pub const SECRET_LENGTH: usize = RANDOM_LENGTH + CHECKSUM_LENGTH;
 /// Allowed lengths of a prefix.
 pub const PREFIX_LENGTHS: std::ops::RangeInclusive<usize> = 2..=16;
-/// The shortest and the longest key text.
+/// The shortest and the longest secret, with its prefix and ID.
 const LENGTHS: std::ops::RangeInclusive<usize> =
     *PREFIX_LENGTHS.start() + AFTER_PREFIX..=*PREFIX_LENGTHS.end() + AFTER_PREFIX;
 /// The length of the ID, the secret, and the underscore before each.

@@ -236,7 +236,7 @@ impl Place {
     }
 }
 
-/// What `keyturn init` creates in a [`Place::on_sqlite`], once for all tests of the process.
+/// The files that `keyturn init` creates in a [`Place::on_sqlite`], once for all tests of the process.
 struct Template {
     folder: Permissions,
     files: Vec<(OsString, Vec<u8>, Permissions)>,
