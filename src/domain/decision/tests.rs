@@ -1,3 +1,5 @@
+//! The laws of the decision.
+
 use super::*;
 use crate::domain::api_key::tests::key;
 use crate::domain::api_key::{PreviousSecret, SecretVerifier};
