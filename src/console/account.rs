@@ -81,7 +81,7 @@ async fn change_password(submitted: Submitted<AnyCredential>) -> Result<Reply, E
     let password = |name: &str| Password::from(form.value(name).unwrap_or_default().to_owned());
     let (current, new) = (password("current_password"), password("new_password"));
     let (node, by, who) = (visit.node(), visit.by(), &visit.who);
-    match members::change_password(node, &by, &who, &current, &new).await {
+    match members::change_password(node, &by, who, &current, &new).await {
         // The form is also on the Getting started page.
         Ok(()) if form.value("from") == Some("welcome") => Ok(Reply::see_other(visit.path("/welcome?done=password"))),
         Ok(()) => Ok(Reply::see_other(visit.path("/account?done=password"))),

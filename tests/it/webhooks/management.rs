@@ -118,7 +118,7 @@ fn invalid_fields_have_specific_errors() {
         let answer = server.api("PATCH", &format!("webhooks/{id}")).json(&json!({ field: value })).send();
         assert!(wrong_field(&answer, at).contains(said), "{}", answer.text());
     }
-    for (value, said) in [(json!("off"), "enabled and disabled"), (json!(""), "enabled"), (json!(true), "string")] {
+    for (value, said) in [(json!("off"), "enabled or disabled"), (json!(""), "enabled"), (json!(true), "string")] {
         let answer = server.api("PATCH", &format!("webhooks/{id}")).json(&json!({ "state": value })).send();
         assert!(wrong_field(&answer, "state").contains(said), "{}", answer.text());
     }
