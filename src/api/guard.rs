@@ -23,8 +23,8 @@ use crate::tokens::{Caller, Refusal, Required, Subject, authenticate, count, cou
 
 pub(super) use crate::http::permission::{
     AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, AnyCredential, Bootstrap,
-    Permission, ReadAudit, ReadKeys, ReadMembers, ReadOrganization, ReadPolicy, ReadSigningKeys, ReadUsage,
-    ReadWebhooks, SuspendOrganization, WriteKeys,
+    MemberSession, Permission, ReadAudit, ReadKeys, ReadMembers, ReadOrganization, ReadPolicy, ReadSigningKeys,
+    ReadUsage, ReadWebhooks, SuspendOrganization, WriteKeys,
 };
 
 /// An authenticated caller.
@@ -143,7 +143,10 @@ pub(super) async fn admit<P: Permission>(
     }
     let organization = permitted?;
     context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
-    Ok((principal, organization))
+    match principal {
+        Principal::Key(_) if P::IS_FOR_MEMBERS => Err(Problem::not_found()),
+        principal => Ok((principal, organization)),
+    }
 }
 
 /// Checks permission `P`, and returns the organization in which the principal has it.

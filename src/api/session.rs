@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::call::{Call, OpenCall};
-use crate::api::guard::{AnyCredential, Principal};
+use crate::api::guard::{MemberSession, Principal};
 use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
 use crate::api::reply::Reply;
@@ -65,12 +65,12 @@ async fn begin(OpenCall { request, context }: OpenCall, body: SignInBody) -> Res
     Ok(Reply::new(signed_in(&who, secret.csrf_token())).cookie(set))
 }
 
-async fn show(call: Call<AnyCredential>) -> Result<Reply<SignedInJson>, Problem> {
+async fn show(call: Call<MemberSession>) -> Result<Reply<SignedInJson>, Problem> {
     let (who, token) = member(&call)?;
     Ok(Reply::new(signed_in(who, token.to_owned())))
 }
 
-async fn end(call: Call<AnyCredential>) -> Result<Reply<()>, Problem> {
+async fn end(call: Call<MemberSession>) -> Result<Reply<()>, Problem> {
     let (who, _) = member(&call)?;
     members::end(call.node(), &call.by(), &who.member, &who.session.id).await?;
     Ok(Reply::new(()).cookie(cookie::no_cookie(&call.node().settings.public_url)))
@@ -86,7 +86,7 @@ struct PasswordBody {
     new_password: Password,
 }
 
-async fn change_password(call: Call<AnyCredential>, body: PasswordBody) -> Result<Reply<()>, Problem> {
+async fn change_password(call: Call<MemberSession>, body: PasswordBody) -> Result<Reply<()>, Problem> {
     let (who, _) = member(&call)?;
     call.context.count_password_change(&who.member.id).map_err(Problem::limited)?;
     members::change_password(call.node(), &call.by(), who, &body.current_password, &body.new_password).await?;
@@ -102,7 +102,7 @@ fn signed_in(who: &SignedIn, csrf_token: String) -> SignedInJson {
 }
 
 /// Returns the signed-in member and their CSRF token. Keys have no session.
-fn member(call: &Call<AnyCredential>) -> Result<(&SignedIn, &str), Problem> {
+fn member(call: &Call<MemberSession>) -> Result<(&SignedIn, &str), Problem> {
     match &call.principal {
         Principal::Member(who, token) => Ok((who, token)),
         Principal::Key(_) => Err(Problem::not_found()),

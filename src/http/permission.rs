@@ -12,6 +12,8 @@ pub trait Permission: 'static {
     const NEEDS: Option<RequiredPermission>;
     /// The permission with which callers of organization `default` can use the route in other organizations.
     const ABROAD: Option<RequiredPermission> = None;
+    /// Whether the route does not exist for API keys.
+    const IS_FOR_MEMBERS: bool = false;
 }
 
 macro_rules! permissions {
@@ -46,6 +48,14 @@ pub struct AnyCredential;
 
 impl Permission for AnyCredential {
     const NEEDS: Option<RequiredPermission> = None;
+}
+
+/// A session of a member.
+pub struct MemberSession;
+
+impl Permission for MemberSession {
+    const NEEDS: Option<RequiredPermission> = None;
+    const IS_FOR_MEMBERS: bool = true;
 }
 
 /// Any valid credential of the organization, or `admin:keyturn/organizations` in organization `default`.

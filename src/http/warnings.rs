@@ -30,6 +30,7 @@ pub fn of_rights(networks: &Networks, scopes: Option<&ScopeSet>) -> Vec<Warning>
 
 /// Returns the warning about an edit that restricts a key.
 pub fn of_narrowing() -> Warning {
-    let message = "the key has fewer rights than before: its earlier tokens no longer work";
+    let message =
+        "the key has fewer rights than before: requests may fail immediately, and its earlier tokens no longer work";
     Warning { field: "key", message }
 }

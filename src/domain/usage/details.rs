@@ -78,7 +78,7 @@ impl UsedDetail<'_> {
         }
     }
 
-    fn to_owned(&self) -> RequestedDetail {
+    fn to_requested(self) -> RequestedDetail {
         match self {
             Self::Scopes(scopes) => RequestedDetail::Scopes((*scopes).clone()),
             Self::Required(required) => RequestedDetail::Required((*required).into()),
@@ -129,7 +129,7 @@ impl Details {
             day,
             uses,
             |known| known.is_some_and(|known| requested.equals(known)),
-            || Some(requested.to_owned()),
+            || Some(requested.to_requested()),
         );
     }
 

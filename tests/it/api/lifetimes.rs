@@ -42,7 +42,7 @@ fn an_edit_never_renews_beyond_the_longest_life() {
         age(&server, &key, column, 29, DAY);
         for renewal in [body.clone(), json!({ "expires_in_seconds": DAY + 3600 }), json!({ "expires_at": null })] {
             let message = wrong_field(&patch(&server, &key, &renewal), "expires_at");
-            assert!(message.contains("required") || message.contains("at most 30 days from"), "{message}");
+            assert!(message.contains("required") || message.contains("maximum lifetime is 30 days from"), "{message}");
         }
         patch(&server, &key, &json!({ "expires_in_seconds": DAY - 3600 })).expect(200);
         patch(&server, &key, &json!({ "name": "renamed" })).expect(200);
@@ -113,7 +113,7 @@ fn a_rotation_keeps_no_expiry_beyond_the_policy() {
     for key in [&endless, &long] {
         for body in [json!({}), json!({ "grace_seconds": 60 })] {
             let message = wrong_field(&rotate(&server, key, &body), "expires_at");
-            assert!(message.contains("at most 30 days; set a new expiry"), "{message}");
+            assert!(message.contains("maximum lifetime is 30 days; set a new expiry"), "{message}");
         }
         rotate(&server, key, &json!({ "expires_in_seconds": 30 * DAY })).expect(200);
     }

@@ -60,7 +60,7 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
         &["DELETE FROM audit WHERE id > 10", "DELETE FROM audit_heads WHERE organization = 'default'"],
         "organization default: entry 10 is the last, but the record of the log's end is missing",
     ),
-    (&["DELETE FROM audit", "DELETE FROM audit_heads"], "organization acme: there is no row at all"),
+    (&["DELETE FROM audit", "DELETE FROM audit_heads"], "organization acme: the log has no entries"),
     // Entries were moved.
     (
         &[
@@ -80,7 +80,7 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
         ],
         "organization default: entry 5 was changed",
     ),
-    (&["UPDATE audit SET id = -id"], "organization default: row -14 is out of order"),
+    (&["UPDATE audit SET id = -id"], "organization default: entry -14 is out of order"),
     (&["UPDATE audit SET id = id + 1000 WHERE id >= 9"], "organization default: entry 1009 was changed"),
     // Entries were added.
     (
@@ -120,7 +120,7 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
     ),
     (
         &["UPDATE audit_heads SET row_count = row_count + 2 WHERE organization = 'default'"],
-        "organization default: row 14: the log is cut off",
+        "organization default: entry 14: entries after it are missing at the end of the log",
     ),
     (
         &["UPDATE audit_heads SET row_count = row_count - 2 WHERE organization = 'default'"],

@@ -170,7 +170,7 @@ fn policy_changed_in_the_meantime_is_not_overwritten() {
     let proxy = interfering_proxy(&server);
     let ended = apply(&server, "max_keys = 5\n", &["--server", &proxy]);
     assert_eq!(ended.code, 1, "{}", ended.stdout);
-    assert!(ended.stderr.contains("changed by somebody else") && ended.stderr.contains("412"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("changed in the meantime") && ended.stderr.contains("412"), "{}", ended.stderr);
     assert!(!ended.stdout.contains("Policy applied."), "{}", ended.stdout);
     assert_eq!(policy(&server)["max_keys"], 1000);
 }

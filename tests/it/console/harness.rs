@@ -29,7 +29,7 @@ const FORM: &str = r#"<!doctype html><html lang=en><meta name=viewport content="
 <label><input type=radio name=access value=w> Write</label></fieldset>
 <p><label><input type=checkbox name=copied> I saved this secret</label>
 <p><button>Create API key</button> <button hidden>Revoke</button></form>
-<button type=button id=copy>Copy</button> <button type=button id=ask>DecisionInput</button>
+<button type=button id=copy>Copy</button> <button type=button id=ask>Ask</button>
 <dialog id=dialog aria-labelledby=sure><h2 id=sure>Sure?</h2><form method=dialog><button>Yes</button></form></dialog>
 <details><summary>More</summary>the rest</details>
 <table><caption>Two keys</caption><thead><tr><th scope=col>Name<th scope=col>State<th scope=col>Change</tr></thead><tbody>

@@ -23,7 +23,9 @@ fn different_settings_are_reported_on_every_node() {
         eventually("the warnings", || (named(server) == settings).then_some(()));
     }
     assert!(
-        warnings(&a).iter().any(|line| line.contains("\"http://keyturn.test\" here, \"http://other.test\" elsewhere"))
+        warnings(&a)
+            .iter()
+            .any(|line| line.contains("\"http://keyturn.test\" on this node, \"http://other.test\" on others"))
     );
     eventually("the log", || (logged(&a, "token.typ differs between nodes").len() == 1).then_some(()));
 

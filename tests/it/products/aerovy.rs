@@ -114,7 +114,7 @@ fn list_can_be_filtered_and_searched() {
     let edit = |body| owner.api("PATCH", &format!("keys/{berlin}")).json(&body).send().expect(200);
     assert!(edit(json!({ "name": "Berlin" })).get("warnings").is_none());
     let narrowed = edit(json!({ "allowed_cidrs": ["10.0.0.0/8"] }));
-    assert!(text(&narrowed["warnings"][0]["message"]).contains("calls may break at once"));
+    assert!(text(&narrowed["warnings"][0]["message"]).contains("requests may fail immediately"));
 }
 
 #[test]

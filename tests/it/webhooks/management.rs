@@ -100,12 +100,12 @@ fn invalid_fields_have_specific_errors() {
     let id = hook(&server, NOWHERE, &["policy.changed"]).id;
     let many = vec!["key.*"; 51];
     for (field, value, at, said) in [
-        ("events", json!(["key.creatd"]), "events[0]", "allowed is"),
-        ("events", json!(["key.*", "*"]), "events[1]", "allowed is"),
+        ("events", json!(["key.creatd"]), "events[0]", "unknown event; use"),
+        ("events", json!(["key.*", "*"]), "events[1]", "unknown event; use"),
         ("events", json!(["key"]), "events[0]", "key.created"),
-        ("events", json!([""]), "events[0]", "allowed is"),
-        ("events", json!(["key.*\u{0}"]), "events[0]", "allowed is"),
-        ("events", json!(["key.* policy.*"]), "events[0]", "allowed is"),
+        ("events", json!([""]), "events[0]", "unknown event; use"),
+        ("events", json!(["key.*\u{0}"]), "events[0]", "unknown event; use"),
+        ("events", json!(["key.* policy.*"]), "events[0]", "unknown event; use"),
         ("events", json!(many), "events", "at most 50"),
         ("events", json!("key.*"), "events", "expected a list"),
         ("events", json!([5]), "events[0]", "string"),
