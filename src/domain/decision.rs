@@ -1,6 +1,7 @@
 //! The decision whether a key may act now. Pure and total.
 //!
-//! Exchange, introspection, `/verify` and the management API all decide here and nowhere else.
+//! Whether the state, secret, address and requested scopes allow it. Exchange, introspection, `/verify` and the management API
+//! all ask here first. `tokens/` adds the revocation of single tokens, audiences and requirements, `api/guard.rs` permissions.
 
 #[cfg(test)]
 mod tests;

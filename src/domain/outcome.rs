@@ -1,7 +1,7 @@
 //! What follows from a denial, in two tables: every error code with its status, and every reason for a denial with its
 //! code, what it counts as, and its name in the log.
 //!
-//! Surfaces add only their envelope. A new reason is one line here, and the compiler names what else it needs.
+//! Surfaces add only their envelope, and the sentences of errors that are no denial. A new reason is one line here, and the compiler names what else it needs.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -94,7 +94,8 @@ pub(super) async fn write(
 ) -> Result<ApiKey, KeyError> {
     let mut entry = entry(by, action, Some(old), &new);
     if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE) {
-        // Revoke and disable skip the check of the actor: a key that revoked itself must be able to repeat that.
+        // Revoke and disable skip the check of the actor: they only remove access, and a key that revoked itself must be able
+        // to repeat that.
         entry.expected_version = None;
     }
     let starts_to_count = new.counts(by.now) && !old.counts(by.now);

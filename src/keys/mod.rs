@@ -1,7 +1,7 @@
 //! API keys: create, find, list, edit, rotate, revoke, disable, enable; explanations; upkeep.
 //!
-//! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL. Every change ends with `settle`: it is
-//! effective on all nodes before the response.
+//! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL. A change is effective
+//! on all nodes before the response.
 
 mod audit;
 mod change;

@@ -1,4 +1,5 @@
-//! The only way to make a change: write it, invalidate memory, make it effective on every node, count it and log it.
+//! The only way to change what decisions read: write it, invalidate memory, make it effective on every node, count it and log
+//! it. Sessions begin and end without it, and notices are recorded without it: no node holds them in memory.
 
 use std::future::Future;
 
@@ -108,7 +109,8 @@ impl From<LoadError> for ChangeError {
 }
 
 impl Node {
-    /// Makes the change that `write` writes with its audit `entry`. It is effective on every node when this returns.
+    /// Makes the change that `write` writes with its audit `entry`. It is effective on every node when this returns, except a
+    /// new key: a node that does not know a key reads it from the database.
     ///
     /// A write that fails may have been committed, so memory is invalidated in any case.
     pub async fn change<T: Written>(

@@ -7,8 +7,9 @@ use crate::store::sql::statement::query;
 
 impl Store {
     /// Begins a change, unless the actor lost rights since authentication: a key that was revoked or narrowed, or a
-    /// member who was removed or changed, can change nothing after that was confirmed. The change row is locked, so the
-    /// result holds until the write.
+    /// member who was removed or changed, can change nothing after that was confirmed. Entries without an expected version
+    /// are not checked: revoking and disabling keys, and what Keyturn does itself. The change row is locked, so the result
+    /// holds until the write.
     pub(super) async fn begin_as(&self, entry: &AuditEntry) -> Result<(Transaction, Seq), StoreError> {
         let (mut transaction, seq) = self.begin().await?;
         let Some(expected) = entry.expected_version else { return Ok((transaction, seq)) };

@@ -50,9 +50,9 @@ pub struct ApiKey {
     /// An actor as in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
     pub created_by: String,
     pub rotated_at: Option<Timestamp>,
-    /// Time of the last token request that succeeded.
+    /// Time of the last request with an authentic secret or token, also if it was denied for a scope or an audience.
     pub last_used_at: Option<Timestamp>,
-    /// Client address of the last token request that succeeded.
+    /// Client address of that request.
     pub last_used_ip: Option<String>,
 }
 
@@ -90,9 +90,10 @@ impl Status {
 /// Two one-way digests to check a secret against.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretVerifier {
-    /// Argon2id PHC string; independent of the master key.
+    /// Argon2id PHC string, or its placeholder until the hash is computed (`crypto/durable_verifier.rs`); independent of the
+    /// master key.
     pub phc: String,
-    /// Keyed digest, checked in a microsecond; absent for imported keys.
+    /// Keyed digest, checked in a microsecond. Without it, Argon2id decides.
     pub fast: Option<FastVerifier>,
 }
 
