@@ -57,7 +57,7 @@ pub(super) struct ExportArguments {
     #[arg(long)]
     actor: Option<String>,
     /// Only changes of the object with this ID
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     subject: Option<String>,
     /// Only entries from this point in time on: a date, or how long ago, such as 7d
     #[arg(long, value_name = "DATE", value_parser = parse_past)]

@@ -41,7 +41,7 @@ enum KeysCommand {
         #[arg(long = "cidr", value_name = "CIDR")]
         cidrs: Vec<String>,
         /// ID of the member who owns the key
-        #[arg(long, value_name = "MEMBER_ID")]
+        #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true)]
         owner: Option<String>,
         #[command(flatten)]
         expiry: Expiry,
@@ -57,7 +57,7 @@ enum KeysCommand {
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
         /// Only keys of this member
-        #[arg(long, value_name = "MEMBER_ID")]
+        #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true)]
         owner: Option<String>,
     },
     /// Show a key

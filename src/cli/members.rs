@@ -42,6 +42,7 @@ pub(super) enum MembersCommand {
         #[command(flatten)]
         api: ApiArguments,
         /// Login or ID of the member
+        #[arg(allow_hyphen_values = true)]
         member: String,
         /// New role
         #[arg(long, value_parser = ROLES)]
@@ -59,6 +60,7 @@ pub(super) enum MembersCommand {
         #[command(flatten)]
         api: ApiArguments,
         /// Login or ID of the member
+        #[arg(allow_hyphen_values = true)]
         member: String,
     },
     /// Reset a member's password directly in the database, for when nobody can sign in any more

@@ -37,7 +37,7 @@ enum SigningKeysCommand {
     #[command(after_help = "Example:\n  keyturn signing-keys remove KID")]
     Remove {
         /// kid of the signing key, as `keyturn signing-keys list` prints it
-        // A thumbprint in base64url: one in 64 begins with a hyphen.
+        // Identifiers in base64url, here and in other commands: one in 64 begins with a hyphen.
         #[arg(allow_hyphen_values = true)]
         kid: String,
     },

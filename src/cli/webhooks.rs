@@ -49,12 +49,14 @@ enum WebhooksCommand {
     #[command(after_help = "Example:\n  keyturn webhooks remove WEBHOOK_ID")]
     Remove {
         /// ID of the webhook
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
     /// Queue a test delivery
     #[command(after_help = "Example:\n  keyturn webhooks test WEBHOOK_ID")]
     Test {
         /// ID of the webhook
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
 }

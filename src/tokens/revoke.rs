@@ -54,7 +54,7 @@ impl<E: Into<Refusal>> From<E> for RevokeError {
 pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeError> {
     let RevokeRequest { caller, credential, address, now } = request;
 
-    // 1. The secret of a key can revoke that key, from any address and in any state: whoever finds a leaked secret can
+    // 1. The secret of a key can revoke that key, from any address and in any state: a person who finds a leaked secret can
     //    revoke it.
     if let Some(Credential::Key(presented)) = &credential
         && presented.id == caller.id
@@ -143,7 +143,7 @@ async fn revoke_token(
     }
 }
 
-/// Revokes a key on behalf of whoever has its secret, without any other right.
+/// Revokes a key for a caller that presented its secret and needs no other permission.
 async fn revoke_key(
     node: &Node,
     key: &ApiKey,

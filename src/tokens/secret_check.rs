@@ -98,7 +98,7 @@ async fn slow_check(
         let Verified { is_match, is_shared } = match durable_verifier::check_pending(&verifier.phc, secret) {
             Some(is_match) => Verified { is_match, is_shared: false },
             None => {
-                // The question is held until the fast verifier is written, so whoever asks it later reads that one.
+                // The shared check is held until the fast verifier is written, so later requests find one of the two.
                 if fits_by_now(node, key, &verifier.phc, secret).await? {
                     return Ok(matched);
                 }

@@ -90,6 +90,28 @@ fn signing_key_is_rotated_and_removed() {
 }
 
 #[test]
+fn identifiers_may_begin_with_a_hyphen() {
+    let server = Server::start();
+    let id = "-hCDEFGHIJKLMNOPQRSTUV";
+    for arguments in [
+        &["webhooks", "remove", id][..],
+        &["webhooks", "test", id],
+        &["members", "remove", id],
+        &["members", "update", id, "--role", "admin"],
+        &["members", "update", "--role", "admin", id],
+    ] {
+        assert!(run(&server, arguments).refused(1).contains("NOT_FOUND"), "{arguments:?}");
+    }
+    let unknown = run(&server, &["keys", "create", "--name", "a", "--scope", "read", "--owner", id]);
+    assert!(unknown.refused(1).contains("owner"), "{}", unknown.stderr);
+    assert_eq!(run(&server, &["keys", "list", "--owner", id]).code, 0);
+    for command in [["webhooks", "remove", "-h"], ["members", "remove", "-h"], ["signing-keys", "remove", "-h"]] {
+        let help = run(&server, &command);
+        assert!(help.code == 0 && help.stdout.contains("Usage: keyturn"), "{command:?}: {}", help.stderr);
+    }
+}
+
+#[test]
 fn completion_knows_the_commands() {
     let server = Server::start();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
