@@ -11,9 +11,10 @@ use std::time::Duration;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use divan::Bencher;
 use keyturn::domain::api_key::{ApiKey, Lifecycle, SecretVerifier};
-use keyturn::domain::choices::{Algorithm, ForwardingHeader};
+use keyturn::domain::choices::{Algorithm, ForwardingHeader, TokenType};
 use keyturn::domain::claims::{Audience, Claims};
 use keyturn::domain::decision::{ClientAddress, DecisionInput, Proof, SecretMatch, decide};
+use keyturn::domain::grants::Grants;
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
 use keyturn::domain::networks::Networks;
 use keyturn::domain::scope::ScopeSet;
@@ -34,7 +35,6 @@ fn main() {
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const ISSUER: &str = "https://keys.example.com";
-const TYP: &str = "at+jwt";
 
 fn address() -> IpAddr {
     "203.0.113.7".parse().unwrap()
@@ -58,7 +58,9 @@ fn key() -> ApiKey {
         name: "billing".into(),
         description: String::new(),
         owner: None,
-        scopes: ScopeSet::parse("read:projects/acme/* write:projects/acme/invoices/# read:reports").unwrap(),
+        grants: Grants::of_default(
+            ScopeSet::parse("read:projects/acme/* write:projects/acme/invoices/# read:reports").unwrap(),
+        ),
         networks: Networks::parse(&["10.0.0.0/8", "192.168.0.0/16", "2001:db8::/32", "203.0.113.0/24"]).unwrap(),
         expires_at: Some(NOW.plus_seconds(86_400)),
         lifecycle: Lifecycle::Active,
@@ -89,7 +91,7 @@ fn claims() -> Claims {
         iat: NOW.as_seconds(),
         exp: NOW.as_seconds() + 600,
         jti: "0123456789abcdefghijkl".into(),
-        scope: key.scopes.to_string(),
+        scope: key.grants.of_default_api().to_string(),
         org: key.organization.to_string(),
         generation: key.generation,
         secret_version: key.secret_version,
@@ -166,7 +168,10 @@ mod decision {
 
     #[divan::bench]
     fn scopes_contain(bencher: Bencher) {
-        let (granted, requested) = (key().scopes, ScopeSet::parse("read:projects/acme/invoices read:reports").unwrap());
+        let (granted, requested) = (
+            key().grants.of_default_api().clone(),
+            ScopeSet::parse("read:projects/acme/invoices read:reports").unwrap(),
+        );
         assert!(granted.contains_all(&requested));
         bencher.bench(|| black_box(&granted).contains_all(black_box(&requested)));
     }
@@ -185,6 +190,7 @@ mod decision {
             proof: Proof::Secret(SecretMatch::Current),
             address: ClientAddress::Known(address()),
             scopes: Some(&scopes),
+            held: Ok(key.grants.of_default_api()),
             is_suspended: false,
         };
         assert!(decide(&key, &input, NOW).is_ok());
@@ -197,11 +203,16 @@ mod decision {
         let proof = Proof::Token {
             generation: key.generation,
             secret_version: key.secret_version,
-            scopes: &key.scopes,
-            within_at: key.version,
+            scopes: key.grants.of_default_api(),
+            is_known_within: true,
         };
-        let input =
-            DecisionInput { proof, address: ClientAddress::Known(address()), scopes: None, is_suspended: false };
+        let input = DecisionInput {
+            proof,
+            address: ClientAddress::Known(address()),
+            scopes: None,
+            held: Ok(key.grants.of_default_api()),
+            is_suspended: false,
+        };
         assert!(decide(&key, &input, NOW).is_ok());
         bencher.bench(|| decide(black_box(&key), black_box(&input), NOW));
     }
@@ -215,17 +226,17 @@ mod token {
     #[divan::bench(args = ALGORITHMS)]
     fn sign(bencher: Bencher, algorithm: Algorithm) {
         let key = signing_key(algorithm);
-        let (header, claims) = (key.header(TYP).unwrap(), claims());
+        let (header, claims) = (key.header(TokenType::AtJwt).unwrap(), claims());
         bencher.bench(|| key.sign(black_box(&header), black_box(&claims)).unwrap());
     }
 
     #[divan::bench(args = ALGORITHMS)]
     fn verify_signature(bencher: Bencher, algorithm: Algorithm) {
         let key = signing_key(algorithm);
-        let token = key.sign(&key.header(TYP).unwrap(), &claims()).unwrap();
+        let token = key.sign(&key.header(TokenType::AtJwt).unwrap(), &claims()).unwrap();
         bencher.bench(|| {
             let token = black_box(token.as_str());
-            assert_eq!(peek(token, TYP).unwrap().0, key.kid());
+            assert_eq!(peek(token).unwrap().0, key.kid());
             let claims = verify(token, &key, ISSUER).unwrap();
             check_times(&claims, NOW).unwrap();
             claims

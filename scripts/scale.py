@@ -27,6 +27,8 @@ from pathlib import Path
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LIMITS = {"start_ms": 1000.0, "first_exchange_p99_ms": 5.0, "page_ms": 50.0}
+# The stored grants of every key.
+GRANTS = '[{"api":"0000000000000000","style":"filters","scopes":"read:projects/acme/*"}]'
 # Beyond so many keys pages are measured and not held to their limit.
 KEYS_OF_PAGES = 100_000
 
@@ -71,9 +73,11 @@ def fill(database, master, rng, count, sample):
 
     connection = sqlite3.connect(database)
     connection.executemany(
-        "INSERT INTO api_keys (id, organization, prefix, name, name_lowercase, description, scopes, networks, state, generation,"
+        "INSERT INTO api_keys (id, organization, prefix, name, name_lowercase, search_text, description, grants, networks, state, generation,"
         " version, seq, secret_phc, secret_pepper, secret_digest, hint, created_at, created_by, state_at, expires_at, last_used_at)"
-        " SELECT ?1, 'default', 'kt', ?2, ?2, '', 'read:projects/acme/*', '', ?5, 1, 1, 0, 'not read', '"
+        " SELECT ?1, 'default', 'kt', ?2, ?2, ?2 || char(10), '', '"
+        + GRANTS
+        + "', '', ?5, 1, 1, 0, 'not read', '"
         + pepper_id
         + "', ?4, 'kt_...', ?3, 'scale', CASE WHEN ?5 <> 'active' THEN ?3 END, ?6, ?7",
         rows(),

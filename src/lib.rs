@@ -30,6 +30,7 @@ mod server;
 mod telemetry;
 mod tokens;
 mod usage;
+mod verification;
 mod webhooks;
 
 // Public for `tests/`, `benches/` and `fuzz/` only.

@@ -14,7 +14,7 @@ use keyturn::domain::destination::{AllowedDestinations, Destination, is_public};
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText, looks_like_key_text};
 use keyturn::domain::networks::{Networks, fold};
 use keyturn::domain::policy::Policy;
-use keyturn::domain::scope::{Action, Resource, Scope, ScopeSet};
+use keyturn::domain::scope::{Action, Resource, Scope, ScopeSet, ScopeStyle};
 use keyturn::store::KeyOrder;
 use keyturn::testing::http::client_address::TrustedProxies;
 use keyturn::testing::http::credentials::{self, HeaderCredentials};
@@ -25,12 +25,13 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("credentials", credentials),
     ("cursor", cursor),
     ("form", form),
     ("forwarded", forwarded),
     ("networks", networks),
+    ("plain_scope", plain_scope),
     ("policy_toml", policy_toml),
     ("scope", scope),
     ("secret", secret),
@@ -73,6 +74,17 @@ fn read_secret(text: &str) {
     }
 }
 
+/// A plain scope prints as it was written, and contains only itself.
+pub fn plain_scope(data: &[u8]) {
+    let Some(set) = text(data).and_then(|text| ScopeSet::parse_as(ScopeStyle::Plain, text).ok()) else { return };
+    let printed = ScopeSet::parse_as(ScopeStyle::Plain, &set.to_string()).expect("a printed scope is valid");
+    assert_eq!(printed, set);
+    for (one, other) in scopes(&set).iter().flat_map(|one| set.iter().map(move |other| (one, other))) {
+        assert_eq!(one.contains(other), one.to_string() == other.to_string());
+        assert!(Scope::parse("*:*").is_ok_and(|everything| !everything.contains(one)));
+    }
+}
+
 /// A scope prints as it was written, and nothing is allowed by a part that is not allowed by the whole.
 pub fn scope(data: &[u8]) {
     let Some(set) = text(data).and_then(|text| ScopeSet::parse(text).ok()) else { return };
@@ -83,13 +95,13 @@ pub fn scope(data: &[u8]) {
     let read = Action::parse("read").expect("valid");
     for a in &scopes(&set) {
         assert!(a.contains(a) && set.contains(a));
-        assert!(a.filter().as_str().starts_with("keyturn") || !a.contains(&management), "a wildcard reaches keyturn/");
+        assert!(a.is_reserved() || !a.contains(&management), "a wildcard reaches keyturn/");
         for b in &scopes(&set) {
             if !a.contains(b) {
                 continue;
             }
             // A filter without wildcards is a resource.
-            if let Ok(resource) = Resource::parse(b.filter().as_str()) {
+            if let Some(Ok(resource)) = b.parts().map(|(_, filter)| Resource::parse(filter.as_str())) {
                 assert!(!b.allows(&read, &resource) || a.allows(&read, &resource));
             }
             for c in &scopes(&set) {

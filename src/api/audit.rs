@@ -18,7 +18,7 @@ use crate::domain::audit_chain::AuditRow;
 use crate::domain::page::Page;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
-use crate::store::{AuditFilter, AuditFrom};
+use crate::store::{AuditDirection, AuditFilter, AuditFrom};
 
 /// Number of entries that an export holds at a time.
 const EXPORT_ROWS: u32 = 500;
@@ -34,6 +34,16 @@ pub(super) fn routes(routes: &mut Routes) {
         .query("action", "Only this action, such as `key.create`.", name())
         .query("actor", "Only changes by this actor: `key:{id}`, `member:{id}` or `keyturn`.", name())
         .query("subject", "Only changes of the object with this ID.", name())
+        .query(
+            "direction",
+            "Only changes that widened or restricted access: networks, scopes, expiry, state or role.",
+            json!({ "enum": AuditDirection::ALL.map(AuditDirection::as_str) }),
+        )
+        .query(
+            "field",
+            "Only changes of this field, such as `allowed_cidrs`.",
+            json!({ "type": "string", "maxLength": 64 }),
+        )
         .query("since", "Only entries from this time on.", time())
         .query("until", "Only entries before this time.", time())
         .query(
@@ -140,5 +150,20 @@ fn read(query: &mut QueryReader<'_>, organization: Slug, wants_ndjson: bool) -> 
             query.wrong(field, "an export has no pages; use format=json");
         }
     }
-    (AuditFilter { organization, action, actor, subject, since, until, from, limit }, is_export)
+    let filter = AuditFilter {
+        action,
+        actor,
+        subject,
+        direction: query.parse("direction", "widened or restricted", |text| {
+            AuditDirection::ALL.into_iter().find(|direction| direction.as_str() == text)
+        }),
+        field: query.parse("field", "the name of a field, such as allowed_cidrs", |text| {
+            audit::is_field_name(text).then(|| text.to_owned())
+        }),
+        since,
+        until,
+        from,
+        ..AuditFilter::new(organization, limit)
+    };
+    (filter, is_export)
 }

@@ -16,6 +16,7 @@ use crate::api::problem::Problem;
 use crate::api::query::{Query, QueryReader};
 use crate::api::route::{Accepts, SchemaOf};
 use crate::clock;
+use crate::domain::apis::ServedApi;
 use crate::domain::authority::ChangeContext;
 use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
@@ -25,7 +26,7 @@ use crate::http::context::HttpContext;
 use crate::http::permission::RequiredPermission;
 use crate::http::session;
 use crate::keys::IdempotentRequest;
-use crate::node::Node;
+use crate::node::{Node, Tenant};
 
 /// A request by a caller with permission `P` in the organization that the path names.
 pub(super) struct Call<P> {
@@ -157,6 +158,17 @@ impl<P: Permission> Call<P> {
     }
 }
 
+/// The APIs of an organization; none if it is unknown.
+pub(super) struct Apis(Option<Arc<Tenant>>);
+
+impl std::ops::Deref for Apis {
+    type Target = [ServedApi];
+
+    fn deref(&self) -> &[ServedApi] {
+        self.0.as_deref().map_or(&[], |tenant| &tenant.apis)
+    }
+}
+
 impl<P> Call<P> {
     pub(super) fn node(&self) -> &Arc<Node> {
         &self.context.node
@@ -165,6 +177,11 @@ impl<P> Call<P> {
     /// The organization that the path names, otherwise the caller's own.
     pub(super) fn organization(&self) -> &Slug {
         &self.organization
+    }
+
+    /// The organization's APIs, for display.
+    pub(super) fn apis(&self) -> Apis {
+        Apis(self.node().tenant(&self.organization))
     }
 
     /// Returns the context of a change, for the use cases.

@@ -7,7 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::http::checks::ScopeInput;
+use crate::http::checks::{Checks, ScopeInput};
+use crate::keys::{RequestedGrant, RequestedGrants};
 
 /// The body of a request that takes none: absent, or `{}`.
 #[derive(Deserialize, JsonSchema)]
@@ -34,6 +35,30 @@ pub(super) struct ScopeParts {
     action: String,
     #[schemars(schema_with = "crate::api::openapi::schemas::resource")]
     resource: String,
+}
+
+/// The scopes of a key for one API.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewGrant")]
+pub(super) struct GrantField {
+    /// The API's name.
+    api: String,
+    /// Scopes in the style of the API.
+    scopes: Vec<String>,
+}
+
+/// Reads the grants of a new or edited key.
+pub(super) fn requested_grants(
+    checks: &mut Checks,
+    scopes: Option<Vec<ScopeField>>,
+    apis: Option<Vec<GrantField>>,
+) -> RequestedGrants {
+    let requested = |GrantField { api, scopes }: GrantField| RequestedGrant { api, scopes };
+    RequestedGrants {
+        scopes: scopes.map(|scopes| checks.scopes(ScopeField::inputs(&scopes))),
+        apis: apis.map(|apis| apis.into_iter().map(requested).collect()),
+    }
 }
 
 /// Implemented by hand because the errors of serde's untagged enums name neither the field nor what is expected.

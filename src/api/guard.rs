@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderName;
 
 use crate::api::problem::Problem;
 use crate::clock;
-use crate::domain::authority::{Authority, ChangeContext};
+use crate::domain::authority::{Authority, ChangeContext, OtherApis};
 use crate::domain::decision::ClientAddress;
 use crate::domain::outcome::Denial;
 use crate::domain::scope::{Action, Resource};
@@ -19,12 +19,12 @@ use crate::http::credentials::{self, HeaderCredentials};
 use crate::http::permission::{RequiredPermission, allows, check_role};
 use crate::http::session;
 use crate::members::{self, SignedIn};
-use crate::tokens::{Caller, Refusal, Required, Subject, authenticate, count, count_use};
+use crate::verification::{Caller, Refusal, Required, Subject};
 
 pub(super) use crate::http::permission::{
-    AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, AnyCredential, Bootstrap,
-    MemberSession, Permission, ReadAudit, ReadKeys, ReadMembers, ReadOrganization, ReadPolicy, ReadSigningKeys,
-    ReadUsage, ReadWebhooks, SuspendOrganization, WriteKeys,
+    AdminApis, AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, AnyCredential,
+    Bootstrap, ManageOrganization, MemberSession, Permission, ReadApis, ReadAudit, ReadKeys, ReadMembers,
+    ReadOrganization, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, WriteKeys,
 };
 
 /// An authenticated caller.
@@ -51,7 +51,7 @@ impl Principal {
     }
 
     /// The name under which changes are counted. All tokens of a key share the key's.
-    fn credential(&self) -> String {
+    pub(super) fn credential(&self) -> String {
         match self {
             Self::Key(caller) => format!("key:{}", caller.key.id),
             Self::Member(who, _) => format!("member:{}", who.member.id),
@@ -64,12 +64,14 @@ impl Principal {
             Self::Key(caller) => caller,
             Self::Member(who, _) => return who.by(address, now),
         };
+        let grants = caller.grants();
         ChangeContext {
             actor: format!("key:{}", caller.key.id),
             member: None,
             expected_version: Some(caller.key.rights_version()),
             authority: Authority {
-                scopes: caller.grant.scopes.clone(),
+                scopes: grants.of_default_api().clone(),
+                other_apis: OtherApis::of_grants(grants),
                 networks: caller.key.networks.clone(),
                 // A previous secret expires with its grace period. For a token, the expiry of its key counts and not its
                 // own: otherwise callers with tokens could create only keys that expire within ten minutes.
@@ -86,7 +88,7 @@ impl Principal {
     /// Checks that the caller has a permission.
     pub(super) fn check(&self, need: RequiredPermission) -> Result<(), Problem> {
         match self {
-            Self::Key(caller) if allows(&caller.grant.scopes, need) => Ok(()),
+            Self::Key(caller) if allows(caller.grants().of_default_api(), need) => Ok(()),
             Self::Key(_) => Err(Problem::insufficient_scope(&format!("{}:{}", need.0, need.1))),
             Self::Member(who, _) => check_role(who.member.role, need).map_err(Problem::role_required),
         }
@@ -139,7 +141,7 @@ pub(super) async fn admit<P: Permission>(
     if let Principal::Key(caller) = &principal {
         let outcome = if permitted.is_ok() { UsageOutcome::Verified } else { UsageOutcome::DeniedScope };
         let required = P::NEEDS.and_then(required);
-        count_use(&context.node, caller, outcome, required.as_slice(), address, now);
+        context.node.verifier().count_use(caller, outcome, required.as_slice(), address, now);
     }
     let organization = permitted?;
     context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
@@ -212,9 +214,10 @@ async fn by_credential(
     counted: Counted,
 ) -> Result<Principal, Problem> {
     let credential = credentials::key_or_token(text)?;
-    let checked = authenticate(&context.node, &credential, address, now).await;
+    let verifier = context.node.verifier();
+    let checked = verifier.authenticate(&credential, address, now).await;
     if counted == Counted::Yes && checked.is_err() {
-        count(&context.node, &checked, &[], address, now);
+        verifier.count(&checked, &[], address, now);
     }
     let caller = checked?;
     // The audience must be this server. Otherwise the API that the token was minted for could use it here.
@@ -224,7 +227,7 @@ async fn by_credential(
             if !token.claims.aud.contains(&settings.public_url) && !token.claims.aud.contains(&token.claims.iss) =>
         {
             if counted == Counted::Yes {
-                count_use(&context.node, &caller, UsageOutcome::DeniedAudience, &[], address, now);
+                context.node.verifier().count_use(&caller, UsageOutcome::DeniedAudience, &[], address, now);
             }
             Err(Refusal::Denied(Denial::AudienceNotKeyturn, Some(Subject::Key(caller.key))).into())
         }
@@ -232,7 +235,7 @@ async fn by_credential(
             let detail = "the key was rotated after this access token was issued, or the previous secret minted it; \
                 get a token with the current secret";
             if counted == Counted::Yes {
-                count_use(&context.node, &caller, UsageOutcome::DeniedInvalid, &[], address, now);
+                context.node.verifier().count_use(&caller, UsageOutcome::DeniedInvalid, &[], address, now);
             }
             Err(Problem::previous_secret(detail).explained(Explanation::of_key(&caller.key)))
         }

@@ -62,7 +62,7 @@ struct UncountedJson {
 /// Numbers of requests.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ImpactPart")]
-struct PartJson {
+pub(super) struct PartJson {
     exchanges: u64,
     verifications: u64,
 }

@@ -6,9 +6,11 @@ use serde::Serialize;
 use crate::api::warnings::WarningJson;
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
+use crate::domain::apis::ServedApi;
+use crate::domain::grants::Grant;
 use crate::domain::key_text::KeyText;
 use crate::domain::networks::Networks;
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 use crate::http::warnings::Warning;
 
@@ -24,7 +26,10 @@ pub(super) struct KeyJson {
     #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
     hint: String,
+    /// Scopes for the default API.
     scopes: Vec<ScopeJson>,
+    /// All APIs that the key is granted.
+    apis: Vec<GrantJson>,
     #[schemars(schema_with = "crate::api::openapi::schemas::networks")]
     allowed_cidrs: Networks,
     #[schemars(extend("format" = "date-time"))]
@@ -42,6 +47,7 @@ pub(super) struct KeyJson {
     last_used_ip: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     previous_secret_until: Option<String>,
+    previous_secret_hint: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     previous_secret_last_used_at: Option<String>,
     previous_secret_last_used_ip: Option<String>,
@@ -65,17 +71,34 @@ pub(super) struct ScopeJson {
 impl ScopeJson {
     /// Returns scopes in their order.
     pub(super) fn list(scopes: &ScopeSet) -> Vec<Self> {
-        let one = |scope: &Scope| Self {
-            action: scope.action().as_str().to_owned(),
-            resource: scope.filter().as_str().to_owned(),
+        let one = |(action, filter): (&Action, &ResourceFilter)| Self {
+            action: action.as_str().to_owned(),
+            resource: filter.as_str().to_owned(),
         };
-        scopes.iter().map(one).collect()
+        scopes.iter().filter_map(Scope::parts).map(one).collect()
+    }
+}
+
+/// The scopes of a key for one API.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Grant")]
+pub(super) struct GrantJson {
+    /// The API's name.
+    api: String,
+    scopes: Vec<String>,
+}
+
+impl GrantJson {
+    /// Returns a grant; `None` if its API was deleted.
+    fn new(grant: &Grant, apis: &[ServedApi]) -> Option<Self> {
+        let api = &apis.iter().find(|served| served.api.id == grant.api)?.api;
+        Some(Self { api: api.name.to_string(), scopes: grant.scopes.iter().map(ToString::to_string).collect() })
     }
 }
 
 impl KeyJson {
-    /// Returns a key as of a time.
-    pub(super) fn new(key: &ApiKey, now: Timestamp) -> Self {
+    /// Returns a key as of a time. `apis` are those of its organization.
+    pub(super) fn new(key: &ApiKey, apis: &[ServedApi], now: Timestamp) -> Self {
         let (revoked_at, revoked_reason) = match &key.lifecycle {
             Lifecycle::Revoked { at, reason } => (Some(*at), reason.clone()),
             Lifecycle::Active | Lifecycle::Disabled { .. } => (None, None),
@@ -89,7 +112,8 @@ impl KeyJson {
             owner: key.owner.as_ref().map(|owner| owner.0.clone()),
             status: key.status(now),
             hint: key.hint.clone(),
-            scopes: ScopeJson::list(&key.scopes),
+            scopes: ScopeJson::list(key.grants.of_default_api()),
+            apis: key.grants.iter().filter_map(|grant| GrantJson::new(grant, apis)).collect(),
             allowed_cidrs: key.networks.clone(),
             created_at: rfc3339(key.created_at),
             created_by: key.created_by.clone(),
@@ -100,6 +124,7 @@ impl KeyJson {
             last_used_at: key.last_used_at.map(rfc3339),
             last_used_ip: key.last_used_ip.clone(),
             previous_secret_until: previous.map(|previous| rfc3339(previous.until)),
+            previous_secret_hint: previous.map(|previous| previous.hint.clone()),
             previous_secret_last_used_at: previous.and_then(|previous| previous.last_used_at).map(rfc3339),
             previous_secret_last_used_ip: previous.and_then(|previous| previous.last_used_ip.clone()),
             version: key.version,
@@ -114,7 +139,7 @@ impl KeyJson {
     }
 
     /// Returns a key with its secret, which is shown once.
-    pub(super) fn with_secret(key: &ApiKey, text: &KeyText, now: Timestamp) -> Self {
-        Self { secret: Some(text.reveal().to_string()), ..Self::new(key, now) }
+    pub(super) fn with_secret(key: &ApiKey, text: &KeyText, apis: &[ServedApi], now: Timestamp) -> Self {
+        Self { secret: Some(text.reveal().to_string()), ..Self::new(key, apis, now) }
     }
 }

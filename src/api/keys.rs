@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::call::Call;
-use crate::api::fields::{NoBody, ScopeField, given, nullable};
+use crate::api::fields::{GrantField, NoBody, ScopeField, given, nullable, requested_grants};
 use crate::api::guard::{ReadKeys, WriteKeys};
 use crate::api::key_json::KeyJson;
 use crate::api::problem::Problem;
@@ -15,7 +15,6 @@ use crate::domain::api_key::{ApiKey, Edit};
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
 use crate::domain::policy::MAX_GRACE_SECONDS;
-use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
 use crate::http::warnings;
 use crate::keys::{self, NewKey, RotateKey};
@@ -46,6 +45,25 @@ pub(super) fn routes(routes: &mut Routes) {
         .if_match()
         .idempotency_key()
         .returns(StatusCode::OK, "The key with its new `secret`.");
+    routes
+        .add(Method::POST, "/organizations/{org}/keys/{id}/end-grace", |call: Call<WriteKeys>, _: NoBody| {
+            transition(call, Transition::EndGrace)
+        })
+        .operation(
+            "endKeyGrace",
+            "End the grace period of a rotation. The previous secret and its tokens stop working at once",
+        )
+        .if_match()
+        .returns(StatusCode::OK, "The key.");
+    routes
+        .add(Method::POST, "/organizations/{org}/keys/{id}/extend-grace", extend_grace)
+        .operation(
+            "extendKeyGrace",
+            "Extend the grace period of a rotation, up to the policy's maximum and the key's expiry",
+        )
+        .if_match()
+        .body_required()
+        .returns(StatusCode::OK, "The key.");
     routes
         .add(Method::POST, "/organizations/{org}/keys/{id}/revoke", revoke)
         .operation("revokeKey", "Revoke an API key permanently")
@@ -83,8 +101,12 @@ struct CreateBody {
     #[serde(default)]
     #[schemars(schema_with = "crate::api::openapi::schemas::lifetime")]
     expires_in_seconds: Option<i64>,
-    #[serde(default)]
-    scopes: Vec<ScopeField>,
+    /// Scopes for the default API.
+    #[serde(default, deserialize_with = "given")]
+    scopes: Option<Vec<ScopeField>>,
+    /// All APIs that the key is granted. The default API can be listed too, unless `scopes` is given.
+    #[serde(default, deserialize_with = "given")]
+    apis: Option<Vec<GrantField>>,
     #[serde(default)]
     allowed_cidrs: Option<Vec<String>>,
     #[serde(default, deserialize_with = "nullable")]
@@ -99,12 +121,12 @@ async fn create(call: Call<WriteKeys>, body: CreateBody) -> Result<Reply<KeyJson
         name: body.name,
         description: body.description,
         owner: None,
-        scopes: checks.scopes(ScopeField::inputs(&body.scopes)),
+        grants: requested_grants(&mut checks, body.scopes, body.apis),
         networks: checks.networks(body.allowed_cidrs.as_deref().unwrap_or_default()),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, call.now).flatten(),
     };
     checks.done()?;
-    let warnings = warnings::of_rights(&new.networks, Some(&new.scopes));
+    let warnings = warnings::of_rights(&new.networks, new.grants.scopes.as_ref());
     let (node, organization) = (call.node(), call.organization());
     new.owner = match body.owner {
         None => None,
@@ -112,12 +134,12 @@ async fn create(call: Call<WriteKeys>, body: CreateBody) -> Result<Reply<KeyJson
     };
     let (key, secret) = keys::create(node, organization, &call.by(), new, call.idempotency.as_ref()).await?;
     let location = call.location(&format!("/organizations/{}/keys/{}", key.organization, key.id));
-    let json = KeyJson::with_secret(&key, &secret, call.now).warned(warnings);
+    let json = KeyJson::with_secret(&key, &secret, &call.apis(), call.now).warned(warnings);
     Ok(Reply::new(json).version(key.version).location(location))
 }
 
 async fn show(call: Call<ReadKeys>) -> Result<Reply<KeyJson>, Problem> {
-    Ok(reply(&keys::find(call.node(), call.organization(), &call.key_id()?).await?, call.now))
+    Ok(reply(&call, &keys::find(call.node(), call.organization(), &call.key_id()?).await?))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -137,8 +159,13 @@ struct EditBody {
     expires_in_seconds: Option<i64>,
     #[serde(default, deserialize_with = "given")]
     scopes: Option<Vec<ScopeField>>,
+    /// All APIs that the key is granted. The default API can be listed too, unless `scopes` is given.
+    #[serde(default, deserialize_with = "given")]
+    apis: Option<Vec<GrantField>>,
     #[serde(default, deserialize_with = "given")]
     allowed_cidrs: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    owner: Option<Option<String>>,
 }
 
 async fn edit(call: Call<WriteKeys>, body: EditBody) -> Result<Reply<KeyJson>, Problem> {
@@ -150,19 +177,26 @@ async fn edit(call: Call<WriteKeys>, body: EditBody) -> Result<Reply<KeyJson>, P
     if let Some(description) = &body.description {
         checks.text("description", description);
     }
-    let edit = Edit {
+    let grants = requested_grants(&mut checks, body.scopes, body.apis);
+    let mut edit = Edit {
         name: body.name,
         description: body.description,
-        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::inputs(&scopes))),
+        grants: None,
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, call.now),
+        owner: None,
     };
     checks.done()?;
+    edit.owner = match body.owner {
+        None => None,
+        Some(owner) => Some(keys::owner(call.node(), call.organization(), owner.map(MemberId)).await?),
+    };
     let networks = edit.networks.clone().unwrap_or_else(Networks::all);
-    let mut warnings = warnings::of_rights(&networks, edit.scopes.as_ref());
-    let (key, is_narrower) = keys::edit(call.node(), call.organization(), &call.by(), &id, call.if_match, edit).await?;
+    let mut warnings = warnings::of_rights(&networks, grants.scopes.as_ref());
+    let (key, is_narrower) =
+        keys::edit(call.node(), call.organization(), &call.by(), &id, call.if_match, edit, grants).await?;
     warnings.extend(is_narrower.then(warnings::of_narrowing));
-    Ok(Reply::new(KeyJson::new(&key, call.now).warned(warnings)).version(key.version))
+    Ok(Reply::new(KeyJson::new(&key, &call.apis(), call.now).warned(warnings)).version(key.version))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -197,7 +231,26 @@ async fn rotate(call: Call<WriteKeys>, body: RotateBody) -> Result<Reply<KeyJson
     checks.done()?;
     let (node, by, once) = (call.node(), call.by(), call.idempotency.as_ref());
     let (key, secret) = keys::rotate(node, call.organization(), &by, &id, call.if_match, rotation, once).await?;
-    Ok(Reply::new(KeyJson::with_secret(&key, &secret, call.now)).version(key.version))
+    Ok(Reply::new(KeyJson::with_secret(&key, &secret, &call.apis(), call.now)).version(key.version))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "GraceExtension")]
+struct ExtendBody {
+    /// Length of the grace period, counted from the rotation.
+    #[schemars(schema_with = "crate::api::openapi::schemas::required_grace")]
+    grace_seconds: i64,
+}
+
+async fn extend_grace(call: Call<WriteKeys>, body: ExtendBody) -> Result<Reply<KeyJson>, Problem> {
+    let id = call.key_id()?;
+    let mut checks = Checks::default();
+    let seconds = checks.bounded("grace_seconds", Some(body.grace_seconds), 0, MAX_GRACE_SECONDS);
+    checks.done()?;
+    let (node, by) = (call.node(), call.by());
+    let key = keys::extend_grace(node, call.organization(), &by, &id, call.if_match, seconds).await?;
+    Ok(reply(&call, &key))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -221,6 +274,7 @@ enum Transition {
     Revoke(Option<String>),
     Disable,
     Enable,
+    EndGrace,
 }
 
 async fn transition(call: Call<WriteKeys>, to: Transition) -> Result<Reply<KeyJson>, Problem> {
@@ -230,10 +284,11 @@ async fn transition(call: Call<WriteKeys>, to: Transition) -> Result<Reply<KeyJs
         Transition::Revoke(reason) => keys::revoke(node, organization, &by, &id, version, reason).await?,
         Transition::Disable => keys::disable(node, organization, &by, &id, version).await?,
         Transition::Enable => keys::enable(node, organization, &by, &id, version).await?,
+        Transition::EndGrace => keys::end_grace(node, organization, &by, &id, version).await?,
     };
-    Ok(reply(&key, call.now))
+    Ok(reply(&call, &key))
 }
 
-fn reply(key: &ApiKey, now: Timestamp) -> Reply<KeyJson> {
-    Reply::new(KeyJson::new(key, now)).version(key.version)
+fn reply<P>(call: &Call<P>, key: &ApiKey) -> Reply<KeyJson> {
+    Reply::new(KeyJson::new(key, &call.apis(), call.now)).version(key.version)
 }

@@ -62,7 +62,7 @@ async fn me(call: Call<AnyCredential>) -> Result<Reply<MeJson>, Problem> {
                 owner: caller.key.owner.as_ref().map(|owner| owner.0.clone()),
             }),
             member: None,
-            scopes: ScopeJson::list(&caller.grant.scopes),
+            scopes: ScopeJson::list(caller.grants().of_default_api()),
             allowed_cidrs: caller.key.networks.clone(),
             expires_at: caller.grant.not_after.map(rfc3339),
         },

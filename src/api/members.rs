@@ -3,6 +3,7 @@
 use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::api::call::Call;
 use crate::api::fields::given;
@@ -11,8 +12,10 @@ use crate::api::member_json::{MemberJson, SessionJson};
 use crate::api::problem::Problem;
 use crate::api::reply::{ListJson, Reply};
 use crate::api::route::Routes;
+use crate::domain::api_key::Status;
 use crate::domain::member::{Member, MemberId, Role};
-use crate::members::{self, MemberEdit, NewMember};
+use crate::keys::KeyOfRemovedMember;
+use crate::members::{self, MemberEdit, MemberKeys, NewMember};
 
 const LIST: &str = "/organizations/{org}/members";
 const ONE: &str = "/organizations/{org}/members/{id}";
@@ -36,9 +39,14 @@ pub(super) fn routes(routes: &mut Routes) {
         .returns(StatusCode::OK, "The member, with a `password` if it was reset.");
     routes
         .add(Method::DELETE, ONE, remove)
-        .operation("removeMember", "Remove a member and revoke the keys that they own")
+        .operation("removeMember", "Remove a member, and transfer the keys that they own to the organization or revoke them")
+        .query(
+            "keys",
+            "What happens to the keys of the member: `transfer` makes the organization their owner, `revoke` revokes them.",
+            json!({ "type": "string", "enum": ["transfer", "revoke"], "default": "transfer" }),
+        )
         .if_match()
-        .returns(StatusCode::OK, "The revoked keys.");
+        .returns(StatusCode::OK, "The transferred and the revoked keys.");
     routes
         .add(Method::GET, "/organizations/{org}/members/{id}/sessions", sessions)
         .operation("listSessions", "List the sessions of a member")
@@ -111,14 +119,29 @@ async fn change(call: Call<AdminMembers>, body: ChangeBody) -> Result<Reply<Memb
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RemovedMember")]
 struct RemovedJson {
+    /// The IDs of the keys that belong to the organization now.
+    transferred_keys: Vec<String>,
     /// The IDs of the keys that were revoked.
     revoked_keys: Vec<String>,
 }
 
 async fn remove(call: Call<AdminMembers>) -> Result<Reply<RemovedJson>, Problem> {
     let id = call.path("id", MemberId::parse)?;
-    let revoked = members::remove(call.node(), call.organization(), &call.by(), &id, call.if_match).await?;
-    Ok(Reply::new(RemovedJson { revoked_keys: revoked.iter().map(|key| key.id.to_string()).collect() }))
+    let to = call.query(|query| match query.get("keys") {
+        None | Some("transfer") => KeyOfRemovedMember::Transfer,
+        Some("revoke") => KeyOfRemovedMember::Revoke,
+        Some(_) => {
+            query.wrong("keys", "must be transfer or revoke");
+            KeyOfRemovedMember::Transfer
+        }
+    })?;
+    let (node, organization, by) = (call.node(), call.organization(), call.by());
+    let released = members::remove(node, organization, &by, &id, call.if_match, &MemberKeys::all(to)).await?;
+    let ids = |is_revoked: bool| {
+        let those = released.iter().filter(|key| (key.status(call.now) == Status::Revoked) == is_revoked);
+        those.map(|key| key.id.to_string()).collect()
+    };
+    Ok(Reply::new(RemovedJson { transferred_keys: ids(false), revoked_keys: ids(true) }))
 }
 
 async fn sessions(call: Call<AnyCredential>) -> Result<Reply<ListJson<SessionJson>>, Problem> {

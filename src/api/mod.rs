@@ -4,9 +4,14 @@
 //! reply (`reply.rs`). A module adds its handlers to the table of routes (`route.rs`). Imports `domain`, `clock`, `store`
 //! (list filters), the use cases, `node` and `http`, but no other surface.
 
+mod api_impact;
+mod apis;
 mod audit;
 mod body;
+mod bulk;
 mod call;
+mod delivery_json;
+mod denials;
 mod etag;
 mod explain;
 mod fields;
@@ -15,12 +20,14 @@ mod impact;
 mod key_json;
 mod key_list;
 mod keys;
+mod lookup;
 mod me;
 mod member_json;
 mod members;
 mod openapi;
 mod organizations;
 mod policy;
+mod preview;
 mod problem;
 mod query;
 mod reply;
@@ -33,9 +40,11 @@ mod warnings;
 mod webhook_json;
 mod webhooks;
 
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::web;
 
 use crate::api::route::Routes;
+use crate::http::compression;
 
 pub use openapi::text as openapi_text;
 pub use problem::Problem;
@@ -44,6 +53,8 @@ pub use problem::Problem;
 pub fn routes(config: &mut web::ServiceConfig) {
     config.configure(openapi::register).service(
         web::scope("/api/v1")
+            .wrap(Compress::default())
+            .wrap(from_fn(compression::documents))
             .configure(|config| table().register(config))
             .default_service(web::to(|| async { Problem::not_found() })),
     );
@@ -55,6 +66,8 @@ fn table() -> Routes {
     routes.group("keys", |keys| {
         key_list::routes(keys);
         keys::routes(keys);
+        bulk::routes(keys);
+        lookup::routes(keys);
     });
     routes.group("members", members::routes);
     routes.group("sessions", |sessions| {
@@ -65,12 +78,16 @@ fn table() -> Routes {
         organizations::routes(organizations);
         policy::routes(organizations);
     });
+    routes.group("apis", apis::routes);
     routes.group("signing keys", signing_keys::routes);
     routes.group("usage", |usage| {
         usage::routes(usage);
         stale::routes(usage);
+        denials::routes(usage);
         explain::routes(usage);
+        preview::routes(usage);
         impact::routes(usage);
+        api_impact::routes(usage);
     });
     routes.group("audit", audit::routes);
     routes.group("webhooks", webhooks::routes);

@@ -52,6 +52,8 @@ struct EffectJson {
     setting: &'static str,
     meaning: String,
     count: u64,
+    /// Other settings that all of these keys violate as well.
+    also: Vec<&'static str>,
     /// The IDs of some of the keys.
     examples: Vec<String>,
 }
@@ -62,7 +64,8 @@ impl From<Effect> for EffectJson {
             setting: effect.setting,
             meaning: effect.description,
             count: effect.count,
-            examples: effect.examples.iter().map(ToString::to_string).collect(),
+            also: effect.also,
+            examples: effect.examples.iter().map(|key| key.id.to_string()).collect(),
         }
     }
 }

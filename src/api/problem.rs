@@ -7,6 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::clock::rfc3339;
+use crate::domain::apis::MAX_APIS;
 use crate::domain::authority::GrantExceeded;
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::Role;
@@ -19,9 +21,11 @@ use crate::keys::KeyError;
 use crate::limits::AddressLimit;
 use crate::members::{MemberError, SignInError};
 use crate::node::Unavailable;
-use crate::organizations::{CreateError, PolicyError, SuspendError};
+use crate::organizations::{
+    ApiError, CreateError, DeleteError, PolicyError, RenameError, SUSPENDED_DAYS, SuspendError,
+};
 use crate::store::StoreError;
-use crate::tokens::Refusal;
+use crate::verification::Refusal;
 use crate::webhooks::WebhookError;
 
 /// An error response.
@@ -79,6 +83,14 @@ impl Problem {
     /// An object that does not exist, or that the caller may not see.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "Not found")
+    }
+
+    /// The code, and the detail with the invalid fields, on one line.
+    pub(super) fn summary(self) -> (&'static str, String) {
+        let errors: Vec<String> =
+            self.errors.iter().map(|error| format!("{}: {}", error.field, error.message())).collect();
+        let detail = if errors.is_empty() { self.detail } else { errors.join("; ") };
+        (self.code.as_str(), detail)
     }
 
     /// No credentials.
@@ -201,7 +213,7 @@ impl Problem {
     }
 
     /// The reason why a node cannot carry out a request.
-    fn not_now(cause: &Unavailable) -> Self {
+    pub(super) fn not_now(cause: &Unavailable) -> Self {
         if matches!(cause, Unavailable::Store(StoreError::Superseded)) {
             return Self::conflict("Your permissions changed during this request; nothing was changed. Retry.");
         }
@@ -292,6 +304,25 @@ impl From<WebhookError> for Problem {
     }
 }
 
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::NotFound => Self::not_found(),
+            ApiError::Invalid(errors) => Self::invalid(errors),
+            ApiError::PreconditionFailed => Self::precondition_failed("API"),
+            ApiError::LimitReached => Self::conflict(format!("the organization has {MAX_APIS} APIs, the maximum")),
+            ApiError::IsDefault => Self::conflict("the default API cannot be deleted"),
+            ApiError::AlgorithmChanging(until) => Self::conflict(format!(
+                "the algorithm was changed, and earlier tokens may be valid until {}; change it again after that",
+                rfc3339(until)
+            )),
+            ApiError::SigningKey(cause) => cause.into(),
+            ApiError::Raced => Self::conflict("the organization was changed at the same time; retry"),
+            ApiError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
 impl From<PolicyError> for Problem {
     fn from(error: PolicyError) -> Self {
         match error {
@@ -312,6 +343,31 @@ impl From<SuspendError> for Problem {
                 Self::conflict("organization default manages the others and cannot be suspended")
             }
             SuspendError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::NotFound => Self::not_found(),
+            DeleteError::IsDefault => Self::conflict("organization default manages the others and cannot be deleted"),
+            DeleteError::TooEarly(from) => {
+                let from = from.map(|from| format!(", from {}", crate::clock::rfc3339(from))).unwrap_or_default();
+                let rule = format!("it can be deleted after {SUSPENDED_DAYS} days of suspension{from}");
+                Self::conflict(format!("{rule}; suspend it and wait, or use now=true"))
+            }
+            DeleteError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<RenameError> for Problem {
+    fn from(error: RenameError) -> Self {
+        match error {
+            RenameError::NotFound => Self::not_found(),
+            RenameError::Invalid(violation) => Self::invalid(vec![violation]),
+            RenameError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
 }
@@ -358,6 +414,7 @@ impl From<GrantExceeded> for Problem {
             GrantExceeded::Scope(scope) => {
                 format!("Cannot grant {scope}: it is not covered by your own scopes")
             }
+            GrantExceeded::Api(_) => "Cannot grant an API that you are not granted yourself".into(),
             GrantExceeded::Networks => "Cannot grant networks outside your own allow-list".into(),
             GrantExceeded::Lifetime(end) => {
                 format!("Cannot grant an expiry after your own, {}", crate::clock::rfc3339(end))

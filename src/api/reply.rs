@@ -74,17 +74,30 @@ pub(super) struct ListJson<T> {
     items: Vec<T>,
     /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
+    /// The number of items on all pages, if the request asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
 }
 
 impl<T> ListJson<T> {
     /// A page of a longer list. `cursor` returns the cursor behind an item.
     pub(super) fn page<I>(page: Page<I>, cursor: impl FnOnce(&I) -> String, item: impl Fn(I) -> T) -> Reply<Self> {
+        Self::counted_page(page, None, cursor, item)
+    }
+
+    /// Same, with the number of items on all pages.
+    pub(super) fn counted_page<I>(
+        page: Page<I>,
+        total: Option<u64>,
+        cursor: impl FnOnce(&I) -> String,
+        item: impl Fn(I) -> T,
+    ) -> Reply<Self> {
         let next_cursor = page.last_before_next().map(cursor);
-        Reply::new(Self { items: page.items.into_iter().map(item).collect(), next_cursor })
+        Reply::new(Self { items: page.items.into_iter().map(item).collect(), next_cursor, total })
     }
 
     /// A list that is always complete.
     pub(super) fn all(items: impl IntoIterator<Item = T>) -> Reply<Self> {
-        Reply::new(Self { items: items.into_iter().collect(), next_cursor: None })
+        Reply::new(Self { items: items.into_iter().collect(), next_cursor: None, total: None })
     }
 }

@@ -170,7 +170,7 @@ impl Routes {
         }
         for (path, routes) in resources {
             let routes = routes.into_iter().map(Route::into_service);
-            let refuse = |allowed: &str| Problem::method_not_allowed(allowed).error_response();
+            let refuse = |_: &HttpRequest, allowed: &str| Problem::method_not_allowed(allowed).error_response();
             config.service(methods::resource(path, routes, refuse));
         }
     }
@@ -259,7 +259,7 @@ mod tests {
             .map(|route| route.id)
             .collect();
         interruptible.sort_unstable();
-        assert_eq!(interruptible, ["explainKey", "getImpact"]);
+        assert_eq!(interruptible, ["explainKey", "getApiImpact", "getImpact", "lookupKeys", "previewToken"]);
         assert!(table().iter().all(|route| route.method != Method::GET || !route.is_change));
     }
 

@@ -11,6 +11,7 @@ use crate::api::reply::{ListJson, Reply};
 use crate::api::route::Routes;
 use crate::clock::rfc3339;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::violation::Violation;
 use crate::http::checks::Checks;
 use crate::node::Tenant;
 use crate::organizations::{RetireError, RotateError, SigningKeyRotation, retire_signing_key, rotate_signing_key};
@@ -60,6 +61,10 @@ pub(super) struct SigningKeyJson {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SigningKeyRotation")]
 struct RotateBody {
+    /// The algorithm whose key is rotated; by default that of tokens for the default API. An API chooses its algorithm.
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::optional_algorithm")]
+    algorithm: Option<String>,
     #[serde(default)]
     #[schemars(schema_with = "crate::api::openapi::schemas::ahead")]
     publish_ahead_seconds: Option<i64>,
@@ -74,11 +79,12 @@ async fn rotate(call: Call<AdminSigningKeys>, body: RotateBody) -> Result<Reply<
     if body.retire_now && body.publish_ahead_seconds.is_some_and(|seconds| seconds != 0) {
         checks.wrong("publish_ahead_seconds", "must be 0 or absent with retire_now");
     }
+    let algorithm = checks.choice("algorithm", body.algorithm.as_deref());
     let settings = &call.node().settings;
     let ahead_seconds =
         checks.bounded("publish_ahead_seconds", body.publish_ahead_seconds, settings.publish_ahead_seconds, 86_400);
     checks.done()?;
-    let rotation = SigningKeyRotation { algorithm: settings.algorithm, ahead_seconds, retire_now: body.retire_now };
+    let rotation = SigningKeyRotation { algorithm, ahead_seconds, retire_now: body.retire_now };
     let kid = rotate_signing_key(call.node(), call.organization(), rotation, &call.by()).await?;
     SigningKeyJson::find(&call, &kid)
 }
@@ -94,7 +100,7 @@ impl SigningKeyJson {
         Self {
             kid: key.kid().to_owned(),
             algorithm: key.algorithm().as_str(),
-            status: tenant.ring.state(key, now).as_str(),
+            status: tenant.key_state(key, now).as_str(),
             created_at: rfc3339(key.created_at()),
             active_from: rfc3339(key.active_from()),
             superseded_at: tenant.ring.superseded_at(key.kid()).map(rfc3339),
@@ -113,6 +119,9 @@ impl From<RotateError> for Problem {
     fn from(error: RotateError) -> Self {
         match error {
             RotateError::NotFound => Self::not_found(),
+            error @ RotateError::UnusedAlgorithm(_) => {
+                Self::invalid(vec![Violation::new("algorithm", error.to_string())])
+            }
             error @ (RotateError::Pending { .. } | RotateError::Raced | RotateError::TooMany) => {
                 Self::conflict(error.to_string())
             }

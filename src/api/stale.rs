@@ -42,5 +42,6 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
     let after = after.map(|(created_at, key)| (Timestamp::from_millis(created_at), key));
     let page = keys::stale(call.node(), call.organization(), days, after, limit, call.now).await?;
     let cursor = |key: &ApiKey| cursor(LIST, key.created_at.as_millis(), &key.id);
-    Ok(ListJson::page(page, cursor, |key| KeyJson::new(&key, call.now)))
+    let apis = call.apis();
+    Ok(ListJson::page(page, cursor, |key| KeyJson::new(&key, &apis, call.now)))
 }

@@ -1,4 +1,4 @@
-//! JSON of webhooks and deliveries.
+//! JSON of webhooks.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::clock::rfc3339;
 use crate::domain::destination::Destination;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryState, Webhook, WebhookState};
+use crate::domain::webhook::{Webhook, WebhookState};
 
 /// A webhook. Times are RFC 3339 in UTC.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,26 +35,6 @@ pub(super) struct WebhookJson {
     /// The secret. Only in responses that create or rotate it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-}
-
-/// A delivery. Times are RFC 3339 in UTC.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Delivery")]
-pub(super) struct DeliveryJson {
-    id: String,
-    event: String,
-    state: &'static str,
-    attempts: u32,
-    #[schemars(extend("format" = "date-time"))]
-    created_at: String,
-    #[schemars(extend("format" = "date-time"))]
-    last_attempt_at: Option<String>,
-    last_status: Option<u16>,
-    last_error: Option<String>,
-    #[schemars(extend("format" = "date-time"))]
-    next_attempt_at: Option<String>,
-    #[schemars(extend("format" = "date-time"))]
-    ended_at: Option<String>,
 }
 
 impl WebhookJson {
@@ -86,24 +66,5 @@ impl WebhookJson {
     /// Returns a webhook with its secret, which is shown once.
     pub(super) fn with_secret(webhook: &Webhook, url: Option<Destination>, secret: &str, now: Timestamp) -> Self {
         Self { secret: Some(secret.to_owned()), ..Self::new(webhook, url, now) }
-    }
-}
-
-impl DeliveryJson {
-    /// Returns a delivery without its payload, which is in the audit log.
-    pub(super) fn new(delivery: &Delivery) -> Self {
-        let is_pending = delivery.state == DeliveryState::Pending;
-        Self {
-            id: delivery.id.to_string(),
-            event: delivery.event.clone(),
-            state: delivery.state.as_str(),
-            attempts: delivery.attempts,
-            created_at: rfc3339(delivery.created_at),
-            last_attempt_at: delivery.last_attempt_at.map(rfc3339),
-            last_status: delivery.last_status,
-            last_error: delivery.last_error.clone(),
-            next_attempt_at: is_pending.then(|| rfc3339(delivery.due_at)),
-            ended_at: delivery.ended_at.map(rfc3339),
-        }
     }
 }

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::call::Call;
+use crate::api::delivery_json::{DeliveryDetailsJson, DeliveryJson, Shown};
 use crate::api::fields::{NoBody, given};
-use crate::api::guard::{AdminWebhooks, ReadWebhooks};
+use crate::api::guard::{AdminWebhooks, ReadAudit, ReadWebhooks};
 use crate::api::problem::Problem;
 use crate::api::reply::{ListJson, Reply};
 use crate::api::route::Routes;
-use crate::api::webhook_json::{DeliveryJson, WebhookJson};
+use crate::api::webhook_json::WebhookJson;
 use crate::domain::webhook::{DeliveryId, DeliveryState, Webhook, WebhookId, WebhookState};
 use crate::http::checks::Checks;
 use crate::store::DeliveryFilter;
@@ -21,6 +22,7 @@ use crate::webhooks::{self, NewWebhook, WebhookUpdate};
 
 const LIST: &str = "/organizations/{org}/webhooks";
 const ONE: &str = "/organizations/{org}/webhooks/{id}";
+const DELIVERY: &str = "/organizations/{org}/webhooks/{id}/deliveries/{delivery}";
 const RETRY: &str = "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry";
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -60,8 +62,12 @@ pub(super) fn routes(routes: &mut Routes) {
         .pages()
         .returns(StatusCode::OK, "A page of deliveries.");
     routes
+        .add(Method::GET, DELIVERY, delivery)
+        .operation("getDelivery", "Get a delivery with its request and its attempts")
+        .returns(StatusCode::OK, "The delivery.");
+    routes
         .add(Method::POST, RETRY, retry)
-        .operation("retryDelivery", "Retry a failed delivery")
+        .operation("retryDelivery", "Retry a delivery now: a failed one, or one that waits for its next attempt")
         .returns(StatusCode::ACCEPTED, "The pending delivery.");
 }
 
@@ -182,6 +188,13 @@ async fn deliveries(call: Call<ReadWebhooks>) -> Result<Reply<ListJson<DeliveryJ
     })?;
     let page = webhooks::deliveries(call.node(), call.organization(), filter).await?;
     Ok(ListJson::page(page, webhooks::cursor, |delivery| DeliveryJson::new(&delivery)))
+}
+
+async fn delivery(call: Call<ReadWebhooks>) -> Result<Reply<DeliveryDetailsJson>, Problem> {
+    let (id, delivery) = (webhook_id(&call)?, call.path("delivery", DeliveryId::parse)?);
+    let (webhook, delivery, attempts) = webhooks::delivery(call.node(), call.organization(), (&id, &delivery)).await?;
+    let shown = Shown { payload: call.may::<ReadAudit>(), responses: call.may::<AdminWebhooks>() };
+    Ok(Reply::new(DeliveryDetailsJson::new(&webhook, delivery, attempts, shown)))
 }
 
 async fn retry(call: Call<AdminWebhooks>, _: NoBody) -> Result<Reply<DeliveryJson>, Problem> {

@@ -9,5 +9,5 @@ mod verify;
 
 pub use export::{Export, verify_export};
 pub use item::AuditItem;
-pub use page::{cursor, list, name_fault, read_cursor};
+pub use page::{cursor, is_field_name, list, name_fault, read_cursor, revokers};
 pub use verify::verify;

@@ -1,13 +1,16 @@
 //! Lists the audit log.
 
+use std::collections::HashMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::audit_chain::AuditRow;
 use crate::domain::page::Page;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::node::{Node, Unavailable};
-use crate::store::{AuditFilter, AuditFrom};
+use crate::store::{AuditFilter, AuditFrom, action};
 
 /// Maximum length of an action, actor or subject in a filter, in characters.
 const MAX_NAME: usize = 200;
@@ -16,6 +19,15 @@ const MAX_NAME: usize = 200;
 pub async fn list(node: &Node, filter: &AuditFilter) -> Result<Page<AuditRow>, Unavailable> {
     let one_more = AuditFilter { limit: Page::<AuditRow>::read_limit(filter.limit), ..filter.clone() };
     Ok(Page::new(node.store.audit_rows(&one_more).await?, filter.limit))
+}
+
+/// Returns who revoked keys, by key ID.
+pub async fn revokers(
+    node: &Node,
+    organization: &Slug,
+    keys: &[String],
+) -> Result<HashMap<String, String>, Unavailable> {
+    Ok(node.store.last_actors(organization, action::KEY_REVOKE, keys).await?)
 }
 
 /// Returns the cursor behind a row.
@@ -28,6 +40,11 @@ pub fn read_cursor(text: &str) -> Option<AuditFrom> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (at, id) = plain.strip_prefix("audit.")?.split_once('.')?;
     Some(AuditFrom::Before(Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?))
+}
+
+/// Whether a text can be the name of a field.
+pub fn is_field_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// Returns why an action, actor or subject is not a valid filter.

@@ -26,8 +26,9 @@ pub(super) enum AuditCommand {
         Without --file this reads the configured database and needs no credential.")]
     Verify(VerifyArguments),
     /// Write the log to standard output, oldest entry first, one JSON object per line (NDJSON)
-    #[command(after_help = "Example:\n  keyturn audit export --action key.revoke --since 7d > audit.ndjson")]
-    Export(ExportArguments),
+    #[command(after_help = "Examples:\n  keyturn audit export --action key.revoke --since 7d > audit.ndjson\n  \
+        keyturn audit export --direction widened --field allowed_cidrs --since 7d")]
+    Export(Box<ExportArguments>),
 }
 
 #[derive(Args, Debug)]
@@ -59,6 +60,12 @@ pub(super) struct ExportArguments {
     /// Only changes of the object with this ID
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     subject: Option<String>,
+    /// Only changes that widened or restricted access
+    #[arg(long, value_parser = ["widened", "restricted"])]
+    direction: Option<String>,
+    /// Only changes of this field, such as allowed_cidrs
+    #[arg(long)]
+    field: Option<String>,
     /// Only entries from this point in time on: a date, or how long ago, such as 7d
     #[arg(long, value_name = "DATE", value_parser = parse_past)]
     since: Option<String>,
@@ -145,9 +152,17 @@ fn show(organization: &str, head: &AuditHead) -> Result<(), CliError> {
 
 /// Exports the log of an organization from a running server.
 pub(super) async fn export(arguments: ExportArguments) -> Result<(), CliError> {
-    let ExportArguments { server, organization, action, actor, subject, since, until } = arguments;
+    let ExportArguments { server, organization, action, actor, subject, direction, field, since, until } = arguments;
     let organization = organization.as_deref().map(parse_organization).transpose()?;
-    let filters = [("action", action), ("actor", actor), ("subject", subject), ("since", since), ("until", until)];
+    let filters = [
+        ("action", action),
+        ("actor", actor),
+        ("subject", subject),
+        ("direction", direction),
+        ("field", field),
+        ("since", since),
+        ("until", until),
+    ];
     let mut query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     query.push(("format", "ndjson".into()));
     let client = Client::connect(server).await?;

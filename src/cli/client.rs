@@ -100,6 +100,11 @@ impl Client {
         self.call_path(method, &self.path(rest), body).await
     }
 
+    /// Reads a resource under `/api/v1`.
+    pub(super) async fn get_root(&self, rest: &str, query: &[(&str, String)]) -> Result<Value, CliError> {
+        Ok(self.send(self.request(Method::GET, &format!("api/v1/{rest}"), query)?).await?.body)
+    }
+
     /// Sends a request about a resource under `/api/v1`.
     pub(super) async fn call_root(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, CliError> {
         self.call_path(method, &format!("api/v1/{rest}"), body).await

@@ -61,14 +61,14 @@ fn counts(value: &Value) -> [u64; 3] {
     [number("exchanges"), number("verifications"), denials.filter_map(Value::as_u64).sum()]
 }
 
-/// Prints each check of a decision. A denial is an error.
+/// Prints each check of a decision. Everything but a complete "allowed" is an error.
 pub(super) fn explain(explained: &Value, as_json: bool) -> Result<(), CliError> {
     let mut table = rows();
-    let mut denial = None;
+    let mut denials = Vec::new();
     for check in items(explained.get("checks")) {
         let (name, outcome, detail) = (field(check, "check"), field(check, "outcome"), field(check, "detail"));
         if outcome == "failed" {
-            denial = Some(format!("denied by the check {name}: {detail}"));
+            denials.push(format!("denied by the check {name}: {detail}"));
         }
         table.add_row([name, outcome.replace('_', " "), detail]);
     }
@@ -77,8 +77,37 @@ pub(super) fn explain(explained: &Value, as_json: bool) -> Result<(), CliError> 
     } else {
         print_table(&table)?;
     }
-    match (explained.get("allowed").and_then(Value::as_bool), denial) {
-        (Some(true), None) => Ok(()),
-        (_, denial) => Err(CliError::Failed(denial.unwrap_or_else(|| "denied".into()))),
+    match field(explained, "verdict").as_str() {
+        "allowed" => Ok(()),
+        "incomplete" => Err(CliError::Failed(
+            "incomplete: no check failed, but some were skipped; give --address, --action and --resource".into(),
+        )),
+        _ => Err(CliError::Failed(denials.join("; "))),
     }
+}
+
+/// Lists recent denials.
+pub(super) async fn denials(client: &Client, query: Query, as_json: bool) -> Result<(), CliError> {
+    let mut table = table(&["last", "count", "key", "address", "endpoint", "status", "reason", "scope", "request ID"]);
+    let mut each = |denied: &Value| {
+        if as_json {
+            return print_json(denied);
+        }
+        let scope =
+            ["missing_scope", "requested_scope"].map(|name| field(denied, name)).into_iter().find(|scope| scope != "-");
+        table.add_row([
+            whole_seconds(&field(denied, "last_at")),
+            field(denied, "count"),
+            field(denied, "client_id"),
+            field(denied, "address"),
+            field(denied, "endpoint"),
+            field(denied, "status"),
+            field(denied, "reason"),
+            scope.unwrap_or_else(|| "-".into()),
+            plain(items(denied.get("request_ids")).next()),
+        ]);
+        Ok(())
+    };
+    client.each_item("denials", query, &mut each).await?;
+    if as_json { Ok(()) } else { print_table(&table) }
 }

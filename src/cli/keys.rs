@@ -1,12 +1,16 @@
 //! `keyturn keys …`: API keys on a running server.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::cli::client::{Client, Query};
 use crate::cli::credential::ApiArguments;
+use crate::cli::key_preview::{self, Preview};
 use crate::cli::key_reports;
+use crate::cli::key_search::{self, Bulk, List};
 use crate::cli::table::{field, items, plain, print_record, print_table, table};
 use crate::cli::values::{parse_duration, parse_moment, parse_past};
 use crate::cli::{CliError, print_json, print_out};
@@ -19,8 +23,6 @@ pub(super) struct KeysArguments {
     #[command(subcommand)]
     command: KeysCommand,
 }
-
-const STATUSES: [&str; 5] = ["all", "active", "expired", "disabled", "revoked"];
 
 #[derive(Subcommand, Debug)]
 enum KeysCommand {
@@ -37,6 +39,9 @@ enum KeysCommand {
         /// Scope: action:resource, such as read:projects/acme/*, or an action alone for every resource. Can be repeated
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
+        /// API that the key is granted, with its scopes. Can be repeated. Without it, the key is granted the default API
+        #[arg(long = "api", value_name = "API=SCOPE,SCOPE")]
+        apis: Vec<String>,
         /// Network that may use the key, such as 10.0.0.0/8, or an address; every address if there is none. Can be repeated
         #[arg(long = "cidr", value_name = "CIDR")]
         cidrs: Vec<String>,
@@ -48,25 +53,31 @@ enum KeysCommand {
     },
     /// List keys, newest first
     #[command(after_help = "Examples:\n  keyturn keys list --status active --search billing\n  \
-        keyturn keys list --json | jq -r 'select(.last_used_at == null) | .id'")]
-    List {
-        /// Only keys in this state
-        #[arg(long, default_value = "all", value_parser = STATUSES)]
-        status: String,
-        /// Only keys whose name contains this text
-        #[arg(long, value_name = "TEXT")]
-        search: Option<String>,
-        /// Only keys of this member
-        #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true)]
-        owner: Option<String>,
+        keyturn keys list --view unused\n  keyturn keys list --scope read:invoices/2031 --cidr 203.0.113.7\n  \
+        keyturn keys list --violates any --json | jq -r .id")]
+    List(Box<List>),
+    /// Find the keys that a secret, a token, an ID or a log line refers to, without using it
+    #[command(after_help = "Examples:\n  keyturn keys lookup < leaked.log\n  wl-paste | keyturn keys lookup\n\n\
+        The text is read from standard input, so it is in no shell history and no list of processes.")]
+    Lookup {
+        /// Read the text from this file instead of standard input
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
     },
+    /// Disable, enable or revoke many keys, or set their expiry
+    #[command(
+        after_help = "Examples:\n  keyturn keys bulk revoke --reason 'contract ended' 3kTMd9aB7xQ2LpZs 8fRq2Wv0Ye5Jh1Dc\n  \
+        keyturn keys list --view no_expiry --json | jq -r .id | keyturn keys bulk set-expiry --expires-in 90d\n\n\
+        Without IDs, they are read from standard input. Exits with 1 if any change fails."
+    )]
+    Bulk(Bulk),
     /// Show a key
     #[command(after_help = "Example:\n  keyturn keys show 3kTMd9aB7xQ2LpZs")]
     Show {
         /// ID of the key
         id: String,
     },
-    /// Change a key's name, description, scopes, networks or expiry
+    /// Change a key's name, description, owner, scopes, networks or expiry
     #[command(
         after_help = "Examples:\n  keyturn keys update 3kTMd9aB7xQ2LpZs --scope read:invoices/* --scope read:orders/*\n  \
         keyturn keys update 3kTMd9aB7xQ2LpZs --expires-in 30d\n\n\
@@ -86,6 +97,22 @@ enum KeysCommand {
         grace: i64,
         #[command(flatten)]
         expiry: Expiry,
+    },
+    /// End the grace period of a rotation: the previous secret and its tokens stop working immediately
+    #[command(after_help = "Example:\n  keyturn keys end-grace 3kTMd9aB7xQ2LpZs")]
+    EndGrace {
+        /// ID of the key
+        id: String,
+    },
+    /// Extend the grace period of a rotation, up to the policy's maximum and the key's expiry
+    #[command(after_help = "Example:\n  keyturn keys extend-grace 3kTMd9aB7xQ2LpZs --grace 7d\n\n\
+        The length counts from the rotation.")]
+    ExtendGrace {
+        /// ID of the key
+        id: String,
+        /// New length of the grace period, counted from the rotation, such as 7d
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        grace: i64,
     },
     /// Revoke a key permanently
     #[command(after_help = "Example:\n  keyturn keys revoke 3kTMd9aB7xQ2LpZs --reason 'laptop lost'")]
@@ -131,7 +158,23 @@ enum KeysCommand {
         #[arg(long, value_name = "DATE", value_parser = parse_past)]
         to: Option<String>,
     },
-    /// Explain, check by check, whether a key would be allowed; exits with 1 if not
+    /// List recent denials, the latest first: when, from where, for what, and why
+    #[command(after_help = "Examples:\n  keyturn keys denials 3kTMd9aB7xQ2LpZs\n  \
+        keyturn keys denials --request-id 9fKq2LpZs7xQ")]
+    Denials {
+        /// ID of the key; without it, the denials of all keys and of unknown ones are listed
+        id: Option<String>,
+        /// Only this reason, such as wrong_secret or api_key_ip_not_allowed
+        #[arg(long)]
+        reason: Option<String>,
+        /// Only the request with this X-Request-Id
+        #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+        request_id: Option<String>,
+        /// Only this client address
+        #[arg(long)]
+        address: Option<String>,
+    },
+    /// Explain, check by check, whether a key would be allowed; exits with 1 if not, or if a check was skipped
     #[command(after_help = "Example:\n  keyturn keys explain 3kTMd9aB7xQ2LpZs --address 203.0.113.7 \
         --action read --resource projects/acme/db")]
     Explain {
@@ -150,6 +193,10 @@ enum KeysCommand {
         #[arg(long, value_name = "DATE", value_parser = parse_moment)]
         at: Option<String>,
     },
+    /// Show the token that a request would return, and what common validators see of it; exits with 1 if it is denied
+    #[command(after_help = "Example:\n  keyturn keys preview 3kTMd9aB7xQ2LpZs --audience https://orders.example.com \
+        --scope orders.read")]
+    Preview(Preview),
 }
 
 #[derive(Args, Debug)]
@@ -162,12 +209,22 @@ struct Update {
     /// New description
     #[arg(long)]
     description: Option<String>,
+    /// ID of the member who will own the key
+    #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true, conflicts_with = "no_owner")]
+    owner: Option<String>,
+    /// Transfer the key to the organization
+    #[arg(long)]
+    no_owner: bool,
     /// Scope that the key will have. Can be repeated
     #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "no_scopes")]
     scopes: Vec<String>,
     /// Remove every scope
     #[arg(long)]
     no_scopes: bool,
+    /// API that the key will be granted, with its scopes. Can be repeated; replaces all APIs, so give default=… to keep the
+    /// default one
+    #[arg(long = "api", value_name = "API=SCOPE,SCOPE", conflicts_with_all = ["scopes", "no_scopes"])]
+    apis: Vec<String>,
     /// Network that may use the key. Can be repeated
     #[arg(long = "cidr", value_name = "CIDR", conflicts_with = "no_cidrs")]
     cidrs: Vec<String>,
@@ -182,13 +239,13 @@ struct Update {
 }
 
 #[derive(Args, Debug)]
-struct Expiry {
+pub(super) struct Expiry {
     /// When the key expires, such as 2030-01-31 (00:00 UTC) or 2030-01-31T12:00:00Z
     #[arg(long, value_name = "DATE", conflicts_with = "expires_in", value_parser = parse_moment)]
-    expires_at: Option<String>,
+    pub(super) expires_at: Option<String>,
     /// How long until the key expires, such as 90d or 12h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    expires_in: Option<i64>,
+    pub(super) expires_in: Option<i64>,
 }
 
 pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
@@ -197,11 +254,14 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
     check_id(&command)?;
     let connect = || Client::connect(api.server);
     let key = match command {
-        KeysCommand::List { status, search, owner } => {
-            let mut query = vec![("status", status)];
-            query.extend(search.map(|search| ("search", search)));
-            query.extend(owner.map(|owner| ("owner", owner)));
-            return list(&connect().await?, "keys", query, as_json).await;
+        KeysCommand::List(arguments) => return list(&connect().await?, "keys", arguments.query(), as_json).await,
+        KeysCommand::Lookup { file } => {
+            let text = key_search::read_text(file.as_deref())?;
+            return key_search::lookup(&connect().await?, &text, as_json).await;
+        }
+        KeysCommand::Bulk(bulk) => {
+            let (ids, body) = bulk.ids_and_body()?;
+            return key_search::change_many(&connect().await?, &ids, &body, as_json).await;
         }
         KeysCommand::Stale { days } => {
             let query = days.map(|days| ("days", days.to_string())).into_iter().collect();
@@ -217,17 +277,32 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
                 None => key_reports::busiest_keys(&client, query, as_json).await,
             };
         }
+        KeysCommand::Denials { id, reason, request_id, address } => {
+            let given = [("key", id), ("reason", reason), ("request_id", request_id), ("address", address)];
+            let query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            return key_reports::denials(&connect().await?, query, as_json).await;
+        }
         KeysCommand::Explain { id, address, action, resource, at } => {
             let input = json!({ "address": address, "action": action, "resource": resource, "at": at });
             let explained = connect().await?.call(Method::POST, &format!("keys/{id}/explain"), Some(&input)).await?;
             return key_reports::explain(&explained, as_json);
         }
-        KeysCommand::Create { name, description, scopes, cidrs, owner, expiry } => {
+        KeysCommand::Preview(preview) => {
+            let (id, body) = preview.id_and_body();
+            let preview = connect().await?.call(Method::POST, &format!("keys/{id}/token-preview"), Some(&body)).await?;
+            return key_preview::print(&preview, as_json);
+        }
+        KeysCommand::Create { name, description, scopes, apis, cidrs, owner, expiry } => {
             let mut body = expiry.body();
             body.insert("name".into(), name.into());
             body.insert("description".into(), description.into());
             body.insert("allowed_cidrs".into(), cidrs.into());
-            body.insert("scopes".into(), scopes.into());
+            if !scopes.is_empty() || apis.is_empty() {
+                body.insert("scopes".into(), scopes.into());
+            }
+            if !apis.is_empty() {
+                body.insert("apis".into(), read_grants(&apis)?);
+            }
             body.extend(owner.map(|owner| ("owner".into(), owner.into())));
             connect().await?.call(Method::POST, "keys", Some(&body.into())).await?
         }
@@ -242,6 +317,13 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
             body.extend(name.map(|name| ("name".into(), name.into())));
             connect().await?.call(Method::POST, &format!("keys/{id}/rotate"), Some(&body.into())).await?
         }
+        KeysCommand::EndGrace { id } => {
+            connect().await?.call(Method::POST, &format!("keys/{id}/end-grace"), None).await?
+        }
+        KeysCommand::ExtendGrace { id, grace } => {
+            let body = json!({ "grace_seconds": grace });
+            connect().await?.call(Method::POST, &format!("keys/{id}/extend-grace"), Some(&body)).await?
+        }
         KeysCommand::Revoke { id, reason } => {
             let body = json!({ "reason": reason });
             connect().await?.call(Method::POST, &format!("keys/{id}/revoke"), Some(&body)).await?
@@ -255,17 +337,24 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
 /// Refuses an ID that cannot be one before it becomes part of a URL: it may be a misplaced secret.
 fn check_id(command: &KeysCommand) -> Result<(), CliError> {
     let id = match command {
-        KeysCommand::Create { .. } | KeysCommand::List { .. } | KeysCommand::Stale { .. } => return Ok(()),
-        KeysCommand::Usage { id, .. } => match id {
+        KeysCommand::Create { .. }
+        | KeysCommand::List(_)
+        | KeysCommand::Stale { .. }
+        | KeysCommand::Lookup { .. }
+        | KeysCommand::Bulk(_) => return Ok(()),
+        KeysCommand::Usage { id, .. } | KeysCommand::Denials { id, .. } => match id {
             Some(id) => id,
             None => return Ok(()),
         },
         KeysCommand::Update(update) => &update.id,
         KeysCommand::Show { id }
         | KeysCommand::Rotate { id, .. }
+        | KeysCommand::EndGrace { id }
+        | KeysCommand::ExtendGrace { id, .. }
         | KeysCommand::Revoke { id, .. }
         | KeysCommand::Disable { id }
         | KeysCommand::Enable { id }
+        | KeysCommand::Preview(Preview { id, .. })
         | KeysCommand::Explain { id, .. } => id,
     };
     match KeyId::parse(id) {
@@ -277,7 +366,7 @@ fn check_id(command: &KeysCommand) -> Result<(), CliError> {
 }
 
 impl Expiry {
-    fn body(self) -> Map<String, Value> {
+    pub(super) fn body(self) -> Map<String, Value> {
         let mut body = Map::new();
         body.extend(self.expires_at.map(|date| ("expires_at".into(), date.into())));
         body.extend(self.expires_in.map(|seconds| ("expires_in_seconds".into(), seconds.into())));
@@ -294,8 +383,15 @@ impl Update {
         }
         body.extend(self.name.map(|name| ("name".into(), name.into())));
         body.extend(self.description.map(|description| ("description".into(), description.into())));
+        if self.no_owner {
+            body.insert("owner".into(), Value::Null);
+        }
+        body.extend(self.owner.map(|owner| ("owner".into(), owner.into())));
         if self.no_scopes || !self.scopes.is_empty() {
             body.insert("scopes".into(), self.scopes.into());
+        }
+        if !self.apis.is_empty() {
+            body.insert("apis".into(), read_grants(&self.apis)?);
         }
         if self.no_cidrs || !self.cidrs.is_empty() {
             body.insert("allowed_cidrs".into(), self.cidrs.into());
@@ -305,6 +401,18 @@ impl Update {
         }
         Ok((self.id, body.into()))
     }
+}
+
+/// Reads grants, each `API=SCOPE,SCOPE`.
+fn read_grants(grants: &[String]) -> Result<Value, CliError> {
+    let read = |text: &String| {
+        let (api, scopes) = text
+            .split_once('=')
+            .ok_or_else(|| CliError::Use(format!("--api {text}: must be API=SCOPE,SCOPE; API= grants no scope")))?;
+        let scopes: Vec<&str> = scopes.split(',').filter(|scope| !scope.is_empty()).collect();
+        Ok(json!({ "api": api, "scopes": scopes }))
+    };
+    grants.iter().map(read).collect::<Result<Vec<_>, CliError>>().map(Value::from)
 }
 
 const COLUMNS: [&str; 7] = ["id", "name", "status", "hint", "scopes", "expires_at", "last_used_at"];

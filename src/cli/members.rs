@@ -54,14 +54,19 @@ pub(super) enum MembersCommand {
         #[arg(long)]
         reset_password: bool,
     },
-    /// Remove a member, end their sessions and revoke the keys that they own
-    #[command(after_help = "Example:\n  keyturn members remove jo@example.org")]
+    /// Remove a member, end their sessions, and transfer or revoke the keys that they own
+    #[command(after_help = "Examples:\n  keyturn members remove jo@example.org\n  \
+        keyturn members remove jo@example.org --keys revoke\n\n\
+        The person may know the secrets of transferred keys. Rotate those keys.")]
     Remove {
         #[command(flatten)]
         api: ApiArguments,
         /// Login or ID of the member
         #[arg(allow_hyphen_values = true)]
         member: String,
+        /// Transfer the member's keys to the organization, or revoke them
+        #[arg(long, default_value = "transfer", value_parser = ["transfer", "revoke"])]
+        keys: String,
     },
     /// Reset a member's password directly in the database, for when nobody can sign in any more
     #[command(after_help = "Example:\n  keyturn members reset-password --email owner@example.org\n\n\
@@ -92,16 +97,21 @@ pub(super) async fn members(config: Option<PathBuf>, command: MembersCommand) ->
             let id = find(&client, &member).await?;
             show(&client.call(Method::PATCH, &format!("members/{id}"), Some(&body.into())).await?, api.json)
         }
-        MembersCommand::Remove { api, member } => {
+        MembersCommand::Remove { api, member, keys } => {
             let client = Client::connect(api.server).await?;
             let id = find(&client, &member).await?;
-            let removed = client.call(Method::DELETE, &format!("members/{id}"), None).await?;
+            let removed = client.call(Method::DELETE, &format!("members/{id}?keys={keys}"), None).await?;
             if api.json {
                 return print_json(&removed);
             }
-            let keys: Vec<_> = items(removed.get("revoked_keys")).map(|id| plain(Some(id))).collect();
-            print_out(&format!("Removed {member}. Revoked {}.\n", count(keys.len() as u64, "key")))?;
-            keys.iter().try_for_each(|key| print_out(&format!("  {key}\n")))
+            let ids = |name| items(removed.get(name)).map(|id| plain(Some(id))).collect::<Vec<_>>();
+            let (transferred, revoked) = (ids("transferred_keys"), ids("revoked_keys"));
+            print_out(&format!("Removed {member}."))?;
+            if !transferred.is_empty() {
+                print_out(&format!(" Transferred {} to the organization.", count(transferred.len() as u64, "key")))?;
+            }
+            print_out(&format!(" Revoked {}.\n", count(revoked.len() as u64, "key")))?;
+            transferred.iter().chain(&revoked).try_for_each(|key| print_out(&format!("  {key}\n")))
         }
         MembersCommand::ResetPassword(arguments) => {
             reset_password::reset_password(&crate::cli::load(config)?, arguments).await

@@ -3,12 +3,15 @@
 //! Management commands call the API of a running server; `init`, `audit verify`, `store`, `master-key` and
 //! `members reset-password` work on the configured database.
 
+mod apis;
 mod audit;
 mod client;
 mod completion;
 mod credential;
 mod init;
+mod key_preview;
 mod key_reports;
+mod key_search;
 mod keys;
 mod master_key;
 mod members;
@@ -80,6 +83,8 @@ enum Command {
     Token(token::TokenArguments),
     /// Manage API keys
     Keys(keys::KeysArguments),
+    /// Manage APIs: what tokens are for
+    Apis(apis::ApisArguments),
     /// Manage the policy of the organization
     Policy(policy::PolicyArguments),
     /// Manage members
@@ -199,11 +204,12 @@ async fn dispatch(config: Option<PathBuf>, command: Command) -> Result<Outcome, 
         Command::Health => operations::health(&load(config)?).await,
         Command::Token(token) => token::token(token).await,
         Command::Keys(keys) => keys::keys(keys).await,
+        Command::Apis(apis) => apis::apis(apis).await,
         Command::Members { command } => members::members(config, command).await,
         Command::Organizations(organizations) => organizations::organizations(organizations).await,
         Command::Webhooks(webhooks) => webhooks::webhooks(webhooks).await,
         Command::SigningKeys(signing_keys) => signing_keys::signing_keys(signing_keys).await,
-        Command::Audit { command: AuditCommand::Export(arguments) } => audit::export(arguments).await,
+        Command::Audit { command: AuditCommand::Export(arguments) } => audit::export(*arguments).await,
         Command::Audit { command: AuditCommand::Verify(arguments) } => match arguments.file() {
             Some(file) => audit::verify_file(&arguments, file),
             None => audit::verify_store(&load(config)?, arguments).await,

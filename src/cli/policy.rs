@@ -163,6 +163,10 @@ fn print_plan(organization: &str, changes: &[Change], effects: &[Value]) -> Resu
             _ => count(number, "key"),
         };
         text.push_str(&format!("  {setting} ({affected}): {meaning}\n"));
+        let also: Vec<_> = items(effect.get("also")).map(|setting| plain(Some(setting))).collect();
+        if !also.is_empty() {
+            text.push_str(&format!("    The same keys are counted under {}.\n", also.join(", ")));
+        }
         let examples: Vec<_> = items(effect.get("examples")).map(|id| plain(Some(id))).collect();
         if !examples.is_empty() {
             let dots = if (examples.len() as u64) < number { " …" } else { "" };

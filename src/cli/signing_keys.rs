@@ -9,6 +9,7 @@ use crate::cli::credential::ApiArguments;
 use crate::cli::table::{field, print_record, print_table, table};
 use crate::cli::values::parse_duration;
 use crate::cli::{CliError, print_json, print_out};
+use crate::domain::choices::{Algorithm, Choice};
 
 #[derive(Args, Debug)]
 pub(super) struct SigningKeysArguments {
@@ -26,6 +27,9 @@ enum SigningKeysCommand {
     /// Create a new signing key, which replaces the current one after it was published for a while
     #[command(after_help = "Examples:\n  keyturn signing-keys rotate\n  keyturn signing-keys rotate --retire-now")]
     Rotate {
+        /// Algorithm whose key is rotated; the default is that of tokens for the default API
+        #[arg(long, value_parser = Algorithm::NAMES.to_vec())]
+        algorithm: Option<String>,
         /// How long the new key is published before it signs, such as 15m; the default is a setting of the server
         #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "retire_now")]
         publish_ahead: Option<i64>,
@@ -49,9 +53,10 @@ pub(super) async fn signing_keys(arguments: SigningKeysArguments) -> Result<(), 
     let connect = || Client::connect(api.server);
     match command {
         SigningKeysCommand::List => list(&connect().await?, as_json).await,
-        SigningKeysCommand::Rotate { publish_ahead, retire_now } => {
+        SigningKeysCommand::Rotate { algorithm, publish_ahead, retire_now } => {
             let mut body = Map::new();
             body.insert("retire_now".into(), retire_now.into());
+            body.extend(algorithm.map(|algorithm| ("algorithm".into(), algorithm.into())));
             body.extend(publish_ahead.map(|seconds| ("publish_ahead_seconds".into(), seconds.into())));
             let key = connect().await?.call(Method::POST, "signing-keys/rotate", Some(&Value::from(body))).await?;
             if as_json { print_json(&key) } else { print_record(&key, &[]) }

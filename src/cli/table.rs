@@ -45,6 +45,7 @@ pub(super) fn field(record: &Value, name: &str) -> String {
             whole_seconds(moment)
         }
         _ if name == "scopes" => scopes(value),
+        _ if name == "apis" => grants(value),
         _ => plain(value),
     }
 }
@@ -63,6 +64,15 @@ fn scopes(value: Option<&Value>) -> String {
         other => plain(Some(other)),
     };
     items(value).map(text).collect::<Vec<_>>().join(" ")
+}
+
+/// Grants, each with its API: `orders: orders.read orders.write`.
+fn grants(value: Option<&Value>) -> String {
+    let text = |grant: &Value| match grant {
+        Value::Object(_) => format!("{}: {}", plain(grant.get("api")), scopes(grant.get("scopes"))),
+        other => plain(Some(other)),
+    };
+    items(value).map(text).collect::<Vec<_>>().join("; ")
 }
 
 /// The items of a JSON array; none, if it is not one.

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cli::client::Client;
+use crate::cli::client::{Client, Query};
 use crate::cli::credential::{ApiArguments, in_file};
-use crate::cli::table::{field, print_record, print_table, table};
+use crate::cli::table::{field, items, plain, print_record, print_table, table, whole_seconds};
 use crate::cli::{CliError, print_json, print_out};
-use crate::domain::webhook::WebhookId;
+use crate::domain::webhook::{DeliveryId, WebhookId};
 
 #[derive(Args, Debug)]
 pub(super) struct WebhooksArguments {
@@ -59,6 +59,34 @@ enum WebhooksCommand {
         #[arg(allow_hyphen_values = true)]
         id: String,
     },
+    /// List the deliveries of a webhook, newest first
+    #[command(after_help = "Example:\n  keyturn webhooks deliveries WEBHOOK_ID --state dead")]
+    Deliveries {
+        /// ID of the webhook
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// Only deliveries in this state
+        #[arg(long, default_value = "all", value_parser = ["all", "pending", "delivered", "dead"])]
+        state: String,
+    },
+    /// Show a delivery: its request, and each attempt with its response
+    #[command(after_help = "Example:\n  keyturn webhooks delivery WEBHOOK_ID DELIVERY_ID")]
+    Delivery {
+        /// ID of the webhook
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// ID of the delivery, which the receiver gets as webhook-id
+        delivery: String,
+    },
+    /// Retry a delivery now: a failed one, or one that waits for its next attempt
+    #[command(after_help = "Example:\n  keyturn webhooks retry WEBHOOK_ID DELIVERY_ID")]
+    Retry {
+        /// ID of the webhook
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// ID of the delivery
+        delivery: String,
+    },
 }
 
 pub(super) async fn webhooks(arguments: WebhooksArguments) -> Result<(), CliError> {
@@ -90,6 +118,80 @@ pub(super) async fn webhooks(arguments: WebhooksArguments) -> Result<(), CliErro
             let delivery = connect().await?.call(Method::POST, &format!("webhooks/{id}/test"), None).await?;
             if as_json { print_json(&delivery) } else { print_record(&delivery, &[]) }
         }
+        WebhooksCommand::Deliveries { id, state } => {
+            let rest = format!("webhooks/{}/deliveries", parse_id(&id)?);
+            deliveries(&connect().await?, &rest, vec![("state", state)], as_json).await
+        }
+        WebhooksCommand::Delivery { id, delivery } => {
+            let (id, delivery) = (parse_id(&id)?, parse_delivery(&delivery)?);
+            let shown = connect().await?.get(&format!("webhooks/{id}/deliveries/{delivery}"), &[]).await?;
+            if as_json { print_json(&shown) } else { show_delivery(&shown) }
+        }
+        WebhooksCommand::Retry { id, delivery } => {
+            let path = format!("webhooks/{}/deliveries/{}/retry", parse_id(&id)?, parse_delivery(&delivery)?);
+            let queued = connect().await?.call(Method::POST, &path, None).await?;
+            if as_json { print_json(&queued) } else { print_record(&queued, &[]) }
+        }
+    }
+}
+
+fn parse_delivery(text: &str) -> Result<DeliveryId, CliError> {
+    DeliveryId::parse(text).ok_or_else(|| {
+        CliError::Use("DELIVERY: must be a delivery ID, as `keyturn webhooks deliveries` prints it".into())
+    })
+}
+
+async fn deliveries(client: &Client, rest: &str, query: Query, as_json: bool) -> Result<(), CliError> {
+    const COLUMNS: [&str; 7] = ["id", "event", "state", "attempts", "last_error", "created_at", "next_attempt_at"];
+    let mut table = table(&COLUMNS);
+    let mut each = |delivery: &Value| {
+        if as_json {
+            return print_json(delivery);
+        }
+        table.add_row(COLUMNS.map(|name| field(delivery, name)));
+        Ok(())
+    };
+    client.each_item(rest, query, &mut each).await?;
+    if as_json { Ok(()) } else { print_table(&table) }
+}
+
+fn show_delivery(delivery: &Value) -> Result<(), CliError> {
+    print_record(delivery, &["payload", "request_headers", "history"])?;
+    let mut text = String::from("\nRequest:\n");
+    add_headers(&mut text, delivery.get("request_headers"));
+    add_body(&mut text, delivery.get("payload"));
+    for attempt in items(delivery.get("history")) {
+        let part = |name: &str| field(attempt, name);
+        let at = whole_seconds(&part("at"));
+        text.push_str(&format!("\nAttempt {} at {at}, {} ms: ", part("number"), part("duration_ms")));
+        let error = part("error");
+        text.push_str(&if error.is_empty() { format!("HTTP {}", part("status")) } else { error });
+        text.push('\n');
+        let Some(response) = attempt.get("response").filter(|response| response.is_object()) else { continue };
+        add_headers(&mut text, response.get("headers"));
+        match response.get("body") {
+            Some(Value::Null) | None => text.push_str("  (not text)\n"),
+            body => add_body(&mut text, body),
+        }
+        if response.get("truncated") == Some(&Value::Bool(true)) {
+            text.push_str("  (truncated)\n");
+        }
+    }
+    print_out(&text)
+}
+
+fn add_headers(text: &mut String, headers: Option<&Value>) {
+    for header in items(headers) {
+        let value = header.get("value").filter(|value| value.is_string());
+        let value = value.map_or_else(|| "(not shown)".to_owned(), |value| plain(Some(value)));
+        text.push_str(&format!("  {}: {value}\n", field(header, "name")));
+    }
+}
+
+/// Adds a text line by line. A terminal would act on control characters.
+fn add_body(text: &mut String, body: Option<&Value>) {
+    for line in body.and_then(Value::as_str).unwrap_or_default().lines() {
+        text.push_str(&format!("  {}\n", plain(Some(&line.replace('\t', "    ").into()))));
     }
 }
 

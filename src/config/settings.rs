@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use crate::domain::choices::{Algorithm, ForwardingHeader, LogFormat, LoggedRequests, TokenType};
+use crate::domain::choices::{Algorithm, ForwardingHeader, LogFormat, LoggedRequests, StoredResponses, TokenType};
 
 use super::addresses::{allowed_networks, allowed_origins, public_url, trusted_proxies};
 use super::declaration::{Rule, Section, Setting, checked, choice, flag, parsed, parsed_or_empty, range, settings};
@@ -135,7 +135,8 @@ settings! {
         /// Lifetime of an access token.
         ttl_seconds: u32 = 600 => range(60, 3600, "seconds");
 
-        /// Signature algorithm of new organizations. RS256 is for validators that support only RSA.
+        /// Signature algorithm of tokens for the default API of new organizations; each API can have another.
+        /// RS256 is for validators that support only RSA.
         algorithm: Algorithm = "ES256" => choice();
 
         /// The typ header of a token: at+jwt (RFC 9068), or JWT for validators that reject at+jwt.
@@ -237,6 +238,11 @@ settings! {
         /// Networks (CIDR) and addresses that webhooks can reach in addition to public addresses, over https only:
         /// receivers in your own network. A network of prefix length 0 is an error.
         allowed_networks: Vec<IpNet> = [] => checked(allowed_networks, NETWORKS);
+
+        /// Responses of receivers that are shown with a delivery, to those who manage webhooks: the first 4 KiB, without
+        /// secrets. "public" stores those from public addresses, "all" also those from your own networks, which
+        /// everyone who can create webhooks can then read, "none" stores none.
+        stored_responses: StoredResponses = "public" => choice();
 
         /// Seconds between a failed attempt and the next one, each extended by up to a fifth. After the last attempt,
         /// the delivery is a dead letter.

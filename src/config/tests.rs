@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::declaration::{Allowed, Section, Setting};
 use super::settings::*;
 use super::*;
-use crate::domain::choices::{Algorithm, ForwardingHeader, LogFormat, LoggedRequests, TokenType};
+use crate::domain::choices::{Algorithm, ForwardingHeader, LogFormat, LoggedRequests, StoredResponses, TokenType};
 
 mod mistakes;
 mod values;
@@ -101,7 +101,12 @@ fn defaults_are_read() {
     assert_eq!(settings.gateway, Gateway { verdict_max_age_seconds: 0 });
     assert_eq!(settings.argon2, Argon2 { memory_kib: 19456, iterations: 2, parallelism: 1, threads: 1, queue: 4096 });
     let retry_seconds = vec![5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
-    assert_eq!(settings.webhooks, Webhooks { private_addresses: false, allowed_networks: vec![], retry_seconds });
+    let stored_responses = StoredResponses::Public;
+    let allowed_networks = vec![];
+    assert_eq!(
+        settings.webhooks,
+        Webhooks { private_addresses: false, allowed_networks, stored_responses, retry_seconds }
+    );
     assert_eq!(
         settings.log,
         Log { level: "info".to_owned(), format: LogFormat::Human, requests: LoggedRequests::Failed }

@@ -1,6 +1,6 @@
 //! The member's own account: profile, password and sessions.
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
@@ -10,9 +10,9 @@ use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource, submit};
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Field, Moment};
+use crate::console::welcome;
 use crate::domain::member::{MIN_PASSWORD, Password, Session};
 use crate::domain::timestamp::Timestamp;
-use crate::http::form::Form;
 use crate::http::permission::AnyCredential;
 use crate::members::{self, MemberError};
 
@@ -64,15 +64,8 @@ impl SessionRow {
     }
 }
 
-async fn show(visit: ConsoleRequest<AnyCredential>, request: HttpRequest) -> Result<Reply, ErrorPage> {
-    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let done = match query.value("done") {
-        Some("password") => Some("Password changed. You were signed out of your other sessions."),
-        Some("session") => Some("Session ended."),
-        _ => None,
-    };
-    let built = Page::new(&visit, Errors::default()).await?;
-    page(&Page { frame: built.frame.done(done), ..built })
+async fn show(visit: ConsoleRequest<AnyCredential>) -> Result<Reply, ErrorPage> {
+    page(&Page::new(&visit, Errors::default()).await?)
 }
 
 async fn change_password(submitted: Submitted<AnyCredential>) -> Result<Reply, ErrorPage> {
@@ -82,9 +75,14 @@ async fn change_password(submitted: Submitted<AnyCredential>) -> Result<Reply, E
     let (current, new) = (password("current_password"), password("new_password"));
     let (node, by, who) = (visit.node(), visit.by(), &visit.who);
     match members::change_password(node, &by, who, &current, &new).await {
-        // The form is also on the Getting started page.
-        Ok(()) if form.value("from") == Some("welcome") => Ok(Reply::see_other(visit.path("/welcome?done=password"))),
-        Ok(()) => Ok(Reply::see_other(visit.path("/account?done=password"))),
+        Ok(()) => {
+            // The form is also on the Getting started page.
+            let page = if form.value("from") == Some("welcome") { "/welcome" } else { "/account" };
+            visit.done(page, "Password changed. You were signed out of your other sessions.")
+        }
+        Err(MemberError::Invalid(violations)) if form.value("from") == Some("welcome") => {
+            welcome::reject_password(&visit, violations).await
+        }
         Err(MemberError::Invalid(violations)) => {
             let errors =
                 Errors::new(violations, &[("current_password", "Current password"), ("new_password", "New password")]);
@@ -98,7 +96,7 @@ async fn end_session(submitted: Submitted<AnyCredential>, id: web::Path<String>)
     let visit = submitted.visit;
     let (node, by, who, id) = (visit.node(), visit.by(), &visit.who, id.into_inner());
     match members::end(node, &by, &who.member, &id).await {
-        Ok(()) | Err(MemberError::NotFound) => Ok(Reply::see_other(visit.path("/account?done=session"))),
+        Ok(()) | Err(MemberError::NotFound) => visit.done("/account", "Session ended."),
         Err(other) => Err(other.into()),
     }
 }

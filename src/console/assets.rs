@@ -8,9 +8,55 @@ use actix_web::{HttpResponse, web};
 use crate::console::error_page::ErrorPage;
 use crate::console::route::{get, resource};
 
-const STYLE: &str = include_str!("assets/console.css");
-const SCRIPT: &str = include_str!("assets/console.js");
+/// Later files overrule earlier ones.
+const STYLE: &str = concat!(
+    include_str!("assets/style/base.css"),
+    include_str!("assets/style/layout.css"),
+    include_str!("assets/style/forms.css"),
+    include_str!("assets/style/content.css"),
+    include_str!("assets/style/charts.css"),
+    include_str!("assets/style/keys.css"),
+    include_str!("assets/style/ops.css"),
+    include_str!("assets/style/dialogs.css"),
+    include_str!("assets/style/figures.css"),
+    include_str!("assets/style/find.css"),
+    include_str!("assets/style/steps.css"),
+    include_str!("assets/style/views.css"),
+    include_str!("assets/style/deliveries.css"),
+    include_str!("assets/style/gateways.css"),
+    include_str!("assets/style/switcher.css"),
+    include_str!("assets/style/emergency.css"),
+    include_str!("assets/style/palette.css"),
+    include_str!("assets/style/apis.css"),
+    include_str!("assets/style/screens.css"),
+    // Tables become cards where their columns do not fit: the more columns, the earlier.
+    "@container (max-width: 68rem) { table.cards:has(thead th:nth-child(9)) {",
+    include_str!("assets/style/cards.css"),
+    "} } @container (max-width: 56rem) { table.cards:has(thead th:nth-child(7)) {",
+    include_str!("assets/style/cards.css"),
+    "} } @container (max-width: 46rem) { table.cards:has(thead th:nth-child(5)) {",
+    include_str!("assets/style/cards.css"),
+    "} } @container (max-width: 36rem) { table.cards {",
+    include_str!("assets/style/cards.css"),
+    "} }\n",
+);
+/// Each file is a function of its own. All but the first listen to `keyturn:shown`, which `page.js` sends to each part of a page that is
+/// shown, the document first.
+const SCRIPT: &str = concat!(
+    include_str!("assets/script/page.js"),
+    include_str!("assets/script/frame.js"),
+    include_str!("assets/script/figures.js"),
+    include_str!("assets/script/find.js"),
+    include_str!("assets/script/select.js"),
+    include_str!("assets/script/choices.js"),
+    include_str!("assets/script/summary.js"),
+    include_str!("assets/script/ops.js"),
+    include_str!("assets/script/deliveries.js"),
+    include_str!("assets/script/switcher.js"),
+    include_str!("assets/script/palette.js"),
+);
 const ICON: &str = include_str!("assets/icon.svg");
+const ICONS: &str = include_str!("assets/icons.svg");
 
 /// The file names of the assets.
 #[derive(Debug)]
@@ -18,12 +64,18 @@ pub(super) struct Names {
     pub(super) style: String,
     pub(super) script: String,
     pub(super) icon: String,
+    /// The sprite with the symbols.
+    pub(super) icons: String,
 }
 
 /// The file names of the assets.
 pub(super) fn names() -> &'static Names {
-    static NAMES: LazyLock<Names> =
-        LazyLock::new(|| Names { style: name(STYLE, "css"), script: name(SCRIPT, "js"), icon: name(ICON, "svg") });
+    static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
+        style: name(STYLE, "css"),
+        script: name(SCRIPT, "js"),
+        icon: name(ICON, "svg"),
+        icons: name(ICONS, "svg"),
+    });
     &NAMES
 }
 
@@ -41,6 +93,7 @@ async fn serve(name: web::Path<String>) -> Result<HttpResponse, ErrorPage> {
         name if name == names.style => ("text/css; charset=utf-8", STYLE),
         name if name == names.script => ("text/javascript; charset=utf-8", SCRIPT),
         name if name == names.icon => ("image/svg+xml", ICON),
+        name if name == names.icons => ("image/svg+xml", ICONS),
         _ => return Err(ErrorPage::not_found()),
     };
     Ok(HttpResponse::Ok()

@@ -9,8 +9,8 @@ use crate::console::keys::split_entries;
 use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource};
 use crate::console::ui::{describe_networks_error, describe_scope_error};
-use crate::domain::networks::Networks;
-use crate::domain::scope::ResourceFilter;
+use crate::domain::networks::{Networks, NetworksError};
+use crate::domain::scope::{RESERVED, ResourceFilter};
 use crate::http::form::Form;
 use crate::http::permission::AnyCredential;
 
@@ -39,10 +39,14 @@ async fn check(
 
 fn networks(text: &str) -> Feedback {
     let entries = split_entries(text);
+    let wrong = Networks::errors(&entries);
+    if !wrong.is_empty() {
+        let describe = |error: &NetworksError| format!("Line {}: {}", error.index + 1, describe_networks_error(error));
+        return Feedback { tone: "bad", message: wrong.iter().map(describe).collect::<Vec<_>>().join(" ") };
+    }
     match Networks::parse(&entries) {
-        Err(error) => {
-            Feedback { tone: "bad", message: format!("Line {}: {}", error.index + 1, describe_networks_error(&error)) }
-        }
+        // Too many.
+        Err(error) => Feedback { tone: "bad", message: describe_networks_error(&error) },
         Ok(networks) if networks.has_wildcard() => {
             Feedback { tone: "warning", message: "This allows any address. List the networks you use.".into() }
         }
@@ -62,6 +66,9 @@ fn filter(text: &str) -> Feedback {
         Err(error) => Feedback { tone: "bad", message: describe_scope_error(&error) },
         Ok(filter) if filter.as_str() == "*" => {
             Feedback { tone: "warning", message: "Matches every resource except the Keyturn management API.".into() }
+        }
+        Ok(filter) if filter.as_str().split('/').next() == Some(RESERVED) => {
+            Feedback { tone: "warning", message: format!("Keyturn management API. {}", describe(filter.as_str())) }
         }
         Ok(filter) => Feedback { tone: "good", message: describe(filter.as_str()) },
     }
@@ -90,6 +97,9 @@ mod tests {
         let wrong = networks("192.0.2.1\n10.0.0.1/8");
         assert_eq!(wrong.tone, "bad");
         assert!(wrong.message.starts_with("Line 2: 10.0.0.1/8 has host bits set."), "{wrong:?}");
+        let both = networks("10.0.0.1/8\n192.0.2.1\nx");
+        assert!(both.message.contains("Line 1:") && both.message.contains("Line 3:"), "{both:?}");
+        assert_eq!((filter("keyturn/*").tone, filter("keyturns/*").tone), ("warning", "good"));
         assert_eq!((filter("*").tone, filter("a//b").tone, filter("a/*").tone), ("warning", "bad", "good"));
         assert_eq!(filter("projects/*").message, "Matches everything under projects/.");
     }

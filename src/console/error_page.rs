@@ -1,28 +1,24 @@
 //! Error pages of the console.
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+mod causes;
+mod render;
+
+use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, LOCATION, RETRY_AFTER};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
-use askama::Template;
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::console::assets;
-use crate::console::frame::{base_path, error_response, root};
-use crate::console::ui::{Errors, to_sentence};
+use crate::console::frame::{base_path, root};
+use crate::console::ui::{Errors, format_date_and_time, to_sentence};
 use crate::domain::authority::GrantExceeded;
 use crate::domain::member::Role;
 use crate::domain::violation::Violation;
 use crate::http::access::Explanation;
-use crate::http::context::HttpContext;
-use crate::keys::KeyError;
-use crate::members::MemberError;
 use crate::node::Unavailable;
-use crate::organizations::{PolicyError, RotateError};
 use crate::store::StoreError;
-use crate::webhooks::WebhookError;
+
+pub(super) use render::render_errors;
 
 /// Maximum length of a path segment or query value that is kept for the return after sign-in. A longer one may be a
 /// misplaced secret.
@@ -40,21 +36,15 @@ pub(super) struct ErrorPage {
     errors: Box<Errors>,
     retry_after: Option<u64>,
     location: Option<Box<str>>,
+    /// The cookie with the form that was not accepted.
+    cookie: Option<Box<Cookie<'static>>>,
     explanation: Option<Box<Explanation>>,
-}
-
-#[derive(Template)]
-#[template(path = "console/error_page.html")]
-struct Page<'a> {
-    root: String,
-    assets: &'static assets::Names,
-    error: &'a ErrorPage,
 }
 
 impl ErrorPage {
     fn new((status, code): (StatusCode, &'static str), title: &'static str, detail: impl Into<String>) -> Self {
-        let (errors, retry_after, location, explanation) = (Box::default(), None, None, None);
-        Self { status, code, title, detail: detail.into(), errors, retry_after, location, explanation }
+        let (errors, retry_after, location, cookie, explanation) = (Box::default(), None, None, None, None);
+        Self { status, code, title, detail: detail.into(), errors, retry_after, location, cookie, explanation }
     }
 
     /// The page does not exist, or the member cannot see it.
@@ -91,6 +81,21 @@ impl ErrorPage {
             None => format!("{sign_in}?ended=1").into(),
         });
         page
+    }
+
+    /// Whether there is no valid session.
+    pub(super) fn is_signed_out(&self) -> bool {
+        self.code == "SESSION_REQUIRED"
+    }
+
+    /// Keeps the form in the browser and leads to its page, after sign-in if there is no session.
+    pub(super) fn keeping(self, public_url: &str, form_page: &str, cookie: Cookie<'static>) -> Self {
+        let page = format!("{}{form_page}", root(public_url));
+        let location = match self.is_signed_out() {
+            true => format!("{}/sign-in?next={}", root(public_url), utf8_percent_encode(&page, NON_ALPHANUMERIC)),
+            false => page,
+        };
+        Self { status: StatusCode::SEE_OTHER, location: Some(location.into()), cookie: Some(Box::new(cookie)), ..self }
     }
 
     /// The member's role is too low.
@@ -217,100 +222,11 @@ fn return_path(path: &str, query: &str) -> String {
 pub(super) fn describe_excess(excess: &GrantExceeded) -> String {
     match excess {
         GrantExceeded::Scope(scope) => format!("You can’t grant {scope}: it is outside your own scopes."),
+        GrantExceeded::Api(_) => "You can’t grant an API that you are not granted yourself.".into(),
         GrantExceeded::Networks => "You can’t grant networks outside your own allow-list.".into(),
         GrantExceeded::Lifetime(end) => {
-            format!("You can’t set an expiry later than your own ({}).", crate::clock::rfc3339(*end))
+            format!("You can’t set an expiry later than your own ({}).", format_date_and_time(*end))
         }
-    }
-}
-
-impl From<KeyError> for ErrorPage {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::NotFound => Self::not_found(),
-            KeyError::Invalid(errors) => Self::invalid(errors),
-            KeyError::GrantExceeded(excess) => Self::excess(&excess),
-            KeyError::RoleRequired(role) => {
-                Self::not_permitted(format!("You need the {role} role or higher. Ask an admin to change your role."))
-            }
-            KeyError::PreconditionFailed => Self::edit_conflict("key"),
-            KeyError::Repeated | KeyError::OtherRequest => Self::conflict("This form is already being processed."),
-            KeyError::AlreadyDone(_) => {
-                Self::conflict("This form was already submitted. Its secret was shown once and can’t be shown again.")
-            }
-            KeyError::Conflict(detail) => Self::conflict(detail),
-            KeyError::LimitReached => Self::conflict("Key limit reached. Revoke a key you no longer need."),
-            KeyError::NotBootstrapped => {
-                Self::conflict("This organization has no signing key. Create one on the Signing keys page.")
-            }
-            KeyError::Unavailable(cause) => Self::node_unavailable(&cause),
-        }
-    }
-}
-
-impl From<MemberError> for ErrorPage {
-    fn from(error: MemberError) -> Self {
-        match error {
-            MemberError::NotFound => Self::not_found(),
-            MemberError::Invalid(errors) => Self::invalid(errors),
-            MemberError::GrantExceeded(excess) => Self::excess(&excess),
-            MemberError::PreconditionFailed => Self::edit_conflict("member"),
-            MemberError::Conflict(detail) => Self::conflict(detail),
-            MemberError::Unavailable(cause) => Self::node_unavailable(&cause),
-        }
-    }
-}
-
-impl From<PolicyError> for ErrorPage {
-    fn from(error: PolicyError) -> Self {
-        match error {
-            PolicyError::NotFound => Self::not_found(),
-            PolicyError::Invalid(errors) => Self::invalid(errors),
-            PolicyError::PreconditionFailed | PolicyError::Raced => Self::edit_conflict("policy"),
-            PolicyError::Unavailable(cause) => Self::node_unavailable(&cause),
-        }
-    }
-}
-
-impl From<RotateError> for ErrorPage {
-    fn from(error: RotateError) -> Self {
-        match error {
-            RotateError::Pending { kid, from } => Self::conflict(format!(
-                "The next signing key, {kid}, is already published and starts signing at {from}. Rotate again after that, or choose “Immediately”."
-            )),
-            RotateError::NotFound => Self::not_found(),
-            RotateError::TooMany => Self::conflict(
-                "An organization can have at most 8 signing keys that haven’t expired. Wait until the oldest has expired, or \
-                 rotate and delete the current key.",
-            ),
-            RotateError::Raced => Self::conflict("Someone else rotated the signing key at the same time."),
-            RotateError::Create(cause) => Self::unavailable(&cause),
-            RotateError::Unavailable(cause) => Self::node_unavailable(&cause),
-        }
-    }
-}
-
-impl From<WebhookError> for ErrorPage {
-    fn from(error: WebhookError) -> Self {
-        match error {
-            WebhookError::NotFound => Self::not_found(),
-            WebhookError::PreconditionFailed => Self::edit_conflict("webhook"),
-            WebhookError::Conflict(detail) => Self::conflict(to_sentence(&detail)),
-            WebhookError::Unavailable(cause) => Self::node_unavailable(&cause),
-            WebhookError::Sealing(cause) => Self::unavailable(&cause),
-        }
-    }
-}
-
-impl From<Unavailable> for ErrorPage {
-    fn from(cause: Unavailable) -> Self {
-        Self::node_unavailable(&cause)
-    }
-}
-
-impl From<askama::Error> for ErrorPage {
-    fn from(cause: askama::Error) -> Self {
-        Self::unavailable(&cause)
     }
 }
 
@@ -327,7 +243,12 @@ impl ResponseError for ErrorPage {
 
     fn error_response(&self) -> HttpResponse {
         if let Some(location) = &self.location {
-            return HttpResponse::SeeOther().insert_header((LOCATION, &**location)).finish();
+            let mut response = HttpResponse::SeeOther();
+            response.insert_header((LOCATION, &**location));
+            if let Some(cookie) = &self.cookie {
+                response.cookie((**cookie).clone());
+            }
+            return response.finish();
         }
         // `render_errors` renders the page: it knows the public URL's path.
         let mut response = HttpResponse::build(self.status).finish();
@@ -336,30 +257,6 @@ impl ResponseError for ErrorPage {
         }
         response
     }
-}
-
-/// Renders the error page of every failed handler or extractor.
-pub(super) async fn render_errors(
-    context: web::Data<HttpContext>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let response = next.call(request).await?.map_into_boxed_body();
-    let Some(page) = response.response().error().and_then(|error| error.as_error::<ErrorPage>()) else {
-        return Ok(response);
-    };
-    if page.location.is_some() {
-        return Ok(response);
-    }
-    let root = root(&context.node.settings.public_url);
-    let html = Page { root, assets: assets::names(), error: page }.render().unwrap_or_else(|_| page.to_string());
-    let mut rendered = error_response((page.status, page.code), html, page.explanation.clone());
-    for name in [RETRY_AFTER, ALLOW] {
-        if let Some(value) = response.headers().get(&name) {
-            rendered.headers_mut().insert(name, value.clone());
-        }
-    }
-    Ok(response.into_response(rendered))
 }
 
 #[cfg(test)]

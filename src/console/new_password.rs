@@ -3,9 +3,11 @@
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
+use crate::console::flash::Flash;
 use crate::console::frame::{Frame, page};
 use crate::console::reply::Reply;
-use crate::console::ui::Checkbox;
+use crate::console::request::ConsoleRequest;
+use crate::console::ui::{Checkbox, Copyable};
 
 /// The page that shows a member's new password.
 #[derive(Template)]
@@ -20,13 +22,13 @@ pub(super) struct NewPassword<'a> {
     pub(super) password: &'a str,
     /// The page behind the Continue button.
     pub(super) next: String,
-    /// The `done` code that selects the message on the next page.
-    pub(super) done_code: &'static str,
+    /// The message on that page.
+    pub(super) message: &'static str,
 }
 
 impl NewPassword<'_> {
-    pub(super) fn respond(&self) -> Result<Reply, ErrorPage> {
-        page(self)
+    pub(super) fn respond<P>(&self, visit: &ConsoleRequest<P>) -> Result<Reply, ErrorPage> {
+        Ok(page(self)?.cookie(Flash::cookie(visit.node(), &visit.who, self.message)?))
     }
 
     fn saved(&self) -> Checkbox {

@@ -10,7 +10,12 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::clock;
 use crate::console::error_page::ErrorPage;
+use crate::console::flash::Flash;
 use crate::console::frame::{Frame, Section};
+use crate::console::kept;
+use crate::console::reply::Reply;
+use crate::console::switcher;
+use crate::console::theme::Theme;
 use crate::domain::authority::ChangeContext;
 use crate::domain::decision::ClientAddress;
 use crate::domain::slug::Slug;
@@ -19,19 +24,28 @@ use crate::http::access::Identity;
 use crate::http::context::HttpContext;
 use crate::http::permission::{Permission, check_role};
 use crate::http::session;
-use crate::members::{self, SignedIn};
+use crate::members::{self, HeldSessions, SessionSecret, SignedIn};
 use crate::node::Node;
 
 /// A request by a signed-in member with permission `P`.
 pub(super) struct ConsoleRequest<P> {
     /// The member and their session.
     pub(super) who: SignedIn,
+    /// The secret of the session.
+    pub(super) secret: SessionSecret,
+    /// The person's sessions in other organizations.
+    pub(super) held: HeldSessions,
     pub(super) address: ClientAddress,
     /// The time of the request.
     pub(super) now: Timestamp,
     pub(super) context: web::Data<HttpContext>,
     /// The CSRF token of the session.
     pub(super) csrf: String,
+    /// The CSRF token, masked for the forms of this page.
+    pub(super) form_token: String,
+    /// The message about the last change.
+    pub(super) flash: Flash,
+    pub(super) theme: Theme,
     permission: PhantomData<P>,
 }
 
@@ -59,14 +73,32 @@ impl<P> ConsoleRequest<P> {
         Frame::new(self, section, title.into())
     }
 
+    /// The absolute URL of an organization's sign-in page. It names the organization if there are several.
+    pub(super) fn sign_in_url_of(&self, organization: &Slug) -> String {
+        format!("{}{}", self.node().settings.public_url, sign_in_path(self.node(), organization))
+    }
+
     /// The absolute URL of the sign-in page.
     pub(super) fn sign_in_url(&self) -> String {
-        format!("{}/console/sign-in", self.node().settings.public_url)
+        self.sign_in_url_of(self.organization())
+    }
+
+    /// Redirects to a page, which shows a message once.
+    pub(super) fn done(&self, rest: &str, message: &str) -> Result<Reply, ErrorPage> {
+        Ok(Reply::see_other(self.path(rest)).cookie(Flash::cookie(self.node(), &self.who, message)?))
     }
 
     /// Returns the absolute path of a page from its path below `/console`.
     pub(super) fn path(&self, rest: &str) -> String {
         format!("{}{rest}", super::frame::root(&self.node().settings.public_url))
+    }
+}
+
+/// Returns the path of an organization's sign-in page below the public URL.
+pub(super) fn sign_in_path(node: &Node, organization: &Slug) -> String {
+    match node.tenant_count() {
+        0 | 1 => "/console/sign-in".into(),
+        _ => format!("/console/sign-in?organization={organization}"),
     }
 }
 
@@ -85,11 +117,18 @@ impl<P: Permission> ConsoleRequest<P> {
         if let Some(need) = P::NEEDS {
             check_role(who.member.role, need).map_err(|least| ErrorPage::role_required(who.member.role, least))?;
         }
+        kept::find(request, &context.node, &who.member.id, now);
+        let csrf = secret.csrf_token();
         Ok(Self {
             address: context.client_address(request),
             now,
             context: context.clone(),
-            csrf: secret.csrf_token(),
+            form_token: members::mask_csrf_token(&csrf)?,
+            csrf,
+            flash: Flash::read(request, &context.node, &who),
+            theme: Theme::read(request, public_url),
+            held: switcher::read(request, &context.node, &secret, &who, now),
+            secret,
             who,
             permission: PhantomData,
         })

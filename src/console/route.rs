@@ -10,7 +10,7 @@ use crate::http::methods;
 
 /// Returns a resource with its page, its form or both.
 pub(super) fn resource(path: &str, routes: impl IntoIterator<Item = (Method, Route)>) -> Resource {
-    methods::resource(path, routes, |allowed| HttpResponse::from_error(ErrorPage::method_not_allowed(allowed)))
+    methods::resource(path, routes, |_, allowed| HttpResponse::from_error(ErrorPage::method_not_allowed(allowed)))
 }
 
 /// Returns the route of a page.

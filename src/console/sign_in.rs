@@ -1,4 +1,4 @@
-//! Sign-in and sign-out.
+//! Sign-in.
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, web};
@@ -6,18 +6,21 @@ use askama::Template;
 
 use crate::console::assets::{self, Names};
 use crate::console::error_page::ErrorPage;
-use crate::console::frame::root;
+use crate::console::frame::{next, root};
+use crate::console::kept;
 use crate::console::reply::Reply;
-use crate::console::route::{get, resource, submit};
-use crate::console::submitted::{self, CSRF_FIELD, Submitted, check_origin};
+use crate::console::route::{get, resource};
+use crate::console::submitted::{self, CSRF_FIELD, check_origin};
+use crate::console::switcher;
+use crate::console::theme::Theme;
 use crate::console::ui::{CsrfField, Errors, Field, Labels};
+use crate::console::welcome;
 use crate::domain::member::{Password, is_email};
 use crate::domain::slug::Slug;
 use crate::domain::violation::Violation;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
-use crate::http::permission::AnyCredential;
-use crate::http::session;
+use crate::http::session::{self, ConsoleCookie};
 use crate::http::sign_in::{SignInRefused, StartedSession, Typed, sign_in};
 use crate::members::{self, SignInError};
 
@@ -29,9 +32,7 @@ const MAX_BODY: usize = 8 * 1024;
 const PAGE_SECONDS: i64 = 12 * 3600;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(resource("/sign-in", [get(show), (Method::POST, web::post().to(begin))]))
-        .service(resource("/sign-out", [submit(end)]));
+    config.service(resource("/sign-in", [get(show), (Method::POST, web::post().to(begin))]));
 }
 
 #[derive(Template)]
@@ -41,11 +42,24 @@ struct Page {
     assets: &'static Names,
     token: CsrfField,
     next: String,
+    theme: Theme,
     has_ended: bool,
+    /// The session that the browser already has.
+    current: Option<Current>,
+    /// Whether the browser keeps a form that could not be submitted.
+    has_form: bool,
     errors: Errors,
-    organization: Field,
+    /// Only if there is more than one organization.
+    organization: Option<Field>,
     email: Field,
     password: Field,
+}
+
+/// The current session on the page for signing in to another organization.
+struct Current {
+    organization: String,
+    /// The wanted organization and the token of the form that switches to it, if the browser holds a session there.
+    switch: Option<(String, CsrfField)>,
 }
 
 async fn show(context: Context, request: HttpRequest) -> Result<Reply, ErrorPage> {
@@ -55,8 +69,24 @@ async fn show(context: Context, request: HttpRequest) -> Result<Reply, ErrorPage
         let now = crate::clock::now();
         let resumed =
             members::resume(&context.node, &secret, now).await.map_err(|cause| ErrorPage::node_unavailable(&cause))?;
-        if resumed.is_some() {
-            return Ok(Reply::see_other(next(query.value("next"), public_url)));
+        if let Some(who) = resumed {
+            let other = query.value("organization").and_then(Slug::parse);
+            if query.value("another").is_none() && other.as_ref().is_none_or(|slug| *slug == who.member.organization) {
+                return Ok(Reply::see_other(next(query.value("next"), public_url)));
+            }
+            let mut page = Page::new(&context, &query, Errors::default());
+            page.email.value.clone_from(&who.member.email);
+            let held = switcher::read(&request, &context.node, &secret, &who, now);
+            let is_held = |slug: &&Slug| held.iter().any(|held| held.organization == **slug);
+            let token = CsrfField {
+                token: members::mask_csrf_token(&secret.csrf_token())?,
+                member: Some(who.member.id.to_string()),
+            };
+            page.current = Some(Current {
+                organization: who.member.organization.to_string(),
+                switch: other.as_ref().filter(is_held).map(|slug| (slug.to_string(), token)),
+            });
+            return render(&context, &request, page, None);
         }
     }
     let was_redirected = query.value("next").is_some() || query.value("ended").is_some();
@@ -71,7 +101,10 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     check_origin(&request, &public_url)?;
     let form = submitted::read(&request, payload.into_inner(), MAX_BODY).await?;
     let page_secret = session::page_from_cookie(&request, &public_url);
-    if page_secret.is_none_or(|secret| form.value(CSRF_FIELD) != Some(secret.csrf_token().as_str())) {
+    if page_secret.is_none_or(|secret| {
+        let token = secret.csrf_token();
+        form.value(CSRF_FIELD).is_none_or(|sent| !members::is_csrf_token(sent, &token))
+    }) {
         let errors = Errors::sentence("This sign-in page expired, or your browser blocks cookies. Try again.");
         return render(
             &context,
@@ -91,11 +124,20 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
     let (refusal, errors) = match sign_in(&context, &request, typed).await {
         Ok(StartedSession { signed_in: who, secret, device }) => {
             let cookie = session::cookie(&secret, &public_url, context.node.settings.session_seconds);
-            // Members who still have their temporary password land on Getting started.
-            let to = next(form.value("next"), &public_url);
-            let is_new = who.member.version == 1 && form.value("next") != Some(to.as_str());
-            let to = if is_new { format!("{}/welcome", root(&public_url)) } else { to };
-            return Ok(Reply::see_other(to).cookie(device).cookie(cookie).cookie(session::no_page_cookie(&public_url)));
+            // The page of a form that was kept comes before Getting started.
+            let to = match kept::has_form(&request, &public_url) {
+                true => next(form.value("next"), &public_url),
+                false => welcome::after_sign_in(&context.node, &who.member, form.value("next")).await?,
+            };
+            let address = context.client_address(&request);
+            let [others, organization] =
+                switcher::after_sign_in(&context.node, &request, &who, &secret, address).await?;
+            return Ok(Reply::see_other(to)
+                .cookie(device)
+                .cookie(cookie)
+                .cookie(others)
+                .cookie(organization)
+                .cookie(session::no_page_cookie(&public_url)));
         }
         Err(SignInRefused::Invalid(violation)) => {
             let message = match violation.field.name.as_str() {
@@ -113,7 +155,10 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         }
         Err(SignInRefused::Error(SignInError::Refused)) => (
             (StatusCode::UNAUTHORIZED, "SIGN_IN_REFUSED"),
-            Errors::sentence("Incorrect email, password or organization."),
+            Errors::sentence(match context.node.tenant_count() {
+                1 => "Incorrect email or password.",
+                _ => "Incorrect email, password or organization.",
+            }),
         ),
         Err(SignInRefused::Error(SignInError::Changed)) => (
             (StatusCode::CONFLICT, "CONFLICT"),
@@ -122,14 +167,6 @@ async fn begin(context: Context, request: HttpRequest, payload: web::Payload) ->
         Err(SignInRefused::Error(SignInError::Unavailable(cause))) => return Err(ErrorPage::node_unavailable(&cause)),
     };
     render(&context, &request, Page::new(&context, &form, errors), Some(refusal))
-}
-
-async fn end(submitted: Submitted<AnyCredential>) -> Result<Reply, ErrorPage> {
-    let visit = submitted.visit;
-    let (node, by, who) = (visit.node(), visit.by(), &visit.who);
-    members::end(node, &by, &who.member, &who.session.id).await?;
-    let cookie = session::no_cookie(&visit.node().settings.public_url);
-    Ok(Reply::see_other(visit.path("/sign-in")).cookie(cookie))
 }
 
 const FIELDS: &Labels = &[("organization", "Organization"), ("email", "Email"), ("password", "Password")];
@@ -141,14 +178,19 @@ impl Page {
             form.value(name).filter(|text| can_be(text)).unwrap_or_default().to_owned()
         };
         let slug = value("organization", |text| Slug::parse(text).is_some());
+        let has_several = context.node.tenant_count() > 1 || errors.of("organization").is_some();
         let organization = Field::text("organization", "Organization", slug);
         Self {
             root: root(&context.node.settings.public_url),
             assets: assets::names(),
-            token: CsrfField(String::new()),
+            token: CsrfField { token: String::new(), member: None },
+            theme: Theme::default(),
+            has_form: false,
             next: value("next", |text| text.starts_with('/')),
             has_ended: false,
-            organization: organization.hint("Leave blank for “default”.").max_length(40).errors(&errors),
+            current: None,
+            organization: has_several
+                .then(|| organization.hint("Leave blank for “default”.").max_length(40).errors(&errors)),
             email: Field::text("email", "Email", value("email", is_email))
                 .required(true)
                 .max_length(254)
@@ -172,64 +214,18 @@ fn render(
         Some(secret) => secret,
         None => members::SessionSecret::new()?,
     };
-    let html = Page { token: CsrfField(secret.csrf_token()), ..page }.render()?;
+    let token = CsrfField { token: members::mask_csrf_token(&secret.csrf_token())?, member: None };
+    let (theme, has_form) = (Theme::read(request, public_url), kept::has_form(request, public_url));
+    let mut page = Page { token, theme, has_form, ..page };
+    // The organization of the last sign-in, unless the address or the form names one.
+    if let Some(organization) = page.organization.as_mut().filter(|field| field.value.is_empty() && refusal.is_none()) {
+        let last = ConsoleCookie::Organization.read(request, public_url).as_deref().and_then(Slug::parse);
+        organization.value = last.filter(|_| page.current.is_none()).map(|slug| slug.to_string()).unwrap_or_default();
+    }
+    let html = page.render()?;
     let reply = match refusal {
         None => Reply::page(html),
         Some(refusal) => Reply::refused(refusal, html),
     };
     Ok(reply.cookie(session::page_cookie(&secret, public_url, PAGE_SECONDS)))
-}
-
-/// Returns where to go after signing in: the wanted page if it is in the console, otherwise the first page.
-fn next(wanted: Option<&str>, public_url: &str) -> String {
-    let root = root(public_url);
-    let is_in_console = |path: &&str| {
-        let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        let below =
-            path.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-        // Our paths contain no escapes before the query, and browsers treat `%2e` as a dot.
-        let before = path.split('?').next().unwrap_or_default();
-        let odd = ["//", "..", "/sign-"];
-        plain && below && !before.contains('%') && !odd.iter().any(|odd| path.contains(odd))
-    };
-    wanted.filter(is_in_console).map_or_else(|| format!("{root}/keys"), str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn next_stays_in_the_console() {
-        let next = |wanted| next(Some(wanted), "https://id.example");
-        for good in ["/console", "/console/keys", "/console/keys?status=all&search=a%20b", "/console?x=1"] {
-            assert_eq!(next(good), good);
-        }
-        for bad in [
-            "https://evil.example/console",
-            "//evil.example/console",
-            "/\\evil.example",
-            "/console//evil.example",
-            "/consolevil",
-            "/console/../../evil",
-            "/console/..//evil",
-            "/console/%2e%2e/%2E./evil",
-            "/console/%73ign-out",
-            "javascript:alert(1)",
-            "/console/\r\nSet-Cookie: a=b",
-            "/console/sign-out",
-            "/api/v1/me",
-            "console/keys",
-            " /console/keys",
-            "",
-        ] {
-            assert_eq!(next(bad), "/console/keys", "{bad}");
-        }
-    }
-
-    #[test]
-    fn next_keeps_the_path_of_the_public_url() {
-        assert_eq!(next(None, "https://id.example/keyturn"), "/keyturn/console/keys");
-        assert_eq!(next(Some("/console/keys"), "https://id.example/keyturn"), "/keyturn/console/keys");
-    }
 }

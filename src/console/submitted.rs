@@ -9,19 +9,22 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, ORIGIN};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::console::error_page::ErrorPage;
+use crate::console::kept;
+use crate::console::keys::{GRANT, OFFERED};
 use crate::console::request::ConsoleRequest;
 use crate::http::body::{self, BodyError};
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::http::permission::Permission;
 use crate::http::session;
+use crate::members;
 
 /// Maximum size of a form. Every valid form is smaller.
 const MAX_BODY: usize = 256 * 1024;
 /// Maximum number of fields. Every valid form has fewer.
 const MAX_FIELDS: usize = 1_000;
 /// Fields that can appear more than once.
-const REPEATED: [&str; 1] = ["events"];
+const REPEATED: [&str; 4] = ["events", "key", GRANT, OFFERED];
 /// The field with the CSRF token.
 pub(super) const CSRF_FIELD: &str = "csrf";
 
@@ -44,19 +47,38 @@ impl<P: Permission> FromRequest for Submitted<P> {
             let context = context.ok_or_else(|| ErrorPage::unavailable(&"no context"))?;
             let public_url = &context.node.settings.public_url;
             check_origin(&request, public_url)?;
-            if session::from_cookie(&request, public_url).is_none() {
+            let has_cookie = session::from_cookie(&request, public_url).is_some();
+            if !has_cookie && !kept::is_kept(&request) {
                 return Err(ErrorPage::signed_out(&request, public_url));
             }
-            let form = read(&request, payload, MAX_BODY).await?;
-            let visit = ConsoleRequest::begin(&request).await?;
-            if form.value(CSRF_FIELD) != Some(visit.csrf.as_str()) {
-                return Err(ErrorPage::csrf_mismatch());
+            let form = read(&request, payload, if has_cookie { MAX_BODY } else { kept::MAX_BODY }).await?;
+            let keep = |page: ErrorPage| match kept::keep(&context.node, &request, &form) {
+                Some((form_page, cookie)) => page.keeping(public_url, &form_page, cookie),
+                None => page,
+            };
+            if !has_cookie {
+                return Err(keep(ErrorPage::signed_out(&request, public_url)));
+            }
+            let visit = ConsoleRequest::begin(&request).await.map_err(|page| match page.is_signed_out() {
+                true => keep(page),
+                false => page,
+            })?;
+            if !form.value(CSRF_FIELD).is_some_and(|sent| is_token(sent, &visit.csrf)) {
+                // The page may be from an earlier session of the same member.
+                let is_theirs = kept::member_of(&form).is_some_and(|member| member == visit.who.member.id);
+                let page = ErrorPage::csrf_mismatch();
+                return Err(if is_theirs { keep(page) } else { page });
             }
             let credential = format!("member:{}", visit.who.member.id);
             context.count_change(&credential, &request).map_err(ErrorPage::too_many_changes)?;
             Ok(Self { visit, form })
         })
     }
+}
+
+/// Whether a form's token, which the ID of a member can follow, is the session's.
+fn is_token(sent: &str, token: &str) -> bool {
+    members::is_csrf_token(sent.split('.').next().unwrap_or_default(), token)
 }
 
 /// Checks the browser's `Sec-Fetch-Site` or `Origin` header, which every supported browser sends.

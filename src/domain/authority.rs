@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::domain::apis::ApiId;
+use crate::domain::grants::Grants;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Scope, ScopeSet};
@@ -10,10 +12,45 @@ use crate::domain::timestamp::Timestamp;
 /// The rights of an API key, of a token issued for it, or of a member.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Authority {
+    /// Scopes of the default API, with those of the management API.
     pub scopes: ScopeSet,
+    pub other_apis: OtherApis,
     pub networks: Networks,
     /// No expiry if `None`.
     pub not_after: Option<Timestamp>,
+}
+
+/// The scopes of the APIs besides the default one that a caller can grant.
+#[derive(Clone, PartialEq, Debug)]
+pub enum OtherApis {
+    /// All that the APIs have.
+    All,
+    /// Those that the caller is granted.
+    Granted(Grants),
+}
+
+impl OtherApis {
+    /// Returns what a key or token with these grants can grant: everything if it administers the APIs, which includes defining
+    /// their scopes.
+    pub fn of_grants(grants: Grants) -> Self {
+        let administers =
+            Scope::parse("admin:keyturn/apis").is_ok_and(|scope| grants.of_default_api().contains(&scope));
+        if administers { Self::All } else { Self::Granted(grants) }
+    }
+
+    fn covers(&self, api: ApiId, scope: &Scope) -> bool {
+        match self {
+            Self::All => true,
+            Self::Granted(grants) => grants.get(api).is_some_and(|held| held.contains(scope)),
+        }
+    }
+
+    fn covers_api(&self, api: ApiId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Granted(grants) => grants.get(api).is_some(),
+        }
+    }
 }
 
 /// The actor, rights, address and time of a change.
@@ -40,7 +77,12 @@ impl ChangeContext {
             actor: "keyturn".into(),
             member: None,
             expected_version: None,
-            authority: Authority { scopes: Role::Owner.grantable(), networks: Networks::all(), not_after: None },
+            authority: Authority {
+                scopes: Role::Owner.grantable(),
+                other_apis: OtherApis::All,
+                networks: Networks::all(),
+                not_after: None,
+            },
             address: None,
             now,
         }
@@ -58,7 +100,7 @@ impl ChangeContext {
     /// Checks that the actor may assign or remove a role. A member can grant everything that the role can grant,
     /// without network restriction or expiry, so only an owner can change owners.
     pub fn may_change_role(&self, role: Role) -> Result<(), GrantExceeded> {
-        self.authority.covers(&role.grantable(), &Networks::all(), None)
+        self.authority.covers(&Grants::of_default(role.grantable()), &Networks::all(), None)
     }
 
     pub fn holds(&self, scope: &str) -> bool {
@@ -71,6 +113,8 @@ impl ChangeContext {
 pub enum GrantExceeded {
     /// A scope that the caller does not have.
     Scope(Scope),
+    /// An API that the caller is not granted.
+    Api(ApiId),
     /// Networks outside the caller's.
     Networks,
     /// An expiry after the caller's.
@@ -81,11 +125,20 @@ impl Authority {
     /// Checks that a key with these rights would not exceed the caller's.
     pub fn covers(
         &self,
-        scopes: &ScopeSet,
+        grants: &Grants,
         networks: &Networks,
         expires_at: Option<Timestamp>,
     ) -> Result<(), GrantExceeded> {
-        if let Some(scope) = scopes.iter().find(|scope| !self.scopes.contains(scope)) {
+        for grant in grants.iter().filter(|grant| grant.api != ApiId::DEFAULT) {
+            if !self.other_apis.covers_api(grant.api) {
+                return Err(GrantExceeded::Api(grant.api));
+            }
+        }
+        let is_held = |api, scope: &Scope| match api {
+            ApiId::DEFAULT => self.scopes.contains(scope),
+            _ => self.other_apis.covers(api, scope),
+        };
+        if let Some((_, scope)) = grants.scopes().find(|(api, scope)| !is_held(*api, scope)) {
             return Err(GrantExceeded::Scope(scope.clone()));
         }
         if !self.networks.contains(networks) {
@@ -105,6 +158,7 @@ mod tests {
     fn authority(scopes: &str, networks: &[&str], not_after: Option<i64>) -> Authority {
         Authority {
             scopes: ScopeSet::parse(scopes).unwrap(),
+            other_apis: OtherApis::Granted(Grants::default()),
             networks: Networks::parse(networks).unwrap(),
             not_after: not_after.map(Timestamp::from_seconds),
         }
@@ -113,7 +167,7 @@ mod tests {
     #[test]
     fn own_rights_can_be_granted() {
         let held = authority("read:a/* *:keyturn/*", &["10.0.0.0/8"], Some(100));
-        assert_eq!(held.covers(&held.scopes, &held.networks, held.not_after), Ok(()));
+        assert_eq!(held.covers(&Grants::of_default(held.scopes.clone()), &held.networks, held.not_after), Ok(()));
     }
 
     #[test]
@@ -121,12 +175,27 @@ mod tests {
         let held = authority("read:a/*", &["10.0.0.0/8"], Some(100));
         let check = |scopes: &str, networks: &[&str], end: Option<i64>| {
             let requested = authority(scopes, networks, end);
-            held.covers(&requested.scopes, &requested.networks, requested.not_after)
+            held.covers(&Grants::of_default(requested.scopes), &requested.networks, requested.not_after)
         };
         assert!(matches!(check("read:a/b write:a/b", &["10.1.0.0/16"], Some(50)), Err(GrantExceeded::Scope(_))));
         assert_eq!(check("read:a/b", &["11.0.0.0/8"], Some(50)), Err(GrantExceeded::Networks));
         assert_eq!(check("read:a/b", &[], Some(50)), Err(GrantExceeded::Networks));
         assert!(matches!(check("read:a/b", &["10.1.0.0/16"], None), Err(GrantExceeded::Lifetime(_))));
         assert!(matches!(check("read:a/b", &["10.1.0.0/16"], Some(101)), Err(GrantExceeded::Lifetime(_))));
+    }
+
+    #[test]
+    fn scopes_of_one_api_give_no_authority_over_another() {
+        let id = |byte| ApiId::from_random([byte; 16]);
+        let grants = |api, text: &str| Grants::default().with(api, Some(ScopeSet::parse(text).unwrap()));
+        let mut held = authority("*:*", &[], None);
+        held.other_apis = OtherApis::Granted(grants(id(1), "read:a/*"));
+        let check = |held: &Authority, grants: &Grants| held.covers(grants, &Networks::all(), None);
+        assert_eq!(check(&held, &grants(id(1), "read:a/b")), Ok(()));
+        assert!(matches!(check(&held, &grants(id(1), "write:a/b")), Err(GrantExceeded::Scope(_))));
+        assert_eq!(check(&held, &grants(id(2), "read:a/b")), Err(GrantExceeded::Api(id(2))));
+        assert_eq!(check(&held, &grants(id(2), "")), Err(GrantExceeded::Api(id(2))));
+        held.other_apis = OtherApis::All;
+        assert_eq!(check(&held, &grants(id(2), "read:a/b")), Ok(()));
     }
 }

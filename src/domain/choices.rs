@@ -63,12 +63,34 @@ choice! {
 }
 
 choice! {
+    /// How an API writes and compares scopes.
+    ScopeStyle {
+        /// `action:filter`; a scope can contain others.
+        Filters = "filters",
+        /// Any text; compared exactly.
+        Plain = "plain",
+    }
+}
+
+choice! {
     /// The format of log lines.
     LogFormat {
         /// For people.
         Human = "human",
         /// One JSON object per line.
         Json = "json",
+    }
+}
+
+choice! {
+    /// Which responses of webhook receivers are stored and shown.
+    StoredResponses {
+        /// None.
+        None = "none",
+        /// Those from public addresses, which any client can read anyway.
+        Public = "public",
+        /// All, including those from the server's own networks.
+        All = "all",
     }
 }
 
@@ -112,6 +134,7 @@ mod tests {
         }
         check::<Algorithm>();
         check::<TokenType>();
+        check::<ScopeStyle>();
         check::<LogFormat>();
         check::<LoggedRequests>();
         check::<ForwardingHeader>();

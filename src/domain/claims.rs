@@ -58,12 +58,19 @@ impl<T: AsRef<str>> Audience<T> {
         }
     }
 
+    /// The audiences, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+        .iter()
+        .map(AsRef::as_ref)
+    }
+
     /// Whether the token is for `audience`, in any equivalent spelling.
     pub fn contains(&self, audience: &str) -> bool {
-        match self {
-            Self::One(one) => is_same(one.as_ref(), audience),
-            Self::Many(many) => many.iter().any(|each| is_same(each.as_ref(), audience)),
-        }
+        self.iter().any(|each| is_same(each, audience))
     }
 }
 

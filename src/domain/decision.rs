@@ -23,6 +23,8 @@ pub struct DecisionInput<'a> {
     pub address: ClientAddress,
     /// The requested scopes; `None` for all of the key or token.
     pub scopes: Option<&'a ScopeSet>,
+    /// The key's scopes for the APIs that the request or the token is for, or why there are none.
+    pub held: Result<&'a ScopeSet, Denial>,
     /// Whether the key's organization is suspended.
     pub is_suspended: bool,
 }
@@ -40,9 +42,9 @@ pub enum Proof<'a> {
         secret_version: u64,
         /// The scopes that it carries.
         scopes: &'a ScopeSet,
-        /// The version of the key at which `scopes` were last found within the key's scopes, so that the comparison is
-        /// not repeated for an unchanged key; 0 if never.
-        within_at: u64,
+        /// Whether `scopes` were found within the key's before, and neither the key nor its organization has changed
+        /// since, so that the comparison is not repeated.
+        is_known_within: bool,
     },
 }
 
@@ -168,10 +170,8 @@ pub enum Finding {
     Passed,
     /// Does not apply to the input.
     NotAsked,
-    /// Failed: the decision ends here.
+    /// Failed. The first failure is the decision.
     Failed(Denial),
-    /// The decision ended earlier.
-    NotReached,
 }
 
 /// Every check with its result, in order.
@@ -184,56 +184,32 @@ impl DecisionTrace {
         self.0.iter()
     }
 
-    /// The check that failed, and its denial.
+    /// The first check that failed, and its denial.
     pub fn failure(&self) -> Option<(Check, &Denial)> {
         self.iter().find_map(|(check, finding)| match finding {
             Finding::Failed(denial) => Some((*check, denial)),
-            Finding::Passed | Finding::NotAsked | Finding::NotReached => None,
+            Finding::Passed | Finding::NotAsked => None,
         })
     }
 }
 
 /// Decides. The checks whose result reveals least to a stranger come first.
 pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<Grant, Denial> {
-    walk(key, ask, now, &mut |_, _| {})
-}
-
-/// Decides like [`decide`], with the same code, and returns the result of each check.
-pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result<Grant, Denial>, DecisionTrace) {
-    let mut seen = Vec::with_capacity(Check::ALL.len());
-    let decided = walk(key, ask, now, &mut |check, finding: Result<bool, &Denial>| {
-        seen.push((
-            check,
-            match finding {
-                Ok(true) => Finding::Passed,
-                Ok(false) => Finding::NotAsked,
-                Err(denial) => Finding::Failed(denial.clone()),
-            },
-        ));
-    });
-    let left = Check::ALL.into_iter().skip(seen.len()).map(|check| (check, Finding::NotReached)).collect::<Vec<_>>();
-    seen.extend(left);
-    (decided, DecisionTrace(seen))
-}
-
-/// Evaluates the checks in order and passes each result to `listen`: passed, does not apply, or the denial. A listener that
-/// does nothing costs nothing.
-fn walk(
-    key: &ApiKey,
-    ask: &DecisionInput<'_>,
-    now: Timestamp,
-    listen: &mut impl FnMut(Check, Result<bool, &Denial>),
-) -> Result<Grant, Denial> {
-    let shown = step(Check::Secret, secret(key, ask, now), listen)?;
-    step(Check::Revoked, revoked(key), listen)?;
-    step(Check::Expired, expired(key, now), listen)?;
-    step(Check::Disabled, disabled(key), listen)?;
-    step(Check::Organization, organization(ask), listen)?;
-    step(Check::Generation, generation(key, ask), listen)?;
-    let minted_by = step(Check::SecretVersion, secret_version(key, ask, now), listen)?;
-    step(Check::Network, network(key, ask), listen)?;
-    step(Check::Scope, scope(key, ask), listen)?;
-    let scopes = ask.scopes.unwrap_or_else(|| held(key, ask)).clone();
+    let shown = secret(key, ask, now)?;
+    revoked(key)?;
+    expired(key, now)?;
+    disabled(key)?;
+    organization(ask)?;
+    generation(key, ask)?;
+    let minted_by = secret_version(key, ask, now)?;
+    network(key, ask)?;
+    scope(ask)?;
+    let scopes = match (ask.scopes, &ask.proof, &ask.held) {
+        (Some(requested), _, _) => requested.clone(),
+        (None, Proof::Token { scopes, .. }, _) => (*scopes).clone(),
+        (None, Proof::Secret(_), Ok(held)) => (*held).clone(),
+        (None, Proof::Secret(_), Err(denial)) => return Err(denial.clone()),
+    };
     let grace_ends = shown.or(minted_by).flatten();
     let not_after = match (key.expires_at, grace_ends) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -244,22 +220,33 @@ fn walk(
     Ok(Grant { scopes, not_after, generation: key.generation, secret_version, is_by_previous_secret })
 }
 
-/// The result of a check; `None` if it does not apply.
-type Checked<T> = Result<Option<T>, Denial>;
-
-#[inline(always)]
-fn step<T>(check: Check, checked: Checked<T>, listen: &mut impl FnMut(Check, Result<bool, &Denial>)) -> Checked<T> {
-    listen(check, checked.as_ref().map(Option::is_some));
-    checked
+/// Decides like [`decide`], and returns the result of each of its checks, also of those after the first that failed.
+pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result<Grant, Denial>, DecisionTrace) {
+    let finding = |check| match check {
+        Check::Secret => found(secret(key, ask, now)),
+        Check::Revoked => found(revoked(key)),
+        Check::Expired => found(expired(key, now)),
+        Check::Disabled => found(disabled(key)),
+        Check::Organization => found(organization(ask)),
+        Check::Generation => found(generation(key, ask)),
+        Check::SecretVersion => found(secret_version(key, ask, now)),
+        Check::Network => found(network(key, ask)),
+        Check::Scope => found(scope(ask)),
+    };
+    let trace = Check::ALL.into_iter().map(|check| (check, finding(check))).collect();
+    (decide(key, ask, now), DecisionTrace(trace))
 }
 
-/// The scopes of the key or token.
-fn held<'a>(key: &'a ApiKey, ask: &DecisionInput<'a>) -> &'a ScopeSet {
-    match ask.proof {
-        Proof::Secret(_) => &key.scopes,
-        Proof::Token { scopes, .. } => scopes,
+fn found<T>(checked: Checked<T>) -> Finding {
+    match checked {
+        Ok(Some(_)) => Finding::Passed,
+        Ok(None) => Finding::NotAsked,
+        Err(denial) => Finding::Failed(denial),
     }
 }
+
+/// The result of a check; `None` if it does not apply.
+type Checked<T> = Result<Option<T>, Denial>;
 
 /// The end of the secret's grace period, if it is in one.
 fn secret(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
@@ -323,19 +310,21 @@ fn network(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     }
 }
 
-fn scope(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
-    if let Proof::Token { scopes, within_at, .. } = ask.proof
-        && within_at != key.version
-        && *scopes != key.scopes
-        && !key.scopes.contains_all(scopes)
-    {
-        return Err(Denial::TokenSuperseded);
-    }
+fn scope(ask: &DecisionInput<'_>) -> Checked<()> {
+    let of_key = *ask.held.as_ref().map_err(Denial::clone)?;
+    let held = match ask.proof {
+        Proof::Secret(_) => of_key,
+        Proof::Token { scopes, is_known_within, .. } => {
+            if !is_known_within && scopes != of_key && !of_key.contains_all(scopes) {
+                return Err(Denial::TokenSuperseded);
+            }
+            scopes
+        }
+    };
     let Some(wanted) = ask.scopes else {
         return Ok(matches!(ask.proof, Proof::Token { .. }).then_some(()));
     };
-    let held = held(key, ask);
-    let reach = |scope: &Scope| held.contains(scope) && key.scopes.contains(scope);
+    let reach = |scope: &Scope| held.contains(scope) && of_key.contains(scope);
     match wanted.iter().enumerate().find(|(_, scope)| !reach(scope)) {
         Some((index, scope)) => Err(Denial::ScopeNotHeld(index + 1, scope.clone())),
         None => Ok(Some(())),
@@ -348,13 +337,14 @@ fn scope(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
 pub fn check_actions(requested: &ScopeSet, granted: &ScopeSet, policy: &Policy) -> Result<(), Denial> {
     const OPENID: [&str; 6] = ["openid", "offline_access", "profile", "email", "address", "phone"];
     let is_unknown = |scope: &Scope| {
-        !policy.has_action(scope.action()) && !granted.iter().any(|held| held.action() == scope.action())
+        scope.action().is_some_and(|action| !policy.has_action(action))
+            && !granted.iter().any(|held| held.action() == scope.action())
     };
     match requested.iter().enumerate().find(|(_, scope)| is_unknown(scope)) {
         None => Ok(()),
         Some((index, scope)) => Err(Denial::UnknownAction(UnknownAction {
             place: index + 1,
-            is_openid: OPENID.contains(&scope.action().as_str()),
+            is_openid: scope.action().is_some_and(|action| OPENID.contains(&action.as_str())),
             allowed: policy.describe_actions(),
         })),
     }

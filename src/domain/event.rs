@@ -7,10 +7,12 @@ use std::fmt;
 pub const TEST: &str = "webhook.test";
 
 /// All event names. A pattern must match at least one of them.
-pub const KNOWN: [&str; 27] = [
+pub const KNOWN: [&str; 34] = [
     "key.created",
     "key.updated",
     "key.rotated",
+    "key.grace_ended",
+    "key.grace_extended",
     "key.revoked",
     "key.disabled",
     "key.enabled",
@@ -21,9 +23,14 @@ pub const KNOWN: [&str; 27] = [
     "member.updated",
     "member.removed",
     "organization.created",
+    "organization.deleted",
     "organization.resumed",
     "organization.suspended",
+    "organization.updated",
     "policy.changed",
+    "api.created",
+    "api.updated",
+    "api.deleted",
     "master_key.rotated",
     "signing_key.created",
     "signing_key.deleted",
@@ -60,6 +67,8 @@ pub fn event_of(action: &str) -> Option<Cow<'_, str>> {
         ("member", "change") => "updated",
         ("webhook", "rotate-secret") => "secret_rotated",
         ("policy", "change") => "changed",
+        ("key", "end-grace") => "grace_ended",
+        ("key", "extend-grace") => "grace_extended",
         (_, "create") => "created",
         (_, "edit") => "updated",
         (_, "rotate") => "rotated",
@@ -163,6 +172,8 @@ mod tests {
         for (action, event) in [
             ("key.create", "key.created"),
             ("key.edit", "key.updated"),
+            ("key.end-grace", "key.grace_ended"),
+            ("key.extend-grace", "key.grace_extended"),
             ("key.revoke", "key.revoked"),
             ("key.disable", "key.disabled"),
             ("key.enable", "key.enabled"),

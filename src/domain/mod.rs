@@ -4,22 +4,28 @@
 //! arguments, so every rule can be tested as a property.
 
 pub mod api_key;
+pub mod apis;
 pub mod audience;
 pub mod audit_chain;
 pub mod authority;
 pub mod choices;
 pub mod claims;
+pub mod clue;
 pub mod decision;
+pub mod delivery_attempt;
 pub mod delivery_error;
 pub mod destination;
 pub mod event;
+pub mod grants;
 pub mod key_text;
+pub mod key_view;
 pub mod member;
 pub mod networks;
 pub mod organization;
 pub mod outcome;
 pub mod page;
 pub mod policy;
+pub mod redaction;
 pub mod requirement;
 pub mod scope;
 pub mod sealed;

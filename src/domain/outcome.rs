@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::domain::decision::UnreadableAddress;
 use crate::domain::requirement::Required;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{Scope, ScopeError};
 use crate::domain::usage::UsageOutcome;
 
 macro_rules! codes {
@@ -144,6 +144,8 @@ denials! {
     /// A token that an earlier state of the key minted: another generation, a secret that no longer works, or scopes that
     /// the key does not have.
     TokenSuperseded = ApiKeyInvalid, Some(UsageOutcome::DeniedInvalid), Some("token_superseded");
+    /// The organization no longer has the API of a token, or the key is no longer granted it.
+    ApiNotGranted = ApiKeyInvalid, Some(UsageOutcome::DeniedInvalid), Some("api_not_granted");
     /// The token has expired.
     TokenExpired = ApiKeyInvalid, None, Some("token_expired");
     /// The token is not a compact JWS.
@@ -177,11 +179,17 @@ denials! {
     /// A requested scope is not granted: its place in the request, from 1, and the scope, which may hold a misplaced secret.
     ScopeNotHeld(usize, Scope) = InsufficientScope, Some(UsageOutcome::DeniedScope), None;
     /// A scope that the gateway requires is not granted.
-    RequiredScopeNotHeld(Required) = InsufficientScope, Some(UsageOutcome::DeniedScope), None;
+    RequiredScopeNotHeld(Box<Required>) = InsufficientScope, Some(UsageOutcome::DeniedScope), None;
     /// A requested scope has an action that the organization does not define.
     UnknownAction(UnknownAction) = ValidationFailed, Some(UsageOutcome::DeniedScope), Some("unknown_action");
-    /// A requested audience is not allowed by the organization.
+    /// No API of the organization that the key is granted has a requested audience.
     AudienceNotAllowed = ValidationFailed, Some(UsageOutcome::DeniedAudience), Some("audience_not_allowed");
+    /// The key is granted several APIs or none, and the request names no audience.
+    AudienceRequired = ValidationFailed, Some(UsageOutcome::DeniedAudience), Some("audience_required");
+    /// The requested APIs differ in the style of their scopes or in the kind of their tokens.
+    AudiencesMixed = ValidationFailed, Some(UsageOutcome::DeniedAudience), Some("audiences_mixed");
+    /// The requested scopes cannot be read in the style of the API.
+    MalformedScope(Box<ScopeError>) = ValidationFailed, Some(UsageOutcome::DeniedScope), Some("malformed_scope");
 }
 
 /// A requested scope whose action the organization does not define.
@@ -211,6 +219,19 @@ impl Denial {
         self.consequences().reason
     }
 
+    /// Whether a secret with this denial was authentic and in order, and only the requested scopes or audiences were denied.
+    pub const fn is_of_an_authentic_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::ScopeNotHeld(..)
+                | Self::UnknownAction(_)
+                | Self::MalformedScope(_)
+                | Self::AudienceNotAllowed
+                | Self::AudienceRequired
+                | Self::AudiencesMixed
+        )
+    }
+
     /// The scope that is missing.
     pub fn missing_scope(&self) -> Option<String> {
         match self {
@@ -235,6 +256,7 @@ impl fmt::Display for Denial {
             | Self::KeyDeleted
             | Self::TokenRevoked
             | Self::TokenSuperseded
+            | Self::ApiNotGranted
             | Self::TokenExpired
             | Self::MalformedToken
             | Self::ForeignTokenHeader
@@ -256,7 +278,10 @@ impl fmt::Display for Denial {
                 let hint = if *is_openid { "OpenID Connect scopes are not supported; " } else { "" };
                 return write!(f, "scope: item {place} has an unknown action; {hint}allowed are {allowed}");
             }
-            Self::AudienceNotAllowed => "resource or audience: not one of the audiences that this organization allows",
+            Self::AudienceNotAllowed => "resource or audience: not an API that this key is granted",
+            Self::AudienceRequired => "resource or audience: required, because the key is not granted exactly one API",
+            Self::AudiencesMixed => "resource or audience: these APIs have different tokens; request one for each",
+            Self::MalformedScope(error) => return write!(f, "scope: {error}"),
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::destination::DestinationError;
 use crate::domain::networks::NetworksError;
 use crate::domain::policy::ExpirationChoices;
 use crate::domain::scope::{Action, Scope, ScopeError};
+use crate::domain::slug::Slug;
 
 /// A validation error of one field.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,10 +45,12 @@ pub enum ViolationKind {
         /// Allowed actions of the policy; `*` is always allowed.
         allowed: Vec<Action>,
     },
-    /// The policy does not allow this scope to be granted.
+    /// The policy, or an API, does not allow this scope to be granted.
     NotGrantable {
         scope: Box<Scope>,
         grantable: Vec<Scope>,
+        /// Name of the API whose rule it is; `None` for the policy.
+        api: Option<Slug>,
     },
     NotInFuture,
     TooFarAhead,
@@ -63,6 +66,11 @@ pub enum ViolationKind {
         seconds: u32,
         /// Maximum grace period in seconds.
         most: u32,
+    },
+    /// An extension must not shorten the grace period.
+    GraceShortened {
+        /// Current grace period in seconds.
+        least: i64,
     },
     OutOfRange {
         least: u32,
@@ -202,12 +210,13 @@ impl fmt::Display for ViolationKind {
             Self::UnknownAction { action, allowed } => {
                 write!(f, "unknown action {action}; allowed actions are {} and *", list(allowed))
             }
-            Self::NotGrantable { scope, grantable } if grantable.is_empty() => {
-                write!(f, "{scope} cannot be granted; the policy allows no scopes")
-            }
-            Self::NotGrantable { scope, grantable } => {
+            Self::NotGrantable { scope, grantable, api } => {
+                let by = api.as_ref().map_or_else(|| "the policy".to_owned(), |api| format!("the API {api}"));
                 let grantable = list(grantable);
-                write!(f, "{scope} cannot be granted; the policy allows {grantable} and scopes within them")
+                match grantable.is_empty() {
+                    true => write!(f, "{scope} cannot be granted; {by} allows no scopes"),
+                    false => write!(f, "{scope} cannot be granted; {by} allows {grantable} and scopes within them"),
+                }
             }
             Self::NotInFuture => f.write_str("must be in the future"),
             Self::TooFarAhead => f.write_str("must be before the year 10000"),
@@ -219,6 +228,9 @@ impl fmt::Display for ViolationKind {
             }
             Self::GraceTooLong { seconds, most } => {
                 write!(f, "{seconds} seconds is too long; must be from 0 to {most}")
+            }
+            Self::GraceShortened { least } => {
+                write!(f, "must be at least {least}, the current grace period; use end-grace to end it now")
             }
             Self::OutOfRange { least, most, optional } => {
                 write!(f, "must be from {least} to {most}{}", if *optional { ", or null" } else { "" })

@@ -12,9 +12,10 @@ use crate::domain::outcome::{Code, Denial};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook;
 use crate::http::access::{Explanation, Refused};
+use crate::http::client_response::verify_error;
 use crate::http::credentials::InvalidCredential;
 use crate::http::description::error_description;
-use crate::tokens::{Caller, Refusal};
+use crate::verification::{Caller, Refusal};
 
 /// The characters of a name that are escaped in a header: `%`, so that decoding is exact, and everything but ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
@@ -64,13 +65,7 @@ pub(super) struct VerifyError {
 
 impl VerifyError {
     fn new(code: Code, description: impl Into<String>) -> Self {
-        let error = match code {
-            Code::ApiKeyRequired => None,
-            Code::InsufficientScope => Some("insufficient_scope"),
-            Code::ValidationFailed => Some("invalid_request"),
-            Code::Unavailable => Some("temporarily_unavailable"),
-            _ => Some("invalid_token"),
-        };
+        let (error, _) = verify_error(code);
         Self { code, error, description: description.into(), scope: None, explanation: None }
     }
 
@@ -96,10 +91,9 @@ impl VerifyError {
         self.code
     }
 
-    /// The status. Gateways understand only 401, 403 and server errors.
+    /// The status.
     fn status(&self) -> StatusCode {
-        let status = if self.code == Code::ValidationFailed { 403 } else { self.code.status() };
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(verify_error(self.code).1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The same, with what the log says of it.

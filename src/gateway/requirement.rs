@@ -10,7 +10,7 @@ use crate::domain::scope::{Action, Resource, ResourceFilter, Scope};
 use crate::gateway::answer::VerifyError;
 use crate::gateway::target;
 use crate::http::form::{self, Form};
-use crate::tokens::Required;
+use crate::verification::Required;
 
 /// More requirements than any recipe has.
 const MAX_REQUIRED: usize = 16;
@@ -53,11 +53,7 @@ pub(super) fn read(request: &HttpRequest, has_client_query: bool) -> Result<Requ
         if required.len() == MAX_REQUIRED {
             return Err(wrong(format!("keyturn_require: at most {MAX_REQUIRED} are allowed")));
         }
-        if !text.contains(':') {
-            return Err(wrong("keyturn_require: action:resource is expected".into()));
-        }
-        let scope = Scope::parse(text).map_err(|error| wrong(format!("keyturn_require: {error}")))?;
-        required.push(Required::Scope(scope));
+        required.push(Required::parse_scope(text).map_err(|error| wrong(format!("keyturn_require: {error}")))?);
     }
     let audiences: Vec<String> = query.values("keyturn_audience").map(str::to_owned).collect();
     if audiences.len() > MAX_REQUIRED {
@@ -157,7 +153,7 @@ fn agreed<'a>(headers: &'a HeaderMap, names: &[HeaderName], what: &str) -> Resul
 fn required_of(action: Action, path: &str) -> Result<Required, String> {
     let wrong = |error: crate::domain::scope::ScopeError| format!("keyturn_map: {error}");
     match path {
-        "" => Ok(Required::Scope(Scope::new(action, ResourceFilter::parse("*").map_err(wrong)?))),
+        "" => Ok(Required::Filter(Scope::new(action, ResourceFilter::parse("*").map_err(wrong)?))),
         path => Ok(Required::Access(action, Resource::parse(path).map_err(wrong)?)),
     }
 }
@@ -165,6 +161,7 @@ fn required_of(action: Action, path: &str) -> Result<Required, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::scope::{ScopeSet, ScopeStyle};
     use actix_web::test::TestRequest;
     use proptest::prelude::*;
 
@@ -173,11 +170,7 @@ mod tests {
     }
 
     fn shown(required: &[Required]) -> String {
-        let shown = required.iter().map(|required| match required {
-            Required::Scope(scope) => scope.to_string(),
-            Required::Access(action, resource) => format!("{action}:{resource}"),
-        });
-        shown.collect::<Vec<_>>().join(" ")
+        required.iter().map(Required::to_string).collect::<Vec<_>>().join(" ")
     }
 
     fn read_at(query: &str, headers: &[(&'static str, &str)], has_client_query: bool) -> Result<Requirements, String> {
@@ -223,9 +216,7 @@ mod tests {
         for query in [
             "keyturn_require=",
             "keyturn_require",
-            "keyturn_require=read",
-            "keyturn_require=read:a//b",
-            "keyturn_require=read:../a",
+            "keyturn_require=read%20a",
             "keyturn_require=%zz",
             "keyturn_map=https",
             "keyturn_map=",
@@ -253,6 +244,20 @@ mod tests {
         }
         let disagree = [GET, ("x-original-uri", "/a"), ("x-forwarded-uri", "/b")];
         assert!(required("keyturn_map=http", &disagree).is_err());
+    }
+
+    #[test]
+    fn scope_without_a_colon_or_with_a_bad_filter_is_plain() {
+        let wide = ScopeSet::parse("*:* read:keyturn/*").unwrap();
+        for text in ["read", "read:a//b", "read:../a", "https://api.example/photos"] {
+            let required = read_at(&format!("keyturn_require={text}"), &[], false).unwrap().required;
+            let plain = ScopeSet::parse_as(ScopeStyle::Plain, text).unwrap();
+            assert!(required.iter().all(|one| one.is_held_by(&plain) && !one.is_held_by(&wide)), "{text}");
+        }
+        let required = &read_at("keyturn_require=read:a", &[], false).unwrap().required[0];
+        assert!(
+            required.is_held_by(&wide) && !required.is_held_by(&ScopeSet::parse_as(ScopeStyle::Plain, "*:*").unwrap())
+        );
     }
 
     #[test]

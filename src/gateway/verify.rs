@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::clock;
+use crate::domain::networks::fold;
 use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -11,7 +12,8 @@ use crate::gateway::requirement::{self, Requirements};
 use crate::http::access::Explanation;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
-use crate::tokens::{Caller, Credential, RequiredAccess, check};
+use crate::node::ObservedRequest;
+use crate::verification::{Caller, Credential, RequiredAccess};
 
 /// Registers the endpoints. Some gateways append the client's path and query to `/verify/`; the path is ignored.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -52,11 +54,33 @@ async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_c
     match decide(context, request, (slug, has_client_query), now).await {
         Ok(caller) => {
             context.node.metrics.verification(None);
-            context.note_success(request, &caller.key);
+            if context.node.gateways.is_on() {
+                context.note_success(request, &caller.key);
+                observe(context, request, (slug, None), now);
+            }
             allowed(&caller, context.verdict_max_age_seconds, now)
         }
-        Err(error) => refuse(context, error),
+        Err(error) => {
+            if context.node.gateways.is_on() {
+                observe(context, request, (slug, Some(error.code().as_str())), now);
+            }
+            refuse(context, error)
+        }
     }
+}
+
+/// Notes a request for the check of a gateway.
+#[cold]
+fn observe(
+    context: &HttpContext,
+    request: &HttpRequest,
+    (organization, code): (&Slug, Option<&'static str>),
+    now: Timestamp,
+) {
+    let Some(peer) = request.peer_addr().map(|peer| fold(peer.ip())) else { return };
+    let is_trusted = context.trusted_proxies.trusts(peer);
+    let client = context.client_address(request);
+    context.node.gateways.note(&ObservedRequest { organization, peer, is_trusted, client, code }, now);
 }
 
 fn refuse(context: &HttpContext, error: VerifyError) -> HttpResponse {
@@ -86,7 +110,7 @@ async fn decide(
         audiences: &requirements.audiences,
         scopes: &requirements.required,
     };
-    let caller = check(&context.node, &credential, address, &wanted, now).await?;
+    let caller = context.node.verifier().check(&credential, address, &wanted, now).await?;
     match unreadable {
         None => Ok(caller),
         Some(error) => {

@@ -11,7 +11,7 @@ use crate::domain::member::{Member, MemberId};
 use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::usage::may_hold_secret;
-use crate::tokens::{Refusal, Subject};
+use crate::verification::{Refusal, Subject};
 
 /// Longest scope in a log line, in bytes.
 const MAX_SCOPE: usize = 200;
@@ -57,6 +57,9 @@ pub struct Explanation {
     pub reason: Option<&'static str>,
     /// The scope that is missing.
     pub scope: Option<String>,
+    /// The scopes and audiences of a token request, unless they may contain a misplaced secret.
+    pub requested_scope: Option<String>,
+    pub audience: Option<String>,
     /// The fault of the server or its configuration.
     pub cause: Option<String>,
 }
@@ -67,6 +70,8 @@ impl Explanation {
         identity: Identity { client_id: None, member: None, organization: None },
         reason: None,
         scope: None,
+        requested_scope: None,
+        audience: None,
         cause: None,
     };
 
@@ -78,11 +83,11 @@ impl Explanation {
                 let explanation = Self {
                     identity: subject.as_ref().map(Identity::of_subject).unwrap_or_default(),
                     reason: denial.reason(),
-                    scope: None,
                     cause: match denial {
                         Denial::AddressUnreadable(cause) => Some(cause.to_string()),
                         _ => None,
                     },
+                    ..Self::default()
                 };
                 let explanation = Box::new(explanation);
                 match denial.missing_scope() {
@@ -111,9 +116,23 @@ impl Explanation {
     /// The same with the missing scope, unless it is long or may contain a misplaced secret.
     #[must_use]
     pub fn missing(mut self: Box<Self>, scope: String) -> Box<Self> {
-        self.scope = Some(scope).filter(|scope| scope.len() <= MAX_SCOPE && !may_hold_secret(scope));
+        self.scope = harmless(scope);
         self
     }
+
+    /// The same with what a token request asked for, unless it is long or may contain a misplaced secret.
+    #[must_use]
+    pub fn requesting(mut self: Box<Self>, scope: Option<&str>, audiences: &[&str]) -> Box<Self> {
+        self.requested_scope = scope.and_then(|scope| harmless(scope.to_owned()));
+        self.audience = (!audiences.is_empty()).then(|| audiences.join(" ")).and_then(harmless);
+        self
+    }
+}
+
+/// Returns a text that is short, visible and cannot contain a secret.
+fn harmless(text: String) -> Option<String> {
+    let is_visible = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+    Some(text).filter(|text| is_visible && text.len() <= MAX_SCOPE && !may_hold_secret(text))
 }
 
 /// Why a response is an error.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::clock::parse_rfc3339;
+use crate::domain::choices::Choice;
 use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::event::EventFilter;
 use crate::domain::networks::Networks;
@@ -143,8 +144,12 @@ impl Checks {
 
     /// Parses networks.
     pub fn networks(&mut self, list: &[String]) -> Networks {
-        Networks::parse(list).unwrap_or_else(|error| {
-            self.wrong(format!("allowed_cidrs[{}]", error.index), error);
+        Networks::parse(list).unwrap_or_else(|first| {
+            // All of them, so that they can be corrected together.
+            let errors = Networks::errors(list);
+            for error in if errors.is_empty() { vec![first] } else { errors } {
+                self.wrong(format!("allowed_cidrs[{}]", error.index), error);
+            }
             Networks::all()
         })
     }
@@ -191,6 +196,16 @@ impl Checks {
                 default
             }
         }
+    }
+
+    /// Reads a choice by its name.
+    pub fn choice<T: Choice>(&mut self, field: &str, text: Option<&str>) -> Option<T> {
+        let text = text?;
+        let choice = T::parse(text);
+        if choice.is_none() {
+            self.wrong(field, format!("must be {}", T::NAMES.join(" or ")));
+        }
+        choice
     }
 
     /// Parses the URL of a webhook.

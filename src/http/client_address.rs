@@ -58,6 +58,11 @@ impl TrustedProxies {
         }
     }
 
+    /// The networks of the trusted proxies.
+    pub fn networks(&self) -> &[IpNet] {
+        &self.networks
+    }
+
     /// Whether an address belongs to a trusted proxy.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))

@@ -24,6 +24,9 @@ const PASSWORD_CHANGES_PER_MINUTE: u32 = 30;
 /// Changes that only revoke rights have a limit this many times as high, so an incident response is not held up.
 const TAKING_AWAY: u32 = 10;
 
+/// Items of a bulk change that count as one change.
+const ITEMS_PER_CHANGE: usize = 10;
+
 /// The node, and the state of the HTTP layer.
 pub struct HttpContext {
     /// The node that serves the requests.
@@ -59,6 +62,9 @@ impl HttpContext {
         verdict_max_age_seconds: u32,
         logged_requests: LoggedRequests,
     ) -> Self {
+        if logged_requests == LoggedRequests::All {
+            node.gateways.keep_on();
+        }
         Self {
             public_path: PublicPath::of(&node.settings.public_url),
             node,
@@ -103,6 +109,13 @@ impl HttpContext {
         limit.count(credential)
     }
 
+    /// Counts the items of a change of many keys: ten of them like one change, because a bulk change of a whole
+    /// organization must be possible, and still be bounded. Above the limit, returns the seconds to wait.
+    pub fn count_bulk(&self, credential: &str, items: usize, takes_away: bool) -> Result<(), u64> {
+        let limit = if takes_away { &self.removals } else { &self.changes };
+        (0..items.div_ceil(ITEMS_PER_CHANGE)).try_for_each(|_| limit.count(credential))
+    }
+
     /// Counts a new session like the member's other changes, because each is stored and audited. Above the limit, returns
     /// the seconds to wait.
     pub fn count_sign_in(&self, member: &MemberId) -> Result<(), u64> {
@@ -122,7 +135,9 @@ impl HttpContext {
 
 /// Whether a request can only revoke rights.
 fn takes_away(request: &HttpRequest) -> bool {
-    const ENDINGS: [&str; 7] = ["revoke", "disable", "suspend", "end-grace", "end", "remove", "sign-out"];
+    // A bulk change is counted by its items in `count_bulk`, in the limit of what it does to them.
+    const ENDINGS: [&str; 9] =
+        ["revoke", "disable", "suspend", "end-grace", "end", "remove", "sign-out", "bulk", "apply"];
     let ending = request.path().rsplit('/').next().unwrap_or_default();
     request.method() == Method::DELETE || ENDINGS.contains(&ending)
 }

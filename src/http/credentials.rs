@@ -10,7 +10,7 @@ use crate::domain::key_text::{CredentialFault, KeyId, KeyText, Secret, looks_lik
 use crate::domain::outcome::Denial;
 use crate::http::access::{Explanation, Identity};
 use crate::http::form;
-use crate::tokens::{Credential, PresentedKey};
+use crate::verification::{Credential, PresentedKey};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,

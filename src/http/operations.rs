@@ -44,7 +44,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 fn operation<A: FromRequest + 'static>(path: &str, handler: impl Handler<A, Output = HttpResponse>) -> Resource {
     let routes = [(Method::GET, web::to(handler.clone())), (Method::HEAD, web::to(handler))];
-    methods::resource(path, routes, |allowed| {
+    methods::resource(path, routes, |_, allowed| {
         let status = format!("method: must be {allowed}");
         let mut response = HttpResponse::MethodNotAllowed().json(json!({ "status": status }));
         Refused::note(&mut response, "VALIDATION_FAILED", None);
@@ -164,7 +164,7 @@ async fn probe_store(node: &Node, known: Option<&'static str>) -> Option<&'stati
 }
 
 async fn metrics(context: web::Data<HttpContext>) -> HttpResponse {
-    context.node.metrics.records(context.node.list.len());
+    context.node.metrics.records(context.node.memory.list.len());
     context.node.metrics.cluster().lease(context.node.is_current());
     context.node.observe_pool();
     HttpResponse::Ok()

@@ -40,6 +40,8 @@ permissions! {
     AdminMembers: "admin" "keyturn/members"
     ReadPolicy: "read" "keyturn/policy"
     AdminPolicy: "admin" "keyturn/policy"
+    ReadApis: "read" "keyturn/apis"
+    AdminApis: "admin" "keyturn/apis"
     AdminOrganizations: "admin" "keyturn/organizations"
 }
 
@@ -66,10 +68,10 @@ impl Permission for ReadOrganization {
     const ABROAD: Option<RequiredPermission> = AdminOrganizations::NEEDS;
 }
 
-/// `admin:keyturn/organizations`, for any organization in organization `default`.
-pub struct SuspendOrganization;
+/// `admin:keyturn/organizations`: in organization `default` for any organization, in others for their own.
+pub struct ManageOrganization;
 
-impl Permission for SuspendOrganization {
+impl Permission for ManageOrganization {
     const NEEDS: Option<RequiredPermission> = AdminOrganizations::NEEDS;
     const ABROAD: Option<RequiredPermission> = AdminOrganizations::NEEDS;
 }

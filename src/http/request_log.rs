@@ -22,6 +22,7 @@ use crate::domain::networks::fold;
 use crate::http::access::{Explanation, Identity, Refused};
 use crate::http::body_chunks::in_chunks;
 use crate::http::context::HttpContext;
+use crate::http::denials;
 use crate::http::operations::NOT_READY;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -62,6 +63,9 @@ pub async fn log_request(
     context.node.metrics.request(route.clone(), status, seconds);
     if context.logged_requests.include(status) {
         write_line(&context, &response, &Line { ids: &ids, peer, route: &route, status, seconds });
+    }
+    if status >= 400 {
+        denials::note(&context, &response, &ids.request, &route);
     }
     if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(ids.request)) {
         response.headers_mut().insert(X_REQUEST_ID, value);
@@ -135,7 +139,7 @@ fn write_line(context: &HttpContext, response: &ServiceResponse<impl MessageBody
     let of_request = request.extensions();
     let refused = of_response.get::<Refused>();
     let explanation = refused.and_then(|refused| refused.explanation.as_deref());
-    let Explanation { identity, reason, scope, cause } = explanation.unwrap_or(&Explanation::NONE);
+    let Explanation { identity, reason, scope, cause, .. } = explanation.unwrap_or(&Explanation::NONE);
     let identity = of_request.get::<Identity>().unwrap_or(identity);
     macro_rules! line {
         ($level:expr, $message:literal) => {

@@ -23,6 +23,63 @@ const PLAIN_DEVICE_NAME: &str = "keyturn_device";
 /// How long a browser is recognized, in seconds.
 const DEVICE_SECONDS: i64 = 180 * 86_400;
 
+/// The cookies with the message about the last change, the form that could not be submitted, and the color scheme.
+const SECURE_FLASH_NAME: &str = "__Host-keyturn-flash";
+const PLAIN_FLASH_NAME: &str = "keyturn_flash";
+const SECURE_FORM_NAME: &str = "__Host-keyturn-form";
+const PLAIN_FORM_NAME: &str = "keyturn_form";
+const SECURE_THEME_NAME: &str = "__Host-keyturn-theme";
+const PLAIN_THEME_NAME: &str = "keyturn_theme";
+/// The cookie with the sessions in other organizations.
+const SECURE_OTHERS_NAME: &str = "__Host-keyturn-others";
+const PLAIN_OTHERS_NAME: &str = "keyturn_others";
+
+/// The cookie with the organization of the last sign-in, which the sign-in page fills in.
+const SECURE_ORGANIZATION_NAME: &str = "__Host-keyturn-organization";
+const PLAIN_ORGANIZATION_NAME: &str = "keyturn_organization";
+
+/// A cookie that the console stores besides the session. None of them authenticates alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConsoleCookie {
+    /// The message about the last change.
+    Flash,
+    /// A form that was submitted without a valid session.
+    Form,
+    /// The color scheme.
+    Theme,
+    /// The person's sessions in other organizations, encrypted and bound to the current session.
+    Others,
+    /// The slug of the organization of the last sign-in.
+    Organization,
+}
+
+impl ConsoleCookie {
+    fn name(self, public_url: &str) -> &'static str {
+        match (self, is_secure(public_url)) {
+            (Self::Flash, true) => SECURE_FLASH_NAME,
+            (Self::Flash, false) => PLAIN_FLASH_NAME,
+            (Self::Form, true) => SECURE_FORM_NAME,
+            (Self::Form, false) => PLAIN_FORM_NAME,
+            (Self::Theme, true) => SECURE_THEME_NAME,
+            (Self::Theme, false) => PLAIN_THEME_NAME,
+            (Self::Others, true) => SECURE_OTHERS_NAME,
+            (Self::Others, false) => PLAIN_OTHERS_NAME,
+            (Self::Organization, true) => SECURE_ORGANIZATION_NAME,
+            (Self::Organization, false) => PLAIN_ORGANIZATION_NAME,
+        }
+    }
+
+    /// Returns the cookie's value in a request.
+    pub fn read(self, request: &HttpRequest, public_url: &str) -> Option<String> {
+        read(request, self.name(public_url)).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the cookie with a maximum age in seconds; 0 deletes it.
+    pub fn build(self, value: String, public_url: &str, seconds: i64) -> Cookie<'static> {
+        build(self.name(public_url), value, public_url, seconds)
+    }
+}
+
 fn is_secure(public_url: &str) -> bool {
     public_url.starts_with("https://")
 }

@@ -1,7 +1,7 @@
 //! Warnings about keys that are allowed but risky.
 
 use crate::domain::networks::Networks;
-use crate::domain::scope::ScopeSet;
+use crate::domain::scope::{Scope, ScopeSet};
 
 /// A warning about a field.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,9 +19,7 @@ pub fn of_rights(networks: &Networks, scopes: Option<&ScopeSet>) -> Vec<Warning>
         let message = "allows every address; list the networks that the key is used from";
         warnings.push(Warning { field: "allowed_cidrs", message });
     }
-    let everything = scopes
-        .is_some_and(|scopes| scopes.iter().any(|scope| scope.action().is_any() && scope.filter().as_str() == "*"));
-    if everything {
+    if scopes.is_some_and(|scopes| scopes.iter().any(Scope::is_everything)) {
         let message = "*:* allows every action on every resource; grant only the scopes that the key needs";
         warnings.push(Warning { field: "scopes", message });
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::apis::ApiId;
 
 pub(super) fn audit_value(key: &ApiKey) -> Value {
     let (state, reason) = match &key.lifecycle {
@@ -15,7 +16,8 @@ pub(super) fn audit_value(key: &ApiKey) -> Value {
         "name": key.name,
         "description": key.description,
         "owner": key.owner,
-        "scopes": key.scopes,
+        "scopes": key.grants.default_scopes(),
+        "apis": apis(key),
         "allowed_cidrs": key.networks,
         "expires_at": key.expires_at.map(rfc3339),
         "state": state,
@@ -26,4 +28,10 @@ pub(super) fn audit_value(key: &ApiKey) -> Value {
         "secret_version": key.secret_version,
         "version": key.version,
     })
+}
+
+/// The grants of other APIs than the default one, by API ID.
+fn apis(key: &ApiKey) -> Value {
+    let others = key.grants.iter().filter(|grant| grant.api != ApiId::DEFAULT);
+    others.map(|grant| (grant.api.to_string(), json!(grant.scopes))).collect::<serde_json::Map<_, _>>().into()
 }

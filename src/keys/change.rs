@@ -52,12 +52,12 @@ pub(super) fn entry(by: &ChangeContext, action: &'static str, old: Option<&ApiKe
 /// Checks that a key has no scope or network that the caller does not have.
 pub(super) fn check_rights_of(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
     let without_expiry = Authority { not_after: None, ..by.authority.clone() };
-    without_expiry.covers(&key.scopes, &key.networks, None).map_err(KeyError::GrantExceeded)
+    without_expiry.covers(&key.grants, &key.networks, None).map_err(KeyError::GrantExceeded)
 }
 
 /// Checks that a key would have no more rights than the caller.
 pub(super) fn check_grant(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
-    by.authority.covers(&key.scopes, &key.networks, key.expires_at).map_err(KeyError::GrantExceeded)
+    by.authority.covers(&key.grants, &key.networks, key.expires_at).map_err(KeyError::GrantExceeded)
 }
 
 /// Returns the stored key if it belongs to the organization.
@@ -93,16 +93,23 @@ pub(super) async fn write(
     response: Option<&StoredResponse>,
 ) -> Result<ApiKey, KeyError> {
     let mut entry = entry(by, action, Some(old), &new);
-    if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE) {
-        // Revoke and disable skip the check of the actor: they only remove access, and a key that revoked itself must be able
+    if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE | action::KEY_END_GRACE) {
+        // These skip the check of the actor: they only remove access, and a key that revoked itself must be able
         // to repeat that.
         entry.expected_version = None;
     }
     let starts_to_count = new.counts(by.now) && !old.counts(by.now);
-    let limits = match starts_to_count {
+    let has_new_owner = new.owner != old.owner;
+    let limits = match starts_to_count || has_new_owner {
         true => Some(limits(&organization_of(node, &new.organization).await?)),
         false => None,
     };
+    // A key that counted before counts again only for its new owner, and a revoked or expired one for nobody.
+    let limits = limits.map(|limits| match (starts_to_count, new.counts(by.now)) {
+        (true, _) => limits,
+        (false, true) => Limits { organization: None, ..limits },
+        (false, false) => Limits::default(),
+    });
     match node.change(&entry, Affects::Key(&new), node.store.update_key(&new, limits, &entry, response)).await {
         Ok(_) => Ok(new),
         Err(error) => Err(key_error(node, &new.organization, error)),
@@ -117,7 +124,7 @@ pub(super) fn key_error(node: &Node, organization: &Slug, error: ChangeError) ->
         ChangeError::Refused(Refused::Repeated) => KeyError::Repeated,
         ChangeError::Refused(Refused::PolicyChanged) => {
             // The policy in memory is outdated.
-            node.forget_tenant(organization);
+            node.memory.tenants.forget(organization);
             KeyError::Conflict("the policy was changed at the same time; nothing was changed. Retry".into())
         }
         ChangeError::Refused(Refused::OwnerGone) => KeyError::Invalid(vec![Violation::new("owner", "no such member")]),
@@ -155,7 +162,14 @@ pub(super) fn refused(refused: TransitionRefused) -> KeyError {
             KeyError::Conflict("the key has expired; rotate it with a new expiry to use it again".into())
         }
         TransitionRefused::GraceRunning { until } => KeyError::Conflict(format!(
-            "a rotation is in progress: the previous secret works until {}; rotate with grace_seconds 0 to end both secrets now",
+            "a rotation is in progress: the previous secret works until {}; end its grace period first, or rotate with grace_seconds 0 to end both secrets now",
+            crate::clock::rfc3339(until)
+        )),
+        TransitionRefused::NoGrace => {
+            KeyError::Conflict("no rotation is in progress: the previous secret no longer works".into())
+        }
+        TransitionRefused::GraceShortened { until } => KeyError::Conflict(format!(
+            "the grace period ends at {}; it can be extended, or ended now",
             crate::clock::rfc3339(until)
         )),
         TransitionRefused::Unchanged => KeyError::Conflict("nothing to change".into()),

@@ -3,6 +3,7 @@
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::authority::ChangeContext;
+use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
@@ -11,6 +12,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, entry, key_error, limits};
+use crate::keys::grants::{RequestedGrants, missing_scopes};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::{Affects, Node};
@@ -25,7 +27,7 @@ pub struct NewKey {
     pub description: String,
     /// `Some(None)` is the organization. Absent: the caller, if it is a member.
     pub owner: Option<Option<MemberId>>,
-    pub scopes: ScopeSet,
+    pub grants: RequestedGrants,
     pub networks: Networks,
     /// No expiry if `None`.
     pub expires_at: Option<Timestamp>,
@@ -58,7 +60,9 @@ async fn create_new(
 ) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The organization must be able to sign.
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
-    tenant.ring.current(by.now).ok_or(KeyError::NotBootstrapped)?;
+    if tenant.ring.is_empty() {
+        return Err(KeyError::NotBootstrapped);
+    }
 
     // 2. The owner, and the caller's role.
     let policy = &tenant.organization.policy;
@@ -73,18 +77,25 @@ async fn create_new(
         return Err(KeyError::RoleRequired(Role::Admin));
     }
 
-    // 3. The policy, and the caller's rights.
+    // 3. The policy, the APIs, and the caller's rights.
+    let none = Grants::of_default(ScopeSet::default());
+    let grants = match &new.grants.apis {
+        None => new.grants.resolve(&tenant.apis, &none),
+        Some(_) => new.grants.resolve(&tenant.apis, &Grants::default()),
+    };
+    let grants = grants.map_err(KeyError::Invalid)?;
     let proposed = ProposedKey {
         name: Some(&new.name),
-        scopes: Some(&new.scopes),
+        grants: Some(&grants),
         expiry: Expiry::Set { expires_at: new.expires_at, since: by.now },
         ..ProposedKey::default()
     };
-    let violations = policy.violations(&proposed, by.now);
+    let mut violations = policy.violations(&proposed, by.now);
+    violations.extend(missing_scopes(&new.grants, &grants, &Grants::default(), &tenant.apis, policy));
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
-    by.authority.covers(&new.scopes, &new.networks, new.expires_at).map_err(KeyError::GrantExceeded)?;
+    by.authority.covers(&grants, &new.networks, new.expires_at).map_err(KeyError::GrantExceeded)?;
 
     // 4. The secret.
     let minted = mint(&node.master_keys, policy.key_prefix.clone(), None)?;
@@ -95,7 +106,7 @@ async fn create_new(
         name: new.name,
         description: new.description,
         owner,
-        scopes: new.scopes,
+        grants,
         networks: new.networks,
         expires_at: new.expires_at,
         lifecycle: Lifecycle::Active,

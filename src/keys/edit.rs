@@ -1,38 +1,55 @@
 //! Edits API keys.
 
-use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
+use crate::domain::api_key::{ApiKey, Difference, Edit, TransitionRefused};
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
+use crate::domain::member::Role;
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, check_grant, check_rights_of, load_to_change, policy_of, refused, write};
+use crate::keys::change::{KeyError, check_grant, check_rights_of, load_to_change, refused, write};
+use crate::keys::grants::{RequestedGrants, missing_scopes};
 use crate::node::Node;
 use crate::store::action;
 
-/// Edits a key. Returns whether it was narrowed, which takes effect immediately, also for its tokens.
+/// Edits a key. `requested` replaces `edit.grants`. Returns whether it was narrowed, which takes effect immediately, also for its tokens.
 pub async fn edit(
     node: &Node,
     organization: &Slug,
     by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
-    edit: Edit,
+    mut edit: Edit,
+    requested: RequestedGrants,
 ) -> Result<(ApiKey, bool), KeyError> {
-    // 1. The key, and the policy's rules for the edited fields.
+    // 1. The key, its new owner, and the policy's rules for the edited fields.
     let old = load_to_change(node, organization, by, id, version).await?;
+    if let Some(owner) = &edit.owner
+        && *owner != old.owner
+        && !by.may_manage_key_of(owner.as_ref())
+    {
+        return Err(KeyError::RoleRequired(Role::Admin));
+    }
     let expiry = match edit.expires_at.filter(|expires_at| *expires_at != old.expires_at) {
         // The secret stays the same, and its lifetime began with it.
         Some(expires_at) => Expiry::Set { expires_at, since: old.secret_since() },
         None => Expiry::Untouched,
     };
+    let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
+    if !requested.is_absent() {
+        edit.grants = Some(requested.resolve(&tenant.apis, &old.grants).map_err(KeyError::Invalid)?);
+    }
     let proposed = ProposedKey {
         name: edit.name.as_deref(),
-        scopes: edit.scopes.as_ref(),
-        held: Some(&old.scopes),
+        grants: edit.grants.as_ref(),
+        held: Some(&old.grants),
         expiry,
         ..ProposedKey::default()
     };
-    let violations = policy_of(node, organization).await?.violations(&proposed, by.now);
+    let policy = &tenant.organization.policy;
+    let mut violations = policy.violations(&proposed, by.now);
+    if let Some(grants) = &edit.grants {
+        violations.extend(missing_scopes(&requested, grants, &old.grants, &tenant.apis, policy));
+    }
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
@@ -49,7 +66,7 @@ pub async fn edit(
         }
         Err(other) => return Err(refused(other)),
     };
-    if widens(&old, &new) {
+    if Difference::between(&old, &new).widens() {
         check_grant(by, &new)?;
     }
 
@@ -57,14 +74,4 @@ pub async fn edit(
     let new = write(node, by, action::KEY_EDIT, &old, new, None).await?;
     let is_narrower = new.generation != old.generation;
     Ok((new, is_narrower))
-}
-
-fn widens(old: &ApiKey, new: &ApiKey) -> bool {
-    !old.scopes.contains_all(&new.scopes)
-        || !old.networks.contains(&new.networks)
-        || match (old.expires_at, new.expires_at) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(old), Some(new)) => new > old,
-        }
 }

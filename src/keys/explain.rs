@@ -1,15 +1,19 @@
 //! Explains why a key is allowed or denied: each check of the decision in order, with a sentence.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::apis::{ServedApi, find_audience, held_for_token, select};
+use crate::domain::choices::ScopeStyle;
+use crate::domain::claims::Audience;
 use crate::domain::decision::{self, Check, ClientAddress, DecisionInput, Finding, Proof, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
 use crate::domain::outcome::Denial;
 use crate::domain::policy::Policy;
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::scope::{Action, Scope, ScopeError, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::change::{KeyError, load};
@@ -20,16 +24,80 @@ use crate::node::Node;
 pub struct Question {
     /// Client address; `None` skips the check of the networks.
     pub address: Option<IpAddr>,
+    /// The API that the request is for; `None` for the one that the key implies, or that the token is for.
+    pub audience: Option<String>,
     /// Requested scope; `None` skips the check of the scopes.
-    pub scope: Option<Scope>,
+    pub scope: Option<RequestedScope>,
+    /// The token that was presented; `None` for the current secret.
+    pub token: Option<PresentedToken>,
     pub at: Timestamp,
 }
 
-/// The decision and the result of each check.
+/// A scope as it was requested.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RequestedScope {
+    Filter(Scope),
+    /// To be read in the style of the API.
+    Text(String),
+}
+
+impl RequestedScope {
+    fn read(&self, style: ScopeStyle) -> Result<Scope, ScopeError> {
+        match self {
+            Self::Filter(scope) if style == ScopeStyle::Filters => Ok(scope.clone()),
+            other => Scope::parse_as(style, &other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for RequestedScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filter(scope) => scope.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The claims of a token that concern its key. Its signature is not part of the question.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PresentedToken {
+    pub generation: u64,
+    pub secret_version: u64,
+    pub audience: Audience,
+    /// Separated by spaces.
+    pub scope: String,
+    pub expires_at: Timestamp,
+}
+
+/// The result of all checks together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Every check that applies to a request passed.
+    Allowed,
+    /// At least one check failed.
+    Denied,
+    /// No check failed, but some were skipped.
+    Incomplete,
+}
+
+impl Verdict {
+    /// Its name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// The verdict and the result of each check.
 #[derive(Debug)]
 pub struct Explanation {
-    /// Whether no check failed.
-    pub is_allowed: bool,
+    pub verdict: Verdict,
+    /// The denial of the first check that failed, which the client sees.
+    pub denial: Option<Denial>,
     pub checks: Vec<ExplainedCheck>,
 }
 
@@ -42,7 +110,7 @@ pub struct ExplainedCheck {
     pub detail: String,
 }
 
-/// Explains what the decision would be for a request with the key's correct secret.
+/// Explains what the decision would be for a request with the key's correct secret, or with a token.
 pub async fn explain(
     node: &Node,
     organization: &Slug,
@@ -51,51 +119,119 @@ pub async fn explain(
 ) -> Result<Explanation, KeyError> {
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
     let key = load(node, organization, id).await?;
-    Ok(build_explanation(&key, &tenant.organization.policy, tenant.is_suspended(), question))
+    Ok(build_explanation(&key, &tenant.apis, &tenant.organization.policy, tenant.is_suspended(), question))
 }
 
-fn build_explanation(key: &ApiKey, policy: &Policy, is_suspended: bool, question: &Question) -> Explanation {
-    let scopes = question.scope.clone().and_then(|scope| ScopeSet::from_scopes([scope]).ok());
-    let input = DecisionInput {
-        // No secret is presented; a correct one is assumed and not reported as checked.
-        proof: Proof::Secret(SecretMatch::Current),
-        address: question.address.map_or(ClientAddress::NotTheCaller, ClientAddress::Known),
-        scopes: scopes.as_ref(),
-        is_suspended,
-    };
-    let (decided, trace) = decision::explain(key, &input, question.at);
-    let checks = trace.iter().map(|(check, finding)| {
-        let finding = if *check == Check::Secret { Finding::NotAsked } else { finding.clone() };
-        ExplainedCheck { check: *check, detail: sentence(key, question, *check, &finding), finding }
-    });
-    let mut explanation = Explanation { is_allowed: decided.is_ok(), checks: checks.collect() };
-    if let (Some(scope), Some(scopes)) = (&question.scope, &scopes)
-        && let Err(denial) = decision::check_actions(scopes, &key.scopes, policy)
-    {
-        refuse_unknown_action(&mut explanation, &denial, policy, scope);
-    }
-    explanation
+/// The APIs of a question, and the key's scopes for them.
+struct Asked {
+    style: ScopeStyle,
+    held: Result<ScopeSet, Denial>,
+    /// Their names.
+    apis: String,
 }
 
-fn refuse_unknown_action(explanation: &mut Explanation, denial: &Denial, policy: &Policy, scope: &Scope) {
-    for check in &mut explanation.checks {
-        if check.check == Check::Scope && check.finding != Finding::NotReached {
-            explanation.is_allowed = false;
-            check.finding = Finding::Failed(denial.clone());
-            check.detail = format!(
-                "the organization defines no action {}; allowed actions are {}",
-                scope.action(),
-                policy.describe_actions()
-            );
+impl Asked {
+    fn new(key: &ApiKey, apis: &[ServedApi], question: &Question) -> Self {
+        let names =
+            |apis: &[&ServedApi]| apis.iter().map(|served| served.api.name.as_str()).collect::<Vec<_>>().join(" and ");
+        if let Some(token) = &question.token {
+            let of: Vec<&ServedApi> =
+                token.audience.iter().filter_map(|audience| Some(find_audience(apis, audience)?.0)).collect();
+            return Self {
+                style: of.first().map_or(ScopeStyle::Filters, |served| served.api.style),
+                held: held_for_token(apis, &key.grants, &token.audience).ok_or(Denial::ApiNotGranted),
+                apis: names(&of),
+            };
+        }
+        let audiences: Vec<String> = question.audience.iter().cloned().collect();
+        let requested = question.scope.as_ref().map(RequestedScope::to_string);
+        match select(apis, &key.grants, &audiences, requested.as_deref()) {
+            Ok(target) => Self {
+                style: target.apis.first().map_or(ScopeStyle::Filters, |served| served.api.style),
+                apis: names(&target.apis),
+                held: Ok(target.scopes),
+            },
+            Err(error) => Self { style: ScopeStyle::Filters, held: Err(error.into()), apis: String::new() },
         }
     }
 }
 
-fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) -> String {
-    if *finding == Finding::NotReached {
-        return "an earlier check failed".into();
+fn build_explanation(
+    key: &ApiKey,
+    apis: &[ServedApi],
+    policy: &Policy,
+    is_suspended: bool,
+    question: &Question,
+) -> Explanation {
+    let asked = Asked::new(key, apis, question);
+    let requested = question.scope.as_ref().map(|scope| scope.read(asked.style)).transpose();
+    let of_token =
+        question.token.as_ref().map(|token| ScopeSet::parse_as(asked.style, &token.scope).unwrap_or_default());
+    let held = match (&asked.held, &requested) {
+        (Err(denial), _) => Err(denial.clone()),
+        (_, Err(error)) => Err(Denial::MalformedScope(Box::new(error.clone()))),
+        (Ok(held), Ok(_)) => Ok(held),
+    };
+    let requested = requested.ok().flatten();
+    let scopes = requested.clone().and_then(|scope| ScopeSet::from_scopes([scope]).ok());
+    let input = DecisionInput {
+        // No secret is presented; a correct one is assumed and not reported as checked.
+        proof: match (&question.token, &of_token) {
+            (Some(token), Some(scopes)) => Proof::Token {
+                generation: token.generation,
+                secret_version: token.secret_version,
+                scopes,
+                is_known_within: false,
+            },
+            _ => Proof::Secret(SecretMatch::Current),
+        },
+        address: question.address.map_or(ClientAddress::NotTheCaller, ClientAddress::Known),
+        scopes: scopes.as_ref(),
+        held,
+        is_suspended,
+    };
+    let (_, trace) = decision::explain(key, &input, question.at);
+    let mut checks: Vec<_> = trace
+        .iter()
+        .map(|(check, finding)| {
+            let finding = if *check == Check::Secret { Finding::NotAsked } else { finding.clone() };
+            ExplainedCheck { check: *check, detail: sentence(key, &asked, question, *check, &finding), finding }
+        })
+        .collect();
+    if let (Some(scope), Some(scopes), Ok(held)) = (&requested, &scopes, &asked.held)
+        && let Err(denial) = decision::check_actions(scopes, held, policy)
+    {
+        refuse_unknown_action(&mut checks, &denial, policy, scope);
     }
+    // The times of a token are checked before anything else.
+    let has_expired = question.token.as_ref().is_some_and(|token| token.expires_at <= question.at);
+    let failed = checks.iter().find_map(|check| match &check.finding {
+        Finding::Failed(denial) => Some(denial.clone()),
+        Finding::Passed | Finding::NotAsked => None,
+    });
+    let denial = if has_expired { Some(Denial::TokenExpired) } else { failed };
+    let verdict = match &denial {
+        Some(_) => Verdict::Denied,
+        None if question.address.is_none() || question.scope.is_none() => Verdict::Incomplete,
+        None => Verdict::Allowed,
+    };
+    Explanation { verdict, denial, checks }
+}
+
+fn refuse_unknown_action(checks: &mut [ExplainedCheck], denial: &Denial, policy: &Policy, scope: &Scope) {
+    for check in checks.iter_mut().filter(|check| check.check == Check::Scope) {
+        check.finding = Finding::Failed(denial.clone());
+        check.detail = format!(
+            "the organization defines no action {}; allowed actions are {}",
+            scope.action().map(Action::as_str).unwrap_or_default(),
+            policy.describe_actions()
+        );
+    }
+}
+
+fn sentence(key: &ApiKey, asked: &Asked, question: &Question, check: Check, finding: &Finding) -> String {
     match check {
+        Check::Secret if question.token.is_some() => "applies to secrets only".into(),
         Check::Secret => "assumes the current secret".into(),
         Check::Revoked => match &key.lifecycle {
             Lifecycle::Revoked { at, .. } => format!("the key was revoked at {}", rfc3339(*at)),
@@ -112,6 +248,14 @@ fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) 
         },
         Check::Organization if matches!(finding, Finding::Failed(_)) => "the organization is suspended".into(),
         Check::Organization => "the organization is not suspended".into(),
+        Check::Generation if question.token.is_some() => match finding {
+            Finding::Failed(_) => "the key was restricted or revoked after this token was issued".into(),
+            _ => "the token has the key's current generation".into(),
+        },
+        Check::SecretVersion if question.token.is_some() => match finding {
+            Finding::Failed(_) => "the secret that this token was issued for no longer works".into(),
+            _ => "the secret that this token was issued for works".into(),
+        },
         Check::Generation => {
             format!("applies to tokens only: a token must have the key's current generation, {}", key.generation)
         }
@@ -129,7 +273,7 @@ fn sentence(key: &ApiKey, question: &Question, check: Check, finding: &Finding) 
             ),
         },
         Check::Network => network(&key.networks, question.address),
-        Check::Scope => scope(&key.scopes, question.scope.as_ref()),
+        Check::Scope => scope(asked, question.scope.as_ref()),
     }
 }
 
@@ -145,14 +289,27 @@ fn network(networks: &Networks, address: Option<IpAddr>) -> String {
     }
 }
 
-fn scope(held: &ScopeSet, requested: Option<&Scope>) -> String {
-    let Some(requested) = requested else {
-        return format!("no action was given; the key's scopes: {}", list(held));
+fn scope(asked: &Asked, requested: Option<&RequestedScope>) -> String {
+    let held = match &asked.held {
+        Ok(held) => held,
+        Err(Denial::ApiNotGranted) => {
+            return "the key is no longer granted the API of this token, or the API was deleted".into();
+        }
+        Err(denial) => return denial.to_string(),
     };
-    match held.iter().find(|scope| scope.contains(requested)) {
-        Some(scope) => format!("{requested} is covered by {scope}"),
-        None => format!("{requested} is not covered by the key's scopes: {}", list(held)),
+    let Some(requested) = requested else {
+        return format!("no action was given; the key's scopes{}: {}", of_api(&asked.apis), list(held));
+    };
+    let Ok(scope) = requested.read(asked.style) else { return format!("{requested} is not a valid scope") };
+    match held.iter().find(|held| held.contains(&scope)) {
+        Some(held) => format!("{requested} is covered by {held}"),
+        None => format!("{requested} is not covered by the key's scopes{}: {}", of_api(&asked.apis), list(held)),
     }
+}
+
+/// Names the APIs, unless it is the default one.
+fn of_api(names: &str) -> String {
+    if names == Slug::DEFAULT { String::new() } else { format!(" for {names}") }
 }
 
 fn list(scopes: &ScopeSet) -> String {
@@ -166,27 +323,76 @@ fn list(scopes: &ScopeSet) -> String {
 mod tests {
     use super::*;
     use crate::domain::api_key::tests::key;
+    use crate::domain::apis::Api;
+    use crate::domain::choices::{Algorithm, TokenType};
 
-    fn details(key: &ApiKey, address: &str, scope: &str) -> (bool, Vec<String>) {
-        let question =
-            Question { address: address.parse().ok(), scope: Scope::parse(scope).ok(), at: Timestamp::from_seconds(0) };
-        let explanation = build_explanation(key, &Policy::default(), false, &question);
-        (explanation.is_allowed, explanation.checks.into_iter().map(|check| check.detail).collect())
+    fn default_api() -> ServedApi {
+        ServedApi {
+            api: Api::default_of(Slug::default_organization(), Algorithm::Es256, Timestamp::from_seconds(0)),
+            audience: "https://api.example".into(),
+            aliases: Vec::new(),
+            ttl_seconds: 600,
+            typ: TokenType::AtJwt,
+        }
+    }
+
+    fn ask(key: &ApiKey, address: &str, scope: &str) -> (Verdict, Vec<String>) {
+        let (address, scope) = (address.parse().ok(), Scope::parse(scope).ok());
+        let scope = scope.map(RequestedScope::Filter);
+        let question = Question { address, audience: None, scope, token: None, at: Timestamp::from_seconds(0) };
+        let explanation = build_explanation(key, &[default_api()], &Policy::default(), false, &question);
+        (explanation.verdict, explanation.checks.into_iter().map(|check| check.detail).collect())
     }
 
     #[test]
     fn sentences_state_matches_and_allowed_values() {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
-        let (allowed, said) = details(&key, "::ffff:10.1.2.3", "read:a/x");
-        assert!(allowed);
+        let (verdict, said) = ask(&key, "::ffff:10.1.2.3", "read:a/x");
+        assert_eq!(verdict, Verdict::Allowed);
         assert_eq!(said[7], "10.1.2.3 is in 10.0.0.0/8");
         assert_eq!(said[8], "read:a/x is covered by read:a/#");
-        let (allowed, said) = details(&key, "10.1.2.3", "read:b");
-        assert!(!allowed);
+        let (verdict, said) = ask(&key, "10.1.2.3", "read:b");
+        assert_eq!(verdict, Verdict::Denied);
         assert_eq!(said[8], "read:b is not covered by the key's scopes: read:a/#, write:b");
-        let (allowed, said) = details(&key, "192.0.2.1", "read:b");
-        assert!(!allowed);
+    }
+
+    #[test]
+    fn every_failing_check_is_explained() {
+        let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
+        let (verdict, said) = ask(&key, "192.0.2.1", "read:b");
+        assert_eq!(verdict, Verdict::Denied);
         assert_eq!(said[7], "192.0.2.1 is not in the allowed networks: 10.0.0.0/8, 2001:db8::/32");
-        assert_eq!(said[8], "an earlier check failed");
+        assert_eq!(said[8], "read:b is not covered by the key's scopes: read:a/#, write:b");
+    }
+
+    #[test]
+    fn nothing_is_allowed_without_having_looked() {
+        let key = key("read", &["10.0.0.0/8"]);
+        for (address, scope) in [("", ""), ("10.0.0.1", ""), ("", "read:a")] {
+            assert_eq!(ask(&key, address, scope).0, Verdict::Incomplete, "{address} {scope}");
+        }
+        assert_eq!(ask(&key, "192.0.2.1", "").0, Verdict::Denied);
+    }
+
+    #[test]
+    fn tokens_are_compared_with_the_key() {
+        let mut key = key("read", &[]);
+        (key.generation, key.secret_version) = (2, 3);
+        let ask = |generation, secret_version, expires_at| {
+            let token = PresentedToken {
+                generation,
+                secret_version,
+                audience: Audience::One("https://api.example".into()),
+                scope: "read".into(),
+                expires_at: Timestamp::from_seconds(expires_at),
+            };
+            let at = Timestamp::from_seconds(100);
+            let question = Question { address: None, audience: None, scope: None, token: Some(token), at };
+            build_explanation(&key, &[default_api()], &Policy::default(), false, &question).denial
+        };
+        assert_eq!(ask(2, 3, 200), None);
+        assert_eq!(ask(1, 3, 200), Some(Denial::TokenSuperseded));
+        assert_eq!(ask(2, 2, 200), Some(Denial::TokenSuperseded));
+        assert_eq!(ask(2, 3, 100), Some(Denial::TokenExpired));
     }
 }

@@ -1,13 +1,16 @@
-//! API keys: create, find, list, edit, rotate, revoke, disable, enable; explanations; upkeep.
+//! API keys: create, find, list, edit, rotate, end and extend grace periods, revoke, disable, enable; explanations; upkeep.
 //!
 //! Use cases: imports `domain`, the adapters and `node`; no HTTP, no SQL. A change is effective
 //! on all nodes before the response.
 
 mod audit;
+mod bulk;
 mod change;
 mod create;
 mod edit;
 mod explain;
+mod grace;
+mod grants;
 mod idempotency;
 mod order;
 mod read;
@@ -16,16 +19,19 @@ mod state;
 mod upkeep;
 mod verifier;
 
+pub use bulk::{BulkChange, MAX_BULK, change_many};
 pub use change::KeyError;
 pub(crate) use change::load;
 pub use create::{NewKey, create};
 pub use edit::edit;
-pub use explain::{ExplainedCheck, Question, explain};
+pub use explain::{ExplainedCheck, Explanation, PresentedToken, Question, RequestedScope, Verdict, explain};
+pub use grace::{end_grace, extend_grace};
+pub use grants::{RequestedGrant, RequestedGrants};
 pub use idempotency::{IdempotentRequest, ticket};
 pub use order::{cursor, read_cursor, read_order};
-pub use read::{find, list, owner};
+pub use read::{attention, broken_rules, count, find, find_many, list, owner};
 pub use rotate::{RotateKey, rotate};
-pub use state::{disable, enable, revoke, revoke_with_member};
+pub use state::{KeyOfRemovedMember, disable, enable, release_from_member, revoke};
 pub use upkeep::{
     DAYS_KEPT, HOURS_KEPT, count_expiring, delete_old_data, disable_stale, notify_expiring, notify_stale, stale,
 };

@@ -1,6 +1,6 @@
 //! Revokes, disables and enables keys. Repeating a request has the same result.
 
-use crate::domain::api_key::{ApiKey, TransitionRefused};
+use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
@@ -72,14 +72,30 @@ pub async fn enable(
     .await
 }
 
-/// Returns the revoked state of a key whose owner is removed, with its audit entry; `None` if it is already revoked.
-pub fn revoke_with_member(by: &ChangeContext, key: ApiKey) -> Option<(ApiKey, AuditEntry)> {
-    let ended = key.clone().revoke(by.now, Some("its owner was removed".into())).ok()?;
-    let entry = entry(by, action::KEY_REVOKE, Some(&key), &ended);
-    Some((ended, entry))
+/// The treatment of a key whose owner is removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyOfRemovedMember {
+    /// The organization becomes its owner. Secret and tokens stay valid.
+    Transfer,
+    Revoke,
 }
 
-async fn transition(
+/// Returns the next state of a key whose owner is removed, with its audit entry; `None` if it is already revoked.
+pub fn release_from_member(by: &ChangeContext, key: ApiKey, to: KeyOfRemovedMember) -> Option<(ApiKey, AuditEntry)> {
+    let (action, next) = match to {
+        KeyOfRemovedMember::Transfer => {
+            (action::KEY_EDIT, key.clone().edit(Edit { owner: Some(None), ..Edit::default() }, by.now))
+        }
+        KeyOfRemovedMember::Revoke => {
+            (action::KEY_REVOKE, key.clone().revoke(by.now, Some("its owner was removed".into())))
+        }
+    };
+    let next = next.ok()?;
+    let entry = entry(by, action, Some(&key), &next);
+    Some((next, entry))
+}
+
+pub(super) async fn transition(
     node: &Node,
     organization: &Slug,
     by: &ChangeContext,

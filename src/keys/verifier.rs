@@ -11,7 +11,7 @@ use crate::node::Node;
 pub fn complete_verifier(node: &Node, key: &KeyId, pending: String, secret: &Secret) {
     let Some(pending_verifier) = node.pending_verifiers.start(&pending) else { return };
     let secret = Zeroizing::new(secret.expose().to_owned());
-    let (gate, store, list, key) = (node.gate.clone(), node.store.clone(), node.list.clone(), *key);
+    let (gate, store, list, key) = (node.gate.clone(), node.store.clone(), node.memory.list.clone(), *key);
     node.spawn_deferrable(async move {
         let _pending_verifier = pending_verifier;
         // Another node, or another use of the same secret, may have completed it.

@@ -40,6 +40,22 @@ pub async fn find(node: &Node, organization: &Slug, id: &MemberId) -> Result<Mem
     node.store.member(organization, id).await?.ok_or(MemberError::NotFound)
 }
 
+/// A member, who may be removed.
+#[derive(Clone, Debug)]
+pub struct PastMember {
+    pub member: Member,
+    /// The login, also of a removed member.
+    pub email: String,
+    pub removed_at: Option<Timestamp>,
+}
+
+/// Returns a member, also a removed one.
+pub async fn find_past(node: &Node, organization: &Slug, id: &MemberId) -> Result<PastMember, MemberError> {
+    let found = node.store.past_member(organization, id).await?.ok_or(MemberError::NotFound)?;
+    let (member, email, removed_at) = found;
+    Ok(PastMember { member, email, removed_at })
+}
+
 /// Adds a member. Returns the generated password, which is not available later.
 pub async fn add(
     node: &Node,
@@ -125,7 +141,9 @@ pub async fn keys_beyond_role(node: &Node, member: &Member, now: Timestamp) -> R
         let Some(last) = keys.last() else { return Ok(keys_beyond) };
         filter.after = Some(filter.order.cursor(last));
         keys_beyond.extend(
-            keys.iter().filter(|key| key.counts(now) && !grantable.contains_all(&key.scopes)).map(|key| key.id),
+            keys.iter()
+                .filter(|key| key.counts(now) && !grantable.contains_all(key.grants.of_default_api()))
+                .map(|key| key.id),
         );
     }
 }

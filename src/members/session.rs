@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::digest::sha256;
 use crate::crypto::random;
-use crate::domain::authority::{Authority, ChangeContext};
+use crate::domain::authority::{Authority, ChangeContext, OtherApis};
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::{Member, Session};
 use crate::domain::networks::Networks;
@@ -18,8 +18,11 @@ use crate::store::{AuditEntry, action};
 /// Precision of a session's last use, in seconds, or as a fraction of a short idle timeout.
 const SEEN_EVERY: i64 = 60;
 const SEEN_PARTS: i64 = 10;
+/// Bytes of a CSRF token.
+const TOKEN: usize = 32;
 
 /// The secret of a session in the browser's cookie: 256 random bits as 43 characters. Only its hash is stored.
+#[derive(Clone)]
 pub struct SessionSecret(Zeroizing<String>);
 
 impl std::fmt::Debug for SessionSecret {
@@ -56,6 +59,25 @@ impl SessionSecret {
     }
 }
 
+/// Masks a CSRF token for a page: it differs in each response, so the size of a compressed page says nothing about it (BREACH).
+pub fn mask_csrf_token(token: &str) -> Result<String, Unavailable> {
+    let pad = random::bytes::<TOKEN>()?;
+    let token = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    let mixed = token.iter().zip(pad).map(|(byte, pad)| byte ^ pad);
+    Ok(URL_SAFE_NO_PAD.encode(pad.into_iter().chain(mixed).collect::<Vec<u8>>()))
+}
+
+/// Whether a form's masked token is the one of the session.
+pub fn is_csrf_token(masked: &str, token: &str) -> bool {
+    let Ok(bytes) = URL_SAFE_NO_PAD.decode(masked) else { return false };
+    let Some((pad, mixed)) = bytes.split_at_checked(TOKEN).filter(|(_, mixed)| mixed.len() == TOKEN) else {
+        return false;
+    };
+    let sent: Vec<u8> = pad.iter().zip(mixed).map(|(pad, byte)| pad ^ byte).collect();
+    // The token is a hash that nobody can choose, so the time of a comparison says nothing useful.
+    URL_SAFE_NO_PAD.encode(sent) == token
+}
+
 /// A member with an authenticated session.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
@@ -71,7 +93,12 @@ impl SignedIn {
             actor: format!("member:{}", self.member.id),
             member: Some((self.member.id.clone(), role)),
             expected_version: Some(self.member.version),
-            authority: Authority { scopes: role.grantable(), networks: Networks::all(), not_after: None },
+            authority: Authority {
+                scopes: role.grantable(),
+                other_apis: OtherApis::All,
+                networks: Networks::all(),
+                not_after: None,
+            },
             address: address.known(),
             now,
         }
@@ -105,4 +132,32 @@ pub async fn end(node: &Node, by: &ChangeContext, member: &Member, id: &str) -> 
     }
     let entry = AuditEntry::of(by, action::SESSION_END, &member.id.0, None, Some(serde_json::json!({ "session": id })));
     if node.store.end_session(member, id, &entry).await? { Ok(()) } else { Err(MemberError::NotFound) }
+}
+
+/// Ends all sessions of the caller, or of a member whose role the caller can remove, in every browser.
+pub async fn end_all(node: &Node, by: &ChangeContext, member: &Member) -> Result<(), MemberError> {
+    if by.member.as_ref().is_none_or(|(own, _)| *own != member.id) {
+        by.may_change_role(member.role).map_err(MemberError::GrantExceeded)?;
+    }
+    let entry =
+        AuditEntry::of(by, action::SESSION_END, &member.id.0, None, Some(serde_json::json!({ "session": "all" })));
+    node.store.end_sessions(member, &entry).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masked_tokens_differ_and_match_only_their_session() {
+        let [mine, other] = [(); 2].map(|()| SessionSecret::new().unwrap().csrf_token());
+        let masked: Vec<String> = (0..3).map(|_| mask_csrf_token(&mine).unwrap()).collect();
+        assert!(masked.iter().all(|text| is_csrf_token(text, &mine) && !is_csrf_token(text, &other)));
+        assert!(masked[0] != masked[1] && masked[1] != masked[2]);
+        let (longer, shorter) = (format!("{}AAAA", masked[0]), masked[0].chars().skip(4).collect::<String>());
+        for bad in ["", "x", mine.as_str(), longer.as_str(), shorter.as_str()] {
+            assert!(!is_csrf_token(bad, &mine), "{bad}");
+        }
+    }
 }

@@ -8,10 +8,10 @@ use tracing::Instrument as _;
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
-use crate::node::load::LoadError;
-use crate::node::{Node, Unavailable};
+use crate::node::Node;
 use crate::revocation::{RedisFailure, RedisList};
 use crate::store::{AuditEntry, Refused, RevokedToken, Seq, StoreError, WriteError};
+use crate::verification::{LoadError, Unavailable};
 
 /// Records in memory that a change affects.
 #[derive(Clone, Copy, Debug)]
@@ -165,8 +165,8 @@ impl Node {
             // The affected keys are unknown.
             Affects::WrittenKeys if is_unknown => self.forget_all_keys(),
             Affects::WrittenKeys => {}
-            Affects::Token(token) => self.list.apply_token_revocation(&token.jti, token.expires_at),
-            Affects::Organization(slug) => self.forget_tenant(slug),
+            Affects::Token(token) => self.memory.list.apply_token_revocation(&token.jti, token.expires_at),
+            Affects::Organization(slug) => self.memory.tenants.forget(slug),
         }
     }
 
@@ -184,22 +184,22 @@ impl Node {
 
     /// Drops the cached record of a key that was or may have been changed.
     pub fn forget_key(&self, key: &KeyId) {
-        self.list.apply_key_change(key);
+        self.memory.list.apply_key_change(key);
     }
 
     /// Drops the cached records of all keys.
     pub fn forget_all_keys(&self) {
-        self.list.forget_records();
+        self.memory.list.forget_records();
     }
 
     async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
-        self.list.apply_key_change(&changed.id);
+        self.memory.list.apply_key_change(&changed.id);
         self.settle(seq, async |redis| redis.record_key(changed).await).await;
     }
 
     /// Waits until the stored state of an organization is effective on every node.
     pub async fn settle_organization(&self, slug: &Slug) -> Result<(), LoadError> {
-        self.forget_tenant(slug);
+        self.memory.tenants.forget(slug);
         self.load_tenant(slug).await?;
         self.settle_written().await?;
         Ok(())
@@ -236,6 +236,16 @@ impl Node {
     async fn wait_for_others(&self, seq: Seq) {
         if let Some(cluster) = &self.cluster {
             cluster.settle(seq).await;
+        }
+    }
+}
+
+impl From<ChangeError> for Unavailable {
+    /// For changes that no rule can reject.
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Unavailable(cause) => cause,
+            ChangeError::Refused(_) => Self::Lost,
         }
     }
 }

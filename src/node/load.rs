@@ -3,82 +3,100 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::crypto::sealing::{self, SealError};
+use crate::crypto::sealing;
+use crate::domain::apis::{Api, ServedApi};
 use crate::domain::choices::{Algorithm, Choice};
 use crate::domain::organization::Organization;
 use crate::domain::slug::Slug;
-use crate::node::tenants::HeldTenant;
-use crate::node::{Node, NodeSettings, Tenant};
-use crate::signing::{KeyRing, SigningError, SigningKey};
-use crate::store::{Seq, StoreError, StoredSigningKey};
-
-/// Reason why an organization could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("signing key {0}: {1}")]
-    Seal(String, #[source] SealError),
-    #[error(transparent)]
-    Signing(#[from] SigningError),
-    /// This version does not support the signing key's algorithm.
-    #[error("signing key {0} has an unknown algorithm")]
-    Algorithm(String),
-}
+use crate::node::{Node, NodeSettings};
+use crate::signing::{KeyRing, SigningKey};
+use crate::store::{Seq, StoredSigningKey};
+use crate::verification::{HeldTenant, LoadError, Tenant};
 
 impl Node {
     /// Loads all organizations into memory and drops those that no longer exist.
     pub async fn load_tenants(&self) -> Result<(), LoadError> {
-        let (ticket, store) = (self.begin_reading(), &self.steady_store);
-        // Organizations are read first: a signing key that is added meanwhile makes an organization newer than its
-        // `changed_seq`, never older.
+        let (ticket, store) = (self.memory.tenants.begin_reading(), &self.steady_store);
+        // Organizations are read first: a signing key or an API that is added meanwhile makes an organization newer than its
         let organizations = store.organizations(None).await?;
+        // `changed_seq`, never older. APIs come before signing keys, so that every API has keys of its algorithm.
+        let mut apis: HashMap<Slug, Vec<Api>> = HashMap::new();
+        for api in store.apis(None).await? {
+            apis.entry(api.organization.clone()).or_default().push(api);
+        }
         let mut rings: HashMap<Slug, Vec<StoredSigningKey>> = HashMap::new();
         for stored in store.signing_keys(None).await? {
             rings.entry(stored.organization.clone()).or_default().push(stored);
         }
         let build = |organization: Organization| {
             let keys = rings.remove(&organization.slug).unwrap_or_default();
-            self.build_tenant(organization, keys)
+            let apis = apis.remove(&organization.slug).unwrap_or_default();
+            self.build_tenant(organization, keys, apis)
         };
         let tenants = organizations.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        self.replace_tenants(tenants, ticket);
+        self.memory.tenants.replace(tenants, ticket);
         Ok(())
     }
 
     /// Loads the organizations that changed after a change number.
     pub async fn load_tenants_changed_after(&self, seq: Seq) -> Result<(), LoadError> {
-        let (ticket, store) = (self.begin_reading(), &self.steady_store);
+        let (ticket, store) = (self.memory.tenants.begin_reading(), &self.steady_store);
         for organization in store.organizations(Some(seq)).await? {
+            let apis = store.apis(Some(&organization.slug)).await?;
             let keys = store.signing_keys(Some(&organization.slug)).await?;
-            self.insert_tenant(self.build_tenant(organization, keys)?, ticket);
+            self.memory.tenants.insert(self.build_tenant(organization, keys, apis)?, ticket);
         }
         Ok(())
     }
 
     /// Loads one organization. Returns `None` if it does not exist.
     pub async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
-        let ticket = self.begin_reading();
+        let ticket = self.memory.tenants.begin_reading();
         let Some(organization) = self.store.organization(slug).await? else { return Ok(None) };
+        let apis = self.store.apis(Some(slug)).await?;
         let keys = self.store.signing_keys(Some(slug)).await?;
-        Ok(Some(self.insert_tenant(self.build_tenant(organization, keys)?, ticket)))
+        Ok(Some(self.memory.tenants.insert(self.build_tenant(organization, keys, apis)?, ticket)))
     }
 
     /// Returns the current stored state of an organization. Uses memory if it contains the last change.
     pub(super) async fn stored_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         let Some(seq) = self.store.organization_seq(slug).await? else { return Ok(None) };
-        match self.held_tenant(slug) {
+        match self.memory.tenants.held(slug) {
             HeldTenant::Fresh(tenant) if tenant.organization.changed_seq == seq => Ok(Some(tenant)),
             _ => self.load_tenant(slug).await,
         }
     }
 
-    fn build_tenant(&self, organization: Organization, keys: Vec<StoredSigningKey>) -> Result<Tenant, LoadError> {
+    fn build_tenant(
+        &self,
+        organization: Organization,
+        keys: Vec<StoredSigningKey>,
+        apis: Vec<Api>,
+    ) -> Result<Tenant, LoadError> {
         let keys = keys.iter().map(|stored| self.open_signing_key(stored)).collect::<Result<_, LoadError>>()?;
+        let issuer = organization.slug.issuer(&self.settings.public_url);
+        let ttl_seconds = ttl(&self.settings, organization.policy.token_ttl_seconds);
+        let serve = |api: Api| {
+            let aliases = match api.is_default() {
+                true => {
+                    let own = [&self.settings.public_url, &issuer];
+                    own.into_iter().chain(&organization.policy.audiences).cloned().collect()
+                }
+                false => Vec::new(),
+            };
+            ServedApi {
+                audience: api.audience.clone().unwrap_or_else(|| self.settings.audience.clone()),
+                aliases,
+                ttl_seconds: api.token_ttl_seconds.map_or(ttl_seconds, |seconds| ttl(&self.settings, Some(seconds))),
+                typ: api.typ.unwrap_or(self.settings.typ),
+                api,
+            }
+        };
         Ok(Tenant {
-            issuer: organization.slug.issuer(&self.settings.public_url),
-            ttl_seconds: ttl(&self.settings, organization.policy.token_ttl_seconds),
-            ring: KeyRing::new(keys, &self.settings.typ)?,
+            apis: apis.into_iter().map(serve).collect(),
+            issuer,
+            ttl_seconds,
+            ring: KeyRing::new(keys)?,
             organization,
         })
     }

@@ -3,24 +3,20 @@
 //! Imports the adapters; use cases import it.
 
 mod changes;
+mod denials;
 mod events;
+mod gateways;
 mod load;
+mod records;
 mod settings;
-mod tenants;
-mod unavailable;
 mod uses;
-mod verified_token;
 mod verifiers;
-mod view;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -28,29 +24,27 @@ use tracing::Instrument;
 use crate::clock::{self, BootTime};
 use crate::crypto::argon2_gate::{Argon2Gate, Lane, QueueKey};
 use crate::crypto::master_key::MasterKeys;
-use crate::domain::api_key::ApiKey;
 use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::hour_of;
 use crate::limits::{NameLimit, levels, name};
-use crate::revocation::{CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, Lease, RedisList, RevocationList};
+use crate::revocation::{CLOCK_TOLERANCE, Cluster, LONGEST_LIFE, RedisList};
 use crate::store::{Store, StoreError};
-use crate::telemetry::{Metrics, Usage};
+use crate::telemetry::Metrics;
+use crate::verification::{Memory, Verifier};
 use uses::RareUses;
 
 pub use changes::{Affects, ChangeError};
+pub use denials::{Denials, Denied};
 pub use events::{EventCounts, RepeatedEvent};
-pub use load::LoadError;
+pub use gateways::{GatewayWatch, ObservedRequest};
 pub use settings::NodeSettings;
-pub use tenants::{Tenant, Tenants};
-pub use unavailable::Unavailable;
 pub use uses::UNWRITTEN_SECONDS;
-use verified_token::TOKEN_BYTES;
-pub use verified_token::{TokenSize, VerifiedToken};
+
+pub use crate::verification::{LoadError, Tenant, Unavailable};
 use verifiers::PendingVerifiers;
-pub use view::View;
 
 /// How long shutdown waits for deferrable tasks.
 const DEFERRABLE: Duration = Duration::from_secs(2);
@@ -74,10 +68,8 @@ pub struct Node {
     pub store: Arc<Store>,
     /// The same store with a connection pool of its own, which requests cannot exhaust: for renewing the lease.
     pub steady_store: Arc<Store>,
-    /// Cached records and revoked tokens.
-    pub list: Arc<RevocationList>,
-    /// Permission to act on cached state.
-    pub lease: Arc<Lease>,
+    /// The state that decisions read.
+    pub memory: Memory,
     /// The other nodes; `None` on SQLite.
     pub cluster: Option<Arc<Cluster>>,
     /// The revocation list in Redis, if configured.
@@ -87,15 +79,14 @@ pub struct Node {
     /// Keys for secrets at rest.
     pub master_keys: MasterKeys,
     pub metrics: Metrics,
-    /// Uses of keys that are not written yet.
-    pub usage: Usage,
     rare_uses: Arc<RareUses>,
     /// Repeated security events that are not written yet.
     pub events: EventCounts,
+    /// Denied requests that are not written yet.
+    pub denials: Denials,
+    /// Verification requests of gateways that somebody checks.
+    pub gateways: GatewayWatch,
     pub settings: NodeSettings,
-    /// Tokens with a verified signature, by digest.
-    pub verified_tokens: Cache<[u8; 32], Arc<VerifiedToken>, TokenSize>,
-    tenants: ArcSwap<Tenants>,
     changes: TaskTracker,
     /// Tasks for which shutdown waits only briefly.
     deferrable: TaskTracker,
@@ -103,8 +94,6 @@ pub struct Node {
     /// Keys whose new secrets wait for their Argon2id PHC string on this node.
     pub(crate) pending_verifiers: PendingVerifiers,
     revocations: NameLimit,
-    /// Number of times that an organization in memory was marked as stale.
-    stale_marks: AtomicU64,
     /// Signing keys whose tokens have all expired by the wall clock, and when this process first noticed it.
     expired_signing_keys: Mutex<HashMap<String, BootTime>>,
     dummy_password: tokio::sync::OnceCell<String>,
@@ -115,17 +104,13 @@ pub struct Adapters {
     pub store: Arc<Store>,
     /// The same store with a connection pool of its own.
     pub steady_store: Arc<Store>,
-    /// Cached records and revoked tokens.
-    pub list: Arc<RevocationList>,
-    /// Permission to act on cached state.
-    pub lease: Arc<Lease>,
+    /// The state that decisions read.
+    pub memory: Memory,
     /// The other nodes; `None` on SQLite.
     pub cluster: Option<Arc<Cluster>>,
     /// The revocation list in Redis, if configured.
     pub redis: Option<Arc<RedisList>>,
     pub metrics: Metrics,
-    /// Memory for verified tokens in bytes.
-    pub token_bytes: u64,
     pub gate: Argon2Gate,
     pub master_keys: MasterKeys,
     pub settings: NodeSettings,
@@ -139,51 +124,35 @@ impl Node {
         Self {
             store: adapters.store,
             steady_store: adapters.steady_store,
-            list: adapters.list,
-            lease: adapters.lease,
+            memory: adapters.memory,
             cluster: adapters.cluster,
             redis: adapters.redis,
             gate: adapters.gate,
             master_keys: adapters.master_keys,
             metrics: adapters.metrics,
-            usage: Usage::default(),
             rare_uses: Arc::default(),
             events: EventCounts::default(),
+            denials: Denials::default(),
+            gateways: GatewayWatch::default(),
             revocations: NameLimit::per_minute(adapters.settings.revocations_per_minute),
             settings: adapters.settings,
-            verified_tokens: Cache::with_weighter(
-                usize::try_from(adapters.token_bytes / TOKEN_BYTES).unwrap_or(usize::MAX),
-                adapters.token_bytes,
-                TokenSize,
-            ),
-            tenants: ArcSwap::default(),
             changes: TaskTracker::new(),
             deferrable: TaskTracker::new(),
             runtime: adapters.runtime,
             pending_verifiers: PendingVerifiers::default(),
-            stale_marks: AtomicU64::default(),
             expired_signing_keys: Mutex::default(),
             dummy_password: tokio::sync::OnceCell::new(),
         }
     }
 
-    /// Whether memory may be used for decisions. Check this before reading memory.
+    /// Whether memory may be used for decisions.
     pub fn is_current(&self) -> bool {
-        self.lease.is_live(clock::boot())
+        self.memory.is_current()
     }
 
-    /// Returns the current record of a key, from memory under a live lease, otherwise from the store.
-    pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
-        self.view().record(id).await
-    }
-
-    /// Without a lease, fails immediately if the store is known to be unreachable.
-    fn check_store_reachable(&self) -> Result<(), StoreError> {
-        self.metrics.cluster().without_lease();
-        match &self.cluster {
-            Some(cluster) if cluster.is_cut_off() => Err(StoreError::Silent),
-            _ => Ok(()),
-        }
+    /// Returns the verifier of this node.
+    pub fn verifier(&self) -> Verifier<'_, Self> {
+        Verifier::new(&self.memory, self)
     }
 
     /// Spawns a task for which shutdown waits.
@@ -259,10 +228,11 @@ impl Node {
                 offset.unsigned_abs() % 1000 / 100
             ));
         }
-        for tenant in self.tenants() {
+        for tenant in self.memory.tenants.all() {
             let slug = &tenant.organization.slug;
             let soon = clock::now().plus_seconds(60);
-            if let Some((key, _)) = tenant.ring.current(soon).filter(|(key, _)| key.active_from() > soon) {
+            let current = |algorithm| tenant.ring.current(soon, algorithm);
+            for key in tenant.algorithms(soon).into_iter().filter_map(current).filter(|key| key.active_from() > soon) {
                 warnings.push(format!(
                     "the current signing key of organization {slug} is not active before {}: this node's clock is behind, or \
                      a clock was ahead when the key was created; if the clocks are right now, rotate the signing key",
@@ -294,12 +264,13 @@ impl Node {
     /// Deletes expired data.
     pub async fn delete_expired(&self) -> Result<(), StoreError> {
         let now = clock::now();
-        self.metrics.records(self.list.len());
-        self.store.forget_revoked_tokens(&self.list.forget_tokens(now, clock::boot())).await?;
+        self.metrics.records(self.memory.list.len());
+        self.store.forget_revoked_tokens(&self.memory.list.forget_tokens(now, clock::boot())).await?;
         self.store.forget_sessions(now, now.plus_seconds(-self.settings.session_idle_seconds)).await?;
         // The other nodes have written their counts of the hour by now.
         let closing = hour_of(now.plus_seconds(-HOUR_SETTLES_SECONDS));
         while self.store.close_event_hours(closing, now).await? > 0 {}
+        self.prune_denials(now).await?;
         self.store.delete_responses(now.plus_seconds(-RESPONSE_SECONDS)).await?;
         let retention = (now.plus_seconds(-DELIVERED_SECONDS), now.plus_seconds(-DEAD_LETTER_SECONDS));
         self.store.forget_deliveries(retention, now).await?;

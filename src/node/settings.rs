@@ -1,6 +1,6 @@
 //! Settings that use cases need.
 
-use crate::domain::choices::Algorithm;
+use crate::domain::choices::{Algorithm, StoredResponses, TokenType};
 use crate::domain::destination::AllowedDestinations;
 use crate::revocation::SharedSettings;
 
@@ -13,7 +13,7 @@ pub struct NodeSettings {
     /// Default lifetime of tokens.
     pub ttl_seconds: u32,
     pub algorithm: Algorithm,
-    pub typ: String,
+    pub typ: TokenType,
     /// Days between automatic rotations of signing keys; 0 disables them.
     pub rotate_every_days: u32,
     /// Seconds between publication and first use of a signing key.
@@ -25,6 +25,8 @@ pub struct NodeSettings {
     pub webhook_reach: AllowedDestinations,
     /// Maximum number of tokens that one key can revoke per minute; 0 is unlimited.
     pub revocations_per_minute: u32,
+    /// Which responses of webhook receivers are stored.
+    pub webhook_responses: StoredResponses,
     /// Delays after failed attempts.
     pub webhook_retry_seconds: Vec<u32>,
 }
@@ -36,7 +38,7 @@ impl NodeSettings {
             ("server.public_url", self.public_url.clone()),
             ("token.audience", self.audience.clone()),
             ("token.ttl_seconds", self.ttl_seconds.to_string()),
-            ("token.typ", self.typ.clone()),
+            ("token.typ", self.typ.to_string()),
         ];
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

@@ -73,7 +73,7 @@ impl Node {
     }
 
     fn start_write(&self, key: KeyId, last: LastUse, done: watch::Sender<()>) {
-        let (store, list, rare_uses) = (self.store.clone(), self.list.clone(), Arc::clone(&self.rare_uses));
+        let (store, list, rare_uses) = (self.store.clone(), self.memory.list.clone(), Arc::clone(&self.rare_uses));
         let used = KeyUsage { last_used: Some(last), ..KeyUsage::new(key) };
         self.spawn(async move {
             let result = store.add_usage(&[used]).await;

@@ -4,17 +4,18 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 use crate::domain::outcome::{Code, Denial};
 use crate::http::access::{Explanation, Refused};
+use crate::http::client_response::{oauth_error, oauth_error_of};
 use crate::http::context::HttpContext;
 use crate::http::credentials::InvalidCredential;
 use crate::http::description::error_description;
 use crate::http::form::FormError;
-use crate::tokens::Refusal;
+use crate::verification::Refusal;
 
 /// An error response (RFC 6749 §5.2), with the extra member `code`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,27 +32,7 @@ pub(super) struct OAuthError {
 impl OAuthError {
     /// An error with the `error` and the status that RFC 6749 §5.2 has for its code.
     pub(super) fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        let (error, status) = match code {
-            Code::ApiKeyRequired | Code::ApiKeyInvalid | Code::ApiKeyExpired => ("invalid_client", code.status()),
-            Code::ApiKeyDisabled | Code::ApiKeyIpNotAllowed | Code::OrganizationSuspended => {
-                ("unauthorized_client", code.status())
-            }
-            Code::InsufficientScope => ("invalid_scope", 400),
-            Code::ValidationFailed => ("invalid_request", 400),
-            Code::RateLimited | Code::TooManyChanges | Code::Unavailable | Code::NotReady => {
-                ("temporarily_unavailable", code.status())
-            }
-            Code::Conflict
-            | Code::CsrfTokenInvalid
-            | Code::KeyLimitReached
-            | Code::NotBootstrapped
-            | Code::NotFound
-            | Code::PreconditionFailed
-            | Code::PreviousSecret
-            | Code::RoleRequired
-            | Code::SessionRequired
-            | Code::SignInRefused => ("invalid_request", code.status()),
-        };
+        let (error, status) = oauth_error(code);
         Self {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             error,
@@ -99,6 +80,12 @@ impl OAuthError {
     /// The same, with what the log says of it.
     pub(super) fn explained(self, explanation: Box<Explanation>) -> Self {
         Self { explanation: Some(explanation), ..self }
+    }
+
+    /// The same, with what the token request asked for.
+    pub(super) fn requesting(self, scope: Option<&str>, audiences: &[&str]) -> Self {
+        let explanation = self.explanation.map(|explanation| explanation.requesting(scope, audiences));
+        Self { explanation, ..self }
     }
 
     /// The same, or another error if it is one failure too many of its address.
@@ -158,12 +145,7 @@ impl From<FormError> for OAuthError {
 impl From<Denial> for OAuthError {
     fn from(denial: Denial) -> Self {
         let description = denial.to_string();
-        match denial {
-            Denial::UnknownAction(_) => Self::invalid("invalid_scope", description),
-            // RFC 8707 §2
-            Denial::AudienceNotAllowed => Self::invalid("invalid_target", description),
-            denial => Self::new(denial.code(), description),
-        }
+        Self { error: oauth_error_of(&denial).0, ..Self::new(denial.code(), description) }
     }
 }
 
@@ -195,11 +177,9 @@ impl ResponseError for OAuthError {
 }
 
 /// The response to a method that an endpoint does not support.
-pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
+pub(super) fn method_not_allowed(allowed: &str) -> HttpResponse {
     let error = OAuthError::invalid_request(format!("only {allowed} is allowed here"));
-    let mut response = error.with_status(StatusCode::METHOD_NOT_ALLOWED).respond();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
+    error.with_status(StatusCode::METHOD_NOT_ALLOWED).respond()
 }
 
 /// A response that no cache stores (RFC 6749 §5.1).

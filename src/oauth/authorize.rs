@@ -1,18 +1,15 @@
 //! The authorization endpoint. OpenID Connect Discovery §3 requires it in metadata, and strict clients fail without it.
 
+use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 
+use crate::http::methods;
 use crate::oauth::answer::{OAuthError, method_not_allowed};
 
 /// Registers the authorization endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/oauth/authorize")
-            .route(web::get().to(endpoint))
-            .route(web::head().to(endpoint))
-            .route(web::post().to(endpoint))
-            .default_service(web::to(|| async { method_not_allowed("GET, HEAD, POST") })),
-    );
+    let routes = [Method::GET, Method::HEAD, Method::POST].map(|method| (method, web::to(endpoint)));
+    config.service(methods::resource("/oauth/authorize", routes, |_, allowed| method_not_allowed(allowed)));
 }
 
 /// Never redirects: no client has a registered redirection URI, and any other one may be an attacker's (RFC 6749

@@ -21,7 +21,7 @@ use crate::http::credentials::{self, HeaderCredentials, key_or_token};
 use crate::http::form::Form;
 use crate::oauth::answer::OAuthError;
 use crate::signing::VERIFY_MAX_BYTES;
-use crate::tokens::{Credential, PresentedKey};
+use crate::verification::{Credential, PresentedKey};
 
 /// What an endpoint accepts in its form.
 pub(super) trait ClientForm: 'static {

@@ -1,22 +1,22 @@
 //! `POST /oauth/introspect` (RFC 7662).
 
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use crate::domain::claims::Audience;
 use crate::domain::timestamp::Timestamp;
 use crate::http::context::HttpContext;
+use crate::http::methods;
 use crate::oauth::answer::{OAuthError, method_not_allowed, no_store};
 use crate::oauth::client::{ClientRequest, TokenForm};
-use crate::tokens::{Active, Credential, authenticate_caller, introspect};
+use crate::tokens::{Active, introspect};
+use crate::verification::Credential;
 
 /// Registers the introspection endpoint.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/oauth/introspect")
-            .route(web::post().to(endpoint))
-            .default_service(web::to(|| async { method_not_allowed("POST") })),
-    );
+    let route = (Method::POST, web::to(endpoint));
+    config.service(methods::resource("/oauth/introspect", [route], |_, allowed| method_not_allowed(allowed)));
 }
 
 async fn endpoint(
@@ -47,7 +47,7 @@ async fn answer(
 ) -> Result<Option<Active>, OAuthError> {
     let credential = client.credential()?;
     let ClientRequest { key, address, now, has_challenge, .. } = client;
-    let caller = authenticate_caller(&context.node, &Credential::Key(key), address, now).await;
+    let caller = context.node.verifier().authenticate_and_count(&Credential::Key(key), address, now).await;
     let caller = caller.map_err(|refusal| OAuthError::from(refusal).with_challenge(has_challenge))?;
     context.note_success(request, &caller.key);
     introspect(&context.node, &caller, credential, now).await.map_err(|cause| OAuthError::unavailable(&cause))

@@ -7,49 +7,38 @@ use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
     ALLOW, CACHE_CONTROL, HeaderName,
 };
-use actix_web::{HttpResponse, web};
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, web};
 use serde_json::json;
 
 use crate::clock;
+use crate::domain::choices::{Algorithm, ScopeStyle};
 use crate::domain::outcome::Code;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
+use crate::http::methods;
 use crate::node::Tenant;
 use crate::oauth::answer::{OAuthError, method_not_allowed};
 
 /// Registers the documents of every issuer.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let get = |path: &str| {
-        let others = || async { method_not_allowed("GET, HEAD, OPTIONS") };
-        web::resource(path).route(web::method(Method::OPTIONS).to(preflight)).default_service(web::to(others))
-    };
-    config
-        .service(
-            get("/.well-known/oauth-authorization-server")
-                .route(web::get().to(default_metadata))
-                .route(web::head().to(default_metadata)),
-        )
-        .service(
-            get("/.well-known/openid-configuration")
-                .route(web::get().to(default_metadata))
-                .route(web::head().to(default_metadata)),
-        )
-        .service(get("/.well-known/jwks.json").route(web::get().to(default_jwks)).route(web::head().to(default_jwks)))
-        .service(
-            get("/.well-known/jwks/{kid}.pem").route(web::get().to(default_pem)).route(web::head().to(default_pem)),
-        )
-        .service(
-            get("/.well-known/oauth-authorization-server/o/{slug}")
-                .route(web::get().to(metadata))
-                .route(web::head().to(metadata)),
-        )
-        .service(
-            get("/o/{slug}/.well-known/openid-configuration")
-                .route(web::get().to(metadata))
-                .route(web::head().to(metadata)),
-        )
-        .service(get("/o/{slug}/.well-known/jwks.json").route(web::get().to(jwks)).route(web::head().to(jwks)))
-        .service(get("/o/{slug}/.well-known/jwks/{kid}.pem").route(web::get().to(pem)).route(web::head().to(pem)));
+    document(config, "/.well-known/oauth-authorization-server", default_metadata);
+    document(config, "/.well-known/openid-configuration", default_metadata);
+    document(config, "/.well-known/jwks.json", default_jwks);
+    document(config, "/.well-known/jwks/{kid}.pem", default_pem);
+    document(config, "/.well-known/oauth-authorization-server/o/{slug}", metadata);
+    document(config, "/o/{slug}/.well-known/openid-configuration", metadata);
+    document(config, "/o/{slug}/.well-known/jwks.json", jwks);
+    document(config, "/o/{slug}/.well-known/jwks/{kid}.pem", pem);
+}
+
+fn document<A, F>(config: &mut web::ServiceConfig, path: &str, read: F)
+where
+    A: FromRequest + 'static,
+    F: Handler<A, Output: Responder + 'static>,
+{
+    let routes =
+        [(Method::GET, web::to(read.clone())), (Method::HEAD, web::to(read)), (Method::OPTIONS, web::to(preflight))];
+    config.service(methods::resource(path, routes, |_, allowed| method_not_allowed(allowed)));
 }
 
 async fn default_metadata(context: web::Data<HttpContext>) -> HttpResponse {
@@ -97,8 +86,8 @@ fn not_found(description: &'static str) -> HttpResponse {
 fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
     let public_url = &context.node.settings.public_url;
     let issuer = &tenant.issuer;
+    let algorithms: Vec<&str> = tenant.algorithms(clock::now()).into_iter().map(Algorithm::as_str).collect();
     let methods = ["client_secret_basic", "client_secret_post"];
-    let algorithm = tenant.ring.newest().map(|key| key.algorithm().as_str());
     let document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{public_url}/oauth/authorize"),
@@ -110,23 +99,39 @@ fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
         "revocation_endpoint_auth_methods_supported": methods,
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "grant_types_supported": ["client_credentials"],
-        "scopes_supported": tenant.organization.policy.actions,
+        "scopes_supported": scopes_supported(tenant),
         "response_types_supported": [],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": Vec::from_iter(algorithm),
+        "id_token_signing_alg_values_supported": algorithms,
     });
     cacheable("application/json", document.to_string())
 }
 
+/// The scopes of all APIs, each once: the actions of the policy for an API without a list of its own.
+fn scopes_supported(tenant: &Tenant) -> Vec<String> {
+    let mut scopes: Vec<String> = Vec::new();
+    for served in &tenant.apis {
+        let own = served.api.scopes.iter().map(|listed| listed.scope.to_string());
+        let actions = tenant.organization.policy.actions.iter().map(ToString::to_string);
+        let has_any = served.api.scopes.is_empty() && served.api.style == ScopeStyle::Filters;
+        for scope in own.chain(actions.filter(|_| has_any)) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+    }
+    scopes
+}
+
 fn jwks_of(tenant: &Tenant) -> HttpResponse {
-    match serde_json::to_string(&tenant.ring.jwks(clock::now(), tenant.ttl_seconds)) {
+    match serde_json::to_string(&tenant.ring.jwks(clock::now(), tenant.longest_ttl_seconds())) {
         Ok(set) => cacheable("application/json", set),
         Err(_) => not_found("the keys cannot be written"),
     }
 }
 
 fn pem_of(tenant: &Tenant, kid: &str) -> HttpResponse {
-    let published = tenant.ring.published(clock::now(), tenant.ttl_seconds).find(|key| key.kid() == kid);
+    let published = tenant.ring.published(clock::now(), tenant.longest_ttl_seconds()).find(|key| key.kid() == kid);
     published.map_or_else(
         || not_found("there is no such signing key"),
         |key| cacheable("application/x-pem-file", key.pem().to_owned()),

@@ -13,12 +13,12 @@ mod token;
 
 use actix_web::web;
 
-/// Registers the endpoints.
-pub fn routes(config: &mut web::ServiceConfig) {
-    token::routes(config);
+/// Registers the endpoints. `has_origins`: whether pages of other origins may use them (CORS).
+pub fn routes(config: &mut web::ServiceConfig, has_origins: bool) {
+    token::routes(config, has_origins);
     authorize::routes(config);
     introspect::routes(config);
-    revoke::routes(config);
+    revoke::routes(config, has_origins);
 }
 
 /// Registers the documents that every issuer publishes.

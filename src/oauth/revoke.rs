@@ -5,12 +5,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::http::context::HttpContext;
 use crate::oauth::answer::{OAuthError, no_store};
 use crate::oauth::client::{ClientRequest, TokenForm};
-use crate::oauth::pages::{readable, with_preflight};
+use crate::oauth::pages::{readable, resource};
 use crate::tokens::{RevokeError, RevokeRequest, revoke};
 
 /// Registers the revocation endpoint.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(with_preflight(web::resource("/oauth/revoke").route(web::post().to(endpoint))));
+pub(super) fn routes(config: &mut web::ServiceConfig, has_origins: bool) {
+    config.service(resource("/oauth/revoke", web::to(endpoint), has_origins));
 }
 
 async fn endpoint(

@@ -3,12 +3,11 @@
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::domain::scope::ScopeSet;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::oauth::answer::{OAuthError, no_store};
 use crate::oauth::client::{ClientForm, ClientRequest};
-use crate::oauth::pages::{readable, with_preflight};
+use crate::oauth::pages::{readable, resource};
 use crate::tokens::{ExchangeRequest, Minted, exchange};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -34,8 +33,8 @@ impl ClientForm for GrantForm {
 }
 
 /// Registers the token endpoint.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(with_preflight(web::resource("/oauth/token").route(web::post().to(token))));
+pub(super) fn routes(config: &mut web::ServiceConfig, has_origins: bool) {
+    config.service(resource("/oauth/token", web::to(token), has_origins));
 }
 
 async fn token(
@@ -61,17 +60,18 @@ async fn token(
 
 async fn mint(context: &HttpContext, client: ClientRequest<GrantForm>) -> Result<Minted, OAuthError> {
     let ClientRequest { form, key, address, now, has_challenge, .. } = client;
-    let scopes = form.value("scope").map(ScopeSet::parse).transpose();
-    let scopes = scopes.map_err(|error| OAuthError::invalid("invalid_scope", format!("scope: {error}")))?;
     let mut audiences: Vec<String> = Vec::new();
     for audience in form.values("resource").chain(form.values("audience")) {
         if !audiences.iter().any(|known| known == audience) {
             audiences.push(audience.to_owned());
         }
     }
-    let scopes = scopes.filter(|scopes| !scopes.is_empty());
-    let minted = exchange(&context.node, ExchangeRequest { key, scopes, audiences, address, now }).await;
-    minted.map_err(|refusal| OAuthError::from(refusal).with_challenge(has_challenge))
+    let scope = form.value("scope").map(str::to_owned);
+    let minted = exchange(&context.node, ExchangeRequest { key, scope, audiences, address, now }).await;
+    minted.map_err(|refusal| {
+        let asked: Vec<&str> = form.values("resource").chain(form.values("audience")).collect();
+        OAuthError::from(refusal).with_challenge(has_challenge).requesting(form.value("scope"), &asked)
+    })
 }
 
 /// The response of RFC 6749 §5.1. Neither a compact JWS (RFC 7515 §7.1) nor a scope (RFC 6749 §3.3) has a character that
@@ -94,6 +94,7 @@ fn granted(minted: &Minted) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::scope::ScopeSet;
     use std::sync::Arc;
 
     use actix_web::body::MessageBody;

@@ -9,6 +9,7 @@ use crate::crypto::random;
 use crate::crypto::sealing::{self, SealError};
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::choices::Algorithm;
+use crate::domain::grants::Grants;
 use crate::domain::key_text::{KeyPrefix, KeyText};
 use crate::domain::member::{Member, MemberId, Role};
 use crate::domain::networks::Networks;
@@ -70,6 +71,7 @@ pub async fn bootstrap_organization(
     // 4. The write.
     let new = NewOrganization {
         organization: Organization::new(organization.clone(), now),
+        algorithm,
         signing_key: Some(signing_key),
         owner: (owner, phc),
         key: Some(key),
@@ -105,7 +107,7 @@ pub(super) fn first_key(
         name: "first key".into(),
         description: "created with the organization; has all permissions".into(),
         owner: None,
-        scopes: ScopeSet::parse(FIRST_SCOPES)?,
+        grants: Grants::of_default(ScopeSet::parse(FIRST_SCOPES)?),
         networks: first.networks,
         expires_at: first.expires_at,
         lifecycle: Lifecycle::Active,
@@ -128,10 +130,11 @@ pub(super) fn first_key(
 pub(super) fn audit_value(new: &NewOrganization) -> serde_json::Value {
     let (owner, _) = &new.owner;
     serde_json::json!({
+        "name": new.organization.name,
         "policy": new.organization.policy,
         "owner": { "id": owner.id, "email": owner.email, "role": owner.role },
         "first_key": new.key.as_ref().map(|key| serde_json::json!({
-            "id": key.id, "name": key.name, "scopes": key.scopes, "allowed_cidrs": key.networks,
+            "id": key.id, "name": key.name, "scopes": key.grants.default_scopes(), "allowed_cidrs": key.networks,
         })),
         "signing_key": new.signing_key.as_ref().map(|key| serde_json::json!({
             "kid": key.kid, "algorithm": key.algorithm,

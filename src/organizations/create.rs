@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::is_email;
-use crate::domain::organization::Organization;
+use crate::domain::organization::{Organization, name_error};
 use crate::domain::policy::Violation;
 use crate::domain::slug::Slug;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
@@ -48,28 +48,36 @@ impl<E: Into<Unavailable>> From<E> for CreateError {
     }
 }
 
-/// Creates an organization with an owner and the default policy. Without an API key it also has no signing key until it
-/// is bootstrapped. With one it is ready for use; the key has the networks and the expiry of the caller.
-pub async fn create(
-    node: &Node,
-    by: &ChangeContext,
-    slug: Slug,
-    owner_email: &str,
-    with_key: bool,
-) -> Result<Created, CreateError> {
-    // 1. The owner.
+/// Fields of a new organization.
+pub struct Creation<'a> {
+    pub slug: Slug,
+    /// The display name; the slug if there is none.
+    pub name: Option<&'a str>,
+    pub owner_email: &'a str,
+    /// Whether to create a first API key. It has the networks and the expiry of the caller.
+    pub with_key: bool,
+}
+
+/// Creates an organization with an owner, a signing key and the default policy. It is ready for use.
+pub async fn create(node: &Node, by: &ChangeContext, creation: Creation<'_>) -> Result<Created, CreateError> {
+    // 1. The fields and the owner.
+    let Creation { slug, name, owner_email, with_key } = creation;
     let email = owner_email.to_lowercase();
+    let mut violations = Vec::new();
+    violations.extend(name.and_then(name_error).map(|fault| Violation::new("name", fault)));
     if !is_email(&email) {
-        let violation = Violation::new("owner_email", "must be an email address");
-        return Err(CreateError::Invalid(vec![violation]));
+        violations.push(Violation::new("owner_email", "must be an email address"));
+    }
+    if !violations.is_empty() {
+        return Err(CreateError::Invalid(violations));
     }
     let (owner, password, phc) = first_owner(&node.gate, &slug, &email, by.now).await?;
 
-    // 2. The first API key, and a signing key.
-    let (mut signing_key, mut first) = (None, None);
+    // 2. The signing key, and the first API key.
+    let algorithm = node.settings.algorithm;
+    let signing_key = Some(new_signing_key(&node.master_keys, algorithm, &slug, by.now, by.now).await?);
+    let mut first = None;
     if with_key {
-        let algorithm = node.settings.algorithm;
-        signing_key = Some(new_signing_key(&node.master_keys, algorithm, &slug, by.now, by.now).await?);
         let bounds = FirstKey {
             networks: by.authority.networks.clone(),
             expires_at: by.authority.not_after,
@@ -81,8 +89,11 @@ pub async fn create(
     let (key, text) = first.unzip();
 
     // 3. The write.
-    let organization = Organization::new(slug.clone(), by.now);
-    let new = NewOrganization { organization: organization.clone(), signing_key, owner: (owner, phc), key };
+    let mut organization = Organization::new(slug.clone(), by.now);
+    if let Some(name) = name {
+        name.clone_into(&mut organization.name);
+    }
+    let new = NewOrganization { organization: organization.clone(), algorithm, signing_key, owner: (owner, phc), key };
     let entry = AuditEntry::of(by, action::ORGANIZATION_CREATE, &slug, None, Some(audit_value(&new)));
     match node.change(&entry, Affects::Organization(&slug), node.store.create_organization(&new, &entry)).await {
         Ok(_) => Ok(Created { organization, email, password, key: text }),
@@ -91,13 +102,13 @@ pub async fn create(
     }
 }
 
-/// Creates an organization's first signing key, active immediately, and returns its ID. Returns `None` if the
+/// Creates the signing key of an organization without one, active immediately, and returns its ID. Returns `None` if the
 /// organization has one.
 pub async fn bootstrap(node: &Node, by: &ChangeContext, slug: &Slug) -> Result<Option<String>, RotateError> {
     let Some(tenant) = node.current_tenant(slug).await? else { return Ok(None) };
-    if tenant.ring.newest().is_some() {
+    if !tenant.ring.is_empty() {
         return Ok(None);
     }
-    let rotation = SigningKeyRotation { algorithm: node.settings.algorithm, ahead_seconds: 0, retire_now: false };
+    let rotation = SigningKeyRotation { algorithm: None, ahead_seconds: 0, retire_now: false };
     Ok(Some(rotate_signing_key(node, slug, rotation, by).await?))
 }

@@ -1,6 +1,9 @@
 //! An organization's policy: reading and changing it, and the effects of a change.
 
+use std::collections::BTreeMap;
+
 use crate::domain::api_key::ApiKey;
+use crate::domain::audience::is_same;
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::MemberId;
@@ -41,7 +44,24 @@ pub struct Effect {
     /// Description of the effect.
     pub description: String,
     pub count: u64,
-    pub examples: Vec<KeyId>,
+    /// Other settings that all of these keys violate as well.
+    pub also: Vec<&'static str>,
+    pub examples: Vec<AffectedKey>,
+}
+
+/// A key that a policy affects.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AffectedKey {
+    pub id: KeyId,
+    pub name: String,
+    pub owner: Option<MemberId>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl From<&ApiKey> for AffectedKey {
+    fn from(key: &ApiKey) -> Self {
+        Self { id: key.id, name: key.name.clone(), owner: key.owner.clone(), last_used_at: key.last_used_at }
+    }
 }
 
 /// Maximum number of attempts of a change without an expected version, if other changes come first.
@@ -95,6 +115,15 @@ pub async fn replace(
     for _ in 0..TRIES {
         // 1. The stored policy, because memory may be outdated.
         let old = read(node, organization).await?;
+        let apis = node.store.apis(Some(organization)).await?;
+        let of_an_api = |audience: &String| {
+            apis.iter().find(|api| api.audience.as_ref().is_some_and(|taken| is_same(taken, audience)))
+        };
+        if let Some(api) = policy.audiences.iter().find_map(of_an_api) {
+            let text =
+                format!("{} is the audience of the API {}", api.audience.as_deref().unwrap_or_default(), api.name);
+            return Err(PolicyError::Invalid(vec![Violation::new("audiences", text)]));
+        }
         if version.is_some_and(|version| version != old.policy_version) {
             return Err(PolicyError::PreconditionFailed);
         }
@@ -124,12 +153,14 @@ struct Effects<'a> {
     now: Timestamp,
     keys: u64,
     effects: Vec<Effect>,
-    owners: std::collections::BTreeMap<MemberId, u64>,
+    /// By two settings, the keys that violate both.
+    together: BTreeMap<(&'static str, &'static str), u64>,
+    owners: BTreeMap<MemberId, u64>,
 }
 
 impl<'a> Effects<'a> {
     fn new(policy: &'a Policy, now: Timestamp) -> Self {
-        Self { policy, now, keys: 0, effects: Vec::new(), owners: std::collections::BTreeMap::new() }
+        Self { policy, now, keys: 0, effects: Vec::new(), together: BTreeMap::new(), owners: BTreeMap::new() }
     }
 
     fn add_key(&mut self, key: &ApiKey) {
@@ -137,28 +168,38 @@ impl<'a> Effects<'a> {
         if let Some(owner) = &key.owner {
             *self.owners.entry(owner.clone()).or_default() += 1;
         }
-        for (setting, description) in self.policy.violated_settings(key, self.now) {
-            match self.effects.iter_mut().find(|effect| effect.setting == setting) {
+        let violated = self.policy.violated_settings(key, self.now);
+        for (setting, description) in &violated {
+            for (other, _) in violated.iter().filter(|(other, _)| other != setting) {
+                *self.together.entry((setting, other)).or_default() += 1;
+            }
+            match self.effects.iter_mut().find(|effect| effect.setting == *setting) {
                 Some(effect) => {
                     effect.count += 1;
                     if effect.examples.len() < EXAMPLES {
-                        effect.examples.push(key.id);
+                        effect.examples.push(key.into());
                     }
                 }
                 None => self.effects.push(Effect {
                     setting,
-                    description: description.into(),
+                    description: (*description).into(),
                     count: 1,
-                    examples: vec![key.id],
+                    also: Vec::new(),
+                    examples: vec![key.into()],
                 }),
             }
         }
     }
 
     fn finish(mut self, current: &Policy) -> Vec<Effect> {
+        for effect in &mut self.effects {
+            let all =
+                self.together.iter().filter(|((one, _), count)| *one == effect.setting && **count == effect.count);
+            effect.also = all.map(|((_, other), _)| *other).collect();
+        }
         let mut add = |setting, count: u64, description: String| {
             if count > 0 {
-                self.effects.push(Effect { setting, description, count, examples: Vec::new() });
+                self.effects.push(Effect { setting, description, count, also: Vec::new(), examples: Vec::new() });
             }
         };
         if let Some(limit) = self.policy.max_keys.filter(|limit| self.keys > u64::from(*limit)) {

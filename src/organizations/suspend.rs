@@ -42,7 +42,8 @@ async fn change(
     suspended_at: Option<Timestamp>,
     action: &'static str,
 ) -> Result<(), SuspendError> {
-    if node.store.organization(slug).await?.is_none() {
+    let organization = node.store.organization(slug).await?;
+    if organization.is_none_or(|organization| organization.deleted_at.is_some()) {
         return Err(SuspendError::NotFound);
     }
     let state = |is_suspended: bool| Some(serde_json::json!({ "suspended": is_suspended }));

@@ -1,6 +1,7 @@
 //! HTTP requests to URLs that users chose, restricted to allowed destinations, with time limits and without retries.
 //!
-//! Imports `domain` only. No redirects, no proxy, no cookies; only the status and `Retry-After` of a response are used.
+//! Imports `domain` only. No redirects, no proxy, no cookies; only the status and `Retry-After` of a response are used, and its
+//! beginning is returned for display.
 //! Destinations are checked at each attempt, at the addresses that are connected to.
 
 mod resolver;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response};
 
+use crate::domain::delivery_attempt::ResponseStart;
 use crate::domain::delivery_error::{ATTEMPT_SECONDS, DeliveryError};
 use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::webhook_headers::CustomHeaders;
@@ -22,8 +24,17 @@ const TIMEOUT: Duration = Duration::from_secs(ATTEMPT_SECONDS);
 /// Time limit of resolving, connecting and the TLS handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum number of response bytes that are read and discarded.
+/// Maximum number of response bytes that are read.
 const MAX_RESPONSE: usize = 64 * 1024;
+
+/// Maximum number of response bytes and headers that are returned.
+const MAX_START: usize = 16 * 1024;
+const MAX_HEADERS: usize = 40;
+/// Maximum length of a returned header value. Longer ones are omitted, because a part of a secret may not be recognized.
+const MAX_VALUE: usize = 1024;
+
+/// The `User-Agent` of every request.
+pub const USER_AGENT: &str = concat!("Keyturn/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug)]
 pub struct Sender {
@@ -44,11 +55,14 @@ pub struct OutboundRequest<'a> {
     pub body: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
     pub status: u16,
     /// Seconds to wait before the next request (RFC 9110 §10.2.3; dates are ignored).
     pub retry_after: Option<u64>,
+    pub start: ResponseStart,
+    /// Whether the response came from a public address.
+    pub is_public: bool,
 }
 
 impl Sender {
@@ -68,15 +82,31 @@ impl Sender {
             outgoing.custom.iter().fold(request, |request, (name, value)| request.header(name, sensitive(value)));
         let request = outgoing.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let mut response = request.body(outgoing.body).send().await.map_err(map_error)?;
-        let reply = Reply { status: response.status().as_u16(), retry_after: retry_after(&response) };
+        let headers = response.headers().iter().take(MAX_HEADERS).filter(|(_, value)| value.len() <= MAX_VALUE);
+        let mut start = ResponseStart {
+            headers: headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
+            ..ResponseStart::default()
+        };
+        let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+        let is_public = response.remote_addr().is_some_and(|peer| AllowedDestinations::Public.allows(peer.ip()));
         let mut read = 0;
-        while let Ok(Some(part)) = response.chunk().await {
-            read += part.len();
-            if read >= MAX_RESPONSE {
-                break;
+        while read < MAX_RESPONSE {
+            match response.chunk().await {
+                Ok(Some(part)) => {
+                    read += part.len();
+                    let fits = part.len().min(MAX_START - start.body.len());
+                    start.body.extend_from_slice(part.split_at(fits).0);
+                }
+                Ok(None) => {
+                    start.is_complete = true;
+                    break;
+                }
+                // The status has been received, so the response counts.
+                Err(_) => break,
             }
         }
-        Ok(reply)
+        start.bytes = read.min(MAX_RESPONSE) as u64;
+        Ok(Reply { status, retry_after, start, is_public })
     }
 
     /// Creates the client when it is first needed: without certificate authorities on the system this fails, and a node
@@ -114,7 +144,7 @@ impl Sender {
             // Each attempt resolves and connects again.
             .pool_max_idle_per_host(0)
             .https_only(!self.allowed.allows_http())
-            .user_agent(concat!("Keyturn/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .dns_resolver(Arc::new(AllowedOnly { allowed: self.allowed }))
     }
 }
@@ -186,7 +216,10 @@ mod tests {
             let answer = b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno";
             stream.write_all(answer).await.unwrap();
         });
-        assert_eq!(reply.unwrap(), Reply { status: 503, retry_after: Some(7) });
+        let reply = reply.unwrap();
+        assert_eq!((reply.status, reply.retry_after, reply.is_public), (503, Some(7), false));
+        assert_eq!((&*reply.start.body, reply.start.bytes, reply.start.is_complete), (&b"no"[..], 2, true));
+        assert!(reply.start.headers.contains(&("retry-after".into(), b"7".to_vec())));
     }
 
     #[tokio::test]

@@ -35,9 +35,8 @@ struct RecordSize;
 
 impl Weighter<KeyId, Arc<ApiKey>> for RecordSize {
     fn weight(&self, _: &KeyId, key: &Arc<ApiKey>) -> u64 {
-        let scopes = key.scopes.iter();
-        let scopes: usize =
-            scopes.map(|scope| 2 * (scope.action().as_str().len() + scope.filter().as_str().len()) + ENTRY_BYTES).sum();
+        let scopes: usize = key.grants.scopes().map(|(_, scope)| 2 * scope.text_bytes() + ENTRY_BYTES).sum();
+        let scopes = scopes + key.grants.len() * ENTRY_BYTES;
         let texts = key.name.len() + key.description.len() + key.created_by.len();
         RECORD_BYTES + (scopes + texts + key.networks.iter().len() * ENTRY_BYTES) as u64
     }

@@ -1,31 +1,22 @@
-//! Limits on connections: how many one network may hold, how long a client may not read, how long one may be idle.
-//!
-//! actix-http limits the time to receive a request head and the idle time between requests. It has no limit on
-//! the time to write a response, so a client that never reads would hold its connection and its buffers forever.
+//! The table of open connections: how many one network may hold, and which one is closed at a limit or when its time is up.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::domain::networks::fold;
 use crate::http::client_address::TrustedProxies;
+use crate::server::guarded_stream::GuardedStream;
 
 /// Connections that wait for their client to read. Each holds up to 1 MiB, so all of them stay near 128 MiB.
 const MAX_BLOCKED: usize = 128;
-
-/// A client must read this many bytes a second, on average, while a response waits for it.
-const MIN_BYTES_PER_SECOND: usize = 1024;
 
 /// Bytes of a response that the kernel buffers for one connection. Linux doubles the value.
 const SEND_BUFFER: usize = 128 * 1024;
@@ -47,10 +38,10 @@ pub(super) struct ConnectionLimits {
 
 /// The open connections.
 pub(super) struct Connections {
-    limits: ConnectionLimits,
+    pub(super) limits: ConnectionLimits,
     proxies: TrustedProxies,
     /// Seconds since the start. Reading it costs less than reading a clock.
-    tick: AtomicU32,
+    pub(super) tick: AtomicU32,
     open: Mutex<Open>,
 }
 
@@ -62,15 +53,15 @@ struct Open {
 }
 
 /// The state of one connection that others may read.
-struct Connection {
+pub(super) struct Connection {
     address: IpAddr,
     network: Option<IpAddr>,
     /// The tick of the last byte written, or of the accept.
-    last_write: AtomicU32,
+    pub(super) last_write: AtomicU32,
     /// The tick at which a waiting response times out; 0 if none waits.
-    write_deadline: AtomicU32,
-    is_closed: AtomicBool,
-    waker: AtomicWaker,
+    pub(super) write_deadline: AtomicU32,
+    pub(super) is_closed: AtomicBool,
+    pub(super) waker: AtomicWaker,
 }
 
 impl Connection {
@@ -96,13 +87,7 @@ impl Connections {
         // A failure leaves the kernel's defaults, which only cost memory.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, self.limits.write_seconds.saturating_mul(1000));
-        GuardedStream {
-            stream,
-            connection: self.register(peer),
-            connections: self.clone(),
-            credit: 0,
-            is_read_paused: false,
-        }
+        GuardedStream::new(stream, self.register(peer), self.clone())
     }
 
     fn register(&self, peer: IpAddr) -> Arc<Connection> {
@@ -139,7 +124,7 @@ impl Connections {
         connection
     }
 
-    fn unregister(&self, connection: &Arc<Connection>) {
+    pub(super) fn unregister(&self, connection: &Arc<Connection>) {
         self.open.lock().remove(connection);
     }
 
@@ -215,132 +200,6 @@ fn blocks(address: IpAddr) -> (IpAddr, IpAddr) {
             let [a, b, c, d, ..] = v6.segments();
             (Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into(), Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into())
         }
-    }
-}
-
-/// A connection that fails once its time is up. While a response waits for the client to read, nothing more is read
-/// from the client, so pipelined requests stay in the kernel's buffer.
-pub(super) struct GuardedStream {
-    stream: TcpStream,
-    connection: Arc<Connection>,
-    connections: Arc<Connections>,
-    /// Bytes written since the deadline was last extended.
-    credit: usize,
-    is_read_paused: bool,
-}
-
-impl GuardedStream {
-    fn check(&self) -> io::Result<()> {
-        if self.connection.is_closed.load(Ordering::Acquire) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "connection closed by a limit"));
-        }
-        Ok(())
-    }
-
-    /// Registers for [`Connection::close`], and looks again: it may have been called just before.
-    fn wait(&self, cx: &Context<'_>) -> io::Result<()> {
-        self.connection.waker.register(cx.waker());
-        self.check()
-    }
-
-    fn is_blocked(&self) -> bool {
-        self.connection.write_deadline.load(Ordering::Relaxed) != 0
-    }
-
-    fn written(&mut self, bytes: usize) {
-        let now = self.connections.tick.load(Ordering::Relaxed);
-        self.connection.last_write.store(now, Ordering::Relaxed);
-        let deadline = self.connection.write_deadline.load(Ordering::Relaxed);
-        if deadline != 0 {
-            self.credit = self.credit.saturating_add(bytes);
-            let seconds = u32::try_from(self.credit / MIN_BYTES_PER_SECOND).unwrap_or(u32::MAX);
-            self.credit %= MIN_BYTES_PER_SECOND;
-            let latest = now.saturating_add(self.connections.limits.write_seconds).saturating_add(1);
-            let extended = deadline.saturating_add(seconds).min(latest);
-            self.connection.write_deadline.store(extended, Ordering::Relaxed);
-        }
-    }
-
-    fn block(&mut self) {
-        if !self.is_blocked() {
-            let now = self.connections.tick.load(Ordering::Relaxed);
-            let deadline = now.saturating_add(self.connections.limits.write_seconds).saturating_add(1);
-            self.connection.write_deadline.store(deadline, Ordering::Relaxed);
-            self.credit = 0;
-        }
-    }
-
-    fn settle_write(&mut self, cx: &Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &result {
-            Poll::Ready(Ok(bytes)) => self.written(*bytes),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => {
-                self.block();
-                self.wait(cx)?;
-            }
-        }
-        result
-    }
-}
-
-impl AsyncRead for GuardedStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        if self.is_blocked() {
-            self.is_read_paused = true;
-            self.wait(cx)?;
-            return Poll::Pending;
-        }
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if result.is_pending() {
-            self.wait(cx)?;
-        }
-        result
-    }
-}
-
-impl AsyncWrite for GuardedStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.settle_write(cx, result)
-    }
-
-    /// Called once the response is written, so nothing waits any more.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.is_blocked() {
-            self.connection.write_deadline.store(0, Ordering::Relaxed);
-        }
-        if self.is_read_paused {
-            self.is_read_paused = false;
-            cx.waker().wake_by_ref();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.settle_write(cx, result)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
-impl Drop for GuardedStream {
-    fn drop(&mut self) {
-        self.connections.unregister(&self.connection);
     }
 }
 
@@ -452,7 +311,7 @@ mod tests {
         assert!(!writing.is_finished());
         (0..=LIMITS.write_seconds).for_each(|_| connections.sweep());
         let result = tokio::time::timeout(Duration::from_secs(5), writing).await.unwrap().unwrap();
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
         assert_eq!(connections.len(), 0);
     }
 
@@ -486,6 +345,6 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(50)).await;
         (0..=LIMITS.idle_seconds).for_each(|_| connections.sweep());
         let result = tokio::time::timeout(Duration::from_secs(5), reading).await.unwrap().unwrap();
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
     }
 }

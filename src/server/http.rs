@@ -60,6 +60,19 @@ fn bind(address: &mut SocketAddr) -> Result<TcpListener, ServerError> {
     Ok(listener)
 }
 
+/// Registers everything that the public address serves. Routes are tried in this order: the busiest first.
+/// `has_operations`: whether the endpoints for operators have an address of their own.
+pub(super) fn routes(config: &mut web::ServiceConfig, context: &HttpContext, has_operations: bool) {
+    config
+        .configure(|config| oauth::routes(config, !context.allowed_origins.is_empty()))
+        .configure(gateway::routes)
+        .configure(oauth::document_routes)
+        .configure(api::routes)
+        .configure(console::routes)
+        .configure(if has_operations { operations::public_routes } else { operations::routes })
+        .default_service(web::to(|| async { api::Problem::not_found() }));
+}
+
 /// Starts the listeners.
 pub(super) fn start(
     settings: &Settings,
@@ -85,14 +98,7 @@ pub(super) fn start(
         let app = App::new()
             .app_data(app_context.clone())
             .wrap(from_fn(request_log::log_request))
-            // Routes are tried in this order: the busiest first.
-            .configure(oauth::routes)
-            .configure(gateway::routes)
-            .configure(oauth::document_routes)
-            .configure(api::routes)
-            .configure(console::routes)
-            .configure(if has_operations { operations::public_routes } else { operations::routes })
-            .default_service(web::to(|| async { api::Problem::not_found() }));
+            .configure(|config| routes(config, &app_context, has_operations));
         let stop = stop.clone();
         service(app, times, connections.clone(), move || {
             let stop = stop.clone();

@@ -2,6 +2,7 @@
 
 mod connections;
 mod error;
+mod guarded_stream;
 mod http;
 mod node;
 mod opening;
@@ -16,12 +17,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web;
-
 use crate::config::{Settings, StoreUrl};
 use crate::crypto::random;
-use crate::http::context::HttpContext;
-use crate::http::cors::AllowedOrigins;
 use crate::outbound::Sender;
 use crate::webhooks::DeliveryWorker;
 
@@ -47,13 +44,7 @@ pub async fn serve(settings: Settings, listeners: Listeners, opened: Opened) -> 
 
     let tasks = Tasks::new(&node);
     tasks.follow_cluster(&node);
-    let context = web::Data::new(HttpContext::new(
-        node.clone(),
-        (settings::trusted_proxies(&settings), AllowedOrigins::new(&settings.cors.allowed_origins)),
-        (settings.limits.failures_per_minute, settings.limits.changes_per_minute),
-        settings.gateway.verdict_max_age_seconds,
-        settings.log.requests,
-    ));
+    let context = settings::http_context(&settings, &node);
     let server = http::start(&settings, listeners, &context, &tasks)?;
     tasks.maintain(&context);
     tasks.write_usage(&node);

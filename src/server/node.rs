@@ -18,6 +18,7 @@ use crate::server::settings::{bad_redis_url, webhook_destinations};
 use crate::server::{ServerError, opening};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::verification::Memory;
 
 const MIB: u64 = 1 << 20;
 
@@ -81,12 +82,10 @@ pub(super) async fn build(
     Ok(Arc::new(Node::new(Adapters {
         store: store.clone(),
         steady_store,
-        list,
-        lease,
+        memory: Memory::new(list, lease, settings.cache.tokens_mib * MIB),
         cluster,
         redis,
         metrics,
-        token_bytes: settings.cache.tokens_mib * MIB,
         gate,
         master_keys,
         settings: NodeSettings {
@@ -94,13 +93,14 @@ pub(super) async fn build(
             audience: settings.audience(),
             ttl_seconds: settings.token.ttl_seconds,
             algorithm: settings.token.algorithm,
-            typ: settings.token.typ.as_str().to_owned(),
+            typ: settings.token.typ,
             rotate_every_days: settings.signing.rotate_every_days,
             publish_ahead_seconds: settings.signing.publish_ahead_seconds,
             session_seconds: i64::from(settings.session.hours) * 3600,
             session_idle_seconds: i64::from(settings.session.idle_minutes) * 60,
             revocations_per_minute: settings.limits.changes_per_minute.div_ceil(2),
             webhook_reach: webhook_destinations(settings),
+            webhook_responses: settings.webhooks.stored_responses,
             webhook_retry_seconds: settings.webhooks.retry_seconds.clone(),
         },
         runtime: Handle::current(),
@@ -117,7 +117,7 @@ pub(super) async fn load(node: &Node) -> Result<(), ServerError> {
     }
     if node.cluster.is_none() {
         for token in node.store.revoked_tokens().await? {
-            node.list.apply_token_revocation(&token.jti, token.expires_at);
+            node.memory.list.apply_token_revocation(&token.jti, token.expires_at);
         }
     }
     Ok(())

@@ -1,8 +1,15 @@
 //! Settings that only their adapters can check, and settings in the form that adapters take.
 
+use std::sync::Arc;
+
+use actix_web::web;
+
 use crate::config::{RevocationUrl, Settings, StoreUrl};
 use crate::domain::destination::AllowedDestinations;
 use crate::http::client_address::TrustedProxies;
+use crate::http::context::HttpContext;
+use crate::http::cors::AllowedOrigins;
+use crate::node::Node;
 use crate::revocation::{RedisList, RedisUrlError};
 use crate::server::ServerError;
 use crate::store::Store;
@@ -61,6 +68,17 @@ pub(super) fn webhook_destinations(settings: &Settings) -> AllowedDestinations {
         (false, true) => AllowedDestinations::Public,
         (false, false) => AllowedDestinations::PublicAnd(webhooks.allowed_networks.clone().leak()),
     }
+}
+
+/// The context of all handlers.
+pub(super) fn http_context(settings: &Settings, node: &Arc<Node>) -> web::Data<HttpContext> {
+    web::Data::new(HttpContext::new(
+        node.clone(),
+        (trusted_proxies(settings), AllowedOrigins::new(&settings.cors.allowed_origins)),
+        (settings.limits.failures_per_minute, settings.limits.changes_per_minute),
+        settings.gateway.verdict_max_age_seconds,
+        settings.log.requests,
+    ))
 }
 
 /// The trusted proxies and the header that they write.

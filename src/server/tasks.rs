@@ -143,6 +143,12 @@ async fn write_usage(node: Arc<Node>, stop: CancellationToken) {
         if let Err(error) = node.write_events().await {
             tracing::error!(%error, "failed to write repeated security events; they are kept");
         }
+        if let Err(error) = node.write_denials().await {
+            tracing::error!(%error, "failed to write recent denials; they are kept");
+        }
+        if let Err(error) = node.follow_gateway_checks(clock::now()).await {
+            tracing::debug!(%error, "failed to write or read checks of gateways");
+        }
         if is_stopping {
             return;
         }
@@ -187,6 +193,11 @@ async fn maintain_keys(node: &Node) {
     }
     if let Err(error) = keys::delete_old_data(node, clock::now()).await {
         failed(&error);
+    }
+    match organizations::purge_deleted(node, clock::now()).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "completed the deletion of organizations"),
+        Err(error) => failed(&error),
     }
 }
 

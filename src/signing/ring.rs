@@ -1,9 +1,10 @@
-//! An organization's signing keys in the order of their use: previous, current and next.
+//! An organization's signing keys: for each algorithm, in the order of their use, previous, current and next.
 
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::jwk::JwkSet;
 
+use crate::domain::choices::{Algorithm, TokenType};
 use crate::domain::timestamp::Timestamp;
 use crate::signing::{SigningError, SigningKey};
 
@@ -31,34 +32,76 @@ impl KeyState {
     }
 }
 
+/// The encoded header of a key's tokens, for each type.
+#[derive(Clone, Debug)]
+struct Headers {
+    at_jwt: String,
+    jwt: String,
+}
+
+impl Headers {
+    fn new(key: &SigningKey) -> Result<Self, SigningError> {
+        Ok(Self { at_jwt: key.header(TokenType::AtJwt)?, jwt: key.header(TokenType::Jwt)? })
+    }
+
+    fn get(&self, typ: TokenType) -> &str {
+        match typ {
+            TokenType::AtJwt => &self.at_jwt,
+            TokenType::Jwt => &self.jwt,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct KeyRing {
-    /// Sorted by first use, each with the header of its tokens.
-    keys: Vec<(Arc<SigningKey>, String)>,
+    /// Sorted by first use, each with the headers of its tokens.
+    keys: Vec<(Arc<SigningKey>, Headers)>,
 }
 
 impl KeyRing {
-    /// Creates a ring whose tokens have this `typ`.
-    pub fn new(mut keys: Vec<SigningKey>, typ: &str) -> Result<Self, SigningError> {
+    pub fn new(mut keys: Vec<SigningKey>) -> Result<Self, SigningError> {
         keys.sort_by_key(|key| (key.active_from(), key.created_at()));
-        let with_header = |key: SigningKey| {
-            let header = key.header(typ)?;
-            Ok((Arc::new(key), header))
+        let with_headers = |key: SigningKey| {
+            let headers = Headers::new(&key)?;
+            Ok((Arc::new(key), headers))
         };
-        Ok(Self { keys: keys.into_iter().map(with_header).collect::<Result<_, SigningError>>()? })
+        Ok(Self { keys: keys.into_iter().map(with_headers).collect::<Result<_, SigningError>>()? })
     }
 
-    /// Returns the signing key at `now` and its header: the last one that is active. If none is active, because a clock
-    /// was ahead when they were created or is behind now, it is the first one, so that there is always one.
-    pub fn current(&self, now: Timestamp) -> Option<(&SigningKey, &str)> {
-        let active = self.keys.iter().rev().find(|(key, _)| key.active_from() <= now);
-        let (key, header) = active.or_else(|| self.keys.first())?;
-        Some((key, header))
+    /// Returns the key of an algorithm that signs at `now`: the last one that is active. If none is active, because a clock was
+    /// ahead when they were created or is behind now, it is the first one.
+    pub fn current(&self, now: Timestamp, algorithm: Algorithm) -> Option<&SigningKey> {
+        self.signer(now, algorithm).map(|(key, _)| key.as_ref())
     }
 
-    /// Returns the most recently created key, active or not.
-    pub fn newest(&self) -> Option<&SigningKey> {
-        self.keys.iter().map(|(key, _)| key.as_ref()).max_by_key(|key| (key.created_at(), key.active_from()))
+    /// Returns the key of an algorithm that signs at `now`, with the encoded header of its tokens of a type.
+    pub fn current_with_header(
+        &self,
+        now: Timestamp,
+        algorithm: Algorithm,
+        typ: TokenType,
+    ) -> Option<(&SigningKey, &str)> {
+        self.signer(now, algorithm).map(|(key, headers)| (key.as_ref(), headers.get(typ)))
+    }
+
+    fn signer(&self, now: Timestamp, algorithm: Algorithm) -> Option<&(Arc<SigningKey>, Headers)> {
+        let mut keys = self.keys.iter().filter(|(key, _)| key.algorithm() == algorithm);
+        keys.clone().rev().find(|(key, _)| key.active_from() <= now).or_else(|| keys.next())
+    }
+
+    /// Returns the most recently created key of an algorithm, active or not.
+    pub fn newest(&self, algorithm: Algorithm) -> Option<&SigningKey> {
+        self.of(algorithm).max_by_key(|key| (key.created_at(), key.active_from()))
+    }
+
+    /// Whether the organization has no signing key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Returns the keys of an algorithm, oldest first.
+    pub fn of(&self, algorithm: Algorithm) -> impl DoubleEndedIterator<Item = &SigningKey> {
+        self.all().filter(move |key| key.algorithm() == algorithm)
     }
 
     pub fn find(&self, kid: &str) -> Option<&SigningKey> {
@@ -66,19 +109,20 @@ impl KeyRing {
     }
 
     /// Returns all keys, oldest first.
-    pub fn all(&self) -> impl Iterator<Item = &SigningKey> {
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &SigningKey> {
         self.keys.iter().map(|(key, _)| key.as_ref())
     }
 
-    /// Returns when a key is replaced by the next one; `None` for the last.
+    /// Returns when a key is replaced by the next one of its algorithm; `None` for the last.
     pub fn superseded_at(&self, kid: &str) -> Option<Timestamp> {
-        let index = self.keys.iter().position(|(key, _)| key.kid() == kid)?;
-        self.keys.get(index + 1).map(|(next, _)| next.active_from())
+        let key = self.find(kid)?;
+        let mut later = self.of(key.algorithm()).skip_while(|other| other.kid() != kid).skip(1);
+        later.next().map(SigningKey::active_from)
     }
 
-    /// Returns the state of a key at `now`.
+    /// Returns the state of a key among those of its algorithm at `now`.
     pub fn state(&self, key: &SigningKey, now: Timestamp) -> KeyState {
-        if self.current(now).is_some_and(|(current, _)| current.kid() == key.kid()) {
+        if self.current(now, key.algorithm()).is_some_and(|current| current.kid() == key.kid()) {
             KeyState::Current
         } else if key.active_from() > now {
             KeyState::Next
@@ -104,15 +148,8 @@ impl KeyRing {
         self.published_until(kid, ttl_seconds).is_some_and(|until| until <= now)
     }
 
-    /// Returns the JWKS (RFC 7517 §5). It contains only keys of the newest key's type, because some validators reject
-    /// the whole set if it contains a key that they do not support.
+    /// Returns the JWKS (RFC 7517 §5).
     pub fn jwks(&self, now: Timestamp, ttl_seconds: u32) -> JwkSet {
-        let algorithm = self.newest().map(SigningKey::algorithm);
-        let keys: Vec<Jwk> = self
-            .published(now, ttl_seconds)
-            .filter(|key| Some(key.algorithm()) == algorithm)
-            .map(|key| key.jwk().clone())
-            .collect();
-        JwkSet { keys }
+        JwkSet { keys: self.published(now, ttl_seconds).map(|key| key.jwk().clone()).collect() }
     }
 }

@@ -14,7 +14,7 @@ use pem::{EncodeConfig, LineEnding, Pem};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::domain::choices::Algorithm;
+use crate::domain::choices::{Algorithm, TokenType};
 use crate::domain::claims::Claims;
 use crate::domain::timestamp::Timestamp;
 
@@ -136,10 +136,10 @@ impl SigningKey {
         &self.decoding
     }
 
-    /// Returns the encoded header of this key's tokens, which is the same for all of them.
-    pub fn header(&self, typ: &str) -> Result<String, SigningError> {
+    /// Returns the encoded header of this key's tokens of a type, which is the same for all of them.
+    pub fn header(&self, typ: TokenType) -> Result<String, SigningError> {
         let mut header = Header::new(self.algorithm.jwt());
-        header.typ = Some(typ.to_owned());
+        header.typ = Some(typ.as_str().to_owned());
         header.kid = Some(self.kid.clone());
         let json = serde_json::to_vec(&header).map_err(|_| SigningError::Signature)?;
         Ok(URL_SAFE_NO_PAD.encode(json))

@@ -2,6 +2,7 @@
 
 use jsonwebtoken::{Header, Validation};
 
+use crate::domain::choices::{Choice, TokenType};
 use crate::domain::claims::Claims;
 use crate::domain::outcome::Denial;
 use crate::domain::timestamp::Timestamp;
@@ -15,7 +16,7 @@ pub const VERIFY_MAX_BYTES: usize = 48 * 1024;
 pub struct KeyHint(pub String);
 
 /// Parses a token's header strictly and returns its `kid`.
-pub fn peek(token: &str, typ: &str) -> Result<KeyHint, Denial> {
+pub fn peek(token: &str) -> Result<KeyHint, Denial> {
     if token.len() > VERIFY_MAX_BYTES || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
         return Err(Denial::MalformedToken);
     }
@@ -34,7 +35,7 @@ pub fn peek(token: &str, typ: &str) -> Result<KeyHint, Denial> {
         || url.is_some()
         || nonce.is_some()
         || !extras.inner().is_empty();
-    if foreign || found.as_deref() != Some(typ) {
+    if foreign || found.as_deref().and_then(TokenType::parse).is_none() {
         return Err(Denial::ForeignTokenHeader);
     }
     kid.map(KeyHint).ok_or(Denial::ForeignTokenHeader)
@@ -115,7 +116,7 @@ mod tests {
     }
 
     fn minted(key: &SigningKey) -> String {
-        key.sign(&key.header("at+jwt").unwrap(), &claims()).unwrap()
+        key.sign(&key.header(TokenType::AtJwt).unwrap(), &claims()).unwrap()
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
         for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256] {
             let key = key(algorithm, 0);
             let token = minted(&key);
-            assert_eq!(peek(&token, "at+jwt").unwrap().0, key.kid());
+            assert_eq!(peek(&token).unwrap().0, key.kid());
             assert_eq!(verify(&token, &key, ISSUER, NOW), Ok(claims()), "{algorithm}");
             assert!(key.pem().starts_with("-----BEGIN PUBLIC KEY-----\nM"));
             assert!(key.pem().ends_with("\n-----END PUBLIC KEY-----\n"));
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn unusual_times_are_rejected() {
         let key = key(Algorithm::Es256, 0);
-        let header = key.header("at+jwt").unwrap();
+        let header = key.header(TokenType::AtJwt).unwrap();
         let with = |iat: i64, exp: i64| {
             let claims = Claims { iat: NOW.as_seconds() + iat, exp: NOW.as_seconds() + exp, ..claims() };
             verify(&key.sign(&header, &claims).unwrap(), &key, ISSUER, NOW).map(drop)
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn other_claims_are_rejected() {
         let key = key(Algorithm::Es256, 0);
-        let header = key.header("at+jwt").unwrap();
+        let header = key.header(TokenType::AtJwt).unwrap();
         let good = serde_json::to_string(&claims()).unwrap();
         let exp = format!("\"exp\":{}", NOW.as_seconds() + 600);
         let accepted =
@@ -196,10 +197,10 @@ mod tests {
 
     #[test]
     fn ring_publishes_next_and_previous_keys() {
-        let ring = KeyRing::new(vec![key(Algorithm::Es256, 2_000), key(Algorithm::Es256, 0)], "at+jwt").unwrap();
+        let ring = KeyRing::new(vec![key(Algorithm::Es256, 2_000), key(Algorithm::Es256, 0)]).unwrap();
         let at = Timestamp::from_seconds;
-        let old = ring.current(at(1_999)).unwrap().0.kid().to_owned();
-        let new = ring.current(at(2_000)).unwrap().0.kid().to_owned();
+        let old = ring.current(at(1_999), Algorithm::Es256).unwrap().kid().to_owned();
+        let new = ring.current(at(2_000), Algorithm::Es256).unwrap().kid().to_owned();
         assert_ne!(old, new);
         assert_eq!(ring.jwks(at(1_000), 600).keys.len(), 2, "the next key is published before its use");
         assert_eq!(ring.jwks(at(2_899), 600).keys.len(), 2);
@@ -208,9 +209,19 @@ mod tests {
     }
 
     #[test]
-    fn jwks_has_one_key_type() {
-        let ring = KeyRing::new(vec![key(Algorithm::Es256, 0), key(Algorithm::EdDsa, 10)], "at+jwt").unwrap();
-        assert_eq!(ring.jwks(Timestamp::from_seconds(11), 600).keys.len(), 1);
+    fn each_algorithm_has_its_own_keys() {
+        let (first, second, other) = (key(Algorithm::Es256, 0), key(Algorithm::Es256, 20), key(Algorithm::EdDsa, 10));
+        let kids = [&first, &second, &other].map(|key| key.kid().to_owned());
+        let ring = KeyRing::new(vec![other, second, first]).unwrap();
+        let at = Timestamp::from_seconds;
+        let signing = |now, algorithm| ring.current(at(now), algorithm).map(SigningKey::kid);
+        assert_eq!(signing(15, Algorithm::Es256), Some(kids[0].as_str()), "the EdDSA key does not replace it");
+        assert_eq!(signing(20, Algorithm::Es256), Some(kids[1].as_str()));
+        assert_eq!(signing(5, Algorithm::EdDsa), Some(kids[2].as_str()), "not active yet, but the only one");
+        assert_eq!(signing(15, Algorithm::Rs256), None, "a key of another algorithm is never used instead");
+        assert_eq!((ring.superseded_at(&kids[0]), ring.superseded_at(&kids[2])), (Some(at(20)), None));
+        assert_eq!(ring.jwks(at(15), 600).keys.len(), 3);
+        assert_eq!(ring.jwks(at(10_000), 600).keys.len(), 2);
     }
 
     #[test]
@@ -223,13 +234,13 @@ mod tests {
             r#"{"alg":"ES256","typ":"at+jwt","kid":"k","jku":"https://evil.example"}"#,
             r#"{"alg":"ES256","typ":"at+jwt","kid":"k","x5u":"https://evil.example"}"#,
             r#"{"alg":"ES256","typ":"at+jwt","kid":"k","b64":false}"#,
-            r#"{"alg":"ES256","typ":"JWT","kid":"k"}"#,
+            r#"{"alg":"ES256","typ":"dpop+jwt","kid":"k"}"#,
             r#"{"alg":"ES256","typ":"at+jwt"}"#,
             r#"{"alg":"none","typ":"at+jwt","kid":"k"}"#,
         ] {
-            assert!(peek(&token(header), "at+jwt").is_err(), "{header}");
+            assert!(peek(&token(header)).is_err(), "{header}");
         }
-        assert!(peek(&token(r#"{"alg":"ES256","typ":"at+jwt","kid":"k"}"#), "at+jwt").is_ok());
+        assert!(peek(&token(r#"{"alg":"ES256","typ":"at+jwt","kid":"k"}"#)).is_ok());
     }
 
     proptest! {
@@ -243,7 +254,7 @@ mod tests {
             prop_assume!(bytes[place] != byte);
             bytes[place] = byte;
             if let Ok(changed) = String::from_utf8(bytes) {
-                let accepted = peek(&changed, "at+jwt").is_ok_and(|hint| hint.0 == key.kid())
+                let accepted = peek(&changed).is_ok_and(|hint| hint.0 == key.kid())
                     && verify(&changed, key, ISSUER, NOW).is_ok();
                 prop_assert!(!accepted, "{}", changed);
             }

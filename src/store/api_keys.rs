@@ -3,12 +3,13 @@
 use crate::domain::api_key::{ApiKey, FastVerifier};
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
-use crate::store::key_rows::{key_from_row, networks_column, state_columns};
+use crate::store::key_rows::{grants_column, key_from_row, networks_column, state_columns};
 use crate::store::responses::{StoredResponse, store_response};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
 use crate::store::{
-    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, is_duplicate, refuse,
+    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, is_duplicate, key_grants,
+    refuse,
 };
 
 /// Limits on the number of keys that are neither revoked nor expired.
@@ -61,7 +62,7 @@ impl Store {
     }
 
     /// Writes the next state of a key with its audit entry, if the stored version is the previous one. `limits` is
-    /// given if the key starts to count towards them.
+    /// given if the key starts to count towards them, or has a new owner, who must be a member.
     pub async fn update_key(
         &self,
         key: &ApiKey,
@@ -73,10 +74,13 @@ impl Store {
         if !store_response(&mut transaction, response).await? {
             return refuse(transaction, Refused::Repeated).await;
         }
-        if let Some(limits) = limits
-            && let Some(refused) = exceeded(&mut transaction, key, limits, entry.at).await?
-        {
-            return refuse(transaction, refused).await;
+        if let Some(limits) = limits {
+            if !is_owned_by_a_member(&mut transaction, key).await? {
+                return refuse(transaction, Refused::OwnerGone).await;
+            }
+            if let Some(refused) = exceeded(&mut transaction, key, limits, entry.at).await? {
+                return refuse(transaction, refused).await;
+            }
         }
         if !update(&mut transaction, key, seq).await? {
             return refuse(transaction, Refused::VersionConflict).await;
@@ -174,7 +178,7 @@ async fn exceeded(
 
 pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<(), StoreError> {
     query(
-        "INSERT INTO api_keys (id, organization, created_at, created_by, owner, prefix, name, name_lowercase, description, scopes, \
+        "INSERT INTO api_keys (id, organization, created_at, created_by, owner, prefix, name, name_lowercase, description, grants, \
          networks, expires_at, state, state_at, revoked_reason, generation, version, seq, secret_phc, secret_pepper, \
          secret_digest, previous_phc, previous_pepper, previous_digest, previous_until, hint, rotated_at) \
          VALUES ($1, $2, $3, $4, $5, '', '', '', '', '', '', NULL, 'active', NULL, NULL, 0, $6, 0, '', NULL, NULL, NULL, \
@@ -208,10 +212,10 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     let previous = key.previous.as_ref();
     let previous_fast = previous.and_then(|previous| previous.secret.fast.as_ref());
     let done = query(
-        "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, description = $5, scopes = $6, networks = $7, expires_at = $8, \
+        "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, search_text = $28, description = $5, grants = $6, networks = $7, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, secret_version = $25, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
-         previous_until = $21, hint = $22, rotated_at = $23, \
+         previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, \
          previous_used_at = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_at END, \
          previous_used_ip = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_ip END WHERE id = $1 AND version = $2",
     )
@@ -220,7 +224,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(key.prefix.as_str())
     .bind(&key.name)
     .bind(&key.description)
-    .bind(key.scopes.to_string())
+    .bind(grants_column(&key.grants)?)
     .bind(networks_column(&key.networks))
     .bind(key.expires_at.map(Timestamp::as_millis))
     .bind(state)
@@ -240,7 +244,13 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(key.rotated_at.map(Timestamp::as_millis))
     .bind(key.name.to_lowercase())
     .bind(key.secret_version as i64)
-    .execute(transaction)
+    .bind(key.owner.as_ref().map(|owner| owner.0.as_str()))
+    .bind(previous.map(|previous| previous.hint.as_str()))
+    .bind(format!("{}\n{}", key.name, key.description).to_lowercase())
+    .execute(&mut *transaction)
     .await?;
+    if done == 1 {
+        key_grants::write(transaction, key).await?;
+    }
     Ok(done == 1)
 }

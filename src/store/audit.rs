@@ -1,5 +1,7 @@
 //! Audit entries: writing them with their changes, chaining, reading.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
@@ -8,7 +10,7 @@ use crate::domain::audit_chain::{AuditHead, AuditRow, ChainHash};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::sql::columns::slug;
-use crate::store::{AuditEntry, AuditFilter, AuditFrom, Store, StoreError, action, deliveries};
+use crate::store::{AuditChange, AuditEntry, AuditFilter, AuditFrom, Store, StoreError, action, deliveries};
 
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
@@ -46,6 +48,34 @@ pub(super) async fn write(
 }
 
 impl Store {
+    /// Fills in what the entries of earlier versions changed.
+    pub(super) async fn derive_audit_changes(&self) -> Result<(), StoreError> {
+        loop {
+            let rows = query(AssertSqlSafe(format!(
+                "SELECT {COLUMNS} FROM audit WHERE changed_fields IS NULL ORDER BY id LIMIT {ROWS}"
+            )))
+            .fetch_all(&self.database)
+            .await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mut update = query(AssertSqlSafe(format!(
+                "WITH derived (id, direction, fields) AS (VALUES {}) UPDATE audit SET direction = NULLIF(derived.direction, ''), \
+                 changed_fields = derived.fields FROM derived WHERE audit.id = derived.id",
+                placeholders(rows.len(), 3)
+            )));
+            for row in &rows {
+                // An entry that cannot be decoded is reported by verification.
+                let (id, (direction, fields)) = match read_row(row)? {
+                    Ok(row) => (row.id, AuditChange::of_row(&row).columns()),
+                    Err(id) => (id, (None, String::new())),
+                };
+                update = update.bind(id).bind(direction.unwrap_or_default()).bind(fields);
+            }
+            update.execute_alone(&self.database).await?;
+        }
+    }
+
     /// Chains the entries that earlier versions wrote, in one transaction.
     pub(super) async fn chain_audit(&self) -> Result<(), StoreError> {
         let organizations = query("SELECT DISTINCT organization FROM audit WHERE hash IS NULL ORDER BY organization")
@@ -117,9 +147,10 @@ async fn append(
         hash: None,
     };
     let head = end.advance(row.id, |previous| row.hash_after(previous));
+    let (direction, fields) = AuditChange::between(entry.old.as_ref(), entry.new.as_ref()).columns();
     query(
-        "INSERT INTO audit (id, organization, position, at, actor, action, subject, address, old_value, new_value, hash) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO audit (id, organization, position, at, actor, action, subject, address, old_value, new_value, hash, \
+         direction, changed_fields) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(row.id)
     .bind(&row.organization)
@@ -132,6 +163,8 @@ async fn append(
     .bind(row.old)
     .bind(row.new)
     .bind(head.hash.as_bytes())
+    .bind(direction)
+    .bind(fields)
     .execute(transaction)
     .await?;
     Ok(())
@@ -232,6 +265,15 @@ fn read_row(row: &Row) -> Result<ReadAuditRow, StoreError> {
     Ok(read().map_err(|_| id))
 }
 
+/// Reads a row like [`read_row`], and reports one whose derived columns do not match its values: filters would miss it.
+fn read_with_change(row: &Row) -> Result<ReadAuditRow, StoreError> {
+    let Ok(read) = read_row(row)? else { return read_row(row) };
+    let stored = (row.try_get::<Option<String>>("direction")?, row.try_get::<Option<String>>("changed_fields")?);
+    let (direction, fields) = AuditChange::of_row(&read).columns();
+    let is_right = (stored.1.is_none() && stored.0.is_none()) || stored == (direction.map(str::to_owned), Some(fields));
+    Ok(if is_right { Ok(read) } else { Err(read.id) })
+}
+
 impl Store {
     /// Returns the entries that match a filter.
     pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
@@ -249,22 +291,40 @@ impl Store {
         };
         let text = |value: &Option<String>| value.as_deref().map(Value::from);
         let number = |value: Option<i64>| value.map(Value::from);
+        // Names of fields contain `_`, which LIKE would take for any character.
+        let field = filter.field.as_ref().map(|field| format!("% {} %", field.replace('_', "\\_")));
         let conditions = [
             ("subject = $".to_owned(), text(&filter.subject)),
             (format!("actor{no_index} = $"), text(&filter.actor)),
             (format!("action{no_index} = $"), text(&filter.action)),
+            ("changed_fields LIKE $".to_owned(), field.map(Value::from)),
             ("at >= $".to_owned(), number(filter.since.map(Timestamp::as_millis))),
             ("at < $".to_owned(), number(filter.until.map(Timestamp::as_millis))),
             ("id > $".to_owned(), number(after)),
             ("(at, id) < ($".to_owned(), number(before.map(|(at, _)| at.as_millis()))),
         ];
         let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE organization = $1");
+        // A fixed text, so that the partial index fits.
+        if let Some(direction) = filter.direction {
+            sql.push_str(&format!(" AND direction IN ('{}', 'both')", direction.as_str()));
+        }
         let mut values = Vec::new();
         for (condition, value) in conditions {
             if let Some(value) = value {
                 values.push(value);
                 sql.push_str(&format!(" AND {condition}{}", values.len() + 1));
+                if condition.contains("LIKE") {
+                    sql.push_str(" ESCAPE '\\'");
+                }
             }
+        }
+        if !filter.subjects.is_empty() {
+            let places = filter.subjects.iter().map(|subject| {
+                values.push(Value::from(subject.as_str()));
+                format!("${}", values.len() + 1)
+            });
+            let places = places.collect::<Vec<_>>().join(", ");
+            sql.push_str(&format!(" AND subject IN ({places})"));
         }
         if let Some((_, id)) = before {
             values.push(id.into());
@@ -278,6 +338,26 @@ impl Store {
         rows.iter().map(|row| read_row(row)?.map_err(unreadable)).collect()
     }
 
+    /// Returns who did something last to each of these subjects, by subject.
+    pub async fn last_actors(
+        &self,
+        organization: &Slug,
+        action: &str,
+        subjects: &[String],
+    ) -> Result<HashMap<String, String>, StoreError> {
+        if subjects.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let places: Vec<String> = (0..subjects.len()).map(|index| format!("${}", index + 3)).collect();
+        let sql = format!(
+            "SELECT subject, actor FROM audit WHERE organization = $1 AND action = $2 AND subject IN ({}) ORDER BY at, id",
+            places.join(", ")
+        );
+        let reading = query(AssertSqlSafe(sql)).bind(organization.as_str()).bind(action);
+        let rows = subjects.iter().fold(reading, Query::bind).fetch_all(&self.database).await?;
+        rows.iter().map(|row| Ok((row.try_get("subject")?, row.try_get("actor")?))).collect()
+    }
+
     /// Returns up to `limit` entries of an organization after an ID, oldest first, including those that cannot be
     /// decoded.
     pub async fn audit_after(
@@ -287,14 +367,14 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ReadAuditRow>, StoreError> {
         let rows = query(AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM audit WHERE organization = $1 AND id >= $2 ORDER BY id LIMIT $3"
+            "SELECT {COLUMNS}, direction, changed_fields FROM audit WHERE organization = $1 AND id >= $2 ORDER BY id LIMIT $3"
         )))
         .bind(organization)
         .bind(id.map_or(i64::MIN, |id| id.saturating_add(1)))
         .bind(i64::from(limit))
         .fetch_all(&self.database)
         .await?;
-        rows.iter().map(read_row).collect()
+        rows.iter().map(read_with_change).collect()
     }
 
     /// Returns the recorded end of an organization's log.

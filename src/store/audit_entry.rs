@@ -10,15 +10,22 @@ use crate::domain::timestamp::Timestamp;
 /// Names of audited actions.
 pub mod action {
     pub const ORGANIZATION_CREATE: &str = "organization.create";
+    /// The display name of an organization was changed.
+    pub const ORGANIZATION_EDIT: &str = "organization.edit";
     /// The keys and tokens of an organization are denied.
     pub const ORGANIZATION_SUSPEND: &str = "organization.suspend";
     /// The suspension of an organization has ended.
     pub const ORGANIZATION_RESUME: &str = "organization.resume";
+    /// An organization was deleted. In the log of organization `default`.
+    pub const ORGANIZATION_DELETE: &str = "organization.delete";
     /// The store was restored from a backup, which invalidated all tokens and sessions.
     pub const STORE_RESTORE: &str = "store.restore";
     pub const KEY_CREATE: &str = "key.create";
     pub const KEY_EDIT: &str = "key.edit";
     pub const KEY_ROTATE: &str = "key.rotate";
+    /// The grace period of a previous secret was ended early.
+    pub const KEY_END_GRACE: &str = "key.end-grace";
+    pub const KEY_EXTEND_GRACE: &str = "key.extend-grace";
     pub const KEY_REVOKE: &str = "key.revoke";
     pub const KEY_DISABLE: &str = "key.disable";
     pub const KEY_ENABLE: &str = "key.enable";
@@ -31,6 +38,9 @@ pub mod action {
     pub const TOKEN_REVOKE: &str = "token.revoke";
     /// A signing key was created.
     pub const SIGNING_KEY_CREATE: &str = "signing-key.create";
+    pub const API_CREATE: &str = "api.create";
+    pub const API_EDIT: &str = "api.edit";
+    pub const API_DELETE: &str = "api.delete";
     pub const POLICY_CHANGE: &str = "policy.change";
     pub const MEMBER_CREATE: &str = "member.create";
     /// A member's role, login or password was changed.
@@ -121,12 +131,56 @@ pub struct AuditFilter {
     pub action: Option<String>,
     pub actor: Option<String>,
     pub subject: Option<String>,
+    /// Any of these subjects; empty for all.
+    pub subjects: Vec<String>,
+    /// Only changes that widened or restricted access.
+    pub direction: Option<AuditDirection>,
+    /// Only changes of this field.
+    pub field: Option<String>,
     /// Inclusive.
     pub since: Option<Timestamp>,
     /// Exclusive.
     pub until: Option<Timestamp>,
     pub from: AuditFrom,
     pub limit: u32,
+}
+
+impl AuditFilter {
+    /// Returns a filter for all entries of an organization, newest first.
+    pub fn new(organization: Slug, limit: u32) -> Self {
+        Self {
+            organization,
+            action: None,
+            actor: None,
+            subject: None,
+            subjects: Vec::new(),
+            direction: None,
+            field: None,
+            since: None,
+            until: None,
+            from: AuditFrom::Newest,
+            limit,
+        }
+    }
+}
+
+/// Whether access became wider or narrower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuditDirection {
+    Widened,
+    Restricted,
+}
+
+impl AuditDirection {
+    pub const ALL: [Self; 2] = [Self::Widened, Self::Restricted];
+
+    /// Its name in the API and in the column.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Widened => "widened",
+            Self::Restricted => "restricted",
+        }
+    }
 }
 
 /// Start and direction of a list.

@@ -110,6 +110,23 @@ pub(super) async fn tenant_changed(
     Ok(())
 }
 
+/// Commits the change of an organization with its audit entry. Rolls back and returns `None` if no row was written.
+pub(super) async fn commit_of_tenant(
+    mut transaction: Transaction,
+    written: u64,
+    organization: &Slug,
+    (seq, entry): (Seq, &AuditEntry),
+) -> Result<Option<Seq>, StoreError> {
+    if written == 0 {
+        transaction.rollback().await?;
+        return Ok(None);
+    }
+    tenant_changed(&mut transaction, organization, seq).await?;
+    audit::write(&mut transaction, organization, entry).await?;
+    transaction.commit().await?;
+    Ok(Some(seq))
+}
+
 /// Reads a change from the columns `key_id`, `jti`, `token_expires_at`, `generation`.
 fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
     let (jti, expires_at): (Option<String>, Option<i64>) = (row.try_get("jti")?, row.try_get("token_expires_at")?);
@@ -159,6 +176,7 @@ impl Store {
             "UPDATE organizations SET changed_seq = $1, policy_version = $1",
             "UPDATE members SET version = $1",
             "UPDATE webhooks SET version = $1",
+            "UPDATE apis SET version = $1",
         ] {
             query(statement).bind(epoch).execute(&mut transaction).await?;
         }
@@ -186,7 +204,10 @@ impl Store {
         }
 
         // 3. The audit log.
-        for row in query("SELECT slug FROM organizations ORDER BY slug").fetch_all(&mut transaction).await? {
+        for row in query("SELECT slug FROM organizations WHERE deleted_at IS NULL ORDER BY slug")
+            .fetch_all(&mut transaction)
+            .await?
+        {
             let organization = slug(row.try_get("slug")?)?;
             let entry = AuditEntry::by_keyturn(
                 now,

@@ -7,12 +7,14 @@ use crate::store::{Store, StoreError};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
-/// Copied tables, ordered so that referenced rows come first. Excludes nodes, the deployment name, chore times and
-/// transaction IDs, which belong to a database and not to its contents.
-const TABLES: [&str; 21] = [
+/// Copied tables, ordered so that referenced rows come first. Excludes nodes, the deployment name, chore times, checks of
+/// gateways and transaction IDs, which belong to a database and not to its contents.
+const TABLES: [&str; 26] = [
     "organizations",
     "members",
+    "apis",
     "api_keys",
+    "key_grants",
     "signing_keys",
     "revoked_tokens",
     "key_changes",
@@ -24,13 +26,16 @@ const TABLES: [&str; 21] = [
     "answers",
     "webhooks",
     "webhook_deliveries",
+    "webhook_attempts",
     "usage_totals",
     "usage_days",
     "usage_of_organization_hours",
     "usage_of_organization_days",
     "usage_details",
+    "usage_of_secrets",
     "notices",
     "repeated_events",
+    "denials",
 ];
 
 /// Tables with one row that a new database has as well.
@@ -112,6 +117,9 @@ fn bind_all(mut query: Query, row: &Row, columns: &[(String, String)]) -> Result
 mod tests {
     use super::*;
 
+    const EXCLUDED: [&str; 7] =
+        ["_sqlx_migrations", "nodes", "deployment", "chores", "commits", "gateway_watches", "gateway_requests"];
+
     #[tokio::test]
     async fn every_table_is_copied_or_excluded() {
         let folder = tempfile::tempdir().unwrap();
@@ -121,7 +129,7 @@ mod tests {
             .await
             .unwrap();
         let mut names: Vec<String> = rows.iter().map(|row| row.try_get("name").unwrap()).collect();
-        names.retain(|name| !["_sqlx_migrations", "nodes", "deployment", "chores", "commits"].contains(&name.as_str()));
+        names.retain(|name| !EXCLUDED.contains(&name.as_str()));
         let mut known: Vec<&str> = TABLES.into_iter().chain(REPLACED).collect();
         known.sort_unstable();
         assert_eq!(names, known);

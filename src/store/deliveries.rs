@@ -197,7 +197,8 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Retries a dead letter as if it were new, and writes the audit entry. Rejected unless the delivery is dead.
+    /// Makes a delivery due now, and writes the audit entry. A dead letter starts over with the complete schedule; a pending delivery
+    /// keeps its place in the schedule. Rejected if the delivery succeeded, is due, or is being attempted.
     pub async fn retry_delivery(
         &self,
         organization: &Slug,
@@ -206,8 +207,9 @@ impl Store {
     ) -> Result<(), WriteError> {
         let (mut transaction, _) = self.begin().await?;
         let updated = query(
-            "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3, scheduled_at = $3, claimed_by = NULL, \
-             ended_at = NULL WHERE id = $1 AND webhook = $2 AND state = 'dead'",
+            "UPDATE webhook_deliveries SET attempts = CASE WHEN state = 'dead' THEN 0 ELSE attempts END, state = 'pending', \
+             due_at = $3, scheduled_at = $3, claimed_by = NULL, ended_at = NULL WHERE id = $1 AND webhook = $2 \
+             AND (state = 'dead' OR (state = 'pending' AND claimed_by IS NULL AND due_at > $3))",
         )
         .bind(id.as_str())
         .bind(webhook.as_str())

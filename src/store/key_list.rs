@@ -1,138 +1,343 @@
-//! Lists of API keys: filters, orders, cursors.
+//! Lists of API keys by filter, and counts of keys.
 
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::key_text::KeyId;
+use crate::domain::key_view::{BrokenRules, DAY, EXPIRING_DAYS, KeyView, RuleBroken, UNUSED_DAYS};
 use crate::domain::member::MemberId;
+use crate::domain::scope::ScopeStyle;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::store::key_grants::{Kind, Matching};
 use crate::store::key_rows::key_from_row;
+use crate::store::sql::database::Database;
 use crate::store::sql::statement::{Query, Value, query};
-use crate::store::{Store, StoreError};
+use crate::store::{KeyCursor, KeyFilter, KeyOrder, Store, StoreError};
 
-/// Sort order of a list of keys. Equal values are sorted by key ID.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyOrder {
-    Created,
-    /// Ignores case.
-    Name,
-    /// By expiry; keys without one are last.
-    Expiry,
-    /// By last use; keys that were never used are first.
-    LastUse,
-}
+/// The time of the last use, rotation or creation, as `ApiKey::idle_since` computes it.
+const IDLE_SINCE: &str = "CASE WHEN used_place >= created_at AND used_place >= COALESCE(rotated_at, 0) THEN used_place \
+    WHEN rotated_at >= created_at THEN rotated_at ELSE created_at END";
+const IN_TIME: &str = "(expires_at IS NULL OR expires_at > ";
 
-impl KeyOrder {
-    /// Returns a key's position in this order.
-    pub fn cursor(self, key: &ApiKey) -> KeyCursor {
-        match self {
-            Self::Created => KeyCursor::At(key.created_at.as_millis(), key.id),
-            Self::Name => KeyCursor::Named(key.name.to_lowercase(), key.id),
-            Self::Expiry => KeyCursor::At(key.expires_at.map_or(i64::MAX, Timestamp::as_millis), key.id),
-            Self::LastUse => KeyCursor::At(key.last_used_at.map_or(0, Timestamp::as_millis), key.id),
-        }
-    }
-}
-
-/// A position in a list: the value that it is sorted by, and the key ID.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeyCursor {
-    /// Milliseconds.
-    At(i64, KeyId),
-    /// A name in lower case.
-    Named(String, KeyId),
-}
-
-/// Filter, order and position of a list of keys.
-#[derive(Clone, Debug)]
-pub struct KeyFilter {
-    pub organization: Slug,
-    /// State at `now`.
-    pub status: Option<Status>,
-    pub now: Timestamp,
-    /// Part of the name, ignoring case.
-    pub search: Option<String>,
-    pub owner: Option<MemberId>,
-    pub order: KeyOrder,
-    /// Whether the order is reversed.
-    pub is_descending: bool,
-    /// Only keys after this position.
-    pub after: Option<KeyCursor>,
-    /// Maximum number of keys.
-    pub limit: u32,
-}
-
-impl KeyFilter {
-    /// Returns a filter for all keys of an organization, newest first, at most 50.
-    pub const fn new(organization: Slug, now: Timestamp) -> Self {
-        Self {
-            organization,
-            status: None,
-            now,
-            search: None,
-            owner: None,
-            order: KeyOrder::Created,
-            is_descending: true,
-            after: None,
-            limit: 50,
-        }
-    }
+/// The active keys that need attention.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Attention {
+    pub active: u64,
+    pub expiring: u64,
+    pub unused: u64,
+    pub never_used: u64,
+    pub no_expiry: u64,
+    pub any_network: u64,
+    pub full_access: u64,
+    pub rotating: u64,
 }
 
 impl Store {
     /// Returns the keys that match a filter.
     pub async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
-        let rows = list_query(filter).fetch_all(&self.database).await?;
+        let conditions = self.conditions(filter).await?;
+        let source = self.source(&conditions);
+        let rows = conditions.list(filter, source).fetch_all(&self.database).await?;
         rows.iter().map(key_from_row).collect()
+    }
+
+    /// Returns the keys of an organization with these IDs, in this order.
+    pub async fn keys_by_id(&self, organization: &Slug, ids: &[KeyId]) -> Result<Vec<ApiKey>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places: Vec<String> = (0..ids.len()).map(|index| format!("${}", index + 2)).collect();
+        let sql = format!("SELECT * FROM api_keys WHERE organization = $1 AND id IN ({})", places.join(", "));
+        let reading = query(AssertSqlSafe(sql)).bind(organization.as_str());
+        let rows = ids.iter().fold(reading, |query, id| query.bind(id.as_str())).fetch_all(&self.database).await?;
+        let mut keys: Vec<ApiKey> = rows.iter().map(key_from_row).collect::<Result<_, _>>()?;
+        let place: std::collections::HashMap<KeyId, usize> =
+            ids.iter().zip(0..).map(|(id, place)| (*id, place)).collect();
+        keys.sort_by_key(|key| place.get(&key.id).copied());
+        Ok(keys)
+    }
+
+    /// Returns the number of keys that match a filter, whatever its position and limit.
+    pub async fn count_keys(&self, filter: &KeyFilter) -> Result<u64, StoreError> {
+        let conditions = self.conditions(&KeyFilter { after: None, ..filter.clone() }).await?;
+        let source = self.source(&conditions);
+        let Conditions { sql, values, .. } = conditions;
+        let counting = query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM {source} WHERE {sql}")));
+        let row = values.into_iter().fold(counting, Query::bind).fetch_one(&self.database).await?;
+        Ok(row.try_get::<i64>("n")?.unsigned_abs())
+    }
+
+    /// Counts the active keys that need attention, of an organization or of one owner.
+    pub async fn attention(
+        &self,
+        organization: &Slug,
+        owner: Option<&MemberId>,
+        now: Timestamp,
+    ) -> Result<Attention, StoreError> {
+        let mut conditions = Conditions::new(organization);
+        let at = conditions.bind(now.as_millis());
+        conditions.and(&format!("state = 'active' AND {IN_TIME}{at})"));
+        if let Some(owner) = owner {
+            let owner = conditions.bind(owner.0.as_str());
+            conditions.and(&format!("owner = {owner}"));
+        }
+        let views = [
+            KeyView::Expiring,
+            KeyView::Unused,
+            KeyView::NeverUsed,
+            KeyView::NoExpiry,
+            KeyView::AnyNetwork,
+            KeyView::FullAccess,
+            KeyView::Rotating,
+        ];
+        let sums = views.map(|view| {
+            let condition = conditions.of_view(view, now);
+            format!(", CAST(COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0) AS BIGINT) AS {}", view.as_str())
+        });
+        let Conditions { sql, values, .. } = conditions;
+        let sql = format!("SELECT COUNT(*) AS active{} FROM api_keys WHERE {sql}", sums.concat());
+        let row = values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind).fetch_one(&self.database).await?;
+        let count = |column: &str| Ok::<_, StoreError>(row.try_get::<i64>(column)?.unsigned_abs());
+        Ok(Attention {
+            active: count("active")?,
+            expiring: count("expiring")?,
+            unused: count("unused")?,
+            never_used: count("never_used")?,
+            no_expiry: count("no_expiry")?,
+            any_network: count("any_network")?,
+            full_access: count("full_access")?,
+            rotating: count("rotating")?,
+        })
+    }
+
+    /// Returns the table to select keys from.
+    fn source(&self, conditions: &Conditions) -> &'static str {
+        match &self.database {
+            // Without statistics SQLite would walk another index and read the row of every key.
+            Database::Sqlite { .. } if conditions.scan => "api_keys INDEXED BY api_keys_attention",
+            _ => "api_keys",
+        }
+    }
+
+    async fn conditions(&self, filter: &KeyFilter) -> Result<Conditions, StoreError> {
+        let mut conditions = Conditions::new(&filter.organization);
+        conditions.add_plain(filter);
+        if let Some(api) = filter.api {
+            conditions.and_granted(Kind::Api, &[api.to_string()]);
+        }
+        match &filter.scope {
+            None => {}
+            Some(scope) if scope.style() == ScopeStyle::Plain => {
+                conditions.and_granted(Kind::PlainScope, &[scope.to_string()]);
+            }
+            Some(scope) => {
+                let found = self.grants(&filter.organization, Kind::Scope, &Matching::Scope(scope)).await?;
+                conditions.and_granted(Kind::Scope, &found);
+            }
+        }
+        if let Some(network) = &filter.network {
+            let found = self.grants(&filter.organization, Kind::Network, &Matching::Network(network)).await?;
+            conditions.and_granted(Kind::Network, &found);
+        }
+        if let Some(rules) = &filter.broken {
+            let mut any = Vec::new();
+            for rule in &rules.rules {
+                let condition = match rule {
+                    RuleBroken::Actions | RuleBroken::GrantableScopes => {
+                        let matching = Matching::Beyond(&rules.policy, *rule);
+                        let found = self.grants(&filter.organization, Kind::Scope, &matching).await?;
+                        conditions.granted(Kind::Scope, &found)
+                    }
+                    rule => conditions.of_rule(*rule, rules, filter.now),
+                };
+                any.push(condition);
+            }
+            conditions.and(&if any.is_empty() { "1 = 0".to_owned() } else { format!("({})", any.join(" OR ")) });
+        }
+        Ok(conditions)
     }
 }
 
-/// Returns the statement of a list. IDs are selected from a covering index first, then their rows are read.
-fn list_query(filter: &KeyFilter) -> Query {
-    let value = match filter.order {
+/// The conditions of a statement, and the values that they refer to by number. `$1` is the organization.
+struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+    /// Whether a condition needs columns that the indexes of the orders do not have, but `api_keys_attention` has.
+    scan: bool,
+}
+
+impl Conditions {
+    fn new(organization: &Slug) -> Self {
+        Self { sql: "organization = $1".into(), values: vec![organization.as_str().into()], scan: false }
+    }
+
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn and(&mut self, condition: &str) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+    }
+
+    /// Adds the conditions on columns of the key itself.
+    fn add_plain(&mut self, filter: &KeyFilter) {
+        if let Some(cursor) = &filter.after {
+            let (beyond, _) = direction(filter);
+            let (last, id) = match cursor {
+                KeyCursor::At(at, id) => (self.bind(*at), self.bind(id.as_str())),
+                KeyCursor::Named(name, id) => (self.bind(name), self.bind(id.as_str())),
+            };
+            self.and(&format!("({}, id) {beyond} ({last}, {id})", sorted_by(filter.order)));
+        }
+        let now = self.bind(filter.now.as_millis());
+        match filter.status {
+            None => {}
+            Some(Status::Revoked) => self.and("state = 'revoked'"),
+            Some(Status::Expired) => self.and(&format!("state <> 'revoked' AND expires_at <= {now}")),
+            Some(Status::Active) => self.and(&format!("state = 'active' AND {IN_TIME}{now})")),
+            Some(Status::Disabled) => self.and(&format!("state = 'disabled' AND {IN_TIME}{now})")),
+        }
+        if let Some(part) = filter.search.as_deref().filter(|part| !part.is_empty()) {
+            self.and_search(part);
+        }
+        if let Some(owner) = &filter.owner {
+            let owner = self.bind(owner.0.as_str());
+            self.and(&format!("owner = {owner}"));
+        }
+        if let Some(end) = filter.expires_before {
+            let end = self.bind(end.as_millis());
+            self.and(&format!("expires_at < {end}"));
+        }
+        if let Some(since) = filter.unused_since {
+            let since = self.bind(since.as_millis());
+            self.and(&format!("{IDLE_SINCE} < {since}"));
+            self.scan = true;
+        }
+        if filter.view.is_some() || filter.broken.is_some() {
+            self.and(&format!("state <> 'revoked' AND {IN_TIME}{now})"));
+        }
+        if let Some(view) = filter.view {
+            let condition = self.of_view(view, filter.now);
+            self.and(&condition);
+            self.scan = true;
+        }
+    }
+
+    fn and_search(&mut self, part: &str) {
+        let pattern = self.bind(contains_pattern(part));
+        let mut any = format!("search_text LIKE {pattern} ESCAPE '\\'");
+        if let Some(id) = KeyId::parse(part) {
+            let id = self.bind(id.as_str());
+            any.push_str(&format!(" OR id = {id}"));
+        }
+        if part.len() == LAST && part.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let last = self.bind(part);
+            any.push_str(&format!(" OR substr(hint, length(hint) - {}) = {last}", LAST - 1));
+        }
+        self.and(&format!("({any})"));
+        self.scan = true;
+    }
+
+    /// Returns the condition of a view.
+    fn of_view(&mut self, view: KeyView, now: Timestamp) -> String {
+        match view {
+            KeyView::Expiring => {
+                let end = self.bind(now.plus_seconds(EXPIRING_DAYS * DAY).as_millis());
+                format!("expires_at <= {end}")
+            }
+            KeyView::Unused => {
+                let since = self.bind(now.plus_seconds(-UNUSED_DAYS * DAY).as_millis());
+                format!("{IDLE_SINCE} < {since}")
+            }
+            KeyView::NeverUsed => "used_place = 0".into(),
+            KeyView::NoExpiry => "expires_at IS NULL".into(),
+            KeyView::AnyNetwork => "is_open = 1".into(),
+            KeyView::FullAccess => "is_full_access = 1".into(),
+            KeyView::Rotating => {
+                let now = self.bind(now.as_millis());
+                format!("previous_until > {now}")
+            }
+        }
+    }
+
+    /// Returns the condition of a broken rule on the key's own columns, as `Policy::violated_settings` decides it.
+    fn of_rule(&mut self, rule: RuleBroken, rules: &BrokenRules, now: Timestamp) -> String {
+        let policy = &rules.policy;
+        match rule {
+            RuleBroken::NameRequired => "TRIM(name) = ''".into(),
+            RuleBroken::ScopesRequired => "NOT EXISTS (SELECT 1 FROM key_grants \
+                WHERE key_grants.key_id = api_keys.id AND key_grants.kind IN ('scope', 'plain'))"
+                .into(),
+            RuleBroken::ExpiryRequired => "expires_at IS NULL".into(),
+            RuleBroken::MaxLifetimeDays => {
+                let days = policy.max_lifetime_days.unwrap_or_default();
+                let length = self.bind(i64::from(days) * DAY * 1000);
+                format!("(expires_at IS NULL OR expires_at > COALESCE(rotated_at, created_at) + {length})")
+            }
+            RuleBroken::KeyPrefix => {
+                let prefix = self.bind(policy.key_prefix.as_str());
+                format!("prefix <> {prefix}")
+            }
+            RuleBroken::DisableWhenStale => {
+                let days = policy.stale_after_days.unwrap_or_default();
+                let since = self.bind(now.plus_seconds(-i64::from(days) * DAY).as_millis());
+                format!("(state = 'active' AND {IDLE_SINCE} <= {since})")
+            }
+            RuleBroken::Actions | RuleBroken::GrantableScopes => "1 = 0".into(),
+        }
+    }
+
+    fn and_granted(&mut self, kind: Kind, values: &[String]) {
+        let condition = self.granted(kind, values);
+        self.and(&condition);
+    }
+
+    /// Returns the condition that a key has one of these scopes, networks or APIs.
+    fn granted(&mut self, kind: Kind, values: &[String]) -> String {
+        if values.is_empty() {
+            return "1 = 0".into();
+        }
+        let places: Vec<String> = values.iter().map(|value| self.bind(value)).collect();
+        format!(
+            "id IN (SELECT key_id FROM key_grants WHERE organization = $1 AND kind = '{}' AND value IN ({}))",
+            kind.as_str(),
+            places.join(", ")
+        )
+    }
+
+    /// Returns the statement of a list. IDs are selected from `source`, by a covering index,
+    /// then their rows are read.
+    fn list(mut self, filter: &KeyFilter, source: &str) -> Query {
+        let (value, (_, direction)) = (sorted_by(filter.order), direction(filter));
+        let limit = self.bind(i64::from(filter.limit));
+        let offset = self.bind(filter.offset);
+        let Self { sql, values, .. } = self;
+        let sql = format!(
+            "SELECT * FROM api_keys WHERE id IN (SELECT id FROM {source} WHERE {sql} \
+             ORDER BY {value} {direction}, id {direction} LIMIT {limit} OFFSET {offset}) \
+             ORDER BY {value} {direction}, id {direction}"
+        );
+        values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind)
+    }
+}
+
+/// Displayed characters of a secret.
+const LAST: usize = 4;
+
+const fn sorted_by(order: KeyOrder) -> &'static str {
+    match order {
         KeyOrder::Created => "created_at",
         KeyOrder::Name => "name_lowercase",
         KeyOrder::Expiry => "expires_place",
         KeyOrder::LastUse => "used_place",
-    };
-    let (beyond, direction) = if filter.is_descending { ("<", "DESC") } else { (">", "ASC") };
-    let mut conditions = String::from("organization = $1");
-    let mut values = vec![Value::from(filter.organization.as_str())];
-    let mut bind = |value: Value| {
-        values.push(value);
-        format!("${}", values.len())
-    };
-    if let Some(cursor) = &filter.after {
-        let (last, id) = match cursor {
-            KeyCursor::At(at, id) => (bind((*at).into()), bind(id.as_str().into())),
-            KeyCursor::Named(name, id) => (bind(name.into()), bind(id.as_str().into())),
-        };
-        conditions.push_str(&format!(" AND ({value}, id) {beyond} ({last}, {id})"));
     }
-    if let Some(status) = filter.status {
-        let now = bind(filter.now.as_millis().into());
-        conditions.push_str(&match status {
-            Status::Revoked => " AND state = 'revoked'".into(),
-            Status::Expired => format!(" AND state <> 'revoked' AND expires_at <= {now}"),
-            Status::Active => format!(" AND state = 'active' AND (expires_at IS NULL OR expires_at > {now})"),
-            Status::Disabled => format!(" AND state = 'disabled' AND (expires_at IS NULL OR expires_at > {now})"),
-        });
-    }
-    if let Some(part) = filter.search.as_deref().filter(|part| !part.is_empty()) {
-        let pattern = bind(contains_pattern(part).into());
-        conditions.push_str(&format!(" AND name_lowercase LIKE {pattern} ESCAPE '\\'"));
-    }
-    if let Some(owner) = &filter.owner {
-        let owner = bind(owner.0.as_str().into());
-        conditions.push_str(&format!(" AND owner = {owner}"));
-    }
-    let limit = bind(i64::from(filter.limit).into());
-    let sql = format!(
-        "SELECT * FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE {conditions} \
-         ORDER BY {value} {direction}, id {direction} LIMIT {limit}) ORDER BY {value} {direction}, id {direction}"
-    );
-    values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind)
+}
+
+const fn direction(filter: &KeyFilter) -> (&'static str, &'static str) {
+    if filter.is_descending { ("<", "DESC") } else { (">", "ASC") }
 }
 
 /// Returns a LIKE pattern for a substring of a lower-case text, with wildcards escaped.

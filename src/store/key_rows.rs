@@ -1,10 +1,10 @@
 //! Conversion between API keys and rows.
 
 use crate::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier};
+use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
-use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
 
@@ -13,7 +13,7 @@ use crate::store::sql::statement::Row;
 
 /// Reads a row of `api_keys`.
 pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
-    let scopes: String = row.try_get("scopes")?;
+    let grants: String = row.try_get("grants")?;
     let networks: String = row.try_get("networks")?;
     let prefix: String = row.try_get("prefix")?;
     let owner: Option<String> = row.try_get("owner")?;
@@ -24,7 +24,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
         name: row.try_get("name")?,
         description: row.try_get("description")?,
         owner: owner.map(MemberId),
-        scopes: ScopeSet::parse(&scopes).map_err(|error| unreadable(&error))?,
+        grants: grants_from(&grants)?,
         networks: networks_from(&networks)?,
         expires_at: time(row, "expires_at")?,
         lifecycle: lifecycle(row)?,
@@ -59,6 +59,17 @@ pub(super) fn networks_column(networks: &Networks) -> String {
     networks.to_strings().join(" ")
 }
 
+/// Returns the column `grants`: JSON.
+pub(super) fn grants_column(grants: &Grants) -> Result<String, StoreError> {
+    serde_json::to_string(&grants.to_stored()).map_err(|error| unreadable(&error))
+}
+
+/// Reads the column `grants`.
+pub(super) fn grants_from(column: &str) -> Result<Grants, StoreError> {
+    let stored = serde_json::from_str(column).map_err(|error| unreadable(&error))?;
+    Grants::from_stored(stored).map_err(|error| unreadable(&error))
+}
+
 fn networks_from(column: &str) -> Result<Networks, StoreError> {
     let items: Vec<&str> = column.split_ascii_whitespace().collect();
     Networks::parse(&items).map_err(|error| unreadable(&error))
@@ -82,6 +93,7 @@ fn previous(row: &Row) -> Result<Option<PreviousSecret>, StoreError> {
     let fast = fast(row.try_get("previous_pepper")?, row.try_get("previous_digest")?)?;
     Ok(Some(PreviousSecret {
         secret: SecretVerifier { phc, fast },
+        hint: row.try_get::<Option<String>>("previous_hint")?.unwrap_or_default(),
         until,
         last_used_at: time(row, "previous_used_at")?,
         last_used_ip: row.try_get("previous_used_ip")?,

@@ -27,6 +27,25 @@ impl Store {
         row.as_ref().map(member_from_row).transpose()
     }
 
+    /// Returns a member, who may be removed: with their login, and when they were removed.
+    pub async fn past_member(
+        &self,
+        organization: &Slug,
+        id: &MemberId,
+    ) -> Result<Option<(Member, String, Option<Timestamp>)>, StoreError> {
+        let row = query("SELECT * FROM members WHERE organization = $1 AND id = $2")
+            .bind(organization.as_str())
+            .bind(&id.0)
+            .fetch_optional(&self.database)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let member = member_from_row(&row)?;
+        let (email, removed_at): (Option<String>, Option<i64>) =
+            (row.try_get("removed_email")?, row.try_get("removed_at")?);
+        let email = email.filter(|_| removed_at.is_some()).unwrap_or_else(|| member.email.clone());
+        Ok(Some((member, email, removed_at.map(Timestamp::from_millis))))
+    }
+
     /// Returns a member by login, with the PHC string of their password.
     pub async fn login(&self, organization: &Slug, email: &str) -> Result<Option<(Member, String)>, StoreError> {
         let row = query("SELECT * FROM members WHERE organization = $1 AND email = $2 AND removed_at IS NULL")
@@ -45,6 +64,25 @@ impl Store {
             .fetch_all(&self.database)
             .await?;
         rows.iter().map(member_from_row).collect()
+    }
+
+    /// Whether the member dismissed Getting started.
+    pub async fn has_dismissed_steps(&self, id: &MemberId) -> Result<bool, StoreError> {
+        let row = query("SELECT id FROM members WHERE id = $1 AND dismissed_at IS NOT NULL")
+            .bind(&id.0)
+            .fetch_optional(&self.database)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Stores that the member dismissed Getting started.
+    pub async fn dismiss_steps(&self, id: &MemberId, now: Timestamp) -> Result<(), StoreError> {
+        query("UPDATE members SET dismissed_at = $2 WHERE id = $1 AND dismissed_at IS NULL")
+            .bind(&id.0)
+            .bind(now.as_millis())
+            .execute_alone(&self.database)
+            .await?;
+        Ok(())
     }
 
     /// Inserts a member with the PHC string of their password, and the audit entry.

@@ -5,13 +5,21 @@
 //! [`Refused`], and [`StoreError`] is a failure of the store.
 
 mod api_keys;
+mod apis;
+mod attempts;
 mod audit;
+mod audit_change;
 mod audit_entry;
 mod changes;
 mod copy;
+mod deletion;
 mod deliveries;
+mod denials;
 mod events;
 mod expected_version;
+mod gateway_requests;
+mod key_filter;
+mod key_grants;
 mod key_list;
 mod key_rows;
 mod lock;
@@ -36,22 +44,27 @@ use tokio::sync::{Mutex, Semaphore};
 use zeroize::Zeroizing;
 
 pub use api_keys::Limits;
+pub use attempts::{ATTEMPTS_OF_DELIVERY, RESPONSES_OF_WEBHOOK};
 pub use audit::ReadAuditRow;
-pub use audit_entry::{AuditEntry, AuditFilter, AuditFrom, action};
+pub use audit_change::AuditChange;
+pub use audit_entry::{AuditDirection, AuditEntry, AuditFilter, AuditFrom, action};
 pub use changes::{ChangeBatch, KeyChange, Restored, RevokedToken, Seq};
 pub use copy::CopiedTable;
 pub use deliveries::{DeliveryBacklog, DeliveryFilter, message};
+pub use denials::{DenialFilter, DeniedRequest};
 pub use events::CountedEvent;
-pub use key_list::{KeyCursor, KeyFilter, KeyOrder};
+pub use gateway_requests::GatewayRequest;
+pub use key_filter::{KeyCursor, KeyFilter, KeyOrder};
+pub use key_list::Attention;
 pub use lock::{LockError, StoreLock};
 pub use members::EndMemberKey;
 pub use nodes::{NodeId, RegisteredNode};
-pub use organizations::NewOrganization;
+pub use organizations::{MAX_COUNT, NewOrganization, OrganizationCounts};
 pub use outbox::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook};
 pub use responses::StoredResponse;
 pub use signing_keys::StoredSigningKey;
 pub use upkeep::{Notice, StaleKeys, kind};
-pub use usage::{BusyKey, BusyKeys, Interval, UsageDetail, UsageOf};
+pub use usage::{BusyKey, BusyKeys, Interval, KeyOfApi, RequestedOfKey, UsageDetail, UsageOf};
 pub use webhooks::{UnsealedUrl, WebhookSeal};
 
 use crate::store::sql::database::{Database, Transaction};
@@ -204,6 +217,7 @@ impl Store {
         let (writer, readers) = sqlite::open(path, readers).await?;
         let store = Self::on(Database::Sqlite { writer, readers });
         store.chain_audit().await?;
+        store.derive_audit_changes().await?;
         Ok(store)
     }
 
@@ -222,6 +236,7 @@ impl Store {
         schema::migrate_postgres(&postgres).await?;
         let store = Self::on(Database::Postgres(postgres));
         store.chain_audit().await?;
+        store.derive_audit_changes().await?;
         Ok(store)
     }
 

@@ -1,9 +1,10 @@
 //! Processing of deliveries by several nodes. Each statement is atomic and locks one row.
 
+use crate::domain::delivery_attempt::ResponseExcerpt;
 use crate::domain::delivery_error::DeliveryError;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, attempts};
 
 use crate::store::deliveries::delivery_from_row;
 use crate::store::sql::columns::unsigned;
@@ -26,11 +27,17 @@ pub struct ClaimTerms<'a> {
 /// The result of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attempt {
+    /// When it ended.
     pub at: Timestamp,
+    /// When the request was signed.
+    pub started_at: Timestamp,
+    pub duration_ms: u64,
     /// Status of the response, if there was one.
     pub status: Option<u16>,
     /// `None` if it succeeded.
     pub error: Option<DeliveryError>,
+    /// The beginning of the response, if it is stored.
+    pub response: Option<ResponseExcerpt>,
     /// Next state of the delivery.
     pub then: AfterAttempt,
 }
@@ -148,6 +155,7 @@ impl Store {
             AfterAttempt::Retry(at) => (DeliveryState::Pending, at, None),
             AfterAttempt::Dead => (DeliveryState::Dead, attempt.at, Some(attempt.at)),
         };
+        let mut transaction = self.database.begin().await?;
         let written = query(
             "UPDATE webhook_deliveries SET state = $3, attempts = attempts + 1, due_at = $4, ended_at = $5, \
              last_attempt_at = $6, scheduled_at = $6, last_status = $7, last_error = $8, claimed_by = NULL \
@@ -161,8 +169,12 @@ impl Store {
         .bind(attempt.at.as_millis())
         .bind(attempt.status.map(i64::from))
         .bind(attempt.error.map(|error| error.to_string()))
-        .execute_alone(&self.database)
+        .execute(&mut transaction)
         .await?;
+        if written == 1 {
+            attempts::insert(&mut transaction, id, attempt).await?;
+        }
+        transaction.commit().await?;
         Ok(written == 1)
     }
 

@@ -101,6 +101,20 @@ impl Store {
         Ok(true)
     }
 
+    /// Deletes all of a member's sessions and writes the audit entry. Returns false if there is none.
+    pub async fn end_sessions(&self, member: &Member, entry: &AuditEntry) -> Result<bool, StoreError> {
+        let (mut transaction, _) = self.begin_as(entry).await?;
+        let ended =
+            query("DELETE FROM sessions WHERE member = $1").bind(&member.id.0).execute(&mut transaction).await?;
+        if ended == 0 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        audit::write(&mut transaction, &member.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
     /// Deletes expired sessions: those whose lifetime ended by `now`, or that were last used before `idle_since`.
     pub async fn forget_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64, StoreError> {
         query("DELETE FROM sessions WHERE ends_at <= $1 OR last_seen_at <= $2")

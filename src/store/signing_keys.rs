@@ -77,7 +77,8 @@ impl Store {
         row.map(|row| slug(row.try_get("organization")?)).transpose()
     }
 
-    /// Inserts a signing key with the audit entry. Rejected if the newest existing key is not `newest`.
+    /// Inserts a signing key with the audit entry. Rejected if the newest key of its algorithm is not
+    /// `newest`.
     pub async fn insert_signing_key(
         &self,
         key: &StoredSigningKey,
@@ -85,11 +86,14 @@ impl Store {
         entry: &AuditEntry,
     ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_as(entry).await?;
-        let row =
-            query("SELECT kid FROM signing_keys WHERE organization = $1 ORDER BY created_at DESC, kid DESC LIMIT 1")
-                .bind(key.organization.as_str())
-                .fetch_optional(&mut transaction)
-                .await?;
+        let row = query(
+            "SELECT kid FROM signing_keys WHERE organization = $1 AND algorithm = $2 \
+                 ORDER BY created_at DESC, kid DESC LIMIT 1",
+        )
+        .bind(key.organization.as_str())
+        .bind(&key.algorithm)
+        .fetch_optional(&mut transaction)
+        .await?;
         let current: Option<String> = row.map(|row| row.try_get("kid")).transpose()?;
         if current.as_deref() != newest {
             return refuse(transaction, Refused::VersionConflict).await;
@@ -102,27 +106,25 @@ impl Store {
     }
 
     /// Deletes a signing key with the audit entry, which invalidates its tokens. Returns `None` if the organization has
-    /// no such key.
+    /// no such key, or if its last change is not `seen`.
     pub async fn delete_signing_key(
         &self,
         organization: &Slug,
         kid: &str,
+        seen: Option<Seq>,
         entry: &AuditEntry,
     ) -> Result<Option<Seq>, StoreError> {
         let (mut transaction, seq) = self.begin_as(entry).await?;
-        let deleted = query("DELETE FROM signing_keys WHERE kid = $1 AND organization = $2")
-            .bind(kid)
-            .bind(organization.as_str())
-            .execute(&mut transaction)
-            .await?;
-        if deleted == 0 {
-            transaction.rollback().await?;
-            return Ok(None);
-        }
-        changes::tenant_changed(&mut transaction, organization, seq).await?;
-        audit::write(&mut transaction, organization, entry).await?;
-        transaction.commit().await?;
-        Ok(Some(seq))
+        let deleted = query(
+            "DELETE FROM signing_keys WHERE kid = $1 AND organization = $2 AND (CAST($3 AS BIGINT) IS NULL \
+             OR EXISTS (SELECT 1 FROM organizations WHERE slug = $2 AND changed_seq = $3))",
+        )
+        .bind(kid)
+        .bind(organization.as_str())
+        .bind(seen.map(|seen| i64::try_from(seen).unwrap_or(i64::MAX)))
+        .execute(&mut transaction)
+        .await?;
+        changes::commit_of_tenant(transaction, deleted, organization, (seq, entry)).await
     }
 
     /// Replaces the encrypted signing keys and webhook data and the ID of the master key, in one transaction. A webhook

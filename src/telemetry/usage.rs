@@ -27,7 +27,10 @@ impl Default for Usage {
 impl Usage {
     /// Counts one use of a key that exists.
     pub fn count(&self, key: &KeyId, outcome: UsageOutcome, address: ClientAddress, now: Timestamp) {
-        self.count_use(key, &Use { outcome, address, requested: None, is_by_previous_secret: false, at: now });
+        self.count_use(
+            key,
+            &Use { outcome, address, requested: None, is_by_previous_secret: false, secret_version: None, at: now },
+        );
     }
 
     /// Counts one use of a key that exists, with what it requested.

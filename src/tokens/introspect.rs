@@ -3,9 +3,8 @@
 use crate::domain::api_key::ApiKey;
 use crate::domain::decision::{ClientAddress, Grant};
 use crate::domain::timestamp::Timestamp;
-use crate::node::{Node, Unavailable, VerifiedToken};
-use crate::tokens::authenticate::{Caller, Credential, Refusal, Subject, authenticate};
-use crate::tokens::check::count;
+use crate::node::Node;
+use crate::verification::{Caller, Credential, Refusal, Subject, Unavailable, VerifiedToken};
 
 /// An active credential.
 #[derive(Debug)]
@@ -41,14 +40,14 @@ pub async fn introspect(
     now: Timestamp,
 ) -> Result<Option<Active>, Unavailable> {
     let Some(credential) = credential else { return Ok(None) };
-    let address = ClientAddress::NotTheCaller;
-    let found = match authenticate(node, &credential, address, now).await {
+    let (verifier, address) = (node.verifier(), ClientAddress::NotTheCaller);
+    let found = match verifier.authenticate(&credential, address, now).await {
         Ok(found) if found.key.organization != caller.key.organization => return Ok(None),
         Err(Refusal::Denied(_, Some(Subject::Key(key)))) if key.organization != caller.key.organization => {
             return Ok(None);
         }
         checked => {
-            count(node, &checked, &[], address, now);
+            verifier.count(&checked, &[], address, now);
             checked
         }
     };

@@ -1,17 +1,21 @@
-//! Use cases of keys and tokens: exchange, authentication, verification, introspection, revocation.
+//! Use cases of tokens: exchange and its preview, introspection, revocation, lookup, and the comparison of secrets for the node's [`Verifier`].
 //!
-//! Imports `domain`, the adapters, `node`, and `keys` to revoke the key of a secret; no HTTP, no SQL.
+//! [`Verifier`]: crate::verification::Verifier
+//!
+//! Imports `domain`, the adapters, `node`, and `keys` to find a key and to revoke the key of a secret; no HTTP, no SQL.
 
-mod authenticate;
-mod check;
 mod exchange;
 mod introspect;
+mod lookup;
+mod planned;
+mod preview;
 mod revoke;
 mod secret_check;
-mod verified;
+mod validators;
 
-pub use authenticate::{Caller, Credential, Refusal, Subject, authenticate};
-pub use check::{Required, RequiredAccess, authenticate_caller, check, count, count_use};
-pub use exchange::{ExchangeRequest, Minted, PresentedKey, exchange};
+pub use exchange::{ExchangeRequest, Minted, exchange};
 pub use introspect::{Active, introspect};
+pub use lookup::{Finding, FoundBy, SecretState, TokenState, lookup, revoke_token_of_key};
+pub use preview::{Preview, PreviewRequest, PreviewSecret, TokenPreview, preview};
 pub use revoke::{RevokeError, RevokeRequest, revoke};
+pub use validators::{NamedValues, ValidatorView};

@@ -4,19 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::api_key::{ApiKey, Status};
-use crate::domain::authority::{Authority, ChangeContext};
+use crate::domain::authority::{Authority, ChangeContext, OtherApis};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::keys::{self, KeyError};
-use crate::node::{Affects, ChangeError, Node, Unavailable, VerifiedToken};
-use crate::store::{AuditEntry, RevokedToken, StoreError, action};
-use crate::tokens::authenticate::{Credential, Refusal, identify};
-use crate::tokens::check::authenticate_caller;
-use crate::tokens::exchange::PresentedKey;
-use crate::tokens::verified::verified;
+use crate::node::{Affects, ChangeError, Node};
+use crate::store::{AuditEntry, RevokedToken, action};
+use crate::verification::{Credential, PresentedKey, Refusal, Unavailable, VerifiedToken};
 
 /// How long a revoked token is remembered after its expiry: clocks differ, and are corrected.
 const KEPT_SECONDS: i64 = 60;
@@ -53,24 +50,25 @@ impl<E: Into<Refusal>> From<E> for RevokeError {
 /// organization is no error (RFC 7009 §2.2). Returns once every node denies the revoked credential.
 pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeError> {
     let RevokeRequest { caller, credential, address, now } = request;
+    let verifier = node.verifier();
 
     // 1. The secret of a key can revoke that key, from any address and in any state: a person who finds a leaked secret can
     //    revoke it.
     if let Some(Credential::Key(presented)) = &credential
         && presented.id == caller.id
     {
-        let (own, matched) = identify(node, node.view(), &caller, address, now).await?;
-        let (_, same) = identify(node, node.view(), presented, address, now).await?;
+        let (own, matched) = verifier.identify(verifier.view(), &caller, address, now).await?;
+        let (_, same) = verifier.identify(verifier.view(), presented, address, now).await?;
         if matched != SecretMatch::None && same != SecretMatch::None {
             return Ok(revoke_key(node, &own, &caller.id, address.known(), now).await?);
         }
     }
 
     // 2. Any other client needs a valid key.
-    let caller = authenticate_caller(node, &Credential::Key(caller), address, now).await?;
+    let caller = verifier.authenticate_and_count(&Credential::Key(caller), address, now).await?;
     let organization = &caller.key.organization;
     match credential {
-        Some(Credential::Key(presented)) => match identify(node, node.view(), &presented, address, now).await {
+        Some(Credential::Key(presented)) => match verifier.identify(verifier.view(), &presented, address, now).await {
             Ok((key, SecretMatch::Current | SecretMatch::Previous)) if key.organization == *organization => {
                 Ok(revoke_key(node, &key, &caller.key.id, address.known(), now).await?)
             }
@@ -101,7 +99,7 @@ pub async fn revoke(node: &Node, request: RevokeRequest) -> Result<(), RevokeErr
 }
 
 /// Whether a token is denied already.
-async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timestamp) -> Result<bool, StoreError> {
+async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timestamp) -> Result<bool, Unavailable> {
     // The store says so, not memory: memory refuses a token also if its revocation could not be written, and then no other
     // node knows of it.
     if node.store.is_token_revoked(&token.jti).await? {
@@ -114,10 +112,11 @@ async fn is_dead(node: &Node, token: &RevokedToken, generation: u64, now: Timest
 /// Verifies a token. If this node does not know the signing key, it first applies every change that was written: the
 /// response that the token is unknown must be true on every node.
 async fn verified_everywhere(node: &Node, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, Refusal> {
-    let known = match (verified(node, node.view(), token, now).await, &node.cluster) {
+    let verifier = node.verifier();
+    let known = match (verifier.verified_token(verifier.view(), token, now).await, &node.cluster) {
         (Err(Refusal::Denied(Denial::UnknownSigningKey, _)), Some(cluster)) => {
             cluster.catch_up().await?;
-            verified(node, node.view(), token, now).await
+            verifier.verified_token(verifier.view(), token, now).await
         }
         (known, _) => known,
     };
@@ -151,7 +150,12 @@ async fn revoke_key(
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), Unavailable> {
-    let authority = Authority { scopes: key.scopes.clone(), networks: key.networks.clone(), not_after: key.expires_at };
+    let authority = Authority {
+        scopes: key.grants.of_default_api().clone(),
+        other_apis: OtherApis::Granted(key.grants.clone()),
+        networks: key.networks.clone(),
+        not_after: key.expires_at,
+    };
     let by =
         ChangeContext { actor: format!("key:{actor}"), member: None, expected_version: None, authority, address, now };
     let reason = Some("revoked by its bearer".to_owned());

@@ -7,27 +7,40 @@ use crate::crypto::durable_verifier;
 use crate::crypto::fast_verifier::{self, FastMatch};
 use crate::domain::api_key::{ApiKey, SecretVerifier};
 use crate::domain::decision::{ClientAddress, SecretMatch};
-use crate::domain::key_text::Secret;
+use crate::domain::key_text::{KeyId, Secret};
 use crate::domain::timestamp::Timestamp;
 use crate::keys;
-use crate::node::{Node, Unavailable};
+use crate::node::Node;
+use crate::verification::{Secrets, Unavailable};
 
-/// Returns which of the key's secrets this is. Takes a microsecond, unless a verifier's pepper is retired: then Argon2
-/// decides once, in a fair queue, and a new fast verifier is written.
-pub(super) async fn check_secret(
-    node: &Node,
-    key: &Arc<ApiKey>,
-    secret: &Secret,
-    address: ClientAddress,
-    now: Timestamp,
-) -> Result<SecretMatch, Unavailable> {
-    match fast_check(node, key, secret, now) {
-        FastCheck::Match(matched) => {
-            complete_pending(node, key, secret, matched);
-            Ok(matched)
+impl Secrets for Node {
+    /// Takes a microsecond, unless a verifier's pepper is retired: then Argon2 decides once, in a fair queue, and a new
+    /// fast verifier is written.
+    async fn check_secret(
+        &self,
+        key: &Arc<ApiKey>,
+        secret: &Secret,
+        address: ClientAddress,
+        now: Timestamp,
+    ) -> Result<SecretMatch, Unavailable> {
+        match fast_check(self, key, secret, now) {
+            FastCheck::Match(matched) => {
+                complete_pending(self, key, secret, matched);
+                Ok(matched)
+            }
+            // Boxed, as everything that is rare on the way to a token: a request's future is copied several times.
+            FastCheck::Undecided => Box::pin(slow_check(self, key, secret, address, now)).await,
         }
-        // Boxed, as everything that is rare on the way to a token: a request's future is copied several times.
-        FastCheck::Undecided => Box::pin(slow_check(node, key, secret, address, now)).await,
+    }
+
+    fn check_unknown(&self, id: &KeyId, secret: &Secret) {
+        fast_verifier::check_nothing(&self.master_keys, id, secret);
+    }
+
+    async fn keep_use(&self, key: &ApiKey, address: ClientAddress, now: Timestamp) {
+        if self.is_rare_use(key, now) {
+            Box::pin(self.write_rare_use(key, address, now)).await;
+        }
     }
 }
 
@@ -40,6 +53,15 @@ fn complete_pending(node: &Node, key: &ApiKey, secret: &Secret, matched: SecretM
     };
     if let Some(verifier) = verifier.filter(|verifier| durable_verifier::is_pending(&verifier.phc)) {
         keys::complete_verifier(node, &key.id, verifier.phc.clone(), secret);
+    }
+}
+
+/// Returns which of the key's secrets this is by the fast verifiers alone, without any effect. `None` if only Argon2 could
+/// decide.
+pub(super) fn compare_only(node: &Node, key: &ApiKey, secret: &Secret, now: Timestamp) -> Option<SecretMatch> {
+    match fast_check(node, key, secret, now) {
+        FastCheck::Match(matched) => Some(matched),
+        FastCheck::Undecided => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::store::UsageDetail;
 
 /// Number of days, including today.
-const DAYS: i64 = 30;
+pub(super) const DAYS: i64 = 30;
 
 /// Number of token requests and verifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

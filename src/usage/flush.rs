@@ -14,7 +14,7 @@ const MAX_DENIED_ADDRESSES: u32 = 64;
 
 /// Writes the uses since the last flush. Keeps those that cannot be written for the next one.
 pub async fn flush(node: &Node) -> Result<(), StoreError> {
-    let mut batch = node.usage.take();
+    let mut batch = node.memory.usage.take();
     while !batch.is_empty() {
         // Small enough for one statement, and not to delay changes.
         let mut counts = 0;
@@ -24,8 +24,8 @@ pub async fn flush(node: &Node) -> Result<(), StoreError> {
         });
         let rest = batch.split_off(fits.count().clamp(1, 500));
         if let Err(error) = node.store.add_usage(&batch).await {
-            node.usage.give_back(batch);
-            node.usage.give_back(rest);
+            node.memory.usage.give_back(batch);
+            node.memory.usage.give_back(rest);
             return Err(error);
         }
         // The counts are written; from here on only details are kept after a failure.
@@ -34,8 +34,8 @@ pub async fn flush(node: &Node) -> Result<(), StoreError> {
             !usage.details.is_empty()
         });
         if let Err(error) = node.store.add_details(&batch).await {
-            node.usage.give_back(batch);
-            node.usage.give_back(rest);
+            node.memory.usage.give_back(batch);
+            node.memory.usage.give_back(rest);
             return Err(error);
         }
         batch.retain_mut(|usage| {
@@ -43,8 +43,8 @@ pub async fn flush(node: &Node) -> Result<(), StoreError> {
             !usage.details.denied.is_empty()
         });
         if let Err(error) = notify_denied(node, &batch).await {
-            node.usage.give_back(batch);
-            node.usage.give_back(rest);
+            node.memory.usage.give_back(batch);
+            node.memory.usage.give_back(rest);
             return Err(error);
         }
         batch = rest;

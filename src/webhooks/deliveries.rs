@@ -6,12 +6,14 @@ use serde_json::json;
 
 use crate::crypto::random;
 use crate::domain::authority::ChangeContext;
+use crate::domain::delivery_attempt::DeliveryAttempt;
 use crate::domain::event;
 use crate::domain::page::Page;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};
 use crate::node::{Affects, ChangeError, Node};
+use crate::outbound::USER_AGENT;
 use crate::store::{AuditEntry, DeliveryBacklog, DeliveryFilter, action, message};
 use crate::webhooks::change::{WebhookError, find};
 
@@ -71,7 +73,34 @@ pub async fn test(
     Ok(delivery)
 }
 
-/// Retries a dead letter under the same ID: it is due immediately, with the complete schedule.
+/// Returns a delivery with its webhook and its attempts, the latest first.
+pub async fn delivery(
+    node: &Node,
+    organization: &Slug,
+    (webhook, id): (&WebhookId, &DeliveryId),
+) -> Result<(Webhook, Delivery, Vec<DeliveryAttempt>), WebhookError> {
+    let webhook = find(node, organization, webhook).await?;
+    let delivery = node.store.delivery(&webhook.id, id).await?.ok_or(WebhookError::NotFound)?;
+    let attempts = node.store.attempts(id).await?;
+    Ok((webhook, delivery, attempts))
+}
+
+/// Returns the headers of a delivery's requests. The values of the signature and of custom headers are secrets, and the time is
+/// different for each attempt.
+pub fn request_headers(webhook: &Webhook, delivery: &Delivery) -> Vec<(String, Option<String>)> {
+    let fixed = [
+        ("content-type", Some("application/json".to_owned())),
+        ("user-agent", Some(USER_AGENT.to_owned())),
+        ("webhook-id", Some(delivery.id.to_string())),
+        ("webhook-timestamp", None),
+        ("webhook-signature", None),
+    ];
+    let custom = webhook.header_names().iter().map(|name| (name.clone(), None));
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(custom).collect()
+}
+
+/// Retries a failed delivery now, under the same ID. A dead letter starts over with the complete schedule; a delivery that waits for
+/// its next attempt keeps its place in it.
 pub async fn retry(
     node: &Node,
     organization: &Slug,
@@ -85,7 +114,9 @@ pub async fn retry(
     let write = node.store.retry_delivery(organization, (webhook, id), &entry);
     match node.change(&entry, Affects::Nothing, write).await {
         Err(ChangeError::Refused(_)) => {
-            return Err(WebhookError::Conflict("only failed deliveries can be retried".into()));
+            return Err(WebhookError::Conflict(
+                "only failed deliveries and those that wait for their next attempt can be retried".into(),
+            ));
         }
         written => written?,
     }

@@ -11,4 +11,4 @@ mod shares;
 
 pub use change::{NewWebhook, WebhookError, WebhookUpdate, create, edit, find, list, remove, rotate_secret, url};
 pub use deliver::{DeliveryWorker, deliver};
-pub use deliveries::{cursor, deliveries, read_cursor, retry, test, undelivered};
+pub use deliveries::{cursor, deliveries, delivery, read_cursor, request_headers, retry, test, undelivered};

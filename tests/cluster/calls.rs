@@ -38,8 +38,29 @@ struct Held {
     secrets: Vec<Shown>,
     tokens: Vec<Shown>,
     changed: Option<Instant>,
-    /// The audience of every exchange.
-    audience: Option<String>,
+    /// The API that its secrets are presented for.
+    target: Target,
+}
+
+/// The API that a request or a token is for.
+#[derive(Clone, Default)]
+pub struct Target {
+    /// The audience that is requested.
+    pub audience: Option<String>,
+    /// The API, if it changes in this history.
+    pub api: Option<String>,
+}
+
+impl Target {
+    /// Whether it is an API other than the default one.
+    pub fn is_other_api(&self) -> bool {
+        self.api.is_some() && self.audience.is_some()
+    }
+
+    /// Whether it is another audience of the default API.
+    pub fn is_alias(&self) -> bool {
+        self.api.is_none() && self.audience.is_some()
+    }
 }
 
 /// A credential and its text.
@@ -47,6 +68,8 @@ struct Held {
 pub struct Shown {
     pub credential: Credential,
     pub text: Arc<str>,
+    /// The API that a token is for.
+    pub target: Target,
 }
 
 /// State that all calls of a scenario share.
@@ -63,7 +86,7 @@ impl Key {
         (issued, text): (u64, &str),
         session: Option<Session>,
     ) -> Self {
-        let first = Shown { credential: Credential::Secret { issued }, text: text.into() };
+        let first = Shown { credential: Credential::Secret { issued }, text: text.into(), target: Target::default() };
         let held = Mutex::new(Held { secrets: vec![first], ..Held::default() });
         Self { number, id, organization, session, held }
     }
@@ -93,12 +116,20 @@ impl Key {
 
     /// Sets the audience of every later exchange of this key.
     pub fn set_audience(&self, audience: &str) {
-        lock(&self.held).audience = Some(audience.into());
+        self.set_target(Target { audience: Some(audience.into()), api: None });
     }
 
-    /// Returns the audience that exchanges request.
-    pub fn audience(&self) -> Option<String> {
-        lock(&self.held).audience.clone()
+    /// Sets what every later request with a secret of this key is for.
+    pub fn set_target(&self, target: Target) {
+        lock(&self.held).target = target;
+    }
+
+    /// Returns what a request with this credential is for.
+    pub fn target(&self, shown: &Shown) -> Target {
+        match shown.credential {
+            Credential::Secret { .. } => lock(&self.held).target.clone(),
+            Credential::Token { .. } => shown.target.clone(),
+        }
     }
 
     /// Whether it was changed within this time.
@@ -124,10 +155,18 @@ impl Scene {
         (call, write, last): (Call, bool, bool),
     ) -> Outcome {
         let manager = &self.world.organizations[key.organization].manager;
-        let audience = if call == Call::Exchange { key.audience() } else { None };
+        let Target { mut audience, api } = key.target(shown);
+        let is_other_api = api.is_some() && audience.is_some();
+        if call != Call::Exchange && !is_other_api {
+            audience = None;
+        }
         let request = match call {
             Call::Exchange => {
-                let scope = if write { "&scope=read:*+write:*" } else { "" };
+                let scope = match (write, is_other_api) {
+                    (false, _) => "",
+                    (true, false) => "&scope=read:*+write:*",
+                    (true, true) => "&scope=things.read+things.write",
+                };
                 let audience = audience.iter().map(|audience| format!("&audience={audience}")).collect::<String>();
                 let body = format!("grant_type=client_credentials&client_secret={}{scope}{audience}", shown.text);
                 request("POST", "/oauth/token", None, Some((FORM, &body)))
@@ -140,6 +179,10 @@ impl Scene {
                 let action = if write { "write" } else { "read" };
                 // An organization's first key can manage it but has no other scopes.
                 let target = match key.organization {
+                    0 if is_other_api => {
+                        let audience = audience.as_deref().unwrap_or_default();
+                        format!("/verify?keyturn_audience={audience}&keyturn_require=things.{action}")
+                    }
                     0 => format!("/verify?keyturn_require={action}:things/1"),
                     other => format!("/o/{}/verify", self.world.organizations[other].slug),
                 };
@@ -154,18 +197,16 @@ impl Scene {
         if connection.connect().await.is_err() {
             return Outcome::Unreached;
         }
-        let for_audience = audience.is_some();
-        let check = Check { call, credential: shown.credential, write, minted: None, audience, last };
+        let target = Target { audience: audience.clone(), api: api.clone() };
+        let check = Check { call, credential: shown.credential, write, minted: None, audience, api, last };
         let id = self.recorder.begin(Some(node), key.number, What::Check(check));
         let answer = connection.call(&request, CHECK_LIMIT).await;
         let (outcome, minted, token) = self.judge(call, key.organization, &answer);
         self.recorder.finish(id, outcome, minted);
-        // Other checks have the default audience.
-        if let Some(text) = token.filter(|_| !for_audience) {
-            Key::keep(
-                &mut lock(&key.held).tokens,
-                Shown { credential: Credential::Token { mint: id }, text: text.into() },
-            );
+        // Nothing else removes an alias from a token.
+        if let Some(text) = token.filter(|_| !target.is_alias()) {
+            let shown = Shown { credential: Credential::Token { mint: id }, text: text.into(), target };
+            Key::keep(&mut lock(&key.held).tokens, shown);
         }
         outcome
     }
@@ -185,7 +226,7 @@ impl Scene {
             (_, 503) => (Outcome::Unavailable, None, None),
             (Call::Exchange, 200) => {
                 let value = answer.json();
-                let wide = value["scope"].as_str().map(|scope| scope.contains("write:"));
+                let wide = value["scope"].as_str().map(|scope| scope.contains("write") || scope.contains("*:*"));
                 (Outcome::Accepted, wide, value["access_token"].as_str().map(str::to_owned))
             }
             (Call::Introspect, 200) => match answer.json()["active"].as_bool() {
@@ -219,6 +260,8 @@ impl Scene {
         let answer = connection.call(&request, CHANGE_LIMIT).await;
         let outcome = match &answer {
             Ok(answer) if answer.status < 300 => Outcome::Accepted,
+            // It was deleted already, on every node.
+            Ok(answer) if answer.status == 404 && matches!(what, What::DeleteApi { .. }) => Outcome::Accepted,
             Ok(answer) if answer.status == 503 => Outcome::Unavailable,
             Ok(answer) if answer.status < 500 => Outcome::Refused,
             Err(Silence::Unreached) => Outcome::Unreached,
@@ -237,17 +280,20 @@ impl Scene {
             && outcome == Outcome::Accepted
             && let Some(text) = answer.ok().and_then(|answer| answer.json()["secret"].as_str().map(Arc::from))
         {
-            Key::keep(&mut held.secrets, Shown { credential: Credential::Secret { issued: id }, text });
+            Key::keep(
+                &mut held.secrets,
+                Shown { credential: Credential::Secret { issued: id }, text, target: Target::default() },
+            );
         }
         outcome
     }
 
-    /// Sends a change on a connection of its own and resets it, immediately or a little later.
-    pub async fn reset(&self, node: usize, key: &Key, what: &What, after: Duration) {
+    /// Sends a change on a connection of its own and resets it when `until` completes.
+    pub async fn reset(&self, node: usize, key: &Key, what: &What, until: impl Future<Output = ()>) {
         let Some(request) = self.request(key, what) else { return };
         let connection = self.world.connect(node);
         let id = self.recorder.begin(Some(node), key.number, what.clone());
-        if connection.send_and_reset(&request, after).await == Err(Silence::Unreached) {
+        if connection.send_and_reset(&request, until).await == Err(Silence::Unreached) {
             self.recorder.finish(id, Outcome::Unreached, None);
         }
     }
@@ -315,6 +361,9 @@ impl Scene {
                 let manager = &self.world.organizations[*organization].manager;
                 json("POST", manager, *organization, "signing-keys/rotate", "{\"retire_now\":true}")
             }
+            What::CreateApi { .. } | What::EditApi { .. } | What::DeleteApi { .. } => self.api_request(what)?,
+            What::Grant { api } => self.grant_request(key, Some(api)),
+            What::Ungrant { .. } => self.grant_request(key, None),
             What::Disable => post("disable", None),
             What::Enable => post("enable", None),
             What::Rotate => post("rotate", Some("{\"grace_seconds\":0}")),

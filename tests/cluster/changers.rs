@@ -37,7 +37,7 @@ async fn revoker(load: Arc<Load>) {
             }
             1 => {
                 let after = Duration::from_millis(caller.dice.between(0, 6));
-                load.scene.reset(node, &key, &What::Revoke, after).await;
+                load.scene.reset(node, &key, &What::Revoke, sleep(after)).await;
                 sleep(Duration::from_millis(caller.dice.between(0, 20))).await;
             }
             2 | 3 => repeat(&load, &mut caller, (&key, &What::Revoke), (2, 40)).await,

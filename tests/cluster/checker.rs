@@ -19,11 +19,13 @@
 //!    could respond again.
 //!
 //! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization,
-//! `restore_rules` those about a database that was restored from a backup.
+//! `api_rules` those about APIs, `restore_rules` those about a database that was restored from a backup.
 //!
 //! An enable or widening E *can have come after* a change C if it was not denied and its last possible time is later
 //! than `C.at`.
 
+#[path = "api_rules.rs"]
+mod api_rules;
 #[path = "organization_rules.rs"]
 mod organization_rules;
 #[path = "restore_rules.rs"]
@@ -31,6 +33,7 @@ mod restore_rules;
 
 use std::collections::HashMap;
 
+use api_rules::Apis;
 use organization_rules::Organizations;
 use restore_rules::Restores;
 
@@ -95,14 +98,15 @@ struct Book<'a> {
     changes: HashMap<u32, Vec<&'a Event>>,
     outages: Vec<&'a Event>,
     organizations: Organizations<'a>,
+    apis: Apis<'a>,
     restores: Restores<'a>,
 }
 
 impl<'a> Book<'a> {
     fn new(history: &'a [Event]) -> Self {
-        let organizations = Organizations::new(history);
+        let (organizations, apis) = (Organizations::new(history), Apis::new(history));
         let restores = Restores::new(history);
-        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new(), organizations, restores };
+        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new(), organizations, apis, restores };
         for event in history {
             match event.what {
                 What::Check(_) | What::View { .. } | What::Create { .. } | What::Backup | What::Restore { .. } => {}
@@ -114,7 +118,7 @@ impl<'a> Book<'a> {
         book
     }
 
-    /// Rules 1 to 6 and 8 to 12: returns the first violation by an accepted check.
+    /// Rules 1 to 6 and 8 to 14: returns the first violation by an accepted check.
     fn broken(&self, event: &Event, check: &Check) -> Option<Violation> {
         let mint = self.mint(check);
         let lives_by = mint.unwrap_or(event);
@@ -161,7 +165,11 @@ impl<'a> Book<'a> {
         {
             return found("a revoked token was accepted", end);
         }
-        let (rule, change) = self.organizations.broken((event, &self.restores), check, mint)?;
+        let seen = (event, &self.restores);
+        let (rule, change) = self
+            .organizations
+            .broken(seen, check, mint)
+            .or_else(|| self.apis.broken(seen, check, mint, touches_write))?;
         found(rule, change)
     }
 
@@ -218,8 +226,9 @@ impl<'a> Book<'a> {
         let ended =
             matches!(check.credential, Credential::Token { mint } if last(What::RevokeToken { mint }).is_some());
         let by_organization = self.organizations.explains((event, &self.restores), check, mint, patience);
+        let by_api = self.apis.explains((event, &self.restores), check, mint, (touches_write, patience));
         let restored = self.restores.explains(event, check, (mint, Some(issued)));
-        revoked || disabled || narrowed || rotated || fresh || lacking || ended || by_organization || restored
+        revoked || disabled || narrowed || rotated || fresh || lacking || ended || by_organization || by_api || restored
     }
 
     /// Returns a confirmed change whose effect is missing from a view that started later.

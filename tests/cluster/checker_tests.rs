@@ -29,7 +29,8 @@ impl Story {
     }
 
     fn ask(&mut self, at: u64, end: u64, credential: Credential, write: bool, outcome: Outcome) -> u64 {
-        let check = Check { call: Call::Verify, credential, write, minted: None, audience: None, last: false };
+        let check =
+            Check { call: Call::Verify, credential, write, minted: None, audience: None, api: None, last: false };
         self.add(at, Some(end), What::Check(check), outcome)
     }
 
@@ -43,8 +44,15 @@ impl Story {
 
     fn mint(&mut self, at: u64, end: u64, secret: u64, wide: bool) -> Credential {
         let credential = Credential::Secret { issued: secret };
-        let check =
-            Check { call: Call::Exchange, credential, write: false, minted: Some(wide), audience: None, last: false };
+        let check = Check {
+            call: Call::Exchange,
+            credential,
+            write: false,
+            minted: Some(wide),
+            audience: None,
+            api: None,
+            last: false,
+        };
         Credential::Token { mint: self.add(at, Some(end), What::Check(check), Outcome::Accepted) }
     }
 
@@ -394,7 +402,8 @@ fn denied_secret_after_recovery_is_a_lost_rotation() {
     let mut story = Story::new();
     let rotation = story.change(10, 20, What::Rotate);
     let credential = Credential::Secret { issued: rotation };
-    let check = Check { call: Call::Exchange, credential, write: false, minted: None, audience: None, last: true };
+    let check =
+        Check { call: Call::Exchange, credential, write: false, minted: None, audience: None, api: None, last: true };
     story.add(9_000_000, Some(9_000_001), What::Check(check), Outcome::Refused);
     let verdict = story.verdict();
     assert_eq!((verdict.lost.len(), verdict.lost[0].change), (1, rotation));

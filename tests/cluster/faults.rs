@@ -33,6 +33,7 @@ pub enum Fault {
     PostgresDown,
     PostgresSlow,
     PostgresSlowReads,
+    PostgresSlowPolls,
     PostgresUnreachable,
     PostgresRestored,
     NodeStopped,
@@ -70,7 +71,7 @@ impl Fault {
         match self {
             Self::PostgresRestarted | Self::PostgresCrashed | Self::PostgresDown => true,
             Self::PostgresSlow => node == Some(0) || is_change,
-            Self::PostgresSlowReads | Self::PostgresUnreachable => node == Some(0),
+            Self::PostgresSlowReads | Self::PostgresSlowPolls | Self::PostgresUnreachable => node == Some(0),
             Self::NodeStopped | Self::RedisKilledNodeStopped => node == Some(0),
             _ => false,
         }
@@ -161,6 +162,7 @@ impl Fault {
             Self::PostgresRestored => restore::restore(cluster, load, &mut evidence, hold).await?,
             Self::PostgresSlow => slow_postgres(cluster, load, &mut evidence, hold).await,
             Self::PostgresSlowReads => slow_reads(cluster, load, &mut evidence, hold).await,
+            Self::PostgresSlowPolls => slow_polls(cluster, load, &mut evidence, hold).await,
             Self::NodeStopped => stop_node(cluster, load, &mut evidence, hold).await?,
             Self::RedisKilledNodeStopped => {
                 cluster.redis.kill().await?;
@@ -265,6 +267,34 @@ async fn slow_reads(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence
     evidence.shows(raced > 0, format!("{raced} keys were changed while the node read them slowly"));
     let delayed = cluster.nodes[0].postgres.bites()[2] - before;
     evidence.shows(delayed > 10, format!("{delayed} answers were delayed"));
+    cluster.nodes[0].postgres.pass();
+    load.calm(false);
+}
+
+/// Only polls of changes are delayed, by less than a lease: the node may use records in memory that the other nodes have
+/// dropped already, while it reads the database and Redis as fast as they do.
+async fn slow_polls(cluster: &Cluster, load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
+    mute(cluster, 0).await;
+    let before = cluster.nodes[0].postgres.bites()[2];
+    load.calm(true);
+    // Running changes end meanwhile, because they wait for this node too.
+    sleep(Duration::from_millis(500)).await;
+    cluster.nodes[0].postgres.flow(Flow::Pass, Flow::DelayPolls(400, 600));
+    let held = hold.max(Duration::from_secs(4));
+    let (repeated, of_apis) =
+        tokio::join!(probes::repeat_revokes(load, 0, held), probes::repeat_api_changes(load, 0, held));
+    evidence.shows(repeated > 0, format!("{repeated} revokes were confirmed a second time by the slow node"));
+    evidence.shows(of_apis > 0, format!("{of_apis} changes of APIs were confirmed a second time before the slow node"));
+    // Nearly a lease: what a poll returns is old when it arrives, and changes are confirmed because leases have expired.
+    cluster.nodes[0].postgres.flow(Flow::Pass, Flow::DelayPolls(850, 950));
+    let mut revoked = 0;
+    for _ in 0..2 {
+        sleep(Duration::from_millis(1000)).await;
+        revoked += probes::revoke_elsewhere(load, 8).await.0.len();
+    }
+    evidence.shows(revoked > 0, format!("{revoked} keys were revoked while its lease was nearly over"));
+    let delayed = cluster.nodes[0].postgres.bites()[2] - before;
+    evidence.shows(delayed > 3, format!("{delayed} polls were delayed"));
     cluster.nodes[0].postgres.pass();
     load.calm(false);
 }

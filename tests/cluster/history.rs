@@ -70,6 +70,31 @@ pub enum What {
     RotateSigningKey {
         organization: usize,
     },
+    /// Creates an API with this audience, with read and write scopes.
+    CreateApi {
+        organization: usize,
+        api: String,
+        audience: String,
+    },
+    /// Sets an API's audience and whether it has the write scope. The audience of the default API does not change.
+    EditApi {
+        organization: usize,
+        api: String,
+        audience: Option<String>,
+        write: bool,
+    },
+    DeleteApi {
+        organization: usize,
+        api: String,
+    },
+    /// Grants the key all scopes of an API.
+    Grant {
+        api: String,
+    },
+    /// Removes an API from the key, which invalidates all its tokens.
+    Ungrant {
+        api: String,
+    },
     Check(Check),
     /// The key in the management API.
     View {
@@ -99,9 +124,12 @@ pub struct Check {
     /// Whether the token of an accepted exchange has the write scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minted: Option<bool>,
-    /// The audience that an exchange requested.
+    /// The audience that an exchange or a verification requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
+    /// The API that the request or the token is for, if APIs change in this history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
     /// Whether it was made at the end, after recovery.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,

@@ -79,12 +79,12 @@ impl Connection {
         }
     }
 
-    /// Sends a request on a new connection and resets it.
-    pub async fn send_and_reset(&self, request: &[u8], after: Duration) -> Result<(), Silence> {
+    /// Sends a request on a new connection and resets it when `until` completes.
+    pub async fn send_and_reset(&self, request: &[u8], until: impl Future<Output = ()>) -> Result<(), Silence> {
         let stream = timeout(Duration::from_secs(3), TcpStream::connect(self.address)).await;
         let mut stream = stream.ok().and_then(Result::ok).ok_or(Silence::Unreached)?;
         stream.write_all(request).await.map_err(|_| Silence::Unknown)?;
-        tokio::time::sleep(after).await;
+        until.await;
         set_socket_linger(&stream, Some(Duration::ZERO)).map_err(|_| Silence::Unknown)
     }
 }
@@ -123,6 +123,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<Answer> {
     let text = head_text.to_ascii_lowercase();
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(wrong("no status"))?;
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+    // A 204 has no body and no length (RFC 9110 section 8.6).
+    let length = if status == 204 { Some("0") } else { length };
     let length: usize = length.and_then(|length| length.trim().parse().ok()).ok_or(wrong("no length"))?;
     while bytes.len() < head + length {
         if stream.read_buf(&mut bytes).await? == 0 {

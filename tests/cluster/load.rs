@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::calls::{Key, Scene, Session, Shown};
+use crate::calls::{Key, Scene, Session, Shown, Target};
 use crate::dice::Dice;
 use crate::history::{Call, Outcome};
 use crate::http::Connection;
 use crate::recorder::Recorder;
-use crate::world::{World, lock};
-use crate::{changers, organization_changers};
+use crate::world::{DEFAULT_API, LIMITED, World, lock};
+use crate::{api_changers, changers, organization_changers};
 
 /// Number of checking tasks for each node.
 const CHECKERS: usize = 4;
@@ -91,6 +91,7 @@ impl Load {
         tasks.spawn(self.clone().warmer());
         changers::start(self, &mut tasks);
         organization_changers::start(self, &mut tasks);
+        api_changers::start(self, &mut tasks);
         tasks
     }
 
@@ -146,6 +147,9 @@ impl Load {
         let number = u32::try_from(keys.len()).unwrap_or(u32::MAX);
         let issued = self.scene.recorder.created(number, &id, organization);
         let key = Arc::new(Key::new(number, organization, id, (issued, secret), session));
+        if organization == LIMITED {
+            key.set_target(Target { audience: None, api: Some(DEFAULT_API.into()) });
+        }
         keys.push(key.clone());
         key
     }
@@ -320,10 +324,17 @@ impl Load {
 
 /// Returns a call that accepts this credential, and whether it requests the write scope.
 fn way(key: &Key, shown: &Shown, dice: &mut Dice) -> (Call, bool) {
+    let target = key.target(shown);
     let calls: &[Call] = match shown.credential {
         _ if key.session.is_some() => &[Call::Session],
-        // Only an exchange has an audience.
-        crate::history::Credential::Secret { .. } if key.audience().is_some() => &[Call::Exchange],
+        // Only an exchange has an audience of the default API, and the management API accepts tokens for it only.
+        crate::history::Credential::Secret { .. } if target.is_alias() => &[Call::Exchange],
+        crate::history::Credential::Secret { .. } if target.is_other_api() => {
+            &[Call::Exchange, Call::Exchange, Call::Verify]
+        }
+        crate::history::Credential::Token { .. } if target.is_other_api() => {
+            &[Call::Verify, Call::Verify, Call::Introspect]
+        }
         crate::history::Credential::Secret { .. } => {
             &[Call::Exchange, Call::Exchange, Call::Verify, Call::Introspect, Call::Me]
         }

@@ -15,6 +15,8 @@
     reason = "a test program: it ends with a message, and is where time and the environment are"
 )]
 
+mod api_calls;
+mod api_changers;
 mod calls;
 mod changers;
 mod checker;

@@ -52,12 +52,12 @@ async fn audience_remover(load: Arc<Load>) {
 }
 
 /// Makes a change in one of several ways: once, several times at once, or after a client that reset its connection.
-async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
+pub async fn remove(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what: &What) {
     load.turn().await;
     match caller.dice.below(4) {
         0 => {
             let (node, after) = (caller.choose(), Duration::from_millis(caller.dice.between(0, 6)));
-            load.scene.reset(node, key, what, after).await;
+            load.scene.reset(node, key, what, sleep(after)).await;
             sleep(Duration::from_millis(caller.dice.between(0, 20))).await;
         }
         1 | 2 => repeat(load, caller, (key, what), (4, 120)).await,

@@ -52,7 +52,7 @@ impl<'a> Organizations<'a> {
         mint: Option<&Event>,
     ) -> Option<(&'static str, &'a Event)> {
         let answered_before = |kind: &dyn Fn(&What) -> bool| self.answered_before((event, restores), kind);
-        if let Some(audience) = &check.audience
+        if let Some(audience) = alias(check)
             && let Some(removal) = answered_before(&|what| allows(what, audience) == Some(false))
             && !self.can_have_come_between((event, restores), removal, |what| allows(what, audience) == Some(true))
         {
@@ -94,7 +94,7 @@ impl<'a> Organizations<'a> {
         let last =
             |kind: &dyn Fn(&What) -> bool| begun().filter(|change| kind(&change.what)).map(Event::last_moment).max();
 
-        let denied = check.audience.as_ref().is_some_and(|audience| {
+        let denied = alias(check).is_some_and(|audience| {
             let removed = last(&|what| allows(what, audience) == Some(false)).unwrap_or_default();
             !restored(removed, &|what| allows(what, audience) == Some(true))
         });
@@ -151,6 +151,11 @@ impl<'a> Organizations<'a> {
         let mut others = others.filter(|other| other.last_moment() > change.at && other.at < end);
         others.any(|other| back(&other.what))
     }
+}
+
+/// The requested audience of the default API.
+fn alias(check: &Check) -> Option<&String> {
+    check.audience.as_ref().filter(|_| check.api.is_none())
 }
 
 /// Whether a policy allows the audience; `None` for other changes.

@@ -37,13 +37,21 @@ impl Story {
         let credential = Credential::Secret { issued: key as u64 };
         let audience = audience.map(str::to_owned);
         let minted = (outcome == Outcome::Accepted).then_some(false);
-        let check = Check { call: Call::Exchange, credential, write: false, minted, audience, last: false };
+        let check = Check { call: Call::Exchange, credential, write: false, minted, audience, api: None, last: false };
         self.add(at, Some(end), key, What::Check(check), outcome)
     }
 
     fn verify(&mut self, (at, end): (u64, u64), key: usize, mint: u64, outcome: Outcome) -> u64 {
         let credential = Credential::Token { mint };
-        let check = Check { call: Call::Verify, credential, write: false, minted: None, audience: None, last: false };
+        let check = Check {
+            call: Call::Verify,
+            credential,
+            write: false,
+            minted: None,
+            audience: None,
+            api: None,
+            last: false,
+        };
         self.add(at, Some(end), key, What::Check(check), outcome)
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::api_changers::{GrantedApi, grant_new_api};
 use crate::calls::Key;
 use crate::dice::Dice;
 use crate::faults::Evidence;
@@ -67,6 +68,88 @@ pub async fn remove_audience_twice(load: &Arc<Load>, (mut caller, key): (Caller,
     }
     evidence.notes(format!("an audience was removed twice: {:?}, {again:?}", first.await.ok()));
     load.calm(false);
+}
+
+/// Revokes keys on another node and, while that change waits for `node`, again on `node`, which is asked as soon as it
+/// has confirmed the second. Returns how many it confirmed.
+pub async fn repeat_revokes(load: &Arc<Load>, node: usize, hold: Duration) -> usize {
+    let (begun, mut confirmed) = (Instant::now(), 0);
+    let mut caller = Caller::new(&load.scene.world);
+    while begun.elapsed() < hold {
+        let Some(key) = load.warmed() else {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        load.warm(&mut caller, &key, Duration::from_secs(1)).await;
+        let first = {
+            let (load, key, other) = (load.clone(), key.clone(), caller.choose());
+            tokio::spawn(async move {
+                let mut caller = Caller::new(&load.scene.world);
+                load.scene.change(caller.to(other), &key, &What::Revoke).await
+            })
+        };
+        sleep(Duration::from_millis(caller.dice.between(20, 120))).await;
+        if load.scene.change(caller.to(node), &key, &What::Revoke).await == Outcome::Accepted {
+            confirmed += 1;
+            for shown in key.all().into_iter().rev().take(2) {
+                load.scene.check(caller.to(node), (&key, &shown), (Call::Verify, false, false)).await;
+            }
+        }
+        let _ = first.await;
+    }
+    confirmed
+}
+
+/// Removes a scope from an API on one node and, while that change waits for `slow`, requests it there again; then deletes the
+/// API in the same way. `slow` is asked as soon as the second change is confirmed. Returns how many were.
+pub async fn repeat_api_changes(load: &Arc<Load>, slow: usize, hold: Duration) -> usize {
+    let (begun, mut confirmed) = (Instant::now(), 0);
+    let mut caller = Caller::new(&load.scene.world);
+    while begun.elapsed() < hold {
+        let Some(key) = load.warmed() else {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let Some(GrantedApi { name: api, audience }) = grant_new_api(load, &mut caller, &key).await else { continue };
+        load.warm(&mut caller, &key, Duration::from_secs(1)).await;
+        let narrow = What::EditApi { organization: 0, api: api.clone(), audience: Some(audience), write: false };
+        for what in [narrow, What::DeleteApi { organization: 0, api }] {
+            let Some(one) = load.scene.world.able().into_iter().find(|node| *node != slow) else { break };
+            let first = {
+                let (load, key, what) = (load.clone(), key.clone(), what.clone());
+                tokio::spawn(async move {
+                    let mut caller = Caller::new(&load.scene.world);
+                    load.scene.change(caller.to(one), &key, &what).await
+                })
+            };
+            // The node has committed and applied its change, which still waits for the slow one.
+            await_refusal(load, &mut caller, (&key, one), matches!(what, What::EditApi { .. })).await;
+            if load.scene.change(caller.to(one), &key, &what).await == Outcome::Accepted {
+                confirmed += 1;
+                for shown in key.all().into_iter().rev().take(3) {
+                    load.scene.check(caller.to(slow), (&key, &shown), (Call::Verify, false, false)).await;
+                }
+                if let Some(shown) = key.secret() {
+                    load.scene.check(caller.to(slow), (&key, &shown), (Call::Exchange, false, false)).await;
+                }
+            }
+            let _ = first.await;
+            // Tokens of the narrower API.
+            load.warm(&mut caller, &key, Duration::from_secs(1)).await;
+        }
+    }
+    confirmed
+}
+
+/// Waits until a node refuses a token, or the write scope, to the key, for at most two seconds.
+async fn await_refusal(load: &Arc<Load>, caller: &mut Caller, (key, node): (&Arc<Key>, usize), write: bool) {
+    let begun = Instant::now();
+    while let Some(shown) = key.secret()
+        && begun.elapsed() < Duration::from_secs(2)
+        && load.scene.check(caller.to(node), (key, &shown), (Call::Exchange, write, false)).await != Outcome::Refused
+    {
+        sleep(Duration::from_millis(2)).await;
+    }
 }
 
 /// Lets one node read records of keys while another node changes them, repeatedly; returns how often.
@@ -149,32 +232,54 @@ pub fn unavailable(load: &Load, outage: u64, evidence: &mut Evidence) {
     evidence.notes(format!("{accepted} accepted under the lease, the last begun after {} ms", last / 1000));
 }
 
-/// Clients send a revoke and reset the connection, without learning its outcome.
+/// How long [`reset_clients`] goes on at most when a machine is slow; it ends once it has sent enough.
+const RESETS_LIMIT: Duration = Duration::from_secs(45);
+
+/// Clients send a revoke and reset the connection, without learning its outcome: every second one within 20 ms, whatever
+/// has become of the request; the others once the change is committed, while its response still waits for the other
+/// nodes.
 pub async fn reset_clients(load: &Arc<Load>, evidence: &mut Evidence, hold: Duration) {
     let mut caller = Caller::new(&load.scene.world);
+    let mut watcher = Caller::new(&load.scene.world);
     let (begun, mut sent, mut made) = (Instant::now(), 0, 0);
-    while begun.elapsed() < hold || (sent < 12 && begun.elapsed() < hold * 3) {
+    while begun.elapsed() < hold || (sent < 8 && begun.elapsed() < RESETS_LIMIT) {
         let Some(key) = load.warmed() else {
             sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let after = Duration::from_millis(caller.dice.between(0, 20));
         let node = caller.choose();
-        load.scene.reset(node, &key, &What::Revoke, after).await;
+        if sent % 2 == 0 {
+            let mut committed = false;
+            let watch = async { committed = is_revoked_within(load, &mut watcher, &key, Duration::from_secs(5)).await };
+            load.scene.reset(node, &key, &What::Revoke, watch).await;
+            made += usize::from(committed);
+        } else {
+            let after = Duration::from_millis(caller.dice.between(0, 20));
+            load.scene.reset(node, &key, &What::Revoke, sleep(after)).await;
+        }
         sent += 1;
         // Soon, so that the repeated revoke meets the first while it is running; or after the first must have been
         // made.
         let pause = if caller.dice.one_in(2) { caller.dice.between(0, 40) } else { 400 };
         sleep(Duration::from_millis(pause)).await;
         let node = caller.choose();
-        if load.scene.view(caller.to(node), &key).await.is_ok_and(|status| status == "revoked") {
-            made += 1;
-        }
-        let node = caller.choose();
         if load.scene.change(caller.to(node), &key, &What::Revoke).await == Outcome::Accepted {
             load.volley(&mut caller, &key).await;
         }
     }
-    evidence.shows(sent >= 5, format!("{sent} revokes were sent on connections that were reset"));
-    evidence.shows(made > 0, format!("{made} of them had been made when asked, a moment later"));
+    evidence.shows(sent >= 8, format!("{sent} revokes were sent on connections that were reset"));
+    evidence.shows(made > 0, format!("{made} of them after the change was committed"));
+}
+
+/// Asks until the key is revoked; `false` if it is not within `limit`.
+async fn is_revoked_within(load: &Load, caller: &mut Caller, key: &Key, limit: Duration) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < limit {
+        let node = caller.choose();
+        if load.scene.view(caller.to(node), key).await.is_ok_and(|status| status == "revoked") {
+            return true;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    false
 }

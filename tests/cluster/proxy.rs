@@ -25,6 +25,8 @@ pub enum Flow {
     Delay(u64, u64),
     /// The same, but the connection that polls for changes of other nodes is not delayed: changes overtake reads.
     DelayReads(u64, u64),
+    /// Only the connection that polls for changes is delayed: everything else learns of changes first.
+    DelayPolls(u64, u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,10 +117,10 @@ async fn connection(client: TcpStream, state: watch::Receiver<Mode>, counts: Arc
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let mut gone = state.clone();
-    let is_quick = AtomicBool::new(false);
+    let is_polling = AtomicBool::new(false);
     tokio::select! {
-        _ = pump(from_client, to_server, state.clone(), |mode| mode.to, &counts, &is_quick) => {}
-        _ = pump(from_server, to_client, state, |mode| mode.from, &counts, &is_quick) => {}
+        _ = pump(from_client, to_server, state.clone(), |mode| mode.to, &counts, &is_polling) => {}
+        _ = pump(from_server, to_client, state, |mode| mode.from, &counts, &is_polling) => {}
         _ = gone.wait_for(|mode| mode.cut || mode.target != target) => {}
     }
     Ok(())
@@ -137,7 +139,7 @@ async fn pump(
     mut state: watch::Receiver<Mode>,
     flow: fn(&Mode) -> Flow,
     counts: &Counts,
-    is_quick: &AtomicBool,
+    is_polling: &AtomicBool,
 ) -> io::Result<()> {
     let mut dice = Dice::another();
     let mut buffer = vec![0; 16 * 1024];
@@ -150,11 +152,12 @@ async fn pump(
         let now = flow(&state.borrow());
         let range = match now {
             Flow::Delay(least, most) => Some((least, most)),
-            Flow::DelayReads(least, most) if !is_quick.load(Ordering::Relaxed) => Some((least, most)),
+            Flow::DelayReads(least, most) if !is_polling.load(Ordering::Relaxed) => Some((least, most)),
+            Flow::DelayPolls(least, most) if is_polling.load(Ordering::Relaxed) => Some((least, most)),
             _ => None,
         };
         if is_marked(chunk) {
-            is_quick.store(true, Ordering::Relaxed);
+            is_polling.store(true, Ordering::Relaxed);
         }
         if let Some((least, most)) = range {
             counts.delayed.fetch_add(1, Ordering::Relaxed);

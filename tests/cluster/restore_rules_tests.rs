@@ -39,7 +39,7 @@ impl Story {
         let minted = (call == Call::Exchange && outcome == Outcome::Accepted).then_some(false);
         let audience = audience.map(str::to_owned);
         let last = outcome == Outcome::Refused;
-        let check = Check { call, credential, write: false, minted, audience, last };
+        let check = Check { call, credential, write: false, minted, audience, api: None, last };
         self.event((at, Some(at + 5)), What::Check(check), outcome)
     }
 

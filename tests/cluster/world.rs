@@ -41,8 +41,12 @@ pub struct Organization {
 pub const SUSPENDED: usize = 1;
 /// Index of the organization whose signing keys are rotated.
 pub const ROTATED: usize = 2;
+/// Index of the organization whose default API loses and regains scopes.
+pub const LIMITED: usize = 3;
 /// The slugs of the organizations.
-pub const SLUGS: [&str; 3] = ["default", "suspended", "rotated"];
+pub const SLUGS: [&str; 4] = ["default", "suspended", "rotated", "limited"];
+/// The name of every organization's default API.
+pub const DEFAULT_API: &str = "default";
 
 /// Address and expected state of a node.
 pub struct Place {

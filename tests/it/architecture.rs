@@ -22,19 +22,34 @@ fn layer(module: &str) -> Option<Vec<&'static str>> {
         // Follows the changes in the store and counts them.
         "revocation" => with(&[&["domain", "clock", "crypto::random", "crypto::messages", "store", "telemetry"]]),
         _ if ADAPTERS.contains(&module) => with(&[&["domain", "clock"]]),
-        "node" => with(&[&["domain"], ADAPTERS]),
+        // Not `store`, but for what its errors say: a process without a database decides too.
+        "verification" => with(&[&[
+            "domain",
+            "clock",
+            "crypto::argon2_gate::GateError",
+            "crypto::digest",
+            "crypto::random::RandomError",
+            "crypto::sealing::SealError",
+            "revocation::Lease",
+            "revocation::RevocationList",
+            "signing",
+            "store::StoreError",
+            "telemetry::Usage",
+        ]]),
+        "node" => with(&[&["domain", "verification"], ADAPTERS]),
         // A key is revoked when its bearer revokes it or its owner is removed; usage reports read keys.
-        "tokens" | "members" | "usage" => with(&[&["domain", "node", "keys"], ADAPTERS]),
+        "tokens" | "members" | "usage" => with(&[&["domain", "verification", "node", "keys"], ADAPTERS]),
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
-        "http" => with(&[&["domain", "node", "tokens", "members", "clock", "limits", "crypto::random"]]),
-        _ if SURFACES.contains(&module) => {
-            with(&[&["domain", "node", "http", "clock", "limits", "store", "telemetry", "signing"], USE_CASES])
-        }
-        "server" => with(&[&["domain", "node", "http"], ADAPTERS, USE_CASES, SURFACES]),
-        "cli" => with(&[&["domain", "node", "http", "server"], ADAPTERS, USE_CASES, SURFACES]),
+        "http" => with(&[&["domain", "verification", "node", "members", "clock", "limits", "crypto::random"]]),
+        _ if SURFACES.contains(&module) => with(&[
+            &["domain", "verification", "node", "http", "clock", "limits", "store", "telemetry", "signing"],
+            USE_CASES,
+        ]),
+        "server" => with(&[&["domain", "verification", "node", "http"], ADAPTERS, USE_CASES, SURFACES]),
+        "cli" => with(&[&["domain", "verification", "node", "http", "server"], ADAPTERS, USE_CASES, SURFACES]),
         "main" => with(&[COMPOSITION]),
         // Re-exports items for tests.
-        "lib" => with(&[&["domain", "node", "http"], ADAPTERS, USE_CASES, SURFACES, COMPOSITION]),
+        "lib" => with(&[&["domain", "verification", "node", "http"], ADAPTERS, USE_CASES, SURFACES, COMPOSITION]),
         _ => None,
     }
 }

@@ -248,6 +248,7 @@ fn misplaced(server: &Server, key: &Key, secret: &str) -> Vec<Request> {
     all.extend([
         server.api("GET", &format!("webhooks/{secret}")),
         server.api("GET", &format!("webhooks/{secret}/deliveries")),
+        server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries/{secret}")),
         server.api("POST", &format!("webhooks/x/deliveries/{secret}/retry")).json(&json!({})),
         server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries?cursor={secret}")),
         server.api("GET", &format!("webhooks/0123456789abcdef012345/deliveries?state={secret}")),
@@ -380,7 +381,11 @@ fn console(server: &Server, email: &str, password: &str, canaries: &mut Canaries
     canaries.add("a session of the console", &session);
     canaries.add("a CSRF token of the console", &csrf);
     let shown = |html: &str| html.split("id=\"secret\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    let made = shown(&visitor.submit("/keys/new", "/keys/new", &[("name", "by hand")]).text());
+    let made = shown(
+        &visitor
+            .submit("/keys/new", "/keys/new", &[("name", "by hand"), ("networks", "any"), ("confirmed", "yes")])
+            .text(),
+    );
     let rotate = format!("/keys/{}/rotate", made.split('_').nth(1).unwrap());
     let rotated = shown(&visitor.submit(&rotate, &rotate, &[("grace_seconds", "3600")]).text());
     canaries.add_key("a key made at the console", &made);

@@ -35,6 +35,7 @@ mod process;
 mod products;
 mod protocol;
 mod repository;
+mod snapshots;
 mod store_conformance;
 mod support;
 mod webhooks;

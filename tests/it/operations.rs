@@ -146,7 +146,7 @@ fn unknown_path_is_a_json_404() {
     // The address of the server without a path leads to the console.
     for path in ["/", "/console", "/console/"] {
         let home = server.get(path).send();
-        assert_eq!((home.status, home.header("location")), (303, Some("/console/keys")), "{path}");
+        assert_eq!((home.status, home.header("location")), (303, Some("/console/overview")), "{path}");
     }
     for path in ["/oauth", "/oauth/nothing", "/api", "/api/v1", "/api/v1/nothing", "/%00", "/a/../b"] {
         let answer = server.get(path).send();

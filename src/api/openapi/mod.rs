@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use actix_web::http::Method;
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::middleware::Compress;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError, web};
 use schemars::generate::SchemaSettings;
@@ -21,12 +22,14 @@ use crate::http::methods;
 /// Registers `/openapi.json` and `/docs`.
 pub(super) fn register(config: &mut web::ServiceConfig) {
     let resource = |path: &str, route| {
-        methods::resource(path, [(Method::GET, route)], |allowed| Problem::method_not_allowed(allowed).error_response())
+        methods::resource(path, [(Method::GET, route)], |_, allowed| {
+            Problem::method_not_allowed(allowed).error_response()
+        })
     };
     config
-        .service(resource("/openapi.json", web::to(serve)))
-        .service(resource("/docs", web::to(page::serve)))
-        .service(resource("/docs/style.css", web::to(page::style)));
+        .service(resource("/openapi.json", web::to(serve)).wrap(Compress::default()))
+        .service(resource("/docs", web::to(page::serve)).wrap(Compress::default()))
+        .service(resource("/docs/style.css", web::to(page::style)).wrap(Compress::default()));
 }
 
 /// Rendered once: the endpoint is public, and rendering takes milliseconds.
@@ -159,7 +162,7 @@ fn event_body() -> Value {
         "type": "object",
         "required": ["type", "timestamp", "data"],
         "properties": {
-            "type": { "type": "string", "enum": KNOWN },
+            "type": { "type": "string", "enum": KNOWN.as_slice() },
             "timestamp": { "type": "string", "format": "date-time" },
             "data": data,
         },

@@ -6,14 +6,21 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::choices::{Algorithm, Choice as _, ScopeStyle};
 use crate::domain::outcome::Code;
 use crate::domain::policy::Policy;
 
-/// Removes `null` from the fields of an edit: absent fields keep their values, and only `expires_at` can be cleared.
+/// The fields of edits that `null` clears.
+const CLEARED_BY_NULL: [&str; 6] =
+    ["audience", "expires_at", "grantable_scopes", "owner", "token_ttl_seconds", "token_typ"];
+
+/// Removes `null` from the fields of an edit that it does not clear: absent fields keep their values.
 pub fn without_null(schema: &mut Schema) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (name, property) in properties.iter_mut() {
-        let Some(property) = property.as_object_mut().filter(|_| name != "expires_at") else { continue };
+        let Some(property) = property.as_object_mut().filter(|_| !CLEARED_BY_NULL.contains(&name.as_str())) else {
+            continue;
+        };
         property.retain(|key, value| key != "default" || !value.is_null());
         for key in ["type", "enum"] {
             let Some(values) = property.get_mut(key).and_then(Value::as_array_mut) else { continue };
@@ -39,6 +46,51 @@ pub fn code(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": codes })
 }
 
+/// How an API writes its scopes.
+pub fn scope_style(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ScopeStyle::NAMES })
+}
+
+/// A name in URLs.
+pub fn slug(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[a-z0-9-]{1,40}$" })
+}
+
+/// An audience.
+pub fn audience(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[!-~]{1,256}$", "examples": ["https://orders.example.com"] })
+}
+
+/// A list of scopes, or null for all.
+pub fn nullable_scopes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["array", "null"], "items": { "type": "string" } })
+}
+
+/// An audience, or null for the one in the configuration.
+pub fn nullable_audience(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "pattern": "^[!-~]{1,256}$" })
+}
+
+/// Lifetime of tokens in seconds, or null for the default.
+pub fn token_ttl(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["integer", "null"], "minimum": 60, "maximum": 3600 })
+}
+
+/// The `typ` header of tokens, or null for the default.
+pub fn token_typ(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["at+jwt", "JWT", null] })
+}
+
+/// An algorithm that signs tokens.
+pub fn algorithm(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Algorithm::NAMES })
+}
+
+/// An algorithm that signs tokens, or `null`.
+pub fn optional_algorithm(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["ES256", "EdDSA", "RS256", null] })
+}
+
 /// A description.
 pub fn text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 1000 })
@@ -62,6 +114,11 @@ pub fn lifetime(_: &mut SchemaGenerator) -> Schema {
 /// The grace period of a rotation, in seconds.
 pub fn grace(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["integer", "null"], "minimum": 0, "maximum": crate::domain::policy::MAX_GRACE_SECONDS })
+}
+
+/// The length of a grace period, in seconds, as a required field.
+pub fn required_grace(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 0, "maximum": crate::domain::policy::MAX_GRACE_SECONDS })
 }
 
 /// The time between publication and first use of a signing key, in seconds.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::console::audit::labels::field_label;
+use crate::console::ui::{capitalize, replace_times};
 
 /// Maximum length of a displayed value, in characters. The raw entry has the whole value.
 const MAX_LENGTH: usize = 120;
@@ -30,16 +31,17 @@ pub(super) fn differences(old: Option<&str>, new: Option<&str>) -> Vec<Differenc
         if before == after {
             continue;
         }
-        let (before, after) = (before.and_then(format_value), after.and_then(format_value));
+        let format = |value: Option<&Value>| value.and_then(|value| format_value(value).or_else(|| empty_value(name)));
+        let (before, after) = (format(before), format(after));
         match name.as_str() {
             // A higher generation invalidates earlier tokens.
             "generation" if before.is_some() && after.is_some() => {
                 let invalidated = Some("invalidated".to_owned());
-                all.push(Difference { field: "earlier tokens".into(), old: Some("valid".into()), new: invalidated });
+                all.push(Difference { field: "Earlier tokens".into(), old: Some("valid".into()), new: invalidated });
             }
             "generation" => {}
             _ if before == after => {}
-            _ => all.push(Difference { field: field_label(name), old: before, new: after }),
+            _ => all.push(Difference { field: capitalize(&field_label(name)), old: before, new: after }),
         }
     }
     all.truncate(MAX_FIELDS);
@@ -54,13 +56,25 @@ fn object(text: Option<&str>) -> Map<String, Value> {
     }
 }
 
-/// Formats a value. Returns `None` for null and empty values.
+/// Returns what an empty value of a field means, for fields that limit access.
+fn empty_value(name: &str) -> Option<String> {
+    let text = match name {
+        "allowed_cidrs" => "any network",
+        "scopes" => "no scopes",
+        "expires_at" => "never",
+        "owner" => "organization",
+        _ => return None,
+    };
+    Some(text.into())
+}
+
+/// Formats a value, with times for people. Returns `None` for null and empty values.
 fn format_value(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => replace_times(text),
         Value::Array(items) => items.iter().filter_map(format_value).collect::<Vec<_>>().join(", "),
         Value::Number(number) => number.to_string(),
         Value::Object(fields) => {
@@ -98,10 +112,10 @@ mod tests {
         assert_eq!(
             lines(Some(old), Some(new)),
             [
-                "expires at: – > 2030",
-                "earlier tokens: valid > invalidated",
-                "name: a > b",
-                "scopes: read:* > read:*, write:x"
+                "Expiry: never > 2030",
+                "Earlier tokens: valid > invalidated",
+                "Name: a > b",
+                "Scopes: read:* > read:*, write:x"
             ]
         );
     }
@@ -110,12 +124,21 @@ mod tests {
     fn new_objects_list_every_field() {
         assert_eq!(
             lines(None, Some(r#"{"email":"a@b","reason":"","version":1,"on":true}"#)),
-            ["email: – > a@b", "on: – > yes"]
+            ["Email: – > a@b", "On: – > yes"]
         );
-        assert_eq!(lines(Some(r#"{"email":"a@b"}"#), None), ["email: a@b > –"]);
+        assert_eq!(lines(Some(r#"{"email":"a@b"}"#), None), ["Email: a@b > –"]);
         for odd in ["", "null", "[1]", "{", "\"x\"", "{\"a\":{}}"] {
             assert!(lines(Some(odd), None).is_empty() && lines(None, Some(odd)).is_empty(), "{odd}");
         }
+    }
+
+    #[test]
+    fn empty_values_say_what_they_allow() {
+        let old = r#"{"allowed_cidrs":["127.0.0.0/8"],"expires_at":"2026-11-28T21:52:51.875Z"}"#;
+        assert_eq!(
+            lines(Some(old), Some(r#"{"allowed_cidrs":[],"expires_at":null}"#)),
+            ["Allowed networks: 127.0.0.0/8 > any network", "Expiry: 2026-11-28 21:52 UTC > never"]
+        );
     }
 
     #[test]

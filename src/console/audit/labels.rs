@@ -3,10 +3,12 @@
 use crate::store::action;
 
 /// Every action with its label, in display order.
-pub(super) const ACTIONS: [(&str, &str); 32] = [
+pub(super) const ACTIONS: [(&str, &str); 39] = [
     (action::KEY_CREATE, "created key"),
     (action::KEY_EDIT, "updated key"),
     (action::KEY_ROTATE, "rotated key"),
+    (action::KEY_END_GRACE, "ended grace period"),
+    (action::KEY_EXTEND_GRACE, "extended grace period"),
     (action::KEY_REVOKE, "revoked key"),
     (action::KEY_DISABLE, "disabled key"),
     (action::KEY_ENABLE, "enabled key"),
@@ -20,9 +22,14 @@ pub(super) const ACTIONS: [(&str, &str); 32] = [
     (action::SESSION_BEGIN, "signed in"),
     (action::SESSION_END, "ended session"),
     (action::SESSION_REFUSE, "failed sign-in"),
+    (action::API_CREATE, "created API"),
+    (action::API_EDIT, "updated API"),
+    (action::API_DELETE, "deleted API"),
     (action::POLICY_CHANGE, "updated policy"),
     (action::ORGANIZATION_SUSPEND, "suspended organization"),
     (action::ORGANIZATION_RESUME, "resumed organization"),
+    (action::ORGANIZATION_EDIT, "renamed organization"),
+    (action::ORGANIZATION_DELETE, "deleted organization"),
     (action::STORE_RESTORE, "restored from backup"),
     (action::SIGNING_KEY_CREATE, "created signing key"),
     (action::SIGNING_KEY_DELETE, "deleted signing key"),
@@ -46,7 +53,11 @@ pub(super) fn action_label(action: &str) -> &str {
 /// Returns the label of a field of old and new values.
 pub(super) fn field_label(name: &str) -> String {
     match name {
+        "apis" => "APIs".into(),
+        "token_ttl_seconds" => "token lifetime in seconds".into(),
+        "token_typ" => "token type".into(),
         "allowed_cidrs" => "allowed networks".into(),
+        "expires_at" => "expiry".into(),
         "hint" => "secret".into(),
         "kid" => "key ID".into(),
         "previous_secret_until" => "previous secret valid until".into(),

@@ -1,28 +1,29 @@
 //! The filter of the audit log, read from the URL.
 
-use actix_web::HttpRequest;
 use url::form_urlencoded::Serializer;
 
 use crate::audit;
 use crate::clock::parse_rfc3339;
-use crate::console::ui::Errors;
+use crate::console::ui::{Errors, format_date};
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::Violation;
 use crate::http::form::Form;
-use crate::store::{AuditFilter, AuditFrom};
+use crate::store::{AuditDirection, AuditFilter, AuditFrom};
 
 /// Entries per page.
 const ROWS: u32 = 50;
 const DAY: i64 = 86_400;
 
 /// The fields of the filter, in display order.
-pub(super) const FIELDS: [(&str, &str); 5] = [
+pub(super) const FIELDS: [(&str, &str); 7] = [
     ("action", "Action"),
     ("actor", "Actor"),
     ("subject", "Target"),
+    ("direction", "Access"),
+    ("field", "Changed field"),
     ("from", "From date (UTC)"),
     ("until", "To date (UTC)"),
 ];
@@ -36,9 +37,8 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads a query. Emails are resolved to member IDs.
-    pub(super) fn read(request: &HttpRequest, organization: &Slug, members: &[Member]) -> Self {
-        let form = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    /// Reads a query. Emails are resolved to member IDs, and names of keys to the IDs in `named`.
+    pub(super) fn read(form: Form, organization: &Slug, members: &[Member], named: Vec<String>) -> Self {
         let mut violations = Vec::new();
         let mut name = |field: &str, of: fn(&str, &[Member]) -> Result<String, &'static str>| {
             let text = form.value(field)?.trim();
@@ -72,8 +72,30 @@ impl Query {
                 AuditFrom::Newest
             }
         };
-        let organization = organization.clone();
-        let filter = AuditFilter { organization, action, actor, subject, since, until, from, limit: ROWS };
+        let chosen = |field: &str| form.value(field).map(str::trim).filter(|text| !text.is_empty());
+        let direction = chosen("direction").and_then(|text| {
+            let known = AuditDirection::ALL.into_iter().find(|direction| direction.as_str() == text);
+            if known.is_none() {
+                violations.push(Violation::new("direction", "Choose “Widened” or “Restricted”."));
+            }
+            known
+        });
+        let field = chosen("field").map(str::to_owned);
+        if field.as_deref().is_some_and(|field| !audit::is_field_name(field)) {
+            violations.push(Violation::new("field", "Choose a field."));
+        }
+        let filter = AuditFilter {
+            action: action.filter(|action| !action.is_empty()),
+            actor: actor.filter(|actor| !actor.is_empty()),
+            subject: subject.filter(|subject| !subject.is_empty() && named.is_empty()),
+            subjects: named,
+            direction,
+            field,
+            since,
+            until,
+            from,
+            ..AuditFilter::new(organization.clone(), ROWS)
+        };
         Self { form, filter, errors: Errors::new(violations, &FIELDS) }
     }
 
@@ -101,13 +123,29 @@ impl Query {
         query.finish()
     }
 
+    /// Returns this filter as a query string, from the day that many days ago.
+    pub(super) fn since_days(&self, days: i64, now: Timestamp) -> String {
+        let mut query = Serializer::new(String::new());
+        for (field, _) in FIELDS.iter().filter(|(field, _)| !matches!(*field, "from" | "until")) {
+            query.extend_pairs(self.form.value(field).filter(|value| !value.is_empty()).map(|value| (field, value)));
+        }
+        query.append_pair("from", &format_date(now.plus_seconds(-days * DAY))).finish()
+    }
+
     /// Returns this filter as a query string of the API's export.
     pub(super) fn export(&self) -> String {
         let filter = &self.filter;
         let rfc3339 = |at: Option<Timestamp>| at.map(crate::clock::rfc3339);
         let mut query = Serializer::new(String::new());
         query.append_pair("format", "ndjson");
+        if let [subject, others @ ..] = &*filter.subjects
+            && others.is_empty()
+        {
+            query.append_pair("subject", subject);
+        }
         for (name, value) in [
+            ("direction", filter.direction.map(|direction| direction.as_str().to_owned())),
+            ("field", filter.field.clone()),
             ("action", filter.action.clone()),
             ("actor", filter.actor.clone()),
             ("subject", filter.subject.clone()),

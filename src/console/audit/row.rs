@@ -6,11 +6,13 @@ use crate::console::audit::differences::{Difference, differences};
 use crate::console::audit::labels::action_label;
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
-use crate::console::ui::{Moment, html_size};
+use crate::console::ui::{Badge, Moment, Tone, html_size};
+use crate::domain::apis::ApiId;
 use crate::domain::audit_chain::AuditRow;
 use crate::domain::key_text::KeyId;
 use crate::keys::{self, KeyError};
 use crate::members;
+use crate::store::{AuditChange, action};
 
 /// Markup around a value, in bytes of HTML.
 const MARKUP: usize = 80;
@@ -30,11 +32,18 @@ pub(super) struct Reference {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) at: Moment,
-    pub(super) exact: Moment,
     pub(super) actor: Reference,
     pub(super) action: String,
     pub(super) subject: Option<Reference>,
     pub(super) address: Option<String>,
+    /// Whether the change widened or restricted access.
+    pub(super) badges: Vec<Badge>,
+    /// Whether strangers or routine can repeat the event at will.
+    pub(super) is_noise: bool,
+    /// The action, actor and target, which folded entries share.
+    pub(super) noise: (String, String, String),
+    /// Folded entries: time and address.
+    pub(super) more: Vec<(Moment, Option<String>)>,
     pub(super) differences: Vec<Difference>,
     /// Whether some differences were left out for lack of room.
     pub(super) is_cut: bool,
@@ -105,6 +114,7 @@ impl Names {
                 Some(member) => member.clone(),
                 None => reference(name_at_the_time("email"), None),
             },
+            "api" => reference(name_at_the_time("name"), ApiId::parse(&id).map(|id| format!("/apis/{id}"))),
             "webhook" => reference(name_at_the_time("origin"), Some(format!("/webhooks/{id}"))),
             "signing-key" => Reference { page: Some("/signing-keys".into()), ..Reference::unknown(&id) },
             "policy" => return None,
@@ -124,10 +134,19 @@ impl Row {
     /// HTML.
     pub(super) fn new<P>(visit: &ConsoleRequest<P>, names: &Names, row: &AuditRow, room: &mut usize) -> Self {
         let mut differences = differences(row.old.as_deref(), row.new.as_deref());
-        for owner in differences.iter_mut().filter(|difference| difference.field == "owner") {
+        for owner in differences.iter_mut().filter(|difference| difference.field == "Owner") {
             for id in [&mut owner.old, &mut owner.new].into_iter().flatten() {
                 if let Some(member) = names.0.get(&format!("member:{id}")) {
                     id.clone_from(&member.name);
+                }
+            }
+        }
+        if let Some(tenant) = visit.node().tenant(visit.organization()) {
+            for difference in differences.iter_mut().filter(|difference| difference.field == "APIs") {
+                for text in [&mut difference.old, &mut difference.new].into_iter().flatten() {
+                    *text = tenant.apis.iter().fold(std::mem::take(text), |text, served| {
+                        text.replace(served.api.id.as_str(), served.api.name.as_str())
+                    });
                 }
             }
         }
@@ -143,14 +162,25 @@ impl Row {
         let is_cut = differences.len() < all;
         Self {
             at: Moment::from_now(row.at, visit.now),
-            exact: Moment::at(row.at),
             actor: names.actor(&row.actor),
             action: action_label(&row.action).to_owned(),
             subject: names.subject(row),
             address: row.address.clone(),
+            badges: badges(row),
+            is_noise: matches!(&*row.action, action::KEY_DENIED_BY_NETWORK | action::SESSION_REFUSE),
+            noise: (row.action.clone(), row.actor.clone(), row.subject.clone()),
+            more: Vec::new(),
             differences,
             is_cut,
             stored: None,
         }
     }
+}
+
+/// Returns whether a change widened or restricted access, in words.
+fn badges(row: &AuditRow) -> Vec<Badge> {
+    let direction = AuditChange::of_row(row).direction();
+    let widened = direction.widens().then(|| Badge::new(Tone::Warning, "Widened"));
+    let restricted = direction.restricts().then(|| Badge::new(Tone::Plain, "Restricted"));
+    widened.into_iter().chain(restricted).collect()
 }

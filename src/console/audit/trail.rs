@@ -7,8 +7,9 @@ use crate::console::audit::row::{Names, Row};
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::html;
+use crate::domain::timestamp::Timestamp;
 use crate::http::permission::ReadAudit;
-use crate::store::{AuditFilter, AuditFrom};
+use crate::store::AuditFilter;
 
 /// Maximum number of entries. The audit log has the rest.
 const ROWS: u32 = 20;
@@ -23,7 +24,8 @@ html! { Trail }
 #[template(path = "console/audit/trail.html")]
 pub(in crate::console) struct Trail {
     root: String,
-    subject: String,
+    /// The audit log with the same filter.
+    log: String,
     rows: Vec<Row>,
     more: bool,
 }
@@ -38,24 +40,34 @@ impl Trail {
             return Ok(None);
         }
         let subject = subject.to_string();
-        let filter = AuditFilter {
-            organization: visit.organization().clone(),
-            action: None,
-            actor: None,
-            subject: Some(subject.clone()),
-            since: None,
-            until: None,
-            from: AuditFrom::Newest,
-            limit: ROWS,
-        };
-        let page = audit::list(visit.node(), &filter).await?;
+        let log = visit.path(&format!("/audit?subject={subject}"));
+        let filter = AuditFilter { subject: Some(subject), ..AuditFilter::new(visit.organization().clone(), ROWS) };
+        Self::read(visit, &filter, log).await.map(Some)
+    }
+
+    /// Loads what an actor did, from a time on. Returns `None` if the visitor cannot read the audit log.
+    pub(in crate::console) async fn of_actor<P>(
+        visit: &ConsoleRequest<P>,
+        actor: String,
+        since: Option<Timestamp>,
+    ) -> Result<Option<Self>, ErrorPage> {
+        if !visit.may::<ReadAudit>() {
+            return Ok(None);
+        }
+        let log = visit.path(&format!("/audit?actor={actor}"));
+        let filter = AuditFilter { actor: Some(actor), since, ..AuditFilter::new(visit.organization().clone(), ROWS) };
+        Self::read(visit, &filter, log).await.map(Some)
+    }
+
+    async fn read<P>(visit: &ConsoleRequest<P>, filter: &AuditFilter, log: String) -> Result<Self, ErrorPage> {
+        let page = audit::list(visit.node(), filter).await?;
         let names = Names::read(visit, &page.items).await?;
         let mut room = MAX_DIFFERENCES;
-        Ok(Some(Self {
+        Ok(Self {
             root: visit.path(""),
-            subject,
+            log,
             rows: page.items.iter().map(|row| Row::new(visit, &names, row, &mut room)).collect(),
             more: page.has_more,
-        }))
+        })
     }
 }

@@ -4,14 +4,25 @@ use std::net::IpAddr;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::clock;
 use crate::console::ui::Errors;
+use crate::domain::scope::Scope;
 use crate::domain::violation::Violation;
 use crate::http::form::Form;
 use crate::node::{NodeSettings, Tenant};
 
 /// The example addresses of Keyturn and of the protected API.
-const EXAMPLE_KEYTURN: &str = "127.0.0.1:8080";
-const EXAMPLE_API: &str = "127.0.0.1:9000";
+pub(super) const EXAMPLE_KEYTURN: &str = "127.0.0.1:8080";
+pub(super) const EXAMPLE_API: &str = "127.0.0.1:9000";
+/// The example of what is protected: a path, and the scope that it requires.
+pub(super) const EXAMPLE_PATH: &str = "/orders/";
+pub(super) const EXAMPLE_SCOPE: &str = "read:orders/*";
+/// The requirement in recipes in which path and scope can be replaced.
+pub(super) const EXAMPLE_REQUIREMENT: &str = "keyturn_require=read:orders/*";
+/// The path of the other example in these recipes.
+const SECOND_PATH: &str = "/projects/";
+/// Maximum length of a path or a scope.
+const MAX_LENGTH: usize = 200;
 
 /// The values for recipes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +31,10 @@ pub(super) struct Values {
     pub(super) keyturn: HostPort,
     /// The address of the protected API.
     pub(super) api: HostPort,
+    /// The beginning of the paths to protect.
+    pub(super) path: String,
+    /// The scope that they require.
+    pub(super) scope: String,
     /// The `iss` of tokens.
     pub(super) issuer: String,
     /// The part of the issuer after the public URL: empty or `/o/{slug}`.
@@ -82,18 +97,37 @@ impl Values {
         let example = |text| HostPort::parse(text).unwrap_or(HostPort { host: "127.0.0.1".into(), port: 8080 });
         let keyturn = address("keyturn", plain_http(&settings.public_url).unwrap_or_else(|| example(EXAMPLE_KEYTURN)));
         let api = address("api", example(EXAMPLE_API));
+        let mut text = |name: &'static str, example: &str, check: fn(&str) -> Result<(), String>| {
+            let given = query.value(name).map(str::trim).filter(|text| !text.is_empty()).unwrap_or(example);
+            match check(given) {
+                Ok(()) => given.to_owned(),
+                Err(error) => {
+                    violations.push(Violation::new(name, error));
+                    example.to_owned()
+                }
+            }
+        };
+        let (path, scope) = (text("path", EXAMPLE_PATH, check_path), text("scope", EXAMPLE_SCOPE, check_scope));
         let audiences = audiences(tenant, settings);
         let audience = query.value("audience").and_then(|wanted| audiences.iter().find(|known| *known == wanted));
         let values = Self {
             keyturn,
             api,
+            path,
+            scope,
             issuer: tenant.issuer.clone(),
             issuer_path: tenant.issuer.strip_prefix(&settings.public_url).unwrap_or_default().to_owned(),
             audience: audience.unwrap_or(&settings.audience).clone(),
-            algorithm: tenant.ring.newest().map_or(settings.algorithm, |key| key.algorithm()).to_string(),
-            typ: settings.typ.clone(),
+            algorithm: tenant.default_algorithm(clock::now()).unwrap_or(settings.algorithm).to_string(),
+            typ: settings.typ.to_string(),
         };
-        (values, Errors::new(violations, &[("keyturn", "Keyturn address"), ("api", "Your API")]))
+        let labels = [
+            ("keyturn", "Keyturn address"),
+            ("api", "Your API"),
+            ("path", "Path to protect"),
+            ("scope", "Required scope"),
+        ];
+        (values, Errors::new(violations, &labels))
     }
 
     /// Returns the path of `/verify` for this organization and audience, ready for more parameters.
@@ -105,6 +139,11 @@ impl Values {
     /// Replaces the example values in a recipe.
     pub(super) fn fill(&self, recipe: &str) -> String {
         let Self { keyturn, api, .. } = self;
+        // If a recipe compares scopes by a pattern, the example stays.
+        let (path, scope) = match recipe.contains(EXAMPLE_REQUIREMENT) {
+            true => (self.path.as_str(), self.scope.as_str()),
+            false => (EXAMPLE_PATH, EXAMPLE_SCOPE),
+        };
         let in_envoy =
             |address: &HostPort| format!("address: \"{}\", port_value: {}", address.without_brackets(), address.port);
         let cluster = |name: &str, address: &HostPort| {
@@ -115,6 +154,9 @@ impl Values {
             recipe,
             &[
                 ("/verify?", self.verify()),
+                ("/(orders|projects)/.*", format!("({path}|{SECOND_PATH}).*")),
+                (EXAMPLE_PATH, path.to_owned()),
+                (EXAMPLE_SCOPE, scope.to_owned()),
                 ("127.0.0.1:8080/.well-known/", format!("{keyturn}{}/.well-known/", self.issuer_path)),
                 (EXAMPLE_KEYTURN, keyturn.to_string()),
                 (EXAMPLE_API, api.to_string()),
@@ -142,6 +184,32 @@ pub(super) fn audiences(tenant: &Tenant, settings: &NodeSettings) -> Vec<String>
         }
     }
     known
+}
+
+/// Checks the beginning of a path. It needs no quoting in a recipe.
+fn check_path(path: &str) -> Result<(), String> {
+    let segments = path.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(plain);
+    if path.len() > MAX_LENGTH || !segments.is_some_and(|segments| segments.split('/').all(is_segment)) {
+        return Err(
+            "Enter a path that begins and ends with a slash, such as /orders/, of letters, digits, - and _.".into()
+        );
+    }
+    if path == SECOND_PATH {
+        return Err(format!("{SECOND_PATH} is the second example in the configuration. Enter another path."));
+    }
+    Ok(())
+}
+
+/// Checks a scope. It needs no quoting in a recipe.
+fn check_scope(scope: &str) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/*._-".contains(&byte);
+    let is_plain = scope.len() <= MAX_LENGTH && scope.bytes().all(plain);
+    if !is_plain || Scope::parse(scope).is_err() {
+        return Err("Enter one scope, such as read:orders/*, of letters, digits and : / * . _ -".into());
+    }
+    Ok(())
 }
 
 /// Returns the host and port of a plain HTTP URL.
@@ -174,6 +242,8 @@ mod tests {
         Values {
             keyturn: HostPort::parse("127.0.0.1:9000").unwrap(),
             api: HostPort::parse("api.internal:80").unwrap(),
+            path: EXAMPLE_PATH.into(),
+            scope: EXAMPLE_SCOPE.into(),
             issuer: "https://id.example/o/acme".into(),
             issuer_path: "/o/acme".into(),
             audience: "urn:orders".into(),
@@ -216,6 +286,52 @@ mod tests {
                     assert!(!left.contains(example), "{example} is left in {name} of {}", gateway.name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn audience_changes_every_recipe() {
+        let other = Values { audience: "urn:other".into(), ..values() };
+        for gateway in &crate::console::gateways::recipes::GATEWAYS {
+            for recipe in gateway.recipes {
+                let filled =
+                    |values: &Values| recipe.files.iter().map(|(_, text)| values.fill(text)).collect::<String>();
+                assert_ne!(filled(&values()), filled(&other), "{}: {}", gateway.name, recipe.title);
+            }
+        }
+    }
+
+    #[test]
+    fn path_and_scope_change_every_recipe_that_asks_for_a_scope() {
+        let other = Values { path: "/v1/invoices/".into(), scope: "write:invoices/acme".into(), ..values() };
+        let mut changed = 0;
+        for gateway in &crate::console::gateways::recipes::GATEWAYS {
+            for recipe in gateway.recipes.iter().filter(|recipe| recipe.has(EXAMPLE_REQUIREMENT)) {
+                changed += 1;
+                for (name, text) in recipe.files.iter().filter(|(_, text)| text.contains(EXAMPLE_REQUIREMENT)) {
+                    let filled = other.fill(text);
+                    assert!(filled.contains("keyturn_require=write:invoices/acme"), "{name} of {}", gateway.name);
+                    assert!(!filled.contains("/orders/") && !filled.contains(EXAMPLE_SCOPE), "{name}: {filled}");
+                }
+            }
+        }
+        assert_eq!(changed, 6, "nginx twice, Envoy, Caddy, Traefik and HAProxy");
+    }
+
+    #[test]
+    fn paths_and_scopes_need_no_quotes() {
+        for good in ["/orders/", "/v1/a_b-c/"] {
+            assert_eq!(check_path(good), Ok(()));
+        }
+        for bad in ["", "/", "//", "orders", "/orders", "/a//b/", "/a b/", "/a;}/", "/../", "/projects/", "/ä/", "/a{/"]
+        {
+            assert!(check_path(bad).is_err(), "{bad}");
+        }
+        for good in ["read:orders/*", "*:*", "read", "admin:a.b/c-d"] {
+            assert_eq!(check_scope(good), Ok(()), "{good}");
+        }
+        for bad in ["", "read:orders/#", "read orders", "read:a;}", "read:\"", "read:a&b=c", ":", "read:a b"] {
+            assert!(check_scope(bad).is_err(), "{bad}");
         }
     }
 

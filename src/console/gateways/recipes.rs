@@ -31,6 +31,13 @@ pub(super) struct Recipe {
     pub(super) files: &'static [(&'static str, &'static str)],
 }
 
+impl Recipe {
+    /// Whether any file contains an example value.
+    pub(super) fn has(&self, example: &str) -> bool {
+        self.files.iter().any(|(_, text)| text.contains(example))
+    }
+}
+
 impl Method {
     /// Describes when a revocation takes effect.
     pub(super) fn revocation(self) -> &'static str {

@@ -1,22 +1,28 @@
 //! Creating a key.
 
+use std::sync::Arc;
+
 use askama::Template;
 
 use crate::console::error_page::{self, ErrorPage};
 use crate::console::frame::{Frame, Section, invalid_form, page};
-use crate::console::keys::form::{FIELDS, KeyFields, KeyForm, number_rows};
-use crate::console::keys::list::MAX_OWNERS;
-use crate::console::keys::secret;
+use crate::console::keys::api_fields::split;
+use crate::console::keys::expiry::DaysFrom;
+use crate::console::keys::form::{KeyFields, KeyForm};
+use crate::console::keys::owner::{self, owner_field};
+use crate::console::keys::{Granted, secret, summary};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
-use crate::console::ui::{Errors, Select, SelectOption};
-use crate::domain::member::MemberId;
+use crate::console::ui::{Errors, Moment, Notice, Select};
+use crate::domain::api_key::Access;
+use crate::domain::apis::ServedApi;
+use crate::domain::grants::Grants;
 use crate::domain::policy::Policy;
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
 use crate::keys::{self, IdempotentRequest, KeyError, NewKey};
-use crate::members;
+use crate::node::Tenant;
 
 /// Ties a ticket to this form.
 const TARGET: &str = "console create";
@@ -32,42 +38,67 @@ struct Page {
     has_no_signing_key: bool,
 }
 
+/// The review of a key with unusual access, before it exists.
+#[derive(Template)]
+#[template(path = "console/keys/create_review.html")]
+struct Review {
+    frame: Frame,
+    /// The submitted form, to be submitted again.
+    fields: Vec<(String, String)>,
+    summary: String,
+    warnings: Vec<Notice>,
+    name: String,
+    owner: String,
+    scopes: Granted,
+    networks: Vec<String>,
+    expires: Option<Moment>,
+}
+
 pub(super) async fn show(visit: ConsoleRequest<WriteKeys>) -> Result<Reply, ErrorPage> {
     let policy = policy(&visit)?;
     if visit.who.member.role < policy.create_role {
         return Err(ErrorPage::role_required(visit.who.member.role, policy.create_role));
     }
-    page(&build(&visit, &policy, &KeyForm::empty(&policy), "", Errors::default(), keys::ticket()?).await?)
+    let key_form = KeyForm::empty(&policy, &tenant(&visit)?.apis);
+    page(&build(&visit, &policy, &key_form, "organization", Errors::default(), keys::ticket()?).await?)
 }
 
-/// Creates the key and shows its secret once.
+/// Creates the key and shows its secret once. A key with unusual access is reviewed first.
 pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, ErrorPage> {
     // 1. Read the form. Without JavaScript, adding a row renders the form again.
     let Submitted { visit, form } = submitted;
     let policy = policy(&visit)?;
-    let key_form = KeyForm::read(&form, &policy)?;
+    let tenant = tenant(&visit)?;
+    let key_form = KeyForm::read(&form, &policy, &tenant.apis)?;
     let (owner, ticket) = (form.value("owner").unwrap_or_default(), ticket(&form)?);
-    if form.value("more").is_some() || form.value("remove").is_some() {
+    if ["more", "remove"].iter().any(|button| form.value(button).is_some()) {
         return page(&build(&visit, &policy, &key_form.change_rows(&form), owner, Errors::default(), ticket).await?);
     }
-    let parsed = match key_form.parse(visit.now) {
+    if form.value("back").is_some() {
+        return page(&build(&visit, &policy, &key_form, owner, Errors::default(), ticket).await?);
+    }
+    let parsed = match key_form.parse_new(&policy, visit.now) {
         Ok(parsed) => parsed,
         Err(violations) => {
-            let errors = Errors::new(violations, FIELDS);
+            let errors = key_form.errors(violations, &Grants::default());
             return invalid_form(&build(&visit, &policy, &key_form, owner, errors, ticket).await?);
         }
     };
 
-    // 2. Create the key. A repeated form creates no second key and shows no secret.
+    // 2. Review unusual access.
+    let grants = parsed.grants;
+    let access = Access { grants: &grants, networks: &parsed.networks, expires_at: parsed.expires_at.flatten() };
+    let warnings = summary::warnings(access, &tenant.apis);
+    if !warnings.is_empty() && form.value("confirmed").is_none() {
+        return review(&visit, &key_form, (access, &tenant.apis), warnings, owner, &form).await;
+    }
+
+    // 3. Create the key. A repeated form creates no second key and shows no secret.
     let new = NewKey {
         name: key_form.name.clone(),
         description: key_form.description.clone(),
-        owner: match owner {
-            "" | "me" => None,
-            "organization" => Some(None),
-            id => Some(Some(MemberId(id.to_owned()))),
-        },
-        scopes: parsed.scopes,
+        owner: owner::read(&visit, owner),
+        grants: split(&grants, &tenant.apis),
         networks: parsed.networks,
         expires_at: parsed.expires_at.flatten(),
     };
@@ -76,19 +107,42 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
     let errors = match keys::create(node, organization, &by, new, Some(&once)).await {
         Ok((key, text)) => return secret::show_new(&visit, &key, &text, false),
         Err(KeyError::AlreadyDone(id)) => return secret::show_already_submitted(&visit, &id),
-        Err(KeyError::Invalid(violations)) => Errors::new(number_rows(violations, &key_form.scopes), FIELDS),
+        Err(KeyError::Invalid(violations)) => key_form.errors(violations, &grants),
         Err(KeyError::GrantExceeded(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
         Err(KeyError::LimitReached) => Errors::sentence(describe_limits(&policy)),
         Err(other) => return Err(other.into()),
     };
 
-    // 3. Show the errors.
+    // 4. Show the errors.
     let page = build(&visit, &policy, &key_form, owner, errors, ticket).await?;
     invalid_form(&page)
 }
 
+async fn review(
+    visit: &ConsoleRequest<WriteKeys>,
+    key_form: &KeyForm,
+    (access, apis): (Access<'_>, &[ServedApi]),
+    warnings: Vec<Notice>,
+    owner: &str,
+    form: &Form,
+) -> Result<Reply, ErrorPage> {
+    let submitted = form.all().filter(|(name, _)| !["csrf", "confirmed", "back"].contains(name));
+    let owner = owner::read(visit, owner).unwrap_or_else(|| Some(visit.who.member.id.clone()));
+    page(&Review {
+        frame: visit.frame(Section::Keys, "Review API key"),
+        fields: submitted.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        summary: summary::describe_access(access, apis),
+        warnings,
+        name: key_form.name.clone(),
+        owner: owner::describe(visit, owner.as_ref()).await?,
+        scopes: Granted::new(access.grants, apis),
+        networks: access.networks.to_strings(),
+        expires: access.expires_at.map(Moment::day),
+    })
+}
+
 /// Describes the limits of the policy.
-fn describe_limits(policy: &Policy) -> String {
+pub(super) fn describe_limits(policy: &Policy) -> String {
     let of_user = policy.max_keys_per_user.map(|most| format!("each member can have {most} keys"));
     let of_all = policy.max_keys.map(|most| format!("the organization can have {most} keys"));
     let limits = [of_user, of_all].into_iter().flatten().collect::<Vec<_>>().join(" and ");
@@ -103,8 +157,12 @@ pub(super) fn ticket(form: &Form) -> Result<String, ErrorPage> {
 
 /// Returns the organization's policy.
 pub(super) fn policy<P>(visit: &ConsoleRequest<P>) -> Result<Policy, ErrorPage> {
-    let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
-    Ok(tenant.organization.policy.clone())
+    Ok(tenant(visit)?.organization.policy.clone())
+}
+
+/// Returns the organization with its APIs.
+pub(super) fn tenant<P>(visit: &ConsoleRequest<P>) -> Result<Arc<Tenant>, ErrorPage> {
+    visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)
 }
 
 async fn build(
@@ -119,32 +177,9 @@ async fn build(
     Ok(Page {
         frame: visit.frame(Section::Keys, "Create API key"),
         ticket,
-        fields: key_form.fields(policy, None, &errors),
-        owner: owner_field(visit, owner, &errors).await?,
-        has_no_signing_key: tenant.is_none_or(|tenant| tenant.ring.current(visit.now).is_none()),
+        fields: key_form.fields(policy, None, DaysFrom { since: visit.now, now: visit.now }, &errors),
+        owner: owner_field(visit, None, owner, &errors).await?,
+        has_no_signing_key: tenant.is_none_or(|tenant| tenant.ring.is_empty()),
         errors,
     })
-}
-
-/// Returns the owner field, for members who manage all keys.
-async fn owner_field(
-    visit: &ConsoleRequest<WriteKeys>,
-    chosen: &str,
-    errors: &Errors,
-) -> Result<Option<Select>, ErrorPage> {
-    if !visit.by().may_manage_key_of(None) {
-        return Ok(None);
-    }
-    let own = &visit.who.member;
-    let mut options = vec![
-        SelectOption::new("me", format!("{} (you)", own.email)),
-        SelectOption::new("organization", "The organization (keeps working when members leave)"),
-    ];
-    let members = members::list(visit.node(), visit.organization()).await?;
-    // With more members, other owners can be set only through the API.
-    let is_few = members.len() <= MAX_OWNERS;
-    let others = members.into_iter().filter(|member| is_few && member.id != own.id);
-    options.extend(others.map(|member| SelectOption::new(member.id.0, member.email)));
-    let select = Select::new("owner", "Owner", options, chosen);
-    Ok(Some(select.hint("When a member is removed, their keys are revoked.").errors(errors)))
 }

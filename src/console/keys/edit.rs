@@ -1,26 +1,31 @@
-//! Editing a key. Changes that restrict it are reviewed first, with the recent requests that they would have denied.
+//! Editing a key. Changes that widen or restrict its access are reviewed first, with the recent requests that restrictions
+//! would have denied.
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use askama::Template;
 
-use crate::clock::rfc3339;
 use crate::console::error_page::{self, ErrorPage};
 use crate::console::frame::{Frame, Section, invalid_form, page};
-use crate::console::keys::create::policy;
-use crate::console::keys::form::{FIELDS, KeyFields, KeyForm, ParsedKey, format_expiry, number_rows};
+use crate::console::keys::create::{describe_limits, tenant};
+use crate::console::keys::expiry::{DaysFrom, format_expiry};
+use crate::console::keys::form::{KeyFields, KeyForm, ParsedKey};
+use crate::console::keys::granted::api_name;
+use crate::console::keys::owner::{self, owner_field};
+use crate::console::keys::summary::{self, describe_networks};
 use crate::console::keys::{display_name, find, may_change, version};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
-use crate::console::ui::{Errors, format_count};
-use crate::domain::api_key::{ApiKey, Edit};
-use crate::domain::networks::Networks;
+use crate::console::ui::{Badge, Errors, Notice, Select, Tone, format_count, format_date};
+use crate::domain::api_key::{ApiKey, Difference, Direction, Edit};
+use crate::domain::apis::ServedApi;
+use crate::domain::grants::Grants;
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
-use crate::keys::{self, KeyError};
+use crate::keys::{self, KeyError, RequestedGrants};
 use crate::usage::{self, DeniedUses, Impact, Narrowing};
 
 /// Maximum number of listed addresses and scopes.
@@ -35,6 +40,7 @@ struct Page {
     key_name: String,
     version: u64,
     fields: KeyFields,
+    owner: Option<Select>,
 }
 
 #[derive(Template)]
@@ -46,16 +52,22 @@ struct Review {
     /// The submitted form, to be submitted again.
     fields: Vec<(String, String)>,
     changes: Vec<Change>,
+    widens: bool,
+    restricts: bool,
+    warnings: Vec<Notice>,
     total: u64,
     formatted_total: String,
     denied: Vec<DeniedTable>,
     uncounted: bool,
+    /// The restricted APIs whose requests are not counted.
+    unchecked: String,
 }
 
 struct Change {
-    setting: &'static str,
+    setting: String,
     old: String,
     new: String,
+    badge: Badge,
 }
 
 /// Recent requests that would have been denied, by address or by scope.
@@ -66,58 +78,77 @@ struct DeniedTable {
     more: usize,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, path: web::Path<String>) -> Result<Reply, ErrorPage> {
+pub(super) async fn show(
+    visit: ConsoleRequest<WriteKeys>,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<Reply, ErrorPage> {
     let key = find(&visit, &path).await?;
     if !may_change(&visit, &key) {
         return Err(ErrorPage::not_permitted("You can only manage your own keys. Ask the owner or an admin."));
     }
-    let policy = policy(&visit)?;
-    page(&build(&visit, &key, key.version, &policy, &KeyForm::of(&key, &policy), Errors::default()))
+    let tenant = tenant(&visit)?;
+    let policy = &tenant.organization.policy;
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let key_form = KeyForm::of(&key, policy, &tenant.apis).widen(&key, policy, &tenant.apis, &query);
+    let owner = owner::option_of(&visit, &key);
+    page(&build(&visit, &key, key.version, policy, (&key_form, &owner), Errors::default()).await?)
 }
 
-/// Saves the key, or shows the review if the change restricts it.
+/// Saves the key, or shows the review if the change widens or restricts its access.
 pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String>) -> Result<Reply, ErrorPage> {
     // 1. Read the form.
     let Submitted { visit, form } = submitted;
     let key = find(&visit, &path).await?;
-    let policy = policy(&visit)?;
-    let key_form = KeyForm::read(&form, &policy)?;
+    let tenant = tenant(&visit)?;
+    let policy = &tenant.organization.policy;
+    let key_form = KeyForm::read(&form, policy, &tenant.apis)?;
     let seen = version(&form)?;
+    let chosen_owner = form.value("owner").unwrap_or_default();
     if form.value("more").is_some() || form.value("remove").is_some() {
-        return page(&build(&visit, &key, seen, &policy, &key_form.change_rows(&form), Errors::default()));
+        let changed = key_form.change_rows(&form);
+        return page(&build(&visit, &key, seen, policy, (&changed, chosen_owner), Errors::default()).await?);
     }
-    let parsed = match key_form.parse(days_from(&key, &policy, visit.now)) {
+    if form.value("back").is_some() {
+        return page(&build(&visit, &key, seen, policy, (&key_form, chosen_owner), Errors::default()).await?);
+    }
+    let parsed = match key_form.parse(days_from(&key, policy, visit.now), Some(&key.grants)) {
         Ok(parsed) => parsed,
         Err(violations) => {
-            let errors = Errors::new(violations, FIELDS);
-            return invalid_form(&build(&visit, &key, seen, &policy, &key_form, errors));
+            let errors = key_form.errors(violations, &Grants::default());
+            return invalid_form(&build(&visit, &key, seen, policy, (&key_form, chosen_owner), errors).await?);
         }
     };
 
-    // 2. Review a change that restricts the key.
-    let edit = edit(&key, &key_form, parsed);
-    let is_narrower = key.clone().edit(edit.clone(), visit.now).is_ok_and(|new| new.generation != key.generation);
-    if is_narrower && form.value("confirmed").is_none() {
-        return review(&visit, &key, &edit, &form).await;
+    // 2. Review a change of access.
+    let new_owner = owner::read(&visit, chosen_owner).filter(|owner| *owner != key.owner);
+    let edit = Edit { owner: new_owner, ..edit(&key, &key_form, parsed) };
+    if form.value("confirmed").is_none()
+        && let Ok(new) = key.clone().edit(edit.clone(), visit.now)
+        && Difference::between(&key, &new) != Difference::default()
+    {
+        return review(&visit, (&key, &new, &tenant.apis), &edit, &form).await;
     }
 
     // 3. Apply the change.
+    let grants = edit.grants.clone().unwrap_or_default();
     let (node, organization, by, id) = (visit.node(), visit.organization(), visit.by(), key.id);
-    let errors = match keys::edit(node, organization, &by, &id, Some(seen), edit).await {
+    let errors = match keys::edit(node, organization, &by, &id, Some(seen), edit, RequestedGrants::default()).await {
         Ok((new, is_narrower)) => {
             let is_opened = key.networks.is_restricted() && !new.networks.is_restricted();
-            let done = match (is_opened, is_narrower) {
-                (true, _) => "opened",
-                (false, true) => "narrowed",
-                (false, false) => "edited",
+            let message = match (is_opened, is_narrower) {
+                (true, _) => "Key updated. Warning: it can now be used from any network.",
+                (false, true) => "Key updated. Tokens issued earlier no longer work.",
+                (false, false) => "Key updated.",
             };
-            return Ok(Reply::see_other(visit.path(&format!("/keys/{id}?done={done}"))));
+            return visit.done(&format!("/keys/{id}"), message);
         }
-        Err(KeyError::Invalid(violations)) => Errors::new(number_rows(violations, &key_form.scopes), FIELDS),
+        Err(KeyError::Invalid(violations)) => key_form.errors(violations, &grants),
         Err(KeyError::GrantExceeded(excess)) => Errors::sentence(error_page::describe_excess(&excess)),
+        Err(KeyError::LimitReached) => Errors::sentence(describe_limits(policy)),
         Err(other) => return Err(other.into()),
     };
-    invalid_form(&build(&visit, &key, seen, &policy, &key_form, errors))
+    invalid_form(&build(&visit, &key, seen, policy, (&key_form, chosen_owner), errors).await?)
 }
 
 /// Returns the moment from which a chosen number of days counts: the creation of the secret if the policy limits lifetimes.
@@ -129,52 +160,118 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
     Edit {
         name: (key_form.name != key.name).then(|| key_form.name.clone()),
         description: (key_form.description != key.description).then(|| key_form.description.clone()),
-        scopes: (parsed.scopes != key.scopes).then_some(parsed.scopes),
+        grants: (parsed.grants != key.grants).then_some(parsed.grants),
         networks: (parsed.networks != key.networks).then_some(parsed.networks),
         expires_at: parsed.expires_at,
+        owner: None,
     }
 }
 
-async fn review(visit: &ConsoleRequest<WriteKeys>, key: &ApiKey, edit: &Edit, form: &Form) -> Result<Reply, ErrorPage> {
-    let to = Narrowing { scopes: edit.scopes.clone(), networks: edit.networks.clone() };
-    let impact = usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?;
-    let submitted = form.all().filter(|(name, _)| !["csrf", "confirmed"].contains(name));
-    let fields = submitted.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+async fn review(
+    visit: &ConsoleRequest<WriteKeys>,
+    (key, new, apis): (&ApiKey, &ApiKey, &[ServedApi]),
+    edit: &Edit,
+    form: &Form,
+) -> Result<Reply, ErrorPage> {
+    let difference = Difference::between(key, new);
+    let impact = match difference.restricts() {
+        true => {
+            let to = Narrowing {
+                scopes: edit.grants.as_ref().map(|grants| grants.of_default_api().clone()),
+                networks: edit.networks.clone(),
+            };
+            Some(usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?)
+        }
+        false => None,
+    };
+    let total = impact.as_ref().map_or(0, |impact| impact.total().all());
+    let uncounted = |impact: &Impact| impact.by_address.uncounted.all() + impact.by_scope.uncounted.all() > 0;
+    let title = match difference.overall() {
+        Direction::Restricted => "Restrict key?",
+        Direction::Widened => "Widen key?",
+        Direction::WidenedAndRestricted | Direction::Unchanged => "Change key?",
+    };
+    let submitted = form.all().filter(|(name, _)| !["csrf", "confirmed", "back"].contains(name));
+    let known = summary::warnings_about(key, apis);
+    let unchecked = restricted_apis(key, new, apis);
+    let is_new = |warning: &Notice| known.iter().all(|known| known.text != warning.text);
     page(&Review {
-        frame: visit.frame(Section::Keys, "Restrict key?"),
+        frame: visit.frame(Section::Keys, title),
         id: key.id.to_string(),
         key_name: display_name(key),
-        fields,
-        changes: changes(key, edit),
-        total: impact.total().all(),
-        formatted_total: format_count(impact.total().all()),
-        uncounted: impact.by_address.uncounted.all() + impact.by_scope.uncounted.all() > 0,
-        denied: denied_tables(&impact),
+        fields: submitted.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        changes: changes(key, new, apis),
+        unchecked: unchecked.join(", "),
+        widens: difference.widens(),
+        restricts: difference.restricts(),
+        warnings: summary::warnings_about(new, apis).into_iter().filter(is_new).collect(),
+        total,
+        formatted_total: format_count(total),
+        uncounted: impact.as_ref().is_some_and(uncounted),
+        denied: impact.as_ref().map(denied_tables).unwrap_or_default(),
     })
 }
 
-fn changes(key: &ApiKey, edit: &Edit) -> Vec<Change> {
-    let networks = |networks: &Networks| match networks.to_strings() {
-        list if list.is_empty() => "any network".to_owned(),
-        list => list.join(", "),
-    };
-    let mut changes = Vec::new();
-    if let Some(new) = &edit.scopes {
-        let only_in = |some: &ScopeSet, others: &ScopeSet| {
-            let differs = |scope: &&Scope| !others.iter().any(|other| other == *scope);
-            let scopes: Vec<String> = some.iter().filter(differs).map(ToString::to_string).collect();
-            if scopes.is_empty() { "–".to_owned() } else { scopes.join(" ") }
-        };
-        changes.push(Change { setting: "Scopes", old: only_in(&key.scopes, new), new: only_in(new, &key.scopes) });
+/// Returns the fields whose access changes, in words.
+fn changes(key: &ApiKey, new: &ApiKey, apis: &[ServedApi]) -> Vec<Change> {
+    let difference = Difference::between(key, new);
+    let mut changes: Vec<Change> = apis.iter().filter_map(|served| change_of_api(key, new, served, apis)).collect();
+    if difference.networks != Direction::Unchanged {
+        let (old, new) = (describe_networks(&key.networks), describe_networks(&new.networks));
+        changes.push(Change { setting: "Allowed networks".into(), old, new, badge: badge(difference.networks) });
     }
-    if let Some(new) = &edit.networks {
-        changes.push(Change { setting: "Allowed networks", old: networks(&key.networks), new: networks(new) });
-    }
-    if let Some(new) = edit.expires_at.filter(|new| *new != key.expires_at) {
-        let after = format_expiry(&ApiKey { expires_at: new, ..key.clone() });
-        changes.push(Change { setting: "Expiry", old: format_expiry(key), new: after });
+    if difference.expiry != Direction::Unchanged {
+        let (old, new) = (format_expiry(key), format_expiry(new));
+        changes.push(Change { setting: "Expiry".into(), old, new, badge: badge(difference.expiry) });
     }
     changes
+}
+
+/// Returns how the scopes of one API change.
+fn change_of_api(key: &ApiKey, new: &ApiKey, served: &ServedApi, apis: &[ServedApi]) -> Option<Change> {
+    let (old, new) = (key.grants.get(served.api.id), new.grants.get(served.api.id));
+    let direction = direction_of_api(old, new);
+    if direction == Direction::Unchanged {
+        return None;
+    }
+    let only_in = |some: Option<&ScopeSet>, others: Option<&ScopeSet>| {
+        let Some(some) = some else { return "not granted".to_owned() };
+        let differs = |scope: &&Scope| !others.is_some_and(|others| others.iter().any(|other| other == *scope));
+        let scopes: Vec<String> = some.iter().filter(differs).map(ToString::to_string).collect();
+        if scopes.is_empty() { "–".to_owned() } else { scopes.join(" ") }
+    };
+    let setting = match api_name(apis, served.api.id) {
+        Some(name) if apis.len() > 1 => format!("Scopes of {name}"),
+        _ => "Scopes".into(),
+    };
+    Some(Change { setting, old: only_in(old, new), new: only_in(new, old), badge: badge(direction) })
+}
+
+fn direction_of_api(old: Option<&ScopeSet>, new: Option<&ScopeSet>) -> Direction {
+    match (old, new) {
+        (None, None) => Direction::Unchanged,
+        (None, Some(_)) => Direction::Widened,
+        (Some(_), None) => Direction::Restricted,
+        (Some(old), Some(new)) => Direction::of_scopes(old, new),
+    }
+}
+
+/// Returns the names of the restricted APIs besides the default one.
+fn restricted_apis<'a>(key: &ApiKey, new: &ApiKey, apis: &'a [ServedApi]) -> Vec<&'a str> {
+    let is_restricted = |served: &&ServedApi| {
+        let id = served.api.id;
+        !served.api.is_default() && direction_of_api(key.grants.get(id), new.grants.get(id)).restricts()
+    };
+    apis.iter().filter(is_restricted).map(|served| served.api.name.as_str()).collect()
+}
+
+fn badge(direction: Direction) -> Badge {
+    match direction {
+        Direction::Unchanged => Badge::new(Tone::Plain, "Unchanged"),
+        Direction::Widened => Badge::new(Tone::Warning, "Widened"),
+        Direction::Restricted => Badge::new(Tone::Plain, "Restricted"),
+        Direction::WidenedAndRestricted => Badge::new(Tone::Warning, "Widened and restricted"),
+    }
 }
 
 fn denied_tables(impact: &Impact) -> Vec<DeniedTable> {
@@ -197,25 +294,26 @@ fn denied_tables(impact: &Impact) -> Vec<DeniedTable> {
     [by_address, by_scope].into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
-fn build(
+async fn build(
     visit: &ConsoleRequest<WriteKeys>,
     key: &ApiKey,
     version: u64,
     policy: &Policy,
-    key_form: &KeyForm,
+    (key_form, chosen_owner): (&KeyForm, &str),
     errors: Errors,
-) -> Page {
+) -> Result<Page, ErrorPage> {
     let mut kept = format!("Keep current ({})", format_expiry(key));
     if policy.limits_lifetimes() {
-        let since = rfc3339(key.secret_since());
-        kept.push_str(&format!("; days count from {}", since.get(..10).unwrap_or_default()));
+        kept.push_str(&format!("; days count from {}", format_date(key.secret_since())));
     }
-    Page {
+    let days = DaysFrom { since: days_from(key, policy, visit.now), now: visit.now };
+    Ok(Page {
         frame: visit.frame(Section::Keys, "Edit key"),
         id: key.id.to_string(),
         key_name: display_name(key),
         version,
-        fields: key_form.fields(policy, Some(&kept), &errors),
+        fields: key_form.fields(policy, Some(&kept), days, &errors),
+        owner: owner_field(visit, key.owner.as_ref(), chosen_owner, &errors).await?,
         errors,
-    }
+    })
 }

@@ -1,39 +1,52 @@
 //! API keys: the list, a key's page, and every change to a key.
 
+mod api_fields;
 mod create;
 mod edit;
+mod expiry;
 mod explain;
 mod form;
+mod grace;
+mod granted;
 mod list;
+mod owner;
+mod preview;
 mod rotate;
+mod rotation;
 mod scope_rows;
 mod secret;
 mod show;
+mod snippets;
 mod state;
+mod summary;
 
 use actix_web::web;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource, submit};
-use crate::console::ui::{Notice, Tone, to_sentence};
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::KeyId;
 use crate::http::form::Form;
 use crate::http::permission::{Permission, WriteKeys};
-use crate::http::warnings::{self, Warning};
 use crate::keys;
 
+pub(super) use api_fields::{GRANT, OFFERED};
+pub(super) use explain::Explained;
 pub(super) use form::split_entries;
+pub(super) use granted::Granted;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(resource("/keys", [get(list::show)]))
+        .configure(list::routes)
         .service(resource("/keys/new", [get(create::show), submit(create::send)]))
         .service(resource("/keys/{id}", [get(show::show)]))
         .service(resource("/keys/{id}/edit", [get(edit::show), submit(edit::send)]))
         .service(resource("/keys/{id}/rotate", [get(rotate::show), submit(rotate::send)]))
+        .service(resource("/keys/{id}/end-grace", [get(grace::show_end), submit(grace::end)]))
+        .service(resource("/keys/{id}/extend-grace", [get(grace::show_extend), submit(grace::extend)]))
         .service(resource("/keys/{id}/explain", [get(explain::show)]))
+        .service(resource("/keys/{id}/token-preview", [get(preview::show)]))
         .service(resource("/keys/{id}/{change:disable|enable|revoke}", [get(state::show), submit(state::send)]));
 }
 
@@ -44,24 +57,13 @@ async fn find<P: Permission>(visit: &ConsoleRequest<P>, id: &str) -> Result<ApiK
 }
 
 /// Whether the visitor can change a key.
-fn may_change<P: Permission>(visit: &ConsoleRequest<P>, key: &ApiKey) -> bool {
+pub(super) fn may_change<P: Permission>(visit: &ConsoleRequest<P>, key: &ApiKey) -> bool {
     visit.may::<WriteKeys>() && visit.by().may_manage_key_of(key.owner.as_ref())
 }
 
 /// Returns the display name of a key.
-fn display_name(key: &ApiKey) -> String {
+pub(super) fn display_name(key: &ApiKey) -> String {
     if key.name.trim().is_empty() { format!("Unnamed ({})", key.id) } else { key.name.clone() }
-}
-
-/// Returns warnings about the rights of a key.
-fn warnings_about(key: &ApiKey) -> Vec<Notice> {
-    let describe = |warning: Warning| match warning.field {
-        "allowed_cidrs" => "This key can be used from any address. List the networks you use.".to_owned(),
-        "scopes" => "This key has full access (*:*). Grant only the scopes it needs.".to_owned(),
-        _ => to_sentence(warning.message),
-    };
-    let warnings = warnings::of_rights(&key.networks, Some(&key.scopes));
-    warnings.into_iter().map(|warning| Notice::new(Tone::Warning, describe(warning))).collect()
 }
 
 /// Reads the version of the key that the form was rendered with.

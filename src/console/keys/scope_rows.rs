@@ -4,14 +4,14 @@ use askama::Template;
 
 use crate::console::ui::{Errors, SelectOption, html};
 use crate::domain::policy::Policy;
-use crate::domain::scope::{Action, ScopeSet};
+use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
 use crate::http::checks::ScopeInput;
 use crate::http::form::Form;
 
 html! { ScopeRows }
 
-/// Number of empty rows at first, and of rows added at once without JavaScript.
-const SPARE: usize = 3;
+/// Number of empty rows at first, and of rows added at once.
+const SPARE: usize = 1;
 /// Up to this many actions are a select box in each row; more become a shared list of suggestions.
 const FEW: usize = 12;
 /// Maximum number of rows. A key has fewer scopes.
@@ -34,11 +34,11 @@ struct Row {
 impl ScopeRows {
     /// Fills the rows with a key's scopes and adds empty ones.
     pub(super) fn of(scopes: &ScopeSet, policy: &Policy) -> Self {
-        let row = |scope: &crate::domain::scope::Scope| Row {
-            action: scope.action().as_str().to_owned(),
-            resource: scope.filter().as_str().to_owned(),
+        let row = |(action, filter): (&Action, &ResourceFilter)| Row {
+            action: action.as_str().to_owned(),
+            resource: filter.as_str().to_owned(),
         };
-        Self::new(scopes.iter().map(row).collect(), policy)
+        Self::new(scopes.iter().filter_map(Scope::parts).map(row).collect(), policy)
     }
 
     /// Reads submitted rows.

@@ -4,10 +4,13 @@ use askama::Template;
 
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::keys::{display_name, warnings_about};
+use crate::console::keys::create::tenant;
+use crate::console::keys::display_name;
+use crate::console::keys::snippets::{Snippets, token_endpoint};
+use crate::console::keys::summary::warnings_about;
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::ui::{Checkbox, Notice};
+use crate::console::ui::{Checkbox, Copyable, Notice};
 use crate::domain::api_key::ApiKey;
 use crate::domain::key_text::{KeyId, KeyText};
 
@@ -20,8 +23,7 @@ struct Page<'a> {
     is_rotated: bool,
     secret: &'a str,
     token_endpoint: String,
-    issuer: String,
-    is_plain: bool,
+    snippets: Snippets<'a>,
     warnings: Vec<Notice>,
     saved: Checkbox,
 }
@@ -40,17 +42,15 @@ pub(super) fn show_new<P>(
     text: &KeyText,
     is_rotated: bool,
 ) -> Result<Reply, ErrorPage> {
-    let settings = &visit.node().settings;
     let secret = text.reveal();
     let page = Page {
         frame: visit.frame(Section::Keys, "Save your secret"),
         name: display_name(key),
         is_rotated,
         secret: &secret,
-        token_endpoint: format!("{}/oauth/token", settings.public_url),
-        issuer: key.organization.issuer(&settings.public_url),
-        is_plain: settings.public_url.starts_with("http://"),
-        warnings: warnings_about(key),
+        token_endpoint: token_endpoint(visit),
+        snippets: Snippets::new(visit, key, &secret),
+        warnings: warnings_about(key, &tenant(visit)?.apis),
         saved: Checkbox::saved("I saved this secret"),
         key,
     };

@@ -5,14 +5,23 @@ use askama::Template;
 
 use crate::console::actor;
 use crate::console::audit::Trail;
+use crate::console::denials::DenialPanel;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
-use crate::console::keys::{display_name, find, may_change, warnings_about};
+use crate::console::keys::create::tenant;
+use crate::console::keys::rotation::Rotation;
+use crate::console::keys::snippets::{PLACEHOLDER, Snippets, token_endpoint};
+use crate::console::keys::summary::warnings_about;
+use crate::console::keys::{Granted, display_name, find, may_change};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::ui::{Badge, Chart, Moment, Notice, Tone, days_left, format_count, format_date};
+use crate::console::ui::{
+    Badge, Chart, Copyable, Moment, Notice, Tone, format_count, format_date, format_date_and_time, format_distance,
+    is_within_days,
+};
 use crate::console::usage::{Range, Ranges, Totals};
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
+use crate::domain::apis::ServedApi;
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::{ReadKeys, ReadUsage};
@@ -31,7 +40,7 @@ struct Page {
     key: ApiKey,
     status: Badge,
     notices: Vec<Notice>,
-    scopes: Vec<String>,
+    scopes: Granted,
     networks: Vec<String>,
     owner: String,
     created: Moment,
@@ -39,9 +48,12 @@ struct Page {
     expires: Option<Moment>,
     rotated: Option<Moment>,
     last_used: Option<Moment>,
-    grace: Option<Grace>,
+    rotation: Option<Rotation>,
+    token_endpoint: String,
+    snippets: Snippets<'static>,
     can: Actions,
     usage: Option<UsagePanel>,
+    denials: Option<DenialPanel>,
     trail: Option<Trail>,
 }
 
@@ -51,13 +63,6 @@ struct Actions {
     disable: bool,
     enable: bool,
     revoke: bool,
-}
-
-/// The previous secret during its grace period.
-struct Grace {
-    until: Moment,
-    last_used: Option<Moment>,
-    last_used_ip: String,
 }
 
 struct UsagePanel {
@@ -83,18 +88,18 @@ pub(super) async fn show(
 ) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let key = find(&visit, &path).await?;
+    let tenant = tenant(&visit)?;
     let usage =
         if visit.may::<ReadUsage>() { Some(load_usage(&visit, &key, Range::read(&query)).await?) } else { None };
     let members = members::list(visit.node(), visit.organization()).await?;
     let email = |id: &str| members.iter().find(|member| member.id.0 == id).map(|member| member.email.clone());
     let (status, now) = (key.status(visit.now), visit.now);
     let can_change = may_change(&visit, &key);
-    let grace = key.previous.as_ref().filter(|previous| previous.until > now && status != Status::Revoked);
     page(&Page {
-        frame: visit.frame(Section::Keys, display_name(&key)).done(message(query.value("done"), status)),
+        frame: visit.frame(Section::Keys, display_name(&key)),
         status: status.into(),
-        notices: notices(&key, now),
-        scopes: key.scopes.iter().map(ToString::to_string).collect(),
+        notices: notices(&key, &tenant.apis, now),
+        scopes: Granted::new(&key.grants, &tenant.apis),
         networks: key.networks.to_strings(),
         owner: match &key.owner {
             None => "Organization".into(),
@@ -105,11 +110,9 @@ pub(super) async fn show(
         expires: key.expires_at.map(|end| Moment::from_now(end, now)),
         rotated: key.rotated_at.map(|at| Moment::from_now(at, now)),
         last_used: key.last_used_at.map(|at| Moment::from_now(at, now)),
-        grace: grace.map(|previous| Grace {
-            until: Moment::from_now(previous.until, now),
-            last_used: previous.last_used_at.map(|at| Moment::from_now(at, now)),
-            last_used_ip: previous.last_used_ip.clone().unwrap_or_else(|| "an unknown IP address".into()),
-        }),
+        rotation: Rotation::load(&visit, &key, can_change).await?,
+        token_endpoint: token_endpoint(&visit),
+        snippets: Snippets::new(&visit, &key, PLACEHOLDER),
         can: Actions {
             edit: can_change && status != Status::Revoked,
             disable: can_change && matches!(key.lifecycle, Lifecycle::Active) && status != Status::Expired,
@@ -117,31 +120,19 @@ pub(super) async fn show(
             revoke: can_change && status != Status::Revoked,
         },
         usage,
+        denials: DenialPanel::load(&visit, key.id).await?,
         trail: Trail::load(&visit, key.id).await?,
         key,
     })
 }
 
-/// Returns the message about the last change, if the key's status matches it.
-fn message(done: Option<&str>, status: Status) -> Option<&'static str> {
-    match (done?, status) {
-        ("edited", _) => Some("Key updated."),
-        ("narrowed", _) => Some("Key updated. Tokens issued earlier no longer work."),
-        ("opened", _) => Some("Key updated. Warning: it can now be used from any network."),
-        ("disabled", Status::Disabled) => Some("Key disabled. The key and its tokens no longer work."),
-        ("enabled", Status::Active) => Some("Key enabled."),
-        ("revoked", Status::Revoked) => Some("Key revoked. The key and its tokens no longer work."),
-        _ => None,
-    }
-}
-
 /// Returns the notices about a key's state.
-fn notices(key: &ApiKey, now: Timestamp) -> Vec<Notice> {
+fn notices(key: &ApiKey, apis: &[ServedApi], now: Timestamp) -> Vec<Notice> {
     let mut notices = Vec::new();
     match (&key.lifecycle, key.status(now)) {
         (Lifecycle::Revoked { at, reason }, _) => {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let when = format_date(*at);
+            let when = format_date_and_time(*at);
             notices.push(Notice::new(Tone::Bad, format!("Revoked on {when}{reason}. This can’t be undone.")));
             return notices;
         }
@@ -155,11 +146,11 @@ fn notices(key: &ApiKey, now: Timestamp) -> Vec<Notice> {
         }
         (Lifecycle::Active, _) => {}
     }
-    if let Some(days) = key.expires_at.map(|end| days_left(end, now)).filter(|days| (1..=SOON).contains(days)) {
-        let when = if days == 1 { "Expires within a day".to_owned() } else { format!("Expires in {days} days") };
-        notices.push(Notice::new(Tone::Warning, format!("{when}. Extend or rotate it before then.")));
+    if let Some(end) = key.expires_at.filter(|end| is_within_days(*end, now, SOON)) {
+        let text = format!("Expires {}. Extend or rotate it before then.", format_distance(end, now));
+        notices.push(Notice::new(Tone::Warning, text));
     }
-    notices.extend(warnings_about(key));
+    notices.extend(warnings_about(key, apis));
     notices
 }
 

@@ -50,9 +50,9 @@ pub(super) async fn add(submitted: Submitted<AdminMembers>) -> Result<Reply, Err
             email: &member.email,
             password: &password,
             next: visit.path("/members"),
-            done_code: "added",
+            message: "Member added.",
         }
-        .respond(),
+        .respond(&visit),
         Err(MemberError::Invalid(violations)) => {
             invalid_form(&Page::new(&visit, &form, Errors::new(violations, FIELDS)))
         }

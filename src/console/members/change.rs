@@ -72,7 +72,7 @@ pub(super) async fn change(submitted: Submitted<AdminMembers>, id: web::Path<Str
     let edit = MemberEdit { email: Some(email), role: Some(role), resets_password: false };
     let (node, organization, by, id) = (visit.node(), visit.organization(), visit.by(), member.id.clone());
     let errors = match members::change(node, organization, &by, &id, version, edit).await {
-        Ok((member, _)) => return Ok(Reply::see_other(visit.path(&format!("/members/{}?done=changed", member.id)))),
+        Ok((member, _)) => return visit.done(&format!("/members/{}", member.id), "Member updated."),
         Err(MemberError::Invalid(violations)) => Errors::new(violations, FIELDS),
         Err(MemberError::Conflict(detail)) => Errors::sentence(to_sentence(&detail)),
         Err(other) => return Err(error_page(other)),

@@ -37,11 +37,6 @@ struct Row {
 
 pub(super) async fn show(visit: ConsoleRequest<ReadMembers>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let done = match query.value("done") {
-        Some("added") => Some("Member added."),
-        Some("removed") => Some("Member removed. Their sessions ended and their keys were revoked."),
-        _ => None,
-    };
     let search = query.value("search").map(|text| text.trim().to_lowercase()).unwrap_or_default();
     let mut found = members::list(visit.node(), visit.organization()).await?;
     found.retain(|member| member.email.contains(&search));
@@ -57,7 +52,7 @@ pub(super) async fn show(visit: ConsoleRequest<ReadMembers>, request: HttpReques
         last_sign_in: member.last_sign_in_at.map(|at| Moment::from_now(at, visit.now)),
     };
     page(&Page {
-        frame: visit.frame(Section::Members, "Members").done(done),
+        frame: visit.frame(Section::Members, "Members"),
         is_searched: !search.is_empty(),
         search: Field::text("search", "Search by email", search).kind("search").max_length(254),
         may_add: visit.may::<AdminMembers>(),

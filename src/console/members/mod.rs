@@ -13,12 +13,11 @@ use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource, submit};
 use crate::console::ui::SelectOption;
-use crate::domain::api_key::{ApiKey, Status};
+use crate::domain::api_key::ApiKey;
 use crate::domain::member::{Member, MemberId, Role};
 use crate::http::form::Form;
-use crate::keys::{self, KeyError};
+use crate::keys;
 use crate::members::{self, MemberError};
-use crate::store::KeyFilter;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -89,21 +88,6 @@ impl From<&ApiKey> for KeyLink {
         let name = if key.name.is_empty() { key.hint.clone() } else { key.name.clone() };
         Self { id: key.id.to_string(), name }
     }
-}
-
-/// Returns a member's keys that are not revoked: at most `most` and one more of each status.
-async fn keys_to_revoke<P>(visit: &ConsoleRequest<P>, member: &Member, most: u32) -> Result<Vec<KeyLink>, KeyError> {
-    let mut names = Vec::new();
-    for status in [Status::Active, Status::Disabled, Status::Expired] {
-        let filter = KeyFilter {
-            status: Some(status),
-            owner: Some(member.id.clone()),
-            limit: most.saturating_add(1),
-            ..KeyFilter::new(member.organization.clone(), visit.now)
-        };
-        names.extend(keys::list(visit.node(), filter).await?.items.iter().map(KeyLink::from));
-    }
-    Ok(names)
 }
 
 /// Returns the first keys with more access than the member's role can grant, and the number of all such keys.

@@ -57,7 +57,7 @@ pub(super) async fn reset(submitted: Submitted<AdminMembers>, id: web::Path<Stri
         email: &member.email,
         password: &password,
         next: visit.path(&format!("/members/{}", member.id)),
-        done_code: "reset",
+        message: "Password reset. Their sessions ended.",
     }
-    .respond()
+    .respond(&visit)
 }

@@ -1,6 +1,6 @@
 //! A member's page: profile, role, sessions and audit trail.
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::account::{MAX_SESSIONS, SessionRow};
@@ -44,21 +44,9 @@ pub(super) struct Page {
     trail: Option<Trail>,
 }
 
-pub(super) async fn show(
-    visit: ConsoleRequest<ReadMembers>,
-    id: web::Path<String>,
-    request: HttpRequest,
-) -> Result<Reply, ErrorPage> {
-    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let done = match query.value("done") {
-        Some("changed") => Some("Member updated."),
-        Some("reset") => Some("Password reset. Their sessions ended."),
-        Some("session") => Some("Session ended."),
-        _ => None,
-    };
+pub(super) async fn show(visit: ConsoleRequest<ReadMembers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let member = find_member(&visit, &id).await?;
-    let built = Page::new(&visit, &member, &Form::default(), Errors::default()).await?;
-    page(&Page { frame: built.frame.done(done), ..built })
+    page(&Page::new(&visit, &member, &Form::default(), Errors::default()).await?)
 }
 
 pub(super) async fn end_session(
@@ -73,9 +61,7 @@ pub(super) async fn end_session(
     let (node, by, of) = (visit.node(), visit.by(), member.clone());
     match members::end(node, &by, &of, &session).await {
         // The session may have ended already.
-        Ok(()) | Err(MemberError::NotFound) => {
-            Ok(Reply::see_other(visit.path(&format!("/members/{}?done=session", member.id))))
-        }
+        Ok(()) | Err(MemberError::NotFound) => visit.done(&format!("/members/{}", member.id), "Session ended."),
         Err(other) => Err(error_page(other)),
     }
 }

@@ -14,15 +14,16 @@ use crate::domain::slug::Slug;
 use crate::domain::violation::Violation;
 use crate::http::form::Form;
 use crate::http::permission::AnyCredential;
-use crate::organizations::{self, CreateError};
+use crate::organizations::{self, CreateError, Creation};
 
-const FIELDS: &Labels = &[("slug", "Slug"), ("owner_email", "Owner’s email")];
+const FIELDS: &Labels = &[("name", "Name"), ("slug", "Slug"), ("owner_email", "Owner’s email")];
 
 #[derive(Template)]
 #[template(path = "console/organizations/create.html")]
 struct Page {
     frame: Frame,
     errors: Errors,
+    name: Field,
     slug: Field,
     owner_email: Field,
 }
@@ -43,18 +44,23 @@ pub(super) async fn create(submitted: Submitted<AnyCredential>) -> Result<Reply,
     };
     let (node, by) = (visit.node(), visit.by());
     let email = form.value("owner_email").unwrap_or_default().trim().to_owned();
-    match organizations::create(node, &by, slug, &email, false).await {
+    let name = form.value("name").unwrap_or_default().trim();
+    let name = Some(name).filter(|name| !name.is_empty());
+    match organizations::create(node, &by, Creation { slug, name, owner_email: &email, with_key: false }).await {
         Ok(created) => NewPassword {
             frame: visit.frame(Section::Organizations, "Organization created"),
-            result: format!("Organization {} created. Owner: {}.", created.organization.slug, created.email),
-            sign_in: visit.sign_in_url(),
+            result: format!(
+                "Organization {} created with its signing key. Owner: {}.",
+                created.organization.name, created.email
+            ),
+            sign_in: visit.sign_in_url_of(&created.organization.slug),
             organization: created.organization.slug.as_str(),
             email: &created.email,
             password: &created.password,
             next: visit.path("/organizations"),
-            done_code: "made",
+            message: "Organization created. Its owner can sign in and create API keys.",
         }
-        .respond(),
+        .respond(&visit),
         Err(CreateError::Invalid(errors)) => invalid_form(&Page::new(&visit, &form, Errors::new(errors, FIELDS))),
         Err(CreateError::Exists) => invalid("slug", "This slug is already taken."),
         Err(CreateError::Unavailable(cause)) => Err(ErrorPage::node_unavailable(&cause)),
@@ -66,6 +72,10 @@ impl Page {
         let value = |name: &str| form.value(name).unwrap_or_default();
         Self {
             frame: visit.frame(Section::Organizations, "Create organization"),
+            name: Field::text("name", "Name", value("name"))
+                .hint("Shown in the console. You can change it later.")
+                .max_length(100)
+                .errors(&errors),
             slug: Field::text("slug", "Slug", value("slug"))
                 .hint("1–40 lowercase letters, digits or hyphens. Part of the issuer URL; can’t be changed later.")
                 .required(true)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::console::error_page::ErrorPage;
+use crate::console::policy::length::{format_days, format_seconds, parse_days, parse_seconds};
 use crate::console::submitted::check_fields;
 use crate::console::ui::{Area, Checkbox, Errors, Field, Select, SelectOption};
 use crate::domain::key_text::KeyPrefix;
@@ -72,6 +73,7 @@ impl RawForm {
     /// Fills the form from a policy.
     pub(super) fn of(policy: &Policy) -> Self {
         let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+        let days_of = |days: Option<u32>| days.map(format_days).unwrap_or_default();
         let checkbox = |on: bool| if on { "yes".to_owned() } else { String::new() };
         let choices = policy.expiration_choices.as_ref();
         let days = choices.map(|choices| choices.days.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
@@ -83,7 +85,7 @@ impl RawForm {
             "expiration" => if choices.is_some() { "choices" } else { "any" }.to_owned(),
             "expiration_days" => days.clone().unwrap_or_default(),
             "expiration_none" => checkbox(choices.is_some_and(|choices| choices.none)),
-            "max_lifetime_days" => number(policy.max_lifetime_days),
+            "max_lifetime_days" => days_of(policy.max_lifetime_days),
             "expiry_required" => checkbox(policy.expiry_required),
             "name_required" => checkbox(policy.name_required),
             "scopes_required" => checkbox(policy.scopes_required),
@@ -93,9 +95,12 @@ impl RawForm {
             "key_prefix" => policy.key_prefix.to_string(),
             "actions" => actions.join("\n"),
             "audiences" => policy.audiences.join("\n"),
-            "token_ttl_seconds" => number(policy.token_ttl_seconds),
-            "max_grace_seconds" => policy.max_grace_seconds.to_string(),
-            "stale_after_days" => number(policy.stale_after_days),
+            "token_ttl_seconds" => policy.token_ttl_seconds.map(format_seconds).unwrap_or_default(),
+            "max_grace_seconds" => match policy.max_grace_seconds {
+                0 => "0".to_owned(),
+                seconds => format_seconds(seconds),
+            },
+            "stale_after_days" => days_of(policy.stale_after_days),
             "disable_when_stale" => checkbox(policy.disable_when_stale),
             _ => String::new(),
         };
@@ -120,10 +125,10 @@ impl RawForm {
     pub(super) fn policy(&self) -> Result<Policy, Vec<Violation>> {
         let mut violations = Vec::new();
         let policy = Policy {
-            max_keys: self.number("max_keys", &mut violations),
-            max_keys_per_user: self.number("max_keys_per_user", &mut violations),
+            max_keys: self.number("max_keys", whole_number, &mut violations),
+            max_keys_per_user: self.number("max_keys_per_user", whole_number, &mut violations),
             expiration_choices: self.choices(&mut violations),
-            max_lifetime_days: self.number("max_lifetime_days", &mut violations),
+            max_lifetime_days: self.number("max_lifetime_days", parse_days, &mut violations),
             expiry_required: self.is_checked("expiry_required"),
             name_required: self.is_checked("name_required"),
             scopes_required: self.is_checked("scopes_required"),
@@ -138,21 +143,28 @@ impl RawForm {
             }),
             actions: self.actions(&mut violations),
             audiences: without_repeats(self.value("audiences").split_whitespace().map(str::to_owned)),
-            token_ttl_seconds: self.number("token_ttl_seconds", &mut violations),
-            max_grace_seconds: self.number("max_grace_seconds", &mut violations).unwrap_or_default(),
-            stale_after_days: self.number("stale_after_days", &mut violations),
+            token_ttl_seconds: self.number("token_ttl_seconds", parse_seconds, &mut violations),
+            max_grace_seconds: self.number("max_grace_seconds", parse_seconds, &mut violations).unwrap_or_default(),
+            stale_after_days: self.number("stale_after_days", parse_days, &mut violations),
             disable_when_stale: self.is_checked("disable_when_stale"),
         };
         let faults = policy.validate().into_iter().map(at_form_field);
-        // A field that could not be parsed has a placeholder value, whose faults do not count.
-        let more: Vec<_> = faults.filter(|fault| violations.iter().all(|known| known.field != fault.field)).collect();
+        // A field that could not be parsed has a placeholder value, whose faults do not count. Neither do faults of other
+        // fields that follow only from the placeholder.
+        let is_wrong = |name: &str| violations.iter().any(|known| known.field.name == name);
+        let is_real = |fault: &Violation| match &fault.kind {
+            ViolationKind::LifetimeOverMaximum if is_wrong("max_lifetime_days") => false,
+            ViolationKind::GrantableAction(_) if is_wrong("actions") => false,
+            _ => !is_wrong(&fault.field.name),
+        };
+        let more: Vec<_> = faults.filter(is_real).collect();
         violations.extend(more);
         if violations.is_empty() { Ok(policy) } else { Err(violations) }
     }
 
     /// Renders the fields with their errors.
     pub(super) fn fields(&self, errors: &Errors) -> FormFields {
-        let number = |name| Field::text(name, label(name), self.value(name)).max_length(10).errors(errors);
+        let number = |name| Field::text(name, label(name), self.value(name)).max_length(24).errors(errors);
         let checkbox = |name| Checkbox::new(name, label(name), self.is_checked(name));
         let roles = [Role::Developer, Role::Admin, Role::Owner]
             .into_iter()
@@ -167,22 +179,25 @@ impl RawForm {
                 .hint("Revoked and expired keys don’t count. Leave blank for no limit."),
             expiration: Select::new("expiration", label("expiration"), expiries, self.value("expiration"))
                 .hint("What people can choose when they create a key.")
+                .controls_fields()
                 .errors(errors),
             expiration_days: Field::text("expiration_days", label("expiration_days"), self.value("expiration_days"))
-                .hint("Days, separated by commas, for example 7, 30, 90. Used with “Only these lifetimes”.")
+                .hint("Days, separated by commas, for example 7, 30, 90. Applies to “Only these lifetimes”.")
                 .errors(errors),
-            expiration_none: checkbox("expiration_none"),
+            expiration_none: checkbox("expiration_none")
+                .hint("Can’t be combined with a maximum lifetime or a required expiry."),
             expiration_none_error: errors.of("expiration_none"),
             max_lifetime_days: number("max_lifetime_days")
-                .hint("Days from a key’s creation or last rotation. Makes an expiry mandatory. Leave blank for no limit."),
-            expiry_required: checkbox("expiry_required"),
+                .hint("For example 90 days, from a key’s creation or last rotation. Leave blank for no limit."),
+            expiry_required: checkbox("expiry_required").hint("A maximum lifetime always requires an expiry."),
             name_required: checkbox("name_required"),
             scopes_required: checkbox("scopes_required"),
             granting: Select::new("granting", label("granting"), granting, self.value("granting"))
                 .hint("Applies to new keys and to scopes added to a key. Existing keys keep their scopes.")
+                .controls_fields()
                 .errors(errors),
             grantable_scopes: Area::new("grantable_scopes", label("grantable_scopes"), self.value("grantable_scopes"))
-                .hint("One scope per line, for example read:projects/*. Used with “Only these scopes”; blank then means none.")
+                .hint("One scope per line, for example read:projects/*. Applies to “Only these scopes”; blank then means none.")
                 .errors(errors),
             create_role: Select::new("create_role", label("create_role"), roles.collect(), self.value("create_role"))
                 .errors(errors),
@@ -195,16 +210,16 @@ impl RawForm {
                 .hint("Allowed scope actions, one per line (a-z, 0-9, . _ -). * (any) is always allowed.")
                 .errors(errors),
             audiences: Area::new("audiences", label("audiences"), self.value("audiences"))
-                .hint("APIs that tokens can be requested for, one per line, in addition to the default audience and the issuer.")
+                .hint("Further audiences of the default API, one per line, in addition to its own and the issuer. Other APIs have audiences of their own.")
                 .errors(errors),
             token_ttl_seconds: number("token_ttl_seconds")
-                .hint("Seconds, 60–3600. Services that check tokens locally notice a revocation only after this time. Leave blank for the server default."),
+                .hint("From 1 minute to 1 hour, for example 10 minutes. Services that check tokens locally notice a revocation only after this time. Leave blank for the server default."),
             max_grace_seconds: number("max_grace_seconds")
-                .hint("How long the previous secret can keep working, in seconds: 86400 is 1 day, 2592000 is 30 days. 0 or blank: not at all."),
+                .hint("How long the previous secret can keep working, for example 24 hours or 30 days. 0 or blank: not at all."),
             stale_after_days: number("stale_after_days")
-                .hint("Days without use. Leave blank to never mark keys as stale."),
+                .hint("Time without use, for example 90 days. Leave blank to never mark keys as stale."),
             disable_when_stale: checkbox("disable_when_stale")
-                .hint("One day after they become stale. You can enable a disabled key again."),
+                .hint("Applies only if keys are marked as stale. Keys are disabled one day after they become stale, and can be enabled again."),
             disable_when_stale_error: errors.of("disable_when_stale"),
         }
     }
@@ -221,16 +236,21 @@ impl RawForm {
         !self.value(name).is_empty()
     }
 
-    fn number(&self, name: &'static str, violations: &mut Vec<Violation>) -> Option<u32> {
+    /// Reads an optional number. One that cannot be read becomes 1, so that contradictions with it are still found.
+    fn number(
+        &self,
+        name: &'static str,
+        read: fn(&str) -> Result<u32, String>,
+        violations: &mut Vec<Violation>,
+    ) -> Option<u32> {
         let text = self.value(name).trim();
         if text.is_empty() {
             return None;
         }
-        let number = text.parse().ok();
-        if number.is_none() {
-            violations.push(Violation::new(name, "Enter a whole number or leave blank."));
-        }
-        number
+        Some(read(text).unwrap_or_else(|message| {
+            violations.push(Violation::new(name, message));
+            1
+        }))
     }
 
     fn choices(&self, violations: &mut Vec<Violation>) -> Option<ExpirationChoices> {
@@ -243,7 +263,8 @@ impl RawForm {
             }
         }
         let words = self.value("expiration_days").split([',', ' ', '\n', '\r', '\t', ';']);
-        let days: Option<Vec<u32>> = words.filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect();
+        let words = words.filter(|word| !matches!(*word, "" | "day" | "days"));
+        let days: Option<Vec<u32>> = words.map(|word| parse_days(word).ok()).collect();
         if days.is_none() {
             violations.push(Violation::new(
                 "expiration_days",
@@ -277,8 +298,22 @@ impl RawForm {
     }
 }
 
-/// Moves a fault to the form field where it can be fixed.
+fn whole_number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "Enter a whole number or leave blank.".to_owned())
+}
+
+/// Moves a fault to the form field where it can be fixed, and states limits in the units of the form.
 fn at_form_field(fault: Violation) -> Violation {
+    if let ViolationKind::OutOfRange { least, most, .. } = &fault.kind {
+        let message = match fault.field.name.as_str() {
+            "token_ttl_seconds" => {
+                format!("Enter a time from {} to {}, or leave blank.", format_seconds(*least), format_seconds(*most))
+            }
+            "max_grace_seconds" => format!("Enter a time of up to {}, or 0.", format_seconds(*most)),
+            _ => format!("Enter a time from {} to {}, or leave blank.", format_days(*least), format_days(*most)),
+        };
+        return Violation::new(fault.field.name.as_str(), message);
+    }
     match (fault.field.name.as_str(), fault.field.part.as_deref()) {
         ("expiration_choices", Some("days")) => Violation::new("expiration_days", fault.kind),
         ("expiration_choices", Some("none")) => Violation::new("expiration_none", fault.kind),
@@ -346,8 +381,48 @@ mod tests {
                 "create_role",
                 "key_prefix",
                 "actions",
-                "disable_when_stale",
-                "token_ttl_seconds"
+                "token_ttl_seconds",
+                "disable_when_stale"
+            ]
+        );
+    }
+
+    #[test]
+    fn contradictions_are_reported_with_unreadable_fields() {
+        let errors = |fields: &[(&str, &str)]| {
+            let mut raw = RawForm::of(&Policy::default());
+            for (name, value) in fields {
+                let known = FIELDS.into_iter().find(|(field, _)| field == name).unwrap().0;
+                raw.0.insert(known, (*value).to_owned());
+            }
+            let violations = raw.policy().unwrap_err();
+            violations.iter().map(|violation| violation.field.name.clone()).collect::<Vec<_>>()
+        };
+        let choices = [("expiration", "choices"), ("expiration_days", "400"), ("expiration_none", "yes")];
+        let lifetime = [&choices[..], &[("max_lifetime_days", "long")]].concat();
+        assert_eq!(errors(&lifetime), ["max_lifetime_days", "expiration_none"]);
+        // Nothing is reported that follows only from a value that could not be read.
+        assert_eq!(errors(&[("stale_after_days", "x"), ("disable_when_stale", "yes")]), ["stale_after_days"]);
+        let granting = [("actions", "a!"), ("granting", "listed"), ("grantable_scopes", "read:a")];
+        assert_eq!(errors(&granting), ["actions"]);
+    }
+
+    #[test]
+    fn limits_are_stated_in_the_units_of_the_form() {
+        let mut raw = RawForm::of(&Policy::default());
+        for (name, value) in
+            [("token_ttl_seconds", "2 hours"), ("max_grace_seconds", "9999 days"), ("stale_after_days", "0")]
+        {
+            raw.0.insert(name, value.to_owned());
+        }
+        let violations = raw.policy().unwrap_err();
+        let messages: Vec<_> = violations.iter().map(Violation::message).collect();
+        assert_eq!(
+            messages,
+            [
+                "Enter a time from 1 day to 36525 days, or leave blank.",
+                "Enter a time from 1 minute to 1 hour, or leave blank.",
+                "Enter a time of up to 3660 days, or 0."
             ]
         );
     }

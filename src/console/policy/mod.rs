@@ -2,9 +2,10 @@
 
 mod change;
 mod form;
+mod length;
 mod settings;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
@@ -13,9 +14,10 @@ use crate::console::policy::settings::Group;
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource, submit};
-use crate::http::form::Form;
 use crate::http::permission::{AdminPolicy, ReadPolicy};
 use crate::organizations;
+
+pub(super) use length::{format_seconds, parse_seconds};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -32,18 +34,12 @@ struct Page {
     may_change: bool,
 }
 
-async fn show(visit: ConsoleRequest<ReadPolicy>, request: HttpRequest) -> Result<Reply, ErrorPage> {
-    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let done = match query.value("done") {
-        Some("changed") => Some("Policy updated."),
-        Some("same") => Some("No changes to save."),
-        _ => None,
-    };
+async fn show(visit: ConsoleRequest<ReadPolicy>) -> Result<Reply, ErrorPage> {
     let organization = organizations::read_policy(visit.node(), visit.organization()).await?;
     page(&Page {
         groups: settings::groups(&organization.policy, &visit.node().settings),
         version: organization.policy_version,
         may_change: visit.may::<AdminPolicy>(),
-        frame: visit.frame(Section::Policy, "Policy").done(done),
+        frame: visit.frame(Section::Policy, "Policy"),
     })
 }

@@ -1,6 +1,7 @@
 //! The policy's settings, described for people.
 
 use crate::console::policy::form::plural_and_above;
+use crate::console::policy::length::format_seconds;
 use crate::console::ui::format_count;
 use crate::domain::policy::{ExpirationChoices, Policy};
 use crate::node::NodeSettings;
@@ -58,7 +59,7 @@ pub(super) fn label(name: &str) -> &'static str {
         "create_role" => "Who can create keys",
         "key_prefix" => "Secret prefix",
         "actions" => "Actions",
-        "audiences" => "Audiences",
+        "audiences" => "Audiences of the default API",
         "token_ttl_seconds" => "Token lifetime",
         "max_grace_seconds" => "Maximum grace period",
         "stale_after_days" => "Stale after",
@@ -123,12 +124,12 @@ fn creation(policy: &Policy) -> Vec<Setting> {
 fn vocabulary(policy: &Policy, node: &NodeSettings) -> Vec<Setting> {
     let actions: Vec<&str> = policy.actions.iter().map(|action| action.as_str()).collect();
     let audiences = match policy.audiences.as_slice() {
-        [] => format!("Default ({}) and issuer only", node.audience),
-        more => format!("{}, plus the default ({}) and the issuer", more.join(", "), node.audience),
+        [] => "Its own and the issuer only".into(),
+        more => format!("{}, its own and the issuer", more.join(", ")),
     };
     let lifetime = match policy.token_ttl_seconds {
-        Some(seconds) => duration(seconds),
-        None => format!("{} (server default)", duration(node.ttl_seconds)),
+        Some(seconds) => format_seconds(seconds),
+        None => format!("{} (server default)", format_seconds(node.ttl_seconds)),
     };
     vec![
         setting("actions", format!("{}, * (any)", actions.join(", "))),
@@ -140,10 +141,14 @@ fn vocabulary(policy: &Policy, node: &NodeSettings) -> Vec<Setting> {
 fn upkeep(policy: &Policy) -> Vec<Setting> {
     let grace = match policy.max_grace_seconds {
         0 => "None. The previous secret stops working on rotation.".into(),
-        seconds => format!("Up to {}", duration(seconds)),
+        seconds => format!("Up to {}", format_seconds(seconds)),
     };
     let stale = policy.stale_after_days.map_or("Never".into(), |days| format!("{} without use", counted(days, "day")));
-    let disabled = if policy.disable_when_stale { "Disabled one day after they become stale" } else { "No action" };
+    let disabled = match (policy.stale_after_days, policy.disable_when_stale) {
+        (None, _) => "Does not apply: keys never become stale",
+        (Some(_), true) => "Disabled one day after they become stale",
+        (Some(_), false) => "Reported in the audit log and to webhooks. They keep working.",
+    };
     vec![
         setting("max_grace_seconds", grace),
         setting("stale_after_days", stale),
@@ -160,31 +165,9 @@ fn counted(number: u32, what: &str) -> String {
     format!("{} {what}{}", format_count(number.into()), if number == 1 { "" } else { "s" })
 }
 
-/// Formats seconds in the largest unit that divides them.
-fn duration(seconds: u32) -> String {
-    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let whole = units.into_iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
-    match whole {
-        Some((length, name)) => format!("{} ({})", counted(seconds / length, name), counted(seconds, "second")),
-        None => counted(seconds, "second"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_use_the_largest_whole_unit() {
-        for (seconds, text) in [
-            (60, "1 minute (60 seconds)"),
-            (90, "90 seconds"),
-            (600, "10 minutes (600 seconds)"),
-            (86_400, "1 day (86 400 seconds)"),
-        ] {
-            assert_eq!(duration(seconds).replace('\u{202f}', " "), text);
-        }
-    }
 
     #[test]
     fn every_setting_has_a_label() {

@@ -1,5 +1,6 @@
-//! Signing keys: the list with state and age, the public endpoints, creation and rotation.
+//! Signing keys: the list with state and age, the public endpoints, creation, rotation and revocation.
 
+mod revoke;
 mod rotate;
 
 use actix_web::{HttpRequest, web};
@@ -10,10 +11,10 @@ use crate::console::frame::{Frame, Section, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource, submit};
-use crate::console::ui::{Badge, Moment, Tone, format_span};
+use crate::console::ui::{Badge, Copyable, Moment, Tone, format_span};
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
-use crate::http::permission::{AdminSigningKeys, ReadSigningKeys};
+use crate::http::permission::{AdminSigningKeys, ReadAudit, ReadSigningKeys};
 use crate::node::Tenant;
 use crate::organizations::next_rotation;
 use crate::signing::{KeyState, SigningKey};
@@ -22,7 +23,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(resource("/signing-keys", [get(list)]))
         .service(resource("/signing-keys/rotate", [get(rotate::ask), submit(rotate::rotate)]))
-        .service(resource("/signing-keys/bootstrap", [submit(rotate::bootstrap)]));
+        .service(resource("/signing-keys/bootstrap", [submit(rotate::bootstrap)]))
+        .service(resource("/signing-keys/{kid}/revoke", [get(revoke::ask), submit(revoke::revoke)]));
 }
 
 #[derive(Template)]
@@ -38,6 +40,9 @@ struct Page {
     ttl: String,
     ahead: String,
     rotation: Rotation,
+    /// Whether a key was just revoked: the page lists what to do next.
+    shows_checklist: bool,
+    may_read_audit: bool,
 }
 
 /// When the next key is created automatically.
@@ -58,18 +63,12 @@ struct Row {
     published_until: Option<Moment>,
     /// The URL of the public key while it is published.
     pem: Option<String>,
-    /// Whether the key is missing from the JWKS because its type differs from the newest key's.
-    is_left_out: bool,
+    /// Whether members who manage signing keys can revoke it: it is published.
+    can_be_revoked: bool,
 }
 
 async fn list(visit: ConsoleRequest<ReadSigningKeys>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let done = match query.value("done") {
-        Some("made") => Some("Signing key created. You can now create API keys."),
-        Some("there") => Some("A signing key already exists. Nothing was changed."),
-        Some("rotated") => Some("Signing key rotated."),
-        _ => None,
-    };
     let (node, now) = (visit.node(), visit.now);
     let tenant = node.tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
     let (public_url, issuer) = (&node.settings.public_url, tenant.issuer.clone());
@@ -78,25 +77,32 @@ async fn list(visit: ConsoleRequest<ReadSigningKeys>, request: HttpRequest) -> R
     page(&Page {
         keys: keys.into_iter().rev().map(|key| row(&tenant, key, now)).collect(),
         may_change: visit.may::<AdminSigningKeys>(),
+        shows_checklist: query.value("show") == Some("checklist"),
+        may_read_audit: visit.may::<ReadAudit>(),
         algorithm: node.settings.algorithm.as_str(),
         jwks: format!("{issuer}/.well-known/jwks.json"),
         metadata: format!("{public_url}/.well-known/oauth-authorization-server{of_issuer}"),
         issuer,
-        ttl: format_length(tenant.ttl_seconds),
+        ttl: format_length(tenant.longest_ttl_seconds()),
         ahead: format_length(node.settings.publish_ahead_seconds),
-        rotation: match next_rotation(node, &tenant) {
+        rotation: match tenant
+            .algorithms(now)
+            .into_iter()
+            .filter_map(|algorithm| next_rotation(node, &tenant, algorithm))
+            .min()
+        {
             None => Rotation::Never,
             Some(at) if at <= now => Rotation::Due,
             Some(at) => Rotation::At(Moment::from_now(at, now), node.settings.rotate_every_days),
         },
-        frame: visit.frame(Section::SigningKeys, "Signing keys").done(done),
+        frame: visit.frame(Section::SigningKeys, "Signing keys"),
     })
 }
 
 fn row(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Row {
     let (ring, kid) = (&tenant.ring, key.kid());
     let (from, superseded) = (key.active_from(), ring.superseded_at(kid));
-    let (state, age) = match ring.state(key, now) {
+    let (state, age) = match tenant.key_state(key, now) {
         KeyState::Next => (Badge::new(Tone::Plain, "Next"), format!("active in {}", format_span(now, from))),
         KeyState::Current => (Badge::new(Tone::Good, "Current"), format!("active for {}", format_span(from, now))),
         KeyState::Retired => {
@@ -104,7 +110,8 @@ fn row(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Row {
             (Badge::new(Tone::Plain, "Retired"), format!("was active for {used}"))
         }
     };
-    let is_published = !ring.is_over(kid, now, tenant.ttl_seconds);
+    let ttl_seconds = tenant.longest_ttl_seconds();
+    let is_published = !ring.is_over(kid, now, ttl_seconds);
     Row {
         kid: kid.to_owned(),
         algorithm: key.algorithm().as_str(),
@@ -113,9 +120,9 @@ fn row(tenant: &Tenant, key: &SigningKey, now: Timestamp) -> Row {
         created: Moment::from_now(key.created_at(), now),
         active_from: Moment::from_now(from, now),
         replaced: superseded.map(|at| Moment::from_now(at, now)),
-        published_until: ring.published_until(kid, tenant.ttl_seconds).map(|at| Moment::from_now(at, now)),
+        published_until: ring.published_until(kid, ttl_seconds).map(|at| Moment::from_now(at, now)),
         pem: is_published.then(|| format!("{}/.well-known/jwks/{kid}.pem", tenant.issuer)),
-        is_left_out: ring.newest().is_some_and(|newest| newest.algorithm() != key.algorithm()),
+        can_be_revoked: is_published,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::console::request::ConsoleRequest;
 use crate::console::signing_keys::format_length;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Errors, Moment, Select, SelectOption};
+use crate::domain::choices::{Algorithm, Choice};
 use crate::domain::violation::Violation;
 use crate::http::permission::AdminSigningKeys;
 use crate::organizations::{self, SigningKeyRotation, rotate_signing_key};
@@ -21,9 +22,11 @@ struct Page {
     when: Select,
     /// A key that is published but not active yet, and when it becomes active.
     pending: Option<(String, Moment)>,
-    /// The algorithms of the current key and of the server's configuration, if they differ.
-    algorithms: Option<(&'static str, &'static str)>,
+    /// The choice, if APIs have different algorithms.
+    algorithm: Option<Select>,
     ttl: String,
+    /// The keys that sign now, with their algorithms.
+    current: Vec<(&'static str, String)>,
 }
 
 pub(super) async fn ask(visit: ConsoleRequest<AdminSigningKeys>) -> Result<Reply, ErrorPage> {
@@ -32,10 +35,9 @@ pub(super) async fn ask(visit: ConsoleRequest<AdminSigningKeys>) -> Result<Reply
 
 pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
-    let (ahead_seconds, retire_now) = match form.value("when") {
-        Some("ahead") => (visit.node().settings.publish_ahead_seconds, false),
-        Some("now") => (0, false),
-        Some("retire") => (0, true),
+    let ahead_seconds = match form.value("when") {
+        Some("ahead") => visit.node().settings.publish_ahead_seconds,
+        Some("now") => 0,
         _ => {
             let violation = Violation::new("when", "Choose when to start using the new key.");
             return invalid_form(&Page::new(
@@ -46,41 +48,54 @@ pub(super) async fn rotate(submitted: Submitted<AdminSigningKeys>) -> Result<Rep
     };
     let (node, by) = (visit.node(), visit.by());
     let organization = visit.organization();
-    let rotation = SigningKeyRotation { algorithm: node.settings.algorithm, ahead_seconds, retire_now };
+    let algorithm = form.value("algorithm").and_then(Algorithm::parse);
+    let rotation = SigningKeyRotation { algorithm, ahead_seconds, retire_now: false };
     rotate_signing_key(node, organization, rotation, &by).await?;
-    Ok(Reply::see_other(visit.path("/signing-keys?done=rotated")))
+    visit.done("/signing-keys", "Signing key rotated.")
 }
 
 pub(super) async fn bootstrap(submitted: Submitted<AdminSigningKeys>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     let (node, by, organization) = (visit.node(), visit.by(), visit.organization());
     let created = organizations::bootstrap(node, &by, organization).await?;
-    let done = if created.is_some() { "made" } else { "there" };
-    Ok(Reply::see_other(visit.path(&format!("/signing-keys?done={done}"))))
+    let message = match created {
+        Some(_) => "Signing key created. You can now create API keys.",
+        None => "A signing key already exists. Nothing was changed.",
+    };
+    visit.done("/signing-keys", message)
 }
 
 impl Page {
     fn new(visit: &ConsoleRequest<AdminSigningKeys>, errors: Errors) -> Result<Self, ErrorPage> {
         let (settings, now) = (&visit.node().settings, visit.now);
         let tenant = visit.node().tenant(visit.organization()).ok_or_else(ErrorPage::not_found)?;
-        let newest = tenant.ring.newest().ok_or_else(|| ErrorPage::conflict("Create a signing key first."))?;
-        let pending = Some(newest).filter(|key| key.active_from() > now);
+        let algorithms = tenant.algorithms(now);
+        let newest = algorithms.first().and_then(|algorithm| tenant.ring.newest(*algorithm));
+        let newest = newest.ok_or_else(|| ErrorPage::conflict("Create a signing key first."))?;
+        let pending = Some(newest).filter(|key| algorithms.len() == 1 && key.active_from() > now);
         let pending = pending.map(|key| (key.kid().to_owned(), Moment::from_now(key.active_from(), now)));
-        let differ = newest.algorithm() != settings.algorithm;
         let mut options = Vec::new();
-        if settings.publish_ahead_seconds > 0 && pending.is_none() && !differ {
+        if settings.publish_ahead_seconds > 0 && pending.is_none() {
             let ahead = format_length(settings.publish_ahead_seconds);
             options.push(SelectOption::new("ahead", format!("In {ahead} (recommended): publish now, use then")));
         }
         options.push(SelectOption::new("now", "Immediately"));
-        options.push(SelectOption::new("retire", "Immediately, and delete the current key: its tokens become invalid"));
         Ok(Self {
             frame: visit.frame(Section::SigningKeys, "Rotate signing key"),
             when: Select::new("when", "When to start using the new key", options, "").errors(&errors),
             errors,
+            current: algorithms
+                .iter()
+                .filter_map(|algorithm| tenant.ring.current(now, *algorithm))
+                .map(|key| (key.algorithm().as_str(), key.kid().to_owned()))
+                .collect(),
             pending,
-            algorithms: differ.then_some((newest.algorithm().as_str(), settings.algorithm.as_str())),
-            ttl: format_length(tenant.ttl_seconds),
+            algorithm: (algorithms.len() > 1).then(|| {
+                let options =
+                    algorithms.iter().map(|algorithm| SelectOption::new(algorithm.as_str(), algorithm.as_str()));
+                Select::new("algorithm", "Algorithm", options.collect(), "")
+            }),
+            ttl: format_length(tenant.longest_ttl_seconds()),
         })
     }
 }

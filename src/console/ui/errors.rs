@@ -41,6 +41,15 @@ impl Errors {
         Self { all: vec![FieldError { name, label, message, is_shown: false }] }
     }
 
+    /// Labels a field that shows its own errors.
+    pub(in crate::console) fn label(mut self, name: &str, label: &str) -> Self {
+        for error in self.all.iter_mut().filter(|error| error.name == name) {
+            error.label = label.to_owned();
+            error.is_shown = true;
+        }
+        self
+    }
+
     pub(in crate::console) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -70,8 +79,27 @@ impl FieldError {
     }
 }
 
+/// The labels of fields whose API names differ from them.
+const LABELS: &Labels = &[
+    ("allowed_cidrs", "Allowed networks"),
+    ("expires_at", "Expiry"),
+    ("grace_seconds", "Grace period"),
+    ("max_keys", "Maximum number of keys"),
+    ("max_lifetime_days", "Maximum lifetime"),
+    ("max_grace_seconds", "Maximum grace period"),
+    ("token_ttl_seconds", "Access token lifetime"),
+    ("stale_after_days", "Stale after"),
+    ("disable_when_stale", "Disable stale keys"),
+    ("subject", "Target"),
+    ("owner_email", "Owner’s email"),
+    ("url", "URL"),
+];
+
 /// Derives a label from a field's API name.
 fn label_from_name(name: &str) -> String {
+    if let Some((_, label)) = LABELS.iter().find(|(field, _)| *field == name) {
+        return (*label).to_owned();
+    }
     let mut letters = name.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}", letters.as_str().replace('_', " "))

@@ -1,6 +1,6 @@
 //! The console's own sentences for validation errors. Nothing here reads the text of another surface.
 
-use crate::console::ui::format_span;
+use crate::console::ui::{format_span, replace_times};
 use crate::domain::destination::DestinationError;
 use crate::domain::networks::{MAX_NETWORKS, NetworksError, NetworksErrorKind};
 use crate::domain::policy::ExpirationChoices;
@@ -35,11 +35,12 @@ fn describe_kind(kind: &ViolationKind) -> String {
         ViolationKind::UnknownAction { action, allowed } => {
             format!("Unknown action “{action}”. Use {} or *.", list(allowed))
         }
-        ViolationKind::NotGrantable { scope, grantable } if grantable.is_empty() => {
-            format!("{scope} can’t be granted. The policy doesn’t allow any scopes.")
-        }
-        ViolationKind::NotGrantable { scope, grantable } => {
-            format!("{scope} can’t be granted. The policy allows {} and scopes within them.", list(grantable))
+        ViolationKind::NotGrantable { scope, grantable, api } => {
+            let by = api.as_ref().map_or_else(|| "The policy".to_owned(), |api| format!("The API {api}"));
+            match grantable.is_empty() {
+                true => format!("{scope} can’t be granted. {by} doesn’t allow any scopes."),
+                false => format!("{scope} can’t be granted. {by} allows {} and scopes within them.", list(grantable)),
+            }
         }
         ViolationKind::NotInFuture => "Must be in the future.".into(),
         ViolationKind::TooFarAhead => "Must be before the year 10000.".into(),
@@ -72,6 +73,10 @@ fn describe_kind(kind: &ViolationKind) -> String {
         ViolationKind::GraceTooLong { most, .. } => {
             let most = format_span(Timestamp::from_seconds(0), Timestamp::from_seconds((*most).into()));
             format!("Too long. The policy allows a grace period of up to {most}.")
+        }
+        ViolationKind::GraceShortened { least } => {
+            let least = format_span(Timestamp::from_seconds(0), Timestamp::from_seconds(*least));
+            format!("Must be longer than the current grace period of {least}. To end it, use “End grace period now”.")
         }
         ViolationKind::OutOfRange { least, most, optional: true } => {
             format!("Enter a number from {least} to {most}, or leave blank.")
@@ -114,6 +119,7 @@ pub(in crate::console) fn describe_scope_error(error: &ScopeError) -> String {
         ScopeError::Empty(ScopePart::Action) => "Choose an action.".into(),
         ScopeError::Empty(ScopePart::Filter) => "Enter a resource pattern, for example projects/*.".into(),
         ScopeError::Empty(ScopePart::Resource) => "Enter a resource, for example projects/acme/42.".into(),
+        ScopeError::Empty(ScopePart::Scope) => "Enter a scope.".into(),
         ScopeError::Action => {
             format!("Invalid action. Use * or up to {MAX_ACTION_BYTES} of a-z, 0-9, “.”, “_” and “-”.")
         }
@@ -122,6 +128,10 @@ pub(in crate::console) fn describe_scope_error(error: &ScopeError) -> String {
         ScopeError::TooManySegments(count) => {
             format!("Too many segments: {count}, the limit is {MAX_FILTER_SEGMENTS}.")
         }
+        ScopeError::Character(ScopePart::Scope, at, character) => format!(
+            "Character {at} (U+{:04X}) is not allowed. Use printable ASCII without spaces, double quotes and backslashes.",
+            u32::from(*character)
+        ),
         ScopeError::Character(_, at, '%') => {
             format!("Character {at}: % is not allowed. Percent-encoding is not decoded.")
         }
@@ -160,8 +170,9 @@ pub(in crate::console) fn describe_networks_error(error: &NetworksError) -> Stri
     }
 }
 
-/// Turns a text into a sentence. A first word that is not a plain word, such as a scope, keeps its case.
+/// Turns a text into a sentence, with times for people. A first word that is not a plain word, such as a scope, keeps its case.
 pub(in crate::console) fn to_sentence(text: &str) -> String {
+    let text = &*replace_times(text);
     let is_word =
         text.split(' ').next().is_some_and(|word| word.chars().all(|c| c.is_alphabetic() || c == '’' || c == ';'));
     let mut rest = text.chars();

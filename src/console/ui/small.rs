@@ -5,12 +5,20 @@ use askama::Template;
 use crate::console::ui::html;
 use crate::domain::api_key::Status;
 
-html! { CsrfField Badge Notice }
+html! { CsrfField Badge Notice Icon<'a> Copyable }
 
-/// The hidden field with the CSRF token.
+/// The hidden field of every form: the CSRF token, and the member whose page the form is on.
 #[derive(Template, Clone)]
-#[template(source = r#"<input type="hidden" name="csrf" value="{{ self.0 }}">"#, ext = "html")]
-pub(in crate::console) struct CsrfField(pub(in crate::console) String);
+#[template(
+    source = r#"<input type="hidden" name="csrf" value="{{ token }}{% if let Some(member) = member %}.{{ member }}{% endif %}">"#,
+    ext = "html"
+)]
+pub(in crate::console) struct CsrfField {
+    /// The masked token.
+    pub(in crate::console) token: String,
+    /// The member whose page the form is on.
+    pub(in crate::console) member: Option<String>,
+}
 
 /// The tone of a badge or notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +42,7 @@ impl Tone {
 }
 
 /// A colored label.
-#[derive(Template, Clone)]
+#[derive(Template, Clone, Debug)]
 #[template(source = r#"<span class="badge {{ tone.class() }}">{{ text }}</span>"#, ext = "html")]
 pub(in crate::console) struct Badge {
     pub(in crate::console) tone: Tone,
@@ -58,6 +66,43 @@ impl From<Status> for Badge {
     }
 }
 
+/// A symbol of the sprite `assets/icons.svg`.
+#[derive(Template, Clone)]
+#[template(
+    source = r#"<svg class="icon" aria-hidden="true"><use href="{{ root }}/assets/{{ sprite }}#{{ symbol }}"/></svg>"#,
+    ext = "html"
+)]
+pub(in crate::console) struct Icon<'a> {
+    pub(in crate::console) root: &'a str,
+    pub(in crate::console) sprite: &'a str,
+    pub(in crate::console) symbol: &'static str,
+}
+
+/// An ID or URL with a copy button.
+#[derive(Template, Clone)]
+#[template(
+    source = r#"<span class="copyable">{% if is_link %}<a id="{{ id }}" href="{{ text }}">{{ text }}</a>{% else %}<code id="{{ id }}">{{ text }}</code>{% endif %}<button type="button" class="copy" data-copy="{{ id }}" aria-label="Copy {{ name }}"></button></span>"#,
+    ext = "html"
+)]
+pub(in crate::console) struct Copyable {
+    id: String,
+    text: String,
+    /// Completes "Copy" in the name of the button.
+    name: String,
+    is_link: bool,
+}
+
+impl Copyable {
+    pub(in crate::console) fn new(id: impl Into<String>, text: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { id: id.into(), text: text.into(), name: name.into(), is_link: false }
+    }
+
+    /// A URL that is also a link.
+    pub(in crate::console) fn link(id: impl Into<String>, url: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { is_link: true, ..Self::new(id, url, name) }
+    }
+}
+
 /// A highlighted paragraph.
 #[derive(Template, Clone)]
 #[template(source = r#"<p class="notice {{ tone.class() }}">{{ text }}</p>"#, ext = "html")]
@@ -70,6 +115,21 @@ impl Notice {
     pub(in crate::console) fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
     }
+}
+
+#[derive(Template)]
+#[template(source = "{{ self.0 }}", ext = "html")]
+struct Escaped<'a>(&'a str);
+
+/// Escapes a text for HTML.
+pub(in crate::console) fn escape(text: &str) -> String {
+    Escaped(text).render().unwrap_or_default()
+}
+
+/// Returns a label with a capital letter.
+pub(in crate::console) fn capitalize(label: &str) -> String {
+    let mut rest = label.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
 /// Returns the size of a text in bytes once it is escaped for HTML.

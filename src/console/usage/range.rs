@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::clock::rfc3339;
-use crate::console::ui::{Column, format_count, html};
+use crate::console::ui::{Column, format_count, format_month_and_day, html};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::http::form::Form;
@@ -110,17 +110,17 @@ impl Range {
     pub(in crate::console) fn columns(self, usage: &Usage) -> Vec<Column> {
         let together = if self == Self::Year { WEEK } else { 1 };
         let column = |(place, buckets): (usize, &[Counts])| {
-            let text = rfc3339(usage.span.start_of(place * together));
+            let at = usage.span.start_of(place * together);
+            let text = rfc3339(at);
             let (date, time) = (text.get(..10).unwrap_or_default(), text.get(11..16).unwrap_or_default());
-            let month_and_day = date.get(5..).unwrap_or_default().to_owned();
             let mut counts = Counts::default();
             buckets.iter().for_each(|bucket| counts.merge(bucket));
             let (name, short) = match self {
                 Self::Day => (format!("{date} {time}"), time.to_owned()),
-                Self::Week => (format!("{date} {time}"), month_and_day),
-                Self::Month | Self::Quarter | Self::Year => (date.to_owned(), month_and_day),
+                Self::Week => (format!("{date} {time}"), format_month_and_day(at)),
+                Self::Month | Self::Quarter | Self::Year => (date.to_owned(), format_month_and_day(at)),
             };
-            Column { name, short, counts }
+            Column { at, name, short, counts }
         };
         usage.buckets.chunks(together).enumerate().map(column).collect()
     }

@@ -32,24 +32,24 @@ struct Confirm {
 pub(super) async fn change_state(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let Submitted { visit, form } = submitted;
     let (id, version) = (webhook_id(&id)?, version(&form)?);
-    let (state, done) = match form.value("state") {
-        Some("enabled") => (WebhookState::Enabled, "enabled"),
-        Some("disabled") => (WebhookState::Disabled { reason: None }, "disabled"),
+    let (state, message) = match form.value("state") {
+        Some("enabled") => (WebhookState::Enabled, "Webhook enabled. Pending deliveries are being sent."),
+        Some("disabled") => {
+            (WebhookState::Disabled { reason: None }, "Webhook disabled. Pending deliveries are paused.")
+        }
         _ => return Err(ErrorPage::unreadable_form("it is incomplete")),
     };
     let update = WebhookUpdate { state: Some(state), ..WebhookUpdate::default() };
-    let back = visit.path(&format!("/webhooks/{id}?done={done}"));
     let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     webhooks::edit(node, organization, &by, (&id, version), update).await?;
-    Ok(Reply::see_other(back))
+    visit.done(&format!("/webhooks/{id}"), message)
 }
 
 pub(super) async fn test(submitted: Submitted<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
     let (visit, id) = (submitted.visit, webhook_id(&id)?);
-    let back = visit.path(&format!("/webhooks/{id}?done=tested"));
     let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
-    webhooks::test(node, organization, &by, &id).await?;
-    Ok(Reply::see_other(back))
+    let delivery = webhooks::test(node, organization, &by, &id).await?;
+    visit.done(&format!("/webhooks/{id}/deliveries/{}", delivery.id), "Test event queued.")
 }
 
 pub(super) async fn ask_rotate(visit: ConsoleRequest<AdminWebhooks>, id: Path) -> Result<Reply, ErrorPage> {
@@ -73,6 +73,7 @@ pub(super) async fn ask_delete(visit: ConsoleRequest<AdminWebhooks>, id: Path) -
     let sentences = vec![
         "Your endpoint stops receiving events.",
         "Pending and failed deliveries are deleted. You can’t undo this.",
+        "To keep them, disable the webhook instead. Events that happen while it is disabled are not sent later.",
     ];
     confirm(&visit, &id, "Delete webhook", ("delete", "Delete webhook"), sentences).await
 }
@@ -82,19 +83,22 @@ pub(super) async fn delete(submitted: Submitted<AdminWebhooks>, id: Path) -> Res
     let (id, version) = (webhook_id(&id)?, version(&form)?);
     let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     webhooks::remove(node, organization, &by, (&id, version)).await?;
-    Ok(Reply::see_other(visit.path("/webhooks?done=deleted")))
+    visit.done("/webhooks", "Webhook deleted, with its pending deliveries.")
 }
 
 pub(super) async fn retry(
     submitted: Submitted<AdminWebhooks>,
     path: web::Path<(String, String)>,
 ) -> Result<Reply, ErrorPage> {
-    let visit = submitted.visit;
+    let Submitted { visit, form } = submitted;
     let (id, delivery) = (webhook_id(&path.0)?, DeliveryId::parse(&path.1).ok_or_else(ErrorPage::not_found)?);
-    let back = visit.path(&format!("/webhooks/{id}?done=retried"));
     let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     webhooks::retry(node, organization, &by, (&id, &delivery)).await?;
-    Ok(Reply::see_other(back))
+    let page = match form.value("back") {
+        Some("delivery") => format!("/webhooks/{id}/deliveries/{delivery}"),
+        _ => format!("/webhooks/{id}"),
+    };
+    visit.done(&page, "Retrying delivery.")
 }
 
 async fn confirm(

@@ -9,8 +9,9 @@ use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Area, Errors, Field};
+use crate::console::webhooks::events::{self, EVERYTHING};
 use crate::console::webhooks::{SecretPage, version, webhook_id};
-use crate::domain::event::{EventFilter, KNOWN};
+use crate::domain::event::EventFilter;
 use crate::domain::violation::Violation;
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook_headers::CustomHeaders;
@@ -18,9 +19,6 @@ use crate::http::checks::Checks;
 use crate::http::form::Form;
 use crate::http::permission::AdminWebhooks;
 use crate::webhooks::{self, NewWebhook, WebhookUpdate};
-
-/// The checkbox value that stands for every event.
-const EVERYTHING: &str = "*";
 
 #[derive(Template)]
 #[template(path = "console/webhooks/form.html")]
@@ -32,21 +30,8 @@ struct Page {
     url: Field,
     description: Area,
     everything: bool,
-    groups: Vec<Group>,
+    groups: Vec<events::Group>,
     events_error: Option<String>,
-}
-
-/// The events of one subject.
-struct Group {
-    subject: &'static str,
-    name: &'static str,
-    all: Choice,
-    events: Vec<Choice>,
-}
-
-struct Choice {
-    value: String,
-    is_checked: bool,
 }
 
 /// The raw values of the form.
@@ -103,7 +88,7 @@ pub(super) async fn edit(submitted: Submitted<AdminWebhooks>, id: web::Path<Stri
     };
     let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     let webhook = webhooks::edit(node, organization, &by, (&id, version), update).await?;
-    Ok(Reply::see_other(visit.path(&format!("/webhooks/{}?done=edited", webhook.id))))
+    visit.done(&format!("/webhooks/{}", webhook.id), "Webhook updated.")
 }
 
 fn errors(violations: Vec<Violation>) -> Errors {
@@ -141,10 +126,8 @@ impl RawForm {
         let events = if self.events.is_empty() {
             checks.wrong("events", "Select at least one event.");
             EventFilter::default()
-        } else if self.events.iter().any(|event| event == EVERYTHING) {
-            EventFilter::default()
         } else {
-            checks.events(&self.events)
+            checks.events(&events::without_covered(&self.events))
         };
         checks.done()?;
         let missing = || vec![Violation::new("url", "Enter an https:// URL.")];
@@ -169,43 +152,10 @@ impl Page {
                 .hint("Notes for your team: what it’s for, who owns it.")
                 .errors(&errors),
             everything: raw.events.iter().any(|event| event == EVERYTHING),
-            groups: groups(&raw.events),
+            groups: events::groups(&raw.events),
             events_error: errors.of("events"),
             errors,
             of,
         }
-    }
-}
-
-/// Returns all events by subject, with the selected ones checked.
-fn groups(selected: &[String]) -> Vec<Group> {
-    let choice = |value: String| Choice { is_checked: selected.contains(&value), value };
-    let mut groups: Vec<Group> = Vec::new();
-    for event in KNOWN {
-        let subject = event.split('.').next().unwrap_or_default();
-        match groups.iter_mut().find(|group| group.subject == subject) {
-            Some(group) => group.events.push(choice(event.to_owned())),
-            None => groups.push(Group {
-                subject,
-                name: label(subject),
-                all: choice(format!("{subject}.*")),
-                events: vec![choice(event.to_owned())],
-            }),
-        }
-    }
-    groups
-}
-
-/// Returns the label of an event subject.
-fn label(subject: &'static str) -> &'static str {
-    match subject {
-        "key" => "API keys",
-        "member" => "Members",
-        "organization" => "Organizations",
-        "policy" => "Policy",
-        "signing_key" => "Signing keys",
-        "token" => "Tokens",
-        "webhook" => "Webhooks",
-        other => other,
     }
 }

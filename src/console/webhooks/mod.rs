@@ -1,10 +1,12 @@
 //! Webhooks: the list, a webhook's page with its deliveries, and how to verify signatures.
 
 mod actions;
+mod delivery;
+mod events;
 mod form;
 mod show;
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use askama::Template;
 
 use crate::console::error_page::ErrorPage;
@@ -13,7 +15,7 @@ use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource, submit};
 use crate::console::ui::{Badge, Checkbox, Moment, Tone, format_count};
-use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookId, WebhookState};
+use crate::domain::webhook::{DeliveryState, MAX_WEBHOOKS, Webhook, WebhookId, WebhookState};
 use crate::http::form::Form;
 use crate::http::permission::{AdminWebhooks, ReadWebhooks};
 use crate::webhooks;
@@ -29,6 +31,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/webhooks/{id}/test", [submit(actions::test)]))
         .service(resource("/webhooks/{id}/rotate-secret", [get(actions::ask_rotate), submit(actions::rotate)]))
         .service(resource("/webhooks/{id}/delete", [get(actions::ask_delete), submit(actions::delete)]))
+        .service(resource("/webhooks/{id}/deliveries/{delivery}", [get(delivery::show)]))
         .service(resource("/webhooks/{id}/deliveries/{delivery}/retry", [submit(actions::retry)]));
 }
 
@@ -53,12 +56,7 @@ struct Row {
     created: Moment,
 }
 
-async fn list(visit: ConsoleRequest<ReadWebhooks>, request: HttpRequest) -> Result<Reply, ErrorPage> {
-    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let done = match query.value("done") {
-        Some("deleted") => Some("Webhook deleted, with its pending deliveries."),
-        _ => None,
-    };
+async fn list(visit: ConsoleRequest<ReadWebhooks>) -> Result<Reply, ErrorPage> {
     let found = webhooks::list(visit.node(), visit.organization()).await?;
     let undelivered = webhooks::undelivered(visit.node(), visit.organization()).await?;
     let row = |webhook: &Webhook| {
@@ -82,7 +80,7 @@ async fn list(visit: ConsoleRequest<ReadWebhooks>, request: HttpRequest) -> Resu
         rows: found.iter().map(row).collect(),
         may_change: visit.may::<AdminWebhooks>(),
         is_full: found.len() >= MAX_WEBHOOKS as usize,
-        frame: visit.frame(Section::Webhooks, "Webhooks").done(done),
+        frame: visit.frame(Section::Webhooks, "Webhooks"),
     })
 }
 
@@ -145,6 +143,15 @@ fn event_patterns(webhook: &Webhook) -> Vec<String> {
     match webhook.events.patterns() {
         [] => vec!["All events".into()],
         patterns => patterns.to_vec(),
+    }
+}
+
+/// Returns the state of a delivery.
+fn delivery_state(state: DeliveryState) -> Badge {
+    match state {
+        DeliveryState::Pending => Badge::new(Tone::Plain, "Pending"),
+        DeliveryState::Delivered => Badge::new(Tone::Good, "Delivered"),
+        DeliveryState::Dead => Badge::new(Tone::Bad, "Failed"),
     }
 }
 

@@ -8,8 +8,8 @@ use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
-use crate::console::ui::{Badge, Moment, Select, SelectOption, Tone};
-use crate::console::webhooks::{event_patterns, state, webhook_id};
+use crate::console::ui::{Badge, Copyable, Moment, Select, SelectOption};
+use crate::console::webhooks::{delivery_state, event_patterns, state, webhook_id};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{Delivery, DeliveryState};
 use crate::http::form::Form;
@@ -67,14 +67,6 @@ pub(super) async fn show(
     id: web::Path<String>,
 ) -> Result<Reply, ErrorPage> {
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let done = match query.value("done") {
-        Some("edited") => Some("Webhook updated."),
-        Some("enabled") => Some("Webhook enabled. Pending deliveries are being sent."),
-        Some("disabled") => Some("Webhook disabled. Pending deliveries are paused."),
-        Some("tested") => Some("Test event sent. Reload the page to see the result."),
-        Some("retried") => Some("Retrying delivery."),
-        _ => None,
-    };
     // 1. Load the webhook.
     let (now, may_change) = (visit.now, visit.may::<AdminWebhooks>());
     let webhook = webhooks::find(visit.node(), visit.organization(), &webhook_id(&id)?).await?;
@@ -92,7 +84,7 @@ pub(super) async fn show(
 
     let (badge, reason) = state(&webhook);
     page(&Page {
-        frame: visit.frame(Section::Webhooks, format!("Webhook to {}", webhook.url.origin)).done(done),
+        frame: visit.frame(Section::Webhooks, format!("Webhook to {}", webhook.url.origin)),
         id: webhook.id.to_string(),
         version: webhook.version,
         url: may_change.then(|| webhooks::url(visit.node(), &webhook).map(|url| url.url().to_string())).flatten(),
@@ -122,22 +114,17 @@ fn state_field(wanted: Option<DeliveryState>) -> Select {
 }
 
 fn row(delivery: Delivery, may_change: bool, now: Timestamp) -> Row {
-    let state = match delivery.state {
-        DeliveryState::Pending => Badge::new(Tone::Plain, "Pending"),
-        DeliveryState::Delivered => Badge::new(Tone::Good, "Delivered"),
-        DeliveryState::Dead => Badge::new(Tone::Bad, "Failed"),
-    };
     let is_pending = delivery.state == DeliveryState::Pending;
     Row {
         id: delivery.id.to_string(),
-        state,
+        state: delivery_state(delivery.state),
         queued: Moment::from_now(delivery.created_at, now),
         attempts: delivery.attempts,
         status: delivery.last_status,
         error: delivery.last_error,
         next: is_pending.then(|| Moment::from_now(delivery.due_at, now)),
         ended: delivery.ended_at.map(|at| Moment::from_now(at, now)),
-        may_retry: may_change && delivery.state == DeliveryState::Dead,
+        may_retry: may_change && (delivery.state == DeliveryState::Dead || is_pending && delivery.due_at > now),
         event: delivery.event,
     }
 }

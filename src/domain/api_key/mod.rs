@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::grants::Grants;
 use crate::domain::key_text::{KeyId, KeyPrefix};
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
-use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
+mod difference;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transitions;
 
+pub use difference::{Access, Difference, Direction};
 pub use transitions::{Edit, Rotation, TransitionRefused};
 
 /// An API key as stored. The secret itself is never stored.
@@ -28,7 +30,7 @@ pub struct ApiKey {
     pub description: String,
     /// `None` if the organization owns the key.
     pub owner: Option<MemberId>,
-    pub scopes: ScopeSet,
+    pub grants: Grants,
     pub networks: Networks,
     /// No expiry if `None`.
     pub expires_at: Option<Timestamp>,
@@ -121,6 +123,8 @@ impl std::fmt::Debug for FastVerifier {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PreviousSecret {
     pub secret: SecretVerifier,
+    /// Prefix and last four characters of the secret.
+    pub hint: String,
     /// Exclusive.
     pub until: Timestamp,
     /// Time of the last use after the rotation.
@@ -130,7 +134,7 @@ pub struct PreviousSecret {
 
 impl PreviousSecret {
     /// Creates a previous secret that has not been used since the rotation.
-    pub fn new(secret: SecretVerifier, until: Timestamp) -> Self {
-        Self { secret, until, last_used_at: None, last_used_ip: None }
+    pub fn new(secret: SecretVerifier, hint: String, until: Timestamp) -> Self {
+        Self { secret, hint, until, last_used_at: None, last_used_ip: None }
     }
 }

@@ -3,10 +3,11 @@
 //! A transition consumes the key and returns the next one. It increases the generation if tokens issued before must
 //! become invalid: revoke, disable, rotate without a grace period, narrow, shorten the expiry.
 
-use crate::domain::api_key::{ApiKey, Lifecycle, PreviousSecret, SecretVerifier, Status};
+use crate::domain::api_key::{ApiKey, Difference, Direction, Lifecycle, PreviousSecret, SecretVerifier, Status};
+use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
+use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
-use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
 
 /// Fields that a rotation sets.
@@ -28,10 +29,12 @@ pub struct Rotation {
 pub struct Edit {
     pub name: Option<String>,
     pub description: Option<String>,
-    pub scopes: Option<ScopeSet>,
+    pub grants: Option<Grants>,
     pub networks: Option<Networks>,
     /// `Some(None)` removes the expiry.
     pub expires_at: Option<Option<Timestamp>>,
+    /// `Some(None)` is the organization.
+    pub owner: Option<Option<MemberId>>,
 }
 
 /// Reason why a transition is not possible.
@@ -45,6 +48,10 @@ pub enum TransitionRefused {
     Expired,
     /// The grace period of an earlier rotation is not over.
     GraceRunning { until: Timestamp },
+    /// No grace period is running.
+    NoGrace,
+    /// The grace period would end earlier than now promised.
+    GraceShortened { until: Timestamp },
 }
 
 impl ApiKey {
@@ -143,9 +150,9 @@ impl ApiKey {
             return Err(TransitionRefused::GraceRunning { until });
         }
         let old = std::mem::replace(&mut self.secret, rotation.secret);
-        self.previous = grace.map(|until| PreviousSecret::new(old, until));
+        let old_hint = std::mem::replace(&mut self.hint, rotation.hint);
+        self.previous = grace.map(|until| PreviousSecret::new(old, old_hint, until));
         self.secret_version += 1;
-        self.hint = rotation.hint;
         self.prefix = rotation.prefix;
         self.rotated_at = Some(at);
         if let Some(name) = rotation.name {
@@ -153,13 +160,42 @@ impl ApiKey {
         }
         let mut invalidates_tokens = grace.is_none();
         if let Some(expires_at) = rotation.expires_at {
-            invalidates_tokens |= ends_earlier(self.expires_at, expires_at);
+            invalidates_tokens |= Direction::of_expiry(self.expires_at, expires_at).restricts();
             self.expires_at = expires_at;
         }
         Ok(self.next(invalidates_tokens))
     }
 
-    /// Changes name, description, scopes, networks and expiry. An edit never makes an expired key valid again.
+    /// Ends the grace period: the previous secret and its tokens become invalid. The current secret and its tokens are
+    /// not affected, so the generation stays.
+    pub fn end_grace(mut self, at: Timestamp) -> Result<Self, TransitionRefused> {
+        if self.grace_ends(at).is_none() {
+            return Err(TransitionRefused::Unchanged);
+        }
+        self.previous = None;
+        Ok(self.next(false))
+    }
+
+    /// Extends the grace period to `grace_seconds` after the rotation, but never beyond the key's expiry. Because the
+    /// length counts from the rotation, repeated extensions cannot exceed the policy's maximum.
+    pub fn extend_grace(mut self, grace_seconds: u32, at: Timestamp) -> Result<Self, TransitionRefused> {
+        if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
+            return Err(TransitionRefused::Revoked);
+        }
+        let Some(running) = self.grace_ends(at) else { return Err(TransitionRefused::NoGrace) };
+        let wanted = self.secret_since().plus_seconds(i64::from(grace_seconds));
+        if wanted < running {
+            return Err(TransitionRefused::GraceShortened { until: running });
+        }
+        let until = self.expires_at.map_or(wanted, |end| wanted.min(end)).max(running);
+        match &mut self.previous {
+            Some(previous) if until > running => previous.until = until,
+            _ => return Err(TransitionRefused::Unchanged),
+        }
+        Ok(self.next(false))
+    }
+
+    /// Changes name, description, owner, grants, networks and expiry. An edit never makes an expired key valid again.
     pub fn edit(self, edit: Edit, at: Timestamp) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Revoked);
@@ -167,32 +203,23 @@ impl ApiKey {
         let mut next = self.clone();
         next.name = edit.name.unwrap_or(next.name);
         next.description = edit.description.unwrap_or(next.description);
-        next.scopes = edit.scopes.map_or(next.scopes, |scopes| scopes.spelled_like(&self.scopes));
+        next.grants = edit.grants.map_or(next.grants, |grants| grants.spelled_like(&self.grants));
         next.networks = edit.networks.unwrap_or(next.networks);
         next.expires_at = edit.expires_at.unwrap_or(next.expires_at);
-        if next == self && next.scopes.is_same_text(&self.scopes) {
+        next.owner = edit.owner.unwrap_or(next.owner);
+        if next == self && next.grants.is_same_text(&self.grants) {
             return Err(TransitionRefused::Unchanged);
         }
         if self.is_expired(at) && !next.is_expired(at) {
             return Err(TransitionRefused::Expired);
         }
-        let narrower = !next.scopes.contains_all(&self.scopes)
-            || !next.networks.contains(&self.networks)
-            || ends_earlier(self.expires_at, next.expires_at);
-        Ok(next.next(narrower))
+        let restricts = Difference::between(&self, &next).restricts();
+        Ok(next.next(restricts))
     }
 
     fn next(mut self, invalidates_tokens: bool) -> Self {
         self.version += 1;
         self.generation += u64::from(invalidates_tokens);
         self
-    }
-}
-
-fn ends_earlier(old: Option<Timestamp>, new: Option<Timestamp>) -> bool {
-    match (old, new) {
-        (_, None) => false,
-        (None, Some(_)) => true,
-        (Some(old), Some(new)) => new < old,
     }
 }

@@ -11,8 +11,23 @@ fn from(address: &str) -> ClientAddress {
     ClientAddress::Known(address.parse().unwrap())
 }
 
+/// Replaced by the key's scopes in [`decide`] and [`explain`].
+const NOT_GRANTED: Result<&ScopeSet, Denial> = Err(Denial::ApiNotGranted);
+
+fn for_default_api<'a>(key: &'a ApiKey, ask: &DecisionInput<'a>) -> DecisionInput<'a> {
+    DecisionInput { held: Ok(key.grants.of_default_api()), ..ask.clone() }
+}
+
+fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<Grant, Denial> {
+    super::decide(key, &for_default_api(key, ask), now)
+}
+
+fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result<Grant, Denial>, DecisionTrace) {
+    super::explain(key, &for_default_api(key, ask), now)
+}
+
 fn ask(proof: Proof<'static>) -> DecisionInput<'static> {
-    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
+    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, held: NOT_GRANTED, is_suspended: false }
 }
 
 fn with_secret(matched: SecretMatch) -> DecisionInput<'static> {
@@ -23,7 +38,7 @@ fn with_secret(matched: SecretMatch) -> DecisionInput<'static> {
 fn an_active_key_with_its_secret_gets_all_its_scopes() {
     let key = key("read:a/* write:b", &[]);
     let grant = decide(&key, &with_secret(SecretMatch::Current), NOW).unwrap();
-    assert_eq!((grant.scopes, grant.not_after, grant.generation), (key.scopes, None, 1));
+    assert_eq!((grant.scopes, grant.not_after, grant.generation), (key.grants.of_default_api().clone(), None, 1));
     assert_eq!((grant.secret_version, grant.is_by_previous_secret), (1, false));
 }
 
@@ -31,9 +46,10 @@ fn an_active_key_with_its_secret_gets_all_its_scopes() {
 fn a_suspended_organization_denies_every_proof_and_only_a_right_one_learns_of_it() {
     let key = key("read:a", &[]);
     let suspended = |proof| DecisionInput { is_suspended: true, ..ask(proof) };
-    let held = key.scopes.clone();
-    let token = Proof::Token { generation: 1, secret_version: 1, scopes: &held, within_at: 0 };
-    let ask = DecisionInput { proof: token, address: from("10.1.2.3"), scopes: None, is_suspended: true };
+    let held = key.grants.of_default_api().clone();
+    let token = Proof::Token { generation: 1, secret_version: 1, scopes: &held, is_known_within: false };
+    let ask =
+        DecisionInput { proof: token, address: from("10.1.2.3"), scopes: None, held: NOT_GRANTED, is_suspended: true };
     assert_eq!(decide(&key, &ask, NOW), Err(Denial::OrganizationSuspended));
     let denied = |matched| decide(&key, &suspended(Proof::Secret(matched)), NOW);
     assert_eq!(denied(SecretMatch::Current), Err(Denial::OrganizationSuspended));
@@ -64,7 +80,7 @@ fn states_deny_in_order() {
 fn the_previous_secret_works_until_its_grace_ends_and_its_grants_end_with_it() {
     let mut rotated = key("read:a", &[]);
     let secret = SecretVerifier { phc: String::new(), fast: None };
-    rotated.previous = Some(PreviousSecret::new(secret, Timestamp::from_seconds(1_001)));
+    rotated.previous = Some(PreviousSecret::new(secret, "kt_...prev".into(), Timestamp::from_seconds(1_001)));
     let previous = with_secret(SecretMatch::Previous);
     let grant = decide(&rotated, &previous, NOW).unwrap();
     assert_eq!(grant.not_after, Some(Timestamp::from_seconds(1_001)));
@@ -89,9 +105,23 @@ fn an_address_that_cannot_be_told_is_refused_even_by_an_unrestricted_key() {
 fn a_token_needs_the_very_generation_of_its_key() {
     let scopes: &'static ScopeSet = Box::leak(Box::new(ScopeSet::parse("read:a").unwrap()));
     for (generation, good) in [(0, false), (1, true), (2, false)] {
-        let token = ask(Proof::Token { generation, secret_version: 1, scopes, within_at: 0 });
+        let token = ask(Proof::Token { generation, secret_version: 1, scopes, is_known_within: false });
         assert_eq!(decide(&key("read:a", &[]), &token, NOW).is_ok(), good);
     }
+}
+
+#[test]
+fn an_api_that_is_not_granted_denies_after_every_other_check() {
+    let scopes = ScopeSet::parse("read").unwrap();
+    let subject = key("read", &["192.0.2.0/24"]);
+    for is_known_within in [true, false] {
+        let proof = Proof::Token { generation: 1, secret_version: 1, scopes: &scopes, is_known_within };
+        let of_token = DecisionInput { proof, ..with_secret(SecretMatch::Current) };
+        assert!(matches!(super::decide(&subject, &of_token, NOW), Err(Denial::NetworkNotAllowed(_))));
+        assert_eq!(super::decide(&key("read", &[]), &of_token, NOW), Err(Denial::ApiNotGranted));
+    }
+    let of_secret = DecisionInput { held: Err(Denial::AudienceNotAllowed), ..with_secret(SecretMatch::Current) };
+    assert_eq!(super::decide(&key("read", &[]), &of_secret, NOW), Err(Denial::AudienceNotAllowed));
 }
 
 #[test]
@@ -99,40 +129,48 @@ fn a_token_reaches_no_further_than_itself() {
     let token_scopes = ScopeSet::parse("read:a/b").unwrap();
     let wanted = ScopeSet::parse("read:a/c").unwrap();
     let ask = DecisionInput {
-        proof: Proof::Token { generation: 1, secret_version: 1, scopes: &token_scopes, within_at: 0 },
+        proof: Proof::Token { generation: 1, secret_version: 1, scopes: &token_scopes, is_known_within: false },
         address: from("10.1.2.3"),
         scopes: Some(&wanted),
+        held: NOT_GRANTED,
         is_suspended: false,
     };
     assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(..))));
 }
 
 fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
-    let proof = Proof::Token { generation: 1, secret_version, scopes, within_at: 0 };
-    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, is_suspended: false }
+    let proof = Proof::Token { generation: 1, secret_version, scopes, is_known_within: false };
+    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, held: NOT_GRANTED, is_suspended: false }
 }
 
 #[test]
 fn a_token_of_the_previous_secret_ends_with_its_grace_period() {
     let verifier = SecretVerifier { phc: String::new(), fast: None };
     let until = Timestamp::from_seconds(1_001);
-    let rotated =
-        ApiKey { secret_version: 3, previous: Some(PreviousSecret::new(verifier, until)), ..key("read:a", &[]) };
-    let grant = decide(&rotated, &token(&rotated.scopes, 2), NOW).unwrap();
+    let rotated = ApiKey {
+        secret_version: 3,
+        previous: Some(PreviousSecret::new(verifier, "kt_...prev".into(), until)),
+        ..key("read:a", &[])
+    };
+    let grant = decide(&rotated, &token(rotated.grants.of_default_api(), 2), NOW).unwrap();
     assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (Some(until), 2, true));
-    let grant = decide(&rotated, &token(&rotated.scopes, 3), until).unwrap();
+    let grant = decide(&rotated, &token(rotated.grants.of_default_api(), 3), until).unwrap();
     assert_eq!((grant.not_after, grant.secret_version, grant.is_by_previous_secret), (None, 3, false));
     assert_eq!(
-        decide(&rotated, &token(&rotated.scopes, 2), until),
+        decide(&rotated, &token(rotated.grants.of_default_api(), 2), until),
         Err(Denial::TokenSuperseded),
         "the grace period is over"
     );
     for other in [0, 1, 4, u64::MAX] {
-        assert_eq!(decide(&rotated, &token(&rotated.scopes, other), NOW), Err(Denial::TokenSuperseded), "{other}");
+        assert_eq!(
+            decide(&rotated, &token(rotated.grants.of_default_api(), other), NOW),
+            Err(Denial::TokenSuperseded),
+            "{other}"
+        );
     }
     let ended = ApiKey { previous: None, ..rotated };
     assert_eq!(
-        decide(&ended, &token(&ended.scopes, 2), NOW),
+        decide(&ended, &token(ended.grants.of_default_api(), 2), NOW),
         Err(Denial::TokenSuperseded),
         "the grace period was ended"
     );
@@ -187,7 +225,7 @@ proptest! {
     ) {
         let mut subject = key(&held.to_string(), &[]);
         subject.secret_version = version;
-        subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
+        subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, "kt_...prev".into(), Timestamp::from_seconds(until)));
         if let Ok(grant) = decide(&subject, &token(&carried, minted), NOW) {
             prop_assert!(held.contains_all(&grant.scopes));
             prop_assert_eq!(grant.secret_version, minted);
@@ -215,23 +253,30 @@ proptest! {
         subject.generation = 1;
         subject.secret_version = 2;
         subject.expires_at = expires.map(Timestamp::from_seconds);
-        subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, Timestamp::from_seconds(until)));
+        subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, "kt_...prev".into(), Timestamp::from_seconds(until)));
         let proof = match &token {
             Some((generation, secret_version, scopes)) => {
-                Proof::Token { generation: *generation, secret_version: *secret_version, scopes, within_at: 0 }
+                Proof::Token { generation: *generation, secret_version: *secret_version, scopes, is_known_within: false }
             }
             None => Proof::Secret(matched),
         };
-        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), is_suspended: false };
+        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), held: NOT_GRANTED, is_suspended: false };
         let decided = decide(&subject, &ask, NOW);
         let (explained, trace) = explain(&subject, &ask, NOW);
         prop_assert_eq!(&decided, &explained);
         let checks: Vec<Check> = trace.iter().map(|(check, _)| *check).collect();
         prop_assert_eq!(checks, Check::ALL);
         prop_assert_eq!(trace.failure().map(|(_, denial)| denial), decided.as_ref().err());
-        let failed = trace.iter().position(|(_, finding)| matches!(finding, Finding::Failed(_)));
-        for (place, (_, finding)) in trace.iter().enumerate() {
-            prop_assert_eq!(*finding == Finding::NotReached, failed.is_some_and(|failed| place > failed));
-        }
+        // Each failure is what the decision would be without the ones before it.
+        let fails = |check: Check| trace.iter().any(|(one, finding)| *one == check && matches!(finding, Finding::Failed(_)));
+        prop_assert_eq!(fails(Check::Revoked), state & 2 == 2);
+        prop_assert_eq!(fails(Check::Disabled), state == 1);
+        prop_assert_eq!(fails(Check::Expired), expires.is_some_and(|end| Timestamp::from_seconds(end) <= NOW));
+        let is_outside = match address {
+            ClientAddress::Known(address) => !subject.networks.allows(address),
+            ClientAddress::Unreadable(_) => true,
+            ClientAddress::NotTheCaller => false,
+        };
+        prop_assert_eq!(fails(Check::Network), is_outside);
     }
 }

@@ -73,6 +73,16 @@ impl Networks {
         Ok(Self(list))
     }
 
+    /// Returns the error of each invalid entry, in order. Empty if every entry is valid; there can still be too many.
+    pub fn errors<S: AsRef<str>>(items: &[S]) -> Vec<NetworksError> {
+        let check = |(index, item): (usize, &S)| {
+            let text = item.as_ref();
+            let kind = if text == "*" { None } else { parse_one(text).err() };
+            kind.map(|kind| NetworksError { index, kind, entry: printable(text) })
+        };
+        items.iter().take(MAX_NETWORKS).enumerate().filter_map(check).collect()
+    }
+
     /// Whether `address` is allowed. Does not allocate.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = fold(address);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::api_key::{ApiKey, Status};
+use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
 use crate::domain::scope::{Action, Scope, ScopeSet};
@@ -91,9 +92,9 @@ impl Default for Policy {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ProposedKey<'a> {
     pub name: Option<&'a str>,
-    pub scopes: Option<&'a ScopeSet>,
-    /// Scopes that the key already has; keeping them is not a grant.
-    pub held: Option<&'a ScopeSet>,
+    pub grants: Option<&'a Grants>,
+    /// Grants that the key already has; keeping them is not a grant.
+    pub held: Option<&'a Grants>,
     pub expiry: Expiry,
     /// Grace period of a rotation.
     pub grace_seconds: Option<u32>,
@@ -119,8 +120,11 @@ impl Policy {
         if self.name_required && proposed.name.is_some_and(|name| name.trim().is_empty()) {
             violations.push(Violation::new("name", ViolationKind::NameRequired));
         }
-        if let Some(scopes) = proposed.scopes {
-            self.check_scopes(scopes, proposed.held, &mut violations);
+        if let Some(grants) = proposed.grants {
+            if self.scopes_required && grants.has_no_scope() {
+                violations.push(Violation::new("scopes", ViolationKind::ScopeRequired));
+            }
+            self.check_scopes(grants.of_default_api(), proposed.held.map(Grants::of_default_api), &mut violations);
         }
         let expiry = match proposed.expiry {
             Expiry::Untouched => None,
@@ -136,17 +140,13 @@ impl Policy {
     }
 
     fn check_scopes(&self, scopes: &ScopeSet, held: Option<&ScopeSet>, violations: &mut Vec<Violation>) {
-        if self.scopes_required && scopes.is_empty() {
-            violations.push(Violation::new("scopes", ViolationKind::ScopeRequired));
-        }
         for (index, scope) in scopes.iter().enumerate() {
-            if !self.has_action(scope.action()) {
-                let kind =
-                    ViolationKind::UnknownAction { action: scope.action().clone(), allowed: self.actions.clone() };
+            if let Some(action) = scope.action().filter(|action| !self.has_action(action)) {
+                let kind = ViolationKind::UnknownAction { action: action.clone(), allowed: self.actions.clone() };
                 violations.push(Violation::new(format!("scopes[{index}].action"), kind));
             } else if !self.is_grantable(scope) && !held.is_some_and(|held| held.contains(scope)) {
                 let grantable = self.grantable_scopes.clone().unwrap_or_default();
-                let kind = ViolationKind::NotGrantable { scope: Box::new(scope.clone()), grantable };
+                let kind = ViolationKind::NotGrantable { scope: Box::new(scope.clone()), grantable, api: None };
                 violations.push(Violation::new(format!("scopes[{index}]"), kind));
             }
         }
@@ -163,7 +163,8 @@ impl Policy {
         format!("{} and *", known.join(", "))
     }
 
-    fn is_grantable(&self, scope: &Scope) -> bool {
+    /// Whether the scope can be granted to keys.
+    pub fn is_grantable(&self, scope: &Scope) -> bool {
         self.grantable_scopes.as_ref().is_none_or(|grantable| grantable.iter().any(|each| each.contains(scope)))
     }
 
@@ -219,13 +220,14 @@ impl Policy {
         if self.name_required && key.name.trim().is_empty() {
             violated.push(("name_required", "keys without a name; they keep working"));
         }
-        if self.scopes_required && key.scopes.is_empty() {
+        if self.scopes_required && key.grants.has_no_scope() {
             violated.push(("scopes_required", "keys without scopes; they keep working"));
         }
-        if key.scopes.iter().any(|scope| !self.has_action(scope.action())) {
+        let has_unknown_action = |scope: &Scope| scope.action().is_some_and(|action| !self.has_action(action));
+        if key.grants.scopes().any(|(_, scope)| has_unknown_action(scope)) {
             violated.push(("actions", "keys with an action that is no longer allowed; they keep working"));
         }
-        if key.scopes.iter().any(|scope| !self.is_grantable(scope)) {
+        if key.grants.of_default_api().iter().any(|scope| !self.is_grantable(scope)) {
             violated.push(("grantable_scopes", "keys with a scope that can no longer be granted; they keep it"));
         }
         if self.expiry_required && key.expires_at.is_none() {

@@ -55,9 +55,9 @@ impl Policy {
             if grantable.len() > MAX_ENTRIES {
                 report("grantable_scopes", ViolationKind::EntryCount { least: 0, most: MAX_ENTRIES });
             }
-            let unknown = |scope: &&Scope| !self.has_action(scope.action());
-            if let Some(scope) = grantable.iter().find(unknown) {
-                report("grantable_scopes", ViolationKind::GrantableAction(scope.action().clone()));
+            let mut actions = grantable.iter().filter_map(Scope::action);
+            if let Some(action) = actions.find(|action| !self.has_action(action)) {
+                report("grantable_scopes", ViolationKind::GrantableAction(action.clone()));
             }
             if grantable.is_empty() && self.scopes_required {
                 report("grantable_scopes", ViolationKind::GrantableRequired);

@@ -18,10 +18,10 @@ fn new(expires_at: Option<Timestamp>) -> Expiry {
 
 #[test]
 fn default_policy_requires_nothing() {
-    let scopes = ScopeSet::parse("read:a *:keyturn/*").unwrap();
+    let grants = Grants::of_default(ScopeSet::parse("read:a *:keyturn/*").unwrap());
     let proposed = ProposedKey {
         name: Some(""),
-        scopes: Some(&scopes),
+        grants: Some(&grants),
         expiry: new(None),
         grace_seconds: Some(60),
         ..ProposedKey::default()
@@ -32,10 +32,10 @@ fn default_policy_requires_nothing() {
 #[test]
 fn all_violations_are_returned() {
     let policy = Policy { name_required: true, expiry_required: true, max_grace_seconds: 10, ..Policy::default() };
-    let scopes = ScopeSet::parse("read:a fly:b").unwrap();
+    let grants = Grants::of_default(ScopeSet::parse("read:a fly:b").unwrap());
     let proposed = ProposedKey {
         name: Some(" "),
-        scopes: Some(&scopes),
+        grants: Some(&grants),
         expiry: new(None),
         grace_seconds: Some(11),
         ..ProposedKey::default()
@@ -120,14 +120,14 @@ fn grantable_scopes() {
         grantable_scopes: Some(list.iter().map(|scope| Scope::parse(scope).unwrap()).collect()),
         ..Policy::default()
     };
-    let scopes = ScopeSet::parse("read:a/b *:a/c write:a read:keyturn/keys").unwrap();
-    let proposed = ProposedKey { scopes: Some(&scopes), ..ProposedKey::default() };
+    let grants = Grants::of_default(ScopeSet::parse("read:a/b *:a/c write:a read:keyturn/keys").unwrap());
+    let proposed = ProposedKey { grants: Some(&grants), ..ProposedKey::default() };
     let some = policy(&["read:a/*", "write:*"]);
     assert_eq!(fields(&some, &proposed), ["scopes[1]", "scopes[3]"]);
     assert_eq!(fields(&policy(&["*:*"]), &proposed), ["scopes[3]"], "the management API is named or not granted");
     assert_eq!(fields(&policy(&[]), &proposed).len(), 4);
     assert!(fields(&Policy::default(), &proposed).is_empty());
-    let held = ScopeSet::parse("*:a/* read:keyturn/keys").unwrap();
+    let held = Grants::of_default(ScopeSet::parse("*:a/* read:keyturn/keys").unwrap());
     assert_eq!(fields(&policy(&[]), &ProposedKey { held: Some(&held), ..proposed }), ["scopes[2]"], "the rest is kept");
     let faulty = [policy(&["fly:a"]), Policy { scopes_required: true, ..policy(&[]) }];
     for policy in faulty {

@@ -10,6 +10,8 @@ pub enum ScopePart {
     Action,
     Filter,
     Resource,
+    /// A plain scope.
+    Scope,
 }
 
 /// Reason why a text is not a valid scope. Positions and segments count from 1.
@@ -50,6 +52,7 @@ impl std::error::Error for ScopeError {}
 impl fmt::Display for ScopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Empty(ScopePart::Scope) => f.write_str("the scope is empty"),
             Self::Empty(part) => {
                 write!(f, "the {part} is empty: write action:filter, like read:projects/*")
             }
@@ -68,6 +71,12 @@ impl fmt::Display for ScopeError {
             Self::Character(part, at, '%') => {
                 write!(f, "character {at} of the {part} is %: escapes are not decoded, write the character itself")
             }
+            Self::Character(ScopePart::Scope, at, character) => write!(
+                f,
+                "character {at} of the scope is U+{:04X}: printable ASCII is allowed, except space, double quote and \
+                 backslash",
+                u32::from(*character)
+            ),
             Self::Character(part, at, character) => write!(
                 f,
                 "character {at} of the {part} is U+{:04X}: printable ASCII is allowed, except space, \
@@ -105,6 +114,7 @@ impl fmt::Display for ScopePart {
             Self::Action => "action",
             Self::Filter => "resource filter",
             Self::Resource => "resource",
+            Self::Scope => "scope",
         })
     }
 }

@@ -1,6 +1,7 @@
-//! Scopes, written `action:filter`: an action, and a filter of resources.
+//! Scopes, in one of two styles.
 //!
-//! The grammar, with examples at [`ResourceFilter`] and [`Scope`]:
+//! `plain` scopes are any RFC 6749 §3.3 scope-token, compared exactly. `filters` are written `action:filter`: an action, and a
+//! filter of resources. Their grammar, with examples at [`ResourceFilter`] and [`Scope`]:
 //!
 //! - Segments are separated by `/` and compared byte for byte. Nothing is decoded or normalized.
 //! - `#` matches exactly one segment; `*` as the last segment matches one or more.
@@ -20,6 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use crate::domain::choices::ScopeStyle;
 pub use error::{ScopeError, ScopePart};
 
 /// Maximum number of scopes in a [`ScopeSet`], with duplicates.
@@ -28,6 +30,8 @@ pub const MAX_SCOPES: usize = 50;
 pub const MAX_ACTION_BYTES: usize = 32;
 /// Maximum length of a resource filter in bytes.
 pub const MAX_FILTER_BYTES: usize = 256;
+/// Maximum length of a plain scope in bytes.
+pub const MAX_PLAIN_BYTES: usize = 256;
 /// Maximum number of segments in a resource filter.
 pub const MAX_FILTER_SEGMENTS: usize = 32;
 /// Maximum length of a concrete resource in bytes. Longer than a filter, so that `projects/*` also matches a long
@@ -142,27 +146,34 @@ impl ResourceFilter {
     }
 }
 
-/// An action and a resource filter: one RFC 6749 §3.3 scope-token.
+/// One RFC 6749 §3.3 scope-token: an action and a resource filter, or a plain text.
 ///
 /// ```
 /// use keyturn::domain::scope::Scope;
 /// let scope = |text| Scope::parse(text).unwrap();
 /// assert_eq!(scope("read"), scope("read:*"));
 /// assert_eq!(scope("read").to_string(), "read", "the spelling is kept");
-/// assert_eq!(scope("read:a:b").filter().as_str(), "a:b", "split at the first colon");
+/// assert_eq!(scope("read:a:b").parts().unwrap().1.as_str(), "a:b", "split at the first colon");
 /// assert!(scope("*:projects/*").contains(&scope("read:projects/acme/#")));
 /// assert!(scope("*:*").contains(&scope("read:#/*")));
 /// assert!(!scope("*:*").contains(&scope("read:keyturn/keys")));
 /// assert!(!scope("read:*").contains(&scope("*:*")));
+///
+/// let plain = |text| Scope::parse_plain(text).unwrap();
+/// assert!(plain("photos.read").contains(&plain("photos.read")));
+/// assert!(!plain("read").contains(&plain("read:*")));
+/// assert!(!scope("*").contains(&plain("read")) && !plain("*").contains(&scope("read")));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Scope {
-    action: Action,
-    filter: ResourceFilter,
-    spelling: Spelling,
+pub struct Scope(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Filter { action: Action, filter: ResourceFilter, spelling: Spelling },
+    Plain(Box<str>),
 }
 
-/// How a scope was written. Does not affect equality.
+/// How a scope with a filter was written. Does not affect equality.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Spelling {
     /// `action`.
@@ -176,7 +187,7 @@ enum Spelling {
 impl Scope {
     /// Combines an action and a filter.
     pub fn new(action: Action, filter: ResourceFilter) -> Self {
-        Self { action, filter, spelling: Spelling::Unspecified }
+        Self(Form::Filter { action, filter, spelling: Spelling::Unspecified })
     }
 
     /// Parses `action:filter`, or a bare `action`, which means `action:*`.
@@ -185,35 +196,111 @@ impl Scope {
             Some((action, filter)) => (action, filter, Spelling::Full),
             None => (text, "*", Spelling::Bare),
         };
-        Ok(Self { action: Action::parse(action)?, filter: ResourceFilter::parse(filter)?, spelling })
+        let (action, filter) = (Action::parse(action)?, ResourceFilter::parse(filter)?);
+        Ok(Self(Form::Filter { action, filter, spelling }))
     }
 
-    pub fn action(&self) -> &Action {
-        &self.action
+    /// Parses a plain scope: any RFC 6749 §3.3 scope-token of up to [`MAX_PLAIN_BYTES`].
+    ///
+    /// ```
+    /// use keyturn::domain::scope::Scope;
+    /// for text in ["photos.read", "read:*/*", "%2F/*", "https://api.example/photos", "a,b", "../x"] {
+    ///     assert_eq!(Scope::parse_plain(text).unwrap().to_string(), text);
+    /// }
+    /// for wrong in ["", "a b", "a\"b", "a\\b", "é", "a\tb", &"x".repeat(257)] {
+    ///     assert!(Scope::parse_plain(wrong).is_err(), "{wrong}");
+    /// }
+    /// ```
+    pub fn parse_plain(text: &str) -> Result<Self, ScopeError> {
+        if text.is_empty() {
+            return Err(ScopeError::Empty(ScopePart::Scope));
+        }
+        if text.len() > MAX_PLAIN_BYTES {
+            return Err(ScopeError::TooLong(ScopePart::Scope, text.len(), MAX_PLAIN_BYTES));
+        }
+        match text.char_indices().find(|(_, character)| !is_scope_character(*character)) {
+            Some((index, character)) => Err(ScopeError::Character(ScopePart::Scope, index + 1, character)),
+            None => Ok(Self(Form::Plain(text.into()))),
+        }
     }
 
-    pub fn filter(&self) -> &ResourceFilter {
-        &self.filter
+    /// Parses a scope in a style.
+    pub fn parse_as(style: ScopeStyle, text: &str) -> Result<Self, ScopeError> {
+        match style {
+            ScopeStyle::Filters => Self::parse(text),
+            ScopeStyle::Plain => Self::parse_plain(text),
+        }
+    }
+
+    /// Returns the action and the filter; `None` for a plain scope.
+    pub fn parts(&self) -> Option<(&Action, &ResourceFilter)> {
+        match &self.0 {
+            Form::Filter { action, filter, .. } => Some((action, filter)),
+            Form::Plain(_) => None,
+        }
+    }
+
+    /// Returns the action; `None` for a plain scope.
+    pub fn action(&self) -> Option<&Action> {
+        self.parts().map(|(action, _)| action)
+    }
+
+    pub fn style(&self) -> ScopeStyle {
+        match self.0 {
+            Form::Filter { .. } => ScopeStyle::Filters,
+            Form::Plain(_) => ScopeStyle::Plain,
+        }
+    }
+
+    /// Whether the scope is `*:*`.
+    pub fn is_everything(&self) -> bool {
+        self.parts().is_some_and(|(action, filter)| action.is_any() && filter.as_str() == "*")
+    }
+
+    /// Whether the scope names the management API.
+    pub fn is_reserved(&self) -> bool {
+        self.parts().is_some_and(|(_, filter)| filter.as_str().split('/').next() == Some(RESERVED))
     }
 
     /// Whether the scope allows everything that `other` allows.
     pub fn contains(&self, other: &Self) -> bool {
-        self.action.contains(&other.action) && self.filter.contains(&other.filter)
+        match (&self.0, &other.0) {
+            (Form::Filter { action, filter, .. }, Form::Filter { action: other, filter: inner, .. }) => {
+                action.contains(other) && filter.contains(inner)
+            }
+            (Form::Plain(text), Form::Plain(other)) => text == other,
+            (Form::Filter { .. }, Form::Plain(_)) | (Form::Plain(_), Form::Filter { .. }) => false,
+        }
     }
 
-    /// Whether the scope allows `action` on `resource`. Only a scope for `*` allows the action `*`.
+    /// Whether the scope allows `action` on `resource`. Only a scope for `*` allows the action `*`; a plain scope allows
+    /// none.
     pub fn allows(&self, action: &Action, resource: &Resource) -> bool {
-        self.action.contains(action) && self.filter.matches(resource)
+        self.parts().is_some_and(|(allowed, filter)| allowed.contains(action) && filter.matches(resource))
     }
 
-    fn meaning(&self) -> (&Action, &ResourceFilter) {
-        (&self.action, &self.filter)
+    /// Size of its texts in bytes.
+    pub fn text_bytes(&self) -> usize {
+        match &self.0 {
+            Form::Filter { action, filter, .. } => action.as_str().len() + filter.as_str().len(),
+            Form::Plain(text) => text.len(),
+        }
+    }
+
+    fn spelling(&self) -> Option<Spelling> {
+        match self.0 {
+            Form::Filter { spelling, .. } => Some(spelling),
+            Form::Plain(_) => None,
+        }
     }
 }
 
 impl PartialEq for Scope {
     fn eq(&self, other: &Self) -> bool {
-        self.meaning() == other.meaning()
+        match (&self.0, &other.0) {
+            (Form::Plain(text), Form::Plain(other)) => text == other,
+            _ => self.parts().is_some() && self.parts() == other.parts(),
+        }
     }
 }
 
@@ -221,7 +308,10 @@ impl Eq for Scope {}
 
 impl Hash for Scope {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.meaning().hash(state);
+        match &self.0 {
+            Form::Filter { action, filter, .. } => (action, filter).hash(state),
+            Form::Plain(text) => text.hash(state),
+        }
     }
 }
 
@@ -258,12 +348,17 @@ impl Hash for Scopes {
 }
 
 impl ScopeSet {
-    /// Parses scopes separated by one or more spaces (RFC 6749 §3.3).
+    /// Parses scopes with filters, separated by one or more spaces (RFC 6749 §3.3).
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        Self::parse_as(ScopeStyle::Filters, text)
+    }
+
+    /// Parses scopes in a style, separated by one or more spaces (RFC 6749 §3.3).
+    pub fn parse_as(style: ScopeStyle, text: &str) -> Result<Self, ScopeError> {
         let mut set = Self::default();
         for (index, word) in text.split(' ').filter(|word| !word.is_empty()).enumerate() {
             let in_scope = |error| ScopeError::InScope(index + 1, Box::new(error));
-            set.add(index, Scope::parse(word).map_err(in_scope)?)?;
+            set.add(index, Scope::parse_as(style, word).map_err(in_scope)?)?;
         }
         Ok(set)
     }
@@ -301,11 +396,11 @@ impl ScopeSet {
 
     /// Gives scopes without a spelling the spelling that they have in `other`.
     pub fn spelled_like(mut self, other: &Self) -> Self {
-        let is_open = |scope: &Scope| scope.spelling == Spelling::Unspecified;
+        let is_open = |scope: &Scope| scope.spelling() == Some(Spelling::Unspecified);
         if self.iter().any(is_open) {
             for scope in self.list_mut().iter_mut().filter(|scope| is_open(scope)) {
                 if let Some(same) = other.iter().find(|same| *same == scope) {
-                    scope.spelling = same.spelling;
+                    *scope = same.clone();
                 }
             }
         }
@@ -314,7 +409,7 @@ impl ScopeSet {
 
     /// Whether both contain the same scopes in the same spelling.
     pub fn is_same_text(&self, other: &Self) -> bool {
-        let is_bare = |scope: &Scope| scope.spelling == Spelling::Bare;
+        let is_bare = |scope: &Scope| scope.spelling() == Some(Spelling::Bare);
         self == other && self.iter().map(is_bare).eq(other.iter().map(is_bare))
     }
 
@@ -352,9 +447,10 @@ impl ScopeSet {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.spelling {
-            Spelling::Bare => self.action.fmt(f),
-            Spelling::Full | Spelling::Unspecified => write!(f, "{}:{}", self.action, self.filter),
+        match &self.0 {
+            Form::Filter { action, spelling: Spelling::Bare, .. } => action.fmt(f),
+            Form::Filter { action, filter, .. } => write!(f, "{action}:{filter}"),
+            Form::Plain(text) => f.write_str(text),
         }
     }
 }
@@ -395,6 +491,11 @@ macro_rules! serde_as_text {
 
 serde_as_text!(Action ResourceFilter Scope ScopeSet);
 
+/// RFC 6749 §3.3: %x21 / %x23-5B / %x5D-7E.
+const fn is_scope_character(character: char) -> bool {
+    matches!(character, '!' | '#'..='[' | ']'..='~')
+}
+
 /// Checks the grammar of filters and resources.
 fn check(text: &str, part: ScopePart) -> Result<(), ScopeError> {
     let max = if part == ScopePart::Resource { MAX_RESOURCE_BYTES } else { MAX_FILTER_BYTES };
@@ -404,8 +505,7 @@ fn check(text: &str, part: ScopePart) -> Result<(), ScopeError> {
     if text.len() > max {
         return Err(ScopeError::TooLong(part, text.len(), max));
     }
-    // RFC 6749 §3.3: %x21 / %x23-5B / %x5D-7E; no percent-encoding.
-    let allowed = |c| matches!(c, '!' | '#'..='$' | '&'..='[' | ']'..='~');
+    let allowed = |c| is_scope_character(c) && c != '%';
     if let Some((index, character)) = text.char_indices().find(|(_, c)| !allowed(*c)) {
         return Err(ScopeError::Character(part, index + 1, character));
     }

@@ -57,6 +57,8 @@ pub struct Details {
     pub denied: Vec<(IpAddr, LastUse)>,
     /// Last use of the previous secret.
     pub previous_secret: Option<LastUse>,
+    /// Hours since the epoch, version of the secret, requests. Only while the key has a previous secret.
+    pub of_secrets: Vec<(i64, u64, u64)>,
 }
 
 /// Whether a text may contain a misplaced secret, and so must not be stored or logged.
@@ -115,6 +117,7 @@ impl Details {
             && self.requested.is_empty()
             && self.denied.is_empty()
             && self.previous_secret.is_none()
+            && self.of_secrets.is_empty()
     }
 
     /// Counts uses from an address. Does not allocate if the address is known.
@@ -131,6 +134,14 @@ impl Details {
             |known| known.is_some_and(|known| requested.equals(known)),
             || Some(requested.to_requested()),
         );
+    }
+
+    /// Counts requests by a secret of a key that has two.
+    pub fn count_secret(&mut self, hour: i64, version: u64, count: u64) {
+        match self.of_secrets.iter_mut().find(|(h, v, _)| *h == hour && *v == version) {
+            Some((_, _, known)) => *known = known.saturating_add(count),
+            None => self.of_secrets.push((hour, version, count)),
+        }
     }
 
     /// Records an address that the allowed networks denied.
@@ -154,6 +165,9 @@ impl Details {
             self.record_denied(address, at);
         }
         self.previous_secret = self.previous_secret.max(other.previous_secret);
+        for (hour, version, count) in other.of_secrets {
+            self.count_secret(hour, version, count);
+        }
     }
 }
 

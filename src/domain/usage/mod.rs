@@ -67,6 +67,8 @@ pub struct Use<'a> {
     pub requested: Option<UsedDetail<'a>>,
     /// Whether the previous secret was used.
     pub is_by_previous_secret: bool,
+    /// Version of the secret behind the request, if the key has a previous one.
+    pub secret_version: Option<u64>,
     pub at: Timestamp,
 }
 
@@ -147,6 +149,9 @@ impl KeyUsage {
             UsageOutcome::DeniedInvalid | UsageOutcome::DeniedExpired | UsageOutcome::DeniedDisabled => return,
         };
         self.record_last_use(used, last);
+        if let Some(version) = used.secret_version {
+            self.details.count_secret(hour_of(used.at), version, 1);
+        }
         let day = day_of(used.at);
         if let Some(address) = last.address {
             self.details.count_address(day, address, uses);

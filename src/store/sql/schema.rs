@@ -40,6 +40,15 @@ const SQLITE: Migrations = migrations!(
     "0013_webhook_secrecy",
     "0014_node_settings",
     "0015_webhook_headers",
+    "0016_key_lists",
+    "0017_denials",
+    "0018_audit_direction",
+    "0019_secret_usage",
+    "0020_organization_names",
+    "0021_deleted_organizations",
+    "0022_delivery_attempts",
+    "0023_gateway_checks",
+    "0024_apis",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -59,6 +68,15 @@ const POSTGRES: Migrations = migrations!(
     "0013_webhook_secrecy",
     "0014_node_settings",
     "0015_webhook_headers",
+    "0016_key_lists",
+    "0017_denials",
+    "0018_audit_direction",
+    "0019_secret_usage",
+    "0020_organization_names",
+    "0021_deleted_organizations",
+    "0022_delivery_attempts",
+    "0023_gateway_checks",
+    "0024_apis",
 );
 
 /// Migrates a SQLite file.

@@ -30,11 +30,25 @@ impl Store {
                 add(&mut counts, (key, *day, "scope", value), (*exchanges, *verifications));
             }
         }
-        if counts.is_empty() {
+        let of_secrets = requests_of_secrets(batch);
+        if counts.is_empty() && of_secrets.is_empty() {
             return Ok(());
         }
         let rows: Vec<_> = counts.into_iter().collect();
         let mut transaction = self.database.begin().await?;
+        for part in of_secrets.chunks(ROWS) {
+            let mut insert = query(AssertSqlSafe(format!(
+                "WITH used (key_id, hour, secret_version, count) AS (VALUES {}) \
+                 INSERT INTO usage_of_secrets (key_id, hour, secret_version, count) \
+                 SELECT used.key_id, used.hour, used.secret_version, used.count FROM used JOIN api_keys k ON k.id = used.key_id \
+                 WHERE true ON CONFLICT (key_id, hour, secret_version) DO UPDATE SET count = usage_of_secrets.count + excluded.count",
+                placeholders(part.len(), 4)
+            )));
+            for ((key, hour, version), count) in part {
+                insert = insert.bind(*key).bind(*hour).bind(*version).bind(*count);
+            }
+            insert.execute(&mut transaction).await?;
+        }
         for part in rows.chunks(ROWS) {
             // Adds to known values. New values are kept if there is room, otherwise counted as other.
             let mut insert = query(AssertSqlSafe(format!(
@@ -82,6 +96,18 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Returns the requests of each secret, in the same order on every node, so that concurrent batches do not deadlock.
+fn requests_of_secrets(batch: &[KeyUsage]) -> Vec<((&str, i64, u64), u64)> {
+    let mut counts: BTreeMap<(&str, i64, u64), u64> = BTreeMap::new();
+    for usage in batch {
+        for (hour, version, count) in &usage.details.of_secrets {
+            let known = counts.entry((usage.key.as_str(), *hour, *version)).or_default();
+            *known = known.saturating_add(*count);
+        }
+    }
+    counts.into_iter().collect()
 }
 
 fn add<'a>(

@@ -2,6 +2,7 @@
 //!
 //! All tables are updated in one transaction, so reads are consistent at any time and a crash never counts a use twice.
 
+mod apis;
 mod busiest;
 mod details;
 mod packed;
@@ -21,6 +22,7 @@ use crate::store::sql::columns::unsigned;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, placeholders, query};
 
+pub use apis::{KeyOfApi, RequestedOfKey};
 pub use reports::{BusyKey, BusyKeys, UsageDetail};
 pub(super) use snapshots::Snapshots;
 

@@ -11,7 +11,7 @@ use crate::domain::usage::Counts;
 use crate::store::{Interval, Store, StoreError, UsageOf};
 
 use crate::store::sql::columns::{key_id, unsigned};
-use crate::store::sql::statement::query;
+use crate::store::sql::statement::{Row, query};
 use crate::store::usage::{ROWS, details, packed, placeholder_list};
 
 /// Filter and position of a list of keys by use, busiest first, then by ID.
@@ -153,6 +153,23 @@ impl Store {
             .collect()
     }
 
+    /// Returns the requests of each secret of a key since an hour: the hour, the version of the secret, the count.
+    pub async fn usage_of_secrets(&self, key: &KeyId, first_hour: i64) -> Result<Vec<(i64, u64, u64)>, StoreError> {
+        let rows = query(
+            "SELECT hour, secret_version, count FROM usage_of_secrets WHERE key_id = $1 AND hour >= $2 \
+             ORDER BY hour, secret_version",
+        )
+        .bind(key.as_str())
+        .bind(first_hour)
+        .fetch_all(&self.database)
+        .await?;
+        let read = |row: &Row| {
+            let version = unsigned(row.try_get("secret_version")?, "secret_version")?;
+            Ok((row.try_get("hour")?, version, unsigned(row.try_get("count")?, "count of use")?))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Deletes hours, days and details before the given ones.
     pub async fn forget_usage(&self, hour: i64, day: i64, detail_day: i64) -> Result<(), StoreError> {
         // 1. Hours, oldest first. The remaining ones are deleted in a later run.
@@ -180,6 +197,10 @@ impl Store {
         query("DELETE FROM usage_of_organization_days WHERE day < $1").bind(day).execute_alone(&self.database).await?;
         // 3. Details.
         query("DELETE FROM usage_details WHERE day < $1").bind(detail_day).execute_alone(&self.database).await?;
+        query("DELETE FROM usage_of_secrets WHERE hour < $1")
+            .bind(detail_day.saturating_mul(24))
+            .execute_alone(&self.database)
+            .await?;
         Ok(())
     }
 }

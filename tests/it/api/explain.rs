@@ -28,12 +28,13 @@ fn outcome(answer: &Value, check: &str) -> String {
 }
 
 #[test]
-fn checks_are_listed_up_to_the_first_failure() {
+fn every_check_is_listed_also_after_a_failure() {
     let server = Server::start();
     let key = server.make(&json!({ "scopes": scope_list("read:projects/*"), "allowed_cidrs": ["203.0.113.0/24"] }));
     let answer =
         explain(&server, &key, &json!({ "address": "203.0.113.7", "action": "read", "resource": "projects/acme/db" }));
-    assert_eq!(answer["allowed"], true);
+    assert_eq!(answer["verdict"], "allowed");
+    assert_eq!(answer["responses"], Value::Null);
     let names: Vec<String> = outcomes(&answer).into_iter().map(|(name, _)| name).collect();
     assert_eq!(
         names,
@@ -54,13 +55,13 @@ fn checks_are_listed_up_to_the_first_failure() {
     assert_eq!((outcome(&answer, "secret"), outcome(&answer, "generation")), ("not_asked".into(), "not_asked".into()));
 
     let wrong = explain(&server, &key, &json!({ "address": "198.51.100.1", "action": "read", "resource": "x" }));
-    assert_eq!(wrong["allowed"], false);
-    assert_eq!((outcome(&wrong, "network"), outcome(&wrong, "scope")), ("failed".into(), "not_reached".into()));
+    assert_eq!(wrong["verdict"], "denied");
+    assert_eq!((outcome(&wrong, "network"), outcome(&wrong, "scope")), ("failed".into(), "failed".into()));
     let wrong =
         explain(&server, &key, &json!({ "address": "203.0.113.7", "action": "write", "resource": "projects/a" }));
     assert_eq!((outcome(&wrong, "network"), outcome(&wrong, "scope")), ("passed".into(), "failed".into()));
     let nothing = explain(&server, &key, &json!({}));
-    assert_eq!(nothing["allowed"], true);
+    assert_eq!(nothing["verdict"], "incomplete");
     assert_eq!((outcome(&nothing, "network"), outcome(&nothing, "scope")), ("not_asked".into(), "not_asked".into()));
 }
 
@@ -68,10 +69,20 @@ fn checks_are_listed_up_to_the_first_failure() {
 fn the_state_of_a_key_is_explained_as_an_exchange_meets_it() {
     let server = Server::start();
     let key = server.make(&json!({ "expires_in_seconds": 3600 }));
-    let ask = json!({ "address": "127.0.0.1" });
+    let ask = json!({ "address": "127.0.0.1", "action": "read", "resource": "a" });
     let agree = |allowed: bool| {
-        assert_eq!(explain(&server, &key, &ask)["allowed"], allowed);
-        assert_eq!(server.exchange(&key.text, &[]).status == 200, allowed);
+        let answer = explain(&server, &key, &ask);
+        assert_eq!(answer["verdict"], if allowed { "allowed" } else { "denied" });
+        let exchanged = server.exchange(&key.text, &[("scope", "read:a")]);
+        assert_eq!(exchanged.status == 200, allowed);
+        if !allowed {
+            // What the client sees, word for word.
+            let shown = &answer["responses"]["token_request"];
+            assert_eq!((&shown["status"], &shown["body"]), (&json!(exchanged.status), &exchanged.json()));
+            let verified = server.get("/verify").bearer(&key.text).send();
+            let shown = &answer["responses"]["verification"];
+            assert_eq!((&shown["status"], &shown["body"]), (&json!(verified.status), &verified.json()));
+        }
     };
     agree(true);
     let later = json!({ "address": "127.0.0.1", "at": "2999-01-01T00:00:00Z" });
@@ -117,18 +128,19 @@ fn undefined_action_fails_the_check_of_the_scope() {
     let key = server.make_with("*:*");
     let ask = |action: &str| explain(&server, &key, &json!({ "action": action, "resource": "orders/1" }));
     let answer = ask("raed");
-    assert_eq!((answer["allowed"].as_bool(), outcome(&answer, "scope")), (Some(false), "failed".into()));
+    assert_eq!((answer["verdict"].as_str(), outcome(&answer, "scope")), (Some("denied"), "failed".into()));
     let check = answer["checks"].as_array().unwrap().iter().find(|check| check["check"] == "scope").unwrap();
     assert_eq!(
         check["detail"],
         "the organization defines no action raed; allowed actions are read, write, admin and *"
     );
     server.exchange(&key.text, &[("scope", "raed:orders/1")]).expect(400);
-    assert_eq!(ask("read")["allowed"], true);
+    assert_eq!(ask("read")["verdict"], "incomplete");
     server.exchange(&key.text, &[("scope", "read:orders/1")]).expect(200);
 
-    // An earlier check that fails comes first.
+    // Both failures are explained, and the client sees the earlier one.
     server.change("POST", &format!("{}/disable", key.id), &json!({}));
     let answer = ask("raed");
-    assert_eq!((outcome(&answer, "disabled"), outcome(&answer, "scope")), ("failed".into(), "not_reached".into()));
+    assert_eq!((outcome(&answer, "disabled"), outcome(&answer, "scope")), ("failed".into(), "failed".into()));
+    assert_eq!(answer["responses"]["token_request"]["body"]["code"], "API_KEY_DISABLED");
 }

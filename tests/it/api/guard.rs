@@ -46,14 +46,31 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
     let (id, delivery) = id.split_once(' ').unwrap_or((id, "msg_x"));
     let id = if route.contains("/members/") { new_member(server) } else { id.to_owned() };
     let path = route.replace("{org}", "default").replace("{id}", &id).replace("{delivery}", delivery);
+    let path = if path.contains("{api}") { path.replace("{api}", &new_api(server)) } else { path };
     let request = server.request(method, &format!("/api/v1{path}"));
     let body = match route {
         "/organizations" => json!({ "slug": unique(), "owner_email": "o@example.org" }),
         "/organizations/{org}/members" => json!({ "email": format!("{}@example.org", unique()), "role": "viewer" }),
+        "/organizations/{org}/apis" => json!({ "name": unique(), "audience": unique() }),
         "/organizations/{org}/webhooks" => json!({ "url": webhooks::NOWHERE }),
+        "/organizations/{org}/keys/bulk" => json!({ "ids": [id], "action": "disable" }),
+        "/organizations/{org}/keys/lookup" => json!({ "text": id }),
+        "/organizations/{org}/keys/{id}/extend-grace" => extension(),
         _ => json!({}),
     };
     if matches!(method, "POST" | "PATCH" | "PUT") { request.json(&body) } else { request }
+}
+
+/// Creates an API and returns its name.
+fn new_api(server: &Server) -> String {
+    let body = json!({ "name": unique(), "audience": unique() });
+    let made = server.api("POST", "apis").json(&body).send().expect(201);
+    made["name"].as_str().unwrap().to_owned()
+}
+
+/// A longer grace period, for a key that has none.
+fn extension() -> Value {
+    json!({ "grace_seconds": 3600 })
 }
 
 /// The id of something that a route is about; of a dead letter with a space before its own.
@@ -110,10 +127,13 @@ fn every_route_requires_its_scope() {
         }
         let token = server.token(&with, if hands_out { &[] } else { &narrowed });
         let answer = request(&server, method, route, &subject).bearer(&token).send();
-        // Allowed, and then refused for what it is: `default` has a signing key and is never suspended, and no signing key
-        // is called that.
+        // Allowed, and then refused for what it is: `default` has a signing key and is never suspended, no signing key
+        // is called that, and the key has no grace period.
         let is_refused_later = match route.as_str() {
-            "/organizations/{org}/bootstrap" | "/organizations/{org}/suspend" => answer.status == 409,
+            "/organizations/{org}/bootstrap"
+            | "/organizations/{org}/suspend"
+            | "/organizations/{org}"
+            | "/organizations/{org}/keys/{id}/extend-grace" => answer.status == 409,
             "/organizations/{org}/signing-keys/{kid}" => answer.status == 404,
             _ => false,
         };
@@ -136,7 +156,8 @@ fn other_organizations_are_not_found() {
         if route.contains("{id}") {
             let (id, delivery) = theirs.split_once(' ').unwrap_or((&theirs, ""));
             let path = route.replace("{org}", "acme").replace("{id}", id).replace("{delivery}", delivery);
-            let body = if method == "GET" || method == "DELETE" { None } else { Some(json!({})) };
+            let filled = if route.ends_with("/extend-grace") { extension() } else { json!({}) };
+            let body = if method == "GET" || method == "DELETE" { None } else { Some(filled) };
             let call = server.request(method, &format!("/api/v1{path}")).bearer(&acme.key.text);
             let answer = body.map_or(call.clone(), |body| call.json(&body)).send();
             problem(&answer, 404, "NOT_FOUND");

@@ -1,10 +1,11 @@
 //! Keys made, shown and edited.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::check::problem;
+use crate::support::check::{problem, wrong_field};
+use crate::support::person::start;
 use crate::support::server::scope_list;
-use crate::support::{Place, Server, database, now};
+use crate::support::{Person, Place, Server, database, now};
 
 #[test]
 fn a_new_key_is_shown_whole_and_its_text_only_once() {
@@ -123,6 +124,9 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
         (json!({ "expires_at": null }), "expires_at", json!(null)),
     ] {
         let mut expected = server.api("GET", &format!("keys/{}", key.id)).send().expect(200);
+        if name == "scopes" {
+            expected["apis"][0]["scopes"] = json!(["read:a", "write:b"]);
+        }
         expected[name] = value;
         expected["version"] = json!(expected["version"].as_u64().unwrap() + 1);
         let edited = server.api("PATCH", &format!("keys/{}", key.id)).json(&edit).send();
@@ -230,4 +234,39 @@ fn me_says_who_a_credential_is() {
     assert_eq!(me["scopes"], scope_list("read:a"));
     let end: jiff::Timestamp = me["expires_at"].as_str().unwrap().parse().unwrap();
     assert!((end.as_second() - now() - 600).abs() < 60);
+}
+
+#[test]
+fn owner_is_changed_within_the_limit_of_the_new_owner() {
+    let (server, owner) = start();
+    let (dana, kim) = (owner.add(&server, "developer"), owner.add(&server, "developer"));
+    server.api("PUT", "policy").json(&json!({ "max_keys_per_user": 1 })).send().expect(200);
+    let key = server.make(&json!({}));
+    let token = server.token(&key, &[]);
+    let change = |id: &str, to: Value| server.api("PATCH", &format!("keys/{id}")).json(&json!({ "owner": to })).send();
+    assert_eq!(change(&key.id, json!(dana.id)).expect(200)["owner"], dana.id.as_str());
+    server.me(&token).expect(200);
+    assert_eq!(change(&key.id, json!(dana.id)).expect(200)["version"], 2, "nothing to change");
+    let second = server.make(&json!({}));
+    problem(&change(&second.id, json!(dana.id)), 409, "KEY_LIMIT_REACHED");
+    assert_eq!(change(&second.id, json!(kim.id)).expect(200)["owner"], kim.id.as_str());
+    // A revoked key does not change; a member who left cannot own a key.
+    let gone = owner.add(&server, "developer");
+    owner.api("DELETE", &format!("members/{}", gone.id)).send().expect(200);
+    wrong_field(&change(&second.id, json!(gone.id)), "owner");
+    wrong_field(&change(&second.id, json!("nobody")), "owner");
+    assert_eq!(change(&key.id, Value::Null).expect(200)["owner"], Value::Null);
+    assert_eq!(change(&second.id, json!(dana.id)).expect(200)["owner"], dana.id.as_str(), "there is room again");
+    // Developers can neither give away nor take keys.
+    let by = |person: &Person, id: &str, to: Value| {
+        person.api("PATCH", &format!("keys/{id}")).json(&json!({ "owner": to })).send()
+    };
+    for (person, id, to) in [
+        (&dana, &second.id, Value::Null),
+        (&dana, &second.id, json!(kim.id)),
+        (&kim, &second.id, json!(kim.id)),
+        (&kim, &key.id, json!(kim.id)),
+    ] {
+        problem(&by(person, id, to), 403, "ROLE_REQUIRED");
+    }
 }

@@ -138,7 +138,8 @@ fn removing_a_member_ends_sessions_keys_and_tokens() {
         assert_eq!(server.get("/verify").bearer(token).send().status, 200);
     }
 
-    let gone = remove(&owner, &ada.id).expect(200);
+    let gone = owner.api("DELETE", &format!("members/{}?keys=revoke", ada.id)).send().expect(200);
+    assert_eq!(gone["transferred_keys"], json!([]));
     let told: BTreeSet<&str> = gone["revoked_keys"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     let expected: BTreeSet<&str> = keys.iter().chain([&given, &disabled]).map(|key| key.id.as_str()).collect();
     assert_eq!(told, expected);
@@ -174,6 +175,28 @@ fn removing_a_member_ends_sessions_keys_and_tokens() {
 }
 
 #[test]
+fn keys_of_a_removed_member_are_transferred() {
+    let (server, owner) = start();
+    let ada = owner.add(&server, "developer");
+    let key = key_of(&ada.make(&json!({ "name": "works on" })));
+    let token = server.token(&key, &[]);
+    let revoked = key_of(&ada.make(&json!({})));
+    ada.api("POST", &format!("keys/{}/revoke", revoked.id)).json(&json!({})).send().expect(200);
+    let wrong = owner.api("DELETE", &format!("members/{}?keys=keep", ada.id)).send();
+    wrong_field(&wrong, "keys");
+    let gone = remove(&owner, &ada.id).expect(200);
+    assert_eq!((&gone["transferred_keys"], &gone["revoked_keys"]), (&json!([key.id]), &json!([])));
+    assert!(!ada.is_signed_in());
+    server.exchange(&key.text, &[]).expect(200);
+    assert_eq!(server.get("/verify").bearer(&token).send().status, 200);
+    let shown = owner.api("GET", &format!("keys/{}", key.id)).send().expect(200);
+    assert_eq!((&shown["owner"], &shown["status"], &shown["version"]), (&Value::Null, &json!("active"), &json!(2)));
+    let trail = server.api("GET", &format!("audit?subject={}&action=key.edit", key.id)).send().expect(200);
+    assert_eq!(trail["items"][0]["old"]["owner"], ada.id.as_str());
+    assert_eq!(trail["items"][0]["new"]["owner"], Value::Null);
+}
+
+#[test]
 fn no_key_outlives_its_owner_however_the_two_race() {
     let (server, owner) = start();
     for _ in 0..4 {
@@ -181,7 +204,7 @@ fn no_key_outlives_its_owner_however_the_two_race() {
         let made: Vec<Answer> = std::thread::scope(|scope| {
             let makers: Vec<_> =
                 (0..6).map(|_| scope.spawn(|| ada.api("POST", "keys").json(&json!({})).send())).collect();
-            remove(&owner, &ada.id).expect(200);
+            owner.api("DELETE", &format!("members/{}?keys=revoke", ada.id)).send().expect(200);
             makers.into_iter().map(|maker| maker.join().unwrap()).collect()
         });
         for answer in made {

@@ -1,7 +1,10 @@
 //! `/api/v1`.
 
+mod apis;
 mod authority;
 mod bad_input;
+mod bulk;
+mod denials;
 mod explain;
 mod fairness;
 mod guard;
@@ -11,11 +14,13 @@ mod keys;
 mod lifetimes;
 mod limits;
 mod lists;
+mod lookup;
 mod members;
 mod nulls;
 mod openapi;
 mod organizations;
 mod policy;
+mod preview;
 mod previous_secret;
 mod roles;
 mod rotation;

@@ -75,7 +75,8 @@ fn a_dry_run_tells_what_it_would_mean_and_changes_nothing() {
         effects.iter().find(|effect| effect["setting"] == setting).unwrap_or_else(|| panic!("{told}")).clone()
     };
     assert_eq!(effect("name_required")["examples"], json!([nameless.id]));
-    assert_eq!(effect("expiry_required")["count"], 2);
+    assert_eq!(effect("name_required")["also"], json!(["expiry_required"]), "the nameless key has no expiry either");
+    assert_eq!((&effect("expiry_required")["count"], &effect("expiry_required")["also"]), (&json!(2), &json!([])));
     assert_eq!(effect("max_keys")["count"], 2, "three keys where one is allowed");
     let answer = owner.api("GET", "policy").send();
     assert_eq!((answer.expect(200), answer.header("etag")), (before.clone(), Some("\"1\"")));

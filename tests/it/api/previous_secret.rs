@@ -31,6 +31,8 @@ fn changes(server: &Server, own: &str) -> Vec<(&'static str, String, Value)> {
         ("POST", "organizations/default/keys".into(), soon),
         ("PATCH", format!("organizations/default/keys/{}", other.id), json!({ "name": "renamed" })),
         ("POST", format!("organizations/default/keys/{own}/rotate"), json!({})),
+        ("POST", format!("organizations/default/keys/{own}/end-grace"), json!({})),
+        ("POST", format!("organizations/default/keys/{own}/extend-grace"), json!({ "grace_seconds": 900 })),
         ("POST", format!("organizations/default/keys/{}/rotate", other.id), json!({})),
         ("POST", format!("organizations/default/keys/{}/disable", other.id), json!({})),
         ("POST", format!("organizations/default/keys/{}/enable", other.id), json!({})),
@@ -188,7 +190,8 @@ fn a_token_never_has_more_than_its_key() {
     let (wide, narrow) = (server.token(&key, &[]), server.token(&key, &[("scope", "read:a/b")]));
     assert_eq!((verified(&server, &wide), verified(&server, &narrow)), (200, 200));
     // The record changes without a new generation, as if somebody who has the signing key had added scopes to a token.
-    let statement = format!("UPDATE api_keys SET scopes = 'read:a/*' WHERE id = '{}'", key.id);
+    let statement =
+        format!("UPDATE api_keys SET grants = REPLACE(grants, 'read:*', 'read:a/*') WHERE id = '{}'", key.id);
     database::execute(&server.database(), &statement);
     for name in ["one", "two"] {
         server.change("PATCH", &key.id, &json!({ "name": name }));

@@ -29,9 +29,13 @@ const ROTATE: &str = "/organizations/{org}/keys/{id}/rotate";
 const REVOKE: &str = "/organizations/{org}/keys/{id}/revoke";
 const DISABLE: &str = "/organizations/{org}/keys/{id}/disable";
 const ENABLE: &str = "/organizations/{org}/keys/{id}/enable";
+const END_GRACE: &str = "/organizations/{org}/keys/{id}/end-grace";
+const EXTEND_GRACE: &str = "/organizations/{org}/keys/{id}/extend-grace";
 const EXPLAIN: &str = "/organizations/{org}/keys/{id}/explain";
+const PREVIEW: &str = "/organizations/{org}/keys/{id}/token-preview";
 const IMPACT: &str = "/organizations/{org}/keys/{id}/impact";
 const USAGE: &str = "/organizations/{org}/keys/{id}/usage";
+const API: &str = "/organizations/{org}/apis/{api}";
 const WEBHOOK: &str = "/organizations/{org}/webhooks/{id}";
 const MEMBER: &str = "/organizations/{org}/members/{id}";
 const SESSIONS: &str = "/organizations/{org}/members/{id}/sessions";
@@ -85,14 +89,29 @@ const TABLE: &[Row] = &[
     ("POST", ENABLE, "the organization's", [ROLE, ROLE, "200", "200"]),
     ("POST", ENABLE, "the organization's strong", [ROLE, ROLE, MORE, "200"]),
     ("POST", ENABLE, "elsewhere", [ROLE, GONE, GONE, GONE]),
+    // Without a grace period there is nothing to end, and nothing to extend.
+    ("POST", END_GRACE, "own", [ROLE, "200", "200", "200"]),
+    ("POST", END_GRACE, "own strong", [ROLE, "200", "200", "200"]),
+    ("POST", END_GRACE, "another's", [ROLE, ROLE, "200", "200"]),
+    ("POST", END_GRACE, "elsewhere", [ROLE, GONE, GONE, GONE]),
+    ("POST", EXTEND_GRACE, "own", [ROLE, THERE, THERE, THERE]),
+    ("POST", EXTEND_GRACE, "another's", [ROLE, ROLE, THERE, THERE]),
+    ("POST", EXTEND_GRACE, "elsewhere", [ROLE, GONE, GONE, GONE]),
+    // Each key of a bulk change has a result of its own.
+    ("POST", "/organizations/{org}/keys/bulk", "", [ROLE, "200", "200", "200"]),
+    ("POST", "/organizations/{org}/keys/lookup", "", ["200", "200", "200", "200"]),
     ("GET", "/organizations/{org}/keys/stale", "", ["200", "200", "200", "200"]),
     ("POST", EXPLAIN, "own", ["200", "200", "200", "200"]),
     ("POST", EXPLAIN, "another's", ["200", "200", "200", "200"]),
     ("POST", EXPLAIN, "elsewhere", [GONE, GONE, GONE, GONE]),
+    ("POST", PREVIEW, "own", ["200", "200", "200", "200"]),
+    ("POST", PREVIEW, "another's", ["200", "200", "200", "200"]),
+    ("POST", PREVIEW, "elsewhere", [GONE, GONE, GONE, GONE]),
     ("POST", IMPACT, "own", ["200", "200", "200", "200"]),
     ("POST", IMPACT, "another's", ["200", "200", "200", "200"]),
     ("POST", IMPACT, "elsewhere", [GONE, GONE, GONE, GONE]),
     // Use and the audit log.
+    ("GET", "/organizations/{org}/denials", "", ["200", "200", "200", "200"]),
     ("GET", USAGE, "own", ["200", "200", "200", "200"]),
     ("GET", USAGE, "another's", ["200", "200", "200", "200"]),
     ("GET", USAGE, "elsewhere", [GONE, GONE, GONE, GONE]),
@@ -107,6 +126,7 @@ const TABLE: &[Row] = &[
     ("POST", "/organizations/{org}/webhooks/{id}/rotate-secret", "", [ROLE, ROLE, "200", "200"]),
     ("POST", "/organizations/{org}/webhooks/{id}/test", "", [ROLE, ROLE, "202", "202"]),
     ("GET", "/organizations/{org}/webhooks/{id}/deliveries", "", [ROLE, ROLE, "200", "200"]),
+    ("GET", "/organizations/{org}/webhooks/{id}/deliveries/{delivery}", "unknown", [ROLE, ROLE, GONE, GONE]),
     ("POST", "/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry", "unknown", [ROLE, ROLE, GONE, GONE]),
     // Signing keys and organizations.
     ("GET", "/organizations/{org}/signing-keys", "", ["200", "200", "200", "200"]),
@@ -118,7 +138,15 @@ const TABLE: &[Row] = &[
     ("GET", "/organizations", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations", "", [ROLE, ROLE, ROLE, "201"]),
     ("GET", "/organizations/{org}", "", ["200", "200", "200", "200"]),
+    ("PATCH", "/organizations/{org}", "", [ROLE, ROLE, ROLE, "200"]),
+    ("DELETE", "/organizations/{org}", "", [ROLE, ROLE, ROLE, THERE]),
     ("POST", "/organizations/{org}/bootstrap", "", [ROLE, ROLE, THERE, THERE]),
+    ("GET", "/organizations/{org}/apis", "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/apis", "", [ROLE, ROLE, "201", "201"]),
+    ("GET", API, "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/apis/{api}/impact", "", ["200", "200", "200", "200"]),
+    ("PATCH", API, "", [ROLE, ROLE, "200", "200"]),
+    ("DELETE", API, "", [ROLE, ROLE, "204", "204"]),
     ("GET", "/organizations/{org}/policy", "", ["200", "200", "200", "200"]),
     ("PUT", "/organizations/{org}/policy", "", [ROLE, ROLE, "200", "200"]),
     // Members.
@@ -207,6 +235,9 @@ impl World {
         } else if route.contains("/members/{id}") {
             let member = self.member(object, person);
             path = path.replace("{id}", &member.id).replace("{session}", &member.session);
+        } else if route.contains("/apis/{api}") {
+            let made = self.owner.api("POST", "apis").json(&new_api()).send().expect(201);
+            path = path.replace("{api}", made["name"].as_str().unwrap());
         } else if route.contains("/webhooks") {
             webhooks::remove_all(&self.server);
             let made = self.owner.api("POST", "webhooks").json(&json!({ "url": webhooks::NOWHERE })).send().expect(201);
@@ -228,7 +259,13 @@ impl World {
                     "the organization's" => json!({ "scopes": scopes, "owner": null }),
                     _ => json!({ "scopes": scopes }),
                 },
+                ("POST", EXTEND_GRACE) => json!({ "grace_seconds": 3600 }),
+                ("POST", "/organizations/{org}/keys/bulk") => {
+                    json!({ "ids": [self.foreign_key.id], "action": "disable" })
+                }
+                ("POST", "/organizations/{org}/keys/lookup") => json!({ "text": "nothing" }),
                 ("PATCH", ONE) => json!({ "description": "changed" }),
+                ("POST", "/organizations/{org}/apis") => new_api(),
                 ("POST", "/organizations/{org}/webhooks") => json!({ "url": webhooks::NOWHERE }),
                 ("POST", IMPACT) => json!({ "allowed_cidrs": ["10.0.0.0/8"] }),
                 ("POST", "/organizations") => json!({ "slug": unique(), "owner_email": email }),
@@ -299,6 +336,8 @@ fn other_organizations_are_not_found() {
             // Only owners of `default` see and bootstrap others, and this one is.
             let expected = match *route {
                 "/organizations/{org}/bootstrap" if person.id == people[3].id => THERE,
+                // It was not suspended for long enough.
+                "/organizations/{org}" if person.id == people[3].id && *method == "DELETE" => THERE,
                 "/organizations/{org}/suspend" | "/organizations/{org}/resume" | "/organizations/{org}"
                     if person.id == people[3].id =>
                 {
@@ -421,21 +460,25 @@ fn members_cannot_create_keys_beyond_their_role() {
 }
 
 #[test]
-fn owners_of_keys_do_not_change() {
+fn owners_of_keys_change_only_by_those_who_manage_all_keys() {
     let (server, owner) = start();
     let (one, two) = (owner.add(&server, "developer"), owner.add(&server, "developer"));
     let key = one.make(&json!({}));
     assert_eq!(key["owner"], one.id.as_str());
     let path = format!("keys/{}", key["id"].as_str().unwrap());
-    for by in [&one, &two, &owner] {
+    for by in [&one, &two] {
         for owner in [json!(two.id), json!(null)] {
             let answer = by.api("PATCH", &path).json(&json!({ "owner": owner })).send();
-            problem(&answer, 422, "VALIDATION_FAILED");
+            problem(&answer, 403, "ROLE_REQUIRED");
         }
+    }
+    for by in [&one, &two, &owner] {
         let answer = by.api("POST", &format!("{path}/rotate")).json(&json!({ "owner": two.id })).send();
         problem(&answer, 422, "VALIDATION_FAILED");
     }
     assert_eq!(owner.api("GET", &path).send().expect(200)["owner"], one.id.as_str());
+    let given = owner.api("PATCH", &path).json(&json!({ "owner": two.id })).send().expect(200);
+    assert_eq!(given["owner"], two.id.as_str());
     for body in [json!({ "owner": two.id }), json!({ "owner": null }), json!({ "owner": owner.id })] {
         problem(&one.api("POST", "keys").json(&body).send(), 403, "ROLE_REQUIRED");
     }
@@ -519,4 +562,10 @@ fn sessions_are_not_accepted_by_oauth() {
     for credential in [secret, &owner.csrf, &owner.password] {
         problem(&server.me(credential), 401, "API_KEY_INVALID");
     }
+}
+
+/// An API with a name of its own.
+fn new_api() -> Value {
+    let name = unique();
+    json!({ "name": name, "audience": format!("https://{name}.example") })
 }

@@ -69,6 +69,69 @@ fn second_rotation_with_grace_conflicts() {
 }
 
 #[test]
+fn ending_the_grace_stops_the_previous_secret_and_its_tokens() {
+    let server = Server::start();
+    let key = server.make(&json!({}));
+    let before = server.token(&key, &[]);
+    let new = rotate(&server, &key, &json!({ "grace_seconds": 600 }));
+    let (previous, current) = (server.token(&key, &[]), server.token(&new, &[]));
+    let shown = server.api("GET", &format!("keys/{}", key.id)).send().expect(200);
+    let hint = shown["previous_secret_hint"].as_str().unwrap();
+    assert!(key.text.ends_with(&hint[hint.len() - 4..]) && hint != shown["hint"], "{hint}");
+    let path = format!("{}/end-grace", key.id);
+    let ended = server.change("POST", &path, &json!({}));
+    assert_eq!((&ended["previous_secret_until"], &ended["version"]), (&json!(null), &json!(3)));
+    for token in [&before, &previous] {
+        problem(&server.me(token), 401, "API_KEY_INVALID");
+        assert_eq!(server.get("/verify").bearer(token).send().status, 401);
+    }
+    server.exchange(&key.text, &[]).expect(401);
+    server.me(&current).expect(200);
+    server.exchange(&new.text, &[]).expect(200);
+    // Idempotent: no other version, no other entry.
+    assert_eq!(server.change("POST", &path, &json!({}))["version"], 3);
+    let trail = server.api("GET", &format!("audit?subject={}&action=key.end-grace", key.id)).send().expect(200);
+    assert_eq!(trail["items"].as_array().unwrap().len(), 1);
+    assert!(trail["items"][0]["old"]["previous_secret_until"].is_string());
+    let stale = server.api("POST", &format!("keys/{path}")).header("If-Match", "\"2\"").send();
+    assert_eq!(stale.status, 412);
+    // A third secret is not needed: the next rotation may have a grace period again.
+    rotate(&server, &new, &json!({ "grace_seconds": 600 }));
+}
+
+#[test]
+fn grace_is_extended_within_the_policy_and_the_expiry() {
+    let server = Server::start();
+    server.api("PUT", "policy").json(&json!({ "max_grace_seconds": 7200 })).send().expect(200);
+    let key = server.make(&json!({ "expires_in_seconds": 5000 }));
+    let path = format!("{}/extend-grace", key.id);
+    let extend =
+        |seconds: i64| server.api("POST", &format!("keys/{path}")).json(&json!({ "grace_seconds": seconds })).send();
+    problem(&extend(600), 409, "CONFLICT");
+    rotate(&server, &key, &json!({ "grace_seconds": 600 }));
+    let until = |shown: &serde_json::Value| {
+        let end = shown["previous_secret_until"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
+        let rotated = shown["rotated_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
+        end - rotated
+    };
+    assert_eq!(until(&extend(3600).expect(200)), 3600, "counted from the rotation");
+    let again = extend(3600).expect(200);
+    assert_eq!((until(&again), &again["version"]), (3600, &json!(3)), "nothing to extend");
+    assert!(wrong_field(&extend(3599), "grace_seconds").contains("must be at least 3600"));
+    assert!(wrong_field(&extend(7201), "grace_seconds").contains("must be from 0 to 7200"));
+    wrong_field(&extend(-1), "grace_seconds");
+    assert_eq!(until(&extend(3600).expect(200)), 3600, "a wrong request changed nothing");
+    let capped = until(&extend(7200).expect(200));
+    assert!((4900..=5000).contains(&capped), "the key's expiry: {capped}");
+    let body = server.api("POST", &format!("keys/{path}")).json(&json!({})).send();
+    assert_eq!(body.status, 422);
+    server.exchange(&key.text, &[]).expect(200);
+    server.change("POST", &format!("{}/end-grace", key.id), &json!({}));
+    problem(&extend(7200), 409, "CONFLICT");
+    server.exchange(&key.text, &[]).expect(401);
+}
+
+#[test]
 fn revoking_during_the_grace_ends_both_secrets() {
     let server = Server::start();
     let key = server.make(&json!({}));

@@ -252,9 +252,12 @@ fn guesses_at_one_login_are_limited_and_others_are_not() {
     problem(&limited, 429, "RATE_LIMITED");
     assert!(limited.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
     // The limit is there for the right password too, or it would limit nothing; and for the login in other letters.
+    // On a slow machine an attempt may be allowed again meanwhile, and a right password ends the limit: guess again first.
+    let is_limited =
+        |attempt: &dyn Fn() -> u16| (0..20).any(|_| (0..200).any(|_| guess().status == 429) && attempt() == 429);
     let attempt = |email: &str| try_sign_in(&server, "default", email, &owner.password).status;
-    assert!((0..50).any(|_| attempt(&owner.email) == 429));
-    assert!((0..50).any(|_| attempt(&owner.email.to_uppercase()) == 429));
+    assert!(is_limited(&|| attempt(&owner.email)));
+    assert!(is_limited(&|| attempt(&owner.email.to_uppercase())));
     other.again(&server);
     // An open browser does not get to guess either.
     let body = json!({ "current_password": "not the password", "new_password": "correct horse battery" });

@@ -86,18 +86,50 @@ fn rotated_keys_are_there_after_a_restart() {
 }
 
 #[test]
-fn one_key_type_is_published_at_a_time() {
+fn algorithm_in_the_configuration_is_for_new_organizations() {
     let server = Place::on_sqlite().start();
-    let old = server.token(&server.key, &[]);
     let key = server.key.clone();
     let (listen, place) = (server.address.to_string(), server.stop());
     let server = place.set("KEYTURN_SERVER__LISTEN", listen).set("KEYTURN_TOKEN__ALGORITHM", "EdDSA").serve(key);
-    assert_eq!(jwt::part(&server.token(&server.key, &[]), 0)["alg"], "ES256", "until it is rotated");
-    let made = rotate(&server, &json!({}));
-    assert_eq!((made["algorithm"].as_str(), made["status"].as_str()), (Some("EdDSA"), Some("current")));
-    assert_eq!(field(&published(&server)["keys"], "alg"), ["EdDSA"]);
-    jwt::verify(&server.token(&server.key, &[]), &published(&server));
-    server.me(&old).expect(200);
+    let made = rotate(&server, &json!({ "publish_ahead_seconds": 0 }));
+    assert_eq!((made["algorithm"].as_str(), made["status"].as_str()), (Some("ES256"), Some("current")));
+    assert_eq!(jwt::part(&server.token(&server.key, &[]), 0)["alg"], "ES256");
+    let acme = json!({ "slug": "acme", "owner_email": "boss@acme.example", "api_key": true });
+    let made = server.request("POST", "/api/v1/organizations").bearer(&server.key.text).json(&acme).send().expect(201);
+    let secret = made["api_key"]["secret"].as_str().unwrap();
+    for list in ["apis", "signing-keys"] {
+        let listed = server.get(&format!("/api/v1/organizations/acme/{list}")).bearer(secret).send().expect(200);
+        assert_eq!(field(&listed["items"], "algorithm"), ["EdDSA"], "{list}");
+    }
+}
+
+#[test]
+fn each_algorithm_is_rotated_on_its_own() {
+    let server = Place::on_sqlite().start();
+    let api =
+        json!({ "name": "aws", "audience": "https://aws.example", "algorithm": "RS256", "scopes": [{ "scope": "x" }] });
+    server.api("POST", "apis").json(&api).send().expect(201);
+    let key = server.make(&json!({ "scopes": ["read"], "apis": [{ "api": "aws", "scopes": ["x"] }] }));
+    let token = |resource: &str| server.token(&key, &[("resource", resource)]);
+    let (of_default, of_aws) = (token(&server.public_url), token("https://aws.example"));
+    let made = rotate(&server, &json!({ "algorithm": "RS256", "publish_ahead_seconds": 0 }));
+    assert_eq!((made["algorithm"].as_str(), made["status"].as_str()), (Some("RS256"), Some("current")));
+    assert_eq!(kid(&token(&server.public_url)), kid(&of_default));
+    assert_eq!(kid(&token("https://aws.example")), made["kid"].as_str().unwrap());
+    jwt::verify(&of_aws, &published(&server));
+
+    // A leaked key takes only the tokens of its algorithm with it.
+    let made = rotate(&server, &json!({ "algorithm": "RS256", "retire_now": true }));
+    assert_eq!(server.get("/verify").bearer(&of_aws).send().status, 401);
+    assert_eq!(server.get("/verify").bearer(&of_default).send().status, 200);
+    assert_eq!(kid(&token("https://aws.example")), made["kid"].as_str().unwrap());
+    let listed = server.api("GET", "signing-keys").send().expect(200);
+    assert_eq!(field(&listed["items"], "algorithm"), ["ES256", "RS256"]);
+
+    let unused = server.api("POST", "signing-keys/rotate").json(&json!({ "algorithm": "EdDSA" })).send();
+    assert!(wrong_field(&unused, "algorithm").contains("no API has tokens signed with EdDSA"));
+    let unknown = server.api("POST", "signing-keys/rotate").json(&json!({ "algorithm": "HS256" })).send();
+    assert!(wrong_field(&unknown, "algorithm").contains("ES256 or EdDSA or RS256"));
 }
 
 #[test]

@@ -25,6 +25,8 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
     (&["UPDATE audit SET old_value = '{}' WHERE id = 5"], "organization default: entry 5 was changed"),
     (&["UPDATE audit SET old_value = NULL WHERE id = 5"], "organization default: entry 5 was changed"),
     (&["UPDATE audit SET new_value = new_value || ' ' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET direction = 'widened' WHERE id = 5"], "organization default: entry 5 was changed"),
+    (&["UPDATE audit SET changed_fields = ' x ' WHERE id = 5"], "organization default: entry 5 was changed"),
     (&["UPDATE audit SET hash = NULL WHERE id = 5"], "organization default: entry 5 is not part of the chain"),
     (
         &["UPDATE audit SET hash = (SELECT hash FROM audit WHERE id = 6) WHERE id = 5"],
@@ -85,22 +87,22 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
     // Entries were added.
     (
         &[
-            "INSERT INTO audit SELECT 15, organization, at, actor, action, subject, address, old_value, new_value, NULL, NULL \
-           FROM audit WHERE id = 14",
+            "INSERT INTO audit SELECT 15, organization, at, actor, action, subject, address, old_value, new_value, NULL, NULL, \
+           direction, changed_fields FROM audit WHERE id = 14",
         ],
         "organization default: entry 15 is not part of the chain",
     ),
     (
         &[
-            "INSERT INTO audit SELECT 15, organization, at, actor, action, subject, address, old_value, new_value, 14, hash \
-           FROM audit WHERE id = 14",
+            "INSERT INTO audit SELECT 15, organization, at, actor, action, subject, address, old_value, new_value, 14, hash, \
+           direction, changed_fields FROM audit WHERE id = 14",
         ],
         "organization default: entry 15 was changed",
     ),
     (
         &[
-            "INSERT INTO audit SELECT 0, organization, at, actor, action, subject, address, old_value, new_value, 1, hash \
-           FROM audit WHERE id = 1",
+            "INSERT INTO audit SELECT 0, organization, at, actor, action, subject, address, old_value, new_value, 1, hash, \
+           direction, changed_fields FROM audit WHERE id = 1",
         ],
         "organization default: entry 0 was changed",
     ),
@@ -108,7 +110,7 @@ const TAMPERINGS: &[(&[&str], &str)] = &[
         &[
             "UPDATE audit SET id = id + 1 WHERE id = 14",
             "INSERT INTO audit SELECT 14, organization, at, actor, action, \
-           subject, address, old_value, new_value, position, hash FROM audit WHERE id = 15",
+           subject, address, old_value, new_value, position, hash, direction, changed_fields FROM audit WHERE id = 15",
         ],
         // The copy is a valid entry; the one with another ID is not.
         "organization default: entry 15 is out of order",

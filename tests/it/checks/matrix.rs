@@ -25,13 +25,19 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("PATCH", "/api/v1/organizations/{org}/keys/{id}", Kind::Api),
     ("DELETE", "/api/v1/organizations/{org}/keys/{id}", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/rotate", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/end-grace", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/extend-grace", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/revoke", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/disable", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/enable", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/explain", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/keys/{id}/impact", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/{id}/token-preview", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/keys/{id}/usage", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/keys/stale", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/bulk", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/keys/lookup", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/denials", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/usage", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
@@ -41,7 +47,15 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("GET", "/api/v1/organizations", Kind::Api),
     ("POST", "/api/v1/organizations", Kind::Api),
     ("GET", "/api/v1/organizations/{org}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/bootstrap", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/apis", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/apis", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/apis/{api}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/apis/{api}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/apis/{api}", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/apis/{api}/impact", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/policy", Kind::Api),
     ("PUT", "/api/v1/organizations/{org}/policy", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/members", Kind::Api),
@@ -63,6 +77,7 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/api/v1/organizations/{org}/webhooks/{id}/rotate-secret", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/webhooks/{id}/test", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/webhooks/{id}/deliveries", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/webhooks/{id}/deliveries/{delivery}", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/webhooks/{id}/deliveries/{delivery}/retry", Kind::Api),
 ];
 
@@ -126,7 +141,11 @@ fn body(pattern: &str) -> serde_json::Value {
         "/api/v1/organizations/{org}/members" => {
             json!({ "email": format!("{}@example.org", unique()), "role": "viewer" })
         }
+        _ if pattern.ends_with("/apis") => json!({ "name": unique(), "audience": unique() }),
         _ if pattern.ends_with("/webhooks") => json!({ "url": webhooks::NOWHERE }),
+        _ if pattern.ends_with("/keys/bulk") => json!({ "ids": ["0000000000000000"], "action": "disable" }),
+        _ if pattern.ends_with("/keys/lookup") => json!({ "text": "nothing" }),
+        _ if pattern.ends_with("/extend-grace") => json!({ "grace_seconds": 60 }),
         _ => json!({}),
     }
 }
@@ -180,7 +199,8 @@ fn every_route_with_every_credential() {
                 .replace("{org}", "default")
                 .replace("{id}", &target)
                 .replace("{path:.*}", "a/b")
-                .replace("{slug}", "default");
+                .replace("{slug}", "default")
+                .replace("{api}", "default");
             let path = path.replace("{delivery}", &delivery);
             let path = if *kind == Kind::Verify { format!("{path}?keyturn_require=write:x") } else { path };
             let mut request = server.request(method, &path);

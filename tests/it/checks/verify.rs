@@ -124,11 +124,11 @@ fn requirements_are_combined() {
         "keyturn_require=write:projects/x&keyturn_require=read:projects/x",
         "keyturn_require=read:*",
         "keyturn_require=read:keyturn/keys",
+        "keyturn_require=read",
     ] {
         refused(&ask(query), 403, "INSUFFICIENT_SCOPE");
     }
     for query in [
-        "keyturn_require=read",
         "keyturn_require=",
         "keyturn_requires=read:projects/x",
         "keytrun_require=read:projects/x",

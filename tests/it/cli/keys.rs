@@ -165,15 +165,54 @@ fn a_refusal_that_is_explained_ends_with_1_and_names_the_check() {
     let made = done(&server, &["create", "--scope", "read:a/*", "--cidr", "10.0.0.0/8"]);
     let id = made["id"].as_str().unwrap();
     let fine = ["explain", id, "--address", "10.1.2.3", "--action", "read", "--resource", "a/b"];
-    assert_eq!(done(&server, &fine)["allowed"], true);
+    assert_eq!(done(&server, &fine)["verdict"], "allowed");
     assert!(keys(&server, &fine).stdout.contains("10.1.2.3 is in 10.0.0.0/8"));
     let refused = keys(&server, &["explain", id, "--address", "192.0.2.1", "--json"]);
     let answer: Value = serde_json::from_str(&refused.stdout).unwrap();
-    assert_eq!((refused.code, &answer["allowed"]), (1, &Value::Bool(false)));
+    assert_eq!((refused.code, &answer["verdict"]), (1, &Value::from("denied")));
     assert!(refused.stderr.contains("network") && refused.stderr.contains("192.0.2.1"), "{}", refused.stderr);
+    let skipped = keys(&server, &["explain", id, "--address", "10.1.2.3"]);
+    assert!(skipped.code == 1 && skipped.stderr.contains("incomplete"), "{}", skipped.stderr);
     assert_eq!(keys(&server, &["explain", id]).code, 2);
     assert_eq!(keys(&server, &["explain", id, "--address", "10.0.0.1", "--action", "read"]).code, 2);
     assert!(keys(&server, &["explain", id, "--address", "nowhere"]).refused(1).contains("address"));
+}
+
+#[test]
+fn token_is_previewed_with_what_validators_see() {
+    let server = Server::start();
+    let made = done(&server, &["create", "--scope", "read:a/*"]);
+    let id = made["id"].as_str().unwrap();
+    let preview = done(&server, &["preview", id]);
+    assert_eq!(preview["payload"]["scope"], "read:a/*");
+    let shown = keys(&server, &["preview", id, "--scope", "read:a/1", "--scope", "read:a/2"]).stdout;
+    for part in ["\"typ\": \"at+jwt\"", "\"scope\": \"read:a/1 read:a/2\"", "SCOPE_read:a/1", "AWS API Gateway"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let refused = keys(&server, &["preview", id, "--scope", "read:b"]);
+    assert!(
+        refused.refused(1).contains("400 invalid_scope") && refused.stderr.contains("read:a/*"),
+        "{}",
+        refused.stderr
+    );
+    assert!(keys(&server, &["preview", id, "--previous-secret"]).refused(1).contains("no previous secret"));
+    assert!(keys(&server, &["preview", id, "--audience", "https://x.example"]).refused(1).contains("invalid_target"));
+    assert_eq!(keys(&server, &["preview"]).code, 2);
+}
+
+#[test]
+fn denials_are_listed_with_what_the_client_saw() {
+    let server = Server::start();
+    let key = server.make(&json!({ "allowed_cidrs": ["192.0.2.0/24"] }));
+    let denied = server.exchange(&key.text, &[]);
+    let request_id = denied.header("x-request-id").unwrap();
+    let listed = done(&server, &["denials", &key.id]);
+    assert_eq!((&listed["code"], &listed["status"]), (&json!("API_KEY_IP_NOT_ALLOWED"), &json!(403)));
+    let table = keys(&server, &["denials", "--request-id", request_id, "--reason", "api_key_ip_not_allowed"]).stdout;
+    for part in [&*key.id, "127.0.0.1", "/oauth/token", request_id] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+    assert_eq!(keys(&server, &["denials", &key.text]).code, 2, "a secret is not an ID");
 }
 
 #[test]
@@ -199,6 +238,11 @@ fn update_changes_only_what_is_given() {
     ] {
         let mut updated = done(&server, &[&["update", id], arguments].concat());
         updated.as_object_mut().unwrap().remove("warnings");
+        if field == "scopes" {
+            let given =
+                arguments.iter().filter(|argument| argument.starts_with("read") || argument.starts_with("write"));
+            expected["apis"][0]["scopes"] = given.copied().collect();
+        }
         expected[field] = value;
         expected["version"] = json!(expected["version"].as_u64().unwrap() + 1);
         assert_eq!(updated, expected, "{arguments:?}");
@@ -332,4 +376,89 @@ fn the_credential_comes_from_a_secret_file() {
     let mut both = server.command(&["keys", "list", "--token-file", &token]);
     both.env("KEYTURN_API_KEY", &server.key.text);
     assert!(Ended::of(both).refused(2).contains("set only one of KEYTURN_API_KEY and --token-file"));
+}
+
+#[test]
+fn leaked_secret_is_looked_up_from_standard_input() {
+    let server = Server::start();
+    let key = server.make(&json!({ "name": "leaked" }));
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], input: &str| {
+        let path = folder.path().join("input.txt");
+        fs::write(&path, input).unwrap();
+        let mut command = server.command(&[&["keys"], arguments].concat());
+        command.env("KEYTURN_SERVER", &server.public_url).env("KEYTURN_API_KEY", &server.key.text);
+        command.stdin(fs::File::open(&path).unwrap());
+        Ended::of(command)
+    };
+    let ended = run(&["lookup"], &format!("GET /?key={} 403", key.text));
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert!(ended.stdout.contains(&key.id) && ended.stdout.contains("current"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains(&key.text[20..]));
+    let ended = run(&["lookup"], "nothing");
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("no key of this organization"), "{}", ended.stderr);
+
+    let ended = run(&["bulk", "revoke", "--reason", "leaked"], &format!("{}\n", key.id));
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert!(ended.stdout.contains("1 changed, 0 failed."), "{}", ended.stdout);
+    let ended = run(&["bulk", "enable", &key.id], "");
+    assert_eq!(ended.code, 1, "{}", ended.stdout);
+    let ended = run(&["bulk", "disable", &key.text], "");
+    assert!(ended.code == 2 && !ended.stderr.contains(&key.text[20..]), "{}", ended.stderr);
+    for wrong in [&["bulk", "set-expiry", &key.id][..], &["bulk", "disable", "--no-expiry", &key.id]] {
+        assert_eq!(run(wrong, "").code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn rotation_is_extended_and_ended() {
+    let server = Server::start();
+    let made = done(&server, &["create", "--name", "turning"]);
+    let (id, old) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let rotated = done(&server, &["rotate", id, "--grace", "1h"]);
+    let until = |key: &Value| key["previous_secret_until"].as_str().unwrap().to_owned();
+    let extended = done(&server, &["extend-grace", id, "--grace", "1d"]);
+    assert!(until(&extended) > until(&rotated));
+    assert!(
+        keys(&server, &["extend-grace", id, "--grace", "1h"]).refused(1).contains("grace_seconds: must be at least")
+    );
+    server.exchange(old, &[]).expect(200);
+    let ended = done(&server, &["end-grace", id]);
+    assert_eq!(ended["previous_secret_until"], Value::Null);
+    server.exchange(old, &[]).expect(401);
+    server.exchange(rotated["secret"].as_str().unwrap(), &[]).expect(200);
+    for command in ["end-grace", "extend-grace"] {
+        let ended = keys(
+            &server,
+            &[&[command, old] as &[_], if command == "end-grace" { &[] } else { &["--grace", "1h"] }].concat(),
+        );
+        assert!(!ended.refused(2).contains(old), "a misplaced secret");
+    }
+}
+
+#[test]
+fn lists_are_filtered() {
+    let server = Server::start();
+    let made = server.make(&json!({ "name": "open", "scopes": ["write:invoices/*"] }));
+    let ids = |arguments: &[&str]| {
+        let lines = done_lines(&server, &[&["list"], arguments].concat());
+        lines.iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&["--scope", "write:invoices/1", "--search", "open"]), std::slice::from_ref(&made.id));
+    assert_eq!(ids(&["--view", "rotating"]), Vec::<String>::new());
+    assert!(ids(&["--view", "no_expiry", "--sort", "-name"]).contains(&made.id));
+    assert_eq!(ids(&["--cidr", "10.0.0.1", "--violates", "any"]), Vec::<String>::new());
+    let id = made.id.as_str();
+    done_lines(&server, &["bulk", "set-expiry", "--expires-in", "30d", id]);
+    assert!(done(&server, &["show", id])["expires_at"].is_string());
+}
+
+#[test]
+fn owner_is_given_and_removed() {
+    let (server, owner) = crate::support::person::start();
+    let dana = owner.add(&server, "developer");
+    let made = server.make(&json!({}));
+    assert_eq!(done(&server, &["update", &made.id, "--owner", &dana.id])["owner"], dana.id.as_str());
+    assert_eq!(done(&server, &["update", &made.id, "--no-owner"])["owner"], Value::Null);
 }

@@ -28,10 +28,17 @@ fn member_is_added_changed_and_removed() {
     assert_eq!(try_sign_in(&server, "default", "jo@example.org", password).status, 201);
 
     server.make(&json!({ "owner": id }));
-    let removed = run(&server, &["members", "remove", "jo@example.org"]);
+    let removed = run(&server, &["members", "remove", "jo@example.org", "--keys", "revoke"]);
     assert_eq!((removed.code, removed.stderr.as_str()), (0, ""));
     assert!(removed.stdout.starts_with("Removed jo@example.org. Revoked 1 key.\n"), "{}", removed.stdout);
     assert_eq!(logins(), [json!(["owner@localhost", "owner"])]);
+
+    let added = json_object(&server, &["members", "add", "--email", "jo@example.org", "--role", "developer"]);
+    let kept = server.make(&json!({ "owner": added["id"] }));
+    let removed = run(&server, &["members", "remove", "jo@example.org"]);
+    let said = "Removed jo@example.org. Transferred 1 key to the organization. Revoked 0 keys.\n";
+    assert!(removed.stdout.starts_with(said), "{}", removed.stdout);
+    server.exchange(&kept.text, &[]).expect(200);
 }
 
 #[test]

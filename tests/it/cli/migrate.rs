@@ -47,13 +47,7 @@ fn schema_of_an_earlier_version_is_reported_and_migrated() {
     assert!(!place.path("data").exists(), "a check changes nothing");
     migrate(&place);
     assert!(!place.path("data/master.key").exists(), "nothing else is created");
-    for statement in [
-        "ALTER TABLE webhooks DROP COLUMN headers_sealed",
-        "ALTER TABLE webhooks DROP COLUMN headers_master_key",
-        "ALTER TABLE webhooks DROP COLUMN header_names",
-        "DELETE FROM _sqlx_migrations WHERE version >= \
-         (SELECT version FROM _sqlx_migrations WHERE description = 'webhook_headers')",
-    ] {
+    for statement in database::BACK_TO_14 {
         database::execute(&place.database(), statement);
     }
     let (code, line) = check(&place);

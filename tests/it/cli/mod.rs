@@ -19,7 +19,7 @@ use crate::support::Server;
 use crate::support::server::Ended;
 
 /// Runs a command against a server with its first key.
-fn run(server: &Server, arguments: &[&str]) -> Ended {
+pub fn run(server: &Server, arguments: &[&str]) -> Ended {
     let mut command = server.command(arguments);
     command.env("KEYTURN_SERVER", &server.public_url).env("KEYTURN_API_KEY", &server.key.text);
     Ended::of(command)
@@ -35,7 +35,7 @@ fn json_lines(server: &Server, arguments: &[&str]) -> Vec<Value> {
 
 /// The only object that a command prints with `--json`.
 #[track_caller]
-fn json_object(server: &Server, arguments: &[&str]) -> Value {
+pub fn json_object(server: &Server, arguments: &[&str]) -> Value {
     let mut lines = json_lines(server, arguments);
     assert_eq!(lines.len(), 1, "{lines:?}");
     lines.remove(0)

@@ -11,13 +11,15 @@ use crate::support::{Server, field};
 use crate::webhooks::{Receiver, place};
 
 #[test]
-fn organization_is_created_bootstrapped_suspended_and_resumed() {
+fn organization_is_created_renamed_suspended_and_resumed() {
     let server = Server::start();
     let created = json_object(&server, &["organizations", "create", "acme", "--owner-email", "owner@acme.example"]);
     let password = created["owner"]["password"].as_str().unwrap();
     assert_eq!(try_sign_in(&server, "acme", "owner@acme.example", password).status, 201);
-    assert_eq!(created["bootstrapped"], false);
-    assert!(json_object(&server, &["organizations", "bootstrap", "acme"])["kid"].is_string());
+    assert_eq!((&created["bootstrapped"], &created["name"]), (&json!(true), &json!("acme")));
+    assert_eq!(run(&server, &["organizations", "bootstrap", "acme"]).code, 1, "it has a signing key");
+    let renamed = json_object(&server, &["organizations", "rename", "acme", "Acme Rockets"]);
+    assert_eq!((&renamed["slug"], &renamed["name"]), (&json!("acme"), &json!("Acme Rockets")));
     let suspended = || json_lines(&server, &["organizations", "list"])[0]["suspended_at"].is_string();
     assert!(!suspended());
     assert_eq!(run(&server, &["organizations", "suspend", "acme"]).code, 0);
@@ -25,11 +27,35 @@ fn organization_is_created_bootstrapped_suspended_and_resumed() {
     assert_eq!(run(&server, &["organizations", "resume", "acme"]).code, 0);
     assert!(!suspended());
     let table = run(&server, &["organizations", "list"]).stdout;
-    assert!(table.contains("acme") && table.contains("default"), "{table}");
+    assert!(table.contains("Acme Rockets") && table.contains("active keys") && table.contains("default"), "{table}");
 
     let again = run(&server, &["organizations", "create", "acme", "--owner-email", "x@y"]);
     assert!(again.refused(1).contains("(409 CONFLICT)"), "{}", again.stderr);
     assert_eq!(run(&server, &["organizations", "suspend", "../keys"]).code, 2);
+}
+
+#[test]
+fn api_is_created_granted_listed_and_deleted() {
+    let server = Server::start();
+    let create =
+        ["apis", "create", "orders", "--audience", "https://orders.example", "--scope", "orders.read=See orders"];
+    let created = json_object(&server, &create);
+    assert_eq!(created["scopes"], json!([{ "scope": "orders.read", "description": "See orders" }]));
+    let key = ["keys", "create", "--name", "shop", "--api", "orders=orders.read", "--cidr", "127.0.0.1"];
+    assert_eq!(run(&server, &key).code, 0);
+    let names = |more: &[&str]| -> Vec<String> {
+        let listed = json_lines(&server, &[&["keys", "list"], more].concat());
+        listed.iter().map(|key| key["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["--api", "orders"]), ["shop"]);
+    assert_eq!(names(&["--api", "orders", "--scope", "orders.read"]), ["shop"]);
+    assert_eq!(names(&["--api", "orders", "--scope", "orders.write"]), [""; 0]);
+    assert!(!names(&["--api", "default"]).contains(&"shop".to_owned()));
+    assert!(run(&server, &["keys", "list", "--api", "nothing"]).refused(1).contains("api: must be the name of an API"));
+    let table = run(&server, &["apis", "list"]).stdout;
+    assert!(table.contains("default") && table.contains("https://orders.example"), "{table}");
+    assert_eq!(run(&server, &["apis", "delete", "orders"]).code, 0);
+    assert_eq!(json_lines(&server, &["apis", "list"]).len(), 1);
 }
 
 #[test]

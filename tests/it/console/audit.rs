@@ -40,15 +40,19 @@ fn entries_show_actor_action_target_and_changes() {
         "{}",
         rows[0]
     );
-    for part in
-        ["name: billing invoices", "allowed networks:", "10.0.0.0/8", "earlier tokens: valid invalidated", "127.0.0.1"]
-    {
+    for part in [
+        "Name: billing → invoices",
+        "Allowed networks: any network → 10.0.0.0/8",
+        "updated key Restricted",
+        "Earlier tokens: valid → invalidated",
+        "127.0.0.1",
+    ] {
         assert!(rows[0].contains(part), "{part} in {}", rows[0]);
     }
     assert!(!rows[0].split("Raw entry").next().unwrap().contains("version"), "{}", rows[0]);
     assert!(rows[1].contains(&format!("{}{}", ada.email, ada.id)) || rows[1].contains(&ada.email), "{}", rows[1]);
-    assert!(rows[1].contains("created key") && rows[1].contains("billing") && rows[1].contains("scopes: read:*"));
-    assert!(rows[1].contains(&format!("owner: {}", ada.email)), "{}", rows[1]);
+    assert!(rows[1].contains("created key") && rows[1].contains("billing") && rows[1].contains("Scopes: read:*"));
+    assert!(rows[1].contains(&format!("Owner: {}", ada.email)), "{}", rows[1]);
     assert!(rows.last().unwrap().contains("Keyturn (system) created organization"), "{}", rows.last().unwrap());
     for link in [
         format!("href=\"/console/keys/{id}\""),
@@ -105,6 +109,41 @@ fn filters_accept_emails_and_ids() {
     assert!(html.contains(&format!("value=\"{}\"", ada.email)) && html.contains("value=\"2020-01-01\""));
     let says = visitor.read(&query(&[("until", "2001-01-01")]));
     assert!(says.contains("No entries match these filters.") && says.contains("Clear filters"), "{says}");
+}
+
+#[test]
+fn filters_find_widened_keys_by_field_and_name() {
+    let (server, _owner, visitor) = begin();
+    let key = server.make(&json!({ "name": "orders-worker", "allowed_cidrs": ["127.0.0.0/8"] }));
+    let other = server.make(&json!({ "name": "other", "scopes": crate::support::server::scope_list("read:a") }));
+    server.change("PATCH", &key.id, &json!({ "allowed_cidrs": [] }));
+    server.change("PATCH", &key.id, &json!({ "allowed_cidrs": ["10.0.0.0/8"] }));
+    server.change("PATCH", &other.id, &json!({ "scopes": crate::support::server::scope_list("read:a read:b") }));
+    server.change("PATCH", &other.id, &json!({ "name": "renamed" }));
+    let shown = |pairs: &[(&str, &str)]| rows(&visitor.page(&query(pairs)));
+    let widened = "updated key Widened";
+    for (pairs, parts) in [
+        (&[("direction", "widened")][..], &[widened, widened][..]),
+        (&[("direction", "widened"), ("field", "allowed_cidrs")], &["127.0.0.0/8 → any network"]),
+        (&[("direction", "restricted")], &["updated key Restricted"]),
+        (&[("field", "name")], &["other → renamed"]),
+        (&[("subject", "orders-worker"), ("action", "key.edit")], &["Restricted", "Widened"]),
+        (&[("subject", "ORDERS-WORKER"), ("direction", "widened")], &[widened]),
+        (&[("subject", "no such key")], &[]),
+    ] {
+        let found = shown(pairs);
+        assert_eq!(found.len(), parts.len(), "{pairs:?}: {found:?}");
+        assert!(found.iter().zip(parts).all(|(row, part)| row.contains(part)), "{pairs:?}: {found:?}");
+    }
+    for (name, text) in [("direction", "sideways"), ("field", "a'b")] {
+        assert_eq!(visitor.get(&query(&[(name, text)])).status, 422, "{name}");
+    }
+    let html = visitor.page(&query(&[("direction", "widened")]));
+    assert!(html.contains(">Last 7 days</a>") && html.contains("direction=widened&#38;from="), "{html}");
+    let exported = server.api("GET", "audit?format=ndjson&direction=widened&field=allowed_cidrs").send();
+    assert_eq!(exported.text().matches("\"action\":\"key.edit\"").count(), 1, "{}", exported.text());
+    crate::support::check::wrong_field(&server.api("GET", "audit?direction=sideways").send(), "direction");
+    crate::support::check::wrong_field(&server.api("GET", "audit?field=A").send(), "field");
 }
 
 #[test]
@@ -240,7 +279,7 @@ fn member_pages_show_their_trail() {
     let trail = html.split("id=\"trail-heading\"").nth(1).unwrap();
     let rows = rows(trail);
     assert_eq!(rows.len(), 3, "{rows:?}");
-    assert!(rows[0].contains("updated member") && rows[0].contains("role: developer viewer"), "{rows:?}");
+    assert!(rows[0].contains("updated member") && rows[0].contains("Role: developer → viewer"), "{rows:?}");
     assert!(rows[2].contains("added member") && rows[2].contains(&owner.email), "{rows:?}");
     assert!(trail.contains(&format!("/console/audit?subject={}", ada.id)));
     for _ in 0..21 {

@@ -1,19 +1,27 @@
 //! The console: over HTTP as a browser without JavaScript, and in Chromium.
 
 mod account;
+mod apis;
 mod audit;
 mod browser;
+mod emergency;
+mod find;
+mod forms;
+mod frame;
 mod gateways;
 mod harness;
+mod key_list;
 mod keys;
 mod members;
 mod organizations;
+mod overview;
 mod pictures;
 mod policy;
 mod seed;
 mod sign_in;
 mod signing_keys;
 mod site;
+mod switcher;
 mod webhooks;
 mod welcome;
 mod wording;

@@ -32,7 +32,8 @@ fn every_role_reads_and_admins_edit() {
         let html = visitor.page("/policy");
         let said = text(&html);
         assert!(said.contains("Who can create keys Developers, admins and owners"), "{said}");
-        assert!(said.contains("30 days (2 592 000 seconds)"), "{said}");
+        assert!(said.contains("Maximum grace period Up to 30 days"), "{said}");
+        assert!(said.contains("Stale keys Does not apply: keys never become stale"), "{said}");
         assert_eq!(html.contains("/console/policy/change"), may, "{role}");
         assert_eq!(visitor.get(FORM).status, if may { 200 } else { 403 }, "{role}");
         let own =
@@ -41,6 +42,28 @@ fn every_role_reads_and_admins_edit() {
         assert_eq!(sent.status, if may { 400 } else { 403 }, "{role}: {}", sent.text());
     }
     assert_eq!(in_force(&owner)["create_role"], "developer");
+}
+
+#[test]
+fn counts_of_the_preview_lead_to_their_keys() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    for n in 0..25 {
+        owner.make(&json!({ "name": format!("without end {n}") }));
+    }
+    owner.make(&json!({ "name": "short", "expires_in_seconds": 3600 }));
+    let preview = visitor.submit(FORM, "/policy", &[("expiry_required", "yes"), ("max_keys", "1")]);
+    let html = preview.text();
+    assert!(html.contains("name=\"show\" value=\"expiry_required\"") && !html.contains("value=\"max_keys\">"));
+    let form = filled(&html, "/console/policy", &[("show", "expiry_required")]);
+    let listed = visitor.post("/policy").form_text(form).send();
+    let says = text(&listed.text());
+    // Also the keys that the preview does not name, and the first key.
+    assert!(says.contains("26 keys don’t meet “Key expiry”"), "{says}");
+    assert!((0..25).all(|n| says.contains(&format!("without end {n} "))) && !says.contains("short"), "{says}");
+    assert_eq!(in_force(&owner)["expiry_required"], false, "nothing is applied");
+    let back = filled(&listed.text(), "/console/policy", &[]);
+    assert!(text(&visitor.post("/policy").form_text(back).send().text()).contains("Review policy changes"));
 }
 
 #[test]
@@ -69,8 +92,8 @@ fn preview_changes_nothing() {
     assert!(filled(&form.text(), "/console/policy", &[]).contains("max_keys=1&"));
 
     let done = press(&visitor, &preview, "apply");
-    assert_eq!(visitor.led_to(&done), "/policy?done=changed");
-    assert!(visitor.read("/policy?done=changed").contains("Policy updated."));
+    assert_eq!(visitor.led_to(&done), "/policy");
+    assert!(visitor.next(&done).contains("Policy updated."));
     let after = in_force(&owner);
     assert_eq!((&after["expiry_required"], &after["max_keys"]), (&json!(true), &json!(1)));
     assert_eq!(after["actions"], json!(["read", "admin"]));
@@ -90,7 +113,7 @@ fn every_setting_is_saved() {
         ("max_keys_per_user", "3"),
         ("expiration", "choices"),
         ("expiration_days", "7, 30,60 90"),
-        ("max_lifetime_days", "90"),
+        ("max_lifetime_days", "90 days"),
         ("expiry_required", "yes"),
         ("name_required", "yes"),
         ("scopes_required", "yes"),
@@ -98,9 +121,9 @@ fn every_setting_is_saved() {
         ("key_prefix", "uspl"),
         ("actions", "fly\r\nland, fly"),
         ("audiences", "https://api.example\r\nurn:x"),
-        ("token_ttl_seconds", "300"),
+        ("token_ttl_seconds", " 5 minutes"),
         ("max_grace_seconds", ""),
-        ("stale_after_days", "60"),
+        ("stale_after_days", "60d"),
         ("disable_when_stale", "yes"),
     ];
     let preview = visitor.submit(FORM, "/policy", &fields);
@@ -117,7 +140,7 @@ fn every_setting_is_saved() {
     // The unchanged form changes nothing.
     let same = visitor.submit(FORM, "/policy", &[]);
     assert!(text(&same.text()).contains("No changes: this is the current policy."), "{}", text(&same.text()));
-    assert_eq!(visitor.led_to(&press(&visitor, &same, "apply")), "/policy?done=same");
+    assert!(visitor.next(&press(&visitor, &same, "apply")).contains("No changes to save."));
     let none = [("max_keys", ""), ("max_keys_per_user", ""), ("token_ttl_seconds", ""), ("audiences", "")];
     visitor.led_to(&press(&visitor, &visitor.submit(FORM, "/policy", &none), "apply"));
     let after = in_force(&owner);
@@ -148,9 +171,10 @@ fn invalid_settings_keep_the_typed_values() {
         ("actions", "*", ("max_keys", "7")),
         ("audiences", &long, ("max_keys", "7")),
         ("audiences", "\u{1}", ("max_keys", "7")),
-        ("token_ttl_seconds", "59", ("max_keys", "7")),
+        ("token_ttl_seconds", "59 seconds", ("max_keys", "7")),
+        ("token_ttl_seconds", "300", ("max_keys", "7")),
         ("token_ttl_seconds", "6e2", ("max_keys", "7")),
-        ("max_grace_seconds", "999999999", ("max_keys", "7")),
+        ("max_grace_seconds", "99999 days", ("max_keys", "7")),
         ("stale_after_days", "0", ("max_keys", "7")),
         ("create_role", "viewer", ("max_keys", "7")),
         ("create_role", SCRIPT, ("max_keys", "7")),
@@ -170,11 +194,13 @@ fn invalid_settings_keep_the_typed_values() {
         ("expiration", "choices"),
         ("expiration_none", "yes"),
         ("expiry_required", "yes"),
+        ("max_keys", "many"),
     ];
     let answer = visitor.submit(FORM, "/policy", &contradiction);
     let said = text(&answer.text());
     assert_eq!(answer.status, 422);
     assert!(said.contains("Can’t be combined with a required expiry or a maximum lifetime."), "{said}");
+    assert!(said.contains("Maximum keys per organization: Enter a whole number"), "{said}");
     assert!(said.contains("Also set the number of days after which a key is stale."), "{said}");
     assert!(answer.text().contains("id=\"expiration_none\"") && answer.text().contains("href=\"#expiration_none\""));
     assert_eq!(in_force(&owner), before);
@@ -257,8 +283,49 @@ fn preview_lists_keys_to_disable() {
     let old = "UPDATE api_keys SET created_at = created_at - 90 * 86400000, last_used_at = NULL WHERE id = ";
     execute(&server.database(), &format!("{old}'{}'", key.id));
     let fields = [("stale_after_days", "30"), ("disable_when_stale", "yes")];
-    let said = text(&visitor.submit(FORM, "/policy", &fields).text());
+    let html = visitor.submit(FORM, "/policy", &fields).text();
+    let said = text(&html);
     assert!(said.contains("Some keys will be disabled."), "{said}");
     assert!(said.contains("Stale keys; they are DISABLED one day after they become stale."), "{said}");
-    assert!(said.contains(&key.id), "{said}");
+    assert!(html.contains(&format!("href=\"/console/keys/{}\"", key.id)), "{said}");
+}
+
+#[test]
+fn preview_names_the_keys_and_repeated_counts() {
+    let (server, owner) = start_in(Place::on_sqlite());
+    let visitor = Visitor::of(&server, &owner);
+    for name in ["ledger", "import"] {
+        owner.make(&json!({ "name": name, "scopes": [] }));
+    }
+    owner.make(&json!({ "name": "short", "expires_at": "2100-01-01T00:00:00Z" }));
+    let fields = [("expiry_required", "yes"), ("max_lifetime_days", "30 days")];
+    let preview = visitor.submit(FORM, "/policy", &fields);
+    let said = text(&preview.text());
+    // The first key of the organization has no expiry either.
+    assert!(said.contains("Key expiry 3 Keys without an expiry"), "{said}");
+    assert!(said.contains("The same keys are counted under “Maximum lifetime”."), "{said}");
+    assert!(!said.contains("The same keys are counted under “Key expiry”."), "one more key lives too long: {said}");
+    assert!(said.contains(&format!("ledger {}, never used", owner.email)), "{said}");
+    assert!(said.contains("4 keys") && said.contains(&format!("short {}", owner.email)), "{said}");
+}
+
+#[test]
+fn lengths_are_shown_as_they_are_entered() {
+    let (server, owner) = start();
+    let mut policy = in_force(&owner);
+    for (name, value) in
+        [("token_ttl_seconds", 90), ("max_grace_seconds", 7200), ("stale_after_days", 1), ("max_lifetime_days", 90)]
+    {
+        policy[name] = json!(value);
+    }
+    owner.api("PUT", "policy").json(&policy).send().expect(200);
+    let visitor = Visitor::of(&server, &owner);
+    let html = visitor.page(FORM);
+    for value in ["90 seconds", "2 hours", "1 day", "90 days"] {
+        assert!(html.contains(&format!("value=\"{value}\"")), "{value}");
+    }
+    let said = visitor.read("/policy");
+    assert!(said.contains("Stale keys Reported in the audit log and to webhooks."), "{said}");
+    let same = visitor.submit(FORM, "/policy", &[]);
+    assert!(text(&same.text()).contains("No changes: this is the current policy."), "{}", text(&same.text()));
 }

@@ -56,6 +56,8 @@ pub struct Company {
     pub owner: Person,
     /// The IDs of the keys, in the order of `KEYS`.
     pub keys: Vec<String>,
+    /// The ID of the API `orders`.
+    pub api: String,
 }
 
 impl Company {
@@ -65,10 +67,18 @@ impl Company {
         let founded = place.init(&["--email", "ada@acme.example"]);
         let server = place.serve(founded.key.clone());
         let owner = Person::sign_in(&server, "default", &founded.email, &founded.password);
-        let keys: Vec<String> = KEYS.iter().map(|key| make(&owner, key)).collect();
+        let made: Vec<Value> = KEYS.iter().map(|key| make(&owner, key)).collect();
+        let keys: Vec<String> = made.iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect();
+        let api = make_apis(&owner, made[5]["id"].as_str().unwrap());
+        // Denials: by a network, and by a scope.
+        let secret = |place: usize| made[place]["secret"].as_str().unwrap();
+        server.exchange(secret(1), &[("scope", "read:images/acme/web")]).expect(403);
+        server.exchange(secret(3), &[("scope", "write:metrics/cpu")]).expect(400);
         for (email, role) in COLLEAGUES {
             owner.api("POST", "members").json(&json!({ "email": email, "role": role })).send().expect(201);
         }
+        let other = json!({ "slug": "globex", "name": "Globex Corporation", "owner_email": "grace@globex.example" });
+        owner.call("POST", "/api/v1/organizations").json(&other).send().expect(201);
         let change = |key: usize, how: &str, body: &Value| {
             owner.api("POST", &format!("keys/{}/{how}", keys[key])).json(body).send().expect(200);
         };
@@ -91,11 +101,38 @@ impl Company {
         write_the_past(&place, &keys);
         let server = place.serve(founded.key);
         let owner = owner.at(&server);
-        Self { server, owner, keys }
+        Self { server, owner, keys, api }
     }
 }
 
-fn make(owner: &Person, key: &KeyOf) -> String {
+/// Creates two more APIs, and grants both to a key. Returns the ID of the first.
+#[track_caller]
+fn make_apis(owner: &Person, key: &str) -> String {
+    for api in [
+        json!({
+            "name": "orders", "audience": "https://orders.acme.example", "description": "Orders and returns of the shop",
+            "token_ttl_seconds": 300,
+            "scopes": [
+                { "scope": "orders.read", "description": "See orders" },
+                { "scope": "orders.write", "description": "Create and change orders" },
+                { "scope": "orders.refund", "description": "Pay money back" },
+            ],
+        }),
+        json!({ "name": "reports", "audience": "https://reports.acme.example", "scope_style": "filters", "token_typ": "JWT" }),
+    ] {
+        owner.api("POST", "apis").json(&api).send().expect(201);
+    }
+    let grants = json!([
+        { "api": "default", "scopes": ["write:orders/northwind/*"] },
+        { "api": "orders", "scopes": ["orders.read", "orders.write"] },
+        { "api": "reports", "scopes": ["read:sales/northwind/*"] },
+    ]);
+    owner.api("PATCH", &format!("keys/{key}")).json(&json!({ "apis": grants })).send().expect(200);
+    let log = owner.api("GET", "audit?action=api.create&limit=10").send().expect(200);
+    log["items"][1]["subject"].as_str().unwrap().to_owned()
+}
+
+fn make(owner: &Person, key: &KeyOf) -> Value {
     let (name, description, scopes, networks, days, _) = *key;
     let mut body = json!({ "name": name, "description": description, "scopes": scope_list(scopes) });
     if !networks.is_empty() {
@@ -105,7 +142,7 @@ fn make(owner: &Person, key: &KeyOf) -> String {
         Some(days) => body["expires_in_seconds"] = json!(days * 86_400),
         None => body["expires_at"] = Value::Null,
     }
-    owner.make(&body)["id"].as_str().unwrap().to_owned()
+    owner.make(&body)
 }
 
 fn write_the_past(place: &Place, keys: &[String]) {

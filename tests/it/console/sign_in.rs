@@ -26,8 +26,8 @@ fn first_sign_in_leads_to_getting_started() {
     assert_eq!(visitor.led_to(&answer), "/welcome", "the first time");
     let account = visitor.read("/account");
     assert!(account.contains(&owner.email) && account.contains("default"), "{account}");
-    assert_eq!(visitor.led_to(&visitor.get("/sign-in")), "/keys", "who is signed in is not asked again");
-    assert_eq!(visitor.led_to(&visitor.get("")), "/keys");
+    assert_eq!(visitor.led_to(&visitor.get("/sign-in")), "/overview", "who is signed in is not asked again");
+    assert_eq!(visitor.led_to(&visitor.get("")), "/overview");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn wrong_credentials_are_indistinguishable() {
     }
     said.dedup();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("Incorrect email, password or organization."), "{}", said[0]);
+    assert!(said[0].contains("Incorrect email or password."), "{}", said[0]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn next_stays_in_the_console() {
         let answer = visitor.try_sign_in(&page, "", &owner.email, &owner.password);
         visitor.led_to(&answer)
     };
-    assert_eq!(next("/console/members?done=added"), "/members?done=added");
+    assert_eq!(next("/console/members?search=ada"), "/welcome?next=%2Fconsole%2Fmembers%3Fsearch%3Dada");
     for foreign in [
         "https://evil.example/console",
         "//evil.example/console",
@@ -277,7 +277,7 @@ fn pages_without_a_session_redirect_to_sign_in() {
     let nobody = Visitor::new(&server);
     for path in [
         "/account",
-        "/account?done=password&x=a%26b",
+        "/account?x=a%26b",
         "/members",
         "/members/new",
         "/audit?action=key.create&actor=keyturn",
@@ -289,13 +289,18 @@ fn pages_without_a_session_redirect_to_sign_in() {
         assert!(way.starts_with("/sign-in?next=%2Fconsole"), "{path}: {way}");
         let mut visitor = Visitor::new(&server);
         let answer = visitor.try_sign_in(&way, "", &owner.email, &owner.password);
-        assert_eq!(visitor.led_to(&answer), path);
+        // The password is the given one, so Getting started comes first, and leads on.
+        let to = visitor.page(&visitor.led_to(&answer));
+        assert!(
+            path == "/welcome" || to.contains(&format!("href=\"/console{}\"", path.replace('&', "&#38;"))),
+            "{path}"
+        );
         visitor.page(path);
     }
     // Forms are not resubmitted after sign-in.
     let answer = nobody.post("/account/password").form(&[("new_password", "a password of mine")]).send();
     assert_eq!(nobody.led_to(&answer), "/sign-in?ended=1");
-    assert!(server.get("/").send().header("location").unwrap().ends_with("/console/keys"));
+    assert!(server.get("/").send().header("location").unwrap().ends_with("/console/overview"));
 }
 
 #[test]
@@ -305,20 +310,24 @@ fn a_browser_that_signed_in_before_is_not_locked_out_by_guesses_from_its_own_net
     assert_eq!(known.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 303);
     known.jar.retain(|name, _| name == "keyturn_device");
     assert_eq!(known.jar.len(), 1, "the browser keeps proof of it");
-    let mut refused = 0;
-    for n in 0..60 {
+    let guess = |n: u32| {
         let body = serde_json::json!({ "email": owner.email, "password": format!("a wrong guess {n}") });
-        refused += usize::from(server.request("POST", "/api/v1/session").json(&body).send().status == 429);
-    }
-    assert!(refused > 0, "guesses are limited");
-    let mut other = Visitor::new(&server);
-    assert_eq!(other.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 429);
-    assert_eq!(known.clone().try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 303);
+        server.request("POST", "/api/v1/session").json(&body).send().status
+    };
+    // Another guess is allowed from time to time, so on a slow machine the limit may be over when the browser comes.
+    let is_locked_out = |visitor: &Visitor| {
+        (0..5).any(|_| {
+            assert!((0..100).any(|n| guess(n) == 429), "guesses are limited");
+            visitor.clone().try_sign_in("/sign-in", "", &owner.email, &owner.password).status == 429
+        })
+    };
+    assert!(is_locked_out(&Visitor::new(&server)));
+    assert!(!is_locked_out(&known));
     // The proof is for this login and cannot be made up.
     for proof in known.jar.values_mut() {
         proof.replace_range(..4, "AAAA");
     }
-    assert_eq!(known.try_sign_in("/sign-in", "", &owner.email, &owner.password).status, 429);
+    assert!(is_locked_out(&known));
 }
 
 #[test]

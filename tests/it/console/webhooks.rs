@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::console::{filled, text};
 use crate::support::person::{start, start_in};
 use crate::support::{Answer, Person, Server, Visitor, eventually_within};
-use crate::webhooks::{NOWHERE, Receiver, Reply, await_all, place, test};
+use crate::webhooks::{NOWHERE, Receiver, Reply, await_all, deliveries, place, place_with_responses, test};
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";
 
@@ -52,7 +52,7 @@ fn added_webhook_receives_a_signed_test() {
         assert!(!html.contains(&secret) && html.contains("for the tests"), "{html}");
     }
     let says = visitor.done(&page, &format!("{page}/test"), &[]);
-    assert!(says.contains("Test event sent."), "{says}");
+    assert!(says.contains("Test event queued.") && says.contains("Delivery of webhook.test"), "{says}");
     receiver.await_count(1)[0].verified(&secret);
     await_all(&server, &id, "delivered");
     let says = visitor.read(&format!("{page}?state=delivered"));
@@ -201,10 +201,8 @@ fn deliveries_are_paged() {
     let (mut path, mut seen, mut pages) = (format!("/webhooks/{id}?state=all"), Vec::new(), 0);
     loop {
         let html = visitor.page(&path);
-        seen.extend(
-            html.match_indices("<small class=\"mono\">")
-                .map(|(at, _)| html[at + 20..].split('<').next().unwrap().to_owned()),
-        );
+        let links = html.split("/deliveries/").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        seen.extend(links.filter(|id| !id.ends_with("/retry")));
         pages += 1;
         let Some((before, _)) = html.split_once("\">Older deliveries") else { break };
         let next = before.rsplit("href=\"/console").next().unwrap();
@@ -237,7 +235,8 @@ fn only_admins_see_their_webhooks() {
             "/console/sign-out",
             &[("version", "1"), ("state", "disabled"), ("url", NOWHERE), ("events", "*")],
         );
-        for rest in ["", "/edit", "/rotate-secret", "/delete"] {
+        let shown = format!("/deliveries/{delivery}");
+        for rest in ["", "/edit", "/rotate-secret", "/delete", &shown] {
             assert_eq!(somebody.get(&format!("{page}{rest}")).status, status, "{rest}");
         }
         let retry = format!("/deliveries/{delivery}/retry");
@@ -290,4 +289,88 @@ fn disabled_webhooks_show_the_reason() {
     for path in ["/webhooks".to_owned(), format!("/webhooks/{id}")] {
         assert!(visitor.read(&path).contains("the endpoint returned 410 Gone"), "{path}");
     }
+}
+
+#[test]
+fn delivery_shows_its_request_and_attempts() {
+    let (server, owner) = start_in(place_with_responses().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "3600"));
+    let visitor = Visitor::of(&server, &owner);
+    let receiver = Receiver::answering(|_, before| match before {
+        0 => Reply::Raw(b"HTTP/1.1 500 X\r\nX-Trace: a1\r\nContent-Length: 22\r\n\r\nboom: database is down".into()),
+        _ => Reply::Status(204, ""),
+    });
+    let (id, _) = add(&visitor, &receiver.url(), &["policy.changed"]);
+    let delivery = test(&server, &id);
+    let page = format!("/webhooks/{id}/deliveries/{delivery}");
+    let said = eventually_within(40, "an attempt", || {
+        let said = visitor.read(&page);
+        said.contains("Attempt 1").then_some(said)
+    });
+    for part in
+        ["boom: database is down", "x-trace a1", "HTTP 500", "22 bytes.", "in 1 hour", "Retry now", "webhook-signature"]
+    {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let html = visitor.page(&page);
+    assert!(html.contains("data-copy=\"delivery-id\"") && html.contains("data-copy=\"payload\""), "{html}");
+    assert!(visitor.page(&format!("/webhooks/{id}")).contains(&format!("href=\"/console{page}\"")));
+    let says = visitor.done(&page, &format!("{page}/retry"), &[]);
+    assert!(says.contains("Retrying delivery.") && says.contains("Delivery of webhook.test"), "{says}");
+    await_all(&server, &id, "delivered");
+    let said = visitor.read(&page);
+    assert!(said.contains("Attempt 2 HTTP 204") && !said.contains("Retry now"), "{said}");
+    for wrong in [format!("/webhooks/{id}/deliveries/msg_x"), format!("/webhooks/{id}/deliveries/x")] {
+        assert_eq!(visitor.get(&wrong).status, 404, "{wrong}");
+    }
+}
+
+#[test]
+fn delivery_page_stays_small() {
+    let (server, owner) = start_in(
+        place_with_responses().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "3600,3600,3600,3600,3600,3600,3600,3600,3600"),
+    );
+    let visitor = Visitor::of(&server, &owner);
+    let receiver = Receiver::answering(|_, _| {
+        let body = "<\"&>".repeat(4_000);
+        Reply::Raw(format!("HTTP/1.1 500 X\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    });
+    let (id, _) = add(&visitor, &receiver.url(), &["policy.changed", "key.created"]);
+    // The largest payload that somebody can cause.
+    let networks: Vec<String> = (0..100).map(|n| format!("2001:db8:{n:x}::/64")).collect();
+    server.make(&serde_json::json!({ "description": "\"<>&".repeat(250), "allowed_cidrs": networks }));
+    let delivery = await_attempts(&server, &id, 1);
+    let page = format!("/webhooks/{id}/deliveries/{delivery}");
+    for made in 2..=8 {
+        visitor.done(&page, &format!("{page}/retry"), &[]);
+        await_attempts(&server, &id, made);
+    }
+    let html = visitor.page(&page);
+    assert!(html.len() < 150_000, "{}", html.len());
+    assert!(text(&html).contains("The API returns the response."), "older responses are left out");
+}
+
+/// Waits until the only delivery has been attempted a number of times. Returns its ID.
+#[track_caller]
+fn await_attempts(server: &Server, webhook: &str, made: u64) -> String {
+    eventually_within(40, "the attempts", || {
+        let found = deliveries(server, webhook).pop()?;
+        (found["attempts"] == made).then(|| found["id"].as_str().unwrap().to_owned())
+    })
+}
+
+#[test]
+fn covered_events_mean_nothing_without_javascript() {
+    let (server, owner) = start();
+    let visitor = Visitor::of(&server, &owner);
+    for (chosen, meant) in [
+        (&["*", "key.*", "key.created"][..], serde_json::json!([])),
+        (&["key.created", "key.*", "policy.changed"], serde_json::json!(["key.*", "policy.changed"])),
+    ] {
+        let (id, _) = add(&visitor, NOWHERE, chosen);
+        assert_eq!(webhook(&owner, &id)["events"], meant, "{chosen:?}");
+    }
+    let html = visitor.page("/webhooks/new");
+    assert!(text(&html).contains("A key has a new secret."), "each event is described");
+    let delete = visitor.read(&format!("/webhooks/{}/delete", add(&visitor, NOWHERE, &["*"]).0));
+    assert!(delete.contains("Events that happen while it is disabled are not sent later."), "{delete}");
 }

@@ -458,7 +458,7 @@ fn unconfirmed_entries_are_corrected_at_start() {
     // A restore to a state before all of it.
     database.sql(&format!(
         "UPDATE api_keys SET state = 'active', generation = 1 WHERE id = '{0}'; DELETE FROM usage_totals WHERE key_id = '{1}'; \
-         DELETE FROM usage_hours WHERE key_id = '{1}'; DELETE FROM api_keys WHERE id = '{1}'; DELETE FROM revoked_tokens; \
+         DELETE FROM usage_hours WHERE key_id = '{1}'; DELETE FROM key_grants WHERE key_id = '{1}'; DELETE FROM api_keys WHERE id = '{1}'; DELETE FROM revoked_tokens; \
          DELETE FROM key_changes",
         restored.id, unknown.id
     ));

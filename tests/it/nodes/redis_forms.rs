@@ -158,8 +158,9 @@ fn tls_certificate_is_verified() {
     let key = a.key.clone();
     drop((a, b));
     let server = place_with(&database, &url).serve(key);
-    let warning = eventually("a warning", || warnings(&server).pop());
-    assert!(warning.to_lowercase().contains("certificate"), "{warning}");
+    // On a busy machine the first attempt may time out before it fails.
+    let of_certificate = |warning: &String| warning.to_lowercase().contains("certificate");
+    let warning = eventually("a warning about the certificate", || warnings(&server).into_iter().find(of_certificate));
     assert!(!warning.contains("s3cret") && logged(&server, "s3cret").is_empty(), "{warning}");
     server.token(&server.key, &[]);
     drop(server);

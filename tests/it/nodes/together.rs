@@ -76,6 +76,41 @@ fn revocations_are_effective_without_redis() {
     taken_away_everywhere(&Two::embedded(), TAKING);
 }
 
+/// Ends a grace period on one node and checks the other immediately.
+#[track_caller]
+fn grace_is_ended_everywhere(two: &Two, times: usize) {
+    for n in 0..times {
+        let (one, other) = two.turn(n);
+        let key = one.make(&json!({ "scopes": scope_list("read:*") }));
+        let before = other.token(&key, &[]);
+        let rotated = one.change("POST", &format!("{}/rotate", key.id), &json!({ "grace_seconds": 600 }));
+        let new = Key { id: key.id.clone(), text: rotated["secret"].as_str().unwrap().to_owned() };
+        let (previous, current) = (other.token(&key, &[]), other.token(&new, &[]));
+        for server in [one, other] {
+            assert!([&before, &previous, &current].into_iter().all(|token| is_good(server, token)));
+        }
+        one.change("POST", &format!("{}/end-grace", key.id), &json!({}));
+        // The first request counts, on the other node first.
+        for server in [other, one] {
+            assert!(!is_good(server, &previous) && !is_good(server, &before));
+            server.exchange(&key.text, &[]).expect(401);
+            assert!(is_good(server, &current));
+            server.exchange(&new.text, &[]).expect(200);
+        }
+    }
+}
+
+#[test]
+fn ended_grace_is_effective_on_the_other_node() {
+    let redis = Redis::start();
+    grace_is_ended_everywhere(&Two::with(&redis.url()), 8);
+}
+
+#[test]
+fn ended_grace_is_effective_without_redis() {
+    grace_is_ended_everywhere(&Two::embedded(), 2);
+}
+
 #[test]
 fn no_exchange_succeeds_after_a_revoke_under_load() {
     let redis = Redis::start();
@@ -191,7 +226,7 @@ fn id_requested_before_its_creation_works() {
     let key = a.make(&json!({}));
     database.sql(&format!(
         "CREATE TABLE aside AS SELECT * FROM api_keys WHERE id = '{0}'; DELETE FROM usage_hours WHERE key_id = '{0}'; \
-         DELETE FROM usage_totals WHERE key_id = '{0}'; DELETE FROM api_keys WHERE id = '{0}'",
+         DELETE FROM usage_totals WHERE key_id = '{0}'; DELETE FROM key_grants WHERE key_id = '{0}'; DELETE FROM api_keys WHERE id = '{0}'",
         key.id
     ));
     // A key ID that was never requested before.

@@ -23,7 +23,7 @@ fn routes_work_with_and_without_the_path() {
         assert_eq!(verify("?unknown=1"), 403, "the query arrives");
         server.get(&format!("{prefix}/api/v1/me")).bearer(&token).send().expect(200);
         let home = server.get(&format!("{prefix}/console")).send();
-        assert_eq!((home.status, home.header("location")), (303, Some("/auth/eu/console/keys")));
+        assert_eq!((home.status, home.header("location")), (303, Some("/auth/eu/console/overview")));
     }
     for path in ["/auth/eu/metrics", "/auth/eu/healthz", "/auth/eu/auth/eu/verify", "/auth/verify"] {
         assert_eq!(server.get(path).bearer(&token).send().status, 404, "{path}");
@@ -106,7 +106,7 @@ fn segments_of_every_route_are_listed() {
         let text = std::fs::read_to_string(&file).unwrap();
         let text = text.split_once("mod tests {").map_or(text.as_str(), |(code, _)| code);
         let text = text.replace("(\n", "(").split_whitespace().collect::<Vec<_>>().join(" ").replace("( \"", "(\"");
-        for call in ["resource(\"/", "scope(\"/", "operation(\"/", "get(\"/"] {
+        for call in ["resource(\"/", "scope(\"/", "operation(\"/", "document(config, \"/"] {
             for (at, _) in text.match_indices(call) {
                 let segment = text[at + call.len()..].split(['/', '"']).next().unwrap();
                 routes += 1;

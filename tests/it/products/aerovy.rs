@@ -1,4 +1,4 @@
-//! Aerovy: an organization is bootstrapped, then creates named keys with scopes and networks, monitors their use,
+//! Aerovy: an organization creates named keys with scopes and networks, monitors their use,
 //! revokes them, and exchanges them for tokens.
 
 use serde_json::{Value, json};
@@ -10,21 +10,20 @@ use crate::support::server::scope_list;
 use crate::support::{Key, Server, eventually, jwt};
 
 #[test]
-fn organization_is_bootstrapped_first() {
+fn organization_is_ready_for_use() {
     let (server, owner) = under("aerovy");
     let made =
         owner.call("POST", "/api/v1/organizations").json(&json!({ "slug": "fleet", "owner_email": "f@fleet.example" }));
     let made = made.send().expect(201);
     assert_eq!(
         (&made["bootstrapped"], &made["issuer"]),
-        (&json!(false), &json!(format!("{}/o/fleet", server.public_url)))
+        (&json!(true), &json!(format!("{}/o/fleet", server.public_url)))
     );
     let fleet = Person::sign_in(&server, "fleet", "f@fleet.example", &text(&made["owner"]["password"]));
 
     let key = json!({ "name": "ingest", "scopes": scope_list("write:fleet/*") });
-    problem(&fleet.api("POST", "keys").json(&key).send(), 409, "NOT_BOOTSTRAPPED");
-    let signing_key = fleet.api("POST", "bootstrap").send().expect(201);
-    assert_eq!(signing_key["status"], "current");
+    let signing_keys = fleet.api("GET", "signing-keys").send().expect(200);
+    assert_eq!(signing_keys["items"][0]["status"], "current");
     problem(&fleet.api("POST", "bootstrap").send(), 409, "CONFLICT");
 
     // Its keys get tokens of its own issuer, which its own JWKS verifies.

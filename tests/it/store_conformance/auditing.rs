@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyturn::domain::audit_chain::{AuditHead, AuditRow};
 use keyturn::domain::timestamp::Timestamp;
-use keyturn::store::{AuditEntry, AuditFilter, AuditFrom, Limits, Store, action};
+use keyturn::store::{AuditDirection, AuditEntry, AuditFilter, AuditFrom, Limits, Store, action};
 use serde_json::json;
 
 use super::{
@@ -18,16 +18,7 @@ async fn verified(store: &Store, organization: &str) -> AuditHead {
 }
 
 fn filter() -> AuditFilter {
-    AuditFilter {
-        organization: slug("acme"),
-        action: None,
-        actor: None,
-        subject: None,
-        since: None,
-        until: None,
-        from: AuditFrom::Newest,
-        limit: 1000,
-    }
+    AuditFilter::new(slug("acme"), 1000)
 }
 
 async fn ids(store: &Store, filter: &AuditFilter) -> Vec<i64> {
@@ -167,6 +158,38 @@ pub async fn entries_are_filtered(store: Arc<Store>) {
         let oldest = AuditFilter { from: AuditFrom::After(0), ..filter };
         assert_eq!(ids(store.as_ref(), &oldest).await, written, "{oldest:?}");
     }
+    // By what was changed.
+    let change = |n: i64, old, new| AuditEntry {
+        at: NOW.plus_seconds(100 + n),
+        old: Some(old),
+        new: Some(new),
+        ..entry(action::KEY_EDIT, "u")
+    };
+    let open = json!({ "allowed_cidrs": [], "a_b": 1 });
+    let (narrow, renamed) =
+        (json!({ "allowed_cidrs": ["10.0.0.0/8"], "a_b": 1 }), json!({ "allowed_cidrs": [], "axb": 1 }));
+    let edits = [(narrow.clone(), open.clone()), (open.clone(), narrow), (open, renamed)];
+    let mut changed = Vec::new();
+    for (n, (old, new)) in (10_i64..).zip(edits) {
+        let n = u8::try_from(n).unwrap();
+        store.insert_key(&key(n), Limits::default(), &change(n.into(), old, new), None).await.outcome().unwrap();
+        changed.push(audit(store.as_ref(), "acme").await.last().unwrap().id);
+    }
+    let (widened, restricted) = (Some(AuditDirection::Widened), Some(AuditDirection::Restricted));
+    for (filter, wanted) in [
+        (AuditFilter { direction: widened, ..filter() }, &[1][..]),
+        (AuditFilter { direction: restricted, ..filter() }, &[2]),
+        (AuditFilter { field: text("allowed_cidrs"), ..filter() }, &[2, 1]),
+        (AuditFilter { field: text("allowed_cidrs"), direction: widened, ..filter() }, &[1]),
+        (AuditFilter { field: text("a_b"), ..filter() }, &[3]),
+        (AuditFilter { field: text("a"), ..filter() }, &[]),
+        (AuditFilter { subjects: vec!["u".into(), "none".into()], ..filter() }, &[3, 2, 1]),
+    ] {
+        let wanted: Vec<i64> = wanted.iter().map(|n: &usize| changed[n - 1]).collect();
+        assert_eq!(ids(store.as_ref(), &filter).await, wanted, "{filter:?}");
+    }
+    verified(store.as_ref(), "acme").await;
+
     let others = AuditFilter { organization: slug("other"), ..filter() };
     assert_eq!(ids(store.as_ref(), &others).await.len(), 1);
 }

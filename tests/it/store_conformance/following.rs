@@ -77,7 +77,10 @@ pub async fn organizations_and_signing_keys_are_followed(store: Arc<Store>) {
     let second = signing_key("second", "acme", 100);
     let seq = store.insert_signing_key(&second, Some("kid-acme"), &made).await.outcome().unwrap();
     assert_eq!(tenants_seq().await, seq);
-    store.delete_signing_key(&slug("acme"), "kid-acme", &entry(action::SIGNING_KEY_DELETE, "kid-acme")).await.unwrap();
+    store
+        .delete_signing_key(&slug("acme"), "kid-acme", None, &entry(action::SIGNING_KEY_DELETE, "kid-acme"))
+        .await
+        .unwrap();
     assert!(tenants_seq().await > seq);
     let before = tenants_seq().await;
     store

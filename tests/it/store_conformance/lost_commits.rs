@@ -197,7 +197,7 @@ async fn every_change_reports_its_outcome(lost: Fault) {
     check!(
         world,
         "deleted signing key",
-        store.delete_signing_key(&slug("acme"), "kid-acme", &by(action::SIGNING_KEY_DELETE))
+        store.delete_signing_key(&slug("acme"), "kid-acme", None, &by(action::SIGNING_KEY_DELETE))
     );
     check!(world, "master key", store.reseal(&[], &[], "other", &by(action::MASTER_KEY_ROTATE)));
 
@@ -231,7 +231,15 @@ async fn every_change_reports_its_outcome(lost: Fault) {
     check!(world, "delivery", store.queue_delivery(&slug("acme"), &delivery, &by(action::WEBHOOK_TEST)));
     let terms = ClaimTerms { by: "n", now: NOW, until: NOW.plus_seconds(9), limit: 9 };
     store.claim_deliveries(&hook.id, terms).await.unwrap();
-    let dead = Attempt { at: NOW, status: None, error: None, then: AfterAttempt::Dead };
+    let dead = Attempt {
+        at: NOW,
+        started_at: NOW,
+        duration_ms: 1,
+        status: None,
+        error: None,
+        response: None,
+        then: AfterAttempt::Dead,
+    };
     assert!(store.finish_attempt(&delivery.id, "n", &dead).await.unwrap());
     let retry = by(action::WEBHOOK_RETRY);
     check!(world, "retry", store.retry_delivery(&slug("acme"), (&hook.id, &delivery.id), &retry));

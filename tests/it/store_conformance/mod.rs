@@ -2,7 +2,9 @@
 
 mod auditing;
 mod crowds;
+mod denials;
 mod following;
+mod lists;
 mod lost_commits;
 mod people;
 mod schema;
@@ -16,6 +18,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use keyturn::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier, Status};
 use keyturn::domain::audit_chain::AuditRow;
+use keyturn::domain::choices::Algorithm;
+use keyturn::domain::grants::Grants;
 use keyturn::domain::key_text::{KeyId, KeyPrefix};
 use keyturn::domain::member::{Member, MemberId, Role};
 use keyturn::domain::networks::Networks;
@@ -106,6 +110,13 @@ on_every_backend! { in following:
     recently_changed_keys_are_found
 }
 
+on_every_backend! { in lists:
+    views_select_what_the_rules_say
+    rules_select_what_the_policy_says
+    grants_follow_the_key
+    pages_by_offset_are_complete
+}
+
 on_every_backend! { in tenants:
     organization_has_the_number_of_its_last_change
     new_epoch_invalidates_tokens_and_sessions
@@ -124,6 +135,11 @@ on_every_backend! { in people:
     response_is_stored_with_its_change_once
     lists_are_complete_in_every_order
     actor_must_have_the_expected_version
+}
+
+on_every_backend! { in denials:
+    situations_are_folded_and_found_by_their_parts
+    strangers_displace_neither_keys_nor_each_others_networks
 }
 
 on_every_backend! { in auditing:
@@ -146,6 +162,8 @@ on_every_backend! { in webhooks:
     longest_waiting_deliveries_are_first
     only_dead_letters_can_be_retried
     undelivered_events_are_counted_by_webhook
+    attempts_are_kept_within_bounds
+    waiting_delivery_can_be_made_due
     ended_deliveries_are_deleted_after_their_retention
     webhooks_are_resealed_with_the_signing_keys
     due_deliveries_are_counted_up_to_a_limit
@@ -194,7 +212,7 @@ fn key(n: u8) -> ApiKey {
         name: format!("key {n}"),
         description: String::new(),
         owner: None,
-        scopes: ScopeSet::parse("read:a").unwrap(),
+        grants: Grants::of_default(ScopeSet::parse("read:a").unwrap()),
         networks: Networks::all(),
         expires_at: None,
         lifecycle: Lifecycle::Active,
@@ -219,13 +237,13 @@ fn full_key(n: u8) -> ApiKey {
         name: "Grüße \u{1f511} <b>'\"%_\\".into(),
         description: "two\nlines".into(),
         owner: Some(MemberId("member-acme".into())),
-        scopes: ScopeSet::parse("read:projects/#/builds *:keyturn/* write:a/*").unwrap(),
+        grants: Grants::of_default(ScopeSet::parse("read:projects/#/builds *:keyturn/* write:a/*").unwrap()),
         networks: Networks::parse(&["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]).unwrap(),
         expires_at: Some(NOW.plus_seconds(1000)),
         generation: 7,
         secret_version: 3,
         version: 1,
-        previous: Some(PreviousSecret::new(verifier(200), NOW.plus_seconds(60))),
+        previous: Some(PreviousSecret::new(verifier(200), "kt_...prev".into(), NOW.plus_seconds(60))),
         rotated_at: Some(NOW),
         ..key(n)
     }
@@ -272,6 +290,7 @@ fn new_organization(organization: &str, first: u8) -> NewOrganization {
         last_sign_in_at: None,
     };
     NewOrganization {
+        algorithm: Algorithm::Es256,
         organization: Organization { policy, ..Organization::new(slug(organization), NOW) },
         signing_key: Some(signing_key(&format!("kid-{organization}"), organization, 0)),
         owner: (member, "$argon2id$password".into()),
@@ -669,7 +688,7 @@ mod checks {
 
     pub async fn signing_keys_round_trip_and_are_serialized(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
-        let next = StoredSigningKey { algorithm: "RS256".into(), ..signing_key("second", "acme", 100) };
+        let next = signing_key("second", "acme", 100);
         let made = entry(action::SIGNING_KEY_CREATE, "second");
         for wrong in [None, Some("second"), Some("nobody")] {
             assert_eq!(store.insert_signing_key(&next, wrong, &made).await.outcome(), Err(Refused::VersionConflict));
@@ -684,14 +703,24 @@ mod checks {
         assert_eq!(store.organization_of_signing_key("third").await.unwrap(), None);
 
         let gone = entry(action::SIGNING_KEY_DELETE, "kid-acme");
-        assert_eq!(store.delete_signing_key(&slug("other"), "kid-acme", &gone).await.unwrap(), None);
-        let seq = store.delete_signing_key(&slug("acme"), "kid-acme", &gone).await.unwrap();
+        assert_eq!(store.delete_signing_key(&slug("other"), "kid-acme", None, &gone).await.unwrap(), None);
+        let seen = store.organization_seq(&slug("acme")).await.unwrap().unwrap();
+        let stale = store.delete_signing_key(&slug("acme"), "kid-acme", Some(seen + 1), &gone).await.unwrap();
+        assert_eq!(stale, None, "the organization has another last change");
+        let seq = store.delete_signing_key(&slug("acme"), "kid-acme", Some(seen), &gone).await.unwrap();
         assert_eq!(seq, store.organization_seq(&slug("acme")).await.unwrap());
-        assert_eq!(store.delete_signing_key(&slug("acme"), "kid-acme", &gone).await.unwrap(), None);
+        assert_eq!(store.delete_signing_key(&slug("acme"), "kid-acme", None, &gone).await.unwrap(), None);
         assert_eq!(store.signing_keys(None).await.unwrap(), [next]);
         assert_eq!(store.organization_of_signing_key("kid-acme").await.unwrap(), None);
         let audited = audit_actions(store.as_ref()).await;
         assert_eq!(audited.iter().filter(|name| *name == action::SIGNING_KEY_DELETE).count(), 1);
+
+        // Each algorithm has keys of its own.
+        let other = StoredSigningKey { algorithm: "RS256".into(), ..signing_key("other", "acme", 300) };
+        let late = store.insert_signing_key(&other, Some("second"), &made).await.outcome();
+        assert_eq!(late, Err(Refused::VersionConflict));
+        store.insert_signing_key(&other, None, &made).await.outcome().unwrap();
+        assert_eq!(store.insert_signing_key(&other, None, &made).await.outcome(), Err(Refused::VersionConflict));
     }
 
     pub async fn store_has_one_master_key_and_is_resealed(store: Arc<Store>) {

@@ -353,7 +353,7 @@ pub async fn previous_secret_use_is_kept_until_the_next_rotation(store: Arc<Stor
     create_organization(store.as_ref()).await;
     let rotated = ApiKey {
         rotated_at: Some(NOW),
-        previous: Some(PreviousSecret::new(verifier(200), NOW.plus_seconds(600))),
+        previous: Some(PreviousSecret::new(verifier(200), "kt_...prev".into(), NOW.plus_seconds(600))),
         ..key(1)
     };
     insert(store.as_ref(), &rotated).await;
@@ -375,7 +375,7 @@ pub async fn previous_secret_use_is_kept_until_the_next_rotation(store: Arc<Stor
     assert_eq!(used_at(NOW.plus_seconds(1), None).await, seen(6, "192.0.2.2"));
     let again = ApiKey {
         rotated_at: Some(NOW.plus_seconds(60)),
-        previous: Some(PreviousSecret::new(verifier(201), NOW.plus_seconds(600))),
+        previous: Some(PreviousSecret::new(verifier(201), "kt_...prev".into(), NOW.plus_seconds(600))),
         ..next(&next(&stored))
     };
     store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None).await.outcome().unwrap();

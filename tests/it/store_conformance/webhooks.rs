@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use keyturn::domain::delivery_attempt::{MAX_BODY, ResponseExcerpt};
 use keyturn::domain::delivery_error::DeliveryError;
 use keyturn::domain::event::EventFilter;
 use keyturn::domain::webhook::{
     Delivery, DeliveryId, DeliveryState, SealedHeaders, SealedUrl, Webhook, WebhookId, WebhookState,
 };
-use keyturn::store::{AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryBacklog, DeliveryFilter, WebhookSeal};
+use keyturn::store::{
+    ATTEMPTS_OF_DELIVERY, AfterAttempt, Attempt, Backlog, ClaimTerms, DeliveryBacklog, DeliveryFilter,
+    RESPONSES_OF_WEBHOOK, WebhookSeal,
+};
 use serde_json::Value;
 
 use super::*;
@@ -80,7 +84,8 @@ async fn due(store: &Store, at: i64) -> Vec<Webhook> {
 }
 
 fn attempt(at: i64, then: AfterAttempt) -> Attempt {
-    Attempt { at: NOW.plus_seconds(at), status: Some(500), error: Some(DeliveryError::Status(500)), then }
+    let (at, error) = (NOW.plus_seconds(at), Some(DeliveryError::Status(500)));
+    Attempt { at, started_at: at, duration_ms: 12, status: Some(500), error, response: None, then }
 }
 
 pub async fn webhook_fields_round_trip(store: Arc<Store>) {
@@ -345,8 +350,9 @@ pub async fn only_dead_letters_can_be_retried(store: Arc<Store>) {
     let row = AuditEntry { at: NOW.plus_seconds(9), ..entry(action::WEBHOOK_RETRY, &other.id) };
     let revive =
         async |webhook: &WebhookId| store.retry_delivery(&slug("acme"), (webhook, &test.id), &row).await.outcome();
-    assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is pending");
+    assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is due");
     claim(store.as_ref(), &other, "a", 0, 1).await;
+    assert_eq!(revive(&other.id).await, Err(Refused::VersionConflict), "it is being attempted");
     assert!(store.finish_attempt(&test.id, "a", &attempt(1, AfterAttempt::Dead)).await.unwrap());
     assert_eq!(revive(&webhook.id).await, Err(Refused::VersionConflict), "it is another's");
     assert_eq!(revive(&other.id).await, Ok(()));
@@ -355,6 +361,70 @@ pub async fn only_dead_letters_can_be_retried(store: Arc<Store>) {
     assert_eq!((stored.state, stored.attempts, stored.due_at), (DeliveryState::Pending, 0, NOW.plus_seconds(9)));
     let audited = audit_actions(store.as_ref()).await;
     assert_eq!(audited[3..], [action::WEBHOOK_TEST, action::WEBHOOK_RETRY], "each once");
+}
+
+/// An attempt with a response of the largest size.
+fn answered(at: i64, then: AfterAttempt) -> Attempt {
+    let response = ResponseExcerpt {
+        headers: vec![("content-type".into(), "text/plain; charset=utf-8".into()), ("x-colon".into(), "a: b".into())],
+        body: Some("ä\n".repeat(MAX_BODY / 3)),
+        bytes: 70_000,
+        is_cut: true,
+    };
+    Attempt { response: Some(response), ..attempt(at, then) }
+}
+
+pub async fn attempts_are_kept_within_bounds(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    let webhook = wanting(1, &["key.*"]);
+    add(store.as_ref(), &webhook).await;
+    for n in 1..=6 {
+        insert(store.as_ref(), &key(n)).await;
+    }
+    // Each delivery is attempted more often than attempts are kept, all of them more often than responses are kept.
+    let mut at = 0;
+    let often = ATTEMPTS_OF_DELIVERY + 3;
+    for _ in 0..often {
+        at += 1;
+        for delivery in claim(store.as_ref(), &webhook, "a", at, 10).await {
+            let tried = answered(at, AfterAttempt::Retry(NOW.plus_seconds(at)));
+            assert!(store.finish_attempt(&delivery.id, "a", &tried).await.unwrap());
+        }
+    }
+    let mut with_response = 0;
+    for delivery in deliveries(store.as_ref(), &webhook).await {
+        let attempts = store.attempts(&delivery.id).await.unwrap();
+        assert_eq!(attempts.len() as i64, ATTEMPTS_OF_DELIVERY);
+        let numbers: Vec<i64> = attempts.iter().map(|attempt| attempt.number.into()).collect();
+        assert_eq!((numbers[0], *numbers.last().unwrap()), (often, often - ATTEMPTS_OF_DELIVERY + 1), "the latest");
+        let newest = answered(at, AfterAttempt::Dead);
+        assert_eq!(attempts[0].response, newest.response, "it round-trips");
+        assert_eq!((attempts[0].at, attempts[0].duration_ms), (newest.started_at, 12));
+        assert_eq!((attempts[0].status, attempts[0].error.as_deref()), (Some(500), Some("HTTP 500")));
+        let stored = attempts.iter().filter(|attempt| attempt.response.is_some()).count();
+        assert!(attempts[..stored].iter().all(|attempt| attempt.response.is_some()), "the oldest responses go first");
+        with_response += stored as i64;
+    }
+    assert_eq!(with_response, RESPONSES_OF_WEBHOOK);
+    // They are deleted with their delivery.
+    let one = deliveries(store.as_ref(), &webhook).await.remove(0);
+    store.delete_webhook(&webhook, &entry(action::WEBHOOK_DELETE, &webhook.id)).await.outcome().unwrap();
+    assert_eq!(store.attempts(&one.id).await.unwrap(), []);
+}
+
+pub async fn waiting_delivery_can_be_made_due(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    let webhook = wanting(1, &["key.*"]);
+    add(store.as_ref(), &webhook).await;
+    insert(store.as_ref(), &key(1)).await;
+    let delivery = claim(store.as_ref(), &webhook, "a", 0, 1).await.remove(0);
+    let again = attempt(1, AfterAttempt::Retry(NOW.plus_seconds(500)));
+    assert!(store.finish_attempt(&delivery.id, "a", &again).await.unwrap());
+    let row = AuditEntry { at: NOW.plus_seconds(9), ..entry(action::WEBHOOK_RETRY, &webhook.id) };
+    store.retry_delivery(&slug("acme"), (&webhook.id, &delivery.id), &row).await.outcome().unwrap();
+    let stored = store.delivery(&webhook.id, &delivery.id).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.due_at), (DeliveryState::Pending, NOW.plus_seconds(9)));
+    assert_eq!(stored.attempts, 1, "it keeps its place in the schedule");
 }
 
 pub async fn undelivered_events_are_counted_by_webhook(store: Arc<Store>) {

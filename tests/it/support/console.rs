@@ -92,8 +92,15 @@ impl Visitor {
     /// Same; must succeed and redirect. Returns the text of the next page.
     #[track_caller]
     pub fn done(&self, page: &str, path: &str, fields: &[(&str, &str)]) -> String {
-        let answer = self.submit(page, path, fields);
-        self.read(&self.led_to(&answer))
+        self.next(&self.submit(page, path, fields))
+    }
+
+    /// Follows a redirect with the cookies that it set, and returns the text of the next page.
+    #[track_caller]
+    pub fn next(&self, answer: &Answer) -> String {
+        let mut browser = self.clone();
+        browser.keep_cookies(answer);
+        browser.read(&self.led_to(answer))
     }
 
     /// Returns the path below `/console` to which a response redirects.

@@ -41,3 +41,34 @@ fn in_database<T>(path: &Path, work: impl AsyncFnOnce(&mut SqliteConnection) -> 
         result
     })
 }
+
+/// Reverts the schema to version 14, the last one before the headers of webhooks. Each later migration is reverted here.
+pub const BACK_TO_14: &[&str] = &[
+    "DROP TABLE webhook_attempts",
+    "DROP TABLE gateway_watches",
+    "DROP TABLE gateway_requests",
+    "DROP TABLE apis",
+    "ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT ''",
+    "UPDATE api_keys SET scopes = REPLACE(REPLACE(grants, '[{\"api\":\"0000000000000000\",\"style\":\"filters\",\"scopes\":\"', ''), '\"}]', '')",
+    "DROP TABLE key_grants",
+    "DROP INDEX api_keys_attention",
+    "ALTER TABLE api_keys DROP COLUMN is_open",
+    "ALTER TABLE api_keys DROP COLUMN is_full_access",
+    "ALTER TABLE api_keys DROP COLUMN grants",
+    "ALTER TABLE api_keys DROP COLUMN search_text",
+    "DROP TABLE denials",
+    "DROP INDEX audit_by_direction",
+    "DROP INDEX audit_without_fields",
+    "ALTER TABLE audit DROP COLUMN direction",
+    "ALTER TABLE audit DROP COLUMN changed_fields",
+    "DROP TABLE usage_of_secrets",
+    "ALTER TABLE api_keys DROP COLUMN previous_hint",
+    "ALTER TABLE organizations DROP COLUMN name",
+    "ALTER TABLE organizations DROP COLUMN deleted_at",
+    "ALTER TABLE organizations DROP COLUMN purged_at",
+    "ALTER TABLE members DROP COLUMN dismissed_at",
+    "ALTER TABLE webhooks DROP COLUMN headers_sealed",
+    "ALTER TABLE webhooks DROP COLUMN headers_master_key",
+    "ALTER TABLE webhooks DROP COLUMN header_names",
+    "DELETE FROM _sqlx_migrations WHERE version > 14",
+];

@@ -1,6 +1,7 @@
 //! Webhooks, with a real receiver that checks requests according to Standard Webhooks.
 
 mod catalog;
+mod deliveries;
 mod destinations;
 mod failures;
 mod fairness;
@@ -23,6 +24,11 @@ pub const NOWHERE: &str = "https://localhost/hook";
 /// A place that allows the tests' receivers, with two retries after a second each.
 pub fn place() -> Place {
     permissive(Place::new())
+}
+
+/// Same, and stores the responses of the tests' receivers.
+pub fn place_with_responses() -> Place {
+    place().set("KEYTURN_WEBHOOKS__STORED_RESPONSES", "all")
 }
 
 /// Same, with a SQLite file in the folder.
@@ -52,6 +58,12 @@ pub fn hook(server: &Server, url: &str, events: &[&str]) -> Hook {
 pub fn deliveries(server: &Server, id: &str) -> Vec<Value> {
     let listed = server.api("GET", &format!("webhooks/{id}/deliveries?limit=200")).send().expect(200);
     listed["items"].as_array().unwrap().clone()
+}
+
+/// Returns a delivery with its request and attempts.
+#[track_caller]
+pub fn details(server: &Server, webhook: &str, delivery: &str) -> Value {
+    server.api("GET", &format!("webhooks/{webhook}/deliveries/{delivery}")).send().expect(200)
 }
 
 /// Waits until a delivery has a state.

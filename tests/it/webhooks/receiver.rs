@@ -32,6 +32,10 @@ pub enum Reply {
     Status(u16, &'static str),
     /// A status and a body of this many bytes.
     Body(u16, usize),
+    /// These bytes.
+    Raw(Vec<u8>),
+    /// A status, and a body that goes on until the client disconnects.
+    Endless(u16),
     /// 204 after this many seconds.
     Late(u64),
     /// No response until the client disconnects.
@@ -132,6 +136,15 @@ fn answer(stream: &mut dyn ReadWrite, noted: &Mutex<Vec<Received>>, decide: &Dec
         Reply::Body(status, length) => {
             let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
             stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![b'x'; length]))
+        }
+        Reply::Raw(bytes) => stream.write_all(&bytes),
+        Reply::Endless(status) => {
+            let mut written = stream.write_all(format!("HTTP/1.1 {status} X\r\n\r\n").as_bytes());
+            while written.is_ok() {
+                written = stream.write_all(b"on and on ");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            written
         }
         Reply::Late(seconds) => {
             std::thread::sleep(Duration::from_secs(seconds));

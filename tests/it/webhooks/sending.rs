@@ -72,6 +72,26 @@ fn every_change_has_one_signed_event() {
 }
 
 #[test]
+fn grace_periods_have_events() {
+    let (receiver, server) = (Receiver::start(), place().start());
+    let hook = hook(&server, &receiver.url(), &["key.grace_ended", "key.grace_extended"]);
+    let key = server.make(&json!({}));
+    let change = |rest: &str, body: &serde_json::Value| server.change("POST", &format!("{}/{rest}", key.id), body);
+    change("rotate", &json!({ "grace_seconds": 60 }));
+    change("extend-grace", &json!({ "grace_seconds": 600 }));
+    for _ in 0..2 {
+        change("end-grace", &json!({}));
+    }
+    await_all(&server, &hook.id, "delivered");
+    let received = receiver.received();
+    assert_eq!(received.iter().map(|request| request.event()).collect::<BTreeSet<_>>().len(), 2);
+    assert_eq!(received.len(), 2, "a repeated change has no event");
+    let ended = received.iter().find(|request| request.event() == "key.grace_ended").unwrap().json();
+    assert!(ended["data"]["old"]["previous_secret_until"].is_string());
+    assert!(ended["data"]["new"]["previous_secret_until"].is_null());
+}
+
+#[test]
 fn webhook_receives_only_matching_events() {
     let (all, some, server) = (Receiver::start(), Receiver::start(), place().start());
     let everything = hook(&server, &all.url(), &[]);

@@ -3,45 +3,10 @@
 
 use serde_json::json;
 
-use super::{at_the_console, go, read_secret, sign_in, url, works};
-use crate::console::browser::take_secret;
-use crate::support::person::{start, try_sign_in};
-use crate::support::{Browser, Person, Server};
-
-/// Runs a walk in a browser with and one without JavaScript, each with its own server and signed-in owner.
-#[track_caller]
-fn in_both(walk: impl Fn(&Server, &Person, &Browser)) {
-    for browser in [Browser::without_javascript(), Browser::new()] {
-        let (server, owner) = start();
-        sign_in(&browser, &server, &owner);
-        walk(&server, &owner, &browser);
-        browser.finish();
-    }
-}
-
-/// Returns the password or secret on a page that shows it once, and continues to the next page.
-#[track_caller]
-fn take(browser: &Browser, heading: &str, is_it: impl Fn(&str) -> bool) -> String {
-    browser.see(heading);
-    // Ignores the page below a dialog.
-    let shown = "return (document.querySelector('dialog[open]') ?? document.querySelector('main')).innerText";
-    let text = browser.run(shown, &[]);
-    let text = text.as_str().unwrap();
-    let found = text.split_whitespace().find(|word| is_it(word)).unwrap_or_else(|| panic!("nothing in {text}"));
-    browser.click("Continue");
-    assert!(browser.text().contains(found), "the checkbox is required");
-    let saved = if is_password(found) { "I saved this password" } else { "I saved this secret" };
-    browser.check(saved);
-    browser.click("Continue");
-    browser.do_not_see(saved);
-    assert!(!browser.source().contains(found));
-    found.to_owned()
-}
-
-/// Whether a word looks like a generated password.
-fn is_password(word: &str) -> bool {
-    word.len() == 22 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-}
+use super::walk::{confirm, in_both, is_password, take};
+use super::{at_the_console, create_for_any_network, go, read_secret, sign_in, take_secret, url, works};
+use crate::support::person::{start, start_in, try_sign_in};
+use crate::support::{Browser, Place};
 
 #[test]
 fn members() {
@@ -102,6 +67,13 @@ fn policy() {
         browser.click("Review changes");
         browser.see("Fix th");
         assert_eq!(browser.value("Secret prefix"), "NOT A PREFIX");
+        browser.fill("Token lifetime", "300");
+        browser.fill("Mark as stale after", "a while");
+        browser.click("Review changes");
+        browser.see("Fix these 3 problems");
+        browser.see("Add a unit, for example 300 minutes");
+        browser.fill("Token lifetime", "5 minutes");
+        browser.fill("Mark as stale after", "");
         browser.fill("Secret prefix", "acme");
         browser.click("Review changes");
         browser.see("Review policy changes");
@@ -112,8 +84,25 @@ fn policy() {
         browser.click("Review changes");
         browser.click("Apply policy");
         browser.see("Policy updated.");
-        assert_eq!(owner.api("GET", "policy").send().expect(200)["key_prefix"], "acme");
+        let policy = owner.api("GET", "policy").send().expect(200);
+        assert_eq!((&policy["key_prefix"], &policy["token_ttl_seconds"]), (&json!("acme"), &json!(300)));
     });
+}
+
+/// Fields that do not apply are hidden or disabled by the script.
+#[test]
+fn policy_fields_that_do_not_apply() {
+    let (server, owner) = start();
+    let browser = at_the_console(&server, &owner);
+    go(&browser, &server, "/policy/change");
+    browser.do_not_see("Allowed lifetimes");
+    browser.choose("Expiry choices", "Only these lifetimes");
+    browser.see("Allowed lifetimes");
+    let disabled = "return document.getElementById('disable_when_stale').disabled";
+    assert_eq!(browser.run(disabled, &[]), true);
+    browser.fill("Mark as stale after", "90 days");
+    assert_eq!(browser.run(disabled, &[]), false);
+    browser.finish();
 }
 
 #[test]
@@ -130,12 +119,56 @@ fn signing_keys() {
         assert_eq!(browser.table("Signing keys, newest first").rows.len(), 2);
         assert_eq!(server.get("/.well-known/jwks.json").send().expect(200)["keys"].as_array().unwrap().len(), 2);
         browser.within("Console").click("Gateways");
-        browser.within("Gateways").click("nginx");
+        browser.click("nginx");
         browser.see("Your values");
         browser.fill("Your API", "10.1.2.3:8080");
-        browser.click("Update configuration");
+        browser.click("Show configuration");
         browser.see("10.1.2.3:8080");
+        // The values are kept for the other method.
+        browser.click("Change values");
+        browser.click("Verify and cache");
+        browser.see("Your values");
+        assert_eq!(browser.value("Your API"), "10.1.2.3:8080");
+        browser.click("Show configuration");
+        browser.see("proxy_cache_path");
+        browser.see("10.1.2.3:8080");
+        browser.within("Console").click("Gateways");
+        browser.click("Envoy");
+        browser.fill("Your API", "10.1.2.3:8080");
+        browser.click("Show configuration");
+        browser.see("Configuration: ");
+        assert!(browser.offers("Download ext_authz.yaml"));
     });
+}
+
+/// A signing key leaked: its tokens are denied right after it is revoked.
+#[test]
+fn leaked_signing_key() {
+    for browser in [Browser::without_javascript(), Browser::new()] {
+        let (server, owner) = start_in(Place::on_sqlite());
+        sign_in(&browser, &server, &owner);
+        let token = server.token(&server.key, &[]);
+        let kid = owner.api("GET", "signing-keys").send().expect(200)["items"][0]["kid"].as_str().unwrap().to_owned();
+        browser.click("Signing keys");
+        browser.click("Rotate signing key");
+        browser.see("Rotation alone is not enough");
+        browser.click("Rotate and revoke the current key");
+        let page = browser.within("Rotate and revoke the current signing key?");
+        page.see("issued in the last 10 minutes will stop working immediately");
+        page.fill("Confirm", "nothing");
+        page.click("Rotate and revoke");
+        browser.see("Fix this problem");
+        assert_eq!(server.get("/verify").bearer(&token).send().status, 200);
+        let page = browser.within("Rotate and revoke the current signing key?");
+        page.fill("Confirm", &kid[..8]);
+        page.click("Rotate and revoke");
+        browser.see("Signing key revoked.");
+        assert_eq!(server.get("/verify").bearer(&token).send().status, 401);
+        browser.see("After a leak");
+        browser.do_not_see(&kid);
+        assert_eq!(server.get("/verify").bearer(&server.token(&server.key, &[])).send().status, 200);
+        browser.finish();
+    }
 }
 
 #[test]
@@ -155,7 +188,9 @@ fn webhooks() {
         let first = take(browser, "Copy the secret now.", is_secret);
         browser.see("tells the team");
         browser.click("Send test event");
-        browser.see("Test event sent.");
+        browser.see("Test event queued.");
+        browser.see("Delivery of webhook.test");
+        browser.click("https://hooks.example.org");
         browser.click("Edit");
         browser.fill("Description", "tells them all");
         browser.click("Save changes");
@@ -180,6 +215,7 @@ fn organizations_and_first_steps() {
     in_both(|server, _, browser| {
         browser.click("Organizations");
         browser.click("Create organization");
+        browser.fill("Name", "The fleet");
         browser.fill("Slug", "Not a slug");
         browser.fill("Owner’s email", "f@fleet.example");
         browser.within("Create organization").click("Create organization");
@@ -188,7 +224,7 @@ fn organizations_and_first_steps() {
         browser.within("Create organization").click("Create organization");
         let password = take(browser, "shown only once", is_password);
         browser.see("Organization created.");
-        browser.see("/o/fleet");
+        browser.see("The fleet");
         browser.click("Sign out");
         browser.see("Sign in");
 
@@ -202,15 +238,12 @@ fn organizations_and_first_steps() {
         browser.fill("Temporary password", &password);
         browser.fill("New password", "a password of my own");
         browser.click("Change password");
-        browser.see("You can change it at any time on your account page");
-        browser.click("Create signing key");
-        browser.see("Signing key created.");
-        go(browser, server, "/signing-keys");
-        assert!(!browser.offers("Create signing key"), "it is made once");
-        go(browser, server, "/welcome");
+        browser.see("Password changed.");
+        browser.see("Create a signing key");
+        assert!(!browser.offers("Create signing key"), "it was created with the organization");
         browser.click("Create API key");
         browser.fill("Name", "first");
-        browser.click("Create API key");
+        create_for_any_network(browser);
         let secret = read_secret(browser, "kt");
         browser.check("I saved this secret");
         browser.click("Continue");
@@ -246,15 +279,8 @@ fn escape_does_not_close_a_secret() {
     // The same for a key created from Getting started.
     browser.open(&url(&server, "/welcome"));
     browser.click("Create API key");
-    browser.click("Create API key");
+    browser.within("Create API key").fill("Name", "first");
+    create_for_any_network(&browser);
     works(&server, &take_secret(&browser));
     browser.finish();
-}
-
-/// Waits for a button whose name starts with `begins` and presses the last one.
-#[track_caller]
-fn confirm(browser: &Browser, begins: &str) {
-    let found = || browser.page().names("button").into_iter().rfind(|name| name.starts_with(begins));
-    browser.wait(&format!("a button {begins}…"), || found().is_some());
-    browser.page().click(&found().unwrap());
 }

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{at_the_console, go, id_of, is_gone, sign_in, take_secret, works};
+use super::{at_the_console, create_for_any_network, go, id_of, is_gone, sign_in, take_secret, url, works};
 use crate::products::{assert_error, under};
 use crate::support::browser::Key;
-use crate::support::{Browser, Person, eventually, jwt};
+use crate::support::{Browser, Person, database, eventually, jwt};
 
 #[test]
 fn scope_rows_and_live_checks() {
@@ -15,17 +15,25 @@ fn scope_rows_and_live_checks() {
     let dialog = browser.within("Create API key");
     dialog.fill("Name", "ingest");
 
-    // 1. Scopes are required; resource patterns are described while typing.
+    // 1. Networks and scopes are required; resource patterns are described while typing.
     dialog.click("Create API key");
     browser.see("Fix this problem:");
     let dialog = browser.within("Create API key");
-    dialog.see("Add at least one scope.");
+    dialog.see("Enter an address or range, or choose “Any network”.");
+    dialog.fill("Allowed networks", "10.0.0.0/8");
+    dialog.click("Create API key");
+    browser.see("Add at least one scope.");
+    let dialog = browser.within("Create API key");
     assert_eq!(dialog.value("Name"), "ingest");
     dialog.fill("Resource pattern for scope 1", "sites//berlin");
     dialog.choose("Action for scope 1", "read");
     dialog.see("Segment 2 is empty.");
     dialog.fill("Resource pattern for scope 1", "sites/berlin/#");
     dialog.see("# matches any single segment.");
+    dialog.click("Add scope");
+    dialog.click("Add scope");
+    dialog.fill("Resource pattern for scope 2", "keyturn/keys");
+    dialog.see("Keyturn management API. Matches only keyturn/keys.");
     dialog.fill("Resource pattern for scope 2", "*");
     dialog.see("Matches every resource except the Keyturn management API.");
 
@@ -53,6 +61,7 @@ fn scope_rows_and_live_checks() {
         browser.within("Create API key").see(said);
     };
     networks("10.0.0.0/8\n10.0.0.1/8", "Line 2: 10.0.0.1/8 has host bits set.");
+    networks("10.0.0.1/8\n::1\nx", "Line 3: ");
     networks("*", "This allows any address.");
     networks("0.0.0.0/0", "This allows any address.");
     networks("10.0.0.0/8, 127.0.0.1 2001:db8::/32", "3 networks: 10.0.0.0/8, 127.0.0.1/32, 2001:db8::/32");
@@ -77,8 +86,14 @@ fn scope_rows_and_live_checks() {
     dialog.fill("Name", "all");
     dialog.choose("Action for scope 1", "Any action (*)");
     dialog.fill("Resource pattern for scope 1", "*");
+    dialog.see("Full access, no network yet, expires on");
     dialog.fill("Allowed networks", "*");
+    dialog.see("Full access, from any network, expires on");
     dialog.click("Create API key");
+    let review = browser.within("Review API key");
+    review.see("This key has full access (*:*).");
+    review.see("This key can be used from any address.");
+    review.click("Create API key");
     browser.see("Save your secret");
     let warned = browser.within("Save your secret").text().to_lowercase();
     assert!(
@@ -110,10 +125,15 @@ fn restrictions_are_reviewed_first() {
     // 1. The review comes first; Escape changes nothing.
     open("Edit");
     browser.see("takes effect immediately");
+    assert!(
+        !browser.within("Edit “Berlin ingest”").text().contains("Allowed networks"),
+        "the list is hidden while any network is allowed"
+    );
+    browser.choose("Network access", "Only these addresses");
     browser.fill("Allowed networks", "10.0.0.0/8");
     browser.within("Edit “Berlin ingest”").click("Save changes");
     let review = browser.within("Restrict “Berlin ingest”?");
-    assert_eq!(review.table("Changes").rows, [["Allowed networks", "any network", "10.0.0.0/8"]]);
+    assert_eq!(review.table("Changes").rows, [["Allowed networks", "any network", "10.0.0.0/8", "Restricted"]]);
     review.see("At least 4 requests.");
     assert_eq!(review.table("By IP address").rows, [["127.0.0.1", "4"]]);
     assert_eq!(browser.focused(), "Restrict “Berlin ingest”?", "no key that is pressed too soon narrows it");
@@ -124,6 +144,7 @@ fn restrictions_are_reviewed_first() {
 
     // 2. The change is applied after the review and explains the denial.
     open("Edit");
+    browser.choose("Network access", "Only these addresses");
     browser.fill("Allowed networks", "10.0.0.0/8");
     browser.within("Edit “Berlin ingest”").click("Save changes");
     browser.click("Apply restrictions");
@@ -132,17 +153,24 @@ fn restrictions_are_reviewed_first() {
     browser.click("Why was a request denied?");
     browser.fill("Client IP address", "127.0.0.1");
     browser.click("Run checks");
-    browser.see("Denied. The first failed check is the reason.");
+    browser.see("Denied. Failed: network.");
     let checks = browser.table("Checks, in order");
     assert_eq!(checks.row("Network")[1], "Failed");
     browser.fill("Client IP address", "10.1.2.3");
     browser.click("Run checks");
-    browser.see("No check failed, but some checks were skipped.");
+    browser.see("Incomplete. No check failed, but some were skipped.");
 
-    // 3. Changes that do not restrict the key need no review.
+    // 3. Widening is reviewed as well; a new name is not.
+    open("Edit");
+    browser.choose("Network access", "Any network");
+    browser.within("Edit “Berlin ingest”").click("Save changes");
+    let review = browser.within("Widen access of “Berlin ingest”?");
+    assert_eq!(review.table("Changes").rows, [["Allowed networks", "10.0.0.0/8", "any network", "Widened"]]);
+    review.see("This key can be used from any address.");
+    review.click("Widen access");
+    browser.see("Warning: it can now be used from any network.");
     open("Edit");
     browser.fill("Name", "Berlin");
-    browser.fill("Allowed networks", "");
     browser.within("Edit “Berlin ingest”").click("Save changes");
     browser.see("Key updated.");
     browser.see("Any network");
@@ -151,6 +179,9 @@ fn restrictions_are_reviewed_first() {
     // 4. Revocation is permanent.
     browser.click("Revoke");
     browser.within("Revoke “Berlin”?").see("You can’t undo this");
+    browser.click("Revoke key");
+    assert!(browser.dialog_is_open() && browser.focused() == "Confirmation", "the key is in use");
+    browser.type_text("Berlin");
     browser.click("Revoke key");
     browser.see("This can’t be undone.");
     assert_error(&server.exchange(secret, &[]), 401, "API_KEY_INVALID");
@@ -169,16 +200,18 @@ fn list_is_searched_by_name() {
     let browser = at_the_console(&server, &owner);
     let shown = || -> Vec<String> {
         let table = browser.table("API keys");
-        table.rows.iter().map(|row| row[0].split(" kt_").next().unwrap().to_owned()).collect()
+        table.column("Name and owner").iter().map(|name| name.split(" kt_").next().unwrap().to_owned()).collect()
     };
+    browser.click("Filters");
     assert_eq!(browser.value("Status"), "Active");
     assert_eq!(shown(), ["Paris ingest", "Berlin ingest", "first key"]);
     let search = |status: &str, text: &str| {
+        browser.open(&url(&server, "/keys"));
+        browser.click("Filters");
         browser.choose("Status", status);
-        browser.fill("Search by name", text);
+        browser.fill("Search", text);
         browser.press(Key::Enter);
-        browser.wait("the address", || browser.url().contains("search="));
-        browser.wait("the field", || browser.value("Search by name") == text);
+        browser.wait("the address", || browser.url().contains('?'));
     };
     search("All", "BERLIN");
     browser.wait("the list", || shown() == ["Berlin export", "Berlin ingest"]);
@@ -196,6 +229,13 @@ fn missing_signing_key_is_explained() {
     let (server, owner) = under("aerovy");
     let body = json!({ "slug": "fleet", "owner_email": "f@fleet.example" });
     let made = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
+    // As an earlier version created organizations.
+    let (place, key) = {
+        let key = server.key.clone();
+        (server.stop(), key)
+    };
+    database::execute(&place.database(), "DELETE FROM signing_keys WHERE organization = 'fleet'");
+    let server = place.serve(key);
     let fleet = Person::sign_in(&server, "fleet", "f@fleet.example", made["owner"]["password"].as_str().unwrap());
     let browser = Browser::new();
     sign_in(&browser, &server, &fleet);
@@ -214,7 +254,7 @@ fn missing_signing_key_is_explained() {
     browser.within("Keys").click("Create API key");
     browser.within("Create API key").fill("Name", "ingest");
     browser.do_not_see("organization has no signing key");
-    browser.within("Create API key").click("Create API key");
+    create_for_any_network(&browser);
     let secret = take_secret(&browser);
     let answer = server.exchange(&secret, &[]).expect(200);
     let jwks = server.get("/o/fleet/.well-known/jwks.json").send().expect(200);

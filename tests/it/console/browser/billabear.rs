@@ -1,6 +1,6 @@
 //! BillaBear's workflow: developers create keys with a name and an expiry, watch usage and disable unused keys.
 
-use super::{at_the_console, go, id_of, is_gone, take_secret, url, works};
+use super::{at_the_console, create_for_any_network, go, id_of, is_gone, take_secret, url, works};
 use crate::products::{assert_error, under};
 use crate::support::{Browser, eventually};
 
@@ -50,13 +50,14 @@ fn usage_is_shown_and_unused_keys_are_disabled() {
 
     // 2. Unused keys are found and disabled, and can be enabled again.
     browser.click("API keys");
+    browser.click("Filters");
     browser.choose("Sort by", "Least recently used");
     browser.click("Apply");
     browser.see("reports");
     let table = browser.table("API keys");
-    let names: Vec<_> = table.rows.iter().map(|row| row[0].split(' ').next().unwrap()).collect();
-    assert_eq!(names[0], "reports", "what was never used comes first");
-    assert!(table.rows[0][4] == "Never" && table.rows[1..].iter().all(|row| row[4] != "Never"), "{table:?}");
+    assert!(table.column("Name and owner")[0].starts_with("reports"), "what was never used comes first: {table:?}");
+    let last_used = table.column("Last used");
+    assert!(last_used[0] == "Never" && last_used[1..].iter().all(|at| *at != "Never"), "{table:?}");
     browser.click("reports");
     browser.click("Disable");
     let dialog = browser.within("Disable “reports”?");
@@ -68,6 +69,7 @@ fn usage_is_shown_and_unused_keys_are_disabled() {
     works(&server, &used);
     go(&browser, &server, "/keys");
     browser.do_not_see("reports");
+    browser.click("Filters");
     browser.choose("Status", "Disabled");
     browser.click("Apply");
     browser.click("reports");
@@ -91,6 +93,7 @@ fn make_two(browser: &Browser, server: &crate::support::Server) -> (String, Stri
     assert!(browser.dialog_is_open());
     // The server rejects a blank name.
     dialog.fill("Name", "  ");
+    dialog.choose("Network access", "Any network");
     dialog.click("Create API key");
     browser.see("Fix this problem:");
     assert_eq!(browser.run("return document.activeElement.role", &[]), "alert", "what was wrong is read aloud");
@@ -106,7 +109,7 @@ fn make_two(browser: &Browser, server: &crate::support::Server) -> (String, Stri
         dialog.see("Matches everything under invoices/.");
         dialog.choose("Expiry", "Custom date…");
         dialog.fill("Expiry date (UTC)", "2041-01-01T00:00");
-        dialog.click("Create API key");
+        create_for_any_network(browser);
         take_secret(browser)
     });
     let [used, unused] = secrets;

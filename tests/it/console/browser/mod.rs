@@ -3,11 +3,20 @@
 mod accessibility;
 mod administration;
 mod aerovy;
+mod apis;
 mod billabear;
 mod bindplane;
+mod emergency;
+mod figures;
+mod find;
+mod first_day;
 mod hostile;
 mod keyboard;
+mod layout;
+mod stories;
+mod unsent;
 mod userplane;
+mod walk;
 mod without_script;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +47,9 @@ fn sign_in(browser: &Browser, server: &Server, person: &Person) {
         browser.fill("Organization", &person.organization);
     }
     browser.click("Sign in");
-    browser.arrive("/console/keys");
+    browser.see("Sign out");
+    // Members with steps left are led to Getting started.
+    go(browser, server, "/keys");
 }
 
 /// Opens a browser with JavaScript and signs a person in.
@@ -47,6 +58,16 @@ fn at_the_console(server: &Server, person: &Person) -> Browser {
     let browser = Browser::new();
     sign_in(&browser, server, person);
     browser
+}
+
+/// Submits the form for a new key that can be used from any network, and confirms its review.
+#[track_caller]
+fn create_for_any_network(browser: &Browser) {
+    browser.choose("Network access", "Any network");
+    browser.click("Create API key");
+    browser.see("Review API key");
+    browser.see("from any network");
+    browser.click("Create API key");
 }
 
 /// Copies a secret that is shown once, confirms and continues to the key's page. Returns the secret.

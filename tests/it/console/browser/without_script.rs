@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{go, id_of, read_secret, sign_in, url, works};
+use super::{create_for_any_network, go, id_of, read_secret, sign_in, url, works};
 use crate::support::person::start;
 use crate::support::{Browser, Person, Server};
 
@@ -39,6 +39,10 @@ fn key_lifecycle() {
     browser.see("Create API key");
     browser.choose(&format!("Action for scope {added}"), "write");
     browser.fill(&format!("Resource pattern for scope {added}"), "projects/added/*");
+    browser.click("Add scope");
+    browser.see("Create API key");
+    browser.choose(&format!("Action for scope {}", added + 1), "read");
+    browser.fill(&format!("Resource pattern for scope {}", added + 1), "projects/3");
     browser.click("Remove scope 2");
     assert_eq!(
         (browser.value("Name"), browser.value("Resource pattern for scope 2")),
@@ -67,37 +71,55 @@ fn key_lifecycle() {
     let id = id_of(&secret).to_owned();
     let key = owner.api("GET", &format!("keys/{id}")).send().expect(200);
     let scope = |action: &str, resource: &str| json!({ "action": action, "resource": resource });
-    let scopes = [scope("read", "projects/1"), scope("read", "projects/3"), scope("write", "projects/added/*")];
+    let scopes = [scope("read", "projects/1"), scope("read", "projects/3")];
     assert_eq!(key["scopes"], json!(scopes));
 
     // 3. Edit after a review.
     browser.click("Edit");
     browser.fill("Allowed networks", "10.0.0.0/8");
     browser.click("Save changes");
-    browser.see("Restrict “nightly”?");
-    assert_eq!(browser.table("Changes").rows, [["Allowed networks", "127.0.0.0/8", "10.0.0.0/8"]]);
+    browser.see("Change access of “nightly”?");
+    assert_eq!(
+        browser.table("Changes").rows,
+        [["Allowed networks", "127.0.0.0/8", "10.0.0.0/8", "Widened and restricted"]]
+    );
     works(&server, &secret);
-    browser.click("Apply restrictions");
+    browser.click("Apply changes");
     browser.see("Key updated. Tokens issued earlier no longer work.");
     refused(&server, &secret);
     browser.click("Why was a request denied?");
     browser.fill("Client IP address", "127.0.0.1");
     browser.click("Run checks");
-    browser.see("Denied. The first failed check is the reason.");
+    browser.see("Denied. Failed: network.");
     browser.click("nightly");
     browser.click("Edit");
     browser.fill("Allowed networks", "");
+    browser.choose("Network access", "Any network");
     browser.click("Save changes");
+    browser.see("Widen access of “nightly”?");
+    browser.see("This key can be used from any address.");
+    browser.click("Back to the form");
+    browser.fill("Name", "nightly, turned");
+    browser.click("Save changes");
+    browser.click("Widen access");
     browser.see("Key updated.");
 
-    // 4. Rotate: the previous secret stops working.
+    // 4. Rotate with 24 hours, which is preselected; both secrets work until the grace period is ended.
     browser.click("Rotate");
-    browser.fill("Name", "nightly, turned");
     browser.click("Rotate key");
     let new = read_secret(&browser, "kt");
     browser.check("I saved this secret");
     browser.click("Continue");
-    browser.see("nightly, turned");
+    browser.see("Rotation in progress");
+    works(&server, &secret);
+    works(&server, &new);
+    assert_eq!(browser.table("Secrets").column("Secret"), ["Current", "Previous"]);
+    browser.click("Extend");
+    browser.click("Cancel");
+    browser.click("End grace period now");
+    browser.see("End the grace period of “nightly, turned”?");
+    browser.click("End grace period");
+    browser.see("Grace period ended.");
     refused(&server, &secret);
     works(&server, &new);
 
@@ -112,6 +134,9 @@ fn key_lifecycle() {
         browser.click("Cancel");
         browser.see("Client ID");
         browser.click(change);
+        if browser.text().contains("to confirm.") {
+            browser.fill("Confirmation", "nightly, turned");
+        }
         browser.click(confirm);
         browser.see(said);
         assert_eq!(server.exchange(&new, &[]).status == 200, is_good, "{change}");
@@ -124,13 +149,13 @@ fn secrets_are_shown_once() {
     let (server, owner, browser) = begin();
     go(&browser, &server, "/keys/new");
     browser.fill("Name", "once");
-    browser.click("Create API key");
+    create_for_any_network(&browser);
     let secret = read_secret(&browser, "kt");
     browser.reload();
     browser.see("Already submitted");
     browser.click("View key");
     browser.see("Client ID");
-    for _ in 0..3 {
+    for _ in 0..4 {
         browser.back();
         assert!(!browser.source().contains(&secret), "{}", browser.url());
     }
@@ -146,18 +171,19 @@ fn list_is_filtered_and_paged() {
         owner.make(&json!({ "name": format!("page {number:02}") }));
     }
     go(&browser, &server, "/keys");
+    browser.click("Filters");
     browser.choose("Sort by", "Name, A to Z");
-    browser.fill("Search by name", "page");
+    browser.fill("Search", "page");
     browser.click("Apply");
     let names = || -> Vec<String> {
-        browser.table("API keys").rows.iter().map(|row| row[0].chars().take(7).collect()).collect()
+        browser.table("API keys").column("Name and owner").iter().map(|name| name.chars().take(7).collect()).collect()
     };
     assert_eq!((names().len(), names()[0].as_str()), (25, "page 00"));
     browser.click("Next page");
     assert_eq!(names(), ["page 25", "page 26"]);
-    browser.click("First page");
+    browser.click("Previous page");
     browser.see("page 00");
-    assert_eq!(browser.value("Search by name"), "page", "the filter holds on the first page again");
+    assert_eq!(browser.value("Search"), "page", "the filter holds on the first page again");
     browser.choose("Status", "Revoked");
     browser.click("Apply");
     browser.see("No keys match these filters.");
@@ -176,10 +202,12 @@ fn sign_in_and_account() {
     browser.fill("Email", &dana.email);
     browser.fill("Password", "not the password");
     browser.click("Sign in");
-    browser.see("Incorrect email, password or organization.");
+    browser.see("Incorrect email or password.");
     assert_eq!(browser.value("Email"), dana.email);
     browser.fill("Password", &dana.password);
     browser.click("Sign in");
+    browser.arrive("/console/welcome?next=%2Fconsole%2Fusage%3Frange%3D7d");
+    browser.click("Continue to that page");
     browser.arrive("/console/usage?range=7d");
 
     // The account: sessions and password.

@@ -1,5 +1,5 @@
-//! A model of the other inputs of a decision: the organization's policy, its state, its signing keys, a member's role,
-//! and the numbers in tokens, under changes and a restore.
+//! A model of the other inputs of a decision: the organization's policy, its state, its signing keys, its APIs, a member's
+//! role, and the numbers in tokens, under changes and a restore.
 //!
 //! Node 0 makes changes and node 1 decides; node 1 can change the policy too. Registered nodes, their removal and
 //! restarts are in the model of the key's record, and work the same way for both.
@@ -27,6 +27,8 @@ pub enum Mutant {
     LimitFromMemory,
     /// A token whose signature was verified once is not checked against the ring again.
     CachedVerification,
+    /// A token's scopes that were found within those of its APIs once are not compared again.
+    ScopesComparedOnce,
     /// A read of the organization replaces a newer one that arrived before it.
     OlderReadingWins,
     /// A restore starts no new epoch: numbers are used again.
@@ -36,13 +38,14 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::AnswerAtOnce,
         Self::PolicyWithoutLease,
         Self::RepeatAnsweredAtOnce,
         Self::CompareWithMemory,
         Self::LimitFromMemory,
         Self::CachedVerification,
+        Self::ScopesComparedOnce,
         Self::OlderReadingWins,
         Self::RestoreWithoutEpoch,
         Self::GenerationRepeats,
@@ -62,6 +65,16 @@ fn suspended_organization_is_denied() {
 #[test]
 fn retired_signing_key_is_not_accepted() {
     holds(taken(&[Change::Take(Right::SigningKey)]));
+}
+
+#[test]
+fn removed_api_or_scope_is_not_accepted() {
+    holds(taken(&[Change::Take(Right::Api)]));
+}
+
+#[test]
+fn scope_that_was_given_back_can_be_removed_again() {
+    holds(Organization { limit: 3, lease: 1, ..taken(&[Change::Take(Right::Api), Change::Give(Right::Api)]) });
 }
 
 #[test]
@@ -122,6 +135,7 @@ fn bites_in(mutant: Mutant) -> Organization {
     match mutant {
         Mutant::AnswerAtOnce | Mutant::PolicyWithoutLease => taken(&[Change::Take(Right::Audience)]),
         Mutant::OlderReadingWins => taken(&[Change::Take(Right::Active)]),
+        Mutant::ScopesComparedOnce => taken(&[Change::Take(Right::Api)]),
         Mutant::CachedVerification => taken(&[Change::Take(Right::SigningKey)]),
         Mutant::LimitFromMemory => taken(&[Change::Take(Right::Create)]),
         Mutant::RepeatAnsweredAtOnce => repeated(),

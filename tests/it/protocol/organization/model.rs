@@ -229,17 +229,29 @@ impl Organization {
         }
     }
 
-    /// An exchange for the audience, a check of the token, and a request that needs the role, all at once: the node's
+    /// Exchanges for the audience and for the API, a check of the token, and a request that needs the role, all at once: the node's
     /// state depends on none of them.
     fn decide(&self, state: &mut State, owed: Promise, reading: Reading, granted: Event) {
         let has = |right| reading.rights.has(right);
         let taken = |right| owed.taken.has(right);
         let exchanged = has(Right::Audience) && has(Right::Active);
         let is_proven = has(Right::SigningKey) || (state.node.has_verified && self.is(Mutant::CachedVerification));
-        let accepted = has(Right::Active) && is_proven && state.token == Some(reading.generation);
+        // Scopes are compared again once anything of the organization has changed.
+        let is_known_within = match state.node.within_at {
+            Some(seq) => seq == reading.seq || self.is(Mutant::ScopesComparedOnce),
+            None => false,
+        };
+        let is_within = has(Right::Api) || is_known_within;
+        let accepted = has(Right::Active) && is_proven && is_within && state.token == Some(reading.generation);
         state.node.has_verified |= accepted;
+        if accepted {
+            state.node.within_at = Some(reading.seq);
+        }
+        let exchanged_for_api = has(Right::Api) && has(Right::Active);
         let is_broken = exchanged && (taken(Right::Audience) || taken(Right::Active))
-            || accepted && (taken(Right::Active) || taken(Right::SigningKey) || owed.is_token_dead)
+            || exchanged_for_api && taken(Right::Api)
+            || accepted
+                && (taken(Right::Active) || taken(Right::SigningKey) || taken(Right::Api) || owed.is_token_dead)
             || has(Right::Role) && taken(Right::Role);
         state.event = match (is_broken, accepted, exchanged) {
             (true, _, _) => Some(Event::Broken),

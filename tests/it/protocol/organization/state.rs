@@ -13,6 +13,8 @@ pub enum Right {
     Role,
     /// The policy's limit allows one more key.
     Create,
+    /// The API of the token exists with its audience, and has its scopes.
+    Api,
 }
 
 /// A set of rights, one bit each.
@@ -20,7 +22,7 @@ pub enum Right {
 pub struct Rights(u8);
 
 impl Rights {
-    pub const ALL: Self = Self(0b1_1111);
+    pub const ALL: Self = Self(0b11_1111);
     pub const NONE: Self = Self(0);
 
     pub fn has(self, right: Right) -> bool {
@@ -84,6 +86,8 @@ pub struct Node {
     pub check: Check,
     /// Whether the token's signature was verified on this node.
     pub has_verified: bool,
+    /// The state in which the token's scopes were last found within those of its APIs.
+    pub within_at: Option<u8>,
 }
 
 /// A poll; its age counts from before the request.

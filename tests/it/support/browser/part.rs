@@ -171,7 +171,10 @@ impl<'a> Part<'a> {
                 let labels = self.browser.run("return arguments[0].map(o => o.label)", std::slice::from_ref(&options));
                 let labels: Vec<String> =
                     labels.as_array().unwrap().iter().map(|label| squeeze(&text_of(label))).collect();
-                let place = labels.iter().position(|label| label == option);
+                // Lifetimes are followed by their date: `30 days (2031-01-30)`.
+                let dated = format!("{option} (");
+                let is_meant = |label: &String| label == option || label.starts_with(&dated);
+                let place = labels.iter().position(is_meant);
                 return place.map(|place| options[place].clone()).ok_or_else(|| format!("its options are {labels:?}"));
             }
             let group = Part { browser: self.browser, root: Some(only(named(GROUPS))?) };

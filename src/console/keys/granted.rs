@@ -1,0 +1,50 @@
+//! The scopes of a key by API, as displayed.
+
+use askama::Template;
+
+use crate::console::ui::html;
+use crate::domain::apis::{Api, ApiId, ServedApi};
+use crate::domain::grants::Grants;
+use crate::domain::scope::ScopeSet;
+
+html! { Granted }
+
+/// The scopes of a key. The APIs are named if the organization has several.
+#[derive(Template, Clone, Debug)]
+#[template(path = "console/keys/granted.html")]
+pub(in crate::console) struct Granted {
+    apis: Vec<GrantedApi>,
+    is_named: bool,
+}
+
+#[derive(Clone, Debug)]
+struct GrantedApi {
+    name: String,
+    /// Each scope, and whether the API has it.
+    scopes: Vec<(String, bool)>,
+}
+
+impl Granted {
+    /// In the order of the APIs. Grants for APIs that no longer exist mean nothing and are left out.
+    pub(in crate::console) fn new(grants: &Grants, apis: &[ServedApi]) -> Self {
+        let granted = in_order(grants, apis).map(|(api, scopes)| GrantedApi {
+            name: api.name.to_string(),
+            scopes: scopes.iter().map(|scope| (scope.to_string(), api.has_scope(scope))).collect(),
+        });
+        Self { apis: granted.collect(), is_named: apis.len() > 1 }
+    }
+
+    fn has_no_scope(&self) -> bool {
+        self.apis.iter().all(|api| api.scopes.is_empty())
+    }
+}
+
+/// Returns the granted APIs that exist, in their order, with the scopes.
+pub(super) fn in_order<'a>(grants: &'a Grants, apis: &'a [ServedApi]) -> impl Iterator<Item = (&'a Api, &'a ScopeSet)> {
+    apis.iter().filter_map(|served| Some((&served.api, grants.get(served.api.id)?)))
+}
+
+/// Returns the name of an API. `None` if it no longer exists.
+pub(super) fn api_name(apis: &[ServedApi], id: ApiId) -> Option<&str> {
+    apis.iter().find(|served| served.api.id == id).map(|served| served.api.name.as_str())
+}
