@@ -12,17 +12,20 @@
 //!   written, because validators compare the `scope` claim as text.
 
 mod error;
+mod filter;
+mod set;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use crate::domain::choices::ScopeStyle;
 pub use error::{ScopeError, ScopePart};
+pub use filter::{Resource, ResourceFilter};
+pub use set::ScopeSet;
 
 /// Maximum number of scopes in a [`ScopeSet`], with duplicates.
 pub const MAX_SCOPES: usize = 50;
@@ -69,80 +72,6 @@ impl Action {
     /// Whether this action includes `other`.
     pub fn contains(&self, other: &Self) -> bool {
         self.is_any() || self == other
-    }
-}
-
-/// A concrete resource: a filter without wildcards, of up to [`MAX_RESOURCE_BYTES`].
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Resource(Box<str>);
-
-impl Resource {
-    /// Parses a resource. Returns the first error.
-    ///
-    /// ```
-    /// use keyturn::domain::scope::Resource;
-    /// assert!(Resource::parse("projects/acme/builds").is_ok());
-    /// for wrong in ["", "/a", "a/", "a//b", "a/../b", "a/#", "a/*", "a%2Fb", "a b"] {
-    ///     assert!(Resource::parse(wrong).is_err(), "{wrong}");
-    /// }
-    /// ```
-    pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        check(text, ScopePart::Resource).map(|()| Self(text.into()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A pattern of resources: `#` matches one segment, a trailing `*` one or more.
-///
-/// ```
-/// use keyturn::domain::scope::{Resource, ResourceFilter};
-/// let filter = |text| ResourceFilter::parse(text).unwrap();
-/// let matches = |f, r| filter(f).matches(&Resource::parse(r).unwrap());
-///
-/// assert!(matches("projects/#/builds", "projects/acme/builds"));
-/// assert!(!matches("projects/#", "projects/acme/builds"));
-/// assert!(matches("projects/*", "projects/acme/builds"));
-/// assert!(!matches("projects/*", "projects"), "one or more, not zero");
-/// assert!(matches("*", "projects"));
-///
-/// assert!(!matches("*", "keyturn/keys"), "no wildcard reaches the management API");
-/// assert!(!matches("#/keys", "keyturn/keys"));
-/// assert!(matches("keyturn/*", "keyturn/keys"));
-///
-/// assert!(filter("projects/*").contains(&filter("projects/acme/#")));
-/// assert!(!filter("projects/acme/#").contains(&filter("projects/acme/*")));
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ResourceFilter(Box<str>);
-
-impl ResourceFilter {
-    /// Parses a filter: at most 256 bytes and 32 segments of RFC 6749 scope characters.
-    ///
-    /// ```
-    /// use keyturn::domain::scope::ResourceFilter;
-    /// for wrong in ["a*", "a/b#c", "*/a", "a/*/b", "a/./b", "%61", "a\"b", "a\\b", "a,b"] {
-    ///     assert!(ResourceFilter::parse(wrong).is_err(), "{wrong}");
-    /// }
-    /// ```
-    pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        check(text, ScopePart::Filter).map(|()| Self(text.into()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether the filter matches `resource`. Does not allocate.
-    pub fn matches(&self, resource: &Resource) -> bool {
-        covers(&self.0, &resource.0)
-    }
-
-    /// Whether the filter matches every resource that `other` matches.
-    pub fn contains(&self, other: &Self) -> bool {
-        covers(&self.0, &other.0)
     }
 }
 
@@ -315,136 +244,6 @@ impl Hash for Scope {
     }
 }
 
-/// The `scope` of a request, a key or a token: scopes in order of first appearance, without duplicates.
-///
-/// ```
-/// use keyturn::domain::scope::ScopeSet;
-/// let set = ScopeSet::parse(" write:a  read read:* ").unwrap();
-/// assert_eq!(set.to_string(), "write:a read", "the first spelling is kept");
-/// assert!(ScopeSet::parse("").unwrap().is_empty());
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct ScopeSet(Arc<Scopes>);
-
-/// The scopes of a set, and their text once it was asked for: every token of a key carries it.
-#[derive(Clone, Debug, Default)]
-struct Scopes {
-    list: Vec<Scope>,
-    text: OnceLock<Box<str>>,
-}
-
-impl PartialEq for Scopes {
-    fn eq(&self, other: &Self) -> bool {
-        self.list == other.list
-    }
-}
-
-impl Eq for Scopes {}
-
-impl Hash for Scopes {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.list.hash(state);
-    }
-}
-
-impl ScopeSet {
-    /// Parses scopes with filters, separated by one or more spaces (RFC 6749 §3.3).
-    pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        Self::parse_as(ScopeStyle::Filters, text)
-    }
-
-    /// Parses scopes in a style, separated by one or more spaces (RFC 6749 §3.3).
-    pub fn parse_as(style: ScopeStyle, text: &str) -> Result<Self, ScopeError> {
-        let mut set = Self::default();
-        for (index, word) in text.split(' ').filter(|word| !word.is_empty()).enumerate() {
-            let in_scope = |error| ScopeError::InScope(index + 1, Box::new(error));
-            set.add(index, Scope::parse_as(style, word).map_err(in_scope)?)?;
-        }
-        Ok(set)
-    }
-
-    /// Collects scopes. Errors: [`ScopeError::TooManyScopes`].
-    pub fn from_scopes(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, ScopeError> {
-        let mut set = Self::default();
-        for (index, scope) in scopes.into_iter().enumerate() {
-            set.add(index, scope)?;
-        }
-        Ok(set)
-    }
-
-    /// Returns the scopes in order of first appearance.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Scope> {
-        self.0.list.iter()
-    }
-
-    /// The scopes separated by spaces, each as it was written.
-    pub fn as_str(&self) -> &str {
-        self.0.text.get_or_init(|| {
-            let words: Vec<String> = self.iter().map(Scope::to_string).collect();
-            words.join(" ").into()
-        })
-    }
-
-    /// Number of distinct scopes.
-    pub fn len(&self) -> usize {
-        self.0.list.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.list.is_empty()
-    }
-
-    /// Gives scopes without a spelling the spelling that they have in `other`.
-    pub fn spelled_like(mut self, other: &Self) -> Self {
-        let is_open = |scope: &Scope| scope.spelling() == Some(Spelling::Unspecified);
-        if self.iter().any(is_open) {
-            for scope in self.list_mut().iter_mut().filter(|scope| is_open(scope)) {
-                if let Some(same) = other.iter().find(|same| *same == scope) {
-                    *scope = same.clone();
-                }
-            }
-        }
-        self
-    }
-
-    /// Whether both contain the same scopes in the same spelling.
-    pub fn is_same_text(&self, other: &Self) -> bool {
-        let is_bare = |scope: &Scope| scope.spelling() == Some(Spelling::Bare);
-        self == other && self.iter().map(is_bare).eq(other.iter().map(is_bare))
-    }
-
-    /// Whether a single scope of the set contains `scope`; scopes are not combined.
-    pub fn contains(&self, scope: &Scope) -> bool {
-        self.iter().any(|member| member.contains(scope))
-    }
-
-    /// Whether the set contains each scope of `other`.
-    pub fn contains_all(&self, other: &Self) -> bool {
-        other.iter().all(|scope| self.contains(scope))
-    }
-
-    /// Whether a single scope of the set allows `action` on `resource`. Does not allocate.
-    pub fn allows(&self, action: &Action, resource: &Resource) -> bool {
-        self.iter().any(|member| member.allows(action, resource))
-    }
-
-    fn add(&mut self, index: usize, scope: Scope) -> Result<(), ScopeError> {
-        if index >= MAX_SCOPES {
-            return Err(ScopeError::TooManyScopes);
-        }
-        if !self.0.list.contains(&scope) {
-            self.list_mut().push(scope);
-        }
-        Ok(())
-    }
-
-    fn list_mut(&mut self) -> &mut Vec<Scope> {
-        let scopes = Arc::make_mut(&mut self.0);
-        scopes.text.take();
-        &mut scopes.list
-    }
-}
-
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -452,12 +251,6 @@ impl fmt::Display for Scope {
             Form::Filter { action, filter, .. } => write!(f, "{action}:{filter}"),
             Form::Plain(text) => f.write_str(text),
         }
-    }
-}
-
-impl fmt::Display for ScopeSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -494,62 +287,4 @@ serde_as_text!(Action ResourceFilter Scope ScopeSet);
 /// RFC 6749 §3.3: %x21 / %x23-5B / %x5D-7E.
 const fn is_scope_character(character: char) -> bool {
     matches!(character, '!' | '#'..='[' | ']'..='~')
-}
-
-/// Checks the grammar of filters and resources.
-fn check(text: &str, part: ScopePart) -> Result<(), ScopeError> {
-    let max = if part == ScopePart::Resource { MAX_RESOURCE_BYTES } else { MAX_FILTER_BYTES };
-    if text.is_empty() {
-        return Err(ScopeError::Empty(part));
-    }
-    if text.len() > max {
-        return Err(ScopeError::TooLong(part, text.len(), max));
-    }
-    let allowed = |c| is_scope_character(c) && c != '%';
-    if let Some((index, character)) = text.char_indices().find(|(_, c)| !allowed(*c)) {
-        return Err(ScopeError::Character(part, index + 1, character));
-    }
-    // A comma-separated list must not parse as one filter. Paths may contain commas.
-    if part == ScopePart::Filter && text.contains(',') {
-        return Err(ScopeError::Comma);
-    }
-    let segments = text.split('/').count();
-    if part == ScopePart::Filter && segments > MAX_FILTER_SEGMENTS {
-        return Err(ScopeError::TooManySegments(segments));
-    }
-    for (index, name) in text.split('/').enumerate() {
-        let segment = index + 1;
-        match name {
-            "" => return Err(ScopeError::EmptySegment(part, segment)),
-            "." | ".." => return Err(ScopeError::DotSegment(part, segment)),
-            "#" | "*" if part == ScopePart::Resource => {
-                return Err(ScopeError::WildcardInResource(segment));
-            }
-            "*" if segment < segments => return Err(ScopeError::StarNotLast(segment)),
-            "#" | "*" => {}
-            _ if name.contains(['*', '#']) => {
-                return Err(ScopeError::MixedWildcard(part, segment));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether the filter `outer` contains `inner`, a filter or a resource. A resource is a filter that matches only
-/// itself, so matching and containment are the same comparison.
-fn covers(outer: &str, inner: &str) -> bool {
-    let (mut outer, mut inner) = (outer.split('/'), inner.split('/'));
-    let mut first = true;
-    loop {
-        match (outer.next(), inner.next()) {
-            (None, None) => return true,
-            (Some("*" | "#"), Some(RESERVED)) if first => return false,
-            (Some("*"), Some(_)) => return true,
-            (Some("#"), Some(name)) if name != "*" => {}
-            (Some(name), Some(same)) if name == same => {}
-            _ => return false,
-        }
-        first = false;
-    }
 }
