@@ -73,11 +73,11 @@ def fill(database, master, rng, count, sample):
 
     connection = sqlite3.connect(database)
     connection.executemany(
-        "INSERT INTO api_keys (id, organization, prefix, name, name_lowercase, search_text, description, grants, networks, state, generation,"
+        "INSERT INTO api_keys (id, organization, prefix, name, name_lowercase, search_text, description, grants, networks, is_open, is_full_access, state, generation,"
         " version, seq, secret_phc, secret_pepper, secret_digest, hint, created_at, created_by, state_at, expires_at, last_used_at)"
         " SELECT ?1, 'default', 'kt', ?2, ?2, ?2 || char(10), '', '"
         + GRANTS
-        + "', '', ?5, 1, 1, 0, 'not read', '"
+        + "', '', 1, 0, ?5, 1, 1, 0, 'not read', '"
         + pepper_id
         + "', ?4, 'kt_...', ?3, 'scale', CASE WHEN ?5 <> 'active' THEN ?3 END, ?6, ?7",
         rows(),

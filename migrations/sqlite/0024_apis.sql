@@ -31,20 +31,24 @@ SELECT slug, '0000000000000000', 'default', '', 'filters', '[]',
 
 -- The scopes of each key become a grant for the default API.
 DROP INDEX api_keys_attention;
+ALTER TABLE api_keys DROP COLUMN is_open;
 ALTER TABLE api_keys DROP COLUMN is_full_access;
 -- JSON: [{"api", "style", "scopes"}], the default API first.
 ALTER TABLE api_keys ADD COLUMN grants TEXT NOT NULL DEFAULT '[]';
 UPDATE api_keys SET grants = json_array(json_object('api', '0000000000000000', 'style', 'filters', 'scopes', scopes));
 ALTER TABLE api_keys DROP COLUMN scopes;
 
--- Whether the key grants everything or management of keys. Scopes have no double quote, so JSON delimits them by one or by a space.
-ALTER TABLE api_keys ADD COLUMN is_full_access BIGINT GENERATED ALWAYS AS (
-    CASE WHEN replace(grants, '"', ' ') LIKE '% *:* %' OR replace(grants, '"', ' ') LIKE '% * %' OR grants LIKE '%:keyturn/%'
-    THEN 1 ELSE 0 END) VIRTUAL;
+-- Whether every IPv4 or every IPv6 address is allowed, and whether a scope grants everything or management of keys. Scopes have no
+-- double quote, so JSON delimits them by one or by a space.
+ALTER TABLE api_keys ADD COLUMN is_open BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE api_keys ADD COLUMN is_full_access BIGINT NOT NULL DEFAULT 0;
+UPDATE api_keys SET is_open = CASE WHEN networks = '' OR networks || ' ' LIKE '%/0 %' THEN 1 ELSE 0 END,
+    is_full_access = CASE WHEN replace(grants, '"', ' ') LIKE '% *:* %' OR replace(grants, '"', ' ') LIKE '% * %'
+        OR grants LIKE '%:keyturn/%' THEN 1 ELSE 0 END;
 
--- The counts of the overview, searches and views read this index alone.
-CREATE INDEX api_keys_attention ON api_keys (organization, state, expires_at, owner, created_at, rotated_at, used_place, prefix,
-    previous_until, is_open, is_full_access, id, expires_place, name_lowercase, hint, search_text);
+-- The counts of the overview, searches and views read this index alone. SQLite does not read generated columns from an index.
+CREATE INDEX api_keys_attention ON api_keys (organization, state, expires_at, owner, created_at, rotated_at, last_used_at, prefix,
+    previous_until, is_open, is_full_access, id, name_lowercase, hint, search_text);
 
 -- Keys are also found by their plain scopes and by their APIs.
 CREATE TABLE key_grants_next (

@@ -82,6 +82,11 @@ impl Grants {
         other.iter().all(|grant| self.get(grant.api).is_some_and(|held| held.contains_all(&grant.scopes)))
     }
 
+    /// Whether a scope is `*:*` or for the management API.
+    pub fn is_full_access(&self) -> bool {
+        self.scopes().any(|(_, scope)| scope.is_everything() || scope.is_reserved())
+    }
+
     /// Whether no API has a scope.
     pub fn has_no_scope(&self) -> bool {
         self.iter().all(|grant| grant.scopes.is_empty())
@@ -188,6 +193,19 @@ mod tests {
         assert!(read == grants && read.is_same_text(&grants), "{json}");
         assert_eq!(read.default_scopes().unwrap().as_str(), "read write:a/#");
         assert_eq!(read.get(id(3)).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn full_access_is_everything_or_management() {
+        let is_full = |style, scopes| Grants::new([grant(id(1), style, scopes)]).is_full_access();
+        for (scopes, expected) in
+            [("*:*", true), ("*", true), ("read:keyturn/keys", true), ("read", false), ("", false)]
+        {
+            assert_eq!(is_full(ScopeStyle::Filters, scopes), expected, "{scopes}");
+        }
+        for scopes in ["*", "*:*", "read:keyturn/keys"] {
+            assert!(!is_full(ScopeStyle::Plain, scopes), "{scopes} has no meaning as a plain scope");
+        }
     }
 
     #[test]

@@ -20,9 +20,9 @@ pub enum KeyView {
     Unused,
     NeverUsed,
     NoExpiry,
-    /// Without allowed networks, or with all of IPv4 or IPv6.
+    /// [`Networks::is_open`](crate::domain::networks::Networks::is_open).
     AnyNetwork,
-    /// `*:*`, or a scope below `keyturn/`.
+    /// [`Grants::is_full_access`](crate::domain::grants::Grants::is_full_access).
     FullAccess,
     /// The previous secret still works.
     Rotating,

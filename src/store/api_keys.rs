@@ -212,7 +212,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     let previous = key.previous.as_ref();
     let previous_fast = previous.and_then(|previous| previous.secret.fast.as_ref());
     let done = query(
-        "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, search_text = $28, description = $5, grants = $6, networks = $7, expires_at = $8, \
+        "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, search_text = $28, description = $5, grants = $6, networks = $7, is_open = $29, is_full_access = $30, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, secret_version = $25, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
          previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, \
@@ -247,6 +247,8 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(key.owner.as_ref().map(|owner| owner.0.as_str()))
     .bind(previous.map(|previous| previous.hint.as_str()))
     .bind(format!("{}\n{}", key.name, key.description).to_lowercase())
+    .bind(i64::from(key.networks.is_open()))
+    .bind(i64::from(key.grants.is_full_access()))
     .execute(&mut *transaction)
     .await?;
     if done == 1 {

@@ -16,7 +16,7 @@ use crate::store::sql::statement::{Query, Value, query};
 use crate::store::{KeyCursor, KeyFilter, KeyOrder, Store, StoreError};
 
 /// The time of the last use, rotation or creation, as `ApiKey::idle_since` computes it.
-const IDLE_SINCE: &str = "CASE WHEN used_place >= created_at AND used_place >= COALESCE(rotated_at, 0) THEN used_place \
+const IDLE_SINCE: &str = "CASE WHEN last_used_at >= created_at AND last_used_at >= COALESCE(rotated_at, 0) THEN last_used_at \
     WHEN rotated_at >= created_at THEN rotated_at ELSE created_at END";
 const IN_TIME: &str = "(expires_at IS NULL OR expires_at > ";
 
@@ -37,8 +37,7 @@ impl Store {
     /// Returns the keys that match a filter.
     pub async fn keys(&self, filter: &KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
         let conditions = self.conditions(filter).await?;
-        let source = self.source(&conditions);
-        let rows = conditions.list(filter, source).fetch_all(&self.database).await?;
+        let rows = conditions.list(filter, self.source(filter)).fetch_all(&self.database).await?;
         rows.iter().map(key_from_row).collect()
     }
 
@@ -61,8 +60,8 @@ impl Store {
     /// Returns the number of keys that match a filter, whatever its position and limit.
     pub async fn count_keys(&self, filter: &KeyFilter) -> Result<u64, StoreError> {
         let conditions = self.conditions(&KeyFilter { after: None, ..filter.clone() }).await?;
-        let source = self.source(&conditions);
-        let Conditions { sql, values, .. } = conditions;
+        let source = self.source(filter);
+        let Conditions { sql, values } = conditions;
         let counting = query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM {source} WHERE {sql}")));
         let row = values.into_iter().fold(counting, Query::bind).fetch_one(&self.database).await?;
         Ok(row.try_get::<i64>("n")?.unsigned_abs())
@@ -95,7 +94,7 @@ impl Store {
             let condition = conditions.of_view(view, now);
             format!(", CAST(COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0) AS BIGINT) AS {}", view.as_str())
         });
-        let Conditions { sql, values, .. } = conditions;
+        let Conditions { sql, values } = conditions;
         let sql = format!("SELECT COUNT(*) AS active{} FROM api_keys WHERE {sql}", sums.concat());
         let row = values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind).fetch_one(&self.database).await?;
         let count = |column: &str| Ok::<_, StoreError>(row.try_get::<i64>(column)?.unsigned_abs());
@@ -112,10 +111,10 @@ impl Store {
     }
 
     /// Returns the table to select keys from.
-    fn source(&self, conditions: &Conditions) -> &'static str {
+    fn source(&self, filter: &KeyFilter) -> &'static str {
         match &self.database {
             // Without statistics SQLite would walk another index and read the row of every key.
-            Database::Sqlite { .. } if conditions.scan => "api_keys INDEXED BY api_keys_attention",
+            Database::Sqlite { .. } if is_scan(filter) => "api_keys INDEXED BY api_keys_attention",
             _ => "api_keys",
         }
     }
@@ -163,13 +162,11 @@ impl Store {
 struct Conditions {
     sql: String,
     values: Vec<Value>,
-    /// Whether a condition needs columns that the indexes of the orders do not have, but `api_keys_attention` has.
-    scan: bool,
 }
 
 impl Conditions {
     fn new(organization: &Slug) -> Self {
-        Self { sql: "organization = $1".into(), values: vec![organization.as_str().into()], scan: false }
+        Self { sql: "organization = $1".into(), values: vec![organization.as_str().into()] }
     }
 
     fn bind(&mut self, value: impl Into<Value>) -> String {
@@ -190,7 +187,7 @@ impl Conditions {
                 KeyCursor::At(at, id) => (self.bind(*at), self.bind(id.as_str())),
                 KeyCursor::Named(name, id) => (self.bind(name), self.bind(id.as_str())),
             };
-            self.and(&format!("({}, id) {beyond} ({last}, {id})", sorted_by(filter.order)));
+            self.and(&format!("({}, id) {beyond} ({last}, {id})", sorted_by(filter)));
         }
         let now = self.bind(filter.now.as_millis());
         match filter.status {
@@ -214,7 +211,6 @@ impl Conditions {
         if let Some(since) = filter.unused_since {
             let since = self.bind(since.as_millis());
             self.and(&format!("{IDLE_SINCE} < {since}"));
-            self.scan = true;
         }
         if filter.view.is_some() || filter.broken.is_some() {
             self.and(&format!("state <> 'revoked' AND {IN_TIME}{now})"));
@@ -222,7 +218,6 @@ impl Conditions {
         if let Some(view) = filter.view {
             let condition = self.of_view(view, filter.now);
             self.and(&condition);
-            self.scan = true;
         }
     }
 
@@ -238,7 +233,6 @@ impl Conditions {
             any.push_str(&format!(" OR substr(hint, length(hint) - {}) = {last}", LAST - 1));
         }
         self.and(&format!("({any})"));
-        self.scan = true;
     }
 
     /// Returns the condition of a view.
@@ -252,7 +246,7 @@ impl Conditions {
                 let since = self.bind(now.plus_seconds(-UNUSED_DAYS * DAY).as_millis());
                 format!("{IDLE_SINCE} < {since}")
             }
-            KeyView::NeverUsed => "used_place = 0".into(),
+            KeyView::NeverUsed => "last_used_at IS NULL".into(),
             KeyView::NoExpiry => "expires_at IS NULL".into(),
             KeyView::AnyNetwork => "is_open = 1".into(),
             KeyView::FullAccess => "is_full_access = 1".into(),
@@ -311,10 +305,10 @@ impl Conditions {
     /// Returns the statement of a list. IDs are selected from `source`, by a covering index,
     /// then their rows are read.
     fn list(mut self, filter: &KeyFilter, source: &str) -> Query {
-        let (value, (_, direction)) = (sorted_by(filter.order), direction(filter));
+        let (value, (_, direction)) = (sorted_by(filter), direction(filter));
         let limit = self.bind(i64::from(filter.limit));
         let offset = self.bind(filter.offset);
-        let Self { sql, values, .. } = self;
+        let Self { sql, values } = self;
         let sql = format!(
             "SELECT * FROM api_keys WHERE id IN (SELECT id FROM {source} WHERE {sql} \
              ORDER BY {value} {direction}, id {direction} LIMIT {limit} OFFSET {offset}) \
@@ -327,12 +321,23 @@ impl Conditions {
 /// Displayed characters of a secret.
 const LAST: usize = 4;
 
-const fn sorted_by(order: KeyOrder) -> &'static str {
-    match order {
-        KeyOrder::Created => "created_at",
-        KeyOrder::Name => "name_lowercase",
-        KeyOrder::Expiry => "expires_place",
-        KeyOrder::LastUse => "used_place",
+/// Whether a condition needs columns that the indexes of the orders do not have, but `api_keys_attention` has.
+fn is_scan(filter: &KeyFilter) -> bool {
+    filter.view.is_some()
+        || filter.unused_since.is_some()
+        || filter.search.as_deref().is_some_and(|part| !part.is_empty())
+}
+
+/// Returns the value that a list is sorted by. The generated columns have indexes, but `api_keys_attention` has only
+/// what they are generated from.
+fn sorted_by(filter: &KeyFilter) -> &'static str {
+    match (filter.order, is_scan(filter)) {
+        (KeyOrder::Created, _) => "created_at",
+        (KeyOrder::Name, _) => "name_lowercase",
+        (KeyOrder::Expiry, false) => "expires_place",
+        (KeyOrder::Expiry, true) => "COALESCE(expires_at, 9223372036854775807)",
+        (KeyOrder::LastUse, false) => "used_place",
+        (KeyOrder::LastUse, true) => "COALESCE(last_used_at, 0)",
     }
 }
 

@@ -94,6 +94,11 @@ impl Networks {
         !self.contains(&Self::all())
     }
 
+    /// Whether every IPv4 address or every IPv6 address is allowed.
+    pub fn is_open(&self) -> bool {
+        self.0.is_empty() || Self::all().ranges().any(|range| self.covers(range))
+    }
+
     /// Whether the list allows every address that `other` allows. Entries are combined: two halves contain the whole.
     pub fn contains(&self, other: &Self) -> bool {
         self.0.is_empty() || other.ranges().all(|range| self.covers(range))

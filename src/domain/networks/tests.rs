@@ -224,3 +224,14 @@ fn error_messages() {
     assert_eq!(Networks::parse(&["::1", "x"]).unwrap_err().index, 1);
     assert!(serde_json::from_str::<Networks>("[\"10.0.0.1/8\"]").is_err());
 }
+
+#[test]
+fn open_lists_allow_a_whole_family() {
+    let is_open = |items: &[&str]| Networks::parse(items).unwrap().is_open();
+    for items in [&[][..], &["*"], &["0.0.0.0/0"], &["::/0", "10.0.0.0/8"], &["0.0.0.0/1", "128.0.0.0/1"]] {
+        assert!(is_open(items), "{items:?}");
+    }
+    for items in [&["0.0.0.0/1"][..], &["10.0.0.0/8", "2000::/3"], &["0.0.0.0/1", "129.0.0.0/8"]] {
+        assert!(!is_open(items), "{items:?}");
+    }
+}

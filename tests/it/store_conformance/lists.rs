@@ -12,8 +12,13 @@ async fn insert_all(store: &Store) -> Vec<ApiKey> {
     for n in 1..=120_u8 {
         let pick = |list: &[&'static str], by: u8| list[usize::from(n / by) % list.len()];
         let scopes = pick(&["read:a", "", "*:*", "write:a/b fly:a", "read:keyturn/keys", "*", "read:#/b", "read"], 1);
-        let networks: &[&str] =
-            [&[][..], &["10.0.0.0/8"], &["0.0.0.0/0"], &["10.1.0.0/16", "2001:db8::/32"]][usize::from(n / 3) % 4];
+        let networks: &[&str] = [
+            &[][..],
+            &["10.0.0.0/8"],
+            &["0.0.0.0/0"],
+            &["10.1.0.0/16", "2001:db8::/32"],
+            &["0.0.0.0/1", "128.0.0.0/1"],
+        ][usize::from(n / 3) % 5];
         let mut key = ApiKey {
             name: pick(&["plain", "", " "], 2).into(),
             grants: Grants::of_default(ScopeSet::parse(scopes).unwrap()),
@@ -59,8 +64,8 @@ fn is_in(view: KeyView, key: &ApiKey) -> bool {
         KeyView::Unused => key.idle_since() < at(-UNUSED_DAYS),
         KeyView::NeverUsed => key.last_used_at.is_none(),
         KeyView::NoExpiry => key.expires_at.is_none(),
-        KeyView::AnyNetwork => !key.networks.is_restricted() || key.networks.has_wildcard(),
-        KeyView::FullAccess => key.grants.scopes().any(|(_, scope)| scope.is_everything() || scope.is_reserved()),
+        KeyView::AnyNetwork => key.networks.is_open(),
+        KeyView::FullAccess => key.grants.is_full_access(),
         KeyView::Rotating => key.previous.as_ref().is_some_and(|previous| previous.until > NOW),
     }
 }
