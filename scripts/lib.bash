@@ -159,7 +159,7 @@ find_postgres() {
 # Prints the path of Chromium or Chrome, in the order in which the tests look for it.
 find_browser() {
   local name
-  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+  for name in chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
     command -v "$name" && return
   done
   return 1

@@ -201,12 +201,13 @@ fn no_process_survives_a_panic_or_kill() {
         command.env("TMPDIR", folder.path()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         command.spawn().unwrap()
     };
+    // All of them inherit TMPDIR.
     let processes = || {
-        let commands = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let command = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
-            Some(String::from_utf8_lossy(&command).into_owned())
+        let environments = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let environment = std::fs::read(entry.ok()?.path().join("environ")).ok()?;
+            Some(String::from_utf8_lossy(&environment).into_owned())
         });
-        commands.filter(|command| command.contains(folder.path().to_str().unwrap())).count()
+        environments.filter(|environment| environment.contains(folder.path().to_str().unwrap())).count()
     };
     let is_empty = || std::fs::read_dir(folder.path()).unwrap().next().is_none();
 

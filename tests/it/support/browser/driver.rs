@@ -8,9 +8,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -93,10 +92,6 @@ impl Driver {
         Self { shell, folder: Some(folder), address: ([127, 0, 0, 1], port).into() }
     }
 
-    fn folder(&self) -> &Path {
-        self.folder.as_ref().unwrap().path()
-    }
-
     fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, Refusal> {
         let request = Request::new(self.address, method, path);
         let request = if method == "POST" { request.json(body) } else { request };
@@ -149,13 +144,11 @@ impl Drop for Driver {
 }
 
 impl Session {
-    /// Starts a browser with a profile of its own and these preferences of Chromium.
+    /// Starts a browser with a profile of its own.
     #[track_caller]
-    pub fn start(preferences: &Value) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
+    pub fn start() -> Self {
         let driver = Driver::running();
-        let profile = driver.folder().join(format!("profile-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        let mut arguments = vec![
+        let arguments = [
             "--headless=new",
             "--no-sandbox",
             "--remote-debugging-pipe",
@@ -173,19 +166,13 @@ impl Session {
             "--lang=en-US",
             "--window-size=1280,900",
         ];
-        let profile = format!("--user-data-dir={}", profile.display());
-        arguments.push(&profile);
-        let mut options = json!({ "args": arguments, "prefs": preferences });
-        // Not the page for new tabs, which is slow to load.
-        options["prefs"]["session.restore_on_startup"] = json!(4);
-        options["prefs"]["session.startup_urls"] = json!(["about:blank"]);
         let binary = std::env::var_os("KEYTURN_TEST_CHROMIUM").map(PathBuf::from);
-        let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+        let names =
+            ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
         let binary = binary.or_else(|| find(&names)).unwrap_or_else(|| panic!("no Chromium: {INSTALL}"));
-        options["binary"] = json!(binary);
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "acceptInsecureCerts": true,
-            "goog:chromeOptions": options,
+            "goog:chromeOptions": { "args": arguments, "binary": binary },
             "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "pageLoad": 25_000, "script": 25_000 },
             "unhandledPromptBehavior": "ignore",

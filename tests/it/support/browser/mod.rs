@@ -74,19 +74,27 @@ pub struct Browser {
 impl Browser {
     #[track_caller]
     pub fn new() -> Self {
-        Self::with(&json!({}))
+        Self::with(false)
     }
 
     /// A browser with JavaScript disabled.
     #[track_caller]
     pub fn without_javascript() -> Self {
-        Self::with(&json!({ "profile.managed_default_content_settings.javascript": 2 }))
+        Self::with(true)
     }
 
     #[track_caller]
-    fn with(preferences: &Value) -> Self {
-        let session = Session::start(preferences);
+    fn with(is_scriptless: bool) -> Self {
+        let session = Session::start();
         let browser = Self { session, complaints: RefCell::default(), has_failed: Cell::new(false) };
+        // Without a window nobody can be asked; a click is enough elsewhere.
+        let write = json!({ "permissions": ["clipboardSanitizedWrite"] });
+        browser.must("the clipboard is refused", browser.session.devtools("Browser.grantPermissions", &write));
+        let scripts = json!({ "value": is_scriptless });
+        browser.must(
+            "scripts cannot be disabled",
+            browser.session.devtools("Emulation.setScriptExecutionDisabled", &scripts),
+        );
         browser.light()
     }
 
@@ -248,12 +256,13 @@ impl Browser {
         self.must("the keyboard does not work", self.session.post("/actions", &body));
     }
 
-    /// Returns the accessible name of the focused element; empty if it is the page.
+    /// Returns the accessible name of the focused element; empty if it is the page or has just disappeared.
     #[track_caller]
     pub fn focused(&self) -> String {
         let element = self.run("const a = document.activeElement; return a === document.body ? null : a", &[]);
         let Some(id) = element[driver::ELEMENT].as_str() else { return String::new() };
-        squeeze(&text_of(&self.must("no name", self.session.get(&format!("/element/{id}/computedlabel")))))
+        let name = self.session.get(&format!("/element/{id}/computedlabel"));
+        name.map(|name| squeeze(&text_of(&name))).unwrap_or_default()
     }
 
     /// Whether a `<dialog>` is open.

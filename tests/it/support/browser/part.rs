@@ -75,31 +75,44 @@ impl<'a> Part<'a> {
             let all = self.all();
             let named = |roles: &[&str]| all.iter().filter(|one| is(one, roles, name)).map(element).collect::<Vec<_>>();
             let regions = named(REGIONS);
-            let found = if regions.is_empty() { self.items(&all, name) } else { regions };
+            let found = if regions.is_empty() { self.items(&all, name)? } else { regions };
             if !found.is_empty() {
                 return only(found);
             }
             let sections = named(&["heading"]).into_iter().map(|heading| {
                 let of = "return arguments[0].closest('section, article, dialog, form, fieldset, main, body')";
-                self.browser.run(of, &[heading])
+                self.run_now(of, &[heading])
             });
-            only(sections.collect())
+            only(sections.collect::<Result<_, _>>()?)
         });
         Part { browser: self.browser, root: Some(root) }
     }
 
     /// Returns rows and list items with a text as a complete cell, line or link; otherwise those that contain it.
-    fn items(&self, all: &[Found], text: &str) -> Vec<Value> {
+    fn items(&self, all: &[Found], text: &str) -> Result<Vec<Value>, String> {
         let items: Vec<&Found> = all.iter().filter(|one| ITEMS.contains(&one.role.as_str())).collect();
         let elements: Vec<Value> = items.iter().map(|one| element(one)).collect();
-        let texts = self.browser.run("return arguments[0].map(e => e.innerText)", &[json!(elements)]);
+        let texts = self.run_now("return arguments[0].map(e => e.innerText)", &[json!(elements)])?;
         let texts: Vec<String> = texts.as_array().unwrap().iter().map(text_of).collect();
         let with = |holds: &dyn Fn(&str) -> bool| -> Vec<Value> {
             let matching = elements.iter().zip(&texts).filter(|(_, found)| holds(found));
             matching.map(|(element, _)| element.clone()).collect()
         };
         let exact = with(&|found| found.split(['\n', '\t']).any(|line| squeeze(line) == text));
-        if exact.is_empty() { with(&|found| squeeze(found).contains(text)) } else { exact }
+        Ok(if exact.is_empty() { with(&|found| squeeze(found).contains(text)) } else { exact })
+    }
+
+    /// Runs the body of a function in the page. Errors: the page changed meanwhile.
+    fn run_now(&self, body: &str, arguments: &[Value]) -> Result<Value, String> {
+        self.unless_changing(self.browser.session.script(body, arguments))
+    }
+
+    /// Errors: the page changed meanwhile. Panics at other errors.
+    fn unless_changing<T>(&self, result: Result<T, Refusal>) -> Result<T, String> {
+        match result {
+            Err(refusal) if PASSING.contains(&refusal.error.as_str()) => Err(refusal.message),
+            done => Ok(self.browser.must("the page does not answer", done)),
+        }
     }
 
     /// Clicks a link, a button or a summary.
@@ -118,7 +131,8 @@ impl<'a> Part<'a> {
     #[track_caller]
     pub fn fill(&self, field: &str, text: &str) {
         self.on("a field", FIELDS, field, |target| {
-            let kind = text_of(&self.browser.run("return arguments[0].type ?? ''", std::slice::from_ref(target)));
+            let kind =
+                text_of(&self.browser.session.script("return arguments[0].type ?? ''", std::slice::from_ref(target))?);
             // The format for typing a date depends on the language of the browser.
             if ["date", "datetime-local", "time", "month", "week", "range", "color"].contains(&kind.as_str()) {
                 let set = "const [e, v] = arguments; e.value = v;
@@ -160,15 +174,15 @@ impl<'a> Part<'a> {
     #[track_caller]
     pub fn choose(&self, field: &str, option: &str) {
         self.browser.listen();
-        let chosen = self.eventually(&format!("the choice {option:?} of {field:?}"), || {
+        let choice = || {
             let all = self.all();
             let named =
                 |roles: &[&str]| all.iter().filter(|one| is(one, roles, field)).map(element).collect::<Vec<_>>();
             let lists = named(LISTS);
             if !lists.is_empty() {
                 let list = only(lists)?;
-                let options = self.browser.run("return [...(arguments[0].options ?? [])]", std::slice::from_ref(&list));
-                let labels = self.browser.run("return arguments[0].map(o => o.label)", std::slice::from_ref(&options));
+                let options = self.run_now("return [...(arguments[0].options ?? [])]", std::slice::from_ref(&list))?;
+                let labels = self.run_now("return arguments[0].map(o => o.label)", std::slice::from_ref(&options))?;
                 let labels: Vec<String> =
                     labels.as_array().unwrap().iter().map(|label| squeeze(&text_of(label))).collect();
                 // Lifetimes are followed by their date: `30 days (2031-01-30)`.
@@ -181,8 +195,10 @@ impl<'a> Part<'a> {
             let radios = group.all().into_iter().filter(|one| one.role == "radio").collect::<Vec<_>>();
             let matching = radios.iter().filter(|one| one.name == option).map(element).collect();
             only(matching).map_err(|why| format!("{why}; its choices are {:?}", names(radios.iter())))
+        };
+        self.eventually(&format!("the choice {option:?} of {field:?}"), || {
+            self.unless_changing(self.press(&choice()?))
         });
-        self.browser.must("it cannot be chosen", self.press(&chosen));
     }
 
     #[track_caller]
@@ -219,21 +235,29 @@ impl<'a> Part<'a> {
     /// Returns the visible text.
     #[track_caller]
     pub fn text(&self) -> String {
-        text_of(&self.browser.run("return (arguments[0] ?? document.body).innerText", &[self.root_value()]))
+        self.browser.must("no text", self.try_text())
+    }
+
+    fn try_text(&self) -> Result<String, Refusal> {
+        let script = "return (arguments[0] ?? document.body).innerText";
+        self.browser.session.script(script, &[self.root_value()]).map(|text| text_of(&text))
     }
 
     /// Waits until a text is visible, with collapsed white space.
     #[track_caller]
     pub fn see(&self, text: &str) {
         let wanted = squeeze(text);
-        self.browser.wait(&format!("the text {text:?}"), || squeeze(&self.text()).contains(&wanted));
+        self.browser
+            .wait(&format!("the text {text:?}"), || self.try_text().is_ok_and(|text| squeeze(&text).contains(&wanted)));
     }
 
     /// Waits until a text is not visible.
     #[track_caller]
     pub fn do_not_see(&self, text: &str) {
         let unwanted = squeeze(text);
-        self.browser.wait(&format!("the end of the text {text:?}"), || !squeeze(&self.text()).contains(&unwanted));
+        self.browser.wait(&format!("the end of the text {text:?}"), || {
+            self.try_text().is_ok_and(|text| !squeeze(&text).contains(&unwanted))
+        });
     }
 
     /// Returns the table with this caption or label.
@@ -268,13 +292,7 @@ impl<'a> Part<'a> {
             let matching = all.iter().filter(|one| is(one, roles, name)).map(element).collect();
             let target = only(matching)
                 .map_err(|why| format!("{why}; there is {:?}", names(all.iter().filter(|one| has_role(one, roles)))))?;
-            match act(&target) {
-                Err(refusal) if PASSING.contains(&refusal.error.as_str()) => Err(refusal.message),
-                done => {
-                    self.browser.must(&format!("{name:?} cannot be used"), done);
-                    Ok(())
-                }
-            }
+            self.unless_changing(act(&target))
         });
     }
 
