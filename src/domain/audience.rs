@@ -7,6 +7,21 @@ pub fn is_same(one: &str, other: &str) -> bool {
     one == other || normalize(one).is_some_and(|one| normalize(other) == Some(one))
 }
 
+/// Returns the URL of an audience's protected resource metadata (RFC 9728 §3.1), at the origin of the resource itself: the
+/// well-known path comes between the host and the path. `None` unless the audience is an `http(s)` URL without a fragment and
+/// a user name.
+pub fn resource_metadata_url(audience: &str) -> Option<String> {
+    let mut url = url::Url::parse(audience).ok()?;
+    let is_resource = matches!(url.scheme(), "https" | "http") && url.has_host() && url.fragment().is_none();
+    if !is_resource || !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    let path = if url.path() == "/" { "" } else { url.path() };
+    let path = format!("/.well-known/oauth-protected-resource{path}");
+    url.set_path(&path);
+    Some(url.into())
+}
+
 /// Returns the scheme, the authority in lower case, and the rest, which is compared byte for byte.
 fn normalize(text: &str) -> Option<(&'static str, String, &str)> {
     let (scheme, rest) = text.split_once("://")?;
@@ -39,6 +54,24 @@ mod tests {
         assert!(is_same("http://[2001:DB8::1]:80/", "http://[2001:db8::1]"));
         assert!(is_same("https://H/mcp", "https://h/mcp"));
         assert!(is_same("urn:b", "urn:b"));
+    }
+
+    #[test]
+    fn metadata_is_between_the_host_and_the_path() {
+        for (audience, expected) in [
+            ("https://mcp.example", "https://mcp.example/.well-known/oauth-protected-resource"),
+            ("https://mcp.example/", "https://mcp.example/.well-known/oauth-protected-resource"),
+            ("https://h/mcp", "https://h/.well-known/oauth-protected-resource/mcp"),
+            ("https://h/mcp/", "https://h/.well-known/oauth-protected-resource/mcp/"),
+            ("https://h:8443/a/b?k=1", "https://h:8443/.well-known/oauth-protected-resource/a/b?k=1"),
+            ("http://127.0.0.1:9000/mcp", "http://127.0.0.1:9000/.well-known/oauth-protected-resource/mcp"),
+            ("https://h/a\"b", "https://h/.well-known/oauth-protected-resource/a%22b"),
+        ] {
+            assert_eq!(resource_metadata_url(audience).as_deref(), Some(expected), "{audience}");
+        }
+        for audience in ["photos", "urn:photos", "ftp://h/x", "https://h/#x", "https://u@h/", "https://u:p@h", "https://"] {
+            assert_eq!(resource_metadata_url(audience), None, "{audience}");
+        }
     }
 
     #[test]

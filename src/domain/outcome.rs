@@ -164,6 +164,8 @@ denials! {
     OtherOrganization = ApiKeyInvalid, None, Some("other_organization");
     /// The credential is for none of the audiences that the gateway requires.
     OtherAudience = ApiKeyInvalid, Some(UsageOutcome::DeniedAudience), Some("other_audience");
+    /// The organization has no API with the name that the gateway requires.
+    UnknownApi = ValidationFailed, Some(UsageOutcome::DeniedAudience), Some("unknown_api");
     /// A token for another API was presented to the management API.
     AudienceNotKeyturn = ApiKeyInvalid, Some(UsageOutcome::DeniedAudience), Some("audience_not_keyturn");
     /// The key has expired.
@@ -267,6 +269,7 @@ impl fmt::Display for Denial {
             | Self::OtherOrganization
             | Self::AudienceNotKeyturn => "the API key or access token is not valid",
             Self::OtherAudience => "the credential is not for this audience",
+            Self::UnknownApi => "keyturn_api: the organization has no API with this name",
             Self::Expired => "the API key has expired",
             Self::Disabled => "the API key is disabled",
             Self::OrganizationSuspended => "the organization is suspended",

@@ -60,13 +60,23 @@ pub(super) struct VerifyError {
     error: Option<&'static str>,
     description: String,
     scope: Option<String>,
+    resource: Option<RequiredResource>,
     explanation: Option<Box<Explanation>>,
+}
+
+/// What a client needs to get a token for the API that a gateway requires.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct RequiredResource {
+    /// The URL of its metadata, at its own origin (RFC 9728 §3.1).
+    pub(super) metadata: String,
+    /// The scopes that the gateway requires by name, separated by spaces; may be empty.
+    pub(super) scope: String,
 }
 
 impl VerifyError {
     fn new(code: Code, description: impl Into<String>) -> Self {
         let (error, _) = verify_error(code);
-        Self { code, error, description: description.into(), scope: None, explanation: None }
+        Self { code, error, description: description.into(), scope: None, resource: None, explanation: None }
     }
 
     /// No credentials.
@@ -101,6 +111,11 @@ impl VerifyError {
         Self { explanation: Some(explanation), ..self }
     }
 
+    /// The same, with a challenge that describes the resource.
+    pub(super) fn of_resource(self, resource: Option<RequiredResource>) -> Self {
+        Self { resource, ..self }
+    }
+
     /// The response.
     pub(super) fn respond(self) -> HttpResponse {
         let description = error_description(&self.description);
@@ -119,8 +134,12 @@ impl VerifyError {
             if let Some(error) = self.error {
                 challenge.push_str(&format!(r#", error="{error}", error_description="{description}""#));
             }
-            if let Some(scope) = &self.scope {
+            let required = self.resource.as_ref().map(|resource| &resource.scope);
+            if let Some(scope) = required.filter(|scope| !scope.is_empty()).or(self.scope.as_ref()) {
                 challenge.push_str(&format!(r#", scope="{scope}""#));
+            }
+            if let Some(RequiredResource { metadata, .. }) = &self.resource {
+                challenge.push_str(&format!(r#", resource_metadata="{metadata}""#));
             }
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }

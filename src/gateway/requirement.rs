@@ -7,6 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 
 use crate::domain::scope::{Action, Resource, ResourceFilter, Scope};
+use crate::domain::slug::Slug;
 use crate::gateway::answer::VerifyError;
 use crate::gateway::target;
 use crate::http::form::{self, Form};
@@ -16,8 +17,13 @@ use crate::verification::Required;
 const MAX_REQUIRED: usize = 16;
 
 /// The parameters, and whether each may be repeated.
-const PARAMETERS: [(&str, bool); 4] =
-    [("keyturn_require", true), ("keyturn_audience", true), ("keyturn_map", false), ("keyturn_organization", false)];
+const PARAMETERS: [(&str, bool); 5] = [
+    ("keyturn_require", true),
+    ("keyturn_audience", true),
+    ("keyturn_api", false),
+    ("keyturn_map", false),
+    ("keyturn_organization", false),
+];
 
 const METHOD_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("x-original-method"), HeaderName::from_static("x-forwarded-method")];
@@ -34,6 +40,8 @@ pub(super) struct Requirements {
     pub required: Vec<Required>,
     /// The token must be for one of these audiences; empty for any.
     pub audiences: Vec<String>,
+    /// The name of the API that the credential must be for, which the challenge describes.
+    pub api: Option<Slug>,
     /// Whether the credentials of every organization are accepted.
     pub is_any_organization: bool,
 }
@@ -68,6 +76,13 @@ pub(super) fn read(request: &HttpRequest, has_client_query: bool) -> Result<Requ
             ));
         }
     };
+    let api = match query.value("keyturn_api") {
+        None => None,
+        Some(_) if is_any_organization => {
+            return Err(wrong("keyturn_api: not allowed with keyturn_organization=*".into()));
+        }
+        Some(name) => Some(Slug::parse(name).ok_or_else(|| wrong("keyturn_api: not the name of an API".into()))?),
+    };
     if query.values("keyturn_map").any(|value| value != "http") {
         return Err(wrong("keyturn_map: only http is allowed".into()));
     }
@@ -77,7 +92,7 @@ pub(super) fn read(request: &HttpRequest, has_client_query: bool) -> Result<Requ
         // The gateway chose this requirement by a path that the API must not read differently.
         target::path(uri).map_err(|why| wrong(format!("the forwarded URI {why}")))?;
     }
-    Ok(Requirements { required, audiences, is_any_organization })
+    Ok(Requirements { required, audiences, api, is_any_organization })
 }
 
 /// Checks the names of all parameters, and that each has a value.
@@ -98,8 +113,8 @@ fn check_parameters(query: &str, has_client_query: bool) -> Result<(), String> {
             None if has_client_query && !resembles_ours(&name) => {}
             None => {
                 return Err(
-                    "query: unknown parameter; allowed are keyturn_require, keyturn_audience, keyturn_map and \
-                            keyturn_organization"
+                    "query: unknown parameter; allowed are keyturn_require, keyturn_audience, keyturn_api, keyturn_map \
+                            and keyturn_organization"
                         .into(),
                 );
             }
@@ -229,6 +244,11 @@ mod tests {
             "keyturn%5Frequire=",
             "%4Beyturn_require=read:a",
             "keyturn_audience",
+            "keyturn_api",
+            "keyturn_api=",
+            "keyturn_api=A%20b",
+            "keyturn_api=a&keyturn_api=a",
+            "keyturn_api=a&keyturn_organization=*",
             "keyturn_organization=acme",
             "keyturn_organization=",
             "keyturn_organization=*&keyturn_organization=*",

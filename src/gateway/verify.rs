@@ -3,17 +3,18 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::clock;
+use crate::domain::audience::resource_metadata_url;
 use crate::domain::networks::fold;
 use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::gateway::answer::{VerifyError, allowed};
+use crate::gateway::answer::{RequiredResource, VerifyError, allowed};
 use crate::gateway::requirement::{self, Requirements};
 use crate::http::access::Explanation;
 use crate::http::context::HttpContext;
 use crate::http::credentials::{self, HeaderCredentials};
 use crate::node::ObservedRequest;
-use crate::verification::{Caller, Credential, RequiredAccess};
+use crate::verification::{Caller, Credential, Required, RequiredAccess};
 
 /// Registers the endpoints. Some gateways append the client's path and query to `/verify/`; the path is ignored.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -51,7 +52,8 @@ async fn of_organization(context: &HttpContext, request: &HttpRequest, has_clien
 
 async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_client_query: bool) -> HttpResponse {
     let now = clock::now();
-    match decide(context, request, (slug, has_client_query), now).await {
+    let requirements = requirement::read(request, has_client_query);
+    match decide(context, request, (slug, &requirements), now).await {
         Ok(caller) => {
             context.node.metrics.verification(None);
             if context.node.gateways.is_on() {
@@ -64,7 +66,8 @@ async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_c
             if context.node.gateways.is_on() {
                 observe(context, request, (slug, Some(error.code().as_str())), now);
             }
-            refuse(context, error)
+            let resource = requirements.ok().and_then(|requirements| RequiredResource::of(context, slug, requirements));
+            refuse(context, error.of_resource(resource))
         }
     }
 }
@@ -83,6 +86,20 @@ fn observe(
     context.node.gateways.note(&ObservedRequest { organization, peer, is_trusted, client, code }, now);
 }
 
+impl RequiredResource {
+    /// Describes the API that the gateway requires, if its audience is a URL.
+    #[cold]
+    fn of(context: &HttpContext, slug: &Slug, requirements: Requirements) -> Option<Self> {
+        let name = requirements.api?;
+        let tenant = context.node.tenant(slug)?;
+        let served = tenant.apis.iter().find(|served| served.api.name == name)?;
+        // The scope of the forwarded path is left out: the path may hold a misplaced secret.
+        let is_named = |required: &&Required| matches!(required, Required::Scope { .. });
+        let scopes: Vec<String> = requirements.required.iter().filter(is_named).map(ToString::to_string).collect();
+        Some(Self { metadata: resource_metadata_url(&served.audience)?, scope: scopes.join(" ") })
+    }
+}
+
 fn refuse(context: &HttpContext, error: VerifyError) -> HttpResponse {
     context.node.metrics.verification(Some(error.code()));
     error.respond()
@@ -91,16 +108,17 @@ fn refuse(context: &HttpContext, error: VerifyError) -> HttpResponse {
 async fn decide(
     context: &HttpContext,
     request: &HttpRequest,
-    (slug, has_client_query): (&Slug, bool),
+    (slug, requirements): (&Slug, &Result<Requirements, VerifyError>),
     now: Timestamp,
 ) -> Result<Caller, VerifyError> {
     // 1. One credential, in one header.
     let credential = credential(request)?;
 
     // 2. The requirements. Nobody meets unreadable ones, but only a caller with a good credential learns why.
-    let (requirements, unreadable) = match requirement::read(request, has_client_query) {
+    let none = Requirements::default();
+    let (requirements, unreadable) = match requirements {
         Ok(requirements) => (requirements, None),
-        Err(error) => (Requirements::default(), Some(error)),
+        Err(error) => (&none, Some(error)),
     };
     // 3. The decision.
     let address = context.client_address(request);
@@ -108,6 +126,7 @@ async fn decide(
         // At `/o/{slug}/verify`, the parameter does not lift the restriction.
         organization: (!requirements.is_any_organization || !slug.is_default()).then_some(slug),
         audiences: &requirements.audiences,
+        api: requirements.api.as_ref(),
         scopes: &requirements.required,
     };
     let caller = context.node.verifier().check(&credential, address, &wanted, now).await?;
@@ -115,7 +134,7 @@ async fn decide(
         None => Ok(caller),
         Some(error) => {
             let cause = Some(error.to_string());
-            Err(error.explained(Box::new(Explanation { cause, ..*Explanation::of_key(&caller.key) })))
+            Err(error.clone().explained(Box::new(Explanation { cause, ..*Explanation::of_key(&caller.key) })))
         }
     }
 }

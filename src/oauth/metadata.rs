@@ -1,4 +1,5 @@
-//! Each issuer's metadata (RFC 8414) and public keys (RFC 7517), for anybody, never rate-limited.
+//! Each issuer's metadata (RFC 8414) and public keys (RFC 7517), and the metadata of its APIs (RFC 9728), for anybody, never
+//! rate-limited.
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use actix_web::{FromRequest, Handler, HttpResponse, Responder, web};
 use serde_json::json;
 
 use crate::clock;
+use crate::domain::apis::ServedApi;
+use crate::domain::audience::resource_metadata_url;
 use crate::domain::choices::{Algorithm, ScopeStyle};
 use crate::domain::outcome::Code;
 use crate::domain::slug::Slug;
@@ -25,10 +28,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     document(config, "/.well-known/openid-configuration", default_metadata);
     document(config, "/.well-known/jwks.json", default_jwks);
     document(config, "/.well-known/jwks/{kid}.pem", default_pem);
+    document(config, "/.well-known/oauth-protected-resource/{api}", default_resource);
     document(config, "/.well-known/oauth-authorization-server/o/{slug}", metadata);
     document(config, "/o/{slug}/.well-known/openid-configuration", metadata);
     document(config, "/o/{slug}/.well-known/jwks.json", jwks);
     document(config, "/o/{slug}/.well-known/jwks/{kid}.pem", pem);
+    document(config, "/o/{slug}/.well-known/oauth-protected-resource/{api}", resource);
 }
 
 fn document<A, F>(config: &mut web::ServiceConfig, path: &str, read: F)
@@ -64,6 +69,15 @@ async fn jwks(context: web::Data<HttpContext>, slug: web::Path<String>) -> HttpR
 async fn pem(context: web::Data<HttpContext>, path: web::Path<(String, String)>) -> HttpResponse {
     let (slug, kid) = path.into_inner();
     answer(tenant(&context, &slug), |tenant| pem_of(tenant, &kid))
+}
+
+async fn default_resource(context: web::Data<HttpContext>, api: web::Path<String>) -> HttpResponse {
+    answer(default_tenant(&context), |tenant| resource_of(tenant, &api))
+}
+
+async fn resource(context: web::Data<HttpContext>, path: web::Path<(String, String)>) -> HttpResponse {
+    let (slug, api) = path.into_inner();
+    answer(tenant(&context, &slug), |tenant| resource_of(tenant, &api))
 }
 
 fn default_tenant(context: &HttpContext) -> Option<Arc<Tenant>> {
@@ -107,20 +121,41 @@ fn metadata_of(context: &HttpContext, tenant: &Tenant) -> HttpResponse {
     cacheable("application/json", document.to_string())
 }
 
-/// The scopes of all APIs, each once: the actions of the policy for an API without a list of its own.
+/// The scopes of all APIs, each once.
 fn scopes_supported(tenant: &Tenant) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
-    for served in &tenant.apis {
-        let own = served.api.scopes.iter().map(|listed| listed.scope.to_string());
-        let actions = tenant.organization.policy.actions.iter().map(ToString::to_string);
-        let has_any = served.api.scopes.is_empty() && served.api.style == ScopeStyle::Filters;
-        for scope in own.chain(actions.filter(|_| has_any)) {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
-            }
+    for scope in tenant.apis.iter().flat_map(|served| scopes_of(tenant, served)) {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
         }
     }
     scopes
+}
+
+/// The scopes of an API: the actions of the policy if it has no list of its own.
+fn scopes_of(tenant: &Tenant, served: &ServedApi) -> Vec<String> {
+    if served.api.scopes.is_empty() && served.api.style == ScopeStyle::Filters {
+        return tenant.organization.policy.actions.iter().map(ToString::to_string).collect();
+    }
+    served.api.scopes.iter().map(|listed| listed.scope.to_string()).collect()
+}
+
+/// The metadata of an API (RFC 9728 §2), which its own server has to serve: clients accept it only from there (§3.3).
+fn resource_of(tenant: &Tenant, name: &str) -> HttpResponse {
+    let Some(served) = tenant.apis.iter().find(|served| served.api.name.as_str() == name) else {
+        return not_found("there is no such API");
+    };
+    if resource_metadata_url(&served.audience).is_none() {
+        return not_found("the audience of the API is not a URL");
+    }
+    let document = json!({
+        "resource": served.audience,
+        "resource_name": name,
+        "authorization_servers": [tenant.issuer],
+        "scopes_supported": scopes_of(tenant, served),
+        "bearer_methods_supported": ["header"],
+    });
+    cacheable("application/json", document.to_string())
 }
 
 fn jwks_of(tenant: &Tenant) -> HttpResponse {

@@ -16,6 +16,9 @@ pub struct RequiredAccess<'a> {
     /// The token's `aud` must contain one of these (RFC 9068 §4). A secret presented directly has no `aud`; its key must be
     /// granted the API of one. Empty for any audience.
     pub audiences: &'a [String],
+    /// The name of the API that the credential must be for: the token's `aud` must contain its audience, and the key must be
+    /// granted it.
+    pub api: Option<&'a Slug>,
     /// Scopes that the caller must hold, all of them.
     pub scopes: &'a [Required],
 }
@@ -102,7 +105,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
 }
 
 /// Returns the first requirement that an authenticated caller does not meet. A caller that presented a secret has the scopes
-/// of the first required API that its key is granted, as if it had requested a token for that API.
+/// of the required API, or of the first required audience that its key is granted, as if it had requested a token for it.
 fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
     if wanted.organization.is_some_and(|organization| *organization != caller.key.organization) {
         return Some(Denial::OtherOrganization);
@@ -120,6 +123,19 @@ fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
                     return Some(Denial::OtherAudience);
                 };
                 caller.grant.scopes = scopes;
+            }
+        }
+    }
+    if let Some(name) = wanted.api {
+        let Some(served) = caller.tenant.apis.iter().find(|served| served.api.name == *name) else {
+            return Some(Denial::UnknownApi);
+        };
+        match &caller.token {
+            Some(token) if token.claims.aud.contains(&served.audience) => {}
+            Some(_) => return Some(Denial::OtherAudience),
+            None => {
+                let Some(granted) = caller.key.grants.get(served.api.id) else { return Some(Denial::OtherAudience) };
+                caller.grant.scopes = served.api.effective(granted);
             }
         }
     }

@@ -157,7 +157,7 @@ async fn check(
     (audience, scope): (&str, &str),
 ) -> Option<Denial> {
     let (audiences, scopes) = ([audience.to_owned()], required(scope));
-    let wanted = RequiredAccess { organization: None, audiences: &audiences, scopes: &scopes };
+    let wanted = RequiredAccess { organization: None, audiences: &audiences, api: None, scopes: &scopes };
     match verifier.check(credential, address, &wanted, NOW).await {
         Ok(_) => None,
         Err(Refusal::Denied(denial, _)) => Some(denial),
