@@ -167,18 +167,44 @@ find_browser() {
 
 # Below the range the kernel takes outgoing ports from, so that a restart finds its port still free.
 free_port() {
-  python3 - <<'PYTHON'
-import random, socket
-while True:
-    port = random.randrange(20000, 32000)
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-    print(port)
-    break
+  take_ports 1
+}
+
+# Takes that many different ports at once, so that no two servers are given the same.
+take_ports() {
+  python3 - "$1" <<'PYTHON'
+import random, socket, sys
+held = []
+while len(held) < int(sys.argv[1]):
+    probe = socket.socket()
+    try:
+        probe.bind(("127.0.0.1", random.randrange(20000, 32000)))
+        held.append(probe)
+    except OSError:
+        probe.close()
+print(*(probe.getsockname()[1] for probe in held))
 PYTHON
+}
+
+# background LOG COMMAND... starts a process group of its own and remembers it for the end.
+background() {
+  local log=$1
+  shift
+  (exec setsid "$@") >"$log" 2>&1 &
+  servers+=("-$!")
+  disown "$!"
+}
+
+# wait_port PORT LOG NAME [SECONDS] waits until a server that was started listens.
+wait_port() {
+  local deadline=$((SECONDS + ${4:-20}))
+  until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
+    if ((SECONDS >= deadline)); then
+      tail -n 30 "$2" >&2
+      die "$3 does not listen (the end of its output is above)"
+    fi
+    sleep 0.05
+  done
 }
 
 # start_server FOLDER LOG [ARGUMENT...] runs the binary in FOLDER; its process id is in $server.

@@ -69,7 +69,9 @@ mod tests {
         ] {
             assert_eq!(resource_metadata_url(audience).as_deref(), Some(expected), "{audience}");
         }
-        for audience in ["photos", "urn:photos", "ftp://h/x", "https://h/#x", "https://u@h/", "https://u:p@h", "https://"] {
+        for audience in
+            ["photos", "urn:photos", "ftp://h/x", "https://h/#x", "https://u@h/", "https://u:p@h", "https://"]
+        {
             assert_eq!(resource_metadata_url(audience), None, "{audience}");
         }
     }

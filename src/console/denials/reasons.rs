@@ -63,6 +63,11 @@ pub(super) const REASONS: &[Reason] = &[
     ),
     reason("other_audience", "Other audience", "The token is for another API than the gateway requires."),
     reason(
+        "unknown_api",
+        "Unknown API",
+        "The gateway requires an API by a name that the organization doesn’t have. Correct keyturn_api in the gateway.",
+    ),
+    reason(
         "audience_not_keyturn",
         "Token for another API",
         "A token for another API was presented to the management API. Request a token for this server.",

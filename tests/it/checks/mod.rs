@@ -8,6 +8,7 @@ mod rotation;
 mod timing;
 mod usage;
 mod verify;
+mod verify_api;
 
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
 

@@ -8,5 +8,6 @@ mod denials;
 mod issuers;
 mod presenting;
 mod public_path;
+mod resource_metadata;
 mod scopes;
 mod token;

@@ -1,0 +1,144 @@
+"""Creates the APIs and the key for the validators, and writes what each is configured with and what it must accept.
+
+    setup.py
+
+Run by scripts/validators with VALIDATORS_ISSUER, VALIDATORS_SECRET, VALIDATORS_FOLDER, and VALIDATORS_PORTS: enough free ports.
+Writes FOLDER/NAME.json with the configuration of a validator, and FOLDER/NAME.cells.json with the tokens for it.
+"""
+
+import base64
+import json
+import os
+import pathlib
+import urllib.parse
+import urllib.request
+
+ISSUER = os.environ["VALIDATORS_ISSUER"]
+SECRET = os.environ["VALIDATORS_SECRET"]
+FOLDER = pathlib.Path(os.environ["VALIDATORS_FOLDER"])
+ports = iter(os.environ["VALIDATORS_PORTS"].split())
+
+PLAIN = {"name": "photos", "audience": "https://photos.example", "scopes": ["photos.read", "photos.write"]}
+FILTERS = {"name": "orders", "audience": "https://orders.example", "scopes": ["read:orders/*", "write:orders/*"]}
+STYLES = {"plain": PLAIN, "filters": FILTERS}
+KINDS = [(algorithm, typ) for algorithm in ("RS256", "ES256", "EdDSA") for typ in ("JWT", "at+jwt")]
+# RabbitMQ ignores the part of a scope before the first dot, if it is the audience: what follows is permission:host/name.
+BROKERS = {
+    "plain": {"name": "rabbit", "audience": "rabbitmq"},
+    "filters": {"name": "warren", "audience": "warren"},
+}
+PERMISSIONS = ("read", "write", "configure")
+STREAMS = {
+    "plain": {"name": "events", "audience": "kafka", "scopes": ["events.produce"]},
+    "filters": {"name": "ledger", "audience": "https://kafka.example", "scopes": ["write:ledger/*"]},
+}
+
+
+def call(method, path, body):
+    request = urllib.request.Request(f"{ISSUER}/api/v1/organizations/default{path}", method=method)
+    request.add_header("Authorization", f"Bearer {SECRET}")
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, json.dumps(body).encode(), timeout=20) as response:
+        return json.load(response)
+
+
+def create_api(style, name, audience, scopes, algorithm="ES256", typ="JWT"):
+    body = {"name": name, "audience": audience, "scope_style": style, "algorithm": algorithm, "token_typ": typ}
+    call("POST", "/apis", {**body, "scopes": [{"scope": scope} for scope in scopes]})
+    return {"api": name, "scopes": scopes}
+
+
+def fetch_token(key, audience, scopes):
+    form = {"grant_type": "client_credentials", "resource": audience, "scope": " ".join(scopes)}
+    request = urllib.request.Request(f"{ISSUER}/oauth/token", urllib.parse.urlencode(form).encode())
+    pair = f"{key['id']}:{key['secret']}".encode()
+    request.add_header("Authorization", f"Basic {base64.b64encode(pair).decode()}")
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.load(response)["access_token"]
+
+
+def cells(key, apis, style, right, other):
+    """The tokens for one configuration of a validator: (what, token, the status that is expected)."""
+    this = apis[style]
+    others = [api for name, api in apis.items() if name != style]
+    return [
+        ("the right audience and scope", fetch_token(key, this["audience"], right), 200),
+        ("another scope", fetch_token(key, this["audience"], other), 403),
+        *(
+            (f"the audience {api['audience']}", fetch_token(key, api["audience"], api["scopes"]), 401)
+            for api in others
+        ),
+    ]
+
+
+def configuration(audience, scope, algorithm="ES256"):
+    return {
+        "port": int(next(ports)),
+        "issuer": ISSUER,
+        "jwks": f"{ISSUER}/.well-known/jwks.json",
+        "audience": audience,
+        "algorithm": algorithm,
+        "scope": scope,
+    }
+
+
+def write(name, configurations, cells):
+    (FOLDER / f"{name}.json").write_text(json.dumps(configurations))
+    listed = [
+        {"style": style, "port": one["port"], "cells": each}
+        for (style, each), one in zip(cells.items(), configurations)
+    ]
+    (FOLDER / f"{name}.cells.json").write_text(json.dumps(listed))
+
+
+def kind(algorithm, typ):
+    name = f"{algorithm}-{typ}".replace("+", "-").lower()
+    return {"name": name, "audience": f"https://{name}.example", "scopes": ["photos.read"]}
+
+
+def main():
+    call("PUT", "/policy", {"actions": ["read", "write", "admin", *(f"warren.{name}" for name in PERMISSIONS)]})
+    for style, scopes in {
+        "plain": [f"rabbitmq.{name}:*/*" for name in PERMISSIONS] + ["rabbitmq.read:%2F/jobs-*"],
+        "filters": [f"warren.{name}:%2F/*" for name in PERMISSIONS],
+    }.items():
+        BROKERS[style]["scopes"] = scopes
+    grants = [
+        create_api(style, **api) for apis in (STYLES, BROKERS, STREAMS) for style, api in apis.items()
+    ]
+    grants += [create_api("plain", **kind(*each), algorithm=each[0], typ=each[1]) for each in KINDS]
+    key = call("POST", "/keys", {"name": "matrix", "apis": grants})
+    (FOLDER / "key.json").write_text(json.dumps(key))
+
+    matrix = {
+        style: cells(key, STYLES, style, api["scopes"][:1], api["scopes"][1:]) for style, api in STYLES.items()
+    }
+    kinds = {each: kind(*each) for each in KINDS}
+    tokens = {each: fetch_token(key, api["audience"], api["scopes"]) for each, api in kinds.items()}
+    previews = {
+        each: call("POST", f"/keys/{key['id']}/token-preview", {"resource": [api["audience"]], "scope": "photos.read"})
+        for each, api in kinds.items()
+    }
+    previewed = {"spring": "spring_security", "express": "express_oauth2_jwt_bearer", "envoy": "envoy_jwt_authn"}
+    for name in ("pyjwt", "express", "go-oidc", "envoy", "spring"):
+        configurations = [configuration(api["audience"], api["scopes"][0]) for api in STYLES.values()]
+        expected = dict(matrix)
+        if name in previewed:
+            for each, api in kinds.items():
+                view = next(view for view in previews[each]["validators"] if view["id"] == previewed[name])
+                status = 401 if view["refusals"] else 200
+                configurations.append(configuration(api["audience"], "photos.read", each[0]))
+                expected["preview"] = expected.get("preview", [])
+                expected[" ".join(each)] = [("what the preview says", tokens[each], status)]
+            del expected["preview"]
+        write(name, configurations, expected)
+
+    rabbits = {
+        style: cells(key, BROKERS, style, api["scopes"][:3], [f"{api['audience']}.read:{api['scopes'][0].split(':')[1]}"])
+        for style, api in BROKERS.items()
+    }
+    write("rabbitmq", [configuration(api["audience"], api["scopes"][0]) for api in BROKERS.values()], rabbits)
+    write("kafka", [configuration(api["audience"], api["scopes"][0]) for api in STREAMS.values()], {"plain": [], "filters": []})
+
+
+main()
