@@ -10,6 +10,8 @@ import base64
 import json
 import os
 import pathlib
+import sys
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -21,6 +23,10 @@ ports = iter(os.environ["VALIDATORS_PORTS"].split())
 PLAIN = {"name": "photos", "audience": "https://photos.example", "scopes": ["photos.read", "photos.write"]}
 FILTERS = {"name": "orders", "audience": "https://orders.example", "scopes": ["read:orders/*", "write:orders/*"]}
 STYLES = {"plain": PLAIN, "filters": FILTERS}
+# Its tokens have the scopes that both validators require, and differ from what they accept in the audience alone.
+COPY = {"name": "copy", "audience": "https://copy.example", "scopes": ["photos.read", "read:orders/*"]}
+# The status for another audience, if it is not 401.
+OTHER_AUDIENCE = {"envoy": 403}
 KINDS = [(algorithm, typ) for algorithm in ("RS256", "ES256", "EdDSA") for typ in ("JWT", "at+jwt")]
 # RabbitMQ ignores the part of a scope before the first dot, if it is the audience: what follows is permission:host/name.
 BROKERS = {
@@ -38,8 +44,15 @@ def call(method, path, body):
     request = urllib.request.Request(f"{ISSUER}/api/v1/organizations/default{path}", method=method)
     request.add_header("Authorization", f"Bearer {SECRET}")
     request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, json.dumps(body).encode(), timeout=20) as response:
-        return json.load(response)
+    return send(request, json.dumps(body).encode())
+
+
+def send(request, body):
+    try:
+        with urllib.request.urlopen(request, body, timeout=20) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{request.full_url} {body}: {error.code} {error.read()}")
 
 
 def create_api(style, name, audience, scopes, algorithm="ES256", typ="JWT"):
@@ -50,24 +63,20 @@ def create_api(style, name, audience, scopes, algorithm="ES256", typ="JWT"):
 
 def fetch_token(key, audience, scopes):
     form = {"grant_type": "client_credentials", "resource": audience, "scope": " ".join(scopes)}
-    request = urllib.request.Request(f"{ISSUER}/oauth/token", urllib.parse.urlencode(form).encode())
+    request = urllib.request.Request(f"{ISSUER}/oauth/token")
     pair = f"{key['id']}:{key['secret']}".encode()
     request.add_header("Authorization", f"Basic {base64.b64encode(pair).decode()}")
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return json.load(response)["access_token"]
+    return send(request, urllib.parse.urlencode(form).encode())["access_token"]
 
 
-def cells(key, apis, style, right, other):
+def cells(key, apis, style, right, other, refusal=401):
     """The tokens for one configuration of a validator: (what, token, the status that is expected)."""
     this = apis[style]
-    others = [api for name, api in apis.items() if name != style]
+    others = [api for api in (*apis.values(), COPY) if api is not this]
     return [
         ("the right audience and scope", fetch_token(key, this["audience"], right), 200),
         ("another scope", fetch_token(key, this["audience"], other), 403),
-        *(
-            (f"the audience {api['audience']}", fetch_token(key, api["audience"], api["scopes"]), 401)
-            for api in others
-        ),
+        *((f"the audience {api['audience']}", fetch_token(key, api["audience"], api["scopes"]), refusal) for api in others),
     ]
 
 
@@ -100,19 +109,17 @@ def main():
     call("PUT", "/policy", {"actions": ["read", "write", "admin", *(f"warren.{name}" for name in PERMISSIONS)]})
     for style, scopes in {
         "plain": [f"rabbitmq.{name}:*/*" for name in PERMISSIONS] + ["rabbitmq.read:%2F/jobs-*"],
-        "filters": [f"warren.{name}:%2F/*" for name in PERMISSIONS],
+        "filters": [f"warren.{name}:jobs/*" for name in PERMISSIONS],
     }.items():
         BROKERS[style]["scopes"] = scopes
     grants = [
         create_api(style, **api) for apis in (STYLES, BROKERS, STREAMS) for style, api in apis.items()
     ]
+    grants.append(create_api("plain", **COPY))
     grants += [create_api("plain", **kind(*each), algorithm=each[0], typ=each[1]) for each in KINDS]
     key = call("POST", "/keys", {"name": "matrix", "apis": grants})
     (FOLDER / "key.json").write_text(json.dumps(key))
 
-    matrix = {
-        style: cells(key, STYLES, style, api["scopes"][:1], api["scopes"][1:]) for style, api in STYLES.items()
-    }
     kinds = {each: kind(*each) for each in KINDS}
     tokens = {each: fetch_token(key, api["audience"], api["scopes"]) for each, api in kinds.items()}
     previews = {
@@ -122,23 +129,27 @@ def main():
     previewed = {"spring": "spring_security", "express": "express_oauth2_jwt_bearer", "envoy": "envoy_jwt_authn"}
     for name in ("pyjwt", "express", "go-oidc", "envoy", "spring"):
         configurations = [configuration(api["audience"], api["scopes"][0]) for api in STYLES.values()]
-        expected = dict(matrix)
+        refusal = OTHER_AUDIENCE.get(name, 401)
+        expected = {
+            style: cells(key, STYLES, style, api["scopes"][:1], api["scopes"][1:], refusal)
+            for style, api in STYLES.items()
+        }
         if name in previewed:
             for each, api in kinds.items():
-                view = next(view for view in previews[each]["validators"] if view["id"] == previewed[name])
-                status = 401 if view["refusals"] else 200
+                view = next(view for view in previews[each]["views"] if view["validator"] == previewed[name])
+                status = 200 if view["accepts"] else 401
                 configurations.append(configuration(api["audience"], "photos.read", each[0]))
-                expected["preview"] = expected.get("preview", [])
-                expected[" ".join(each)] = [("what the preview says", tokens[each], status)]
-            del expected["preview"]
+                expected[" ".join(each)] = [("as the preview says", tokens[each], status)]
         write(name, configurations, expected)
 
     rabbits = {
-        style: cells(key, BROKERS, style, api["scopes"][:3], [f"{api['audience']}.read:{api['scopes'][0].split(':')[1]}"])
-        for style, api in BROKERS.items()
+        style: cells(key, BROKERS, style, api["scopes"][:3], api["scopes"][:1]) for style, api in BROKERS.items()
     }
+    default_host = BROKERS["plain"]["scopes"][3:]
+    rabbits["plain"].append(("queues of /", fetch_token(key, BROKERS["plain"]["audience"], default_host), "jobs only"))
     write("rabbitmq", [configuration(api["audience"], api["scopes"][0]) for api in BROKERS.values()], rabbits)
-    write("kafka", [configuration(api["audience"], api["scopes"][0]) for api in STREAMS.values()], {"plain": [], "filters": []})
+    streams = {style: [("scope", api["scopes"][0], 200)] for style, api in STREAMS.items()}
+    write("kafka", [configuration(api["audience"], api["scopes"][0]) for api in STREAMS.values()], streams)
 
 
 main()

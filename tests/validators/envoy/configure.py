@@ -36,7 +36,7 @@ def rbac(scope):
         "path": [{"key": "payload"}, {"key": "scope"}],
         "value": {"list_match": {"one_of": {"string_match": {"exact": scope}}}},
     }
-    policy = {"permissions": [{"any": True}], "principals": [{"metadata": metadata}]}
+    policy = {"permissions": [{"any": True}], "principals": [{"sourced_metadata": {"metadata_matcher": metadata}}]}
     return {"@type": f"{FILTERS}.http.rbac.v3.RBAC", "rules": {"action": "ALLOW", "policies": {"scope": policy}}}
 
 
