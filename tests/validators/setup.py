@@ -24,7 +24,7 @@ PLAIN = {"name": "photos", "audience": "https://photos.example", "scopes": ["pho
 FILTERS = {"name": "orders", "audience": "https://orders.example", "scopes": ["read:orders/*", "write:orders/*"]}
 STYLES = {"plain": PLAIN, "filters": FILTERS}
 # Its tokens have the scopes that both validators require, and differ from what they accept in the audience alone.
-COPY = {"name": "copy", "audience": "https://copy.example", "scopes": ["photos.read", "read:orders/*"]}
+COPY = {"name": "copy", "audience": "https://copy.example", "scopes": ["photos.read", "read:orders/*", "tools.call"]}
 # The status for another audience, if it is not 401.
 OTHER_AUDIENCE = {"envoy": 403}
 KINDS = [(algorithm, typ) for algorithm in ("RS256", "ES256", "EdDSA") for typ in ("JWT", "at+jwt")]
@@ -148,8 +148,33 @@ def main():
     default_host = BROKERS["plain"]["scopes"][3:]
     rabbits["plain"].append(("queues of /", fetch_token(key, BROKERS["plain"]["audience"], default_host), "jobs only"))
     write("rabbitmq", [configuration(api["audience"], api["scopes"][0]) for api in BROKERS.values()], rabbits)
-    streams = {style: [("scope", api["scopes"][0], 200)] for style, api in STREAMS.items()}
-    write("kafka", [configuration(api["audience"], api["scopes"][0]) for api in STREAMS.values()], streams)
+    streams = [configuration(api["audience"], api["scopes"][0]) for api in STREAMS.values()]
+    write("kafka", streams, dict.fromkeys(STREAMS, ()))
+    write_mcp()
+
+
+def write_mcp():
+    """An API for each MCP server, whose audience is its URL, and the keys of a server and of its clients."""
+    servers = {name: int(next(ports)) for name in ("python", "typescript")}
+    resources = {name: f"http://127.0.0.1:{port}/mcp" for name, port in servers.items()}
+    scopes = ["tools.call", "tools.list"]
+    for name, resource in resources.items():
+        create_api("plain", f"mcp-{name}", resource, scopes, typ="at+jwt")
+    every = [{"api": f"mcp-{name}", "scopes": scopes} for name in servers] + [{"api": "copy", "scopes": COPY["scopes"]}]
+    keys = {
+        "agent": call("POST", "/keys", {"name": "agent", "apis": every}),
+        "stranger": call("POST", "/keys", {"name": "stranger", "apis": every[-1:]}),
+        "server": call("POST", "/keys", {"name": "MCP server", "scopes": []}),
+    }
+    copy = fetch_token(keys["agent"], COPY["audience"], ["tools.call"])
+
+    def server(name):
+        right, narrow = (fetch_token(keys["agent"], resources[name], [scope]) for scope in scopes)
+        tokens = {"right": right, "narrow": narrow, "copy": copy}
+        return {"port": servers[name], "resource": resources[name], "tokens": tokens}
+
+    described = {"keys": keys, "servers": {name: server(name) for name in servers}}
+    (FOLDER / "mcp.json").write_text(json.dumps(described))
 
 
 main()

@@ -1,0 +1,14 @@
+// An MCP client that finds Keyturn by the server's metadata, gets a token and calls a tool.
+import { Client, ClientCredentialsProvider, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+
+const { ISSUER, RESOURCE, CLIENT_ID, CLIENT_SECRET } = process.env;
+const authProvider = new ClientCredentialsProvider({
+  clientId: CLIENT_ID,
+  clientSecret: CLIENT_SECRET,
+  expectedIssuer: ISSUER,
+});
+const client = new Client({ name: 'example', version: '1.0.0' });
+await client.connect(new StreamableHTTPClientTransport(new URL(RESOURCE), { authProvider }));
+const result = await client.callTool({ name: 'add', arguments: { a: 19, b: 23 } });
+console.log(result.content[0].text);
+await client.close();
