@@ -51,6 +51,7 @@ class Recipe:
     confusing_path: tuple = (400, 403, 404)
     preflights: bool = True  # its lines for CORS preflights are in force: see scripts/gateways
     request_id: bool = True  # gives each request an ID, and tells it to Keyturn and to the API
+    protects_mcp: bool = False  # protects an MCP server at /mcp, and nothing else
 
     @property
     def verifies(self):
@@ -65,7 +66,9 @@ RECIPES = {
     "nginx": Recipe(any_name=False),
     # nginx counts in whole seconds, and the second in which something ends still counts.
     "nginx-cached": Recipe(any_name=False, kept=verdict_seconds + 1, slack=1, preflights=False),
+    "nginx-mcp": Recipe(any_name=False, protects_mcp=True),
     "caddy": Recipe(sends_only=False),
+    "caddy-mcp": Recipe(sends_only=False, protects_mcp=True),
     "haproxy": Recipe(asks="nobody", request_id=False),
     "haproxy-verify": Recipe(),
     "envoy": Recipe(),
@@ -131,8 +134,9 @@ def send(host, port, method, path, headers=(), body=None, source=HERE, timeout=4
         connection.close()
 
 
-def ask(path="/orders/1", token=None, key=None, headers=(), method="GET", **more):
+def ask(path=None, token=None, key=None, headers=(), method="GET", **more):
     """A request to the gateway, with a token or a secret."""
+    path = path or ("/mcp" if recipe.protects_mcp else "/orders/1")
     own = []
     if token is not None:
         own.append(("Authorization", f"Bearer {token}"))
@@ -646,15 +650,58 @@ def kept_verdicts(key):
     ok("no request can be made to look like another one in the cache")
 
 
+def make_mcp_key(*scopes):
+    return manage("POST", "/keys", {"name": "agent", "scopes": [], "apis": [{"api": "mcp", "scopes": scopes}]})
+
+
+def mcp():
+    resource = f"{audience}/mcp"
+    path = "/.well-known/oauth-protected-resource/mcp"
+    place = f'resource_metadata="{audience}{path}"'
+    document = passes("the metadata", path)
+    found = json.loads(document.body)
+    expect((found["resource"], found["authorization_servers"]) == (resource, [issuer]), "the metadata", document)
+    expect(document.values("Access-Control-Allow-Origin") == ["*"], "the metadata for pages of every origin", document)
+    ok("the metadata is where clients look for it, without a credential")
+    key = make_mcp_key("tools.call", "tools.list")
+    token = mint(key, resource=resource, scope="tools.call")
+    for what, status, answer in (
+        ("no token", 401, ask()),
+        ("a token for another audience", 401, ask(token=mint(make_key(ORDERS)))),
+        ("another API's secret", 401, ask(key=make_key(ORDERS)["secret"])),
+        ("a token without the scope", 403, ask(token=mint(key, resource=resource, scope="tools.list"))),
+    ):
+        challenge = " ".join(answer.values("WWW-Authenticate"))
+        expect(answer.status == status, f"{what}: {status} was expected", answer)
+        expect(place in challenge and 'scope="tools.call"' in challenge, f"{what}: the challenge", answer)
+    ok("without a good token: 401 or 403, with a challenge that names the metadata and the scope")
+    smuggled = [("X-Keyturn-Client-Id", "evil"), ("X_Keyturn_Scope", "evil"), ("X-Forwarded-For", ELSEWHERE)]
+    for credential in ({"token": token}, {"key": key["secret"]}):
+        answer = passes("a good credential", method="POST", body=b"{}", headers=smuggled, **credential)
+        expect(identity(answer)["x-keyturn-client-id"] == [key["id"]], "the identity", answer.seen)
+        text = json.dumps(answer.seen)
+        expect("evil" not in text and key["secret"] not in text and token not in text, "what reached the server", answer.seen)
+    ok("a good token or secret passes, with the identity that Keyturn knows and without the credential")
+    for other in ("/", "/mcp/x", "/orders/1", f"{path}/x", "/.well-known/jwks.json", "/verify"):
+        refused(other, (404,), other, token=token)
+    ok("nothing else is there")
+    revoke(key)
+    refused("the request after the revocation", (401,), token=token)
+    ok("after a revocation the very next request is refused")
+
+
 # --- the phases
 
 
 def serving():
     # For the phases to come: credentials that this gateway has not seen before.
-    lasting = make_key(ORDERS)
-    state.write_text(
-        json.dumps({"new": [mint(lasting) for _ in range(4)], "seen": mint(lasting), "key": lasting["secret"]})
-    )
+    lasting = make_mcp_key("tools.call") if recipe.protects_mcp else make_key(ORDERS)
+    target = {"resource": f"{audience}/mcp"} if recipe.protects_mcp else {}
+    tokens = [mint(lasting, **target) for _ in range(5)]
+    state.write_text(json.dumps({"new": tokens[1:], "seen": tokens[0], "key": lasting["secret"]}))
+    if recipe.protects_mcp:
+        mcp()
+        return
     key = make_key(ORDERS, PROJECTS)
     token = mint(key)
     if recipe.asks == "nobody":

@@ -93,7 +93,7 @@ try:
             code, output, errors = run(client, server, setup["keys"]["agent"])
             check(f"a tool of the {name} server with {client}", output if code == 0 else errors[-2000:], "42")
             code, output, errors = run(client, server, setup["keys"]["stranger"])
-            is_refused = code != 0 and "invalid_target" in errors
+            is_refused = code != 0 and "not an API that this key is granted" in errors
             check(f"{client} without a grant of the {name} server: refused", is_refused or (output, errors[-2000:]), True)
         metadata = server["resource"].replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
         status, challenge = send(server, None)
