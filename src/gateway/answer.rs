@@ -60,12 +60,11 @@ pub(super) struct VerifyError {
     error: Option<&'static str>,
     description: String,
     scope: Option<String>,
-    resource: Option<RequiredResource>,
     explanation: Option<Box<Explanation>>,
 }
 
 /// What a client needs to get a token for the API that a gateway requires.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) struct RequiredResource {
     /// The URL of its metadata, at its own origin (RFC 9728 §3.1).
     pub(super) metadata: String,
@@ -76,7 +75,7 @@ pub(super) struct RequiredResource {
 impl VerifyError {
     fn new(code: Code, description: impl Into<String>) -> Self {
         let (error, _) = verify_error(code);
-        Self { code, error, description: description.into(), scope: None, resource: None, explanation: None }
+        Self { code, error, description: description.into(), scope: None, explanation: None }
     }
 
     /// No credentials.
@@ -111,13 +110,8 @@ impl VerifyError {
         Self { explanation: Some(explanation), ..self }
     }
 
-    /// The same, with a challenge that describes the resource.
-    pub(super) fn of_resource(self, resource: Option<RequiredResource>) -> Self {
-        Self { resource, ..self }
-    }
-
-    /// The response.
-    pub(super) fn respond(self) -> HttpResponse {
+    /// The response, with a challenge that describes the required resource, if there is one.
+    pub(super) fn respond(self, resource: Option<&RequiredResource>) -> HttpResponse {
         let description = error_description(&self.description);
         #[derive(Serialize)]
         struct Body<'a> {
@@ -134,11 +128,11 @@ impl VerifyError {
             if let Some(error) = self.error {
                 challenge.push_str(&format!(r#", error="{error}", error_description="{description}""#));
             }
-            let required = self.resource.as_ref().map(|resource| &resource.scope);
+            let required = resource.map(|resource| &resource.scope);
             if let Some(scope) = required.filter(|scope| !scope.is_empty()).or(self.scope.as_ref()) {
                 challenge.push_str(&format!(r#", scope="{scope}""#));
             }
-            if let Some(RequiredResource { metadata, .. }) = &self.resource {
+            if let Some(RequiredResource { metadata, .. }) = resource {
                 challenge.push_str(&format!(r#", resource_metadata="{metadata}""#));
             }
             response.insert_header((WWW_AUTHENTICATE, challenge));
@@ -192,7 +186,7 @@ mod tests {
 
     #[test]
     fn description_keeps_to_the_allowed_characters() {
-        let response = VerifyError::bad_requirement("a \"caf\u{e9}\"\r\n".into()).respond();
+        let response = VerifyError::bad_requirement("a \"caf\u{e9}\"\r\n".into()).respond(None);
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         let challenge = response.headers().get(WWW_AUTHENTICATE).unwrap().to_str().unwrap().to_owned();
         assert!(challenge.ends_with(r#"error_description="a 'caf?'??""#), "{challenge}");

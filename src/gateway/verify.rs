@@ -46,7 +46,7 @@ async fn verify_organization_appended(context: web::Data<HttpContext>, request: 
 async fn of_organization(context: &HttpContext, request: &HttpRequest, has_client_query: bool) -> HttpResponse {
     match request.match_info().get("slug").and_then(Slug::parse) {
         Some(slug) => answer(context, request, &slug, has_client_query).await,
-        None => refuse(context, Denial::OtherOrganization.into()),
+        None => refuse(context, Denial::OtherOrganization.into(), None),
     }
 }
 
@@ -67,7 +67,7 @@ async fn answer(context: &HttpContext, request: &HttpRequest, slug: &Slug, has_c
                 observe(context, request, (slug, Some(error.code().as_str())), now);
             }
             let resource = requirements.ok().and_then(|requirements| RequiredResource::of(context, slug, requirements));
-            refuse(context, error.of_resource(resource))
+            refuse(context, error, resource.as_ref())
         }
     }
 }
@@ -100,9 +100,9 @@ impl RequiredResource {
     }
 }
 
-fn refuse(context: &HttpContext, error: VerifyError) -> HttpResponse {
+fn refuse(context: &HttpContext, error: VerifyError, resource: Option<&RequiredResource>) -> HttpResponse {
     context.node.metrics.verification(Some(error.code()));
-    error.respond()
+    error.respond(resource)
 }
 
 async fn decide(

@@ -1,8 +1,8 @@
 //! The view that common validators have of a token, and whether they accept it without code of their own.
 //!
-//! The statements are about the validators' documented behaviour: Spring Security 5 to 7 (reference, "OAuth 2.0 Resource
-//! Server JWT" and the migration guide for 7), express-oauth2-jwt-bearer 1 (API documentation), Envoy's filter `jwt_authn`, and
-//! the JWT authorizer of HTTP APIs in Amazon API Gateway (developer guide).
+//! `scripts/validators` compares the statements with the real Spring Security 6, express-oauth2-jwt-bearer 1 and Envoy, for each
+//! algorithm and `typ`. Those about Spring Security 5 and 7 (reference, "OAuth 2.0 Resource Server JWT" and the migration guide
+//! for 7) and the JWT authorizer of HTTP APIs in Amazon API Gateway (developer guide) are from their documentation.
 
 use crate::domain::choices::{Algorithm, TokenType};
 
@@ -98,6 +98,7 @@ fn express(token: &TokenShape<'_>) -> ValidatorView {
 fn envoy(token: &TokenShape<'_>) -> ValidatorView {
     let notes = vec![
         "without audiences, Envoy accepts tokens of this issuer for every API; configure them".into(),
+        "it answers 403, not 401, to a token for another audience".into(),
         "it does not check scopes; use the RBAC filter with payload_in_metadata, and \
          normalize_payload_in_metadata.space_delimited_claims: [scope]"
             .into(),
@@ -188,6 +189,15 @@ mod tests {
         expect(Algorithm::Es256, TokenType::Jwt, [true, true, true, false]);
         expect(Algorithm::Es256, TokenType::AtJwt, [false, true, true, false]);
         expect(Algorithm::EdDsa, TokenType::Jwt, [false, true, true, false]);
+    }
+
+    #[test]
+    fn express_is_warned_of_a_type_that_it_refuses_if_strict() {
+        let is_warned = |typ| {
+            let views = views(&token(Algorithm::Es256, typ, false));
+            views[1].notes.iter().any(|note| note.starts_with("with strict: true"))
+        };
+        assert_eq!((is_warned(TokenType::Jwt), is_warned(TokenType::AtJwt)), (true, false));
     }
 
     #[test]

@@ -140,6 +140,12 @@ def main():
                 status = 200 if view["accepts"] else 401
                 configurations.append(configuration(api["audience"], "photos.read", each[0]))
                 expected[" ".join(each)] = [("as the preview says", tokens[each], status)]
+        if name == "express":
+            # A note in the preview: with strict, the typ must be at+jwt.
+            for each in [("ES256", "JWT"), ("ES256", "at+jwt")]:
+                configurations.append({**configuration(kinds[each]["audience"], "photos.read"), "strict": True})
+                status = 200 if each[1] == "at+jwt" else 401
+                expected[f"{' '.join(each)} strict"] = [("as the note in the preview says", tokens[each], status)]
         write(name, configurations, expected)
 
     rabbits = {

@@ -11,6 +11,7 @@ use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Copyable, Moment, format_count, html_size};
 use crate::domain::apis::{Api, ApiScope};
+use crate::domain::audience::resource_metadata_url;
 use crate::domain::choices::ScopeStyle;
 use crate::http::permission::{AdminApis, ReadApis};
 use crate::organizations;
@@ -52,6 +53,8 @@ struct Page {
     /// The parameters of the example, quoted for a shell.
     parameters: Vec<String>,
     verify_query: String,
+    /// Where clients look for the metadata of the API (RFC 9728), and where Keyturn has it. `None` if the audience is not a URL.
+    metadata: Option<(String, String)>,
     may_change: bool,
 }
 
@@ -107,6 +110,8 @@ pub(super) async fn show(visit: ConsoleRequest<ReadApis>, id: web::Path<String>)
         token_endpoint: format!("{}/oauth/token", visit.node().settings.public_url),
         parameters,
         verify_query: verify.finish(),
+        metadata: resource_metadata_url(&served.audience)
+            .map(|url| (url, format!("{}/.well-known/oauth-protected-resource/{}", tenant.issuer, api.name))),
         may_change: visit.may::<AdminApis>(),
     })
 }

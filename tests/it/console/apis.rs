@@ -230,6 +230,21 @@ fn deleting_a_granted_api_needs_its_name() {
 }
 
 #[test]
+fn api_of_a_url_shows_where_its_metadata_must_be() {
+    let (server, _owner, visitor) = visiting();
+    let says = visitor.read(&format!("/apis/{}", create_orders(&visitor)));
+    let own = "/.well-known/oauth-protected-resource/orders";
+    assert!(says.contains(&format!("{ORDERS}/.well-known/oauth-protected-resource")), "{says}");
+    assert!(
+        says.contains(&format!("{}{own}", server.public_url)) && says.contains("/verify?keyturn_api=orders"),
+        "{says}"
+    );
+    assert_eq!(server.get(own).send().expect(200)["resource"], ORDERS);
+    let says = visitor.read(&format!("/apis/{}", create(&visitor, &[("name", "queue"), ("audience", "rabbitmq")])));
+    assert!(!says.contains("oauth-protected-resource") && !says.contains("keyturn_api"), "{says}");
+}
+
+#[test]
 fn viewers_and_developers_only_read_apis() {
     let (server, owner, visitor) = visiting();
     let id = create_orders(&visitor);
