@@ -29,14 +29,8 @@ unprivileged = shlex.split(os.environ.get("VALIDATORS_AS", ""))
 failures = 0
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def properties():
-    internal, controller = free_port(), free_port()
+    *_, internal, controller = os.environ["VALIDATORS_SPARE_PORTS"].split()
     listeners = {row["style"].upper(): one for row, one in zip(rows, configurations)}
     addresses = {**{name: one["port"] for name, one in listeners.items()}, "INTERNAL": internal}
     protocols = {**dict.fromkeys(listeners, "SASL_PLAINTEXT"), "INTERNAL": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}

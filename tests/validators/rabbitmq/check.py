@@ -23,6 +23,7 @@ server = max(pathlib.Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/
 unprivileged = shlex.split(os.environ.get("VALIDATORS_AS", ""))
 configurations = json.loads((folder / "rabbitmq.json").read_text())
 rows = json.loads((folder / "rabbitmq.cells.json").read_text())
+ports = iter(os.environ["VALIDATORS_SPARE_PORTS"].split())
 processes = []
 failures = 0
 
@@ -33,12 +34,6 @@ DEFINITIONS = {
         for name in ("jobs-1", "other")
     ],
 }
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def start(command, log, environment):
@@ -75,7 +70,7 @@ def start_broker(name, audience, jwks, port, environment):
         subprocess.run(["chown", "-R", "65534:65534", home], check=True)
     more = {
         "RABBITMQ_NODENAME": f"{name}@localhost",
-        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_DIST_PORT": next(ports),
         "RABBITMQ_MNESIA_BASE": f"{place}/data",
         "RABBITMQ_LOG_BASE": f"{place}/log",
         "RABBITMQ_CONFIG_FILE": f"{place}/rabbitmq.conf",
@@ -144,7 +139,7 @@ def main():
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
-        "ERL_EPMD_PORT": str(free_port()),
+        "ERL_EPMD_PORT": next(ports),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "LANG": "C.UTF-8",
     }
