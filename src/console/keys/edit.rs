@@ -164,6 +164,7 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
         networks: (parsed.networks != key.networks).then_some(parsed.networks),
         expires_at: parsed.expires_at,
         owner: None,
+        customer: None,
     }
 }
 
