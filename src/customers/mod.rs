@@ -12,5 +12,5 @@ mod remove;
 pub use change::{NewCustomer, create, edit, reinstate, suspend};
 pub use error::CustomerError;
 pub use order::{cursor, read_cursor};
-pub use read::{find, key_counts, list};
+pub use read::{find, find_named, key_counts, list};
 pub use remove::remove;

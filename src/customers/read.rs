@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::customers::error::CustomerError;
-use crate::domain::customer::{Customer, CustomerId};
+use crate::domain::customer::{Customer, CustomerId, ExternalId};
 use crate::domain::page::Page;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -22,10 +22,20 @@ pub async fn find_past(node: &Node, organization: &Slug, id: &CustomerId) -> Res
     customer.ok_or(CustomerError::NotFound)
 }
 
-/// Returns customers by ID, also removed ones.
-pub async fn find_all(node: &Node, ids: &[CustomerId]) -> Result<HashMap<CustomerId, Customer>, CustomerError> {
-    let found = node.store.customers_by_id(ids).await?;
-    Ok(found.into_iter().map(|customer| (customer.id, customer)).collect())
+/// Returns the customer with an external ID, otherwise with this ID.
+pub async fn find_named(node: &Node, organization: &Slug, text: &str) -> Result<Option<Customer>, CustomerError> {
+    let external_id = ExternalId::parse(text);
+    if external_id.is_some() {
+        let filter = CustomerFilter { external_id, ..CustomerFilter::new(organization.clone(), 1) };
+        if let Some(found) = node.store.customers(&filter).await?.pop() {
+            return Ok(Some(found));
+        }
+    }
+    let Some(id) = CustomerId::parse(text) else { return Ok(None) };
+    match find(node, organization, &id).await {
+        Err(CustomerError::NotFound) => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// Returns the customers that match a filter, newest first.

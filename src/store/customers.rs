@@ -80,17 +80,6 @@ impl Store {
         rows.iter().map(from_row).collect()
     }
 
-    /// Returns customers by ID, also removed ones.
-    pub async fn customers_by_id(&self, ids: &[CustomerId]) -> Result<Vec<Customer>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-        let reading = query(AssertSqlSafe(format!("SELECT * FROM customers WHERE id IN ({})", places.join(", "))));
-        let rows = ids.iter().fold(reading, |query, id| query.bind(id.as_str())).fetch_all(&self.database).await?;
-        rows.iter().map(from_row).collect()
-    }
-
     /// Returns the number of keys of each of these customers that are neither revoked nor expired.
     pub async fn keys_of_customers(
         &self,

@@ -362,6 +362,9 @@ impl Scene {
                 json("POST", manager, *organization, "signing-keys/rotate", "{\"retire_now\":true}")
             }
             What::CreateApi { .. } | What::EditApi { .. } | What::DeleteApi { .. } => self.api_request(what)?,
+            What::GiveToCustomer { .. } | What::SuspendCustomer { .. } | What::ReinstateCustomer { .. } => {
+                self.customer_request(key, what)?
+            }
             What::Grant { api } => self.grant_request(key, Some(api)),
             What::Ungrant { .. } => self.grant_request(key, None),
             What::Disable => post("disable", None),

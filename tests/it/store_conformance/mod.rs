@@ -2,6 +2,7 @@
 
 mod auditing;
 mod crowds;
+mod customers;
 mod denials;
 mod following;
 mod lists;
@@ -135,6 +136,14 @@ on_every_backend! { in people:
     response_is_stored_with_its_change_once
     lists_are_complete_in_every_order
     actor_must_have_the_expected_version
+}
+
+on_every_backend! { in customers:
+    customer_fields_round_trip
+    customers_are_filtered_and_paginated
+    customer_limit_counts_its_keys
+    removing_a_customer_ends_its_keys
+    actor_of_a_suspended_customer_is_superseded
 }
 
 on_every_backend! { in denials:
