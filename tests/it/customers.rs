@@ -141,7 +141,7 @@ fn suspension_denies_keys_and_tokens_and_earlier_tokens_stay_invalid() {
     assert_eq!(server.get("/verify").bearer(&unrelated).send().status, 200);
     let question = json!({ "address": "127.0.0.1", "action": "read", "resource": "a" });
     let explained = server.api("POST", &format!("keys/{}/explain", key.id)).json(&question).send().expect(200);
-    assert_eq!(explained["code"], "CUSTOMER_SUSPENDED");
+    assert_eq!(explained["responses"]["token_request"]["body"]["code"], "CUSTOMER_SUSPENDED");
     let denials = eventually("the denial", || {
         let list = server.api("GET", &format!("denials?key={}", key.id)).send().expect(200);
         list["items"].as_array().is_some_and(|items| !items.is_empty()).then_some(list)

@@ -282,7 +282,7 @@ impl RedisList {
         for entry in entries {
             let is_listed = match self.stored(&entry).await? {
                 Some(listed) => {
-                    // What does not exist in the database has no valid tokens.
+                    // A record that is missing in the database has no valid tokens.
                     let value = listed.map_or_else(|| NO_GENERATION.to_owned(), Listed::value);
                     let mut set = cmd("SET");
                     set.arg(self.name(&entry)).arg(value).arg("XX").arg("KEEPTTL");
@@ -360,7 +360,7 @@ fn token_entry(token: &RevokedToken) -> String {
     format!("revoked:token:{}", token.jti)
 }
 
-/// What the list says of a key or a customer.
+/// The entry of a key or a customer in the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Listed {
     version: u64,

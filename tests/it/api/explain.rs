@@ -43,6 +43,7 @@ fn every_check_is_listed_also_after_a_failure() {
             "revoked",
             "expired",
             "disabled",
+            "customer",
             "organization",
             "generation",
             "secret_version",
