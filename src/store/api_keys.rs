@@ -74,10 +74,10 @@ impl Store {
         if !store_response(&mut transaction, response).await? {
             return refuse(transaction, Refused::Repeated).await;
         }
-        if let Some(limits) = limits {
-            if let Some(refused) = denied(&mut transaction, key, limits, entry.at).await? {
-                return refuse(transaction, refused).await;
-            }
+        if let Some(limits) = limits
+            && let Some(refused) = denied(&mut transaction, key, limits, entry.at).await?
+        {
+            return refuse(transaction, refused).await;
         }
         if !update(&mut transaction, key, seq).await? {
             return refuse(transaction, Refused::VersionConflict).await;

@@ -60,9 +60,8 @@ impl Scene {
 
     /// Returns the request for a change of a key's customer.
     pub fn customer_request(&self, key: &Key, what: &What) -> Option<Vec<u8>> {
-        let post = |customer: &str, action| {
-            self.world.manage("POST", &format!("{CUSTOMERS}/{customer}/{action}"), Some("{}"))
-        };
+        let post =
+            |customer: &str, action| self.world.manage("POST", &format!("{CUSTOMERS}/{customer}/{action}"), Some("{}"));
         match what {
             What::GiveToCustomer { customer } => {
                 let body = json!({ "owner": null, "customer": customer }).to_string();

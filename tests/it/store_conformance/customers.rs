@@ -58,7 +58,7 @@ pub async fn customer_fields_round_trip(store: Arc<Store>) {
         changes.iter().map(|change| (change.customer, change.generation)).collect::<Vec<_>>(),
         [(Some(one.id), 2)]
     );
-    assert_eq!(store.changed_customers(NOW).await.unwrap(), [suspended.clone()]);
+    assert_eq!(store.changed_customers(NOW).await.unwrap(), std::slice::from_ref(&suspended));
     assert_eq!(store.changed_customers(NOW.plus_seconds(1)).await.unwrap(), []);
 
     add(&store, &customer(3)).await.unwrap();
