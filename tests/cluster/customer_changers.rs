@@ -11,7 +11,7 @@ use crate::calls::{Key, Scene};
 use crate::changers::{WARM, insist, own_key};
 use crate::history::{Outcome, What};
 use crate::http::Connection;
-use crate::load::Load;
+use crate::load::{Caller, Load};
 use crate::organization_changers::remove;
 use crate::world::{CHANGE_LIMIT, KEYS};
 
@@ -32,9 +32,7 @@ async fn suspender(load: Arc<Load>) {
             sleep(Duration::from_millis(200)).await;
             continue;
         };
-        let given = What::GiveToCustomer { customer: customer.clone() };
-        let node = caller.choose();
-        if load.scene.change(caller.to(node), &key, &given).await != Outcome::Accepted {
+        if !give(&load, &mut caller, &key, &customer).await {
             sleep(Duration::from_millis(60)).await;
             continue;
         }
@@ -45,6 +43,20 @@ async fn suspender(load: Arc<Load>) {
             insist(&load, &mut caller, &key, &What::ReinstateCustomer { customer: customer.clone() }).await;
         }
     }
+}
+
+/// Gives a key to a customer. The write is checked against the policy, which other changers change all the time.
+async fn give(load: &Load, caller: &mut Caller, key: &Key, customer: &str) -> bool {
+    let given = What::GiveToCustomer { customer: customer.to_owned() };
+    for _ in 0..50 {
+        let node = caller.choose();
+        match load.scene.change(caller.to(node), key, &given).await {
+            Outcome::Accepted => return true,
+            Outcome::Refused if load.changing() => sleep(Duration::from_millis(caller.dice.between(5, 60))).await,
+            _ => break,
+        }
+    }
+    false
 }
 
 impl Scene {
