@@ -58,6 +58,7 @@ fn key() -> ApiKey {
         name: "billing".into(),
         description: String::new(),
         owner: None,
+        customer: None,
         grants: Grants::of_default(
             ScopeSet::parse("read:projects/acme/* write:projects/acme/invoices/# read:reports").unwrap(),
         ),
@@ -95,6 +96,8 @@ fn claims() -> Claims {
         org: key.organization.to_string(),
         generation: key.generation,
         secret_version: key.secret_version,
+        customer: None,
+        customer_generation: None,
         cidrs: Some(key.networks.to_strings()),
     }
 }
@@ -191,6 +194,7 @@ mod decision {
             address: ClientAddress::Known(address()),
             scopes: Some(&scopes),
             held: Ok(key.grants.of_default_api()),
+            customer: None,
             is_suspended: false,
         };
         assert!(decide(&key, &input, NOW).is_ok());
@@ -203,6 +207,7 @@ mod decision {
         let proof = Proof::Token {
             generation: key.generation,
             secret_version: key.secret_version,
+            customer_generation: None,
             scopes: key.grants.of_default_api(),
             is_known_within: true,
         };
@@ -211,6 +216,7 @@ mod decision {
             address: ClientAddress::Known(address()),
             scopes: None,
             held: Ok(key.grants.of_default_api()),
+            customer: None,
             is_suspended: false,
         };
         assert!(decide(&key, &input, NOW).is_ok());

@@ -16,6 +16,7 @@ mod clock;
 mod config;
 mod console;
 mod crypto;
+mod customers;
 mod gateway;
 mod http;
 mod keys;

@@ -15,6 +15,7 @@ use crate::api::reply::{ListJson, Reply, Respond};
 use crate::api::route::{Routes, SchemaOf};
 use crate::audit::{self, AuditItem, Export};
 use crate::domain::audit_chain::AuditRow;
+use crate::domain::customer::CustomerId;
 use crate::domain::page::Page;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
@@ -34,6 +35,11 @@ pub(super) fn routes(routes: &mut Routes) {
         .query("action", "Only this action, such as `key.create`.", name())
         .query("actor", "Only changes by this actor: `key:{id}`, `member:{id}` or `keyturn`.", name())
         .query("subject", "Only changes of the object with this ID.", name())
+        .query(
+            "customer",
+            "Only changes of the customer with this ID and of its keys.",
+            json!({ "type": "string", "pattern": "^[0-9A-Za-z]{16}$" }),
+        )
         .query(
             "direction",
             "Only changes that widened or restricted access: networks, scopes, expiry, state or role.",
@@ -154,6 +160,7 @@ fn read(query: &mut QueryReader<'_>, organization: Slug, wants_ndjson: bool) -> 
         action,
         actor,
         subject,
+        customer: query.parse("customer", "the ID of a customer", CustomerId::parse),
         direction: query.parse("direction", "widened or restricted", |text| {
             AuditDirection::ALL.into_iter().find(|direction| direction.as_str() == text)
         }),

@@ -23,8 +23,8 @@ use crate::verification::{Caller, Refusal, Required, Subject};
 
 pub(super) use crate::http::permission::{
     AdminApis, AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, AnyCredential,
-    Bootstrap, ManageOrganization, MemberSession, Permission, ReadApis, ReadAudit, ReadKeys, ReadMembers,
-    ReadOrganization, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, WriteKeys,
+    Bootstrap, ManageOrganization, MemberSession, Permission, ReadApis, ReadAudit, ReadCustomers, ReadKeys,
+    ReadMembers, ReadOrganization, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, WriteCustomers, WriteKeys,
 };
 
 /// An authenticated caller.
@@ -68,7 +68,7 @@ impl Principal {
         ChangeContext {
             actor: format!("key:{}", caller.key.id),
             member: None,
-            expected_version: Some(caller.key.rights_version()),
+            expected_version: Some(caller.rights_version()),
             authority: Authority {
                 scopes: grants.of_default_api().clone(),
                 other_apis: OtherApis::of_grants(grants),

@@ -23,6 +23,8 @@ pub(super) struct KeyJson {
     description: String,
     organization: String,
     owner: Option<String>,
+    /// The ID of the customer whom the key is given to.
+    customer: Option<String>,
     #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
     hint: String,
@@ -110,6 +112,7 @@ impl KeyJson {
             description: key.description.clone(),
             organization: key.organization.to_string(),
             owner: key.owner.as_ref().map(|owner| owner.0.clone()),
+            customer: key.customer.map(|id| id.to_string()),
             status: key.status(now),
             hint: key.hint.clone(),
             scopes: ScopeJson::list(key.grants.of_default_api()),

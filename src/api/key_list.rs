@@ -11,6 +11,7 @@ use crate::api::reply::{ListJson, Reply};
 use crate::api::route::Routes;
 use crate::domain::api_key::Status;
 use crate::domain::choices::ScopeStyle;
+use crate::domain::customer::CustomerId;
 use crate::domain::key_view::{KeyView, RuleBroken};
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
@@ -35,6 +36,11 @@ pub(super) fn routes(routes: &mut Routes) {
             json!({ "type": "string", "maxLength": 100 }),
         )
         .query("owner", "Only keys of the member with this ID.", json!({ "type": "string", "maxLength": 64 }))
+        .query(
+            "customer",
+            "Only keys of the customer with this ID.",
+            json!({ "type": "string", "pattern": "^[0-9A-Za-z]{16}$" }),
+        )
         .query("api", "Only keys that are granted the API with this name.", json!({ "type": "string", "maxLength": 40 }))
         .query(
             "scope",
@@ -97,6 +103,7 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
             }),
             owner: query
                 .parse("owner", "the ID of a member", |text| (text.len() <= 64).then(|| MemberId(text.to_owned()))),
+            customer: query.parse("customer", "the ID of a customer", CustomerId::parse),
             scope: query.parse("scope", "a scope such as read:orders/1", |text| Scope::parse_as(style, text).ok()),
             network: query.parse("cidr", "a network such as 10.0.0.0/8, or an address", |text| {
                 Networks::parse(&[text]).ok().filter(|networks| networks.iter().len() == 1)?.iter().next()

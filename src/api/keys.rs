@@ -12,6 +12,7 @@ use crate::api::problem::Problem;
 use crate::api::reply::Reply;
 use crate::api::route::Routes;
 use crate::domain::api_key::{ApiKey, Edit};
+use crate::domain::customer::CustomerId;
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
 use crate::domain::policy::MAX_GRACE_SECONDS;
@@ -109,8 +110,13 @@ struct CreateBody {
     apis: Option<Vec<GrantField>>,
     #[serde(default)]
     allowed_cidrs: Option<Vec<String>>,
+    /// The ID of a member; by default the caller, if it is a member and the key has no customer.
     #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<String>>,
+    /// The ID of the customer whom the key is given to. A key with a customer has no owner.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::nullable_customer")]
+    customer: Option<Option<String>>,
 }
 
 async fn create(call: Call<WriteKeys>, body: CreateBody) -> Result<Reply<KeyJson>, Problem> {
@@ -121,6 +127,7 @@ async fn create(call: Call<WriteKeys>, body: CreateBody) -> Result<Reply<KeyJson
         name: body.name,
         description: body.description,
         owner: None,
+        customer: read_customer(&mut checks, body.customer).flatten(),
         grants: requested_grants(&mut checks, body.scopes, body.apis),
         networks: checks.networks(body.allowed_cidrs.as_deref().unwrap_or_default()),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, call.now).flatten(),
@@ -132,6 +139,7 @@ async fn create(call: Call<WriteKeys>, body: CreateBody) -> Result<Reply<KeyJson
         None => None,
         Some(owner) => Some(keys::owner(node, organization, owner.map(MemberId)).await?),
     };
+    new.customer = keys::customer(node, organization, new.customer).await?;
     let (key, secret) = keys::create(node, organization, &call.by(), new, call.idempotency.as_ref()).await?;
     let location = call.location(&format!("/organizations/{}/keys/{}", key.organization, key.id));
     let json = KeyJson::with_secret(&key, &secret, &call.apis(), call.now).warned(warnings);
@@ -166,6 +174,23 @@ struct EditBody {
     allowed_cidrs: Option<Vec<String>>,
     #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<String>>,
+    /// The ID of a customer. Earlier tokens of the key stop working at once.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::nullable_customer")]
+    customer: Option<Option<String>>,
+}
+
+/// Reads the ID of a customer. One that has another form is of no customer.
+fn read_customer(checks: &mut Checks, customer: Option<Option<String>>) -> Option<Option<CustomerId>> {
+    let text = match customer? {
+        None => return Some(None),
+        Some(text) => text,
+    };
+    let id = CustomerId::parse(&text);
+    if id.is_none() {
+        checks.wrong("customer", keys::NO_SUCH_CUSTOMER);
+    }
+    id.map(Some)
 }
 
 async fn edit(call: Call<WriteKeys>, body: EditBody) -> Result<Reply<KeyJson>, Problem> {
@@ -185,12 +210,16 @@ async fn edit(call: Call<WriteKeys>, body: EditBody) -> Result<Reply<KeyJson>, P
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, call.now),
         owner: None,
+        customer: read_customer(&mut checks, body.customer),
     };
     checks.done()?;
     edit.owner = match body.owner {
         None => None,
         Some(owner) => Some(keys::owner(call.node(), call.organization(), owner.map(MemberId)).await?),
     };
+    if let Some(customer) = edit.customer {
+        edit.customer = Some(keys::customer(call.node(), call.organization(), customer).await?);
+    }
     let networks = edit.networks.clone().unwrap_or_else(Networks::all);
     let mut warnings = warnings::of_rights(&networks, grants.scopes.as_ref());
     let (key, is_narrower) =

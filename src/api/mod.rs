@@ -10,6 +10,7 @@ mod audit;
 mod body;
 mod bulk;
 mod call;
+mod customers;
 mod delivery_json;
 mod denials;
 mod etag;
@@ -70,6 +71,7 @@ fn table() -> Routes {
         lookup::routes(keys);
     });
     routes.group("members", members::routes);
+    routes.group("customers", customers::routes);
     routes.group("sessions", |sessions| {
         me::routes(sessions);
         session::routes(sessions);

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
+use crate::customers::CustomerError;
 use crate::domain::apis::MAX_APIS;
 use crate::domain::authority::GrantExceeded;
 use crate::domain::decision::ClientAddress;
@@ -288,6 +289,21 @@ impl From<MemberError> for Problem {
             MemberError::PreconditionFailed => Self::precondition_failed("member"),
             MemberError::Conflict(detail) => Self::conflict(detail),
             MemberError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<CustomerError> for Problem {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::NotFound => Self::not_found(),
+            CustomerError::Invalid(errors) => Self::invalid(errors),
+            CustomerError::PreconditionFailed => Self::precondition_failed("customer"),
+            CustomerError::HasKeys => {
+                Self::conflict("the customer has keys that work; revoke them first, or use revoke_keys=true")
+            }
+            CustomerError::Raced => Self::conflict("the customer was changed at the same time; retry"),
+            CustomerError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/organizations/{org}/usage` and `…/keys/{id}/usage`.
+//! `/api/v1/organizations/{org}/usage`, `…/keys/{id}/usage` and `…/customers/{id}/usage`.
 
 use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
@@ -6,12 +6,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::api::call::Call;
+use crate::api::customers::customer_id;
 use crate::api::guard::ReadUsage;
 use crate::api::problem::Problem;
 use crate::api::query::{QueryReader, cursor, read_cursor};
 use crate::api::reply::Reply;
 use crate::api::route::{Route, Routes};
 use crate::clock::rfc3339;
+use crate::customers;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::keys;
@@ -29,6 +31,10 @@ pub(super) fn routes(routes: &mut Routes) {
         .add(Method::GET, "/organizations/{org}/keys/{id}/usage", of_key)
         .operation("getKeyUsage", "Get the usage of an API key");
     range(of_key).returns(StatusCode::OK, "Counts by hour or day, including empty ones.");
+    let of_customer = routes
+        .add(Method::GET, "/organizations/{org}/customers/{id}/usage", of_customer)
+        .operation("getCustomerUsage", "Get the usage of all API keys of a customer");
+    range(of_customer).returns(StatusCode::OK, "Counts by hour or day, including empty ones.");
     let of_organization = routes
         .add(Method::GET, "/organizations/{org}/usage", of_organization)
         .operation("getUsage", "Get the usage of all API keys");
@@ -101,6 +107,16 @@ struct KeyUsageJson {
     range: RangeJson,
 }
 
+/// The usage of the keys that a customer has now.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CustomerUsage")]
+struct CustomerUsageJson {
+    id: String,
+    external_id: String,
+    #[serde(flatten)]
+    range: RangeJson,
+}
+
 /// The usage of an organization, and of its keys: those in the whole days from `items_from` up to `items_to`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "OrganizationUsage")]
@@ -135,6 +151,17 @@ async fn of_key(call: Call<ReadUsage>) -> Result<Reply<KeyUsageJson>, Problem> {
         name: key.name,
         last_used_at: key.last_used_at.map(rfc3339),
         last_used_ip: key.last_used_ip,
+        range: RangeJson::new(&usage),
+    }))
+}
+
+async fn of_customer(call: Call<ReadUsage>) -> Result<Reply<CustomerUsageJson>, Problem> {
+    let customer = customers::find(call.node(), call.organization(), &customer_id(&call)?).await?;
+    let span = call.query(|query| span(query, call.now))?;
+    let usage = usage::usage_of_customer(call.node(), &customer.id, span).await?;
+    Ok(Reply::new(CustomerUsageJson {
+        id: customer.id.to_string(),
+        external_id: customer.external_id.to_string(),
         range: RangeJson::new(&usage),
     }))
 }

@@ -32,6 +32,9 @@ pub(super) struct List {
     /// Only keys of this member
     #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true)]
     owner: Option<String>,
+    /// Only keys of this customer: its external ID or ID
+    #[arg(long, value_name = "CUSTOMER")]
+    pub(super) customer: Option<String>,
     /// Only keys that are granted this API
     #[arg(long, value_name = "NAME")]
     api: Option<String>,

@@ -8,12 +8,14 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::client::{Client, Query};
 use crate::cli::credential::ApiArguments;
+use crate::cli::customers;
 use crate::cli::key_preview::{self, Preview};
 use crate::cli::key_reports;
 use crate::cli::key_search::{self, Bulk, List};
 use crate::cli::table::{field, items, plain, print_record, print_table, table};
 use crate::cli::values::{parse_duration, parse_moment, parse_past};
 use crate::cli::{CliError, print_json, print_out};
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 
 #[derive(Args, Debug)]
@@ -48,6 +50,9 @@ enum KeysCommand {
         /// ID of the member who owns the key
         #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true)]
         owner: Option<String>,
+        /// External ID or ID of the customer whom the key is given to
+        #[arg(long, value_name = "CUSTOMER", conflicts_with = "owner")]
+        customer: Option<String>,
         #[command(flatten)]
         expiry: Expiry,
     },
@@ -77,7 +82,7 @@ enum KeysCommand {
         /// ID of the key
         id: String,
     },
-    /// Change a key's name, description, owner, scopes, networks or expiry
+    /// Change a key's name, description, owner, customer, scopes, networks or expiry
     #[command(
         after_help = "Examples:\n  keyturn keys update 3kTMd9aB7xQ2LpZs --scope read:invoices/* --scope read:orders/*\n  \
         keyturn keys update 3kTMd9aB7xQ2LpZs --expires-in 30d\n\n\
@@ -215,6 +220,12 @@ struct Update {
     /// Transfer the key to the organization
     #[arg(long)]
     no_owner: bool,
+    /// External ID or ID of the customer whom the key will be given to; its tokens stop working immediately
+    #[arg(long, value_name = "CUSTOMER", conflicts_with = "no_customer")]
+    customer: Option<String>,
+    /// Take the key from its customer
+    #[arg(long)]
+    no_customer: bool,
     /// Scope that the key will have. Can be repeated
     #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "no_scopes")]
     scopes: Vec<String>,
@@ -254,7 +265,13 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
     check_id(&command)?;
     let connect = || Client::connect(api.server);
     let key = match command {
-        KeysCommand::List(arguments) => return list(&connect().await?, "keys", arguments.query(), as_json).await,
+        KeysCommand::List(arguments) => {
+            let client = connect().await?;
+            let customer = find_customer(&client, arguments.customer.as_deref()).await?;
+            let mut query = arguments.query();
+            query.extend(customer.map(|id| ("customer", id.to_string())));
+            return list(&client, "keys", query, as_json).await;
+        }
         KeysCommand::Lookup { file } => {
             let text = key_search::read_text(file.as_deref())?;
             return key_search::lookup(&connect().await?, &text, as_json).await;
@@ -292,7 +309,7 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
             let preview = connect().await?.call(Method::POST, &format!("keys/{id}/token-preview"), Some(&body)).await?;
             return key_preview::print(&preview, as_json);
         }
-        KeysCommand::Create { name, description, scopes, apis, cidrs, owner, expiry } => {
+        KeysCommand::Create { name, description, scopes, apis, cidrs, owner, customer, expiry } => {
             let mut body = expiry.body();
             body.insert("name".into(), name.into());
             body.insert("description".into(), description.into());
@@ -304,12 +321,19 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
                 body.insert("apis".into(), read_grants(&apis)?);
             }
             body.extend(owner.map(|owner| ("owner".into(), owner.into())));
-            connect().await?.call(Method::POST, "keys", Some(&body.into())).await?
+            let client = connect().await?;
+            let customer = find_customer(&client, customer.as_deref()).await?;
+            body.extend(customer.map(|id| ("customer".into(), id.to_string().into())));
+            client.call(Method::POST, "keys", Some(&body.into())).await?
         }
         KeysCommand::Show { id } => connect().await?.get(&format!("keys/{id}"), &[]).await?,
         KeysCommand::Update(update) => {
-            let (id, body) = update.id_and_body()?;
-            connect().await?.call(Method::PATCH, &format!("keys/{id}"), Some(&body)).await?
+            let customer = update.customer.clone();
+            let (id, mut body) = update.id_and_body()?;
+            let client = connect().await?;
+            let customer = find_customer(&client, customer.as_deref()).await?;
+            body.extend(customer.map(|id| ("customer".into(), id.to_string().into())));
+            client.call(Method::PATCH, &format!("keys/{id}"), Some(&body.into())).await?
         }
         KeysCommand::Rotate { id, name, grace, expiry } => {
             let mut body = expiry.body();
@@ -375,8 +399,8 @@ impl Expiry {
 }
 
 impl Update {
-    /// The key's ID and a JSON merge patch (RFC 7396).
-    fn id_and_body(self) -> Result<(String, Value), CliError> {
+    /// The key's ID and a JSON merge patch (RFC 7396), without a new customer.
+    fn id_and_body(self) -> Result<(String, Map<String, Value>), CliError> {
         let mut body = self.expiry.body();
         if self.no_expiry {
             body.insert("expires_at".into(), Value::Null);
@@ -387,6 +411,9 @@ impl Update {
             body.insert("owner".into(), Value::Null);
         }
         body.extend(self.owner.map(|owner| ("owner".into(), owner.into())));
+        if self.no_customer {
+            body.insert("customer".into(), Value::Null);
+        }
         if self.no_scopes || !self.scopes.is_empty() {
             body.insert("scopes".into(), self.scopes.into());
         }
@@ -396,10 +423,18 @@ impl Update {
         if self.no_cidrs || !self.cidrs.is_empty() {
             body.insert("allowed_cidrs".into(), self.cidrs.into());
         }
-        if body.is_empty() {
+        if body.is_empty() && self.customer.is_none() {
             return Err(CliError::Use("nothing to change: give at least one option, such as --name".into()));
         }
-        Ok((self.id, body.into()))
+        Ok((self.id, body))
+    }
+}
+
+/// Returns the ID of a customer that is named by external ID or ID.
+async fn find_customer(client: &Client, customer: Option<&str>) -> Result<Option<CustomerId>, CliError> {
+    match customer {
+        Some(customer) => customers::find_id(client, customer).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -8,6 +8,7 @@ mod audit;
 mod client;
 mod completion;
 mod credential;
+mod customers;
 mod init;
 mod key_preview;
 mod key_reports;
@@ -42,9 +43,9 @@ use crate::domain::slug::Slug;
 use crate::server::{self, ServerError};
 
 const AFTER_HELP: &str = "\
-Management commands (token, keys, policy, members, organizations, webhooks, signing-keys, audit export) call a running
-server, by default http://127.0.0.1:8080. They need an API key in KEYTURN_API_KEY or an access token in KEYTURN_TOKEN, or in
-the files that KEYTURN_API_KEY_FILE or KEYTURN_TOKEN_FILE name.
+Management commands (token, keys, apis, customers, policy, members, organizations, webhooks, signing-keys, audit export) call a
+running server, by default http://127.0.0.1:8080. They need an API key in KEYTURN_API_KEY or an access token in KEYTURN_TOKEN,
+or in the files that KEYTURN_API_KEY_FILE or KEYTURN_TOKEN_FILE name.
 
 Exit codes:
   0  Success
@@ -85,6 +86,8 @@ enum Command {
     Keys(keys::KeysArguments),
     /// Manage APIs: what tokens are for
     Apis(apis::ApisArguments),
+    /// Manage customers: whom keys are given to
+    Customers(customers::CustomersArguments),
     /// Manage the policy of the organization
     Policy(policy::PolicyArguments),
     /// Manage members
@@ -205,6 +208,7 @@ async fn dispatch(config: Option<PathBuf>, command: Command) -> Result<Outcome, 
         Command::Token(token) => token::token(token).await,
         Command::Keys(keys) => keys::keys(keys).await,
         Command::Apis(apis) => apis::apis(apis).await,
+        Command::Customers(customers) => customers::customers(customers).await,
         Command::Members { command } => members::members(config, command).await,
         Command::Organizations(organizations) => organizations::organizations(organizations).await,
         Command::Webhooks(webhooks) => webhooks::webhooks(webhooks).await,

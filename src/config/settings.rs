@@ -183,6 +183,7 @@ settings! {
     /// Caches.
     [cache] Cache {
         /// Memory for key records. A record takes about 1 KiB, more with many scopes or networks.
+        /// Customers take up to a quarter of this in addition.
         keys_mib: u64 = 128 => range(1, 1_048_576, "MiB");
 
         /// Memory for access tokens whose signature was verified. A token takes about 2 KiB; a token above 16 KiB is

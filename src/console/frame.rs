@@ -18,8 +18,8 @@ use crate::console::ui::{CsrfField, Icon};
 use crate::domain::member::Role;
 use crate::http::access::{Explanation, Refused};
 use crate::http::permission::{
-    AdminOrganizations, ReadApis, ReadAudit, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys, ReadUsage,
-    ReadWebhooks, WriteKeys,
+    AdminOrganizations, ReadApis, ReadAudit, ReadCustomers, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys,
+    ReadUsage, ReadWebhooks, WriteKeys,
 };
 use crate::http::public_path::PublicPath;
 
@@ -35,6 +35,7 @@ pub(super) enum Section {
     Find,
     Welcome,
     Keys,
+    Customers,
     Apis,
     Usage,
     Audit,
@@ -58,6 +59,7 @@ impl Section {
             Self::Find => "key",
             Self::Welcome => "flag",
             Self::Keys => "key",
+            Self::Customers => "person",
             Self::Apis => "stack",
             Self::Usage => "chart",
             Self::Audit => "list",
@@ -78,6 +80,7 @@ impl Section {
             "" | "overview" => Self::Overview,
             "find" => Self::Find,
             "welcome" => Self::Welcome,
+            "customers" => Self::Customers,
             "apis" => Self::Apis,
             "usage" | "denials" => Self::Usage,
             "audit" => Self::Audit,
@@ -137,6 +140,7 @@ impl Frame {
         let sections = [
             (Section::Overview, "/overview", "Overview", true),
             (Section::Keys, "/keys", "API keys", visit.may::<ReadKeys>()),
+            (Section::Customers, "/customers", "Customers", visit.may::<ReadCustomers>()),
             (Section::Apis, "/apis", "APIs", visit.may::<ReadApis>()),
             (Section::Usage, "/usage", "Usage", visit.may::<ReadUsage>()),
             (Section::Audit, "/audit", "Audit log", visit.may::<ReadAudit>()),

@@ -12,6 +12,7 @@ mod apis;
 mod assets;
 mod audit;
 mod check;
+mod customers;
 mod denials;
 mod emergency;
 mod error_page;
@@ -70,6 +71,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(emergency::routes)
             .configure(find::routes)
             .configure(keys::routes)
+            .configure(customers::routes)
             .configure(apis::routes)
             .configure(usage::routes)
             .configure(denials::routes)

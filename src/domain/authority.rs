@@ -60,8 +60,8 @@ pub struct ChangeContext {
     pub actor: String,
     /// Set if the actor is a member, whose role restricts the keys that they can manage.
     pub member: Option<(MemberId, Role)>,
-    /// The key's [`rights_version`](crate::domain::api_key::ApiKey::rights_version) or the member's version at
-    /// authentication time. The write is rejected if it has changed since; `None` skips the check.
+    /// The key's [`rights_version`](crate::domain::api_key::ApiKey::rights_version) and its customer's generation together, or
+    /// the member's version, at authentication time. The write is rejected if it has changed since; `None` skips the check.
     pub expected_version: Option<u64>,
     /// Upper bound of the rights that the actor can grant.
     pub authority: Authority,

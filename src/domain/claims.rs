@@ -31,6 +31,12 @@ pub struct Claims<T = String> {
     /// The version of the secret that the token was issued for.
     #[serde(rename = "sv")]
     pub secret_version: u64,
+    /// The ID of the key's customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<T>,
+    /// The customer's generation when the token was issued.
+    #[serde(rename = "customer_gen", default, skip_serializing_if = "Option::is_none")]
+    pub customer_generation: Option<u64>,
     /// The key's allowed networks, if it is restricted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidrs: Option<Vec<String>>,

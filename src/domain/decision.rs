@@ -9,6 +9,7 @@ mod tests;
 use std::net::IpAddr;
 
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::customer::Customer;
 use crate::domain::outcome::{Denial, UnknownAction};
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
@@ -25,8 +26,17 @@ pub struct DecisionInput<'a> {
     pub scopes: Option<&'a ScopeSet>,
     /// The key's scopes for the APIs that the request or the token is for, or why there are none.
     pub held: Result<&'a ScopeSet, Denial>,
+    /// The key's customer. A key with a customer is denied without it.
+    pub customer: Option<&'a Customer>,
     /// Whether the key's organization is suspended.
     pub is_suspended: bool,
+}
+
+impl DecisionInput<'_> {
+    /// The generation of the key's customer, if it has one.
+    fn customer_generation(&self, key: &ApiKey) -> Option<u64> {
+        self.customer.filter(|customer| key.customer == Some(customer.id)).map(|customer| customer.generation)
+    }
 }
 
 /// What a caller presented to act for a key.
@@ -40,6 +50,8 @@ pub enum Proof<'a> {
         generation: u64,
         /// The version of the secret that minted it.
         secret_version: u64,
+        /// The generation of the key's customer when it was minted.
+        customer_generation: Option<u64>,
         /// The scopes that it carries.
         scopes: &'a ScopeSet,
         /// Whether `scopes` were found within the key's before, and neither the key nor its organization has changed
@@ -96,6 +108,8 @@ pub struct Grant {
     pub generation: u64,
     /// The version of the secret behind the proof, for the token.
     pub secret_version: u64,
+    /// The generation of the key's customer, for the token.
+    pub customer_generation: Option<u64>,
     /// Whether that secret is the previous one.
     pub is_by_previous_secret: bool,
 }
@@ -121,9 +135,11 @@ pub enum Check {
     Expired,
     /// Whether it is disabled.
     Disabled,
+    /// Whether its customer is suspended.
+    Customer,
     /// Whether its organization is suspended.
     Organization,
-    /// Whether a token is of the key's generation.
+    /// Whether a token is of the key's generation, and of its customer's.
     Generation,
     /// Whether the secret that minted a token is the key's, or is in its grace period.
     SecretVersion,
@@ -135,11 +151,12 @@ pub enum Check {
 
 impl Check {
     /// Every check, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Secret,
         Self::Revoked,
         Self::Expired,
         Self::Disabled,
+        Self::Customer,
         Self::Organization,
         Self::Generation,
         Self::SecretVersion,
@@ -154,6 +171,7 @@ impl Check {
             Self::Revoked => "revoked",
             Self::Expired => "expired",
             Self::Disabled => "disabled",
+            Self::Customer => "customer",
             Self::Organization => "organization",
             Self::Generation => "generation",
             Self::SecretVersion => "secret_version",
@@ -199,6 +217,7 @@ pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<G
     revoked(key)?;
     expired(key, now)?;
     disabled(key)?;
+    customer(key, ask)?;
     organization(ask)?;
     generation(key, ask)?;
     let minted_by = secret_version(key, ask, now)?;
@@ -217,7 +236,14 @@ pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<G
     };
     let is_by_previous_secret = grace_ends.is_some();
     let secret_version = key.secret_version.saturating_sub(u64::from(is_by_previous_secret));
-    Ok(Grant { scopes, not_after, generation: key.generation, secret_version, is_by_previous_secret })
+    Ok(Grant {
+        scopes,
+        not_after,
+        generation: key.generation,
+        secret_version,
+        customer_generation: ask.customer_generation(key),
+        is_by_previous_secret,
+    })
 }
 
 /// Decides like [`decide`], and returns the result of each of its checks, also of those after the first that failed.
@@ -227,6 +253,7 @@ pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result
         Check::Revoked => found(revoked(key)),
         Check::Expired => found(expired(key, now)),
         Check::Disabled => found(disabled(key)),
+        Check::Customer => found(customer(key, ask)),
         Check::Organization => found(organization(ask)),
         Check::Generation => found(generation(key, ask)),
         Check::SecretVersion => found(secret_version(key, ask, now)),
@@ -293,9 +320,20 @@ fn organization(ask: &DecisionInput<'_>) -> Checked<()> {
     if ask.is_suspended { Err(Denial::OrganizationSuspended) } else { Ok(Some(())) }
 }
 
+fn customer(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
+    let Some(id) = key.customer else { return Ok(None) };
+    match ask.customer {
+        Some(customer) if customer.id == id && !customer.is_denied() => Ok(Some(())),
+        Some(_) | None => Err(Denial::CustomerSuspended),
+    }
+}
+
 fn generation(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     match ask.proof {
         Proof::Token { generation, .. } if generation != key.generation => Err(Denial::TokenSuperseded),
+        Proof::Token { customer_generation, .. } if customer_generation != ask.customer_generation(key) => {
+            Err(Denial::TokenSuperseded)
+        }
         Proof::Token { .. } => Ok(Some(())),
         Proof::Secret(_) => Ok(None),
     }

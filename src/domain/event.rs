@@ -7,7 +7,7 @@ use std::fmt;
 pub const TEST: &str = "webhook.test";
 
 /// All event names. A pattern must match at least one of them.
-pub const KNOWN: [&str; 34] = [
+pub const KNOWN: [&str; 39] = [
     "key.created",
     "key.updated",
     "key.rotated",
@@ -31,6 +31,11 @@ pub const KNOWN: [&str; 34] = [
     "api.created",
     "api.updated",
     "api.deleted",
+    "customer.created",
+    "customer.updated",
+    "customer.suspended",
+    "customer.reinstated",
+    "customer.removed",
     "master_key.rotated",
     "signing_key.created",
     "signing_key.deleted",
@@ -77,6 +82,7 @@ pub fn event_of(action: &str) -> Option<Cow<'_, str>> {
         (_, "enable") => "enabled",
         (_, "delete") => "deleted",
         (_, "suspend") => "suspended",
+        (_, "reinstate") => "reinstated",
         (_, "resume") => "resumed",
         (_, "restore") => "restored",
         (_, "remove") => "removed",
@@ -187,6 +193,9 @@ mod tests {
             ("member.change", "member.updated"),
             ("member.remove", "member.removed"),
             ("token.revoke", "token.revoked"),
+            ("customer.edit", "customer.updated"),
+            ("customer.reinstate", "customer.reinstated"),
+            ("customer.remove", "customer.removed"),
             ("organization.create", "organization.created"),
             ("webhook.rotate-secret", "webhook.secret_rotated"),
         ] {

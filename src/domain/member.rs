@@ -72,9 +72,9 @@ impl Role {
 }
 
 const VIEWER: &str = "read:keyturn/keys read:keyturn/usage read:keyturn/policy read:keyturn/members read:keyturn/signing-keys \
-     read:keyturn/apis";
+     read:keyturn/apis read:keyturn/customers";
 const ADMIN: &str = "*:* *:keyturn/keys *:keyturn/usage *:keyturn/policy *:keyturn/members *:keyturn/signing-keys \
-    *:keyturn/audit *:keyturn/webhooks *:keyturn/apis";
+    *:keyturn/audit *:keyturn/webhooks *:keyturn/apis *:keyturn/customers";
 
 /// Parses scopes from this file; a test covers all of them.
 fn scopes(text: &str) -> ScopeSet {

@@ -55,6 +55,8 @@ codes! {
     Conflict = 409 "CONFLICT",
     /// A session changes something without proof that the request comes from Keyturn's pages.
     CsrfTokenInvalid = 403 "CSRF_TOKEN_INVALID",
+    /// The customer of the key is suspended.
+    CustomerSuspended = 403 "CUSTOMER_SUSPENDED",
     /// A scope is not granted.
     InsufficientScope = 403 "INSUFFICIENT_SCOPE",
     /// The policy allows no more keys.
@@ -172,6 +174,8 @@ denials! {
     Expired = ApiKeyExpired, Some(UsageOutcome::DeniedExpired), None;
     /// The key is disabled.
     Disabled = ApiKeyDisabled, Some(UsageOutcome::DeniedDisabled), None;
+    /// The key's customer is suspended or removed.
+    CustomerSuspended = CustomerSuspended, Some(UsageOutcome::DeniedDisabled), None;
     /// The key's organization is suspended.
     OrganizationSuspended = OrganizationSuspended, Some(UsageOutcome::DeniedDisabled), None;
     /// The client's address is unknown.
@@ -272,6 +276,7 @@ impl fmt::Display for Denial {
             Self::UnknownApi => "keyturn_api: the organization has no API with this name",
             Self::Expired => "the API key has expired",
             Self::Disabled => "the API key is disabled",
+            Self::CustomerSuspended => "the customer of the API key is suspended",
             Self::OrganizationSuspended => "the organization is suspended",
             Self::AddressUnreadable(reason) => return write!(f, "the client's address is unknown: {reason}"),
             Self::NetworkNotAllowed(address) => return write!(f, "the API key cannot be used from {address}"),

@@ -17,13 +17,14 @@ use crate::http::credentials::InvalidCredential;
 use crate::http::description::error_description;
 use crate::verification::{Caller, Refusal};
 
-/// The characters of a name that are escaped in a header: `%`, so that decoding is exact, and everything but ASCII.
+/// The characters of a name or an external ID that are escaped in a header: `%`, so that decoding is exact, and everything but ASCII.
 const IN_HEADER: AsciiSet = CONTROLS.add(b'%');
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-keyturn-client-id");
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-keyturn-organization");
 const SCOPE: HeaderName = HeaderName::from_static("x-keyturn-scope");
 const KEY_NAME: HeaderName = HeaderName::from_static("x-keyturn-key-name");
+const EXTERNAL_ID: HeaderName = HeaderName::from_static("x-keyturn-external-id");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-keyturn-token-id");
 
 /// Every header that the result depends on, for caches between a gateway and Keyturn (RFC 9111 §4.1).
@@ -38,6 +39,8 @@ pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> 
     let (key, grant) = (&caller.key, &caller.grant);
     let token_id = caller.token.as_ref().map_or("", |token| &token.claims.jti);
     let name = Cow::from(utf8_percent_encode(key.name.trim(), &IN_HEADER));
+    let external_id = caller.customer.as_ref().map_or("", |customer| customer.external_id.as_str());
+    let external_id = Cow::from(utf8_percent_encode(external_id, &IN_HEADER));
     let left = grant.not_after.map_or(i64::MAX, |end| end.millis_since(now) / 1000);
     let max_age = i64::from(max_age_seconds).min(left);
     let cache = if max_age > 0 { format!("max-age={max_age}") } else { "no-store".to_owned() };
@@ -47,6 +50,7 @@ pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> 
         .insert_header((SCOPE, grant.scopes.as_str()))
         .insert_header((KEY_NAME, &*name))
         .insert_header((TOKEN_ID, token_id))
+        .insert_header((EXTERNAL_ID, &*external_id))
         .insert_header((CACHE_CONTROL, cache))
         .insert_header((VARY, DECIDED_BY))
         .finish()

@@ -68,7 +68,7 @@ pub fn oauth_error_of(denial: &Denial) -> (&'static str, u16) {
 pub fn oauth_error(code: Code) -> (&'static str, u16) {
     match code {
         Code::ApiKeyRequired | Code::ApiKeyInvalid | Code::ApiKeyExpired => ("invalid_client", code.status()),
-        Code::ApiKeyDisabled | Code::ApiKeyIpNotAllowed | Code::OrganizationSuspended => {
+        Code::ApiKeyDisabled | Code::ApiKeyIpNotAllowed | Code::CustomerSuspended | Code::OrganizationSuspended => {
             ("unauthorized_client", code.status())
         }
         Code::InsufficientScope => ("invalid_scope", 400),

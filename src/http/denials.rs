@@ -11,11 +11,12 @@ use crate::http::context::HttpContext;
 use crate::node::Denied;
 
 /// The codes of denials. A failed attempt above the limit of its address has another code, but still a reason.
-const CODES: [Code; 8] = [
+const CODES: [Code; 9] = [
     Code::ApiKeyDisabled,
     Code::ApiKeyExpired,
     Code::ApiKeyInvalid,
     Code::ApiKeyIpNotAllowed,
+    Code::CustomerSuspended,
     Code::InsufficientScope,
     Code::OrganizationSuspended,
     Code::PreviousSecret,

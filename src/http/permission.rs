@@ -42,6 +42,8 @@ permissions! {
     AdminPolicy: "admin" "keyturn/policy"
     ReadApis: "read" "keyturn/apis"
     AdminApis: "admin" "keyturn/apis"
+    ReadCustomers: "read" "keyturn/customers"
+    WriteCustomers: "write" "keyturn/customers"
     AdminOrganizations: "admin" "keyturn/organizations"
 }
 

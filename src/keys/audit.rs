@@ -16,6 +16,7 @@ pub(super) fn audit_value(key: &ApiKey) -> Value {
         "name": key.name,
         "description": key.description,
         "owner": key.owner,
+        "customer": key.customer.map(|id| id.to_string()),
         "scopes": key.grants.default_scopes(),
         "apis": apis(key),
         "allowed_cidrs": key.networks,

@@ -2,12 +2,14 @@
 
 use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::{Authority, ChangeContext, GrantExceeded};
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
-use crate::domain::member::Role;
+use crate::domain::member::{MemberId, Role};
 use crate::domain::organization::Organization;
 use crate::domain::policy::{Policy, Violation};
 use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
+use crate::keys::read::NO_SUCH_CUSTOMER;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::store::{AuditEntry, Limits, Refused, StoredResponse, action};
 
@@ -60,6 +62,17 @@ pub(super) fn check_grant(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyErr
     by.authority.covers(&key.grants, &key.networks, key.expires_at).map_err(KeyError::GrantExceeded)
 }
 
+/// Checks that a key has at most one holder.
+pub(super) fn check_holder(owner: Option<&MemberId>, customer: Option<&CustomerId>) -> Result<(), KeyError> {
+    match (owner, customer) {
+        (Some(_), Some(_)) => Err(KeyError::Invalid(vec![Violation::new(
+            "customer",
+            "a key belongs to a member or to a customer; set owner or customer to null",
+        )])),
+        _ => Ok(()),
+    }
+}
+
 /// Returns the stored key if it belongs to the organization.
 pub(crate) async fn load(node: &Node, organization: &Slug, id: &KeyId) -> Result<ApiKey, KeyError> {
     node.store.key(id).await?.filter(|key| key.organization == *organization).ok_or(KeyError::NotFound)
@@ -99,12 +112,12 @@ pub(super) async fn write(
         entry.expected_version = None;
     }
     let starts_to_count = new.counts(by.now) && !old.counts(by.now);
-    let has_new_owner = new.owner != old.owner;
-    let limits = match starts_to_count || has_new_owner {
+    let has_new_holder = new.owner != old.owner || new.customer != old.customer;
+    let limits = match starts_to_count || has_new_holder {
         true => Some(limits(&organization_of(node, &new.organization).await?)),
         false => None,
     };
-    // A key that counted before counts again only for its new owner, and a revoked or expired one for nobody.
+    // A key that counted before counts again only for its new owner or customer, and a revoked or expired one for nobody.
     let limits = limits.map(|limits| match (starts_to_count, new.counts(by.now)) {
         (true, _) => limits,
         (false, true) => Limits { organization: None, ..limits },
@@ -128,9 +141,12 @@ pub(super) fn key_error(node: &Node, organization: &Slug, error: ChangeError) ->
             KeyError::Conflict("the policy was changed at the same time; nothing was changed. Retry".into())
         }
         ChangeError::Refused(Refused::OwnerGone) => KeyError::Invalid(vec![Violation::new("owner", "no such member")]),
-        ChangeError::Refused(Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner) => {
-            KeyError::Conflict("someone else changed this key at the same time; reload it and try again".into())
+        ChangeError::Refused(Refused::CustomerGone) => {
+            KeyError::Invalid(vec![Violation::new("customer", NO_SUCH_CUSTOMER)])
         }
+        ChangeError::Refused(
+            Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner | Refused::HasKeys,
+        ) => KeyError::Conflict("someone else changed this key at the same time; reload it and try again".into()),
     }
 }
 

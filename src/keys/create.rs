@@ -3,6 +3,7 @@
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::authority::ChangeContext;
+use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::{MemberId, Role};
@@ -11,7 +12,7 @@ use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, entry, key_error, limits};
+use crate::keys::change::{KeyError, check_holder, entry, key_error, limits};
 use crate::keys::grants::{RequestedGrants, missing_scopes};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
@@ -25,8 +26,10 @@ pub struct NewKey {
     pub name: String,
     /// Can be empty.
     pub description: String,
-    /// `Some(None)` is the organization. Absent: the caller, if it is a member.
+    /// `Some(None)` is the organization. Absent: the caller, if it is a member and the key has no customer.
     pub owner: Option<Option<MemberId>>,
+    /// Whom the key is given to.
+    pub customer: Option<CustomerId>,
     pub grants: RequestedGrants,
     pub networks: Networks,
     /// No expiry if `None`.
@@ -67,9 +70,10 @@ async fn create_new(
     // 2. The owner, and the caller's role.
     let policy = &tenant.organization.policy;
     let owner = match (new.owner, &by.member) {
-        (None, Some((member, _))) => Some(member.clone()),
+        (None, Some((member, _))) if new.customer.is_none() => Some(member.clone()),
         (owner, _) => owner.flatten(),
     };
+    check_holder(owner.as_ref(), new.customer.as_ref())?;
     if by.member.as_ref().is_some_and(|(_, role)| *role < policy.create_role) {
         return Err(KeyError::RoleRequired(policy.create_role));
     }
@@ -106,6 +110,7 @@ async fn create_new(
         name: new.name,
         description: new.description,
         owner,
+        customer: new.customer,
         grants,
         networks: new.networks,
         expires_at: new.expires_at,

@@ -6,7 +6,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::member::Role;
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, check_grant, check_rights_of, load_to_change, refused, write};
+use crate::keys::change::{KeyError, check_grant, check_holder, check_rights_of, load_to_change, refused, write};
 use crate::keys::grants::{RequestedGrants, missing_scopes};
 use crate::node::Node;
 use crate::store::action;
@@ -21,7 +21,7 @@ pub async fn edit(
     mut edit: Edit,
     requested: RequestedGrants,
 ) -> Result<(ApiKey, bool), KeyError> {
-    // 1. The key, its new owner, and the policy's rules for the edited fields.
+    // 1. The key, its new owner or customer, and the policy's rules for the edited fields.
     let old = load_to_change(node, organization, by, id, version).await?;
     if let Some(owner) = &edit.owner
         && *owner != old.owner
@@ -29,6 +29,15 @@ pub async fn edit(
     {
         return Err(KeyError::RoleRequired(Role::Admin));
     }
+    if let Some(customer) = edit.customer
+        && customer != old.customer
+        && !by.may_manage_key_of(None)
+    {
+        return Err(KeyError::RoleRequired(Role::Admin));
+    }
+    let (owner, customer) =
+        (edit.owner.as_ref().unwrap_or(&old.owner), edit.customer.as_ref().unwrap_or(&old.customer));
+    check_holder(owner.as_ref(), customer.as_ref())?;
     let expiry = match edit.expires_at.filter(|expires_at| *expires_at != old.expires_at) {
         // The secret stays the same, and its lifetime began with it.
         Some(expires_at) => Expiry::Set { expires_at, since: old.secret_since() },

@@ -8,6 +8,7 @@ use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::apis::{ServedApi, find_audience, held_for_token, select};
 use crate::domain::choices::ScopeStyle;
 use crate::domain::claims::Audience;
+use crate::domain::customer::Customer;
 use crate::domain::decision::{self, Check, ClientAddress, DecisionInput, Finding, Proof, SecretMatch};
 use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
@@ -64,6 +65,7 @@ impl fmt::Display for RequestedScope {
 pub struct PresentedToken {
     pub generation: u64,
     pub secret_version: u64,
+    pub customer_generation: Option<u64>,
     pub audience: Audience,
     /// Separated by spaces.
     pub scope: String,
@@ -119,7 +121,17 @@ pub async fn explain(
 ) -> Result<Explanation, KeyError> {
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
     let key = load(node, organization, id).await?;
-    Ok(build_explanation(&key, &tenant.apis, &tenant.organization.policy, tenant.is_suspended(), question))
+    let customer = node.customer_of(&key).await?;
+    let state = Holders { customer: customer.as_deref(), is_suspended: tenant.is_suspended() };
+    Ok(build_explanation(&key, &tenant.apis, &tenant.organization.policy, state, question))
+}
+
+/// Whom a key belongs to, and whether their keys are denied.
+#[derive(Clone, Copy)]
+struct Holders<'a> {
+    customer: Option<&'a Customer>,
+    /// Whether the organization is suspended.
+    is_suspended: bool,
 }
 
 /// The APIs of a question, and the key's scopes for them.
@@ -160,7 +172,7 @@ fn build_explanation(
     key: &ApiKey,
     apis: &[ServedApi],
     policy: &Policy,
-    is_suspended: bool,
+    holders: Holders<'_>,
     question: &Question,
 ) -> Explanation {
     let asked = Asked::new(key, apis, question);
@@ -180,6 +192,7 @@ fn build_explanation(
             (Some(token), Some(scopes)) => Proof::Token {
                 generation: token.generation,
                 secret_version: token.secret_version,
+                customer_generation: token.customer_generation,
                 scopes,
                 is_known_within: false,
             },
@@ -188,7 +201,8 @@ fn build_explanation(
         address: question.address.map_or(ClientAddress::NotTheCaller, ClientAddress::Known),
         scopes: scopes.as_ref(),
         held,
-        is_suspended,
+        customer: holders.customer,
+        is_suspended: holders.is_suspended,
     };
     let (_, trace) = decision::explain(key, &input, question.at);
     let mut checks: Vec<_> = trace
@@ -246,10 +260,17 @@ fn sentence(key: &ApiKey, asked: &Asked, question: &Question, check: Check, find
             Lifecycle::Disabled { at } => format!("the key has been disabled since {}", rfc3339(*at)),
             Lifecycle::Active | Lifecycle::Revoked { .. } => "the key is not disabled".into(),
         },
+        Check::Customer => match finding {
+            Finding::Failed(_) => "the customer of the key is suspended".into(),
+            Finding::Passed => "the customer of the key is not suspended".into(),
+            Finding::NotAsked => "the key has no customer".into(),
+        },
         Check::Organization if matches!(finding, Finding::Failed(_)) => "the organization is suspended".into(),
         Check::Organization => "the organization is not suspended".into(),
         Check::Generation if question.token.is_some() => match finding {
-            Finding::Failed(_) => "the key was restricted or revoked after this token was issued".into(),
+            Finding::Failed(_) => {
+                "the key was restricted or revoked, or its customer suspended, after this token was issued".into()
+            }
             _ => "the token has the key's current generation".into(),
         },
         Check::SecretVersion if question.token.is_some() => match finding {
@@ -326,6 +347,8 @@ mod tests {
     use crate::domain::apis::Api;
     use crate::domain::choices::{Algorithm, TokenType};
 
+    const NOBODY: Holders<'_> = Holders { customer: None, is_suspended: false };
+
     fn default_api() -> ServedApi {
         ServedApi {
             api: Api::default_of(Slug::default_organization(), Algorithm::Es256, Timestamp::from_seconds(0)),
@@ -340,7 +363,7 @@ mod tests {
         let (address, scope) = (address.parse().ok(), Scope::parse(scope).ok());
         let scope = scope.map(RequestedScope::Filter);
         let question = Question { address, audience: None, scope, token: None, at: Timestamp::from_seconds(0) };
-        let explanation = build_explanation(key, &[default_api()], &Policy::default(), false, &question);
+        let explanation = build_explanation(key, &[default_api()], &Policy::default(), NOBODY, &question);
         (explanation.verdict, explanation.checks.into_iter().map(|check| check.detail).collect())
     }
 
@@ -349,11 +372,11 @@ mod tests {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (verdict, said) = ask(&key, "::ffff:10.1.2.3", "read:a/x");
         assert_eq!(verdict, Verdict::Allowed);
-        assert_eq!(said[7], "10.1.2.3 is in 10.0.0.0/8");
-        assert_eq!(said[8], "read:a/x is covered by read:a/#");
+        assert_eq!(said[8], "10.1.2.3 is in 10.0.0.0/8");
+        assert_eq!(said[9], "read:a/x is covered by read:a/#");
         let (verdict, said) = ask(&key, "10.1.2.3", "read:b");
         assert_eq!(verdict, Verdict::Denied);
-        assert_eq!(said[8], "read:b is not covered by the key's scopes: read:a/#, write:b");
+        assert_eq!(said[9], "read:b is not covered by the key's scopes: read:a/#, write:b");
     }
 
     #[test]
@@ -361,8 +384,8 @@ mod tests {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (verdict, said) = ask(&key, "192.0.2.1", "read:b");
         assert_eq!(verdict, Verdict::Denied);
-        assert_eq!(said[7], "192.0.2.1 is not in the allowed networks: 10.0.0.0/8, 2001:db8::/32");
-        assert_eq!(said[8], "read:b is not covered by the key's scopes: read:a/#, write:b");
+        assert_eq!(said[8], "192.0.2.1 is not in the allowed networks: 10.0.0.0/8, 2001:db8::/32");
+        assert_eq!(said[9], "read:b is not covered by the key's scopes: read:a/#, write:b");
     }
 
     #[test]
@@ -382,13 +405,14 @@ mod tests {
             let token = PresentedToken {
                 generation,
                 secret_version,
+                customer_generation: None,
                 audience: Audience::One("https://api.example".into()),
                 scope: "read".into(),
                 expires_at: Timestamp::from_seconds(expires_at),
             };
             let at = Timestamp::from_seconds(100);
             let question = Question { address: None, audience: None, scope: None, token: Some(token), at };
-            build_explanation(&key, &[default_api()], &Policy::default(), false, &question).denial
+            build_explanation(&key, &[default_api()], &Policy::default(), NOBODY, &question).denial
         };
         assert_eq!(ask(2, 3, 200), None);
         assert_eq!(ask(1, 3, 200), Some(Denial::TokenSuperseded));

@@ -1,6 +1,7 @@
 //! Finds and lists API keys.
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::key_view::BrokenRules;
 use crate::domain::member::MemberId;
@@ -56,4 +57,21 @@ pub async fn owner(node: &Node, organization: &Slug, owner: Option<MemberId>) ->
         return Ok(Some(owner));
     }
     Err(KeyError::Invalid(vec![Violation::new("owner", "no such member")]))
+}
+
+/// Message for a customer that does not exist.
+pub const NO_SUCH_CUSTOMER: &str = "no such customer";
+
+/// Checks that a customer belongs to the organization and is not removed.
+pub async fn customer(
+    node: &Node,
+    organization: &Slug,
+    customer: Option<CustomerId>,
+) -> Result<Option<CustomerId>, KeyError> {
+    let Some(id) = customer else { return Ok(None) };
+    let found = node.store.customer(&id).await?;
+    if found.is_some_and(|found| found.organization == *organization && found.removed_at.is_none()) {
+        return Ok(Some(id));
+    }
+    Err(KeyError::Invalid(vec![Violation::new("customer", NO_SUCH_CUSTOMER)]))
 }

@@ -82,16 +82,20 @@ pub enum KeyOfRemovedMember {
 
 /// Returns the next state of a key whose owner is removed, with its audit entry; `None` if it is already revoked.
 pub fn release_from_member(by: &ChangeContext, key: ApiKey, to: KeyOfRemovedMember) -> Option<(ApiKey, AuditEntry)> {
-    let (action, next) = match to {
+    match to {
         KeyOfRemovedMember::Transfer => {
-            (action::KEY_EDIT, key.clone().edit(Edit { owner: Some(None), ..Edit::default() }, by.now))
+            let next = key.clone().edit(Edit { owner: Some(None), ..Edit::default() }, by.now).ok()?;
+            let entry = entry(by, action::KEY_EDIT, Some(&key), &next);
+            Some((next, entry))
         }
-        KeyOfRemovedMember::Revoke => {
-            (action::KEY_REVOKE, key.clone().revoke(by.now, Some("its owner was removed".into())))
-        }
-    };
-    let next = next.ok()?;
-    let entry = entry(by, action, Some(&key), &next);
+        KeyOfRemovedMember::Revoke => revoke_because(by, key, "its owner was removed"),
+    }
+}
+
+/// Returns a key in its revoked state, with its audit entry; `None` if it is already revoked.
+pub fn revoke_because(by: &ChangeContext, key: ApiKey, reason: &str) -> Option<(ApiKey, AuditEntry)> {
+    let next = key.clone().revoke(by.now, Some(reason.to_owned())).ok()?;
+    let entry = entry(by, action::KEY_REVOKE, Some(&key), &next);
     Some((next, entry))
 }
 

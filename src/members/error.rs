@@ -44,9 +44,12 @@ impl MemberError {
             Refused::LastOwner => {
                 Self::Conflict("an organization needs at least one owner; make someone else an owner first".into())
             }
-            Refused::LimitReached | Refused::PolicyChanged | Refused::Repeated | Refused::OwnerGone => {
-                Self::Unavailable(Unavailable::Lost)
-            }
+            Refused::LimitReached
+            | Refused::PolicyChanged
+            | Refused::Repeated
+            | Refused::OwnerGone
+            | Refused::CustomerGone
+            | Refused::HasKeys => Self::Unavailable(Unavailable::Lost),
         }
     }
 

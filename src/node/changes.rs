@@ -6,6 +6,7 @@ use std::future::Future;
 use tracing::Instrument as _;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::node::Node;
@@ -21,6 +22,9 @@ pub enum Affects<'a> {
     /// A new key. No rights are removed, so nodes that cached its absence may apply the change later.
     NewKey(&'a KeyId),
     Key(&'a ApiKey),
+    Customer(&'a Customer),
+    /// A customer, and the keys that the write returns.
+    CustomerWithKeys(&'a Customer),
     /// The keys that the write returns.
     WrittenKeys,
     /// A single token.
@@ -131,8 +135,12 @@ impl Node {
             (Affects::Organization(_), Err(ChangeError::Refused(_))) => self.settle_written().await?,
             (_, Err(_)) | (Affects::Nothing | Affects::NewKey(_), Ok(_)) => {}
             (Affects::Key(key), Ok(Some(seq))) => self.settle_key_change(seq, key).await,
-            (Affects::WrittenKeys, Ok(Some(seq))) => {
+            (Affects::Customer(customer), Ok(Some(seq))) => self.settle_customer_change(seq, customer).await,
+            (Affects::WrittenKeys | Affects::CustomerWithKeys(_), Ok(Some(seq))) => {
                 let keys = written.as_ref().map(Written::keys).unwrap_or_default();
+                if let Affects::CustomerWithKeys(customer) = affects {
+                    self.settle_customer_change(seq, customer).await;
+                }
                 keys.iter().for_each(|key| self.forget_key(&key.id));
                 // The number of the last change covers all of them.
                 for key in keys {
@@ -162,6 +170,11 @@ impl Node {
             Affects::Nothing => {}
             Affects::NewKey(id) => self.forget_key(id),
             Affects::Key(key) => self.forget_key(&key.id),
+            Affects::Customer(customer) => self.forget_customer(&customer.id),
+            Affects::CustomerWithKeys(customer) => {
+                self.forget_customer(&customer.id);
+                self.drop_affected(Affects::WrittenKeys, is_unknown);
+            }
             // The affected keys are unknown.
             Affects::WrittenKeys if is_unknown => self.forget_all_keys(),
             Affects::WrittenKeys => {}
@@ -187,7 +200,12 @@ impl Node {
         self.memory.list.apply_key_change(key);
     }
 
-    /// Drops the cached records of all keys.
+    /// Drops a cached customer that was or may have been changed.
+    pub fn forget_customer(&self, id: &CustomerId) {
+        self.memory.list.apply_customer_change(id);
+    }
+
+    /// Drops the cached records of all keys and customers.
     pub fn forget_all_keys(&self) {
         self.memory.list.forget_records();
     }
@@ -195,6 +213,11 @@ impl Node {
     async fn settle_key_change(&self, seq: Seq, changed: &ApiKey) {
         self.memory.list.apply_key_change(&changed.id);
         self.settle(seq, async |redis| redis.record_key(changed).await).await;
+    }
+
+    async fn settle_customer_change(&self, seq: Seq, changed: &Customer) {
+        self.forget_customer(&changed.id);
+        self.settle(seq, async |redis| redis.record_customer(changed).await).await;
     }
 
     /// Waits until the stored state of an organization is effective on every node.
@@ -217,6 +240,12 @@ impl Node {
     /// whose change was already made by another must not be confirmed earlier.
     pub async fn settle_key(&self, key: &KeyId) -> Result<(), StoreError> {
         self.forget_key(key);
+        self.settle_written().await
+    }
+
+    /// Waits until all changes of a customer that are written now are effective on every node, including this one.
+    pub async fn settle_customer(&self, id: &CustomerId) -> Result<(), StoreError> {
+        self.forget_customer(id);
         self.settle_written().await
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::node::Node;
@@ -20,6 +21,11 @@ impl Records for Node {
 
     async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, Unavailable> {
         Ok(self.store.key(id).await?)
+    }
+
+    async fn customer(&self, id: &CustomerId) -> Result<Customer, Unavailable> {
+        let missing = || StoreError::Unreadable { what: "customer", detail: format!("no row {id}") };
+        Ok(self.store.customer(id).await?.ok_or_else(missing)?)
     }
 
     async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, Unavailable> {
@@ -43,6 +49,11 @@ impl Node {
     /// Returns the current record of a key, from memory under a live lease, otherwise from the store.
     pub async fn record(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, Unavailable> {
         self.view().record(id).await
+    }
+
+    /// Returns the current state of a key's customer, if it has one.
+    pub async fn customer_of(&self, key: &ApiKey) -> Result<Option<Arc<Customer>>, Unavailable> {
+        self.view().customer_of(key).await
     }
 
     /// Returns the current state of an organization, for requests without other decisions.

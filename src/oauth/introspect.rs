@@ -67,6 +67,13 @@ struct Body<'a> {
     #[serde(rename = "sv")]
     secret_version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<&'a str>,
+    #[serde(rename = "customer_gen", skip_serializing_if = "Option::is_none")]
+    customer_generation: Option<u64>,
+    /// The external ID of the key's customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
@@ -86,6 +93,7 @@ fn respond(active: Option<&Active>) -> HttpResponse {
     let mut response = no_store(HttpResponse::Ok());
     let Some(active) = active else { return response.json(Inactive { active: false }) };
     let (key, grant) = (active.key(), active.grant());
+    let customer = active.caller.customer.as_deref();
     let claims = active.token().map(|token| &token.claims);
     response.json(Body {
         active: true,
@@ -97,6 +105,9 @@ fn respond(active: Option<&Active>) -> HttpResponse {
         org: key.organization.as_str(),
         generation: grant.generation,
         secret_version: grant.secret_version,
+        customer: customer.map(|customer| customer.id.as_str()),
+        customer_generation: grant.customer_generation,
+        external_id: customer.map(|customer| customer.external_id.as_str()),
         aud: claims.map(|claims| &claims.aud),
         iat: claims.map(|claims| claims.iat),
         exp: grant.not_after.map(Timestamp::as_seconds),

@@ -107,6 +107,7 @@ pub(super) fn first_key(
         name: "first key".into(),
         description: "created with the organization; has all permissions".into(),
         owner: None,
+        customer: None,
         grants: Grants::of_default(ScopeSet::parse(FIRST_SCOPES)?),
         networks: first.networks,
         expires_at: first.expires_at,

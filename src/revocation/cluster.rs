@@ -230,6 +230,8 @@ impl Cluster {
         for change in &batch.changes {
             if let Some(token) = &change.token {
                 self.list.apply_token_revocation(&token.jti, token.expires_at);
+            } else if let Some(customer) = &change.customer {
+                self.list.apply_customer_change(customer);
             } else {
                 self.list.apply_key_change(&change.key);
             }

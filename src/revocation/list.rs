@@ -1,10 +1,10 @@
-//! Cached records of keys, and IDs of revoked tokens.
+//! Cached records of keys and customers, and IDs of revoked tokens.
 //!
-//! A record that is read from the store is cached only if no change of its key was applied since the read began.
+//! A record that is read from the store is cached only if no change of its key or customer was applied since the read began.
 //! Otherwise a slow read could bring back a state from before a revocation.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 
 use crate::clock::{self, BootTime};
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 
@@ -25,6 +26,12 @@ const ABSENT: usize = 10_000;
 
 /// Size of a record with few scopes and networks, with its share of the table.
 const RECORD_BYTES: u64 = 1024;
+
+/// Size of a customer without metadata, with its share of the table.
+const CUSTOMER_BYTES: u64 = 512;
+
+/// Customers can use this part of the memory for keys, in addition to it.
+const CUSTOMERS_PART: u64 = 4;
 
 /// Size of a scope or network in addition to its text. A scope's text is held twice, the second time in the text of the set.
 const ENTRY_BYTES: usize = 64;
@@ -42,12 +49,21 @@ impl Weighter<KeyId, Arc<ApiKey>> for RecordSize {
     }
 }
 
+impl Weighter<CustomerId, Arc<Customer>> for RecordSize {
+    fn weight(&self, _: &CustomerId, customer: &Arc<Customer>) -> u64 {
+        let pairs = customer.metadata.iter().count() * ENTRY_BYTES + customer.metadata.bytes();
+        let texts = customer.external_id.as_str().len() + customer.name.len() + customer.created_by.len();
+        CUSTOMER_BYTES + (texts + pairs) as u64
+    }
+}
+
 /// Records and revocations in memory.
 pub struct RevocationList {
     records: Cache<KeyId, Arc<ApiKey>, RecordSize>,
+    customers: Cache<CustomerId, Arc<Customer>, RecordSize>,
     /// IDs that do not exist, so that repeated lookups take as long as those of existing keys.
     absent: Cache<KeyId, ()>,
-    /// Number of applied changes per shard of keys.
+    /// Number of applied changes per shard of keys and customers.
     applied: Vec<Mutex<u64>>,
     hasher: RandomState,
     revoked_tokens: RwLock<HashMap<String, Revoked>>,
@@ -67,17 +83,19 @@ pub const LONGEST_LIFE: Duration = Duration::from_secs(3600 + 300);
 
 /// Taken before a record is read from the store, and returned with the record.
 #[derive(Clone, Copy, Debug)]
-pub struct FillTicket {
-    key: KeyId,
+pub struct FillTicket<I> {
+    id: I,
     applied: u64,
 }
 
 impl RevocationList {
-    /// Creates a cache of records with a maximum size in bytes.
+    /// Creates a cache of keys with a maximum size in bytes.
     pub fn new(bytes: u64) -> Self {
-        let records = usize::try_from(bytes / RECORD_BYTES).unwrap_or(usize::MAX).max(1);
+        let items = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX).max(1);
+        let for_customers = bytes / CUSTOMERS_PART;
         Self {
-            records: Cache::with_weighter(records, bytes, RecordSize),
+            records: Cache::with_weighter(items(bytes, RECORD_BYTES), bytes, RecordSize),
+            customers: Cache::with_weighter(items(for_customers, CUSTOMER_BYTES), for_customers, RecordSize),
             absent: Cache::new(ABSENT),
             applied: (0..SHARDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
@@ -90,28 +108,38 @@ impl RevocationList {
         self.records.get(key)
     }
 
-    /// Must be called before a key's record is read from the store.
-    pub fn begin_fill(&self, key: &KeyId) -> FillTicket {
-        let applied = self.shard(key).map_or(0, |shard| *shard.lock());
-        FillTicket { key: *key, applied }
+    /// Returns a customer, if cached.
+    pub fn customer(&self, id: &CustomerId) -> Option<Arc<Customer>> {
+        self.customers.get(id)
+    }
+
+    /// Must be called before the record of a key or a customer is read from the store.
+    pub fn begin_fill<I: Copy + Hash>(&self, id: &I) -> FillTicket<I> {
+        let applied = self.shard(id).map_or(0, |shard| *shard.lock());
+        FillTicket { id: *id, applied }
     }
 
     /// Caches a record that was read after its ticket was taken, unless its key has changed since.
-    pub fn complete_fill(&self, ticket: FillTicket, record: Arc<ApiKey>) {
-        if let Some(shard) = self.shard(&ticket.key) {
-            let applied = shard.lock();
-            if *applied == ticket.applied {
-                self.records.insert(ticket.key, record);
-            }
-        }
+    pub fn complete_fill(&self, ticket: FillTicket<KeyId>, record: Arc<ApiKey>) {
+        self.if_unchanged(&ticket, || self.records.insert(ticket.id, record));
+    }
+
+    /// Caches a customer that was read after its ticket was taken, unless it has changed since.
+    pub fn complete_customer(&self, ticket: FillTicket<CustomerId>, customer: Arc<Customer>) {
+        self.if_unchanged(&ticket, || self.customers.insert(ticket.id, customer));
     }
 
     /// Caches the absence of a key, unless it has changed since its ticket was taken.
-    pub fn complete_absence(&self, ticket: FillTicket) {
-        if let Some(shard) = self.shard(&ticket.key) {
+    pub fn complete_absence(&self, ticket: FillTicket<KeyId>) {
+        self.if_unchanged(&ticket, || self.absent.insert(ticket.id, ()));
+    }
+
+    /// Runs `insert`, unless the ticket's key or customer has changed since the ticket was taken.
+    fn if_unchanged<I: Hash>(&self, ticket: &FillTicket<I>, insert: impl FnOnce()) {
+        if let Some(shard) = self.shard(&ticket.id) {
             let applied = shard.lock();
             if *applied == ticket.applied {
-                self.absent.insert(ticket.key, ());
+                insert();
             }
         }
     }
@@ -131,6 +159,15 @@ impl RevocationList {
         }
     }
 
+    /// Applies a change of a customer, like that of a key.
+    pub fn apply_customer_change(&self, id: &CustomerId) {
+        if let Some(shard) = self.shard(id) {
+            let mut applied = shard.lock();
+            *applied += 1;
+            self.customers.remove(id);
+        }
+    }
+
     /// Drops all records and invalidates reads in progress. Revoked tokens stay revoked.
     pub fn forget_records(&self) {
         for shard in &self.applied {
@@ -138,6 +175,7 @@ impl RevocationList {
         }
         // A read that completed before its shard was counted is in the cache by now.
         self.records.clear();
+        self.customers.clear();
         self.absent.clear();
     }
 
@@ -163,13 +201,13 @@ impl RevocationList {
         tokens.extract_if(|_, revoked| has_expired(revoked)).map(|(jti, _)| jti).collect()
     }
 
-    /// Number of cached records.
+    /// Number of cached records of keys.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    fn shard(&self, key: &KeyId) -> Option<&Mutex<u64>> {
-        let hash = self.hasher.hash_one(key);
+    fn shard(&self, id: &impl Hash) -> Option<&Mutex<u64>> {
+        let hash = self.hasher.hash_one(id);
         self.applied.get(usize::try_from(hash % SHARDS as u64).unwrap_or(0))
     }
 }
@@ -178,6 +216,7 @@ impl RevocationList {
 mod tests {
     use super::*;
     use crate::domain::api_key::tests::key;
+    use crate::domain::customer::tests::customer;
 
     #[test]
     fn read_from_before_a_change_is_not_cached() {
@@ -192,6 +231,22 @@ mod tests {
         assert!(list.record(&old.id).is_some());
         list.apply_key_change(&old.id);
         assert!(list.record(&old.id).is_none());
+    }
+
+    #[test]
+    fn customer_from_before_a_change_is_not_cached() {
+        let (list, old) = (RevocationList::new(1 << 20), Arc::new(customer()));
+        let overtaken = list.begin_fill(&old.id);
+        list.apply_customer_change(&old.id);
+        list.complete_customer(overtaken, old.clone());
+        assert!(list.customer(&old.id).is_none());
+        list.complete_customer(list.begin_fill(&old.id), old.clone());
+        assert_eq!(list.customer(&old.id), Some(old.clone()));
+        list.apply_customer_change(&old.id);
+        assert!(list.customer(&old.id).is_none());
+        list.complete_customer(list.begin_fill(&old.id), old.clone());
+        list.forget_records();
+        assert!(list.customer(&old.id).is_none());
     }
 
     #[test]

@@ -111,6 +111,8 @@ mod tests {
             org: "default".into(),
             generation: 1,
             secret_version: 1,
+            customer: None,
+            customer_generation: None,
             cidrs: None,
         }
     }

@@ -1,6 +1,7 @@
 //! API keys: reading and writing them under limits.
 
 use crate::domain::api_key::{ApiKey, FastVerifier};
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::key_rows::{grants_column, key_from_row, networks_column, state_columns};
@@ -8,8 +9,8 @@ use crate::store::responses::{StoredResponse, store_response};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
 use crate::store::{
-    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, is_duplicate, key_grants,
-    refuse,
+    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, customers, is_duplicate,
+    key_grants, refuse,
 };
 
 /// Limits on the number of keys that are neither revoked nor expired.
@@ -17,11 +18,14 @@ use crate::store::{
 pub struct Limits {
     /// Limit of the organization.
     pub organization: Option<u32>,
-    /// Limit of the key's owner.
+    /// Limit of the key's owner, or of its customer if it has none of its own.
     pub owner: Option<u32>,
     /// Version of the policy with these limits. The write is rejected if it has changed.
     pub policy_version: Option<u64>,
 }
+
+/// Returns the next state of a key whose owner or customer is removed, with its audit entry.
+pub type EndKey<'a> = &'a (dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync);
 
 impl Store {
     pub async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
@@ -30,8 +34,8 @@ impl Store {
         row.as_ref().map(key_from_row).transpose()
     }
 
-    /// Inserts a key with its audit entry and stored response, unless the limits are reached or its owner is not a
-    /// member.
+    /// Inserts a key with its audit entry and stored response, unless the limits are reached, or its owner or customer
+    /// is removed.
     pub async fn insert_key(
         &self,
         key: &ApiKey,
@@ -43,10 +47,7 @@ impl Store {
         if !store_response(&mut transaction, response).await? {
             return refuse(transaction, Refused::Repeated).await;
         }
-        if !is_owned_by_a_member(&mut transaction, key).await? {
-            return refuse(transaction, Refused::OwnerGone).await;
-        }
-        if let Some(refused) = exceeded(&mut transaction, key, limits, entry.at).await? {
+        if let Some(refused) = denied(&mut transaction, key, limits, entry.at).await? {
             return refuse(transaction, refused).await;
         }
         match insert(&mut transaction, key, seq).await {
@@ -54,15 +55,14 @@ impl Store {
             other => other?,
         }
         // Recorded as a change because another node may have cached that this ID does not exist.
-        let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
-        changes::record(&mut transaction, &change, entry.at).await?;
+        changes::record(&mut transaction, &KeyChange::of_key(seq, key), entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
         Ok(seq)
     }
 
     /// Writes the next state of a key with its audit entry, if the stored version is the previous one. `limits` is
-    /// given if the key starts to count towards them, or has a new owner, who must be a member.
+    /// given if the key starts to count towards them, or has a new owner or customer, which must not be removed.
     pub async fn update_key(
         &self,
         key: &ApiKey,
@@ -74,19 +74,15 @@ impl Store {
         if !store_response(&mut transaction, response).await? {
             return refuse(transaction, Refused::Repeated).await;
         }
-        if let Some(limits) = limits {
-            if !is_owned_by_a_member(&mut transaction, key).await? {
-                return refuse(transaction, Refused::OwnerGone).await;
-            }
-            if let Some(refused) = exceeded(&mut transaction, key, limits, entry.at).await? {
-                return refuse(transaction, refused).await;
-            }
+        if let Some(limits) = limits
+            && let Some(refused) = denied(&mut transaction, key, limits, entry.at).await?
+        {
+            return refuse(transaction, refused).await;
         }
         if !update(&mut transaction, key, seq).await? {
             return refuse(transaction, Refused::VersionConflict).await;
         }
-        let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
-        changes::record(&mut transaction, &change, entry.at).await?;
+        changes::record(&mut transaction, &KeyChange::of_key(seq, key), entry.at).await?;
         audit::write(&mut transaction, &key.organization, entry).await?;
         transaction.commit().await?;
         Ok(seq)
@@ -140,8 +136,9 @@ async fn is_owned_by_a_member(transaction: &mut Transaction, key: &ApiKey) -> Re
     Ok(row.is_some())
 }
 
-/// Returns why the limits do not allow one more key. Changes are serialized, so the result holds until the write.
-async fn exceeded(
+/// Returns why there cannot be one more key of its owner or customer. Changes are serialized, so the result holds until the
+/// write.
+async fn denied(
     transaction: &mut Transaction,
     key: &ApiKey,
     limits: Limits,
@@ -151,6 +148,15 @@ async fn exceeded(
         AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3)";
     const COUNTING_OF_OWNER: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
         AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3) AND owner = $4";
+    const COUNTING_OF_CUSTOMER: &str = "SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND id <> $2 \
+        AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $3) AND customer_id = $4";
+    if !is_owned_by_a_member(transaction, key).await? {
+        return Ok(Some(Refused::OwnerGone));
+    }
+    let customer = customers::current(transaction, key).await?;
+    if key.customer.is_some() && customer.is_none() {
+        return Ok(Some(Refused::CustomerGone));
+    }
     let count = |sql| query(sql).bind(key.organization.as_str()).bind(key.id.as_str()).bind(now.as_millis());
     if let Some(version) = limits.policy_version {
         let row = query("SELECT policy_version FROM organizations WHERE slug = $1")
@@ -173,7 +179,36 @@ async fn exceeded(
             return Ok(Some(Refused::LimitReached));
         }
     }
+    if let Some(customer) = customer
+        && let Some(limit) = customer.max_keys.or(limits.owner)
+    {
+        let row = count(COUNTING_OF_CUSTOMER).bind(customer.id.as_str()).fetch_one(&mut *transaction).await?;
+        if row.try_get::<i64>("n")? >= i64::from(limit) {
+            return Ok(Some(Refused::LimitReached));
+        }
+    }
     Ok(None)
+}
+
+/// Writes the next state that `end` returns for each of these keys, read in the same transaction. Returns the number of the
+/// last change, and the changed keys.
+pub(super) async fn end_all(
+    transaction: &mut Transaction,
+    keys: Vec<ApiKey>,
+    end: EndKey<'_>,
+) -> Result<(Option<Seq>, Vec<ApiKey>), StoreError> {
+    let (mut last, mut ended) = (None, Vec::new());
+    for key in keys {
+        // The change row is locked, so these keys cannot change meanwhile.
+        let Some((key, entry)) = end(key) else { continue };
+        let seq = changes::next_seq(transaction).await?;
+        update(transaction, &key, seq).await?;
+        changes::record(transaction, &KeyChange::of_key(seq, &key), entry.at).await?;
+        audit::write(transaction, &key.organization, &entry).await?;
+        last = Some(seq);
+        ended.push(key);
+    }
+    Ok((last, ended))
 }
 
 pub(super) async fn insert(transaction: &mut Transaction, key: &ApiKey, seq: Seq) -> Result<(), StoreError> {
@@ -215,7 +250,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
         "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, search_text = $28, description = $5, grants = $6, networks = $7, is_open = $29, is_full_access = $30, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, secret_version = $25, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
-         previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, \
+         previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, customer_id = $31, \
          previous_used_at = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_at END, \
          previous_used_ip = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_ip END WHERE id = $1 AND version = $2",
     )
@@ -249,6 +284,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(format!("{}\n{}", key.name, key.description).to_lowercase())
     .bind(i64::from(key.networks.is_open()))
     .bind(i64::from(key.grants.is_full_access()))
+    .bind(key.customer.as_ref().map(CustomerId::as_str))
     .execute(&mut *transaction)
     .await?;
     if done == 1 {

@@ -326,6 +326,13 @@ impl Store {
             let places = places.collect::<Vec<_>>().join(", ");
             sql.push_str(&format!(" AND subject IN ({places})"));
         }
+        if let Some(customer) = &filter.customer {
+            values.push(customer.as_str().into());
+            let customer = format!("${}", values.len() + 1);
+            sql.push_str(&format!(
+                " AND (subject = {customer} OR subject IN (SELECT id FROM api_keys WHERE customer_id = {customer}))"
+            ));
+        }
         if let Some((_, id)) = before {
             values.push(id.into());
             sql.push_str(&format!(", ${})", values.len() + 1));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::domain::authority::ChangeContext;
+use crate::domain::customer::CustomerId;
 
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -41,6 +42,14 @@ pub mod action {
     pub const API_CREATE: &str = "api.create";
     pub const API_EDIT: &str = "api.edit";
     pub const API_DELETE: &str = "api.delete";
+    pub const CUSTOMER_CREATE: &str = "customer.create";
+    pub const CUSTOMER_EDIT: &str = "customer.edit";
+    /// The keys and tokens of a customer are denied.
+    pub const CUSTOMER_SUSPEND: &str = "customer.suspend";
+    /// The suspension of a customer has ended.
+    pub const CUSTOMER_REINSTATE: &str = "customer.reinstate";
+    /// A customer was removed, and its keys were revoked.
+    pub const CUSTOMER_REMOVE: &str = "customer.remove";
     pub const POLICY_CHANGE: &str = "policy.change";
     pub const MEMBER_CREATE: &str = "member.create";
     /// A member's role, login or password was changed.
@@ -131,6 +140,8 @@ pub struct AuditFilter {
     pub action: Option<String>,
     pub actor: Option<String>,
     pub subject: Option<String>,
+    /// Only entries of this customer and of its keys.
+    pub customer: Option<CustomerId>,
     /// Any of these subjects; empty for all.
     pub subjects: Vec<String>,
     /// Only changes that widened or restricted access.
@@ -153,6 +164,7 @@ impl AuditFilter {
             action: None,
             actor: None,
             subject: None,
+            customer: None,
             subjects: Vec::new(),
             direction: None,
             field: None,

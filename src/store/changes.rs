@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -10,6 +11,7 @@ use crate::store::{AuditEntry, NodeId, Store, StoreError, action, audit};
 
 use crate::store::sql::columns::{key_id, slug, unsigned};
 
+use crate::store::customers::customer_id;
 use crate::store::key_rows::key_from_row;
 use crate::store::sql::database::{Database, Transaction};
 use crate::store::sql::statement::{Query, Row, query};
@@ -17,15 +19,30 @@ use crate::store::sql::statement::{Query, Row, query};
 /// Number of a change. Numbers become visible to readers in order.
 pub type Seq = u64;
 
-/// A change that other nodes apply: drop the cached key, or deny the token.
+/// A change that other nodes apply: drop the cached key or customer, or deny the token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyChange {
     pub seq: Seq,
     pub key: KeyId,
     /// Set if a single token was revoked.
     pub token: Option<RevokedToken>,
-    /// The key's generation after the change.
+    /// Set if a customer was changed. `key` has the same digits, and no key has that ID.
+    pub customer: Option<CustomerId>,
+    /// The generation of the key or customer after the change.
     pub generation: u64,
+}
+
+impl KeyChange {
+    /// The change that led to a key's state.
+    pub const fn of_key(seq: Seq, key: &ApiKey) -> Self {
+        Self { seq, key: key.id, token: None, customer: None, generation: key.generation }
+    }
+
+    /// The change that led to a customer's state.
+    pub const fn of_customer(seq: Seq, customer: &Customer) -> Self {
+        let id = customer.id;
+        Self { seq, key: id.digits(), token: None, customer: Some(id), generation: customer.generation }
+    }
 }
 
 /// A token that was revoked individually.
@@ -64,7 +81,7 @@ pub struct ChangeBatch {
     pub is_complete: bool,
     /// The database's clock; `None` on SQLite.
     pub clock: Option<Timestamp>,
-    /// Changes of keys and tokens, in order.
+    /// Changes of keys, customers and tokens, in order.
     pub changes: Vec<KeyChange>,
 }
 
@@ -82,12 +99,14 @@ pub(super) async fn record(transaction: &mut Transaction, change: &KeyChange, at
         None => (None, None),
     };
     query(
-        "INSERT INTO key_changes (seq, key_id, jti, token_expires_at, generation, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO key_changes (seq, key_id, jti, token_expires_at, customer_id, generation, at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(change.seq)
     .bind(change.key.as_str())
     .bind(jti)
     .bind(expires_at)
+    .bind(change.customer.as_ref().map(CustomerId::as_str))
     .bind(change.generation)
     .bind(at.as_millis())
     .execute(transaction)
@@ -127,10 +146,11 @@ pub(super) async fn commit_of_tenant(
     Ok(Some(seq))
 }
 
-/// Reads a change from the columns `key_id`, `jti`, `token_expires_at`, `generation`.
+/// Reads a change from the columns `key_id`, `jti`, `token_expires_at`, `customer_id`, `generation`.
 fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
     let (jti, expires_at): (Option<String>, Option<i64>) = (row.try_get("jti")?, row.try_get("token_expires_at")?);
     let key = key_id(row.try_get("key_id")?)?;
+    let customer: Option<String> = row.try_get("customer_id")?;
     Ok(KeyChange {
         seq: unsigned(seq, "change number")?,
         key,
@@ -139,6 +159,7 @@ fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
             key,
             expires_at: Timestamp::from_millis(expires_at.unwrap_or(i64::MAX)),
         }),
+        customer: customer.as_deref().map(customer_id).transpose()?,
         generation: unsigned(row.try_get("generation")?, "generation")?,
     })
 }
@@ -146,8 +167,8 @@ fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
 /// IDs deleted by one statement.
 const IDS_AT_ONCE: usize = 500;
 
-/// Keys updated by one statement.
-const KEYS_AT_ONCE: i64 = 10_000;
+/// Keys or customers updated by one statement.
+const ROWS_AT_ONCE: i64 = 10_000;
 
 impl Store {
     /// Starts a new epoch after the database went back in time: a restore, or a fail-over that lost changes. `now` in
@@ -181,21 +202,20 @@ impl Store {
             query(statement).bind(epoch).execute(&mut transaction).await?;
         }
         // In batches, because of PostgreSQL's statement timeout.
-        let mut keys = 0;
-        loop {
-            let written = query(
-                "UPDATE api_keys SET generation = $1, secret_version = $1, version = $1 \
-                 WHERE id IN (SELECT id FROM api_keys WHERE generation < $1 LIMIT $2)",
-            )
-            .bind(epoch)
-            .bind(KEYS_AT_ONCE)
-            .execute(&mut transaction)
-            .await?;
-            keys += written;
-            if written == 0 {
-                break;
-            }
-        }
+        let keys = update_in_batches(
+            &mut transaction,
+            "UPDATE api_keys SET generation = $1, secret_version = $1, version = $1 \
+             WHERE id IN (SELECT id FROM api_keys WHERE generation < $1 LIMIT $2)",
+            epoch,
+        )
+        .await?;
+        update_in_batches(
+            &mut transaction,
+            "UPDATE customers SET generation = $1, version = $1 \
+             WHERE id IN (SELECT id FROM customers WHERE generation < $1 LIMIT $2)",
+            epoch,
+        )
+        .await?;
 
         // 2. Sessions and nodes.
         let sessions = query("DELETE FROM sessions").execute(&mut transaction).await?;
@@ -233,11 +253,11 @@ impl Store {
         // A single statement reads a consistent snapshot, so a missing change has not been committed.
         const FOLLOWING: &str = "SELECT s.seq AS last_seq, s.tenants_seq, s.pruned_seq, \
             (SELECT COUNT(*) FROM nodes n WHERE n.id = $2 AND n.struck = 0) AS membership, \
-            c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.generation \
+            c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.customer_id, c.generation \
             FROM change_seq s LEFT JOIN key_changes c ON c.seq > $1 ORDER BY c.seq LIMIT $3";
         const FOLLOWING_WITH_CLOCK: &str = "SELECT s.seq AS last_seq, s.tenants_seq, s.pruned_seq, \
             (SELECT COUNT(*) FROM nodes n WHERE n.id = $2 AND n.struck = 0) AS membership, \
-            c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.generation, \
+            c.seq AS change_number, c.key_id, c.jti, c.token_expires_at, c.customer_id, c.generation, \
             (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT AS clock \
             FROM change_seq s LEFT JOIN key_changes c ON c.seq > $1 ORDER BY c.seq LIMIT $3";
         let bind = |sql| query(sql).bind(after).bind(node.as_str()).bind(i64::from(limit));
@@ -331,7 +351,7 @@ impl Store {
             return self.seq_of_token(&token.jti).await;
         }
         let generation = generation_of(&mut transaction, &token.key).await?;
-        let change = KeyChange { seq, key: token.key, token: Some(token.clone()), generation };
+        let change = KeyChange { seq, key: token.key, token: Some(token.clone()), customer: None, generation };
         record(&mut transaction, &change, entry.at).await?;
         audit::write(&mut transaction, organization, entry).await?;
         transaction.commit().await?;
@@ -376,6 +396,22 @@ impl Store {
     async fn seq_of_token(&self, jti: &str) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
+    }
+}
+
+/// Runs a statement for at most `$2` rows at a time until none is left; `$1` is the epoch. Returns the number of rows.
+async fn update_in_batches(
+    transaction: &mut Transaction,
+    statement: &'static str,
+    epoch: Seq,
+) -> Result<u64, StoreError> {
+    let mut rows = 0;
+    loop {
+        let written = query(statement).bind(epoch).bind(ROWS_AT_ONCE).execute(&mut *transaction).await?;
+        if written == 0 {
+            return Ok(rows);
+        }
+        rows += written;
     }
 }
 

@@ -28,8 +28,9 @@ const OF_KEYS: [(&str, &str); 8] = [
 
 /// Tables whose rows belong to an organization, in the order in which they are deleted: a table and its primary key. Each is
 /// deleted in parts.
-const OF_ORGANIZATIONS: [(&str, &str); 7] = [
+const OF_ORGANIZATIONS: [(&str, &str); 8] = [
     ("apis", "id"),
+    ("customers", "id"),
     ("audit", "id"),
     ("denials", "id"),
     ("signing_keys", "kid"),

@@ -6,7 +6,7 @@ use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
 
 impl Store {
-    /// Begins a change, unless the actor lost rights since authentication: a key that was revoked or narrowed, or a
+    /// Begins a change, unless the actor lost rights since authentication: a key that was revoked or narrowed, or whose customer was suspended, or a
     /// member who was removed or changed, can change nothing after that was confirmed. Entries without an expected version
     /// are not checked: revoking and disabling keys, and what Keyturn does itself. The change row is locked, so the result
     /// holds until the write.
@@ -14,10 +14,13 @@ impl Store {
         let (mut transaction, seq) = self.begin().await?;
         let Some(expected) = entry.expected_version else { return Ok((transaction, seq)) };
         let (sql, id) = match entry.actor.split_once(':') {
-            // As in `ApiKey::rights_version`.
-            Some(("key", id)) => {
-                ("SELECT generation + secret_version AS version FROM api_keys WHERE id = $1 AND state = 'active'", id)
-            }
+            // As in `Caller::rights_version`.
+            Some(("key", id)) => (
+                "SELECT k.generation + k.secret_version + COALESCE(c.generation, 0) AS version FROM api_keys k \
+                 LEFT JOIN customers c ON c.id = k.customer_id \
+                 WHERE k.id = $1 AND k.state = 'active' AND c.suspended_at IS NULL AND c.removed_at IS NULL",
+                id,
+            ),
             Some(("member", id)) => ("SELECT version FROM members WHERE id = $1 AND removed_at IS NULL", id),
             _ => return Ok((transaction, seq)),
         };

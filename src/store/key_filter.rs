@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::apis::ApiId;
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::key_view::{BrokenRules, KeyView};
 use crate::domain::member::MemberId;
@@ -54,6 +55,8 @@ pub struct KeyFilter {
     /// Part of the name or the description, ignoring case; or a key ID; or the last four characters of a secret.
     pub search: Option<String>,
     pub owner: Option<MemberId>,
+    /// Only keys of this customer.
+    pub customer: Option<CustomerId>,
     /// Only keys that are granted this API.
     pub api: Option<ApiId>,
     /// Only keys with a scope of the same style that contains this one, for any API.
@@ -87,6 +90,7 @@ impl KeyFilter {
             now,
             search: None,
             owner: None,
+            customer: None,
             api: None,
             scope: None,
             network: None,

@@ -204,6 +204,10 @@ impl Conditions {
             let owner = self.bind(owner.0.as_str());
             self.and(&format!("owner = {owner}"));
         }
+        if let Some(customer) = &filter.customer {
+            let customer = self.bind(customer.as_str());
+            self.and(&format!("customer_id = {customer}"));
+        }
         if let Some(end) = filter.expires_before {
             let end = self.bind(end.as_millis());
             self.and(&format!("expires_at < {end}"));
@@ -219,6 +223,8 @@ impl Conditions {
             let condition = self.of_view(view, filter.now);
             self.and(&condition);
         }
+        // The keys of a customer have an index of their own.
+        self.scan &= filter.customer.is_none();
     }
 
     fn and_search(&mut self, part: &str) {
@@ -346,7 +352,7 @@ const fn direction(filter: &KeyFilter) -> (&'static str, &'static str) {
 }
 
 /// Returns a LIKE pattern for a substring of a lower-case text, with wildcards escaped.
-fn contains_pattern(part: &str) -> String {
+pub(super) fn contains_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
     for c in part.to_lowercase().chars() {
         if matches!(c, '%' | '_' | '\\') {

@@ -7,6 +7,7 @@ use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
+use crate::store::customers::customer_id;
 
 use crate::store::sql::columns::{key_id, slug, unsigned};
 use crate::store::sql::statement::Row;
@@ -17,6 +18,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
     let networks: String = row.try_get("networks")?;
     let prefix: String = row.try_get("prefix")?;
     let owner: Option<String> = row.try_get("owner")?;
+    let customer: Option<String> = row.try_get("customer_id")?;
     Ok(ApiKey {
         id: key_id(row.try_get("id")?)?,
         organization: slug(row.try_get("organization")?)?,
@@ -24,6 +26,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
         name: row.try_get("name")?,
         description: row.try_get("description")?,
         owner: owner.map(MemberId),
+        customer: customer.as_deref().map(customer_id).transpose()?,
         grants: grants_from(&grants)?,
         networks: networks_from(&networks)?,
         expires_at: time(row, "expires_at")?,

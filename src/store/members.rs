@@ -5,7 +5,7 @@ use crate::domain::member::{Member, MemberId, Role};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{
-    AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, api_keys, audit, changes, is_duplicate, refuse,
+    AuditEntry, EndKey, Refused, Seq, Store, StoreError, WriteError, api_keys, audit, is_duplicate, refuse,
 };
 
 use crate::store::sql::columns::{slug, unsigned};
@@ -13,9 +13,6 @@ use crate::store::sql::columns::{slug, unsigned};
 use crate::store::key_rows::key_from_row;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, query};
-
-/// Returns the next state of a removed member's key and its audit entry.
-pub type EndMemberKey<'a> = &'a (dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync);
 
 impl Store {
     pub async fn member(&self, organization: &Slug, id: &MemberId) -> Result<Option<Member>, StoreError> {
@@ -147,10 +144,10 @@ impl Store {
     pub async fn remove_member(
         &self,
         member: &Member,
-        end: EndMemberKey<'_>,
+        end: EndKey<'_>,
         entry: &AuditEntry,
     ) -> Result<(Seq, Vec<ApiKey>), WriteError> {
-        let (mut transaction, mut seq) = self.begin_as(entry).await?;
+        let (mut transaction, seq) = self.begin_as(entry).await?;
         let written = query(
             "UPDATE members SET removed_email = email, email = 'removed ' || id, removed_at = $3, password_phc = '', \
              version = version + 1 WHERE id = $1 AND version = $2 AND removed_at IS NULL",
@@ -172,20 +169,11 @@ impl Store {
             .bind(member.organization.as_str())
             .fetch_all(&mut transaction)
             .await?;
-        let mut ended = Vec::new();
-        for row in &rows {
-            // The change row is locked, so these keys cannot change meanwhile.
-            let Some((key, entry)) = end(key_from_row(row)?) else { continue };
-            seq = changes::next_seq(&mut transaction).await?;
-            api_keys::update(&mut transaction, &key, seq).await?;
-            let change = KeyChange { seq, key: key.id, token: None, generation: key.generation };
-            changes::record(&mut transaction, &change, entry.at).await?;
-            audit::write(&mut transaction, &key.organization, &entry).await?;
-            ended.push(key);
-        }
+        let keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
+        let (last, ended) = api_keys::end_all(&mut transaction, keys, end).await?;
         audit::write(&mut transaction, &member.organization, entry).await?;
         transaction.commit().await?;
-        Ok((seq, ended))
+        Ok((last.unwrap_or(seq), ended))
     }
 }
 

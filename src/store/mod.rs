@@ -12,6 +12,7 @@ mod audit_change;
 mod audit_entry;
 mod changes;
 mod copy;
+mod customers;
 mod deletion;
 mod deliveries;
 mod denials;
@@ -43,13 +44,14 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::{Mutex, Semaphore};
 use zeroize::Zeroizing;
 
-pub use api_keys::Limits;
+pub use api_keys::{EndKey, Limits};
 pub use attempts::{ATTEMPTS_OF_DELIVERY, RESPONSES_OF_WEBHOOK};
 pub use audit::ReadAuditRow;
 pub use audit_change::AuditChange;
 pub use audit_entry::{AuditDirection, AuditEntry, AuditFilter, AuditFrom, action};
 pub use changes::{ChangeBatch, KeyChange, Restored, RevokedToken, Seq};
 pub use copy::CopiedTable;
+pub use customers::CustomerFilter;
 pub use deliveries::{DeliveryBacklog, DeliveryFilter, message};
 pub use denials::{DenialFilter, DeniedRequest};
 pub use events::CountedEvent;
@@ -57,7 +59,6 @@ pub use gateway_requests::GatewayRequest;
 pub use key_filter::{KeyCursor, KeyFilter, KeyOrder};
 pub use key_list::Attention;
 pub use lock::{LockError, StoreLock};
-pub use members::EndMemberKey;
 pub use nodes::{NodeId, RegisteredNode};
 pub use organizations::{MAX_COUNT, NewOrganization, OrganizationCounts};
 pub use outbox::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook};
@@ -153,7 +154,7 @@ impl From<sqlx::Error> for StoreError {
 pub enum Refused {
     /// The stored version is not the expected one.
     VersionConflict,
-    /// The organization's or the owner's limit on keys is reached.
+    /// The limit of the organization, the owner or the customer on keys is reached.
     LimitReached,
     /// The policy changed after the change was checked against it.
     PolicyChanged,
@@ -163,6 +164,10 @@ pub enum Refused {
     Repeated,
     /// The owner is not a member.
     OwnerGone,
+    /// The customer does not exist, or is removed.
+    CustomerGone,
+    /// The customer has keys that work.
+    HasKeys,
     /// The organization would have no owner.
     LastOwner,
 }

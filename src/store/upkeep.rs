@@ -137,8 +137,7 @@ impl Store {
             transaction.rollback().await?;
             return Ok(None);
         }
-        let change = KeyChange { seq, key: disabled.id, token: None, generation: disabled.generation };
-        changes::record(&mut transaction, &change, entry.at).await?;
+        changes::record(&mut transaction, &KeyChange::of_key(seq, disabled), entry.at).await?;
         insert(&mut transaction, notice, entry.at).await?;
         audit::write(&mut transaction, &disabled.organization, entry).await?;
         transaction.commit().await?;

@@ -50,13 +50,15 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, R
     // 1. The key's current record, from memory or else from the store, and its secret, in constant time.
     let (key, matched) = verifier.identify(view, &presented, address, now).await?;
     let tenant = verifier.tenant_of(view, &key).await?;
+    let customer = view.customer_of(&key).await?;
     let deny = |denial| {
         verifier.count_denial(&denial, &key, address, now);
         Refusal::of_key(denial, &key)
     };
 
     // 2. The decision, and the token.
-    let request = KnownRequest { matched, address, scope: scope.as_deref(), audiences: &audiences, now };
+    let customer = customer.as_deref();
+    let request = KnownRequest { matched, customer, address, scope: scope.as_deref(), audiences: &audiences, now };
     let mut decided = Decided::new(&key, &tenant, request);
     if decided.is_authentic {
         node.keep_use(&key, address, now).await;

@@ -4,6 +4,7 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::apis::Target;
 use crate::domain::choices::Algorithm;
 use crate::domain::claims::{self, Claims, Lifetime};
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::decision::{ClientAddress, DecisionInput, Grant, Proof, SecretMatch, check_actions, decide};
 use crate::domain::outcome::Denial;
 use crate::domain::scope::ScopeSet;
@@ -16,6 +17,8 @@ use crate::verification::{Tenant, Unavailable};
 pub(super) struct KnownRequest<'r> {
     /// Which of the key's secrets was presented.
     pub(super) matched: SecretMatch,
+    /// The key's customer.
+    pub(super) customer: Option<&'r Customer>,
     pub(super) address: ClientAddress,
     /// Separated by spaces; `None` for all of the key's.
     pub(super) scope: Option<&'r str>,
@@ -47,7 +50,7 @@ pub(super) struct PlannedToken<'t> {
 impl<'t> Decided<'t> {
     /// Decides on a request.
     pub(super) fn new(key: &ApiKey, tenant: &'t Tenant, request: KnownRequest<'_>) -> Self {
-        let KnownRequest { matched, address, scope, audiences, now } = request;
+        let KnownRequest { matched, customer, address, scope, audiences, now } = request;
         // 1. The APIs: one, or several that the client named, and the requested scopes in their style.
         let target = tenant.select(&key.grants, audiences, scope).map_err(Denial::from);
         let requested = match (&target, scope) {
@@ -65,7 +68,7 @@ impl<'t> Decided<'t> {
         // 2. The decision.
         let is_suspended = tenant.is_suspended();
         let proof = Proof::Secret(matched);
-        let ask = DecisionInput { proof, address, scopes: requested.as_ref(), held, is_suspended };
+        let ask = DecisionInput { proof, address, scopes: requested.as_ref(), held, customer, is_suspended };
         let mut grant = decide(key, &ask, now);
         let is_authentic = grant.as_ref().err().is_none_or(Denial::is_of_an_authentic_secret);
         if is_authentic
@@ -102,6 +105,8 @@ impl PlannedToken<'_> {
             org: key.organization.as_str(),
             generation: self.grant.generation,
             secret_version: self.grant.secret_version,
+            customer: key.customer.as_ref().map(CustomerId::as_str),
+            customer_generation: self.grant.customer_generation,
             cidrs: key.networks.is_restricted().then(|| key.networks.to_strings()),
         }
     }

@@ -89,6 +89,7 @@ pub async fn preview(
 ) -> Result<Preview, KeyError> {
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
     let key = load(node, organization, id).await?;
+    let customer = node.customer_of(&key).await?;
     let mut audiences: Vec<String> = Vec::new();
     for audience in &request.audiences {
         if !audiences.contains(audience) {
@@ -100,6 +101,7 @@ pub async fn preview(
             PreviewSecret::Current => SecretMatch::Current,
             PreviewSecret::Previous => SecretMatch::Previous,
         },
+        customer: customer.as_deref(),
         address: request.address,
         scope: request.scope.as_deref().filter(|scope| !scope.is_empty()),
         audiences: &audiences,

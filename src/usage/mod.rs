@@ -17,5 +17,5 @@ pub use details::{UseCounts, ValueList, ValueUses, details};
 pub use flush::flush;
 pub use impact::{DeniedUses, Impact, Narrowing, impact};
 pub use issued::estimate_issued;
-pub use report::{Span, Usage, busiest, recent, usage_of_key, usage_of_organization};
+pub use report::{Span, Usage, busiest, recent, usage_of_customer, usage_of_key, usage_of_organization};
 pub use rotation::{RotationUsage, SecretRequests, during_rotation};

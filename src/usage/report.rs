@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::page::Page;
 use crate::domain::slug::Slug;
@@ -83,6 +84,11 @@ pub async fn usage_of_key(
     let key = load(node, organization, id).await?;
     let usage = usage(node, &UsageOf::Key(*id), span).await?;
     Ok((key, usage))
+}
+
+/// Returns the usage of all keys that a customer has now.
+pub async fn usage_of_customer(node: &Node, customer: &CustomerId, span: Span) -> Result<Usage, KeyError> {
+    usage(node, &UsageOf::Customer(*customer), span).await
 }
 
 /// Returns the usage of all keys of an organization.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::apis::{ServedApi, find_audience, held_for_token};
+use crate::domain::customer::Customer;
 use crate::domain::decision::{ClientAddress, DecisionInput, Grant, Proof, SecretMatch, decide};
 use crate::domain::grants::{self, Grants};
 use crate::domain::key_text::{KeyId, Secret};
@@ -35,6 +36,8 @@ pub enum Credential {
 pub struct Caller {
     /// The key that acts, by its secret or by a token.
     pub key: Arc<ApiKey>,
+    /// The key's customer.
+    pub customer: Option<Arc<Customer>>,
     /// Its organization.
     pub tenant: Arc<Tenant>,
     /// What it may do. The scopes are those of the token, or the key's for the API that a token request without an audience
@@ -48,6 +51,11 @@ impl Caller {
     /// Whether the caller presented the previous secret itself.
     pub fn has_shown_previous_secret(&self) -> bool {
         self.grant.is_by_previous_secret && self.token.is_none()
+    }
+
+    /// Returns a version that increases when a caller that authenticated with this key loses rights.
+    pub fn rights_version(&self) -> u64 {
+        self.key.rights_version().saturating_add(self.grant.customer_generation.unwrap_or_default())
     }
 
     /// Returns the caller's scopes for each API: those of a token for the APIs in its audience, otherwise the key's.
@@ -142,17 +150,19 @@ impl<'a, S: Secrets> Verifier<'a, S> {
             Credential::Key(presented) => {
                 let (key, matched) = self.identify(view, presented, address, now).await?;
                 let tenant = self.tenant_of(view, &key).await?;
+                let customer = view.customer_of(&key).await?;
                 let held = tenant.select(&key.grants, &[], None).map(|target| target.scopes).unwrap_or_default();
                 let ask = DecisionInput {
                     proof: Proof::Secret(matched),
                     address,
                     scopes: None,
                     held: Ok(&held),
+                    customer: customer.as_deref(),
                     is_suspended: tenant.is_suspended(),
                 };
                 let grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;
                 self.source.keep_use(&key, address, now).await;
-                Ok(Caller { key, tenant, grant, token: None })
+                Ok(Caller { key, customer, tenant, grant, token: None })
             }
             Credential::Token(token) => {
                 // 1. Its signature, issuer and times.
@@ -161,13 +171,14 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 if view.is_token_revoked(&token.claims.jti).await? {
                     return Err(Refusal::of_token(Denial::TokenRevoked, token));
                 }
-                // 3. Its key's current record.
+                // 3. The current records of its key and of the key's customer.
                 let Some(key) = view.record(&token.key).await? else {
                     return Err(Refusal::of_token(Denial::KeyDeleted, token));
                 };
                 if key.organization.as_str() != token.claims.org {
                     return Err(Denial::OtherIssuer.into());
                 }
+                let customer = view.customer_of(&key).await?;
                 // 4. The decision. The APIs and the key's scopes for them are looked up again only if something changed.
                 let stamp = Stamp::new(key.version, tenant.organization.changed_seq);
                 let is_known_within = stamp.is_of(&token);
@@ -178,17 +189,25 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 let proof = Proof::Token {
                     generation: token.claims.generation,
                     secret_version: token.claims.secret_version,
+                    customer_generation: token.claims.customer_generation,
                     scopes: &token.scopes,
                     is_known_within,
                 };
                 let held = held.as_ref().ok_or(Denial::ApiNotGranted);
-                let ask = DecisionInput { proof, address, scopes: None, held, is_suspended: tenant.is_suspended() };
+                let ask = DecisionInput {
+                    proof,
+                    address,
+                    scopes: None,
+                    held,
+                    customer: customer.as_deref(),
+                    is_suspended: tenant.is_suspended(),
+                };
                 let mut grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;
                 stamp.note(&token);
                 let dies = Timestamp::from_seconds(token.claims.exp);
                 grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
                 self.source.keep_use(&key, address, now).await;
-                Ok(Caller { key, tenant, grant, token: Some(token) })
+                Ok(Caller { key, customer, tenant, grant, token: Some(token) })
             }
         }
     }

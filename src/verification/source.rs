@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::{KeyId, Secret};
 use crate::domain::slug::Slug;
@@ -16,6 +17,9 @@ pub trait Records: Sync {
 
     /// Returns the record of a key.
     fn key(&self, id: &KeyId) -> impl Future<Output = Result<Option<ApiKey>, Unavailable>> + Send;
+
+    /// Returns a customer. It is an error if there is none, because a key refers to it.
+    fn customer(&self, id: &CustomerId) -> impl Future<Output = Result<Customer, Unavailable>> + Send;
 
     /// Returns an organization with its signing keys.
     fn tenant(&self, slug: &Slug) -> impl Future<Output = Result<Option<Arc<Tenant>>, Unavailable>> + Send;

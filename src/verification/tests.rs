@@ -12,6 +12,8 @@ use crate::domain::api_key::{ApiKey, Rotation};
 use crate::domain::apis::{Api, ServedApi};
 use crate::domain::choices::{Algorithm, TokenType};
 use crate::domain::claims::{Audience, Claims};
+use crate::domain::customer::tests::customer;
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::{KeyId, KeyPrefix, KeyText, Secret};
 use crate::domain::organization::Organization;
@@ -31,6 +33,7 @@ const AUDIENCE: &str = "https://api.example.com";
 #[derive(Default)]
 struct Table {
     keys: Mutex<HashMap<KeyId, ApiKey>>,
+    customer: Mutex<Option<Customer>>,
     tenant: Mutex<Option<Arc<Tenant>>>,
     is_unreachable: AtomicBool,
     reads: AtomicU64,
@@ -50,6 +53,11 @@ impl Records for Table {
 
     async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, Unavailable> {
         self.read(self.keys.lock().get(id).cloned())
+    }
+
+    async fn customer(&self, id: &CustomerId) -> Result<Customer, Unavailable> {
+        let found = self.customer.lock().clone().filter(|customer| customer.id == *id);
+        self.read(found.expect("a key refers to it"))
     }
 
     async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, Unavailable> {
@@ -124,6 +132,8 @@ fn token(tenant: &Tenant, key: &ApiKey) -> Credential {
         org: key.organization.to_string(),
         generation: key.generation,
         secret_version: key.secret_version,
+        customer: key.customer.map(|id| id.to_string()),
+        customer_generation: key.customer.map(|_| customer().generation),
         cidrs: None,
     };
     let (signing_key, header) = tenant.ring.current_with_header(NOW, Algorithm::Es256, TokenType::AtJwt).unwrap();
@@ -254,4 +264,32 @@ async fn verified_token_ends_with_its_reasons() {
     let credential = token(&memory.tenants.all()[0], &key);
     table.keys.lock().clear();
     assert_eq!(check(verifier, &credential, inside(), held).await, Some(Denial::KeyDeleted));
+}
+
+#[tokio::test]
+async fn suspension_of_the_customer_reaches_cached_keys() {
+    let held = (AUDIENCE, "read:projects/acme");
+    for lease in [Lease::unending(), Lease::none()] {
+        let (table, memory, key) = setup(lease);
+        let (verifier, owned) = (Verifier::new(&memory, &table), ApiKey { customer: Some(customer().id), ..key });
+        table.keys.lock().insert(owned.id, owned.clone());
+        *table.customer.lock() = Some(customer());
+        let token = token(&memory.tenants.all()[0], &owned);
+        for credential in [&Credential::Key(presented()), &token] {
+            assert_eq!(check(verifier, credential, inside(), held).await, None);
+        }
+
+        // The customer is suspended and reinstated, and dropped from memory as a change of another node drops it. The record
+        // of the key stays in memory.
+        let suspended = customer().suspend(NOW).unwrap();
+        *table.customer.lock() = Some(suspended.clone());
+        memory.list.apply_customer_change(&suspended.id);
+        for credential in [&Credential::Key(presented()), &token] {
+            assert_eq!(check(verifier, credential, inside(), held).await, Some(Denial::CustomerSuspended));
+        }
+        *table.customer.lock() = Some(suspended.clone().reinstate().unwrap());
+        memory.list.apply_customer_change(&suspended.id);
+        assert_eq!(check(verifier, &Credential::Key(presented()), inside(), held).await, None);
+        assert_eq!(check(verifier, &token, inside(), held).await, Some(Denial::TokenSuperseded));
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::verification::{HeldTenant, Memory, Records, Tenant, Unavailable};
@@ -59,6 +60,26 @@ impl<'a, S: Records> View<'a, S> {
         let record = Arc::new(key);
         list.complete_fill(ticket, record.clone());
         Ok(Some(record))
+    }
+
+    /// Returns the current state of a key's customer, if it has one.
+    pub async fn customer_of(&self, key: &ApiKey) -> Result<Option<Arc<Customer>>, Unavailable> {
+        let Some(id) = &key.customer else { return Ok(None) };
+        if self.is_current {
+            if let Some(customer) = self.memory.list.customer(id) {
+                return Ok(Some(customer));
+            }
+        } else {
+            self.source.check_reachable()?;
+        }
+        Box::pin(self.stored_customer(id)).await.map(Some)
+    }
+
+    async fn stored_customer(&self, id: &CustomerId) -> Result<Arc<Customer>, Unavailable> {
+        let ticket = self.memory.list.begin_fill(id);
+        let customer = Arc::new(self.source.customer(id).await?);
+        self.memory.list.complete_customer(ticket, customer.clone());
+        Ok(customer)
     }
 
     /// Returns an organization with its policy, state and signing keys.

@@ -362,6 +362,9 @@ impl Scene {
                 json("POST", manager, *organization, "signing-keys/rotate", "{\"retire_now\":true}")
             }
             What::CreateApi { .. } | What::EditApi { .. } | What::DeleteApi { .. } => self.api_request(what)?,
+            What::GiveToCustomer { .. } | What::SuspendCustomer { .. } | What::ReinstateCustomer { .. } => {
+                self.customer_request(key, what)?
+            }
             What::Grant { api } => self.grant_request(key, Some(api)),
             What::Ungrant { .. } => self.grant_request(key, None),
             What::Disable => post("disable", None),
@@ -414,9 +417,9 @@ impl Scene {
     }
 }
 
-/// Whether this error is expected for a repeated change: a session that has ended does not exist, and a rotation with a
-/// grace period does not shorten a running one.
+/// Whether this error is expected for a repeated change: a session that has ended does not exist, a rotation with a
+/// grace period does not shorten a running one, and a key is not given to a customer while the policy changes.
 fn is_repeated(key: &Key, what: &What, status: u16) -> bool {
     matches!((what, status), (What::Revoke, 404) if key.session.is_some())
-        || matches!((what, status), (What::RotateWithGrace, 409))
+        || matches!((what, status), (What::RotateWithGrace | What::GiveToCustomer { .. }, 409))
 }

@@ -131,12 +131,17 @@ pub async fn insist(load: &Arc<Load>, caller: &mut Caller, key: &Arc<Key>, what:
         let node = caller.choose();
         match load.scene.change(caller.to(node), key, what).await {
             // Changes that grant rights are not checked immediately: the changer may need the record to be uncached.
-            Outcome::Accepted if matches!(what, What::Enable | What::Widen | What::Resume { .. }) => return,
+            Outcome::Accepted if is_giving(what) => return,
             Outcome::Accepted => return load.volley(caller, key).await,
             Outcome::Refused => return,
             _ => sleep(Duration::from_millis(60)).await,
         }
     }
+}
+
+/// Whether a change only grants rights.
+fn is_giving(what: &What) -> bool {
+    matches!(what, What::Enable | What::Widen | What::Resume { .. } | What::ReinstateCustomer { .. })
 }
 
 pub async fn own_key(load: &Arc<Load>) -> Option<(Caller, Arc<Key>)> {

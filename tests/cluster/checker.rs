@@ -16,7 +16,10 @@
 //! 5. it requested the write scope with a token that never had it;
 //! 6. a revocation of its token was confirmed before `A.at`;
 //! 7. it started more than a lease after PostgreSQL had stopped responding to its node, and ended before PostgreSQL
-//!    could respond again.
+//!    could respond again;
+//! 15. a suspension S of the key's customer was confirmed before `A.at`, and no reinstatement can have come between S and
+//!     the time that determines the credential's validity, as in rule 2;
+//! 16. its token was issued before the key was given to a customer, and that was confirmed before `A.at`.
 //!
 //! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization,
 //! `api_rules` those about APIs, `restore_rules` those about a database that was restored from a backup.
@@ -118,7 +121,7 @@ impl<'a> Book<'a> {
         book
     }
 
-    /// Rules 1 to 6 and 8 to 14: returns the first violation by an accepted check.
+    /// Rules 1 to 6 and 8 to 16: returns the first violation by an accepted check.
     fn broken(&self, event: &Event, check: &Check) -> Option<Violation> {
         let mint = self.mint(check);
         let lives_by = mint.unwrap_or(event);
@@ -139,6 +142,17 @@ impl<'a> Book<'a> {
             && !self.can_have_come_between(disable, &What::Enable, lives_by)
         {
             return found("a disabled key, or a token from before, was accepted", disable);
+        }
+        if let Some(suspension) = self.answered_before(event, |what| matches!(what, What::SuspendCustomer { .. }))
+            && let Some(back) = reinstatement(suspension)
+            && !self.can_have_come_between(suspension, &back, lives_by)
+        {
+            return found("a key of a suspended customer, or a token from before, was accepted", suspension);
+        }
+        if let Some(given) = self.answered_before(event, |what| matches!(what, What::GiveToCustomer { .. }))
+            && mint.is_some_and(|mint| mint.last_moment() <= given.at)
+        {
+            return found("a token from before its key was given to a customer was accepted", given);
         }
         if let Some(issued) = self.issued(check)
             && let Some(rotation) = self.answered_before(event, |what| *what == What::Rotate)
@@ -214,6 +228,11 @@ impl<'a> Book<'a> {
 
         let revoked = last(What::Revoke).is_some();
         let disabled = last(What::Disable).is_some_and(|change| outlives(change) || !undone(change, What::Enable));
+        let suspended = begun()
+            .filter(|change| matches!(change.what, What::SuspendCustomer { .. }))
+            .max_by_key(|change| change.last_moment())
+            .is_some_and(|change| outlives(change) || reinstatement(change).is_none_or(|back| !undone(change, back)));
+        let given = begun().any(|change| matches!(change.what, What::GiveToCustomer { .. }) && outlives(change));
         // A node that has not applied the widening denies a token with more scopes than the key that it knows.
         let touches_write = check.write || mint.and_then(minted_wide) == Some(true);
         let narrowed =
@@ -228,7 +247,8 @@ impl<'a> Book<'a> {
         let by_organization = self.organizations.explains((event, &self.restores), check, mint, patience);
         let by_api = self.apis.explains((event, &self.restores), check, mint, (touches_write, patience));
         let restored = self.restores.explains(event, check, (mint, Some(issued)));
-        revoked || disabled || narrowed || rotated || fresh || lacking || ended || by_organization || by_api || restored
+        let of_key = revoked || disabled || narrowed || rotated || fresh || lacking || ended;
+        of_key || suspended || given || by_organization || by_api || restored
     }
 
     /// Returns a confirmed change whose effect is missing from a view that started later.
@@ -292,6 +312,14 @@ impl<'a> Book<'a> {
             _ => return None,
         };
         self.history.get(usize::try_from(secret).ok()?)
+    }
+}
+
+/// The change that ends a suspension.
+fn reinstatement(suspension: &Event) -> Option<What> {
+    match &suspension.what {
+        What::SuspendCustomer { customer } => Some(What::ReinstateCustomer { customer: customer.clone() }),
+        _ => None,
     }
 }
 

@@ -132,6 +132,42 @@ fn violation_has_rule_and_delay() {
 }
 
 #[test]
+fn suspended_customer_is_denied_until_a_reinstatement_begins_and_tokens_for_good() {
+    let customer = || "c".to_owned();
+    let (suspend, reinstate) =
+        (What::SuspendCustomer { customer: customer() }, What::ReinstateCustomer { customer: customer() });
+    for by_token in [false, true] {
+        let mut story = Story::new();
+        story.change(1, 2, What::GiveToCustomer { customer: customer() });
+        let token = story.mint(3, 4, 0, true);
+        let suspension = story.change(10, 20, suspend.clone());
+        story.refuse(21, 22, token);
+        story.refuse(21, 22, FIRST);
+        story.change(30, 40, reinstate.clone());
+        story.accept(31, 32, FIRST);
+        story.refuse(50, 51, token);
+        story.holds();
+        let seen = match by_token {
+            true => story.accept(60, 61, token),
+            false => story.accept(23, 24, FIRST),
+        };
+        story.broken(suspension, seen);
+    }
+}
+
+#[test]
+fn key_given_to_a_customer_ends_its_tokens_and_not_its_secret() {
+    let mut story = Story::new();
+    let token = story.mint(1, 2, 0, true);
+    let given = story.change(10, 20, What::GiveToCustomer { customer: "c".into() });
+    story.accept(30, 31, FIRST);
+    story.refuse(30, 31, token);
+    story.holds();
+    let seen = story.accept(40, 41, token);
+    story.broken(given, seen);
+}
+
+#[test]
 fn disabled_key_is_denied_until_an_enable_begins() {
     let mut story = Story::new();
     let disable = story.change(10, 20, What::Disable);

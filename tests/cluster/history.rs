@@ -95,6 +95,18 @@ pub enum What {
     Ungrant {
         api: String,
     },
+    /// Gives the key to a new customer with this ID, which invalidates all its tokens.
+    GiveToCustomer {
+        customer: String,
+    },
+    /// Denies the key, which is the only one of this customer, and invalidates all its tokens.
+    SuspendCustomer {
+        customer: String,
+    },
+    /// Ends the suspension; existing tokens stay invalid.
+    ReinstateCustomer {
+        customer: String,
+    },
     Check(Check),
     /// The key in the management API.
     View {

@@ -21,6 +21,7 @@ mod calls;
 mod changers;
 mod checker;
 mod cluster;
+mod customer_changers;
 mod dice;
 mod faults;
 mod history;

@@ -216,6 +216,7 @@ def expect_identity(answer, key, token=None):
         "x-keyturn-organization": "default",
         "x-keyturn-scope": " ".join(f"{scope['action']}:{scope['resource']}" for scope in key["scopes"]),
         "x-keyturn-token-id": part(token, 1)["jti"] if token else "",
+        "x-keyturn-external-id": "",
     }
     if recipe.verifies:
         wanted["x-keyturn-key-name"] = urllib.parse.quote(key["name"], safe=" ")
@@ -272,7 +273,7 @@ def long_scopes():
 
 
 def smuggled_identity(key, token):
-    names = ["Client-Id", "Organization", "Scope", "Key-Name", "Token-Id"]
+    names = ["Client-Id", "Organization", "Scope", "Key-Name", "Token-Id", "External-Id"]
     forms = ["X-Keyturn-{}", "x-keyturn-{}", "X_Keyturn_{}", "X-Keyturn_{}", "X_KEYTURN-{}"]
     headers = [(form.format(name), "evil") for name in names for form in forms]
     headers += [(f"X_Keyturn_{name.replace('-', '_')}", "evil") for name in names]

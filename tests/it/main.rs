@@ -21,6 +21,7 @@ mod checker;
 mod checks;
 mod cli;
 mod console;
+mod customers;
 mod docs;
 mod fuzz;
 #[allow(dead_code, reason = "the campaign itself writes and reads histories")]

@@ -8,6 +8,7 @@ local timeout = 500 -- milliseconds of each attempt; HAProxy makes up to four
 
 local identity = {
     "x-keyturn-client-id", "x-keyturn-organization", "x-keyturn-scope", "x-keyturn-key-name", "x-keyturn-token-id",
+    "x-keyturn-external-id",
 }
 
 local function first(values)

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::choices::{Algorithm, Choice as _, ScopeStyle};
+use crate::domain::customer::{self, ExternalId};
+use crate::domain::metadata;
 use crate::domain::outcome::Code;
 use crate::domain::policy::Policy;
 
 /// The fields of edits that `null` clears.
-const CLEARED_BY_NULL: [&str; 6] =
-    ["audience", "expires_at", "grantable_scopes", "owner", "token_ttl_seconds", "token_typ"];
+const CLEARED_BY_NULL: [&str; 8] =
+    ["audience", "customer", "expires_at", "grantable_scopes", "max_keys", "owner", "token_ttl_seconds", "token_typ"];
 
 /// Removes `null` from the fields of an edit that it does not clear: absent fields keep their values.
 pub fn without_null(schema: &mut Schema) {
@@ -37,6 +39,32 @@ pub fn name(_: &mut SchemaGenerator) -> Schema {
     const INNER: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
     const END: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]";
     json_schema!({ "type": "string", "maxLength": 100, "pattern": format!("^({END}({INNER}*{END})?)?$") })
+}
+
+/// The operator's ID of a customer.
+pub fn external_id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": ExternalId::MAX, "examples": ["user_8f3a"] })
+}
+
+/// The ID of a customer, or null for none.
+pub fn nullable_customer(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "pattern": "^[0-9A-Za-z]{16}$" })
+}
+
+/// The limit of a customer's keys, or null for the policy's.
+pub fn customer_keys(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["integer", "null"], "minimum": 0, "maximum": customer::MAX_KEYS })
+}
+
+/// Pairs of a name and a value.
+pub fn metadata(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": metadata::MAX_PAIRS,
+        "propertyNames": { "pattern": format!("^[0-9A-Za-z_.-]{{1,{}}}$", metadata::MAX_NAME) },
+        "additionalProperties": { "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" },
+        "examples": [{ "plan": "pro" }]
+    })
 }
 
 /// A machine-readable error code.
@@ -196,7 +224,7 @@ impl JsonSchema for PolicyJson {
             "additionalProperties": false,
             "properties": {
                 "max_keys_per_user": {
-                    "description": "Maximum number of keys per member that are neither revoked nor expired.",
+                    "description": "Maximum number of keys per member, and per customer without a limit of its own, that are neither revoked nor expired.",
                     "type": ["integer", "null"], "minimum": 0, "maximum": 4294967295u32
                 },
                 "max_keys": {

@@ -3,7 +3,7 @@
 use crate::store::action;
 
 /// Every action with its label, in display order.
-pub(super) const ACTIONS: [(&str, &str); 39] = [
+pub(super) const ACTIONS: [(&str, &str); 44] = [
     (action::KEY_CREATE, "created key"),
     (action::KEY_EDIT, "updated key"),
     (action::KEY_ROTATE, "rotated key"),
@@ -19,6 +19,11 @@ pub(super) const ACTIONS: [(&str, &str); 39] = [
     (action::MEMBER_CREATE, "added member"),
     (action::MEMBER_CHANGE, "updated member"),
     (action::MEMBER_REMOVE, "removed member"),
+    (action::CUSTOMER_CREATE, "created customer"),
+    (action::CUSTOMER_EDIT, "updated customer"),
+    (action::CUSTOMER_SUSPEND, "suspended customer"),
+    (action::CUSTOMER_REINSTATE, "reinstated customer"),
+    (action::CUSTOMER_REMOVE, "removed customer"),
     (action::SESSION_BEGIN, "signed in"),
     (action::SESSION_END, "ended session"),
     (action::SESSION_REFUSE, "failed sign-in"),
@@ -58,6 +63,7 @@ pub(super) fn field_label(name: &str) -> String {
         "token_typ" => "token type".into(),
         "allowed_cidrs" => "allowed networks".into(),
         "expires_at" => "expiry".into(),
+        "external_id" => "external ID".into(),
         "hint" => "secret".into(),
         "kid" => "key ID".into(),
         "previous_secret_until" => "previous secret valid until".into(),

@@ -39,6 +39,7 @@ struct Page {
     action: Select,
     actor: Field,
     subject: Field,
+    customer: Field,
     direction: Select,
     field: Select,
     ranges: Vec<(&'static str, String)>,
@@ -82,6 +83,7 @@ pub(super) async fn show(visit: ConsoleRequest<ReadAudit>, request: HttpRequest)
             .errors(&errors),
         actor: field("actor", "Actor").hint("Email or key ID"),
         subject: field("subject", "Target").hint("Name of a key, email or ID"),
+        customer: field("customer", "Customer ID").hint("The customer and its keys"),
         direction: Select::new("direction", "Access", direction_options(), query.raw("direction")).errors(&errors),
         field: Select::new("field", "Changed field", field_options(), query.raw("field")).errors(&errors),
         ranges: [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29)]

@@ -5,6 +5,7 @@ use url::form_urlencoded::Serializer;
 use crate::audit;
 use crate::clock::parse_rfc3339;
 use crate::console::ui::{Errors, format_date};
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{Member, MemberId};
 use crate::domain::slug::Slug;
@@ -18,10 +19,11 @@ const ROWS: u32 = 50;
 const DAY: i64 = 86_400;
 
 /// The fields of the filter, in display order.
-pub(super) const FIELDS: [(&str, &str); 7] = [
+pub(super) const FIELDS: [(&str, &str); 8] = [
     ("action", "Action"),
     ("actor", "Actor"),
     ("subject", "Target"),
+    ("customer", "Customer ID"),
     ("direction", "Access"),
     ("field", "Changed field"),
     ("from", "From date (UTC)"),
@@ -80,6 +82,13 @@ impl Query {
             }
             known
         });
+        let customer = chosen("customer").and_then(|text| {
+            let id = CustomerId::parse(text);
+            if id.is_none() {
+                violations.push(Violation::new("customer", "Enter the ID of a customer."));
+            }
+            id
+        });
         let field = chosen("field").map(str::to_owned);
         if field.as_deref().is_some_and(|field| !audit::is_field_name(field)) {
             violations.push(Violation::new("field", "Choose a field."));
@@ -89,6 +98,7 @@ impl Query {
             actor: actor.filter(|actor| !actor.is_empty()),
             subject: subject.filter(|subject| !subject.is_empty() && named.is_empty()),
             subjects: named,
+            customer,
             direction,
             field,
             since,
@@ -149,6 +159,7 @@ impl Query {
             ("action", filter.action.clone()),
             ("actor", filter.actor.clone()),
             ("subject", filter.subject.clone()),
+            ("customer", filter.customer.map(|id| id.to_string())),
             ("since", rfc3339(filter.since)),
             ("until", rfc3339(filter.until)),
         ] {

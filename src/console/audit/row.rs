@@ -9,6 +9,7 @@ use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Badge, Moment, Tone, html_size};
 use crate::domain::apis::ApiId;
 use crate::domain::audit_chain::AuditRow;
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::keys::{self, KeyError};
 use crate::members;
@@ -114,6 +115,10 @@ impl Names {
                 Some(member) => member.clone(),
                 None => reference(name_at_the_time("email"), None),
             },
+            "customer" => {
+                let name = name_at_the_time("name").or_else(|| name_at_the_time("external_id"));
+                reference(name, CustomerId::parse(&id).map(|id| format!("/customers/{id}")))
+            }
             "api" => reference(name_at_the_time("name"), ApiId::parse(&id).map(|id| format!("/apis/{id}"))),
             "webhook" => reference(name_at_the_time("origin"), Some(format!("/webhooks/{id}"))),
             "signing-key" => Reference { page: Some("/signing-keys".into()), ..Reference::unknown(&id) },

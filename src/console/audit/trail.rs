@@ -7,6 +7,7 @@ use crate::console::audit::row::{Names, Row};
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::html;
+use crate::domain::customer::CustomerId;
 use crate::domain::timestamp::Timestamp;
 use crate::http::permission::ReadAudit;
 use crate::store::AuditFilter;
@@ -42,6 +43,19 @@ impl Trail {
         let subject = subject.to_string();
         let log = visit.path(&format!("/audit?subject={subject}"));
         let filter = AuditFilter { subject: Some(subject), ..AuditFilter::new(visit.organization().clone(), ROWS) };
+        Self::read(visit, &filter, log).await.map(Some)
+    }
+
+    /// Loads the changes of a customer and of its keys. Returns `None` if the visitor cannot read the audit log.
+    pub(in crate::console) async fn of_customer<P>(
+        visit: &ConsoleRequest<P>,
+        customer: CustomerId,
+    ) -> Result<Option<Self>, ErrorPage> {
+        if !visit.may::<ReadAudit>() {
+            return Ok(None);
+        }
+        let log = visit.path(&format!("/audit?customer={customer}"));
+        let filter = AuditFilter { customer: Some(customer), ..AuditFilter::new(visit.organization().clone(), ROWS) };
         Self::read(visit, &filter, log).await.map(Some)
     }
 

@@ -73,6 +73,7 @@ pub(super) const REASONS: &[Reason] = &[
         "A token for another API was presented to the management API. Request a token for this server.",
     ),
     reason("unknown_action", "Unknown action", "The organization doesn’t define this action. Add it to the policy."),
+    reason("customer_suspended", "Customer suspended", "Reinstate the customer if their keys should work."),
     reason("organization_suspended", "Organization suspended", "Resume the organization if its keys should work."),
     reason("previous_secret", "Previous secret", "The previous secret can only read. Use the current secret."),
     reason(

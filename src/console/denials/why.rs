@@ -207,6 +207,7 @@ impl Pasted {
         self.token = Some(PresentedToken {
             generation: claims.generation,
             secret_version: claims.secret_version,
+            customer_generation: claims.customer_generation,
             audience: claims.aud,
             scope: claims.scope,
             expires_at: Timestamp::from_seconds(claims.exp),

@@ -4,6 +4,7 @@
 use actix_web::web;
 use askama::Template;
 
+use crate::console::customers::display_name as customer_name;
 use crate::console::denials::find_denial;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page as render};
@@ -13,18 +14,19 @@ use crate::console::request::ConsoleRequest;
 use crate::console::route::{get, resource, submit};
 use crate::console::submitted::Submitted;
 use crate::console::ui::{Badge, Moment, Tone};
+use crate::customers;
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::clue::{Clue, MAX_TEXT, clues, is_sensitive};
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::member::Member;
 use crate::domain::timestamp::Timestamp;
-use crate::http::permission::{ReadKeys, ReadMembers, ReadUsage, WriteKeys};
+use crate::http::permission::{ReadCustomers, ReadKeys, ReadMembers, ReadUsage, WriteKeys};
 use crate::keys;
 use crate::members;
-use crate::store::KeyFilter;
+use crate::store::{CustomerFilter, KeyFilter};
 use crate::tokens::{self, Finding, FoundBy, SecretState, TokenState};
 
-/// Maximum number of keys and of members that a text matches.
+/// Maximum number of keys, of customers and of members that a text matches.
 const SHOWN: u32 = 20;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -45,6 +47,8 @@ struct Page {
     unknown: Vec<&'static str>,
     keys: Vec<Match>,
     members: Vec<(String, String)>,
+    /// The ID and the name of each matching customer.
+    customers: Vec<(String, String)>,
     /// The list of all matching keys, if there are more.
     all: Option<String>,
     has_credential: bool,
@@ -124,9 +128,9 @@ impl Page {
         let members = members::list(node, organization).await?;
         let unknown = unknown(text, &findings);
 
-        // 2. The keys and members that it is part of the name of, unless it may contain a credential.
+        // 2. The keys, customers and members that it is part of the name of, unless it may contain a credential.
         let is_name = !text.is_empty() && !is_secret && text.chars().count() <= 100 && findings.is_empty();
-        let (mut matches, mut people, mut all) = (Vec::new(), Vec::new(), None);
+        let (mut matches, mut people, mut given, mut all) = (Vec::new(), Vec::new(), Vec::new(), None);
         if is_name {
             let filter = KeyFilter {
                 search: Some(text.to_owned()),
@@ -139,6 +143,14 @@ impl Page {
                 visit.path(&format!("/keys?status=all&owner=any&{query}"))
             });
             matches = found.items.iter().map(|key| Match::new(key, &members, visit.now)).collect();
+            if visit.may::<ReadCustomers>() {
+                let filter = CustomerFilter {
+                    search: Some(text.to_owned()),
+                    ..CustomerFilter::new(organization.clone(), SHOWN)
+                };
+                let found = customers::list(node, filter).await?.items;
+                given = found.iter().map(|each| (each.id.to_string(), customer_name(each))).collect();
+            }
             if visit.may::<ReadMembers>() {
                 let part = text.to_lowercase();
                 let found = members.iter().filter(|member| member.email.to_lowercase().contains(&part));
@@ -162,6 +174,7 @@ impl Page {
             unknown,
             keys: matches,
             members: people,
+            customers: given,
             all,
             has_credential: is_secret,
         })

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use askama::Template;
 
 use crate::console::error_page::{self, ErrorPage};
@@ -9,12 +10,12 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::api_fields::split;
 use crate::console::keys::expiry::DaysFrom;
 use crate::console::keys::form::{KeyFields, KeyForm};
-use crate::console::keys::owner::{self, owner_field};
+use crate::console::keys::owner::{self, Holder, HolderFields};
 use crate::console::keys::{Granted, secret, summary};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
-use crate::console::ui::{Errors, Moment, Notice, Select};
+use crate::console::ui::{Errors, Moment, Notice};
 use crate::domain::api_key::Access;
 use crate::domain::apis::ServedApi;
 use crate::domain::grants::Grants;
@@ -34,7 +35,7 @@ struct Page {
     errors: Errors,
     ticket: String,
     fields: KeyFields,
-    owner: Option<Select>,
+    holder: HolderFields,
     has_no_signing_key: bool,
 }
 
@@ -54,13 +55,16 @@ struct Review {
     expires: Option<Moment>,
 }
 
-pub(super) async fn show(visit: ConsoleRequest<WriteKeys>) -> Result<Reply, ErrorPage> {
+/// Shows the form. A link from a customer's page fills in the customer.
+pub(super) async fn show(visit: ConsoleRequest<WriteKeys>, request: HttpRequest) -> Result<Reply, ErrorPage> {
     let policy = policy(&visit)?;
     if visit.who.member.role < policy.create_role {
         return Err(ErrorPage::role_required(visit.who.member.role, policy.create_role));
     }
     let key_form = KeyForm::empty(&policy, &tenant(&visit)?.apis);
-    page(&build(&visit, &policy, &key_form, "organization", Errors::default(), keys::ticket()?).await?)
+    let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let holder = Holder { owner: "organization".into(), customer: query.value("customer").map(str::to_owned) };
+    page(&build(&visit, &policy, &key_form, &holder, Errors::default(), keys::ticket()?).await?)
 }
 
 /// Creates the key and shows its secret once. A key with unusual access is reviewed first.
@@ -70,18 +74,20 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
     let policy = policy(&visit)?;
     let tenant = tenant(&visit)?;
     let key_form = KeyForm::read(&form, &policy, &tenant.apis)?;
-    let (owner, ticket) = (form.value("owner").unwrap_or_default(), ticket(&form)?);
+    let (holder, ticket) = (Holder::read(&form), ticket(&form)?);
     if ["more", "remove"].iter().any(|button| form.value(button).is_some()) {
-        return page(&build(&visit, &policy, &key_form.change_rows(&form), owner, Errors::default(), ticket).await?);
+        return page(&build(&visit, &policy, &key_form.change_rows(&form), &holder, Errors::default(), ticket).await?);
     }
     if form.value("back").is_some() {
-        return page(&build(&visit, &policy, &key_form, owner, Errors::default(), ticket).await?);
+        return page(&build(&visit, &policy, &key_form, &holder, Errors::default(), ticket).await?);
     }
-    let parsed = match key_form.parse_new(&policy, visit.now) {
-        Ok(parsed) => parsed,
-        Err(violations) => {
+    let customer = holder.find_customer(&visit).await?;
+    let (parsed, customer) = match (key_form.parse_new(&policy, visit.now), customer) {
+        (Ok(parsed), Ok(customer)) => (parsed, customer.flatten()),
+        (parsed, customer) => {
+            let violations = parsed.err().into_iter().flatten().chain(customer.err()).collect();
             let errors = key_form.errors(violations, &Grants::default());
-            return invalid_form(&build(&visit, &policy, &key_form, owner, errors, ticket).await?);
+            return invalid_form(&build(&visit, &policy, &key_form, &holder, errors, ticket).await?);
         }
     };
 
@@ -90,14 +96,15 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
     let access = Access { grants: &grants, networks: &parsed.networks, expires_at: parsed.expires_at.flatten() };
     let warnings = summary::warnings(access, &tenant.apis);
     if !warnings.is_empty() && form.value("confirmed").is_none() {
-        return review(&visit, &key_form, (access, &tenant.apis), warnings, owner, &form).await;
+        return review(&visit, &key_form, (access, &tenant.apis), warnings, &holder.owner, &form).await;
     }
 
     // 3. Create the key. A repeated form creates no second key and shows no secret.
     let new = NewKey {
+        customer,
         name: key_form.name.clone(),
         description: key_form.description.clone(),
-        owner: owner::read(&visit, owner),
+        owner: owner::read(&visit, &holder.owner),
         grants: split(&grants, &tenant.apis),
         networks: parsed.networks,
         expires_at: parsed.expires_at.flatten(),
@@ -114,7 +121,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
     };
 
     // 4. Show the errors.
-    let page = build(&visit, &policy, &key_form, owner, errors, ticket).await?;
+    let page = build(&visit, &policy, &key_form, &holder, errors, ticket).await?;
     invalid_form(&page)
 }
 
@@ -143,7 +150,9 @@ async fn review(
 
 /// Describes the limits of the policy.
 pub(super) fn describe_limits(policy: &Policy) -> String {
-    let of_user = policy.max_keys_per_user.map(|most| format!("each member can have {most} keys"));
+    let of_user = policy.max_keys_per_user.map(|most| {
+        format!("each member and each customer can have {most} keys, unless the customer has its own limit")
+    });
     let of_all = policy.max_keys.map(|most| format!("the organization can have {most} keys"));
     let limits = [of_user, of_all].into_iter().flatten().collect::<Vec<_>>().join(" and ");
     format!("Key limit reached: {limits} (not counting revoked and expired keys). Revoke a key you no longer need.")
@@ -169,7 +178,7 @@ async fn build(
     visit: &ConsoleRequest<WriteKeys>,
     policy: &Policy,
     key_form: &KeyForm,
-    owner: &str,
+    holder: &Holder,
     errors: Errors,
     ticket: String,
 ) -> Result<Page, ErrorPage> {
@@ -178,7 +187,7 @@ async fn build(
         frame: visit.frame(Section::Keys, "Create API key"),
         ticket,
         fields: key_form.fields(policy, None, DaysFrom { since: visit.now, now: visit.now }, &errors),
-        owner: owner_field(visit, None, owner, &errors).await?,
+        holder: holder.fields(visit, None, &errors).await?,
         has_no_signing_key: tenant.is_none_or(|tenant| tenant.ring.is_empty()),
         errors,
     })

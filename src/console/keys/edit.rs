@@ -10,13 +10,13 @@ use crate::console::keys::create::{describe_limits, tenant};
 use crate::console::keys::expiry::{DaysFrom, format_expiry};
 use crate::console::keys::form::{KeyFields, KeyForm, ParsedKey};
 use crate::console::keys::granted::api_name;
-use crate::console::keys::owner::{self, owner_field};
+use crate::console::keys::owner::{self, Holder, HolderFields};
 use crate::console::keys::summary::{self, describe_networks};
 use crate::console::keys::{display_name, find, may_change, version};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::Submitted;
-use crate::console::ui::{Badge, Errors, Notice, Select, Tone, format_count, format_date};
+use crate::console::ui::{Badge, Errors, Notice, Tone, format_count, format_date};
 use crate::domain::api_key::{ApiKey, Difference, Direction, Edit};
 use crate::domain::apis::ServedApi;
 use crate::domain::grants::Grants;
@@ -40,7 +40,7 @@ struct Page {
     key_name: String,
     version: u64,
     fields: KeyFields,
-    owner: Option<Select>,
+    holder: HolderFields,
 }
 
 #[derive(Template)]
@@ -91,8 +91,8 @@ pub(super) async fn show(
     let policy = &tenant.organization.policy;
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let key_form = KeyForm::of(&key, policy, &tenant.apis).widen(&key, policy, &tenant.apis, &query);
-    let owner = owner::option_of(&visit, &key);
-    page(&build(&visit, &key, key.version, policy, (&key_form, &owner), Errors::default()).await?)
+    let holder = Holder::of(&visit, &key).await?;
+    page(&build(&visit, &key, key.version, policy, (&key_form, &holder), Errors::default()).await?)
 }
 
 /// Saves the key, or shows the review if the change widens or restricts its access.
@@ -104,25 +104,28 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let policy = &tenant.organization.policy;
     let key_form = KeyForm::read(&form, policy, &tenant.apis)?;
     let seen = version(&form)?;
-    let chosen_owner = form.value("owner").unwrap_or_default();
+    let holder = Holder::read(&form);
     if form.value("more").is_some() || form.value("remove").is_some() {
         let changed = key_form.change_rows(&form);
-        return page(&build(&visit, &key, seen, policy, (&changed, chosen_owner), Errors::default()).await?);
+        return page(&build(&visit, &key, seen, policy, (&changed, &holder), Errors::default()).await?);
     }
     if form.value("back").is_some() {
-        return page(&build(&visit, &key, seen, policy, (&key_form, chosen_owner), Errors::default()).await?);
+        return page(&build(&visit, &key, seen, policy, (&key_form, &holder), Errors::default()).await?);
     }
-    let parsed = match key_form.parse(days_from(&key, policy, visit.now), Some(&key.grants)) {
-        Ok(parsed) => parsed,
-        Err(violations) => {
+    let customer = holder.find_customer(&visit).await?;
+    let (parsed, customer) = match (key_form.parse(days_from(&key, policy, visit.now), Some(&key.grants)), customer) {
+        (Ok(parsed), Ok(customer)) => (parsed, customer),
+        (parsed, customer) => {
+            let violations = parsed.err().into_iter().flatten().chain(customer.err()).collect();
             let errors = key_form.errors(violations, &Grants::default());
-            return invalid_form(&build(&visit, &key, seen, policy, (&key_form, chosen_owner), errors).await?);
+            return invalid_form(&build(&visit, &key, seen, policy, (&key_form, &holder), errors).await?);
         }
     };
 
     // 2. Review a change of access.
-    let new_owner = owner::read(&visit, chosen_owner).filter(|owner| *owner != key.owner);
-    let edit = Edit { owner: new_owner, ..edit(&key, &key_form, parsed) };
+    let new_owner = owner::read(&visit, &holder.owner).filter(|owner| *owner != key.owner);
+    let new_customer = customer.filter(|customer| *customer != key.customer);
+    let edit = Edit { owner: new_owner, customer: new_customer, ..edit(&key, &key_form, parsed) };
     if form.value("confirmed").is_none()
         && let Ok(new) = key.clone().edit(edit.clone(), visit.now)
         && Difference::between(&key, &new) != Difference::default()
@@ -148,7 +151,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
         Err(KeyError::LimitReached) => Errors::sentence(describe_limits(policy)),
         Err(other) => return Err(other.into()),
     };
-    invalid_form(&build(&visit, &key, seen, policy, (&key_form, chosen_owner), errors).await?)
+    invalid_form(&build(&visit, &key, seen, policy, (&key_form, &holder), errors).await?)
 }
 
 /// Returns the moment from which a chosen number of days counts: the creation of the secret if the policy limits lifetimes.
@@ -164,6 +167,7 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
         networks: (parsed.networks != key.networks).then_some(parsed.networks),
         expires_at: parsed.expires_at,
         owner: None,
+        customer: None,
     }
 }
 
@@ -299,7 +303,7 @@ async fn build(
     key: &ApiKey,
     version: u64,
     policy: &Policy,
-    (key_form, chosen_owner): (&KeyForm, &str),
+    (key_form, holder): (&KeyForm, &Holder),
     errors: Errors,
 ) -> Result<Page, ErrorPage> {
     let mut kept = format!("Keep current ({})", format_expiry(key));
@@ -313,7 +317,7 @@ async fn build(
         key_name: display_name(key),
         version,
         fields: key_form.fields(policy, Some(&kept), days, &errors),
-        owner: owner_field(visit, key.owner.as_ref(), chosen_owner, &errors).await?,
+        holder: holder.fields(visit, key.owner.as_ref(), &errors).await?,
         errors,
     })
 }

@@ -232,6 +232,7 @@ fn label(check: Check) -> &'static str {
         Check::Revoked => "Not revoked",
         Check::Expired => "Expiry",
         Check::Disabled => "Not disabled",
+        Check::Customer => "Customer not suspended",
         Check::Organization => "Organization not suspended",
         Check::Generation => "Token generation",
         Check::SecretVersion => "Token secret version",

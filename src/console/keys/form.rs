@@ -28,6 +28,7 @@ const FIELDS: &Labels = &[
     ("allowed_cidrs", "Allowed networks"),
     ("expires_at", "Expiry"),
     ("owner", "Owner"),
+    ("customer", "Customer"),
 ];
 
 /// The raw values of the form.

@@ -5,6 +5,7 @@ use askama::Template;
 
 use crate::console::actor;
 use crate::console::audit::Trail;
+use crate::console::customers::display_name as display_name_of;
 use crate::console::denials::DenialPanel;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
@@ -22,6 +23,7 @@ use crate::console::ui::{
 use crate::console::usage::{Range, Ranges, Totals};
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
 use crate::domain::apis::ServedApi;
+use crate::domain::customer::Customer;
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
 use crate::http::permission::{ReadKeys, ReadUsage};
@@ -43,6 +45,8 @@ struct Page {
     scopes: Granted,
     networks: Vec<String>,
     owner: String,
+    /// The ID and the name of the customer.
+    customer: Option<(String, String)>,
     created: Moment,
     created_by: String,
     expires: Option<Moment>,
@@ -91,6 +95,7 @@ pub(super) async fn show(
     let tenant = tenant(&visit)?;
     let usage =
         if visit.may::<ReadUsage>() { Some(load_usage(&visit, &key, Range::read(&query)).await?) } else { None };
+    let customer = visit.node().customer_of(&key).await.map_err(|cause| ErrorPage::node_unavailable(&cause))?;
     let members = members::list(visit.node(), visit.organization()).await?;
     let email = |id: &str| members.iter().find(|member| member.id.0 == id).map(|member| member.email.clone());
     let (status, now) = (key.status(visit.now), visit.now);
@@ -98,13 +103,14 @@ pub(super) async fn show(
     page(&Page {
         frame: visit.frame(Section::Keys, display_name(&key)),
         status: status.into(),
-        notices: notices(&key, &tenant.apis, now),
+        notices: notices(&key, customer.as_deref(), &tenant.apis, now),
         scopes: Granted::new(&key.grants, &tenant.apis),
         networks: key.networks.to_strings(),
         owner: match &key.owner {
             None => "Organization".into(),
             Some(owner) => email(&owner.0).unwrap_or_else(|| "Removed member".into()),
         },
+        customer: customer.as_deref().map(|customer| (customer.id.to_string(), display_name_of(customer))),
         created: Moment::from_now(key.created_at, now),
         created_by: actor::display_name(&key.created_by, &members),
         expires: key.expires_at.map(|end| Moment::from_now(end, now)),
@@ -127,7 +133,7 @@ pub(super) async fn show(
 }
 
 /// Returns the notices about a key's state.
-fn notices(key: &ApiKey, apis: &[ServedApi], now: Timestamp) -> Vec<Notice> {
+fn notices(key: &ApiKey, customer: Option<&Customer>, apis: &[ServedApi], now: Timestamp) -> Vec<Notice> {
     let mut notices = Vec::new();
     match (&key.lifecycle, key.status(now)) {
         (Lifecycle::Revoked { at, reason }, _) => {
@@ -145,6 +151,9 @@ fn notices(key: &ApiKey, apis: &[ServedApi], now: Timestamp) -> Vec<Notice> {
                 .push(Notice::new(Tone::Warning, "Disabled. The key and its tokens don’t work until you enable it."));
         }
         (Lifecycle::Active, _) => {}
+    }
+    if customer.is_some_and(Customer::is_denied) {
+        notices.push(Notice::new(Tone::Bad, "The customer is suspended. The key and its tokens don’t work."));
     }
     if let Some(end) = key.expires_at.filter(|end| is_within_days(*end, now, SOON)) {
         let text = format!("Expires {}. Extend or rotate it before then.", format_distance(end, now));

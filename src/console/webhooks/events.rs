@@ -57,6 +57,7 @@ pub(super) fn without_covered(patterns: &[String]) -> Vec<String> {
 fn label(subject: &'static str) -> &'static str {
     match subject {
         "api" => "APIs",
+        "customer" => "Customers",
         "key" => "API keys",
         "member" => "Members",
         "master_key" => "Master keys",
@@ -74,7 +75,7 @@ fn label(subject: &'static str) -> &'static str {
 fn describe(event: &str) -> &'static str {
     match event {
         "key.created" => "A key was created.",
-        "key.updated" => "Name, owner, scopes, networks or expiry of a key changed.",
+        "key.updated" => "Name, owner, customer, scopes, networks or expiry of a key changed.",
         "key.rotated" => "A key has a new secret.",
         "key.grace_ended" => "The previous secret of a key was ended early.",
         "key.grace_extended" => "The previous secret of a key works for longer.",
@@ -95,6 +96,11 @@ fn describe(event: &str) -> &'static str {
         "api.created" => "An API was created.",
         "api.updated" => "An API changed.",
         "api.deleted" => "An API was deleted, and its tokens are denied.",
+        "customer.created" => "A customer was created.",
+        "customer.updated" => "External ID, name, metadata or limit of a customer changed.",
+        "customer.suspended" => "All keys and tokens of a customer are denied.",
+        "customer.reinstated" => "Keys of a customer are accepted again; earlier tokens stay invalid.",
+        "customer.removed" => "A customer was removed, and its keys were revoked.",
         "policy.changed" => "The policy changed.",
         "master_key.rotated" => "The server encrypts with another master key.",
         "signing_key.created" => "A signing key was created.",

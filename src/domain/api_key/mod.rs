@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::{KeyId, KeyPrefix};
 use crate::domain::member::MemberId;
@@ -28,8 +29,10 @@ pub struct ApiKey {
     /// Can be empty if the policy allows it.
     pub name: String,
     pub description: String,
-    /// `None` if the organization owns the key.
+    /// `None` if the key belongs to a customer or to the organization.
     pub owner: Option<MemberId>,
+    /// Whom the key is given to. A key with a customer has no owner.
+    pub customer: Option<CustomerId>,
     pub grants: Grants,
     pub networks: Networks,
     /// No expiry if `None`.

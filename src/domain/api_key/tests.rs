@@ -14,6 +14,7 @@ pub(crate) fn key(scopes: &str, networks: &[&str]) -> ApiKey {
         name: "billing".into(),
         description: String::new(),
         owner: None,
+        customer: None,
         grants: Grants::of_default(ScopeSet::parse(scopes).unwrap()),
         networks: Networks::parse(networks).unwrap(),
         expires_at: None,

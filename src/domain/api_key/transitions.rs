@@ -4,6 +4,7 @@
 //! become invalid: revoke, disable, rotate without a grace period, narrow, shorten the expiry.
 
 use crate::domain::api_key::{ApiKey, Difference, Direction, Lifecycle, PreviousSecret, SecretVerifier, Status};
+use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
@@ -35,6 +36,8 @@ pub struct Edit {
     pub expires_at: Option<Option<Timestamp>>,
     /// `Some(None)` is the organization.
     pub owner: Option<Option<MemberId>>,
+    /// `Some(None)` takes the key from its customer.
+    pub customer: Option<Option<CustomerId>>,
 }
 
 /// Reason why a transition is not possible.
@@ -195,7 +198,8 @@ impl ApiKey {
         Ok(self.next(false))
     }
 
-    /// Changes name, description, owner, grants, networks and expiry. An edit never makes an expired key valid again.
+    /// Changes name, description, owner, customer, grants, networks and expiry. An edit never makes an expired key valid again.
+    /// Tokens that were issued for one customer are not valid for another.
     pub fn edit(self, edit: Edit, at: Timestamp) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Revoked);
@@ -207,14 +211,15 @@ impl ApiKey {
         next.networks = edit.networks.unwrap_or(next.networks);
         next.expires_at = edit.expires_at.unwrap_or(next.expires_at);
         next.owner = edit.owner.unwrap_or(next.owner);
+        next.customer = edit.customer.unwrap_or(next.customer);
         if next == self && next.grants.is_same_text(&self.grants) {
             return Err(TransitionRefused::Unchanged);
         }
         if self.is_expired(at) && !next.is_expired(at) {
             return Err(TransitionRefused::Expired);
         }
-        let restricts = Difference::between(&self, &next).restricts();
-        Ok(next.next(restricts))
+        let invalidates_tokens = Difference::between(&self, &next).restricts() || next.customer != self.customer;
+        Ok(next.next(invalidates_tokens))
     }
 
     fn next(mut self, invalidates_tokens: bool) -> Self {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::api_key::tests::key;
 use crate::domain::api_key::{PreviousSecret, SecretVerifier};
+use crate::domain::customer::tests::customer;
 use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000);
@@ -27,7 +28,14 @@ fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result<Gra
 }
 
 fn ask(proof: Proof<'static>) -> DecisionInput<'static> {
-    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, held: NOT_GRANTED, is_suspended: false }
+    DecisionInput {
+        proof,
+        address: from("10.1.2.3"),
+        scopes: None,
+        held: NOT_GRANTED,
+        customer: None,
+        is_suspended: false,
+    }
 }
 
 fn with_secret(matched: SecretMatch) -> DecisionInput<'static> {
@@ -47,13 +55,69 @@ fn a_suspended_organization_denies_every_proof_and_only_a_right_one_learns_of_it
     let key = key("read:a", &[]);
     let suspended = |proof| DecisionInput { is_suspended: true, ..ask(proof) };
     let held = key.grants.of_default_api().clone();
-    let token = Proof::Token { generation: 1, secret_version: 1, scopes: &held, is_known_within: false };
-    let ask =
-        DecisionInput { proof: token, address: from("10.1.2.3"), scopes: None, held: NOT_GRANTED, is_suspended: true };
-    assert_eq!(decide(&key, &ask, NOW), Err(Denial::OrganizationSuspended));
+    let token = Proof::Token {
+        generation: 1,
+        secret_version: 1,
+        customer_generation: None,
+        scopes: &held,
+        is_known_within: false,
+    };
+    assert_eq!(
+        decide(&key, &DecisionInput { proof: token, ..suspended(Proof::Secret(SecretMatch::Current)) }, NOW),
+        Err(Denial::OrganizationSuspended)
+    );
     let denied = |matched| decide(&key, &suspended(Proof::Secret(matched)), NOW);
     assert_eq!(denied(SecretMatch::Current), Err(Denial::OrganizationSuspended));
     assert_eq!(denied(SecretMatch::None), Err(Denial::WrongSecret));
+}
+
+#[test]
+fn suspended_customer_denies_every_proof_and_only_a_right_one_learns_of_it() {
+    let (current, mut key) = (customer(), key("read:a", &[]));
+    key.customer = Some(current.id);
+    let held = key.grants.of_default_api().clone();
+    let token = |customer_generation| Proof::Token {
+        generation: 1,
+        secret_version: 1,
+        customer_generation,
+        scopes: &held,
+        is_known_within: false,
+    };
+    let decide = |proof, customer| {
+        let ask = DecisionInput {
+            proof,
+            address: from("10.1.2.3"),
+            scopes: None,
+            held: NOT_GRANTED,
+            customer,
+            is_suspended: false,
+        };
+        decide(&key, &ask, NOW).map(|grant| grant.customer_generation)
+    };
+    let secret = |matched, customer| decide(Proof::Secret(matched), Some(customer));
+    assert_eq!(secret(SecretMatch::Current, &current), Ok(Some(1)));
+    assert_eq!(decide(token(Some(1)), Some(&current)), Ok(Some(1)));
+
+    let suspended = current.clone().suspend(NOW).unwrap();
+    assert_eq!(secret(SecretMatch::Current, &suspended), Err(Denial::CustomerSuspended));
+    assert_eq!(secret(SecretMatch::None, &suspended), Err(Denial::WrongSecret));
+    assert_eq!(decide(token(Some(1)), Some(&suspended)), Err(Denial::CustomerSuspended));
+    let removed = current.clone().remove(NOW);
+    assert_eq!(secret(SecretMatch::Current, &removed), Err(Denial::CustomerSuspended));
+
+    // Earlier tokens, and those of a time without a customer, stay invalid.
+    let reinstated = suspended.clone().reinstate().unwrap();
+    assert_eq!(secret(SecretMatch::Current, &reinstated), Ok(Some(2)));
+    for (generation, expected) in
+        [(Some(2), Ok(Some(2))), (Some(1), Err(Denial::TokenSuperseded)), (None, Err(Denial::TokenSuperseded))]
+    {
+        assert_eq!(decide(token(generation), Some(&reinstated)), expected);
+    }
+
+    // A customer that is not the key's proves nothing.
+    let other = Customer { id: crate::domain::customer::CustomerId::from_random([6; 16]), ..current.clone() };
+    assert_eq!(secret(SecretMatch::Current, &other), Err(Denial::CustomerSuspended));
+    assert_eq!(decide(Proof::Secret(SecretMatch::Current), None), Err(Denial::CustomerSuspended));
 }
 
 #[test]
@@ -105,7 +169,13 @@ fn an_address_that_cannot_be_told_is_refused_even_by_an_unrestricted_key() {
 fn a_token_needs_the_very_generation_of_its_key() {
     let scopes: &'static ScopeSet = Box::leak(Box::new(ScopeSet::parse("read:a").unwrap()));
     for (generation, good) in [(0, false), (1, true), (2, false)] {
-        let token = ask(Proof::Token { generation, secret_version: 1, scopes, is_known_within: false });
+        let token = ask(Proof::Token {
+            generation,
+            secret_version: 1,
+            customer_generation: None,
+            scopes,
+            is_known_within: false,
+        });
         assert_eq!(decide(&key("read:a", &[]), &token, NOW).is_ok(), good);
     }
 }
@@ -115,7 +185,13 @@ fn an_api_that_is_not_granted_denies_after_every_other_check() {
     let scopes = ScopeSet::parse("read").unwrap();
     let subject = key("read", &["192.0.2.0/24"]);
     for is_known_within in [true, false] {
-        let proof = Proof::Token { generation: 1, secret_version: 1, scopes: &scopes, is_known_within };
+        let proof = Proof::Token {
+            generation: 1,
+            secret_version: 1,
+            customer_generation: None,
+            scopes: &scopes,
+            is_known_within,
+        };
         let of_token = DecisionInput { proof, ..with_secret(SecretMatch::Current) };
         assert!(matches!(super::decide(&subject, &of_token, NOW), Err(Denial::NetworkNotAllowed(_))));
         assert_eq!(super::decide(&key("read", &[]), &of_token, NOW), Err(Denial::ApiNotGranted));
@@ -129,18 +205,33 @@ fn a_token_reaches_no_further_than_itself() {
     let token_scopes = ScopeSet::parse("read:a/b").unwrap();
     let wanted = ScopeSet::parse("read:a/c").unwrap();
     let ask = DecisionInput {
-        proof: Proof::Token { generation: 1, secret_version: 1, scopes: &token_scopes, is_known_within: false },
+        proof: Proof::Token {
+            generation: 1,
+            secret_version: 1,
+            customer_generation: None,
+            scopes: &token_scopes,
+            is_known_within: false,
+        },
         address: from("10.1.2.3"),
         scopes: Some(&wanted),
         held: NOT_GRANTED,
+        customer: None,
         is_suspended: false,
     };
     assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(..))));
 }
 
 fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
-    let proof = Proof::Token { generation: 1, secret_version, scopes, is_known_within: false };
-    DecisionInput { proof, address: from("10.1.2.3"), scopes: None, held: NOT_GRANTED, is_suspended: false }
+    let proof =
+        Proof::Token { generation: 1, secret_version, customer_generation: None, scopes, is_known_within: false };
+    DecisionInput {
+        proof,
+        address: from("10.1.2.3"),
+        scopes: None,
+        held: NOT_GRANTED,
+        customer: None,
+        is_suspended: false,
+    }
 }
 
 #[test]
@@ -256,11 +347,11 @@ proptest! {
         subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, "kt_...prev".into(), Timestamp::from_seconds(until)));
         let proof = match &token {
             Some((generation, secret_version, scopes)) => {
-                Proof::Token { generation: *generation, secret_version: *secret_version, scopes, is_known_within: false }
+                Proof::Token { generation: *generation, secret_version: *secret_version, customer_generation: None, scopes, is_known_within: false }
             }
             None => Proof::Secret(matched),
         };
-        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), held: NOT_GRANTED, is_suspended: false };
+        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), held: NOT_GRANTED, customer: None, is_suspended: false };
         let decided = decide(&subject, &ask, NOW);
         let (explained, trace) = explain(&subject, &ask, NOW);
         prop_assert_eq!(&decided, &explained);

@@ -21,6 +21,7 @@ pub use connection::RedisUrlError;
 use crate::clock;
 use crate::crypto::messages::MessageKeys;
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::key_text::KeyId;
 use crate::revocation::redis::connection::Redis;
 use crate::revocation::redis::login::{Login, is_login_refused};
@@ -42,7 +43,10 @@ const REWRITE_ROUNDS: usize = 10;
 /// Prefix of the names of keys' entries.
 const KEY_ENTRY: &str = "revoked:key:";
 
-/// Value of a key's entry if no generation is valid.
+/// Prefix of the names of customers' entries.
+const CUSTOMER_ENTRY: &str = "revoked:customer:";
+
+/// Value of the entry of a key or a customer if no generation is valid.
 const NO_GENERATION: &str = "-";
 
 /// Heartbeat message on the channel.
@@ -191,19 +195,21 @@ impl RedisList {
     /// Writes a changed key to the list. Of two concurrent changes the later one remains, regardless of the order of
     /// writes.
     pub async fn record_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
-        self.track_failure(self.try_record_key(changed).await)
+        self.track_failure(self.record_latest(&key_entry(changed.id), Listed::of_key(changed)).await)
     }
 
-    async fn try_record_key(&self, changed: &ApiKey) -> Result<(), RedisFailure> {
-        let mut written = changed.version;
-        let mut generation = lowest_valid_generation(changed);
+    /// Writes a changed customer to the list, like a key.
+    pub async fn record_customer(&self, changed: &Customer) -> Result<(), RedisFailure> {
+        let entry = customer_entry(changed.id);
+        self.track_failure(self.record_latest(&entry, Listed::of_customer(changed)).await)
+    }
+
+    async fn record_latest(&self, entry: &str, mut written: Listed) -> Result<(), RedisFailure> {
         // Each further round means that another change was made, whose node writes too.
         for _ in 0..4 {
-            self.write_entry(&key_entry(changed.id.as_str()), &generation).await?;
-            match self.store.key(&changed.id).await? {
-                Some(current) if current.version != written => {
-                    (written, generation) = (current.version, lowest_valid_generation(&current));
-                }
+            self.write_entry(entry, &written.value()).await?;
+            match self.stored(entry).await? {
+                Some(Some(current)) if current.version != written.version => written = current,
                 _ => return Ok(()),
             }
         }
@@ -231,16 +237,20 @@ impl RedisList {
         for token in &tokens {
             self.write_entry(&token_entry(token), token.key.as_str()).await?;
         }
-        let mut written: HashMap<KeyId, u64> = HashMap::new();
+        let mut written: HashMap<String, Listed> = HashMap::new();
         for _ in 0..REWRITE_ROUNDS {
-            let mut keys = self.store.changed_keys(now.plus_seconds(-LIST_SECONDS)).await?;
-            keys.retain(|key| written.get(&key.id) != Some(&key.version));
-            if keys.is_empty() {
+            let since = now.plus_seconds(-LIST_SECONDS);
+            let (keys, customers) = (self.store.changed_keys(since).await?, self.store.changed_customers(since).await?);
+            let keys = keys.iter().map(|key| (key_entry(key.id), Listed::of_key(key)));
+            let customers = customers.iter().map(|each| (customer_entry(each.id), Listed::of_customer(each)));
+            let mut changed: Vec<_> = keys.chain(customers).collect();
+            changed.retain(|(entry, listed)| written.get(entry) != Some(listed));
+            if changed.is_empty() {
                 return Ok(written.len() + tokens.len());
             }
-            for key in keys {
-                self.write_entry(&key_entry(key.id.as_str()), &lowest_valid_generation(&key)).await?;
-                written.insert(key.id, key.version);
+            for (entry, listed) in changed {
+                self.write_entry(&entry, &listed.value()).await?;
+                written.insert(entry, listed);
             }
         }
         // Changes are faster than the writes; continued at the next check.
@@ -270,12 +280,10 @@ impl RedisList {
         let tokens = self.store.revoked_tokens().await?;
         let tokens: HashSet<String> = tokens.iter().map(token_entry).collect();
         for entry in entries {
-            let id = entry.strip_prefix(KEY_ENTRY).and_then(KeyId::parse);
-            let is_listed = match id {
-                Some(id) => {
-                    // A key that does not exist in the database has no valid tokens.
-                    let key = self.store.key(&id).await?;
-                    let value = key.as_ref().map_or_else(|| NO_GENERATION.to_owned(), lowest_valid_generation);
+            let is_listed = match self.stored(&entry).await? {
+                Some(listed) => {
+                    // A record that is missing in the database has no valid tokens.
+                    let value = listed.map_or_else(|| NO_GENERATION.to_owned(), Listed::value);
                     let mut set = cmd("SET");
                     set.arg(self.name(&entry)).arg(value).arg("XX").arg("KEEPTTL");
                     self.run::<Option<String>>(&set).await?.is_some()
@@ -291,6 +299,17 @@ impl RedisList {
             }
         }
         Ok(())
+    }
+
+    /// Returns what the database has for the entry of a key or a customer, if it has that; `None` for other entries.
+    async fn stored(&self, entry: &str) -> Result<Option<Option<Listed>>, StoreError> {
+        Ok(if let Some(id) = entry.strip_prefix(KEY_ENTRY).and_then(KeyId::parse) {
+            Some(self.store.key(&id).await?.as_ref().map(Listed::of_key))
+        } else if let Some(id) = entry.strip_prefix(CUSTOMER_ENTRY).and_then(CustomerId::parse) {
+            Some(self.store.customer(&id).await?.as_ref().map(Listed::of_customer))
+        } else {
+            None
+        })
     }
 
     fn name(&self, rest: &str) -> String {
@@ -329,19 +348,39 @@ impl RedisList {
     }
 }
 
-fn key_entry(id: &str) -> String {
+fn key_entry(id: KeyId) -> String {
     format!("{KEY_ENTRY}{id}")
+}
+
+fn customer_entry(id: CustomerId) -> String {
+    format!("{CUSTOMER_ENTRY}{id}")
 }
 
 fn token_entry(token: &RevokedToken) -> String {
     format!("revoked:token:{}", token.jti)
 }
 
-/// Returns the lowest generation whose tokens are valid; `-` if there is none.
-fn lowest_valid_generation(key: &ApiKey) -> String {
-    match key.lifecycle {
-        Lifecycle::Active => key.generation.to_string(),
-        Lifecycle::Disabled { .. } | Lifecycle::Revoked { .. } => NO_GENERATION.to_owned(),
+/// The entry of a key or a customer in the list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Listed {
+    version: u64,
+    /// The lowest generation whose tokens are valid, if there is one.
+    generation: Option<u64>,
+}
+
+impl Listed {
+    fn of_key(key: &ApiKey) -> Self {
+        let is_active = key.lifecycle == Lifecycle::Active;
+        Self { version: key.version, generation: is_active.then_some(key.generation) }
+    }
+
+    fn of_customer(customer: &Customer) -> Self {
+        Self { version: customer.version, generation: (!customer.is_denied()).then_some(customer.generation) }
+    }
+
+    /// The value of the entry.
+    fn value(self) -> String {
+        self.generation.map_or_else(|| NO_GENERATION.to_owned(), |generation| generation.to_string())
     }
 }
 

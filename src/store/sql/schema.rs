@@ -49,6 +49,7 @@ const SQLITE: Migrations = migrations!(
     "0022_delivery_attempts",
     "0023_gateway_checks",
     "0024_apis",
+    "0025_customers",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -77,6 +78,7 @@ const POSTGRES: Migrations = migrations!(
     "0022_delivery_attempts",
     "0023_gateway_checks",
     "0024_apis",
+    "0025_customers",
 );
 
 /// Migrates a SQLite file.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::AssertSqlSafe;
 
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::usage::{Counts, KeyUsage, UsageOutcome};
@@ -30,6 +31,8 @@ pub(super) use snapshots::Snapshots;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UsageOf {
     Key(KeyId),
+    /// The keys that a customer has now.
+    Customer(CustomerId),
     /// All keys of an organization.
     Organization(Slug),
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use sqlx::AssertSqlSafe;
 
+use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::Counts;
 use crate::store::{Interval, Store, StoreError, UsageOf};
 
-use crate::store::sql::columns::{key_id, unsigned};
+use crate::store::sql::columns::{key_id, slug, unsigned};
 use crate::store::sql::statement::{Row, query};
 use crate::store::usage::{ROWS, details, packed, placeholder_list};
 
@@ -66,6 +67,16 @@ impl Store {
     ) -> Result<Vec<(i64, Counts)>, StoreError> {
         let (sql, subject) = match (of, interval) {
             (UsageOf::Key(key), Interval::Day) => return self.days_of_key(key, first, last).await,
+            (UsageOf::Customer(customer), Interval::Day) => return self.days_of_customer(customer, first, last).await,
+            (UsageOf::Customer(customer), Interval::Hour) => (
+                format!(
+                    "SELECT {} FROM (SELECT hour, outcome, CAST(SUM(count) AS BIGINT) AS count FROM usage_hours \
+                     WHERE key_id IN (SELECT id FROM api_keys WHERE customer_id = $1) AND hour BETWEEN $2 AND $3 \
+                     GROUP BY hour, outcome) AS summed",
+                    packed::outcomes("hour")
+                ),
+                customer.as_str(),
+            ),
             (UsageOf::Key(key), Interval::Hour) => (
                 format!(
                     "SELECT {} FROM usage_hours WHERE key_id = $1 AND hour BETWEEN $2 AND $3",
@@ -206,6 +217,26 @@ impl Store {
 }
 
 impl Store {
+    async fn days_of_customer(
+        &self,
+        customer: &CustomerId,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<(i64, Counts)>, StoreError> {
+        let rows = query("SELECT id, organization FROM api_keys WHERE customer_id = $1")
+            .bind(customer.as_str())
+            .fetch_all(&self.database)
+            .await?;
+        let Some(row) = rows.first() else { return Ok(Vec::new()) };
+        let organization = slug(row.try_get("organization")?)?;
+        let keys = rows.iter().map(|row| key_id(row.try_get("id")?)).collect::<Result<Vec<_>, _>>()?;
+        let mut days: BTreeMap<i64, Counts> = BTreeMap::new();
+        for (day, counts) in self.usage_of_keys(&organization, &keys, first, last).await?.into_values().flatten() {
+            days.entry(day).or_default().merge(&counts);
+        }
+        Ok(days.into_iter().collect())
+    }
+
     async fn days_of_key(&self, key: &KeyId, first: i64, last: i64) -> Result<Vec<(i64, Counts)>, StoreError> {
         let row = query(AssertSqlSafe(format!(
             "SELECT {} AS packed FROM usage_days WHERE key_id = $1 AND day <= $3 AND day >= \

@@ -43,6 +43,7 @@ fn every_check_is_listed_also_after_a_failure() {
             "revoked",
             "expired",
             "disabled",
+            "customer",
             "organization",
             "generation",
             "secret_version",
@@ -50,8 +51,8 @@ fn every_check_is_listed_also_after_a_failure() {
             "scope"
         ]
     );
-    assert_eq!(answer["checks"][7]["detail"], "203.0.113.7 is in 203.0.113.0/24");
-    assert_eq!(answer["checks"][8]["detail"], "read:projects/acme/db is covered by read:projects/*");
+    assert_eq!(answer["checks"][8]["detail"], "203.0.113.7 is in 203.0.113.0/24");
+    assert_eq!(answer["checks"][9]["detail"], "read:projects/acme/db is covered by read:projects/*");
     assert_eq!((outcome(&answer, "secret"), outcome(&answer, "generation")), ("not_asked".into(), "not_asked".into()));
 
     let wrong = explain(&server, &key, &json!({ "address": "198.51.100.1", "action": "read", "resource": "x" }));

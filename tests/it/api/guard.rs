@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::customers;
 use crate::support::check::{problem, wrong_field};
 use crate::support::server::{new_member, scope_list, unique};
 use crate::support::{Place, Request, Server, database, person};
@@ -44,7 +45,11 @@ pub fn routes() -> Vec<Route> {
 
 fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
     let (id, delivery) = id.split_once(' ').unwrap_or((id, "msg_x"));
-    let id = if route.contains("/members/") { new_member(server) } else { id.to_owned() };
+    let id = match route {
+        _ if route.contains("/members/") => new_member(server),
+        _ if route.contains("/customers/") => customers::new_customer(server),
+        _ => id.to_owned(),
+    };
     let path = route.replace("{org}", "default").replace("{id}", &id).replace("{delivery}", delivery);
     let path = if path.contains("{api}") { path.replace("{api}", &new_api(server)) } else { path };
     let request = server.request(method, &format!("/api/v1{path}"));
@@ -52,6 +57,7 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
         "/organizations" => json!({ "slug": unique(), "owner_email": "o@example.org" }),
         "/organizations/{org}/members" => json!({ "email": format!("{}@example.org", unique()), "role": "viewer" }),
         "/organizations/{org}/apis" => json!({ "name": unique(), "audience": unique() }),
+        "/organizations/{org}/customers" => customers::body(),
         "/organizations/{org}/webhooks" => json!({ "url": webhooks::NOWHERE }),
         "/organizations/{org}/keys/bulk" => json!({ "ids": [id], "action": "disable" }),
         "/organizations/{org}/keys/lookup" => json!({ "text": id }),

@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 
 use crate::api::guard::routes;
+use crate::customers;
 use crate::support::check::problem;
 use crate::support::person::{start, start_in, try_sign_in};
 use crate::support::server::{scope_list, unique};
@@ -36,6 +37,7 @@ const PREVIEW: &str = "/organizations/{org}/keys/{id}/token-preview";
 const IMPACT: &str = "/organizations/{org}/keys/{id}/impact";
 const USAGE: &str = "/organizations/{org}/keys/{id}/usage";
 const API: &str = "/organizations/{org}/apis/{api}";
+const CUSTOMER: &str = "/organizations/{org}/customers/{id}";
 const WEBHOOK: &str = "/organizations/{org}/webhooks/{id}";
 const MEMBER: &str = "/organizations/{org}/members/{id}";
 const SESSIONS: &str = "/organizations/{org}/members/{id}/sessions";
@@ -149,6 +151,14 @@ const TABLE: &[Row] = &[
     ("DELETE", API, "", [ROLE, ROLE, "204", "204"]),
     ("GET", "/organizations/{org}/policy", "", ["200", "200", "200", "200"]),
     ("PUT", "/organizations/{org}/policy", "", [ROLE, ROLE, "200", "200"]),
+    ("GET", "/organizations/{org}/customers", "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/customers", "", [ROLE, ROLE, "201", "201"]),
+    ("GET", CUSTOMER, "", ["200", "200", "200", "200"]),
+    ("PATCH", CUSTOMER, "", [ROLE, ROLE, "200", "200"]),
+    ("DELETE", CUSTOMER, "", [ROLE, ROLE, "200", "200"]),
+    ("GET", "/organizations/{org}/customers/{id}/usage", "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/customers/{id}/suspend", "", [ROLE, ROLE, "200", "200"]),
+    ("POST", "/organizations/{org}/customers/{id}/reinstate", "", [ROLE, ROLE, "200", "200"]),
     // Members.
     ("GET", "/organizations/{org}/members", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations/{org}/members", "viewer", [ROLE, ROLE, "201", "201"]),
@@ -235,6 +245,8 @@ impl World {
         } else if route.contains("/members/{id}") {
             let member = self.member(object, person);
             path = path.replace("{id}", &member.id).replace("{session}", &member.session);
+        } else if route.contains("/customers/{id}") {
+            path = path.replace("{id}", &customers::new_customer(&self.server));
         } else if route.contains("/apis/{api}") {
             let made = self.owner.api("POST", "apis").json(&new_api()).send().expect(201);
             path = path.replace("{api}", made["name"].as_str().unwrap());
@@ -266,6 +278,7 @@ impl World {
                 ("POST", "/organizations/{org}/keys/lookup") => json!({ "text": "nothing" }),
                 ("PATCH", ONE) => json!({ "description": "changed" }),
                 ("POST", "/organizations/{org}/apis") => new_api(),
+                ("POST", "/organizations/{org}/customers") => customers::body(),
                 ("POST", "/organizations/{org}/webhooks") => json!({ "url": webhooks::NOWHERE }),
                 ("POST", IMPACT) => json!({ "allowed_cidrs": ["10.0.0.0/8"] }),
                 ("POST", "/organizations") => json!({ "slug": unique(), "owner_email": email }),

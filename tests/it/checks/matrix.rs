@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::checks::{unknown_key_text, wrong_secret};
+use crate::customers;
 use crate::support::eventually;
 use crate::support::server::{Key, Place, Server, new_member, scope_list, unique};
 use crate::webhooks;
@@ -56,6 +57,14 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("PATCH", "/api/v1/organizations/{org}/apis/{api}", Kind::Api),
     ("DELETE", "/api/v1/organizations/{org}/apis/{api}", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/apis/{api}/impact", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/customers", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/customers", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/customers/{id}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/customers/{id}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/customers/{id}", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/customers/{id}/usage", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/customers/{id}/suspend", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/customers/{id}/reinstate", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/policy", Kind::Api),
     ("PUT", "/api/v1/organizations/{org}/policy", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/members", Kind::Api),
@@ -121,6 +130,7 @@ fn expected(kind: Kind, credential: &str) -> Option<(u16, &'static str)> {
         ("dead token", _) => Some((401, "API_KEY_INVALID")),
         ("expired", _) => Some((401, "API_KEY_EXPIRED")),
         ("disabled", _) => Some((403, "API_KEY_DISABLED")),
+        ("customer suspended", _) => Some((403, "CUSTOMER_SUSPENDED")),
         ("wrong address", _) => Some((403, "API_KEY_IP_NOT_ALLOWED")),
         (_, Kind::Person) => Some((404, "NOT_FOUND")),
         ("wrong organization", Kind::Api) => Some((404, "NOT_FOUND")),
@@ -144,6 +154,7 @@ fn body(pattern: &str) -> serde_json::Value {
             json!({ "email": format!("{}@example.org", unique()), "role": "viewer" })
         }
         _ if pattern.ends_with("/apis") => json!({ "name": unique(), "audience": unique() }),
+        _ if pattern.ends_with("/customers") => customers::body(),
         _ if pattern.ends_with("/webhooks") => json!({ "url": webhooks::NOWHERE }),
         _ if pattern.ends_with("/keys/bulk") => json!({ "ids": ["0000000000000000"], "action": "disable" }),
         _ if pattern.ends_with("/keys/lookup") => json!({ "text": "nothing" }),
@@ -162,6 +173,9 @@ fn credentials(server: &Server, acme: &Key) -> Credentials {
     change(&revoked, "revoke");
     change(&disabled, "disable");
     change(&rotated, "rotate");
+    let customer = customers::new_customer(server);
+    let of_suspended = server.make(&json!({ "scopes": all, "customer": customer }));
+    server.api("POST", &format!("customers/{customer}/suspend")).json(&json!({})).send().expect(200);
     let elsewhere = server.make(&json!({ "scopes": all, "allowed_cidrs": ["192.0.2.1"] }));
     let unknown = unknown_key_text();
     let mut texts = BTreeMap::new();
@@ -173,6 +187,7 @@ fn credentials(server: &Server, acme: &Key) -> Credentials {
     add("rotated out", rotated.text);
     add("dead token", dead);
     add("disabled", disabled.text);
+    add("customer suspended", of_suspended.text);
     add("wrong address", elsewhere.text);
     add("wrong organization", acme.text.clone());
     add("wrong scope", server.make_with("read:nothing").text);
@@ -195,6 +210,7 @@ fn every_route_with_every_credential() {
             let (target, delivery) = match webhooks::is_about_one(pattern) {
                 true => webhooks::with_delivery(&server),
                 false if pattern.contains("/members/") => (new_member(&server), String::new()),
+                false if pattern.contains("/customers/") => (customers::new_customer(&server), String::new()),
                 false => (server.make_with("read:target").id, String::new()),
             };
             let path = pattern

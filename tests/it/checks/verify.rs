@@ -8,8 +8,14 @@ use serde_json::json;
 use crate::support::server::{Place, Server};
 use crate::support::{Answer, Request};
 
-const IDENTITY: [&str; 5] =
-    ["x-keyturn-client-id", "x-keyturn-organization", "x-keyturn-scope", "x-keyturn-key-name", "x-keyturn-token-id"];
+const IDENTITY: [&str; 6] = [
+    "x-keyturn-client-id",
+    "x-keyturn-organization",
+    "x-keyturn-scope",
+    "x-keyturn-key-name",
+    "x-keyturn-token-id",
+    "x-keyturn-external-id",
+];
 
 /// Checks a complete denial (RFC 6750 section 3).
 #[track_caller]

@@ -27,7 +27,7 @@ pub fn run(server: &Server, arguments: &[&str]) -> Ended {
 
 /// The objects that a command prints with `--json`, one per line.
 #[track_caller]
-fn json_lines(server: &Server, arguments: &[&str]) -> Vec<Value> {
+pub fn json_lines(server: &Server, arguments: &[&str]) -> Vec<Value> {
     let ended = run(server, &[arguments, &["--json"]].concat());
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
     ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

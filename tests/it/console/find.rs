@@ -96,7 +96,7 @@ fn names_ids_ends_and_emails_are_found() {
     }
     let says = text(&find(&visitor, owner.email.split('@').next().unwrap()));
     assert!(says.contains(&format!("keys of {}", owner.email)), "{says}");
-    assert!(text(&find(&visitor, "nothing like it")).contains("No key or member matches."));
+    assert!(text(&find(&visitor, "nothing like it")).contains("No key, customer or member matches."));
     let html = find(&visitor, "\"><script>alert(1)</script>");
     assert!(!html.contains("<script>alert"));
 }
@@ -160,5 +160,5 @@ fn request_id_leads_to_its_denial() {
     let acme = owner.call("POST", "/api/v1/organizations").json(&body).send().expect(201);
     let password = acme["owner"]["password"].as_str().unwrap();
     let stranger = Visitor::sign_in_to(&server, "acme", "boss@acme.example", password);
-    assert!(text(&find(&stranger, &id)).contains("No key or member matches."));
+    assert!(text(&find(&stranger, &id)).contains("No key, customer or member matches."));
 }

@@ -4,6 +4,7 @@ mod account;
 mod apis;
 mod audit;
 mod browser;
+mod customers;
 mod emergency;
 mod find;
 mod forms;

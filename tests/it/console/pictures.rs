@@ -8,7 +8,7 @@ use crate::support::{Browser, field};
 
 /// The name of each screenshot, its path and whether a member is signed in. `{key}` is the ID of a busy key, `{rotating}` of one
 /// with two secrets, `{member}` of
-/// a member, `{webhook}` of a webhook, `{api}` of an API, `{org}` the organization.
+/// a member, `{webhook}` of a webhook, `{api}` of an API, `{customer}` of a customer, `{org}` the organization.
 pub const PAGES: &[(&str, &str, bool)] = &[
     ("sign-in", "/console/sign-in", false),
     ("welcome", "/console/welcome", true),
@@ -28,6 +28,12 @@ pub const PAGES: &[(&str, &str, bool)] = &[
     ("key-explain", "/console/keys/{key}/explain?ask=yes&address=192.0.2.1&action=read&resource=invoices/2031", true),
     ("key-of-several-apis", "/console/keys/{granted}", true),
     ("key-edit-apis", "/console/keys/{granted}/edit", true),
+    ("customers", "/console/customers", true),
+    ("customer", "/console/customers/{customer}", true),
+    ("customer-create", "/console/customers/new", true),
+    ("customer-edit", "/console/customers/{customer}/edit", true),
+    ("customer-suspend", "/console/customers/{customer}/suspend", true),
+    ("customer-remove", "/console/customers/{customer}/remove", true),
     ("apis", "/console/apis", true),
     ("api", "/console/apis/{api}", true),
     ("api-default", "/console/apis/0000000000000000", true),
@@ -93,6 +99,7 @@ pub struct Pictured {
     granted: String,
     /// An API that keys are granted.
     api: String,
+    customer: String,
     organization: String,
 }
 
@@ -123,6 +130,7 @@ impl Pictured {
                 .to_owned(),
             granted: company.keys[5].clone(),
             api: company.api.clone(),
+            customer: company.customer.clone(),
             organization: company.owner.organization.clone(),
         }
     }
@@ -135,7 +143,8 @@ impl Pictured {
         let path = path.replace("{member}", &self.member).replace("{leaver}", &self.leaver);
         let path =
             path.replace("{webhook}", &self.webhook).replace("{delivery}", &self.delivery).replace("{kid}", &self.kid);
-        let path = path.replace("{api}", &self.api).replace("{granted}", &self.granted);
+        let path =
+            path.replace("{api}", &self.api).replace("{customer}", &self.customer).replace("{granted}", &self.granted);
         format!("http://{}{path}", self.address)
     }
 }

@@ -58,6 +58,8 @@ pub struct Company {
     pub keys: Vec<String>,
     /// The ID of the API `orders`.
     pub api: String,
+    /// The ID of the customer Northwind Traders.
+    pub customer: String,
 }
 
 impl Company {
@@ -70,6 +72,7 @@ impl Company {
         let made: Vec<Value> = KEYS.iter().map(|key| make(&owner, key)).collect();
         let keys: Vec<String> = made.iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect();
         let api = make_apis(&owner, made[5]["id"].as_str().unwrap());
+        let customer = make_customers(&owner, made[5]["id"].as_str().unwrap());
         // Denials: by a network, and by a scope.
         let secret = |place: usize| made[place]["secret"].as_str().unwrap();
         server.exchange(secret(1), &[("scope", "read:images/acme/web")]).expect(403);
@@ -101,7 +104,7 @@ impl Company {
         write_the_past(&place, &keys);
         let server = place.serve(founded.key);
         let owner = owner.at(&server);
-        Self { server, owner, keys, api }
+        Self { server, owner, keys, api, customer }
     }
 }
 
@@ -130,6 +133,23 @@ fn make_apis(owner: &Person, key: &str) -> String {
     owner.api("PATCH", &format!("keys/{key}")).json(&json!({ "apis": grants })).send().expect(200);
     let log = owner.api("GET", "audit?action=api.create&limit=10").send().expect(200);
     log["items"][1]["subject"].as_str().unwrap().to_owned()
+}
+
+/// Creates two customers, and gives a key to the first. Returns its ID.
+#[track_caller]
+fn make_customers(owner: &Person, key: &str) -> String {
+    let customers = [
+        json!({ "external_id": "northwind", "name": "Northwind Traders", "metadata": { "plan": "enterprise", "region": "eu" } }),
+        json!({ "external_id": "user_8f3a91", "name": "Contoso", "max_keys": 3 }),
+    ];
+    let [northwind, contoso] = customers.map(|body| {
+        let made = owner.api("POST", "customers").json(&body).send().expect(201);
+        made["id"].as_str().unwrap().to_owned()
+    });
+    let given = json!({ "owner": null, "customer": northwind });
+    owner.api("PATCH", &format!("keys/{key}")).json(&given).send().expect(200);
+    owner.api("POST", &format!("customers/{contoso}/suspend")).json(&json!({})).send().expect(200);
+    northwind
 }
 
 fn make(owner: &Person, key: &KeyOf) -> Value {

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::customers;
 use crate::docs::read;
 use crate::support::Server;
 
 #[test]
 fn claims_match_a_token() {
     let server = Server::start();
-    let key = server.make(&json!({ "allowed_cidrs": ["127.0.0.0/8"] }));
+    let customer = customers::new_customer(&server);
+    let key = server.make(&json!({ "allowed_cidrs": ["127.0.0.0/8"], "customer": customer }));
     let claims = server.claims(&server.token(&key, &[]));
     let found: BTreeSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
 

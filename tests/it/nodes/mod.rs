@@ -47,7 +47,7 @@ fn place_with(database: &Database, redis_url: &str) -> Place {
 }
 
 /// Two nodes of one deployment. Declared before the database in tests, so that they stop before it.
-struct Two {
+pub struct Two {
     a: Server,
     b: Server,
     database: Database,
@@ -56,7 +56,7 @@ struct Two {
 impl Two {
     /// Nodes without Redis.
     #[track_caller]
-    fn embedded() -> Self {
+    pub fn embedded() -> Self {
         Self::on(Database::create(), place)
     }
 
@@ -73,7 +73,7 @@ impl Two {
     }
 
     /// Returns both nodes, swapped in every other call.
-    fn turn(&self, n: usize) -> (&Server, &Server) {
+    pub fn turn(&self, n: usize) -> (&Server, &Server) {
         if n.is_multiple_of(2) { (&self.a, &self.b) } else { (&self.b, &self.a) }
     }
 }
@@ -101,7 +101,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 
 /// Whether a token is valid. All three endpoints must agree.
 #[track_caller]
-fn is_good(server: &Server, token: &str) -> bool {
+pub fn is_good(server: &Server, token: &str) -> bool {
     let (me, verify) = (server.me(token).status, server.get("/verify").bearer(token).send().status);
     let introspection = server.request("POST", "/oauth/introspect").api_key(&server.key.text).form(&[("token", token)]);
     let response = introspection.send().expect(200);

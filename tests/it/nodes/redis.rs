@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::customers;
 use crate::nodes::{LEASES_OVER, Two, is_good, logged, metric, place_with, timed, warnings};
 use crate::support::postgres::Database;
 use crate::support::redis::Redis;
@@ -70,6 +71,24 @@ fn list_has_the_lowest_valid_generation() {
         assert!((3600..=3660).contains(&seconds_left(&redis, &name)));
     }
     assert_eq!(listed(&redis, &untouched), "");
+}
+
+#[test]
+fn list_has_the_generation_of_customers_also_after_a_flush() {
+    let redis = Redis::start();
+    let two = Two::with(&redis.url());
+    in_use(&two.a);
+    let customer = customers::new_customer(&two.a);
+    let name = format!("keyturn:revoked:customer:{customer}");
+    let listed = || redis.ask(&["--raw", "GET", &name]);
+    assert_eq!(listed(), "");
+    for (n, (what, expected)) in [("suspend", "-"), ("reinstate", "2")].into_iter().enumerate() {
+        let (one, _) = two.turn(n);
+        one.api("POST", &format!("customers/{customer}/{what}")).json(&json!({})).send().expect(200);
+        assert_eq!(listed(), expected, "{what}");
+        redis.ask(&["FLUSHALL"]);
+        eventually("the list", || (listed() == expected).then_some(()));
+    }
 }
 
 #[test]

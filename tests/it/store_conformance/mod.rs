@@ -2,6 +2,7 @@
 
 mod auditing;
 mod crowds;
+mod customers;
 mod denials;
 mod following;
 mod lists;
@@ -137,6 +138,14 @@ on_every_backend! { in people:
     actor_must_have_the_expected_version
 }
 
+on_every_backend! { in customers:
+    customer_fields_round_trip
+    customers_are_filtered_and_paginated
+    customer_limit_counts_its_keys
+    removing_a_customer_ends_its_keys
+    actor_of_a_suspended_customer_is_superseded
+}
+
 on_every_backend! { in denials:
     situations_are_folded_and_found_by_their_parts
     strangers_displace_neither_keys_nor_each_others_networks
@@ -212,6 +221,7 @@ fn key(n: u8) -> ApiKey {
         name: format!("key {n}"),
         description: String::new(),
         owner: None,
+        customer: None,
         grants: Grants::of_default(ScopeSet::parse("read:a").unwrap()),
         networks: Networks::all(),
         expires_at: None,
@@ -237,6 +247,7 @@ fn full_key(n: u8) -> ApiKey {
         name: "Grüße \u{1f511} <b>'\"%_\\".into(),
         description: "two\nlines".into(),
         owner: Some(MemberId("member-acme".into())),
+        customer: None,
         grants: Grants::of_default(ScopeSet::parse("read:projects/#/builds *:keyturn/* write:a/*").unwrap()),
         networks: Networks::parse(&["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]).unwrap(),
         expires_at: Some(NOW.plus_seconds(1000)),

@@ -28,7 +28,7 @@ const BATCH: u32 = 500;
 /// Maximum number of keys in an export.
 const MOST: u32 = 100_000;
 
-const HEADER: &str = "id,name,description,owner,status,hint,scopes,apis,allowed_cidrs,created_at,expires_at,rotated_at,\
+const HEADER: &str = "id,name,description,owner,customer,status,hint,scopes,apis,allowed_cidrs,created_at,expires_at,rotated_at,\
     last_used_at,last_used_ip,revoked_at,revoked_reason\r\n";
 
 /// Sends the keys in the order of the list, a batch at a time.
@@ -95,7 +95,8 @@ fn add_line(text: &mut String, key: &ApiKey, emails: &HashMap<MemberId, String>,
         key.id.to_string(),
         key.name.clone(),
         key.description.clone(),
-        owner.unwrap_or("organization").to_owned(),
+        owner.unwrap_or(if key.customer.is_some() { "" } else { "organization" }).to_owned(),
+        key.customer.map(|id| id.to_string()).unwrap_or_default(),
         key.status(now).as_str().to_owned(),
         key.hint.clone(),
         key.grants.of_default_api().to_string(),

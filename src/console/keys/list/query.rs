@@ -8,6 +8,7 @@ use crate::domain::api_key::Status;
 use crate::domain::apis::ServedApi;
 use crate::domain::choices::ScopeStyle;
 use crate::domain::clue::is_sensitive;
+use crate::domain::customer::CustomerId;
 use crate::domain::key_view::KeyView;
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
@@ -33,9 +34,10 @@ pub(super) const ORDERS: [(&str, &str); 8] = [
 /// The owner in the query of a list of all keys.
 pub(super) const ANY_OWNER: &str = "any";
 /// The filters that have a chip, and their labels.
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 10] = [
     ("search", "Search"),
     ("owner", "Owner"),
+    ("customer", "Customer"),
     ("api", "API"),
     ("scope", "Scope"),
     ("cidr", "Network"),
@@ -52,6 +54,8 @@ pub(in crate::console) struct ListQuery {
     pub(super) search: String,
     /// A member's ID, `any`, or empty: then developers get their own keys, and other members all keys.
     pub(super) owner: String,
+    /// A customer's ID.
+    pub(super) customer: String,
     /// The name of an API.
     pub(super) api: String,
     pub(super) scope: String,
@@ -90,6 +94,7 @@ impl ListQuery {
             status: if status.is_empty() { "active".into() } else { status },
             search: if was_sensitive { String::new() } else { search },
             owner: value("owner").chars().filter(char::is_ascii_graphic).take(64).collect(),
+            customer: only(value("customer"), &|text| CustomerId::parse(text).is_some()),
             api: only(value("api"), &|text| Slug::parse(text).is_some()),
             // Whether it is a scope depends on the style of the API.
             scope: only(value("scope"), &|text| !is_sensitive(text) && Scope::parse_plain(text).is_ok()),
@@ -150,6 +155,7 @@ impl ListQuery {
         match name {
             "search" => &self.search,
             "owner" => &self.owner,
+            "customer" => &self.customer,
             "api" => &self.api,
             "scope" => &self.scope,
             "cidr" => &self.cidr,
@@ -164,6 +170,7 @@ impl ListQuery {
         let field = match name {
             "search" => &mut self.search,
             "owner" => &mut self.owner,
+            "customer" => &mut self.customer,
             "api" => &mut self.api,
             "scope" => &mut self.scope,
             "cidr" => &mut self.cidr,
@@ -189,7 +196,7 @@ impl ListQuery {
 
     /// Whether a filter of the form is in use, other than the status.
     pub(super) fn is_refined(&self) -> bool {
-        let in_form = FILTERS.into_iter().filter(|(name, _)| !["owner", "view", "violates"].contains(name));
+        let in_form = FILTERS.into_iter().filter(|(name, _)| !["owner", "customer", "view", "violates"].contains(name));
         in_form.into_iter().any(|(name, _)| !self.value(name).is_empty())
     }
 
@@ -217,6 +224,7 @@ impl ListQuery {
             status: Status::ALL.into_iter().find(|status| status.as_str() == self.status),
             search: Some(self.search.clone()).filter(|text| !text.is_empty()),
             owner: self.owner(visit),
+            customer: CustomerId::parse(&self.customer),
             api: api.map(|api| api.id),
             scope: Scope::parse_as(style, &self.scope).ok(),
             network: network(&self.cidr),
@@ -248,13 +256,13 @@ mod tests {
 
     #[test]
     fn links_round_trip_and_drop_what_is_invalid() {
-        let text = "status=all&search=a+b&owner=any&api=orders&scope=read%3Aorders%2F1&cidr=10.0.0.0%2F8&expires_before=2031-01-02&\
+        let text = "status=all&search=a+b&owner=any&customer=3kTMd9aB7xQ2LpZs&api=orders&scope=read%3Aorders%2F1&cidr=10.0.0.0%2F8&expires_before=2031-01-02&\
             unused_since=2026-01-02&view=no_expiry&violates=any&sort=name&size=50&page=3";
         let query = ListQuery::parse(text);
         assert_eq!(query.to_query(), text);
-        assert_eq!(query.filters().len(), 9);
+        assert_eq!(query.filters().len(), 10);
         let query = ListQuery::parse(
-            "status=x&api=No&scope=no+scope&cidr=10.0.0.1/8&view=x&sort=x&size=7&page=0&unused_since=soon",
+            "status=x&customer=x&api=No&scope=no+scope&cidr=10.0.0.1/8&view=x&sort=x&size=7&page=0&unused_since=soon",
         );
         assert_eq!(query.to_query(), "");
     }

@@ -1,5 +1,5 @@
-//! A model of the other inputs of a decision: the organization's policy, its state, its signing keys, its APIs, a member's
-//! role, and the numbers in tokens, under changes and a restore.
+//! A model of the other inputs of a decision: the organization's policy, its state, its signing keys, its APIs, the customer
+//! of a key, a member's role, and the numbers in tokens, under changes and a restore.
 //!
 //! Node 0 makes changes and node 1 decides; node 1 can change the policy too. Registered nodes, their removal and
 //! restarts are in the model of the key's record, and work the same way for both.
@@ -31,6 +31,8 @@ pub enum Mutant {
     ScopesComparedOnce,
     /// A read of the organization replaces a newer one that arrived before it.
     OlderReadingWins,
+    /// A suspension of a customer ends no tokens, so its reinstatement revives them.
+    SuspensionKeepsGeneration,
     /// A restore starts no new epoch: numbers are used again.
     RestoreWithoutEpoch,
     /// A restore raises the generation to one that earlier tokens have.
@@ -38,7 +40,7 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::AnswerAtOnce,
         Self::PolicyWithoutLease,
         Self::RepeatAnsweredAtOnce,
@@ -47,6 +49,7 @@ impl Mutant {
         Self::CachedVerification,
         Self::ScopesComparedOnce,
         Self::OlderReadingWins,
+        Self::SuspensionKeepsGeneration,
         Self::RestoreWithoutEpoch,
         Self::GenerationRepeats,
     ];
@@ -75,6 +78,12 @@ fn removed_api_or_scope_is_not_accepted() {
 #[test]
 fn scope_that_was_given_back_can_be_removed_again() {
     holds(Organization { limit: 3, lease: 1, ..taken(&[Change::Take(Right::Api), Change::Give(Right::Api)]) });
+}
+
+#[test]
+fn suspended_customer_is_denied_and_its_reinstatement_revives_no_token() {
+    holds(taken(&[Change::Take(Right::Customer)]));
+    holds(reinstated());
 }
 
 #[test]
@@ -136,6 +145,7 @@ fn bites_in(mutant: Mutant) -> Organization {
         Mutant::AnswerAtOnce | Mutant::PolicyWithoutLease => taken(&[Change::Take(Right::Audience)]),
         Mutant::OlderReadingWins => taken(&[Change::Take(Right::Active)]),
         Mutant::ScopesComparedOnce => taken(&[Change::Take(Right::Api)]),
+        Mutant::SuspensionKeepsGeneration => reinstated(),
         Mutant::CachedVerification => taken(&[Change::Take(Right::SigningKey)]),
         Mutant::LimitFromMemory => taken(&[Change::Take(Right::Create)]),
         Mutant::RepeatAnsweredAtOnce => repeated(),
@@ -147,6 +157,11 @@ fn bites_in(mutant: Mutant) -> Organization {
 /// Node 0 removes something.
 fn taken(changes: &'static [Change]) -> Organization {
     Organization { lease: 2, changes: [changes, &[]], limit: 1, ..Organization::default() }
+}
+
+/// A customer is suspended and reinstated.
+fn reinstated() -> Organization {
+    Organization { limit: 2, lease: 1, ..taken(&[Change::Take(Right::Customer), Change::Give(Right::Customer)]) }
 }
 
 /// Node 0 removes an audience, and node 1 puts the policy that allows it.

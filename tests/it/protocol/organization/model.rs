@@ -234,7 +234,8 @@ impl Organization {
     fn decide(&self, state: &mut State, owed: Promise, reading: Reading, granted: Event) {
         let has = |right| reading.rights.has(right);
         let taken = |right| owed.taken.has(right);
-        let exchanged = has(Right::Audience) && has(Right::Active);
+        let is_active = has(Right::Active) && has(Right::Customer);
+        let exchanged = has(Right::Audience) && is_active;
         let is_proven = has(Right::SigningKey) || (state.node.has_verified && self.is(Mutant::CachedVerification));
         // Scopes are compared again once anything of the organization has changed.
         let is_known_within = match state.node.within_at {
@@ -242,16 +243,16 @@ impl Organization {
             None => false,
         };
         let is_within = has(Right::Api) || is_known_within;
-        let accepted = has(Right::Active) && is_proven && is_within && state.token == Some(reading.generation);
+        let accepted = is_active && is_proven && is_within && state.token == Some(reading.generation);
         state.node.has_verified |= accepted;
         if accepted {
             state.node.within_at = Some(reading.seq);
         }
-        let exchanged_for_api = has(Right::Api) && has(Right::Active);
-        let is_broken = exchanged && (taken(Right::Audience) || taken(Right::Active))
+        let exchanged_for_api = has(Right::Api) && is_active;
+        let is_denied = taken(Right::Active) || taken(Right::Customer);
+        let is_broken = exchanged && (taken(Right::Audience) || is_denied)
             || exchanged_for_api && taken(Right::Api)
-            || accepted
-                && (taken(Right::Active) || taken(Right::SigningKey) || taken(Right::Api) || owed.is_token_dead)
+            || accepted && (is_denied || taken(Right::SigningKey) || taken(Right::Api) || owed.is_token_dead)
             || has(Right::Role) && taken(Right::Role);
         state.event = match (is_broken, accepted, exchanged) {
             (true, _, _) => Some(Event::Broken),
@@ -280,7 +281,12 @@ impl Organization {
             state.made += 1;
             state.sql.seq += 1;
             state.sql.rights = apply(state.sql.rights);
-            state.sql.generation.number += u8::from(change == Change::Rotate);
+            let is_new_generation = match change {
+                Change::Rotate => true,
+                Change::Take(Right::Customer) => !self.is(Mutant::SuspensionKeepsGeneration),
+                Change::Take(_) | Change::Give(_) => false,
+            };
+            state.sql.generation.number += u8::from(is_new_generation);
             // From here on the right may be granted again, also by a check in progress.
             if let Change::Give(right) = change {
                 state.promised.taken = state.promised.taken.without(right);
@@ -291,7 +297,8 @@ impl Organization {
         } else if apply(state.sql.rights) != state.sql.rights {
             state.event = Some(Event::Broken);
         }
-        let ends_token = change == Change::Rotate && state.token.is_some();
+        let ends_tokens = matches!(change, Change::Rotate | Change::Take(Right::Customer));
+        let ends_token = ends_tokens && !is_repeat && state.token.is_some();
         let waiting = Waiting { change, seq: state.sql.seq, left: self.lease + MARGIN, ends_token };
         state.waiting[by] = Some(waiting);
         if self.is(Mutant::AnswerAtOnce) || (is_repeat && self.is(Mutant::RepeatAnsweredAtOnce)) {

@@ -15,6 +15,8 @@ pub enum Right {
     Create,
     /// The API of the token exists with its audience, and has its scopes.
     Api,
+    /// The customer of the key is not suspended.
+    Customer,
 }
 
 /// A set of rights, one bit each.
@@ -22,7 +24,7 @@ pub enum Right {
 pub struct Rights(u8);
 
 impl Rights {
-    pub const ALL: Self = Self(0b11_1111);
+    pub const ALL: Self = Self(0b111_1111);
     pub const NONE: Self = Self(0);
 
     pub fn has(self, right: Right) -> bool {
@@ -53,7 +55,8 @@ pub enum Change {
     Rotate,
 }
 
-/// The number in a token and in its key's record.
+/// The number in a token and in its key's record. The generation of the key's customer, which a suspension increases, counts
+/// as a part of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Generation {
     pub epoch: u8,
