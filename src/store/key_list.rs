@@ -223,8 +223,6 @@ impl Conditions {
             let condition = self.of_view(view, filter.now);
             self.and(&condition);
         }
-        // The keys of a customer have an index of their own.
-        self.scan &= filter.customer.is_none();
     }
 
     fn and_search(&mut self, part: &str) {
@@ -327,11 +325,11 @@ impl Conditions {
 /// Displayed characters of a secret.
 const LAST: usize = 4;
 
-/// Whether a condition needs columns that the indexes of the orders do not have, but `api_keys_attention` has.
+/// Whether a condition needs columns that the indexes of the orders do not have, but `api_keys_attention` has. The keys of a
+/// customer have an index of their own.
 fn is_scan(filter: &KeyFilter) -> bool {
-    filter.view.is_some()
-        || filter.unused_since.is_some()
-        || filter.search.as_deref().is_some_and(|part| !part.is_empty())
+    let is_search = filter.search.as_deref().is_some_and(|part| !part.is_empty());
+    filter.customer.is_none() && (filter.view.is_some() || filter.unused_since.is_some() || is_search)
 }
 
 /// Returns the value that a list is sorted by. The generated columns have indexes, but `api_keys_attention` has only
