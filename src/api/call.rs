@@ -191,7 +191,12 @@ impl<P> Call<P> {
 
     /// Whether the caller has another permission as well.
     pub(super) fn may<Q: Permission>(&self) -> bool {
-        Q::NEEDS.is_none_or(|need| self.principal.check(need).is_ok())
+        self.check::<Q>().is_ok()
+    }
+
+    /// Checks that the caller has another permission as well.
+    pub(super) fn check<Q: Permission>(&self) -> Result<(), Problem> {
+        Q::NEEDS.map_or(Ok(()), |need| self.principal.check(need))
     }
 
     /// Parses a parameter of the path. A value that cannot be parsed names nothing: 404.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::api::call::Call;
 use crate::api::fields::{NoBody, given, nullable};
-use crate::api::guard::{ReadCustomers, WriteCustomers};
+use crate::api::guard::{ReadCustomers, WriteCustomers, WriteKeys};
 use crate::api::problem::Problem;
 use crate::api::reply::{ListJson, Reply};
 use crate::api::route::Routes;
@@ -55,11 +55,12 @@ pub(super) fn routes(routes: &mut Routes) {
         .operation("removeCustomer", "Remove a customer for good. All its keys and tokens stop working at once")
         .query(
             "revoke_keys",
-            "Whether keys of the customer that still work are revoked. Otherwise a customer with such keys is not removed.",
+            "Whether keys of the customer that still work are revoked, which also needs `write:keyturn/keys`. Otherwise a customer with such \
+             keys is not removed.",
             json!({ "type": "boolean", "default": false }),
         )
         .if_match()
-        .returns(StatusCode::OK, "The revoked keys.");
+        .returns(StatusCode::OK, "The number of revoked keys.");
     routes
         .add(Method::POST, "/organizations/{org}/customers/{id}/suspend", |call: Call<WriteCustomers>, _: NoBody| {
             transition(call, true)
@@ -212,16 +213,19 @@ async fn edit(call: Call<WriteCustomers>, body: EditBody) -> Result<Reply<Custom
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RemovedCustomer")]
 struct RemovedJson {
-    /// The IDs of the keys that were revoked, expired ones among them.
-    revoked_keys: Vec<String>,
+    /// Number of keys that were revoked, expired ones among them.
+    revoked_keys: u64,
 }
 
 async fn remove(call: Call<WriteCustomers>) -> Result<Reply<RemovedJson>, Problem> {
     let id = customer_id(&call)?;
     let revokes_keys = call.query(|query| query.flag("revoke_keys"))?;
     let (node, organization, by) = (call.node(), call.organization(), call.by());
-    let revoked = customers::remove(node, organization, &by, &id, call.if_match, revokes_keys).await?;
-    Ok(Reply::new(RemovedJson { revoked_keys: revoked.iter().map(|key| key.id.to_string()).collect() }))
+    if revokes_keys {
+        call.check::<WriteKeys>()?;
+    }
+    let revoked_keys = customers::remove(node, organization, &by, &id, call.if_match, revokes_keys).await?;
+    Ok(Reply::new(RemovedJson { revoked_keys }))
 }
 
 async fn transition(call: Call<WriteCustomers>, suspends: bool) -> Result<Reply<CustomerJson>, Problem> {

@@ -68,7 +68,7 @@ impl Principal {
         ChangeContext {
             actor: format!("key:{}", caller.key.id),
             member: None,
-            expected_version: Some(caller.rights_version()),
+            expected_version: Some(caller.actor_version()),
             authority: Authority {
                 scopes: grants.of_default_api().clone(),
                 other_apis: OtherApis::of_grants(grants),

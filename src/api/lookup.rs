@@ -91,7 +91,7 @@ struct TokenJson {
     state: TokenStateJson,
 }
 
-/// `key_changed`: the token's key was revoked, disabled, restricted or rotated.
+/// `key_changed`: the token's key was revoked, disabled, restricted or rotated, or its customer was suspended or removed.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "FoundTokenState")]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::client::{Client, Query};
 use crate::cli::credential::ApiArguments;
-use crate::cli::table::{field, items, plain, print_record, print_table, table};
+use crate::cli::table::{field, items, print_record, print_table, table};
 use crate::cli::{CliError, print_json, print_out};
 use crate::domain::customer::CustomerId;
 
@@ -172,9 +172,8 @@ pub(super) async fn customers(arguments: CustomersArguments) -> Result<(), CliEr
             if as_json {
                 return print_json(&removed);
             }
-            let revoked: Vec<String> = items(removed.get("revoked_keys")).map(|id| plain(Some(id))).collect();
-            let keys = if revoked.is_empty() { "none".to_owned() } else { revoked.join(" ") };
-            return print_out(&format!("Removed customer {customer}. Revoked keys: {keys}\n"));
+            let revoked = field(&removed, "revoked_keys");
+            return print_out(&format!("Removed customer {customer}. Revoked keys: {revoked}\n"));
         }
     };
     if as_json { print_json(&shown) } else { print_record(&shown, &[]) }
@@ -183,9 +182,20 @@ pub(super) async fn customers(arguments: CustomersArguments) -> Result<(), CliEr
 /// Returns the ID of the customer with an external ID, otherwise the text itself if it has the form of an ID.
 pub(super) async fn find_id(client: &Client, customer: &str) -> Result<CustomerId, CliError> {
     let found = client.get("customers", &[("external_id", customer.to_owned())]).await?;
-    let id = items(found.get("items")).next().map(|found| field(found, "id"));
-    let id = id.as_deref().unwrap_or(customer);
-    CustomerId::parse(id).ok_or_else(|| CliError::Failed(format!("no customer has the external ID or ID {customer}")))
+    let by_external_id = items(found.get("items")).next().map(|found| field(found, "id"));
+    let Some(id) = CustomerId::parse(by_external_id.as_deref().unwrap_or(customer)) else {
+        return Err(CliError::Failed(format!("no customer has the external ID or ID {customer}")));
+    };
+    // A text can be the external ID of one customer and the ID of another.
+    if id.as_str() != customer
+        && CustomerId::parse(customer).is_some()
+        && client.get(&format!("customers/{customer}"), &[]).await.is_ok()
+    {
+        return Err(CliError::Failed(format!(
+            "two customers match {customer}, by external ID and by ID; use the ID {id} or the API"
+        )));
+    }
+    Ok(id)
 }
 
 async fn path(client: &Client, customer: &str) -> Result<String, CliError> {

@@ -94,7 +94,7 @@ pub(super) async fn after_restore(settings: &Settings) -> Result<(), CliError> {
     print_out(&format!(
         "The database is ready (epoch {}).\n\
          Invalidated every token of {} and ended {}. Clients request new tokens by themselves.\n\
-         Changes made after the backup are lost. Revoke, rotate or narrow again every key that was changed since then, and \
+         Changes made after the backup are lost. Revoke, rotate or narrow again every key that was changed since then, suspend or remove customers again, and \
          delete signing keys that were retired.\n",
         restored.epoch,
         count(restored.keys, "API key"),

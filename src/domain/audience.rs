@@ -19,7 +19,8 @@ pub fn resource_metadata_url(audience: &str) -> Option<String> {
     let path = if url.path() == "/" { "" } else { url.path() };
     let path = format!("/.well-known/oauth-protected-resource{path}");
     url.set_path(&path);
-    Some(url.into())
+    // A backslash would escape the quote after it in a challenge.
+    Some(String::from(url).replace('\\', "%5C"))
 }
 
 /// Returns the scheme, the authority in lower case, and the rest, which is compared byte for byte.
@@ -65,6 +66,7 @@ mod tests {
             ("https://h/mcp/", "https://h/.well-known/oauth-protected-resource/mcp/"),
             ("https://h:8443/a/b?k=1", "https://h:8443/.well-known/oauth-protected-resource/a/b?k=1"),
             ("http://127.0.0.1:9000/mcp", "http://127.0.0.1:9000/.well-known/oauth-protected-resource/mcp"),
+            ("https://h/a?b\\", "https://h/.well-known/oauth-protected-resource/a?b%5C"),
             ("https://h/a\"b", "https://h/.well-known/oauth-protected-resource/a%22b"),
         ] {
             assert_eq!(resource_metadata_url(audience).as_deref(), Some(expected), "{audience}");

@@ -53,6 +53,23 @@ impl OtherApis {
     }
 }
 
+/// The version of an actor's rights. The parts are compared separately: a key that leaves its customer gets a higher version of
+/// its own and loses the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ActorVersion {
+    /// The key's [`rights_version`](crate::domain::api_key::ApiKey::rights_version), or the member's version.
+    pub own: u64,
+    /// The generation of the key's customer.
+    pub customer: Option<u64>,
+}
+
+impl From<u64> for ActorVersion {
+    /// The version of a member, or of a key without a customer.
+    fn from(own: u64) -> Self {
+        Self { own, customer: None }
+    }
+}
+
 /// The actor, rights, address and time of a change.
 #[derive(Clone, Debug)]
 pub struct ChangeContext {
@@ -60,9 +77,8 @@ pub struct ChangeContext {
     pub actor: String,
     /// Set if the actor is a member, whose role restricts the keys that they can manage.
     pub member: Option<(MemberId, Role)>,
-    /// The key's [`rights_version`](crate::domain::api_key::ApiKey::rights_version) and its customer's generation together, or
-    /// the member's version, at authentication time. The write is rejected if it has changed since; `None` skips the check.
-    pub expected_version: Option<u64>,
+    /// The actor's version at authentication time. The write is rejected if it has changed since; `None` skips the check.
+    pub expected_version: Option<ActorVersion>,
     /// Upper bound of the rights that the actor can grant.
     pub authority: Authority,
     pub address: Option<IpAddr>,

@@ -76,6 +76,12 @@ pub(super) fn read(request: &HttpRequest, has_client_query: bool) -> Result<Requ
             ));
         }
     };
+    // They choose the API whose scopes a secret has, so a client may not.
+    for name in ["keyturn_api", "keyturn_audience"] {
+        if has_client_query && query.value(name).is_some() {
+            return Err(wrong(format!("{name}: only allowed at the exact path /verify, without the client's query")));
+        }
+    }
     let api = match query.value("keyturn_api") {
         None => None,
         Some(_) if is_any_organization => {
@@ -293,6 +299,9 @@ mod tests {
             assert!(read_at(query, &[], true).is_err(), "{query}");
         }
         assert!(read_at("keyturn_organization=*", &[], false).unwrap().is_any_organization);
+        for query in ["keyturn_api=a", "keyturn_audience=a"] {
+            assert!(read_at(query, &[], false).is_ok() && read_at(query, &[], true).is_err(), "{query}");
+        }
     }
 
     #[test]

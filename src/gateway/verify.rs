@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::clock;
-use crate::domain::audience::resource_metadata_url;
+use crate::domain::audience::{is_same, resource_metadata_url};
 use crate::domain::networks::fold;
 use crate::domain::outcome::Denial;
 use crate::domain::slug::Slug;
@@ -93,6 +93,10 @@ impl RequiredResource {
         let name = requirements.api?;
         let tenant = context.node.tenant(slug)?;
         let served = tenant.apis.iter().find(|served| served.api.name == name)?;
+        // Nothing serves metadata for Keyturn's own URL.
+        if is_same(&served.audience, &context.node.settings.public_url) {
+            return None;
+        }
         // The scope of the forwarded path is left out: the path may hold a misplaced secret.
         let is_named = |required: &&Required| matches!(required, Required::Scope { .. });
         let scopes: Vec<String> = requirements.required.iter().filter(is_named).map(ToString::to_string).collect();

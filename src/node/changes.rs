@@ -23,8 +23,6 @@ pub enum Affects<'a> {
     NewKey(&'a KeyId),
     Key(&'a ApiKey),
     Customer(&'a Customer),
-    /// A customer, and the keys that the write returns.
-    CustomerWithKeys(&'a Customer),
     /// The keys that the write returns.
     WrittenKeys,
     /// A single token.
@@ -136,11 +134,8 @@ impl Node {
             (_, Err(_)) | (Affects::Nothing | Affects::NewKey(_), Ok(_)) => {}
             (Affects::Key(key), Ok(Some(seq))) => self.settle_key_change(seq, key).await,
             (Affects::Customer(customer), Ok(Some(seq))) => self.settle_customer_change(seq, customer).await,
-            (Affects::WrittenKeys | Affects::CustomerWithKeys(_), Ok(Some(seq))) => {
+            (Affects::WrittenKeys, Ok(Some(seq))) => {
                 let keys = written.as_ref().map(Written::keys).unwrap_or_default();
-                if let Affects::CustomerWithKeys(customer) = affects {
-                    self.settle_customer_change(seq, customer).await;
-                }
                 keys.iter().for_each(|key| self.forget_key(&key.id));
                 // The number of the last change covers all of them.
                 for key in keys {
@@ -171,10 +166,6 @@ impl Node {
             Affects::NewKey(id) => self.forget_key(id),
             Affects::Key(key) => self.forget_key(&key.id),
             Affects::Customer(customer) => self.forget_customer(&customer.id),
-            Affects::CustomerWithKeys(customer) => {
-                self.forget_customer(&customer.id);
-                self.drop_affected(Affects::WrittenKeys, is_unknown);
-            }
             // The affected keys are unknown.
             Affects::WrittenKeys if is_unknown => self.forget_all_keys(),
             Affects::WrittenKeys => {}

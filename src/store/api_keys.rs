@@ -180,6 +180,7 @@ async fn denied(
         }
     }
     if let Some(customer) = customer
+        && key.counts(now)
         && let Some(limit) = customer.max_keys.or(limits.owner)
     {
         let row = count(COUNTING_OF_CUSTOMER).bind(customer.id.as_str()).fetch_one(&mut *transaction).await?;

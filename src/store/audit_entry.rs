@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::domain::authority::ChangeContext;
+use crate::domain::authority::{ActorVersion, ChangeContext};
 use crate::domain::customer::CustomerId;
 
 use crate::domain::slug::Slug;
@@ -97,7 +97,7 @@ pub struct AuditEntry {
     pub old: Option<Value>,
     pub new: Option<Value>,
     /// The actor's version that the write requires; not stored. See [`ChangeContext::expected_version`].
-    pub expected_version: Option<u64>,
+    pub expected_version: Option<ActorVersion>,
 }
 
 impl AuditEntry {

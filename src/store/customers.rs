@@ -19,6 +19,9 @@ use crate::store::{
     refuse,
 };
 
+/// Keys of a removed customer that are revoked by one change.
+pub const KEYS_AT_ONCE: usize = 200;
+
 /// Filter and position of a list of customers, newest first.
 #[derive(Clone, Debug)]
 pub struct CustomerFilter {
@@ -145,30 +148,47 @@ impl Store {
         Ok(seq)
     }
 
-    /// Writes a removed customer, and the next state that `end` returns for each of its keys that is not revoked. Rejected
-    /// with [`Refused::HasKeys`] if it may have no key that works but has one, at `entry.at`. Returns the number of the last
-    /// change and the changed keys.
+    /// Writes a removed customer, whose keys are denied from then on. Rejected with [`Refused::HasKeys`] if it may have no key
+    /// that works but has one, at `entry.at`.
     pub async fn remove_customer(
         &self,
         removed: &Customer,
         may_have_keys: bool,
-        end: EndKey<'_>,
         entry: &AuditEntry,
-    ) -> Result<(Seq, Vec<ApiKey>), WriteError> {
+    ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_as(entry).await?;
         if !update(&mut transaction, removed, (seq, entry)).await? {
             return refuse(transaction, Refused::VersionConflict).await;
         }
-        let rows = query("SELECT * FROM api_keys WHERE customer_id = $1 AND state <> 'revoked'")
-            .bind(removed.id.as_str())
-            .fetch_all(&mut transaction)
-            .await?;
-        let keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
-        if !may_have_keys && keys.iter().any(|key| key.counts(entry.at)) {
+        let counting = query(
+            "SELECT COUNT(*) AS n FROM api_keys WHERE customer_id = $1 AND state <> 'revoked' \
+             AND (expires_at IS NULL OR expires_at > $2)",
+        );
+        let keys = counting.bind(removed.id.as_str()).bind(entry.at.as_millis()).fetch_one(&mut transaction).await?;
+        if !may_have_keys && keys.try_get::<i64>("n")? > 0 {
             return refuse(transaction, Refused::HasKeys).await;
         }
-        let (last, ended) = api_keys::end_all(&mut transaction, keys, end).await?;
         audit::write(&mut transaction, &removed.organization, entry).await?;
+        transaction.commit().await?;
+        Ok(seq)
+    }
+
+    /// Writes the next state that `end` returns for up to [`KEYS_AT_ONCE`] keys of a removed customer that are not revoked.
+    /// Returns the number of the last change and the changed keys. Other changes wait for one call, not for all keys.
+    pub async fn end_keys_of_removed_customer(
+        &self,
+        id: &CustomerId,
+        end: EndKey<'_>,
+    ) -> Result<(Seq, Vec<ApiKey>), StoreError> {
+        let (mut transaction, seq) = self.begin().await?;
+        let selecting = query(
+            "SELECT k.* FROM api_keys k JOIN customers c ON c.id = k.customer_id \
+             WHERE c.id = $1 AND c.removed_at IS NOT NULL AND k.state <> 'revoked' LIMIT $2",
+        );
+        let limit = i64::try_from(KEYS_AT_ONCE).unwrap_or(i64::MAX);
+        let rows = selecting.bind(id.as_str()).bind(limit).fetch_all(&mut transaction).await?;
+        let keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
+        let (last, ended) = api_keys::end_all(&mut transaction, keys, end).await?;
         transaction.commit().await?;
         Ok((last.unwrap_or(seq), ended))
     }

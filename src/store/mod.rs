@@ -51,7 +51,7 @@ pub use audit_change::AuditChange;
 pub use audit_entry::{AuditDirection, AuditEntry, AuditFilter, AuditFrom, action};
 pub use changes::{ChangeBatch, KeyChange, Restored, RevokedToken, Seq};
 pub use copy::CopiedTable;
-pub use customers::CustomerFilter;
+pub use customers::{CustomerFilter, KEYS_AT_ONCE};
 pub use deliveries::{DeliveryBacklog, DeliveryFilter, message};
 pub use denials::{DenialFilter, DeniedRequest};
 pub use events::CountedEvent;

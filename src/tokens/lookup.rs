@@ -4,6 +4,7 @@
 use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::authority::ChangeContext;
 use crate::domain::clue::{Clue, clues, last_four_of};
+use crate::domain::customer::Customer;
 use crate::domain::decision::SecretMatch;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::outcome::Denial;
@@ -171,7 +172,7 @@ async fn token_finding(
     let state = match is_expired {
         true => TokenState::Expired,
         false if node.store.is_token_revoked(&token.claims.jti).await? => TokenState::Revoked,
-        false if is_outdated(&token, &key, now) => TokenState::KeyChanged,
+        false if is_outdated(&token, &key, node.customer_of(&key).await?.as_deref(), now) => TokenState::KeyChanged,
         false => TokenState::Valid,
     };
     let by = FoundBy::Token {
@@ -183,7 +184,11 @@ async fn token_finding(
     Ok(Some(Finding { key, by }))
 }
 
-fn is_outdated(token: &VerifiedToken, key: &ApiKey, now: Timestamp) -> bool {
+fn is_outdated(token: &VerifiedToken, key: &ApiKey, customer: Option<&Customer>, now: Timestamp) -> bool {
+    let generation = customer.filter(|customer| !customer.is_denied()).map(|customer| customer.generation);
+    if customer.is_some_and(Customer::is_denied) || generation != token.claims.customer_generation {
+        return true;
+    }
     let has_its_secret = token.claims.secret_version == key.secret_version
         || key.previous.as_ref().is_some_and(|previous| now < previous.until);
     key.status(now) != Status::Active || key.generation != token.claims.generation || !has_its_secret

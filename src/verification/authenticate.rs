@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::apis::{ServedApi, find_audience, held_for_token};
+use crate::domain::authority::ActorVersion;
 use crate::domain::customer::Customer;
 use crate::domain::decision::{ClientAddress, DecisionInput, Grant, Proof, SecretMatch, decide};
 use crate::domain::grants::{self, Grants};
@@ -53,9 +54,9 @@ impl Caller {
         self.grant.is_by_previous_secret && self.token.is_none()
     }
 
-    /// Returns a version that increases when a caller that authenticated with this key loses rights.
-    pub fn rights_version(&self) -> u64 {
-        self.key.rights_version().saturating_add(self.grant.customer_generation.unwrap_or_default())
+    /// Returns a version that changes when a caller that authenticated with this key loses rights.
+    pub fn actor_version(&self) -> ActorVersion {
+        ActorVersion { own: self.key.rights_version(), customer: self.grant.customer_generation }
     }
 
     /// Returns the caller's scopes for each API: those of a token for the APIs in its audience, otherwise the key's.

@@ -1,6 +1,7 @@
 //! Verification for gateways: a credential, an address and the required scopes and audiences.
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::audience::is_same;
 use crate::domain::decision::ClientAddress;
 use crate::domain::outcome::Denial;
 pub use crate::domain::requirement::Required;
@@ -133,6 +134,12 @@ fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
         match &caller.token {
             Some(token) if token.claims.aud.contains(&served.audience) => {}
             Some(_) => return Some(Denial::OtherAudience),
+            // Its audience must be a required one.
+            None if !wanted.audiences.is_empty()
+                && !wanted.audiences.iter().any(|audience| is_same(audience, &served.audience)) =>
+            {
+                return Some(Denial::OtherAudience);
+            }
             None => {
                 let Some(granted) = caller.key.grants.get(served.api.id) else { return Some(Denial::OtherAudience) };
                 caller.grant.scopes = served.api.effective(granted);

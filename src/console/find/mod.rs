@@ -310,9 +310,10 @@ fn token_verdict(state: TokenState) -> (Tone, &'static str) {
         TokenState::Valid => (Tone::Bad, "The token is valid."),
         TokenState::Expired => (Tone::Good, "The token has expired."),
         TokenState::Revoked => (Tone::Good, "The token is revoked."),
-        TokenState::KeyChanged => {
-            (Tone::Good, "The token no longer works: its key was revoked, disabled, restricted or rotated.")
-        }
+        TokenState::KeyChanged => (
+            Tone::Good,
+            "The token no longer works: its key was revoked, disabled, restricted or rotated, or its customer was suspended.",
+        ),
         TokenState::NotVerified => (
             Tone::Warning,
             "The token has not expired and was not revoked. Its signature was not sent, so it was not verified.",

@@ -80,6 +80,13 @@ fn api_whose_audience_is_no_url_has_no_metadata() {
 }
 
 #[test]
+fn challenges_never_lead_to_keyturn_itself() {
+    let (server, _) = start();
+    let answer = server.get("/verify?keyturn_api=default").send();
+    assert_eq!((answer.status, challenge(&answer)), (401, r#"Bearer realm="keyturn""#));
+}
+
+#[test]
 fn unknown_api_is_denied_and_logged() {
     let (server, key) = start();
     let answer = verify(&server, "keyturn_api=mpc", &key.text);
@@ -101,13 +108,15 @@ fn every_requirement_must_hold() {
     for credential in [&token, &key.text] {
         assert_eq!(verify(&server, &format!("keyturn_api=mcp&keyturn_audience={MCP}"), credential).status, 200);
         assert_eq!(verify(&server, "keyturn_api=mcp&keyturn_audience=https://other", credential).status, 401);
+        // A client cannot choose the API behind /verify/.
+        for query in ["keyturn_api=mcp", "keyturn_api=default", "Keyturn_api=mcp", &format!("keyturn_audience={MCP}")] {
+            assert_eq!(server.get(&format!("/verify/x?{query}")).bearer(credential).send().status, 403, "{query}");
+        }
     }
-    // A client's query behind /verify/ only tightens.
-    let appended = |query: &str| server.get(&format!("/verify/x?{query}")).bearer(&token).send().status;
-    assert_eq!(
-        (appended("keyturn_api=mcp"), appended("keyturn_api=default"), appended("Keyturn_api=mcp")),
-        (200, 401, 403)
-    );
+    // A secret has the scopes of one API, and that must be a required one.
+    let audience = &server.public_url;
+    assert_eq!(verify(&server, &format!("keyturn_audience={audience}"), &key.text).status, 200);
+    assert_eq!(verify(&server, &format!("keyturn_audience={audience}&keyturn_api=mcp"), &key.text).status, 401);
 }
 
 #[test]

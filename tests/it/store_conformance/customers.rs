@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keyturn::domain::api_key::ApiKey;
+use keyturn::domain::authority::ActorVersion;
 use keyturn::domain::customer::{Customer, CustomerEdit, CustomerId, ExternalId};
 use keyturn::domain::metadata::Metadata;
 use keyturn::store::{AuditEntry, CustomerFilter, Limits, Refused, Store, action};
@@ -128,12 +129,14 @@ pub async fn removing_a_customer_ends_its_keys(store: Arc<Store>) {
         Some((ended, row))
     };
     let row = entry(action::CUSTOMER_REMOVE, one.id);
-    let remove = async |may_have_keys| store.remove_customer(&removed, may_have_keys, &end, &row).await.outcome();
+    let remove = async |may_have_keys| store.remove_customer(&removed, may_have_keys, &row).await.outcome();
     assert_eq!(remove(false).await, Err(Refused::HasKeys));
     assert_eq!(store.customer(&one.id).await.unwrap(), Some(one.clone()));
     let before = store.last_seq().await.unwrap();
-    let (seq, ended) = remove(true).await.unwrap();
-    assert_eq!((seq, ended.len()), (before + 3, 2));
+    let end_keys = async || store.end_keys_of_removed_customer(&one.id, &end).await.unwrap().1.len();
+    assert_eq!(end_keys().await, 0, "the customer is not removed");
+    assert!(remove(true).await.unwrap() > before);
+    assert_eq!((end_keys().await, end_keys().await), (2, 0));
     assert!(store.customer(&one.id).await.unwrap().unwrap().removed_at.is_some());
     assert_eq!(store.key(&key(3).id).await.unwrap(), Some(key(3)));
     assert_eq!(remove(true).await, Err(Refused::VersionConflict));
@@ -154,8 +157,9 @@ pub async fn actor_of_a_suspended_customer_is_superseded(store: Arc<Store>) {
     let one = customer(1);
     add(&store, &one).await.unwrap();
     insert(store.as_ref(), &owned(1, &one)).await;
-    let version = key(1).rights_version() + one.generation;
-    let make = async |n: u8, expected_version| {
+    let own = key(1).rights_version();
+    let version = |own: u64, customer: u64| ActorVersion { own, customer: Some(customer) };
+    let make = async |n: u8, expected_version: ActorVersion| {
         let row = AuditEntry {
             actor: format!("key:{}", key(1).id),
             expected_version: Some(expected_version),
@@ -163,12 +167,20 @@ pub async fn actor_of_a_suspended_customer_is_superseded(store: Arc<Store>) {
         };
         store.insert_key(&key(n), Limits::default(), &row, None).await.is_ok()
     };
-    assert!(make(2, version).await);
-    assert!(!make(3, version - 1).await, "an earlier generation of the customer");
+    assert!(make(2, version(own, 1)).await);
+    assert!(!make(3, version(own, 0)).await, "an earlier generation of the customer");
+    // The parts are compared, not their sum.
+    assert!(!make(3, version(own + 1, 0)).await && !make(3, (own + 1).into()).await);
     let suspended = one.suspend(NOW).unwrap();
     update(&store, &suspended).await.unwrap();
-    assert!(!make(4, version).await && !make(4, version + 1).await);
+    assert!(!make(4, version(own, 1)).await && !make(4, version(own, 2)).await);
     update(&store, &suspended.reinstate().unwrap()).await.unwrap();
-    assert!(!make(5, version).await, "the caller authenticated before the suspension");
-    assert!(make(6, version + 1).await);
+    assert!(!make(5, version(own, 1)).await, "the caller authenticated before the suspension");
+    assert!(make(6, version(own, 2)).await);
+
+    // A key that is narrowed while it leaves its customer.
+    let alone = ApiKey { customer: None, generation: 2, ..next(&owned(1, &customer(1))) };
+    store.update_key(&alone, None, &entry(action::KEY_EDIT, alone.id), None).await.outcome().unwrap();
+    assert!(!make(7, version(own, 2)).await && !make(7, version(own + 1, 2)).await);
+    assert!(make(7, (own + 1).into()).await);
 }

@@ -324,7 +324,7 @@ pub async fn actor_must_have_the_expected_version(store: Arc<Store>) {
     add(store.as_ref(), &ada).await;
     insert(store.as_ref(), &key(1)).await;
     let make = async |n: u8, actor: String, version: u64| {
-        let row = AuditEntry { actor, expected_version: Some(version), ..entry(action::KEY_CREATE, id(n)) };
+        let row = AuditEntry { actor, expected_version: Some(version.into()), ..entry(action::KEY_CREATE, id(n)) };
         store.insert_key(&key(n), Limits::default(), &row, None).await
     };
     let is_superseded = |made: Result<_, WriteError>| matches!(made, Err(WriteError::Store(StoreError::Superseded)));

@@ -90,7 +90,7 @@ fn key_limit_keeps_the_form() {
     browser.within("Create API key").fill("Name", "more");
     browser.within("Create API key").fill("Description", "one too many");
     create_for_any_network(&browser);
-    browser.see("each member can have 25 keys");
+    browser.see("each member and each customer can have 25 keys");
     assert_eq!(browser.within("Create API key").value("Description"), "one too many");
 
     // The list has two pages, in the chosen order.

@@ -74,7 +74,7 @@ fn create_rotate_and_revoke_keys() {
     browser.click("Create API key");
     browser.fill("Name", "one too many");
     create_for_any_network(&browser);
-    browser.see("Key limit reached: each member can have 3 keys");
+    browser.see("Key limit reached: each member and each customer can have 3 keys");
     assert_eq!(browser.within("Create API key").value("Name"), "one too many");
     assert!(browser.dialog_is_open());
     browser.press(Key::Escape);
