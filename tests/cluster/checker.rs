@@ -17,8 +17,8 @@
 //! 6. a revocation of its token was confirmed before `A.at`;
 //! 7. it started more than a lease after PostgreSQL had stopped responding to its node, and ended before PostgreSQL
 //!    could respond again;
-//! 15. a suspension S of the key's customer was confirmed before `A.at`, and no reinstatement can have come between S and
-//!     the time that determines the credential's validity, as in rule 2;
+//! 15. the key was given to a customer and a suspension S of it was confirmed before `A.at`, and no reinstatement can have
+//!     come between S and the time that determines the credential's validity, as in rule 2;
 //! 16. its token was issued before the key was given to a customer, and that was confirmed before `A.at`.
 //!
 //! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization,
@@ -144,6 +144,7 @@ impl<'a> Book<'a> {
             return found("a disabled key, or a token from before, was accepted", disable);
         }
         if let Some(suspension) = self.answered_before(event, |what| matches!(what, What::SuspendCustomer { .. }))
+            && self.answered_before(event, |what| gives_to(what, suspension)).is_some()
             && let Some(back) = reinstatement(suspension)
             && !self.can_have_come_between(suspension, &back, lives_by)
         {
@@ -312,6 +313,14 @@ impl<'a> Book<'a> {
             _ => return None,
         };
         self.history.get(usize::try_from(secret).ok()?)
+    }
+}
+
+/// Whether a change gives the key to the customer of a suspension.
+fn gives_to(what: &What, suspension: &Event) -> bool {
+    match (what, &suspension.what) {
+        (What::GiveToCustomer { customer }, What::SuspendCustomer { customer: suspended }) => customer == suspended,
+        _ => false,
     }
 }
 

@@ -128,6 +128,23 @@ fn revocation_during_the_backup_may_be_lost() {
 }
 
 #[test]
+fn key_given_to_a_customer_during_the_backup_may_not_be_its_key() {
+    let customer = || "c".to_owned();
+    for (given, holds) in [((95, 120), true), ((10, 20), false)] {
+        let mut story = Story::new();
+        story.add(given, What::GiveToCustomer { customer: customer() });
+        story.restore();
+        let suspension = story.add((310, 320), What::SuspendCustomer { customer: customer() });
+        let seen = story.accept(330, FIRST);
+        if holds {
+            story.holds();
+        } else {
+            story.broken(suspension, seen);
+        }
+    }
+}
+
+#[test]
 fn revocation_after_the_restore_holds() {
     let mut story = Story::new();
     story.restore();
