@@ -115,10 +115,19 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Clicks a link, a button or a summary.
+    /// Clicks a link, a button or a summary. Waits for the dialog that a link opens: until then its heading could be found in
+    /// the page below.
     #[track_caller]
     pub fn click(&self, name: &str) {
-        self.on("a link or button", CONTROLS, name, |target| self.press(target));
+        let mut before = None;
+        self.on("a link or button", CONTROLS, name, |target| {
+            let is_dialog = self.browser.session.script(OPENS_DIALOG, std::slice::from_ref(target))? == true;
+            before = is_dialog.then(|| self.browser.url());
+            self.press(target)
+        });
+        if let Some(before) = before {
+            self.browser.wait("the dialog", || self.browser.dialog_is_open() || self.browser.url() != before);
+        }
     }
 
     /// Whether a link, a button or a summary with this name exists now.
@@ -379,6 +388,8 @@ impl Table {
     }
 }
 
+/// Whether a link opens a dialog. Without scripts it leads to a page.
+const OPENS_DIALOG: &str = "return arguments[0].matches('a[data-dialog]')";
 const CHECKED: &str = "const e = arguments[0]; return e.checked ?? e.getAttribute('aria-checked') === 'true'";
 
 /// Returns the number of an element in the DevTools protocol.
