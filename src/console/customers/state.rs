@@ -47,7 +47,7 @@ pub(super) async fn ask_remove(
     page(&Page::new(&visit, &customer, true, None).await?)
 }
 
-/// Suspends a customer. Nothing is lost by it, so nothing needs to be typed.
+/// Suspends a customer. This can be undone, so no typed confirmation is needed.
 pub(super) async fn suspend(submitted: Submitted<WriteCustomers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     let customer = find(&visit, &id).await?;

@@ -88,7 +88,7 @@ fn api_is_created_shown_edited_and_deleted() {
     let says = visitor.read("/apis");
     assert!(says.contains(&format!("orders Orders of the shop {ORDERS} Plain 2 5 minutes 0")), "{says}");
 
-    // Nothing is lost, so the change applies without a review.
+    // No access is removed, so the change applies without a review.
     let edit = format!("/apis/{id}/edit");
     let says = visitor.done(&edit, &format!("/apis/{id}"), &[("name", "shop"), ("token_ttl_seconds", "")]);
     assert!(says.contains("API updated.") && says.contains("10 minutes (organization)"), "{says}");

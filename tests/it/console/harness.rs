@@ -185,7 +185,7 @@ fn browsers_are_isolated() {
 
 /// Run as a separate process by the test below, which kills it.
 #[test]
-#[ignore = "half of nothing_is_left_behind, which runs it"]
+#[ignore = "half of no_process_survives_a_panic_or_kill, which runs it"]
 fn opens_a_browser_and_waits_to_be_killed() {
     let _browser = Browser::new();
     println!("open");
@@ -224,7 +224,7 @@ fn no_process_survives_a_panic_or_kill() {
 
 /// Run as a separate process by the test above.
 #[test]
-#[ignore = "half of nothing_is_left_behind, which runs it"]
+#[ignore = "half of no_process_survives_a_panic_or_kill, which runs it"]
 fn opens_a_browser_and_panics() {
     let browser = Browser::new();
     panic!("with {:?} open", browser.title());
