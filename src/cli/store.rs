@@ -88,7 +88,7 @@ pub(super) async fn after_restore(settings: &Settings) -> Result<(), CliError> {
     }
     let opened = server::open(settings).await?;
     server::refuse_running_nodes(&opened).await?;
-    let restored = opened.store.begin_epoch(None, clock::now()).await.map_err(ServerError::Store)?;
+    let restored = opened.store.begin_epoch(clock::now()).await.map_err(ServerError::Store)?;
     opened.store.close().await;
     let Some(restored) = restored else { return Err(CliError::Failed("the database was not changed".into())) };
     print_out(&format!(

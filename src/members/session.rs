@@ -107,7 +107,8 @@ impl SignedIn {
 
 /// Returns the member of a session if it is valid.
 pub async fn resume(node: &Node, secret: &SessionSecret, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
-    let Some((session, member)) = node.store.session(&secret.digest()).await? else { return Ok(None) };
+    let found = node.store.read_current(node.store.session(&secret.digest())).await?;
+    let Some((session, member)) = found else { return Ok(None) };
     if !session.is_live(node.settings.session_idle_seconds, now) {
         return Ok(None);
     }

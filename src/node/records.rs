@@ -20,24 +20,24 @@ impl Records for Node {
     }
 
     async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, Unavailable> {
-        Ok(self.store.key(id).await?)
+        Ok(self.store.read_current(self.store.key(id)).await?)
     }
 
     async fn customer(&self, id: &CustomerId) -> Result<Customer, Unavailable> {
         let missing = || StoreError::Unreadable { what: "customer", detail: format!("no row {id}") };
-        Ok(self.store.customer(id).await?.ok_or_else(missing)?)
+        Ok(self.store.read_current(self.store.customer(id)).await?.ok_or_else(missing)?)
     }
 
     async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, Unavailable> {
-        Ok(self.stored_tenant(slug).await?)
+        Ok(self.store.read_current(self.stored_tenant(slug)).await?)
     }
 
     async fn organization_of_signing_key(&self, kid: &str) -> Result<Option<Slug>, Unavailable> {
-        Ok(self.store.organization_of_signing_key(kid).await?)
+        Ok(self.store.read_current(self.store.organization_of_signing_key(kid)).await?)
     }
 
     async fn is_token_revoked(&self, jti: &str) -> Result<bool, Unavailable> {
-        Ok(self.store.is_token_revoked(jti).await?)
+        Ok(self.store.read_current(self.store.is_token_revoked(jti)).await?)
     }
 }
 

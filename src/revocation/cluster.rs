@@ -208,19 +208,14 @@ impl Cluster {
         };
         let batch = batch?;
         self.compare_clocks(requested_at, &batch);
-        if !batch.is_member || batch.last_seq < position.applied || position.applied < batch.pruned_seq {
+        if !batch.is_member || batch.has_lost_changes || position.applied < batch.pruned_seq {
+            self.lease.end();
             tracing::warn!(
                 node = position.id.as_str(),
                 "this node was removed by others or was unavailable for too long; registering again"
             );
-            self.lease.end();
-            if batch.last_seq < position.applied {
-                tracing::error!(
-                    applied = position.applied,
-                    last = batch.last_seq,
-                    "the database went back in time: a restore, or a fail-over that lost changes"
-                );
-                self.store.begin_epoch(Some(position.applied), clock::now()).await?;
+            if batch.has_lost_changes {
+                self.begin_epoch().await?;
             }
             // Earlier numbers may have been used a second time, so everything is read again.
             *tenants = None;
@@ -266,13 +261,23 @@ impl Cluster {
         }
         // From here on every change waits for this node, and later changes are followed. Only now is memory emptied: a
         // record that is read from here on is at least as new as the position from which changes are followed.
-        let applied = self.store.last_seq().await?;
+        let applied = match self.store.last_seq().await {
+            Err(StoreError::LostChanges) => self.begin_epoch().await?,
+            applied => applied?,
+        };
         self.list.forget_records();
         for token in self.store.revoked_tokens().await? {
             self.list.apply_token_revocation(&token.jti, token.expires_at);
         }
         tracing::info!(node = id.as_str(), change = applied, "registered this node");
         Ok(Position { id, applied })
+    }
+
+    /// Starts a new epoch, if no other node has started it. Returns the number of the last change.
+    async fn begin_epoch(&self) -> Result<Seq, StoreError> {
+        tracing::error!("the database went back in time: a restore, or a fail-over that lost changes");
+        self.store.begin_epoch(clock::now()).await?;
+        self.store.last_seq().await
     }
 
     /// Reports the last applied change to other nodes: through Redis, and through the store. The store is updated

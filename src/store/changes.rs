@@ -1,5 +1,7 @@
 //! Change numbers, the change log, and revoked tokens.
 
+use std::sync::atomic::Ordering;
+
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::ApiKey;
@@ -75,6 +77,8 @@ pub struct ChangeBatch {
     pub tenants_seq: Seq,
     /// Changes up to this number have been deleted.
     pub pruned_seq: Seq,
+    /// Whether the database does not contain changes that this process has seen.
+    pub has_lost_changes: bool,
     /// Whether the requesting node is registered and not removed.
     pub is_member: bool,
     /// Whether `changes` contains everything up to `last_seq`.
@@ -177,18 +181,19 @@ impl Store {
     /// is unknown which of them had been ended. Every node reads everything again, and each organization gets an audit
     /// entry.
     ///
-    /// `followed` is the number that a running node has applied. If the database has reached it, another node has
-    /// started the epoch, and the result is `None`. Without `followed` no node may be running, and all registered nodes
-    /// are deleted.
-    pub async fn begin_epoch(&self, followed: Option<Seq>, now: Timestamp) -> Result<Option<Restored>, StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
-        if followed.is_some_and(|followed| seq > followed) {
+    /// If the database has reached the last number that a running node has seen, another node has started the epoch, and
+    /// the result is `None`. In a process that has seen none, no node may be running, and all registered nodes are
+    /// deleted.
+    pub async fn begin_epoch(&self, now: Timestamp) -> Result<Option<Restored>, StoreError> {
+        let (mut transaction, seq) = self.begin_on_any().await?;
+        let seen = self.seen.load(Ordering::Acquire);
+        if seen > 0 && seq > seen {
             transaction.rollback().await?;
             return Ok(None);
         }
         let row =
             query("SELECT COALESCE(MAX(generation), 0) AS highest FROM api_keys").fetch_one(&mut transaction).await?;
-        let known = seq.max(followed.unwrap_or_default()).max(unsigned(row.try_get("highest")?, "generation")?);
+        let known = seq.max(seen).max(unsigned(row.try_get("highest")?, "generation")?);
         let epoch = (known + 1).max(u64::try_from(now.as_millis()).unwrap_or_default());
 
         // 1. Numbers. A node that has applied an earlier number may have missed changes, and reads everything again.
@@ -219,7 +224,7 @@ impl Store {
 
         // 2. Sessions and nodes.
         let sessions = query("DELETE FROM sessions").execute(&mut transaction).await?;
-        if followed.is_none() {
+        if seen == 0 {
             query("DELETE FROM nodes").execute(&mut transaction).await?;
         }
 
@@ -242,10 +247,32 @@ impl Store {
         Ok(Some(Restored { epoch, keys, sessions }))
     }
 
-    /// Returns the number of the last change.
+    /// Returns the number of the last change. Fails if the database has lost changes.
     pub async fn last_seq(&self) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM change_seq").fetch_one(&self.database).await?;
-        unsigned(row.try_get("seq")?, "change number")
+        let seq = unsigned(row.try_get("seq")?, "change number")?;
+        if seq < self.seen.load(Ordering::Acquire) { Err(StoreError::LostChanges) } else { Ok(seq) }
+    }
+
+    /// Records that this process has seen a change number. Returns the highest one that it had seen before.
+    pub fn saw(&self, seq: Seq) -> Seq {
+        self.seen.fetch_max(seq, Ordering::AcqRel)
+    }
+
+    /// Runs a read for a decision. Fails if the database has lost changes that this process had seen before the read,
+    /// even if a new epoch has started since then.
+    pub async fn read_current<T, E: From<StoreError>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let seen = self.seen.load(Ordering::Acquire);
+        let found = read.await?;
+        if seen > 0 {
+            // A new epoch prunes all earlier changes. Until it starts, no change can be made, so the number stays low.
+            let row = query("SELECT seq, pruned_seq FROM change_seq").fetch_one(&self.database).await?;
+            let number = |column| unsigned(row.try_get(column)?, "change number");
+            if !(number("pruned_seq")?..=number("seq")?).contains(&seen) {
+                return Err(StoreError::LostChanges.into());
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the changes after `after` for a node, at most `limit`.
@@ -287,8 +314,10 @@ impl Store {
                 changes.push(change(row, seq)?);
             }
         }
+        let last_seq = number("last_seq")?;
         Ok(ChangeBatch {
-            last_seq: number("last_seq")?,
+            last_seq,
+            has_lost_changes: last_seq < self.saw(last_seq),
             tenants_seq: number("tenants_seq")?,
             pruned_seq: number("pruned_seq")?,
             is_member: first.try_get::<i64>("membership")? == 1,

@@ -38,6 +38,7 @@ mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
@@ -95,6 +96,9 @@ pub enum StoreError {
     /// The database did not respond in time.
     #[error("the database did not respond in time")]
     Silent,
+    /// The database does not contain changes that this process has seen: a restore, or a fail-over that lost changes.
+    #[error("the database has lost changes")]
+    LostChanges,
     /// The response to a COMMIT was lost, and the transaction could not be looked up.
     #[error("the database did not confirm the change; it may have been made")]
     CommitUnknown,
@@ -214,6 +218,8 @@ pub struct Store {
     snapshots: Arc<usage::Snapshots>,
     /// Changes wait here in order, without occupying a connection.
     changes: Arc<Semaphore>,
+    /// The highest change number that this process has seen; 0 without other nodes.
+    seen: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -296,10 +302,11 @@ impl Store {
     /// Returns the same store with a connection pool of its own (on PostgreSQL), so that load on one pool does not
     /// delay users of the other.
     pub fn with_own_pool(&self, connections: u32) -> Self {
-        Self::on(match &self.database {
+        let database = match &self.database {
             Database::Sqlite { .. } => self.database.clone(),
             Database::Postgres(postgres) => Database::Postgres(postgres.with_own_pool(connections)),
-        })
+        };
+        Self { seen: Arc::clone(&self.seen), ..Self::on(database) }
     }
 
     fn on(database: Database) -> Self {
@@ -308,12 +315,23 @@ impl Store {
             Database::Postgres(postgres) => MAX_OPEN_CHANGES.min(postgres.connections().saturating_sub(1)).max(1),
         };
         let changes = Arc::new(Semaphore::new(permits));
-        Self { database, following: Arc::default(), snapshots: Arc::default(), changes }
+        Self { database, following: Arc::default(), snapshots: Arc::default(), changes, seen: Arc::default() }
     }
 
     /// Begins a change and takes its number. The row of the number stays locked until the end, so changes are
-    /// serialized and become visible in order.
+    /// serialized and become visible in order. Fails on a database that has lost changes, whose numbers would be used
+    /// a second time.
     async fn begin(&self) -> Result<(Transaction, Seq), StoreError> {
+        let (transaction, seq) = self.begin_on_any().await?;
+        if seq <= self.seen.load(Ordering::Acquire) {
+            transaction.rollback().await?;
+            return Err(StoreError::LostChanges);
+        }
+        Ok((transaction, seq))
+    }
+
+    /// Same, also on a database that has lost changes.
+    async fn begin_on_any(&self) -> Result<(Transaction, Seq), StoreError> {
         let permit = tokio::time::timeout(CHANGE_WAIT, Arc::clone(&self.changes).acquire_owned()).await;
         let permit = permit.map_err(|_| StoreError::Silent)?.map_err(|_| StoreError::Silent)?;
         let mut transaction = self.database.begin().await?.with_permit(permit);

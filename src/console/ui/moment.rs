@@ -122,10 +122,13 @@ fn format_length(seconds: i64, rounding: i64) -> String {
         (HOUR, HOUR, "hour"),
         (MINUTE, MINUTE, "minute"),
     ];
-    let Some((_, length, name)) = units.into_iter().find(|(begin, ..)| seconds >= *begin) else {
+    let unit_of = |seconds| units.into_iter().find(|(begin, ..)| seconds >= *begin);
+    let count = |length: i64| seconds.saturating_add(length.checked_div(rounding).unwrap_or_default()) / length;
+    // Rounding up can reach the next unit: 3,599 seconds are "1 hour", not "60 minutes".
+    let Some((_, length, name)) = unit_of(seconds).and_then(|(_, length, _)| unit_of(count(length) * length)) else {
         return "less than a minute".into();
     };
-    let number = seconds.saturating_add(length.checked_div(rounding).unwrap_or_default()) / length;
+    let number = count(length);
     format!("{number} {name}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -156,6 +159,9 @@ mod tests {
             (130, 100, "in less than a minute"),
             (100 + DAY, 100, "in 1 day"),
             (100 + 90 * DAY - 1, 100, "in 90 days"),
+            (100 + HOUR - 1, 100, "in 1 hour"),
+            (100 + DAY - 1, 100, "in 1 day"),
+            (100, 100 + HOUR - 1, "59 minutes ago"),
             (100 + 30 * DAY - 20, 100, "in 30 days"),
             (100, 100 + 70 * DAY - 1, "69 days ago"),
             (100 + 130 * DAY, 100, "in 4 months"),

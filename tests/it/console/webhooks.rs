@@ -293,7 +293,7 @@ fn disabled_webhooks_show_the_reason() {
 
 #[test]
 fn delivery_shows_its_request_and_attempts() {
-    let (server, owner) = start_in(place_with_responses().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "3600"));
+    let (server, owner) = start_in(place_with_responses().set("KEYTURN_WEBHOOKS__RETRY_SECONDS", "4000"));
     let visitor = Visitor::of(&server, &owner);
     let receiver = Receiver::answering(|_, before| match before {
         0 => Reply::Raw(b"HTTP/1.1 500 X\r\nX-Trace: a1\r\nContent-Length: 22\r\n\r\nboom: database is down".into()),
@@ -306,9 +306,15 @@ fn delivery_shows_its_request_and_attempts() {
         let said = visitor.read(&page);
         said.contains("Attempt 1").then_some(said)
     });
-    for part in
-        ["boom: database is down", "x-trace a1", "HTTP 500", "22 bytes.", "in 1 hour", "Retry now", "webhook-signature"]
-    {
+    for part in [
+        "boom: database is down",
+        "x-trace a1",
+        "HTTP 500",
+        "22 bytes.",
+        "in 1 hour",
+        "Retry now",
+        "webhook-signature",
+    ] {
         assert!(said.contains(part), "{part} in {said}");
     }
     let html = visitor.page(&page);

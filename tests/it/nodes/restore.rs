@@ -99,3 +99,42 @@ fn rollback_under_running_nodes_starts_a_new_epoch() {
     }
     assert_eq!(two.database.sql("SELECT COUNT(*) FROM change_seq WHERE epoch > 0 AND seq > epoch"), "1");
 }
+
+#[test]
+fn database_that_lost_changes_is_not_read_before_the_new_epoch() {
+    let two = Two::embedded();
+    let key = two.a.make(&json!({}));
+    let before = two.a.token(&key, &[]);
+    assert!(is_good(&two.b, &before));
+    back_up(&two.database);
+    rotate(&two.a, &key.id);
+    std::thread::scope(|scope| {
+        // The new epoch updates this table; nothing else writes to it.
+        let locked = "BEGIN; LOCK TABLE webhooks IN EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT";
+        let held = scope.spawn(|| two.database.sql(locked));
+        let is_held = "SELECT COUNT(*) FROM pg_locks WHERE relation = 'webhooks'::regclass AND mode = 'ExclusiveLock'";
+        eventually("the lock", || (two.database.sql(is_held) == "1").then_some(()));
+        restore(&two.database);
+        while !held.is_finished() {
+            for server in [&two.a, &two.b] {
+                let statuses = [
+                    server.exchange(&key.text, &[]).status,
+                    server.get("/verify").bearer(&before).send().status,
+                    server.me(&before).status,
+                    server.api("POST", "keys").json(&json!({ "name": "other" })).send().status,
+                ];
+                if !held.is_finished() {
+                    assert!(
+                        statuses.iter().all(|status| *status >= 400),
+                        "the replaced secret, its token, its management API: {statuses:?}"
+                    );
+                }
+            }
+        }
+        held.join().unwrap();
+    });
+    for server in [&two.a, &two.b] {
+        eventually("the first secret", || (server.exchange(&key.text, &[]).status == 200).then_some(()));
+        assert!(!is_good(server, &before));
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyturn::domain::policy::Policy;
-use keyturn::store::{NodeId, Store, action};
+use keyturn::store::{NodeId, Store, StoreError, action};
 
 use super::*;
 
@@ -63,27 +63,40 @@ pub async fn new_epoch_invalidates_tokens_and_sessions(store: Arc<Store>) {
     let before = store.last_seq().await.unwrap();
     let (key, organization) = (id(1), slug("acme"));
 
-    // The database went back, which a running node has noticed.
-    let restored = store.begin_epoch(Some(before + 5), NOW).await.unwrap().unwrap();
+    // A restore without running nodes.
+    let restored = store.begin_epoch(NOW).await.unwrap().unwrap();
     let epoch = NOW.as_millis() as u64;
     assert_eq!((restored.epoch, restored.keys), (epoch, 1));
     assert!(store.last_seq().await.unwrap() >= epoch);
-    let news = store.follow(before, &node, 10).await.unwrap();
-    assert!(news.is_member && before < news.pruned_seq, "a node that has followed up to {before} starts over");
+    assert_eq!(store.nodes().await.unwrap(), []);
+    assert!(before < store.follow(before, &node, 10).await.unwrap().pruned_seq, "a node that has followed starts over");
     let stored = store.key(&key).await.unwrap().unwrap();
     assert_eq!((stored.generation, stored.secret_version, stored.version), (epoch, epoch, epoch));
     assert_eq!(store.organization(&organization).await.unwrap().unwrap().policy_version, epoch);
     assert_eq!(store.organization_seq(&organization).await.unwrap(), Some(epoch));
     assert_eq!(audit_actions(store.as_ref()).await.last().unwrap(), action::STORE_RESTORE);
 
-    // Once, even if several nodes notice it.
-    assert_eq!(store.begin_epoch(Some(before + 5), NOW.plus_seconds(9)).await.unwrap(), None);
-    assert_eq!(store.key(&key).await.unwrap(), Some(stored.clone()));
+    // Changes that a running node has seen are lost: nothing is decided or changed until it starts an epoch.
+    store.join(&node, NOW).await.unwrap();
+    assert_eq!(store.begin_epoch(NOW).await.unwrap().map(|again| again.epoch), None, "nothing is lost");
+    let seen = store.last_seq().await.unwrap() + 5;
+    store.saw(seen);
+    assert!(store.follow(epoch, &node, 10).await.unwrap().has_lost_changes);
+    let change = next(&stored);
+    let refused = store.update_key(&change, None, &entry(action::KEY_EDIT, key), None).await;
+    assert!(matches!(refused, Err(WriteError::Store(StoreError::LostChanges))), "{refused:?}");
+    assert!(matches!(store.last_seq().await, Err(StoreError::LostChanges)));
+    assert!(matches!(store.read_current(store.key(&key)).await, Err(StoreError::LostChanges)));
+    let restored = store.begin_epoch(NOW.plus_seconds(-3600)).await.unwrap().unwrap();
+    assert!(restored.epoch > seen, "although the clock has gone back");
+    let read = store.read_current(store.key(&key)).await;
+    assert!(matches!(read, Err(StoreError::LostChanges)), "the read may have begun before the epoch: {read:?}");
 
-    // A restore without running nodes, by a clock that has gone back.
-    let again = store.begin_epoch(None, NOW.plus_seconds(-3600)).await.unwrap().unwrap();
-    assert!(again.epoch > epoch);
-    assert_eq!(store.nodes().await.unwrap(), []);
-    let next = next(&store.key(&key).await.unwrap().unwrap());
-    store.update_key(&next, None, &entry(action::KEY_EDIT, key), None).await.outcome().unwrap();
+    // Once, even if several nodes notice it.
+    assert_eq!(store.begin_epoch(NOW.plus_seconds(9)).await.unwrap(), None);
+    let news = store.follow(seen, &node, 10).await.unwrap();
+    assert!(news.is_member && !news.has_lost_changes && seen < news.pruned_seq);
+    let stored = store.read_current(store.key(&key)).await.unwrap().unwrap();
+    assert_eq!(stored.generation, restored.epoch);
+    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, key), None).await.outcome().unwrap();
 }
