@@ -58,7 +58,7 @@ struct ImpactJson {
     ends_all_tokens: bool,
     /// Requests since `from` that would have failed.
     failed: PartJson,
-    /// Requests since `from` of keys with several APIs, or without recorded scopes, that may have failed.
+    /// Requests since `from` for several APIs at once, or without recorded scopes, that may have failed.
     unattributed: PartJson,
     /// Number of keys that would lose something.
     key_count: u64,

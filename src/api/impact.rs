@@ -5,14 +5,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::call::Call;
-use crate::api::fields::{ScopeField, given};
+use crate::api::fields::{GrantField, ScopeField, given, requested_grants};
 use crate::api::guard::ReadUsage;
 use crate::api::problem::Problem;
 use crate::api::reply::Reply;
 use crate::api::route::Routes;
 use crate::clock::rfc3339;
+use crate::domain::apis::{ApiId, api_name};
 use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
+use crate::keys;
+use crate::organizations;
 use crate::store::UsageDetail;
 use crate::usage::{self, Narrowing, UseCounts};
 
@@ -35,6 +38,8 @@ struct ImpactBody {
     #[serde(default, deserialize_with = "given")]
     scopes: Option<Vec<ScopeField>>,
     #[serde(default, deserialize_with = "given")]
+    apis: Option<Vec<GrantField>>,
+    #[serde(default, deserialize_with = "given")]
     allowed_cidrs: Option<Vec<String>>,
 }
 
@@ -47,6 +52,8 @@ struct ImpactJson {
     /// A lower bound: a request can be denied both for its address and for its scopes.
     total: PartJson,
     by_address: Vec<AddressJson>,
+    /// Requests for APIs that the key is no longer granted.
+    by_api: Vec<ApiUsesJson>,
     by_scope: Vec<AskedJson>,
     uncounted: UncountedJson,
 }
@@ -77,10 +84,21 @@ struct AddressJson {
     last_seen: String,
 }
 
-/// The requests for the same scopes; `last_seen` is a date.
+/// The requests for an API; `last_seen` is a date.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RefusedApi")]
+struct ApiUsesJson {
+    api: String,
+    exchanges: u64,
+    verifications: u64,
+    last_seen: String,
+}
+
+/// The requests for the same scopes of an API; `last_seen` is a date.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RefusedScope")]
 struct AskedJson {
+    api: Option<String>,
     scope: String,
     exchanges: u64,
     verifications: u64,
@@ -90,13 +108,27 @@ struct AskedJson {
 async fn impact(call: Call<ReadUsage>, body: ImpactBody) -> Result<Reply<ImpactJson>, Problem> {
     let id = call.key_id()?;
     let mut checks = Checks::default();
-    let narrowing = Narrowing {
-        scopes: body.scopes.map(|scopes| checks.scopes(ScopeField::inputs(&scopes))),
-        networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
-    };
+    let requested = requested_grants(&mut checks, body.scopes, body.apis);
+    let networks = body.allowed_cidrs.map(|list| checks.networks(&list));
     checks.done()?;
+    let grants = match requested.is_absent() {
+        true => None,
+        false => Some(keys::resolve_grants(call.node(), call.organization(), &id, &requested).await?),
+    };
+    let narrowing = Narrowing { grants, networks };
     let impact = usage::impact(call.node(), call.organization(), &id, &narrowing, call.now).await?;
     let shown = |of: &[UsageDetail]| of.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>();
+    let tenant = organizations::read_apis(call.node(), call.organization()).await?;
+    let name = |api: Option<ApiId>| api_name(&tenant.apis, api?).map(str::to_owned);
+    let by_api = |detail: UsageDetail| {
+        let UsageDetail { api, exchanges, verifications, last_day, .. } = detail;
+        ApiUsesJson { api: name(api).unwrap_or_default(), exchanges, verifications, last_seen: date(last_day) }
+    };
+    let by_scope = |detail: UsageDetail| {
+        let UsageDetail { api, value, exchanges, verifications, last_day, .. } = detail;
+        let (api, scope) = (name(api), value.unwrap_or_default());
+        AskedJson { api, scope, exchanges, verifications, last_seen: date(last_day) }
+    };
     Ok(Reply::new(ImpactJson {
         from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),
         total: impact.total().into(),
@@ -105,7 +137,8 @@ async fn impact(call: Call<ReadUsage>, body: ImpactBody) -> Result<Reply<ImpactJ
             by_scope: impact.by_scope.uncounted.into(),
         },
         by_address: shown(&impact.by_address.of).into_iter().map(AddressJson::from).collect(),
-        by_scope: shown(&impact.by_scope.of).into_iter().map(AskedJson::from).collect(),
+        by_api: shown(&impact.by_api.of).into_iter().map(by_api).collect(),
+        by_scope: shown(&impact.by_scope.of).into_iter().map(by_scope).collect(),
     }))
 }
 
@@ -125,12 +158,5 @@ impl From<UsageDetail> for AddressJson {
     fn from(detail: UsageDetail) -> Self {
         let UsageDetail { value, exchanges, verifications, last_day, .. } = detail;
         Self { address: value.unwrap_or_default(), exchanges, verifications, last_seen: date(last_day) }
-    }
-}
-
-impl From<UsageDetail> for AskedJson {
-    fn from(detail: UsageDetail) -> Self {
-        let UsageDetail { value, exchanges, verifications, last_day, .. } = detail;
-        Self { scope: value.unwrap_or_default(), exchanges, verifications, last_seen: date(last_day) }
     }
 }

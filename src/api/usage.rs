@@ -1,10 +1,11 @@
-//! `/api/v1/organizations/{org}/usage`, `…/keys/{id}/usage` and `…/customers/{id}/usage`.
+//! `/api/v1/organizations/{org}/usage`, `…/keys/{id}/usage`, `…/customers/{id}/usage` and `…/apis/{api}/usage`.
 
 use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::api::apis;
 use crate::api::call::Call;
 use crate::api::customers::customer_id;
 use crate::api::guard::ReadUsage;
@@ -14,11 +15,13 @@ use crate::api::reply::Reply;
 use crate::api::route::{Route, Routes};
 use crate::clock::rfc3339;
 use crate::customers;
+use crate::domain::apis::{ApiId, api_name};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::{Counts, UsageOutcome};
 use crate::keys;
+use crate::organizations;
 use crate::store::{BusyKey, Interval};
-use crate::usage::{self, Span, Usage};
+use crate::usage::{self, Span, Usage, UseCounts};
 
 /// The name of the list in its cursors.
 const LIST: &str = "usage";
@@ -35,6 +38,11 @@ pub(super) fn routes(routes: &mut Routes) {
         .add(Method::GET, "/organizations/{org}/customers/{id}/usage", of_customer)
         .operation("getCustomerUsage", "Get the usage of all API keys of a customer");
     range(of_customer).returns(StatusCode::OK, "Counts by hour or day, including empty ones.");
+    let of_api = routes.add(Method::GET, "/organizations/{org}/apis/{api}/usage", of_api).operation(
+        "getApiUsage",
+        "Get the successful requests of an API: tokens for it, and verifications that required it or were of such tokens",
+    );
+    days(of_api).returns(StatusCode::OK, "Counts by day, including empty ones.");
     let of_organization = routes
         .add(Method::GET, "/organizations/{org}/usage", of_organization)
         .operation("getUsage", "Get the usage of all API keys");
@@ -43,11 +51,19 @@ pub(super) fn routes(routes: &mut Routes) {
 
 /// Adds the query parameters of a range of time.
 fn range(route: &mut Route) -> &mut Route {
-    let time = || json!({ "type": "string", "format": "date-time" });
     route
         .query("interval", "The length of a bucket.", json!({ "enum": ["hour", "day"], "default": "hour" }))
         .query("from", "The first hour or day. Hours are kept for 90 days, days for two years.", time())
         .query("to", "The last hour or day.", time())
+}
+
+/// Adds the query parameters of a range of days.
+fn days(route: &mut Route) -> &mut Route {
+    route.query("from", "The first day. Days are kept for two years.", time()).query("to", "The last day.", time())
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
 }
 
 /// Numbers of requests.
@@ -117,7 +133,48 @@ struct CustomerUsageJson {
     range: RangeJson,
 }
 
-/// The usage of an organization, and of its keys: those in the whole days from `items_from` up to `items_to`.
+/// The successful requests of an API in whole days: `from` up to, and without, `to`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiUsage")]
+struct ApiUsageJson {
+    name: String,
+    #[schemars(extend("format" = "date-time"))]
+    from: String,
+    #[schemars(extend("format" = "date-time"))]
+    to: String,
+    buckets: Vec<ApiBucketJson>,
+    totals: UsesJson,
+}
+
+/// One day.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiUsageBucket")]
+struct ApiBucketJson {
+    #[schemars(extend("format" = "date-time"))]
+    start: String,
+    #[serde(flatten)]
+    uses: UsesJson,
+}
+
+/// Numbers of successful requests.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Uses")]
+struct UsesJson {
+    exchanges: u64,
+    verifications: u64,
+}
+
+/// The successful requests of an API.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UsesOfApi")]
+struct UsesOfApiJson {
+    /// `null` if the API was deleted.
+    name: Option<String>,
+    #[serde(flatten)]
+    uses: UsesJson,
+}
+
+/// The usage of an organization, and of its APIs and keys: those in the whole days from `items_from` up to `items_to`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "OrganizationUsage")]
 struct OrganizationUsageJson {
@@ -127,6 +184,8 @@ struct OrganizationUsageJson {
     items_from: String,
     #[schemars(extend("format" = "date-time"))]
     items_to: String,
+    /// Busiest first. A request of several APIs is counted for each of them.
+    apis: Vec<UsesOfApiJson>,
     items: Vec<BusyKeyJson>,
     next_cursor: Option<String>,
 }
@@ -166,20 +225,45 @@ async fn of_customer(call: Call<ReadUsage>) -> Result<Reply<CustomerUsageJson>, 
     }))
 }
 
+async fn of_api(call: Call<ReadUsage>) -> Result<Reply<ApiUsageJson>, Problem> {
+    let tenant = organizations::read_apis(call.node(), call.organization()).await?;
+    let api = organizations::find_api(&tenant, &apis::api_name(&call)?)?;
+    let span = call.query(|query| span_by(query, Interval::Day, call.now))?;
+    let usage = usage::usage_of_api(call.node(), api, span).await?;
+    let bucket = |(place, counts): (usize, &Counts)| ApiBucketJson {
+        start: rfc3339(usage.span.start_of(place)),
+        uses: UsesJson::from(counts),
+    };
+    Ok(Reply::new(ApiUsageJson {
+        name: api.name.to_string(),
+        from: rfc3339(usage.span.start()),
+        to: rfc3339(usage.span.end()),
+        buckets: usage.buckets.iter().enumerate().map(bucket).collect(),
+        totals: UsesJson::from(&usage.totals()),
+    }))
+}
+
 async fn of_organization(call: Call<ReadUsage>) -> Result<Reply<OrganizationUsageJson>, Problem> {
     let (span, limit, after) =
         call.query(|query| (span(query, call.now), query.limit(), query.cursor(|text| read_cursor(LIST, text))))?;
     let after = after.map(|(uses, key)| (uses.unsigned_abs(), key));
     let (node, organization) = (call.node(), call.organization());
-    let (usage, busiest) = tokio::try_join!(
+    let (usage, by_api, busiest) = tokio::try_join!(
         usage::usage_of_organization(node, organization, span),
+        usage::usage_by_api(node, organization, span),
         usage::busiest(node, organization, span, after, limit, call.now),
     )?;
+    let tenant = organizations::read_apis(node, organization).await?;
+    let of_api = |(api, uses): (ApiId, UseCounts)| UsesOfApiJson {
+        name: api_name(&tenant.apis, api).map(str::to_owned),
+        uses: uses.into(),
+    };
     let cursor = |last: &BusyKey| cursor(LIST, i64::try_from(last.counts.uses()).unwrap_or(i64::MAX), &last.key);
     Ok(Reply::new(OrganizationUsageJson {
         range: RangeJson::new(&usage),
         items_from: rfc3339(span.days().start()),
         items_to: rfc3339(span.days().end()),
+        apis: by_api.into_iter().map(of_api).collect(),
         next_cursor: busiest.last_before_next().map(cursor),
         items: busiest.items.into_iter().map(BusyKeyJson::from).collect(),
     }))
@@ -192,7 +276,10 @@ fn span(query: &mut QueryReader<'_>, now: Timestamp) -> Span {
         "day" => Some(Interval::Day),
         _ => None,
     });
-    let interval = interval.unwrap_or(Interval::Hour);
+    span_by(query, interval.unwrap_or(Interval::Hour), now)
+}
+
+fn span_by(query: &mut QueryReader<'_>, interval: Interval, now: Timestamp) -> Span {
     let (seconds, usual, kept) = match interval {
         Interval::Hour => (HOUR, 24, keys::HOURS_KEPT),
         Interval::Day => (DAY, 30, keys::DAYS_KEPT),
@@ -252,6 +339,18 @@ impl From<&Counts> for CountsJson {
                 audience: counts.of(UsageOutcome::DeniedAudience),
             },
         }
+    }
+}
+
+impl From<&Counts> for UsesJson {
+    fn from(counts: &Counts) -> Self {
+        Self { exchanges: counts.of(UsageOutcome::Exchanged), verifications: counts.of(UsageOutcome::Verified) }
+    }
+}
+
+impl From<UseCounts> for UsesJson {
+    fn from(uses: UseCounts) -> Self {
+        Self { exchanges: uses.exchanges, verifications: uses.verifications }
     }
 }
 

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::credential::ApiArguments;
+use crate::cli::key_reports;
 use crate::cli::table::{field, items, plain, print_record, print_table, table, whole_seconds};
+use crate::cli::values::parse_past;
 use crate::cli::{CliError, print_json, print_out};
 use crate::domain::choices::{Algorithm, Choice};
 use crate::domain::slug::Slug;
@@ -98,6 +100,18 @@ enum ApisCommand {
         /// The API would be deleted
         #[arg(long, conflicts_with_all = ["audience", "scopes", "no_scopes"])]
         delete: bool,
+    },
+    /// Show how many tokens an API's clients got, and how many verifications were of it, by day
+    #[command(after_help = "Example:\n  keyturn apis usage orders --from 7d")]
+    Usage {
+        /// Name of the API
+        name: String,
+        /// First day: a date, or how long ago, such as 7d. The default is 30 days before the end
+        #[arg(long, value_name = "DATE", value_parser = parse_past)]
+        from: Option<String>,
+        /// End; the default is now
+        #[arg(long, value_name = "DATE", value_parser = parse_past)]
+        to: Option<String>,
     },
     /// Delete an API. Its tokens stop working at once
     #[command(after_help = "Example:\n  keyturn apis delete orders")]
@@ -202,6 +216,12 @@ pub(super) async fn apis(arguments: ApisArguments) -> Result<(), CliError> {
             let path = format!("{}/impact", path(&name)?);
             let impact = connect().await?.call(Method::POST, &path, Some(&body.into())).await?;
             return if as_json { print_json(&impact) } else { show_impact(&impact) };
+        }
+        ApisCommand::Usage { name, from, to } => {
+            let times = [("from", from), ("to", to)].into_iter();
+            let query: Vec<_> = times.filter_map(|(name, time)| Some((name, time?))).collect();
+            let path = format!("{}/usage", path(&name)?);
+            return key_reports::usage_of(&connect().await?, &path, &query, as_json).await;
         }
         ApisCommand::Delete { name } => {
             connect().await?.call(Method::DELETE, &path(&name)?, None).await?;

@@ -6,27 +6,34 @@ use crate::cli::client::{Client, Query};
 use crate::cli::table::{field, items, plain, print_table, rows, table, whole_seconds};
 use crate::cli::{CliError, print_json, print_out};
 
-/// Prints the use of one key, an interval a line. Intervals without use are left out of the table.
-pub(super) async fn usage_of_key(
+/// Prints the use of a key or an API, an interval a line. Intervals without use are left out of the table.
+pub(super) async fn usage_of(
     client: &Client,
-    id: &str,
+    path: &str,
     query: &[(&str, String)],
     as_json: bool,
 ) -> Result<(), CliError> {
-    let usage = client.get(&format!("keys/{id}/usage"), query).await?;
+    let usage = client.get(path, query).await?;
     if as_json {
         return print_json(&usage);
     }
-    let mut table = table(&["start", "exchanges", "verifications", "denials"]);
+    // Denials are not counted by API.
+    let columns = match usage.pointer("/totals/denials") {
+        Some(_) => ["start", "exchanges", "verifications", "denials"].as_slice(),
+        None => &["start", "exchanges", "verifications"],
+    };
+    let mut table = table(columns);
+    let mut add = |start: String, counts: [u64; 3]| {
+        let cells = std::iter::once(start).chain(counts.map(|count| count.to_string()));
+        table.add_row(cells.take(columns.len()));
+    };
     for bucket in items(usage.get("buckets")) {
         let counts = counts(bucket);
         if counts.iter().any(|count| *count > 0) {
-            let start = whole_seconds(&plain(bucket.get("start")));
-            table.add_row(std::iter::once(start).chain(counts.map(|count| count.to_string())));
+            add(whole_seconds(&plain(bucket.get("start"))), counts);
         }
     }
-    let totals = usage.get("totals").map(counts).unwrap_or_default();
-    table.add_row(std::iter::once("total".to_owned()).chain(totals.map(|count| count.to_string())));
+    add("total".to_owned(), usage.get("totals").map(counts).unwrap_or_default());
     print_table(&table)?;
     let range = |name: &str| whole_seconds(&plain(usage.get(name)));
     print_out(&format!("\nFrom {} to {}. Intervals without use are not listed.\n", range("from"), range("to")))

@@ -290,7 +290,7 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
             query.extend(to.map(|to| ("to", to)));
             let client = connect().await?;
             return match id {
-                Some(id) => key_reports::usage_of_key(&client, &id, &query, as_json).await,
+                Some(id) => key_reports::usage_of(&client, &format!("keys/{id}/usage"), &query, as_json).await,
                 None => key_reports::busiest_keys(&client, query, as_json).await,
             };
         }

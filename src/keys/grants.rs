@@ -3,9 +3,13 @@
 use crate::domain::apis::{Api, ApiId, ServedApi};
 use crate::domain::choices::ScopeStyle;
 use crate::domain::grants::{Grant, Grants, MAX_GRANTS};
+use crate::domain::key_text::KeyId;
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::slug::Slug;
 use crate::domain::violation::{Violation, ViolationKind};
+use crate::keys::change::{KeyError, load};
+use crate::node::Node;
 
 /// The grants of a new or edited key.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -88,6 +92,18 @@ impl RequestedGrants {
         }
         if violations.is_empty() { Ok(Grants::new(grants)) } else { Err(violations) }
     }
+}
+
+/// Returns the grants that an edit would give a key. Reports every API and scope that does not exist.
+pub async fn resolve_grants(
+    node: &Node,
+    organization: &Slug,
+    id: &KeyId,
+    requested: &RequestedGrants,
+) -> Result<Grants, KeyError> {
+    let key = load(node, organization, id).await?;
+    let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
+    requested.resolve(&tenant.apis, &key.grants).map_err(KeyError::Invalid)
 }
 
 /// Returns the requested scopes that cannot be granted because their API does not have them, or does not allow them to be granted.

@@ -9,7 +9,7 @@ use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// Copied tables, ordered so that referenced rows come first. Excludes nodes, the deployment name, chore times, checks of
 /// gateways and transaction IDs, which belong to a database and not to its contents.
-const TABLES: [&str; 27] = [
+const TABLES: [&str; 28] = [
     "organizations",
     "members",
     "apis",
@@ -33,6 +33,7 @@ const TABLES: [&str; 27] = [
     "usage_of_organization_hours",
     "usage_of_organization_days",
     "usage_details",
+    "usage_of_api_days",
     "usage_of_secrets",
     "notices",
     "repeated_events",

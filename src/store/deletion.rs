@@ -119,6 +119,7 @@ impl Store {
             "DELETE FROM answers WHERE caller IN (SELECT 'member:' || id FROM members WHERE organization = $1)",
             "DELETE FROM usage_of_organization_hours WHERE organization = $1",
             "DELETE FROM usage_of_organization_days WHERE organization = $1",
+            "DELETE FROM usage_of_api_days WHERE organization = $1",
             "DELETE FROM repeated_events WHERE organization = $1",
         ] {
             query(statement).bind(slug.as_str()).execute_alone(&self.database).await?;

@@ -66,7 +66,7 @@ pub use outbox::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook};
 pub use responses::StoredResponse;
 pub use signing_keys::StoredSigningKey;
 pub use upkeep::{Notice, StaleKeys, kind};
-pub use usage::{BusyKey, BusyKeys, Interval, KeyOfApi, RequestedOfKey, UsageDetail, UsageOf};
+pub use usage::{BusyKey, BusyKeys, DetailKind, Interval, KeyOfApi, RequestedOfKey, UsageDetail, UsageOf, UsesOfApi};
 pub use webhooks::{UnsealedUrl, WebhookSeal};
 
 use crate::store::sql::database::{Database, Transaction};

@@ -27,10 +27,16 @@ impl Default for Usage {
 impl Usage {
     /// Counts one use of a key that exists.
     pub fn count(&self, key: &KeyId, outcome: UsageOutcome, address: ClientAddress, now: Timestamp) {
-        self.count_use(
-            key,
-            &Use { outcome, address, requested: None, is_by_previous_secret: false, secret_version: None, at: now },
-        );
+        let used = Use {
+            outcome,
+            address,
+            apis: &[],
+            requested: None,
+            is_by_previous_secret: false,
+            secret_version: None,
+            at: now,
+        };
+        self.count_use(key, &used);
     }
 
     /// Counts one use of a key that exists, with what it requested.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::random;
 use crate::domain::api_key::ApiKey;
+use crate::domain::apis::ApiId;
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
@@ -70,11 +71,13 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, R
     let jti = random::public_identifier()?;
     let (signing_key, header) = planned.signing_key(&tenant, now)?;
     let access_token = signing_key.sign(header, &planned.claims(&key, &tenant, &jti))?;
+    let apis: Vec<ApiId> = planned.target.apis.iter().map(|served| served.api.id).collect();
     node.memory.usage.count_use(
         &key.id,
         &Use {
             outcome: UsageOutcome::Exchanged,
             address,
+            apis: &apis,
             requested: requested.as_ref().map(UsedDetail::Scopes),
             is_by_previous_secret: matched == SecretMatch::Previous,
             secret_version: key.previous.is_some().then_some(planned.grant.secret_version),

@@ -1,11 +1,9 @@
 //! The effect of a change of an API: the scopes that keys lose, and their recent requests that would have failed.
-//!
-//! Usage is not counted by API. A request is attributed to the API by the scopes that it named, or because the key is granted
-//! no other API.
 
 use std::collections::HashMap;
 
 use crate::domain::apis::Api;
+use crate::domain::choices::ScopeStyle;
 use crate::domain::key_text::KeyId;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
@@ -31,7 +29,7 @@ pub struct KeyImpact {
     pub lost: Vec<Scope>,
     /// Requests of the period that would have failed.
     pub failed: UseCounts,
-    /// Requests that may have been for this API or another one.
+    /// Requests that may have failed, because their scopes were not recorded.
     pub unattributed: UseCounts,
 }
 
@@ -91,7 +89,10 @@ fn affected(
             return None;
         }
         let requests = by_key.get(&key.id).map(Vec::as_slice).unwrap_or_default();
-        let (failed, unattributed) = count(old, (&held, &kept, ends_all_tokens), &key, requests);
+        let (failed, unattributed) = match ends_all_tokens {
+            true => (UseCounts { exchanges: key.exchanges, verifications: key.verifications }, UseCounts::default()),
+            false => count(old.style, &kept, requests),
+        };
         Some(KeyImpact { id: key.id, name: key.name, lost, failed, unattributed })
     };
     let mut keys: Vec<KeyImpact> = keys.into_iter().filter_map(impact).collect();
@@ -99,47 +100,19 @@ fn affected(
     ApiImpact { first_day, ends_all_tokens, keys }
 }
 
-/// Returns the requests of a key that would have failed, and those that cannot be attributed.
-fn count(
-    old: &Api,
-    (held, kept, ends_all_tokens): (&ScopeSet, &ScopeSet, bool),
-    key: &KeyOfApi,
-    requests: &[&RequestedOfKey],
-) -> (UseCounts, UseCounts) {
-    let is_only_api = key.grants.len() == 1;
-    let all = UseCounts { exchanges: key.exchanges, verifications: key.verifications };
-    if ends_all_tokens && is_only_api {
-        return (all, UseCounts::default());
-    }
-    let (mut failed, mut unattributed, mut named) = (UseCounts::default(), UseCounts::default(), UseCounts::default());
-    let add = |to: &mut UseCounts, request: &RequestedOfKey| {
+/// Returns the requests that would have failed with the scopes that are left, and those that may have. Without scopes, a
+/// request gets those that are left.
+fn count(style: ScopeStyle, kept: &ScopeSet, requests: &[&RequestedOfKey]) -> (UseCounts, UseCounts) {
+    let (mut failed, mut unattributed) = (UseCounts::default(), UseCounts::default());
+    for request in requests {
+        let wanted = request.scopes.as_ref().and_then(|text| ScopeSet::parse_as(style, text).ok());
+        let to = match wanted {
+            Some(wanted) if kept.contains_all(&wanted) => continue,
+            Some(_) => &mut failed,
+            None => &mut unattributed,
+        };
         to.exchanges = to.exchanges.saturating_add(request.exchanges);
         to.verifications = to.verifications.saturating_add(request.verifications);
-    };
-    for request in requests {
-        add(&mut named, request);
-        let Some(text) = &request.scopes else {
-            add(&mut unattributed, request);
-            continue;
-        };
-        // Scopes that the API never had were requested for another one.
-        let wanted = ScopeSet::parse_as(old.style, text).ok().filter(|wanted| held.contains_all(wanted));
-        let Some(wanted) = wanted else { continue };
-        let is_of_others = key.grants.iter().filter(|grant| grant.api != old.id).any(|grant| {
-            let style = grant.scopes.iter().next().map_or(old.style, Scope::style);
-            ScopeSet::parse_as(style, text).is_ok_and(|wanted| grant.scopes.contains_all(&wanted))
-        });
-        match (ends_all_tokens || !kept.contains_all(&wanted), is_of_others) {
-            (true, false) => add(&mut failed, request),
-            (true, true) => add(&mut unattributed, request),
-            (false, _) => {}
-        }
-    }
-    // Without scopes, a request gets those that are left, unless the API is gone.
-    if ends_all_tokens {
-        unattributed.exchanges = unattributed.exchanges.saturating_add(all.exchanges.saturating_sub(named.exchanges));
-        let unnamed = all.verifications.saturating_sub(named.verifications);
-        unattributed.verifications = unattributed.verifications.saturating_add(unnamed);
     }
     (failed, unattributed)
 }
@@ -148,7 +121,7 @@ fn count(
 mod tests {
     use super::*;
     use crate::domain::apis::{ApiId, ApiScope};
-    use crate::domain::choices::{Algorithm, ScopeStyle};
+    use crate::domain::choices::Algorithm;
     use crate::domain::grants::{Grant, Grants};
     use crate::domain::slug::Slug;
 
@@ -197,18 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn deletion_fails_every_request_of_the_only_api() {
+    fn deletion_fails_every_request() {
         let old = photos("read write");
         let both = [(ApiId::DEFAULT, ScopeStyle::Filters, "read"), (old.id, ScopeStyle::Plain, "read write")];
         let keys = vec![key(1, &[(old.id, ScopeStyle::Plain, "")], 100, 50), key(2, &both, 40, 4)];
-        // `read` is a scope of both APIs, `read:a` of the default one.
-        let requests =
-            [request(2, Some("write"), 5, 1), request(2, Some("read"), 6, 0), request(2, Some("read:a"), 20, 0)];
+        let requests = [request(2, Some("write"), 5, 1), request(2, None, 6, 0)];
         let impact = affected(&old, &ApiChange::Delete, keys, &requests, 0);
         assert!(impact.ends_all_tokens);
-        assert_eq!(impact.keys[0].failed, UseCounts { exchanges: 100, verifications: 50 });
-        assert_eq!(impact.keys[1].failed, UseCounts { exchanges: 5, verifications: 1 });
-        assert_eq!(impact.keys[1].unattributed, UseCounts { exchanges: 6 + 9, verifications: 3 });
+        assert_eq!(impact.totals(), [UseCounts { exchanges: 140, verifications: 54 }, UseCounts::default()]);
         let mut moved = old.clone();
         moved.audience = Some("https://elsewhere.example".into());
         assert!(affected(&old, &ApiChange::Edit(Box::new(moved)), Vec::new(), &[], 0).ends_all_tokens);

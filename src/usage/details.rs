@@ -1,14 +1,15 @@
-//! Recent client addresses and requested scopes of a key.
+//! Recent client addresses, APIs and requested scopes of a key.
 
 use std::cmp::Reverse;
 
+use crate::domain::apis::ApiId;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::day_of;
 use crate::keys::{KeyError, load};
 use crate::node::Node;
-use crate::store::UsageDetail;
+use crate::store::{DetailKind, UsageDetail};
 
 /// Number of days, including today.
 pub(super) const DAYS: i64 = 30;
@@ -20,10 +21,12 @@ pub struct UseCounts {
     pub verifications: u64,
 }
 
-/// An address or requested scopes, with its uses.
+/// An address, an API or requested scopes, with its uses.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ValueUses {
-    /// Address, or scopes separated by spaces.
+    /// The API, if it is one and known.
+    pub api: Option<ApiId>,
+    /// Address, or scopes separated by spaces; empty for an API.
     pub value: String,
     pub uses: UseCounts,
     /// Last day with a use, since the epoch.
@@ -45,6 +48,8 @@ pub struct KeyDetails {
     /// First of those days, since the epoch.
     pub first_day: i64,
     pub addresses: ValueList,
+    /// A request of several APIs is counted for each of them.
+    pub apis: ValueList,
     pub requested: ValueList,
 }
 
@@ -59,7 +64,7 @@ impl UseCounts {
     }
 }
 
-/// Returns the client addresses and requested scopes of a key in the last 30 days.
+/// Returns the client addresses, APIs and requested scopes of a key in the last 30 days.
 pub async fn details(node: &Node, organization: &Slug, id: &KeyId, now: Timestamp) -> Result<KeyDetails, KeyError> {
     let (first_day, details) = recent_details(node, organization, id, now).await?;
     Ok(group(details, first_day))
@@ -84,17 +89,23 @@ pub(super) fn sort_by_frequency(details: &mut [UsageDetail]) {
 
 fn group(mut details: Vec<UsageDetail>, first_day: i64) -> KeyDetails {
     sort_by_frequency(&mut details);
-    let (mut addresses, mut requested) = (ValueList::default(), ValueList::default());
+    let (mut addresses, mut apis, mut requested) = (ValueList::default(), ValueList::default(), ValueList::default());
     for detail in details {
-        let kind = if detail.is_address { &mut addresses } else { &mut requested };
+        let (kind, is_known) = match detail.kind {
+            DetailKind::Address => (&mut addresses, detail.value.is_some()),
+            DetailKind::Api => (&mut apis, detail.api.is_some()),
+            DetailKind::Scope => (&mut requested, detail.value.is_some()),
+        };
         let mut uses = UseCounts::default();
         uses.add(&detail);
-        match detail.value {
-            Some(value) => kind.listed.push(ValueUses { value, uses, last_day: detail.last_day }),
-            None => kind.others.add(&detail),
+        if is_known {
+            let (api, value) = (detail.api, detail.value.unwrap_or_default());
+            kind.listed.push(ValueUses { api, value, uses, last_day: detail.last_day });
+        } else {
+            kind.others.add(&detail);
         }
     }
-    KeyDetails { first_day, addresses, requested }
+    KeyDetails { first_day, addresses, apis, requested }
 }
 
 #[cfg(test)]
@@ -103,8 +114,9 @@ mod tests {
 
     #[test]
     fn most_frequent_first_and_others_summed() {
-        let detail = |is_address, value: Option<&str>, exchanges, verifications, last_day| UsageDetail {
-            is_address,
+        let detail = |kind, value: Option<&str>, exchanges, verifications, last_day| UsageDetail {
+            kind,
+            api: (kind != DetailKind::Address).then_some(ApiId::DEFAULT),
             value: value.map(str::to_owned),
             exchanges,
             verifications,
@@ -112,17 +124,19 @@ mod tests {
         };
         let details = group(
             vec![
-                detail(true, None, 7, 8, 9),
-                detail(true, Some("10.0.0.1"), 5, 0, 4),
-                detail(true, Some("10.0.0.2"), 2, 3, 6),
-                detail(true, Some("10.0.0.3"), 0, 6, 5),
-                detail(false, Some("read:a"), 1, 0, 3),
+                detail(DetailKind::Address, None, 7, 8, 9),
+                detail(DetailKind::Address, Some("10.0.0.1"), 5, 0, 4),
+                detail(DetailKind::Address, Some("10.0.0.2"), 2, 3, 6),
+                detail(DetailKind::Address, Some("10.0.0.3"), 0, 6, 5),
+                detail(DetailKind::Api, None, 14, 17, 9),
+                detail(DetailKind::Scope, Some("read:a"), 1, 0, 3),
             ],
             2,
         );
         let listed: Vec<_> = details.addresses.listed.iter().map(|seen| (seen.value.as_str(), seen.last_day)).collect();
         assert_eq!(listed, [("10.0.0.3", 5), ("10.0.0.1", 4), ("10.0.0.2", 6)]);
         assert_eq!(details.addresses.others, UseCounts { exchanges: 7, verifications: 8 });
+        assert_eq!((details.apis.listed.len(), details.apis.listed[0].uses.all()), (1, 31));
         assert_eq!(details.requested.listed[0].uses, UseCounts { exchanges: 1, verifications: 0 });
         assert_eq!(
             (details.requested.listed.len(), details.requested.others, details.first_day),

@@ -1,8 +1,9 @@
-//! Key usage: flushing a node's counters; reports by hour or day, by key, and by address or scope.
+//! Key usage: flushing a node's counters; reports by hour or day, by key, by API, and by address or scope.
 //!
 //! Counting is in `telemetry`, because every decision counts; the tables are in `store/usage`.
 
 mod api_impact;
+mod apis;
 mod denials;
 mod details;
 mod flush;
@@ -12,6 +13,7 @@ mod report;
 mod rotation;
 
 pub use api_impact::{ApiChange, KeyImpact, api_impact};
+pub use apis::{usage_by_api, usage_of_api};
 pub use denials::{denial, denials, denials_cursor, read_denials_cursor};
 pub use details::{UseCounts, ValueList, ValueUses, details};
 pub use flush::flush;

@@ -40,6 +40,11 @@ impl Span {
         Self { interval, first, last: last.max(first) }
     }
 
+    /// Returns the last days in UTC, including today.
+    pub fn last_days(days: i64, now: Timestamp) -> Self {
+        Self::touched(Interval::Day, now.plus_seconds(-(days - 1) * DAY), now.plus_millis(1))
+    }
+
     pub fn interval(&self) -> Interval {
         self.interval
     }
@@ -58,6 +63,11 @@ impl Span {
     pub fn start_of(&self, index: usize) -> Timestamp {
         let number = self.first.saturating_add(i64::try_from(index).unwrap_or(i64::MAX));
         Timestamp::from_seconds(number.saturating_mul(seconds(self.interval)))
+    }
+
+    /// First and last hour or day, since the epoch.
+    pub(super) fn bounds(&self) -> (i64, i64) {
+        (self.first, self.last)
     }
 
     /// Returns the whole days that overlap with the span.
@@ -140,7 +150,7 @@ async fn usage(node: &Node, of: &UsageOf, span: Span) -> Result<Usage, KeyError>
 }
 
 /// Returns the counts of each hour or day, including those without use.
-fn fill_gaps(first: i64, last: i64, counted: Vec<(i64, Counts)>) -> Vec<Counts> {
+pub(super) fn fill_gaps(first: i64, last: i64, counted: Vec<(i64, Counts)>) -> Vec<Counts> {
     let mut counted = counted.into_iter().peekable();
     let bucket = |number| counted.next_if(|(known, _)| *known == number).map(|(_, counts)| counts).unwrap_or_default();
     (first..=last).map(bucket).collect()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::apis::{ServedApi, find_audience, held_for_token};
+use crate::domain::apis::{ApiId, ServedApi, find_audience, held_for_token};
 use crate::domain::authority::ActorVersion;
 use crate::domain::customer::Customer;
 use crate::domain::decision::{ClientAddress, DecisionInput, Grant, Proof, SecretMatch, decide};
@@ -46,9 +46,19 @@ pub struct Caller {
     pub grant: Grant,
     /// The token, if it acts through one.
     pub token: Option<Arc<VerifiedToken>>,
+    /// The API of a presented secret's scopes, or the required one among those of a token.
+    pub api: Option<ApiId>,
 }
 
 impl Caller {
+    /// The APIs that the caller uses: the required one, otherwise those of the token, or that of the secret's scopes.
+    pub fn apis(&self) -> &[ApiId] {
+        match (&self.api, &self.token) {
+            (None, Some(token)) => &token.apis,
+            (api, _) => api.as_slice(),
+        }
+    }
+
     /// Whether the caller presented the previous secret itself.
     pub fn has_shown_previous_secret(&self) -> bool {
         self.grant.is_by_previous_secret && self.token.is_none()
@@ -152,7 +162,9 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 let (key, matched) = self.identify(view, presented, address, now).await?;
                 let tenant = self.tenant_of(view, &key).await?;
                 let customer = view.customer_of(&key).await?;
-                let held = tenant.select(&key.grants, &[], None).map(|target| target.scopes).unwrap_or_default();
+                let implied = tenant.select(&key.grants, &[], None).ok();
+                let api = implied.as_ref().and_then(|target| target.apis.first()).map(|served| served.api.id);
+                let held = implied.map(|target| target.scopes).unwrap_or_default();
                 let ask = DecisionInput {
                     proof: Proof::Secret(matched),
                     address,
@@ -163,7 +175,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 };
                 let grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;
                 self.source.keep_use(&key, address, now).await;
-                Ok(Caller { key, customer, tenant, grant, token: None })
+                Ok(Caller { key, customer, tenant, grant, token: None, api })
             }
             Credential::Token(token) => {
                 // 1. Its signature, issuer and times.
@@ -208,7 +220,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 let dies = Timestamp::from_seconds(token.claims.exp);
                 grant.not_after = Some(grant.not_after.map_or(dies, |end| end.min(dies)));
                 self.source.keep_use(&key, address, now).await;
-                Ok(Caller { key, customer, tenant, grant, token: Some(token) })
+                Ok(Caller { key, customer, tenant, grant, token: Some(token), api: None })
             }
         }
     }

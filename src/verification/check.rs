@@ -74,6 +74,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
             &Use {
                 outcome,
                 address,
+                apis: caller.apis(),
                 requested: (!required.is_empty()).then_some(UsedDetail::Required(required)),
                 is_by_previous_secret: caller.has_shown_previous_secret(),
                 secret_version: caller.key.previous.is_some().then_some(caller.grant.secret_version),
@@ -120,10 +121,8 @@ fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
             }
             None => {
                 let of = |audience| caller.tenant.select(&caller.key.grants, std::slice::from_ref(audience), None).ok();
-                let Some(scopes) = wanted.audiences.iter().find_map(of).map(|target| target.scopes) else {
-                    return Some(Denial::OtherAudience);
-                };
-                caller.grant.scopes = scopes;
+                let Some(target) = wanted.audiences.iter().find_map(of) else { return Some(Denial::OtherAudience) };
+                (caller.api, caller.grant.scopes) = (target.apis.first().map(|served| served.api.id), target.scopes);
             }
         }
     }
@@ -145,6 +144,7 @@ fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
                 caller.grant.scopes = served.api.effective(granted);
             }
         }
+        caller.api = Some(served.api.id);
     }
     let missing = wanted.scopes.iter().find(|required| !required.is_held_by(&caller.grant.scopes));
     missing.map(|required| Denial::RequiredScopeNotHeld(Box::new(required.clone())))

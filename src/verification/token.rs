@@ -71,10 +71,11 @@ fn verify_with(tenant: &Tenant, kid: String, token: &str) -> Result<VerifiedToke
     }
     let key = KeyId::parse(&claims.sub).ok_or(Denial::InvalidSignature)?;
     // The APIs of a token have one style, and an API cannot change it. An API that is gone accepts no token.
-    let style =
-        claims.aud.iter().find_map(|audience| find_audience(&tenant.apis, audience)).map(|(api, _)| api.api.style);
-    let style = style.ok_or(Denial::ApiNotGranted)?;
+    let apis =
+        || claims.aud.iter().filter_map(|audience| find_audience(&tenant.apis, audience)).map(|(api, _)| &api.api);
+    let style = apis().next().ok_or(Denial::ApiNotGranted)?.style;
     let scopes = ScopeSet::parse_as(style, &claims.scope).map_err(|_| Denial::InvalidSignature)?;
+    let apis = apis().map(|api| api.id).collect();
     let (within_at, length) = (AtomicU64::default(), token.len());
-    Ok(VerifiedToken { claims, key, scopes, kid, organization, within_at, length })
+    Ok(VerifiedToken { claims, key, apis, scopes, kid, organization, within_at, length })
 }

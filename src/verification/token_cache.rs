@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::domain::apis::ApiId;
 use crate::domain::claims::Claims;
 use crate::domain::key_text::KeyId;
 use crate::domain::scope::ScopeSet;
@@ -17,6 +18,8 @@ pub struct VerifiedToken {
     pub claims: Claims,
     /// The key that it was issued for.
     pub key: KeyId,
+    /// The APIs of its audiences.
+    pub apis: Box<[ApiId]>,
     /// Parsed from the claims, in the style of its APIs.
     pub scopes: ScopeSet,
     /// The signing key. If it is deleted, the token is no longer valid.

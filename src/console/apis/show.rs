@@ -13,9 +13,13 @@ use crate::console::ui::{Copyable, Moment, format_count, html_size};
 use crate::domain::apis::{Api, ApiScope};
 use crate::domain::audience::resource_metadata_url;
 use crate::domain::choices::ScopeStyle;
-use crate::http::permission::{AdminApis, ReadApis};
+use crate::domain::usage::UsageOutcome;
+use crate::http::permission::{AdminApis, ReadApis, ReadUsage};
 use crate::organizations;
+use crate::usage::{self, Span};
 
+/// Days of counted requests.
+const DAYS: i64 = 30;
 /// Up to this size of the table, in bytes of HTML, scopes are listed.
 const MAX_SIZE: usize = 110_000;
 /// Markup of a row, in bytes of HTML.
@@ -43,6 +47,8 @@ struct Page {
     created: Moment,
     keys: String,
     keys_path: String,
+    /// Successful token requests and verifications of the last 30 days.
+    requests: Option<(String, String)>,
     is_unused: bool,
     allows_every_scope: bool,
     actions: String,
@@ -80,6 +86,15 @@ pub(super) async fn show(visit: ConsoleRequest<ReadApis>, id: web::Path<String>)
     let parameters = resource.chain(example_scope.iter().map(|scope| ("scope", scope)));
     let parameters = parameters.map(|(name, value)| quote_for_shell(&format!("{name}={value}"))).collect();
     let scopes = scope_rows(api);
+    let requests = match visit.may::<ReadUsage>() {
+        true => {
+            let usage = usage::usage_of_api(visit.node(), api, Span::last_days(DAYS, visit.now)).await?;
+            let totals = usage.totals();
+            let count = |outcome| format_count(totals.of(outcome));
+            Some((count(UsageOutcome::Exchanged), count(UsageOutcome::Verified)))
+        }
+        false => None,
+    };
     page(&Page {
         frame: visit.frame(Section::Apis, format!("API {}", api.name)),
         id: api.id.to_string(),
@@ -102,6 +117,7 @@ pub(super) async fn show(visit: ConsoleRequest<ReadApis>, id: web::Path<String>)
         created: Moment::from_now(api.created_at, visit.now),
         keys: format_count(keys),
         keys_path: keys_path(api),
+        requests,
         is_unused: keys == 0,
         allows_every_scope: allows_every_scope(api),
         actions: actions.join(", "),

@@ -12,7 +12,6 @@ use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Moment, format_count};
 use crate::http::permission::{ReadCustomers, ReadUsage, WriteCustomers, WriteKeys};
-use crate::store::Interval;
 use crate::usage::{self, Span};
 
 /// Days of counted requests.
@@ -44,7 +43,7 @@ pub(super) async fn show(visit: ConsoleRequest<ReadCustomers>, id: web::Path<Str
     let now = visit.now;
     let requests = match visit.may::<ReadUsage>() {
         true => {
-            let span = Span::touched(Interval::Day, now.plus_seconds(-(DAYS - 1) * 86_400), now.plus_millis(1));
+            let span = Span::last_days(DAYS, now);
             let totals = usage::usage_of_customer(visit.node(), &customer.id, span).await?.totals();
             Some(format_count(totals.uses()))
         }

@@ -9,7 +9,7 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::keys::create::{describe_limits, tenant};
 use crate::console::keys::expiry::{DaysFrom, format_expiry};
 use crate::console::keys::form::{KeyFields, KeyForm, ParsedKey};
-use crate::console::keys::granted::api_name;
+use crate::console::keys::granted::describe_detail;
 use crate::console::keys::owner::{self, Holder, HolderFields};
 use crate::console::keys::summary::{self, describe_networks};
 use crate::console::keys::{display_name, find, may_change, version};
@@ -19,6 +19,7 @@ use crate::console::submitted::Submitted;
 use crate::console::ui::{Badge, Errors, Notice, Tone, format_count, format_date};
 use crate::domain::api_key::{ApiKey, Difference, Direction, Edit};
 use crate::domain::apis::ServedApi;
+use crate::domain::apis::api_name;
 use crate::domain::grants::Grants;
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
@@ -59,8 +60,6 @@ struct Review {
     formatted_total: String,
     denied: Vec<DeniedTable>,
     uncounted: bool,
-    /// The restricted APIs whose requests are not counted.
-    unchecked: String,
 }
 
 struct Change {
@@ -180,16 +179,12 @@ async fn review(
     let difference = Difference::between(key, new);
     let impact = match difference.restricts() {
         true => {
-            let to = Narrowing {
-                scopes: edit.grants.as_ref().map(|grants| grants.of_default_api().clone()),
-                networks: edit.networks.clone(),
-            };
+            let to = Narrowing { grants: edit.grants.clone(), networks: edit.networks.clone() };
             Some(usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?)
         }
         false => None,
     };
     let total = impact.as_ref().map_or(0, |impact| impact.total().all());
-    let uncounted = |impact: &Impact| impact.by_address.uncounted.all() + impact.by_scope.uncounted.all() > 0;
     let title = match difference.overall() {
         Direction::Restricted => "Restrict key?",
         Direction::Widened => "Widen key?",
@@ -197,7 +192,6 @@ async fn review(
     };
     let submitted = form.all().filter(|(name, _)| !["csrf", "confirmed", "back"].contains(name));
     let known = summary::warnings_about(key, apis);
-    let unchecked = restricted_apis(key, new, apis);
     let is_new = |warning: &Notice| known.iter().all(|known| known.text != warning.text);
     page(&Review {
         frame: visit.frame(Section::Keys, title),
@@ -205,14 +199,13 @@ async fn review(
         key_name: display_name(key),
         fields: submitted.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         changes: changes(key, new, apis),
-        unchecked: unchecked.join(", "),
         widens: difference.widens(),
         restricts: difference.restricts(),
         warnings: summary::warnings_about(new, apis).into_iter().filter(is_new).collect(),
         total,
         formatted_total: format_count(total),
-        uncounted: impact.as_ref().is_some_and(uncounted),
-        denied: impact.as_ref().map(denied_tables).unwrap_or_default(),
+        uncounted: impact.as_ref().is_some_and(|impact| impact.uncounted() > 0),
+        denied: impact.as_ref().map(|impact| denied_tables(impact, apis)).unwrap_or_default(),
     })
 }
 
@@ -260,15 +253,6 @@ fn direction_of_api(old: Option<&ScopeSet>, new: Option<&ScopeSet>) -> Direction
     }
 }
 
-/// Returns the names of the restricted APIs besides the default one.
-fn restricted_apis<'a>(key: &ApiKey, new: &ApiKey, apis: &'a [ServedApi]) -> Vec<&'a str> {
-    let is_restricted = |served: &&ServedApi| {
-        let id = served.api.id;
-        !served.api.is_default() && direction_of_api(key.grants.get(id), new.grants.get(id)).restricts()
-    };
-    apis.iter().filter(is_restricted).map(|served| served.api.name.as_str()).collect()
-}
-
 fn badge(direction: Direction) -> Badge {
     match direction {
         Direction::Unchanged => Badge::new(Tone::Plain, "Unchanged"),
@@ -278,7 +262,7 @@ fn badge(direction: Direction) -> Badge {
     }
 }
 
-fn denied_tables(impact: &Impact) -> Vec<DeniedTable> {
+fn denied_tables(impact: &Impact, apis: &[ServedApi]) -> Vec<DeniedTable> {
     let table = |title, column, denials: &DeniedUses| DeniedTable {
         title,
         column,
@@ -289,13 +273,14 @@ fn denied_tables(impact: &Impact) -> Vec<DeniedTable> {
             .take(MAX_LISTED)
             .map(|detail| {
                 let requests = detail.exchanges.saturating_add(detail.verifications);
-                (detail.value.clone().unwrap_or_default(), format_count(requests))
+                (describe_detail(detail.api, detail.value.as_deref(), apis), format_count(requests))
             })
             .collect(),
     };
     let by_address = table("By IP address", "IP address", &impact.by_address);
+    let by_api = table("By API that is no longer granted", "API", &impact.by_api);
     let by_scope = table("By scope", "Scope", &impact.by_scope);
-    [by_address, by_scope].into_iter().filter(|table| !table.rows.is_empty()).collect()
+    [by_address, by_api, by_scope].into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
 async fn build(

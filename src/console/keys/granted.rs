@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::console::ui::html;
-use crate::domain::apis::{Api, ApiId, ServedApi};
+use crate::domain::apis::{Api, ApiId, ServedApi, api_name};
 use crate::domain::grants::Grants;
 use crate::domain::scope::ScopeSet;
 
@@ -44,7 +44,12 @@ pub(super) fn in_order<'a>(grants: &'a Grants, apis: &'a [ServedApi]) -> impl It
     apis.iter().filter_map(|served| Some((&served.api, grants.get(served.api.id)?)))
 }
 
-/// Returns the name of an API. `None` if it no longer exists.
-pub(super) fn api_name(apis: &[ServedApi], id: ApiId) -> Option<&str> {
-    apis.iter().find(|served| served.api.id == id).map(|served| served.api.name.as_str())
+/// Returns what uses were counted by: an address, an API, or scopes. The API of scopes is named if there are several.
+pub(super) fn describe_detail(api: Option<ApiId>, value: Option<&str>, apis: &[ServedApi]) -> String {
+    let name = || api.map(|api| api_name(apis, api).unwrap_or("Deleted API"));
+    match (value.filter(|value| !value.is_empty()), name()) {
+        (Some(value), Some(name)) if apis.len() > 1 => format!("{value} ({name})"),
+        (Some(value), _) => value.to_owned(),
+        (None, name) => name.unwrap_or_default().to_owned(),
+    }
 }

@@ -10,6 +10,7 @@ use crate::console::denials::DenialPanel;
 use crate::console::error_page::ErrorPage;
 use crate::console::frame::{Frame, Section, page};
 use crate::console::keys::create::tenant;
+use crate::console::keys::granted::describe_detail;
 use crate::console::keys::rotation::Rotation;
 use crate::console::keys::snippets::{PLACEHOLDER, Snippets, token_endpoint};
 use crate::console::keys::summary::warnings_about;
@@ -93,8 +94,11 @@ pub(super) async fn show(
     let query = Form::parse(request.query_string().as_bytes()).unwrap_or_default();
     let key = find(&visit, &path).await?;
     let tenant = tenant(&visit)?;
-    let usage =
-        if visit.may::<ReadUsage>() { Some(load_usage(&visit, &key, Range::read(&query)).await?) } else { None };
+    let usage = if visit.may::<ReadUsage>() {
+        Some(load_usage(&visit, &key, Range::read(&query), &tenant.apis).await?)
+    } else {
+        None
+    };
     let customer = visit.node().customer_of(&key).await.map_err(|cause| ErrorPage::node_unavailable(&cause))?;
     let members = members::list(visit.node(), visit.organization()).await?;
     let email = |id: &str| members.iter().find(|member| member.id.0 == id).map(|member| member.email.clone());
@@ -163,7 +167,12 @@ fn notices(key: &ApiKey, customer: Option<&Customer>, apis: &[ServedApi], now: T
     notices
 }
 
-async fn load_usage(visit: &ConsoleRequest<ReadKeys>, key: &ApiKey, range: Range) -> Result<UsagePanel, ErrorPage> {
+async fn load_usage(
+    visit: &ConsoleRequest<ReadKeys>,
+    key: &ApiKey,
+    range: Range,
+    apis: &[ServedApi],
+) -> Result<UsagePanel, ErrorPage> {
     let span = range.span(visit.now);
     let (_, usage) = usage::usage_of_key(visit.node(), visit.organization(), &key.id, span).await?;
     let details = usage::details(visit.node(), visit.organization(), &key.id, visit.now).await?;
@@ -173,17 +182,18 @@ async fn load_usage(visit: &ConsoleRequest<ReadKeys>, key: &ApiKey, range: Range
         chart: Chart::new("usage", caption, range.unit(), range.columns(&usage)),
         totals: Totals::from(&usage.totals()),
         tables: vec![
-            SeenTable::new("Source addresses, last 30 days", "IP address", details.addresses),
-            SeenTable::new("Requested scopes, last 30 days", "Scopes", details.requested),
+            SeenTable::new("Source addresses, last 30 days", "IP address", details.addresses, apis),
+            SeenTable::new("APIs, last 30 days", "API", details.apis, apis),
+            SeenTable::new("Requested scopes, last 30 days", "Scopes", details.requested, apis),
         ],
     })
 }
 
 impl SeenTable {
-    fn new(caption: &'static str, column: &'static str, seen: ValueList) -> Self {
+    fn new(caption: &'static str, column: &'static str, seen: ValueList, apis: &[ServedApi]) -> Self {
         let row = |seen: &ValueUses| {
             let last = format_date(Timestamp::from_seconds(seen.last_day.saturating_mul(86_400)));
-            (seen.value.clone(), format_count(seen.uses.all()), last)
+            (describe_detail(seen.api, Some(&seen.value), apis), format_count(seen.uses.all()), last)
         };
         Self {
             caption,

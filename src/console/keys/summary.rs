@@ -1,8 +1,8 @@
 //! The access of a key in words: a line for the review before it exists, and warnings.
 
-use crate::console::keys::granted::api_name;
 use crate::console::ui::{Notice, Tone, format_date};
 use crate::domain::api_key::{Access, ApiKey};
+use crate::domain::apis::api_name;
 use crate::domain::apis::{ApiId, ServedApi};
 use crate::domain::grants::{Grant, Grants};
 use crate::domain::networks::Networks;

@@ -179,6 +179,11 @@ impl ServedApi {
     }
 }
 
+/// Returns the name of an API. `None` if it no longer exists.
+pub fn api_name(apis: &[ServedApi], id: ApiId) -> Option<&str> {
+    apis.iter().find(|served| served.api.id == id).map(|served| served.api.name.as_str())
+}
+
 /// Returns the API of an audience (RFC 8707 §2), with the configured spelling.
 pub fn find_audience<'a>(apis: &'a [ServedApi], requested: &str) -> Option<(&'a ServedApi, &'a str)> {
     let find = |is_match: &dyn Fn(&str, &str) -> bool| {

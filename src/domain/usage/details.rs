@@ -1,11 +1,11 @@
-//! Details of a key's uses: client addresses, requested scopes, and the use of the previous secret.
+//! Details of a key's uses: client addresses, APIs, requested scopes, and the use of the previous secret.
 //!
-//! Bounded: at most [`MOST_DISTINCT`] addresses and as many requests per key and day; further ones are counted as
-//! other.
+//! Bounded: at most [`MOST_DISTINCT`] addresses, APIs and requests per key and day; further ones are counted as other.
 
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::domain::apis::ApiId;
 use crate::domain::requirement::Required;
 use crate::domain::scope::ScopeSet;
 use crate::domain::usage::LastUse;
@@ -37,6 +37,14 @@ pub enum RequestedDetail {
     Required(Box<[Required]>),
 }
 
+/// What uses requested, and of which API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestedOfApi {
+    /// `None` if the use was of several APIs.
+    pub api: Option<ApiId>,
+    pub requested: RequestedDetail,
+}
+
 /// Number of uses on a day with the same detail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DetailCount<T> {
@@ -52,7 +60,9 @@ pub struct DetailCount<T> {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Details {
     pub addresses: Vec<DetailCount<IpAddr>>,
-    pub requested: Vec<DetailCount<RequestedDetail>>,
+    /// A use of several APIs is counted for each of them.
+    pub apis: Vec<DetailCount<ApiId>>,
+    pub requested: Vec<DetailCount<RequestedOfApi>>,
     /// Addresses that the allowed networks denied, with the first time.
     pub denied: Vec<(IpAddr, LastUse)>,
     /// Last use of the previous secret.
@@ -114,6 +124,7 @@ impl fmt::Display for RequestedDetail {
 impl Details {
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty()
+            && self.apis.is_empty()
             && self.requested.is_empty()
             && self.denied.is_empty()
             && self.previous_secret.is_none()
@@ -125,14 +136,19 @@ impl Details {
         add(&mut self.addresses, day, uses, |known| known == Some(&address), || Some(address));
     }
 
-    /// Counts uses that requested something. Does not allocate if the request is known.
-    pub fn count_request(&mut self, day: i64, requested: UsedDetail<'_>, uses: (u64, u64)) {
+    /// Counts uses of an API.
+    pub fn count_api(&mut self, day: i64, api: ApiId, uses: (u64, u64)) {
+        add(&mut self.apis, day, uses, |known| known == Some(&api), || Some(api));
+    }
+
+    /// Counts uses that requested something of an API. Does not allocate if the request is known.
+    pub fn count_request(&mut self, day: i64, api: Option<ApiId>, requested: UsedDetail<'_>, uses: (u64, u64)) {
         add(
             &mut self.requested,
             day,
             uses,
-            |known| known.is_some_and(|known| requested.equals(known)),
-            || Some(requested.to_requested()),
+            |known| known.is_some_and(|known| known.api == api && requested.equals(&known.requested)),
+            || Some(RequestedOfApi { api, requested: requested.to_requested() }),
         );
     }
 
@@ -156,6 +172,10 @@ impl Details {
         for DetailCount { day, value, exchanges, verifications } in other.addresses {
             let uses = (exchanges, verifications);
             add(&mut self.addresses, day, uses, |known| known == value.as_ref(), || value);
+        }
+        for DetailCount { day, value, exchanges, verifications } in other.apis {
+            let uses = (exchanges, verifications);
+            add(&mut self.apis, day, uses, |known| known == value.as_ref(), || value);
         }
         for DetailCount { day, value, exchanges, verifications } in other.requested {
             let uses = (exchanges, verifications);

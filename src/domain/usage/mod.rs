@@ -4,8 +4,9 @@ mod details;
 
 use std::net::IpAddr;
 
-pub use details::{DetailCount, Details, MOST_DISTINCT, RequestedDetail, UsedDetail, may_hold_secret};
+pub use details::{DetailCount, Details, MOST_DISTINCT, RequestedDetail, RequestedOfApi, UsedDetail, may_hold_secret};
 
+use crate::domain::apis::ApiId;
 use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
@@ -63,6 +64,8 @@ pub struct Use<'a> {
     pub outcome: UsageOutcome,
     /// The client's address.
     pub address: ClientAddress,
+    /// The APIs that it was for; empty if unknown.
+    pub apis: &'a [ApiId],
     /// The requested scopes or requirements.
     pub requested: Option<UsedDetail<'a>>,
     /// Whether the previous secret was used.
@@ -156,8 +159,15 @@ impl KeyUsage {
         if let Some(address) = last.address {
             self.details.count_address(day, address, uses);
         }
+        for api in used.apis {
+            self.details.count_api(day, *api, uses);
+        }
         if let Some(requested) = used.requested {
-            self.details.count_request(day, requested, uses);
+            let api = match used.apis {
+                [api] => Some(*api),
+                _ => None,
+            };
+            self.details.count_request(day, api, requested, uses);
         }
     }
 

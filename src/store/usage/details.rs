@@ -1,9 +1,10 @@
-//! Client addresses and requested scopes of keys.
+//! Client addresses, APIs and requested scopes of keys.
 
 use std::collections::BTreeMap;
 
 use sqlx::AssertSqlSafe;
 
+use crate::domain::apis::ApiId;
 use crate::domain::usage::{DetailCount, KeyUsage, MOST_DISTINCT};
 use crate::store::{Store, StoreError};
 
@@ -15,19 +16,39 @@ const ROWS: usize = 2_000;
 /// Stands for all values beyond the distinct ones.
 pub(super) const OTHER: &str = "";
 
+/// Stands for a detail that is not of one API.
+pub(super) const NO_API: &str = "";
+
+/// The row that counts a detail.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Place<'a> {
+    key: &'a str,
+    day: i64,
+    kind: &'static str,
+    api: &'a str,
+    value: String,
+}
+
 impl Store {
     /// Adds details, in one transaction.
     pub(super) async fn write_details(&self, batch: &[KeyUsage]) -> Result<(), StoreError> {
-        let mut counts: BTreeMap<(&str, i64, &str, String), (u64, u64)> = BTreeMap::new();
+        let mut counts: BTreeMap<Place<'_>, (u64, u64)> = BTreeMap::new();
         for usage in batch {
             let key = usage.key.as_str();
             for DetailCount { day, value, exchanges, verifications } in &usage.details.addresses {
                 let value = value.map_or(OTHER.to_owned(), |address| address.to_string());
-                add(&mut counts, (key, *day, "address", value), (*exchanges, *verifications));
+                let place = Place { key, day: *day, kind: "address", api: NO_API, value };
+                add(&mut counts, place, (*exchanges, *verifications));
+            }
+            for DetailCount { day, value, exchanges, verifications } in &usage.details.apis {
+                let api = value.as_ref().map_or(NO_API, ApiId::as_str);
+                let place = Place { key, day: *day, kind: "api", api, value: OTHER.to_owned() };
+                add(&mut counts, place, (*exchanges, *verifications));
             }
             for DetailCount { day, value, exchanges, verifications } in &usage.details.requested {
-                let value = value.as_ref().and_then(|requested| requested.text()).unwrap_or_else(|| OTHER.to_owned());
-                add(&mut counts, (key, *day, "scope", value), (*exchanges, *verifications));
+                let api = value.as_ref().and_then(|of| of.api.as_ref()).map_or(NO_API, ApiId::as_str);
+                let value = value.as_ref().and_then(|of| of.requested.text()).unwrap_or_else(|| OTHER.to_owned());
+                add(&mut counts, Place { key, day: *day, kind: "scope", api, value }, (*exchanges, *verifications));
             }
         }
         let of_secrets = requests_of_secrets(batch);
@@ -52,26 +73,45 @@ impl Store {
         for part in rows.chunks(ROWS) {
             // Adds to known values. New values are kept if there is room, otherwise counted as other.
             let mut insert = query(AssertSqlSafe(format!(
-                "WITH used (key_id, day, kind, value, exchanges, verifications) AS (VALUES {}), \
-                 placed AS (SELECT used.key_id, used.day, used.kind, used.value, used.exchanges, used.verifications, \
+                "WITH used (key_id, day, kind, api, value, exchanges, verifications) AS (VALUES {}), \
+                 placed AS (SELECT used.key_id, used.day, used.kind, used.api, used.value, used.exchanges, used.verifications, \
                    known.value AS known, ROW_NUMBER() OVER (PARTITION BY used.key_id, used.day, used.kind, \
-                     CASE WHEN known.value IS NULL AND used.value <> '' THEN 1 ELSE 0 END ORDER BY used.value) AS place, \
+                     CASE WHEN known.value IS NULL AND used.value <> '' THEN 1 ELSE 0 END ORDER BY used.api, used.value) AS place, \
                    (SELECT COUNT(*) FROM usage_details d WHERE d.key_id = used.key_id AND d.day = used.day \
                      AND d.kind = used.kind AND d.value <> '') AS taken \
                    FROM used JOIN api_keys k ON k.id = used.key_id LEFT JOIN usage_details known ON known.key_id = used.key_id \
-                   AND known.day = used.day AND known.kind = used.kind AND known.value = used.value), \
-                 kept AS (SELECT key_id, day, kind, exchanges, verifications, \
+                   AND known.day = used.day AND known.kind = used.kind AND known.api = used.api AND known.value = used.value), \
+                 kept AS (SELECT key_id, day, kind, api, exchanges, verifications, \
                    CASE WHEN known IS NOT NULL OR place + taken <= {MOST_DISTINCT} THEN value ELSE '' END AS value FROM placed) \
-                 INSERT INTO usage_details (key_id, day, kind, value, exchanges, verifications) \
-                 SELECT key_id, day, kind, value, CAST(SUM(exchanges) AS BIGINT), CAST(SUM(verifications) AS BIGINT) \
-                 FROM kept WHERE true GROUP BY key_id, day, kind, value ORDER BY key_id, day, kind, value \
-                 ON CONFLICT (key_id, day, kind, value) DO UPDATE SET \
+                 INSERT INTO usage_details (key_id, day, kind, api, value, exchanges, verifications) \
+                 SELECT key_id, day, kind, api, value, CAST(SUM(exchanges) AS BIGINT), CAST(SUM(verifications) AS BIGINT) \
+                 FROM kept WHERE true GROUP BY key_id, day, kind, api, value ORDER BY key_id, day, kind, api, value \
+                 ON CONFLICT (key_id, day, kind, api, value) DO UPDATE SET \
                  exchanges = usage_details.exchanges + excluded.exchanges, \
                  verifications = usage_details.verifications + excluded.verifications",
-                placeholders(part.len(), 6)
+                placeholders(part.len(), 7)
             )));
-            for ((key, day, kind, value), (exchanges, verifications)) in part {
-                insert = insert.bind(*key).bind(*day).bind(*kind).bind(value).bind(*exchanges).bind(*verifications);
+            for (place, (exchanges, verifications)) in part {
+                insert = insert.bind(place.key).bind(place.day).bind(place.kind).bind(place.api).bind(&place.value);
+                insert = insert.bind(*exchanges).bind(*verifications);
+            }
+            insert.execute(&mut transaction).await?;
+        }
+        let of_apis: Vec<_> = rows.iter().filter(|(place, _)| place.kind == "api" && place.api != NO_API).collect();
+        for part in of_apis.chunks(ROWS) {
+            let mut insert = query(AssertSqlSafe(format!(
+                "WITH used (key_id, day, api, exchanges, verifications) AS (VALUES {}) \
+                 INSERT INTO usage_of_api_days (organization, api, day, exchanges, verifications) \
+                 SELECT k.organization, used.api, used.day, CAST(SUM(used.exchanges) AS BIGINT), \
+                 CAST(SUM(used.verifications) AS BIGINT) FROM used JOIN api_keys k ON k.id = used.key_id \
+                 WHERE true GROUP BY k.organization, used.api, used.day ORDER BY k.organization, used.api, used.day \
+                 ON CONFLICT (organization, api, day) DO UPDATE SET \
+                 exchanges = usage_of_api_days.exchanges + excluded.exchanges, \
+                 verifications = usage_of_api_days.verifications + excluded.verifications",
+                placeholders(part.len(), 5)
+            )));
+            for (place, (exchanges, verifications)) in part {
+                insert = insert.bind(place.key).bind(place.day).bind(place.api).bind(*exchanges).bind(*verifications);
             }
             insert.execute(&mut transaction).await?;
         }
@@ -110,12 +150,8 @@ fn requests_of_secrets(batch: &[KeyUsage]) -> Vec<((&str, i64, u64), u64)> {
     counts.into_iter().collect()
 }
 
-fn add<'a>(
-    counts: &mut BTreeMap<(&'a str, i64, &'a str, String), (u64, u64)>,
-    key: (&'a str, i64, &'a str, String),
-    (exchanges, verifications): (u64, u64),
-) {
-    let known = counts.entry(key).or_default();
+fn add<'a>(counts: &mut BTreeMap<Place<'a>, (u64, u64)>, place: Place<'a>, (exchanges, verifications): (u64, u64)) {
+    let known = counts.entry(place).or_default();
     known.0 = known.0.saturating_add(exchanges);
     known.1 = known.1.saturating_add(verifications);
 }

@@ -23,8 +23,8 @@ use crate::store::sql::columns::unsigned;
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Row, placeholders, query};
 
-pub use apis::{KeyOfApi, RequestedOfKey};
-pub use reports::{BusyKey, BusyKeys, UsageDetail};
+pub use apis::{KeyOfApi, RequestedOfKey, UsesOfApi};
+pub use reports::{BusyKey, BusyKeys, DetailKind, UsageDetail};
 pub(super) use snapshots::Snapshots;
 
 /// The subject of a usage report.

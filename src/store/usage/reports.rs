@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::AssertSqlSafe;
 
+use crate::domain::apis::ApiId;
 use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
@@ -39,11 +40,21 @@ pub struct BusyKey {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Number of uses by address or by requested scopes.
+/// What uses are counted by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DetailKind {
+    Address,
+    Api,
+    /// Requested scopes.
+    Scope,
+}
+
+/// Number of uses by address, by API, or by requested scopes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsageDetail {
-    /// Whether the value is an address; otherwise requested scopes.
-    pub is_address: bool,
+    pub kind: DetailKind,
+    /// The API of the uses; `None` if it is not known, or there are several.
+    pub api: Option<ApiId>,
     /// Address, or scopes separated by spaces; `None` for all others.
     pub value: Option<String>,
     pub exchanges: u64,
@@ -139,12 +150,12 @@ impl Store {
         self.rank_keys(filter).await
     }
 
-    /// Returns the addresses and requested scopes of a key since a day.
+    /// Returns the addresses, APIs and requested scopes of a key since a day.
     pub async fn usage_details(&self, key: &KeyId, first_day: i64) -> Result<Vec<UsageDetail>, StoreError> {
         let rows = query(
-            "SELECT kind, value, CAST(SUM(exchanges) AS BIGINT) AS exchanges, \
+            "SELECT kind, api, value, CAST(SUM(exchanges) AS BIGINT) AS exchanges, \
              CAST(SUM(verifications) AS BIGINT) AS verifications, MAX(day) AS last_day \
-             FROM usage_details WHERE key_id = $1 AND day >= $2 GROUP BY kind, value ORDER BY kind, value",
+             FROM usage_details WHERE key_id = $1 AND day >= $2 GROUP BY kind, api, value ORDER BY kind, api, value",
         )
         .bind(key.as_str())
         .bind(first_day)
@@ -153,8 +164,14 @@ impl Store {
         rows.iter()
             .map(|row| {
                 let value: String = row.try_get("value")?;
+                let kind = match row.try_get::<String>("kind")?.as_str() {
+                    "address" => DetailKind::Address,
+                    "api" => DetailKind::Api,
+                    _ => DetailKind::Scope,
+                };
                 Ok(UsageDetail {
-                    is_address: row.try_get::<String>("kind")? == "address",
+                    kind,
+                    api: ApiId::parse(&row.try_get::<String>("api")?),
                     value: (value != details::OTHER).then_some(value),
                     exchanges: unsigned(row.try_get("exchanges")?, "count of use")?,
                     verifications: unsigned(row.try_get("verifications")?, "count of use")?,
@@ -206,6 +223,7 @@ impl Store {
             .await?;
         }
         query("DELETE FROM usage_of_organization_days WHERE day < $1").bind(day).execute_alone(&self.database).await?;
+        query("DELETE FROM usage_of_api_days WHERE day < $1").bind(day).execute_alone(&self.database).await?;
         // 3. Details.
         query("DELETE FROM usage_details WHERE day < $1").bind(detail_day).execute_alone(&self.database).await?;
         query("DELETE FROM usage_of_secrets WHERE hour < $1")

@@ -118,6 +118,7 @@ const TABLE: &[Row] = &[
     ("GET", USAGE, "another's", ["200", "200", "200", "200"]),
     ("GET", USAGE, "elsewhere", [GONE, GONE, GONE, GONE]),
     ("GET", "/organizations/{org}/usage", "", ["200", "200", "200", "200"]),
+    ("GET", "/organizations/{org}/apis/{api}/usage", "", ["200", "200", "200", "200"]),
     ("GET", "/organizations/{org}/audit", "", [ROLE, ROLE, "200", "200"]),
     // Webhooks.
     ("GET", "/organizations/{org}/webhooks", "", [ROLE, ROLE, "200", "200"]),

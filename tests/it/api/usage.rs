@@ -74,6 +74,64 @@ fn uses_and_denials_of_a_key_are_told_by_hour_and_by_day() {
 }
 
 #[test]
+fn uses_are_told_by_api() {
+    let server = Server::start();
+    for name in ["photos", "orders"] {
+        let audience = format!("https://{name}.example");
+        let body = json!({ "name": name, "audience": audience, "scopes": [{ "scope": "all" }, { "scope": "some" }] });
+        server.api("POST", "apis").json(&body).send().expect(201);
+    }
+    let granted = ["photos", "orders"].map(|api| json!({ "api": api, "scopes": ["all", "some"] }));
+    let key = server.make(&json!({ "apis": granted }));
+    let (photos, orders) = (("resource", "https://photos.example"), ("resource", "https://orders.example"));
+    let token = |parameters: &[(&str, &str)]| server.token(&key, parameters);
+    let of_photos = token(&[photos, ("scope", "some")]);
+    let of_both = token(&[photos, orders, ("scope", "all")]);
+    token(&[]);
+    let verify = |query: &str, credential: &str| {
+        assert_eq!(server.get(&format!("/verify{query}")).bearer(credential).send().status, 200, "{query}");
+    };
+    verify("", &of_photos);
+    verify("", &of_both);
+    verify("?keyturn_api=orders", &of_both);
+    verify("?keyturn_api=photos&keyturn_require=all", &key.text);
+    verify("?keyturn_audience=https://orders.example", &key.text);
+    verify("", &key.text);
+    server.exchange(&key.text, &[photos, ("scope", "other")]).expect(400);
+
+    let of = |api: &str| usage(&server, &format!("apis/{api}/usage"));
+    let counts = |exchanges: u64, verifications: u64| json!({ "exchanges": exchanges, "verifications": verifications });
+    eventually("the counts", || (of("photos")["totals"] == counts(2, 3)).then_some(()));
+    let found = of("photos");
+    assert_eq!((&found["totals"], &found["name"]), (&counts(2, 3), &json!("photos")));
+    assert_eq!(found["buckets"].as_array().unwrap().len(), 30, "those without use too");
+    assert_eq!(of("orders")["totals"], counts(1, 3));
+    let all = usage(&server, "usage");
+    let named = |name: &str, exchanges: u64, verifications: u64| json!({ "name": name, "exchanges": exchanges, "verifications": verifications });
+    let listed = all["apis"].as_array().unwrap().iter().filter(|api| api["name"] != "default").collect::<Vec<_>>();
+    assert_eq!(listed, [&named("photos", 2, 3), &named("orders", 1, 3)], "busiest first");
+
+    // What a restriction of the key, or a change of an API, would have denied.
+    let impact = |body: &Value| server.api("POST", &format!("keys/{}/impact", key.id)).json(body).send().expect(200);
+    let found = impact(&json!({ "apis": [{ "api": "photos", "scopes": ["all"] }] }));
+    let uses_of = |api: &str| found["by_api"].as_array().unwrap().iter().find(|each| each["api"] == api).cloned();
+    assert_eq!(uses_of("orders").map(|of| of["verifications"].clone()), Some(json!(3)));
+    assert_eq!(uses_of("photos"), None);
+    let scope = &found["by_scope"][0];
+    assert_eq!((&scope["api"], &scope["scope"], &scope["exchanges"]), (&json!("photos"), &json!("some"), &json!(1)));
+    let change = json!({ "scopes": [{ "scope": "all" }] });
+    let found = server.api("POST", "apis/photos/impact").json(&change).send().expect(200);
+    let of_key = &found["keys"][0];
+    assert_eq!((&of_key["failed"], &of_key["unattributed"]), (&counts(1, 0), &counts(1, 0)), "{found}");
+
+    assert_eq!(server.api("DELETE", "apis/orders").send().status, 204);
+    let deleted = usage(&server, "usage")["apis"].as_array().unwrap().iter().find(|api| api["name"].is_null()).cloned();
+    assert_eq!(deleted.map(|api| api["verifications"].clone()), Some(json!(3)));
+    problem(&server.api("GET", "apis/orders/usage").send(), 404, "NOT_FOUND");
+    wrong_field(&server.api("GET", "apis/photos/usage?interval=hour").send(), "query");
+}
+
+#[test]
 fn organization_usage_lists_keys_busiest_first() {
     let server = Server::start();
     let keys: Vec<Key> = (0..4).map(|n| server.make(&json!({ "name": format!("key {n}") }))).collect();

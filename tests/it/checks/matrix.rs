@@ -40,6 +40,7 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("POST", "/api/v1/organizations/{org}/keys/lookup", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/denials", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/usage", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/apis/{api}/usage", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/signing-keys", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/signing-keys/rotate", Kind::Api),
     ("DELETE", "/api/v1/organizations/{org}/signing-keys/{kid}", Kind::Api),

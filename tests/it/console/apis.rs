@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::visiting;
 use crate::support::console::{filled, text};
-use crate::support::{Answer, Person, Server, Visitor};
+use crate::support::{Answer, Person, Server, Visitor, eventually};
 
 const ORDERS: &str = "https://orders.example.com";
 const BILLING: &str = "https://billing.example.com";
@@ -373,13 +373,19 @@ fn review_shows_the_api_of_each_scope() {
     let live = token(&server, secret, ORDERS).expect(200)["access_token"].as_str().unwrap().to_owned();
     let page = format!("/keys/{id}/edit");
     let write = format!("{orders} orders.write");
-    let review = visitor.submit(&page, &page, &[("grant", &orders), ("grant", &write)]);
+    let form = [("client_secret", secret), ("resource", ORDERS), ("scope", "orders.read")];
+    server
+        .token_request()
+        .form(&[&[("grant_type", "client_credentials")], form.as_slice()].concat())
+        .send()
+        .expect(200);
+    let review = || visitor.submit(&page, &page, &[("grant", &orders), ("grant", &write)]);
+    let review = eventually("the request to be counted", || {
+        Some(review()).filter(|review| text(&review.text()).contains("At least 1 request."))
+    });
     let says = text(&review.text());
     assert!(says.contains("Scopes of orders orders.read orders.write Widened and restricted"), "{says}");
-    assert!(
-        !says.contains("Scopes of default") && says.contains("Requests for orders are not counted here."),
-        "{says}"
-    );
+    assert!(!says.contains("Scopes of default") && says.contains("orders.read (orders) 1"), "{says}");
     let next = visitor.next(&visitor.post(&page).form_text(filled(&review.text(), &visitor.link(&page), &[])).send());
     assert!(next.contains("Tokens issued earlier no longer work."), "{next}");
     assert_eq!(verified(&server, &live), 401);

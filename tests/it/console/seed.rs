@@ -8,6 +8,9 @@ use crate::support::person::Person;
 use crate::support::server::scope_list;
 use crate::support::{Place, Server, database, now};
 
+/// The ID of the default API.
+const DEFAULT_API: &str = "0000000000000000";
+
 /// The statements that aggregate hourly usage.
 const REPORTS: &str = include_str!("../../../migrations/sqlite/0006_usage_reports.sql");
 
@@ -197,11 +200,17 @@ fn write_the_past(place: &Place, keys: &[String]) {
             let _ =
                 write!(set, ", last_used_at = {}, last_used_ip = '203.0.113.{}'", (second - used) * 1000, place + 5);
             let detail = format!(
-                "INSERT OR REPLACE INTO usage_details (key_id, day, kind, value, exchanges, verifications) VALUES \
-                 ('{id}', {day}, 'address', '203.0.113.{}', {}, {rate}), ('{id}', {day}, 'address', '198.51.100.20', {rate}, 0), \
-                 ('{id}', {day}, 'scope', 'read:metrics/cpu', {rate}, 0)",
+                "INSERT OR REPLACE INTO usage_details (key_id, day, kind, api, value, exchanges, verifications) VALUES \
+                 ('{id}', {day}, 'address', '', '203.0.113.{}', {}, {rate}), ('{id}', {day}, 'address', '', '198.51.100.20', {rate}, 0), \
+                 ('{id}', {day}, 'api', '{DEFAULT_API}', '', {}, {rate}), \
+                 ('{id}', {day}, 'scope', '{DEFAULT_API}', 'read:metrics/cpu', {rate}, 0); \
+                 INSERT INTO usage_of_api_days (organization, api, day, exchanges, verifications) \
+                 VALUES ('default', '{DEFAULT_API}', {day}, {}, {rate}) ON CONFLICT (organization, api, day) \
+                 DO UPDATE SET exchanges = exchanges + excluded.exchanges, verifications = verifications + excluded.verifications",
                 place + 5,
                 rate * 8,
+                rate * 9,
+                rate * 9,
                 day = second / 86_400,
             );
             database::execute(&path, &detail);

@@ -189,6 +189,7 @@ on_every_backend! { in usage:
     outcomes_are_counted_separately
     old_usage_is_deleted
     details_add_up_and_are_bounded
+    uses_are_counted_by_api
     previous_secret_use_is_kept_until_the_next_rotation
     notice_is_recorded_once_with_its_audit_entry
     stale_key_is_disabled_once_with_its_notice

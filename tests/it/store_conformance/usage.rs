@@ -5,11 +5,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keyturn::domain::api_key::{ApiKey, Lifecycle, PreviousSecret};
+use keyturn::domain::apis::{Api, ApiId};
+use keyturn::domain::choices::Algorithm;
+use keyturn::domain::grants::{Grant, Grants};
 use keyturn::domain::key_text::KeyId;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome, UsedDetail};
-use keyturn::store::{BusyKeys, Interval, Limits, Notice, StaleKeys, Store, UsageDetail, UsageOf, action, kind};
+use keyturn::store::{
+    BusyKeys, DetailKind, Interval, Limits, Notice, StaleKeys, Store, UsageDetail, UsageOf, UsesOfApi, action, kind,
+};
 
 use super::{
     NOW, WriteOutcome as _, concurrently, create_organization, entry, id, insert, key, new_organization, next, slug,
@@ -332,21 +337,65 @@ pub async fn details_add_up_and_are_bounded(store: Arc<Store>) {
     assert_eq!(of(Some(address(59))), (6, 3, 7));
     assert_eq!(of(Some(address(63))), (2, 1, 7), "the last for which there was room");
     assert_eq!(of(None), ((6 + 10) * 2, 6 + 10, 7));
-    assert!(details.iter().all(|detail| detail.is_address));
+    assert!(details.iter().all(|detail| detail.kind == DetailKind::Address));
     assert_eq!(store.usage_details(&id(1), 8).await.unwrap().len(), 1);
 
     // Another kind and another key: counted separately.
     let mut details = Details::default();
     let (plain, long) =
         (ScopeSet::parse("read:a write:b").unwrap(), ScopeSet::parse(&format!("read:{}", "x".repeat(60))).unwrap());
-    details.count_request(7, UsedDetail::Scopes(&plain), (1, 0));
-    details.count_request(7, UsedDetail::Scopes(&long), (0, 4));
+    details.count_request(7, None, UsedDetail::Scopes(&plain), (1, 0));
+    details.count_request(7, None, UsedDetail::Scopes(&long), (0, 4));
     store.add_details(&[KeyUsage { details, ..KeyUsage::new(id(2)) }]).await.unwrap();
     let asked = store.usage_details(&id(2), 0).await.unwrap();
     let shown: Vec<_> =
         asked.iter().map(|detail| (detail.value.as_deref(), detail.exchanges, detail.verifications)).collect();
     assert_eq!(shown, [(None, 0, 4), (Some("read:a write:b"), 1, 0)]);
-    assert!(asked.iter().all(|detail| !detail.is_address));
+    assert!(asked.iter().all(|detail| (detail.kind, detail.api) == (DetailKind::Scope, None)));
+}
+
+pub async fn uses_are_counted_by_api(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    let default = Api::default_of(key(1).organization, Algorithm::Es256, NOW);
+    let [photos, orders] = [1, 2].map(|n| ApiId::from_random([n; 16]));
+    let granted = |api| Grant { api, scopes: ScopeSet::parse("read").unwrap() };
+    insert(store.as_ref(), &ApiKey { grants: Grants::new([ApiId::DEFAULT, photos].map(granted)), ..key(1) }).await;
+    insert(store.as_ref(), &ApiKey { grants: Grants::new([photos].map(granted)), ..key(2) }).await;
+    let read = ScopeSet::parse("read").unwrap();
+    for (n, day) in [(1, 7), (2, 7), (1, 8)] {
+        let mut usage = KeyUsage::new(id(n));
+        usage.details.count_api(day, photos, (1, 2));
+        usage.details.count_api(day, orders, (5, 0));
+        usage.details.count_request(day, Some(photos), UsedDetail::Scopes(&read), (1, 0));
+        usage.details.count_request(day, None, UsedDetail::Scopes(&read), (0, 9));
+        store.add_details(&[usage.clone(), usage]).await.unwrap();
+    }
+    let uses = |api, day, exchanges, verifications| UsesOfApi { api, day, exchanges, verifications };
+    let organization = &default.organization;
+    let of = async |first, last| store.usage_by_api(organization, first, last).await.unwrap();
+    let mut all = vec![uses(photos, 8, 6, 12), uses(orders, 8, 30, 0)];
+    all.sort_by_key(|uses| uses.api);
+    assert_eq!(of(0, 9).await, all);
+    assert_eq!(of(9, 9).await, []);
+    let api = Api { id: photos, ..default.clone() };
+    assert_eq!(store.usage_of_api(&api, 7, 8).await.unwrap(), [uses(photos, 7, 4, 8), uses(photos, 8, 2, 4)]);
+    assert_eq!(store.usage_of_api(&default, 0, 9).await.unwrap(), []);
+
+    let keys = store.keys_of_api(&api, 8).await.unwrap();
+    let counts: Vec<_> = keys.iter().map(|key| (key.id, key.exchanges, key.verifications)).collect();
+    let mut expected = [(id(1), 2, 4), (id(2), 0, 0)];
+    expected.sort_by_key(|(key, ..)| *key);
+    assert_eq!(counts, expected, "of this API alone, since the day");
+    let requested = store.requested_of_api(&api, 8).await.unwrap();
+    let requested: Vec<_> = requested.iter().map(|each| (each.scopes.as_deref(), each.exchanges)).collect();
+    assert_eq!(requested, [(None, 0), (Some("read"), 2)], "a request of several APIs has no scopes");
+    let details = store.usage_details(&id(1), 7).await.unwrap();
+    let of_photos: Vec<_> = details.iter().filter(|detail| detail.api == Some(photos)).collect();
+    let shown: Vec<_> = of_photos.iter().map(|d| (d.kind, d.value.as_deref(), d.exchanges, d.last_day)).collect();
+    assert_eq!(shown, [(DetailKind::Api, None, 4, 8), (DetailKind::Scope, Some("read"), 4, 8)]);
+
+    store.forget_usage(0, 8, 8).await.unwrap();
+    assert_eq!(of(0, 9).await.iter().map(|uses| uses.exchanges).sum::<u64>(), 12, "earlier days are deleted");
 }
 
 pub async fn previous_secret_use_is_kept_until_the_next_rotation(store: Arc<Store>) {

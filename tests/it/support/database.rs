@@ -66,6 +66,12 @@ pub const BACK_TO_14: &[&str] = &[
     "ALTER TABLE audit DROP COLUMN direction",
     "ALTER TABLE audit DROP COLUMN changed_fields",
     "DROP TABLE usage_of_secrets",
+    "DROP TABLE usage_of_api_days",
+    "DROP TABLE usage_details",
+    "CREATE TABLE usage_details (key_id TEXT NOT NULL REFERENCES api_keys (id), day BIGINT NOT NULL, \
+     kind TEXT NOT NULL CHECK (kind IN ('address', 'scope')), value TEXT NOT NULL, exchanges BIGINT NOT NULL, \
+     verifications BIGINT NOT NULL, PRIMARY KEY (key_id, day, kind, value))",
+    "CREATE INDEX usage_details_by_day ON usage_details (day)",
     "ALTER TABLE api_keys DROP COLUMN previous_hint",
     "ALTER TABLE organizations DROP COLUMN name",
     "ALTER TABLE organizations DROP COLUMN deleted_at",

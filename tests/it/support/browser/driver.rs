@@ -174,7 +174,7 @@ impl Session {
             "acceptInsecureCerts": true,
             "goog:chromeOptions": { "args": arguments, "binary": binary },
             "goog:loggingPrefs": { "browser": "ALL" },
-            "timeouts": { "pageLoad": 25_000, "script": 25_000 },
+            "timeouts": { "pageLoad": 25_000, "script": 60_000 },
             "unhandledPromptBehavior": "ignore",
         } } });
         let started = driver.call("POST", "/session", &capabilities);
