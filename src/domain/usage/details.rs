@@ -37,7 +37,7 @@ pub enum RequestedDetail {
     Required(Box<[Required]>),
 }
 
-/// What uses requested, and of which API.
+/// Requested scopes or requirements, and their API.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestedOfApi {
     /// `None` if the use was of several APIs.

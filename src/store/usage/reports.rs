@@ -40,7 +40,7 @@ pub struct BusyKey {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// What uses are counted by.
+/// Attribute by which uses are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DetailKind {
     Address,
