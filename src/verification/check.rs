@@ -1,6 +1,7 @@
 //! Verification for gateways: a credential, an address and the required scopes and audiences.
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::apis::find_audience;
 use crate::domain::audience::is_same;
 use crate::domain::decision::ClientAddress;
 use crate::domain::outcome::Denial;
@@ -115,8 +116,10 @@ fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
     if !wanted.audiences.is_empty() {
         match &caller.token {
             Some(token) => {
-                if !wanted.audiences.iter().any(|audience| token.claims.aud.contains(audience)) {
-                    return Some(Denial::OtherAudience);
+                let has = |audience: &&String| token.claims.aud.contains(audience);
+                let Some(audience) = wanted.audiences.iter().find(has) else { return Some(Denial::OtherAudience) };
+                if token.apis.len() > 1 {
+                    caller.api = find_audience(&caller.tenant.apis, audience).map(|(served, _)| served.api.id);
                 }
             }
             None => {
