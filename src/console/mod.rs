@@ -29,6 +29,7 @@ mod overview;
 mod pages;
 mod policy;
 mod portal;
+mod portal_settings;
 mod reply;
 mod request;
 mod route;
@@ -79,6 +80,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(members::routes)
             .configure(audit::routes)
             .configure(policy::routes)
+            .configure(portal_settings::routes)
             .configure(signing_keys::routes)
             .configure(webhooks::routes)
             .configure(gateways::routes)
