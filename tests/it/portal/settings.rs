@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{create, full, open, path_of};
+use crate::cli::{json_lines, json_object, run};
 use crate::customers::new_customer;
 use crate::support::check::{problem, wrong_field};
 use crate::support::console::Visitor;
@@ -99,4 +100,29 @@ fn frames_are_allowed_for_listed_origins_only() {
     assert_eq!(ancestors(&Visitor::in_portal(&server, "default").get("/keys")), both, "also without a session");
     assert_eq!(ancestors(&Visitor::in_portal(&server, "other").get("/keys")), "'none'");
     assert_eq!(ancestors(&Visitor::new(&server).get("/sign-in")), "'none'", "never the console");
+}
+
+#[test]
+fn cli_manages_settings_and_sessions() {
+    let server = Server::start();
+    let update = ["portal", "update", "--name", "Acme", "--frame-origin", "https://app.example", "--text", "Hello"];
+    let updated = json_object(&server, &update);
+    assert_eq!((&updated["name"], &updated["frame_origins"]), (&json!("Acme"), &json!(["https://app.example"])));
+    let cleared = json_object(&server, &["portal", "update", "--name", "", "--frame-origin", ""]);
+    assert_eq!((&cleared["name"], &cleared["frame_origins"]), (&Value::Null, &json!([])));
+    assert_eq!(json_object(&server, &["portal", "show"])["text"], "Hello");
+    assert_eq!(run(&server, &["portal", "update"]).code, 2, "nothing to change");
+    assert!(run(&server, &["portal", "update", "--color", "blue"]).refused(1).contains("color"));
+
+    let customer = new_customer(&server);
+    let printed = run(&server, &["portal", "create-session", &customer, "--scope", "read:a", "--user", "ada"]).stdout;
+    assert!(printed.starts_with(&format!("{}/portal/default/open/", server.public_url)), "{printed}");
+    let sessions = json_lines(&server, &["portal", "sessions", &customer]);
+    assert_eq!((sessions.len(), &sessions[0]["user"]), (1, &json!("ada")));
+    assert!(run(&server, &["portal", "sessions", &customer]).stdout.contains("ada"));
+    let id = sessions[0]["id"].as_str().unwrap();
+    assert_eq!(run(&server, &["portal", "end-session", &customer, id]).stdout, format!("Ended session {id}.\n"));
+    assert!(json_lines(&server, &["portal", "sessions", &customer]).is_empty());
+    let sudo = ["portal", "create-session", &customer, "--capability", "sudo"];
+    assert_eq!(run(&server, &sudo).code, 2);
 }
