@@ -67,7 +67,7 @@ struct SettingsJson {
     /// The name that customers see; the organization's display name if `null`.
     #[schemars(extend("maxLength" = 100))]
     name: Option<String>,
-    /// The color of buttons: `#` and six hexadecimal digits. Their text is black or white, whichever is easier to read.
+    /// The color of buttons: `#` and six hexadecimal digits. Their text is black or white, for the higher contrast.
     #[schemars(extend("pattern" = "^#[0-9A-Fa-f]{6}$"))]
     color: Option<String>,
     /// An image that browsers load, at an `https` URL.

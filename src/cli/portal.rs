@@ -78,7 +78,7 @@ struct Settings {
 struct NewSession {
     /// External ID or ID of the customer
     customer: String,
-    /// What the customer can do; all of them by default. Can be repeated
+    /// Capability of the customer; all of them by default. Can be repeated
     #[arg(long = "capability", value_name = "CAPABILITY", value_parser = PossibleValuesParser::new(Capability::NAMES))]
     capabilities: Vec<String>,
     /// Scope that new keys can have for the default API. Can be repeated; by default those that the policy lists as grantable
@@ -119,7 +119,7 @@ pub(super) async fn portal(arguments: PortalArguments) -> Result<(), CliError> {
     if as_json { print_json(&shown) } else { print_record(&shown, &[]) }
 }
 
-/// Changes the given settings, if nobody else has changed any meanwhile.
+/// Changes the given settings, unless they were changed meanwhile.
 async fn update(client: &Client, settings: Settings) -> Result<Value, CliError> {
     let given = settings.given();
     if given.is_empty() {

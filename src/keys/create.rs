@@ -138,7 +138,7 @@ async fn create_new(
     Ok((key, minted.text))
 }
 
-/// Returns the grants that a new key would have, or what is wrong with them.
+/// Returns the grants that a new key would have, or the violations.
 pub fn check_new_grants(
     requested: &RequestedGrants,
     apis: &[ServedApi],

@@ -81,7 +81,7 @@ class Browser:
         secret = self.source().split('id="secret">')[1].split("<")[0]
         self.click("field", "I saved this secret")
         self.click("button", "Continue")
-        self.find("text", "Client ID")
+        self.find("text", "Last used")
         return secret
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ impl Site {
     }
 }
 
-/// What every page of the portal has.
+/// The parts of every page of the portal.
 pub(super) struct PortalFrame {
     pub(super) title: String,
     pub(super) root: String,

@@ -102,9 +102,7 @@ fn build(visit: &ConsoleRequest<AdminPolicy>, raw: &RawPortalSettings, version: 
             .max_length(MAX_NAME)
             .errors(&errors),
         color: Field::text("color", "Color", &raw.color)
-            .hint(
-                "The color of buttons, for example #0a66c2. Their text is black or white, whichever is easier to read.",
-            )
+            .hint("The color of buttons, for example #0a66c2. Their text is black or white, for the higher contrast.")
             .max_length(7)
             .errors(&errors),
         logo_url: Field::text("logo_url", "Logo URL", &raw.logo_url)

@@ -47,7 +47,7 @@ impl Color {
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
-    /// Returns black or white, whichever is easier to read on this color. The contrast is always above 4.5.
+    /// Returns black or white, for the higher contrast with this color. It is always above 4.5.
     pub fn text(self) -> Self {
         if self.contrast(Self::WHITE) >= self.contrast(Self::BLACK) { Self::WHITE } else { Self::BLACK }
     }

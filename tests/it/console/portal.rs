@@ -32,7 +32,7 @@ fn settings_are_edited() {
     for (name, value, said) in [
         ("color", "blue", "six hexadecimal digits"),
         ("frame_origins", "https://app.acme.example/x", "did you mean https://app.acme.example?"),
-        ("return_url", "http://app.acme.example", "must be an https URL"),
+        ("return_url", "http://app.acme.example", "must be an https url"),
     ] {
         let answer = visitor.submit("/portal/edit", "/portal/edit", &[(name, value)]);
         let page = text(&answer.text());

@@ -49,13 +49,16 @@ fn customer_creates_rotates_and_revokes_a_key() {
 fn repeated_form_creates_no_second_key_and_shows_no_secret() {
     let server = Server::start();
     let (_, browser) = customer_in_portal(&server);
-    let form =
-        crate::support::console::filled(&browser.page("/keys/new"), &browser.link("/keys/new"), &[("name", "k")]);
+    let form = crate::support::console::filled(
+        &browser.page("/keys/new"),
+        &browser.link("/keys/new"),
+        &[("name", "only-once")],
+    );
     let send = || browser.post("/keys/new").form_text(&form).send().text();
     let (_, secret) = shown_secret(&send());
     let again = send();
     assert!(text(&again).contains("Already submitted") && !again.contains(&secret));
-    assert_eq!(server.api("GET", "keys?search=k").send().expect(200)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(server.api("GET", "keys?search=only-once").send().expect(200)["items"].as_array().unwrap().len(), 1);
 }
 
 #[test]
