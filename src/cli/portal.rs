@@ -125,11 +125,10 @@ async fn update(client: &Client, settings: Settings) -> Result<Value, CliError> 
     if given.is_empty() {
         return Err(CliError::Use("nothing to change: give at least one option, such as --name".into()));
     }
-    let (mut body, version) = client.get_with_etag("portal").await?;
-    for (name, value) in given {
-        body[name] = value;
-    }
-    let changed = client.put_if_match("portal", &version, &body).await?;
+    let (current, version) = client.get_with_etag("portal").await?;
+    let mut body = current.as_object().cloned().unwrap_or_default();
+    body.extend(given.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let changed = client.put_if_match("portal", &version, &body.into()).await?;
     changed.ok_or_else(|| CliError::Failed("someone else changed the settings at the same time; try again".into()))
 }
 

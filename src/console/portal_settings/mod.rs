@@ -114,10 +114,10 @@ fn build(visit: &ConsoleRequest<AdminPolicy>, raw: &RawPortalSettings, version: 
             .hint("Where the portal links back to, unless a session has its own URL.")
             .max_length(MAX_PORTAL_URL)
             .errors(&errors),
-        return_origins: Area::new("return_origins", "Return origins", &lines(&raw.return_origins))
+        return_origins: Area::new("return_origins", "Return origins", lines(&raw.return_origins))
             .hint("Further sites to which sessions can link back, one per line, for example https://app.example.com.")
             .errors(&errors),
-        frame_origins: Area::new("frame_origins", "Frame origins", &lines(&raw.frame_origins))
+        frame_origins: Area::new("frame_origins", "Frame origins", lines(&raw.frame_origins))
             .hint("The sites that can show the portal in a frame, one per line. Without any, no site can.")
             .errors(&errors),
         errors,

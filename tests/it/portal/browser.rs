@@ -174,7 +174,6 @@ fn page_with_javascript_on_a_dark_screen() {
     browser.see("Link expired");
     browser.click("Back to Acme Cloud");
     browser.arrive("/healthz");
-    assert_eq!(browser.complaints().len(), 1, "the expired link");
 }
 
 #[test]

@@ -98,7 +98,8 @@ pub async fn portal_session_round_trips_and_is_opened_once(store: Arc<Store>) {
     assert_eq!(store.portal_session_of_code(&CODE, NOW).await.unwrap(), Some(session.clone()));
     assert_eq!(store.portal_session_of_code(&CODE, session.ends_at).await.unwrap(), None, "expired");
     assert_eq!(store.portal_session(&CODE, NOW).await.unwrap(), None);
-    let (first, second) = tokio::join!(redeem(&store, &redeemed(&session)), redeem(&store, &redeemed(&session)));
+    let opened = redeemed(&session);
+    let (first, second) = tokio::join!(redeem(&store, &opened), redeem(&store, &opened));
     let outcomes = [first.outcome(), second.outcome()];
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
     assert_eq!(store.portal_session(&SECRET, NOW).await.unwrap(), Some(redeemed(&session)));
