@@ -68,6 +68,7 @@ impl Principal {
         ChangeContext {
             actor: format!("key:{}", caller.key.id),
             member: None,
+            customer: None,
             expected_version: Some(caller.actor_version()),
             authority: Authority {
                 scopes: grants.of_default_api().clone(),

@@ -7,7 +7,7 @@ use crate::api::warnings::WarningJson;
 use crate::clock::rfc3339;
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
 use crate::domain::apis::ServedApi;
-use crate::domain::grants::Grant;
+use crate::domain::grants::{Grant, Grants};
 use crate::domain::key_text::KeyText;
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
@@ -91,6 +91,11 @@ pub(super) struct GrantJson {
 }
 
 impl GrantJson {
+    /// Returns grants without those of deleted APIs.
+    pub(super) fn list(grants: &Grants, apis: &[ServedApi]) -> Vec<Self> {
+        grants.iter().filter_map(|grant| Self::new(grant, apis)).collect()
+    }
+
     /// Returns a grant; `None` if its API was deleted.
     fn new(grant: &Grant, apis: &[ServedApi]) -> Option<Self> {
         let api = &apis.iter().find(|served| served.api.id == grant.api)?.api;
@@ -116,7 +121,7 @@ impl KeyJson {
             status: key.status(now),
             hint: key.hint.clone(),
             scopes: ScopeJson::list(key.grants.of_default_api()),
-            apis: key.grants.iter().filter_map(|grant| GrantJson::new(grant, apis)).collect(),
+            apis: GrantJson::list(&key.grants, apis),
             allowed_cidrs: key.networks.clone(),
             created_at: rfc3339(key.created_at),
             created_by: key.created_by.clone(),

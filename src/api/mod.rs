@@ -28,6 +28,7 @@ mod members;
 mod openapi;
 mod organizations;
 mod policy;
+mod portal;
 mod preview;
 mod problem;
 mod query;
@@ -72,6 +73,7 @@ fn table() -> Routes {
     });
     routes.group("members", members::routes);
     routes.group("customers", customers::routes);
+    routes.group("portal", portal::routes);
     routes.group("sessions", |sessions| {
         me::routes(sessions);
         session::routes(sessions);

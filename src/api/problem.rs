@@ -25,6 +25,7 @@ use crate::node::Unavailable;
 use crate::organizations::{
     ApiError, CreateError, DeleteError, PolicyError, RenameError, SUSPENDED_DAYS, SuspendError,
 };
+use crate::portal::PortalError;
 use crate::store::StoreError;
 use crate::verification::Refusal;
 use crate::webhooks::WebhookError;
@@ -304,6 +305,28 @@ impl From<CustomerError> for Problem {
             }
             CustomerError::Raced => Self::conflict("the customer was changed at the same time; retry"),
             CustomerError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<PortalError> for Problem {
+    fn from(error: PortalError) -> Self {
+        match error {
+            PortalError::NotFound => Self::not_found(),
+            PortalError::Invalid(errors) => Self::invalid(errors),
+            PortalError::GrantExceeded(beyond) => beyond.into(),
+            PortalError::RoleRequired(role) => Self::role_required(role),
+            PortalError::Suspended => Self::conflict("the customer is suspended; reinstate it first"),
+            PortalError::PreconditionFailed => Self::precondition_failed("portal"),
+            PortalError::Raced => Self::conflict(
+                "the customer or the settings were changed at the same time; nothing was changed. Retry.",
+            ),
+            PortalError::NotAllowed(capability) => Self::new(
+                Code::InsufficientScope,
+                format!("the session does not have the capability {}", capability.as_str()),
+            ),
+            PortalError::Key(error) => error.into(),
+            PortalError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
 }

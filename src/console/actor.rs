@@ -10,6 +10,7 @@ pub(super) fn display_name(actor: &str, members: &[Member]) -> String {
             member.map_or_else(|| "a removed member".into(), |member| member.email.clone())
         }
         Some(("key", id)) => format!("key {id}"),
+        Some(("portal", session)) => format!("customer portal, session {session}"),
         _ if actor == "keyturn" => "Keyturn (system)".into(),
         _ => actor.to_owned(),
     }

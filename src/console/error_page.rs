@@ -119,6 +119,50 @@ impl ErrorPage {
         Self::new((StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID"), "Cross-site request blocked", detail)
     }
 
+    /// A form of the portal was submitted from another site.
+    pub(super) fn portal_cross_site() -> Self {
+        let detail = "Your browser didn’t confirm that this request came from this page, so nothing was changed. Reload the \
+                      page and try again.";
+        Self::new((StatusCode::FORBIDDEN, "CSRF_TOKEN_INVALID"), "Request blocked", detail)
+    }
+
+    /// There is no valid session in the portal.
+    pub(super) fn portal_session_ended() -> Self {
+        let detail = "Your session has ended, or your browser blocks its cookie. Go back to the page that you came from and \
+                      open your API keys again.";
+        Self::new((StatusCode::UNAUTHORIZED, "SESSION_REQUIRED"), "Session ended", detail)
+    }
+
+    /// The URL of a session in the portal was opened before, has expired or was withdrawn.
+    pub(super) fn portal_link_used() -> Self {
+        let detail = "This link works once, within 15 minutes, and was used or has expired. Go back to the page that you came \
+                      from and open your API keys again.";
+        Self::new((StatusCode::GONE, "SESSION_REQUIRED"), "Link expired", detail)
+    }
+
+    /// The session does not allow the change.
+    pub(super) fn portal_not_allowed() -> Self {
+        Self::not_permitted("This session doesn’t allow that.")
+    }
+
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The status, and the code for the access log.
+    pub(super) const fn status(&self) -> (StatusCode, &'static str) {
+        (self.status, self.code)
+    }
+
+    /// Takes the explanation for the recent denials and the log.
+    pub(super) fn explanation(&self) -> Option<Box<Explanation>> {
+        self.explanation.clone()
+    }
+
     /// The form could not be parsed. `detail` completes "Keyturn couldn't read the form:".
     pub(super) fn unreadable_form(detail: &str) -> Self {
         Self::new(

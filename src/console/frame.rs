@@ -80,7 +80,7 @@ impl Section {
             "" | "overview" => Self::Overview,
             "find" => Self::Find,
             "welcome" => Self::Welcome,
-            "customers" => Self::Customers,
+            "customers" | "portal" => Self::Customers,
             "apis" => Self::Apis,
             "usage" | "denials" => Self::Usage,
             "audit" => Self::Audit,

@@ -1,4 +1,4 @@
-//! The console: server-rendered pages under `/console`. Everything except copy buttons and dialogs works without
+//! The console: server-rendered pages under `/console`, and the customer portal under `/portal`. Everything except copy buttons and dialogs works without
 //! JavaScript.
 //!
 //! Each handler parses its input into a complete type, calls one use case and renders a page. Each folder or file is a page
@@ -28,6 +28,8 @@ mod organizations;
 mod overview;
 mod pages;
 mod policy;
+mod portal;
+mod portal_settings;
 mod reply;
 mod request;
 mod route;
@@ -52,7 +54,7 @@ use crate::http::context::HttpContext;
 
 /// Registers the console's routes.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(resource("/", [get(home)])).service(
+    config.configure(portal::routes).service(resource("/", [get(home)])).service(
         web::scope("/console")
             .wrap(from_fn(error_page::render_errors))
             .wrap(from_fn(flash::delete_shown))
@@ -78,6 +80,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(members::routes)
             .configure(audit::routes)
             .configure(policy::routes)
+            .configure(portal_settings::routes)
             .configure(signing_keys::routes)
             .configure(webhooks::routes)
             .configure(gateways::routes)

@@ -3,7 +3,7 @@
 use actix_web::body::BoxBody;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 
 use crate::console::error_page::ErrorPage;
@@ -13,6 +13,8 @@ use crate::console::frame::{error_response, html_response};
 pub(super) struct Reply {
     content: Content,
     cookies: Vec<Cookie<'static>>,
+    /// A `Set-Cookie` header with an attribute that `Cookie` does not have.
+    set_cookie: Option<String>,
     retry_after: Option<u64>,
 }
 
@@ -40,13 +42,18 @@ impl Reply {
     }
 
     const fn new(content: Content) -> Self {
-        Self { content, cookies: Vec::new(), retry_after: None }
+        Self { content, cookies: Vec::new(), set_cookie: None, retry_after: None }
     }
 
     /// Sets a cookie.
     pub(super) fn cookie(mut self, cookie: Cookie<'static>) -> Self {
         self.cookies.push(cookie);
         self
+    }
+
+    /// Sends a `Set-Cookie` header as it is.
+    pub(super) fn set_cookie(self, header: String) -> Self {
+        Self { set_cookie: Some(header), ..self }
     }
 
     /// Sets the seconds in `Retry-After`.
@@ -66,6 +73,9 @@ impl Responder for Reply {
         };
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(header) = self.set_cookie.as_deref().and_then(|header| HeaderValue::from_str(header).ok()) {
+            response.headers_mut().append(SET_COOKIE, header);
         }
         for cookie in &self.cookies {
             if let Err(error) = response.add_cookie(cookie) {

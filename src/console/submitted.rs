@@ -20,7 +20,7 @@ use crate::http::session;
 use crate::members;
 
 /// Maximum size of a form. Every valid form is smaller.
-const MAX_BODY: usize = 256 * 1024;
+pub(super) const MAX_BODY: usize = 256 * 1024;
 /// Maximum number of fields. Every valid form has fewer.
 const MAX_FIELDS: usize = 1_000;
 /// Fields that can appear more than once.
@@ -77,20 +77,21 @@ impl<P: Permission> FromRequest for Submitted<P> {
 }
 
 /// Whether a form's token, which the ID of a member can follow, is the session's.
-fn is_token(sent: &str, token: &str) -> bool {
+pub(super) fn is_token(sent: &str, token: &str) -> bool {
     members::is_csrf_token(sent.split('.').next().unwrap_or_default(), token)
 }
 
 /// Checks the browser's `Sec-Fetch-Site` or `Origin` header, which every supported browser sends.
 pub(super) fn check_origin(request: &HttpRequest, public_url: &str) -> Result<(), ErrorPage> {
+    if is_from_our_browser(request, public_url) { Ok(()) } else { Err(ErrorPage::cross_site(public_url)) }
+}
+
+/// Whether the browser confirms that a form comes from one of Keyturn's pages.
+pub(super) fn is_from_our_browser(request: &HttpRequest, public_url: &str) -> bool {
     const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
     let headers = request.headers();
     let says = headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(ORIGIN);
-    if says && session::is_from_our_pages(request, public_url) {
-        Ok(())
-    } else {
-        Err(ErrorPage::cross_site(public_url))
-    }
+    says && session::is_from_our_pages(request, public_url)
 }
 
 /// Reads a form of at most `most` bytes.

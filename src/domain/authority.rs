@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::domain::apis::ApiId;
+use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
@@ -73,10 +74,12 @@ impl From<u64> for ActorVersion {
 /// The actor, rights, address and time of a change.
 #[derive(Clone, Debug)]
 pub struct ChangeContext {
-    /// As in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
+    /// As in the audit log: `key:{id}`, `member:{id}`, `portal:{session}` or `keyturn`.
     pub actor: String,
     /// Set if the actor is a member, whose role restricts the keys that they can manage.
     pub member: Option<(MemberId, Role)>,
+    /// Set if the actor is a customer in the portal, who can manage only its own keys.
+    pub customer: Option<CustomerId>,
     /// The actor's version at authentication time. The write is rejected if it has changed since; `None` skips the check.
     pub expected_version: Option<ActorVersion>,
     /// Upper bound of the rights that the actor can grant.
@@ -92,6 +95,7 @@ impl ChangeContext {
         Self {
             actor: "keyturn".into(),
             member: None,
+            customer: None,
             expected_version: None,
             authority: Authority {
                 scopes: Role::Owner.grantable(),
@@ -102,6 +106,11 @@ impl ChangeContext {
             address: None,
             now,
         }
+    }
+
+    /// Whether keys of `customer` exist for the actor. A customer in the portal sees none but its own.
+    pub fn sees_keys_of(&self, customer: Option<&CustomerId>) -> bool {
+        self.customer.is_none_or(|own| customer == Some(&own))
     }
 
     /// Whether the actor may change a key of `owner`. A key is not restricted to its own keys; its scopes were checked

@@ -7,7 +7,7 @@ use std::fmt;
 pub const TEST: &str = "webhook.test";
 
 /// All event names. A pattern must match at least one of them.
-pub const KNOWN: [&str; 39] = [
+pub const KNOWN: [&str; 43] = [
     "key.created",
     "key.updated",
     "key.rotated",
@@ -28,6 +28,10 @@ pub const KNOWN: [&str; 39] = [
     "organization.suspended",
     "organization.updated",
     "policy.changed",
+    "portal.changed",
+    "portal_session.created",
+    "portal_session.redeemed",
+    "portal_session.ended",
     "api.created",
     "api.updated",
     "api.deleted",
@@ -71,7 +75,9 @@ pub fn event_of(action: &str) -> Option<Cow<'_, str>> {
         ("webhook", "test" | "retry") => return None,
         ("member", "change") => "updated",
         ("webhook", "rotate-secret") => "secret_rotated",
-        ("policy", "change") => "changed",
+        ("policy" | "portal", "change") => "changed",
+        ("portal-session", "redeem") => "redeemed",
+        ("portal-session", "end") => "ended",
         ("key", "end-grace") => "grace_ended",
         ("key", "extend-grace") => "grace_extended",
         (_, "create") => "created",

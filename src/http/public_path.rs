@@ -16,8 +16,20 @@ const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// First segments of the paths of all routes. A prefix that begins with one of them is only ever stripped by the proxy:
 /// with it and without it, a path would mean two things.
-const SEGMENTS: [&str; 11] =
-    [".well-known", "api", "console", "docs", "healthz", "metrics", "o", "oauth", "openapi.json", "readyz", "verify"];
+const SEGMENTS: [&str; 12] = [
+    ".well-known",
+    "api",
+    "console",
+    "docs",
+    "healthz",
+    "metrics",
+    "o",
+    "oauth",
+    "openapi.json",
+    "portal",
+    "readyz",
+    "verify",
+];
 
 /// The path of the public URL, without a trailing slash; empty if it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]

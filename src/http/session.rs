@@ -6,6 +6,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{COOKIE, HeaderName, ORIGIN};
 use url::Url;
 
+use crate::domain::portal::WebUrl;
 use crate::members::SessionSecret;
 
 /// The cookie over HTTPS. The prefix of its name binds it to this host, path `/` and HTTPS (RFC 6265bis §4.1.3.2).
@@ -37,6 +38,10 @@ const PLAIN_OTHERS_NAME: &str = "keyturn_others";
 /// The cookie with the organization of the last sign-in, which the sign-in page fills in.
 const SECURE_ORGANIZATION_NAME: &str = "__Host-keyturn-organization";
 const PLAIN_ORGANIZATION_NAME: &str = "keyturn_organization";
+
+/// The cookie of a customer's session in the portal.
+const SECURE_PORTAL_NAME: &str = "__Host-keyturn-portal";
+const PLAIN_PORTAL_NAME: &str = "keyturn_portal";
 
 /// A cookie that the console stores besides the session. None of them authenticates alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,6 +158,38 @@ pub fn no_page_cookie(public_url: &str) -> Cookie<'static> {
     build(page_name(public_url), String::new(), public_url, 0)
 }
 
+/// Returns the secret of a customer's session in the portal.
+pub fn portal_from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
+    read(request, portal_name(public_url)).and_then(|text| SessionSecret::parse(&text))
+}
+
+/// Returns the `Set-Cookie` header of a customer's session in the portal, with a maximum age in seconds.
+///
+/// In a frame of another site, browsers send a cookie only if it is `SameSite=None` and `Secure`, and many only if it is also
+/// partitioned by the site of the page (CHIPS). Browsers treat plain HTTP on this computer as secure.
+pub fn portal_cookie(secret: &SessionSecret, public_url: &str, seconds: i64, is_framed: bool) -> String {
+    portal_header(secret.reveal().to_owned(), public_url, seconds, is_framed)
+}
+
+/// Returns the `Set-Cookie` header that deletes the cookie of the portal.
+pub fn no_portal_cookie(public_url: &str, is_framed: bool) -> String {
+    portal_header(String::new(), public_url, 0, is_framed)
+}
+
+fn portal_header(value: String, public_url: &str, seconds: i64, is_framed: bool) -> String {
+    let mut cookie = build(portal_name(public_url), value, public_url, seconds);
+    if !is_framed || WebUrl::parse(public_url).is_none() {
+        return cookie.to_string();
+    }
+    cookie.set_same_site(SameSite::None);
+    cookie.set_secure(true);
+    format!("{cookie}; Partitioned")
+}
+
+fn portal_name(public_url: &str) -> &'static str {
+    if is_secure(public_url) { SECURE_PORTAL_NAME } else { PLAIN_PORTAL_NAME }
+}
+
 fn build(name: &'static str, value: String, public_url: &str, seconds: i64) -> Cookie<'static> {
     Cookie::build(name, value)
         .path("/")
@@ -172,4 +209,25 @@ pub fn is_from_our_pages(request: &HttpRequest, public_url: &str) -> bool {
     }
     let ours = Url::parse(public_url).map(|url| url.origin().ascii_serialization()).ok();
     request.headers().get_all(ORIGIN).all(|origin| Some(origin.as_bytes()) == ours.as_deref().map(str::as_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portal_cookie_suits_frames_only_if_frames_are_allowed() {
+        let secret = SessionSecret::parse(&"a".repeat(43)).unwrap();
+        let header = |url, is_framed| portal_cookie(&secret, url, 60, is_framed);
+        let (name, value) = ("__Host-keyturn-portal", "a".repeat(43));
+        let alone = header("https://id.example", false);
+        assert!(alone.starts_with(&format!("{name}={value}; HttpOnly; SameSite=Lax; Secure; Path=/")), "{alone}");
+        let framed = header("https://id.example", true);
+        assert!(framed.contains("; SameSite=None; Secure") && framed.ends_with("; Partitioned"), "{framed}");
+        assert!(header("http://127.0.0.1:8080", true).ends_with("; Partitioned"));
+        for plain in [header("http://id.example", true), header("http://127.0.0.1:8080", false)] {
+            assert!(plain.contains("SameSite=Lax") && !plain.contains("Secure"), "{plain}");
+        }
+        assert!(no_portal_cookie("https://id.example", true).contains("Max-Age=0"));
+    }
 }

@@ -87,6 +87,9 @@ pub(super) async fn load_to_change(
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
     let key = load(node, organization, id).await?;
+    if !by.sees_keys_of(key.customer.as_ref()) {
+        return Err(KeyError::NotFound);
+    }
     if !by.may_manage_key_of(key.owner.as_ref()) {
         return Err(KeyError::RoleRequired(Role::Admin));
     }

@@ -2,16 +2,18 @@
 
 use crate::crypto::mint::mint;
 use crate::domain::api_key::{ApiKey, Lifecycle};
+use crate::domain::apis::ServedApi;
 use crate::domain::authority::ChangeContext;
 use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
-use crate::domain::policy::{Expiry, ProposedKey};
+use crate::domain::policy::{Expiry, Policy, ProposedKey};
 use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::violation::Violation;
 use crate::keys::change::{KeyError, check_holder, entry, key_error, limits};
 use crate::keys::grants::{RequestedGrants, missing_scopes};
 use crate::keys::idempotency::IdempotentRequest;
@@ -74,6 +76,9 @@ async fn create_new(
         (owner, _) => owner.flatten(),
     };
     check_holder(owner.as_ref(), new.customer.as_ref())?;
+    if !by.sees_keys_of(new.customer.as_ref()) {
+        return Err(KeyError::NotFound);
+    }
     if by.member.as_ref().is_some_and(|(_, role)| *role < policy.create_role) {
         return Err(KeyError::RoleRequired(policy.create_role));
     }
@@ -82,12 +87,7 @@ async fn create_new(
     }
 
     // 3. The policy, the APIs, and the caller's rights.
-    let none = Grants::of_default(ScopeSet::default());
-    let grants = match &new.grants.apis {
-        None => new.grants.resolve(&tenant.apis, &none),
-        Some(_) => new.grants.resolve(&tenant.apis, &Grants::default()),
-    };
-    let grants = grants.map_err(KeyError::Invalid)?;
+    let grants = resolve(&new.grants, &tenant.apis).map_err(KeyError::Invalid)?;
     let proposed = ProposedKey {
         name: Some(&new.name),
         grants: Some(&grants),
@@ -136,4 +136,24 @@ async fn create_new(
     written.map_err(|error| key_error(node, organization, error))?;
     complete_verifier(node, &key.id, key.secret.phc.clone(), minted.text.secret());
     Ok((key, minted.text))
+}
+
+/// Returns the grants that a new key would have, or the violations.
+pub fn check_new_grants(
+    requested: &RequestedGrants,
+    apis: &[ServedApi],
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Grants, Vec<Violation>> {
+    let grants = resolve(requested, apis)?;
+    let mut violations = policy.violations(&ProposedKey { grants: Some(&grants), ..ProposedKey::default() }, now);
+    violations.extend(missing_scopes(requested, &grants, &Grants::default(), apis, policy));
+    if violations.is_empty() { Ok(grants) } else { Err(violations) }
+}
+
+fn resolve(requested: &RequestedGrants, apis: &[ServedApi]) -> Result<Grants, Vec<Violation>> {
+    match requested.apis {
+        None => requested.resolve(apis, &Grants::of_default(ScopeSet::default())),
+        Some(_) => requested.resolve(apis, &Grants::default()),
+    }
 }

@@ -22,7 +22,7 @@ mod verifier;
 pub use bulk::{BulkChange, MAX_BULK, change_many};
 pub use change::KeyError;
 pub(crate) use change::load;
-pub use create::{NewKey, create};
+pub use create::{NewKey, check_new_grants, create};
 pub use edit::edit;
 pub use explain::{ExplainedCheck, Explanation, PresentedToken, Question, RequestedScope, Verdict, explain};
 pub use grace::{end_grace, extend_grace};

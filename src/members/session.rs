@@ -92,6 +92,7 @@ impl SignedIn {
         ChangeContext {
             actor: format!("member:{}", self.member.id),
             member: Some((self.member.id.clone(), role)),
+            customer: None,
             expected_version: Some(self.member.version.into()),
             authority: Authority {
                 scopes: role.grantable(),

@@ -267,6 +267,7 @@ impl Node {
         self.metrics.records(self.memory.list.len());
         self.store.forget_revoked_tokens(&self.memory.list.forget_tokens(now, clock::boot())).await?;
         self.store.forget_sessions(now, now.plus_seconds(-self.settings.session_idle_seconds)).await?;
+        self.store.forget_portal_sessions(now).await?;
         // The other nodes have written their counts of the hour by now.
         let closing = hour_of(now.plus_seconds(-HOUR_SETTLES_SECONDS));
         while self.store.close_event_hours(closing, now).await? > 0 {}

@@ -50,6 +50,14 @@ pub mod action {
     pub const CUSTOMER_REINSTATE: &str = "customer.reinstate";
     /// A customer was removed, and its keys were revoked.
     pub const CUSTOMER_REMOVE: &str = "customer.remove";
+    /// The URL of a session in the portal was created.
+    pub const PORTAL_SESSION_CREATE: &str = "portal-session.create";
+    /// The URL of a session in the portal was opened.
+    pub const PORTAL_SESSION_REDEEM: &str = "portal-session.redeem";
+    /// A session in the portal was ended.
+    pub const PORTAL_SESSION_END: &str = "portal-session.end";
+    /// The settings of the portal were changed.
+    pub const PORTAL_CHANGE: &str = "portal.change";
     pub const POLICY_CHANGE: &str = "policy.change";
     pub const MEMBER_CREATE: &str = "member.create";
     /// A member's role, login or password was changed.
@@ -86,7 +94,7 @@ pub mod action {
 #[derive(Clone, PartialEq, Debug)]
 pub struct AuditEntry {
     pub at: Timestamp,
-    /// `key:{id}`, `member:{id}` or `keyturn`.
+    /// `key:{id}`, `member:{id}`, `portal:{session}` or `keyturn`.
     pub actor: String,
     /// The client's address, if the change was made over the network.
     pub address: Option<String>,

@@ -224,6 +224,7 @@ impl Store {
 
         // 2. Sessions and nodes.
         let sessions = query("DELETE FROM sessions").execute(&mut transaction).await?;
+        query("DELETE FROM portal_sessions").execute(&mut transaction).await?;
         if seen == 0 {
             query("DELETE FROM nodes").execute(&mut transaction).await?;
         }

@@ -28,8 +28,10 @@ const OF_KEYS: [(&str, &str); 8] = [
 
 /// Tables whose rows belong to an organization, in the order in which they are deleted: a table and its primary key. Each is
 /// deleted in parts.
-const OF_ORGANIZATIONS: [(&str, &str); 8] = [
+const OF_ORGANIZATIONS: [(&str, &str); 10] = [
     ("apis", "id"),
+    ("portal_sessions", "id"),
+    ("portal_settings", "organization"),
     ("customers", "id"),
     ("audit", "id"),
     ("denials", "id"),
@@ -117,6 +119,7 @@ impl Store {
         for statement in [
             "DELETE FROM sessions WHERE member IN (SELECT id FROM members WHERE organization = $1)",
             "DELETE FROM answers WHERE caller IN (SELECT 'member:' || id FROM members WHERE organization = $1)",
+            "DELETE FROM answers WHERE caller IN (SELECT 'portal:' || id FROM portal_sessions WHERE organization = $1)",
             "DELETE FROM usage_of_organization_hours WHERE organization = $1",
             "DELETE FROM usage_of_organization_days WHERE organization = $1",
             "DELETE FROM usage_of_api_days WHERE organization = $1",

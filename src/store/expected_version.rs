@@ -1,6 +1,6 @@
 //! Begins changes only if the actor still has the rights with which it started.
 
-use crate::store::{AuditEntry, Seq, Store, StoreError};
+use crate::store::{AuditEntry, Seq, Store, StoreError, portal_sessions};
 
 use crate::domain::authority::ActorVersion;
 use crate::store::sql::columns::unsigned;
@@ -9,13 +9,21 @@ use crate::store::sql::statement::{Row, query};
 
 impl Store {
     /// Begins a change, unless the actor lost rights since authentication: a key that was revoked or narrowed, or whose
-    /// customer was suspended, or a member who was removed or changed, can change nothing after that was confirmed. Entries without an expected version
+    /// customer was suspended, a member who was removed or changed, or a portal session that ended, can change nothing after that
+    /// was confirmed. Entries without an expected version
     /// are not checked: revoking and disabling keys, and what Keyturn does itself. The change row is locked, so the result
     /// holds until the write.
     pub(super) async fn begin_as(&self, entry: &AuditEntry) -> Result<(Transaction, Seq), StoreError> {
         let (mut transaction, seq) = self.begin().await?;
         let Some(expected) = entry.expected_version else { return Ok((transaction, seq)) };
         let (sql, id) = match entry.actor.split_once(':') {
+            Some(("portal", id)) => {
+                if !portal_sessions::may_change(&mut transaction, id, entry).await? {
+                    transaction.rollback().await?;
+                    return Err(StoreError::Superseded);
+                }
+                return Ok((transaction, seq));
+            }
             // As in `Caller::actor_version`.
             Some(("key", id)) => (
                 "SELECT k.generation + k.secret_version AS version, c.generation AS customer FROM api_keys k \

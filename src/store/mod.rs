@@ -28,6 +28,8 @@ mod members;
 mod nodes;
 mod organizations;
 mod outbox;
+mod portal_sessions;
+mod portal_settings;
 mod responses;
 mod sessions;
 mod signing_keys;

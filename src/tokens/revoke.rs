@@ -156,8 +156,15 @@ async fn revoke_key(
         networks: key.networks.clone(),
         not_after: key.expires_at,
     };
-    let by =
-        ChangeContext { actor: format!("key:{actor}"), member: None, expected_version: None, authority, address, now };
+    let by = ChangeContext {
+        actor: format!("key:{actor}"),
+        member: None,
+        customer: None,
+        expected_version: None,
+        authority,
+        address,
+        now,
+    };
     let reason = Some("revoked by its bearer".to_owned());
     match keys::revoke(node, &key.organization, &by, &key.id, None, reason).await {
         Ok(_) | Err(KeyError::NotFound) => Ok(()),

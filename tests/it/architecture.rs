@@ -9,7 +9,8 @@ const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] =
     &["config", "telemetry", "clock", "crypto", "outbound", "limits", "store", "revocation", "signing"];
-const USE_CASES: &[&str] = &["tokens", "keys", "members", "customers", "organizations", "audit", "webhooks", "usage"];
+const USE_CASES: &[&str] =
+    &["tokens", "keys", "members", "customers", "organizations", "audit", "webhooks", "usage", "portal"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 
@@ -39,6 +40,8 @@ fn layer(module: &str) -> Option<Vec<&'static str>> {
         "node" => with(&[&["domain", "verification"], ADAPTERS]),
         // A key is revoked when its bearer revokes it or its owner or customer is removed; usage reports read keys.
         "tokens" | "members" | "customers" | "usage" => with(&[&["domain", "verification", "node", "keys"], ADAPTERS]),
+        // A customer manages its keys and sees their use; codes and cookies are secrets like those of members' sessions.
+        "portal" => with(&[&["domain", "verification", "node", "keys", "customers", "members", "usage"], ADAPTERS]),
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
         "http" => with(&[&["domain", "verification", "node", "members", "clock", "limits", "crypto::random"]]),
         _ if SURFACES.contains(&module) => with(&[

@@ -32,6 +32,7 @@ mod metrics;
 mod nodes;
 mod oauth;
 mod operations;
+mod portal;
 mod process;
 mod products;
 mod protocol;

@@ -3,7 +3,7 @@
 use crate::store::action;
 
 /// Every action with its label, in display order.
-pub(super) const ACTIONS: [(&str, &str); 44] = [
+pub(super) const ACTIONS: [(&str, &str); 48] = [
     (action::KEY_CREATE, "created key"),
     (action::KEY_EDIT, "updated key"),
     (action::KEY_ROTATE, "rotated key"),
@@ -24,6 +24,9 @@ pub(super) const ACTIONS: [(&str, &str); 44] = [
     (action::CUSTOMER_SUSPEND, "suspended customer"),
     (action::CUSTOMER_REINSTATE, "reinstated customer"),
     (action::CUSTOMER_REMOVE, "removed customer"),
+    (action::PORTAL_SESSION_CREATE, "created portal session"),
+    (action::PORTAL_SESSION_REDEEM, "opened portal session"),
+    (action::PORTAL_SESSION_END, "ended portal session"),
     (action::SESSION_BEGIN, "signed in"),
     (action::SESSION_END, "ended session"),
     (action::SESSION_REFUSE, "failed sign-in"),
@@ -31,6 +34,7 @@ pub(super) const ACTIONS: [(&str, &str); 44] = [
     (action::API_EDIT, "updated API"),
     (action::API_DELETE, "deleted API"),
     (action::POLICY_CHANGE, "updated policy"),
+    (action::PORTAL_CHANGE, "updated portal settings"),
     (action::ORGANIZATION_SUSPEND, "suspended organization"),
     (action::ORGANIZATION_RESUME, "resumed organization"),
     (action::ORGANIZATION_EDIT, "renamed organization"),

@@ -89,6 +89,9 @@ impl Names {
         if actor == "keyturn" {
             return Reference { name: "Keyturn (system)".into(), id: None, page: None };
         }
+        if let Some(session) = actor.strip_prefix("portal:") {
+            return Reference { name: "Customer portal".into(), id: Some(session.to_owned()), page: None };
+        }
         self.0.get(actor).cloned().unwrap_or_else(|| Reference::unknown(actor))
     }
 
@@ -115,14 +118,14 @@ impl Names {
                 Some(member) => member.clone(),
                 None => reference(name_at_the_time("email"), None),
             },
-            "customer" => {
+            "customer" | "portal-session" => {
                 let name = name_at_the_time("name").or_else(|| name_at_the_time("external_id"));
                 reference(name, CustomerId::parse(&id).map(|id| format!("/customers/{id}")))
             }
             "api" => reference(name_at_the_time("name"), ApiId::parse(&id).map(|id| format!("/apis/{id}"))),
             "webhook" => reference(name_at_the_time("origin"), Some(format!("/webhooks/{id}"))),
             "signing-key" => Reference { page: Some("/signing-keys".into()), ..Reference::unknown(&id) },
-            "policy" => return None,
+            "policy" | "portal" => return None,
             _ => Reference::unknown(&id),
         })
     }

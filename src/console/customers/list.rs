@@ -14,7 +14,7 @@ use crate::customers;
 use crate::domain::clue::is_sensitive;
 use crate::domain::customer::{Customer, CustomerId};
 use crate::http::form::Form;
-use crate::http::permission::{ReadCustomers, WriteCustomers};
+use crate::http::permission::{AdminPolicy, ReadCustomers, WriteCustomers};
 use crate::store::CustomerFilter;
 
 /// Customers per page.
@@ -30,6 +30,7 @@ struct Page {
     is_filtered: bool,
     was_sensitive: bool,
     may_create: bool,
+    may_set_up_portal: bool,
     first: Option<String>,
     next: Option<String>,
 }
@@ -93,6 +94,7 @@ pub(super) async fn show(visit: ConsoleRequest<ReadCustomers>, request: HttpRequ
         is_filtered,
         was_sensitive,
         may_create: visit.may::<WriteCustomers>(),
+        may_set_up_portal: visit.may::<AdminPolicy>(),
         first: is_after.then(|| link(None)),
         next: found.last_before_next().map(|last| link(Some(&customers::cursor(last)))),
     })

@@ -22,6 +22,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/customers/{id}/edit", [get(form::ask), submit(form::edit)]))
         .service(resource("/customers/{id}/suspend", [get(state::ask_suspend), submit(state::suspend)]))
         .service(resource("/customers/{id}/reinstate", [submit(state::reinstate)]))
+        .service(resource("/customers/{id}/portal-sessions/{session}/end", [submit(state::end_session)]))
         .service(resource("/customers/{id}/remove", [get(state::ask_remove), submit(state::remove)]));
 }
 

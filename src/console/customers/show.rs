@@ -11,7 +11,10 @@ use crate::console::frame::{Frame, Section, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{Moment, format_count};
+use crate::domain::portal::PortalSession;
+use crate::domain::timestamp::Timestamp;
 use crate::http::permission::{ReadCustomers, ReadUsage, WriteCustomers, WriteKeys};
+use crate::portal;
 use crate::usage::{self, Span};
 
 /// Days of counted requests.
@@ -35,7 +38,31 @@ struct Page {
     may_change: bool,
     /// The form of a new key for the customer, if the visitor can create one.
     create_key: Option<String>,
+    /// The valid sessions of the portal.
+    sessions: Vec<SessionRow>,
     trail: Option<Trail>,
+}
+
+struct SessionRow {
+    id: String,
+    user: String,
+    capabilities: String,
+    opened: Option<Moment>,
+    address: String,
+    ends: Moment,
+}
+
+impl SessionRow {
+    fn new(session: PortalSession, now: Timestamp) -> Self {
+        Self {
+            capabilities: session.capabilities.names().join(", "),
+            opened: session.redeemed_at.map(|at| Moment::from_now(at, now)),
+            ends: Moment::from_now(session.ends_at, now),
+            user: session.user.unwrap_or_default(),
+            address: session.address.unwrap_or_default(),
+            id: session.id,
+        }
+    }
 }
 
 pub(super) async fn show(visit: ConsoleRequest<ReadCustomers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {
@@ -67,6 +94,11 @@ pub(super) async fn show(visit: ConsoleRequest<ReadCustomers>, id: web::Path<Str
             query.append_pair("customer", customer.external_id.as_str());
             visit.path(&format!("/keys/new?{}", query.finish()))
         }),
+        sessions: portal::list(visit.node(), visit.organization(), &customer.id, now)
+            .await?
+            .into_iter()
+            .map(|session| SessionRow::new(session, now))
+            .collect(),
         trail: Trail::of_customer(&visit, customer.id).await?,
     })
 }

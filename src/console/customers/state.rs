@@ -14,6 +14,7 @@ use crate::customers;
 use crate::domain::customer::{Customer, ExternalId};
 use crate::domain::violation::Violation;
 use crate::http::permission::WriteCustomers;
+use crate::portal;
 
 #[derive(Template)]
 #[template(path = "console/customers/state.html")]
@@ -53,6 +54,18 @@ pub(super) async fn suspend(submitted: Submitted<WriteCustomers>, id: web::Path<
     let customer = find(&visit, &id).await?;
     customers::suspend(visit.node(), visit.organization(), &visit.by(), &customer.id, None).await?;
     visit.done(&format!("/customers/{}", customer.id), "Customer suspended. Its keys and tokens no longer work.")
+}
+
+/// Ends a session of the portal.
+pub(super) async fn end_session(
+    submitted: Submitted<WriteCustomers>,
+    path: web::Path<(String, String)>,
+) -> Result<Reply, ErrorPage> {
+    let visit = submitted.visit;
+    let (id, session) = path.into_inner();
+    let customer = find(&visit, &id).await?;
+    portal::end(visit.node(), visit.organization(), &visit.by(), &customer.id, &session).await?;
+    visit.done(&format!("/customers/{}", customer.id), "Portal session ended.")
 }
 
 pub(super) async fn reinstate(submitted: Submitted<WriteCustomers>, id: web::Path<String>) -> Result<Reply, ErrorPage> {

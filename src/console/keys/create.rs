@@ -159,7 +159,7 @@ pub(super) fn describe_limits(policy: &Policy) -> String {
 }
 
 /// Reads the form's ticket.
-pub(super) fn ticket(form: &Form) -> Result<String, ErrorPage> {
+pub(in crate::console) fn ticket(form: &Form) -> Result<String, ErrorPage> {
     let ticket = form.value("ticket").filter(|ticket| (16..=64).contains(&ticket.len()));
     ticket.map(str::to_owned).ok_or_else(|| ErrorPage::unreadable_form("it is incomplete"))
 }

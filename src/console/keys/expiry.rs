@@ -15,19 +15,19 @@ const USUAL: u32 = 90;
 
 /// The raw values of the expiry fields: `keep`, `none`, a number of days, or `date` with a date.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct ExpiryForm {
+pub(in crate::console) struct ExpiryForm {
     choice: String,
     date: String,
 }
 
 impl ExpiryForm {
     /// Keeps the current expiry.
-    pub(super) fn keep() -> Self {
+    pub(in crate::console) fn keep() -> Self {
         Self { choice: "keep".into(), date: String::new() }
     }
 
     /// Selects 90 days, or the longest lifetime below that the policy allows.
-    pub(super) fn preselected(policy: &Policy) -> Self {
+    pub(in crate::console) fn preselected(policy: &Policy) -> Self {
         let days = offered_days(policy);
         let longest = days.iter().filter(|days| **days <= USUAL).max().or(days.iter().min());
         let choice = longest.map_or_else(|| "none".to_owned(), u32::to_string);
@@ -35,7 +35,7 @@ impl ExpiryForm {
     }
 
     /// Selects the longest lifetime that the policy allows, for a rotation that must set an expiry.
-    pub(super) fn latest(policy: &Policy) -> Self {
+    pub(in crate::console) fn latest(policy: &Policy) -> Self {
         let limited = policy.max_lifetime_days.is_some() || policy.expiration_choices.is_some();
         match offered_days(policy).iter().max() {
             Some(days) if limited => Self { choice: days.to_string(), date: String::new() },
@@ -44,13 +44,13 @@ impl ExpiryForm {
     }
 
     /// Reads a submitted form.
-    pub(super) fn read(form: &Form) -> Self {
+    pub(in crate::console) fn read(form: &Form) -> Self {
         let value = |name| form.value(name).unwrap_or_default().trim().to_owned();
         Self { choice: value("expiry"), date: value("expires_at") }
     }
 
     /// Parses the expiry. `None` keeps the current one; a number of days counts from `since`.
-    pub(super) fn parse(&self, checks: &mut Checks, since: Timestamp) -> Option<Option<Timestamp>> {
+    pub(in crate::console) fn parse(&self, checks: &mut Checks, since: Timestamp) -> Option<Option<Timestamp>> {
         match self.choice.as_str() {
             "keep" => None,
             "none" => Some(None),
@@ -78,7 +78,7 @@ impl ExpiryForm {
     }
 
     /// Renders the fields with the policy's choices and their dates. `kept` describes the key's current expiry.
-    pub(super) fn fields(
+    pub(in crate::console) fn fields(
         &self,
         policy: &Policy,
         kept: Option<&str>,
@@ -108,9 +108,9 @@ impl ExpiryForm {
 
 /// The moment from which a number of days counts, and the present, before which no expiry is offered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DaysFrom {
-    pub(super) since: Timestamp,
-    pub(super) now: Timestamp,
+pub(in crate::console) struct DaysFrom {
+    pub(in crate::console) since: Timestamp,
+    pub(in crate::console) now: Timestamp,
 }
 
 /// Returns the lifetimes that the policy allows, in days, in their order.
@@ -144,7 +144,7 @@ fn expiry_options(policy: &Policy, from: DaysFrom) -> Vec<SelectOption> {
 }
 
 /// Formats a key's expiry.
-pub(super) fn format_expiry(key: &ApiKey) -> String {
+pub(in crate::console) fn format_expiry(key: &ApiKey) -> String {
     key.expires_at.map_or_else(|| "no expiry".into(), format_date_and_time)
 }
 

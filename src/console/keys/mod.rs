@@ -32,9 +32,12 @@ use crate::http::permission::{Permission, WriteKeys};
 use crate::keys;
 
 pub(super) use api_fields::{GRANT, OFFERED};
+pub(super) use create::ticket;
+pub(super) use expiry::{DaysFrom, ExpiryForm};
 pub(super) use explain::Explained;
 pub(super) use form::split_entries;
 pub(super) use granted::Granted;
+pub(super) use rotate::{grace_options, needs_expiry};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -67,7 +70,7 @@ pub(super) fn display_name(key: &ApiKey) -> String {
 }
 
 /// Reads the version of the key that the form was rendered with.
-fn version(form: &Form) -> Result<u64, ErrorPage> {
+pub(super) fn version(form: &Form) -> Result<u64, ErrorPage> {
     let version = form.value("version").and_then(|text| text.parse().ok());
     version.ok_or_else(|| ErrorPage::unreadable_form("it is incomplete"))
 }

@@ -121,7 +121,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
 }
 
 /// Whether the policy does not allow a new secret with the key's current expiry.
-fn needs_expiry(policy: &Policy, key: &ApiKey, now: Timestamp) -> bool {
+pub(in crate::console) fn needs_expiry(policy: &Policy, key: &ApiKey, now: Timestamp) -> bool {
     let proposed = ProposedKey { expiry: Expiry::Kept(key.expires_at), ..ProposedKey::default() };
     !policy.violations(&proposed, now).is_empty()
 }
@@ -188,7 +188,7 @@ fn build(
 
 /// Returns the allowed grace periods, shortest first, and last the rotation without one. While a grace period runs, no other
 /// can begin.
-fn grace_options(policy: &Policy, is_running: bool) -> Vec<ChoiceOption> {
+pub(in crate::console) fn grace_options(policy: &Policy, is_running: bool) -> Vec<ChoiceOption> {
     let mut lengths: Vec<u32> =
         GRACE_PERIODS.into_iter().filter(|length| *length <= policy.max_grace_seconds).collect();
     if policy.max_grace_seconds < DAY && policy.max_grace_seconds > 0 && !lengths.contains(&policy.max_grace_seconds) {

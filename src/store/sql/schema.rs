@@ -51,6 +51,7 @@ const SQLITE: Migrations = migrations!(
     "0024_apis",
     "0025_customers",
     "0026_usage_by_api",
+    "0027_portal",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -81,6 +82,7 @@ const POSTGRES: Migrations = migrations!(
     "0024_apis",
     "0025_customers",
     "0026_usage_by_api",
+    "0027_portal",
 );
 
 /// Migrates a SQLite file.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::customers;
+use crate::portal;
 use crate::support::check::{problem, wrong_field};
 use crate::support::server::{new_member, scope_list, unique};
 use crate::support::{Place, Request, Server, database, person};
@@ -58,6 +59,7 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
         "/organizations/{org}/members" => json!({ "email": format!("{}@example.org", unique()), "role": "viewer" }),
         "/organizations/{org}/apis" => json!({ "name": unique(), "audience": unique() }),
         "/organizations/{org}/customers" => customers::body(),
+        "/organizations/{org}/customers/{id}/portal-sessions" => portal::body(),
         "/organizations/{org}/webhooks" => json!({ "url": webhooks::NOWHERE }),
         "/organizations/{org}/keys/bulk" => json!({ "ids": [id], "action": "disable" }),
         "/organizations/{org}/keys/lookup" => json!({ "text": id }),
@@ -134,13 +136,14 @@ fn every_route_requires_its_scope() {
         let token = server.token(&with, if hands_out { &[] } else { &narrowed });
         let answer = request(&server, method, route, &subject).bearer(&token).send();
         // Allowed, and then refused for what it is: `default` has a signing key and is never suspended, no signing key
-        // is called that, and the key has no grace period.
+        // and no session is called that, and the key has no grace period.
         let is_refused_later = match route.as_str() {
             "/organizations/{org}/bootstrap"
             | "/organizations/{org}/suspend"
             | "/organizations/{org}"
             | "/organizations/{org}/keys/{id}/extend-grace" => answer.status == 409,
-            "/organizations/{org}/signing-keys/{kid}" => answer.status == 404,
+            "/organizations/{org}/signing-keys/{kid}"
+            | "/organizations/{org}/customers/{id}/portal-sessions/{session}" => answer.status == 404,
             _ => false,
         };
         assert!((200..300).contains(&answer.status) || is_refused_later, "{method} {route}: {}", answer.text());

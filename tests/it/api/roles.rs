@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::guard::routes;
 use crate::customers;
+use crate::portal;
 use crate::support::check::problem;
 use crate::support::person::{start, start_in, try_sign_in};
 use crate::support::server::{scope_list, unique};
@@ -38,6 +39,8 @@ const IMPACT: &str = "/organizations/{org}/keys/{id}/impact";
 const USAGE: &str = "/organizations/{org}/keys/{id}/usage";
 const API: &str = "/organizations/{org}/apis/{api}";
 const CUSTOMER: &str = "/organizations/{org}/customers/{id}";
+const PORTAL_SESSIONS: &str = "/organizations/{org}/customers/{id}/portal-sessions";
+const PORTAL_SESSION: &str = "/organizations/{org}/customers/{id}/portal-sessions/{session}";
 const WEBHOOK: &str = "/organizations/{org}/webhooks/{id}";
 const MEMBER: &str = "/organizations/{org}/members/{id}";
 const SESSIONS: &str = "/organizations/{org}/members/{id}/sessions";
@@ -160,6 +163,11 @@ const TABLE: &[Row] = &[
     ("GET", "/organizations/{org}/customers/{id}/usage", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations/{org}/customers/{id}/suspend", "", [ROLE, ROLE, "200", "200"]),
     ("POST", "/organizations/{org}/customers/{id}/reinstate", "", [ROLE, ROLE, "200", "200"]),
+    ("GET", PORTAL_SESSIONS, "", ["200", "200", "200", "200"]),
+    ("POST", PORTAL_SESSIONS, "", [ROLE, ROLE, "201", "201"]),
+    ("DELETE", PORTAL_SESSION, "", [ROLE, ROLE, "204", "204"]),
+    ("GET", "/organizations/{org}/portal", "", ["200", "200", "200", "200"]),
+    ("PUT", "/organizations/{org}/portal", "", [ROLE, ROLE, "200", "200"]),
     // Members.
     ("GET", "/organizations/{org}/members", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations/{org}/members", "viewer", [ROLE, ROLE, "201", "201"]),
@@ -247,7 +255,9 @@ impl World {
             let member = self.member(object, person);
             path = path.replace("{id}", &member.id).replace("{session}", &member.session);
         } else if route.contains("/customers/{id}") {
-            path = path.replace("{id}", &customers::new_customer(&self.server));
+            let customer = customers::new_customer(&self.server);
+            let session = portal::new_session(&self.server, &customer);
+            path = path.replace("{id}", &customer).replace("{session}", &session);
         } else if route.contains("/apis/{api}") {
             let made = self.owner.api("POST", "apis").json(&new_api()).send().expect(201);
             path = path.replace("{api}", made["name"].as_str().unwrap());
@@ -280,6 +290,7 @@ impl World {
                 ("PATCH", ONE) => json!({ "description": "changed" }),
                 ("POST", "/organizations/{org}/apis") => new_api(),
                 ("POST", "/organizations/{org}/customers") => customers::body(),
+                ("POST", PORTAL_SESSIONS) => portal::body(),
                 ("POST", "/organizations/{org}/webhooks") => json!({ "url": webhooks::NOWHERE }),
                 ("POST", IMPACT) => json!({ "allowed_cidrs": ["10.0.0.0/8"] }),
                 ("POST", "/organizations") => json!({ "slug": unique(), "owner_email": email }),

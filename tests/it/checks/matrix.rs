@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::checks::{unknown_key_text, wrong_secret};
 use crate::customers;
+use crate::portal;
 use crate::support::eventually;
 use crate::support::server::{Key, Place, Server, new_member, scope_list, unique};
 use crate::webhooks;
@@ -66,6 +67,11 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("GET", "/api/v1/organizations/{org}/customers/{id}/usage", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/customers/{id}/suspend", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/customers/{id}/reinstate", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/customers/{id}/portal-sessions", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/customers/{id}/portal-sessions", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/customers/{id}/portal-sessions/{session}", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/portal", Kind::Api),
+    ("PUT", "/api/v1/organizations/{org}/portal", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/policy", Kind::Api),
     ("PUT", "/api/v1/organizations/{org}/policy", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/members", Kind::Api),
@@ -156,6 +162,7 @@ fn body(pattern: &str) -> serde_json::Value {
         }
         _ if pattern.ends_with("/apis") => json!({ "name": unique(), "audience": unique() }),
         _ if pattern.ends_with("/customers") => customers::body(),
+        _ if pattern.ends_with("/portal-sessions") => portal::body(),
         _ if pattern.ends_with("/webhooks") => json!({ "url": webhooks::NOWHERE }),
         _ if pattern.ends_with("/keys/bulk") => json!({ "ids": ["0000000000000000"], "action": "disable" }),
         _ if pattern.ends_with("/keys/lookup") => json!({ "text": "nothing" }),

@@ -18,6 +18,7 @@ mod organizations;
 mod overview;
 mod pictures;
 mod policy;
+mod portal;
 mod seed;
 mod sign_in;
 mod signing_keys;

@@ -34,6 +34,7 @@ pub const PAGES: &[(&str, &str, bool)] = &[
     ("customer-edit", "/console/customers/{customer}/edit", true),
     ("customer-suspend", "/console/customers/{customer}/suspend", true),
     ("customer-remove", "/console/customers/{customer}/remove", true),
+    ("portal-edit", "/console/portal/edit", true),
     ("apis", "/console/apis", true),
     ("api", "/console/apis/{api}", true),
     ("api-default", "/console/apis/0000000000000000", true),

@@ -11,7 +11,7 @@ use keyturn::store::{AuditEntry, CustomerFilter, Limits, Refused, Store, action}
 use super::following::changes_after;
 use super::{NOW, WriteOutcome as _, create_organization, entry, insert, key, next, slug};
 
-fn customer(n: u8) -> Customer {
+pub(super) fn customer(n: u8) -> Customer {
     Customer {
         id: CustomerId::from_random([n; 16]),
         organization: slug("acme"),
@@ -28,11 +28,11 @@ fn customer(n: u8) -> Customer {
     }
 }
 
-async fn add(store: &Store, customer: &Customer) -> Result<u64, Refused> {
+pub(super) async fn add(store: &Store, customer: &Customer) -> Result<u64, Refused> {
     store.insert_customer(customer, &entry(action::CUSTOMER_CREATE, customer.id)).await.outcome()
 }
 
-async fn update(store: &Store, customer: &Customer) -> Result<u64, Refused> {
+pub(super) async fn update(store: &Store, customer: &Customer) -> Result<u64, Refused> {
     store.update_customer(customer, &entry(action::CUSTOMER_EDIT, customer.id)).await.outcome()
 }
 

@@ -8,6 +8,7 @@ mod following;
 mod lists;
 mod lost_commits;
 mod people;
+mod portal;
 mod schema;
 mod tenants;
 mod usage;
@@ -144,6 +145,14 @@ on_every_backend! { in customers:
     customer_limit_counts_its_keys
     removing_a_customer_ends_its_keys
     actor_of_a_suspended_customer_is_superseded
+}
+
+on_every_backend! { in portal:
+    portal_session_round_trips_and_is_opened_once
+    portal_session_of_a_changed_customer_or_creator_is_not_created
+    portal_session_ends_with_its_customer_and_its_creator
+    portal_session_makes_only_changes_of_keys_while_it_is_valid
+    portal_settings_are_replaced_once_per_version
 }
 
 on_every_backend! { in denials:

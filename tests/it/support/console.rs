@@ -15,6 +15,8 @@ pub struct Visitor {
     origin: String,
     /// Prefix of all pages, such as `/console`.
     pub root: String,
+    /// The same without the path of the public URL, which a proxy removes.
+    place: String,
     /// Cookies by name.
     pub jar: BTreeMap<String, String>,
 }
@@ -27,8 +29,16 @@ impl Visitor {
             address: server.address,
             origin: url.origin().ascii_serialization(),
             root: format!("{}/console", url.path().trim_end_matches('/')),
+            place: "/console".into(),
             jar: BTreeMap::new(),
         }
+    }
+
+    /// A browser without a session, in the portal of an organization.
+    pub fn in_portal(server: &Server, organization: &str) -> Self {
+        let console = Self::new(server);
+        let place = format!("/portal/{organization}");
+        Self { root: console.root.replace("/console", &place), place, ..console }
     }
 
     /// Signs in to organization `default`.
@@ -113,8 +123,7 @@ impl Visitor {
 
     /// Creates a request with this browser's cookies.
     pub fn request(&self, method: &str, path: &str) -> Request {
-        // A proxy removes the path of a public URL.
-        let request = Request::new(self.address, method, &format!("/console{path}"));
+        let request = Request::new(self.address, method, &format!("{}{path}", self.place));
         let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if cookies.is_empty() { request } else { request.header("Cookie", cookies.join("; ")) }
     }

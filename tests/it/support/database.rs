@@ -44,6 +44,8 @@ fn in_database<T>(path: &Path, work: impl AsyncFnOnce(&mut SqliteConnection) -> 
 
 /// Reverts the schema to version 14, the last one before the headers of webhooks. Each later migration is reverted here.
 pub const BACK_TO_14: &[&str] = &[
+    "DROP TABLE portal_sessions",
+    "DROP TABLE portal_settings",
     "DROP TABLE webhook_attempts",
     "DROP TABLE gateway_watches",
     "DROP TABLE gateway_requests",

@@ -7,7 +7,7 @@ mod failures;
 mod fairness;
 mod headers;
 mod management;
-mod receiver;
+pub mod receiver;
 mod secrets;
 mod sending;
 mod sharing;

@@ -81,6 +81,7 @@ const PAGES: &[&str] = &[
     "/organizations/globex/delete",
     "/organizations/globex/suspend",
     "/overview",
+    "/portal/edit",
     "/policy",
     "/policy/change",
     "/sign-in",

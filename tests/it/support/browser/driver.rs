@@ -163,6 +163,8 @@ impl Session {
             "--force-color-profile=srgb",
             "--font-render-hinting=none",
             "--hide-scrollbars",
+            // As for most people: a site in a frame has no cookies but partitioned ones.
+            "--test-third-party-cookie-phaseout",
             "--lang=en-US",
             "--window-size=1280,900",
         ];

@@ -107,6 +107,20 @@ impl Browser {
         self.status()
     }
 
+    /// Goes into the only frame of the page; the other functions then see its page.
+    #[track_caller]
+    pub fn enter_frame(&self) {
+        let found = self.session.post("/element", &json!({ "using": "css selector", "value": "iframe" }));
+        let frame = self.must("there is no frame", found);
+        self.must("the frame is closed", self.session.post("/frame", &json!({ "id": frame })));
+    }
+
+    /// Goes back to the page around the frame.
+    #[track_caller]
+    pub fn leave_frame(&self) {
+        self.must("there is no page", self.session.post("/frame", &json!({ "id": null })));
+    }
+
     #[track_caller]
     pub fn reload(&self) {
         self.listen();
