@@ -33,7 +33,11 @@ pub(super) fn routes(routes: &mut Routes) {
         .add(Method::GET, "/organizations/{org}/audit", show)
         .operation("listAudit", "List the audit log, newest first, or export it")
         .query("action", "Only this action, such as `key.create`.", name())
-        .query("actor", "Only changes by this actor: `key:{id}`, `member:{id}` or `keyturn`.", name())
+        .query(
+            "actor",
+            "Only changes by this actor: `key:{id}`, `member:{id}`, `portal:{session}` or `keyturn`.",
+            name(),
+        )
         .query("subject", "Only changes of the object with this ID.", name())
         .query(
             "customer",

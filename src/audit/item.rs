@@ -20,7 +20,7 @@ pub struct AuditItem {
     position: Option<i64>,
     /// RFC 3339 in UTC.
     at: String,
-    /// `key:{id}`, `member:{id}` or `keyturn`.
+    /// `key:{id}`, `member:{id}`, `portal:{session}` or `keyturn`.
     actor: String,
     /// The action, such as `key.create`.
     action: String,

@@ -203,6 +203,7 @@ impl Store {
             "UPDATE members SET version = $1",
             "UPDATE webhooks SET version = $1",
             "UPDATE apis SET version = $1",
+            "UPDATE portal_settings SET version = $1",
         ] {
             query(statement).bind(epoch).execute(&mut transaction).await?;
         }

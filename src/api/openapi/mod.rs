@@ -152,7 +152,7 @@ fn event_body() -> Value {
         "properties": {
             "organization": { "type": "string" },
             "subject": { "type": "string", "description": "The ID of the changed object." },
-            "actor": { "type": "string", "description": "`key:{id}`, `member:{id}` or `keyturn`." },
+            "actor": { "type": "string", "description": "`key:{id}`, `member:{id}`, `portal:{session}` or `keyturn`." },
             "address": nullable("string"),
             "old": nullable("object"),
             "new": nullable("object"),

@@ -17,6 +17,7 @@ use crate::domain::authority::GrantExceeded;
 use crate::domain::key_text::KeyId;
 use crate::domain::portal::Capability;
 use crate::domain::timestamp::Timestamp;
+use crate::http::access::Identity;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::http::session;
@@ -50,6 +51,8 @@ impl PortalRequest {
             .map_err(|cause| ErrorPage::node_unavailable(&cause))?
             .filter(|visit| site.organization.as_ref() == Some(&visit.session().organization))
             .ok_or_else(ErrorPage::portal_session_ended)?;
+        let organization = Some(portal.session().organization.clone());
+        Identity { organization, ..Identity::default() }.note(request);
         let csrf = secret.csrf_token();
         Ok(Self { portal, site, context: context.clone(), form_token: members::mask_csrf_token(&csrf)?, csrf })
     }

@@ -52,7 +52,7 @@ pub struct ApiKey {
     /// Prefix and last four characters of the secret, to recognize it by.
     pub hint: String,
     pub created_at: Timestamp,
-    /// An actor as in the audit log: `key:{id}`, `member:{id}` or `keyturn`.
+    /// An actor as in the audit log: `key:{id}`, `member:{id}`, `portal:{session}` or `keyturn`.
     pub created_by: String,
     pub rotated_at: Option<Timestamp>,
     /// Time of the last request with an authentic secret or token, also if it was denied for a scope or an audience.

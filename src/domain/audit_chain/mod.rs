@@ -29,7 +29,7 @@ pub struct AuditRow {
     /// Position in that log, from 1; `None` if not chained yet.
     pub position: Option<i64>,
     pub at: Timestamp,
-    /// `key:{id}`, `member:{id}` or `keyturn`.
+    /// `key:{id}`, `member:{id}`, `portal:{session}` or `keyturn`.
     pub actor: String,
     pub action: String,
     /// ID of the changed object.

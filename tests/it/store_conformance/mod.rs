@@ -153,6 +153,7 @@ on_every_backend! { in portal:
     portal_session_ends_with_its_customer_and_its_creator
     portal_session_makes_only_changes_of_keys_while_it_is_valid
     portal_settings_are_replaced_once_per_version
+    restore_ends_portal_sessions_and_repeats_no_version
 }
 
 on_every_backend! { in denials:

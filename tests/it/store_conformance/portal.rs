@@ -191,3 +191,14 @@ pub async fn portal_settings_are_replaced_once_per_version(store: Arc<Store>) {
     assert_eq!(store.portal_settings(&acme).await.unwrap(), (settings.clone(), 2));
     assert_eq!(store.portal_settings(&slug("other")).await.unwrap().1, 0);
 }
+
+pub async fn restore_ends_portal_sessions_and_repeats_no_version(store: Arc<Store>) {
+    let (one, _, _) = opened(&store).await;
+    let acme = slug("acme");
+    let row = entry(action::PORTAL_CHANGE, &acme);
+    store.write_portal_settings(&acme, &PortalSettings::default(), 1, &row).await.outcome().unwrap();
+    let restored = store.begin_epoch(NOW).await.unwrap().unwrap();
+    assert!(!is_valid(&store, NOW).await);
+    assert!(store.portal_sessions(&one.id, NOW).await.unwrap().is_empty());
+    assert_eq!(store.portal_settings(&acme).await.unwrap().1, restored.epoch);
+}
