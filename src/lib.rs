@@ -26,6 +26,7 @@ mod node;
 mod oauth;
 mod organizations;
 mod outbound;
+mod profiles;
 mod revocation;
 mod server;
 mod telemetry;

@@ -14,7 +14,7 @@ use crate::clock::rfc3339;
 use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
 use crate::store::UsageDetail;
-use crate::usage::{self, Narrowing, UseCounts};
+use crate::usage::{self, Impact, Narrowing, UseCounts};
 
 /// Maximum number of addresses, and of scopes, in a response.
 const MOST_SHOWN: usize = 100;
@@ -41,7 +41,7 @@ struct ImpactBody {
 /// The successful requests since the beginning of day `from` that would have been denied.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Impact")]
-struct ImpactJson {
+pub(super) struct ImpactJson {
     #[schemars(extend("format" = "date-time"))]
     from: String,
     /// A lower bound: a request can be denied both for its address and for its scopes.
@@ -96,17 +96,21 @@ async fn impact(call: Call<ReadUsage>, body: ImpactBody) -> Result<Reply<ImpactJ
     };
     checks.done()?;
     let impact = usage::impact(call.node(), call.organization(), &id, &narrowing, call.now).await?;
-    let shown = |of: &[UsageDetail]| of.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>();
-    Ok(Reply::new(ImpactJson {
-        from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),
-        total: impact.total().into(),
-        uncounted: UncountedJson {
-            by_address: impact.by_address.uncounted.into(),
-            by_scope: impact.by_scope.uncounted.into(),
-        },
-        by_address: shown(&impact.by_address.of).into_iter().map(AddressJson::from).collect(),
-        by_scope: shown(&impact.by_scope.of).into_iter().map(AskedJson::from).collect(),
-    }))
+    Ok(Reply::new(impact.into()))
+}
+
+impl From<Impact> for ImpactJson {
+    fn from(impact: Impact) -> Self {
+        let total = impact.total().into();
+        let (by_address, by_scope) = (impact.by_address, impact.by_scope);
+        Self {
+            from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),
+            total,
+            uncounted: UncountedJson { by_address: by_address.uncounted.into(), by_scope: by_scope.uncounted.into() },
+            by_address: by_address.of.into_iter().take(MOST_SHOWN).map(AddressJson::from).collect(),
+            by_scope: by_scope.of.into_iter().take(MOST_SHOWN).map(AskedJson::from).collect(),
+        }
+    }
 }
 
 /// A day as a date (RFC 3339 `full-date`).

@@ -25,11 +25,14 @@ mod lookup;
 mod me;
 mod member_json;
 mod members;
+mod networks;
 mod openapi;
 mod organizations;
 mod policy;
 mod preview;
 mod problem;
+mod profile_impact;
+mod profiles;
 mod query;
 mod reply;
 mod route;
@@ -72,6 +75,10 @@ fn table() -> Routes {
     });
     routes.group("members", members::routes);
     routes.group("customers", customers::routes);
+    routes.group("profiles", |profiles| {
+        profiles::routes(profiles);
+        networks::routes(profiles);
+    });
     routes.group("sessions", |sessions| {
         me::routes(sessions);
         session::routes(sessions);
@@ -90,6 +97,7 @@ fn table() -> Routes {
         preview::routes(usage);
         impact::routes(usage);
         api_impact::routes(usage);
+        profile_impact::routes(usage);
     });
     routes.group("audit", audit::routes);
     routes.group("webhooks", webhooks::routes);

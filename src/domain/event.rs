@@ -7,7 +7,7 @@ use std::fmt;
 pub const TEST: &str = "webhook.test";
 
 /// All event names. A pattern must match at least one of them.
-pub const KNOWN: [&str; 39] = [
+pub const KNOWN: [&str; 45] = [
     "key.created",
     "key.updated",
     "key.rotated",
@@ -31,6 +31,12 @@ pub const KNOWN: [&str; 39] = [
     "api.created",
     "api.updated",
     "api.deleted",
+    "profile.created",
+    "profile.updated",
+    "profile.deleted",
+    "network.created",
+    "network.updated",
+    "network.deleted",
     "customer.created",
     "customer.updated",
     "customer.suspended",

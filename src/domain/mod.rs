@@ -27,6 +27,7 @@ pub mod organization;
 pub mod outcome;
 pub mod page;
 pub mod policy;
+pub mod profile;
 pub mod redaction;
 pub mod requirement;
 pub mod scope;

@@ -6,6 +6,7 @@ use crate::domain::grants::{Grant, Grants, MAX_GRANTS};
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::violation::{Violation, ViolationKind};
+use crate::node::Tenant;
 
 /// The grants of a new or edited key.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,7 +48,7 @@ impl RequestedGrants {
     }
 
     /// Returns the grants of a key that has `current` ones. Reports every API and scope that does not exist.
-    pub(super) fn resolve(&self, apis: &[ServedApi], current: &Grants) -> Result<Grants, Vec<Violation>> {
+    pub(crate) fn resolve(&self, apis: &[ServedApi], current: &Grants) -> Result<Grants, Vec<Violation>> {
         let Some(requested) = &self.apis else {
             return Ok(match &self.scopes {
                 Some(scopes) => current.with(ApiId::DEFAULT, Some(scopes.clone())),
@@ -90,9 +91,36 @@ impl RequestedGrants {
     }
 }
 
+/// Returns the grants with the scopes that their APIs still have.
+fn existing(grants: &Grants, apis: &[ServedApi]) -> Grants {
+    let kept = |grant: &Grant| {
+        let served = apis.iter().find(|served| served.api.id == grant.api)?;
+        Some(Grant { api: grant.api, scopes: served.api.effective(&grant.scopes) })
+    };
+    Grants::new(grants.iter().filter_map(kept))
+}
+
+/// Returns the scopes that a key cannot be granted: those of its own that their APIs do not have, and those that it would have
+/// in effect although they cannot be granted. `held` are those that it has in effect before.
+pub(super) fn violations_of(
+    requested: &RequestedGrants,
+    (own, effective): (&Grants, &Grants),
+    held: &Grants,
+    tenant: &Tenant,
+) -> Vec<Violation> {
+    let (apis, policy) = (&tenant.apis, &tenant.organization.policy);
+    let mut violations = missing_scopes(requested, own, held, apis, policy);
+    for violation in missing_scopes(requested, &existing(effective, apis), held, apis, policy) {
+        if !violations.contains(&violation) {
+            violations.push(violation);
+        }
+    }
+    violations
+}
+
 /// Returns the requested scopes that cannot be granted because their API does not have them, or does not allow them to be granted.
 /// Scopes that the key holds can be kept.
-pub(super) fn missing_scopes(
+pub(crate) fn missing_scopes(
     requested: &RequestedGrants,
     grants: &Grants,
     held: &Grants,

@@ -25,9 +25,11 @@ mod key_list;
 mod key_rows;
 mod lock;
 mod members;
+mod named_networks;
 mod nodes;
 mod organizations;
 mod outbox;
+mod profiles;
 mod responses;
 mod sessions;
 mod signing_keys;
@@ -66,7 +68,7 @@ pub use outbox::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook};
 pub use responses::StoredResponse;
 pub use signing_keys::StoredSigningKey;
 pub use upkeep::{Notice, StaleKeys, kind};
-pub use usage::{BusyKey, BusyKeys, Interval, KeyOfApi, RequestedOfKey, UsageDetail, UsageOf};
+pub use usage::{BusyKey, BusyKeys, Interval, KeyOfApi, RequestedOfKey, SharingKeys, UsageDetail, UsageOf};
 pub use webhooks::{UnsealedUrl, WebhookSeal};
 
 use crate::store::sql::database::{Database, Transaction};
@@ -170,8 +172,12 @@ pub enum Refused {
     OwnerGone,
     /// The customer does not exist, or is removed.
     CustomerGone,
-    /// The customer has keys that work.
+    /// Keys that work refer to the record.
     HasKeys,
+    /// The profile or a network of the key does not exist.
+    ReferenceGone,
+    /// Profiles refer to the network.
+    HasProfiles,
     /// The organization would have no owner.
     LastOwner,
 }

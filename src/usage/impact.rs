@@ -1,5 +1,7 @@
 //! The part of a key's recent use that a narrowing would have denied.
 
+use std::net::IpAddr;
+
 use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
 use crate::domain::scope::ScopeSet;
@@ -61,17 +63,31 @@ pub async fn impact(
 }
 
 fn denied(details: Vec<UsageDetail>, to: &Narrowing, first_day: i64) -> Impact {
+    let networks = to.networks.as_ref().map(|networks| |address| networks.allows(address));
+    let scopes = to.scopes.as_ref().map(|scopes| {
+        |text: &str| ScopeSet::parse(text).ok().map(|requested| scopes.contains_all(&requested))
+    });
+    denied_uses(details, first_day, networks.as_ref().map(|allows| allows as _), scopes.as_ref().map(|allows| allows as _))
+}
+
+/// Returns the uses that would have been denied. `None` leaves addresses or scopes out; a requested scope that cannot be read is
+/// `None`.
+pub(super) fn denied_uses(
+    details: Vec<UsageDetail>,
+    first_day: i64,
+    allows_address: Option<&dyn Fn(IpAddr) -> bool>,
+    allows_scopes: Option<&dyn Fn(&str) -> Option<bool>>,
+) -> Impact {
     let mut impact = Impact { first_day, by_address: DeniedUses::default(), by_scope: DeniedUses::default() };
     for detail in details {
         // `None` if the value was not recorded.
         let (account, is_allowed) = if detail.is_address {
-            let Some(networks) = &to.networks else { continue };
+            let Some(allows) = allows_address else { continue };
             let address = detail.value.as_deref().and_then(|text| text.parse().ok());
-            (&mut impact.by_address, address.map(|address| networks.allows(address)))
+            (&mut impact.by_address, address.map(allows))
         } else {
-            let Some(scopes) = &to.scopes else { continue };
-            let requested = detail.value.as_deref().and_then(|text| ScopeSet::parse(text).ok());
-            (&mut impact.by_scope, requested.map(|requested| scopes.contains_all(&requested)))
+            let Some(allows) = allows_scopes else { continue };
+            (&mut impact.by_scope, detail.value.as_deref().and_then(allows))
         };
         match is_allowed {
             None => account.uncounted.add(&detail),

@@ -62,9 +62,10 @@ impl Caller {
     /// Returns the caller's scopes for each API: those of a token for the APIs in its audience, otherwise the key's.
     pub fn grants(&self) -> Grants {
         let apis = &self.tenant.apis;
+        let granted = self.tenant.shared.grants_of(&self.key);
         let effective = |served: &ServedApi| {
             let api = &served.api;
-            let held = api.effective(self.key.grants.get(api.id)?);
+            let held = api.effective(granted.get(api.id)?);
             Some(grants::Grant { api: api.id, scopes: held })
         };
         let Some(token) = &self.token else { return Grants::new(apis.iter().filter_map(effective)) };
@@ -152,13 +153,14 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 let (key, matched) = self.identify(view, presented, address, now).await?;
                 let tenant = self.tenant_of(view, &key).await?;
                 let customer = view.customer_of(&key).await?;
-                let held = tenant.select(&key.grants, &[], None).map(|target| target.scopes).unwrap_or_default();
+                let held = tenant.select(&key, &[], None).map(|target| target.scopes).unwrap_or_default();
                 let ask = DecisionInput {
                     proof: Proof::Secret(matched),
                     address,
                     scopes: None,
                     held: Ok(&held),
                     customer: customer.as_deref(),
+                    shared: &tenant.shared,
                     is_suspended: tenant.is_suspended(),
                 };
                 let grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;
@@ -185,12 +187,13 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 let is_known_within = stamp.is_of(&token);
                 let held = match is_known_within {
                     true => Some(token.scopes.clone()),
-                    false => held_for_token(&tenant.apis, &key.grants, &token.claims.aud),
+                    false => held_for_token(&tenant.apis, &tenant.shared.grants_of(&key), &token.claims.aud),
                 };
                 let proof = Proof::Token {
                     generation: token.claims.generation,
                     secret_version: token.claims.secret_version,
                     customer_generation: token.claims.customer_generation,
+                    issued_at: Timestamp::from_seconds(token.claims.iat),
                     scopes: &token.scopes,
                     is_known_within,
                 };
@@ -201,6 +204,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                     scopes: None,
                     held,
                     customer: customer.as_deref(),
+                    shared: &tenant.shared,
                     is_suspended: tenant.is_suspended(),
                 };
                 let mut grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;

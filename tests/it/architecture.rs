@@ -9,7 +9,8 @@ const MAX_LINES: usize = 700;
 
 const ADAPTERS: &[&str] =
     &["config", "telemetry", "clock", "crypto", "outbound", "limits", "store", "revocation", "signing"];
-const USE_CASES: &[&str] = &["tokens", "keys", "members", "customers", "organizations", "audit", "webhooks", "usage"];
+const USE_CASES: &[&str] =
+    &["tokens", "keys", "members", "customers", "profiles", "organizations", "audit", "webhooks", "usage"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 
@@ -37,8 +38,10 @@ fn layer(module: &str) -> Option<Vec<&'static str>> {
             "telemetry::Usage",
         ]]),
         "node" => with(&[&["domain", "verification"], ADAPTERS]),
-        // A key is revoked when its bearer revokes it or its owner or customer is removed; usage reports read keys.
-        "tokens" | "members" | "customers" | "usage" => with(&[&["domain", "verification", "node", "keys"], ADAPTERS]),
+        // A key is revoked when its bearer revokes it, or its owner, customer or profile is removed; usage reports read keys.
+        "tokens" | "members" | "customers" | "profiles" | "usage" => {
+            with(&[&["domain", "verification", "node", "keys"], ADAPTERS])
+        }
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),
         "http" => with(&[&["domain", "verification", "node", "members", "clock", "limits", "crypto::random"]]),
         _ if SURFACES.contains(&module) => with(&[

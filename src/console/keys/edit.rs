@@ -166,6 +166,8 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
         grants: (parsed.grants != key.grants).then_some(parsed.grants),
         networks: (parsed.networks != key.networks).then_some(parsed.networks),
         expires_at: parsed.expires_at,
+        named_networks: None,
+        profile: None,
         owner: None,
         customer: None,
     }

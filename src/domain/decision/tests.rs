@@ -12,6 +12,9 @@ fn from(address: &str) -> ClientAddress {
     ClientAddress::Known(address.parse().unwrap())
 }
 
+/// Without profiles and networks.
+static ALONE: SharedAccess = SharedAccess::empty();
+
 /// Replaced by the key's scopes in [`decide`] and [`explain`].
 const NOT_GRANTED: Result<&ScopeSet, Denial> = Err(Denial::ApiNotGranted);
 
@@ -34,6 +37,7 @@ fn ask(proof: Proof<'static>) -> DecisionInput<'static> {
         scopes: None,
         held: NOT_GRANTED,
         customer: None,
+        shared: &ALONE,
         is_suspended: false,
     }
 }
@@ -59,6 +63,7 @@ fn a_suspended_organization_denies_every_proof_and_only_a_right_one_learns_of_it
         generation: 1,
         secret_version: 1,
         customer_generation: None,
+        issued_at: NOW,
         scopes: &held,
         is_known_within: false,
     };
@@ -80,6 +85,7 @@ fn suspended_customer_denies_every_proof_and_only_a_right_one_learns_of_it() {
         generation: 1,
         secret_version: 1,
         customer_generation,
+        issued_at: NOW,
         scopes: &held,
         is_known_within: false,
     };
@@ -173,6 +179,7 @@ fn a_token_needs_the_very_generation_of_its_key() {
             generation,
             secret_version: 1,
             customer_generation: None,
+            issued_at: NOW,
             scopes,
             is_known_within: false,
         });
@@ -189,6 +196,7 @@ fn an_api_that_is_not_granted_denies_after_every_other_check() {
             generation: 1,
             secret_version: 1,
             customer_generation: None,
+            issued_at: NOW,
             scopes: &scopes,
             is_known_within,
         };
@@ -209,6 +217,7 @@ fn a_token_reaches_no_further_than_itself() {
             generation: 1,
             secret_version: 1,
             customer_generation: None,
+            issued_at: NOW,
             scopes: &token_scopes,
             is_known_within: false,
         },
@@ -216,6 +225,7 @@ fn a_token_reaches_no_further_than_itself() {
         scopes: Some(&wanted),
         held: NOT_GRANTED,
         customer: None,
+        shared: &ALONE,
         is_suspended: false,
     };
     assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(..))));
@@ -223,13 +233,14 @@ fn a_token_reaches_no_further_than_itself() {
 
 fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
     let proof =
-        Proof::Token { generation: 1, secret_version, customer_generation: None, scopes, is_known_within: false };
+        Proof::Token { generation: 1, secret_version, customer_generation: None, issued_at: NOW, scopes, is_known_within: false };
     DecisionInput {
         proof,
         address: from("10.1.2.3"),
         scopes: None,
         held: NOT_GRANTED,
         customer: None,
+        shared: &ALONE,
         is_suspended: false,
     }
 }
@@ -347,11 +358,11 @@ proptest! {
         subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, "kt_...prev".into(), Timestamp::from_seconds(until)));
         let proof = match &token {
             Some((generation, secret_version, scopes)) => {
-                Proof::Token { generation: *generation, secret_version: *secret_version, customer_generation: None, scopes, is_known_within: false }
+                Proof::Token { generation: *generation, secret_version: *secret_version, customer_generation: None, issued_at: NOW, scopes, is_known_within: false }
             }
             None => Proof::Secret(matched),
         };
-        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), held: NOT_GRANTED, customer: None, is_suspended: false };
+        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), held: NOT_GRANTED, customer: None, shared: &ALONE, is_suspended: false };
         let decided = decide(&subject, &ask, NOW);
         let (explained, trace) = explain(&subject, &ask, NOW);
         prop_assert_eq!(&decided, &explained);

@@ -50,6 +50,7 @@ const SQLITE: Migrations = migrations!(
     "0023_gateway_checks",
     "0024_apis",
     "0025_customers",
+    "0026_profiles",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -79,6 +80,7 @@ const POSTGRES: Migrations = migrations!(
     "0023_gateway_checks",
     "0024_apis",
     "0025_customers",
+    "0026_profiles",
 );
 
 /// Migrates a SQLite file.

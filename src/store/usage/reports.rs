@@ -150,18 +150,7 @@ impl Store {
         .bind(first_day)
         .fetch_all(&self.database)
         .await?;
-        rows.iter()
-            .map(|row| {
-                let value: String = row.try_get("value")?;
-                Ok(UsageDetail {
-                    is_address: row.try_get::<String>("kind")? == "address",
-                    value: (value != details::OTHER).then_some(value),
-                    exchanges: unsigned(row.try_get("exchanges")?, "count of use")?,
-                    verifications: unsigned(row.try_get("verifications")?, "count of use")?,
-                    last_day: row.try_get("last_day")?,
-                })
-            })
-            .collect()
+        rows.iter().map(detail_from_row).collect()
     }
 
     /// Returns the requests of each secret of a key since an hour: the hour, the version of the secret, the count.
@@ -250,4 +239,16 @@ impl Store {
         .await?;
         packed::by_day(&row, first)
     }
+}
+
+/// Reads a row with the columns `kind`, `value`, `exchanges`, `verifications` and `last_day`.
+pub(super) fn detail_from_row(row: &Row) -> Result<UsageDetail, StoreError> {
+    let value: String = row.try_get("value")?;
+    Ok(UsageDetail {
+        is_address: row.try_get::<String>("kind")? == "address",
+        value: (value != details::OTHER).then_some(value),
+        exchanges: unsigned(row.try_get("exchanges")?, "count of use")?,
+        verifications: unsigned(row.try_get("verifications")?, "count of use")?,
+        last_day: row.try_get("last_day")?,
+    })
 }
