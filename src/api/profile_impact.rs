@@ -65,10 +65,7 @@ struct ApiScopeJson {
     scope: String,
 }
 
-async fn of_profile(
-    call: Call<ReadUsage>,
-    body: profile_routes::EditBody,
-) -> Result<Reply<SharedImpactJson>, Problem> {
+async fn of_profile(call: Call<ReadUsage>, body: profile_routes::EditBody) -> Result<Reply<SharedImpactJson>, Problem> {
     let tenant = profiles::read(call.node(), call.organization()).await?;
     let old = profiles::find(&tenant, &profile_routes::profile_name(&call)?)?;
     let new = profiles::preview_edit(&tenant, old, body.read()?)?;

@@ -30,8 +30,10 @@ enum NetworksCommand {
         name: String,
     },
     /// Create a named network, which any number of keys and profiles can refer to
-    #[command(after_help = "Example:\n  keyturn networks create office --cidr 203.0.113.0/24 --exclude 203.0.113.7\n  \
-        keyturn keys create --name build --scope read --network office")]
+    #[command(
+        after_help = "Example:\n  keyturn networks create office --cidr 203.0.113.0/24 --exclude 203.0.113.7\n  \
+        keyturn keys create --name build --scope read --network office"
+    )]
     Create {
         /// Name in keys, profiles and URLs: a-z, 0-9 and '-'
         name: String,

@@ -31,8 +31,10 @@ enum ProfilesCommand {
         name: String,
     },
     /// Create a profile, which any number of keys can have
-    #[command(after_help = "Example:\n  keyturn profiles create readers --scope 'read:invoices/*' --network office\n  \
-        keyturn keys create --name report --profile readers")]
+    #[command(
+        after_help = "Example:\n  keyturn profiles create readers --scope 'read:invoices/*' --network office\n  \
+        keyturn keys create --name report --profile readers"
+    )]
     Create {
         /// Name in keys and URLs: a-z, 0-9 and '-'
         name: String,
@@ -138,8 +140,7 @@ impl Access {
 impl Removed {
     /// Adds the removed fields; `body` must not be empty then.
     fn add_to(self, mut body: Map<String, Value>) -> Result<Value, CliError> {
-        let lists =
-            [(self.no_scopes, "scopes"), (self.no_cidrs, "allowed_cidrs"), (self.no_networks, "networks")];
+        let lists = [(self.no_scopes, "scopes"), (self.no_cidrs, "allowed_cidrs"), (self.no_networks, "networks")];
         body.extend(lists.into_iter().filter(|(is_removed, _)| *is_removed).map(|(_, name)| (name.into(), json!([]))));
         body.extend(self.no_token_ttl.then_some(("token_ttl_seconds".into(), Value::Null)));
         if body.is_empty() {

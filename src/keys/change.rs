@@ -168,7 +168,9 @@ pub(super) fn key_error(node: &Node, organization: &Slug, error: ChangeError) ->
             KeyError::Conflict("the profile or a network of the key was deleted at the same time; retry".into())
         }
         ChangeError::Refused(
-            Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner
+            Refused::AlreadyExists
+            | Refused::VersionConflict
+            | Refused::LastOwner
             | Refused::HasKeys
             | Refused::HasProfiles,
         ) => KeyError::Conflict("someone else changed this key at the same time; reload it and try again".into()),

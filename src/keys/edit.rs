@@ -6,7 +6,9 @@ use crate::domain::key_text::KeyId;
 use crate::domain::member::Role;
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, check_grant, check_holder, check_rights_of, load_to_change, refused, unknown_references, write};
+use crate::keys::change::{
+    KeyError, check_grant, check_holder, check_rights_of, load_to_change, refused, unknown_references, write,
+};
 use crate::keys::grants::{RequestedGrants, violations_of};
 use crate::node::Node;
 use crate::store::action;

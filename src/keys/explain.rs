@@ -180,12 +180,7 @@ impl Asked {
     }
 }
 
-fn build_explanation(
-    key: &ApiKey,
-    context: Context<'_>,
-    holders: Holders<'_>,
-    question: &Question,
-) -> Explanation {
+fn build_explanation(key: &ApiKey, context: Context<'_>, holders: Holders<'_>, question: &Question) -> Explanation {
     let (policy, shared) = (context.policy, context.shared);
     let asked = Asked::new(key, context, question);
     let requested = question.scope.as_ref().map(|scope| scope.read(asked.style)).transpose();
@@ -223,7 +218,11 @@ fn build_explanation(
         .iter()
         .map(|(check, finding)| {
             let finding = if *check == Check::Secret { Finding::NotAsked } else { finding.clone() };
-            ExplainedCheck { check: *check, detail: sentence((key, shared), &asked, question, *check, &finding), finding }
+            ExplainedCheck {
+                check: *check,
+                detail: sentence((key, shared), &asked, question, *check, &finding),
+                finding,
+            }
         })
         .collect();
     if let (Some(scope), Some(scopes), Ok(held)) = (&requested, &scopes, &asked.held)

@@ -32,9 +32,7 @@ pub use idempotency::{IdempotentRequest, ticket};
 pub use order::{cursor, read_cursor, read_order};
 pub use read::{NO_SUCH_CUSTOMER, attention, broken_rules, count, customer, find, find_many, list, owner};
 pub use rotate::{RotateKey, rotate};
-pub use state::{
-    KeyOfRemovedMember, disable, enable, move_to_profile, release_from_member, revoke, revoke_because,
-};
+pub use state::{KeyOfRemovedMember, disable, enable, move_to_profile, release_from_member, revoke, revoke_because};
 pub use upkeep::{
     DAYS_KEPT, HOURS_KEPT, count_expiring, delete_old_data, disable_stale, notify_expiring, notify_stale, stale,
 };

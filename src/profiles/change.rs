@@ -142,16 +142,10 @@ pub fn preview_edit(tenant: &Tenant, old: &Profile, edit: ProfileEdit) -> Result
 fn direction(shared: &SharedAccess, old: &Profile, new: &Profile) -> Direction {
     let after = shared.with_profile(new.clone());
     let addresses = |shared: &SharedAccess| shared.addresses_of_profile(&old.name);
-    Direction::of_grants(&old.grants, &new.grants)
-        .and(Direction::of_networks(&addresses(shared), &addresses(&after)))
+    Direction::of_grants(&old.grants, &new.grants).and(Direction::of_networks(&addresses(shared), &addresses(&after)))
 }
 
-fn check(
-    tenant: &Tenant,
-    profile: &Profile,
-    requested: &RequestedGrants,
-    held: &Grants,
-) -> Result<(), ProfileError> {
+fn check(tenant: &Tenant, profile: &Profile, requested: &RequestedGrants, held: &Grants) -> Result<(), ProfileError> {
     let networks: Vec<NamedNetwork> = tenant.shared.networks().cloned().collect();
     let mut violations = profile.validate(&networks);
     let proposed = ProposedKey { grants: Some(&profile.grants), held: Some(held), ..ProposedKey::default() };

@@ -83,7 +83,8 @@ pub async fn edit_network(
             return Ok(new);
         }
         let addresses = new.addresses();
-        if Direction::of_networks(&old.addresses(), &addresses).widens() && !by.authority.networks.contains(&addresses) {
+        if Direction::of_networks(&old.addresses(), &addresses).widens() && !by.authority.networks.contains(&addresses)
+        {
             return Err(ProfileError::GrantExceeded(GrantExceeded::Networks));
         }
         new.version += 1;

@@ -77,7 +77,8 @@ impl Store {
         if deleting.execute(&mut transaction).await? == 0 {
             return refuse(transaction, Refused::VersionConflict).await;
         }
-        let referring = query("SELECT id FROM api_keys WHERE organization = $1 AND profile = $2 AND state <> 'revoked' LIMIT 1");
+        let referring =
+            query("SELECT id FROM api_keys WHERE organization = $1 AND profile = $2 AND state <> 'revoked' LIMIT 1");
         let referring = referring.bind(profile.organization.as_str()).bind(profile.name.as_str());
         if referring.fetch_optional(&mut transaction).await?.is_some() {
             return refuse(transaction, Refused::HasKeys).await;

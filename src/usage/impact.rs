@@ -64,10 +64,16 @@ pub async fn impact(
 
 fn denied(details: Vec<UsageDetail>, to: &Narrowing, first_day: i64) -> Impact {
     let networks = to.networks.as_ref().map(|networks| |address| networks.allows(address));
-    let scopes = to.scopes.as_ref().map(|scopes| {
-        |text: &str| ScopeSet::parse(text).ok().map(|requested| scopes.contains_all(&requested))
-    });
-    denied_uses(details, first_day, networks.as_ref().map(|allows| allows as _), scopes.as_ref().map(|allows| allows as _))
+    let scopes = to
+        .scopes
+        .as_ref()
+        .map(|scopes| |text: &str| ScopeSet::parse(text).ok().map(|requested| scopes.contains_all(&requested)));
+    denied_uses(
+        details,
+        first_day,
+        networks.as_ref().map(|allows| allows as _),
+        scopes.as_ref().map(|allows| allows as _),
+    )
 }
 
 /// Returns the uses that would have been denied. `None` leaves addresses or scopes out; a requested scope that cannot be read is

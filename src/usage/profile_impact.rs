@@ -80,9 +80,9 @@ pub async fn shared_impact(
         gained_networks: beyond(new_addresses, old_addresses),
         lost_networks,
         shorter_lifetime: match change {
-            SharedChange::Profile(old, new) => new
-                .token_ttl_seconds
-                .filter(|after| old.token_ttl_seconds.is_none_or(|before| *after < before)),
+            SharedChange::Profile(old, new) => {
+                new.token_ttl_seconds.filter(|after| old.token_ttl_seconds.is_none_or(|before| *after < before))
+            }
             SharedChange::Network(..) => None,
         },
         denied,
@@ -136,8 +136,10 @@ mod tests {
     #[test]
     fn lost_scopes_are_those_that_no_scope_of_the_same_api_contains() {
         let grants = |text: &str| Grants::of_default(ScopeSet::parse(text).unwrap());
-        let lost: Vec<String> =
-            missing(&grants("read:a/b write"), &grants("read:a/*")).iter().map(|(_, scope)| scope.to_string()).collect();
+        let lost: Vec<String> = missing(&grants("read:a/b write"), &grants("read:a/*"))
+            .iter()
+            .map(|(_, scope)| scope.to_string())
+            .collect();
         assert_eq!(lost, ["write"]);
         assert_eq!(missing(&grants("read"), &Grants::default()).len(), 1);
     }

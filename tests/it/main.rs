@@ -34,6 +34,7 @@ mod oauth;
 mod operations;
 mod process;
 mod products;
+mod profiles;
 mod protocol;
 mod repository;
 mod snapshots;

@@ -100,8 +100,16 @@ mod tests {
         "2001:db8::/126",
         "::/0",
     ];
-    const ADDRESSES: [&str; 8] =
-        ["10.0.0.1", "10.0.0.2", "10.0.0.4", "10.200.0.1", "192.0.2.1", "2001:db8::1", "2001:db8::9", "::ffff:10.0.0.1"];
+    const ADDRESSES: [&str; 8] = [
+        "10.0.0.1",
+        "10.0.0.2",
+        "10.0.0.4",
+        "10.200.0.1",
+        "192.0.2.1",
+        "2001:db8::1",
+        "2001:db8::9",
+        "::ffff:10.0.0.1",
+    ];
 
     fn any_list() -> impl Strategy<Value = Networks> {
         let parsed = |list: Vec<&str>| Networks::parse(&list).unwrap();

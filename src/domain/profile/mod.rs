@@ -61,10 +61,7 @@ fn validate_description(description: &str) -> Vec<Violation> {
 }
 
 /// Returns the references to networks that do not exist. `known` are the names of the organization's networks.
-pub fn validate_references<'a>(
-    references: &[Slug],
-    known: impl Iterator<Item = &'a Slug> + Clone,
-) -> Vec<Violation> {
+pub fn validate_references<'a>(references: &[Slug], known: impl Iterator<Item = &'a Slug> + Clone) -> Vec<Violation> {
     let mut violations = Vec::new();
     if references.len() > MAX_REFERENCES {
         violations.push(Violation::new("networks", ViolationKind::EntryCount { least: 0, most: MAX_REFERENCES }));

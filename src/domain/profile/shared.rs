@@ -107,9 +107,10 @@ impl SharedAccess {
                 key.networks.lists(address) || named.iter().any(is_in)
             }
         };
-        own && key.profile.as_ref().is_none_or(|name| {
-            self.held_profile(name).is_some_and(|(_, addresses)| addresses.allows(address))
-        })
+        own && key
+            .profile
+            .as_ref()
+            .is_none_or(|name| self.held_profile(name).is_some_and(|(_, addresses)| addresses.allows(address)))
     }
 
     /// Returns the longest lifetime of a key's tokens in seconds, if its profile limits it.
@@ -271,7 +272,9 @@ mod tests {
         let shared = SharedAccess::default();
         let lost = ApiKey { profile: Some(slug("gone")), ..key("read", &[]) };
         let address = "10.0.0.1".parse().unwrap();
-        assert!(shared.grants_of(&lost).is_empty() && shared.networks_of(&lost).is_none() && !shared.allows(&lost, address));
+        assert!(
+            shared.grants_of(&lost).is_empty() && shared.networks_of(&lost).is_none() && !shared.allows(&lost, address)
+        );
         let lost = ApiKey { named_networks: vec![slug("gone")], ..key("read", &[]) };
         assert!(shared.networks_of(&lost).is_none() && !shared.allows(&lost, address));
     }

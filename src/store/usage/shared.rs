@@ -37,8 +37,7 @@ impl SharingKeys {
 impl Store {
     /// Returns the number of keys that refer to a profile or network.
     pub async fn count_sharing(&self, keys: &SharingKeys) -> Result<u64, StoreError> {
-        let counting =
-            query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM api_keys k WHERE {}", keys.condition())));
+        let counting = query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM api_keys k WHERE {}", keys.condition())));
         let row = keys.bind(counting).fetch_one(&self.database).await?;
         unsigned(row.try_get("n")?, "number of keys")
     }

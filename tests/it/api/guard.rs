@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::customers;
+use crate::profiles;
 use crate::support::check::{problem, wrong_field};
 use crate::support::server::{new_member, scope_list, unique};
 use crate::support::{Place, Request, Server, database, person};
@@ -52,12 +53,18 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
     };
     let path = route.replace("{org}", "default").replace("{id}", &id).replace("{delivery}", delivery);
     let path = if path.contains("{api}") { path.replace("{api}", &new_api(server)) } else { path };
+    let path =
+        if path.contains("{profile}") { path.replace("{profile}", &profiles::new_profile(server)) } else { path };
+    let path =
+        if path.contains("{network}") { path.replace("{network}", &profiles::new_network(server)) } else { path };
     let request = server.request(method, &format!("/api/v1{path}"));
     let body = match route {
         "/organizations" => json!({ "slug": unique(), "owner_email": "o@example.org" }),
         "/organizations/{org}/members" => json!({ "email": format!("{}@example.org", unique()), "role": "viewer" }),
         "/organizations/{org}/apis" => json!({ "name": unique(), "audience": unique() }),
         "/organizations/{org}/customers" => customers::body(),
+        "/organizations/{org}/profiles" => profiles::body(),
+        "/organizations/{org}/networks" => profiles::network_body(),
         "/organizations/{org}/webhooks" => json!({ "url": webhooks::NOWHERE }),
         "/organizations/{org}/keys/bulk" => json!({ "ids": [id], "action": "disable" }),
         "/organizations/{org}/keys/lookup" => json!({ "text": id }),

@@ -306,15 +306,9 @@ fn delivery_shows_its_request_and_attempts() {
         let said = visitor.read(&page);
         said.contains("Attempt 1").then_some(said)
     });
-    for part in [
-        "boom: database is down",
-        "x-trace a1",
-        "HTTP 500",
-        "22 bytes.",
-        "in 1 hour",
-        "Retry now",
-        "webhook-signature",
-    ] {
+    for part in
+        ["boom: database is down", "x-trace a1", "HTTP 500", "22 bytes.", "in 1 hour", "Retry now", "webhook-signature"]
+    {
         assert!(said.contains(part), "{part} in {said}");
     }
     let html = visitor.page(&page);

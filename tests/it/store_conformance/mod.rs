@@ -8,6 +8,7 @@ mod following;
 mod lists;
 mod lost_commits;
 mod people;
+mod profiles;
 mod schema;
 mod tenants;
 mod usage;
@@ -146,6 +147,12 @@ on_every_backend! { in customers:
     actor_of_a_suspended_customer_is_superseded
 }
 
+on_every_backend! { in profiles:
+    profile_fields_round_trip
+    keys_refer_only_to_what_exists
+    keys_are_counted_found_and_changed_by_profile
+}
+
 on_every_backend! { in denials:
     situations_are_folded_and_found_by_their_parts
     strangers_displace_neither_keys_nor_each_others_networks
@@ -222,8 +229,10 @@ fn key(n: u8) -> ApiKey {
         description: String::new(),
         owner: None,
         customer: None,
+        profile: None,
         grants: Grants::of_default(ScopeSet::parse("read:a").unwrap()),
         networks: Networks::all(),
+        named_networks: Vec::new(),
         expires_at: None,
         lifecycle: Lifecycle::Active,
         generation: 1,
