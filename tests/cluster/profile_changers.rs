@@ -11,7 +11,7 @@ use crate::calls::{Key, Scene};
 use crate::changers::{WARM, insist, own_key};
 use crate::history::{Outcome, What};
 use crate::http::Connection;
-use crate::load::{Caller, Load};
+use crate::load::Load;
 use crate::organization_changers::remove;
 use crate::world::{CHANGE_LIMIT, KEYS};
 

@@ -128,9 +128,12 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let edit = Edit { owner: new_owner, customer: new_customer, ..edit(&key, &key_form, parsed) };
     if form.value("confirmed").is_none()
         && let Ok(new) = key.clone().edit(edit.clone(), visit.now)
-        && Difference::between(&key, &new) != Difference::default()
     {
-        return review(&visit, (&key, &new, &tenant.apis), &edit, &form).await;
+        // With its profile and named networks.
+        let (old, new) = (tenant.shared.effective(&key), tenant.shared.effective(&new));
+        if Difference::between(&*old, &*new) != Difference::default() {
+            return review(&visit, (&old, &new, &tenant.apis), &edit, &form).await;
+        }
     }
 
     // 3. Apply the change.
@@ -138,7 +141,8 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let (node, organization, by, id) = (visit.node(), visit.organization(), visit.by(), key.id);
     let errors = match keys::edit(node, organization, &by, &id, Some(seen), edit, RequestedGrants::default()).await {
         Ok((new, is_narrower)) => {
-            let is_opened = key.networks.is_restricted() && !new.networks.is_restricted();
+            let is_restricted = |key: &ApiKey| tenant.shared.networks_of(key).is_restricted();
+            let is_opened = is_restricted(&key) && !is_restricted(&new);
             let message = match (is_opened, is_narrower) {
                 (true, _) => "Key updated. Warning: it can now be used from any network.",
                 (false, true) => "Key updated. Tokens issued earlier no longer work.",
@@ -183,8 +187,8 @@ async fn review(
     let impact = match difference.restricts() {
         true => {
             let to = Narrowing {
-                scopes: edit.grants.as_ref().map(|grants| grants.of_default_api().clone()),
-                networks: edit.networks.clone(),
+                scopes: edit.grants.is_some().then(|| new.grants.of_default_api().clone()),
+                networks: edit.networks.is_some().then(|| new.networks.clone()),
             };
             Some(usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?)
         }

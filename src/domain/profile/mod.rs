@@ -18,7 +18,7 @@ pub use shared::SharedAccess;
 /// Maximum number of profiles of an organization.
 pub const MAX_PROFILES: usize = 200;
 /// Maximum number of named networks that a key or a profile refers to.
-pub const MAX_REFERENCES: usize = 10;
+pub const MAX_REFERENCES: usize = 4;
 /// Maximum length of a description in characters.
 const MAX_DESCRIPTION_CHARS: usize = 500;
 

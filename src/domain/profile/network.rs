@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::domain::networks::Networks;
+use crate::domain::networks::{MAX_NETWORKS, Networks};
 use crate::domain::profile::validate_description;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -10,8 +10,8 @@ use crate::domain::violation::{Violation, ViolationKind};
 
 /// Maximum number of named networks of an organization.
 pub const MAX_NAMED_NETWORKS: usize = 200;
-/// Maximum number of networks that are left once the excluded ones are taken out. Tokens carry them.
-const MAX_PARTS: usize = 256;
+/// Maximum number of networks that are left once the excluded ones are taken out. Tokens carry them, and have a maximum size.
+const MAX_PARTS: usize = MAX_NETWORKS;
 
 /// A set of addresses with a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
