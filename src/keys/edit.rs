@@ -58,7 +58,7 @@ pub async fn edit(
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
-    // What the key comes to with its profile, if that or its grants change.
+    // The scopes that the key has with its profile, if that or its grants change.
     let held = shared.grants_of(&old);
     let is_granted = edit.grants.is_some() || edit.profile.is_some();
     let proposed_key = ApiKey {

@@ -129,7 +129,7 @@ pub async fn explain(
     Ok(build_explanation(&key, context, state, question))
 }
 
-/// What the organization of a key has.
+/// The state of a key's organization.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     apis: &'a [ServedApi],

@@ -76,7 +76,7 @@ fn direction(name: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> 
         }),
         "cidrs" => both::<Networks>(old, new).map(|(old, new)| Direction::of_networks(&old, &new)),
         "excluded_cidrs" => Some(of_texts(&new, &old)),
-        // What the profiles grant is not part of the values.
+        // The access that the profiles grant is not part of the values.
         "profile" => Some(Direction::WidenedAndRestricted),
         "allowed_cidrs" => both::<Networks>(old, new).map(|(old, new)| Direction::of_networks(&old, &new)),
         "scopes" if old.is_array() || new.is_array() => Some(of_texts(&old, &new)),

@@ -104,7 +104,7 @@ pub(super) async fn show(
     let email = |id: &str| members.iter().find(|member| member.id.0 == id).map(|member| member.email.clone());
     let (status, now) = (key.status(visit.now), visit.now);
     let can_change = may_change(&visit, &key);
-    // What it can do, with its profile and named networks.
+    // Its access with its profile and named networks.
     let held = tenant.shared.effective(&key).into_owned();
     page(&Page {
         frame: visit.frame(Section::Keys, display_name(&key)),

@@ -224,8 +224,8 @@ impl ApiKey {
         if self.is_expired(at) && !next.is_expired(at) {
             return Err(TransitionRefused::Expired);
         }
-        // What the references come to is not known here, so a change of one counts as a restriction; so does a change of the
-        // grants of a key with a profile.
+        // The access that the references give is not known here, so a change of one counts as a restriction; so does a change
+        // of the grants of a key with a profile.
         let has_other_access = next.profile != self.profile
             || next.named_networks != self.named_networks
             || (next.profile.is_some() && next.grants != self.grants)

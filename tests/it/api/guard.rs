@@ -63,7 +63,8 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
         "/organizations/{org}/members" => json!({ "email": format!("{}@example.org", unique()), "role": "viewer" }),
         "/organizations/{org}/apis" => json!({ "name": unique(), "audience": unique() }),
         "/organizations/{org}/customers" => customers::body(),
-        "/organizations/{org}/profiles" => profiles::body(),
+        // A caller without scopes can grant none.
+        "/organizations/{org}/profiles" => json!({ "name": unique() }),
         "/organizations/{org}/networks" => profiles::network_body(),
         "/organizations/{org}/webhooks" => json!({ "url": webhooks::NOWHERE }),
         "/organizations/{org}/keys/bulk" => json!({ "ids": [id], "action": "disable" }),
