@@ -17,6 +17,7 @@ use keyturn::domain::decision::{ClientAddress, DecisionInput, Proof, SecretMatch
 use keyturn::domain::grants::Grants;
 use keyturn::domain::key_text::{KeyId, KeyPrefix, KeyText};
 use keyturn::domain::networks::Networks;
+use keyturn::domain::profile::SharedAccess;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::slug::Slug;
 use keyturn::domain::timestamp::Timestamp;
@@ -59,10 +60,12 @@ fn key() -> ApiKey {
         description: String::new(),
         owner: None,
         customer: None,
+        profile: None,
         grants: Grants::of_default(
             ScopeSet::parse("read:projects/acme/* write:projects/acme/invoices/# read:reports").unwrap(),
         ),
         networks: Networks::parse(&["10.0.0.0/8", "192.168.0.0/16", "2001:db8::/32", "203.0.113.0/24"]).unwrap(),
+        named_networks: Vec::new(),
         expires_at: Some(NOW.plus_seconds(86_400)),
         lifecycle: Lifecycle::Active,
         generation: 3,
@@ -195,6 +198,7 @@ mod decision {
             scopes: Some(&scopes),
             held: Ok(key.grants.of_default_api()),
             customer: None,
+            shared: &SharedAccess::empty(),
             is_suspended: false,
         };
         assert!(decide(&key, &input, NOW).is_ok());
@@ -208,6 +212,7 @@ mod decision {
             generation: key.generation,
             secret_version: key.secret_version,
             customer_generation: None,
+            issued_at: NOW,
             scopes: key.grants.of_default_api(),
             is_known_within: true,
         };
@@ -217,6 +222,7 @@ mod decision {
             scopes: None,
             held: Ok(key.grants.of_default_api()),
             customer: None,
+            shared: &SharedAccess::empty(),
             is_suspended: false,
         };
         assert!(decide(&key, &input, NOW).is_ok());

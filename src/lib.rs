@@ -27,6 +27,7 @@ mod oauth;
 mod organizations;
 mod outbound;
 mod portal;
+mod profiles;
 mod revocation;
 mod server;
 mod telemetry;

@@ -200,7 +200,7 @@ async fn show(call: Call<ReadApis>) -> Result<Reply<ApiJson>, Problem> {
 async fn create(call: Call<AdminApis>, body: CreateBody) -> Result<Reply<ApiJson>, Problem> {
     let mut checks = Checks::default();
     checks.text("description", &body.description);
-    let name = read_name(&mut checks, &body.name);
+    let name = checks.slug("name", &body.name);
     let style = match body.scope_style.as_deref() {
         None => Some(ScopeStyle::Plain),
         Some(text) => checks.choice("scope_style", Some(text)),
@@ -231,7 +231,7 @@ async fn edit(call: Call<AdminApis>, body: EditBody) -> Result<Reply<ApiJson>, P
     if let Some(description) = &body.description {
         checks.text("description", description);
     }
-    let name = body.name.as_deref().and_then(|text| read_name(&mut checks, text));
+    let name = body.name.as_deref().and_then(|text| checks.slug("name", text));
     let typ = body.token_typ.map(|typ| checks.choice("token_typ", typ.as_deref()));
     let algorithm = checks.choice("algorithm", body.algorithm.as_deref());
     checks.done()?;
@@ -296,12 +296,4 @@ fn json(tenant: &Tenant, api: &Api, keys: &[(ApiId, u64)], now: Timestamp) -> Ap
         created_at: rfc3339(api.created_at),
         version: api.version,
     }
-}
-
-fn read_name(checks: &mut Checks, text: &str) -> Option<Slug> {
-    let name = Slug::parse(text);
-    if name.is_none() {
-        checks.wrong("name", "must be 1 to 40 of a-z, 0-9 and '-'");
-    }
-    name
 }

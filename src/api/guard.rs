@@ -22,9 +22,10 @@ use crate::members::{self, SignedIn};
 use crate::verification::{Caller, Refusal, Required, Subject};
 
 pub(super) use crate::http::permission::{
-    AdminApis, AdminMembers, AdminOrganizations, AdminPolicy, AdminSigningKeys, AdminWebhooks, AnyCredential,
-    Bootstrap, ManageOrganization, MemberSession, Permission, ReadApis, ReadAudit, ReadCustomers, ReadKeys,
-    ReadMembers, ReadOrganization, ReadPolicy, ReadSigningKeys, ReadUsage, ReadWebhooks, WriteCustomers, WriteKeys,
+    AdminApis, AdminMembers, AdminOrganizations, AdminPolicy, AdminProfiles, AdminSigningKeys, AdminWebhooks,
+    AnyCredential, Bootstrap, ManageOrganization, MemberSession, Permission, ReadApis, ReadAudit, ReadCustomers,
+    ReadKeys, ReadMembers, ReadOrganization, ReadPolicy, ReadProfiles, ReadSigningKeys, ReadUsage, ReadWebhooks,
+    WriteCustomers, WriteKeys,
 };
 
 /// An authenticated caller.
@@ -73,7 +74,7 @@ impl Principal {
             authority: Authority {
                 scopes: grants.of_default_api().clone(),
                 other_apis: OtherApis::of_grants(grants),
-                networks: caller.key.networks.clone(),
+                networks: caller.tenant.shared.networks_of(&caller.key).into_owned(),
                 // A previous secret expires with its grace period. For a token, the expiry of its key counts and not its
                 // own: otherwise callers with tokens could create only keys that expire within ten minutes.
                 not_after: match caller.token {

@@ -11,13 +11,13 @@ use crate::api::problem::Problem;
 use crate::api::reply::Reply;
 use crate::api::route::Routes;
 use crate::clock::rfc3339;
-use crate::domain::apis::{ApiId, api_name};
+use crate::domain::apis::{ApiId, ServedApi, api_name};
 use crate::domain::timestamp::Timestamp;
 use crate::http::checks::Checks;
 use crate::keys;
 use crate::organizations;
 use crate::store::UsageDetail;
-use crate::usage::{self, Narrowing, UseCounts};
+use crate::usage::{self, Impact, Narrowing, UseCounts};
 
 /// Maximum number of addresses, and of scopes, in a response.
 const MOST_SHOWN: usize = 100;
@@ -46,7 +46,7 @@ struct ImpactBody {
 /// The successful requests since the beginning of day `from` that would have been denied.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Impact")]
-struct ImpactJson {
+pub(super) struct ImpactJson {
     #[schemars(extend("format" = "date-time"))]
     from: String,
     /// A lower bound: a request can be denied both for its address and for its scopes.
@@ -117,29 +117,35 @@ async fn impact(call: Call<ReadUsage>, body: ImpactBody) -> Result<Reply<ImpactJ
     };
     let narrowing = Narrowing { grants, networks };
     let impact = usage::impact(call.node(), call.organization(), &id, &narrowing, call.now).await?;
-    let shown = |of: &[UsageDetail]| of.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>();
     let tenant = organizations::read_apis(call.node(), call.organization()).await?;
-    let name = |api: Option<ApiId>| api_name(&tenant.apis, api?).map(str::to_owned);
-    let by_api = |detail: UsageDetail| {
-        let UsageDetail { api, exchanges, verifications, last_day, .. } = detail;
-        ApiUsesJson { api: name(api).unwrap_or_default(), exchanges, verifications, last_seen: date(last_day) }
-    };
-    let by_scope = |detail: UsageDetail| {
-        let UsageDetail { api, value, exchanges, verifications, last_day, .. } = detail;
-        let (api, scope) = (name(api), value.unwrap_or_default());
-        AskedJson { api, scope, exchanges, verifications, last_seen: date(last_day) }
-    };
-    Ok(Reply::new(ImpactJson {
-        from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),
-        total: impact.total().into(),
-        uncounted: UncountedJson {
-            by_address: impact.by_address.uncounted.into(),
-            by_scope: impact.by_scope.uncounted.into(),
-        },
-        by_address: shown(&impact.by_address.of).into_iter().map(AddressJson::from).collect(),
-        by_api: shown(&impact.by_api.of).into_iter().map(by_api).collect(),
-        by_scope: shown(&impact.by_scope.of).into_iter().map(by_scope).collect(),
-    }))
+    Ok(Reply::new(ImpactJson::new(impact, &tenant.apis)))
+}
+
+impl ImpactJson {
+    pub(super) fn new(impact: Impact, apis: &[ServedApi]) -> Self {
+        let shown = |of: &[UsageDetail]| of.iter().take(MOST_SHOWN).cloned().collect::<Vec<_>>();
+        let name = |api: Option<ApiId>| api_name(apis, api?).map(str::to_owned);
+        let by_api = |detail: UsageDetail| {
+            let UsageDetail { api, exchanges, verifications, last_day, .. } = detail;
+            ApiUsesJson { api: name(api).unwrap_or_default(), exchanges, verifications, last_seen: date(last_day) }
+        };
+        let by_scope = |detail: UsageDetail| {
+            let UsageDetail { api, value, exchanges, verifications, last_day, .. } = detail;
+            let (api, scope) = (name(api), value.unwrap_or_default());
+            AskedJson { api, scope, exchanges, verifications, last_seen: date(last_day) }
+        };
+        Self {
+            from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),
+            total: impact.total().into(),
+            uncounted: UncountedJson {
+                by_address: impact.by_address.uncounted.into(),
+                by_scope: impact.by_scope.uncounted.into(),
+            },
+            by_address: shown(&impact.by_address.of).into_iter().map(AddressJson::from).collect(),
+            by_api: shown(&impact.by_api.of).into_iter().map(by_api).collect(),
+            by_scope: shown(&impact.by_scope.of).into_iter().map(by_scope).collect(),
+        }
+    }
 }
 
 /// A day as a date (RFC 3339 `full-date`).

@@ -11,6 +11,7 @@ use crate::domain::grants::{Grant, Grants};
 use crate::domain::key_text::KeyText;
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::http::warnings::Warning;
 
@@ -28,12 +29,16 @@ pub(super) struct KeyJson {
     #[schemars(schema_with = "crate::api::openapi::schemas::status")]
     status: Status,
     hint: String,
-    /// Scopes for the default API.
+    /// Name of the profile that limits the key.
+    profile: Option<String>,
+    /// The key's own scopes for the default API. A key with a profile has at most those that the profile grants too.
     scopes: Vec<ScopeJson>,
-    /// All APIs that the key is granted.
+    /// All APIs that the key itself is granted. If there are none, a key with a profile has all that the profile grants.
     apis: Vec<GrantJson>,
     #[schemars(schema_with = "crate::api::openapi::schemas::networks")]
     allowed_cidrs: Networks,
+    /// Names of further networks that the key can be used from.
+    networks: Vec<String>,
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
     created_by: String,
@@ -97,7 +102,7 @@ impl GrantJson {
     }
 
     /// Returns a grant; `None` if its API was deleted.
-    fn new(grant: &Grant, apis: &[ServedApi]) -> Option<Self> {
+    pub(super) fn new(grant: &Grant, apis: &[ServedApi]) -> Option<Self> {
         let api = &apis.iter().find(|served| served.api.id == grant.api)?.api;
         Some(Self { api: api.name.to_string(), scopes: grant.scopes.iter().map(ToString::to_string).collect() })
     }
@@ -120,9 +125,11 @@ impl KeyJson {
             customer: key.customer.map(|id| id.to_string()),
             status: key.status(now),
             hint: key.hint.clone(),
+            profile: key.profile.as_ref().map(Slug::to_string),
             scopes: ScopeJson::list(key.grants.of_default_api()),
             apis: GrantJson::list(&key.grants, apis),
             allowed_cidrs: key.networks.clone(),
+            networks: key.named_networks.iter().map(Slug::to_string).collect(),
             created_at: rfc3339(key.created_at),
             created_by: key.created_by.clone(),
             expires_at: key.expires_at.map(rfc3339),

@@ -16,6 +16,7 @@ use crate::domain::key_view::{KeyView, RuleBroken};
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
 use crate::domain::scope::Scope;
+use crate::domain::slug::Slug;
 use crate::keys;
 use crate::store::{KeyFilter, KeyOrder};
 
@@ -41,6 +42,8 @@ pub(super) fn routes(routes: &mut Routes) {
             "Only keys of the customer with this ID.",
             json!({ "type": "string", "pattern": "^[0-9A-Za-z]{16}$" }),
         )
+        .query("profile", "Only keys with the profile with this name.", json!({ "type": "string", "maxLength": 40 }))
+        .query("network", "Only keys that refer to the network with this name.", json!({ "type": "string", "maxLength": 40 }))
         .query("api", "Only keys that are granted the API with this name.", json!({ "type": "string", "maxLength": 40 }))
         .query(
             "scope",
@@ -104,6 +107,8 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
             owner: query
                 .parse("owner", "the ID of a member", |text| (text.len() <= 64).then(|| MemberId(text.to_owned()))),
             customer: query.parse("customer", "the ID of a customer", CustomerId::parse),
+            profile: query.parse("profile", "the name of a profile", Slug::parse),
+            named_network: query.parse("network", "the name of a network", Slug::parse),
             scope: query.parse("scope", "a scope such as read:orders/1", |text| Scope::parse_as(style, text).ok()),
             network: query.parse("cidr", "a network such as 10.0.0.0/8, or an address", |text| {
                 Networks::parse(&[text]).ok().filter(|networks| networks.iter().len() == 1)?.iter().next()

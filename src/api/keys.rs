@@ -16,6 +16,7 @@ use crate::domain::customer::CustomerId;
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
 use crate::domain::policy::MAX_GRACE_SECONDS;
+use crate::domain::slug::Slug;
 use crate::http::checks::Checks;
 use crate::http::warnings;
 use crate::keys::{self, NewKey, RotateKey};
@@ -110,6 +111,13 @@ struct CreateBody {
     apis: Option<Vec<GrantField>>,
     #[serde(default)]
     allowed_cidrs: Option<Vec<String>>,
+    /// Names of further networks that the key can be used from.
+    #[serde(default, deserialize_with = "given")]
+    networks: Option<Vec<String>>,
+    /// Name of the profile that limits the key. Without `scopes` and `apis`, the key has all that the profile grants.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::nullable_slug")]
+    profile: Option<Option<String>>,
     /// The ID of a member; by default the caller, if it is a member and the key has no customer.
     #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<String>>,
@@ -129,7 +137,9 @@ async fn create(call: Call<WriteKeys>, body: CreateBody) -> Result<Reply<KeyJson
         owner: None,
         customer: read_customer(&mut checks, body.customer).flatten(),
         grants: requested_grants(&mut checks, body.scopes, body.apis),
+        profile: read_profile(&mut checks, body.profile).flatten(),
         networks: checks.networks(body.allowed_cidrs.as_deref().unwrap_or_default()),
+        named_networks: checks.names("networks", body.networks.as_deref().unwrap_or_default()),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, call.now).flatten(),
     };
     checks.done()?;
@@ -172,6 +182,13 @@ struct EditBody {
     apis: Option<Vec<GrantField>>,
     #[serde(default, deserialize_with = "given")]
     allowed_cidrs: Option<Vec<String>>,
+    /// Names of further networks that the key can be used from; replaces all of them. Earlier tokens stop working at once.
+    #[serde(default, deserialize_with = "given")]
+    networks: Option<Vec<String>>,
+    /// Name of the profile that limits the key. Earlier tokens stop working at once.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::nullable_slug")]
+    profile: Option<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<String>>,
     /// The ID of a customer. Earlier tokens of the key stop working at once.
@@ -193,6 +210,11 @@ fn read_customer(checks: &mut Checks, customer: Option<Option<String>>) -> Optio
     id.map(Some)
 }
 
+/// Reads the name of a profile.
+fn read_profile(checks: &mut Checks, profile: Option<Option<String>>) -> Option<Option<Slug>> {
+    profile.map(|name| name.and_then(|name| checks.slug("profile", &name)))
+}
+
 async fn edit(call: Call<WriteKeys>, body: EditBody) -> Result<Reply<KeyJson>, Problem> {
     let id = call.key_id()?;
     let mut checks = Checks::default();
@@ -208,6 +230,8 @@ async fn edit(call: Call<WriteKeys>, body: EditBody) -> Result<Reply<KeyJson>, P
         description: body.description,
         grants: None,
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
+        named_networks: body.networks.map(|names| checks.names("networks", &names)),
+        profile: read_profile(&mut checks, body.profile),
         expires_at: checks.expiry(body.expires_at, body.expires_in_seconds, call.now),
         owner: None,
         customer: read_customer(&mut checks, body.customer),

@@ -63,7 +63,7 @@ async fn me(call: Call<AnyCredential>) -> Result<Reply<MeJson>, Problem> {
             }),
             member: None,
             scopes: ScopeJson::list(caller.grants().of_default_api()),
-            allowed_cidrs: caller.key.networks.clone(),
+            allowed_cidrs: caller.tenant.shared.networks_of(&caller.key).into_owned(),
             expires_at: caller.grant.not_after.map(rfc3339),
         },
         Principal::Member(who, _) => MeJson {

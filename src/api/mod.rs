@@ -25,12 +25,15 @@ mod lookup;
 mod me;
 mod member_json;
 mod members;
+mod networks;
 mod openapi;
 mod organizations;
 mod policy;
 mod portal;
 mod preview;
 mod problem;
+mod profile_impact;
+mod profiles;
 mod query;
 mod reply;
 mod route;
@@ -74,6 +77,10 @@ fn table() -> Routes {
     routes.group("members", members::routes);
     routes.group("customers", customers::routes);
     routes.group("portal", portal::routes);
+    routes.group("profiles", |profiles| {
+        profiles::routes(profiles);
+        networks::routes(profiles);
+    });
     routes.group("sessions", |sessions| {
         me::routes(sessions);
         session::routes(sessions);
@@ -92,6 +99,7 @@ fn table() -> Routes {
         preview::routes(usage);
         impact::routes(usage);
         api_impact::routes(usage);
+        profile_impact::routes(usage);
     });
     routes.group("audit", audit::routes);
     routes.group("webhooks", webhooks::routes);

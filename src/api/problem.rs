@@ -14,6 +14,7 @@ use crate::domain::authority::GrantExceeded;
 use crate::domain::decision::ClientAddress;
 use crate::domain::member::Role;
 use crate::domain::outcome::Code;
+use crate::domain::profile::{MAX_NAMED_NETWORKS, MAX_PROFILES};
 use crate::domain::violation::{FieldPath, Violation, ViolationKind};
 use crate::http::access::{Explanation, Refused};
 use crate::http::credentials::InvalidCredential;
@@ -26,6 +27,7 @@ use crate::organizations::{
     ApiError, CreateError, DeleteError, PolicyError, RenameError, SUSPENDED_DAYS, SuspendError,
 };
 use crate::portal::PortalError;
+use crate::profiles::ProfileError;
 use crate::store::StoreError;
 use crate::verification::Refusal;
 use crate::webhooks::WebhookError;
@@ -327,6 +329,26 @@ impl From<PortalError> for Problem {
             ),
             PortalError::Key(error) => error.into(),
             PortalError::Unavailable(cause) => Self::not_now(&cause),
+        }
+    }
+}
+
+impl From<ProfileError> for Problem {
+    fn from(error: ProfileError) -> Self {
+        match error {
+            ProfileError::NotFound => Self::not_found(),
+            ProfileError::Invalid(errors) => Self::invalid(errors),
+            ProfileError::GrantExceeded(beyond) => beyond.into(),
+            ProfileError::PreconditionFailed => Self::precondition_failed("profile or network"),
+            ProfileError::LimitReached => Self::conflict(format!(
+                "the maximum is reached: {MAX_PROFILES} profiles and {MAX_NAMED_NETWORKS} networks in an organization"
+            )),
+            ProfileError::HasKeys => Self::conflict(
+                "keys refer to it; give them another one first, or delete a profile with move_keys_to or revoke_keys=true",
+            ),
+            ProfileError::HasProfiles => Self::conflict("profiles refer to the network; take it out of them first"),
+            ProfileError::Raced => Self::conflict("the organization was changed at the same time; retry"),
+            ProfileError::Unavailable(cause) => Self::not_now(&cause),
         }
     }
 }

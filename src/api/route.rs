@@ -259,7 +259,18 @@ mod tests {
             .map(|route| route.id)
             .collect();
         interruptible.sort_unstable();
-        assert_eq!(interruptible, ["explainKey", "getApiImpact", "getImpact", "lookupKeys", "previewToken"]);
+        assert_eq!(
+            interruptible,
+            [
+                "explainKey",
+                "getApiImpact",
+                "getImpact",
+                "getNetworkImpact",
+                "getProfileImpact",
+                "lookupKeys",
+                "previewToken"
+            ]
+        );
         assert!(table().iter().all(|route| route.method != Method::GET || !route.is_change));
     }
 

@@ -35,6 +35,12 @@ pub(super) struct List {
     /// Only keys of this customer: its external ID or ID
     #[arg(long, value_name = "CUSTOMER")]
     pub(super) customer: Option<String>,
+    /// Only keys with this profile
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Only keys that refer to this network
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
     /// Only keys that are granted this API
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
@@ -71,6 +77,8 @@ impl List {
         for (name, value) in [
             ("search", self.search),
             ("owner", self.owner),
+            ("profile", self.profile),
+            ("network", self.network),
             ("api", self.api),
             ("scope", self.scope),
             ("cidr", self.cidr),

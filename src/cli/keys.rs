@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cli::client::{Client, Query};
 use crate::cli::credential::ApiArguments;
 use crate::cli::customers;
+use crate::cli::key_fields::{Create, Expiry, Update};
 use crate::cli::key_preview::{self, Preview};
 use crate::cli::key_reports;
 use crate::cli::key_search::{self, Bulk, List};
@@ -31,31 +32,7 @@ enum KeysCommand {
     /// Create a key and print its secret, which is shown only once
     #[command(after_help = "Example:\n  keyturn keys create --name billing --scope 'read:invoices/*' \
         --cidr 203.0.113.0/24 --expires-in 90d")]
-    Create {
-        /// Name of the key
-        #[arg(long, default_value = "", hide_default_value = true)]
-        name: String,
-        /// What the key is for
-        #[arg(long, default_value = "", hide_default_value = true)]
-        description: String,
-        /// Scope: action:resource, such as read:projects/acme/*, or an action alone for every resource. Can be repeated
-        #[arg(long = "scope", value_name = "SCOPE")]
-        scopes: Vec<String>,
-        /// API that the key is granted, with its scopes. Can be repeated. Without it, the key is granted the default API
-        #[arg(long = "api", value_name = "API=SCOPE,SCOPE")]
-        apis: Vec<String>,
-        /// Network that may use the key, such as 10.0.0.0/8, or an address; every address if there is none. Can be repeated
-        #[arg(long = "cidr", value_name = "CIDR")]
-        cidrs: Vec<String>,
-        /// ID of the member who owns the key
-        #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true)]
-        owner: Option<String>,
-        /// External ID or ID of the customer whom the key is given to
-        #[arg(long, value_name = "CUSTOMER", conflicts_with = "owner")]
-        customer: Option<String>,
-        #[command(flatten)]
-        expiry: Expiry,
-    },
+    Create(Box<Create>),
     /// List keys, newest first
     #[command(after_help = "Examples:\n  keyturn keys list --status active --search billing\n  \
         keyturn keys list --view unused\n  keyturn keys list --scope read:invoices/2031 --cidr 203.0.113.7\n  \
@@ -204,61 +181,6 @@ enum KeysCommand {
     Preview(Preview),
 }
 
-#[derive(Args, Debug)]
-struct Update {
-    /// ID of the key
-    id: String,
-    /// New name
-    #[arg(long)]
-    name: Option<String>,
-    /// New description
-    #[arg(long)]
-    description: Option<String>,
-    /// ID of the member who will own the key
-    #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true, conflicts_with = "no_owner")]
-    owner: Option<String>,
-    /// Transfer the key to the organization
-    #[arg(long)]
-    no_owner: bool,
-    /// External ID or ID of the customer whom the key will be given to; its tokens stop working immediately
-    #[arg(long, value_name = "CUSTOMER", conflicts_with = "no_customer")]
-    customer: Option<String>,
-    /// Take the key from its customer
-    #[arg(long)]
-    no_customer: bool,
-    /// Scope that the key will have. Can be repeated
-    #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "no_scopes")]
-    scopes: Vec<String>,
-    /// Remove every scope
-    #[arg(long)]
-    no_scopes: bool,
-    /// API that the key will be granted, with its scopes. Can be repeated; replaces all APIs, so give default=… to keep the
-    /// default one
-    #[arg(long = "api", value_name = "API=SCOPE,SCOPE", conflicts_with_all = ["scopes", "no_scopes"])]
-    apis: Vec<String>,
-    /// Network that may use the key. Can be repeated
-    #[arg(long = "cidr", value_name = "CIDR", conflicts_with = "no_cidrs")]
-    cidrs: Vec<String>,
-    /// Allow every address
-    #[arg(long)]
-    no_cidrs: bool,
-    #[command(flatten)]
-    expiry: Expiry,
-    /// Remove the expiry
-    #[arg(long, conflicts_with_all = ["expires_at", "expires_in"])]
-    no_expiry: bool,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct Expiry {
-    /// When the key expires, such as 2030-01-31 (00:00 UTC) or 2030-01-31T12:00:00Z
-    #[arg(long, value_name = "DATE", conflicts_with = "expires_in", value_parser = parse_moment)]
-    pub(super) expires_at: Option<String>,
-    /// How long until the key expires, such as 90d or 12h
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    pub(super) expires_in: Option<i64>,
-}
-
 pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
     let KeysArguments { api, command } = arguments;
     let as_json = api.json;
@@ -309,18 +231,9 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
             let preview = connect().await?.call(Method::POST, &format!("keys/{id}/token-preview"), Some(&body)).await?;
             return key_preview::print(&preview, as_json);
         }
-        KeysCommand::Create { name, description, scopes, apis, cidrs, owner, customer, expiry } => {
-            let mut body = expiry.body();
-            body.insert("name".into(), name.into());
-            body.insert("description".into(), description.into());
-            body.insert("allowed_cidrs".into(), cidrs.into());
-            if !scopes.is_empty() || apis.is_empty() {
-                body.insert("scopes".into(), scopes.into());
-            }
-            if !apis.is_empty() {
-                body.insert("apis".into(), read_grants(&apis)?);
-            }
-            body.extend(owner.map(|owner| ("owner".into(), owner.into())));
+        KeysCommand::Create(create) => {
+            let customer = create.customer.clone();
+            let mut body = create.body()?;
             let client = connect().await?;
             let customer = find_customer(&client, customer.as_deref()).await?;
             body.extend(customer.map(|id| ("customer".into(), id.to_string().into())));
@@ -361,7 +274,7 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
 /// Refuses an ID that cannot be one before it becomes part of a URL: it may be a misplaced secret.
 fn check_id(command: &KeysCommand) -> Result<(), CliError> {
     let id = match command {
-        KeysCommand::Create { .. }
+        KeysCommand::Create(_)
         | KeysCommand::List(_)
         | KeysCommand::Stale { .. }
         | KeysCommand::Lookup { .. }
@@ -389,65 +302,12 @@ fn check_id(command: &KeysCommand) -> Result<(), CliError> {
     }
 }
 
-impl Expiry {
-    pub(super) fn body(self) -> Map<String, Value> {
-        let mut body = Map::new();
-        body.extend(self.expires_at.map(|date| ("expires_at".into(), date.into())));
-        body.extend(self.expires_in.map(|seconds| ("expires_in_seconds".into(), seconds.into())));
-        body
-    }
-}
-
-impl Update {
-    /// The key's ID and a JSON merge patch (RFC 7396), without a new customer.
-    fn id_and_body(self) -> Result<(String, Map<String, Value>), CliError> {
-        let mut body = self.expiry.body();
-        if self.no_expiry {
-            body.insert("expires_at".into(), Value::Null);
-        }
-        body.extend(self.name.map(|name| ("name".into(), name.into())));
-        body.extend(self.description.map(|description| ("description".into(), description.into())));
-        if self.no_owner {
-            body.insert("owner".into(), Value::Null);
-        }
-        body.extend(self.owner.map(|owner| ("owner".into(), owner.into())));
-        if self.no_customer {
-            body.insert("customer".into(), Value::Null);
-        }
-        if self.no_scopes || !self.scopes.is_empty() {
-            body.insert("scopes".into(), self.scopes.into());
-        }
-        if !self.apis.is_empty() {
-            body.insert("apis".into(), read_grants(&self.apis)?);
-        }
-        if self.no_cidrs || !self.cidrs.is_empty() {
-            body.insert("allowed_cidrs".into(), self.cidrs.into());
-        }
-        if body.is_empty() && self.customer.is_none() {
-            return Err(CliError::Use("nothing to change: give at least one option, such as --name".into()));
-        }
-        Ok((self.id, body))
-    }
-}
-
 /// Returns the ID of a customer that is named by external ID or ID.
 async fn find_customer(client: &Client, customer: Option<&str>) -> Result<Option<CustomerId>, CliError> {
     match customer {
         Some(customer) => customers::find_id(client, customer).await.map(Some),
         None => Ok(None),
     }
-}
-
-/// Reads grants, each `API=SCOPE,SCOPE`.
-fn read_grants(grants: &[String]) -> Result<Value, CliError> {
-    let read = |text: &String| {
-        let (api, scopes) = text
-            .split_once('=')
-            .ok_or_else(|| CliError::Use(format!("--api {text}: must be API=SCOPE,SCOPE; API= grants no scope")))?;
-        let scopes: Vec<&str> = scopes.split(',').filter(|scope| !scope.is_empty()).collect();
-        Ok(json!({ "api": api, "scopes": scopes }))
-    };
-    grants.iter().map(read).collect::<Result<Vec<_>, CliError>>().map(Value::from)
 }
 
 const COLUMNS: [&str; 7] = ["id", "name", "status", "hint", "scopes", "expires_at", "last_used_at"];

@@ -10,18 +10,21 @@ mod completion;
 mod credential;
 mod customers;
 mod init;
+mod key_fields;
 mod key_preview;
 mod key_reports;
 mod key_search;
 mod keys;
 mod master_key;
 mod members;
+mod networks;
 mod operations;
 mod organizations;
 mod output;
 mod policy;
 mod policy_diff;
 mod portal;
+mod profiles;
 mod reset_password;
 mod serve;
 mod signing_keys;
@@ -44,8 +47,8 @@ use crate::domain::slug::Slug;
 use crate::server::{self, ServerError};
 
 const AFTER_HELP: &str = "\
-Management commands (token, keys, apis, customers, portal, policy, members, organizations, webhooks, signing-keys, audit export)
-call a running server, by default http://127.0.0.1:8080. They need an API key in KEYTURN_API_KEY or an access token in KEYTURN_TOKEN,
+Management commands (token, keys, apis, customers, portal, profiles, networks, policy, members, organizations, webhooks,
+signing-keys, audit export) call a running server, by default http://127.0.0.1:8080. They need an API key in KEYTURN_API_KEY or an access token in KEYTURN_TOKEN,
 or in the files that KEYTURN_API_KEY_FILE or KEYTURN_TOKEN_FILE name.
 
 Exit codes:
@@ -91,6 +94,10 @@ enum Command {
     Customers(customers::CustomersArguments),
     /// Manage the customer portal: its settings and the sessions of customers
     Portal(portal::PortalArguments),
+    /// Manage access profiles: access that many keys share
+    Profiles(profiles::ProfilesArguments),
+    /// Manage named networks, which keys and profiles refer to
+    Networks(networks::NetworksArguments),
     /// Manage the policy of the organization
     Policy(policy::PolicyArguments),
     /// Manage members
@@ -213,6 +220,8 @@ async fn dispatch(config: Option<PathBuf>, command: Command) -> Result<Outcome, 
         Command::Apis(apis) => apis::apis(apis).await,
         Command::Customers(customers) => customers::customers(customers).await,
         Command::Portal(arguments) => portal::portal(arguments).await,
+        Command::Profiles(profiles) => profiles::profiles(profiles).await,
+        Command::Networks(networks) => networks::networks(networks).await,
         Command::Members { command } => members::members(config, command).await,
         Command::Organizations(organizations) => organizations::organizations(organizations).await,
         Command::Webhooks(webhooks) => webhooks::webhooks(webhooks).await,

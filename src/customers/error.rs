@@ -42,6 +42,8 @@ impl CustomerError {
                 | Refused::Repeated
                 | Refused::OwnerGone
                 | Refused::CustomerGone
+                | Refused::ReferenceGone
+                | Refused::HasProfiles
                 | Refused::LastOwner,
             ) => Self::Unavailable(Unavailable::Lost),
         }

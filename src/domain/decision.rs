@@ -12,6 +12,7 @@ use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::customer::Customer;
 use crate::domain::outcome::{Denial, UnknownAction};
 use crate::domain::policy::Policy;
+use crate::domain::profile::SharedAccess;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
@@ -28,6 +29,8 @@ pub struct DecisionInput<'a> {
     pub held: Result<&'a ScopeSet, Denial>,
     /// The key's customer. A key with a customer is denied without it.
     pub customer: Option<&'a Customer>,
+    /// The profiles and named networks of the key's organization.
+    pub shared: &'a SharedAccess,
     /// Whether the key's organization is suspended.
     pub is_suspended: bool,
 }
@@ -52,6 +55,8 @@ pub enum Proof<'a> {
         secret_version: u64,
         /// The generation of the key's customer when it was minted.
         customer_generation: Option<u64>,
+        /// When it was minted.
+        issued_at: Timestamp,
         /// The scopes that it carries.
         scopes: &'a ScopeSet,
         /// Whether `scopes` were found within the key's before, and neither the key nor its organization has changed
@@ -143,7 +148,9 @@ pub enum Check {
     Generation,
     /// Whether the secret that minted a token is the key's, or is in its grace period.
     SecretVersion,
-    /// Whether the address is in the key's networks.
+    /// Whether a token is older than the profile of the key allows.
+    Lifetime,
+    /// Whether the address is in the networks of the key and of its profile.
     Network,
     /// Whether the requested scopes are granted, and whether the key still has the scopes of a token.
     Scope,
@@ -151,7 +158,7 @@ pub enum Check {
 
 impl Check {
     /// Every check, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Secret,
         Self::Revoked,
         Self::Expired,
@@ -160,6 +167,7 @@ impl Check {
         Self::Organization,
         Self::Generation,
         Self::SecretVersion,
+        Self::Lifetime,
         Self::Network,
         Self::Scope,
     ];
@@ -175,6 +183,7 @@ impl Check {
             Self::Organization => "organization",
             Self::Generation => "generation",
             Self::SecretVersion => "secret_version",
+            Self::Lifetime => "lifetime",
             Self::Network => "network",
             Self::Scope => "scope",
         }
@@ -221,6 +230,7 @@ pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<G
     organization(ask)?;
     generation(key, ask)?;
     let minted_by = secret_version(key, ask, now)?;
+    let outlived_at = lifetime(key, ask, now)?;
     network(key, ask)?;
     scope(ask)?;
     let scopes = match (ask.scopes, &ask.proof, &ask.held) {
@@ -230,10 +240,7 @@ pub fn decide(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Result<G
         (None, Proof::Secret(_), Err(denial)) => return Err(denial.clone()),
     };
     let grace_ends = shown.or(minted_by).flatten();
-    let not_after = match (key.expires_at, grace_ends) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
+    let not_after = [key.expires_at, grace_ends, outlived_at.flatten()].into_iter().flatten().min();
     let is_by_previous_secret = grace_ends.is_some();
     let secret_version = key.secret_version.saturating_sub(u64::from(is_by_previous_secret));
     Ok(Grant {
@@ -257,6 +264,7 @@ pub fn explain(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> (Result
         Check::Organization => found(organization(ask)),
         Check::Generation => found(generation(key, ask)),
         Check::SecretVersion => found(secret_version(key, ask, now)),
+        Check::Lifetime => found(lifetime(key, ask, now)),
         Check::Network => found(network(key, ask)),
         Check::Scope => found(scope(ask)),
     };
@@ -339,9 +347,19 @@ fn generation(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     }
 }
 
+/// When a token is older than the profile of the key allows, if it limits the lifetime. A profile that is changed to a shorter
+/// lifetime applies to tokens that were minted before.
+fn lifetime(key: &ApiKey, ask: &DecisionInput<'_>, now: Timestamp) -> Checked<Option<Timestamp>> {
+    let Proof::Token { issued_at, .. } = ask.proof else { return Ok(None) };
+    match ask.shared.token_ttl_of(key).map(|seconds| issued_at.plus_seconds(i64::from(seconds))) {
+        Some(end) if now >= end => Err(Denial::TokenExpired),
+        end => Ok(Some(end)),
+    }
+}
+
 fn network(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
     match ask.address {
-        ClientAddress::Known(address) if key.networks.allows(address) => Ok(Some(())),
+        ClientAddress::Known(address) if ask.shared.allows(key, address) => Ok(Some(())),
         ClientAddress::Known(address) => Err(Denial::NetworkNotAllowed(address)),
         ClientAddress::Unreadable(reason) => Err(Denial::AddressUnreadable(reason)),
         ClientAddress::NotTheCaller => Ok(None),

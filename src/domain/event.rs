@@ -7,7 +7,7 @@ use std::fmt;
 pub const TEST: &str = "webhook.test";
 
 /// All event names. A pattern must match at least one of them.
-pub const KNOWN: [&str; 43] = [
+pub const KNOWN: [&str; 49] = [
     "key.created",
     "key.updated",
     "key.rotated",
@@ -35,6 +35,12 @@ pub const KNOWN: [&str; 43] = [
     "api.created",
     "api.updated",
     "api.deleted",
+    "profile.created",
+    "profile.updated",
+    "profile.deleted",
+    "network.created",
+    "network.updated",
+    "network.deleted",
     "customer.created",
     "customer.updated",
     "customer.suspended",

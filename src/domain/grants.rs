@@ -98,6 +98,15 @@ impl Grants {
         Self::new(others.chain(scopes.map(|scopes| Grant { api, scopes })))
     }
 
+    /// Returns the scopes that both have, for each API that both grant.
+    pub fn intersection(&self, other: &Self) -> Self {
+        let common = |grant: &Grant| {
+            let scopes = grant.scopes.common(other.get(grant.api)?);
+            Some(Grant { api: grant.api, scopes })
+        };
+        Self(self.iter().filter_map(common).collect())
+    }
+
     /// Gives scopes without a spelling the spelling that they have in `other`.
     pub fn spelled_like(self, other: &Self) -> Self {
         let spelled = |grant: &Grant| Grant {

@@ -72,9 +72,9 @@ impl Role {
 }
 
 const VIEWER: &str = "read:keyturn/keys read:keyturn/usage read:keyturn/policy read:keyturn/members read:keyturn/signing-keys \
-     read:keyturn/apis read:keyturn/customers";
+     read:keyturn/apis read:keyturn/customers read:keyturn/profiles";
 const ADMIN: &str = "*:* *:keyturn/keys *:keyturn/usage *:keyturn/policy *:keyturn/members *:keyturn/signing-keys \
-    *:keyturn/audit *:keyturn/webhooks *:keyturn/apis *:keyturn/customers";
+    *:keyturn/audit *:keyturn/webhooks *:keyturn/apis *:keyturn/customers *:keyturn/profiles";
 
 /// Parses scopes from this file; a test covers all of them.
 fn scopes(text: &str) -> ScopeSet {

@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod page;
 pub mod policy;
 pub mod portal;
+pub mod profile;
 pub mod redaction;
 pub mod requirement;
 pub mod scope;

@@ -8,6 +8,7 @@ use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::event::EventFilter;
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
+use crate::domain::slug::Slug;
 use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::{FieldPath, Violation, ViolationKind};
@@ -144,14 +145,34 @@ impl Checks {
 
     /// Parses networks.
     pub fn networks(&mut self, list: &[String]) -> Networks {
+        self.networks_in("allowed_cidrs", list)
+    }
+
+    /// Parses a list of networks in a field.
+    pub fn networks_in(&mut self, field: &str, list: &[String]) -> Networks {
         Networks::parse(list).unwrap_or_else(|first| {
             // All of them, so that they can be corrected together.
             let errors = Networks::errors(list);
             for error in if errors.is_empty() { vec![first] } else { errors } {
-                self.wrong(format!("allowed_cidrs[{}]", error.index), error);
+                self.wrong(format!("{field}[{}]", error.index), error);
             }
             Networks::all()
         })
+    }
+
+    /// Parses a name that stands in URLs.
+    pub fn slug(&mut self, field: &str, text: &str) -> Option<Slug> {
+        let name = Slug::parse(text);
+        if name.is_none() {
+            self.wrong(field, "must be 1 to 40 of a-z, 0-9 and '-'");
+        }
+        name
+    }
+
+    /// Parses names of profiles or networks.
+    pub fn names(&mut self, field: &str, list: &[String]) -> Vec<Slug> {
+        let read = |(index, text): (usize, &String)| self.slug(&format!("{field}[{index}]"), text);
+        list.iter().enumerate().filter_map(read).collect()
     }
 
     /// Parses an expiry, given as a time or as a lifetime. `None` if neither is given.

@@ -44,6 +44,8 @@ permissions! {
     AdminApis: "admin" "keyturn/apis"
     ReadCustomers: "read" "keyturn/customers"
     WriteCustomers: "write" "keyturn/customers"
+    ReadProfiles: "read" "keyturn/profiles"
+    AdminProfiles: "admin" "keyturn/profiles"
     AdminOrganizations: "admin" "keyturn/organizations"
 }
 

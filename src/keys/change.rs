@@ -1,5 +1,7 @@
 //! Common parts of all changes of keys: errors, rights of the caller, writing.
 
+use std::sync::Arc;
+
 use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::{Authority, ChangeContext, GrantExceeded};
 use crate::domain::customer::CustomerId;
@@ -7,10 +9,11 @@ use crate::domain::key_text::KeyId;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::organization::Organization;
 use crate::domain::policy::{Policy, Violation};
+use crate::domain::profile::{SharedAccess, validate_references};
 use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
 use crate::keys::read::NO_SUCH_CUSTOMER;
-use crate::node::{Affects, ChangeError, Node, Unavailable};
+use crate::node::{Affects, ChangeError, Node, Tenant, Unavailable};
 use crate::store::{AuditEntry, Limits, Refused, StoredResponse, action};
 
 /// Reason why a change was not made.
@@ -51,15 +54,30 @@ pub(super) fn entry(by: &ChangeContext, action: &'static str, old: Option<&ApiKe
     AuditEntry::of(by, action, new.id, old.map(audit_value), Some(audit_value(new)))
 }
 
-/// Checks that a key has no scope or network that the caller does not have.
-pub(super) fn check_rights_of(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
+/// Checks that a key has no scope or network in effect that the caller does not have.
+pub(super) fn check_rights_of(by: &ChangeContext, shared: &SharedAccess, key: &ApiKey) -> Result<(), KeyError> {
     let without_expiry = Authority { not_after: None, ..by.authority.clone() };
+    let key = shared.effective(key);
     without_expiry.covers(&key.grants, &key.networks, None).map_err(KeyError::GrantExceeded)
 }
 
-/// Checks that a key would have no more rights than the caller.
-pub(super) fn check_grant(by: &ChangeContext, key: &ApiKey) -> Result<(), KeyError> {
+/// Checks that a key would have no more rights in effect than the caller.
+pub(super) fn check_grant(by: &ChangeContext, shared: &SharedAccess, key: &ApiKey) -> Result<(), KeyError> {
+    let key = shared.effective(key);
     by.authority.covers(&key.grants, &key.networks, key.expires_at).map_err(KeyError::GrantExceeded)
+}
+
+/// Returns the references of a key to a profile or to networks that do not exist.
+pub(super) fn unknown_references(
+    profile: Option<&Slug>,
+    named_networks: &[Slug],
+    shared: &SharedAccess,
+) -> Vec<Violation> {
+    let mut violations = validate_references(named_networks, shared.networks().map(|network| &network.name));
+    if profile.is_some_and(|profile| shared.profile(profile).is_none()) {
+        violations.push(Violation::new("profile", "no such profile"));
+    }
+    violations
 }
 
 /// Checks that a key has at most one holder.
@@ -147,8 +165,17 @@ pub(super) fn key_error(node: &Node, organization: &Slug, error: ChangeError) ->
         ChangeError::Refused(Refused::CustomerGone) => {
             KeyError::Invalid(vec![Violation::new("customer", NO_SUCH_CUSTOMER)])
         }
+        ChangeError::Refused(Refused::ReferenceGone) => {
+            // The profiles and networks in memory are outdated.
+            node.memory.tenants.forget(organization);
+            KeyError::Conflict("the profile or a network of the key was deleted at the same time; retry".into())
+        }
         ChangeError::Refused(
-            Refused::AlreadyExists | Refused::VersionConflict | Refused::LastOwner | Refused::HasKeys,
+            Refused::AlreadyExists
+            | Refused::VersionConflict
+            | Refused::LastOwner
+            | Refused::HasKeys
+            | Refused::HasProfiles,
         ) => KeyError::Conflict("someone else changed this key at the same time; reload it and try again".into()),
     }
 }
@@ -159,8 +186,12 @@ pub(super) async fn policy_of(node: &Node, organization: &Slug) -> Result<Policy
 }
 
 async fn organization_of(node: &Node, organization: &Slug) -> Result<Organization, KeyError> {
-    let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
-    Ok(tenant.organization.clone())
+    Ok(tenant_of(node, organization).await?.organization.clone())
+}
+
+/// Returns the current state of an organization.
+pub(super) async fn tenant_of(node: &Node, organization: &Slug) -> Result<Arc<Tenant>, KeyError> {
+    node.current_tenant(organization).await?.ok_or(KeyError::NotFound)
 }
 
 /// Returns the limits on keys in an organization's policy.

@@ -14,8 +14,8 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::Violation;
-use crate::keys::change::{KeyError, check_holder, entry, key_error, limits};
-use crate::keys::grants::{RequestedGrants, missing_scopes};
+use crate::keys::change::{KeyError, check_grant, check_holder, entry, key_error, limits, unknown_references};
+use crate::keys::grants::{RequestedGrants, missing_scopes, violations_of};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::{Affects, Node};
@@ -32,8 +32,12 @@ pub struct NewKey {
     pub owner: Option<Option<MemberId>>,
     /// Whom the key is given to.
     pub customer: Option<CustomerId>,
+    /// Name of the profile that limits the key. Without grants of its own, the key has all that the profile grants.
+    pub profile: Option<Slug>,
     pub grants: RequestedGrants,
     pub networks: Networks,
+    /// Names of further networks that the key can be used from.
+    pub named_networks: Vec<Slug>,
     /// No expiry if `None`.
     pub expires_at: Option<Timestamp>,
 }
@@ -87,19 +91,31 @@ async fn create_new(
     }
 
     // 3. The policy, the APIs, and the caller's rights.
-    let grants = resolve(&new.grants, &tenant.apis).map_err(KeyError::Invalid)?;
+    let own = match new.profile {
+        None => resolve(&new.grants, &tenant.apis),
+        Some(_) => new.grants.resolve(&tenant.apis, &Grants::default()),
+    };
+    let own = own.map_err(KeyError::Invalid)?;
+    let mut violations = unknown_references(new.profile.as_ref(), &new.named_networks, &tenant.shared);
+    if !violations.is_empty() {
+        return Err(KeyError::Invalid(violations));
+    }
+    let grants = match new.profile.as_ref().and_then(|name| tenant.shared.profile(name)) {
+        Some(profile) if own.is_empty() => profile.grants.clone(),
+        Some(profile) => profile.grants.intersection(&own),
+        None => own.clone(),
+    };
     let proposed = ProposedKey {
         name: Some(&new.name),
         grants: Some(&grants),
         expiry: Expiry::Set { expires_at: new.expires_at, since: by.now },
         ..ProposedKey::default()
     };
-    let mut violations = policy.violations(&proposed, by.now);
-    violations.extend(missing_scopes(&new.grants, &grants, &Grants::default(), &tenant.apis, policy));
+    violations.extend(policy.violations(&proposed, by.now));
+    violations.extend(violations_of(&new.grants, (&own, &grants), &Grants::default(), &tenant));
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
-    by.authority.covers(&grants, &new.networks, new.expires_at).map_err(KeyError::GrantExceeded)?;
 
     // 4. The secret.
     let minted = mint(&node.master_keys, policy.key_prefix.clone(), None)?;
@@ -111,8 +127,10 @@ async fn create_new(
         description: new.description,
         owner,
         customer: new.customer,
-        grants,
+        profile: new.profile,
+        grants: own,
         networks: new.networks,
+        named_networks: new.named_networks,
         expires_at: new.expires_at,
         lifecycle: Lifecycle::Active,
         generation: 1,
@@ -127,6 +145,8 @@ async fn create_new(
         last_used_at: None,
         last_used_ip: None,
     };
+
+    check_grant(by, &tenant.shared, &key)?;
 
     // 5. The write, which checks the policy's limits.
     let response = once.map(|once| once.response(node, by, &key.id, &minted.text)).transpose()?;

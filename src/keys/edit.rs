@@ -6,8 +6,10 @@ use crate::domain::key_text::KeyId;
 use crate::domain::member::Role;
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, check_grant, check_holder, check_rights_of, load_to_change, refused, write};
-use crate::keys::grants::{RequestedGrants, missing_scopes};
+use crate::keys::change::{
+    KeyError, check_grant, check_holder, check_rights_of, load_to_change, refused, unknown_references, write,
+};
+use crate::keys::grants::{RequestedGrants, violations_of};
 use crate::node::Node;
 use crate::store::action;
 
@@ -47,17 +49,35 @@ pub async fn edit(
     if !requested.is_absent() {
         edit.grants = Some(requested.resolve(&tenant.apis, &old.grants).map_err(KeyError::Invalid)?);
     }
+    let shared = &tenant.shared;
+    let violations = unknown_references(
+        edit.profile.as_ref().and_then(Option::as_ref),
+        edit.named_networks.as_deref().unwrap_or_default(),
+        shared,
+    );
+    if !violations.is_empty() {
+        return Err(KeyError::Invalid(violations));
+    }
+    // The scopes that the key has with its profile, if that or its grants change.
+    let held = shared.grants_of(&old);
+    let is_granted = edit.grants.is_some() || edit.profile.is_some();
+    let proposed_key = ApiKey {
+        profile: edit.profile.clone().unwrap_or_else(|| old.profile.clone()),
+        grants: edit.grants.clone().unwrap_or_else(|| old.grants.clone()),
+        ..old.clone()
+    };
+    let granted = is_granted.then(|| shared.grants_of(&proposed_key));
     let proposed = ProposedKey {
         name: edit.name.as_deref(),
-        grants: edit.grants.as_ref(),
-        held: Some(&old.grants),
+        grants: granted.as_deref(),
+        held: Some(&held),
         expiry,
         ..ProposedKey::default()
     };
     let policy = &tenant.organization.policy;
     let mut violations = policy.violations(&proposed, by.now);
-    if let Some(grants) = &edit.grants {
-        violations.extend(missing_scopes(&requested, grants, &old.grants, &tenant.apis, policy));
+    if let Some(grants) = &granted {
+        violations.extend(violations_of(&requested, (&proposed_key.grants, grants), &held, &tenant));
     }
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
@@ -65,7 +85,7 @@ pub async fn edit(
 
     // 2. The next state. Only widening is a grant. But the caller must have the key's current rights: otherwise it
     //    could narrow the key to its own rights, rotate it, and act under its name.
-    check_rights_of(by, &old)?;
+    check_rights_of(by, shared, &old)?;
     let new = match old.clone().edit(edit, by.now) {
         Ok(new) => new,
         Err(TransitionRefused::Unchanged) => {
@@ -75,8 +95,8 @@ pub async fn edit(
         }
         Err(other) => return Err(refused(other)),
     };
-    if Difference::between(&old, &new).widens() {
-        check_grant(by, &new)?;
+    if Difference::between(&*shared.effective(&old), &*shared.effective(&new)).widens() {
+        check_grant(by, shared, &new)?;
     }
 
     // 3. The write.

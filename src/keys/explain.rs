@@ -14,6 +14,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::networks::Networks;
 use crate::domain::outcome::Denial;
 use crate::domain::policy::Policy;
+use crate::domain::profile::SharedAccess;
 use crate::domain::scope::{Action, Scope, ScopeError, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -66,6 +67,7 @@ pub struct PresentedToken {
     pub generation: u64,
     pub secret_version: u64,
     pub customer_generation: Option<u64>,
+    pub issued_at: Timestamp,
     pub audience: Audience,
     /// Separated by spaces.
     pub scope: String,
@@ -123,7 +125,16 @@ pub async fn explain(
     let key = load(node, organization, id).await?;
     let customer = node.customer_of(&key).await?;
     let state = Holders { customer: customer.as_deref(), is_suspended: tenant.is_suspended() };
-    Ok(build_explanation(&key, &tenant.apis, &tenant.organization.policy, state, question))
+    let context = Context { apis: &tenant.apis, policy: &tenant.organization.policy, shared: &tenant.shared };
+    Ok(build_explanation(&key, context, state, question))
+}
+
+/// The state of a key's organization.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    apis: &'a [ServedApi],
+    policy: &'a Policy,
+    shared: &'a SharedAccess,
 }
 
 /// Whom a key belongs to, and whether their keys are denied.
@@ -143,7 +154,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(key: &ApiKey, apis: &[ServedApi], question: &Question) -> Self {
+    fn new(key: &ApiKey, Context { apis, shared, .. }: Context<'_>, question: &Question) -> Self {
+        let grants = shared.grants_of(key);
         let names =
             |apis: &[&ServedApi]| apis.iter().map(|served| served.api.name.as_str()).collect::<Vec<_>>().join(" and ");
         if let Some(token) = &question.token {
@@ -151,13 +163,13 @@ impl Asked {
                 token.audience.iter().filter_map(|audience| Some(find_audience(apis, audience)?.0)).collect();
             return Self {
                 style: of.first().map_or(ScopeStyle::Filters, |served| served.api.style),
-                held: held_for_token(apis, &key.grants, &token.audience).ok_or(Denial::ApiNotGranted),
+                held: held_for_token(apis, &grants, &token.audience).ok_or(Denial::ApiNotGranted),
                 apis: names(&of),
             };
         }
         let audiences: Vec<String> = question.audience.iter().cloned().collect();
         let requested = question.scope.as_ref().map(RequestedScope::to_string);
-        match select(apis, &key.grants, &audiences, requested.as_deref()) {
+        match select(apis, &grants, &audiences, requested.as_deref()) {
             Ok(target) => Self {
                 style: target.apis.first().map_or(ScopeStyle::Filters, |served| served.api.style),
                 apis: names(&target.apis),
@@ -168,14 +180,9 @@ impl Asked {
     }
 }
 
-fn build_explanation(
-    key: &ApiKey,
-    apis: &[ServedApi],
-    policy: &Policy,
-    holders: Holders<'_>,
-    question: &Question,
-) -> Explanation {
-    let asked = Asked::new(key, apis, question);
+fn build_explanation(key: &ApiKey, context: Context<'_>, holders: Holders<'_>, question: &Question) -> Explanation {
+    let (policy, shared) = (context.policy, context.shared);
+    let asked = Asked::new(key, context, question);
     let requested = question.scope.as_ref().map(|scope| scope.read(asked.style)).transpose();
     let of_token =
         question.token.as_ref().map(|token| ScopeSet::parse_as(asked.style, &token.scope).unwrap_or_default());
@@ -193,6 +200,7 @@ fn build_explanation(
                 generation: token.generation,
                 secret_version: token.secret_version,
                 customer_generation: token.customer_generation,
+                issued_at: token.issued_at,
                 scopes,
                 is_known_within: false,
             },
@@ -202,6 +210,7 @@ fn build_explanation(
         scopes: scopes.as_ref(),
         held,
         customer: holders.customer,
+        shared,
         is_suspended: holders.is_suspended,
     };
     let (_, trace) = decision::explain(key, &input, question.at);
@@ -209,7 +218,11 @@ fn build_explanation(
         .iter()
         .map(|(check, finding)| {
             let finding = if *check == Check::Secret { Finding::NotAsked } else { finding.clone() };
-            ExplainedCheck { check: *check, detail: sentence(key, &asked, question, *check, &finding), finding }
+            ExplainedCheck {
+                check: *check,
+                detail: sentence((key, shared), &asked, question, *check, &finding),
+                finding,
+            }
         })
         .collect();
     if let (Some(scope), Some(scopes), Ok(held)) = (&requested, &scopes, &asked.held)
@@ -243,7 +256,13 @@ fn refuse_unknown_action(checks: &mut [ExplainedCheck], denial: &Denial, policy:
     }
 }
 
-fn sentence(key: &ApiKey, asked: &Asked, question: &Question, check: Check, finding: &Finding) -> String {
+fn sentence(
+    (key, shared): (&ApiKey, &SharedAccess),
+    asked: &Asked,
+    question: &Question,
+    check: Check,
+    finding: &Finding,
+) -> String {
     match check {
         Check::Secret if question.token.is_some() => "applies to secrets only".into(),
         Check::Secret => "assumes the current secret".into(),
@@ -293,24 +312,69 @@ fn sentence(key: &ApiKey, asked: &Asked, question: &Question, check: Check, find
                 rfc3339(end)
             ),
         },
-        Check::Network => network(&key.networks, question.address),
-        Check::Scope => scope(asked, question.scope.as_ref()),
+        Check::Lifetime => lifetime(key, shared, question),
+        Check::Network => network(key, shared, question.address),
+        Check::Scope => scope((key, shared), asked, question.scope.as_ref()),
     }
 }
 
-fn network(networks: &Networks, address: Option<IpAddr>) -> String {
-    let allowed = networks.to_strings().join(", ");
+fn lifetime(key: &ApiKey, shared: &SharedAccess, question: &Question) -> String {
+    let limit = key.profile.as_ref().and_then(|profile| Some((profile, shared.profile(profile)?.token_ttl_seconds?)));
+    match (limit, &question.token) {
+        (None, _) => "no profile limits the lifetime of the key's tokens".into(),
+        (Some((profile, seconds)), None) => {
+            format!("applies to tokens only: the profile {profile} allows tokens for {seconds} seconds")
+        }
+        (Some((profile, seconds)), Some(token)) => {
+            let end = token.issued_at.plus_seconds(i64::from(seconds));
+            let ends = if question.at < end { "ends" } else { "ended" };
+            format!("the token {ends} at {}: the profile {profile} allows tokens for {seconds} seconds", rfc3339(end))
+        }
+    }
+}
+
+fn network(key: &ApiKey, shared: &SharedAccess, address: Option<IpAddr>) -> String {
     let Some(address) = address.map(crate::domain::networks::fold) else {
         return "no IP address was given".into();
     };
-    match networks.iter().find(|network| network.contains(&address)) {
-        _ if networks.iter().len() == 0 => "any address is allowed".to_owned(),
-        Some(network) => format!("{address} is in {network}"),
-        None => format!("{address} is not in the allowed networks: {allowed}"),
+    let profile = key.profile.as_ref();
+    if profile.is_some_and(|profile| shared.profile(profile).is_none()) {
+        return "the profile of the key does not exist, so no address is allowed".into();
+    }
+    let own = place(address, &key.networks, &key.named_networks, shared);
+    let of_profile = profile.and_then(|name| Some((name, shared.profile(name)?)));
+    let of_profile =
+        of_profile.map(|(name, held)| (name, place(address, &held.networks, &held.named_networks, shared)));
+    match (own, of_profile) {
+        (Err(detail), Some((name, Err(of_profile)))) => {
+            format!("{detail}; for the profile {name}, {of_profile}")
+        }
+        (Err(detail), _) => detail,
+        (Ok(_), Some((name, Err(detail)))) => format!("for the profile {name}, {detail}"),
+        (Ok(detail), None) => detail,
+        (Ok(detail), Some((name, Ok(of_profile)))) => format!("{detail}; for the profile {name}, {of_profile}"),
     }
 }
 
-fn scope(asked: &Asked, requested: Option<&RequestedScope>) -> String {
+/// Says where an address is among networks, or that it is not.
+fn place(address: IpAddr, list: &Networks, named: &[Slug], shared: &SharedAccess) -> Result<String, String> {
+    if list.iter().len() == 0 && named.is_empty() {
+        return Ok("any address is allowed".to_owned());
+    }
+    if let Some(network) = list.iter().find(|network| network.contains(&address)) {
+        return Ok(format!("{address} is in {network}"));
+    }
+    let held = || named.iter().filter_map(|name| shared.network(name));
+    if let Some(network) = held().find(|network| network.addresses().allows(address)) {
+        return Ok(format!("{address} is in the network {}", network.name));
+    }
+    let allowed: Vec<String> = list.to_strings().into_iter().chain(named.iter().map(Slug::to_string)).collect();
+    let excluding = held().find(|network| network.cidrs.lists(address));
+    let excluded = excluding.map(|network| format!("; the network {} excludes it", network.name)).unwrap_or_default();
+    Err(format!("{address} is not in the allowed networks: {}{excluded}", allowed.join(", ")))
+}
+
+fn scope((key, shared): (&ApiKey, &SharedAccess), asked: &Asked, requested: Option<&RequestedScope>) -> String {
     let held = match &asked.held {
         Ok(held) => held,
         Err(Denial::ApiNotGranted) => {
@@ -322,10 +386,15 @@ fn scope(asked: &Asked, requested: Option<&RequestedScope>) -> String {
         return format!("no action was given; the key's scopes{}: {}", of_api(&asked.apis), list(held));
     };
     let Ok(scope) = requested.read(asked.style) else { return format!("{requested} is not a valid scope") };
-    match held.iter().find(|held| held.contains(&scope)) {
-        Some(held) => format!("{requested} is covered by {held}"),
-        None => format!("{requested} is not covered by the key's scopes{}: {}", of_api(&asked.apis), list(held)),
+    if let Some(held) = held.iter().find(|held| held.contains(&scope)) {
+        return format!("{requested} is covered by {held}");
     }
+    let has_own = key.grants.scopes().any(|(_, own)| own.contains(&scope));
+    let by = match key.profile.as_ref().filter(|profile| has_own && shared.profile(profile).is_some()) {
+        Some(profile) => format!("; the key has it, but the profile {profile} does not"),
+        None => String::new(),
+    };
+    format!("{requested} is not covered by the key's scopes{}: {}{by}", of_api(&asked.apis), list(held))
 }
 
 /// Names the APIs, unless it is the default one.
@@ -359,11 +428,16 @@ mod tests {
         }
     }
 
+    fn explained(key: &ApiKey, shared: &SharedAccess, question: &Question) -> Explanation {
+        let context = Context { apis: &[default_api()], policy: &Policy::default(), shared };
+        build_explanation(key, context, NOBODY, question)
+    }
+
     fn ask(key: &ApiKey, address: &str, scope: &str) -> (Verdict, Vec<String>) {
         let (address, scope) = (address.parse().ok(), Scope::parse(scope).ok());
         let scope = scope.map(RequestedScope::Filter);
         let question = Question { address, audience: None, scope, token: None, at: Timestamp::from_seconds(0) };
-        let explanation = build_explanation(key, &[default_api()], &Policy::default(), NOBODY, &question);
+        let explanation = explained(key, &SharedAccess::empty(), &question);
         (explanation.verdict, explanation.checks.into_iter().map(|check| check.detail).collect())
     }
 
@@ -372,11 +446,11 @@ mod tests {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (verdict, said) = ask(&key, "::ffff:10.1.2.3", "read:a/x");
         assert_eq!(verdict, Verdict::Allowed);
-        assert_eq!(said[8], "10.1.2.3 is in 10.0.0.0/8");
-        assert_eq!(said[9], "read:a/x is covered by read:a/#");
+        assert_eq!(said[9], "10.1.2.3 is in 10.0.0.0/8");
+        assert_eq!(said[10], "read:a/x is covered by read:a/#");
         let (verdict, said) = ask(&key, "10.1.2.3", "read:b");
         assert_eq!(verdict, Verdict::Denied);
-        assert_eq!(said[9], "read:b is not covered by the key's scopes: read:a/#, write:b");
+        assert_eq!(said[10], "read:b is not covered by the key's scopes: read:a/#, write:b");
     }
 
     #[test]
@@ -384,8 +458,8 @@ mod tests {
         let key = key("read:a/# write:b", &["10.0.0.0/8", "2001:db8::/32"]);
         let (verdict, said) = ask(&key, "192.0.2.1", "read:b");
         assert_eq!(verdict, Verdict::Denied);
-        assert_eq!(said[8], "192.0.2.1 is not in the allowed networks: 10.0.0.0/8, 2001:db8::/32");
-        assert_eq!(said[9], "read:b is not covered by the key's scopes: read:a/#, write:b");
+        assert_eq!(said[9], "192.0.2.1 is not in the allowed networks: 10.0.0.0/8, 2001:db8::/32");
+        assert_eq!(said[10], "read:b is not covered by the key's scopes: read:a/#, write:b");
     }
 
     #[test]
@@ -406,13 +480,14 @@ mod tests {
                 generation,
                 secret_version,
                 customer_generation: None,
+                issued_at: Timestamp::from_seconds(50),
                 audience: Audience::One("https://api.example".into()),
                 scope: "read".into(),
                 expires_at: Timestamp::from_seconds(expires_at),
             };
             let at = Timestamp::from_seconds(100);
             let question = Question { address: None, audience: None, scope: None, token: Some(token), at };
-            build_explanation(&key, &[default_api()], &Policy::default(), NOBODY, &question).denial
+            explained(&key, &SharedAccess::empty(), &question).denial
         };
         assert_eq!(ask(2, 3, 200), None);
         assert_eq!(ask(1, 3, 200), Some(Denial::TokenSuperseded));

@@ -6,7 +6,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::policy::ProposedKey;
 use crate::domain::slug::Slug;
 use crate::domain::violation::{Violation, ViolationKind};
-use crate::keys::change::{KeyError, check_grant, policy_of};
+use crate::keys::change::{KeyError, check_grant, tenant_of};
 use crate::keys::state::transition;
 use crate::node::Node;
 use crate::store::action;
@@ -33,13 +33,14 @@ pub async fn extend_grace(
     grace_seconds: u32,
 ) -> Result<ApiKey, KeyError> {
     let proposed = ProposedKey { grace_seconds: Some(grace_seconds), ..ProposedKey::default() };
-    let violations = policy_of(node, organization).await?.violations(&proposed, by.now);
+    let tenant = tenant_of(node, organization).await?;
+    let violations = tenant.organization.policy.violations(&proposed, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
     transition(node, organization, by, id, version, action::KEY_EXTEND_GRACE, |key| {
         // The previous secret has the rights of the key for longer.
-        check_grant(by, &key)?;
+        check_grant(by, &tenant.shared, &key)?;
         let rotated_at = key.secret_since();
         match key.extend_grace(grace_seconds, by.now) {
             Err(TransitionRefused::GraceShortened { until }) => {

@@ -1,5 +1,6 @@
 //! Grants as callers write them: APIs by name, scopes as texts.
 
+use crate::domain::api_key::ApiKey;
 use crate::domain::apis::{Api, ApiId, ServedApi};
 use crate::domain::choices::ScopeStyle;
 use crate::domain::grants::{Grant, Grants, MAX_GRANTS};
@@ -9,7 +10,7 @@ use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::slug::Slug;
 use crate::domain::violation::{Violation, ViolationKind};
 use crate::keys::change::{KeyError, load};
-use crate::node::Node;
+use crate::node::{Node, Tenant};
 
 /// The grants of a new or edited key.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -51,7 +52,7 @@ impl RequestedGrants {
     }
 
     /// Returns the grants of a key that has `current` ones. Reports every API and scope that does not exist.
-    pub(super) fn resolve(&self, apis: &[ServedApi], current: &Grants) -> Result<Grants, Vec<Violation>> {
+    pub(crate) fn resolve(&self, apis: &[ServedApi], current: &Grants) -> Result<Grants, Vec<Violation>> {
         let Some(requested) = &self.apis else {
             return Ok(match &self.scopes {
                 Some(scopes) => current.with(ApiId::DEFAULT, Some(scopes.clone())),
@@ -94,7 +95,7 @@ impl RequestedGrants {
     }
 }
 
-/// Returns the grants that an edit would give a key. Reports every API and scope that does not exist.
+/// Returns the grants that a key would have in effect with others of its own. Reports every API and scope that does not exist.
 pub async fn resolve_grants(
     node: &Node,
     organization: &Slug,
@@ -103,12 +104,40 @@ pub async fn resolve_grants(
 ) -> Result<Grants, KeyError> {
     let key = load(node, organization, id).await?;
     let tenant = node.current_tenant(organization).await?.ok_or(KeyError::NotFound)?;
-    requested.resolve(&tenant.apis, &key.grants).map_err(KeyError::Invalid)
+    let grants = requested.resolve(&tenant.apis, &key.grants).map_err(KeyError::Invalid)?;
+    Ok(tenant.shared.grants_of(&ApiKey { grants, ..key }).into_owned())
+}
+
+/// Returns the grants with the scopes that their APIs still have.
+fn existing(grants: &Grants, apis: &[ServedApi]) -> Grants {
+    let kept = |grant: &Grant| {
+        let served = apis.iter().find(|served| served.api.id == grant.api)?;
+        Some(Grant { api: grant.api, scopes: served.api.effective(&grant.scopes) })
+    };
+    Grants::new(grants.iter().filter_map(kept))
+}
+
+/// Returns the scopes that a key cannot be granted: those of its own that their APIs do not have, and those that it would have
+/// in effect although they cannot be granted. `held` are those that it has in effect before.
+pub(super) fn violations_of(
+    requested: &RequestedGrants,
+    (own, effective): (&Grants, &Grants),
+    held: &Grants,
+    tenant: &Tenant,
+) -> Vec<Violation> {
+    let (apis, policy) = (&tenant.apis, &tenant.organization.policy);
+    let mut violations = missing_scopes(requested, own, held, apis, policy);
+    for violation in missing_scopes(requested, &existing(effective, apis), held, apis, policy) {
+        if !violations.contains(&violation) {
+            violations.push(violation);
+        }
+    }
+    violations
 }
 
 /// Returns the requested scopes that cannot be granted because their API does not have them, or does not allow them to be granted.
 /// Scopes that the key holds can be kept.
-pub(super) fn missing_scopes(
+pub(crate) fn missing_scopes(
     requested: &RequestedGrants,
     grants: &Grants,
     held: &Grants,

@@ -10,7 +10,7 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::slug::Slug;
-use crate::keys::change::{KeyError, check_grant, load_to_change};
+use crate::keys::change::{KeyError, check_grant, load_to_change, tenant_of};
 use crate::node::{Node, RESPONSE_SECONDS, Unavailable};
 use crate::store::StoredResponse;
 
@@ -83,7 +83,7 @@ impl IdempotentRequest {
         // Repeating the secret is a grant: a token may have fewer rights than its key, and the member may have had a
         // higher role.
         let key = load_to_change(node, organization, by, &known.key, None).await?;
-        check_grant(by, &key)?;
+        check_grant(by, &tenant_of(node, organization).await?.shared, &key)?;
         if key.rotated_at.unwrap_or(key.created_at) != known.at {
             return Err(conflict(
                 "the key has been rotated since, so its secret from that time is no longer the current one",

@@ -26,12 +26,13 @@ pub use create::{NewKey, check_new_grants, create};
 pub use edit::edit;
 pub use explain::{ExplainedCheck, Explanation, PresentedToken, Question, RequestedScope, Verdict, explain};
 pub use grace::{end_grace, extend_grace};
+pub(crate) use grants::missing_scopes;
 pub use grants::{RequestedGrant, RequestedGrants, resolve_grants};
 pub use idempotency::{IdempotentRequest, ticket};
 pub use order::{cursor, read_cursor, read_order};
 pub use read::{NO_SUCH_CUSTOMER, attention, broken_rules, count, customer, find, find_many, list, owner};
 pub use rotate::{RotateKey, rotate};
-pub use state::{KeyOfRemovedMember, disable, enable, release_from_member, revoke, revoke_because};
+pub use state::{KeyOfRemovedMember, disable, enable, move_to_profile, release_from_member, revoke, revoke_because};
 pub use upkeep::{
     DAYS_KEPT, HOURS_KEPT, count_expiring, delete_old_data, disable_stale, notify_expiring, notify_stale, stale,
 };

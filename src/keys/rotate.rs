@@ -7,7 +7,7 @@ use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, check_grant, load_to_change, policy_of, refused, write};
+use crate::keys::change::{KeyError, check_grant, load_to_change, refused, tenant_of, write};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::Node;
@@ -58,7 +58,8 @@ async fn replace_secret(
 ) -> Result<(ApiKey, KeyText), KeyError> {
     // 1. The key and the policy.
     let old = load_to_change(node, organization, by, id, version).await?;
-    let policy = policy_of(node, organization).await?;
+    let tenant = tenant_of(node, organization).await?;
+    let policy = &tenant.organization.policy;
     let expiry = match request.expires_at {
         Some(expires_at) => Expiry::Set { expires_at, since: by.now },
         None => Expiry::Kept(old.expires_at),
@@ -77,10 +78,10 @@ async fn replace_secret(
     // 2. The caller's rights: the recipient of the new secret has all rights of the key.
     let mut result = old.clone();
     result.expires_at = request.expires_at.unwrap_or(old.expires_at);
-    check_grant(by, &result)?;
+    check_grant(by, &tenant.shared, &result)?;
 
     // 3. The new secret and the next state.
-    let minted = mint(&node.master_keys, policy.key_prefix, Some(old.id))?;
+    let minted = mint(&node.master_keys, policy.key_prefix.clone(), Some(old.id))?;
     let rotation = Rotation {
         secret: minted.verifier,
         hint: minted.text.hint(),

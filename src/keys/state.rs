@@ -5,7 +5,7 @@ use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, check_grant, entry, key_error, load_to_change, refused, write};
+use crate::keys::change::{KeyError, check_grant, entry, key_error, load_to_change, refused, tenant_of, write};
 use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, Notice, action};
 
@@ -65,8 +65,9 @@ pub async fn enable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
+    let tenant = tenant_of(node, organization).await?;
     transition(node, organization, by, id, version, action::KEY_ENABLE, |key| {
-        check_grant(by, &key)?;
+        check_grant(by, &tenant.shared, &key)?;
         Ok(key.enable(by.now))
     })
     .await
@@ -90,6 +91,14 @@ pub fn release_from_member(by: &ChangeContext, key: ApiKey, to: KeyOfRemovedMemb
         }
         KeyOfRemovedMember::Revoke => revoke_because(by, key, "its owner was removed"),
     }
+}
+
+/// Returns a key with another profile, with its audit entry; `None` if it has that already.
+pub fn move_to_profile(by: &ChangeContext, key: ApiKey, profile: &Slug) -> Option<(ApiKey, AuditEntry)> {
+    let edit = Edit { profile: Some(Some(profile.clone())), ..Edit::default() };
+    let next = key.clone().edit(edit, by.now).ok()?;
+    let entry = entry(by, action::KEY_EDIT, Some(&key), &next);
+    Some((next, entry))
 }
 
 /// Returns a key in its revoked state, with its audit entry; `None` if it is already revoked.

@@ -49,6 +49,8 @@ impl MemberError {
             | Refused::Repeated
             | Refused::OwnerGone
             | Refused::CustomerGone
+            | Refused::ReferenceGone
+            | Refused::HasProfiles
             | Refused::HasKeys => Self::Unavailable(Unavailable::Lost),
         }
     }

@@ -7,10 +7,11 @@ use crate::crypto::sealing;
 use crate::domain::apis::{Api, ServedApi};
 use crate::domain::choices::{Algorithm, Choice};
 use crate::domain::organization::Organization;
+use crate::domain::profile::{NamedNetwork, Profile, SharedAccess};
 use crate::domain::slug::Slug;
 use crate::node::{Node, NodeSettings};
 use crate::signing::{KeyRing, SigningKey};
-use crate::store::{Seq, StoredSigningKey};
+use crate::store::{Seq, Store, StoredSigningKey};
 use crate::verification::{HeldTenant, LoadError, Tenant};
 
 impl Node {
@@ -24,6 +25,15 @@ impl Node {
         for api in store.apis(None).await? {
             apis.entry(api.organization.clone()).or_default().push(api);
         }
+        let mut profiles: HashMap<Slug, Vec<Profile>> = HashMap::new();
+        // Networks come after the profiles that refer to them.
+        for profile in store.profiles(None).await? {
+            profiles.entry(profile.organization.clone()).or_default().push(profile);
+        }
+        let mut networks: HashMap<Slug, Vec<NamedNetwork>> = HashMap::new();
+        for network in store.named_networks(None).await? {
+            networks.entry(network.organization.clone()).or_default().push(network);
+        }
         let mut rings: HashMap<Slug, Vec<StoredSigningKey>> = HashMap::new();
         for stored in store.signing_keys(None).await? {
             rings.entry(stored.organization.clone()).or_default().push(stored);
@@ -31,7 +41,9 @@ impl Node {
         let build = |organization: Organization| {
             let keys = rings.remove(&organization.slug).unwrap_or_default();
             let apis = apis.remove(&organization.slug).unwrap_or_default();
-            self.build_tenant(organization, keys, apis)
+            let profiles = profiles.remove(&organization.slug).unwrap_or_default();
+            let networks = networks.remove(&organization.slug).unwrap_or_default();
+            self.build_tenant(organization, keys, apis, SharedAccess::new(profiles, networks))
         };
         let tenants = organizations.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
         self.memory.tenants.replace(tenants, ticket);
@@ -42,9 +54,8 @@ impl Node {
     pub async fn load_tenants_changed_after(&self, seq: Seq) -> Result<(), LoadError> {
         let (ticket, store) = (self.memory.tenants.begin_reading(), &self.steady_store);
         for organization in store.organizations(Some(seq)).await? {
-            let apis = store.apis(Some(&organization.slug)).await?;
-            let keys = store.signing_keys(Some(&organization.slug)).await?;
-            self.memory.tenants.insert(self.build_tenant(organization, keys, apis)?, ticket);
+            let tenant = self.read_parts(store, organization).await?;
+            self.memory.tenants.insert(tenant, ticket);
         }
         Ok(())
     }
@@ -53,9 +64,18 @@ impl Node {
     pub async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, LoadError> {
         let ticket = self.memory.tenants.begin_reading();
         let Some(organization) = self.store.organization(slug).await? else { return Ok(None) };
-        let apis = self.store.apis(Some(slug)).await?;
-        let keys = self.store.signing_keys(Some(slug)).await?;
-        Ok(Some(self.memory.tenants.insert(self.build_tenant(organization, keys, apis)?, ticket)))
+        let tenant = self.read_parts(&self.store, organization).await?;
+        Ok(Some(self.memory.tenants.insert(tenant, ticket)))
+    }
+
+    /// Reads what belongs to an organization, in the same order as [`Node::load_tenants`].
+    async fn read_parts(&self, store: &Store, organization: Organization) -> Result<Tenant, LoadError> {
+        let slug = &organization.slug;
+        let apis = store.apis(Some(slug)).await?;
+        let profiles = store.profiles(Some(slug)).await?;
+        let networks = store.named_networks(Some(slug)).await?;
+        let keys = store.signing_keys(Some(slug)).await?;
+        self.build_tenant(organization, keys, apis, SharedAccess::new(profiles, networks))
     }
 
     /// Returns the current stored state of an organization. Uses memory if it contains the last change.
@@ -72,6 +92,7 @@ impl Node {
         organization: Organization,
         keys: Vec<StoredSigningKey>,
         apis: Vec<Api>,
+        shared: SharedAccess,
     ) -> Result<Tenant, LoadError> {
         let keys = keys.iter().map(|stored| self.open_signing_key(stored)).collect::<Result<_, LoadError>>()?;
         let issuer = organization.slug.issuer(&self.settings.public_url);
@@ -94,6 +115,7 @@ impl Node {
         };
         Ok(Tenant {
             apis: apis.into_iter().map(serve).collect(),
+            shared,
             issuer,
             ttl_seconds,
             ring: KeyRing::new(keys)?,

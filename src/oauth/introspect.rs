@@ -93,6 +93,7 @@ fn respond(active: Option<&Active>) -> HttpResponse {
     let mut response = no_store(HttpResponse::Ok());
     let Some(active) = active else { return response.json(Inactive { active: false }) };
     let (key, grant) = (active.key(), active.grant());
+    let networks = active.caller.tenant.shared.networks_of(key);
     let customer = active.caller.customer.as_deref();
     let claims = active.token().map(|token| &token.claims);
     response.json(Body {
@@ -112,6 +113,6 @@ fn respond(active: Option<&Active>) -> HttpResponse {
         iat: claims.map(|claims| claims.iat),
         exp: grant.not_after.map(Timestamp::as_seconds),
         jti: claims.map(|claims| claims.jti.as_str()),
-        cidrs: key.networks.is_restricted().then(|| key.networks.to_strings()),
+        cidrs: networks.is_restricted().then(|| networks.to_strings()),
     })
 }

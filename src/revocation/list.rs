@@ -45,7 +45,8 @@ impl Weighter<KeyId, Arc<ApiKey>> for RecordSize {
         let scopes: usize = key.grants.scopes().map(|(_, scope)| 2 * scope.text_bytes() + ENTRY_BYTES).sum();
         let scopes = scopes + key.grants.len() * ENTRY_BYTES;
         let texts = key.name.len() + key.description.len() + key.created_by.len();
-        RECORD_BYTES + (scopes + texts + key.networks.iter().len() * ENTRY_BYTES) as u64
+        let networks = key.networks.iter().len() + key.named_networks.len();
+        RECORD_BYTES + (scopes + texts + networks * ENTRY_BYTES) as u64
     }
 }
 

@@ -3,14 +3,15 @@
 use crate::domain::api_key::{ApiKey, FastVerifier};
 use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::key_rows::{grants_column, key_from_row, networks_column, state_columns};
+use crate::store::key_rows::{grants_column, key_from_row, names_column, networks_column, state_columns};
 use crate::store::responses::{StoredResponse, store_response};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
 use crate::store::{
     AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, customers, is_duplicate,
-    key_grants, refuse,
+    key_grants, profiles, refuse,
 };
 
 /// Limits on the number of keys that are neither revoked nor expired.
@@ -50,6 +51,9 @@ impl Store {
         if let Some(refused) = denied(&mut transaction, key, limits, entry.at).await? {
             return refuse(transaction, refused).await;
         }
+        if !profiles::has_references_of(&mut transaction, key).await? {
+            return refuse(transaction, Refused::ReferenceGone).await;
+        }
         match insert(&mut transaction, key, seq).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
             other => other?,
@@ -78,6 +82,9 @@ impl Store {
             && let Some(refused) = denied(&mut transaction, key, limits, entry.at).await?
         {
             return refuse(transaction, refused).await;
+        }
+        if !profiles::has_references_of(&mut transaction, key).await? {
+            return refuse(transaction, Refused::ReferenceGone).await;
         }
         if !update(&mut transaction, key, seq).await? {
             return refuse(transaction, Refused::VersionConflict).await;
@@ -251,7 +258,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
         "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, search_text = $28, description = $5, grants = $6, networks = $7, is_open = $29, is_full_access = $30, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, secret_version = $25, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
-         previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, customer_id = $31, \
+         previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, customer_id = $31, profile = $32, named_networks = $33, \
          previous_used_at = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_at END, \
          previous_used_ip = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_ip END WHERE id = $1 AND version = $2",
     )
@@ -286,6 +293,8 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(i64::from(key.networks.is_open()))
     .bind(i64::from(key.grants.is_full_access()))
     .bind(key.customer.as_ref().map(CustomerId::as_str))
+    .bind(key.profile.as_ref().map(Slug::as_str))
+    .bind(names_column(&key.named_networks))
     .execute(&mut *transaction)
     .await?;
     if done == 1 {

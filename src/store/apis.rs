@@ -132,7 +132,12 @@ impl Store {
     }
 }
 
-async fn is_unchanged(transaction: &mut Transaction, organization: &Slug, seen: Seq) -> Result<bool, StoreError> {
+/// Whether the last change of an organization is this one.
+pub(super) async fn is_unchanged(
+    transaction: &mut Transaction,
+    organization: &Slug,
+    seen: Seq,
+) -> Result<bool, StoreError> {
     let row = query("SELECT changed_seq FROM organizations WHERE slug = $1")
         .bind(organization.as_str())
         .fetch_optional(transaction)

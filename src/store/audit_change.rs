@@ -60,8 +60,24 @@ impl AuditChange {
 /// Returns how a field changed the access of its object. A field that cannot be read, or does not limit access, is unchanged.
 fn direction(name: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> Direction {
     let read = |object: &Map<String, Value>| object.get(name).cloned().unwrap_or_default();
+    let is_open = |object: &Map<String, Value>| {
+        ["allowed_cidrs", "networks"].iter().all(|name| object.get(*name).is_none_or(|list| texts(list).is_empty()))
+    };
+    let becomes_open = (is_open(old), is_open(new));
+    let has_names = |object: &Map<String, Value>| object.get("networks").is_some_and(|list| !texts(list).is_empty());
+    let are_combined = has_names(old) || has_names(new);
     let (old, new) = (read(old), read(new));
     let compared = match name {
+        // Lists that are combined with named networks: without either, every address is allowed.
+        "allowed_cidrs" | "networks" if are_combined => Some(match becomes_open {
+            (false, true) => Direction::Widened,
+            (true, false) => Direction::Restricted,
+            _ => of_texts(&old, &new),
+        }),
+        "cidrs" => both::<Networks>(old, new).map(|(old, new)| Direction::of_networks(&old, &new)),
+        "excluded_cidrs" => Some(of_texts(&new, &old)),
+        // The access that the profiles grant is not part of the values.
+        "profile" => Some(Direction::WidenedAndRestricted),
         "allowed_cidrs" => both::<Networks>(old, new).map(|(old, new)| Direction::of_networks(&old, &new)),
         "scopes" if old.is_array() || new.is_array() => Some(of_texts(&old, &new)),
         "scopes" => both::<ScopeSet>(old, new).map(|(old, new)| Direction::of_scopes(&old, &new)),
@@ -156,6 +172,25 @@ mod tests {
             (json!({ "state": "active" }), json!({ "state": "revoked" }), Some("restricted"), " state "),
             (json!({ "state": "disabled" }), json!({ "state": "active" }), Some("widened"), " state "),
             (json!({ "role": "viewer" }), json!({ "role": "owner" }), Some("widened"), " role "),
+            (json!({ "profile": null }), json!({ "profile": "a" }), Some("both"), " profile "),
+            (
+                json!({ "allowed_cidrs": [], "networks": [] }),
+                json!({ "allowed_cidrs": [], "networks": ["office"] }),
+                Some("restricted"),
+                " networks ",
+            ),
+            (
+                json!({ "allowed_cidrs": [], "networks": ["office"] }),
+                json!({ "allowed_cidrs": ["10.0.0.0/8"], "networks": ["office"] }),
+                Some("widened"),
+                " allowed_cidrs ",
+            ),
+            (
+                json!({ "cidrs": ["10.0.0.0/8"], "excluded_cidrs": [] }),
+                json!({ "cidrs": ["10.0.0.0/8"], "excluded_cidrs": ["10.0.0.1/32"] }),
+                Some("restricted"),
+                " excluded_cidrs ",
+            ),
             (json!({ "name": "a", "version": 1 }), json!({ "name": "b", "version": 2 }), None, " name "),
             (json!({ "allowed_cidrs": 7 }), json!({ "allowed_cidrs": [] }), None, " allowed_cidrs "),
         ] {

@@ -42,6 +42,12 @@ pub mod action {
     pub const API_CREATE: &str = "api.create";
     pub const API_EDIT: &str = "api.edit";
     pub const API_DELETE: &str = "api.delete";
+    pub const PROFILE_CREATE: &str = "profile.create";
+    pub const PROFILE_EDIT: &str = "profile.edit";
+    pub const PROFILE_DELETE: &str = "profile.delete";
+    pub const NETWORK_CREATE: &str = "network.create";
+    pub const NETWORK_EDIT: &str = "network.edit";
+    pub const NETWORK_DELETE: &str = "network.delete";
     pub const CUSTOMER_CREATE: &str = "customer.create";
     pub const CUSTOMER_EDIT: &str = "customer.edit";
     /// The keys and tokens of a customer are denied.

@@ -9,11 +9,13 @@ use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// Copied tables, ordered so that referenced rows come first. Excludes nodes, the deployment name, chore times, checks of
 /// gateways and transaction IDs, which belong to a database and not to its contents.
-const TABLES: [&str; 30] = [
+const TABLES: [&str; 32] = [
     "organizations",
     "members",
     "apis",
     "customers",
+    "profiles",
+    "named_networks",
     "portal_settings",
     "portal_sessions",
     "api_keys",

@@ -28,10 +28,12 @@ const OF_KEYS: [(&str, &str); 8] = [
 
 /// Tables whose rows belong to an organization, in the order in which they are deleted: a table and its primary key. Each is
 /// deleted in parts.
-const OF_ORGANIZATIONS: [(&str, &str); 10] = [
+const OF_ORGANIZATIONS: [(&str, &str); 12] = [
     ("apis", "id"),
     ("portal_sessions", "id"),
     ("portal_settings", "organization"),
+    ("profiles", "name"),
+    ("named_networks", "name"),
     ("customers", "id"),
     ("audit", "id"),
     ("denials", "id"),

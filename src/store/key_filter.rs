@@ -57,6 +57,10 @@ pub struct KeyFilter {
     pub owner: Option<MemberId>,
     /// Only keys of this customer.
     pub customer: Option<CustomerId>,
+    /// Only keys with this profile.
+    pub profile: Option<Slug>,
+    /// Only keys that refer to this network.
+    pub named_network: Option<Slug>,
     /// Only keys that are granted this API.
     pub api: Option<ApiId>,
     /// Only keys with a scope of the same style that contains this one, for any API.
@@ -91,6 +95,8 @@ impl KeyFilter {
             search: None,
             owner: None,
             customer: None,
+            profile: None,
+            named_network: None,
             api: None,
             scope: None,
             network: None,

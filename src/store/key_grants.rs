@@ -22,6 +22,8 @@ pub(super) enum Kind {
     PlainScope,
     Network,
     Api,
+    /// A named network.
+    Named,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::PlainScope => "plain",
             Self::Api => "api",
             Self::Network => "network",
+            Self::Named => "named",
         }
     }
 }
@@ -95,7 +98,8 @@ pub(super) async fn write(transaction: &mut Transaction, key: &ApiKey) -> Result
     let scopes = key.grants.scopes().map(|(_, scope)| pair(kind_of(scope), scope.to_string()));
     let apis = key.grants.iter().map(|grant| pair(Kind::Api, grant.api.to_string()));
     let networks = key.networks.to_strings().into_iter().map(|network| pair(Kind::Network, network));
-    let mut wanted: Vec<(String, String)> = scopes.chain(networks).chain(apis).collect();
+    let named = key.named_networks.iter().map(|name| pair(Kind::Named, name.to_string()));
+    let mut wanted: Vec<(String, String)> = scopes.chain(networks).chain(apis).chain(named).collect();
     wanted.sort_unstable();
     wanted.dedup();
     stored.sort_unstable();

@@ -208,6 +208,16 @@ impl Conditions {
             let customer = self.bind(customer.as_str());
             self.and(&format!("customer_id = {customer}"));
         }
+        if let Some(profile) = &filter.profile {
+            let profile = self.bind(profile.as_str());
+            self.and(&format!("profile = {profile}"));
+        }
+        if let Some(network) = &filter.named_network {
+            let (organization, network) = (self.bind(filter.organization.as_str()), self.bind(network.as_str()));
+            self.and(&format!(
+                "id IN (SELECT key_id FROM key_grants WHERE organization = {organization} AND kind = 'named' AND value = {network})"
+            ));
+        }
         if let Some(end) = filter.expires_before {
             let end = self.bind(end.as_millis());
             self.and(&format!("expires_at < {end}"));
@@ -326,10 +336,11 @@ impl Conditions {
 const LAST: usize = 4;
 
 /// Whether a condition needs columns that the indexes of the orders do not have, but `api_keys_attention` has. The keys of a
-/// customer have an index of their own.
+/// customer, a profile or a network have an index of their own.
 fn is_scan(filter: &KeyFilter) -> bool {
     let is_search = filter.search.as_deref().is_some_and(|part| !part.is_empty());
-    filter.customer.is_none() && (filter.view.is_some() || filter.unused_since.is_some() || is_search)
+    let has_own_index = filter.customer.is_some() || filter.profile.is_some() || filter.named_network.is_some();
+    !has_own_index && (filter.view.is_some() || filter.unused_since.is_some() || is_search)
 }
 
 /// Returns the value that a list is sorted by. The generated columns have indexes, but `api_keys_attention` has only

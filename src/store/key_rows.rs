@@ -5,6 +5,7 @@ use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
 use crate::store::customers::customer_id;
@@ -27,8 +28,10 @@ pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
         description: row.try_get("description")?,
         owner: owner.map(MemberId),
         customer: customer.as_deref().map(customer_id).transpose()?,
+        profile: row.try_get::<Option<String>>("profile")?.map(slug).transpose()?,
         grants: grants_from(&grants)?,
         networks: networks_from(&networks)?,
+        named_networks: names_from(&row.try_get::<String>("named_networks")?)?,
         expires_at: time(row, "expires_at")?,
         lifecycle: lifecycle(row)?,
         generation: unsigned(row.try_get("generation")?, "generation")?,
@@ -73,7 +76,18 @@ pub(super) fn grants_from(column: &str) -> Result<Grants, StoreError> {
     Grants::from_stored(stored).map_err(|error| unreadable(&error))
 }
 
-fn networks_from(column: &str) -> Result<Networks, StoreError> {
+/// Returns a column with names of networks, separated by spaces.
+pub(super) fn names_column(names: &[Slug]) -> String {
+    names.iter().map(Slug::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// Reads a column with names of networks.
+pub(super) fn names_from(column: &str) -> Result<Vec<Slug>, StoreError> {
+    column.split_ascii_whitespace().map(|name| slug(name.to_owned())).collect()
+}
+
+/// Reads a column with networks, separated by spaces.
+pub(super) fn networks_from(column: &str) -> Result<Networks, StoreError> {
     let items: Vec<&str> = column.split_ascii_whitespace().collect();
     Networks::parse(&items).map_err(|error| unreadable(&error))
 }

@@ -25,11 +25,13 @@ mod key_list;
 mod key_rows;
 mod lock;
 mod members;
+mod named_networks;
 mod nodes;
 mod organizations;
 mod outbox;
 mod portal_sessions;
 mod portal_settings;
+mod profiles;
 mod responses;
 mod sessions;
 mod signing_keys;
@@ -68,7 +70,9 @@ pub use outbox::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook};
 pub use responses::StoredResponse;
 pub use signing_keys::StoredSigningKey;
 pub use upkeep::{Notice, StaleKeys, kind};
-pub use usage::{BusyKey, BusyKeys, DetailKind, Interval, KeyOfApi, RequestedOfKey, UsageDetail, UsageOf, UsesOfApi};
+pub use usage::{
+    BusyKey, BusyKeys, DetailKind, Interval, KeyOfApi, RequestedOfKey, SharingKeys, UsageDetail, UsageOf, UsesOfApi,
+};
 pub use webhooks::{UnsealedUrl, WebhookSeal};
 
 use crate::store::sql::database::{Database, Transaction};
@@ -172,8 +176,12 @@ pub enum Refused {
     OwnerGone,
     /// The customer does not exist, or is removed.
     CustomerGone,
-    /// The customer has keys that work.
+    /// Keys that work refer to the record.
     HasKeys,
+    /// The profile or a network of the key does not exist.
+    ReferenceGone,
+    /// Profiles refer to the network.
+    HasProfiles,
     /// The organization would have no owner.
     LastOwner,
 }

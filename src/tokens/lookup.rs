@@ -2,6 +2,7 @@
 //! is counted, and no credential is accepted.
 
 use crate::domain::api_key::{ApiKey, Status};
+use crate::domain::apis::held_for_token;
 use crate::domain::authority::ChangeContext;
 use crate::domain::clue::{Clue, clues, last_four_of};
 use crate::domain::customer::Customer;
@@ -15,7 +16,7 @@ use crate::keys::KeyError;
 use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::store::{AuditEntry, KeyFilter, RevokedToken, action};
 use crate::tokens::secret_check::compare_only;
-use crate::verification::{Refusal, Subject, VerifiedToken};
+use crate::verification::{Refusal, Subject, Tenant, VerifiedToken};
 
 /// Maximum number of keys with the same last four characters.
 const SAME_END: u32 = 10;
@@ -161,19 +162,24 @@ async fn token_finding(
     now: Timestamp,
 ) -> Result<Option<Finding>, Unavailable> {
     let verifier = node.verifier();
-    let (token, is_expired) = match verifier.verified_token(verifier.view(), text, now).await {
-        Ok((token, _)) => (token, false),
-        Err(Refusal::Denied(Denial::TokenExpired, Some(Subject::Token(token)))) => (token, true),
+    let (token, tenant) = match verifier.verified_token(verifier.view(), text, now).await {
+        Ok((token, tenant)) => (token, Some(tenant)),
+        Err(Refusal::Denied(Denial::TokenExpired, Some(Subject::Token(token)))) => (token, None),
         // The signature is not ours, so nothing in it can be believed.
         Err(Refusal::Denied(..)) => return Ok(None),
         Err(Refusal::Unavailable(cause)) => return Err(cause),
     };
     let Some(key) = stored(node, organization, &token.key).await? else { return Ok(None) };
-    let state = match is_expired {
-        true => TokenState::Expired,
-        false if node.store.is_token_revoked(&token.claims.jti).await? => TokenState::Revoked,
-        false if is_outdated(&token, &key, node.customer_of(&key).await?.as_deref(), now) => TokenState::KeyChanged,
-        false => TokenState::Valid,
+    let state = match tenant {
+        None => TokenState::Expired,
+        Some(_) if node.store.is_token_revoked(&token.claims.jti).await? => TokenState::Revoked,
+        Some(tenant) => {
+            let customer = node.customer_of(&key).await?;
+            match is_outdated(&token, &key, customer.as_deref(), now) || !has_its_access(&token, &key, &tenant, now) {
+                true => TokenState::KeyChanged,
+                false => TokenState::Valid,
+            }
+        }
     };
     let by = FoundBy::Token {
         jti: token.claims.jti.clone(),
@@ -192,6 +198,14 @@ fn is_outdated(token: &VerifiedToken, key: &ApiKey, customer: Option<&Customer>,
     let has_its_secret = token.claims.secret_version == key.secret_version
         || key.previous.as_ref().is_some_and(|previous| now < previous.until);
     key.status(now) != Status::Active || key.generation != token.claims.generation || !has_its_secret
+}
+
+/// Whether the key still has the scopes of a token for its APIs, and its profile still allows the token's age.
+fn has_its_access(token: &VerifiedToken, key: &ApiKey, tenant: &Tenant, now: Timestamp) -> bool {
+    let held = held_for_token(&tenant.apis, &tenant.shared.grants_of(key), &token.claims.aud);
+    let issued_at = Timestamp::from_seconds(token.claims.iat);
+    let is_young = |seconds| now < issued_at.plus_seconds(i64::from(seconds));
+    held.is_some_and(|held| held.contains_all(&token.scopes)) && tenant.shared.token_ttl_of(key).is_none_or(is_young)
 }
 
 /// Revokes one token of a key that the caller may manage, by its ID. A token that has expired needs no revocation.

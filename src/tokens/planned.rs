@@ -31,6 +31,8 @@ pub(super) struct KnownRequest<'r> {
 #[derive(Debug)]
 pub(super) struct Decided<'t> {
     target: Result<Target<'t>, Denial>,
+    /// Longest lifetime that the key's profile allows.
+    ttl_limit: Option<u32>,
     /// The requested scopes, in the style of the APIs; `None` for all of the key's.
     pub(super) requested: Option<ScopeSet>,
     grant: Result<Grant, Denial>,
@@ -52,7 +54,7 @@ impl<'t> Decided<'t> {
     pub(super) fn new(key: &ApiKey, tenant: &'t Tenant, request: KnownRequest<'_>) -> Self {
         let KnownRequest { matched, customer, address, scope, audiences, now } = request;
         // 1. The APIs: one, or several that the client named, and the requested scopes in their style.
-        let target = tenant.select(&key.grants, audiences, scope).map_err(Denial::from);
+        let target = tenant.select(key, audiences, scope).map_err(Denial::from);
         let requested = match (&target, scope) {
             (Ok(target), Some(text)) => {
                 target.parse_scopes(text).map(Some).map_err(|error| Denial::MalformedScope(Box::new(error)))
@@ -68,7 +70,8 @@ impl<'t> Decided<'t> {
         // 2. The decision.
         let is_suspended = tenant.is_suspended();
         let proof = Proof::Secret(matched);
-        let ask = DecisionInput { proof, address, scopes: requested.as_ref(), held, customer, is_suspended };
+        let shared = &tenant.shared;
+        let ask = DecisionInput { proof, address, scopes: requested.as_ref(), held, customer, shared, is_suspended };
         let mut grant = decide(key, &ask, now);
         let is_authentic = grant.as_ref().err().is_none_or(Denial::is_of_an_authentic_secret);
         if is_authentic
@@ -77,14 +80,16 @@ impl<'t> Decided<'t> {
         {
             grant = Err(denial);
         }
-        Self { target, requested, grant, is_authentic }
+        Self { target, ttl_limit: shared.token_ttl_of(key), requested, grant, is_authentic }
     }
 
-    /// Returns the token. Its lifetime is never beyond the key, nor beyond the grace period of the secret.
+    /// Returns the token. Its lifetime is that of its APIs or of the key's profile, and never beyond the key, nor beyond the
+    /// grace period of the secret.
     pub(super) fn plan(self, key: &ApiKey, now: Timestamp) -> Result<PlannedToken<'t>, Denial> {
         let (grant, target) = (self.grant?, self.target?);
         let algorithm = target.algorithm(now)?;
-        let lifetime = claims::lifetime(now, target.ttl_seconds(), grant.not_after)
+        let ttl_seconds = self.ttl_limit.map_or(target.ttl_seconds(), |limit| limit.min(target.ttl_seconds()));
+        let lifetime = claims::lifetime(now, ttl_seconds, grant.not_after)
             .ok_or_else(|| if grant.not_after == key.expires_at { Denial::Expired } else { Denial::WrongSecret })?;
         Ok(PlannedToken { target, grant, lifetime, algorithm })
     }
@@ -93,6 +98,7 @@ impl<'t> Decided<'t> {
 impl PlannedToken<'_> {
     /// Returns the token's payload.
     pub(super) fn claims<'a>(&'a self, key: &'a ApiKey, tenant: &'a Tenant, jti: &'a str) -> Claims<&'a str> {
+        let networks = tenant.shared.networks_of(key);
         Claims {
             iss: tenant.issuer.as_str(),
             sub: key.id.as_str(),
@@ -107,7 +113,7 @@ impl PlannedToken<'_> {
             secret_version: self.grant.secret_version,
             customer: key.customer.as_ref().map(CustomerId::as_str),
             customer_generation: self.grant.customer_generation,
-            cidrs: key.networks.is_restricted().then(|| key.networks.to_strings()),
+            cidrs: networks.is_restricted().then(|| networks.to_strings()),
         }
     }
 

@@ -145,7 +145,8 @@ fn object(value: Option<Value>) -> Map<String, Value> {
 
 /// Says what the response to a client does not: what the key has.
 fn hint(denial: &Denial, key: &ApiKey, tenant: &Tenant, request: &PreviewRequest) -> Option<String> {
-    let granted: Vec<_> = tenant.apis.iter().filter(|served| key.grants.get(served.api.id).is_some()).collect();
+    let grants = tenant.shared.grants_of(key);
+    let granted: Vec<_> = tenant.apis.iter().filter(|served| grants.get(served.api.id).is_some()).collect();
     match denial {
         Denial::WrongSecret if request.secret == PreviewSecret::Previous => {
             Some("the key has no previous secret in a grace period".into())
@@ -158,7 +159,7 @@ fn hint(denial: &Denial, key: &ApiKey, tenant: &Tenant, request: &PreviewRequest
             Some(format!("audiences of the key's APIs: {}", audiences.join(", ")))
         }
         Denial::ScopeNotHeld(..) => {
-            let target = tenant.select(&key.grants, &request.audiences, request.scope.as_deref()).ok()?;
+            let target = tenant.select(key, &request.audiences, request.scope.as_deref()).ok()?;
             let scopes = if target.scopes.is_empty() { "none" } else { target.scopes.as_str() };
             let names: Vec<&str> = target.apis.iter().map(|served| served.api.name.as_str()).collect();
             Some(format!("scopes of the key for {}: {scopes}", names.join(" and ")))

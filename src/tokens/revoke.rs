@@ -1,5 +1,6 @@
 //! Revocation (RFC 7009) of a token, or of a key by its secret.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -150,10 +151,12 @@ async fn revoke_key(
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), Unavailable> {
+    let tenant = node.current_tenant(&key.organization).await?;
+    let held = tenant.as_ref().map_or(Cow::Borrowed(key), |tenant| tenant.shared.effective(key));
     let authority = Authority {
-        scopes: key.grants.of_default_api().clone(),
-        other_apis: OtherApis::Granted(key.grants.clone()),
-        networks: key.networks.clone(),
+        scopes: held.grants.of_default_api().clone(),
+        other_apis: OtherApis::Granted(held.grants.clone()),
+        networks: held.networks.clone(),
         not_after: key.expires_at,
     };
     let by = ChangeContext {

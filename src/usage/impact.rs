@@ -1,5 +1,7 @@
 //! The part of a key's recent use that a narrowing would have denied.
 
+use std::net::IpAddr;
+
 use crate::domain::apis::{ApiId, ServedApi};
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyId;
@@ -28,6 +30,21 @@ pub struct DeniedUses {
     pub of: Vec<UsageDetail>,
     /// Uses whose value was not recorded, because there were too many distinct ones.
     pub uncounted: UseCounts,
+}
+
+/// A change of what keys are granted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScopeChange<'a> {
+    pub apis: &'a [ServedApi],
+    /// The grants before, if uses that these did not allow count as allowed: they were of an earlier state.
+    pub old: Option<&'a Grants>,
+    pub new: &'a Grants,
+}
+
+impl ScopeChange<'_> {
+    fn allows(&self, is_allowed: impl Fn(&Grants) -> bool) -> bool {
+        is_allowed(self.new) || self.old.is_some_and(|old| !is_allowed(old))
+    }
 }
 
 /// The effect of a narrowing on recent use.
@@ -72,6 +89,18 @@ pub async fn impact(
 }
 
 fn denied(details: Vec<UsageDetail>, to: &Narrowing, apis: &[ServedApi], first_day: i64) -> Impact {
+    let networks = to.networks.as_ref().map(|networks| |address| networks.allows(address));
+    let scopes = to.grants.as_ref().map(|grants| ScopeChange { apis, old: None, new: grants });
+    denied_uses(details, first_day, networks.as_ref().map(|allows| allows as _), scopes)
+}
+
+/// Returns the uses that would have been denied. `None` leaves addresses or scopes out.
+pub(super) fn denied_uses(
+    details: Vec<UsageDetail>,
+    first_day: i64,
+    allows_address: Option<&dyn Fn(IpAddr) -> bool>,
+    scopes: Option<ScopeChange<'_>>,
+) -> Impact {
     let mut impact = Impact {
         first_day,
         by_address: DeniedUses::default(),
@@ -80,22 +109,25 @@ fn denied(details: Vec<UsageDetail>, to: &Narrowing, apis: &[ServedApi], first_d
     };
     for detail in details {
         // `None` if the value was not recorded.
-        let (account, is_allowed) = match (detail.kind, &to.networks, &to.grants) {
-            (DetailKind::Address, Some(networks), _) => {
+        let (account, is_allowed) = match (detail.kind, allows_address, &scopes) {
+            (DetailKind::Address, Some(allows), _) => {
                 let address = detail.value.as_deref().and_then(|text| text.parse().ok());
-                (&mut impact.by_address, address.map(|address| networks.allows(address)))
+                (&mut impact.by_address, address.map(allows))
             }
-            (DetailKind::Api, _, Some(grants)) => {
-                let Some(served) = served(apis, detail.api) else { continue };
-                (&mut impact.by_api, Some(grants.get(served.api.id).is_some()))
+            (DetailKind::Api, _, Some(change)) => {
+                let Some(served) = served(change.apis, detail.api) else { continue };
+                (&mut impact.by_api, Some(change.allows(|grants| grants.get(served.api.id).is_some())))
             }
-            (DetailKind::Scope, _, Some(grants)) => {
-                let is_allowed = match (served(apis, detail.api), &detail.value) {
+            (DetailKind::Scope, _, Some(change)) => {
+                let is_allowed = match (served(change.apis, detail.api), &detail.value) {
                     (Some(served), Some(text)) => {
                         // Without the grant it is counted by API.
-                        let Some(scopes) = grants.get(served.api.id) else { continue };
+                        let Some(scopes) = change.new.get(served.api.id) else { continue };
                         let requested = ScopeSet::parse_as(served.api.style, text).ok();
-                        requested.map(|requested| scopes.contains_all(&requested))
+                        requested.map(|requested| {
+                            let old = change.old.and_then(|old| old.get(served.api.id));
+                            scopes.contains_all(&requested) || old.is_some_and(|old| !old.contains_all(&requested))
+                        })
                     }
                     // A use of an API that was deleted since.
                     (None, _) if detail.api.is_some() => continue,

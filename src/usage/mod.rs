@@ -9,6 +9,7 @@ mod details;
 mod flush;
 mod impact;
 mod issued;
+mod profile_impact;
 mod report;
 mod rotation;
 
@@ -19,5 +20,6 @@ pub use details::{UseCounts, ValueList, ValueUses, details};
 pub use flush::flush;
 pub use impact::{DeniedUses, Impact, Narrowing, impact};
 pub use issued::estimate_issued;
+pub use profile_impact::{SharedChange, SharedImpact, shared_impact};
 pub use report::{Span, Usage, busiest, recent, usage_of_customer, usage_of_key, usage_of_organization};
 pub use rotation::{RotationUsage, SecretRequests, during_rotation};

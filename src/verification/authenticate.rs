@@ -72,9 +72,10 @@ impl Caller {
     /// Returns the caller's scopes for each API: those of a token for the APIs in its audience, otherwise the key's.
     pub fn grants(&self) -> Grants {
         let apis = &self.tenant.apis;
+        let granted = self.tenant.shared.grants_of(&self.key);
         let effective = |served: &ServedApi| {
             let api = &served.api;
-            let held = api.effective(self.key.grants.get(api.id)?);
+            let held = api.effective(granted.get(api.id)?);
             Some(grants::Grant { api: api.id, scopes: held })
         };
         let Some(token) = &self.token else { return Grants::new(apis.iter().filter_map(effective)) };
@@ -162,7 +163,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 let (key, matched) = self.identify(view, presented, address, now).await?;
                 let tenant = self.tenant_of(view, &key).await?;
                 let customer = view.customer_of(&key).await?;
-                let implied = tenant.select(&key.grants, &[], None).ok();
+                let implied = tenant.select(&key, &[], None).ok();
                 let api = implied.as_ref().and_then(|target| target.apis.first()).map(|served| served.api.id);
                 let held = implied.map(|target| target.scopes).unwrap_or_default();
                 let ask = DecisionInput {
@@ -171,6 +172,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                     scopes: None,
                     held: Ok(&held),
                     customer: customer.as_deref(),
+                    shared: &tenant.shared,
                     is_suspended: tenant.is_suspended(),
                 };
                 let grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;
@@ -197,12 +199,13 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                 let is_known_within = stamp.is_of(&token);
                 let held = match is_known_within {
                     true => Some(token.scopes.clone()),
-                    false => held_for_token(&tenant.apis, &key.grants, &token.claims.aud),
+                    false => held_for_token(&tenant.apis, &tenant.shared.grants_of(&key), &token.claims.aud),
                 };
                 let proof = Proof::Token {
                     generation: token.claims.generation,
                     secret_version: token.claims.secret_version,
                     customer_generation: token.claims.customer_generation,
+                    issued_at: Timestamp::from_seconds(token.claims.iat),
                     scopes: &token.scopes,
                     is_known_within,
                 };
@@ -213,6 +216,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
                     scopes: None,
                     held,
                     customer: customer.as_deref(),
+                    shared: &tenant.shared,
                     is_suspended: tenant.is_suspended(),
                 };
                 let mut grant = decide(&key, &ask, now).map_err(|denial| Refusal::of_key(denial, &key))?;

@@ -123,7 +123,7 @@ fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
                 }
             }
             None => {
-                let of = |audience| caller.tenant.select(&caller.key.grants, std::slice::from_ref(audience), None).ok();
+                let of = |audience| caller.tenant.select(&caller.key, std::slice::from_ref(audience), None).ok();
                 let Some(target) = wanted.audiences.iter().find_map(of) else { return Some(Denial::OtherAudience) };
                 (caller.api, caller.grant.scopes) = (target.apis.first().map(|served| served.api.id), target.scopes);
             }
@@ -143,7 +143,8 @@ fn missing(caller: &mut Caller, wanted: &RequiredAccess<'_>) -> Option<Denial> {
                 return Some(Denial::OtherAudience);
             }
             None => {
-                let Some(granted) = caller.key.grants.get(served.api.id) else { return Some(Denial::OtherAudience) };
+                let grants = caller.tenant.shared.grants_of(&caller.key);
+                let Some(granted) = grants.get(served.api.id) else { return Some(Denial::OtherAudience) };
                 caller.grant.scopes = served.api.effective(granted);
             }
         }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::domain::api_key::ApiKey;
 use crate::domain::apis::{NextAlgorithm, ServedApi, Target, TargetError, select};
 use crate::domain::choices::Algorithm;
-use crate::domain::grants::Grants;
 use crate::domain::organization::Organization;
+use crate::domain::profile::SharedAccess;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::signing::{KeyRing, KeyState, SigningKey};
@@ -76,6 +77,8 @@ pub struct Tenant {
     pub ring: KeyRing,
     /// What its tokens can be for; the default API is the first.
     pub apis: Vec<ServedApi>,
+    /// Profiles and named networks.
+    pub shared: SharedAccess,
     /// Lifetime of tokens for APIs without one of their own.
     pub ttl_seconds: u32,
 }
@@ -169,11 +172,11 @@ impl Tenant {
     /// Selects the APIs of a request among those granted to a key; see [`select`].
     pub fn select(
         &self,
-        grants: &Grants,
+        key: &ApiKey,
         audiences: &[String],
         requested: Option<&str>,
     ) -> Result<Target<'_>, TargetError> {
-        select(&self.apis, grants, audiences, requested)
+        select(&self.apis, &self.shared.grants_of(key), audiences, requested)
     }
 
     /// The algorithm of tokens for the default API.

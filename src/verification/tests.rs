@@ -18,6 +18,7 @@ use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::key_text::{KeyId, KeyPrefix, KeyText, Secret};
 use crate::domain::organization::Organization;
 use crate::domain::outcome::Denial;
+use crate::domain::profile::SharedAccess;
 use crate::domain::scope::{Action, Resource};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -116,6 +117,7 @@ fn tenant() -> Tenant {
             ttl_seconds: 600,
             typ: TokenType::AtJwt,
         }],
+        shared: SharedAccess::empty(),
     }
 }
 

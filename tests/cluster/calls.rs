@@ -365,6 +365,7 @@ impl Scene {
             What::GiveToCustomer { .. } | What::SuspendCustomer { .. } | What::ReinstateCustomer { .. } => {
                 self.customer_request(key, what)?
             }
+            What::GiveProfile { .. } | What::EditProfile { .. } => self.profile_request(key, what)?,
             What::Grant { api } => self.grant_request(key, Some(api)),
             What::Ungrant { .. } => self.grant_request(key, None),
             What::Disable => post("disable", None),

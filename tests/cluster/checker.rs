@@ -22,7 +22,7 @@
 //! 16. its token was issued before the key was given to a customer, and that was confirmed before `A.at`.
 //!
 //! `organization_rules` has the rules about the policy, the state and the signing keys of the key's organization,
-//! `api_rules` those about APIs, `restore_rules` those about a database that was restored from a backup.
+//! `api_rules` those about APIs, `profile_rules` those about profiles, `restore_rules` those about a database that was restored from a backup.
 //!
 //! An enable or widening E *can have come after* a change C if it was not denied and its last possible time is later
 //! than `C.at`.
@@ -31,6 +31,8 @@
 mod api_rules;
 #[path = "organization_rules.rs"]
 mod organization_rules;
+#[path = "profile_rules.rs"]
+mod profile_rules;
 #[path = "restore_rules.rs"]
 mod restore_rules;
 
@@ -38,6 +40,7 @@ use std::collections::HashMap;
 
 use api_rules::Apis;
 use organization_rules::Organizations;
+use profile_rules::Profiles;
 use restore_rules::Restores;
 
 use super::history::{Call, Check, Credential, Event, GRACE, Outcome, What};
@@ -102,6 +105,7 @@ struct Book<'a> {
     outages: Vec<&'a Event>,
     organizations: Organizations<'a>,
     apis: Apis<'a>,
+    profiles: Profiles<'a>,
     restores: Restores<'a>,
 }
 
@@ -109,7 +113,8 @@ impl<'a> Book<'a> {
     fn new(history: &'a [Event]) -> Self {
         let (organizations, apis) = (Organizations::new(history), Apis::new(history));
         let restores = Restores::new(history);
-        let mut book = Self { history, changes: HashMap::new(), outages: Vec::new(), organizations, apis, restores };
+        let (changes, outages, profiles) = (HashMap::new(), Vec::new(), Profiles::new(history));
+        let mut book = Self { history, changes, outages, organizations, apis, profiles, restores };
         for event in history {
             match event.what {
                 What::Check(_) | What::View { .. } | What::Create { .. } | What::Backup | What::Restore { .. } => {}
@@ -121,7 +126,7 @@ impl<'a> Book<'a> {
         book
     }
 
-    /// Rules 1 to 6 and 8 to 16: returns the first violation by an accepted check.
+    /// Rules 1 to 6 and 8 to 18: returns the first violation by an accepted check.
     fn broken(&self, event: &Event, check: &Check) -> Option<Violation> {
         let mint = self.mint(check);
         let lives_by = mint.unwrap_or(event);
@@ -184,7 +189,8 @@ impl<'a> Book<'a> {
         let (rule, change) = self
             .organizations
             .broken(seen, check, mint)
-            .or_else(|| self.apis.broken(seen, check, mint, touches_write))?;
+            .or_else(|| self.apis.broken(seen, check, mint, touches_write))
+            .or_else(|| self.profiles.broken(seen, check, mint, touches_write))?;
         found(rule, change)
     }
 
@@ -247,9 +253,10 @@ impl<'a> Book<'a> {
             matches!(check.credential, Credential::Token { mint } if last(What::RevokeToken { mint }).is_some());
         let by_organization = self.organizations.explains((event, &self.restores), check, mint, patience);
         let by_api = self.apis.explains((event, &self.restores), check, mint, (touches_write, patience));
+        let by_profile = self.profiles.explains((event, &self.restores), check, mint, (touches_write, patience));
         let restored = self.restores.explains(event, check, (mint, Some(issued)));
         let of_key = revoked || disabled || narrowed || rotated || fresh || lacking || ended;
-        of_key || suspended || given || by_organization || by_api || restored
+        of_key || suspended || given || by_organization || by_api || by_profile || restored
     }
 
     /// Returns a confirmed change whose effect is missing from a view that started later.

@@ -107,6 +107,16 @@ pub enum What {
     ReinstateCustomer {
         customer: String,
     },
+    /// Gives the key a profile that allows everything, which invalidates all its tokens.
+    GiveProfile {
+        profile: String,
+    },
+    /// Sets whether a profile allows the networks of the clients, and whether it has the write scope.
+    EditProfile {
+        profile: String,
+        open: bool,
+        write: bool,
+    },
     Check(Check),
     /// The key in the management API.
     View {

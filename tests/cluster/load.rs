@@ -13,7 +13,7 @@ use crate::history::{Call, Outcome};
 use crate::http::Connection;
 use crate::recorder::Recorder;
 use crate::world::{DEFAULT_API, LIMITED, World, lock};
-use crate::{api_changers, changers, customer_changers, organization_changers};
+use crate::{api_changers, changers, customer_changers, organization_changers, profile_changers};
 
 /// Number of checking tasks for each node.
 const CHECKERS: usize = 4;
@@ -93,6 +93,7 @@ impl Load {
         organization_changers::start(self, &mut tasks);
         api_changers::start(self, &mut tasks);
         customer_changers::start(self, &mut tasks);
+        profile_changers::start(self, &mut tasks);
         tasks
     }
 

@@ -34,6 +34,7 @@ mod organization_changers;
 mod postgres;
 mod probes;
 mod process;
+mod profile_changers;
 mod proxy;
 mod recorder;
 mod redis;

@@ -10,7 +10,7 @@ const MAX_LINES: usize = 700;
 const ADAPTERS: &[&str] =
     &["config", "telemetry", "clock", "crypto", "outbound", "limits", "store", "revocation", "signing"];
 const USE_CASES: &[&str] =
-    &["tokens", "keys", "members", "customers", "organizations", "audit", "webhooks", "usage", "portal"];
+    &["tokens", "keys", "members", "customers", "profiles", "organizations", "audit", "webhooks", "usage", "portal"];
 const SURFACES: &[&str] = &["oauth", "gateway", "api", "console"];
 const COMPOSITION: &[&str] = &["server", "cli"];
 
@@ -38,8 +38,10 @@ fn layer(module: &str) -> Option<Vec<&'static str>> {
             "telemetry::Usage",
         ]]),
         "node" => with(&[&["domain", "verification"], ADAPTERS]),
-        // A key is revoked when its bearer revokes it or its owner or customer is removed; usage reports read keys.
-        "tokens" | "members" | "customers" | "usage" => with(&[&["domain", "verification", "node", "keys"], ADAPTERS]),
+        // A key is revoked when its bearer revokes it, or its owner, customer or profile is removed; usage reports read keys.
+        "tokens" | "members" | "customers" | "profiles" | "usage" => {
+            with(&[&["domain", "verification", "node", "keys"], ADAPTERS])
+        }
         // A customer manages its keys and sees their use; codes and cookies are secrets like those of members' sessions.
         "portal" => with(&[&["domain", "verification", "node", "keys", "customers", "members", "usage"], ADAPTERS]),
         _ if USE_CASES.contains(&module) => with(&[&["domain", "node"], ADAPTERS]),

@@ -35,6 +35,7 @@ mod operations;
 mod portal;
 mod process;
 mod products;
+mod profiles;
 mod protocol;
 mod repository;
 mod snapshots;

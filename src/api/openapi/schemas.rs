@@ -13,8 +13,17 @@ use crate::domain::outcome::Code;
 use crate::domain::policy::Policy;
 
 /// The fields of edits that `null` clears.
-const CLEARED_BY_NULL: [&str; 8] =
-    ["audience", "customer", "expires_at", "grantable_scopes", "max_keys", "owner", "token_ttl_seconds", "token_typ"];
+const CLEARED_BY_NULL: [&str; 9] = [
+    "audience",
+    "customer",
+    "expires_at",
+    "grantable_scopes",
+    "max_keys",
+    "owner",
+    "profile",
+    "token_ttl_seconds",
+    "token_typ",
+];
 
 /// Removes `null` from the fields of an edit that it does not clear: absent fields keep their values.
 pub fn without_null(schema: &mut Schema) {
@@ -49,6 +58,11 @@ pub fn external_id(_: &mut SchemaGenerator) -> Schema {
 /// The ID of a customer, or null for none.
 pub fn nullable_customer(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "pattern": "^[0-9A-Za-z]{16}$" })
+}
+
+/// The name of a profile, or null for none.
+pub fn nullable_slug(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "pattern": "^[a-z0-9-]{1,40}$" })
 }
 
 /// The limit of a customer's keys, or null for the policy's.

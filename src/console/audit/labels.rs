@@ -3,7 +3,7 @@
 use crate::store::action;
 
 /// Every action with its label, in display order.
-pub(super) const ACTIONS: [(&str, &str); 48] = [
+pub(super) const ACTIONS: [(&str, &str); 54] = [
     (action::KEY_CREATE, "created key"),
     (action::KEY_EDIT, "updated key"),
     (action::KEY_ROTATE, "rotated key"),
@@ -19,6 +19,12 @@ pub(super) const ACTIONS: [(&str, &str); 48] = [
     (action::MEMBER_CREATE, "added member"),
     (action::MEMBER_CHANGE, "updated member"),
     (action::MEMBER_REMOVE, "removed member"),
+    (action::PROFILE_CREATE, "created profile"),
+    (action::PROFILE_EDIT, "updated profile"),
+    (action::PROFILE_DELETE, "deleted profile"),
+    (action::NETWORK_CREATE, "created network"),
+    (action::NETWORK_EDIT, "updated network"),
+    (action::NETWORK_DELETE, "deleted network"),
     (action::CUSTOMER_CREATE, "created customer"),
     (action::CUSTOMER_EDIT, "updated customer"),
     (action::CUSTOMER_SUSPEND, "suspended customer"),

@@ -208,6 +208,7 @@ impl Pasted {
             generation: claims.generation,
             secret_version: claims.secret_version,
             customer_generation: claims.customer_generation,
+            issued_at: Timestamp::from_seconds(claims.iat),
             audience: claims.aud,
             scope: claims.scope,
             expires_at: Timestamp::from_seconds(claims.exp),

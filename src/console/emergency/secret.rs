@@ -110,7 +110,8 @@ pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, id: web::Path<String>)
         Some(details) => (Some(listed(&details.addresses)), listed(&details.requested)),
         None => (None, Vec::new()),
     };
-    let manages = key.grants.scopes().any(|(_, scope)| scope.is_reserved());
+    let held = tenant.shared.effective(&key);
+    let manages = held.grants.scopes().any(|(_, scope)| scope.is_reserved());
     page(&Page {
         frame: visit.frame(Section::Emergency, format!("Leaked secret of {}", display_name(&key))),
         name: display_name(&key),
@@ -121,8 +122,8 @@ pub(super) async fn show(visit: ConsoleRequest<ReadKeys>, id: web::Path<String>)
             Some(None) => "Removed member".into(),
             Some(Some(member)) => member.email.clone(),
         },
-        scopes: Granted::new(&key.grants, &tenant.apis),
-        networks: key.networks.to_strings(),
+        scopes: Granted::new(&held.grants, &tenant.apis),
+        networks: held.networks.to_strings(),
         last_used: key.last_used_at.map(|at| Moment::from_now(at, now)),
         last_used_ip: key.last_used_ip.as_ref().map(ToString::to_string),
         expires: key.expires_at.map(|end| Moment::from_now(end, now)),

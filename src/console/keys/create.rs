@@ -106,7 +106,9 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
         description: key_form.description.clone(),
         owner: owner::read(&visit, &holder.owner),
         grants: split(&grants, &tenant.apis),
+        profile: None,
         networks: parsed.networks,
+        named_networks: Vec::new(),
         expires_at: parsed.expires_at.flatten(),
     };
     let (node, organization, by) = (visit.node(), visit.organization(), visit.by());

@@ -127,9 +127,12 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let edit = Edit { owner: new_owner, customer: new_customer, ..edit(&key, &key_form, parsed) };
     if form.value("confirmed").is_none()
         && let Ok(new) = key.clone().edit(edit.clone(), visit.now)
-        && Difference::between(&key, &new) != Difference::default()
     {
-        return review(&visit, (&key, &new, &tenant.apis), &edit, &form).await;
+        // With its profile and named networks.
+        let (old, new) = (tenant.shared.effective(&key), tenant.shared.effective(&new));
+        if Difference::between(&*old, &*new) != Difference::default() {
+            return review(&visit, (&old, &new, &tenant.apis), &form).await;
+        }
     }
 
     // 3. Apply the change.
@@ -137,7 +140,8 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>, path: web::Path<String
     let (node, organization, by, id) = (visit.node(), visit.organization(), visit.by(), key.id);
     let errors = match keys::edit(node, organization, &by, &id, Some(seen), edit, RequestedGrants::default()).await {
         Ok((new, is_narrower)) => {
-            let is_opened = key.networks.is_restricted() && !new.networks.is_restricted();
+            let is_restricted = |key: &ApiKey| tenant.shared.networks_of(key).is_restricted();
+            let is_opened = is_restricted(&key) && !is_restricted(&new);
             let message = match (is_opened, is_narrower) {
                 (true, _) => "Key updated. Warning: it can now be used from any network.",
                 (false, true) => "Key updated. Tokens issued earlier no longer work.",
@@ -165,6 +169,8 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
         grants: (parsed.grants != key.grants).then_some(parsed.grants),
         networks: (parsed.networks != key.networks).then_some(parsed.networks),
         expires_at: parsed.expires_at,
+        named_networks: None,
+        profile: None,
         owner: None,
         customer: None,
     }
@@ -173,13 +179,15 @@ fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
 async fn review(
     visit: &ConsoleRequest<WriteKeys>,
     (key, new, apis): (&ApiKey, &ApiKey, &[ServedApi]),
-    edit: &Edit,
     form: &Form,
 ) -> Result<Reply, ErrorPage> {
     let difference = Difference::between(key, new);
     let impact = match difference.restricts() {
         true => {
-            let to = Narrowing { grants: edit.grants.clone(), networks: edit.networks.clone() };
+            let to = Narrowing {
+                grants: (key.grants != new.grants).then(|| new.grants.clone()),
+                networks: (key.networks != new.networks).then(|| new.networks.clone()),
+            };
             Some(usage::impact(visit.node(), visit.organization(), &key.id, &to, visit.now).await?)
         }
         false => None,

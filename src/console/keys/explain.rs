@@ -236,6 +236,7 @@ fn label(check: Check) -> &'static str {
         Check::Organization => "Organization not suspended",
         Check::Generation => "Token generation",
         Check::SecretVersion => "Token secret version",
+        Check::Lifetime => "Token lifetime",
         Check::Network => "Network",
         Check::Scope => "Scope",
     }

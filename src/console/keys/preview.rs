@@ -127,7 +127,8 @@ pub(super) async fn show(
 /// Returns the audiences of the key's APIs, and the selected one if it is another.
 fn audiences(tenant: &Tenant, key: &ApiKey, selected: &str) -> Vec<SelectOption> {
     let mut options = vec![SelectOption::new("", "None (the API that the key implies)")];
-    let granted = tenant.apis.iter().filter(|served| key.grants.get(served.api.id).is_some());
+    let grants = tenant.shared.grants_of(key);
+    let granted = tenant.apis.iter().filter(|served| grants.get(served.api.id).is_some());
     for served in granted {
         let label = format!("{} ({})", served.api.name, served.audience);
         options.push(SelectOption::new(served.audience.as_str(), label));

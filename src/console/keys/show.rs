@@ -45,6 +45,10 @@ struct Page {
     notices: Vec<Notice>,
     scopes: Granted,
     networks: Vec<String>,
+    /// Whether no address is allowed.
+    is_nowhere: bool,
+    profile: Option<String>,
+    named_networks: Vec<String>,
     owner: String,
     /// The ID and the name of the customer.
     customer: Option<(String, String)>,
@@ -104,12 +108,17 @@ pub(super) async fn show(
     let email = |id: &str| members.iter().find(|member| member.id.0 == id).map(|member| member.email.clone());
     let (status, now) = (key.status(visit.now), visit.now);
     let can_change = may_change(&visit, &key);
+    // Its access with its profile and named networks.
+    let held = tenant.shared.effective(&key).into_owned();
     page(&Page {
         frame: visit.frame(Section::Keys, display_name(&key)),
         status: status.into(),
-        notices: notices(&key, customer.as_deref(), &tenant.apis, now),
-        scopes: Granted::new(&key.grants, &tenant.apis),
-        networks: key.networks.to_strings(),
+        notices: notices(&held, customer.as_deref(), &tenant.apis, now),
+        scopes: Granted::new(&held.grants, &tenant.apis),
+        is_nowhere: held.networks.is_none(),
+        networks: held.networks.to_strings(),
+        profile: key.profile.as_ref().map(ToString::to_string),
+        named_networks: key.named_networks.iter().map(ToString::to_string).collect(),
         owner: match &key.owner {
             None => "Organization".into(),
             Some(owner) => email(&owner.0).unwrap_or_else(|| "Removed member".into()),

@@ -143,6 +143,8 @@ impl RawForm {
         let chosen =
             offered.iter().enumerate().filter(|(place, _)| self.chosen.contains(place)).map(|(_, scope)| *scope);
         Ok(NewKey {
+            profile: None,
+            named_networks: Vec::new(),
             name: self.name.clone(),
             description: String::new(),
             owner: None,

@@ -58,6 +58,8 @@ fn label(subject: &'static str) -> &'static str {
     match subject {
         "api" => "APIs",
         "customer" => "Customers",
+        "profile" => "Access profiles",
+        "network" => "Networks",
         "key" => "API keys",
         "member" => "Members",
         "master_key" => "Master keys",
@@ -77,7 +79,7 @@ fn label(subject: &'static str) -> &'static str {
 fn describe(event: &str) -> &'static str {
     match event {
         "key.created" => "A key was created.",
-        "key.updated" => "Name, owner, customer, scopes, networks or expiry of a key changed.",
+        "key.updated" => "Name, owner, customer, profile, scopes, networks or expiry of a key changed.",
         "key.rotated" => "A key has a new secret.",
         "key.grace_ended" => "The previous secret of a key was ended early.",
         "key.grace_extended" => "The previous secret of a key works for longer.",
@@ -98,6 +100,12 @@ fn describe(event: &str) -> &'static str {
         "api.created" => "An API was created.",
         "api.updated" => "An API changed.",
         "api.deleted" => "An API was deleted, and its tokens are denied.",
+        "profile.created" => "An access profile was created.",
+        "profile.updated" => "The access of all keys with a profile changed.",
+        "profile.deleted" => "A profile was deleted; no key has it.",
+        "network.created" => "A named network was created.",
+        "network.updated" => "The addresses of a named network changed, for all keys that refer to it.",
+        "network.deleted" => "A named network was deleted; no key refers to it.",
         "customer.created" => "A customer was created.",
         "customer.updated" => "External ID, name, metadata or limit of a customer changed.",
         "customer.suspended" => "All keys and tokens of a customer are denied.",

@@ -33,8 +33,12 @@ pub struct ApiKey {
     pub owner: Option<MemberId>,
     /// Whom the key is given to. A key with a customer has no owner.
     pub customer: Option<CustomerId>,
+    /// Name of the profile that limits the key. If `grants` is empty, the key has all that the profile grants.
+    pub profile: Option<Slug>,
     pub grants: Grants,
     pub networks: Networks,
+    /// Names of further networks that the key can be used from.
+    pub named_networks: Vec<Slug>,
     /// No expiry if `None`.
     pub expires_at: Option<Timestamp>,
     /// Stored state; see [`ApiKey::status`] for the effective one.

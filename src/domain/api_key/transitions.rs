@@ -9,6 +9,7 @@ use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
 use crate::domain::networks::Networks;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 
 /// Fields that a rotation sets.
@@ -32,6 +33,9 @@ pub struct Edit {
     pub description: Option<String>,
     pub grants: Option<Grants>,
     pub networks: Option<Networks>,
+    pub named_networks: Option<Vec<Slug>>,
+    /// `Some(None)` takes the profile from the key.
+    pub profile: Option<Option<Slug>>,
     /// `Some(None)` removes the expiry.
     pub expires_at: Option<Option<Timestamp>>,
     /// `Some(None)` is the organization.
@@ -199,7 +203,7 @@ impl ApiKey {
     }
 
     /// Changes name, description, owner, customer, grants, networks and expiry. An edit never makes an expired key valid again.
-    /// Tokens that were issued for one customer are not valid for another.
+    /// Tokens that were issued for one customer or profile are not valid for another.
     pub fn edit(self, edit: Edit, at: Timestamp) -> Result<Self, TransitionRefused> {
         if matches!(self.lifecycle, Lifecycle::Revoked { .. }) {
             return Err(TransitionRefused::Revoked);
@@ -209,6 +213,8 @@ impl ApiKey {
         next.description = edit.description.unwrap_or(next.description);
         next.grants = edit.grants.map_or(next.grants, |grants| grants.spelled_like(&self.grants));
         next.networks = edit.networks.unwrap_or(next.networks);
+        next.named_networks = edit.named_networks.unwrap_or(next.named_networks);
+        next.profile = edit.profile.unwrap_or(next.profile);
         next.expires_at = edit.expires_at.unwrap_or(next.expires_at);
         next.owner = edit.owner.unwrap_or(next.owner);
         next.customer = edit.customer.unwrap_or(next.customer);
@@ -218,7 +224,14 @@ impl ApiKey {
         if self.is_expired(at) && !next.is_expired(at) {
             return Err(TransitionRefused::Expired);
         }
-        let invalidates_tokens = Difference::between(&self, &next).restricts() || next.customer != self.customer;
+        // The access that the references give is not known here, so a change of one counts as a restriction; so does a change
+        // of the grants of a key with a profile.
+        let has_other_access = next.profile != self.profile
+            || next.named_networks != self.named_networks
+            || (next.profile.is_some() && next.grants != self.grants)
+            || (!next.named_networks.is_empty() && next.networks != self.networks);
+        let invalidates_tokens =
+            Difference::between(&self, &next).restricts() || next.customer != self.customer || has_other_access;
         Ok(next.next(invalidates_tokens))
     }
 

@@ -5,7 +5,7 @@ use crate::domain::choices::{Algorithm, TokenType};
 use crate::domain::claims::Audience;
 use crate::domain::grants::Grants;
 use crate::domain::outcome::Denial;
-use crate::domain::scope::{Scope, ScopeError, ScopeSet};
+use crate::domain::scope::{ScopeError, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
 /// The APIs that a request is for.
@@ -76,7 +76,7 @@ pub fn held_for_token(apis: &[ServedApi], grants: &Grants, audience: &Audience) 
         let scopes = effective(api, grants)?;
         held = Some(match held {
             None => scopes,
-            Some(earlier) => common(&earlier, &scopes),
+            Some(earlier) => earlier.common(&scopes),
         });
     }
     held
@@ -130,7 +130,7 @@ impl<'a> Target<'a> {
             return Err(TargetError::Mixed);
         }
         self.apis.push(api);
-        self.scopes = common(&self.scopes, scopes);
+        self.scopes = self.scopes.common(scopes);
         Ok(())
     }
 }
@@ -158,14 +158,4 @@ fn implied<'a>(apis: &'a [ServedApi], grants: &Grants, requested: Option<&str>) 
 
 fn effective(api: &ServedApi, grants: &Grants) -> Option<ScopeSet> {
     grants.get(api.api.id).map(|granted| api.api.effective(granted))
-}
-
-/// Returns the scopes of either set that the other contains.
-fn common(one: &ScopeSet, other: &ScopeSet) -> ScopeSet {
-    let within = |scopes: &'_ ScopeSet, other: &ScopeSet| -> Vec<Scope> {
-        scopes.iter().filter(|scope| other.contains(scope)).cloned().collect()
-    };
-    let both = within(one, other).into_iter().chain(within(other, one));
-    // At most as many as both have; a set that would be too large keeps the first ones.
-    ScopeSet::from_scopes(both.take(crate::domain::scope::MAX_SCOPES)).unwrap_or_default()
 }

@@ -4,6 +4,9 @@ use super::*;
 use crate::domain::api_key::tests::key;
 use crate::domain::api_key::{PreviousSecret, SecretVerifier};
 use crate::domain::customer::tests::customer;
+use crate::domain::profile::Profile;
+use crate::domain::slug::Slug;
+use crate::domain::{grants::Grants, networks::Networks};
 use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000);
@@ -11,6 +14,9 @@ const NOW: Timestamp = Timestamp::from_seconds(1_000);
 fn from(address: &str) -> ClientAddress {
     ClientAddress::Known(address.parse().unwrap())
 }
+
+/// Without profiles and networks.
+static ALONE: SharedAccess = SharedAccess::empty();
 
 /// Replaced by the key's scopes in [`decide`] and [`explain`].
 const NOT_GRANTED: Result<&ScopeSet, Denial> = Err(Denial::ApiNotGranted);
@@ -34,6 +40,7 @@ fn ask(proof: Proof<'static>) -> DecisionInput<'static> {
         scopes: None,
         held: NOT_GRANTED,
         customer: None,
+        shared: &ALONE,
         is_suspended: false,
     }
 }
@@ -59,6 +66,7 @@ fn a_suspended_organization_denies_every_proof_and_only_a_right_one_learns_of_it
         generation: 1,
         secret_version: 1,
         customer_generation: None,
+        issued_at: NOW,
         scopes: &held,
         is_known_within: false,
     };
@@ -80,6 +88,7 @@ fn suspended_customer_denies_every_proof_and_only_a_right_one_learns_of_it() {
         generation: 1,
         secret_version: 1,
         customer_generation,
+        issued_at: NOW,
         scopes: &held,
         is_known_within: false,
     };
@@ -90,6 +99,7 @@ fn suspended_customer_denies_every_proof_and_only_a_right_one_learns_of_it() {
             scopes: None,
             held: NOT_GRANTED,
             customer,
+            shared: &ALONE,
             is_suspended: false,
         };
         decide(&key, &ask, NOW).map(|grant| grant.customer_generation)
@@ -173,6 +183,7 @@ fn a_token_needs_the_very_generation_of_its_key() {
             generation,
             secret_version: 1,
             customer_generation: None,
+            issued_at: NOW,
             scopes,
             is_known_within: false,
         });
@@ -189,6 +200,7 @@ fn an_api_that_is_not_granted_denies_after_every_other_check() {
             generation: 1,
             secret_version: 1,
             customer_generation: None,
+            issued_at: NOW,
             scopes: &scopes,
             is_known_within,
         };
@@ -209,6 +221,7 @@ fn a_token_reaches_no_further_than_itself() {
             generation: 1,
             secret_version: 1,
             customer_generation: None,
+            issued_at: NOW,
             scopes: &token_scopes,
             is_known_within: false,
         },
@@ -216,20 +229,28 @@ fn a_token_reaches_no_further_than_itself() {
         scopes: Some(&wanted),
         held: NOT_GRANTED,
         customer: None,
+        shared: &ALONE,
         is_suspended: false,
     };
     assert!(matches!(decide(&key("*:*", &[]), &ask, NOW), Err(Denial::ScopeNotHeld(..))));
 }
 
 fn token(scopes: &ScopeSet, secret_version: u64) -> DecisionInput<'_> {
-    let proof =
-        Proof::Token { generation: 1, secret_version, customer_generation: None, scopes, is_known_within: false };
+    let proof = Proof::Token {
+        generation: 1,
+        secret_version,
+        customer_generation: None,
+        issued_at: NOW,
+        scopes,
+        is_known_within: false,
+    };
     DecisionInput {
         proof,
         address: from("10.1.2.3"),
         scopes: None,
         held: NOT_GRANTED,
         customer: None,
+        shared: &ALONE,
         is_suspended: false,
     }
 }
@@ -347,11 +368,11 @@ proptest! {
         subject.previous = grace.map(|until| PreviousSecret::new(SecretVerifier { phc: String::new(), fast: None }, "kt_...prev".into(), Timestamp::from_seconds(until)));
         let proof = match &token {
             Some((generation, secret_version, scopes)) => {
-                Proof::Token { generation: *generation, secret_version: *secret_version, customer_generation: None, scopes, is_known_within: false }
+                Proof::Token { generation: *generation, secret_version: *secret_version, customer_generation: None, issued_at: NOW, scopes, is_known_within: false }
             }
             None => Proof::Secret(matched),
         };
-        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), held: NOT_GRANTED, customer: None, is_suspended: false };
+        let ask = DecisionInput { proof, address, scopes: wanted.as_ref(), held: NOT_GRANTED, customer: None, shared: &ALONE, is_suspended: false };
         let decided = decide(&subject, &ask, NOW);
         let (explained, trace) = explain(&subject, &ask, NOW);
         prop_assert_eq!(&decided, &explained);
@@ -370,4 +391,34 @@ proptest! {
         };
         prop_assert_eq!(fails(Check::Network), is_outside);
     }
+}
+
+fn profile(name: &str, token_ttl_seconds: Option<u32>) -> Profile {
+    Profile {
+        organization: Slug::default_organization(),
+        name: Slug::parse(name).unwrap(),
+        description: String::new(),
+        grants: Grants::of_default(ScopeSet::parse("read").unwrap()),
+        networks: Networks::all(),
+        named_networks: Vec::new(),
+        token_ttl_seconds,
+        version: 1,
+        created_at: NOW,
+    }
+}
+
+#[test]
+fn a_token_ends_with_the_lifetime_that_its_profile_allows() {
+    let scopes = ScopeSet::parse("read").unwrap();
+    let limited = |seconds| SharedAccess::new(vec![profile("short", seconds)], Vec::new());
+    let subject = ApiKey { profile: Slug::parse("short"), ..key("read", &[]) };
+    let decided = |shared: &SharedAccess, later| {
+        let ask = DecisionInput { shared, ..token(&scopes, 1) };
+        decide(&subject, &ask, NOW.plus_seconds(later)).map(|grant| grant.not_after)
+    };
+    assert_eq!(decided(&limited(None), 3_000), Ok(None));
+    assert_eq!(decided(&limited(Some(60)), 59), Ok(Some(NOW.plus_seconds(60))));
+    assert_eq!(decided(&limited(Some(60)), 60), Err(Denial::TokenExpired));
+    let by_secret = DecisionInput { shared: &limited(Some(60)), ..with_secret(SecretMatch::Current) };
+    assert_eq!(decide(&subject, &by_secret, NOW.plus_seconds(99)).map(|grant| grant.not_after), Ok(None));
 }

@@ -5,6 +5,7 @@
 //!   §2.5.5.2).
 //! - An ambiguous entry is rejected, and the error lists the unambiguous alternatives.
 
+mod algebra;
 #[cfg(test)]
 mod tests;
 
@@ -87,6 +88,12 @@ impl Networks {
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = fold(address);
         self.0.is_empty() || self.0.iter().any(|net| net.contains(&address))
+    }
+
+    /// Whether an entry contains `address`. An empty list has no entry.
+    pub fn lists(&self, address: IpAddr) -> bool {
+        let address = fold(address);
+        self.iter().any(|net| net.contains(&address))
     }
 
     /// Whether the list excludes any address.

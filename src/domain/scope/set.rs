@@ -68,6 +68,14 @@ impl ScopeSet {
         self.0.list.iter()
     }
 
+    /// Returns the scopes of either set that the other contains.
+    pub fn common(&self, other: &Self) -> Self {
+        let of_other = self.iter().filter(|scope| other.contains(scope));
+        let both = of_other.chain(other.iter().filter(|scope| self.contains(scope))).cloned();
+        // At most as many as both have; a set that would be too large keeps the first ones.
+        Self::from_scopes(both.take(MAX_SCOPES)).unwrap_or_default()
+    }
+
     /// The scopes separated by spaces, each as it was written.
     pub fn as_str(&self) -> &str {
         self.0.text.get_or_init(|| {

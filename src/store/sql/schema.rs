@@ -52,6 +52,7 @@ const SQLITE: Migrations = migrations!(
     "0025_customers",
     "0026_usage_by_api",
     "0027_portal",
+    "0028_profiles",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -83,6 +84,7 @@ const POSTGRES: Migrations = migrations!(
     "0025_customers",
     "0026_usage_by_api",
     "0027_portal",
+    "0028_profiles",
 );
 
 /// Migrates a SQLite file.

@@ -7,6 +7,7 @@ mod busiest;
 mod details;
 mod packed;
 mod reports;
+mod shared;
 mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use crate::store::sql::statement::{Row, placeholders, query};
 
 pub use apis::{KeyOfApi, RequestedOfKey, UsesOfApi};
 pub use reports::{BusyKey, BusyKeys, DetailKind, UsageDetail};
+pub use shared::SharingKeys;
 pub(super) use snapshots::Snapshots;
 
 /// The subject of a usage report.

@@ -161,24 +161,7 @@ impl Store {
         .bind(first_day)
         .fetch_all(&self.database)
         .await?;
-        rows.iter()
-            .map(|row| {
-                let value: String = row.try_get("value")?;
-                let kind = match row.try_get::<String>("kind")?.as_str() {
-                    "address" => DetailKind::Address,
-                    "api" => DetailKind::Api,
-                    _ => DetailKind::Scope,
-                };
-                Ok(UsageDetail {
-                    kind,
-                    api: ApiId::parse(&row.try_get::<String>("api")?),
-                    value: (value != details::OTHER).then_some(value),
-                    exchanges: unsigned(row.try_get("exchanges")?, "count of use")?,
-                    verifications: unsigned(row.try_get("verifications")?, "count of use")?,
-                    last_day: row.try_get("last_day")?,
-                })
-            })
-            .collect()
+        rows.iter().map(detail_from_row).collect()
     }
 
     /// Returns the requests of each secret of a key since an hour: the hour, the version of the secret, the count.
@@ -268,4 +251,22 @@ impl Store {
         .await?;
         packed::by_day(&row, first)
     }
+}
+
+/// Reads a row with the columns `kind`, `value`, `exchanges`, `verifications` and `last_day`.
+pub(super) fn detail_from_row(row: &Row) -> Result<UsageDetail, StoreError> {
+    let value: String = row.try_get("value")?;
+    let kind = match row.try_get::<String>("kind")?.as_str() {
+        "address" => DetailKind::Address,
+        "api" => DetailKind::Api,
+        _ => DetailKind::Scope,
+    };
+    Ok(UsageDetail {
+        kind,
+        api: ApiId::parse(&row.try_get::<String>("api")?),
+        value: (value != details::OTHER).then_some(value),
+        exchanges: unsigned(row.try_get("exchanges")?, "count of use")?,
+        verifications: unsigned(row.try_get("verifications")?, "count of use")?,
+        last_day: row.try_get("last_day")?,
+    })
 }

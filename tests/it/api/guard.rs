@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::customers;
 use crate::portal;
+use crate::profiles;
 use crate::support::check::{problem, wrong_field};
 use crate::support::server::{new_member, scope_list, unique};
 use crate::support::{Place, Request, Server, database, person};
@@ -53,6 +54,10 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
     };
     let path = route.replace("{org}", "default").replace("{id}", &id).replace("{delivery}", delivery);
     let path = if path.contains("{api}") { path.replace("{api}", &new_api(server)) } else { path };
+    let path =
+        if path.contains("{profile}") { path.replace("{profile}", &profiles::new_profile(server)) } else { path };
+    let path =
+        if path.contains("{network}") { path.replace("{network}", &profiles::new_network(server)) } else { path };
     let request = server.request(method, &format!("/api/v1{path}"));
     let body = match route {
         "/organizations" => json!({ "slug": unique(), "owner_email": "o@example.org" }),
@@ -60,6 +65,9 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
         "/organizations/{org}/apis" => json!({ "name": unique(), "audience": unique() }),
         "/organizations/{org}/customers" => customers::body(),
         "/organizations/{org}/customers/{id}/portal-sessions" => portal::body(),
+        // A caller without scopes can grant none.
+        "/organizations/{org}/profiles" => json!({ "name": unique() }),
+        "/organizations/{org}/networks" => profiles::network_body(),
         "/organizations/{org}/webhooks" => json!({ "url": webhooks::NOWHERE }),
         "/organizations/{org}/keys/bulk" => json!({ "ids": [id], "action": "disable" }),
         "/organizations/{org}/keys/lookup" => json!({ "text": id }),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::api::guard::routes;
 use crate::customers;
 use crate::portal;
+use crate::profiles;
 use crate::support::check::problem;
 use crate::support::person::{start, start_in, try_sign_in};
 use crate::support::server::{scope_list, unique};
@@ -41,6 +42,8 @@ const API: &str = "/organizations/{org}/apis/{api}";
 const CUSTOMER: &str = "/organizations/{org}/customers/{id}";
 const PORTAL_SESSIONS: &str = "/organizations/{org}/customers/{id}/portal-sessions";
 const PORTAL_SESSION: &str = "/organizations/{org}/customers/{id}/portal-sessions/{session}";
+const PROFILE: &str = "/organizations/{org}/profiles/{profile}";
+const NETWORK: &str = "/organizations/{org}/networks/{network}";
 const WEBHOOK: &str = "/organizations/{org}/webhooks/{id}";
 const MEMBER: &str = "/organizations/{org}/members/{id}";
 const SESSIONS: &str = "/organizations/{org}/members/{id}/sessions";
@@ -168,6 +171,18 @@ const TABLE: &[Row] = &[
     ("DELETE", PORTAL_SESSION, "", [ROLE, ROLE, "204", "204"]),
     ("GET", "/organizations/{org}/portal", "", ["200", "200", "200", "200"]),
     ("PUT", "/organizations/{org}/portal", "", [ROLE, ROLE, "200", "200"]),
+    ("GET", "/organizations/{org}/profiles", "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/profiles", "", [ROLE, ROLE, "201", "201"]),
+    ("GET", PROFILE, "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/profiles/{profile}/impact", "", ["200", "200", "200", "200"]),
+    ("PATCH", PROFILE, "", [ROLE, ROLE, "200", "200"]),
+    ("DELETE", PROFILE, "", [ROLE, ROLE, "200", "200"]),
+    ("GET", "/organizations/{org}/networks", "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/networks", "", [ROLE, ROLE, "201", "201"]),
+    ("GET", NETWORK, "", ["200", "200", "200", "200"]),
+    ("POST", "/organizations/{org}/networks/{network}/impact", "", ["200", "200", "200", "200"]),
+    ("PATCH", NETWORK, "", [ROLE, ROLE, "200", "200"]),
+    ("DELETE", NETWORK, "", [ROLE, ROLE, "204", "204"]),
     // Members.
     ("GET", "/organizations/{org}/members", "", ["200", "200", "200", "200"]),
     ("POST", "/organizations/{org}/members", "viewer", [ROLE, ROLE, "201", "201"]),
@@ -261,6 +276,10 @@ impl World {
         } else if route.contains("/apis/{api}") {
             let made = self.owner.api("POST", "apis").json(&new_api()).send().expect(201);
             path = path.replace("{api}", made["name"].as_str().unwrap());
+        } else if route.contains("{profile}") {
+            path = path.replace("{profile}", &profiles::new_profile(&self.server));
+        } else if route.contains("{network}") {
+            path = path.replace("{network}", &profiles::new_network(&self.server));
         } else if route.contains("/webhooks") {
             webhooks::remove_all(&self.server);
             let made = self.owner.api("POST", "webhooks").json(&json!({ "url": webhooks::NOWHERE })).send().expect(201);
@@ -291,6 +310,8 @@ impl World {
                 ("POST", "/organizations/{org}/apis") => new_api(),
                 ("POST", "/organizations/{org}/customers") => customers::body(),
                 ("POST", PORTAL_SESSIONS) => portal::body(),
+                ("POST", "/organizations/{org}/profiles") => profiles::body(),
+                ("POST", "/organizations/{org}/networks") => profiles::network_body(),
                 ("POST", "/organizations/{org}/webhooks") => json!({ "url": webhooks::NOWHERE }),
                 ("POST", IMPACT) => json!({ "allowed_cidrs": ["10.0.0.0/8"] }),
                 ("POST", "/organizations") => json!({ "slug": unique(), "owner_email": email }),

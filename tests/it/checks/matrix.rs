@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::checks::{unknown_key_text, wrong_secret};
 use crate::customers;
 use crate::portal;
+use crate::profiles;
 use crate::support::eventually;
 use crate::support::server::{Key, Place, Server, new_member, scope_list, unique};
 use crate::webhooks;
@@ -59,6 +60,18 @@ const ROUTES: &[(&str, &str, Kind)] = &[
     ("PATCH", "/api/v1/organizations/{org}/apis/{api}", Kind::Api),
     ("DELETE", "/api/v1/organizations/{org}/apis/{api}", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/apis/{api}/impact", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/profiles", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/profiles", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/profiles/{profile}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/profiles/{profile}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/profiles/{profile}", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/profiles/{profile}/impact", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/networks", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/networks", Kind::Api),
+    ("GET", "/api/v1/organizations/{org}/networks/{network}", Kind::Api),
+    ("PATCH", "/api/v1/organizations/{org}/networks/{network}", Kind::Api),
+    ("DELETE", "/api/v1/organizations/{org}/networks/{network}", Kind::Api),
+    ("POST", "/api/v1/organizations/{org}/networks/{network}/impact", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/customers", Kind::Api),
     ("POST", "/api/v1/organizations/{org}/customers", Kind::Api),
     ("GET", "/api/v1/organizations/{org}/customers/{id}", Kind::Api),
@@ -163,6 +176,8 @@ fn body(pattern: &str) -> serde_json::Value {
         _ if pattern.ends_with("/apis") => json!({ "name": unique(), "audience": unique() }),
         _ if pattern.ends_with("/customers") => customers::body(),
         _ if pattern.ends_with("/portal-sessions") => portal::body(),
+        _ if pattern.ends_with("/profiles") => profiles::body(),
+        _ if pattern.ends_with("/networks") => profiles::network_body(),
         _ if pattern.ends_with("/webhooks") => json!({ "url": webhooks::NOWHERE }),
         _ if pattern.ends_with("/keys/bulk") => json!({ "ids": ["0000000000000000"], "action": "disable" }),
         _ if pattern.ends_with("/keys/lookup") => json!({ "text": "nothing" }),
@@ -228,6 +243,11 @@ fn every_route_with_every_credential() {
                 .replace("{slug}", "default")
                 .replace("{api}", "default");
             let path = path.replace("{delivery}", &delivery);
+            let path = match () {
+                () if path.contains("{profile}") => path.replace("{profile}", &profiles::new_profile(&server)),
+                () if path.contains("{network}") => path.replace("{network}", &profiles::new_network(&server)),
+                () => path,
+            };
             let path = if *kind == Kind::Verify { format!("{path}?keyturn_require=write:x") } else { path };
             let mut request = server.request(method, &path);
             if let Some(text) = text {

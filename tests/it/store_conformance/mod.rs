@@ -9,6 +9,7 @@ mod lists;
 mod lost_commits;
 mod people;
 mod portal;
+mod profiles;
 mod schema;
 mod tenants;
 mod usage;
@@ -156,6 +157,12 @@ on_every_backend! { in portal:
     restore_ends_portal_sessions_and_repeats_no_version
 }
 
+on_every_backend! { in profiles:
+    profile_fields_round_trip
+    keys_refer_only_to_what_exists
+    keys_are_counted_found_and_changed_by_profile
+}
+
 on_every_backend! { in denials:
     situations_are_folded_and_found_by_their_parts
     strangers_displace_neither_keys_nor_each_others_networks
@@ -233,8 +240,10 @@ fn key(n: u8) -> ApiKey {
         description: String::new(),
         owner: None,
         customer: None,
+        profile: None,
         grants: Grants::of_default(ScopeSet::parse("read:a").unwrap()),
         networks: Networks::all(),
+        named_networks: Vec::new(),
         expires_at: None,
         lifecycle: Lifecycle::Active,
         generation: 1,

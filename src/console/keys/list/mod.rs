@@ -153,8 +153,10 @@ async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) -> Result<R
     let spark = |key: &KeyId| recent.get(key).map(|days| Spark::new(days, top));
     let context =
         Context { emails: &emails, revokers: &revokers, policy: rule_policy, apis: &tenant.apis, now: visit.now };
-    let rows: Vec<Row> =
-        found.iter().map(|key| Row::new(key, &context, spark(&key.id), super::may_change(&visit, key))).collect();
+    let rows: Vec<Row> = found
+        .iter()
+        .map(|key| Row::new(&tenant.shared.effective(key), &context, spark(&key.id), super::may_change(&visit, key)))
+        .collect();
     let link = |change: &dyn Fn(&mut ListQuery)| visit.path(&query.link(change));
     let sizes = SIZES.map(|size| (size, link(&|query| query.size = size), size == query.size));
     let may_change = visit.may::<WriteKeys>() && rows.iter().any(|row| row.can_change);

@@ -1,5 +1,5 @@
 //! A model of the other inputs of a decision: the organization's policy, its state, its signing keys, its APIs, the customer
-//! of a key, a member's role, and the numbers in tokens, under changes and a restore.
+//! and the profile of a key, a member's role, and the numbers in tokens, under changes and a restore.
 //!
 //! Node 0 makes changes and node 1 decides; node 1 can change the policy too. Registered nodes, their removal and
 //! restarts are in the model of the key's record, and work the same way for both.
@@ -29,6 +29,8 @@ pub enum Mutant {
     CachedVerification,
     /// A token's scopes that were found within those of its APIs once are not compared again.
     ScopesComparedOnce,
+    /// The networks of a profile are compared only when a token is issued.
+    ProfileOnlyAtExchange,
     /// A read of the organization replaces a newer one that arrived before it.
     OlderReadingWins,
     /// A suspension of a customer ends no tokens, so its reinstatement revives them.
@@ -40,7 +42,7 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::AnswerAtOnce,
         Self::PolicyWithoutLease,
         Self::RepeatAnsweredAtOnce,
@@ -48,6 +50,7 @@ impl Mutant {
         Self::LimitFromMemory,
         Self::CachedVerification,
         Self::ScopesComparedOnce,
+        Self::ProfileOnlyAtExchange,
         Self::OlderReadingWins,
         Self::SuspensionKeepsGeneration,
         Self::RestoreWithoutEpoch,
@@ -84,6 +87,12 @@ fn scope_that_was_given_back_can_be_removed_again() {
 fn suspended_customer_is_denied_and_its_reinstatement_revives_no_token() {
     holds(taken(&[Change::Take(Right::Customer)]));
     holds(reinstated());
+}
+
+#[test]
+fn access_that_a_profile_loses_is_denied() {
+    holds(taken(&[Change::Take(Right::Profile)]));
+    holds(Organization { limit: 3, lease: 1, ..taken(&[Change::Take(Right::Profile), Change::Give(Right::Profile)]) });
 }
 
 #[test]
@@ -145,6 +154,7 @@ fn bites_in(mutant: Mutant) -> Organization {
         Mutant::AnswerAtOnce | Mutant::PolicyWithoutLease => taken(&[Change::Take(Right::Audience)]),
         Mutant::OlderReadingWins => taken(&[Change::Take(Right::Active)]),
         Mutant::ScopesComparedOnce => taken(&[Change::Take(Right::Api)]),
+        Mutant::ProfileOnlyAtExchange => taken(&[Change::Take(Right::Profile)]),
         Mutant::SuspensionKeepsGeneration => reinstated(),
         Mutant::CachedVerification => taken(&[Change::Take(Right::SigningKey)]),
         Mutant::LimitFromMemory => taken(&[Change::Take(Right::Create)]),

@@ -235,7 +235,8 @@ impl Organization {
         let has = |right| reading.rights.has(right);
         let taken = |right| owed.taken.has(right);
         let is_active = has(Right::Active) && has(Right::Customer);
-        let exchanged = has(Right::Audience) && is_active;
+        let is_allowed = has(Right::Profile);
+        let exchanged = has(Right::Audience) && is_active && is_allowed;
         let is_proven = has(Right::SigningKey) || (state.node.has_verified && self.is(Mutant::CachedVerification));
         // Scopes are compared again once anything of the organization has changed.
         let is_known_within = match state.node.within_at {
@@ -243,15 +244,17 @@ impl Organization {
             None => false,
         };
         let is_within = has(Right::Api) || is_known_within;
-        let accepted = is_active && is_proven && is_within && state.token == Some(reading.generation);
+        let is_current = state.token == Some(reading.generation);
+        let is_allowed_token = is_allowed || self.is(Mutant::ProfileOnlyAtExchange);
+        let accepted = is_active && is_proven && is_within && is_allowed_token && is_current;
         state.node.has_verified |= accepted;
         if accepted {
             state.node.within_at = Some(reading.seq);
         }
-        let exchanged_for_api = has(Right::Api) && is_active;
-        let is_denied = taken(Right::Active) || taken(Right::Customer);
+        let exchanged_for_api = has(Right::Api) && is_active && is_allowed;
+        let is_denied = taken(Right::Active) || taken(Right::Customer) || taken(Right::Profile);
         let is_broken = exchanged && (taken(Right::Audience) || is_denied)
-            || exchanged_for_api && taken(Right::Api)
+            || exchanged_for_api && (taken(Right::Api) || taken(Right::Profile))
             || accepted && (is_denied || taken(Right::SigningKey) || taken(Right::Api) || owed.is_token_dead)
             || has(Right::Role) && taken(Right::Role);
         state.event = match (is_broken, accepted, exchanged) {

@@ -17,6 +17,8 @@ pub enum Right {
     Api,
     /// The customer of the key is not suspended.
     Customer,
+    /// The profile of the key allows the client's network and the token's age. Its scopes are compared like those of an API.
+    Profile,
 }
 
 /// A set of rights, one bit each.
@@ -24,7 +26,7 @@ pub enum Right {
 pub struct Rights(u8);
 
 impl Rights {
-    pub const ALL: Self = Self(0b111_1111);
+    pub const ALL: Self = Self(0b1111_1111);
     pub const NONE: Self = Self(0);
 
     pub fn has(self, right: Right) -> bool {

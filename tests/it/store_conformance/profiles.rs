@@ -1,0 +1,172 @@
+//! Conformance of profiles and named networks, and of the keys that refer to them.
+
+use std::sync::Arc;
+
+use keyturn::domain::api_key::{ApiKey, Edit};
+use keyturn::domain::grants::Grants;
+use keyturn::domain::networks::Networks;
+use keyturn::domain::profile::{NamedNetwork, Profile};
+use keyturn::domain::scope::ScopeSet;
+use keyturn::store::{KeyFilter, Limits, Refused, SharingKeys, Store, action};
+
+use super::{NOW, WriteOutcome as _, create_organization, entry, insert, key, slug};
+
+fn profile(name: &str) -> Profile {
+    Profile {
+        organization: slug("acme"),
+        name: slug(name),
+        description: "Gr\u{fc}\u{df}e".into(),
+        grants: Grants::of_default(ScopeSet::parse("read:a write").unwrap()),
+        networks: Networks::parse(&["10.0.0.0/8", "2001:db8::/32"]).unwrap(),
+        named_networks: Vec::new(),
+        token_ttl_seconds: Some(60),
+        version: 1,
+        created_at: NOW,
+    }
+}
+
+fn network(name: &str) -> NamedNetwork {
+    NamedNetwork {
+        organization: slug("acme"),
+        name: slug(name),
+        description: String::new(),
+        cidrs: Networks::parse(&["10.0.0.0/8"]).unwrap(),
+        excluded: vec!["10.0.0.1/32".parse().unwrap()],
+        version: 1,
+        created_at: NOW,
+    }
+}
+
+async fn seen(store: &Store) -> u64 {
+    store.organization_seq(&slug("acme")).await.unwrap().unwrap()
+}
+
+async fn add(store: &Store, profile: &Profile) -> Result<u64, Refused> {
+    let seen = seen(store).await;
+    store.insert_profile(profile, seen, &entry(action::PROFILE_CREATE, &profile.name)).await.outcome()
+}
+
+async fn add_network(store: &Store, network: &NamedNetwork) -> Result<u64, Refused> {
+    store.insert_network(network, &entry(action::NETWORK_CREATE, &network.name)).await.outcome()
+}
+
+async fn try_insert(store: &Store, key: &ApiKey) -> Result<u64, Refused> {
+    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome()
+}
+
+fn with_profile(n: u8, name: &str) -> ApiKey {
+    ApiKey { profile: Some(slug(name)), ..key(n) }
+}
+
+pub async fn profile_fields_round_trip(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    let (office, lab) = (network("office"), network("lab"));
+    add_network(&store, &office).await.unwrap();
+    add_network(&store, &lab).await.unwrap();
+    assert_eq!(add_network(&store, &lab).await, Err(Refused::AlreadyExists));
+    let one = Profile { named_networks: vec![slug("office"), slug("lab")], ..profile("one") };
+    let seq = add(&store, &one).await.unwrap();
+    assert_eq!(add(&store, &one).await, Err(Refused::AlreadyExists));
+    assert_eq!(store.profiles(Some(&slug("acme"))).await.unwrap(), [one.clone()]);
+    let mut networks = store.named_networks(Some(&slug("acme"))).await.unwrap();
+    networks.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(networks, [lab.clone(), office]);
+    assert_eq!(store.profiles(None).await.unwrap().len(), 1);
+    assert_eq!(seen(&store).await, seq, "nodes load the organization again");
+
+    let next = Profile { token_ttl_seconds: None, named_networks: Vec::new(), version: 2, ..one.clone() };
+    let update = async |profile: &Profile, seen| {
+        store.update_profile(profile, seen, &entry(action::PROFILE_EDIT, &profile.name)).await.outcome()
+    };
+    assert_eq!(update(&next, seq - 1).await, Err(Refused::VersionConflict), "something else was changed");
+    let seq = update(&next, seq).await.unwrap();
+    assert_eq!(update(&next, seq).await, Err(Refused::VersionConflict));
+    assert_eq!(store.profiles(Some(&slug("acme"))).await.unwrap(), [next]);
+    let next = NamedNetwork { excluded: Vec::new(), version: 2, ..lab };
+    let written = store.update_network(&next, seq, &entry(action::NETWORK_EDIT, "lab")).await.outcome();
+    assert_eq!(written.map(|written| written > seq), Ok(true));
+    assert!(store.named_networks(None).await.unwrap().contains(&next));
+}
+
+pub async fn keys_refer_only_to_what_exists(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    let with_network = |n| ApiKey { named_networks: vec![slug("office")], ..key(n) };
+    assert_eq!(try_insert(&store, &with_profile(1, "one")).await, Err(Refused::ReferenceGone));
+    assert_eq!(try_insert(&store, &with_network(2)).await, Err(Refused::ReferenceGone));
+    add(&store, &profile("one")).await.unwrap();
+    add_network(&store, &network("office")).await.unwrap();
+    let (one, two) = (with_profile(1, "one"), with_network(2));
+    insert(store.as_ref(), &one).await;
+    insert(store.as_ref(), &two).await;
+    assert_eq!(store.key(&one.id).await.unwrap(), Some(one.clone()));
+    assert_eq!(store.key(&two.id).await.unwrap(), Some(two.clone()));
+    let edit = Edit { profile: Some(Some(slug("gone"))), ..Edit::default() };
+    let lost = two.clone().edit(edit, NOW).unwrap();
+    let written = store.update_key(&lost, None, &entry(action::KEY_EDIT, lost.id), None).await.outcome();
+    assert_eq!(written, Err(Refused::ReferenceGone));
+
+    // Neither is deleted while a key that is not revoked refers to it.
+    let delete = async || store.delete_profile(&profile("one"), &entry(action::PROFILE_DELETE, "one")).await.outcome();
+    let delete_network =
+        async || store.delete_network(&network("office"), &entry(action::NETWORK_DELETE, "office")).await.outcome();
+    assert_eq!((delete().await, delete_network().await), (Err(Refused::HasKeys), Err(Refused::HasKeys)));
+    for key in [one, two] {
+        let revoked = key.revoke(NOW, None).unwrap();
+        store.update_key(&revoked, None, &entry(action::KEY_REVOKE, revoked.id), None).await.outcome().unwrap();
+    }
+    let referring = Profile { named_networks: vec![slug("office")], ..profile("two") };
+    add(&store, &referring).await.unwrap();
+    assert_eq!(delete_network().await, Err(Refused::HasProfiles));
+    store.delete_profile(&referring, &entry(action::PROFILE_DELETE, "two")).await.outcome().unwrap();
+    delete().await.unwrap();
+    delete_network().await.unwrap();
+    assert_eq!(delete().await, Err(Refused::VersionConflict));
+    assert!(store.profiles(None).await.unwrap().is_empty() && store.named_networks(None).await.unwrap().is_empty());
+}
+
+pub async fn keys_are_counted_found_and_changed_by_profile(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    add_network(&store, &network("office")).await.unwrap();
+    for name in ["one", "two"] {
+        add(&store, &profile(name)).await.unwrap();
+    }
+    for n in 1..=3 {
+        insert(store.as_ref(), &with_profile(n, "one")).await;
+    }
+    insert(store.as_ref(), &ApiKey { named_networks: vec![slug("office")], ..with_profile(4, "two") }).await;
+    insert(store.as_ref(), &key(5)).await;
+    let revoked = with_profile(3, "one").revoke(NOW, None).unwrap();
+    store.update_key(&revoked, None, &entry(action::KEY_REVOKE, revoked.id), None).await.outcome().unwrap();
+
+    let mut counts = store.keys_of_profiles(&slug("acme")).await.unwrap();
+    counts.sort();
+    assert_eq!(counts, [(slug("one"), 2), (slug("two"), 1)]);
+    assert_eq!(store.keys_of_networks(&slug("acme")).await.unwrap(), [(slug("office"), 1)]);
+    let listed = async |filter: KeyFilter| store.keys(&filter).await.unwrap().len();
+    let all = KeyFilter::new(slug("acme"), NOW);
+    assert_eq!(listed(KeyFilter { profile: Some(slug("one")), ..all.clone() }).await, 3);
+    assert_eq!(listed(KeyFilter { named_network: Some(slug("office")), ..all }).await, 1);
+    let sharing = |profiles: &[&str], network: Option<&str>| SharingKeys {
+        organization: slug("acme"),
+        profiles: profiles.iter().map(|name| slug(name)).collect(),
+        network: network.map(slug),
+    };
+    for (keys, expected) in [
+        (sharing(&["one"], None), 2),
+        (sharing(&["one"], Some("office")), 3),
+        (sharing(&["two"], Some("office")), 1),
+        (sharing(&[], None), 0),
+    ] {
+        assert_eq!(store.count_sharing(&keys).await.unwrap(), expected, "{keys:?}");
+        assert!(store.usage_of_sharing(&keys, 0).await.unwrap().is_empty());
+    }
+
+    let to = |key: ApiKey| {
+        let edit = Edit { profile: Some(Some(slug("two"))), ..Edit::default() };
+        let next = key.edit(edit, NOW).ok()?;
+        Some((next.clone(), entry(action::KEY_EDIT, next.id)))
+    };
+    let (_, moved) = store.end_keys_with_profile(&slug("acme"), &slug("one"), &to).await.unwrap();
+    assert_eq!(moved.iter().map(|key| key.generation).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(store.keys_of_profiles(&slug("acme")).await.unwrap(), [(slug("two"), 3)]);
+}
