@@ -9,6 +9,7 @@ mod change;
 mod create;
 mod edit;
 mod explain;
+mod explain_access;
 mod grace;
 mod grants;
 mod idempotency;

@@ -10,6 +10,9 @@ use crate::profiles::change::{audit_value, check_rights};
 use crate::profiles::{ProfileError, TRIES, find, read};
 use crate::store::{AuditEntry, KEYS_AT_ONCE, action};
 
+/// Returns the next state of a key with a deleted profile.
+type NextState<'a> = Box<dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync + 'a>;
+
 /// What becomes of the keys with a deleted profile.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum KeysOfDeletedProfile {
@@ -80,7 +83,7 @@ async fn change_keys(
     name: &Slug,
     keys: &KeysOfDeletedProfile,
 ) -> Result<u64, ProfileError> {
-    let (action, end): (_, Box<dyn Fn(ApiKey) -> Option<(ApiKey, AuditEntry)> + Send + Sync>) = match keys {
+    let (action, end): (_, NextState<'_>) = match keys {
         KeysOfDeletedProfile::None => return Ok(0),
         KeysOfDeletedProfile::MoveTo(to) => (action::KEY_EDIT, Box::new(|key| keys::move_to_profile(by, key, to))),
         KeysOfDeletedProfile::Revoke => {
