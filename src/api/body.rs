@@ -104,7 +104,8 @@ fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once("expected ") {
         Some((before, expected)) if before.contains("unknown field") => {
-            format!("unknown field; must be one of {}", expected.split(" at line").next().unwrap_or_default())
+            let known = expected.split(" at line").next().unwrap_or_default();
+            format!("unknown field; must be one of {}", known.strip_prefix("one of ").unwrap_or(known))
         }
         Some((_, expected)) => {
             format!("expected {}", in_json_words(expected.split(" at line").next().unwrap_or_default()))

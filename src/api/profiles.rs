@@ -148,7 +148,9 @@ impl EditBody {
 async fn list(call: Call<ReadProfiles>) -> Result<Reply<ListJson<ProfileJson>>, Problem> {
     let tenant = profiles::read(call.node(), call.organization()).await?;
     let keys = profiles::key_counts(call.node(), call.organization()).await?;
-    Ok(ListJson::all(tenant.shared.profiles().map(|profile| json(&tenant, profile, &keys))))
+    let count =
+        |profile: &Profile| keys.iter().find(|(name, _)| *name == profile.name).map_or(0, |(_, number)| *number);
+    Ok(ListJson::all(tenant.shared.profiles().map(|profile| json(&tenant, profile, count(profile)))))
 }
 
 async fn show(call: Call<ReadProfiles>) -> Result<Reply<ProfileJson>, Problem> {
@@ -214,11 +216,11 @@ pub(super) fn profile_name<P>(call: &Call<P>) -> Result<Slug, Problem> {
 
 async fn reply<P>(call: &Call<P>, profile: &Profile) -> Result<Reply<ProfileJson>, Problem> {
     let tenant = profiles::read(call.node(), call.organization()).await?;
-    let keys = profiles::key_counts(call.node(), call.organization()).await?;
-    Ok(Reply::new(json(&tenant, profile, &keys)).version(profile.version))
+    let keys = profiles::key_count(call.node(), call.organization(), &profile.name).await?;
+    Ok(Reply::new(json(&tenant, profile, keys)).version(profile.version))
 }
 
-fn json(tenant: &Tenant, profile: &Profile, keys: &[(Slug, u64)]) -> ProfileJson {
+fn json(tenant: &Tenant, profile: &Profile, keys: u64) -> ProfileJson {
     ProfileJson {
         name: profile.name.to_string(),
         description: profile.description.clone(),
@@ -227,7 +229,7 @@ fn json(tenant: &Tenant, profile: &Profile, keys: &[(Slug, u64)]) -> ProfileJson
         allowed_cidrs: profile.networks.clone(),
         networks: profile.named_networks.iter().map(Slug::to_string).collect(),
         token_ttl_seconds: profile.token_ttl_seconds,
-        keys: keys.iter().find(|(name, _)| *name == profile.name).map_or(0, |(_, number)| *number),
+        keys,
         created_at: rfc3339(profile.created_at),
         version: profile.version,
     }

@@ -14,7 +14,7 @@ pub(super) struct Reply {
     content: Content,
     cookies: Vec<Cookie<'static>>,
     /// A `Set-Cookie` header with an attribute that `Cookie` does not have.
-    set_cookie: Option<String>,
+    set_cookies: Vec<String>,
     retry_after: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl Reply {
     }
 
     const fn new(content: Content) -> Self {
-        Self { content, cookies: Vec::new(), set_cookie: None, retry_after: None }
+        Self { content, cookies: Vec::new(), set_cookies: Vec::new(), retry_after: None }
     }
 
     /// Sets a cookie.
@@ -52,8 +52,8 @@ impl Reply {
     }
 
     /// Sends a `Set-Cookie` header as it is.
-    pub(super) fn set_cookie(self, header: String) -> Self {
-        Self { set_cookie: Some(header), ..self }
+    pub(super) fn set_cookies(self, headers: impl IntoIterator<Item = String>) -> Self {
+        Self { set_cookies: headers.into_iter().collect(), ..self }
     }
 
     /// Sets the seconds in `Retry-After`.
@@ -74,7 +74,7 @@ impl Responder for Reply {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
-        if let Some(header) = self.set_cookie.as_deref().and_then(|header| HeaderValue::from_str(header).ok()) {
+        for header in self.set_cookies.iter().filter_map(|header| HeaderValue::from_str(header).ok()) {
             response.headers_mut().append(SET_COOKIE, header);
         }
         for cookie in &self.cookies {

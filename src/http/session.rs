@@ -1,5 +1,7 @@
 //! The cookies of a browser session, and the check that a request comes from one of Keyturn's pages.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -7,6 +9,7 @@ use actix_web::http::header::{COOKIE, HeaderName, ORIGIN};
 use url::Url;
 
 use crate::domain::portal::WebUrl;
+use crate::domain::slug::Slug;
 use crate::members::SessionSecret;
 
 /// The cookie over HTTPS. The prefix of its name binds it to this host, path `/` and HTTPS (RFC 6265bis §4.1.3.2).
@@ -39,7 +42,8 @@ const PLAIN_OTHERS_NAME: &str = "keyturn_others";
 const SECURE_ORGANIZATION_NAME: &str = "__Host-keyturn-organization";
 const PLAIN_ORGANIZATION_NAME: &str = "keyturn_organization";
 
-/// The cookie of a customer's session in the portal.
+/// The beginning of the names of the cookie of a customer's session in the portal. The rest is the kind and the organization, so
+/// that neither another organization's session nor a cookie of the other kind stands in the way.
 const SECURE_PORTAL_NAME: &str = "__Host-keyturn-portal";
 const PLAIN_PORTAL_NAME: &str = "keyturn_portal";
 
@@ -158,39 +162,54 @@ pub fn no_page_cookie(public_url: &str) -> Cookie<'static> {
     build(page_name(public_url), String::new(), public_url, 0)
 }
 
-/// Returns the secret of a customer's session in the portal.
-pub fn portal_from_cookie(request: &HttpRequest, public_url: &str) -> Option<SessionSecret> {
-    read(request, portal_name(public_url)).and_then(|text| SessionSecret::parse(&text))
+/// The cookies of an organization's portal: one for pages, one for pages in frames of other sites.
+#[derive(Clone, Copy, Debug)]
+pub struct PortalCookies<'a> {
+    pub public_url: &'a str,
+    pub organization: &'a Slug,
+    /// Whether frames are allowed.
+    pub is_framed: bool,
 }
 
-/// Returns the `Set-Cookie` header of a customer's session in the portal, with a maximum age in seconds.
-///
-/// In a frame of another site, browsers send a cookie only if it is `SameSite=None` and `Secure`, and many only if it is also
-/// partitioned by the site of the page (CHIPS). Browsers treat plain HTTP on this computer as secure.
-pub fn portal_cookie(secret: &SessionSecret, public_url: &str, seconds: i64, is_framed: bool) -> String {
-    portal_header(secret.reveal().to_owned(), public_url, seconds, is_framed)
-}
-
-/// Returns the `Set-Cookie` header that deletes the cookie of the portal.
-pub fn no_portal_cookie(public_url: &str, is_framed: bool) -> String {
-    portal_header(String::new(), public_url, 0, is_framed)
-}
-
-fn portal_header(value: String, public_url: &str, seconds: i64, is_framed: bool) -> String {
-    let mut cookie = build(portal_name(public_url), value, public_url, seconds);
-    if !is_framed || WebUrl::parse(public_url).is_none() {
-        return cookie.to_string();
+impl PortalCookies<'_> {
+    /// Returns the secret of a customer's session. A cookie of the other kind, from before the settings changed, is read too.
+    pub fn read(&self, request: &HttpRequest) -> Option<SessionSecret> {
+        let secret = |is_framed| read(request, &self.name(is_framed)).and_then(|text| SessionSecret::parse(&text));
+        secret(self.is_framed).or_else(|| secret(!self.is_framed))
     }
-    cookie.set_same_site(SameSite::None);
-    cookie.set_secure(true);
-    format!("{cookie}; Partitioned")
+
+    /// Returns the `Set-Cookie` headers that store a session with a maximum age in seconds, and delete an earlier one.
+    ///
+    /// In a frame of another site, browsers send a cookie only if it is `SameSite=None` and `Secure`, and many only if it is also
+    /// partitioned by the site of the page (CHIPS). Browsers treat plain HTTP on this computer as secure.
+    pub fn store(&self, secret: &SessionSecret, seconds: i64) -> [String; 2] {
+        let value = secret.reveal().to_owned();
+        [self.header(self.is_framed, value, seconds), self.header(!self.is_framed, String::new(), 0)]
+    }
+
+    /// Returns the `Set-Cookie` headers that delete the session.
+    pub fn delete(&self) -> [String; 2] {
+        [true, false].map(|is_framed| self.header(is_framed, String::new(), 0))
+    }
+
+    fn name(&self, is_framed: bool) -> String {
+        let begin = if is_secure(self.public_url) { SECURE_PORTAL_NAME } else { PLAIN_PORTAL_NAME };
+        let kind = if is_framed { "_frame" } else { "" };
+        format!("{begin}{kind}_{}", self.organization)
+    }
+
+    fn header(&self, is_framed: bool, value: String, seconds: i64) -> String {
+        let mut cookie = build(self.name(is_framed), value, self.public_url, seconds);
+        if !is_framed || WebUrl::parse(self.public_url).is_none() {
+            return cookie.to_string();
+        }
+        cookie.set_same_site(SameSite::None);
+        cookie.set_secure(true);
+        format!("{cookie}; Partitioned")
+    }
 }
 
-fn portal_name(public_url: &str) -> &'static str {
-    if is_secure(public_url) { SECURE_PORTAL_NAME } else { PLAIN_PORTAL_NAME }
-}
-
-fn build(name: &'static str, value: String, public_url: &str, seconds: i64) -> Cookie<'static> {
+fn build(name: impl Into<Cow<'static, str>>, value: String, public_url: &str, seconds: i64) -> Cookie<'static> {
     Cookie::build(name, value)
         .path("/")
         .http_only(true)
@@ -218,8 +237,10 @@ mod tests {
     #[test]
     fn portal_cookie_suits_frames_only_if_frames_are_allowed() {
         let secret = SessionSecret::parse(&"a".repeat(43)).unwrap();
-        let header = |url, is_framed| portal_cookie(&secret, url, 60, is_framed);
-        let (name, value) = ("__Host-keyturn-portal", "a".repeat(43));
+        let acme = Slug::parse("acme").unwrap();
+        let cookies = |public_url, is_framed| PortalCookies { public_url, organization: &acme, is_framed };
+        let header = |url, is_framed| cookies(url, is_framed).store(&secret, 60)[0].clone();
+        let (name, value) = ("__Host-keyturn-portal_acme", "a".repeat(43));
         let alone = header("https://id.example", false);
         assert!(alone.starts_with(&format!("{name}={value}; HttpOnly; SameSite=Lax; Secure; Path=/")), "{alone}");
         let framed = header("https://id.example", true);
@@ -228,6 +249,8 @@ mod tests {
         for plain in [header("http://id.example", true), header("http://127.0.0.1:8080", false)] {
             assert!(plain.contains("SameSite=Lax") && !plain.contains("Secure"), "{plain}");
         }
-        assert!(no_portal_cookie("https://id.example", true).contains("Max-Age=0"));
+        let other = &cookies("https://id.example", false).store(&secret, 60)[1];
+        assert!(other.starts_with("__Host-keyturn-portal_frame_acme=;") && other.contains("Max-Age=0"), "{other}");
+        assert!(cookies("https://id.example", true).delete().iter().all(|header| header.contains("Max-Age=0")));
     }
 }

@@ -84,6 +84,10 @@ pub async fn create(
         grants
     } else {
         match check_new_grants(&new.grants, &tenant.apis, policy, by.now) {
+            Ok(grants) if grants.scopes().next().is_none() => {
+                violations.push(Violation::new("scopes", "at least one scope is required to create keys"));
+                grants
+            }
             Ok(grants) => grants,
             Err(others) => {
                 violations.extend(others);

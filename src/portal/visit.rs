@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::customers;
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, Status};
 use crate::domain::authority::ChangeContext;
 use crate::domain::customer::Customer;
 use crate::domain::decision::ClientAddress;
@@ -11,6 +11,7 @@ use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::page::Page;
 use crate::domain::portal::{Capability, PortalSession};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::violation::Violation;
 use crate::keys::{self, IdempotentRequest, NewKey, RotateKey};
 use crate::members::SessionSecret;
 use crate::node::{Node, Unavailable};
@@ -107,6 +108,10 @@ impl PortalVisit {
         once: &IdempotentRequest,
     ) -> Result<(ApiKey, KeyText), PortalError> {
         self.check(Capability::Create)?;
+        if new.grants.is_absent() {
+            // Such a key could get tokens of the default API, which the session need not grant.
+            return Err(PortalError::Invalid(vec![Violation::new("scopes", "required")]));
+        }
         let by = self.session.by_to_create(self.address, self.now);
         let new = NewKey { owner: Some(None), customer: Some(self.customer.id), ..new };
         Ok(keys::create(node, &self.session.organization, &by, new, Some(once)).await?)
@@ -123,6 +128,10 @@ impl PortalVisit {
     ) -> Result<(ApiKey, KeyText), PortalError> {
         self.check(Capability::Rotate)?;
         let organization = &self.session.organization;
+        // A rotation gives an expired key a new lifetime, as a new key would have.
+        if keys::find(node, organization, id).await?.status(self.now) == Status::Expired {
+            self.check(Capability::Create)?;
+        }
         Ok(keys::rotate(node, organization, &self.by(), id, Some(version), rotation, Some(once)).await?)
     }
 

@@ -42,6 +42,11 @@ pub async fn key_counts(node: &Node, organization: &Slug) -> Result<Vec<(Slug, u
     Ok(node.store.keys_of_profiles(organization).await?)
 }
 
+/// Returns the number of keys with a profile, without revoked ones. Does not count those of other profiles.
+pub async fn key_count(node: &Node, organization: &Slug, name: &Slug) -> Result<u64, ProfileError> {
+    Ok(node.store.keys_of_profile(organization, name).await?)
+}
+
 /// Creates a profile. No key has it yet.
 pub async fn create(
     node: &Node,

@@ -8,7 +8,7 @@ mod delete;
 mod error;
 mod networks;
 
-pub use change::{NewProfile, ProfileEdit, create, edit, key_counts, preview_edit};
+pub use change::{NewProfile, ProfileEdit, create, edit, key_count, key_counts, preview_edit};
 pub use delete::{KeysOfDeletedProfile, delete};
 pub use error::ProfileError;
 pub use networks::{

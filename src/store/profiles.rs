@@ -1,7 +1,6 @@
 //! Access profiles: reading and writing them, and the keys that refer to them.
 
 use crate::domain::api_key::{ApiKey, Lifecycle};
-use crate::domain::key_text::KeyId;
 use crate::domain::profile::{MAX_PROFILES, Profile};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -95,26 +94,12 @@ impl Store {
         counted(&counting.bind(organization.as_str()).fetch_all(&self.database).await?)
     }
 
-    /// Returns up to `limit` keys with a profile that are not revoked, in the order of their IDs, after the key `after`.
-    pub async fn keys_with_profile(
-        &self,
-        organization: &Slug,
-        profile: &Slug,
-        after: Option<KeyId>,
-        limit: u32,
-    ) -> Result<Vec<ApiKey>, StoreError> {
-        let selecting = query(
-            "SELECT * FROM api_keys WHERE organization = $1 AND profile = $2 AND state <> 'revoked' AND id > $3 \
-             ORDER BY id LIMIT $4",
-        );
-        let rows = selecting
-            .bind(organization.as_str())
-            .bind(profile.as_str())
-            .bind(after.as_ref().map_or("", KeyId::as_str))
-            .bind(i64::from(limit))
-            .fetch_all(&self.database)
-            .await?;
-        rows.iter().map(key_from_row).collect()
+    /// Returns the number of keys with a profile, without revoked ones.
+    pub async fn keys_of_profile(&self, organization: &Slug, name: &Slug) -> Result<u64, StoreError> {
+        let counting =
+            query("SELECT COUNT(*) AS n FROM api_keys WHERE organization = $1 AND profile = $2 AND state <> 'revoked'");
+        let row = counting.bind(organization.as_str()).bind(name.as_str()).fetch_one(&self.database).await?;
+        unsigned(row.try_get("n")?, "number of keys")
     }
 
     /// Writes the next state that `end` returns for up to [`KEYS_AT_ONCE`] keys with a profile that are not revoked. Returns the

@@ -11,7 +11,7 @@ use crate::console::portal::secret;
 use crate::console::reply::Reply;
 use crate::console::submitted::check_fields;
 use crate::console::ui::{Area, Errors, Field, Labels, Select};
-use crate::domain::apis::{ApiId, ServedApi};
+use crate::domain::apis::{Api, ApiId, ServedApi};
 use crate::domain::grants::Grants;
 use crate::domain::networks::Networks;
 use crate::domain::policy::Policy;
@@ -133,8 +133,12 @@ impl RawForm {
             checks.wrong("name", ViolationKind::NameRequired);
         }
         let offered: Vec<(ApiId, &Scope)> = grants.scopes().collect();
-        if self.chosen.is_empty() || self.chosen.iter().any(|place| *place >= offered.len()) {
+        let is_offered =
+            |place: &usize| offered.get(*place).is_some_and(|(id, scope)| api_of(apis, *id, scope).is_some());
+        if self.chosen.is_empty() {
             checks.wrong("scopes", "Choose what the key can do.");
+        } else if !self.chosen.iter().all(is_offered) {
+            checks.wrong("scopes", "Some of this access is no longer available. Choose again what the key can do.");
         }
         let entries = split_entries(&self.networks);
         let networks = if entries.is_empty() { Networks::all() } else { checks.networks(&entries) };
@@ -154,6 +158,12 @@ impl RawForm {
             expires_at,
         })
     }
+}
+
+/// Returns the API of a scope, if it still has the scope and allows it to be granted.
+fn api_of<'a>(apis: &'a [ServedApi], id: ApiId, scope: &Scope) -> Option<&'a Api> {
+    let served = apis.iter().find(|served| served.api.id == id)?;
+    Some(&served.api).filter(|api| api.has_scope(scope) && api.is_grantable(scope))
 }
 
 /// Returns the grants of a key with these scopes.
@@ -178,7 +188,7 @@ fn requested<'a>(chosen: impl Iterator<Item = (ApiId, &'a Scope)>, apis: &[Serve
 fn offered(visit: &PortalRequest, apis: &[ServedApi], chosen: &[usize]) -> Vec<Offered> {
     let grants = &visit.portal.session().grants;
     let offer = |(value, (id, scope)): (usize, (ApiId, &Scope))| {
-        let api = apis.iter().find(|served| served.api.id == id).map(|served| &served.api)?;
+        let api = api_of(apis, id, scope)?;
         let listed = api.scopes.iter().find(|listed| listed.scope == *scope);
         Some(Offered {
             value,

@@ -19,6 +19,7 @@ use crate::console::ui::CsrfField;
 use crate::domain::portal::{Origin, PortalSettings};
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
+use crate::http::session::PortalCookies;
 use crate::node::Node;
 use crate::portal;
 
@@ -35,6 +36,12 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// Returns the cookies of the organization's portal.
+    pub(super) fn cookies<'a>(&'a self, public_url: &'a str) -> Option<PortalCookies<'a>> {
+        let organization = self.organization.as_ref()?;
+        Some(PortalCookies { public_url, organization, is_framed: self.settings.allows_frames() })
+    }
+
     /// Returns the site that a request is for, which [`serve_site`] has loaded.
     pub(super) fn of(request: &HttpRequest) -> Arc<Self> {
         request.extensions().get::<Arc<Self>>().cloned().unwrap_or_default()

@@ -65,7 +65,13 @@ impl Row {
 
 /// Whether the customer can rotate a key.
 pub(super) fn may_rotate(visit: &PortalRequest, key: &ApiKey) -> bool {
-    visit.may(Capability::Rotate) && matches!(key.status(visit.now()), Status::Active | Status::Expired)
+    let is_rotatable = match key.status(visit.now()) {
+        Status::Active => true,
+        // A rotation gives an expired key a new lifetime, as a new key would have.
+        Status::Expired => visit.may(Capability::Create),
+        Status::Disabled | Status::Revoked => false,
+    };
+    visit.may(Capability::Rotate) && is_rotatable
 }
 
 pub(super) async fn show(visit: PortalRequest, request: HttpRequest) -> Result<Reply, ErrorPage> {

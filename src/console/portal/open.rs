@@ -16,7 +16,6 @@ use crate::console::reply::Reply;
 use crate::domain::portal::SESSION_SECONDS;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
-use crate::http::session;
 use crate::members::SessionSecret;
 use crate::portal;
 
@@ -59,16 +58,15 @@ pub(super) async fn send(submitted: CodeForm) -> Result<Reply, ErrorPage> {
     let code = form.value("code").and_then(SessionSecret::parse).ok_or_else(ErrorPage::portal_link_used)?;
     let secret = portal::open(&context.node, organization, &code, address, clock::now()).await?;
     let secret = secret.ok_or_else(ErrorPage::portal_link_used)?;
-    let public_url = &context.node.settings.public_url;
-    let cookie = session::portal_cookie(&secret, public_url, SESSION_SECONDS, site.settings.allows_frames());
-    Ok(Reply::see_other(format!("{}/keys", site.root)).set_cookie(cookie))
+    let cookies = site.cookies(&context.node.settings.public_url).ok_or_else(ErrorPage::not_found)?;
+    Ok(Reply::see_other(format!("{}/keys", site.root)).set_cookies(cookies.store(&secret, SESSION_SECONDS)))
 }
 
 pub(super) async fn sign_out(submitted: PortalForm) -> Result<Reply, ErrorPage> {
     let visit = submitted.visit;
     visit.portal.end(visit.node()).await?;
-    let public_url = &visit.node().settings.public_url;
-    Ok(visit.go("/ended").set_cookie(session::no_portal_cookie(public_url, visit.site.settings.allows_frames())))
+    let cookies = visit.site.cookies(&visit.node().settings.public_url).ok_or_else(ErrorPage::not_found)?;
+    Ok(visit.go("/ended").set_cookies(cookies.delete()))
 }
 
 pub(super) async fn ended(request: HttpRequest) -> Result<Reply, ErrorPage> {

@@ -20,7 +20,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::http::access::Identity;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
-use crate::http::session;
 use crate::keys::KeyError;
 use crate::members;
 use crate::node::{Node, Tenant};
@@ -43,7 +42,9 @@ impl PortalRequest {
         let context =
             request.app_data::<web::Data<HttpContext>>().ok_or_else(|| ErrorPage::unavailable(&"no context"))?;
         let site = Site::of(request);
-        let secret = session::portal_from_cookie(request, &context.node.settings.public_url)
+        let secret = site
+            .cookies(&context.node.settings.public_url)
+            .and_then(|cookies| cookies.read(request))
             .ok_or_else(ErrorPage::portal_session_ended)?;
         let address = context.client_address(request);
         let resumed = PortalVisit::resume(&context.node, &secret, address, clock::now()).await;
@@ -146,7 +147,9 @@ impl FromRequest for PortalForm {
             let context = context.ok_or_else(|| ErrorPage::unavailable(&"no context"))?;
             let public_url = &context.node.settings.public_url;
             check_origin(&request, public_url)?;
-            session::portal_from_cookie(&request, public_url).ok_or_else(ErrorPage::portal_session_ended)?;
+            let cookies = Site::of(&request);
+            let secret = cookies.cookies(public_url).and_then(|cookies| cookies.read(&request));
+            secret.ok_or_else(ErrorPage::portal_session_ended)?;
             let form = submitted::read(&request, payload, MAX_BODY).await?;
             let visit = PortalRequest::begin(&request).await?;
             if !form.value(CSRF_FIELD).is_some_and(|sent| submitted::is_token(sent, &visit.csrf)) {

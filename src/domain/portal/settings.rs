@@ -146,13 +146,18 @@ impl WebUrl {
             return None;
         }
         let url = Url::parse(text).ok()?;
+        // A host with other characters could be read as more than a host in a header.
+        let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
         let is_local = match url.host()? {
+            Host::Domain(name) if !is_name(name) => return None,
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
             Host::Ipv4(address) => IpAddr::from(address).is_loopback(),
             Host::Ipv6(address) => IpAddr::from(address).is_loopback(),
         };
         let is_allowed = url.scheme() == "https" || (url.scheme() == "http" && is_local);
-        (is_allowed && url.username().is_empty() && url.password().is_none()).then_some(Self(url))
+        // What is stored must be readable again: parsing can make a URL longer.
+        let fits = url.as_str().len() <= MAX_PORTAL_URL;
+        (is_allowed && fits && url.username().is_empty() && url.password().is_none()).then_some(Self(url))
     }
 
     pub fn as_str(&self) -> &str {
@@ -189,8 +194,10 @@ impl Origin {
     pub fn parse(text: &str) -> Result<Self, String> {
         const RULE: &str = "must be an origin such as https://app.example; http is allowed for localhost";
         match WebUrl::parse(text).map(|url| url.origin()) {
-            Some(origin) if origin.0 == text && !text.contains('*') => Ok(origin),
-            Some(origin) if !text.contains('*') => Err(format!("{RULE}; did you mean {origin}?")),
+            // Browsers do not understand IPv6 addresses in the list of a header.
+            Some(_) if text.contains('[') => Err(format!("{RULE}; use a host name instead of an IPv6 address")),
+            Some(origin) if origin.0 == text => Ok(origin),
+            Some(origin) => Err(format!("{RULE}; did you mean {origin}?")),
             _ => Err(RULE.into()),
         }
     }
@@ -251,6 +258,24 @@ mod tests {
         let stored = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<PortalSettings>(&stored).unwrap(), settings);
         assert_eq!(RawPortalSettings::default().parse(), Ok(PortalSettings::default()));
+    }
+
+    #[test]
+    fn accepted_urls_can_be_read_again() {
+        let quotes = format!("https://a.example/?{}", "\"".repeat(1_500));
+        let without_path = format!("https://a.example?{}", "x".repeat(MAX_PORTAL_URL - 18));
+        assert_eq!(without_path.len(), MAX_PORTAL_URL);
+        for grows in [quotes, without_path] {
+            assert_eq!(WebUrl::parse(&grows), None, "the parsed URL is longer");
+        }
+        let longest = format!("https://a.example/?{}", "x".repeat(MAX_PORTAL_URL - 19));
+        let url = WebUrl::parse(&longest).unwrap();
+        assert_eq!(WebUrl::parse(url.as_str()), Some(url));
+        for host in ["a;sandbox", "a,b", "*", "a'b", "$(x)", "a`b"] {
+            assert_eq!(WebUrl::parse(&format!("https://{host}/x")), None, "{host}");
+            assert!(Origin::parse(&format!("https://{host}")).is_err(), "{host}");
+        }
+        assert!(Origin::parse("http://[::1]:3000").is_err());
     }
 
     #[test]

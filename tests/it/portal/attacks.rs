@@ -52,17 +52,17 @@ fn session_is_never_one_that_somebody_chose() {
     let session = create(&server, &new_customer(&server), &full());
     let mut victim = Visitor::in_portal(&server, "default");
     let planted = "A".repeat(43);
-    victim.jar.insert("keyturn_portal".into(), planted.clone());
+    victim.jar.insert("keyturn_portal_default".into(), planted.clone());
     assert_eq!(victim.get("/keys").status, 401);
     let opened = press(&victim, &session);
     victim.keep_cookies(&opened);
-    assert_ne!(victim.jar["keyturn_portal"], planted);
+    assert_ne!(victim.jar["keyturn_portal_default"], planted);
     let mut attacker = Visitor::in_portal(&server, "default");
-    attacker.jar.insert("keyturn_portal".into(), planted);
+    attacker.jar.insert("keyturn_portal_default".into(), planted);
     assert_eq!(attacker.get("/keys").status, 401);
     // The code is not a cookie either.
     let code = path_of(&create(&server, &new_customer(&server), &full())).replace("/open/", "");
-    attacker.jar.insert("keyturn_portal".into(), code);
+    attacker.jar.insert("keyturn_portal_default".into(), code);
     assert_eq!(attacker.get("/keys").status, 401);
 }
 
@@ -189,8 +189,8 @@ fn key_with_more_rights_than_the_creator_is_not_rotated() {
 fn cookie_of_the_portal_is_none_of_the_console_or_the_api() {
     let server = Server::start();
     let (_, browser) = customer_in_portal(&server);
-    let secret = browser.jar["keyturn_portal"].clone();
-    for name in ["keyturn_portal", "keyturn_session"] {
+    let secret = browser.jar["keyturn_portal_default"].clone();
+    for name in ["keyturn_portal_default", "keyturn_session"] {
         let cookie = format!("{name}={secret}");
         let console = server.get("/console/keys").header("Cookie", &cookie).send();
         assert_eq!(console.status, 303);

@@ -67,7 +67,7 @@ pub async fn profile_fields_round_trip(store: Arc<Store>) {
     let one = Profile { named_networks: vec![slug("office"), slug("lab")], ..profile("one") };
     let seq = add(&store, &one).await.unwrap();
     assert_eq!(add(&store, &one).await, Err(Refused::AlreadyExists));
-    assert_eq!(store.profiles(Some(&slug("acme"))).await.unwrap(), [one.clone()]);
+    assert_eq!(store.profiles(Some(&slug("acme"))).await.unwrap(), std::slice::from_ref(&one));
     let mut networks = store.named_networks(Some(&slug("acme"))).await.unwrap();
     networks.sort_by(|one, other| one.name.cmp(&other.name));
     assert_eq!(networks, [lab.clone(), office]);
@@ -141,6 +141,7 @@ pub async fn keys_are_counted_found_and_changed_by_profile(store: Arc<Store>) {
     let mut counts = store.keys_of_profiles(&slug("acme")).await.unwrap();
     counts.sort();
     assert_eq!(counts, [(slug("one"), 2), (slug("two"), 1)]);
+    assert_eq!(store.keys_of_profile(&slug("acme"), &slug("one")).await.unwrap(), 2);
     assert_eq!(store.keys_of_networks(&slug("acme")).await.unwrap(), [(slug("office"), 1)]);
     let listed = async |filter: KeyFilter| store.keys(&filter).await.unwrap().len();
     let all = KeyFilter::new(slug("acme"), NOW);
