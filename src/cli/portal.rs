@@ -23,6 +23,7 @@ pub(super) struct PortalArguments {
 #[derive(Subcommand, Debug)]
 enum PortalCommand {
     /// Show the settings of the portal
+    #[command(after_help = "Example:\n  keyturn portal show")]
     Show,
     /// Change settings of the portal. An empty value removes a setting
     #[command(
