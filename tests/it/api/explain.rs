@@ -47,12 +47,13 @@ fn every_check_is_listed_also_after_a_failure() {
             "organization",
             "generation",
             "secret_version",
+            "lifetime",
             "network",
             "scope"
         ]
     );
-    assert_eq!(answer["checks"][8]["detail"], "203.0.113.7 is in 203.0.113.0/24");
-    assert_eq!(answer["checks"][9]["detail"], "read:projects/acme/db is covered by read:projects/*");
+    assert_eq!(answer["checks"][9]["detail"], "203.0.113.7 is in 203.0.113.0/24");
+    assert_eq!(answer["checks"][10]["detail"], "read:projects/acme/db is covered by read:projects/*");
     assert_eq!((outcome(&answer, "secret"), outcome(&answer, "generation")), ("not_asked".into(), "not_asked".into()));
 
     let wrong = explain(&server, &key, &json!({ "address": "198.51.100.1", "action": "read", "resource": "x" }));

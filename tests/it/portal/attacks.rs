@@ -243,3 +243,43 @@ fn texts_are_escaped() {
         assert!(!html.contains("<script>alert") && html.contains("&#60;script&#62;"), "{html}");
     }
 }
+
+#[test]
+fn key_is_never_granted_what_was_not_chosen() {
+    let server = Server::start();
+    let api =
+        json!({ "name": "ship", "audience": "https://ship.example", "scopes": [{ "scope": "a" }, { "scope": "b" }] });
+    server.api("POST", "apis").json(&api).send().expect(201);
+    let customer = new_customer(&server);
+    let session = json!({ "apis": [{ "api": "ship", "scopes": ["a", "b"] }] });
+    let browser = open(&server, &create(&server, &customer, &session));
+    let page = browser.page("/keys/new");
+    let chosen = |place| filled(&page, &browser.link("/keys/new"), &[("name", "mine"), ("grant", place)]);
+    let (first, second) = (chosen("0"), chosen("1"));
+    let fewer = json!({ "scopes": [{ "scope": "a" }] });
+    assert_eq!(server.api("PATCH", "apis/ship").json(&fewer).send().status, 200);
+    let refused = browser.post("/keys/new").form_text(&second).send();
+    assert_eq!(refused.status, 422, "the API no longer has the scope");
+    assert!(refused.text().contains("no longer available"), "{}", refused.text());
+    assert!(!browser.read("/keys/new").contains("ship.b"));
+    assert_eq!(server.api("DELETE", "apis/ship").send().status, 204);
+    assert_eq!(browser.post("/keys/new").form_text(&first).send().status, 422, "the API is gone");
+    let keys = server.api("GET", &format!("keys?customer={customer}")).send().expect(200);
+    assert_eq!(keys["items"], json!([]));
+    for nothing in [json!({ "scopes": [] }), json!({ "apis": [] })] {
+        crate::support::check::problem(&super::try_create(&server, &customer, &nothing), 422, "VALIDATION_FAILED");
+    }
+}
+
+#[test]
+fn changed_frame_settings_lock_no_browser_out() {
+    let server = Server::start();
+    let (customer, mut browser) = customer_in_portal(&server);
+    for origins in [json!(["https://app.example"]), json!([])] {
+        server.api("PUT", "portal").json(&json!({ "frame_origins": origins })).send().expect(200);
+        assert_eq!(browser.get("/keys").status, 200, "the session before the change");
+        let opened = press(&browser, &create(&server, &customer, &full()));
+        browser.keep_cookies(&opened);
+        assert_eq!(browser.get("/keys").status, 200, "a session after it");
+    }
+}

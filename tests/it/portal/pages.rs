@@ -81,7 +81,7 @@ fn policy_and_limits_apply() {
     };
     refused(&[("name", ""), ("grant", "0")], "Name");
     refused(&[("name", "k")], "Choose what the key can do");
-    refused(&[("name", "k"), ("grant", "7")], "Choose what the key can do");
+    refused(&[("name", "k"), ("grant", "7")], "Choose again what the key can do");
     refused(&[("name", "k"), ("grant", "0"), ("expiry", "none")], "Expiry");
     refused(&[("name", "k"), ("grant", "0"), ("allowed_cidrs", "10.0.0.1/8")], "10.0.0.0/8");
     let (id, _) = shown_secret(&submit(&[("name", "k"), ("grant", "1"), ("allowed_cidrs", "10.0.0.0/8")]).text());

@@ -42,6 +42,8 @@ fn settings_are_replaced_with_their_version() {
         ("color", json!("blue")),
         ("logo_url", json!("http://cdn.acme.example/logo.png")),
         ("return_url", json!("javascript:alert(1)")),
+        ("return_url", json!(format!("https://a.example/?{}", "\"".repeat(1_500)))),
+        ("logo_url", json!("https://*/logo.png")),
         ("name", json!(" Acme")),
         ("text", json!("x".repeat(1001))),
     ] {
@@ -49,7 +51,14 @@ fn settings_are_replaced_with_their_version() {
         body[field] = value;
         wrong_field(&put(&server, &body), field);
     }
-    for wrong in ["*", "https://app.acme.example/", "https://*.acme.example", "http://app.acme.example"] {
+    for wrong in [
+        "https://a.example;sandbox",
+        "http://[::1]:3000",
+        "*",
+        "https://app.acme.example/",
+        "https://*.acme.example",
+        "http://app.acme.example",
+    ] {
         wrong_field(&put(&server, &json!({ "frame_origins": ["https://a.example", wrong] })), "frame_origins[1]");
     }
     let log = server.api("GET", "audit?action=portal.change").send().expect(200);
