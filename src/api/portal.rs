@@ -35,7 +35,6 @@ pub(super) fn routes(routes: &mut Routes) {
             "Replace the settings of the customer portal. Settings that are absent get their defaults",
         )
         .if_match()
-        .body_required()
         .returns(StatusCode::OK, "The settings.");
     routes
         .add(Method::GET, SESSIONS, list)
