@@ -17,6 +17,7 @@ use crate::domain::apis::ServedApi;
 use crate::domain::choices::Choice;
 use crate::domain::member::MemberId;
 use crate::domain::portal::{Capabilities, Capability, PortalSession, PortalSettings, RawPortalSettings, WebUrl};
+use crate::domain::violation::Violation;
 use crate::http::checks::Checks;
 use crate::portal::{self, NewSession};
 
@@ -59,39 +60,12 @@ pub(super) fn routes(routes: &mut Routes) {
 }
 
 /// The settings of the customer portal.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Portal")]
 struct SettingsJson {
     /// The name that customers see; the organization's display name if `null`.
-    #[schemars(extend("maxLength" = 100))]
-    name: Option<String>,
-    /// The color of buttons: `#` and six hexadecimal digits. Their text is black or white, for the higher contrast.
-    #[schemars(extend("pattern" = "^#[0-9A-Fa-f]{6}$"))]
-    color: Option<String>,
-    /// An image that browsers load, at an `https` URL.
-    #[schemars(extend("format" = "uri", "maxLength" = 2048))]
-    logo_url: Option<String>,
-    /// An introduction above the list of keys.
-    #[schemars(extend("maxLength" = 1000))]
-    text: String,
-    /// Where the portal links back to, unless the session says otherwise.
-    #[schemars(extend("format" = "uri", "maxLength" = 2048))]
-    return_url: Option<String>,
-    /// The origins to which sessions can link back, besides that of `return_url`.
-    #[schemars(extend("maxItems" = 20))]
-    return_origins: Vec<String>,
-    /// The origins that can show the portal in a frame.
-    #[schemars(extend("maxItems" = 20))]
-    frame_origins: Vec<String>,
-}
-
-/// New settings of the customer portal. Absent fields get their defaults.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "NewPortal")]
-struct SettingsBody {
-    /// The name that customers see; the organization's display name if `null`.
-    #[schemars(extend("maxLength" = 100))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 100))]
     name: Option<String>,
     /// The color of buttons: `#` and six hexadecimal digits. Their text is black or white, for the higher contrast.
     #[schemars(extend("pattern" = "^#[0-9A-Fa-f]{6}$"))]
@@ -133,7 +107,17 @@ async fn show_settings(call: Call<ReadPolicy>) -> Result<Reply<SettingsJson>, Pr
     Ok(Reply::new(settings.into()).version(version))
 }
 
-async fn replace_settings(call: Call<AdminPolicy>, body: SettingsBody) -> Result<Reply<SettingsJson>, Problem> {
+async fn replace_settings(call: Call<AdminPolicy>, body: SettingsJson) -> Result<Reply<SettingsJson>, Problem> {
+    // An empty text is how a form leaves a setting out; here `null` does.
+    let optional =
+        [("name", &body.name), ("color", &body.color), ("logo_url", &body.logo_url), ("return_url", &body.return_url)];
+    let is_empty = |(_, text): &(&str, &Option<String>)| text.as_ref().is_some_and(String::is_empty);
+    let empty = optional.into_iter().filter(is_empty);
+    let empty: Vec<Violation> =
+        empty.map(|(field, _)| Violation::new(field, "must not be empty; null removes the setting")).collect();
+    if !empty.is_empty() {
+        return Err(Problem::invalid(empty));
+    }
     let raw = RawPortalSettings {
         name: body.name.unwrap_or_default(),
         color: body.color.unwrap_or_default(),

@@ -135,19 +135,18 @@ async fn update(client: &Client, settings: Settings) -> Result<Value, CliError> 
 
 impl Settings {
     fn given(self) -> Vec<(&'static str, Value)> {
-        let texts = [
-            ("name", self.name),
-            ("color", self.color),
-            ("logo_url", self.logo_url),
-            ("text", self.text),
-            ("return_url", self.return_url),
-        ];
+        let optional =
+            [("name", self.name), ("color", self.color), ("logo_url", self.logo_url), ("return_url", self.return_url)];
         let lists = [("return_origins", self.return_origins), ("frame_origins", self.frame_origins)];
-        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?))));
+        let optional = optional.into_iter().filter_map(|(name, text)| {
+            // An empty value removes the setting.
+            Some((name, Some(text?).filter(|text| !text.is_empty()).into()))
+        });
+        let text = self.text.map(|text| ("text", Value::from(text)));
         let lists = lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| {
             (name, list.into_iter().filter(|origin| !origin.is_empty()).collect::<Vec<_>>().into())
         });
-        texts.chain(lists).collect()
+        optional.chain(text).chain(lists).collect()
     }
 }
 

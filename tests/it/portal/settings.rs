@@ -44,6 +44,10 @@ fn settings_are_replaced_with_their_version() {
         ("return_url", json!("javascript:alert(1)")),
         ("return_url", json!(format!("https://a.example/?{}", "\"".repeat(1_500)))),
         ("logo_url", json!("https://*/logo.png")),
+        ("name", json!("")),
+        ("color", json!("")),
+        ("logo_url", json!("")),
+        ("return_url", json!("")),
         ("name", json!(" Acme")),
         ("text", json!("x".repeat(1001))),
     ] {

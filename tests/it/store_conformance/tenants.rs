@@ -78,7 +78,7 @@ pub async fn new_epoch_invalidates_tokens_and_sessions(store: Arc<Store>) {
 
     // Changes that a running node has seen are lost: nothing is decided or changed until it starts an epoch.
     store.join(&node, NOW).await.unwrap();
-    assert_eq!(store.begin_epoch(NOW).await.unwrap().map(|again| again.epoch), None, "nothing is lost");
+    assert_eq!(store.begin_epoch(NOW).await.unwrap().map(|again| again.epoch), None, "no change was lost");
     let seen = store.last_seq().await.unwrap() + 5;
     store.saw(seen);
     assert!(store.follow(epoch, &node, 10).await.unwrap().has_lost_changes);
