@@ -9,9 +9,9 @@ use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::{AuditEntry, NodeId, Store, StoreError, action, audit};
+use crate::store::{AuditEntry, NodeId, Store, StoreError, audit};
 
-use crate::store::sql::columns::{key_id, slug, unsigned};
+use crate::store::sql::columns::{key_id, unsigned};
 
 use crate::store::customers::customer_id;
 use crate::store::key_rows::key_from_row;
@@ -55,17 +55,6 @@ pub struct RevokedToken {
     pub key: KeyId,
     /// The entry can be deleted some time after this expiry.
     pub expires_at: Timestamp,
-}
-
-/// The result of starting a new epoch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Restored {
-    /// The first number of the new epoch.
-    pub epoch: Seq,
-    /// API keys whose tokens were invalidated.
-    pub keys: u64,
-    /// Sessions that were deleted.
-    pub sessions: u64,
 }
 
 /// The changes after a number, in one snapshot of the store.
@@ -171,110 +160,12 @@ fn change(row: &Row, seq: i64) -> Result<KeyChange, StoreError> {
 /// IDs deleted by one statement.
 const IDS_AT_ONCE: usize = 500;
 
-/// Keys or customers updated by one statement.
-const ROWS_AT_ONCE: i64 = 10_000;
-
 impl Store {
-    /// Starts a new epoch after the database went back in time: a restore, or a fail-over that lost changes. `now` in
-    /// milliseconds is higher than any number that was used; every generation, secret version, version and change
-    /// number continues from it, so none is used twice. This invalidates every token. Sessions are deleted, because it
-    /// is unknown which of them had been ended. Every node reads everything again, and each organization gets an audit
-    /// entry.
-    ///
-    /// If the database has reached the last number that a running node has seen, another node has started the epoch, and
-    /// the result is `None`. In a process that has seen none, no node may be running, and all registered nodes are
-    /// deleted.
-    pub async fn begin_epoch(&self, now: Timestamp) -> Result<Option<Restored>, StoreError> {
-        let (mut transaction, seq) = self.begin_on_any().await?;
-        let seen = self.seen.load(Ordering::Acquire);
-        if seen > 0 && seq > seen {
-            transaction.rollback().await?;
-            return Ok(None);
-        }
-        let row =
-            query("SELECT COALESCE(MAX(generation), 0) AS highest FROM api_keys").fetch_one(&mut transaction).await?;
-        let known = seq.max(seen).max(unsigned(row.try_get("highest")?, "generation")?);
-        let epoch = (known + 1).max(u64::try_from(now.as_millis()).unwrap_or_default());
-
-        // 1. Numbers. A node that has applied an earlier number may have missed changes, and reads everything again.
-        for statement in [
-            "UPDATE change_seq SET seq = $1, epoch = $1, tenants_seq = $1, pruned_seq = $1",
-            "UPDATE organizations SET changed_seq = $1, policy_version = $1",
-            "UPDATE members SET version = $1",
-            "UPDATE webhooks SET version = $1",
-            "UPDATE apis SET version = $1",
-            "UPDATE portal_settings SET version = $1",
-        ] {
-            query(statement).bind(epoch).execute(&mut transaction).await?;
-        }
-        // In batches, because of PostgreSQL's statement timeout.
-        let keys = update_in_batches(
-            &mut transaction,
-            "UPDATE api_keys SET generation = $1, secret_version = $1, version = $1 \
-             WHERE id IN (SELECT id FROM api_keys WHERE generation < $1 LIMIT $2)",
-            epoch,
-        )
-        .await?;
-        update_in_batches(
-            &mut transaction,
-            "UPDATE customers SET generation = $1, version = $1 \
-             WHERE id IN (SELECT id FROM customers WHERE generation < $1 LIMIT $2)",
-            epoch,
-        )
-        .await?;
-
-        // 2. Sessions and nodes.
-        let sessions = query("DELETE FROM sessions").execute(&mut transaction).await?;
-        query("DELETE FROM portal_sessions").execute(&mut transaction).await?;
-        if seen == 0 {
-            query("DELETE FROM nodes").execute(&mut transaction).await?;
-        }
-
-        // 3. The audit log.
-        for row in query("SELECT slug FROM organizations WHERE deleted_at IS NULL ORDER BY slug")
-            .fetch_all(&mut transaction)
-            .await?
-        {
-            let organization = slug(row.try_get("slug")?)?;
-            let entry = AuditEntry::by_keyturn(
-                now,
-                action::STORE_RESTORE,
-                &organization,
-                None,
-                Some(serde_json::json!({ "epoch": epoch })),
-            );
-            audit::write(&mut transaction, &organization, &entry).await?;
-        }
-        transaction.commit().await?;
-        Ok(Some(Restored { epoch, keys, sessions }))
-    }
-
     /// Returns the number of the last change. Fails if the database has lost changes.
     pub async fn last_seq(&self) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM change_seq").fetch_one(&self.database).await?;
         let seq = unsigned(row.try_get("seq")?, "change number")?;
         if seq < self.seen.load(Ordering::Acquire) { Err(StoreError::LostChanges) } else { Ok(seq) }
-    }
-
-    /// Records that this process has seen a change number. Returns the highest one that it had seen before.
-    pub fn saw(&self, seq: Seq) -> Seq {
-        self.seen.fetch_max(seq, Ordering::AcqRel)
-    }
-
-    /// Runs a read for a decision. Fails if the database has lost changes that this process had seen before the read,
-    /// even if a new epoch has started since then.
-    pub async fn read_current<T, E: From<StoreError>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let seen = self.seen.load(Ordering::Acquire);
-        let found = read.await?;
-        if seen > 0 {
-            // A new epoch prunes all earlier changes. Until it starts, no change can be made, so the number stays low.
-            let row = query("SELECT seq, pruned_seq FROM change_seq").fetch_one(&self.database).await?;
-            let number = |column| unsigned(row.try_get(column)?, "change number");
-            if !(number("pruned_seq")?..=number("seq")?).contains(&seen) {
-                return Err(StoreError::LostChanges.into());
-            }
-        }
-        Ok(found)
     }
 
     /// Returns the changes after `after` for a node, at most `limit`.
@@ -427,22 +318,6 @@ impl Store {
     async fn seq_of_token(&self, jti: &str) -> Result<Seq, StoreError> {
         let row = query("SELECT seq FROM revoked_tokens WHERE jti = $1").bind(jti).fetch_one(&self.database).await?;
         unsigned(row.try_get("seq")?, "change number")
-    }
-}
-
-/// Runs a statement for at most `$2` rows at a time until none is left; `$1` is the epoch. Returns the number of rows.
-async fn update_in_batches(
-    transaction: &mut Transaction,
-    statement: &'static str,
-    epoch: Seq,
-) -> Result<u64, StoreError> {
-    let mut rows = 0;
-    loop {
-        let written = query(statement).bind(epoch).bind(ROWS_AT_ONCE).execute(&mut *transaction).await?;
-        if written == 0 {
-            return Ok(rows);
-        }
-        rows += written;
     }
 }
 

@@ -39,9 +39,12 @@ fn every_code_and_event_is_listed() {
     let is_of_api = |code: &&Code| !matches!(code, Code::NotReady | Code::SessionRequired);
     let codes: BTreeSet<&str> = Code::ALL.iter().filter(is_of_api).map(|code| code.as_str()).collect();
     assert_eq!(listed, codes);
-    // Every problem is created in this file.
-    let source = std::fs::read_to_string("src/api/problem.rs").unwrap();
-    assert!(!source.contains("Code::NotReady") && !source.contains("Code::SessionRequired"));
+    // Every problem is created in these files.
+    for file in ["mod", "errors"] {
+        let source = std::fs::read_to_string(format!("src/api/problem/{file}.rs")).unwrap();
+        assert!(source.contains("Code::") && !source.contains("Code::NotReady"));
+        assert!(!source.contains("Code::SessionRequired"));
+    }
     let events: BTreeSet<&str> = document["webhooks"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(events, keyturn::domain::event::KNOWN.into_iter().collect());
 }
