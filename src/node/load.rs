@@ -100,8 +100,14 @@ impl Node {
         let serve = |api: Api| {
             let aliases = match api.is_default() {
                 true => {
-                    let own = [&self.settings.public_url, &issuer];
-                    own.into_iter().chain(&organization.policy.audiences).cloned().collect()
+                    // The issuer of the default organization is the public URL.
+                    let own = [&self.settings.public_url, &issuer].into_iter().chain(&organization.policy.audiences);
+                    own.fold(Vec::new(), |mut aliases: Vec<String>, own| {
+                        if !aliases.contains(own) {
+                            aliases.push(own.clone());
+                        }
+                        aliases
+                    })
                 }
                 false => Vec::new(),
             };

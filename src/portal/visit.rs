@@ -10,6 +10,7 @@ use crate::domain::decision::ClientAddress;
 use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::page::Page;
 use crate::domain::portal::{Capability, PortalSession};
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::Violation;
 use crate::keys::{self, IdempotentRequest, NewKey, RotateKey};
@@ -50,6 +51,20 @@ impl PortalVisit {
             Ok(customer) => Ok(Some(Self { session, customer, address, now })),
             Err(customers::CustomerError::Unavailable(cause)) => Err(cause),
             Err(_) => Ok(None),
+        }
+    }
+
+    /// Ends the session of a secret, if it is a valid one of the organization.
+    pub async fn end_replaced(
+        node: &Node,
+        organization: &Slug,
+        secret: &SessionSecret,
+        address: ClientAddress,
+        now: Timestamp,
+    ) -> Result<(), PortalError> {
+        match Self::resume(node, secret, address, now).await? {
+            Some(visit) if visit.session.organization == *organization => visit.end(node).await,
+            _ => Ok(()),
         }
     }
 

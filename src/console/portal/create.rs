@@ -97,7 +97,7 @@ pub(super) async fn send(submitted: PortalForm) -> Result<Reply, ErrorPage> {
         Ok((key, text)) => return secret::show(&visit, &key, &text, false),
         Err(PortalError::Key(KeyError::AlreadyDone(id))) => return secret::show_already_submitted(&visit, &id),
         Err(PortalError::Key(KeyError::Invalid(violations))) => Errors::new(violations, FIELDS),
-        Err(PortalError::Key(error)) => match visit.describe(&error) {
+        Err(PortalError::Key(error)) => match visit.describe(&error, &["allowed_cidrs", "expiry"]) {
             Some(sentence) => Errors::sentence(sentence),
             None => return Err(error.into()),
         },

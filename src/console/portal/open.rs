@@ -17,7 +17,7 @@ use crate::domain::portal::SESSION_SECONDS;
 use crate::domain::slug::Slug;
 use crate::http::context::HttpContext;
 use crate::members::SessionSecret;
-use crate::portal;
+use crate::portal::{self, PortalVisit};
 
 #[derive(Template)]
 #[template(path = "console/portal/open.html")]
@@ -53,11 +53,15 @@ pub(super) async fn show(request: HttpRequest, context: web::Data<HttpContext>) 
 }
 
 pub(super) async fn send(submitted: CodeForm) -> Result<Reply, ErrorPage> {
-    let CodeForm { site, form, address, context } = submitted;
+    let CodeForm { site, form, address, earlier, context } = submitted;
     let organization = organization(&site)?;
     let code = form.value("code").and_then(SessionSecret::parse).ok_or_else(ErrorPage::portal_link_used)?;
     let secret = portal::open(&context.node, organization, &code, address, clock::now()).await?;
     let secret = secret.ok_or_else(ErrorPage::portal_link_used)?;
+    // The browser loses its earlier session, so nobody could end that one.
+    if let Some(earlier) = earlier {
+        PortalVisit::end_replaced(&context.node, organization, &earlier, address, clock::now()).await?;
+    }
     let cookies = site.cookies(&context.node.settings.public_url).ok_or_else(ErrorPage::not_found)?;
     Ok(Reply::see_other(format!("{}/keys", site.root)).set_cookies(cookies.store(&secret, SESSION_SECONDS)))
 }

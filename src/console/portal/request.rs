@@ -21,7 +21,7 @@ use crate::http::access::Identity;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::keys::KeyError;
-use crate::members;
+use crate::members::{self, SessionSecret};
 use crate::node::{Node, Tenant};
 use crate::portal::{PortalError, PortalVisit};
 
@@ -95,18 +95,18 @@ impl PortalRequest {
         Reply::see_other(format!("{}{rest}", self.site.root))
     }
 
-    /// Describes why a key was not created or rotated, if the form can show it.
-    pub(super) fn describe(&self, error: &KeyError) -> Option<String> {
+    /// Describes why a key was not created or rotated, if the form can show it. `fields` are those that the form has.
+    pub(super) fn describe(&self, error: &KeyError, fields: &[&str]) -> Option<String> {
         let name = &self.site.name;
         Some(match error {
-            KeyError::GrantExceeded(GrantExceeded::Scope(_) | GrantExceeded::Api(_)) => {
-                format!("This key has access that can’t be given out here. Ask {name} to change it.")
-            }
-            KeyError::GrantExceeded(GrantExceeded::Networks) => {
+            KeyError::GrantExceeded(GrantExceeded::Networks) if fields.contains(&"allowed_cidrs") => {
                 format!("Keys can be used only from networks that {name} has set. Enter addresses within them.")
             }
-            KeyError::GrantExceeded(GrantExceeded::Lifetime(end)) => {
+            KeyError::GrantExceeded(GrantExceeded::Lifetime(end)) if fields.contains(&"expiry") => {
                 format!("Choose an expiry before {}.", crate::console::ui::format_date_and_time(*end))
+            }
+            KeyError::GrantExceeded(_) => {
+                format!("This key has access that can’t be given out here. Ask {name} to change it.")
             }
             KeyError::LimitReached => {
                 "You have as many keys as you can have. Revoke a key that you no longer need.".into()
@@ -147,8 +147,8 @@ impl FromRequest for PortalForm {
             let context = context.ok_or_else(|| ErrorPage::unavailable(&"no context"))?;
             let public_url = &context.node.settings.public_url;
             check_origin(&request, public_url)?;
-            let cookies = Site::of(&request);
-            let secret = cookies.cookies(public_url).and_then(|cookies| cookies.read(&request));
+            let site = Site::of(&request);
+            let secret = site.cookies(public_url).and_then(|cookies| cookies.read(&request));
             secret.ok_or_else(ErrorPage::portal_session_ended)?;
             let form = submitted::read(&request, payload, MAX_BODY).await?;
             let visit = PortalRequest::begin(&request).await?;
@@ -174,6 +174,8 @@ pub(super) struct CodeForm {
     pub(super) site: Arc<Site>,
     pub(super) form: Form,
     pub(super) address: crate::domain::decision::ClientAddress,
+    /// The session that the browser has until then.
+    pub(super) earlier: Option<SessionSecret>,
     pub(super) context: web::Data<HttpContext>,
 }
 
@@ -189,7 +191,9 @@ impl FromRequest for CodeForm {
             check_origin(&request, &context.node.settings.public_url)?;
             let form = submitted::read(&request, payload, MAX_BODY).await?;
             let address = context.client_address(&request);
-            Ok(Self { site: Site::of(&request), form, address, context: context.clone() })
+            let site = Site::of(&request);
+            let earlier = site.cookies(&context.node.settings.public_url).and_then(|cookies| cookies.read(&request));
+            Ok(Self { site, form, address, earlier, context: context.clone() })
         })
     }
 }

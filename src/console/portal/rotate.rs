@@ -108,7 +108,7 @@ pub(super) async fn send(submitted: PortalForm, path: web::Path<(String, String)
         Ok((key, text)) => return secret::show(&visit, &key, &text, true),
         Err(PortalError::Key(KeyError::AlreadyDone(id))) => return secret::show_already_submitted(&visit, &id),
         Err(PortalError::Key(KeyError::Invalid(violations))) => Errors::new(violations, FIELDS),
-        Err(PortalError::Key(error)) => match visit.describe(&error) {
+        Err(PortalError::Key(error)) => match visit.describe(&error, if needs_expiry { &["expiry"] } else { &[] }) {
             Some(sentence) => Errors::sentence(sentence),
             None => return Err(error.into()),
         },

@@ -54,6 +54,7 @@ fn api_is_created_shown_edited_and_deleted() {
     let default = &listed["items"][0];
     assert_eq!((default["is_default"].as_bool(), default["scope_style"].as_str()), (Some(true), Some("filters")));
     assert_eq!(default["keys"], 1, "the first key");
+    assert_eq!(default["aliases"].as_array().unwrap().len(), 1, "the public URL, which is also the issuer");
 
     let shown = server.api("GET", "apis/photos").send();
     assert_eq!((shown.expect(200), shown.header("etag")), (body, Some("\"1\"")));

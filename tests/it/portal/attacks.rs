@@ -278,8 +278,10 @@ fn changed_frame_settings_lock_no_browser_out() {
     for origins in [json!(["https://app.example"]), json!([])] {
         server.api("PUT", "portal").json(&json!({ "frame_origins": origins })).send().expect(200);
         assert_eq!(browser.get("/keys").status, 200, "the session before the change");
+        let earlier = browser.clone();
         let opened = press(&browser, &create(&server, &customer, &full()));
         browser.keep_cookies(&opened);
         assert_eq!(browser.get("/keys").status, 200, "a session after it");
+        assert_eq!(earlier.get("/keys").status, 401, "the replaced session has ended");
     }
 }
