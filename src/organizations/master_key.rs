@@ -69,7 +69,7 @@ pub async fn seal_webhook_urls(store: &Store, keys: &MasterKeys) -> Result<usize
 pub async fn reseal(store: &Store, keys: &MasterKeys, now: Timestamp) -> Result<usize, ResealError> {
     seal_webhook_urls(store, keys).await?;
     let mut seals = Vec::new();
-    for stored in store.signing_keys(None).await? {
+    for stored in store.signing_keys().await? {
         let failed = |error| ResealError::Seal(stored.kid.clone(), error);
         let plain = sealing::open(keys, &stored.kid, &stored.sealed).map_err(failed)?;
         let sealed = sealing::seal(keys, &stored.kid, &plain).map_err(failed)?;
@@ -101,7 +101,7 @@ pub async fn reseal(store: &Store, keys: &MasterKeys, now: Timestamp) -> Result<
 pub async fn is_current(store: &Store, keys: &MasterKeys) -> Result<bool, ResealError> {
     let id = keys.current().id();
     // Another node may have created a signing key or a webhook under an older master key.
-    let is_current = store.signing_keys(None).await?.iter().all(|key| key.sealed.master_key == id)
+    let is_current = store.signing_keys().await?.iter().all(|key| key.sealed.master_key == id)
         && store.webhook_seals().await?.iter().all(|seal| {
             [Some(&seal.sealed), Some(&seal.url), seal.headers.as_ref()]
                 .into_iter()

@@ -115,7 +115,7 @@ pub async fn replace(
     for _ in 0..TRIES {
         // 1. The stored policy, because memory may be outdated.
         let old = read(node, organization).await?;
-        let apis = node.store.apis(Some(organization)).await?;
+        let apis = node.store.apis(organization).await?;
         let of_an_api = |audience: &String| {
             apis.iter().find(|api| api.audience.as_ref().is_some_and(|taken| is_same(taken, audience)))
         };

@@ -10,7 +10,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::key_rows::grants_from;
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::{Query, Row, query};
+use crate::store::sql::statement::{On, Query, Row, query};
 use crate::store::{AuditEntry, Refused, Seq, Store, StoreError, WriteError, audit, changes, is_duplicate, refuse};
 
 /// A scope in the column `scopes`.
@@ -20,18 +20,22 @@ struct StoredScope {
     description: String,
 }
 
+/// Returns the APIs of one organization or of all, the default API first, then by name.
+pub(super) async fn read(on: impl Into<On<'_>>, organization: Option<&Slug>) -> Result<Vec<Api>, StoreError> {
+    let statement = match organization {
+        Some(organization) => query("SELECT * FROM apis WHERE organization = $1").bind(organization.as_str()),
+        None => query("SELECT * FROM apis"),
+    };
+    let mut apis: Vec<Api> = statement.fetch_all(on).await?.iter().map(from_row).collect::<Result<_, _>>()?;
+    let place = |api: &Api| (api.organization.clone(), !api.is_default(), api.name.clone());
+    apis.sort_by_key(place);
+    Ok(apis)
+}
+
 impl Store {
-    /// Returns the APIs of one organization or of all, the default API first, then by name.
-    pub async fn apis(&self, organization: Option<&Slug>) -> Result<Vec<Api>, StoreError> {
-        let statement = match organization {
-            Some(organization) => query("SELECT * FROM apis WHERE organization = $1").bind(organization.as_str()),
-            None => query("SELECT * FROM apis"),
-        };
-        let rows = statement.fetch_all(&self.database).await?;
-        let mut apis: Vec<Api> = rows.iter().map(from_row).collect::<Result<_, _>>()?;
-        let place = |api: &Api| (api.organization.clone(), !api.is_default(), api.name.clone());
-        apis.sort_by_key(place);
-        Ok(apis)
+    /// Returns the APIs of an organization, the default API first, then by name.
+    pub async fn apis(&self, organization: &Slug) -> Result<Vec<Api>, StoreError> {
+        read(&self.database, Some(organization)).await
     }
 
     /// Inserts an API with the audit entry. Rejected if the organization's last change is not `seen`: what the API was

@@ -163,9 +163,11 @@ const IDS_AT_ONCE: usize = 500;
 impl Store {
     /// Returns the number of the last change. Fails if the database has lost changes.
     pub async fn last_seq(&self) -> Result<Seq, StoreError> {
+        // Before the read: another task may see a later change meanwhile.
+        let seen = self.seen.load(Ordering::Acquire);
         let row = query("SELECT seq FROM change_seq").fetch_one(&self.database).await?;
         let seq = unsigned(row.try_get("seq")?, "change number")?;
-        if seq < self.seen.load(Ordering::Acquire) { Err(StoreError::LostChanges) } else { Ok(seq) }
+        if seq < seen { Err(StoreError::LostChanges) } else { Ok(seq) }
     }
 
     /// Returns the changes after `after` for a node, at most `limit`.
@@ -181,6 +183,8 @@ impl Store {
             (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT AS clock \
             FROM change_seq s LEFT JOIN key_changes c ON c.seq > $1 ORDER BY c.seq LIMIT $3";
         let bind = |sql| query(sql).bind(after).bind(node.as_str()).bind(i64::from(limit));
+        // Before the read, as in `last_seq`.
+        let seen = self.seen.load(Ordering::Acquire);
         let rows = match &self.database {
             Database::Sqlite { .. } => bind(FOLLOWING).fetch_all(&self.database).await?,
             Database::Postgres(postgres) => {
@@ -208,9 +212,10 @@ impl Store {
             }
         }
         let last_seq = number("last_seq")?;
+        self.saw(last_seq);
         Ok(ChangeBatch {
             last_seq,
-            has_lost_changes: last_seq < self.saw(last_seq),
+            has_lost_changes: last_seq < seen,
             tenants_seq: number("tenants_seq")?,
             pruned_seq: number("pruned_seq")?,
             is_member: first.try_get::<i64>("membership")? == 1,

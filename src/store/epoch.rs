@@ -52,6 +52,8 @@ impl Store {
             "UPDATE members SET version = $1",
             "UPDATE webhooks SET version = $1",
             "UPDATE apis SET version = $1",
+            "UPDATE profiles SET version = $1",
+            "UPDATE named_networks SET version = $1",
             "UPDATE portal_settings SET version = $1",
         ] {
             query(statement).bind(epoch).execute(&mut transaction).await?;
@@ -98,9 +100,9 @@ impl Store {
         Ok(Some(Restored { epoch, keys, sessions }))
     }
 
-    /// Records that this process has seen a change number. Returns the highest one that it had seen before.
-    pub fn saw(&self, seq: Seq) -> Seq {
-        self.seen.fetch_max(seq, Ordering::AcqRel)
+    /// Records that this process has seen a change number.
+    pub fn saw(&self, seq: Seq) {
+        self.seen.fetch_max(seq, Ordering::AcqRel);
     }
 
     /// Runs a read for a decision. Fails if the database has lost changes that this process had seen before the read,

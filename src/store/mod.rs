@@ -37,6 +37,7 @@ mod responses;
 mod sessions;
 mod signing_keys;
 mod sql;
+mod tenants;
 mod upkeep;
 mod usage;
 mod webhooks;
@@ -71,6 +72,7 @@ pub use organizations::{MAX_COUNT, NewOrganization, OrganizationCounts};
 pub use outbox::{AfterAttempt, Attempt, Backlog, ClaimTerms, DueWebhook};
 pub use responses::StoredResponse;
 pub use signing_keys::StoredSigningKey;
+pub use tenants::{TenantRecord, Tenants};
 pub use upkeep::{Notice, StaleKeys, kind};
 pub use usage::{
     BusyKey, BusyKeys, DetailKind, Interval, KeyOfApi, RequestedOfKey, SharingKeys, UsageDetail, UsageOf, UsesOfApi,
@@ -189,8 +191,9 @@ pub enum Refused {
 }
 
 /// Maximum number of transactions for changes at a time. Changes are serialized, so more would only occupy connections
-/// that reads need. If the node stops, each of them also blocks other nodes until the database times it out.
-const MAX_OPEN_CHANGES: usize = 2;
+/// that reads need. If the node stops, each of them would also block the changes of other nodes until the database ends it,
+/// one after the other, and the second one longer than they wait.
+const MAX_OPEN_CHANGES: usize = 1;
 
 /// How long a change waits for earlier ones.
 const CHANGE_WAIT: Duration = Duration::from_secs(5);
@@ -322,11 +325,7 @@ impl Store {
     }
 
     fn on(database: Database) -> Self {
-        let permits = match &database {
-            Database::Sqlite { .. } => MAX_OPEN_CHANGES,
-            Database::Postgres(postgres) => MAX_OPEN_CHANGES.min(postgres.connections().saturating_sub(1)).max(1),
-        };
-        let changes = Arc::new(Semaphore::new(permits));
+        let changes = Arc::new(Semaphore::new(MAX_OPEN_CHANGES));
         Self { database, following: Arc::default(), snapshots: Arc::default(), changes, seen: Arc::default() }
     }
 

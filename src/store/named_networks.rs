@@ -10,21 +10,19 @@ use crate::store::key_rows::{names_from, networks_column, networks_from};
 use crate::store::profiles::{commit, counted};
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::{Query, Row, query};
+use crate::store::sql::statement::{On, Query, Row, query};
 use crate::store::{AuditEntry, Refused, Seq, Store, StoreError, WriteError, is_duplicate, refuse};
 
-impl Store {
-    /// Returns the named networks of one organization or of all.
-    pub async fn named_networks(&self, organization: Option<&Slug>) -> Result<Vec<NamedNetwork>, StoreError> {
-        let statement = match organization {
-            Some(organization) => {
-                query("SELECT * FROM named_networks WHERE organization = $1").bind(organization.as_str())
-            }
-            None => query("SELECT * FROM named_networks"),
-        };
-        statement.fetch_all(&self.database).await?.iter().map(from_row).collect()
-    }
+/// Returns the networks of one organization or of all.
+pub(super) async fn read(on: impl Into<On<'_>>, organization: Option<&Slug>) -> Result<Vec<NamedNetwork>, StoreError> {
+    let statement = match organization {
+        Some(organization) => query("SELECT * FROM named_networks WHERE organization = $1").bind(organization.as_str()),
+        None => query("SELECT * FROM named_networks"),
+    };
+    statement.fetch_all(on).await?.iter().map(from_row).collect()
+}
 
+impl Store {
     /// Inserts a network with the audit entry.
     pub async fn insert_network(&self, network: &NamedNetwork, entry: &AuditEntry) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_as(entry).await?;

@@ -206,7 +206,7 @@ impl Store {
     }
 }
 
-fn organization_from_row(row: &Row) -> Result<Organization, StoreError> {
+pub(super) fn organization_from_row(row: &Row) -> Result<Organization, StoreError> {
     let policy: String = row.try_get("policy")?;
     let (suspended_at, deleted_at): (Option<i64>, Option<i64>) =
         (row.try_get("suspended_at")?, row.try_get("deleted_at")?);

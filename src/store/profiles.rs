@@ -10,22 +10,22 @@ use crate::store::key_rows::{
 };
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::{Query, Row, query};
+use crate::store::sql::statement::{On, Query, Row, query};
 use crate::store::{
     AuditEntry, EndKey, KEYS_AT_ONCE, Refused, Seq, Store, StoreError, WriteError, api_keys, audit, changes,
     is_duplicate, named_networks, refuse,
 };
 
-impl Store {
-    /// Returns the profiles of one organization or of all.
-    pub async fn profiles(&self, organization: Option<&Slug>) -> Result<Vec<Profile>, StoreError> {
-        let statement = match organization {
-            Some(organization) => query("SELECT * FROM profiles WHERE organization = $1").bind(organization.as_str()),
-            None => query("SELECT * FROM profiles"),
-        };
-        statement.fetch_all(&self.database).await?.iter().map(from_row).collect()
-    }
+/// Returns the profiles of one organization or of all.
+pub(super) async fn read(on: impl Into<On<'_>>, organization: Option<&Slug>) -> Result<Vec<Profile>, StoreError> {
+    let statement = match organization {
+        Some(organization) => query("SELECT * FROM profiles WHERE organization = $1").bind(organization.as_str()),
+        None => query("SELECT * FROM profiles"),
+    };
+    statement.fetch_all(on).await?.iter().map(from_row).collect()
+}
 
+impl Store {
     /// Inserts a profile with the audit entry. Rejected if the organization's last change is not `seen`: what the profile was
     /// compared with may have changed.
     pub async fn insert_profile(&self, profile: &Profile, seen: Seq, entry: &AuditEntry) -> Result<Seq, WriteError> {

@@ -9,7 +9,7 @@ use crate::store::{
 };
 
 use crate::store::sql::database::Transaction;
-use crate::store::sql::statement::query;
+use crate::store::sql::statement::{On, query};
 
 /// A signing key as stored.
 #[derive(Clone, PartialEq, Debug)]
@@ -44,30 +44,38 @@ pub(super) async fn insert(transaction: &mut Transaction, key: &StoredSigningKey
     Ok(())
 }
 
-impl Store {
-    /// Returns the signing keys of one organization or of all, oldest first.
-    pub async fn signing_keys(&self, organization: Option<&Slug>) -> Result<Vec<StoredSigningKey>, StoreError> {
-        const ALL: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
-             FROM signing_keys ORDER BY active_from, kid";
-        const OF_ONE: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
-             FROM signing_keys WHERE organization = $1 ORDER BY active_from, kid";
-        let statement = match organization {
-            Some(organization) => query(OF_ONE).bind(organization.as_str()),
-            None => query(ALL),
-        };
-        let rows = statement.fetch_all(&self.database).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(StoredSigningKey {
-                    kid: row.try_get("kid")?,
-                    organization: slug(row.try_get("organization")?)?,
-                    algorithm: row.try_get("algorithm")?,
-                    sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
-                    created_at: Timestamp::from_millis(row.try_get("created_at")?),
-                    active_from: Timestamp::from_millis(row.try_get("active_from")?),
-                })
+/// Returns the signing keys of one organization or of all, oldest first.
+pub(super) async fn read(
+    on: impl Into<On<'_>>,
+    organization: Option<&Slug>,
+) -> Result<Vec<StoredSigningKey>, StoreError> {
+    const ALL: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
+         FROM signing_keys ORDER BY active_from, kid";
+    const OF_ONE: &str = "SELECT kid, organization, algorithm, master_key, sealed, created_at, active_from \
+         FROM signing_keys WHERE organization = $1 ORDER BY active_from, kid";
+    let statement = match organization {
+        Some(organization) => query(OF_ONE).bind(organization.as_str()),
+        None => query(ALL),
+    };
+    let rows = statement.fetch_all(on).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(StoredSigningKey {
+                kid: row.try_get("kid")?,
+                organization: slug(row.try_get("organization")?)?,
+                algorithm: row.try_get("algorithm")?,
+                sealed: Sealed { master_key: row.try_get("master_key")?, bytes: row.try_get("sealed")? },
+                created_at: Timestamp::from_millis(row.try_get("created_at")?),
+                active_from: Timestamp::from_millis(row.try_get("active_from")?),
             })
-            .collect()
+        })
+        .collect()
+}
+
+impl Store {
+    /// Returns the signing keys of all organizations, oldest first.
+    pub async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StoreError> {
+        read(&self.database, None).await
     }
 
     /// Returns the organization of a signing key.

@@ -49,6 +49,9 @@ pub(in crate::store) struct Transaction {
     permit: Option<OwnedSemaphorePermit>,
 }
 
+/// A transaction that only reads, all of it as of one moment.
+pub(in crate::store) struct Snapshot(pub(in crate::store) TransactionConnection);
+
 pub(in crate::store) enum TransactionConnection {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(PooledConnection),
@@ -71,6 +74,29 @@ impl Database {
             }
         };
         Ok(Transaction { connection, database: self.clone(), id, permit: None })
+    }
+
+    /// Begins reads as of one moment.
+    pub(in crate::store) async fn begin_snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot(match self {
+            Self::Sqlite { readers, .. } => TransactionConnection::Sqlite(readers.begin().await?),
+            Self::Postgres(postgres) => {
+                let mut connection = postgres.acquire().await?;
+                connection.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                TransactionConnection::Postgres(connection)
+            }
+        }))
+    }
+
+    /// Runs a future to its end even if the caller stops waiting, so that its connection stays usable.
+    pub(in crate::store) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite { .. } => work.await,
+            Self::Postgres(postgres) => postgres.run(work).await,
+        }
     }
 
     /// Deletes old rows of committed transactions.
@@ -145,6 +171,20 @@ impl Database {
 
 async fn connect_with_timeout(postgres: &Postgres) -> Result<sqlx::PgConnection, StoreError> {
     tokio::time::timeout(Duration::from_secs(2), postgres.connect()).await.unwrap_or(Err(StoreError::Silent))
+}
+
+impl Snapshot {
+    /// Returns the connection to its pool.
+    pub(in crate::store) async fn end(self) -> Result<(), StoreError> {
+        match self.0 {
+            TransactionConnection::Sqlite(transaction) => Ok(transaction.rollback().await?),
+            TransactionConnection::Postgres(mut connection) => {
+                connection.command("COMMIT").await?;
+                connection.release();
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Transaction {

@@ -105,10 +105,6 @@ impl Postgres {
         Self { pool, pool_login: Arc::new(version.into()), connections, waits: Arc::default(), ..self.clone() }
     }
 
-    pub(in crate::store) fn connections(&self) -> usize {
-        self.connections as usize
-    }
-
     /// Returns the pool, with the current login.
     pub(in crate::store) fn pool(&self) -> PgPool {
         let pool = PgPool::clone(&self.pool.load());

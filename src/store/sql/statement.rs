@@ -8,7 +8,7 @@ use sqlx::{Decode, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
 
 use crate::store::StoreError;
 
-use crate::store::sql::database::{Database, Transaction, TransactionConnection};
+use crate::store::sql::database::{Database, Snapshot, Transaction, TransactionConnection};
 
 /// Time limit of a PostgreSQL statement before its connection is closed. Longer than `statement_timeout`, for networks
 /// that drop packets silently.
@@ -40,7 +40,7 @@ pub(in crate::store) enum Row {
 /// Runs a statement on its own or within a transaction.
 pub(in crate::store) enum On<'a> {
     Committed(&'a Database),
-    Within(&'a mut Transaction),
+    Within(&'a mut TransactionConnection),
 }
 
 impl Query {
@@ -66,7 +66,7 @@ impl Query {
                     })
                     .await
             }
-            On::Within(transaction) => match &mut transaction.connection {
+            On::Within(connection) => match connection {
                 TransactionConnection::Sqlite(connection) => {
                     Ok(self.for_sqlite().fetch_all(&mut **connection).await?.into_iter().map(Row::Sqlite).collect())
                 }
@@ -179,7 +179,13 @@ impl<'a> From<&'a Database> for On<'a> {
 
 impl<'a> From<&'a mut Transaction> for On<'a> {
     fn from(transaction: &'a mut Transaction) -> Self {
-        Self::Within(transaction)
+        Self::Within(&mut transaction.connection)
+    }
+}
+
+impl<'a> From<&'a mut Snapshot> for On<'a> {
+    fn from(snapshot: &'a mut Snapshot) -> Self {
+        Self::Within(&mut snapshot.0)
     }
 }
 

@@ -40,7 +40,8 @@ fn reads_do_not_wait_behind_changes() {
         }
         assert!(held.elapsed() < HELD, "read while the changes waited");
         assert_eq!(database.sql(is_held), "1", "the row is still locked");
-        assert!(database.sql(is_waiting).parse::<usize>().unwrap() <= 2, "few of them hold a connection");
+        // If this node stopped now, the database would end this one, and changes of other nodes would go on.
+        assert_eq!(database.sql(is_waiting), "1", "one of them holds a connection");
 
         changes.await.unwrap();
         assert!(held.elapsed() > HELD / 2);

@@ -123,6 +123,7 @@ on_every_backend! { in lists:
 on_every_backend! { in tenants:
     organization_has_the_number_of_its_last_change
     new_epoch_invalidates_tokens_and_sessions
+    later_change_of_another_task_is_no_lost_change
 }
 
 on_every_backend! { in people:
@@ -159,6 +160,8 @@ on_every_backend! { in portal:
 
 on_every_backend! { in profiles:
     profile_fields_round_trip
+    organization_is_read_as_of_one_moment
+    restore_repeats_no_version
     keys_refer_only_to_what_exists
     keys_are_counted_found_and_changed_by_profile
 }
@@ -401,7 +404,7 @@ mod checks {
     pub async fn empty_store_has_no_records(store: Arc<Store>) {
         store.ping().await.unwrap();
         assert_eq!(store.organizations(None).await.unwrap(), []);
-        assert_eq!(store.signing_keys(None).await.unwrap(), []);
+        assert_eq!(store.signing_keys().await.unwrap(), []);
         assert_eq!(store.keys(&all()).await.unwrap(), []);
         assert_eq!(store.members(&slug("acme")).await.unwrap(), []);
         assert_eq!(store.revoked_tokens().await.unwrap(), []);
@@ -415,7 +418,7 @@ mod checks {
     pub async fn organization_is_created_completely(store: Arc<Store>) {
         let founding = create_organization(store.as_ref()).await;
         assert_eq!(stored_organizations(store.as_ref()).await, [founding.organization]);
-        assert_eq!(store.signing_keys(None).await.unwrap(), [founding.signing_key.unwrap()]);
+        assert_eq!(store.signing_keys().await.unwrap(), [founding.signing_key.unwrap()]);
         assert_eq!(store.key(&founding.key.as_ref().unwrap().id).await.unwrap(), founding.key);
         let member = founding.owner.0;
         assert_eq!(store.members(&slug("acme")).await.unwrap(), std::slice::from_ref(&member));
@@ -436,7 +439,7 @@ mod checks {
         let refused = store.create_organization(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome();
         assert_eq!(refused, Err(Refused::AlreadyExists));
         assert_eq!(store.organizations(None).await.unwrap(), organizations);
-        assert_eq!(store.signing_keys(None).await.unwrap().len(), 1);
+        assert_eq!(store.signing_keys().await.unwrap().len(), 1);
         assert_eq!(store.members(&slug("acme")).await.unwrap().len(), 1);
         assert_eq!(store.key(&id(9)).await.unwrap(), None);
         assert_eq!(store.last_seq().await.unwrap(), seq);
@@ -728,7 +731,7 @@ mod checks {
         let third = signing_key("third", "acme", 200);
         let late = store.insert_signing_key(&third, Some("kid-acme"), &made).await.outcome();
         assert_eq!(late, Err(Refused::VersionConflict));
-        assert_eq!(store.signing_keys(None).await.unwrap(), [signing_key("kid-acme", "acme", 0), next.clone()]);
+        assert_eq!(store.signing_keys().await.unwrap(), [signing_key("kid-acme", "acme", 0), next.clone()]);
         assert_eq!(audit_actions(store.as_ref()).await, [action::ORGANIZATION_CREATE, action::SIGNING_KEY_CREATE]);
         assert_eq!(store.organization_of_signing_key("second").await.unwrap(), Some(slug("acme")));
         assert_eq!(store.organization_of_signing_key("third").await.unwrap(), None);
@@ -741,7 +744,7 @@ mod checks {
         let seq = store.delete_signing_key(&slug("acme"), "kid-acme", Some(seen), &gone).await.unwrap();
         assert_eq!(seq, store.organization_seq(&slug("acme")).await.unwrap());
         assert_eq!(store.delete_signing_key(&slug("acme"), "kid-acme", None, &gone).await.unwrap(), None);
-        assert_eq!(store.signing_keys(None).await.unwrap(), [next]);
+        assert_eq!(store.signing_keys().await.unwrap(), [next]);
         assert_eq!(store.organization_of_signing_key("kid-acme").await.unwrap(), None);
         let audited = audit_actions(store.as_ref()).await;
         assert_eq!(audited.iter().filter(|name| *name == action::SIGNING_KEY_DELETE).count(), 1);
@@ -772,7 +775,7 @@ mod checks {
             assert_eq!((last.action.as_str(), last.subject.as_str()), (action::MASTER_KEY_ROTATE, "new"));
         }
         assert_eq!(store.master_key().await.unwrap().as_deref(), Some("new"));
-        let keys = store.signing_keys(None).await.unwrap();
+        let keys = store.signing_keys().await.unwrap();
         assert_eq!(keys.iter().find(|key| key.kid == "kid-acme").unwrap().sealed, sealed);
     }
 

@@ -1,13 +1,14 @@
 //! Conformance of profiles and named networks, and of the keys that refer to them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyturn::domain::api_key::{ApiKey, Edit};
 use keyturn::domain::grants::Grants;
 use keyturn::domain::networks::Networks;
 use keyturn::domain::profile::{NamedNetwork, Profile};
 use keyturn::domain::scope::ScopeSet;
-use keyturn::store::{KeyFilter, Limits, Refused, SharingKeys, Store, action};
+use keyturn::store::{KeyFilter, Limits, Refused, SharingKeys, Store, TenantRecord, action};
 
 use super::{NOW, WriteOutcome as _, create_organization, entry, insert, key, slug};
 
@@ -35,6 +36,10 @@ fn network(name: &str) -> NamedNetwork {
         version: 1,
         created_at: NOW,
     }
+}
+
+async fn acme(store: &Store) -> TenantRecord {
+    store.tenant(&slug("acme")).await.unwrap().unwrap()
 }
 
 async fn seen(store: &Store) -> u64 {
@@ -67,11 +72,11 @@ pub async fn profile_fields_round_trip(store: Arc<Store>) {
     let one = Profile { named_networks: vec![slug("office"), slug("lab")], ..profile("one") };
     let seq = add(&store, &one).await.unwrap();
     assert_eq!(add(&store, &one).await, Err(Refused::AlreadyExists));
-    assert_eq!(store.profiles(Some(&slug("acme"))).await.unwrap(), std::slice::from_ref(&one));
-    let mut networks = store.named_networks(Some(&slug("acme"))).await.unwrap();
+    assert_eq!(acme(&store).await.profiles, std::slice::from_ref(&one));
+    let mut networks = acme(&store).await.networks;
     networks.sort_by(|one, other| one.name.cmp(&other.name));
     assert_eq!(networks, [lab.clone(), office]);
-    assert_eq!(store.profiles(None).await.unwrap().len(), 1);
+    assert_eq!(acme(&store).await.profiles.len(), 1);
     assert_eq!(seen(&store).await, seq, "nodes load the organization again");
 
     let next = Profile { token_ttl_seconds: None, named_networks: Vec::new(), version: 2, ..one.clone() };
@@ -81,11 +86,54 @@ pub async fn profile_fields_round_trip(store: Arc<Store>) {
     assert_eq!(update(&next, seq - 1).await, Err(Refused::VersionConflict), "something else was changed");
     let seq = update(&next, seq).await.unwrap();
     assert_eq!(update(&next, seq).await, Err(Refused::VersionConflict));
-    assert_eq!(store.profiles(Some(&slug("acme"))).await.unwrap(), [next]);
+    assert_eq!(acme(&store).await.profiles, [next]);
     let next = NamedNetwork { excluded: Vec::new(), version: 2, ..lab };
     let written = store.update_network(&next, seq, &entry(action::NETWORK_EDIT, "lab")).await.outcome();
     assert_eq!(written.map(|written| written > seq), Ok(true));
-    assert!(store.named_networks(None).await.unwrap().contains(&next));
+    assert!(acme(&store).await.networks.contains(&next));
+}
+
+pub async fn organization_is_read_as_of_one_moment(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    add_network(&store, &network("office")).await.unwrap();
+    add(&store, &profile("one")).await.unwrap();
+
+    // First the profile, then the network: the network never has a higher version.
+    let (editing, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
+    let is_done = done.clone();
+    let edits = tokio::spawn(async move {
+        for version in 2..=80 {
+            let next = Profile { version, ..profile("one") };
+            let row = entry(action::PROFILE_EDIT, &next.name);
+            editing.update_profile(&next, seen(&editing).await, &row).await.outcome().unwrap();
+            let next = NamedNetwork { version, ..network("office") };
+            let row = entry(action::NETWORK_EDIT, &next.name);
+            editing.update_network(&next, seen(&editing).await, &row).await.outcome().unwrap();
+        }
+        done.store(true, Ordering::Release);
+    });
+    let mut between = 0;
+    let mut last = (0, 0, 0);
+    while !is_done.load(Ordering::Acquire) {
+        let read = acme(&store).await;
+        let (profile, network) = (read.profiles[0].version, read.networks[0].version);
+        assert!(profile == network || profile == network + 1, "profile {profile}, network {network}");
+        let of = (read.organization.changed_seq, profile, network);
+        assert_eq!(of.0 == last.0, of == last, "a change of a part is one of the organization: {last:?}, {of:?}");
+        between += usize::from(of != last);
+        last = of;
+    }
+    edits.await.unwrap();
+    assert!(between > 10, "{between}");
+}
+
+pub async fn restore_repeats_no_version(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    add_network(&store, &network("office")).await.unwrap();
+    add(&store, &profile("one")).await.unwrap();
+    let epoch = store.begin_epoch(NOW).await.unwrap().unwrap().epoch;
+    let read = acme(&store).await;
+    assert_eq!((read.profiles[0].version, read.networks[0].version, read.apis[0].version), (epoch, epoch, epoch));
 }
 
 pub async fn keys_refer_only_to_what_exists(store: Arc<Store>) {
@@ -121,7 +169,7 @@ pub async fn keys_refer_only_to_what_exists(store: Arc<Store>) {
     delete().await.unwrap();
     delete_network().await.unwrap();
     assert_eq!(delete().await, Err(Refused::VersionConflict));
-    assert!(store.profiles(None).await.unwrap().is_empty() && store.named_networks(None).await.unwrap().is_empty());
+    assert!(acme(&store).await.profiles.is_empty() && acme(&store).await.networks.is_empty());
 }
 
 pub async fn keys_are_counted_found_and_changed_by_profile(store: Arc<Store>) {

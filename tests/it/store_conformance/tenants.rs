@@ -1,6 +1,7 @@
 //! Organizations: change numbers, and the epoch after a restore.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyturn::domain::policy::Policy;
 use keyturn::store::{NodeId, Store, StoreError, action};
@@ -99,4 +100,32 @@ pub async fn new_epoch_invalidates_tokens_and_sessions(store: Arc<Store>) {
     let stored = store.read_current(store.key(&key)).await.unwrap().unwrap();
     assert_eq!(stored.generation, restored.epoch);
     store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, key), None).await.outcome().unwrap();
+}
+
+pub async fn later_change_of_another_task_is_no_lost_change(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    let node = NodeId::from("node".to_owned());
+    store.join(&node, NOW).await.unwrap();
+    let (changing, ended) = (store.clone(), Arc::new(AtomicBool::new(false)));
+    let is_ended = ended.clone();
+    let changes = tokio::spawn(async move {
+        for n in 1..=100 {
+            insert(changing.as_ref(), &key(n)).await;
+            let news = changing.follow(0, &NodeId::from("node".to_owned()), 1).await.unwrap();
+            assert!(!news.has_lost_changes);
+        }
+        ended.store(true, Ordering::Release);
+    });
+    let reads = (0..3).map(|_| {
+        let (store, node, is_ended) = (store.clone(), node.clone(), is_ended.clone());
+        async move {
+            while !is_ended.load(Ordering::Acquire) {
+                store.last_seq().await.unwrap();
+                store.read_current(store.key(&id(1))).await.unwrap();
+                assert!(!store.follow(0, &node, 1).await.unwrap().has_lost_changes);
+            }
+        }
+    });
+    concurrently(reads).await;
+    changes.await.unwrap();
 }
