@@ -58,6 +58,7 @@ fn key() -> ApiKey {
         prefix: KeyPrefix::default(),
         name: "billing".into(),
         description: String::new(),
+        metadata: Default::default(),
         owner: None,
         customer: None,
         profile: None,

@@ -12,6 +12,7 @@ use crate::api::reply::{ListJson, Reply};
 use crate::api::route::Routes;
 use crate::clock::rfc3339;
 use crate::domain::apis::{Api, ApiId};
+use crate::domain::attribute::Attributes;
 use crate::domain::choices::{ScopeStyle, TokenType};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -71,6 +72,9 @@ struct ApiJson {
     token_ttl_seconds: Option<u32>,
     /// `typ` header of its tokens; `null` is the server's.
     token_typ: Option<&'static str>,
+    /// Custom claims of its tokens, besides those of the policy.
+    #[schemars(schema_with = "crate::api::openapi::schemas::token_claims")]
+    token_claims: Attributes,
     /// Signs its tokens.
     #[schemars(schema_with = "crate::api::openapi::schemas::algorithm")]
     algorithm: &'static str,
@@ -145,6 +149,10 @@ struct CreateBody {
     #[serde(default)]
     #[schemars(schema_with = "crate::api::openapi::schemas::token_typ")]
     token_typ: Option<String>,
+    /// Custom claims of its tokens. They replace claims of the policy with the same name.
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::token_claims")]
+    token_claims: Attributes,
     /// Signs its tokens; by default that of the default API.
     #[serde(default)]
     #[schemars(schema_with = "crate::api::openapi::schemas::optional_algorithm")]
@@ -178,6 +186,10 @@ struct EditBody {
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(schema_with = "crate::api::openapi::schemas::token_typ")]
     token_typ: Option<Option<String>>,
+    /// Replaces all custom claims of the API itself.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::token_claims")]
+    token_claims: Option<Attributes>,
     /// Begins to sign when services that cache the JWKS know its key; earlier tokens stay valid. The current algorithm cancels a
     /// change that has not begun.
     #[serde(default, deserialize_with = "given")]
@@ -218,6 +230,7 @@ async fn create(call: Call<AdminApis>, body: CreateBody) -> Result<Reply<ApiJson
         grantable: body.grantable_scopes,
         token_ttl_seconds: body.token_ttl_seconds,
         typ,
+        token_claims: body.token_claims,
         algorithm,
     };
     let api = organizations::create_api(call.node(), call.organization(), &call.by(), new).await?;
@@ -243,6 +256,7 @@ async fn edit(call: Call<AdminApis>, body: EditBody) -> Result<Reply<ApiJson>, P
         grantable: body.grantable_scopes,
         token_ttl_seconds: body.token_ttl_seconds,
         typ,
+        token_claims: body.token_claims,
         algorithm,
     };
     let (node, organization) = (call.node(), call.organization());
@@ -286,6 +300,7 @@ fn json(tenant: &Tenant, api: &Api, keys: &[(ApiId, u64)], now: Timestamp) -> Ap
         grantable_scopes: grantable.map(|list| list.iter().map(ToString::to_string).collect()),
         token_ttl_seconds: api.token_ttl_seconds,
         token_typ: api.typ.map(TokenType::as_str),
+        token_claims: api.token_claims.clone(),
         algorithm: api.algorithm.at(now).as_str(),
         next_algorithm: api
             .algorithm

@@ -128,7 +128,7 @@ impl<B: DeserializeOwned + JsonSchema + 'static> Arguments for (OpenCall, B) {
         if !session::is_from_our_pages(request, &context.node.settings.public_url) {
             return Err(Problem::not_from_our_pages());
         }
-        Query::read(request, &accepts.query)?;
+        Query::read(request, accepts)?;
         let bytes = body::read(request, payload).await?;
         Ok((OpenCall { request: request.clone(), context }, body::parse(request, &bytes)?))
     }
@@ -143,7 +143,7 @@ impl<P: Permission> Call<P> {
         let (principal, organization) = admitted.map_err(|problem| problem.limited_by(&context.failures, address))?;
         let accept = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
         Ok(Self {
-            query: Query::read(request, &accepts.query)?,
+            query: Query::read(request, accepts)?,
             if_match: if accepts.if_match { if_match(request) } else { None },
             idempotency: None,
             path: request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),

@@ -16,7 +16,6 @@ use crate::api::route::Routes;
 use crate::clock::rfc3339;
 use crate::customers::{self, NewCustomer};
 use crate::domain::customer::{Customer, CustomerEdit, CustomerId, ExternalId, MAX_KEYS};
-use crate::domain::metadata::Metadata;
 use crate::http::checks::Checks;
 use crate::store::CustomerFilter;
 
@@ -105,7 +104,7 @@ impl CustomerJson {
             id: customer.id.to_string(),
             external_id: customer.external_id.to_string(),
             name: customer.name.clone(),
-            metadata: customer.metadata.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            metadata: customer.metadata.to_map(),
             max_keys: customer.max_keys,
             keys,
             suspended_at: customer.suspended_at.map(rfc3339),
@@ -155,7 +154,7 @@ async fn create(call: Call<WriteCustomers>, body: CreateBody) -> Result<Reply<Cu
     let mut checks = Checks::default();
     checks.name(&body.name);
     let external_id = read_external_id(&mut checks, &body.external_id);
-    let metadata = read_metadata(&mut checks, body.metadata);
+    let metadata = checks.metadata(body.metadata);
     check_limit(&mut checks, body.max_keys);
     checks.done()?;
     let (Some(external_id), Some(metadata)) = (external_id, metadata) else { return Err(Problem::not_found()) };
@@ -200,7 +199,7 @@ async fn edit(call: Call<WriteCustomers>, body: EditBody) -> Result<Reply<Custom
     let edit = CustomerEdit {
         external_id: body.external_id.as_deref().and_then(|text| read_external_id(&mut checks, text)),
         name: body.name,
-        metadata: body.metadata.and_then(|pairs| read_metadata(&mut checks, pairs)),
+        metadata: body.metadata.and_then(|pairs| checks.metadata(pairs)),
         max_keys: body.max_keys,
     };
     check_limit(&mut checks, body.max_keys.flatten());
@@ -254,10 +253,6 @@ fn read_external_id(checks: &mut Checks, text: &str) -> Option<ExternalId> {
         checks.wrong("external_id", "must be 1 to 255 visible characters without spaces");
     }
     external_id
-}
-
-fn read_metadata(checks: &mut Checks, pairs: BTreeMap<String, String>) -> Option<Metadata> {
-    Metadata::new(pairs).map_err(|error| checks.wrong("metadata", error.to_string())).ok()
 }
 
 fn check_limit(checks: &mut Checks, limit: Option<u32>) {

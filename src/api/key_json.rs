@@ -1,5 +1,7 @@
 //! JSON of a key.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,6 +24,8 @@ pub(super) struct KeyJson {
     id: String,
     name: String,
     description: String,
+    /// Pairs that you store with the key.
+    metadata: BTreeMap<String, String>,
     organization: String,
     owner: Option<String>,
     /// The ID of the customer whom the key is given to.
@@ -120,6 +124,7 @@ impl KeyJson {
             id: key.id.to_string(),
             name: key.name.clone(),
             description: key.description.clone(),
+            metadata: key.metadata.to_map(),
             organization: key.organization.to_string(),
             owner: key.owner.as_ref().map(|owner| owner.0.clone()),
             customer: key.customer.map(|id| id.to_string()),

@@ -14,6 +14,7 @@ use crate::domain::choices::ScopeStyle;
 use crate::domain::customer::CustomerId;
 use crate::domain::key_view::{KeyView, RuleBroken};
 use crate::domain::member::MemberId;
+use crate::domain::metadata::MAX_PAIRS;
 use crate::domain::networks::Networks;
 use crate::domain::scope::Scope;
 use crate::domain::slug::Slug;
@@ -56,6 +57,12 @@ pub(super) fn routes(routes: &mut Routes) {
             "Only keys with an allowed network that contains this network or address. Keys that can be used from any network \
              are left out: see `view`.",
             json!({ "type": "string", "maxLength": 50 }),
+        )
+        .query(
+            "metadata",
+            "Only keys with this pair in their metadata, such as `metadata[plan]=pro`. With several pairs, only keys with all of \
+             them.",
+            json!({ "type": "object", "maxProperties": MAX_PAIRS, "additionalProperties": { "type": "string", "minLength": 1 } }),
         )
         .query("expires_before", "Only keys that expire before this time.", time())
         .query("unused_since", "Only keys that were not used, rotated or created since this time.", time())
@@ -113,6 +120,7 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
             network: query.parse("cidr", "a network such as 10.0.0.0/8, or an address", |text| {
                 Networks::parse(&[text]).ok().filter(|networks| networks.iter().len() == 1)?.iter().next()
             }),
+            metadata: query.pairs("metadata"),
             expires_before: query.time("expires_before"),
             unused_since: query.time("unused_since"),
             view: query.parse("view", "the name of a view", KeyView::parse),

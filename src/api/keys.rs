@@ -1,5 +1,7 @@
 //! `/api/v1/organizations/{org}/keys`.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -97,6 +99,9 @@ struct CreateBody {
     #[serde(default)]
     #[schemars(schema_with = "crate::api::openapi::schemas::text")]
     description: String,
+    #[serde(default)]
+    #[schemars(schema_with = "crate::api::openapi::schemas::metadata")]
+    metadata: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
@@ -134,6 +139,7 @@ async fn create(call: Call<WriteKeys>, body: CreateBody) -> Result<Reply<KeyJson
     let mut new = NewKey {
         name: body.name,
         description: body.description,
+        metadata: checks.metadata(body.metadata).unwrap_or_default(),
         owner: None,
         customer: read_customer(&mut checks, body.customer).flatten(),
         grants: requested_grants(&mut checks, body.scopes, body.apis),
@@ -169,6 +175,10 @@ struct EditBody {
     name: Option<String>,
     #[serde(default, deserialize_with = "given")]
     description: Option<String>,
+    /// Replaces all pairs.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(schema_with = "crate::api::openapi::schemas::metadata")]
+    metadata: Option<BTreeMap<String, String>>,
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(schema_with = "crate::api::openapi::schemas::moment")]
     expires_at: Option<Option<String>>,
@@ -228,6 +238,7 @@ async fn edit(call: Call<WriteKeys>, body: EditBody) -> Result<Reply<KeyJson>, P
     let mut edit = Edit {
         name: body.name,
         description: body.description,
+        metadata: body.metadata.and_then(|pairs| checks.metadata(pairs)),
         grants: None,
         networks: body.allowed_cidrs.map(|list| checks.networks(&list)),
         named_networks: body.networks.map(|names| checks.names("networks", &names)),

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::api::problem::Problem;
+use crate::api::route::Accepts;
 use crate::clock::parse_rfc3339;
 use crate::domain::key_text::KeyId;
 use crate::domain::timestamp::Timestamp;
@@ -16,7 +17,11 @@ use crate::http::form::Form;
 const LIMIT: (u32, u32) = (50, 200);
 
 /// The parameters of a query.
-pub(super) struct Query(Vec<(&'static str, String)>);
+pub(super) struct Query {
+    given: Vec<(&'static str, String)>,
+    /// A parameter's name, with one of its pairs.
+    pairs: Vec<(&'static str, (String, String))>,
+}
 
 /// Parses the parameters of a query, and collects errors.
 pub(super) struct QueryReader<'a> {
@@ -25,10 +30,14 @@ pub(super) struct QueryReader<'a> {
 }
 
 impl Query {
-    /// Reads a query that can have these parameters and no others.
-    pub(super) fn read(request: &HttpRequest, allowed: &[&'static str]) -> Result<Self, Problem> {
-        let text = request.query_string();
+    /// Reads a query that can have the parameters of a route and no others.
+    pub(super) fn read(request: &HttpRequest, accepts: &Accepts) -> Result<Self, Problem> {
+        let (text, allowed) = (request.query_string(), &accepts.query);
         let find = |name: &str| allowed.iter().find(|known| **known == name).copied();
+        let find_pair = |name: &str| {
+            let (name, key) = name.strip_suffix(']')?.split_once('[')?;
+            Some((*accepts.maps.iter().find(|known| **known == name)?, key.to_owned()))
+        };
         let mut checks = Checks::default();
         // `Form` omits empty parameters, as OAuth requires (RFC 6749 §3.2). Here they are errors.
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -39,16 +48,25 @@ impl Query {
         }
         checks.done()?;
         let form = Form::parse(text.as_bytes()).map_err(|error| Problem::invalid_field("query", error.to_string()))?;
-        let (mut given, mut checks) = (Vec::new(), Checks::default());
+        let (mut given, mut pairs, mut checks) = (Vec::new(), Vec::new(), Checks::default());
         // An unknown name is not repeated in the error: it may be a misplaced secret.
-        if form.names().any(|name| find(name).is_none()) {
+        if form.names().any(|name| find(name).is_none() && find_pair(name).is_none()) {
+            let maps = accepts.maps.iter().map(|name| format!("{name}[NAME]"));
+            let allowed: Vec<String> = allowed.iter().map(|name| (*name).to_owned()).chain(maps).collect();
             checks.wrong(
                 "query",
-                match allowed {
+                match allowed.as_slice() {
                     [] => "unknown parameter; none is allowed here".to_owned(),
                     _ => format!("unknown parameter; must be one of {}", allowed.join(", ")),
                 },
             );
+        }
+        for (name, value) in form.all() {
+            let Some((map, key)) = find_pair(name) else { continue };
+            if pairs.iter().any(|(known, (earlier, _))| (*known, earlier) == (map, &key)) {
+                checks.wrong(map, "given more than once for the same name");
+            }
+            pairs.push((map, (key, value.to_owned())));
         }
         for name in allowed {
             let mut values = form.values(name);
@@ -58,7 +76,7 @@ impl Query {
             }
         }
         checks.done()?;
-        Ok(Self(given))
+        Ok(Self { given, pairs })
     }
 
     /// Parses the parameters and reports all errors together.
@@ -73,7 +91,12 @@ impl Query {
 impl<'a> QueryReader<'a> {
     /// Returns a parameter as it is.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        self.query.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+        self.query.given.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the pairs of a parameter.
+    pub(super) fn pairs(&self, name: &str) -> Vec<(String, String)> {
+        self.query.pairs.iter().filter(|(known, _)| *known == name).map(|(_, pair)| pair.clone()).collect()
     }
 
     /// Adds an error.

@@ -22,6 +22,8 @@ pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 pub(super) struct Accepts {
     /// The names of the query parameters. Others are rejected.
     pub(super) query: Vec<&'static str>,
+    /// The names of the query parameters that hold pairs: `name[key]=value`.
+    pub(super) maps: Vec<&'static str>,
     pub(super) if_match: bool,
     pub(super) idempotency_key: bool,
     /// Whether the handler runs to its end even if the client disconnects.
@@ -33,6 +35,13 @@ pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
     pub(super) schema: Value,
+}
+
+impl Parameter {
+    /// Whether it holds pairs: `name[key]=value`.
+    pub(super) fn is_map(&self) -> bool {
+        self.schema["type"] == "object"
+    }
 }
 
 /// A method on a path, with its handler.
@@ -237,7 +246,8 @@ impl Route {
 
     fn into_service(self) -> (Method, actix_web::Route) {
         let accepts = Accepts {
-            query: self.query.iter().map(|parameter| parameter.name).collect(),
+            query: self.query.iter().filter(|parameter| !parameter.is_map()).map(|parameter| parameter.name).collect(),
+            maps: self.query.iter().filter(|parameter| parameter.is_map()).map(|parameter| parameter.name).collect(),
             if_match: self.takes_if_match,
             idempotency_key: self.takes_idempotency_key,
             is_change: self.is_change,

@@ -8,7 +8,7 @@ use crate::cli::client::Client;
 use crate::cli::credential::ApiArguments;
 use crate::cli::key_reports;
 use crate::cli::table::{field, items, plain, print_record, print_table, table, whole_seconds};
-use crate::cli::values::parse_past;
+use crate::cli::values::{parse_pairs, parse_past};
 use crate::cli::{CliError, print_json, print_out};
 use crate::domain::choices::{Algorithm, Choice};
 use crate::domain::slug::Slug;
@@ -155,18 +155,28 @@ struct TokenArguments {
     /// typ header of its tokens
     #[arg(long, value_parser = ["at+jwt", "JWT"])]
     token_typ: Option<String>,
+    /// Custom claim of its tokens: its name, and metadata.NAME, customer.external_id, customer.metadata.NAME, owner or a
+    /// constant. Can be repeated; replaces all custom claims of the API
+    #[arg(long = "claim", value_name = "NAME=SOURCE", conflicts_with = "no_claims")]
+    claims: Vec<String>,
+    /// Remove all custom claims of the API
+    #[arg(long)]
+    no_claims: bool,
     /// Algorithm that signs its tokens. A change begins when services that cache the JWKS know the key
     #[arg(long, value_parser = Algorithm::NAMES.to_vec())]
     algorithm: Option<String>,
 }
 
 impl TokenArguments {
-    fn body(self) -> Map<String, Value> {
+    fn body(self) -> Result<Map<String, Value>, CliError> {
         let mut body = Map::new();
+        if self.no_claims || !self.claims.is_empty() {
+            body.insert("token_claims".into(), parse_pairs("--claim", &self.claims)?.into());
+        }
         body.extend(self.token_ttl.map(|seconds| ("token_ttl_seconds".into(), seconds.into())));
         body.extend(self.token_typ.map(|typ| ("token_typ".into(), typ.into())));
         body.extend(self.algorithm.map(|algorithm| ("algorithm".into(), algorithm.into())));
-        body
+        Ok(body)
     }
 }
 
@@ -178,7 +188,7 @@ pub(super) async fn apis(arguments: ApisArguments) -> Result<(), CliError> {
         ApisCommand::List => return list(&connect().await?, as_json).await,
         ApisCommand::Show { name } => connect().await?.get(&path(&name)?, &[]).await?,
         ApisCommand::Create { name, audience, style, scopes, grantable, tokens, description } => {
-            let mut body = tokens.body();
+            let mut body = tokens.body()?;
             if !grantable.is_empty() {
                 body.insert("grantable_scopes".into(), grantable.into());
             }
@@ -190,7 +200,7 @@ pub(super) async fn apis(arguments: ApisArguments) -> Result<(), CliError> {
             connect().await?.call(Method::POST, "apis", Some(&body.into())).await?
         }
         ApisCommand::Update { name, rename, audience, scopes, no_scopes, grantable, tokens, description } => {
-            let mut body = tokens.body();
+            let mut body = tokens.body()?;
             body.extend(grantable.value().map(|value| ("grantable_scopes".into(), value)));
             body.extend(rename.map(|name| ("name".into(), name.into())));
             body.extend(audience.map(|audience| ("audience".into(), audience.into())));

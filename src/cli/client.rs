@@ -20,7 +20,7 @@ const EXPORT: Duration = Duration::from_secs(24 * 3600);
 const PAGE: u32 = 200;
 
 /// Parameters of a query.
-pub(super) type Query = Vec<(&'static str, String)>;
+pub(super) type Query<'a> = Vec<(&'a str, String)>;
 
 /// A server and the credential to call it with.
 pub(super) struct Client {
@@ -137,7 +137,7 @@ impl Client {
     pub(super) async fn each_item(
         &self,
         rest: &str,
-        mut query: Query,
+        mut query: Query<'_>,
         each: &mut dyn FnMut(&Value) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         query.push(("limit", PAGE.to_string()));

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::client::{Client, Query};
 use crate::cli::credential::ApiArguments;
 use crate::cli::table::{field, items, print_record, print_table, table};
+use crate::cli::values::parse_pairs;
 use crate::cli::{CliError, print_json, print_out};
 use crate::domain::customer::CustomerId;
 
@@ -112,13 +113,8 @@ struct Fields {
 impl Fields {
     fn body(self) -> Result<Map<String, Value>, CliError> {
         let mut body = Map::new();
-        let read = |text: &String| {
-            let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), Value::from(value)));
-            pair.ok_or_else(|| CliError::Use(format!("--metadata {text}: must be NAME=VALUE")))
-        };
         if !self.metadata.is_empty() {
-            let pairs = self.metadata.iter().map(read).collect::<Result<Map<_, _>, _>>()?;
-            body.insert("metadata".into(), pairs.into());
+            body.insert("metadata".into(), parse_pairs("--metadata", &self.metadata)?.into());
         }
         body.extend(self.max_keys.map(|limit| ("max_keys".into(), limit.into())));
         Ok(body)
@@ -202,7 +198,7 @@ async fn path(client: &Client, customer: &str) -> Result<String, CliError> {
     Ok(format!("customers/{}", find_id(client, customer).await?))
 }
 
-async fn list(client: &Client, query: Query, as_json: bool) -> Result<(), CliError> {
+async fn list(client: &Client, query: Query<'_>, as_json: bool) -> Result<(), CliError> {
     let columns = ["id", "external_id", "name", "keys", "suspended_at", "created_at"];
     let mut table = table(&["id", "external ID", "name", "keys", "suspended", "created"]);
     let mut each = |customer: &Value| {

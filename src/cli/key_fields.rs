@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CliError;
-use crate::cli::values::{parse_duration, parse_moment};
+use crate::cli::values::{parse_duration, parse_moment, parse_pairs};
 
 #[derive(Args, Debug)]
 pub(super) struct Create {
@@ -14,6 +14,9 @@ pub(super) struct Create {
     /// What the key is for
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
+    /// Text to store with the key. Can be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
     /// Scope: action:resource, such as read:projects/acme/*, or an action alone for every resource. Can be repeated
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
@@ -49,6 +52,12 @@ pub(super) struct Update {
     /// New description
     #[arg(long)]
     description: Option<String>,
+    /// Text to store with the key. Can be repeated; replaces all metadata
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "no_metadata")]
+    metadata: Vec<String>,
+    /// Remove all metadata
+    #[arg(long)]
+    no_metadata: bool,
     /// ID of the member who will own the key
     #[arg(long, value_name = "MEMBER_ID", allow_hyphen_values = true, conflicts_with = "no_owner")]
     owner: Option<String>,
@@ -113,6 +122,9 @@ impl Create {
         body.insert("name".into(), self.name.into());
         body.insert("description".into(), self.description.into());
         body.insert("allowed_cidrs".into(), self.cidrs.into());
+        if !self.metadata.is_empty() {
+            body.insert("metadata".into(), parse_pairs("--metadata", &self.metadata)?.into());
+        }
         if !self.scopes.is_empty() || (self.apis.is_empty() && self.profile.is_none()) {
             body.insert("scopes".into(), self.scopes.into());
         }
@@ -146,6 +158,9 @@ impl Update {
         }
         body.extend(self.name.map(|name| ("name".into(), name.into())));
         body.extend(self.description.map(|description| ("description".into(), description.into())));
+        if self.no_metadata || !self.metadata.is_empty() {
+            body.insert("metadata".into(), parse_pairs("--metadata", &self.metadata)?.into());
+        }
         if self.no_owner {
             body.insert("owner".into(), Value::Null);
         }

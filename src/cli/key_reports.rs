@@ -40,7 +40,7 @@ pub(super) async fn usage_of(
 }
 
 /// Lists the keys that were used, the busiest first.
-pub(super) async fn busiest_keys(client: &Client, query: Query, as_json: bool) -> Result<(), CliError> {
+pub(super) async fn busiest_keys(client: &Client, query: Query<'_>, as_json: bool) -> Result<(), CliError> {
     let mut table = table(&["id", "name", "exchanges", "verifications", "denials", "last used"]);
     let mut each = |key: &Value| {
         if as_json {
@@ -94,7 +94,7 @@ pub(super) fn explain(explained: &Value, as_json: bool) -> Result<(), CliError> 
 }
 
 /// Lists recent denials.
-pub(super) async fn denials(client: &Client, query: Query, as_json: bool) -> Result<(), CliError> {
+pub(super) async fn denials(client: &Client, query: Query<'_>, as_json: bool) -> Result<(), CliError> {
     let mut table = table(&["last", "count", "key", "address", "endpoint", "status", "reason", "scope", "request ID"]);
     let mut each = |denied: &Value| {
         if as_json {

@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::cli::client::{Client, Query};
+use crate::cli::client::Client;
 use crate::cli::table::{field, items, plain, print_table, table};
-use crate::cli::values::{parse_duration, parse_moment, parse_past};
+use crate::cli::values::{parse_duration, parse_moment, parse_pairs, parse_past};
 use crate::cli::{CliError, print_json, print_out};
 use crate::domain::clue::MAX_TEXT;
 use crate::domain::key_text::KeyId;
@@ -41,6 +41,9 @@ pub(super) struct List {
     /// Only keys that refer to this network
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
+    /// Only keys with this pair in their metadata. Can be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
     /// Only keys that are granted this API
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
@@ -72,8 +75,9 @@ fn rules() -> Vec<&'static str> {
 }
 
 impl List {
-    pub(super) fn query(self) -> Query {
-        let mut query = vec![("status", self.status)];
+    /// The parameters, by name.
+    pub(super) fn query(self) -> Result<Vec<(String, String)>, CliError> {
+        let mut query = vec![("status".to_owned(), self.status)];
         for (name, value) in [
             ("search", self.search),
             ("owner", self.owner),
@@ -88,9 +92,12 @@ impl List {
             ("violates", self.violates),
             ("sort", self.sort),
         ] {
-            query.extend(value.map(|value| (name, value)));
+            query.extend(value.map(|value| (name.to_owned(), value)));
         }
-        query
+        for (name, value) in parse_pairs("--metadata", &self.metadata)? {
+            query.push((format!("metadata[{name}]"), value.as_str().unwrap_or_default().to_owned()));
+        }
+        Ok(query)
     }
 }
 

@@ -190,8 +190,9 @@ pub(super) async fn keys(arguments: KeysArguments) -> Result<(), CliError> {
         KeysCommand::List(arguments) => {
             let client = connect().await?;
             let customer = find_customer(&client, arguments.customer.as_deref()).await?;
-            let mut query = arguments.query();
-            query.extend(customer.map(|id| ("customer", id.to_string())));
+            let mut query = arguments.query()?;
+            query.extend(customer.map(|id| ("customer".to_owned(), id.to_string())));
+            let query = query.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
             return list(&client, "keys", query, as_json).await;
         }
         KeysCommand::Lookup { file } => {
@@ -312,7 +313,7 @@ async fn find_customer(client: &Client, customer: Option<&str>) -> Result<Option
 
 const COLUMNS: [&str; 7] = ["id", "name", "status", "hint", "scopes", "expires_at", "last_used_at"];
 
-async fn list(client: &Client, rest: &str, query: Query, as_json: bool) -> Result<(), CliError> {
+async fn list(client: &Client, rest: &str, query: Query<'_>, as_json: bool) -> Result<(), CliError> {
     let mut table = table(&["id", "name", "status", "hint", "scopes", "expires", "last used"]);
     let mut each = |key: &Value| {
         if as_json {

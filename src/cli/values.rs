@@ -1,5 +1,8 @@
 //! Values of options: durations, points in time.
 
+use serde_json::{Map, Value};
+
+use crate::cli::CliError;
 use crate::clock::{self, parse_rfc3339, rfc3339};
 
 const UNITS: [(char, i64); 5] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 7 * 86_400)];
@@ -13,6 +16,15 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
     seconds.ok_or_else(|| {
         "must be a number with a unit (s, m, h, d or w), such as 90d or 12h, or a number of seconds".into()
     })
+}
+
+/// Reads pairs, each `NAME=VALUE`; `option` is named in errors.
+pub(super) fn parse_pairs(option: &str, pairs: &[String]) -> Result<Map<String, Value>, CliError> {
+    let read = |text: &String| {
+        let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), Value::from(value)));
+        pair.ok_or_else(|| CliError::Use(format!("{option} {text}: must be NAME=VALUE")))
+    };
+    pairs.iter().map(read).collect()
 }
 
 /// Reads a point in time and returns it as RFC 3339. A plain date is the start of that day in UTC.

@@ -141,7 +141,7 @@ fn parse_delivery(text: &str) -> Result<DeliveryId, CliError> {
     })
 }
 
-async fn deliveries(client: &Client, rest: &str, query: Query, as_json: bool) -> Result<(), CliError> {
+async fn deliveries(client: &Client, rest: &str, query: Query<'_>, as_json: bool) -> Result<(), CliError> {
     const COLUMNS: [&str; 7] = ["id", "event", "state", "attempts", "last_error", "created_at", "next_attempt_at"];
     let mut table = table(&COLUMNS);
     let mut each = |delivery: &Value| {

@@ -8,3 +8,8 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     }
     out
 }
+
+/// Same, in hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,14 +1,16 @@
 //! Claims of an access token (RFC 9068 §2.2) and its lifetime.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::domain::attribute::AttributeValue;
 use crate::domain::audience::is_same;
 use crate::domain::timestamp::Timestamp;
 
-/// The payload of an access token. Times are whole seconds (NumericDate). Texts are borrowed (`T = &str`) to mint a token,
-/// and owned to read one.
+/// The payload of an access token, without custom claims. Times are whole seconds (NumericDate). Texts are borrowed (`T = &str`)
+/// to mint a token, and owned to read one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Claims<T = String> {
     /// The organization's issuer.
     pub iss: T,
@@ -40,6 +42,16 @@ pub struct Claims<T = String> {
     /// The key's allowed networks, if it is restricted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidrs: Option<Vec<String>>,
+}
+
+/// The payload of an access token with custom claims.
+#[derive(Debug, Serialize)]
+pub struct ExtendedClaims<'a> {
+    #[serde(flatten)]
+    pub claims: Claims<&'a str>,
+    /// None of them is one of Keyturn's own.
+    #[serde(flatten)]
+    pub custom: BTreeMap<&'a str, AttributeValue<'a>>,
 }
 
 /// One audience is a string, several are a list (RFC 7519 §4.1.3).

@@ -41,13 +41,11 @@ impl Metadata {
     /// assert_eq!(of("plan", &"x".repeat(4093)), Err(MetadataError::TooLong));
     /// ```
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, MetadataError> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        let is_name = |name: &str| (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain);
         let pairs: BTreeMap<String, String> = pairs.into_iter().collect();
         if pairs.len() > MAX_PAIRS {
             return Err(MetadataError::TooMany);
         }
-        if !pairs.keys().all(|name| is_name(name)) {
+        if !pairs.keys().all(|name| Self::is_name(name)) {
             return Err(MetadataError::Name);
         }
         if pairs.values().any(|value| value.chars().any(char::is_control)) {
@@ -55,6 +53,22 @@ impl Metadata {
         }
         let metadata = Self(pairs);
         if metadata.bytes() > MAX_BYTES { Err(MetadataError::TooLong) } else { Ok(metadata) }
+    }
+
+    /// Whether a text can be a name.
+    pub fn is_name(text: &str) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(is_plain)
+    }
+
+    /// Returns the value with a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The pairs by name.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.0.clone()
     }
 
     /// The pairs, sorted by name.

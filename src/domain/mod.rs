@@ -5,6 +5,7 @@
 
 pub mod api_key;
 pub mod apis;
+pub mod attribute;
 pub mod audience;
 pub mod audit_chain;
 pub mod authority;

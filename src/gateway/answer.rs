@@ -8,6 +8,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTE
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
+use crate::domain::attribute::AttributeValue;
 use crate::domain::outcome::{Code, Denial};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook;
@@ -43,8 +44,14 @@ pub(super) fn allowed(caller: &Caller, max_age_seconds: u32, now: Timestamp) -> 
     let external_id = Cow::from(utf8_percent_encode(external_id, &IN_HEADER));
     let left = grant.not_after.map_or(i64::MAX, |end| end.millis_since(now) / 1000);
     let max_age = i64::from(max_age_seconds).min(left);
+    let policy = &caller.tenant.organization.policy;
     let cache = if max_age > 0 { format!("max-age={max_age}") } else { "no-store".to_owned() };
-    HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    for (name, source) in &policy.verify_headers {
+        let value = source.value(key, caller.customer.as_deref()).map(AttributeValue::to_text).unwrap_or_default();
+        response.insert_header((name.as_str(), &*Cow::from(utf8_percent_encode(&value, &IN_HEADER))));
+    }
+    response
         .insert_header((CLIENT_ID, key.id.as_str()))
         .insert_header((ORGANIZATION, key.organization.as_str()))
         .insert_header((SCOPE, grant.scopes.as_str()))

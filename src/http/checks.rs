@@ -1,11 +1,13 @@
 //! Checks of request fields that report all errors together.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::clock::parse_rfc3339;
 use crate::domain::choices::Choice;
 use crate::domain::destination::{AllowedDestinations, Destination};
 use crate::domain::event::EventFilter;
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::scope::{Action, ResourceFilter, Scope, ScopeSet};
 use crate::domain::slug::Slug;
@@ -240,6 +242,11 @@ impl Checks {
             self.wrong("headers", error);
             CustomHeaders::default()
         })
+    }
+
+    /// Parses pairs of metadata.
+    pub fn metadata(&mut self, pairs: BTreeMap<String, String>) -> Option<Metadata> {
+        Metadata::new(pairs).map_err(|error| self.wrong("metadata", error.to_string())).ok()
     }
 
     /// Parses the event patterns of a webhook.

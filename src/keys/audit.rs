@@ -15,6 +15,7 @@ pub(super) fn audit_value(key: &ApiKey) -> Value {
     json!({
         "name": key.name,
         "description": key.description,
+        "metadata": key.metadata,
         "owner": key.owner,
         "customer": key.customer.map(|id| id.to_string()),
         "profile": key.profile,

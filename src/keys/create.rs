@@ -8,6 +8,7 @@ use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyText;
 use crate::domain::member::{MemberId, Role};
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::policy::{Expiry, Policy, ProposedKey};
 use crate::domain::scope::ScopeSet;
@@ -28,6 +29,7 @@ pub struct NewKey {
     pub name: String,
     /// Can be empty.
     pub description: String,
+    pub metadata: Metadata,
     /// `Some(None)` is the organization. Absent: the caller, if it is a member and the key has no customer.
     pub owner: Option<Option<MemberId>>,
     /// Whom the key is given to.
@@ -125,6 +127,7 @@ async fn create_new(
         prefix: minted.text.prefix().clone(),
         name: new.name,
         description: new.description,
+        metadata: new.metadata,
         owner,
         customer: new.customer,
         profile: new.profile,

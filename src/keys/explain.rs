@@ -369,6 +369,7 @@ mod tests {
             aliases: Vec::new(),
             ttl_seconds: 600,
             typ: TokenType::AtJwt,
+            claims: Default::default(),
         }
     }
 

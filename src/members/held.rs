@@ -3,7 +3,7 @@
 //! The cookie is encrypted and bound to the current session's secret, so only this server can put a session into it, and it
 //! is useless without the current session.
 
-use crate::crypto::digest::sha256;
+use crate::crypto::digest::sha256_hex;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::members::kept::{open_kept, seal_kept};
@@ -98,7 +98,7 @@ impl HeldSessions {
 
 /// Returns the name of the current session, to which the cookie is bound. It does not reveal the secret.
 fn owner(current: &SessionSecret) -> String {
-    sha256(format!("holder {}", current.reveal()).as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(format!("holder {}", current.reveal()).as_bytes())
 }
 
 fn read(line: &str) -> Option<HeldSession> {

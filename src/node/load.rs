@@ -71,6 +71,13 @@ impl Node {
                 aliases,
                 ttl_seconds: api.token_ttl_seconds.map_or(ttl_seconds, |seconds| ttl(&self.settings, Some(seconds))),
                 typ: api.typ.unwrap_or(self.settings.typ),
+                claims: organization
+                    .policy
+                    .token_claims
+                    .iter()
+                    .chain(&api.token_claims)
+                    .map(|(name, source)| (name.clone(), source.clone()))
+                    .collect(),
                 api,
             }
         };

@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::domain::claims::Audience;
 use crate::domain::timestamp::Timestamp;
@@ -83,6 +84,8 @@ struct Body<'a> {
     jti: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cidrs: Option<Vec<String>>,
+    #[serde(flatten)]
+    custom: &'a Map<String, Value>,
 }
 
 fn respond(active: Option<&Active>) -> HttpResponse {
@@ -114,5 +117,6 @@ fn respond(active: Option<&Active>) -> HttpResponse {
         exp: grant.not_after.map(Timestamp::as_seconds),
         jti: claims.map(|claims| claims.jti.as_str()),
         cidrs: networks.is_restricted().then(|| networks.to_strings()),
+        custom: &active.custom,
     })
 }

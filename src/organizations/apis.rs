@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::crypto::random;
 use crate::domain::apis::{Api, ApiId, ApiScope, TokenAlgorithm};
+use crate::domain::attribute::Attributes;
 use crate::domain::authority::ChangeContext;
 use crate::domain::choices::{Algorithm, ScopeStyle, TokenType};
 use crate::domain::scope::Scope;
@@ -65,6 +66,7 @@ pub struct NewApi {
     pub grantable: Option<Vec<String>>,
     pub token_ttl_seconds: Option<u32>,
     pub typ: Option<TokenType>,
+    pub token_claims: Attributes,
     /// `None` for that of the default API.
     pub algorithm: Option<Algorithm>,
 }
@@ -81,6 +83,8 @@ pub struct ApiEdit {
     pub grantable: Option<Option<Vec<String>>>,
     pub token_ttl_seconds: Option<Option<u32>>,
     pub typ: Option<Option<TokenType>>,
+    /// Replaces all custom claims of the API itself.
+    pub token_claims: Option<Attributes>,
     /// Begins to sign when services that cache the JWKS know its key.
     pub algorithm: Option<Algorithm>,
 }
@@ -115,6 +119,7 @@ pub async fn create(node: &Node, organization: &Slug, by: &ChangeContext, new: N
         grantable,
         token_ttl_seconds: new.token_ttl_seconds,
         typ: new.typ,
+        token_claims: new.token_claims,
         algorithm: TokenAlgorithm::new(algorithm),
         version: 1,
         created_at: by.now,
@@ -200,6 +205,7 @@ pub fn preview_edit(tenant: &Tenant, old: &Api, edit: ApiEdit) -> Result<Api, Ap
         scopes: scopes.unwrap_or_else(|| old.scopes.clone()),
         token_ttl_seconds: edit.token_ttl_seconds.unwrap_or(old.token_ttl_seconds),
         typ: edit.typ.unwrap_or(old.typ),
+        token_claims: edit.token_claims.unwrap_or_else(|| old.token_claims.clone()),
         ..old.clone()
     };
     new.grantable = match (grantable, new.grantable.take()) {
@@ -329,6 +335,7 @@ fn audit_value(api: &Api) -> Value {
         "grantable_scopes": api.grantable.as_ref().map(|list| list.iter().map(Scope::to_string).collect::<Vec<_>>()),
         "token_ttl_seconds": api.token_ttl_seconds,
         "token_typ": api.typ.map(TokenType::as_str),
+        "token_claims": api.token_claims,
         "algorithm": algorithm.as_str(),
         "next_algorithm": next.map(|next| next.algorithm.as_str()),
         "version": api.version,

@@ -12,6 +12,7 @@ use crate::domain::choices::Algorithm;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::{KeyPrefix, KeyText};
 use crate::domain::member::{Member, MemberId, Role};
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::organization::Organization;
 use crate::domain::scope::{ScopeError, ScopeSet};
@@ -106,6 +107,7 @@ pub(super) fn first_key(
         prefix: minted.text.prefix().clone(),
         name: "first key".into(),
         description: "created with the organization; has all permissions".into(),
+        metadata: Metadata::default(),
         owner: None,
         customer: None,
         profile: None,

@@ -15,7 +15,6 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::domain::choices::{Algorithm, TokenType};
-use crate::domain::claims::Claims;
 use crate::domain::timestamp::Timestamp;
 
 /// A key that signs an organization's tokens.
@@ -145,8 +144,9 @@ impl SigningKey {
         Ok(URL_SAFE_NO_PAD.encode(json))
     }
 
-    /// Signs claims with a header from [`SigningKey::header`]. Returns a compact JWS (RFC 7515 §7.1).
-    pub fn sign<T: Serialize>(&self, header: &str, claims: &Claims<T>) -> Result<String, SigningError> {
+    /// Signs claims, [`Claims`] or [`ExtendedClaims`](crate::domain::claims::ExtendedClaims), with a header from
+    /// [`SigningKey::header`]. Returns a compact JWS (RFC 7515 §7.1).
+    pub fn sign(&self, header: &str, claims: &impl Serialize) -> Result<String, SigningError> {
         // Room for the claims of a usual key.
         let mut payload = Vec::with_capacity(640);
         serde_json::to_writer(&mut payload, claims).map_err(|_| SigningError::Signature)?;

@@ -8,9 +8,9 @@ use crate::domain::outcome::Denial;
 use crate::domain::timestamp::Timestamp;
 use crate::signing::SigningKey;
 
-/// Maximum length of a token. Fifty scopes and a hundred networks of maximum length take 27 KiB, and the audiences of a
-/// request at most 16 KiB.
-pub const VERIFY_MAX_BYTES: usize = 48 * 1024;
+/// Maximum length of a token. Fifty scopes and a hundred networks of maximum length take 27 KiB, the audiences of a request at
+/// most 16 KiB, and the custom claims of a policy and an API at most 48 KiB.
+pub const VERIFY_MAX_BYTES: usize = 96 * 1024;
 
 /// The `kid` in a token's header. It is not verified yet.
 pub struct KeyHint(pub String);

@@ -5,13 +5,15 @@ use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::key_rows::{grants_column, key_from_row, names_column, networks_column, state_columns};
+use crate::store::key_rows::{
+    grants_column, key_from_row, metadata_column, names_column, networks_column, state_columns,
+};
 use crate::store::responses::{StoredResponse, store_response};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::query;
 use crate::store::{
     AuditEntry, KeyChange, Refused, Seq, Store, StoreError, WriteError, audit, changes, customers, is_duplicate,
-    key_grants, profiles, refuse,
+    key_grants, key_metadata, profiles, refuse,
 };
 
 /// Limits on the number of keys that are neither revoked nor expired.
@@ -258,7 +260,7 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
         "UPDATE api_keys SET prefix = $3, name = $4, name_lowercase = $24, search_text = $28, description = $5, grants = $6, networks = $7, is_open = $29, is_full_access = $30, expires_at = $8, \
          state = $9, state_at = $10, revoked_reason = $11, generation = $12, secret_version = $25, version = $13, seq = $14, secret_phc = $15, \
          secret_pepper = $16, secret_digest = $17, previous_phc = $18, previous_pepper = $19, previous_digest = $20, \
-         previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, customer_id = $31, profile = $32, named_networks = $33, \
+         previous_until = $21, previous_hint = $27, hint = $22, rotated_at = $23, owner = $26, customer_id = $31, profile = $32, named_networks = $33, metadata = $34, \
          previous_used_at = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_at END, \
          previous_used_ip = CASE WHEN previous_phc IS NOT DISTINCT FROM $18 THEN previous_used_ip END WHERE id = $1 AND version = $2",
     )
@@ -295,10 +297,12 @@ pub(super) async fn update(transaction: &mut Transaction, key: &ApiKey, seq: Seq
     .bind(key.customer.as_ref().map(CustomerId::as_str))
     .bind(key.profile.as_ref().map(Slug::as_str))
     .bind(names_column(&key.named_networks))
+    .bind(metadata_column(&key.metadata)?)
     .execute(&mut *transaction)
     .await?;
     if done == 1 {
         key_grants::write(transaction, key).await?;
+        key_metadata::write(transaction, key).await?;
     }
     Ok(done == 1)
 }

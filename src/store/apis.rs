@@ -69,7 +69,7 @@ impl Store {
         let written = query(
             "UPDATE apis SET name = $3, description = $4, audience = $5, style = $6, scopes = $7, \
              grantable_scopes = $8, token_ttl_seconds = $9, typ = $10, algorithm = $11, next_algorithm = $12, \
-             next_algorithm_from = $13, version = $14 WHERE organization = $1 AND id = $2 AND version + 1 = $14",
+             next_algorithm_from = $13, token_claims = $14, version = $15 WHERE organization = $1 AND id = $2 AND version + 1 = $15",
         );
         let written = match bind(written, api)?.bind(api.version).execute(&mut transaction).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
@@ -153,14 +153,14 @@ pub(super) async fn is_unchanged(
 pub(super) async fn insert(transaction: &mut Transaction, api: &Api) -> Result<(), StoreError> {
     let statement = query(
         "INSERT INTO apis (organization, id, name, description, audience, style, scopes, grantable_scopes, \
-         token_ttl_seconds, typ, algorithm, next_algorithm, next_algorithm_from, version, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         token_ttl_seconds, typ, algorithm, next_algorithm, next_algorithm_from, token_claims, version, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     );
     bind(statement, api)?.bind(api.version).bind(api.created_at.as_millis()).execute(transaction).await?;
     Ok(())
 }
 
-/// Binds the columns from `organization` to `next_algorithm_from`.
+/// Binds the columns from `organization` to `token_claims`.
 fn bind(statement: Query, api: &Api) -> Result<Query, StoreError> {
     let stored: Vec<StoredScope> = api
         .scopes
@@ -169,6 +169,7 @@ fn bind(statement: Query, api: &Api) -> Result<Query, StoreError> {
         .collect();
     let (algorithm, next) = api.algorithm.to_stored();
     let scopes = serde_json::to_string(&stored).map_err(|error| unreadable(error.to_string()))?;
+    let claims = serde_json::to_string(&api.token_claims).map_err(|error| unreadable(error.to_string()))?;
     let texts = |scopes: &Vec<Scope>| serde_json::to_string(&scopes.iter().map(Scope::to_string).collect::<Vec<_>>());
     let grantable = api.grantable.as_ref().map(texts).transpose().map_err(|error| unreadable(error.to_string()))?;
     Ok(statement
@@ -184,7 +185,8 @@ fn bind(statement: Query, api: &Api) -> Result<Query, StoreError> {
         .bind(api.typ.map(TokenType::as_str))
         .bind(algorithm.as_str())
         .bind(next.map(|next| next.algorithm.as_str()))
-        .bind(next.map(|next| next.from.as_millis())))
+        .bind(next.map(|next| next.from.as_millis()))
+        .bind(claims))
 }
 
 fn from_row(row: &Row) -> Result<Api, StoreError> {
@@ -212,6 +214,8 @@ fn from_row(row: &Row) -> Result<Api, StoreError> {
         grantable: grantable.map(|list| list.iter().map(|text| parse(text)).collect()).transpose()?,
         token_ttl_seconds: ttl.and_then(|seconds| u32::try_from(seconds).ok()),
         typ: typ.as_deref().and_then(TokenType::parse),
+        token_claims: serde_json::from_str(&row.try_get::<String>("token_claims")?)
+            .map_err(|error| unreadable(error.to_string()))?,
         algorithm: algorithm_from(row)?,
         version: unsigned(row.try_get("version")?, "version of an API")?,
         created_at: Timestamp::from_millis(row.try_get("created_at")?),

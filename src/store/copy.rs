@@ -9,7 +9,7 @@ use crate::store::sql::statement::{Query, Row, Value, placeholders, query};
 
 /// Copied tables, ordered so that referenced rows come first. Excludes nodes, the deployment name, chore times, checks of
 /// gateways and transaction IDs, which belong to a database and not to its contents.
-const TABLES: [&str; 32] = [
+const TABLES: [&str; 33] = [
     "organizations",
     "members",
     "apis",
@@ -20,6 +20,7 @@ const TABLES: [&str; 32] = [
     "portal_sessions",
     "api_keys",
     "key_grants",
+    "key_metadata",
     "signing_keys",
     "revoked_tokens",
     "key_changes",

@@ -1,16 +1,15 @@
 //! Customers: reading and writing them. A removed customer keeps a row, because keys refer to it, but is not listed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::customer::{Customer, CustomerId, ExternalId};
-use crate::domain::metadata::Metadata;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::key_list::contains_pattern;
-use crate::store::key_rows::key_from_row;
+use crate::store::key_rows::{key_from_row, metadata_column, metadata_from};
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{Query, Row, Value, query};
@@ -225,7 +224,6 @@ async fn update(
 
 /// Binds the columns from `id` to `generation`.
 fn bind_columns(statement: Query, customer: &Customer) -> Result<Query, StoreError> {
-    let metadata = serde_json::to_string(&customer.metadata).map_err(|error| unreadable(error.to_string()))?;
     Ok(statement
         .bind(customer.id.as_str())
         .bind(customer.organization.as_str())
@@ -233,7 +231,7 @@ fn bind_columns(statement: Query, customer: &Customer) -> Result<Query, StoreErr
         .bind(customer.external_id.as_str())
         .bind(&customer.name)
         .bind(format!("{}\n{}", customer.external_id, customer.name).to_lowercase())
-        .bind(metadata)
+        .bind(metadata_column(&customer.metadata)?)
         .bind(customer.max_keys.map(i64::from))
         .bind(customer.suspended_at.map(Timestamp::as_millis))
         .bind(customer.removed_at.map(Timestamp::as_millis))
@@ -242,8 +240,6 @@ fn bind_columns(statement: Query, customer: &Customer) -> Result<Query, StoreErr
 
 fn from_row(row: &Row) -> Result<Customer, StoreError> {
     let external_id: String = row.try_get("external_id")?;
-    let pairs: BTreeMap<String, String> =
-        serde_json::from_str(&row.try_get::<String>("metadata")?).map_err(|error| unreadable(error.to_string()))?;
     let time = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>>(column)?.map(Timestamp::from_millis));
     Ok(Customer {
         id: customer_id(&row.try_get::<String>("id")?)?,
@@ -251,7 +247,7 @@ fn from_row(row: &Row) -> Result<Customer, StoreError> {
         external_id: ExternalId::parse(&external_id)
             .ok_or_else(|| unreadable(format!("external ID {external_id:?}")))?,
         name: row.try_get("name")?,
-        metadata: Metadata::new(pairs).map_err(|error| unreadable(error.to_string()))?,
+        metadata: metadata_from(&row.try_get::<String>("metadata")?)?,
         max_keys: row.try_get::<Option<i64>>("max_keys")?.and_then(|limit| u32::try_from(limit).ok()),
         suspended_at: time("suspended_at")?,
         removed_at: time("removed_at")?,

@@ -15,7 +15,7 @@ const ROWS: u32 = 5_000;
 const KEYS: u32 = 50;
 
 /// Tables with data of keys, and the column with the key's ID. A key is deleted after its rows in these.
-const OF_KEYS: [(&str, &str); 8] = [
+const OF_KEYS: [(&str, &str); 9] = [
     ("usage_hours", "key_id"),
     ("usage_totals", "key_id"),
     ("usage_days", "key_id"),
@@ -23,6 +23,7 @@ const OF_KEYS: [(&str, &str); 8] = [
     ("usage_of_secrets", "key_id"),
     ("notices", "key_id"),
     ("key_grants", "key_id"),
+    ("key_metadata", "key_id"),
     ("revoked_tokens", "key_id"),
 ];
 

@@ -67,6 +67,8 @@ pub struct KeyFilter {
     pub scope: Option<Scope>,
     /// Only keys with an allowed network that contains this one. Keys without a restriction do not match.
     pub network: Option<IpNet>,
+    /// Only keys with all of these pairs of a name and a value in their metadata.
+    pub metadata: Vec<(String, String)>,
     /// Only keys that expire before this time.
     pub expires_before: Option<Timestamp>,
     /// Only keys without a use, rotation or creation at or after this time.
@@ -100,6 +102,7 @@ impl KeyFilter {
             api: None,
             scope: None,
             network: None,
+            metadata: Vec::new(),
             expires_before: None,
             unused_since: None,
             view: None,

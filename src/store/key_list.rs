@@ -10,6 +10,7 @@ use crate::domain::scope::ScopeStyle;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::key_grants::{Kind, Matching};
+use crate::store::key_metadata::pair;
 use crate::store::key_rows::key_from_row;
 use crate::store::sql::database::Database;
 use crate::store::sql::statement::{Query, Value, query};
@@ -218,6 +219,12 @@ impl Conditions {
                 "id IN (SELECT key_id FROM key_grants WHERE organization = {organization} AND kind = 'named' AND value = {network})"
             ));
         }
+        for (name, value) in &filter.metadata {
+            let (organization, pair) = (self.bind(filter.organization.as_str()), self.bind(pair(name, value)));
+            self.and(&format!(
+                "id IN (SELECT key_id FROM key_metadata WHERE organization = {organization} AND pair = {pair})"
+            ));
+        }
         if let Some(end) = filter.expires_before {
             let end = self.bind(end.as_millis());
             self.and(&format!("expires_at < {end}"));
@@ -336,10 +343,13 @@ impl Conditions {
 const LAST: usize = 4;
 
 /// Whether a condition needs columns that the indexes of the orders do not have, but `api_keys_attention` has. The keys of a
-/// customer, a profile or a network have an index of their own.
+/// customer, a profile, a network or a pair of metadata have an index of their own.
 fn is_scan(filter: &KeyFilter) -> bool {
     let is_search = filter.search.as_deref().is_some_and(|part| !part.is_empty());
-    let has_own_index = filter.customer.is_some() || filter.profile.is_some() || filter.named_network.is_some();
+    let has_own_index = filter.customer.is_some()
+        || filter.profile.is_some()
+        || filter.named_network.is_some()
+        || !filter.metadata.is_empty();
     !has_own_index && (filter.view.is_some() || filter.unused_since.is_some() || is_search)
 }
 

@@ -1,9 +1,12 @@
 //! Conversion between API keys and rows.
 
+use std::collections::BTreeMap;
+
 use crate::domain::api_key::{ApiKey, FastVerifier, Lifecycle, PreviousSecret, SecretVerifier};
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -26,6 +29,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<ApiKey, StoreError> {
         prefix: KeyPrefix::parse(&prefix).map_err(|error| unreadable(&error))?,
         name: row.try_get("name")?,
         description: row.try_get("description")?,
+        metadata: metadata_from(&row.try_get::<String>("metadata")?)?,
         owner: owner.map(MemberId),
         customer: customer.as_deref().map(customer_id).transpose()?,
         profile: row.try_get::<Option<String>>("profile")?.map(slug).transpose()?,
@@ -74,6 +78,17 @@ pub(super) fn grants_column(grants: &Grants) -> Result<String, StoreError> {
 pub(super) fn grants_from(column: &str) -> Result<Grants, StoreError> {
     let stored = serde_json::from_str(column).map_err(|error| unreadable(&error))?;
     Grants::from_stored(stored).map_err(|error| unreadable(&error))
+}
+
+/// Returns the column `metadata`: JSON.
+pub(super) fn metadata_column(metadata: &Metadata) -> Result<String, StoreError> {
+    serde_json::to_string(metadata).map_err(|error| unreadable(&error))
+}
+
+/// Reads the column `metadata`.
+pub(super) fn metadata_from(column: &str) -> Result<Metadata, StoreError> {
+    let pairs: BTreeMap<String, String> = serde_json::from_str(column).map_err(|error| unreadable(&error))?;
+    Metadata::new(pairs).map_err(|error| unreadable(&error))
 }
 
 /// Returns a column with names of networks, separated by spaces.

@@ -23,6 +23,7 @@ mod gateway_requests;
 mod key_filter;
 mod key_grants;
 mod key_list;
+mod key_metadata;
 mod key_rows;
 mod lock;
 mod members;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::crypto::random;
 use crate::domain::api_key::ApiKey;
 use crate::domain::apis::ApiId;
+use crate::domain::claims::ExtendedClaims;
 use crate::domain::decision::{ClientAddress, SecretMatch};
 use crate::domain::scope::ScopeSet;
 use crate::domain::timestamp::Timestamp;
@@ -70,7 +71,11 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, R
     // 3. The signature.
     let jti = random::public_identifier()?;
     let (signing_key, header) = planned.signing_key(&tenant, now)?;
-    let access_token = signing_key.sign(header, &planned.claims(&key, &tenant, &jti))?;
+    let claims = planned.claims(&key, &tenant, &jti);
+    let access_token = match planned.custom_claims(&key, customer) {
+        None => signing_key.sign(header, &claims)?,
+        Some(custom) => signing_key.sign(header, &ExtendedClaims { claims, custom })?,
+    };
     let apis: Vec<ApiId> = planned.target.apis.iter().map(|served| served.api.id).collect();
     node.memory.usage.count_use(
         &key.id,

@@ -1,6 +1,9 @@
 //! Introspection (RFC 7662): whether a token or a secret of the caller's organization is valid now.
 
+use serde_json::{Map, Value};
+
 use crate::domain::api_key::ApiKey;
+use crate::domain::attribute;
 use crate::domain::decision::{ClientAddress, Grant};
 use crate::domain::timestamp::Timestamp;
 use crate::node::Node;
@@ -13,6 +16,8 @@ pub struct Active {
     pub caller: Caller,
     /// The issuer of its organization.
     pub issuer: String,
+    /// The custom claims of a token, or those of the policy for a secret.
+    pub custom: Map<String, Value>,
 }
 
 impl Active {
@@ -58,5 +63,13 @@ pub async fn introspect(
     };
     // The issuer of an organization never changes.
     let issuer = found.key.organization.issuer(&node.settings.public_url);
-    Ok(Some(Active { caller: found, issuer }))
+    let custom = match &credential {
+        Credential::Token(token) => attribute::custom_of_token(token),
+        Credential::Key(_) => {
+            let claims = &found.tenant.organization.policy.token_claims;
+            let values = attribute::values(claims, &found.key, found.customer.as_deref());
+            values.into_iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect()
+        }
+    };
+    Ok(Some(Active { caller: found, issuer, custom }))
 }

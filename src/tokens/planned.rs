@@ -1,7 +1,10 @@
 //! What a token request is granted, and the token for it. The exchange and its preview both decide by this.
 
+use std::collections::BTreeMap;
+
 use crate::domain::api_key::ApiKey;
 use crate::domain::apis::Target;
+use crate::domain::attribute::{self, AttributeValue};
 use crate::domain::choices::Algorithm;
 use crate::domain::claims::{self, Claims, Lifetime};
 use crate::domain::customer::{Customer, CustomerId};
@@ -115,6 +118,15 @@ impl PlannedToken<'_> {
             customer_generation: self.grant.customer_generation,
             cidrs: networks.is_restricted().then(|| networks.to_strings()),
         }
+    }
+
+    /// Returns the token's custom claims.
+    pub(super) fn custom_claims<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        customer: Option<&'a Customer>,
+    ) -> Option<BTreeMap<&'a str, AttributeValue<'a>>> {
+        Some(attribute::values(self.target.claims()?, key, customer))
     }
 
     /// Returns the signing key, and the encoded header of the token.

@@ -114,7 +114,10 @@ pub async fn preview(
         }
         Ok(planned) => {
             let (signing_key, encoded) = planned.signing_key(&tenant, request.now)?;
-            let payload = object(serde_json::to_value(planned.claims(&key, &tenant, PREVIEW_JTI)).ok());
+            let mut payload = object(serde_json::to_value(planned.claims(&key, &tenant, PREVIEW_JTI)).ok());
+            for (name, value) in planned.custom_claims(&key, customer.as_deref()).into_iter().flatten() {
+                payload.insert(name.to_owned(), value.to_json());
+            }
             let decoded = URL_SAFE_NO_PAD.decode(encoded).ok();
             let header = object(decoded.and_then(|json| serde_json::from_slice(&json).ok()));
             let shape = TokenShape {

@@ -177,7 +177,14 @@ mod tests {
         let at = Timestamp::from_seconds(0);
         let mut api = Api::default_of(Slug::default_organization(), Algorithm::Es256, at);
         (api.id, api.style) = (ApiId::from_random([1; 16]), ScopeStyle::Plain);
-        ServedApi { api, audience: String::new(), aliases: Vec::new(), ttl_seconds: 600, typ: TokenType::AtJwt }
+        ServedApi {
+            api,
+            audience: String::new(),
+            aliases: Vec::new(),
+            ttl_seconds: 600,
+            typ: TokenType::AtJwt,
+            claims: Default::default(),
+        }
     }
 
     #[test]

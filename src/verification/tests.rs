@@ -116,6 +116,7 @@ fn tenant() -> Tenant {
             aliases: Vec::new(),
             ttl_seconds: 600,
             typ: TokenType::AtJwt,
+            claims: Default::default(),
         }],
         shared: SharedAccess::empty(),
     }

@@ -14,6 +14,7 @@
 
 mod api;
 mod architecture;
+mod attributes;
 mod audit;
 mod canary;
 #[path = "../cluster/checker.rs"]

@@ -38,7 +38,11 @@ fn parameters(route: &Route) -> Vec<Value> {
     let optional = |name: &str, place: &str, description: &str, schema: &Value| json!({ "name": name, "in": place, "description": description, "schema": schema });
     let mut parameters: Vec<Value> = in_path.collect();
     for parameter in &route.query {
-        parameters.push(optional(parameter.name, "query", parameter.description, &parameter.schema));
+        let mut described = optional(parameter.name, "query", parameter.description, &parameter.schema);
+        if parameter.is_map() {
+            described["style"] = "deepObject".into();
+        }
+        parameters.push(described);
     }
     if route.takes_if_match {
         let description = "The `ETag` of the version that you have seen. Without it, any version is changed.";

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::domain::choices::{Algorithm, Choice as _, ScopeStyle};
 use crate::domain::customer::{self, ExternalId};
-use crate::domain::metadata;
 use crate::domain::outcome::Code;
 use crate::domain::policy::Policy;
+use crate::domain::{attribute, metadata};
 
 /// The fields of edits that `null` clears.
 const CLEARED_BY_NULL: [&str; 9] = [
@@ -78,6 +78,27 @@ pub fn metadata(_: &mut SchemaGenerator) -> Schema {
         "propertyNames": { "pattern": format!("^[0-9A-Za-z_.-]{{1,{}}}$", metadata::MAX_NAME) },
         "additionalProperties": { "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" },
         "examples": [{ "plan": "pro" }]
+    })
+}
+
+/// Custom claims by name.
+pub fn token_claims(_: &mut SchemaGenerator) -> Schema {
+    attributes("Custom claims of tokens.", r##"^[!#-<>-\[\]-~]{1,128}$"##, "plan")
+}
+
+/// Custom headers by name.
+fn verify_headers() -> Schema {
+    attributes("Custom headers of successful responses of `/verify`.", "^[Xx]-[0-9A-Za-z-]{1,126}$", "X-Plan")
+}
+
+fn attributes(what: &str, names: &str, example: &str) -> Schema {
+    json_schema!({
+        "description": format!("{what} The source of each value: `metadata.NAME`, `customer.external_id`, `customer.metadata.NAME`, `owner`, or a constant. `=` before a constant is for one that begins like a source. A value that is missing or longer than {} bytes is left out.", attribute::MAX_VALUE_BYTES),
+        "type": "object",
+        "maxProperties": attribute::MAX_ATTRIBUTES,
+        "propertyNames": { "pattern": names },
+        "additionalProperties": { "type": ["string", "integer", "boolean"], "maxLength": attribute::MAX_VALUE_BYTES + 1 },
+        "examples": [{ example: "metadata.plan" }]
     })
 }
 
@@ -297,7 +318,9 @@ impl JsonSchema for PolicyJson {
                     "description": "Number of days without use after which a key is stale; null disables the check.",
                     "type": ["integer", "null"], "minimum": 1, "maximum": 36525
                 },
-                "disable_when_stale": { "description": "Whether keys that have been stale for a day are disabled.", "type": "boolean" }
+                "disable_when_stale": { "description": "Whether keys that have been stale for a day are disabled.", "type": "boolean" },
+                "token_claims": token_claims(&mut SchemaGenerator::default()),
+                "verify_headers": verify_headers()
             }
         })
     }

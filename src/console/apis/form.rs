@@ -6,10 +6,12 @@ use crate::console::apis::style_name;
 use crate::console::error_page::ErrorPage;
 use crate::console::policy::{format_seconds, parse_seconds};
 use crate::console::submitted::check_fields;
+use crate::console::ui::attributes::{from_lines, to_lines};
 use crate::console::ui::{
     Area, Choice as ChoiceField, ChoiceOption, Errors, Field, Labels, Select, SelectOption, html,
 };
 use crate::domain::apis::{Api, ServedApi};
+use crate::domain::attribute::Attributes;
 use crate::domain::choices::{Algorithm, Choice, ScopeStyle, TokenType};
 use crate::domain::slug::Slug;
 use crate::domain::violation::{Violation, ViolationKind};
@@ -26,6 +28,7 @@ pub(super) const FIELDS: &Labels = &[
     ("scopes", "Scopes"),
     ("token_ttl_seconds", "Token lifetime"),
     ("token_typ", "Token type"),
+    ("token_claims", "Custom claims"),
     ("algorithm", "Algorithm"),
     ("description", "Description"),
 ];
@@ -40,6 +43,8 @@ pub(super) struct ApiForm {
     scopes: String,
     lifetime: String,
     typ: String,
+    /// One claim per line.
+    claims: String,
     algorithm: String,
     description: String,
 }
@@ -67,6 +72,7 @@ pub(super) struct ApiFields {
     scopes: Area,
     lifetime: Field,
     typ: Select,
+    claims: Area,
     algorithm: Select,
     description: Area,
 }
@@ -76,6 +82,7 @@ struct Parsed {
     scopes: Vec<ScopeText>,
     token_ttl_seconds: Option<u32>,
     typ: Option<TokenType>,
+    token_claims: Attributes,
     algorithm: Option<Algorithm>,
 }
 
@@ -89,6 +96,7 @@ impl ApiForm {
             scopes: empty(),
             lifetime: empty(),
             typ: empty(),
+            claims: empty(),
             algorithm: empty(),
             description: empty(),
         }
@@ -108,6 +116,7 @@ impl ApiForm {
             scopes: api.scopes.iter().map(line).collect::<Vec<_>>().join("\n"),
             lifetime: api.token_ttl_seconds.map(format_seconds).unwrap_or_default(),
             typ: api.typ.map(|typ| typ.as_str().to_owned()).unwrap_or_default(),
+            claims: to_lines(&api.token_claims).join("\n"),
             algorithm: api.algorithm.chosen().as_str().into(),
             description: api.description.clone(),
         }
@@ -115,7 +124,7 @@ impl ApiForm {
 
     /// Reads a submitted form. Every field must be present: a missing one would be saved as empty.
     pub(super) fn read(form: &Form, edited: Option<&Api>) -> Result<Self, ErrorPage> {
-        check_fields(form, &["audience", "scopes", "token_ttl_seconds", "token_typ", "description"])?;
+        check_fields(form, &["audience", "scopes", "token_ttl_seconds", "token_typ", "token_claims", "description"])?;
         match edited {
             None => check_fields(form, &["name"])?,
             Some(api) if !api.is_default() => check_fields(form, &["name"])?,
@@ -131,6 +140,7 @@ impl ApiForm {
             scopes: lines("scopes"),
             lifetime: line("token_ttl_seconds"),
             typ: line("token_typ"),
+            claims: lines("token_claims"),
             algorithm: line("algorithm"),
             description: lines("description"),
         })
@@ -159,6 +169,7 @@ impl ApiForm {
             grantable: None,
             token_ttl_seconds: parsed.token_ttl_seconds,
             typ: parsed.typ,
+            token_claims: parsed.token_claims,
             algorithm: parsed.algorithm,
         })
     }
@@ -181,6 +192,7 @@ impl ApiForm {
             grantable: None,
             token_ttl_seconds: Some(parsed.token_ttl_seconds),
             typ: Some(parsed.typ),
+            token_claims: Some(parsed.token_claims),
             algorithm: parsed.algorithm,
         })
     }
@@ -230,6 +242,10 @@ impl ApiForm {
                 typ
             }
         };
+        let (token_claims, wrong) = from_lines("token_claims", &self.claims);
+        for violation in wrong {
+            checks.wrong(violation.field, violation.kind);
+        }
         let algorithm = match self.algorithm.as_str() {
             "" => None,
             text => {
@@ -240,7 +256,7 @@ impl ApiForm {
                 algorithm
             }
         };
-        Parsed { scopes, token_ttl_seconds, typ, algorithm }
+        Parsed { scopes, token_ttl_seconds, typ, token_claims, algorithm }
     }
 
     /// Renders the fields with their errors. `edited` is the API as it is; without it, the API is new.
@@ -315,6 +331,9 @@ impl ApiForm {
             )
             .hint("Choose JWT if a validator rejects at+jwt.")
             .errors(errors),
+            claims: Area::new("token_claims", "Custom claims", &*self.claims)
+                .hint("Of this API’s tokens, besides those of the policy. One per line, for example plan = metadata.plan. Sources: metadata.NAME, customer.external_id, customer.metadata.NAME, owner, or a constant.")
+                .errors(errors),
             algorithm: Select::new("algorithm", "Algorithm", algorithms, &*self.algorithm)
                 .hint(algorithm_hint)
                 .errors(errors),

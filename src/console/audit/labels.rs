@@ -70,6 +70,8 @@ pub(super) fn field_label(name: &str) -> String {
     match name {
         "apis" => "APIs".into(),
         "token_ttl_seconds" => "token lifetime in seconds".into(),
+        "token_claims" => "custom claims".into(),
+        "verify_headers" => "headers for gateways".into(),
         "token_typ" => "token type".into(),
         "allowed_cidrs" => "allowed networks".into(),
         "expires_at" => "expiry".into(),

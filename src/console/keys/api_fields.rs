@@ -326,6 +326,7 @@ mod tests {
             aliases: vec![],
             ttl_seconds: 600,
             typ: TokenType::AtJwt,
+            claims: Default::default(),
         }
     }
 

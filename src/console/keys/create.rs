@@ -101,6 +101,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
 
     // 3. Create the key. A repeated form creates no second key and shows no secret.
     let new = NewKey {
+        metadata: crate::domain::metadata::Metadata::default(),
         customer,
         name: key_form.name.clone(),
         description: key_form.description.clone(),

@@ -99,7 +99,14 @@ mod tests {
 
     fn default_api() -> ServedApi {
         let api = Api::default_of(Slug::default_organization(), Algorithm::Es256, Timestamp::from_seconds(0));
-        ServedApi { api, audience: "a".into(), aliases: vec![], ttl_seconds: 600, typ: TokenType::AtJwt }
+        ServedApi {
+            api,
+            audience: "a".into(),
+            aliases: vec![],
+            ttl_seconds: 600,
+            typ: TokenType::AtJwt,
+            claims: Default::default(),
+        }
     }
 
     #[test]

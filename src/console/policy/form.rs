@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::console::error_page::ErrorPage;
 use crate::console::policy::length::{format_days, format_seconds, parse_days, parse_seconds};
 use crate::console::submitted::check_fields;
+use crate::console::ui::attributes::{from_lines, to_lines};
 use crate::console::ui::{Area, Checkbox, Errors, Field, Select, SelectOption};
+use crate::domain::attribute::Attributes;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
 use crate::domain::policy::{ExpirationChoices, Policy};
@@ -14,7 +16,7 @@ use crate::domain::violation::{Violation, ViolationKind};
 use crate::http::form::Form;
 
 /// Every field of the form, with its label.
-const FIELDS: [(&str, &str); 19] = [
+const FIELDS: [(&str, &str); 21] = [
     ("max_keys", "Maximum keys per organization"),
     ("max_keys_per_user", "Maximum keys per member"),
     ("expiration", "Expiry choices"),
@@ -31,6 +33,8 @@ const FIELDS: [(&str, &str); 19] = [
     ("actions", "Actions"),
     ("audiences", "Additional audiences"),
     ("token_ttl_seconds", "Token lifetime"),
+    ("token_claims", "Custom claims"),
+    ("verify_headers", "Headers for gateways"),
     ("max_grace_seconds", "Maximum grace period"),
     ("stale_after_days", "Mark as stale after"),
     ("disable_when_stale", "Disable stale keys automatically"),
@@ -63,6 +67,8 @@ pub(super) struct FormFields {
     pub(super) actions: Area,
     pub(super) audiences: Area,
     pub(super) token_ttl_seconds: Field,
+    pub(super) token_claims: Area,
+    pub(super) verify_headers: Area,
     pub(super) max_grace_seconds: Field,
     pub(super) stale_after_days: Field,
     pub(super) disable_when_stale: Checkbox,
@@ -96,6 +102,8 @@ impl RawForm {
             "actions" => actions.join("\n"),
             "audiences" => policy.audiences.join("\n"),
             "token_ttl_seconds" => policy.token_ttl_seconds.map(format_seconds).unwrap_or_default(),
+            "token_claims" => to_lines(&policy.token_claims).join("\n"),
+            "verify_headers" => to_lines(&policy.verify_headers).join("\n"),
             "max_grace_seconds" => match policy.max_grace_seconds {
                 0 => "0".to_owned(),
                 seconds => format_seconds(seconds),
@@ -147,6 +155,8 @@ impl RawForm {
             max_grace_seconds: self.number("max_grace_seconds", parse_seconds, &mut violations).unwrap_or_default(),
             stale_after_days: self.number("stale_after_days", parse_days, &mut violations),
             disable_when_stale: self.is_checked("disable_when_stale"),
+            token_claims: self.attributes("token_claims", &mut violations),
+            verify_headers: self.attributes("verify_headers", &mut violations),
         };
         let faults = policy.validate().into_iter().map(at_form_field);
         // A field that could not be parsed has a placeholder value, whose faults do not count. Neither do faults of other
@@ -214,6 +224,12 @@ impl RawForm {
                 .errors(errors),
             token_ttl_seconds: number("token_ttl_seconds")
                 .hint("From 1 minute to 1 hour, for example 10 minutes. Services that check tokens locally notice a revocation only after this time. Leave blank for the server default."),
+            token_claims: Area::new("token_claims", label("token_claims"), self.value("token_claims"))
+                .hint("For tokens of every API, one per line, for example plan = metadata.plan. Sources: metadata.NAME, customer.external_id, customer.metadata.NAME, owner, or a constant.")
+                .errors(errors),
+            verify_headers: Area::new("verify_headers", label("verify_headers"), self.value("verify_headers"))
+                .hint("Headers of /verify with the same sources, for example X-Plan = metadata.plan. The gateway must pass them on.")
+                .errors(errors),
             max_grace_seconds: number("max_grace_seconds")
                 .hint("How long the previous secret can keep working, for example 24 hours or 30 days. 0 or blank: not at all."),
             stale_after_days: number("stale_after_days")
@@ -222,6 +238,12 @@ impl RawForm {
                 .hint("Applies only if keys are marked as stale. Keys are disabled one day after they become stale, and can be enabled again."),
             disable_when_stale_error: errors.of("disable_when_stale"),
         }
+    }
+
+    fn attributes(&self, name: &'static str, violations: &mut Vec<Violation>) -> Attributes {
+        let (attributes, wrong) = from_lines(name, self.value(name));
+        violations.extend(wrong);
+        attributes
     }
 
     pub(super) fn errors(violations: Vec<Violation>) -> Errors {

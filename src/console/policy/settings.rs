@@ -2,7 +2,9 @@
 
 use crate::console::policy::form::plural_and_above;
 use crate::console::policy::length::format_seconds;
+use crate::console::ui::attributes::to_lines;
 use crate::console::ui::format_count;
+use crate::domain::attribute::Attributes;
 use crate::domain::policy::{ExpirationChoices, Policy};
 use crate::node::NodeSettings;
 
@@ -61,6 +63,8 @@ pub(super) fn label(name: &str) -> &'static str {
         "actions" => "Actions",
         "audiences" => "Audiences of the default API",
         "token_ttl_seconds" => "Token lifetime",
+        "token_claims" => "Custom claims",
+        "verify_headers" => "Headers for gateways",
         "max_grace_seconds" => "Maximum grace period",
         "stale_after_days" => "Stale after",
         "disable_when_stale" => "Stale keys",
@@ -135,7 +139,13 @@ fn vocabulary(policy: &Policy, node: &NodeSettings) -> Vec<Setting> {
         setting("actions", format!("{}, * (any)", actions.join(", "))),
         setting("audiences", audiences),
         setting("token_ttl_seconds", lifetime),
+        setting("token_claims", listed(&policy.token_claims)),
+        setting("verify_headers", listed(&policy.verify_headers)),
     ]
+}
+
+fn listed(attributes: &Attributes) -> String {
+    if attributes.is_empty() { "None".into() } else { to_lines(attributes).join(", ") }
 }
 
 fn upkeep(policy: &Policy) -> Vec<Setting> {

@@ -13,6 +13,7 @@ use crate::console::submitted::check_fields;
 use crate::console::ui::{Area, Errors, Field, Labels, Select};
 use crate::domain::apis::{Api, ApiId, ServedApi};
 use crate::domain::grants::Grants;
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::policy::Policy;
 use crate::domain::portal::Capability;
@@ -147,6 +148,7 @@ impl RawForm {
         let chosen =
             offered.iter().enumerate().filter(|(place, _)| self.chosen.contains(place)).map(|(_, scope)| *scope);
         Ok(NewKey {
+            metadata: Metadata::default(),
             profile: None,
             named_networks: Vec::new(),
             name: self.name.clone(),

@@ -1,5 +1,6 @@
 //! Components of pages: small templates, each with a type. Their input is escaped here and nowhere else.
 
+pub mod attributes;
 mod chart;
 mod choice;
 mod errors;

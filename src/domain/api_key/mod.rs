@@ -6,6 +6,7 @@ use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::{KeyId, KeyPrefix};
 use crate::domain::member::MemberId;
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -29,6 +30,8 @@ pub struct ApiKey {
     /// Can be empty if the policy allows it.
     pub name: String,
     pub description: String,
+    /// Pairs that the operator stores with the key.
+    pub metadata: Metadata,
     /// `None` if the key belongs to a customer or to the organization.
     pub owner: Option<MemberId>,
     /// Whom the key is given to. A key with a customer has no owner.

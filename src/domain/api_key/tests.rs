@@ -13,6 +13,7 @@ pub(crate) fn key(scopes: &str, networks: &[&str]) -> ApiKey {
         prefix: KeyPrefix::default(),
         name: "billing".into(),
         description: String::new(),
+        metadata: Metadata::default(),
         owner: None,
         customer: None,
         profile: None,

@@ -8,6 +8,7 @@ use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::MemberId;
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
@@ -31,6 +32,8 @@ pub struct Rotation {
 pub struct Edit {
     pub name: Option<String>,
     pub description: Option<String>,
+    /// Replaces all pairs.
+    pub metadata: Option<Metadata>,
     pub grants: Option<Grants>,
     pub networks: Option<Networks>,
     pub named_networks: Option<Vec<Slug>>,
@@ -211,6 +214,7 @@ impl ApiKey {
         let mut next = self.clone();
         next.name = edit.name.unwrap_or(next.name);
         next.description = edit.description.unwrap_or(next.description);
+        next.metadata = edit.metadata.unwrap_or(next.metadata);
         next.grants = edit.grants.map_or(next.grants, |grants| grants.spelled_like(&self.grants));
         next.networks = edit.networks.unwrap_or(next.networks);
         next.named_networks = edit.named_networks.unwrap_or(next.named_networks);

@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::domain::attribute::Attributes;
 use crate::domain::audience::is_same;
 use crate::domain::choices::{Algorithm, ScopeStyle, TokenType};
 use crate::domain::key_text::{ID_LENGTH, KeyId};
@@ -105,6 +106,8 @@ pub struct Api {
     pub token_ttl_seconds: Option<u32>,
     /// `typ` header of its tokens; the server's setting if absent.
     pub typ: Option<TokenType>,
+    /// Custom claims of its tokens, besides those of the policy.
+    pub token_claims: Attributes,
     pub algorithm: TokenAlgorithm,
     /// Increases with every change; the `ETag`.
     pub version: u64,
@@ -125,6 +128,7 @@ impl Api {
             grantable: None,
             token_ttl_seconds: None,
             typ: None,
+            token_claims: Attributes::new(),
             algorithm: TokenAlgorithm::new(algorithm),
             version: 1,
             created_at,
@@ -170,6 +174,8 @@ pub struct ServedApi {
     pub ttl_seconds: u32,
     /// `typ` header of its tokens (RFC 9068 §2.1).
     pub typ: TokenType,
+    /// Custom claims of its tokens: those of the policy, and its own, which replace them.
+    pub claims: Attributes,
 }
 
 impl ServedApi {

@@ -1,6 +1,7 @@
 //! Validation of an API's settings.
 
 use crate::domain::apis::Api;
+use crate::domain::attribute::check_claims;
 use crate::domain::audience::is_same;
 use crate::domain::choices::ScopeStyle;
 use crate::domain::violation::{Violation, ViolationKind};
@@ -77,6 +78,7 @@ impl Api {
         if self.token_ttl_seconds.is_some_and(|ttl| !(60..=3600).contains(&ttl)) {
             report("token_ttl_seconds", ViolationKind::OutOfRange { least: 60, most: 3600, optional: true });
         }
+        violations.extend(check_claims("token_claims", &self.token_claims));
         violations
     }
 

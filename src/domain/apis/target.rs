@@ -1,6 +1,7 @@
 //! Which APIs a token request or a presented credential is for, and the scopes that the key has there.
 
 use crate::domain::apis::{ApiId, ServedApi, find_audience};
+use crate::domain::attribute::Attributes;
 use crate::domain::choices::{Algorithm, TokenType};
 use crate::domain::claims::Audience;
 use crate::domain::grants::Grants;
@@ -26,7 +27,8 @@ pub enum TargetError {
     NotGranted,
     /// No audience was requested, and the key is granted several APIs, or none.
     AudienceRequired,
-    /// The requested APIs differ in the style of their scopes, or the type or algorithm of their tokens, so no token fits all of them.
+    /// The requested APIs differ in the style of their scopes, or the type, algorithm or custom claims of their tokens, so no
+    /// token fits all of them.
     Mixed,
 }
 
@@ -101,6 +103,11 @@ impl<'a> Target<'a> {
         self.apis.first().map_or(TokenType::AtJwt, |api| api.typ)
     }
 
+    /// The custom claims of a token for the APIs.
+    pub fn claims(&self) -> Option<&'a Attributes> {
+        self.apis.first().map(|api| &api.claims).filter(|claims| !claims.is_empty())
+    }
+
     /// The algorithm that signs a token for the APIs at `now`.
     pub fn algorithm(&self, now: Timestamp) -> Result<Algorithm, TargetError> {
         let mut algorithms = self.apis.iter().map(|api| api.api.algorithm.at(now));
@@ -125,8 +132,9 @@ impl<'a> Target<'a> {
         if self.apis.iter().any(|known| known.api.id == api.api.id) {
             return Ok(());
         }
-        let kind = |api: &ServedApi| (api.api.style, api.typ);
-        if self.apis.first().is_some_and(|first| kind(first) != kind(api)) {
+        let is_same_kind =
+            |first: &&ServedApi| (first.api.style, first.typ, &first.claims) == (api.api.style, api.typ, &api.claims);
+        if !self.apis.first().is_none_or(is_same_kind) {
             return Err(TargetError::Mixed);
         }
         self.apis.push(api);

@@ -21,7 +21,14 @@ fn api(place: usize, style: ScopeStyle, scopes: &[&str]) -> ServedApi {
     api.scopes = scopes.iter().map(listed).collect();
     let audience = api.audience.clone().unwrap_or_else(|| "https://default.example".into());
     let aliases = if place == 0 { vec!["https://id.example/".into()] } else { Vec::new() };
-    ServedApi { api, audience, aliases, ttl_seconds: 600 - 60 * place as u32, typ: TokenType::AtJwt }
+    ServedApi {
+        api,
+        audience,
+        aliases,
+        ttl_seconds: 600 - 60 * place as u32,
+        typ: TokenType::AtJwt,
+        claims: Default::default(),
+    }
 }
 
 fn grants(of: &[(&ServedApi, &str)]) -> Grants {

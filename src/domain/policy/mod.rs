@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::api_key::{ApiKey, Status};
+use crate::domain::attribute::Attributes;
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyPrefix;
 use crate::domain::member::Role;
@@ -53,6 +54,10 @@ pub struct Policy {
     pub stale_after_days: Option<u32>,
     /// Whether stale keys are disabled automatically.
     pub disable_when_stale: bool,
+    /// Custom claims of tokens for every API.
+    pub token_claims: Attributes,
+    /// Custom headers of successful responses of `/verify`.
+    pub verify_headers: Attributes,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -83,6 +88,8 @@ impl Default for Policy {
             max_grace_seconds: 30 * 86_400,
             stale_after_days: None,
             disable_when_stale: false,
+            token_claims: Attributes::new(),
+            verify_headers: Attributes::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Validation of a policy's own settings.
 
+use crate::domain::attribute::{check_claims, check_headers};
 use crate::domain::member::Role;
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Action, Scope};
@@ -76,6 +77,8 @@ impl Policy {
                 ViolationKind::OutOfRange { least: 0, most: MAX_GRACE_SECONDS, optional: false },
             );
         }
+        violations.extend(check_claims("token_claims", &self.token_claims));
+        violations.extend(check_headers("verify_headers", &self.verify_headers));
         violations
     }
 }

@@ -202,7 +202,14 @@ mod tests {
 
     fn default_api() -> ServedApi {
         let api = Api::default_of(Slug::default_organization(), Algorithm::Es256, Timestamp::from_seconds(0));
-        ServedApi { api, audience: "https://api".into(), aliases: Vec::new(), ttl_seconds: 600, typ: TokenType::AtJwt }
+        ServedApi {
+            api,
+            audience: "https://api".into(),
+            aliases: Vec::new(),
+            ttl_seconds: 600,
+            typ: TokenType::AtJwt,
+            claims: Default::default(),
+        }
     }
 
     #[test]

@@ -53,6 +53,7 @@ const SQLITE: Migrations = migrations!(
     "0026_usage_by_api",
     "0027_portal",
     "0028_profiles",
+    "0029_attributes",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -85,6 +86,7 @@ const POSTGRES: Migrations = migrations!(
     "0026_usage_by_api",
     "0027_portal",
     "0028_profiles",
+    "0029_attributes",
 );
 
 /// Migrates a SQLite file.

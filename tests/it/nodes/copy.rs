@@ -283,6 +283,7 @@ fn waiting_node_serves_the_copied_organization() {
         "audit_heads",
         "apis",
         "key_grants",
+        "key_metadata",
         "api_keys",
         "signing_keys",
         "members",

@@ -25,6 +25,7 @@ use keyturn::domain::choices::Algorithm;
 use keyturn::domain::grants::Grants;
 use keyturn::domain::key_text::{KeyId, KeyPrefix};
 use keyturn::domain::member::{Member, MemberId, Role};
+use keyturn::domain::metadata::Metadata;
 use keyturn::domain::networks::Networks;
 use keyturn::domain::organization::Organization;
 use keyturn::domain::policy::{ExpirationChoices, Policy};
@@ -241,6 +242,7 @@ fn key(n: u8) -> ApiKey {
         prefix: KeyPrefix::default(),
         name: format!("key {n}"),
         description: String::new(),
+        metadata: Metadata::default(),
         owner: None,
         customer: None,
         profile: None,

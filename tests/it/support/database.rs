@@ -62,6 +62,8 @@ pub const BACK_TO_14: &[&str] = &[
     "ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT ''",
     "UPDATE api_keys SET scopes = REPLACE(REPLACE(grants, '[{\"api\":\"0000000000000000\",\"style\":\"filters\",\"scopes\":\"', ''), '\"}]', '')",
     "DROP TABLE key_grants",
+    "DROP TABLE key_metadata",
+    "ALTER TABLE api_keys DROP COLUMN metadata",
     "DROP INDEX api_keys_attention",
     "ALTER TABLE api_keys DROP COLUMN is_open",
     "ALTER TABLE api_keys DROP COLUMN is_full_access",

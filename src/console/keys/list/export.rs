@@ -135,7 +135,14 @@ mod tests {
         let api = Api::default_of(Slug::default_organization(), Algorithm::Es256, Timestamp::from_seconds(0));
         let served = |id, name: &str| {
             let api = Api { id, name: Slug::parse(name).unwrap(), ..api.clone() };
-            ServedApi { api, audience: "a".into(), aliases: vec![], ttl_seconds: 600, typ: TokenType::AtJwt }
+            ServedApi {
+                api,
+                audience: "a".into(),
+                aliases: vec![],
+                ttl_seconds: 600,
+                typ: TokenType::AtJwt,
+                claims: Default::default(),
+            }
         };
         let ids = [1, 2, 3].map(|byte| ApiId::from_random([byte; 16]));
         let apis = [served(ApiId::DEFAULT, "default"), served(ids[0], "orders"), served(ids[1], "billing")];
