@@ -77,6 +77,8 @@ mod tests {
         max_grace_seconds = 60
         stale_after_days = 90
         disable_when_stale = true
+        token_claims = { plan = "metadata.plan" }
+        verify_headers = { X-Plan = "metadata.plan" }
     "#;
 
     fn names(changes: &[Change]) -> Vec<&str> {

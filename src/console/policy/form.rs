@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn every_error_is_reported_once() {
-        let form = Form::parse(b"max_keys=-1&max_keys_per_user=&expiration=choices&expiration_days=x&max_lifetime_days=&granting=any&grantable_scopes=&create_role=god&key_prefix=K!&actions=*+a!&audiences=&token_ttl_seconds=5&max_grace_seconds=0&stale_after_days=&disable_when_stale=yes").unwrap();
+        let form = Form::parse(b"max_keys=-1&max_keys_per_user=&expiration=choices&expiration_days=x&max_lifetime_days=&granting=any&grantable_scopes=&create_role=god&key_prefix=K!&actions=*+a!&audiences=&token_ttl_seconds=5&token_claims=sub%3Downer&verify_headers=X-Plan&max_grace_seconds=0&stale_after_days=&disable_when_stale=yes").unwrap();
         let violations = RawForm::read(&form).unwrap().policy().unwrap_err();
         let fields: Vec<&str> = violations.iter().map(|violation| violation.field.name.as_str()).collect();
         assert_eq!(
@@ -404,7 +404,9 @@ mod tests {
                 "key_prefix",
                 "actions",
                 "token_ttl_seconds",
-                "disable_when_stale"
+                "verify_headers",
+                "disable_when_stale",
+                "token_claims"
             ]
         );
     }

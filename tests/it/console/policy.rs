@@ -122,6 +122,8 @@ fn every_setting_is_saved() {
         ("actions", "fly\r\nland, fly"),
         ("audiences", "https://api.example\r\nurn:x"),
         ("token_ttl_seconds", " 5 minutes"),
+        ("token_claims", "plan = metadata.plan\r\n level=3 "),
+        ("verify_headers", "X-Note = =owner"),
         ("max_grace_seconds", ""),
         ("stale_after_days", "60d"),
         ("disable_when_stale", "yes"),
@@ -135,6 +137,7 @@ fn every_setting_is_saved() {
         "create_role": "admin", "key_prefix": "uspl", "actions": ["fly", "land"],
         "audiences": ["https://api.example", "urn:x"], "token_ttl_seconds": 300, "max_grace_seconds": 0,
         "stale_after_days": 60, "disable_when_stale": true, "grantable_scopes": null,
+        "token_claims": { "plan": "metadata.plan", "level": 3 }, "verify_headers": { "X-Note": "=owner" },
     });
     assert_eq!(in_force(&owner), expected);
     // The unchanged form changes nothing.
