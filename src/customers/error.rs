@@ -42,7 +42,7 @@ impl CustomerError {
                 | Refused::Repeated
                 | Refused::OwnerGone
                 | Refused::CustomerGone
-                | Refused::ReferenceGone
+                | Refused::ReferencesChanged
                 | Refused::HasProfiles
                 | Refused::LastOwner,
             ) => Self::Unavailable(Unavailable::Lost),

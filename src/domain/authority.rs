@@ -7,6 +7,7 @@ use crate::domain::customer::CustomerId;
 use crate::domain::grants::Grants;
 use crate::domain::member::{MemberId, Role};
 use crate::domain::networks::Networks;
+use crate::domain::profile::SharedVersion;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 
@@ -62,12 +63,14 @@ pub struct ActorVersion {
     pub own: u64,
     /// The generation of the key's customer.
     pub customer: Option<u64>,
+    /// The versions of what the key shares with others, if it refers to a profile or to named networks.
+    pub shared: Option<SharedVersion>,
 }
 
 impl From<u64> for ActorVersion {
-    /// The version of a member, or of a key without a customer.
+    /// The version of a member, or of a key without a customer and without references.
     fn from(own: u64) -> Self {
-        Self { own, customer: None }
+        Self { own, customer: None, shared: None }
     }
 }
 
@@ -154,6 +157,25 @@ impl Authority {
         networks: &Networks,
         expires_at: Option<Timestamp>,
     ) -> Result<(), GrantExceeded> {
+        self.holds(grants, networks)?;
+        match self.not_after {
+            Some(end) if expires_at.is_none_or(|at| at > end) => Err(GrantExceeded::Lifetime(end)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether these rights include all of the others, apart from the expiry.
+    pub fn includes(&self, other: &Self) -> bool {
+        let others = match (&self.other_apis, &other.other_apis) {
+            (OtherApis::Granted(_), OtherApis::All) => return false,
+            (OtherApis::All, OtherApis::All) => Grants::default(),
+            (_, OtherApis::Granted(grants)) => grants.clone(),
+        };
+        self.holds(&others.with(ApiId::DEFAULT, Some(other.scopes.clone())), &other.networks).is_ok()
+    }
+
+    /// Checks that these scopes and networks do not exceed the caller's.
+    pub fn holds(&self, grants: &Grants, networks: &Networks) -> Result<(), GrantExceeded> {
         for grant in grants.iter().filter(|grant| grant.api != ApiId::DEFAULT) {
             if !self.other_apis.covers_api(grant.api) {
                 return Err(GrantExceeded::Api(grant.api));
@@ -169,10 +191,7 @@ impl Authority {
         if !self.networks.contains(networks) {
             return Err(GrantExceeded::Networks);
         }
-        match self.not_after {
-            Some(end) if expires_at.is_none_or(|at| at > end) => Err(GrantExceeded::Lifetime(end)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -193,6 +212,16 @@ mod tests {
     fn own_rights_can_be_granted() {
         let held = authority("read:a/* *:keyturn/*", &["10.0.0.0/8"], Some(100));
         assert_eq!(held.covers(&Grants::of_default(held.scopes.clone()), &held.networks, held.not_after), Ok(()));
+    }
+
+    #[test]
+    fn rights_include_others_up_to_scopes_apis_and_networks() {
+        let held = authority("read:a/*", &["10.0.0.0/8"], Some(100));
+        assert!(held.includes(&held) && held.includes(&authority("read:a/b", &["10.1.0.0/16"], None)));
+        assert!(!held.includes(&authority("read:b", &["10.1.0.0/16"], None)));
+        assert!(!held.includes(&authority("read:a/b", &[], None)));
+        let all = Authority { other_apis: OtherApis::All, ..held.clone() };
+        assert!(all.includes(&all) && all.includes(&held) && !held.includes(&all));
     }
 
     #[test]

@@ -362,6 +362,8 @@ fn network(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
         ClientAddress::Known(address) if ask.shared.allows(key, address) => Ok(Some(())),
         ClientAddress::Known(address) => Err(Denial::NetworkNotAllowed(address)),
         ClientAddress::Unreadable(reason) => Err(Denial::AddressUnreadable(reason)),
+        // Whoever enforces the networks elsewhere has nothing to compare with.
+        ClientAddress::NotTheCaller if ask.shared.allows_nowhere(key) => Err(Denial::NoNetworkAllowed),
         ClientAddress::NotTheCaller => Ok(None),
     }
 }

@@ -182,6 +182,8 @@ denials! {
     AddressUnreadable(UnreadableAddress) = ApiKeyIpNotAllowed, Some(UsageOutcome::DeniedNetwork), None;
     /// The client's address is in none of the key's networks.
     NetworkNotAllowed(IpAddr) = ApiKeyIpNotAllowed, Some(UsageOutcome::DeniedNetwork), None;
+    /// The key's networks and those of its profile have no address in common, so no client can use it.
+    NoNetworkAllowed = ApiKeyIpNotAllowed, Some(UsageOutcome::DeniedNetwork), None;
     /// A requested scope is not granted: its place in the request, from 1, and the scope, which may hold a misplaced secret.
     ScopeNotHeld(usize, Scope) = InsufficientScope, Some(UsageOutcome::DeniedScope), None;
     /// A scope that the gateway requires is not granted.
@@ -280,6 +282,7 @@ impl fmt::Display for Denial {
             Self::OrganizationSuspended => "the organization is suspended",
             Self::AddressUnreadable(reason) => return write!(f, "the client's address is unknown: {reason}"),
             Self::NetworkNotAllowed(address) => return write!(f, "the API key cannot be used from {address}"),
+            Self::NoNetworkAllowed => "the API key cannot be used from any address",
             Self::ScopeNotHeld(place, _) => return write!(f, "scope: item {place} is not granted to this key"),
             Self::RequiredScopeNotHeld(_) => "a required scope is not granted to this credential",
             Self::UnknownAction(UnknownAction { place, is_openid, allowed }) => {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::domain::api_key::{ApiKey, TransitionRefused};
-use crate::domain::authority::{Authority, ChangeContext, GrantExceeded};
+use crate::domain::api_key::{ApiKey, Direction, TransitionRefused};
+use crate::domain::authority::{ChangeContext, GrantExceeded};
 use crate::domain::customer::CustomerId;
 use crate::domain::key_text::KeyId;
 use crate::domain::member::{MemberId, Role};
+use crate::domain::networks::Networks;
 use crate::domain::organization::Organization;
 use crate::domain::policy::{Policy, Violation};
 use crate::domain::profile::{SharedAccess, validate_references};
@@ -14,7 +15,10 @@ use crate::domain::slug::Slug;
 use crate::keys::audit::audit_value;
 use crate::keys::read::NO_SUCH_CUSTOMER;
 use crate::node::{Affects, ChangeError, Node, Tenant, Unavailable};
-use crate::store::{AuditEntry, Limits, Refused, StoredResponse, action};
+use crate::store::{AuditEntry, Limits, Refused, Seq, StoredResponse, action};
+
+/// Maximum number of attempts if other changes come first. Each failed attempt means that another change succeeded.
+pub(super) const TRIES: usize = 16;
 
 /// Reason why a change was not made.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub enum KeyError {
     PreconditionFailed,
     /// The key's state does not allow the change, or it changed at the same time.
     Conflict(String),
+    /// The organization was changed after what the key refers to was checked. The change can be tried again.
+    ReferencesChanged,
     /// The policy's limit on keys is reached.
     LimitReached,
     /// The organization has no signing key.
@@ -56,15 +62,43 @@ pub(super) fn entry(by: &ChangeContext, action: &'static str, old: Option<&ApiKe
 
 /// Checks that a key has no scope or network in effect that the caller does not have.
 pub(super) fn check_rights_of(by: &ChangeContext, shared: &SharedAccess, key: &ApiKey) -> Result<(), KeyError> {
-    let without_expiry = Authority { not_after: None, ..by.authority.clone() };
     let key = shared.effective(key);
-    without_expiry.covers(&key.grants, &key.networks, None).map_err(KeyError::GrantExceeded)
+    by.authority.holds(&key.grants, &key.networks).map_err(KeyError::GrantExceeded)
 }
 
 /// Checks that a key would have no more rights in effect than the caller.
 pub(super) fn check_grant(by: &ChangeContext, shared: &SharedAccess, key: &ApiKey) -> Result<(), KeyError> {
     let key = shared.effective(key);
     by.authority.covers(&key.grants, &key.networks, key.expires_at).map_err(KeyError::GrantExceeded)
+}
+
+/// Checks that what a key with a profile is given is within the rights of the caller by itself: the profile, and the key's own
+/// grants and networks. One of them hides what the other has, until either is removed. `old` is the key before, if it exists.
+pub(super) fn check_given(
+    by: &ChangeContext,
+    shared: &SharedAccess,
+    old: Option<&ApiKey>,
+    new: &ApiKey,
+) -> Result<(), KeyError> {
+    let Some(name) = &new.profile else { return Ok(()) };
+    let has_other_profile = old.is_none_or(|old| old.profile != new.profile);
+    if let Some(profile) = shared.profile(name).filter(|_| has_other_profile) {
+        by.authority
+            .holds(&profile.grants, &shared.addresses_of_profile(name))
+            .map_err(KeyError::GrantExceeded)?;
+    }
+    let networks = shared.own_networks_of(new);
+    let direction = |old: &ApiKey| {
+        let networks = Direction::of_networks(&shared.own_networks_of(old), &networks);
+        Direction::of_grants(&old.grants, &new.grants).and(networks)
+    };
+    if old.is_some_and(|old| !direction(old).widens()) {
+        return Ok(());
+    }
+    // Without grants of its own, a key has nothing by itself that it could be used for from every address.
+    let has_none = new.grants.is_empty() && networks.iter().len() == 0;
+    let networks = if has_none { Networks::none() } else { networks.into_owned() };
+    by.authority.holds(&new.grants, &networks).map_err(KeyError::GrantExceeded)
 }
 
 /// Returns the references of a key to a profile or to networks that do not exist.
@@ -117,17 +151,24 @@ pub(super) async fn load_to_change(
     Ok(key)
 }
 
-/// Writes the next state of a key and makes it effective. A concurrent change is a conflict.
+/// Whether an action only removes access. The rights of the actor, and those that the key has by a profile, do not matter to it.
+pub(super) fn removes_access(action: &str) -> bool {
+    [action::KEY_REVOKE, action::KEY_DISABLE, action::KEY_END_GRACE].contains(&action)
+}
+
+/// Writes the next state of a key and makes it effective. A concurrent change is a conflict. `seen` is the organization's last
+/// change with which the rights of the key were checked.
 pub(super) async fn write(
     node: &Node,
     by: &ChangeContext,
     action: &'static str,
     old: &ApiKey,
     new: ApiKey,
+    seen: Option<Seq>,
     response: Option<&StoredResponse>,
 ) -> Result<ApiKey, KeyError> {
     let mut entry = entry(by, action, Some(old), &new);
-    if matches!(action, action::KEY_REVOKE | action::KEY_DISABLE | action::KEY_END_GRACE) {
+    if removes_access(action) {
         // These skip the check of the actor: they only remove access, and a key that revoked itself must be able
         // to repeat that.
         entry.expected_version = None;
@@ -144,7 +185,7 @@ pub(super) async fn write(
         (false, true) => Limits { organization: None, ..limits },
         (false, false) => Limits::default(),
     });
-    match node.change(&entry, Affects::Key(&new), node.store.update_key(&new, limits, &entry, response)).await {
+    match node.change(&entry, Affects::Key(&new), node.store.update_key(&new, limits, &entry, response, seen)).await {
         Ok(_) => Ok(new),
         Err(error) => Err(key_error(node, &new.organization, error)),
     }
@@ -165,10 +206,10 @@ pub(super) fn key_error(node: &Node, organization: &Slug, error: ChangeError) ->
         ChangeError::Refused(Refused::CustomerGone) => {
             KeyError::Invalid(vec![Violation::new("customer", NO_SUCH_CUSTOMER)])
         }
-        ChangeError::Refused(Refused::ReferenceGone) => {
+        ChangeError::Refused(Refused::ReferencesChanged) => {
             // The profiles and networks in memory are outdated.
             node.memory.tenants.forget(organization);
-            KeyError::Conflict("the profile or a network of the key was deleted at the same time; retry".into())
+            KeyError::ReferencesChanged
         }
         ChangeError::Refused(
             Refused::AlreadyExists

@@ -15,7 +15,9 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::Violation;
-use crate::keys::change::{KeyError, check_grant, check_holder, entry, key_error, limits, unknown_references};
+use crate::keys::change::{
+    KeyError, TRIES, check_given, check_grant, check_holder, entry, key_error, limits, unknown_references,
+};
 use crate::keys::grants::{RequestedGrants, missing_scopes, violations_of};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
@@ -52,14 +54,31 @@ pub async fn create(
     new: NewKey,
     once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
-    let Some(once) = once else { return create_new(node, organization, by, new, None).await };
+    let Some(once) = once else { return create_checked(node, organization, by, &new, None).await };
     if let Some(response) = once.previous_response(node, organization, by).await? {
         return Ok(response);
     }
-    match create_new(node, organization, by, new, Some(once)).await {
+    match create_checked(node, organization, by, &new, Some(once)).await {
         Err(KeyError::Repeated) => once.previous_response(node, organization, by).await?.ok_or(KeyError::Repeated),
         result => result,
     }
+}
+
+/// Creates a key, and checks it again if what it refers to was changed before it was written.
+async fn create_checked(
+    node: &Node,
+    organization: &Slug,
+    by: &ChangeContext,
+    new: &NewKey,
+    once: Option<&IdempotentRequest>,
+) -> Result<(ApiKey, KeyText), KeyError> {
+    for _ in 0..TRIES {
+        match create_new(node, organization, by, new.clone(), once).await {
+            Err(KeyError::ReferencesChanged) => {}
+            result => return result,
+        }
+    }
+    Err(KeyError::ReferencesChanged)
 }
 
 async fn create_new(
@@ -150,11 +169,13 @@ async fn create_new(
     };
 
     check_grant(by, &tenant.shared, &key)?;
+    check_given(by, &tenant.shared, None, &key)?;
 
     // 5. The write, which checks the policy's limits.
     let response = once.map(|once| once.response(node, by, &key.id, &minted.text)).transpose()?;
     let entry = entry(by, action::KEY_CREATE, None, &key);
-    let write = node.store.insert_key(&key, limits(&tenant.organization), &entry, response.as_ref());
+    let seen = Some(tenant.organization.changed_seq);
+    let write = node.store.insert_key(&key, limits(&tenant.organization), &entry, response.as_ref(), seen);
     let written = node.change(&entry, Affects::NewKey(&key.id), write).await;
     written.map_err(|error| key_error(node, organization, error))?;
     complete_verifier(node, &key.id, key.secret.phc.clone(), minted.text.secret());

@@ -7,7 +7,8 @@ use crate::domain::member::Role;
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
 use crate::keys::change::{
-    KeyError, check_grant, check_holder, check_rights_of, load_to_change, refused, unknown_references, write,
+    KeyError, TRIES, check_given, check_grant, check_holder, check_rights_of, load_to_change, refused,
+    unknown_references, write,
 };
 use crate::keys::grants::{RequestedGrants, violations_of};
 use crate::node::Node;
@@ -20,8 +21,27 @@ pub async fn edit(
     by: &ChangeContext,
     id: &KeyId,
     version: Option<u64>,
-    mut edit: Edit,
+    edit: Edit,
     requested: RequestedGrants,
+) -> Result<(ApiKey, bool), KeyError> {
+    for _ in 0..TRIES {
+        match edit_checked(node, organization, by, id, version, edit.clone(), &requested).await {
+            // What the key refers to was changed after it was checked.
+            Err(KeyError::ReferencesChanged) => {}
+            result => return result,
+        }
+    }
+    Err(KeyError::ReferencesChanged)
+}
+
+async fn edit_checked(
+    node: &Node,
+    organization: &Slug,
+    by: &ChangeContext,
+    id: &KeyId,
+    version: Option<u64>,
+    mut edit: Edit,
+    requested: &RequestedGrants,
 ) -> Result<(ApiKey, bool), KeyError> {
     // 1. The key, its new owner or customer, and the policy's rules for the edited fields.
     let old = load_to_change(node, organization, by, id, version).await?;
@@ -77,7 +97,7 @@ pub async fn edit(
     let policy = &tenant.organization.policy;
     let mut violations = policy.violations(&proposed, by.now);
     if let Some(grants) = &granted {
-        violations.extend(violations_of(&requested, (&proposed_key.grants, grants), &held, &tenant));
+        violations.extend(violations_of(requested, (&proposed_key.grants, grants), &held, &tenant));
     }
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
@@ -98,9 +118,11 @@ pub async fn edit(
     if Difference::between(&*shared.effective(&old), &*shared.effective(&new)).widens() {
         check_grant(by, shared, &new)?;
     }
+    check_given(by, shared, Some(&old), &new)?;
 
     // 3. The write.
-    let new = write(node, by, action::KEY_EDIT, &old, new, None).await?;
+    let seen = Some(tenant.organization.changed_seq);
+    let new = write(node, by, action::KEY_EDIT, &old, new, seen, None).await?;
     let is_narrower = new.generation != old.generation;
     Ok((new, is_narrower))
 }

@@ -26,6 +26,9 @@ pub(super) fn lifetime(key: &ApiKey, shared: &SharedAccess, question: &Question)
 
 pub(super) fn network(key: &ApiKey, shared: &SharedAccess, address: Option<IpAddr>) -> String {
     let Some(address) = address.map(fold) else {
+        if shared.allows_nowhere(key) {
+            return "the networks of the key and those of its profile have no address in common".into();
+        }
         return "no IP address was given".into();
     };
     let profile = key.profile.as_ref();

@@ -4,9 +4,10 @@ use crate::domain::api_key::{ApiKey, TransitionRefused};
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
 use crate::domain::policy::ProposedKey;
+use crate::domain::profile::SharedAccess;
 use crate::domain::slug::Slug;
 use crate::domain::violation::{Violation, ViolationKind};
-use crate::keys::change::{KeyError, check_grant, tenant_of};
+use crate::keys::change::{KeyError, check_grant, policy_of};
 use crate::keys::state::transition;
 use crate::node::Node;
 use crate::store::action;
@@ -19,7 +20,7 @@ pub async fn end_grace(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    let next = |key: ApiKey| Ok(key.end_grace(by.now));
+    let next = |key: ApiKey, _: &SharedAccess| Ok(key.end_grace(by.now));
     transition(node, organization, by, id, version, action::KEY_END_GRACE, next).await
 }
 
@@ -33,14 +34,13 @@ pub async fn extend_grace(
     grace_seconds: u32,
 ) -> Result<ApiKey, KeyError> {
     let proposed = ProposedKey { grace_seconds: Some(grace_seconds), ..ProposedKey::default() };
-    let tenant = tenant_of(node, organization).await?;
-    let violations = tenant.organization.policy.violations(&proposed, by.now);
+    let violations = policy_of(node, organization).await?.violations(&proposed, by.now);
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
-    transition(node, organization, by, id, version, action::KEY_EXTEND_GRACE, |key| {
+    transition(node, organization, by, id, version, action::KEY_EXTEND_GRACE, |key, shared| {
         // The previous secret has the rights of the key for longer.
-        check_grant(by, &tenant.shared, &key)?;
+        check_grant(by, shared, &key)?;
         let rotated_at = key.secret_since();
         match key.extend_grace(grace_seconds, by.now) {
             Err(TransitionRefused::GraceShortened { until }) => {

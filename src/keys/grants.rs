@@ -5,9 +5,10 @@ use crate::domain::apis::{Api, ApiId, ServedApi};
 use crate::domain::choices::ScopeStyle;
 use crate::domain::grants::{Grant, Grants, MAX_GRANTS};
 use crate::domain::key_text::KeyId;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, ProposedKey};
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::slug::Slug;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::{Violation, ViolationKind};
 use crate::keys::change::{KeyError, load};
 use crate::node::{Node, Tenant};
@@ -115,6 +116,17 @@ fn existing(grants: &Grants, apis: &[ServedApi]) -> Grants {
         Some(Grant { api: grant.api, scopes: served.api.effective(&grant.scopes) })
     };
     Grants::new(grants.iter().filter_map(kept))
+}
+
+/// Returns why a key cannot be given a profile of its organization: the scopes that it would have and cannot be granted, and the
+/// rules of the policy for the scopes of a key.
+pub fn violations_of_profile(tenant: &Tenant, key: &ApiKey, profile: &Slug, now: Timestamp) -> Vec<Violation> {
+    let next = ApiKey { profile: Some(profile.clone()), ..key.clone() };
+    let (held, granted) = (tenant.shared.grants_of(key), tenant.shared.grants_of(&next));
+    let proposed = ProposedKey { grants: Some(&granted), held: Some(&held), ..ProposedKey::default() };
+    let mut violations = tenant.organization.policy.violations(&proposed, now);
+    violations.extend(violations_of(&RequestedGrants::default(), (&next.grants, &granted), &held, tenant));
+    violations
 }
 
 /// Returns the scopes that a key cannot be granted: those of its own that their APIs do not have, and those that it would have

@@ -28,7 +28,7 @@ pub use edit::edit;
 pub use explain::{ExplainedCheck, Explanation, PresentedToken, Question, RequestedScope, Verdict, explain};
 pub use grace::{end_grace, extend_grace};
 pub(crate) use grants::missing_scopes;
-pub use grants::{RequestedGrant, RequestedGrants, resolve_grants};
+pub use grants::{RequestedGrant, RequestedGrants, resolve_grants, violations_of_profile};
 pub use idempotency::{IdempotentRequest, ticket};
 pub use order::{cursor, read_cursor, read_order};
 pub use read::{NO_SUCH_CUSTOMER, attention, broken_rules, count, customer, find, find_many, list, owner};

@@ -7,7 +7,7 @@ use crate::domain::key_text::{KeyId, KeyText};
 use crate::domain::policy::{Expiry, ProposedKey};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, check_grant, load_to_change, refused, tenant_of, write};
+use crate::keys::change::{KeyError, TRIES, check_grant, load_to_change, refused, tenant_of, write};
 use crate::keys::idempotency::IdempotentRequest;
 use crate::keys::verifier::complete_verifier;
 use crate::node::Node;
@@ -34,17 +34,36 @@ pub async fn rotate(
     request: RotateKey,
     once: Option<&IdempotentRequest>,
 ) -> Result<(ApiKey, KeyText), KeyError> {
-    let Some(once) = once else { return replace_secret(node, organization, by, id, version, request, None).await };
+    let Some(once) = once else { return rotate_checked(node, organization, by, id, version, &request, None).await };
     if let Some(response) = once.previous_response(node, organization, by).await? {
         return Ok(response);
     }
-    match replace_secret(node, organization, by, id, version, request, Some(once)).await {
+    match rotate_checked(node, organization, by, id, version, &request, Some(once)).await {
         // Both requests may have read the previous version.
         Err(raced @ (KeyError::Repeated | KeyError::Conflict(_) | KeyError::PreconditionFailed)) => {
             once.previous_response(node, organization, by).await?.ok_or(raced)
         }
         result => result,
     }
+}
+
+/// Rotates a key, and checks it again if what it refers to was changed before it was written.
+async fn rotate_checked(
+    node: &Node,
+    organization: &Slug,
+    by: &ChangeContext,
+    id: &KeyId,
+    version: Option<u64>,
+    request: &RotateKey,
+    once: Option<&IdempotentRequest>,
+) -> Result<(ApiKey, KeyText), KeyError> {
+    for _ in 0..TRIES {
+        match replace_secret(node, organization, by, id, version, request.clone(), once).await {
+            Err(KeyError::ReferencesChanged) => {}
+            result => return result,
+        }
+    }
+    Err(KeyError::ReferencesChanged)
 }
 
 async fn replace_secret(
@@ -94,7 +113,8 @@ async fn replace_secret(
 
     // 4. The write.
     let response = once.map(|once| once.response(node, by, id, &minted.text)).transpose()?;
-    let new = write(node, by, action::KEY_ROTATE, &old, new, response.as_ref()).await?;
+    let seen = Some(tenant.organization.changed_seq);
+    let new = write(node, by, action::KEY_ROTATE, &old, new, seen, response.as_ref()).await?;
     complete_verifier(node, &new.id, new.secret.phc.clone(), minted.text.secret());
     Ok((new, minted.text))
 }

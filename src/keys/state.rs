@@ -3,14 +3,17 @@
 use crate::domain::api_key::{ApiKey, Edit, TransitionRefused};
 use crate::domain::authority::ChangeContext;
 use crate::domain::key_text::KeyId;
+use crate::domain::profile::SharedAccess;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::keys::change::{KeyError, check_grant, entry, key_error, load_to_change, refused, tenant_of, write};
+use crate::keys::change::{
+    KeyError, TRIES, check_grant, entry, key_error, load_to_change, refused, removes_access, tenant_of, write,
+};
 use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, Notice, action};
 
-/// Maximum number of attempts if other changes come first. Each failed attempt means that another change succeeded.
-const TRIES: usize = 16;
+/// What an action that only removes access compares with.
+static NOTHING: SharedAccess = SharedAccess::empty();
 
 /// Revokes a key permanently.
 pub async fn revoke(
@@ -21,7 +24,7 @@ pub async fn revoke(
     version: Option<u64>,
     reason: Option<String>,
 ) -> Result<ApiKey, KeyError> {
-    let next = |key: ApiKey| Ok(key.revoke(by.now, reason.clone()));
+    let next = |key: ApiKey, _: &SharedAccess| Ok(key.revoke(by.now, reason.clone()));
     transition(node, organization, by, id, version, action::KEY_REVOKE, next).await
 }
 
@@ -33,7 +36,7 @@ pub async fn disable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    let next = |key: ApiKey| Ok(key.disable(by.now));
+    let next = |key: ApiKey, _: &SharedAccess| Ok(key.disable(by.now));
     transition(node, organization, by, id, version, action::KEY_DISABLE, next).await
 }
 
@@ -65,9 +68,8 @@ pub async fn enable(
     id: &KeyId,
     version: Option<u64>,
 ) -> Result<ApiKey, KeyError> {
-    let tenant = tenant_of(node, organization).await?;
-    transition(node, organization, by, id, version, action::KEY_ENABLE, |key| {
-        check_grant(by, &tenant.shared, &key)?;
+    transition(node, organization, by, id, version, action::KEY_ENABLE, |key, shared| {
+        check_grant(by, shared, &key)?;
         Ok(key.enable(by.now))
     })
     .await
@@ -108,6 +110,8 @@ pub fn revoke_because(by: &ChangeContext, key: ApiKey, reason: &str) -> Option<(
     Some((next, entry))
 }
 
+/// Writes the next state of a key. `next` returns it; its second argument is what keys of the organization share, if the action
+/// can give access.
 pub(super) async fn transition(
     node: &Node,
     organization: &Slug,
@@ -115,11 +119,16 @@ pub(super) async fn transition(
     id: &KeyId,
     version: Option<u64>,
     action: &'static str,
-    next: impl Fn(ApiKey) -> Result<Result<ApiKey, TransitionRefused>, KeyError> + Send,
+    next: impl Fn(ApiKey, &SharedAccess) -> Result<Result<ApiKey, TransitionRefused>, KeyError> + Send,
 ) -> Result<ApiKey, KeyError> {
     for _ in 0..TRIES {
         let old = load_to_change(node, organization, by, id, version).await?;
-        let new = match next(old.clone())? {
+        let tenant = match removes_access(action) {
+            true => None,
+            false => Some(tenant_of(node, organization).await?),
+        };
+        let shared = tenant.as_ref().map_or(&NOTHING, |tenant| &tenant.shared);
+        let new = match next(old.clone(), shared)? {
             Ok(new) => new,
             Err(TransitionRefused::Unchanged) => {
                 // A concurrent change to the same state may be written but not effective yet; wait for it.
@@ -128,7 +137,9 @@ pub(super) async fn transition(
             }
             Err(other) => return Err(refused(other)),
         };
-        match write(node, by, action, &old, new, None).await {
+        let seen = tenant.as_ref().map(|tenant| tenant.organization.changed_seq);
+        match write(node, by, action, &old, new, seen, None).await {
+            Err(KeyError::ReferencesChanged) => {}
             Err(KeyError::Conflict(_)) if version.is_none() => {}
             Err(KeyError::Conflict(_)) => return Err(KeyError::PreconditionFailed),
             result => return result,

@@ -49,7 +49,7 @@ impl MemberError {
             | Refused::Repeated
             | Refused::OwnerGone
             | Refused::CustomerGone
-            | Refused::ReferenceGone
+            | Refused::ReferencesChanged
             | Refused::HasProfiles
             | Refused::HasKeys => Self::Unavailable(Unavailable::Lost),
         }

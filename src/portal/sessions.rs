@@ -5,10 +5,11 @@ use serde_json::json;
 use crate::crypto::digest::sha256;
 use crate::crypto::random;
 use crate::customers;
-use crate::domain::authority::{Authority, ChangeContext};
+use crate::domain::authority::{ActorVersion, Authority, ChangeContext, OtherApis};
 use crate::domain::customer::{Customer, CustomerId};
 use crate::domain::decision::ClientAddress;
 use crate::domain::grants::Grants;
+use crate::domain::key_text::KeyId;
 use crate::domain::member::Role;
 use crate::domain::portal::{
     CODE_SECONDS, Capabilities, Capability, MAX_USER, PortalSession, SESSION_SECONDS, WebUrl, grantable_by_default,
@@ -20,7 +21,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::{Violation, ViolationKind};
 use crate::keys::{RequestedGrants, check_new_grants};
 use crate::members::SessionSecret;
-use crate::node::{Affects, ChangeError, Node};
+use crate::node::{Affects, ChangeError, Node, Unavailable};
 use crate::portal::error::PortalError;
 use crate::portal::read_settings;
 use crate::store::{AuditEntry, action};
@@ -141,6 +142,7 @@ pub async fn url_of_code(
     let digest = digest(code);
     let found = node.store.read_current(node.store.portal_session_of_code(&digest, now)).await?;
     let Some(session) = found.filter(|session| session.organization == *organization) else { return Ok(None) };
+    let Some(session) = within_creator(node, session).await? else { return Ok(None) };
     let customer = customers::find(node, organization, &session.customer).await?;
     Ok(Some((session, customer)))
 }
@@ -182,7 +184,33 @@ pub async fn list(
     now: Timestamp,
 ) -> Result<Vec<PortalSession>, PortalError> {
     let customer = customers::find(node, organization, customer).await?;
-    Ok(node.store.portal_sessions(&customer.id, now).await?)
+    let mut sessions = Vec::new();
+    for session in node.store.portal_sessions(&customer.id, now).await? {
+        sessions.extend(within_creator(node, session).await?);
+    }
+    Ok(sessions)
+}
+
+/// Returns a session that the store knows as valid, unless the key that created it no longer has the rights that bound the session:
+/// its profile or networks may have been narrowed. A change in the session requires that they stay as they are.
+pub(super) async fn within_creator(
+    node: &Node,
+    session: PortalSession,
+) -> Result<Option<PortalSession>, Unavailable> {
+    let Some(id) = session.created_by.strip_prefix("key:").and_then(KeyId::parse) else { return Ok(Some(session)) };
+    let Some(key) = node.store.read_current(node.store.key(&id)).await? else { return Ok(None) };
+    let Some(tenant) = node.current_tenant(&key.organization).await? else { return Ok(None) };
+    // Without references, a key that loses rights has another version, which ends the session.
+    let Some(shared) = tenant.shared.version_of(&key) else { return Ok(Some(session)) };
+    let held = tenant.shared.effective(&key);
+    let rights = Authority {
+        scopes: held.grants.of_default_api().clone(),
+        other_apis: OtherApis::of_grants(held.grants.clone()),
+        networks: held.networks.clone(),
+        not_after: key.expires_at,
+    };
+    let creator_version = ActorVersion { shared: Some(shared), ..session.creator_version };
+    Ok(rights.includes(&session.bounds).then_some(PortalSession { creator_version, ..session }))
 }
 
 /// Ends a session, on every node.

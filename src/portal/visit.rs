@@ -37,7 +37,7 @@ impl fmt::Debug for PortalVisit {
 
 impl PortalVisit {
     /// Returns the visit of a session, if the session is valid. It is read from the database, like the states of its customer,
-    /// its organization and its creator.
+    /// its organization and its creator, which must still have the rights that bound the session.
     pub async fn resume(
         node: &Node,
         secret: &SessionSecret,
@@ -47,6 +47,7 @@ impl PortalVisit {
         let digest = digest(secret);
         let found = node.store.read_current(node.store.portal_session(&digest, now)).await?;
         let Some(session) = found else { return Ok(None) };
+        let Some(session) = sessions::within_creator(node, session).await? else { return Ok(None) };
         match customers::find(node, &session.organization, &session.customer).await {
             Ok(customer) => Ok(Some(Self { session, customer, address, now })),
             Err(customers::CustomerError::Unavailable(cause)) => Err(cause),

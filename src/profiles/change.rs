@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::domain::api_key::Direction;
 use crate::domain::apis::ApiId;
-use crate::domain::authority::{Authority, ChangeContext};
+use crate::domain::authority::ChangeContext;
 use crate::domain::grants::Grants;
 use crate::domain::networks::Networks;
 use crate::domain::policy::ProposedKey;
@@ -68,7 +68,7 @@ pub async fn create(
             version: 1,
             created_at: by.now,
         };
-        check(&tenant, &profile, &new.grants, &Grants::default())?;
+        check(&tenant, &profile, &new.grants, None)?;
         check_rights(by, &tenant.shared, &profile)?;
         let entry = AuditEntry::of(by, action::PROFILE_CREATE, &profile.name, None, Some(audit_value(&profile)));
         let write = node.store.insert_profile(&profile, tenant.organization.changed_seq, &entry);
@@ -103,12 +103,15 @@ pub async fn edit(
         if version.is_some_and(|version| version != old.version) {
             return Err(ProfileError::PreconditionFailed);
         }
+        // The caller must have the current rights of the keys: otherwise it could narrow the profile to its own rights, rotate
+        // a key, and have the rest once the profile is widened again.
+        check_rights(by, &tenant.shared, old)?;
         if new == *old && new.grants.is_same_text(&old.grants) {
             node.settle_organization(organization).await?;
             return Ok(new);
         }
         if direction(&tenant.shared, old, &new).widens() {
-            check_rights(by, &tenant.shared, &new)?;
+            check_widening(by, &tenant.shared, &new)?;
         }
         new.version += 1;
 
@@ -139,32 +142,51 @@ pub fn preview_edit(tenant: &Tenant, old: &Profile, edit: ProfileEdit) -> Result
         token_ttl_seconds: edit.token_ttl_seconds.unwrap_or(old.token_ttl_seconds),
         ..old.clone()
     };
-    check(tenant, &new, &edit.grants, &old.grants)?;
+    check(tenant, &new, &edit.grants, Some(&old.grants))?;
     Ok(new)
 }
 
-/// Compares the access of two states of a profile.
-fn direction(shared: &SharedAccess, old: &Profile, new: &Profile) -> Direction {
-    let after = shared.with_profile(new.clone());
-    let addresses = |shared: &SharedAccess| shared.addresses_of_profile(&old.name);
-    Direction::of_grants(&old.grants, &new.grants).and(Direction::of_networks(&addresses(shared), &addresses(&after)))
+/// Compares the access of two states of a profile, or of two profiles.
+pub(super) fn direction(shared: &SharedAccess, old: &Profile, new: &Profile) -> Direction {
+    let addresses = Direction::of_networks(&addresses(shared, old), &addresses(shared, new));
+    Direction::of_grants(&old.grants, &new.grants).and(addresses)
 }
 
-fn check(tenant: &Tenant, profile: &Profile, requested: &RequestedGrants, held: &Grants) -> Result<(), ProfileError> {
+/// Returns the addresses that a state of a profile allows.
+fn addresses(shared: &SharedAccess, profile: &Profile) -> Networks {
+    shared.with_profile(profile.clone()).addresses_of_profile(&profile.name)
+}
+
+/// Checks a profile, which granted `held` before. What it grants is checked only if that changes, so that a profile with a scope
+/// that can no longer be granted can be restricted in every other way.
+fn check(
+    tenant: &Tenant,
+    profile: &Profile,
+    requested: &RequestedGrants,
+    held: Option<&Grants>,
+) -> Result<(), ProfileError> {
     let networks: Vec<NamedNetwork> = tenant.shared.networks().cloned().collect();
     let mut violations = profile.validate(&networks);
-    let proposed = ProposedKey { grants: Some(&profile.grants), held: Some(held), ..ProposedKey::default() };
-    violations.extend(tenant.organization.policy.violations(&proposed, profile.created_at));
-    violations.extend(missing_scopes(requested, &profile.grants, held, &tenant.apis, &tenant.organization.policy));
+    if held != Some(&profile.grants) {
+        let (policy, nothing) = (&tenant.organization.policy, Grants::default());
+        let held = held.unwrap_or(&nothing);
+        // A profile without scopes is possible whatever the policy requires of keys.
+        let grants = (!profile.grants.has_no_scope()).then_some(&profile.grants);
+        let proposed = ProposedKey { grants, held: Some(held), ..ProposedKey::default() };
+        violations.extend(policy.violations(&proposed, profile.created_at));
+        violations.extend(missing_scopes(requested, &profile.grants, held, &tenant.apis, policy));
+    }
     if violations.is_empty() { Ok(()) } else { Err(ProfileError::Invalid(violations)) }
 }
 
-/// Checks that a key with a profile would have no more rights than the caller.
+/// Checks that a key with a profile would have no more rights than the caller. The expiry does not count.
 pub(super) fn check_rights(by: &ChangeContext, shared: &SharedAccess, profile: &Profile) -> Result<(), ProfileError> {
-    let addresses = shared.with_profile(profile.clone()).addresses_of_profile(&profile.name);
-    // The keys have expiries of their own.
-    let without_expiry = Authority { not_after: None, ..by.authority.clone() };
-    without_expiry.covers(&profile.grants, &addresses, None).map_err(ProfileError::GrantExceeded)
+    by.authority.holds(&profile.grants, &addresses(shared, profile)).map_err(ProfileError::GrantExceeded)
+}
+
+/// Checks that the caller may give existing keys the rights of a profile. They can be keys without an expiry.
+pub(super) fn check_widening(by: &ChangeContext, shared: &SharedAccess, profile: &Profile) -> Result<(), ProfileError> {
+    by.authority.covers(&profile.grants, &addresses(shared, profile), None).map_err(ProfileError::GrantExceeded)
 }
 
 /// Returns a profile for the audit log.

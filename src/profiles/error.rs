@@ -20,6 +20,8 @@ pub enum ProfileError {
     HasKeys,
     /// Profiles refer to the network.
     HasProfiles,
+    /// The state, or the caller, does not allow the change.
+    Conflict(String),
     /// Other changes came first.
     Raced,
     Unavailable(Unavailable),
@@ -44,7 +46,7 @@ impl ProfileError {
             | Refused::Repeated
             | Refused::OwnerGone
             | Refused::CustomerGone
-            | Refused::ReferenceGone
+            | Refused::ReferencesChanged
             | Refused::LastOwner => Self::Raced,
         }
     }

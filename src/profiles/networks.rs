@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::domain::api_key::Direction;
-use crate::domain::authority::{ChangeContext, GrantExceeded};
+use crate::domain::authority::ChangeContext;
+use crate::domain::grants::Grants;
 use crate::domain::networks::Networks;
 use crate::domain::profile::NamedNetwork;
 use crate::domain::slug::Slug;
@@ -78,14 +79,16 @@ pub async fn edit_network(
         if version.is_some_and(|version| version != old.version) {
             return Err(ProfileError::PreconditionFailed);
         }
+        // As for a profile: the caller must have what the network allows now, and what it will allow.
+        let nothing = Grants::default();
+        by.authority.holds(&nothing, &old.addresses()).map_err(ProfileError::GrantExceeded)?;
         if new == *old {
             node.settle_organization(organization).await?;
             return Ok(new);
         }
         let addresses = new.addresses();
-        if Direction::of_networks(&old.addresses(), &addresses).widens() && !by.authority.networks.contains(&addresses)
-        {
-            return Err(ProfileError::GrantExceeded(GrantExceeded::Networks));
+        if Direction::of_networks(&old.addresses(), &addresses).widens() {
+            by.authority.covers(&nothing, &addresses, None).map_err(ProfileError::GrantExceeded)?;
         }
         new.version += 1;
         let values = (audit_value(old), audit_value(&new));

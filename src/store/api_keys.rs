@@ -38,13 +38,15 @@ impl Store {
     }
 
     /// Inserts a key with its audit entry and stored response, unless the limits are reached, or its owner or customer
-    /// is removed.
+    /// is removed. A key with references is rejected if the organization's last change is not `seen`: what they give it was
+    /// checked with that.
     pub async fn insert_key(
         &self,
         key: &ApiKey,
         limits: Limits,
         entry: &AuditEntry,
         response: Option<&StoredResponse>,
+        seen: Option<Seq>,
     ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_as(entry).await?;
         if !store_response(&mut transaction, response).await? {
@@ -53,8 +55,8 @@ impl Store {
         if let Some(refused) = denied(&mut transaction, key, limits, entry.at).await? {
             return refuse(transaction, refused).await;
         }
-        if !profiles::has_references_of(&mut transaction, key).await? {
-            return refuse(transaction, Refused::ReferenceGone).await;
+        if !profiles::has_references_of(&mut transaction, key, seen).await? {
+            return refuse(transaction, Refused::ReferencesChanged).await;
         }
         match insert(&mut transaction, key, seq).await {
             Err(error) if is_duplicate(&error) => return refuse(transaction, Refused::AlreadyExists).await,
@@ -68,13 +70,15 @@ impl Store {
     }
 
     /// Writes the next state of a key with its audit entry, if the stored version is the previous one. `limits` is
-    /// given if the key starts to count towards them, or has a new owner or customer, which must not be removed.
+    /// given if the key starts to count towards them, or has a new owner or customer, which must not be removed. `seen` is as
+    /// for [`Store::insert_key`].
     pub async fn update_key(
         &self,
         key: &ApiKey,
         limits: Option<Limits>,
         entry: &AuditEntry,
         response: Option<&StoredResponse>,
+        seen: Option<Seq>,
     ) -> Result<Seq, WriteError> {
         let (mut transaction, seq) = self.begin_as(entry).await?;
         if !store_response(&mut transaction, response).await? {
@@ -85,8 +89,8 @@ impl Store {
         {
             return refuse(transaction, refused).await;
         }
-        if !profiles::has_references_of(&mut transaction, key).await? {
-            return refuse(transaction, Refused::ReferenceGone).await;
+        if !profiles::has_references_of(&mut transaction, key, seen).await? {
+            return refuse(transaction, Refused::ReferencesChanged).await;
         }
         if !update(&mut transaction, key, seq).await? {
             return refuse(transaction, Refused::VersionConflict).await;

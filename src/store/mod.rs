@@ -183,8 +183,8 @@ pub enum Refused {
     CustomerGone,
     /// Keys that work refer to the record.
     HasKeys,
-    /// The profile or a network of the key does not exist.
-    ReferenceGone,
+    /// The profile or a network of the key does not exist, or the organization changed after they were checked.
+    ReferencesChanged,
     /// Profiles refer to the network.
     HasProfiles,
     /// The organization would have no owner.

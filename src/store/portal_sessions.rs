@@ -214,6 +214,13 @@ pub(super) async fn may_change(
     Ok(ACTIONS.contains(&entry.action) && is_live(transaction, id, entry.at).await?)
 }
 
+/// Returns the ID of the key that created a session; `None` if a member did.
+pub(super) async fn creator_key(transaction: &mut Transaction, id: &str) -> Result<Option<String>, StoreError> {
+    let reading = query("SELECT creator_key FROM portal_sessions WHERE id = $1").bind(id);
+    let row = reading.fetch_optional(transaction).await?;
+    Ok(row.map(|row| row.try_get::<Option<String>>("creator_key")).transpose()?.flatten())
+}
+
 async fn is_live(transaction: &mut Transaction, id: &str, now: Timestamp) -> Result<bool, StoreError> {
     let sql = format!("SELECT s.id FROM portal_sessions s WHERE s.id = $2 AND {IS_LIVE}");
     let reading = query(AssertSqlSafe(sql)).bind(now.as_millis()).bind(id);
@@ -271,6 +278,7 @@ fn from_row(row: &Row) -> Result<PortalSession, StoreError> {
         creator_version: ActorVersion {
             own: unsigned(row.try_get("creator_version")?, "version")?,
             customer: generation.map(|generation| unsigned(generation, "generation of a customer")).transpose()?,
+            shared: None,
         },
         redeemed_at: row.try_get::<Option<i64>>("redeemed_at")?.map(Timestamp::from_millis),
         ends_at: Timestamp::from_millis(row.try_get("ends_at")?),

@@ -1,7 +1,7 @@
 //! Access profiles: reading and writing them, and the keys that refer to them.
 
 use crate::domain::api_key::{ApiKey, Lifecycle};
-use crate::domain::profile::{MAX_PROFILES, Profile};
+use crate::domain::profile::{MAX_PROFILES, Profile, has_references};
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::store::apis::is_unchanged;
@@ -102,15 +102,33 @@ impl Store {
         unsigned(row.try_get("n")?, "number of keys")
     }
 
+    /// Returns one key with a profile for each different list of own grants, without revoked ones.
+    pub async fn keys_of_profile_by_grants(&self, organization: &Slug, profile: &Slug) -> Result<Vec<ApiKey>, StoreError> {
+        let reading = query(
+            "SELECT * FROM api_keys WHERE id IN (SELECT MIN(id) FROM api_keys WHERE organization = $1 AND profile = $2 \
+             AND state <> 'revoked' GROUP BY grants) ORDER BY id",
+        );
+        let reading = reading.bind(organization.as_str()).bind(profile.as_str());
+        reading.fetch_all(&self.database).await?.iter().map(key_from_row).collect()
+    }
+
     /// Writes the next state that `end` returns for up to [`KEYS_AT_ONCE`] keys with a profile that are not revoked. Returns the
-    /// number of the last change and the changed keys. Other changes wait for one call, not for all keys.
+    /// number of the last change and the changed keys. Other changes wait for one call, not for all keys. `by` has the actor; it
+    /// is not written. Rejected if the organization's last change is not `seen`, if that is given.
     pub async fn end_keys_with_profile(
         &self,
         organization: &Slug,
         profile: &Slug,
+        seen: Option<Seq>,
+        by: &AuditEntry,
         end: EndKey<'_>,
-    ) -> Result<(Seq, Vec<ApiKey>), StoreError> {
-        let (mut transaction, seq) = self.begin().await?;
+    ) -> Result<(Seq, Vec<ApiKey>), WriteError> {
+        let (mut transaction, seq) = self.begin_as(by).await?;
+        if let Some(seen) = seen
+            && !is_unchanged(&mut transaction, organization, seen).await?
+        {
+            return refuse(transaction, Refused::VersionConflict).await;
+        }
         let selecting = query(
             "SELECT * FROM api_keys WHERE organization = $1 AND profile = $2 AND state <> 'revoked' ORDER BY id LIMIT $3",
         );
@@ -119,16 +137,30 @@ impl Store {
         let rows = selecting.fetch_all(&mut transaction).await?;
         let keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
         let (last, ended) = api_keys::end_all(&mut transaction, keys, end).await?;
+        for key in &ended {
+            if !has_references_of(&mut transaction, key, None).await? {
+                return refuse(transaction, Refused::ReferencesChanged).await;
+            }
+        }
         transaction.commit().await?;
         Ok((last.unwrap_or(seq), ended))
     }
 }
 
-/// Whether the profile and the networks that a key refers to exist. Changes are serialized, so the result holds until the
-/// write. A revoked key may refer to nothing.
-pub(super) async fn has_references_of(transaction: &mut Transaction, key: &ApiKey) -> Result<bool, StoreError> {
-    if matches!(key.lifecycle, Lifecycle::Revoked { .. }) {
+/// Whether the profile and the networks that a key refers to exist, and are those as of the organization's change `seen`. Changes
+/// are serialized, so the result holds until the write. A revoked key may refer to nothing.
+pub(super) async fn has_references_of(
+    transaction: &mut Transaction,
+    key: &ApiKey,
+    seen: Option<Seq>,
+) -> Result<bool, StoreError> {
+    if matches!(key.lifecycle, Lifecycle::Revoked { .. }) || !has_references(key) {
         return Ok(true);
+    }
+    if let Some(seen) = seen
+        && !is_unchanged(transaction, &key.organization, seen).await?
+    {
+        return Ok(false);
     }
     if let Some(profile) = &key.profile {
         let finding = query("SELECT name FROM profiles WHERE organization = $1 AND name = $2");

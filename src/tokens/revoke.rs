@@ -173,7 +173,7 @@ async fn revoke_key(
         Ok(_) | Err(KeyError::NotFound) => Ok(()),
         Err(KeyError::Unavailable(cause)) => Err(cause),
         // `keys::revoke` gives up after many races. Nothing was changed, and a retry is safe.
-        Err(KeyError::Conflict(_)) => Err(Unavailable::Contended),
+        Err(KeyError::Conflict(_) | KeyError::ReferencesChanged) => Err(Unavailable::Contended),
         Err(
             KeyError::PreconditionFailed
             | KeyError::Invalid(_)

@@ -66,7 +66,11 @@ impl Caller {
 
     /// Returns a version that changes when a caller that authenticated with this key loses rights.
     pub fn actor_version(&self) -> ActorVersion {
-        ActorVersion { own: self.key.rights_version(), customer: self.grant.customer_generation }
+        ActorVersion {
+            own: self.key.rights_version(),
+            customer: self.grant.customer_generation,
+            shared: self.tenant.shared.version_of(&self.key),
+        }
     }
 
     /// Returns the caller's scopes for each API: those of a token for the APIs in its audience, otherwise the key's.

@@ -31,6 +31,9 @@ impl From<KeyError> for Problem {
                 Self::invalid_field("Idempotency-Key", "was already used for a different request")
             }
             KeyError::Conflict(detail) => Self::conflict(detail),
+            KeyError::ReferencesChanged => Self::conflict(
+                "the organization was changed at the same time; nothing was changed. Retry.",
+            ),
             KeyError::LimitReached => {
                 Self::new(Code::KeyLimitReached, "the limit of keys is reached; revoke a key that nobody needs")
             }
@@ -106,6 +109,7 @@ impl From<ProfileError> for Problem {
                 "keys refer to it; give them another one first, or delete a profile with move_keys_to or revoke_keys=true",
             ),
             ProfileError::HasProfiles => Self::conflict("profiles refer to the network; take it out of them first"),
+            ProfileError::Conflict(detail) => Self::conflict(detail),
             ProfileError::Raced => Self::conflict("the organization was changed at the same time; retry"),
             ProfileError::Unavailable(cause) => Self::not_now(&cause),
         }

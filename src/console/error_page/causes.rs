@@ -25,6 +25,9 @@ impl From<KeyError> for ErrorPage {
                 Self::conflict("This form was already submitted. Its secret was shown once and can’t be shown again.")
             }
             KeyError::Conflict(detail) => Self::conflict(detail),
+            KeyError::ReferencesChanged => {
+                Self::conflict("Someone else changed the organization at the same time. Try again.")
+            }
             KeyError::LimitReached => Self::conflict("Key limit reached. Revoke a key you no longer need."),
             KeyError::NotBootstrapped => {
                 Self::conflict("This organization has no signing key. Create one on the Signing keys page.")

@@ -4,7 +4,8 @@ use ipnet::{IpNet, Ipv6Net};
 
 use crate::domain::networks::{EVERYTHING, Networks};
 
-/// The only entry of a list that allows no address: every IPv4-mapped address counts as an IPv4 address. It cannot be entered.
+/// The only entry of a list that allows no address: every IPv4-mapped address counts as an IPv4 address. It cannot be entered,
+/// and its text is never written, because other software reads it as all of IPv4.
 const NOWHERE: IpNet = IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96));
 
 impl Networks {
@@ -154,6 +155,9 @@ mod tests {
         assert!(none.is_none() && addresses().all(|address| !none.allows(address)));
         assert!(Networks::parse(&["192.0.2.1"]).unwrap().contains(&none) && !none.contains(&Networks::all()));
         assert!(Networks::all().without(&EVERYTHING).is_none());
+        assert_eq!((none.to_strings(), none.to_string()), (vec!["none".to_owned()], "none".into()));
+        assert_eq!(serde_json::to_string(&none).unwrap(), r#"["none"]"#);
         assert!(Networks::parse(&none.to_strings()).is_err(), "it cannot be entered");
+        assert!(Networks::parse(&[NOWHERE.to_string()]).is_err(), "nor can its entry");
     }
 }

@@ -122,8 +122,12 @@ impl Networks {
         self.0.iter().copied()
     }
 
-    /// Returns the entries in CIDR notation, as [`Networks::parse`] reads them.
+    /// Returns the entries in CIDR notation, as [`Networks::parse`] reads them. If no address is allowed, this is `none`, which
+    /// is no network.
     pub fn to_strings(&self) -> Vec<String> {
+        if self.is_none() {
+            return vec![NONE.into()];
+        }
         self.iter().map(|net| net.to_string()).collect()
     }
 
@@ -247,6 +251,9 @@ impl fmt::Display for Networks {
         if self.0.is_empty() {
             return f.write_str("*");
         }
+        if self.is_none() {
+            return f.write_str(NONE);
+        }
         for (index, net) in self.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             write!(f, "{comma}{net}")?;
@@ -272,6 +279,9 @@ const EVERYTHING: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
 ];
+
+/// The text of a list that allows no address.
+const NONE: &str = "none";
 
 /// IPv4-mapped addresses are converted to IPv4 first, so any list covers this range.
 const MAPPED: Range = Range { v6: true, first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };

@@ -13,7 +13,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::violation::{Violation, ViolationKind};
 
 pub use network::{MAX_NAMED_NETWORKS, NamedNetwork};
-pub use shared::SharedAccess;
+pub use shared::{SharedAccess, SharedVersion, has_references};
 
 /// Maximum number of profiles of an organization.
 pub const MAX_PROFILES: usize = 200;

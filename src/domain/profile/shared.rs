@@ -20,6 +20,16 @@ pub struct SharedAccess {
     networks: Vec<(NamedNetwork, Networks)>,
 }
 
+/// The versions of the profile and networks that a key refers to. One of the two increases with every change of its access in
+/// effect by them: neither is deleted while a key refers to it, and a profile that refers to other networks has another version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SharedVersion {
+    /// The version of the key's profile.
+    pub profile: Option<u64>,
+    /// The sum of the versions of the networks that the key and its profile refer to.
+    pub networks: u64,
+}
+
 impl SharedAccess {
     /// Without profiles and networks.
     pub const fn empty() -> Self {
@@ -89,13 +99,18 @@ impl SharedAccess {
 
     /// Returns the networks of a key: what both its profile and its own networks allow.
     pub fn networks_of<'a>(&'a self, key: &'a ApiKey) -> Cow<'a, Networks> {
-        let own = self.union(&key.networks, &key.named_networks);
+        let own = self.own_networks_of(key);
         let Some(name) = &key.profile else { return own };
         match self.held_profile(name) {
             None => Cow::Owned(Networks::none()),
             Some((_, addresses)) if own.iter().len() == 0 => Cow::Borrowed(addresses),
             Some((_, addresses)) => Cow::Owned(addresses.intersection(&own)),
         }
+    }
+
+    /// Returns the networks that a key allows by itself, without its profile; empty for every address.
+    pub fn own_networks_of<'a>(&self, key: &'a ApiKey) -> Cow<'a, Networks> {
+        self.union(&key.networks, &key.named_networks)
     }
 
     /// Whether a key can be used from an address: the same as `networks_of(key).allows(address)`. Does not allocate.
@@ -113,6 +128,25 @@ impl SharedAccess {
             .is_none_or(|name| self.held_profile(name).is_some_and(|(_, addresses)| addresses.allows(address)))
     }
 
+    /// Whether a key can be used from no address at all, because those of its profile and its own have none in common.
+    pub fn allows_nowhere(&self, key: &ApiKey) -> bool {
+        has_references(key) && self.networks_of(key).is_none()
+    }
+
+    /// Returns the versions of what a key refers to; `None` if it refers to nothing.
+    pub fn version_of(&self, key: &ApiKey) -> Option<SharedVersion> {
+        if !has_references(key) {
+            return None;
+        }
+        let profile = key.profile.as_ref().and_then(|name| self.profile(name));
+        let of_profile = profile.iter().flat_map(|profile| &profile.named_networks);
+        let networks = key.named_networks.iter().chain(of_profile).filter_map(|name| self.network(name));
+        Some(SharedVersion {
+            profile: profile.map(|profile| profile.version),
+            networks: networks.map(|network| network.version).sum(),
+        })
+    }
+
     /// Returns the longest lifetime of a key's tokens in seconds, if its profile limits it.
     pub fn token_ttl_of(&self, key: &ApiKey) -> Option<u32> {
         self.profile(key.profile.as_ref()?)?.token_ttl_seconds
@@ -120,7 +154,7 @@ impl SharedAccess {
 
     /// Returns a key with the grants and networks that it has in effect.
     pub fn effective<'a>(&self, key: &'a ApiKey) -> Cow<'a, ApiKey> {
-        if key.profile.is_none() && key.named_networks.is_empty() {
+        if !has_references(key) {
             return Cow::Borrowed(key);
         }
         let (grants, networks) = (self.grants_of(key).into_owned(), self.networks_of(key).into_owned());
@@ -146,6 +180,11 @@ impl SharedAccess {
         let place = self.networks.binary_search_by(|(network, _)| network.name.cmp(name)).ok()?;
         self.networks.get(place)
     }
+}
+
+/// Whether the access of a key depends on a profile or on named networks.
+pub fn has_references(key: &ApiKey) -> bool {
+    key.profile.is_some() || !key.named_networks.is_empty()
 }
 
 #[cfg(test)]

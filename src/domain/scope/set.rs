@@ -71,9 +71,15 @@ impl ScopeSet {
     /// Returns the scopes of either set that the other contains.
     pub fn common(&self, other: &Self) -> Self {
         let of_other = self.iter().filter(|scope| other.contains(scope));
-        let both = of_other.chain(other.iter().filter(|scope| self.contains(scope))).cloned();
-        // At most as many as both have; a set that would be too large keeps the first ones.
-        Self::from_scopes(both.take(MAX_SCOPES)).unwrap_or_default()
+        let both = of_other.chain(other.iter().filter(|scope| self.contains(scope)));
+        let mut common: Vec<Scope> = Vec::new();
+        for scope in both {
+            // A set that would be too large keeps the first ones.
+            if common.len() < MAX_SCOPES && !common.contains(scope) {
+                common.push(scope.clone());
+            }
+        }
+        Self(Arc::new(Scopes { list: common, text: OnceLock::new() }))
     }
 
     /// The scopes separated by spaces, each as it was written.

@@ -76,8 +76,8 @@ pub async fn rejected_change_leaves_the_chain_unchanged(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let before = verified(store.as_ref(), "acme").await;
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
-    store.insert_key(&key(1), none, &entry(action::KEY_CREATE, id(1)), None).await.outcome().unwrap_err();
-    store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.outcome().unwrap_err();
+    store.insert_key(&key(1), none, &entry(action::KEY_CREATE, id(1)), None, None).await.outcome().unwrap_err();
+    store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None, None).await.outcome().unwrap_err();
     assert_eq!(verified(store.as_ref(), "acme").await, before);
     insert(store.as_ref(), &key(1)).await;
     assert_eq!(verified(store.as_ref(), "acme").await.rows, 2);
@@ -89,7 +89,7 @@ async fn rows_at(store: &Store, seconds: &[i64]) -> Vec<AuditRow> {
     for (n, seconds) in seconds.iter().enumerate() {
         let n = n as u8 + 1;
         let row = AuditEntry { at: NOW.plus_seconds(*seconds), ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None, None).await.outcome().unwrap();
     }
     audit(store, "acme").await
 }
@@ -131,7 +131,7 @@ pub async fn entries_are_filtered(store: Arc<Store>) {
             actor: actor.into(),
             ..entry(if n % 2 == 0 { action::KEY_EDIT } else { action::KEY_CREATE }, subject)
         };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None, None).await.outcome().unwrap();
         expected.push(audit(store.as_ref(), "acme").await.last().unwrap().id);
     }
     let text = |text: &str| Some(text.to_owned());
@@ -172,7 +172,7 @@ pub async fn entries_are_filtered(store: Arc<Store>) {
     let mut changed = Vec::new();
     for (n, (old, new)) in (10_i64..).zip(edits) {
         let n = u8::try_from(n).unwrap();
-        store.insert_key(&key(n), Limits::default(), &change(n.into(), old, new), None).await.outcome().unwrap();
+        store.insert_key(&key(n), Limits::default(), &change(n.into(), old, new), None, None).await.outcome().unwrap();
         changed.push(audit(store.as_ref(), "acme").await.last().unwrap().id);
     }
     let (widened, restricted) = (Some(AuditDirection::Widened), Some(AuditDirection::Restricted));
@@ -207,7 +207,7 @@ pub async fn entries_round_trip(store: Arc<Store>) {
         new: Some(json!(null)),
         expected_version: None,
     };
-    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
+    store.insert_key(&key(1), Limits::default(), &row, None, None).await.outcome().unwrap();
     let read = audit(store.as_ref(), "acme").await.pop().unwrap();
     assert_eq!((read.actor.as_str(), read.subject.as_str(), read.at), (text, text, NOW));
     assert_eq!(read.old, row.old.map(|value| value.to_string()));

@@ -101,7 +101,7 @@ pub async fn customer_limit_counts_its_keys(store: Arc<Store>) {
     add(&store, &two).await.unwrap();
     let make = async |key: ApiKey| {
         let limits = Limits { owner: Some(1), ..Limits::default() };
-        store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id), None).await.outcome().map(drop)
+        store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id), None, None).await.outcome().map(drop)
     };
     assert_eq!(make(owned(1, &one)).await, Ok(()));
     assert_eq!(make(owned(2, &one)).await, Ok(()), "its own limit replaces that of the policy");
@@ -147,7 +147,7 @@ pub async fn removing_a_customer_ends_its_keys(store: Arc<Store>) {
     let moved = ApiKey { customer: Some(one.id), ..next(&key(3)) };
     let row = entry(action::KEY_EDIT, moved.id);
     assert_eq!(
-        store.update_key(&moved, Some(Limits::default()), &row, None).await.outcome(),
+        store.update_key(&moved, Some(Limits::default()), &row, None, None).await.outcome(),
         Err(Refused::CustomerGone)
     );
 }
@@ -158,14 +158,14 @@ pub async fn actor_of_a_suspended_customer_is_superseded(store: Arc<Store>) {
     add(&store, &one).await.unwrap();
     insert(store.as_ref(), &owned(1, &one)).await;
     let own = key(1).rights_version();
-    let version = |own: u64, customer: u64| ActorVersion { own, customer: Some(customer) };
+    let version = |own: u64, customer: u64| ActorVersion { own, customer: Some(customer), shared: None };
     let make = async |n: u8, expected_version: ActorVersion| {
         let row = AuditEntry {
             actor: format!("key:{}", key(1).id),
             expected_version: Some(expected_version),
             ..entry(action::KEY_CREATE, key(n).id)
         };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.is_ok()
+        store.insert_key(&key(n), Limits::default(), &row, None, None).await.is_ok()
     };
     assert!(make(2, version(own, 1)).await);
     assert!(!make(3, version(own, 0)).await, "an earlier generation of the customer");
@@ -180,7 +180,7 @@ pub async fn actor_of_a_suspended_customer_is_superseded(store: Arc<Store>) {
 
     // A key that is narrowed while it leaves its customer.
     let alone = ApiKey { customer: None, generation: 2, ..next(&owned(1, &customer(1))) };
-    store.update_key(&alone, None, &entry(action::KEY_EDIT, alone.id), None).await.outcome().unwrap();
+    store.update_key(&alone, None, &entry(action::KEY_EDIT, alone.id), None, None).await.outcome().unwrap();
     assert!(!make(7, version(own, 2)).await && !make(7, version(own + 1, 2)).await);
     assert!(make(7, (own + 1).into()).await);
 }

@@ -53,7 +53,7 @@ pub async fn pruned_log_is_reported(store: Arc<Store>) {
     let late = ApiKey { generation: 2, ..next(&key(1)) };
     let mut row = entry(action::KEY_EDIT, id(1));
     row.at = NOW.plus_seconds(100);
-    let seq = store.update_key(&late, None, &row, None).await.outcome().unwrap();
+    let seq = store.update_key(&late, None, &row, None, None).await.outcome().unwrap();
     store.prune_changes(NOW).await.unwrap();
     let news = store.follow(0, &node("a"), 10).await.unwrap();
     assert_eq!((news.pruned_seq, news.changes.len()), (0, 2), "nothing is older than that");
@@ -136,7 +136,7 @@ pub async fn recently_changed_keys_are_found(store: Arc<Store>) {
         let changed = ApiKey { lifecycle: Lifecycle::Disabled { at: at(seconds) }, generation: 2, ..next(&key(n)) };
         let mut row = entry(action::KEY_DISABLE, id(n));
         row.at = at(seconds);
-        store.update_key(&changed, Some(Limits::default()), &row, None).await.outcome().unwrap();
+        store.update_key(&changed, Some(Limits::default()), &row, None, None).await.outcome().unwrap();
         changed
     };
     change(1, 10).await;

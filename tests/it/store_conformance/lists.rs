@@ -148,7 +148,7 @@ pub async fn grants_follow_the_key(store: Arc<Store>) {
     // An edit replaces them.
     let before = keys.iter().find(|key| key.id == id(1)).unwrap();
     let after = ApiKey { grants: Grants::of_default(ScopeSet::parse("launch:rockets").unwrap()), ..next(before) };
-    store.update_key(&after, None, &entry(action::KEY_EDIT, id(1)), None).await.outcome().unwrap();
+    store.update_key(&after, None, &entry(action::KEY_EDIT, id(1)), None, None).await.outcome().unwrap();
     let scope = Scope::parse("launch:rockets").unwrap();
     let wanted = expected(&keys, |key| key.id == id(1) || key.grants.of_default_api().contains(&scope));
     assert_eq!(found(store.as_ref(), KeyFilter { scope: Some(scope), ..all() }).await, wanted);

@@ -184,9 +184,9 @@ async fn every_change_reports_its_outcome(lost: Fault) {
 
     let (one, once) = (key(1), remembered());
     let create = by(action::KEY_CREATE);
-    check!(world, "new key", store.insert_key(&one, Limits::default(), &create, Some(&once)));
+    check!(world, "new key", store.insert_key(&one, Limits::default(), &create, Some(&once), None));
     let edited = next(&one);
-    check!(world, "edited key", store.update_key(&edited, None, &by(action::KEY_EDIT), None));
+    check!(world, "edited key", store.update_key(&edited, None, &by(action::KEY_EDIT), None, None));
     let fast = FastVerifier { pepper: "new".into(), digest: [9; 32] };
     check!(world, "fast verifier", store.refresh_fast_verifier(&one.id, &one.secret.phc, &fast));
     let token = RevokedToken { jti: "jti".into(), key: one.id, expires_at: NOW.plus_seconds(60) };
@@ -218,7 +218,7 @@ async fn every_change_reports_its_outcome(lost: Fault) {
     assert!(check!(world, "session", store.open_session(&session, &[1; 32], &admin, &begin)));
     assert!(check!(world, "ended session", store.end_session(&admin, "session", &by(action::SESSION_END))));
     let owned = ApiKey { owner: Some(ann.id.clone()), ..key(2) };
-    store.insert_key(&owned, Limits::default(), &create, None).await.outcome().unwrap();
+    store.insert_key(&owned, Limits::default(), &create, None, None).await.outcome().unwrap();
     let end = |key: ApiKey| Some((next(&key), entry(action::KEY_REVOKE, key.id)));
     let (_, ended) = check!(world, "removed member", store.remove_member(&admin, &end, &by(action::MEMBER_REMOVE)));
     assert_eq!(ended.len(), 1);

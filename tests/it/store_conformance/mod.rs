@@ -367,7 +367,7 @@ async fn concurrently<T: Send + 'static>(
 }
 
 async fn insert(store: &Store, key: &ApiKey) {
-    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome().unwrap();
+    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None, None).await.outcome().unwrap();
 }
 
 /// Returns the log of an organization, oldest first.
@@ -467,10 +467,10 @@ mod checks {
         let changed =
             ApiKey { id: imported.id, version: 2, owner: None, created_at: imported.created_at, ..full_key(3) };
         let change = entry(action::KEY_EDIT, imported.id);
-        store.update_key(&changed, None, &change, None).await.outcome().unwrap();
+        store.update_key(&changed, None, &change, None, None).await.outcome().unwrap();
         assert_eq!(store.key(&imported.id).await.unwrap(), Some(changed));
         let back = ApiKey { version: 3, ..imported };
-        store.update_key(&back, None, &change, None).await.outcome().unwrap();
+        store.update_key(&back, None, &change, None, None).await.outcome().unwrap();
         assert_eq!(store.key(&back.id).await.unwrap(), Some(back));
     }
 
@@ -496,10 +496,10 @@ mod checks {
     pub async fn unknown_key_is_none(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         assert_eq!(store.key(&id(77)).await.unwrap(), None);
-        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None).await.outcome();
+        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None, None).await.outcome();
         assert_eq!(change, Err(Refused::VersionConflict));
         let twice =
-            store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None).await.outcome();
+            store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None, None).await.outcome();
         assert_eq!(twice, Err(Refused::AlreadyExists));
     }
 
@@ -511,7 +511,7 @@ mod checks {
         let limits = Limits { organization: Some(3), owner: None, policy_version: None };
         let inserts = (1..=100).map(|n| {
             let store = store.clone();
-            async move { store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n)), None).await.outcome() }
+            async move { store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n)), None, None).await.outcome() }
         });
         let mut made = 0;
         for outcome in concurrently(inserts).await {
@@ -531,7 +531,7 @@ mod checks {
         let limits = Limits { organization: None, owner: Some(1), policy_version: None };
         let make = async |n: u8, owner: Option<MemberId>| {
             let key = ApiKey { owner, ..key(n) };
-            store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id), None).await.outcome().map(|_| ())
+            store.insert_key(&key, limits, &entry(action::KEY_CREATE, key.id), None, None).await.outcome().map(|_| ())
         };
         assert_eq!(make(1, owner.clone()).await, Ok(()));
         assert_eq!(make(2, owner.clone()).await, Err(Refused::LimitReached));
@@ -545,12 +545,12 @@ mod checks {
         let revived = ApiKey { expires_at: None, ..next(&expired) };
         let change = entry(action::KEY_EDIT, expired.id);
         let limits = |most| Some(Limits { organization: Some(most), owner: None, policy_version: None });
-        assert_eq!(store.update_key(&revived, limits(1), &change, None).await.outcome(), Err(Refused::LimitReached));
+        assert_eq!(store.update_key(&revived, limits(1), &change, None, None).await.outcome(), Err(Refused::LimitReached));
         assert_eq!(store.key(&expired.id).await.unwrap(), Some(expired));
-        assert!(store.update_key(&revived, limits(2), &change, None).await.outcome().is_ok());
+        assert!(store.update_key(&revived, limits(2), &change, None, None).await.outcome().is_ok());
         let disabled = ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, ..key(2) };
         insert(store.as_ref(), &disabled).await;
-        let renamed = store.update_key(&next(&disabled), limits(3), &entry(action::KEY_EDIT, disabled.id), None).await;
+        let renamed = store.update_key(&next(&disabled), limits(3), &entry(action::KEY_EDIT, disabled.id), None, None).await;
         assert!(renamed.is_ok(), "it counts already, and is not counted against itself");
     }
 
@@ -560,10 +560,10 @@ mod checks {
         insert(store.as_ref(), &first).await;
         let second = next(&first);
         let change = entry(action::KEY_EDIT, first.id);
-        store.update_key(&second, None, &change, None).await.outcome().unwrap();
+        store.update_key(&second, None, &change, None, None).await.outcome().unwrap();
         let seq = store.last_seq().await.unwrap();
         for wrong in [second.clone(), ApiKey { version: 9, ..second.clone() }] {
-            assert_eq!(store.update_key(&wrong, None, &change, None).await.outcome(), Err(Refused::VersionConflict));
+            assert_eq!(store.update_key(&wrong, None, &change, None, None).await.outcome(), Err(Refused::VersionConflict));
         }
         assert_eq!(store.key(&first.id).await.unwrap(), Some(second));
         assert_eq!(store.last_seq().await.unwrap(), seq, "a refused change takes no number");
@@ -575,7 +575,7 @@ mod checks {
         insert(store.as_ref(), &first).await;
         let updates = (0..20).map(|n| {
             let (store, changed) = (store.clone(), ApiKey { name: format!("by {n}"), ..next(&first) });
-            async move { store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id), None).await.outcome() }
+            async move { store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id), None, None).await.outcome() }
         });
         assert_eq!(concurrently(updates.collect::<Vec<_>>()).await.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         assert_eq!(audit_actions(store.as_ref()).await.iter().filter(|name| *name == action::KEY_EDIT).count(), 1);
@@ -597,7 +597,7 @@ mod checks {
                         state = ApiKey { generation: state.generation + 1, ..next(&state) };
                         seqs.push(
                             store
-                                .update_key(&state, None, &entry(action::KEY_EDIT, state.id), None)
+                                .update_key(&state, None, &entry(action::KEY_EDIT, state.id), None, None)
                                 .await
                                 .outcome()
                                 .unwrap(),
@@ -647,11 +647,11 @@ mod checks {
             new: None,
             expected_version: None,
         };
-        store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
-        store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap_err();
+        store.insert_key(&key(1), Limits::default(), &row, None, None).await.outcome().unwrap();
+        store.insert_key(&key(1), Limits::default(), &row, None, None).await.outcome().unwrap_err();
         let none = Limits { organization: Some(0), owner: None, policy_version: None };
-        store.insert_key(&key(2), none, &row, None).await.outcome().unwrap_err();
-        store.update_key(&key(1), None, &row, None).await.outcome().unwrap_err();
+        store.insert_key(&key(2), none, &row, None, None).await.outcome().unwrap_err();
+        store.update_key(&key(1), None, &row, None, None).await.outcome().unwrap_err();
         let rows = audit(store.as_ref(), "acme").await;
         assert_eq!(rows.len(), 2);
         let [_, found] = rows.as_slice() else { panic!("{rows:?}") };

@@ -177,7 +177,7 @@ pub async fn key_owner_is_a_current_member(store: Arc<Store>) {
     let row = entry(action::MEMBER_REMOVE, &ada.id);
     store.remove_member(&ada, &|_| None, &row).await.outcome().unwrap();
     let row = entry(action::KEY_CREATE, owned.id);
-    let refused = store.insert_key(&owned, Limits::default(), &row, None).await.outcome();
+    let refused = store.insert_key(&owned, Limits::default(), &row, None, None).await.outcome();
     assert_eq!(refused, Err(Refused::OwnerGone));
     assert_eq!(store.key(&owned.id).await.unwrap(), None);
 }
@@ -264,7 +264,7 @@ pub async fn response_is_stored_with_its_change_once(store: Arc<Store>) {
     };
     let add = async |n: u8, at: Timestamp| {
         let row = entry(action::KEY_CREATE, id(n));
-        store.insert_key(&key(n), Limits::default(), &row, Some(&remembered(n, at))).await.outcome().map(|_| ())
+        store.insert_key(&key(n), Limits::default(), &row, Some(&remembered(n, at)), None).await.outcome().map(|_| ())
     };
     add(1, NOW).await.unwrap();
     let before = NOW.plus_seconds(-1);
@@ -325,7 +325,7 @@ pub async fn actor_must_have_the_expected_version(store: Arc<Store>) {
     insert(store.as_ref(), &key(1)).await;
     let make = async |n: u8, actor: String, version: u64| {
         let row = AuditEntry { actor, expected_version: Some(version.into()), ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await
+        store.insert_key(&key(n), Limits::default(), &row, None, None).await
     };
     let is_superseded = |made: Result<_, WriteError>| matches!(made, Err(WriteError::Store(StoreError::Superseded)));
     let (by_key, by_ada) = (format!("key:{}", id(1)), format!("member:{}", ada.id));
@@ -338,11 +338,11 @@ pub async fn actor_must_have_the_expected_version(store: Arc<Store>) {
 
     // With a grace period the generation stays, but the caller's secret is no longer the current one.
     let rotated = ApiKey { secret_version: 2, ..next(&key(1)) };
-    store.update_key(&rotated, None, &entry(action::KEY_ROTATE, id(1)), None).await.outcome().unwrap();
+    store.update_key(&rotated, None, &entry(action::KEY_ROTATE, id(1)), None, None).await.outcome().unwrap();
     assert!(is_superseded(make(4, by_key.clone(), key(1).rights_version()).await), "the previous secret");
 
     let ended = rotated.disable(NOW).unwrap();
-    store.update_key(&ended, None, &entry(action::KEY_DISABLE, id(1)), None).await.outcome().unwrap();
+    store.update_key(&ended, None, &entry(action::KEY_DISABLE, id(1)), None, None).await.outcome().unwrap();
     for any in 1..5 {
         assert!(is_superseded(make(4, by_key.clone(), any).await), "a disabled key: {any}");
     }

@@ -149,10 +149,10 @@ pub async fn portal_session_ends_with_its_customer_and_its_creator(store: Arc<St
     store.redeem_portal_session(&again, &[4; 32], &row).await.outcome().unwrap();
     let is_again_valid = async || store.portal_session(&[4; 32], NOW).await.unwrap().is_some();
     let renamed = ApiKey { name: "renamed".into(), ..next(&creator) };
-    store.update_key(&renamed, None, &entry(action::KEY_EDIT, renamed.id), None).await.outcome().unwrap();
+    store.update_key(&renamed, None, &entry(action::KEY_EDIT, renamed.id), None, None).await.outcome().unwrap();
     assert!(is_again_valid().await);
     let narrowed = ApiKey { generation: 2, ..next(&renamed) };
-    store.update_key(&narrowed, None, &entry(action::KEY_EDIT, narrowed.id), None).await.outcome().unwrap();
+    store.update_key(&narrowed, None, &entry(action::KEY_EDIT, narrowed.id), None, None).await.outcome().unwrap();
     assert!(!is_again_valid().await);
 }
 
@@ -160,7 +160,7 @@ pub async fn portal_session_makes_only_changes_of_keys_while_it_is_valid(store: 
     let (one, _, session) = opened(&store).await;
     let make = async |n: u8, action| {
         let made = ApiKey { customer: Some(one.id), ..key(n) };
-        store.insert_key(&made, Limits::default(), &by(&session, action), None).await
+        store.insert_key(&made, Limits::default(), &by(&session, action), None, None).await
     };
     make(2, action::KEY_CREATE).await.outcome().unwrap();
     for other in [action::KEY_EDIT, action::KEY_ENABLE, action::MEMBER_CREATE, action::POLICY_CHANGE] {

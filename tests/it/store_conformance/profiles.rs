@@ -56,7 +56,7 @@ async fn add_network(store: &Store, network: &NamedNetwork) -> Result<u64, Refus
 }
 
 async fn try_insert(store: &Store, key: &ApiKey) -> Result<u64, Refused> {
-    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome()
+    store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None, None).await.outcome()
 }
 
 fn with_profile(n: u8, name: &str) -> ApiKey {
@@ -139,8 +139,8 @@ pub async fn restore_repeats_no_version(store: Arc<Store>) {
 pub async fn keys_refer_only_to_what_exists(store: Arc<Store>) {
     create_organization(store.as_ref()).await;
     let with_network = |n| ApiKey { named_networks: vec![slug("office")], ..key(n) };
-    assert_eq!(try_insert(&store, &with_profile(1, "one")).await, Err(Refused::ReferenceGone));
-    assert_eq!(try_insert(&store, &with_network(2)).await, Err(Refused::ReferenceGone));
+    assert_eq!(try_insert(&store, &with_profile(1, "one")).await, Err(Refused::ReferencesChanged));
+    assert_eq!(try_insert(&store, &with_network(2)).await, Err(Refused::ReferencesChanged));
     add(&store, &profile("one")).await.unwrap();
     add_network(&store, &network("office")).await.unwrap();
     let (one, two) = (with_profile(1, "one"), with_network(2));
@@ -150,8 +150,8 @@ pub async fn keys_refer_only_to_what_exists(store: Arc<Store>) {
     assert_eq!(store.key(&two.id).await.unwrap(), Some(two.clone()));
     let edit = Edit { profile: Some(Some(slug("gone"))), ..Edit::default() };
     let lost = two.clone().edit(edit, NOW).unwrap();
-    let written = store.update_key(&lost, None, &entry(action::KEY_EDIT, lost.id), None).await.outcome();
-    assert_eq!(written, Err(Refused::ReferenceGone));
+    let written = store.update_key(&lost, None, &entry(action::KEY_EDIT, lost.id), None, None).await.outcome();
+    assert_eq!(written, Err(Refused::ReferencesChanged));
 
     // Neither is deleted while a key that is not revoked refers to it.
     let delete = async || store.delete_profile(&profile("one"), &entry(action::PROFILE_DELETE, "one")).await.outcome();
@@ -160,7 +160,7 @@ pub async fn keys_refer_only_to_what_exists(store: Arc<Store>) {
     assert_eq!((delete().await, delete_network().await), (Err(Refused::HasKeys), Err(Refused::HasKeys)));
     for key in [one, two] {
         let revoked = key.revoke(NOW, None).unwrap();
-        store.update_key(&revoked, None, &entry(action::KEY_REVOKE, revoked.id), None).await.outcome().unwrap();
+        store.update_key(&revoked, None, &entry(action::KEY_REVOKE, revoked.id), None, None).await.outcome().unwrap();
     }
     let referring = Profile { named_networks: vec![slug("office")], ..profile("two") };
     add(&store, &referring).await.unwrap();
@@ -184,7 +184,7 @@ pub async fn keys_are_counted_found_and_changed_by_profile(store: Arc<Store>) {
     insert(store.as_ref(), &ApiKey { named_networks: vec![slug("office")], ..with_profile(4, "two") }).await;
     insert(store.as_ref(), &key(5)).await;
     let revoked = with_profile(3, "one").revoke(NOW, None).unwrap();
-    store.update_key(&revoked, None, &entry(action::KEY_REVOKE, revoked.id), None).await.outcome().unwrap();
+    store.update_key(&revoked, None, &entry(action::KEY_REVOKE, revoked.id), None, None).await.outcome().unwrap();
 
     let mut counts = store.keys_of_profiles(&slug("acme")).await.unwrap();
     counts.sort();
@@ -215,7 +215,8 @@ pub async fn keys_are_counted_found_and_changed_by_profile(store: Arc<Store>) {
         let next = key.edit(edit, NOW).ok()?;
         Some((next.clone(), entry(action::KEY_EDIT, next.id)))
     };
-    let (_, moved) = store.end_keys_with_profile(&slug("acme"), &slug("one"), &to).await.unwrap();
+    let by = entry(action::KEY_EDIT, "one");
+    let (_, moved) = store.end_keys_with_profile(&slug("acme"), &slug("one"), None, &by, &to).await.outcome().unwrap();
     assert_eq!(moved.iter().map(|key| key.generation).collect::<Vec<_>>(), [2, 2]);
     assert_eq!(store.keys_of_profiles(&slug("acme")).await.unwrap(), [(slug("two"), 3)]);
 }

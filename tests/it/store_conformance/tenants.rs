@@ -84,7 +84,7 @@ pub async fn new_epoch_invalidates_tokens_and_sessions(store: Arc<Store>) {
     store.saw(seen);
     assert!(store.follow(epoch, &node, 10).await.unwrap().has_lost_changes);
     let change = next(&stored);
-    let refused = store.update_key(&change, None, &entry(action::KEY_EDIT, key), None).await;
+    let refused = store.update_key(&change, None, &entry(action::KEY_EDIT, key), None, None).await;
     assert!(matches!(refused, Err(WriteError::Store(StoreError::LostChanges))), "{refused:?}");
     assert!(matches!(store.last_seq().await, Err(StoreError::LostChanges)));
     assert!(matches!(store.read_current(store.key(&key)).await, Err(StoreError::LostChanges)));
@@ -99,7 +99,7 @@ pub async fn new_epoch_invalidates_tokens_and_sessions(store: Arc<Store>) {
     assert!(news.is_member && !news.has_lost_changes && seen < news.pruned_seq);
     let stored = store.read_current(store.key(&key)).await.unwrap().unwrap();
     assert_eq!(stored.generation, restored.epoch);
-    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, key), None).await.outcome().unwrap();
+    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, key), None, None).await.outcome().unwrap();
 }
 
 pub async fn later_change_of_another_task_is_no_lost_change(store: Arc<Store>) {

@@ -420,14 +420,14 @@ pub async fn previous_secret_use_is_kept_until_the_next_rotation(store: Arc<Stor
     assert_eq!(used_at(NOW.plus_seconds(6), None).await, seen(6, "192.0.2.2"));
     // An edit keeps it, a rotation does not.
     let stored = store.key(&id(1)).await.unwrap().unwrap();
-    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, id(1)), None).await.outcome().unwrap();
+    store.update_key(&next(&stored), None, &entry(action::KEY_EDIT, id(1)), None, None).await.outcome().unwrap();
     assert_eq!(used_at(NOW.plus_seconds(1), None).await, seen(6, "192.0.2.2"));
     let again = ApiKey {
         rotated_at: Some(NOW.plus_seconds(60)),
         previous: Some(PreviousSecret::new(verifier(201), "kt_...prev".into(), NOW.plus_seconds(600))),
         ..next(&next(&stored))
     };
-    store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None).await.outcome().unwrap();
+    store.update_key(&again, None, &entry(action::KEY_ROTATE, id(1)), None, None).await.outcome().unwrap();
     assert_eq!(used_at(NOW.plus_seconds(59), None).await, Some((None, None)));
 }
 
@@ -503,7 +503,7 @@ pub async fn stale_key_is_disabled_once_with_its_notice(store: Arc<Store>) {
 
     // Enabled again, it stays enabled: the notice was recorded.
     let enabled = found.enable(NOW).unwrap();
-    store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None).await.outcome().unwrap();
+    store.update_key(&enabled, None, &entry(action::KEY_ENABLE, id(2)), None, None).await.outcome().unwrap();
     let again = enabled.clone().disable(NOW).unwrap();
     assert_eq!(store.disable_stale_key(&again, idle_before, &stale, &row).await.unwrap(), None);
     assert_eq!((store.key(&id(2)).await.unwrap().unwrap().lifecycle, written().await), (Lifecycle::Active, 1));
@@ -556,7 +556,7 @@ pub async fn stale_keys_are_active_and_idle(store: Arc<Store>) {
         made(7),
         ApiKey { created_at: NOW, ..key(8) },
     ] {
-        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None).await.outcome().unwrap();
+        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None, None).await.outcome().unwrap();
     }
     let last_used = Some(LastUse { at: NOW.plus_seconds(-400), address: None });
     store.add_usage(&[KeyUsage { last_used, ..KeyUsage::new(id(7)) }]).await.unwrap();

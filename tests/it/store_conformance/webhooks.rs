@@ -170,11 +170,11 @@ pub async fn event_is_queued_with_its_change(store: Arc<Store>) {
 
     // One change succeeded, and three were rejected.
     let row = AuditEntry { address: Some("2001:db8::1".into()), ..entry(action::KEY_CREATE, id(1)) };
-    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap();
-    store.insert_key(&key(1), Limits::default(), &row, None).await.outcome().unwrap_err();
+    store.insert_key(&key(1), Limits::default(), &row, None, None).await.outcome().unwrap();
+    store.insert_key(&key(1), Limits::default(), &row, None, None).await.outcome().unwrap_err();
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
-    store.insert_key(&key(2), none, &row, None).await.outcome().unwrap_err();
-    store.update_key(&key(1), None, &row, None).await.outcome().unwrap_err();
+    store.insert_key(&key(2), none, &row, None, None).await.outcome().unwrap_err();
+    store.update_key(&key(1), None, &row, None, None).await.outcome().unwrap_err();
 
     let queued = deliveries(store.as_ref(), &keys).await;
     let [delivery] = queued.as_slice() else { panic!("{queued:?}") };
@@ -207,7 +207,7 @@ pub async fn deliveries_are_listed_newest_first(store: Arc<Store>) {
         // 1 to 4 have the same time.
         let at = if n <= 4 { NOW } else { NOW.plus_seconds(i64::from(n)) };
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None, None).await.outcome().unwrap();
     }
     let everything = deliveries(store.as_ref(), &webhook).await;
     assert_eq!(everything.len(), 9);
@@ -539,7 +539,7 @@ pub async fn deliveries_scheduled_by_a_clock_ahead_are_rescheduled(store: Arc<St
         // The last one is queued while the clock is two hours ahead.
         let at = NOW.plus_seconds(if n == 4 { ahead } else { now });
         let row = AuditEntry { at, ..entry(action::KEY_CREATE, id(n)) };
-        store.insert_key(&key(n), Limits::default(), &row, None).await.outcome().unwrap();
+        store.insert_key(&key(n), Limits::default(), &row, None, None).await.outcome().unwrap();
     }
     // One is claimed and one is rescheduled by a minute by the clock that is ahead; one is rescheduled by the correct
     // clock.

@@ -18,7 +18,8 @@ use crate::http::checks::Checks;
 use crate::http::form::Form;
 use crate::http::permission::WriteKeys;
 use crate::keys::{self, BulkChange, KeyError, MAX_BULK};
-use crate::store::KeyFilter;
+use crate::node::Unavailable;
+use crate::store::{KeyFilter, StoreError};
 
 const DAY: i64 = 86_400;
 /// A key with a use in this many days is in use.
@@ -313,8 +314,12 @@ fn describe(error: KeyError) -> String {
         KeyError::RoleRequired(_) => "You can only manage your own keys.".into(),
         KeyError::Conflict(detail) => to_sentence(&detail),
         KeyError::LimitReached => "Key limit reached.".into(),
+        KeyError::Unavailable(Unavailable::Store(StoreError::Superseded)) => {
+            "Your permissions changed during this request. The key was not changed.".into()
+        }
         KeyError::Unavailable(_) => "The server is busy. The key may or may not have been changed; try again.".into(),
         KeyError::PreconditionFailed
+        | KeyError::ReferencesChanged
         | KeyError::NotBootstrapped
         | KeyError::Repeated
         | KeyError::OtherRequest
