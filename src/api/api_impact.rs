@@ -90,7 +90,7 @@ async fn impact(call: Call<ReadUsage>, body: ImpactBody) -> Result<Reply<ImpactJ
             ApiChange::Edit(Box::new(organizations::preview_api_edit(&tenant, old, edit)?))
         }
     };
-    let impact = usage::api_impact(call.node(), old, &change, call.now).await?;
+    let impact = usage::api_impact(call.node(), &tenant, old, &change, call.now).await?;
     let [failed, unattributed] = impact.totals();
     Ok(Reply::new(ImpactJson {
         from: rfc3339(Timestamp::from_seconds(impact.first_day.saturating_mul(86_400))),

@@ -143,7 +143,7 @@ pub(super) async fn admit<P: Permission>(
     if let Principal::Key(caller) = &principal {
         let outcome = if permitted.is_ok() { UsageOutcome::Verified } else { UsageOutcome::DeniedScope };
         let required = P::NEEDS.and_then(required);
-        context.node.verifier().count_use(caller, outcome, required.as_slice(), address, now);
+        context.node.verifier().count_own_use(caller, outcome, required.as_slice(), address, now);
     }
     let organization = permitted?;
     context.count_change(&principal.credential(), request).map_err(Problem::too_many_changes)?;
@@ -229,7 +229,7 @@ async fn by_credential(
             if !token.claims.aud.contains(&settings.public_url) && !token.claims.aud.contains(&token.claims.iss) =>
         {
             if counted == Counted::Yes {
-                context.node.verifier().count_use(&caller, UsageOutcome::DeniedAudience, &[], address, now);
+                context.node.verifier().count_own_use(&caller, UsageOutcome::DeniedAudience, &[], address, now);
             }
             Err(Refusal::Denied(Denial::AudienceNotKeyturn, Some(Subject::Key(caller.key))).into())
         }
@@ -237,7 +237,7 @@ async fn by_credential(
             let detail = "the key was rotated after this access token was issued, or the previous secret minted it; \
                 get a token with the current secret";
             if counted == Counted::Yes {
-                context.node.verifier().count_use(&caller, UsageOutcome::DeniedInvalid, &[], address, now);
+                context.node.verifier().count_own_use(&caller, UsageOutcome::DeniedInvalid, &[], address, now);
             }
             Err(Problem::previous_secret(detail).explained(Explanation::of_key(&caller.key)))
         }

@@ -83,9 +83,7 @@ pub(super) fn check_given(
     let Some(name) = &new.profile else { return Ok(()) };
     let has_other_profile = old.is_none_or(|old| old.profile != new.profile);
     if let Some(profile) = shared.profile(name).filter(|_| has_other_profile) {
-        by.authority
-            .holds(&profile.grants, &shared.addresses_of_profile(name))
-            .map_err(KeyError::GrantExceeded)?;
+        by.authority.holds(&profile.grants, &shared.addresses_of_profile(name)).map_err(KeyError::GrantExceeded)?;
     }
     let networks = shared.own_networks_of(new);
     let direction = |old: &ApiKey| {

@@ -125,10 +125,11 @@ pub async fn change(
     Ok((new, password.map(|(password, _)| password)))
 }
 
-/// Returns the keys of a member with more scopes than their role can grant, for example after the role was lowered.
+/// Returns the keys of a member with more scopes in effect than their role can grant, for example after the role was lowered.
 /// Those keys keep working until they are revoked or narrowed.
 pub async fn keys_beyond_role(node: &Node, member: &Member, now: Timestamp) -> Result<Vec<KeyId>, MemberError> {
     let grantable = member.role.grantable();
+    let tenant = node.current_tenant(&member.organization).await?.ok_or(MemberError::NotFound)?;
     let mut filter = KeyFilter {
         owner: Some(member.id.clone()),
         is_descending: false,
@@ -142,7 +143,10 @@ pub async fn keys_beyond_role(node: &Node, member: &Member, now: Timestamp) -> R
         filter.after = Some(filter.order.cursor(last));
         keys_beyond.extend(
             keys.iter()
-                .filter(|key| key.counts(now) && !grantable.contains_all(key.grants.of_default_api()))
+                .filter(|key| {
+                    let scopes = tenant.shared.grants_of(key);
+                    key.counts(now) && !grantable.contains_all(scopes.of_default_api())
+                })
                 .map(|key| key.id),
         );
     }

@@ -96,7 +96,8 @@ pub async fn read(node: &Node, organization: &Slug) -> Result<Arc<Tenant>, ApiEr
 
 /// Returns the number of keys that are granted each API, without revoked ones.
 pub async fn keys_of_apis(node: &Node, organization: &Slug) -> Result<Vec<(ApiId, u64)>, ApiError> {
-    Ok(node.store.keys_of_apis(organization).await?)
+    let tenant = read(node, organization).await?;
+    Ok(node.store.keys_of_apis(organization, &tenant.shared).await?)
 }
 
 /// Creates an API. No key is granted it yet.
@@ -233,10 +234,10 @@ pub struct LostScopes {
 }
 
 /// Returns the scopes that keys lose by a change of an API.
-pub async fn lost_scopes(node: &Node, old: &Api, new: &Api) -> Result<LostScopes, ApiError> {
+pub async fn lost_scopes(node: &Node, tenant: &Tenant, old: &Api, new: &Api) -> Result<LostScopes, ApiError> {
     let mut lost = LostScopes::default();
     let mut by_scope: BTreeMap<String, u64> = BTreeMap::new();
-    for granted in node.store.grants_of_api(old).await? {
+    for granted in node.store.grants_of_api(old, &tenant.shared).await? {
         let gone: Vec<&Scope> = granted.iter().filter(|scope| old.has_scope(scope) && !new.has_scope(scope)).collect();
         lost.keys += u64::from(!gone.is_empty());
         for scope in gone {

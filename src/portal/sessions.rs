@@ -193,10 +193,7 @@ pub async fn list(
 
 /// Returns a session that the store knows as valid, unless the key that created it no longer has the rights that bound the session:
 /// its profile or networks may have been narrowed. A change in the session requires that they stay as they are.
-pub(super) async fn within_creator(
-    node: &Node,
-    session: PortalSession,
-) -> Result<Option<PortalSession>, Unavailable> {
+pub(super) async fn within_creator(node: &Node, session: PortalSession) -> Result<Option<PortalSession>, Unavailable> {
     let Some(id) = session.created_by.strip_prefix("key:").and_then(KeyId::parse) else { return Ok(Some(session)) };
     let Some(key) = node.store.read_current(node.store.key(&id)).await? else { return Ok(None) };
     let Some(tenant) = node.current_tenant(&key.organization).await? else { return Ok(None) };

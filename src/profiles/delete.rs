@@ -163,7 +163,8 @@ async fn change_keys(
         KeysOfDeletedProfile::MoveTo(to) => {
             let is_allowed = |key: &ApiKey| keys::violations_of_profile(tenant, key, to, by.now).is_empty();
             // A key that was given the profile after the check stays, so the next attempt checks it.
-            let move_allowed = move |key: ApiKey| is_allowed(&key).then(|| keys::move_to_profile(by, key, to)).flatten();
+            let move_allowed =
+                move |key: ApiKey| is_allowed(&key).then(|| keys::move_to_profile(by, key, to)).flatten();
             (action::KEY_EDIT, Box::new(move_allowed))
         }
         KeysOfDeletedProfile::Revoke => {

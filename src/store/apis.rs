@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::apis::{Api, ApiId, ApiScope, MAX_APIS, NextAlgorithm, TokenAlgorithm};
 use crate::domain::choices::{Algorithm, Choice, ScopeStyle, TokenType};
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::scope::Scope;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
-use crate::store::key_rows::grants_from;
 use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::database::Transaction;
 use crate::store::sql::statement::{On, Query, Row, query};
@@ -101,38 +100,6 @@ impl Store {
         audit::write(&mut transaction, &api.organization, entry).await?;
         transaction.commit().await?;
         Ok(seq)
-    }
-
-    /// Returns the number of keys that are granted each API, by API ID, without those that are revoked.
-    pub async fn keys_of_apis(&self, organization: &Slug) -> Result<Vec<(ApiId, u64)>, StoreError> {
-        let rows = query(
-            // Both parts are read from an index alone, not from the rows of the keys.
-            "SELECT value AS api, COUNT(*) AS n FROM key_grants WHERE organization = $1 AND kind = 'api' AND key_id NOT IN \
-             (SELECT id FROM api_keys WHERE organization = $1 AND state = 'revoked') GROUP BY value",
-        )
-        .bind(organization.as_str())
-        .fetch_all(&self.database)
-        .await?;
-        rows.iter()
-            .map(|row| Ok((api_id(&row.try_get::<String>("api")?)?, unsigned(row.try_get("n")?, "number of keys")?)))
-            .collect()
-    }
-
-    /// Returns the scopes that each key is granted for an API, without keys that are revoked.
-    pub async fn grants_of_api(&self, api: &Api) -> Result<Vec<ScopeSet>, StoreError> {
-        let rows = query(
-            "SELECT k.grants AS grants FROM key_grants g JOIN api_keys k ON k.id = g.key_id \
-             WHERE g.organization = $1 AND g.kind = 'api' AND g.value = $2 AND k.state <> 'revoked'",
-        )
-        .bind(api.organization.as_str())
-        .bind(api.id.as_str())
-        .fetch_all(&self.database)
-        .await?;
-        let granted = |row: &Row| {
-            let grants = grants_from(&row.try_get::<String>("grants")?)?;
-            Ok(grants.get(api.id).cloned().unwrap_or_default())
-        };
-        rows.iter().map(granted).collect()
     }
 }
 
@@ -230,7 +197,7 @@ fn algorithm_from(row: &Row) -> Result<TokenAlgorithm, StoreError> {
     Ok(TokenAlgorithm::from_stored(parse(row.try_get("algorithm")?)?, next))
 }
 
-fn api_id(text: &str) -> Result<ApiId, StoreError> {
+pub(super) fn api_id(text: &str) -> Result<ApiId, StoreError> {
     ApiId::parse(text).ok_or_else(|| unreadable(format!("ID {text:?}")))
 }
 

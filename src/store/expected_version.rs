@@ -45,10 +45,9 @@ async fn has_its_rights(transaction: &mut Transaction, entry: &AuditEntry) -> Re
              WHERE k.id = $1 AND k.state = 'active' AND c.suspended_at IS NULL AND c.removed_at IS NULL",
             id,
         ),
-        Some(("member", id)) => (
-            "SELECT version, CAST(NULL AS BIGINT) AS customer FROM members WHERE id = $1 AND removed_at IS NULL",
-            id,
-        ),
+        Some(("member", id)) => {
+            ("SELECT version, CAST(NULL AS BIGINT) AS customer FROM members WHERE id = $1 AND removed_at IS NULL", id)
+        }
         _ => return Ok(true),
     };
     let row = query(sql).bind(id).fetch_optional(&mut *transaction).await?;

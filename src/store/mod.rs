@@ -20,6 +20,7 @@ mod epoch;
 mod events;
 mod expected_version;
 mod gateway_requests;
+mod granted_keys;
 mod key_filter;
 mod key_grants;
 mod key_list;

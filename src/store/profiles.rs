@@ -103,7 +103,11 @@ impl Store {
     }
 
     /// Returns one key with a profile for each different list of own grants, without revoked ones.
-    pub async fn keys_of_profile_by_grants(&self, organization: &Slug, profile: &Slug) -> Result<Vec<ApiKey>, StoreError> {
+    pub async fn keys_of_profile_by_grants(
+        &self,
+        organization: &Slug,
+        profile: &Slug,
+    ) -> Result<Vec<ApiKey>, StoreError> {
         let reading = query(
             "SELECT * FROM api_keys WHERE id IN (SELECT MIN(id) FROM api_keys WHERE organization = $1 AND profile = $2 \
              AND state <> 'revoked' GROUP BY grants) ORDER BY id",

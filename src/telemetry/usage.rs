@@ -31,6 +31,7 @@ impl Usage {
             outcome,
             address,
             apis: &[],
+            is_of_keyturn: false,
             requested: None,
             is_by_previous_secret: false,
             secret_version: None,

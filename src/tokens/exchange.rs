@@ -83,6 +83,7 @@ pub async fn exchange(node: &Node, request: ExchangeRequest) -> Result<Minted, R
             outcome: UsageOutcome::Exchanged,
             address,
             apis: &apis,
+            is_of_keyturn: false,
             requested: requested.as_ref().map(UsedDetail::Scopes),
             is_by_previous_secret: matched == SecretMatch::Previous,
             secret_version: key.previous.is_some().then_some(planned.grant.secret_version),

@@ -8,7 +8,7 @@ use crate::domain::key_text::KeyId;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage::day_of;
-use crate::node::{Node, Unavailable};
+use crate::node::{Node, Tenant, Unavailable};
 use crate::store::{KeyOfApi, RequestedOfKey};
 use crate::usage::details::{DAYS, UseCounts};
 
@@ -58,10 +58,16 @@ impl ApiImpact {
 }
 
 /// Returns the effect of a change of an API on its keys and on their requests of the last 30 days.
-pub async fn api_impact(node: &Node, old: &Api, change: &ApiChange, now: Timestamp) -> Result<ApiImpact, Unavailable> {
+pub async fn api_impact(
+    node: &Node,
+    tenant: &Tenant,
+    old: &Api,
+    change: &ApiChange,
+    now: Timestamp,
+) -> Result<ApiImpact, Unavailable> {
     let first_day = day_of(now).saturating_sub(DAYS - 1);
-    let keys = node.store.keys_of_api(old, first_day).await?;
-    let requested = node.store.requested_of_api(old, first_day).await?;
+    let keys = node.store.keys_of_api(old, &tenant.shared, first_day).await?;
+    let requested = node.store.requested_of_api(old, &tenant.shared, first_day).await?;
     Ok(affected(old, change, keys, &requested, first_day))
 }
 

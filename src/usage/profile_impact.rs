@@ -34,7 +34,7 @@ pub struct SharedImpact {
     /// Parts of the networks before that are not allowed after, and the other way round.
     pub lost_networks: Networks,
     pub gained_networks: Networks,
-    /// The lifetime of tokens, if the change makes it shorter.
+    /// The longest lifetime of tokens, if the change makes that of an API that the profile grants shorter.
     pub shorter_lifetime: Option<u32>,
     /// Successful requests that the change would have denied. Of a network: requests from the addresses that it loses, which
     /// other networks of a key can still allow.
@@ -77,9 +77,11 @@ pub async fn shared_impact(
         gained_networks: beyond(new_addresses, old_addresses),
         lost_networks,
         shorter_lifetime: match change {
-            SharedChange::Profile(old, new) => {
-                new.token_ttl_seconds.filter(|after| old.token_ttl_seconds.is_none_or(|before| *after < before))
-            }
+            SharedChange::Profile(old, new) => new.token_ttl_seconds.filter(|_| {
+                let in_effect = |profile: &Profile, api: u32| profile.token_ttl_seconds.map_or(api, |ttl| ttl.min(api));
+                let granted = tenant.apis.iter().filter(|served| old.grants.get(served.api.id).is_some());
+                granted.map(|served| served.ttl_seconds).any(|api| in_effect(new, api) < in_effect(old, api))
+            }),
             SharedChange::Network(..) => None,
         },
         denied,

@@ -1,7 +1,7 @@
 //! Verification for gateways: a credential, an address and the required scopes and audiences.
 
 use crate::domain::api_key::ApiKey;
-use crate::domain::apis::find_audience;
+use crate::domain::apis::{ApiId, find_audience};
 use crate::domain::audience::is_same;
 use crate::domain::decision::ClientAddress;
 use crate::domain::outcome::Denial;
@@ -49,7 +49,7 @@ impl<'a, S: Secrets> Verifier<'a, S> {
         checked
     }
 
-    /// Authenticates a caller, and counts a use or a denial of the key.
+    /// Authenticates a caller of one of Keyturn's own endpoints, and counts a use or a denial of the key.
     pub async fn authenticate_and_count(
         &self,
         credential: &Credential,
@@ -57,13 +57,41 @@ impl<'a, S: Secrets> Verifier<'a, S> {
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
         let checked = self.authenticate(credential, address, now).await;
-        self.count(&checked, &[], address, now);
+        match &checked {
+            Ok(caller) => self.count_own_use(caller, UsageOutcome::Verified, &[], address, now),
+            Err(_) => self.count(&checked, &[], address, now),
+        }
         checked
     }
 
-    /// Counts a use by an authenticated caller, with what was required.
+    /// Counts a use of an API by an authenticated caller, with what was required.
     pub fn count_use(
         &self,
+        caller: &Caller,
+        outcome: UsageOutcome,
+        required: &[Required],
+        address: ClientAddress,
+        now: Timestamp,
+    ) {
+        self.count_use_of((caller.apis(), false), caller, outcome, required, address, now);
+    }
+
+    /// Counts a use of one of Keyturn's own endpoints. No API sees it; the scopes of the management API are among those of the
+    /// default one.
+    pub fn count_own_use(
+        &self,
+        caller: &Caller,
+        outcome: UsageOutcome,
+        required: &[Required],
+        address: ClientAddress,
+        now: Timestamp,
+    ) {
+        self.count_use_of((&[ApiId::DEFAULT], true), caller, outcome, required, address, now);
+    }
+
+    fn count_use_of(
+        &self,
+        (apis, is_of_keyturn): (&[ApiId], bool),
         caller: &Caller,
         outcome: UsageOutcome,
         required: &[Required],
@@ -75,7 +103,8 @@ impl<'a, S: Secrets> Verifier<'a, S> {
             &Use {
                 outcome,
                 address,
-                apis: caller.apis(),
+                apis,
+                is_of_keyturn,
                 requested: (!required.is_empty()).then_some(UsedDetail::Required(required)),
                 is_by_previous_secret: caller.has_shown_previous_secret(),
                 secret_version: caller.key.previous.is_some().then_some(caller.grant.secret_version),

@@ -31,9 +31,9 @@ impl From<KeyError> for Problem {
                 Self::invalid_field("Idempotency-Key", "was already used for a different request")
             }
             KeyError::Conflict(detail) => Self::conflict(detail),
-            KeyError::ReferencesChanged => Self::conflict(
-                "the organization was changed at the same time; nothing was changed. Retry.",
-            ),
+            KeyError::ReferencesChanged => {
+                Self::conflict("the organization was changed at the same time; nothing was changed. Retry.")
+            }
             KeyError::LimitReached => {
                 Self::new(Code::KeyLimitReached, "the limit of keys is reached; revoke a key that nobody needs")
             }

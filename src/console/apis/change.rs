@@ -112,7 +112,7 @@ pub(super) async fn edit(submitted: Submitted<AdminApis>, id: web::Path<String>)
     // 2. Review what keys and tokens lose.
     if form.value("confirmed").is_none() && new.restricts(old) {
         let keys = organizations::keys_of_apis(visit.node(), visit.organization()).await?;
-        let lost = organizations::lost_scopes(visit.node(), old, &new).await?;
+        let lost = organizations::lost_scopes(visit.node(), &tenant, old, &new).await?;
         let is_moved = new.audience != old.audience && number_of_keys(&keys, old.id) > 0;
         if is_moved || lost.keys > 0 {
             return page(&Review::new(&visit, &served, &new, number_of_keys(&keys, old.id), lost, &form));

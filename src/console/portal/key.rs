@@ -25,6 +25,8 @@ struct Page {
     is_revoked: bool,
     hint: String,
     scopes: Granted,
+    /// Whether no address is allowed.
+    is_nowhere: bool,
     networks: Vec<String>,
     created: Moment,
     expires: Option<Moment>,
@@ -44,14 +46,17 @@ pub(super) async fn show(visit: PortalRequest, request: HttpRequest) -> Result<R
     let (range, now) = (Range::read(&query), visit.now());
     let usage = visit.portal.usage_of(visit.node(), &key, range.span(now)).await?;
     let is_revoked = key.status(now) == Status::Revoked;
+    let tenant = visit.tenant()?;
+    let held = tenant.shared.effective(&key);
     page(&Page {
         frame: visit.frame(display_name(&key)),
         id: key.id.to_string(),
         status: key.status(now).into(),
         is_revoked,
         hint: key.hint.clone(),
-        scopes: Granted::new(&key.grants, &visit.tenant()?.apis),
-        networks: key.networks.to_strings(),
+        scopes: Granted::new(&held.grants, &tenant.apis),
+        is_nowhere: held.networks.is_none(),
+        networks: held.networks.to_strings(),
         created: Moment::from_now(key.created_at, now),
         expires: key.expires_at.map(|at| Moment::from_now(at, now)),
         last_used: key.last_used_at.map(|at| Moment::from_now(at, now)),

@@ -113,7 +113,9 @@ impl PortalRequest {
             }
             KeyError::NotBootstrapped => format!("{name} can’t create keys yet. Try again later."),
             KeyError::Conflict(detail) => crate::console::ui::to_sentence(detail),
-            KeyError::ReferencesChanged | KeyError::PreconditionFailed => "This key was changed meanwhile. Reload the page and try again.".into(),
+            KeyError::ReferencesChanged | KeyError::PreconditionFailed => {
+                "This key was changed meanwhile. Reload the page and try again.".into()
+            }
             _ => return None,
         })
     }

@@ -387,6 +387,7 @@ proptest! {
         let is_outside = match address {
             ClientAddress::Known(address) => !subject.networks.allows(address),
             ClientAddress::Unreadable(_) => true,
+            // The key has no references.
             ClientAddress::NotTheCaller => false,
         };
         prop_assert_eq!(fails(Check::Network), is_outside);
@@ -421,4 +422,22 @@ fn a_token_ends_with_the_lifetime_that_its_profile_allows() {
     assert_eq!(decided(&limited(Some(60)), 60), Err(Denial::TokenExpired));
     let by_secret = DecisionInput { shared: &limited(Some(60)), ..with_secret(SecretMatch::Current) };
     assert_eq!(decide(&subject, &by_secret, NOW.plus_seconds(99)).map(|grant| grant.not_after), Ok(None));
+}
+
+#[test]
+fn a_key_that_no_address_may_use_is_denied_whoever_presents_it() {
+    let local = Profile { networks: Networks::parse(&["10.0.0.0/8"]).unwrap(), ..profile("local", None) };
+    let shared = SharedAccess::new(vec![local], Vec::new());
+    let decided = |networks: &[&str]| {
+        let subject = ApiKey { profile: Slug::parse("local"), ..key("read", networks) };
+        let presented = with_secret(SecretMatch::Current);
+        let ask = DecisionInput { address: ClientAddress::NotTheCaller, shared: &shared, ..presented };
+        decide(&subject, &ask, NOW).map(|grant| grant.scopes.to_string())
+    };
+    assert_eq!(decided(&["192.0.2.0/24"]), Err(Denial::NoNetworkAllowed));
+    assert_eq!(decided(&["192.0.2.0/24", "10.0.0.1"]), Ok("read".into()));
+    assert_eq!(decided(&[]), Ok("read".into()));
+    let nowhere = ApiKey { named_networks: vec![Slug::parse("gone").unwrap()], ..key("read", &[]) };
+    let ask = DecisionInput { address: ClientAddress::NotTheCaller, ..with_secret(SecretMatch::Current) };
+    assert_eq!(decide(&nowhere, &ask, NOW), Err(Denial::NoNetworkAllowed));
 }

@@ -89,11 +89,16 @@ impl SharedAccess {
     /// Returns the scopes of a key: what both its profile and its own grants allow. A key with a profile and without grants
     /// of its own has all that the profile grants.
     pub fn grants_of<'a>(&'a self, key: &'a ApiKey) -> Cow<'a, Grants> {
-        let Some(name) = &key.profile else { return Cow::Borrowed(&key.grants) };
+        self.limited(key.profile.as_ref(), &key.grants)
+    }
+
+    /// Returns what is left of the own grants of a key by its profile, as [`SharedAccess::grants_of`].
+    pub fn limited<'a>(&'a self, profile: Option<&Slug>, own: &'a Grants) -> Cow<'a, Grants> {
+        let Some(name) = profile else { return Cow::Borrowed(own) };
         match self.profile(name) {
             None => Cow::Owned(Grants::default()),
-            Some(profile) if key.grants.is_empty() => Cow::Borrowed(&profile.grants),
-            Some(profile) => Cow::Owned(profile.grants.intersection(&key.grants)),
+            Some(profile) if own.is_empty() => Cow::Borrowed(&profile.grants),
+            Some(profile) => Cow::Owned(profile.grants.intersection(own)),
         }
     }
 
@@ -326,5 +331,28 @@ mod tests {
         assert!(allows(&office, "10.0.0.2") && !allows(&office, "10.0.0.1") && !allows(&office, "::ffff:10.0.0.1"));
         let listed = ApiKey { networks: Networks::parse(&["10.0.0.1"]).unwrap(), ..office };
         assert!(allows(&listed, "10.0.0.1"), "the key allows it besides the network");
+    }
+
+    #[test]
+    fn the_version_of_what_a_key_shares_increases_with_each_change() {
+        let networks = |lab: u64, office: u64| {
+            vec![
+                NamedNetwork { version: lab, ..network("lab", &["10.0.0.0/8"], &[]) },
+                NamedNetwork { version: office, ..network("office", &["10.0.0.0/8"], &[]) },
+            ]
+        };
+        let key = ApiKey { profile: Some(slug("p")), named_networks: vec![slug("office")], ..key("read", &[]) };
+        let version = |profiles: u64, named: &[&str], lab, office| {
+            let profile = Profile { version: profiles, ..profile("p", Grants::default(), &[], named) };
+            let shared = SharedAccess::new(vec![profile], networks(lab, office)).version_of(&key).unwrap();
+            (shared.profile, shared.networks)
+        };
+        assert_eq!(version(1, &["lab"], 1, 1), (Some(1), 2));
+        assert_eq!(version(1, &["lab"], 2, 1), (Some(1), 3));
+        assert_eq!(version(1, &["lab"], 2, 2), (Some(1), 4));
+        assert_eq!(version(2, &[], 9, 2), (Some(2), 2), "the profile no longer refers to the network");
+        let shared = SharedAccess::new(Vec::new(), networks(1, 1));
+        assert_eq!(shared.version_of(&ApiKey { profile: None, named_networks: Vec::new(), ..key.clone() }), None);
+        assert_eq!(shared.version_of(&key), Some(SharedVersion { profile: None, networks: 1 }));
     }
 }

@@ -221,3 +221,16 @@ fn parts_take_the_spelling_of_another_set() {
     assert_eq!(parts.spelled_like(&set("write:* read")).to_string(), "read write:* read:a");
     assert_eq!(set("read:*").spelled_like(&set("read")).to_string(), "read:*", "text is not respelled");
 }
+
+#[test]
+fn common_scopes_count_once_towards_the_limit() {
+    let same: Vec<String> = (0..30).map(|n| format!("read:{n}")).collect();
+    let set = |more: &str| ScopeSet::parse(&format!("{} {more}", same.join(" "))).unwrap();
+    let common = set("write:*").common(&set("write:x"));
+    assert_eq!(common.to_string(), set("write:x").to_string());
+    let many = |wide: &str, narrow: &str| {
+        let narrow: Vec<String> = (0..MAX_SCOPES - 1).map(|n| format!("{narrow}:{n}")).collect();
+        ScopeSet::parse(&format!("{wide}:* {}", narrow.join(" "))).unwrap()
+    };
+    assert_eq!(many("read", "write").common(&many("write", "read")).len(), MAX_SCOPES);
+}

@@ -66,6 +66,8 @@ pub struct Use<'a> {
     pub address: ClientAddress,
     /// The APIs that it was for; empty if unknown.
     pub apis: &'a [ApiId],
+    /// Whether it was a request to Keyturn itself, which no API sees.
+    pub is_of_keyturn: bool,
     /// The requested scopes or requirements.
     pub requested: Option<UsedDetail<'a>>,
     /// Whether the previous secret was used.
@@ -159,7 +161,7 @@ impl KeyUsage {
         if let Some(address) = last.address {
             self.details.count_address(day, address, uses);
         }
-        for api in used.apis {
+        for api in used.apis.iter().filter(|_| !used.is_of_keyturn) {
             self.details.count_api(day, *api, uses);
         }
         if let Some(requested) = used.requested {

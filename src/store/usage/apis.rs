@@ -1,20 +1,25 @@
 //! The use of APIs, and of the keys that are granted one.
 
+use sqlx::AssertSqlSafe;
+
 use crate::domain::apis::{Api, ApiId};
 use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyId;
+use crate::domain::profile::SharedAccess;
 use crate::domain::slug::Slug;
+use crate::store::granted_keys::GrantedKeys;
 use crate::store::key_rows::grants_from;
-use crate::store::sql::columns::unsigned;
+use crate::store::sql::columns::{slug, unsigned};
 use crate::store::sql::statement::{Row, query};
 use crate::store::usage::details::OTHER;
 use crate::store::{Store, StoreError};
 
-/// A key that is granted an API, without revoked ones.
+/// A key that has an API in effect, without revoked ones.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyOfApi {
     pub id: KeyId,
     pub name: String,
+    /// In effect.
     pub grants: Grants,
     /// Successful token requests and verifications of the API since the day.
     pub exchanges: u64,
@@ -42,39 +47,58 @@ pub struct RequestedOfKey {
 }
 
 impl Store {
-    /// Returns the keys that are granted an API with their use since a day, by ID.
-    pub async fn keys_of_api(&self, api: &Api, first_day: i64) -> Result<Vec<KeyOfApi>, StoreError> {
-        let rows = query(
-            "SELECT k.id, k.name, k.grants, CAST(COALESCE(SUM(d.exchanges), 0) AS BIGINT) AS exchanges, \
+    /// Returns the keys that have an API in effect with their use since a day, by ID.
+    pub async fn keys_of_api(
+        &self,
+        api: &Api,
+        shared: &SharedAccess,
+        first_day: i64,
+    ) -> Result<Vec<KeyOfApi>, StoreError> {
+        let keys = GrantedKeys::new(api, shared);
+        let rows = query(AssertSqlSafe(format!(
+            "SELECT k.id, k.name, k.grants, k.profile, CAST(COALESCE(SUM(d.exchanges), 0) AS BIGINT) AS exchanges, \
              CAST(COALESCE(SUM(d.verifications), 0) AS BIGINT) AS verifications \
-             FROM key_grants g JOIN api_keys k ON k.id = g.key_id \
-             LEFT JOIN usage_details d ON d.key_id = k.id AND d.kind = 'api' AND d.api = $2 AND d.day >= $3 \
-             WHERE g.organization = $1 AND g.kind = 'api' AND g.value = $2 AND k.state <> 'revoked' \
-             GROUP BY k.id, k.name, k.grants ORDER BY k.id",
-        );
-        let rows = rows.bind(api.organization.as_str()).bind(api.id.as_str()).bind(first_day);
+             FROM api_keys k LEFT JOIN usage_details d ON d.key_id = k.id AND d.kind = 'api' AND d.api = $2 AND d.day >= ${} \
+             WHERE {} GROUP BY k.id, k.name, k.grants, k.profile ORDER BY k.id",
+            keys.next(),
+            keys.condition()
+        )));
         let read = |row: &Row| {
-            Ok(KeyOfApi {
+            let own = grants_from(&row.try_get::<String>("grants")?)?;
+            let profile = row.try_get::<Option<String>>("profile")?.map(slug).transpose()?;
+            let grants = shared.limited(profile.as_ref(), &own).into_owned();
+            if grants.get(api.id).is_none() {
+                return Ok(None);
+            }
+            Ok(Some(KeyOfApi {
                 id: key_id(row)?,
                 name: row.try_get("name")?,
-                grants: grants_from(&row.try_get::<String>("grants")?)?,
+                grants,
                 exchanges: unsigned(row.try_get("exchanges")?, "count of use")?,
                 verifications: unsigned(row.try_get("verifications")?, "count of use")?,
-            })
+            }))
         };
-        rows.fetch_all(&self.database).await?.iter().map(read).collect()
+        let rows = keys.bind(rows).bind(first_day).fetch_all(&self.database).await?;
+        rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
     /// Returns the scopes of an API that its keys requested since a day.
-    pub async fn requested_of_api(&self, api: &Api, first_day: i64) -> Result<Vec<RequestedOfKey>, StoreError> {
-        let rows = query(
+    pub async fn requested_of_api(
+        &self,
+        api: &Api,
+        shared: &SharedAccess,
+        first_day: i64,
+    ) -> Result<Vec<RequestedOfKey>, StoreError> {
+        let keys = GrantedKeys::new(api, shared);
+        let rows = query(AssertSqlSafe(format!(
             "SELECT d.key_id AS id, CASE WHEN d.api = '' THEN '' ELSE d.value END AS value, CAST(SUM(d.exchanges) AS BIGINT) AS exchanges, \
              CAST(SUM(d.verifications) AS BIGINT) AS verifications \
-             FROM key_grants g JOIN api_keys k ON k.id = g.key_id JOIN usage_details d ON d.key_id = k.id \
-             WHERE g.organization = $1 AND g.kind = 'api' AND g.value = $2 AND k.state <> 'revoked' \
-             AND d.kind = 'scope' AND d.api IN ($2, '') AND d.day >= $3 GROUP BY 1, 2 ORDER BY 1, 2",
-        );
-        let rows = rows.bind(api.organization.as_str()).bind(api.id.as_str()).bind(first_day);
+             FROM api_keys k JOIN usage_details d ON d.key_id = k.id WHERE {} \
+             AND d.kind = 'scope' AND d.api IN ($2, '') AND d.day >= ${} GROUP BY 1, 2 ORDER BY 1, 2",
+            keys.condition(),
+            keys.next()
+        )));
+        let rows = keys.bind(rows).bind(first_day);
         let read = |row: &Row| {
             let value: String = row.try_get("value")?;
             Ok(RequestedOfKey {

@@ -55,7 +55,7 @@ fn request(server: &Server, method: &str, route: &str, id: &str) -> Request {
     let path = route.replace("{org}", "default").replace("{id}", &id).replace("{delivery}", delivery);
     let path = if path.contains("{api}") { path.replace("{api}", &new_api(server)) } else { path };
     let path =
-        if path.contains("{profile}") { path.replace("{profile}", &profiles::new_profile(server)) } else { path };
+        if path.contains("{profile}") { path.replace("{profile}", &profiles::new_empty_profile(server)) } else { path };
     let path =
         if path.contains("{network}") { path.replace("{network}", &profiles::new_network(server)) } else { path };
     let request = server.request(method, &format!("/api/v1{path}"));

@@ -374,4 +374,10 @@ fn lowering_a_role_lists_the_keys_beyond_it() {
     server.exchange(strong["secret"].as_str().unwrap(), &[]).expect(200);
     owner.api("POST", &format!("keys/{}/revoke", strong["id"].as_str().unwrap())).send().expect(200);
     assert_eq!(lower("developer").get("keys_beyond_role"), None);
+    // A profile counts as well.
+    let profile = json!({ "name": "people", "scopes": ["admin:keyturn/members"] });
+    owner.api("POST", "profiles").json(&profile).send().expect(201);
+    lower("admin");
+    let by_profile = admin.api("POST", "keys").json(&json!({ "name": "k", "profile": "people" })).send().expect(201);
+    assert_eq!(lower("developer")["keys_beyond_role"], json!([by_profile["id"]]));
 }

@@ -98,6 +98,13 @@ fn uses_are_told_by_api() {
     verify("?keyturn_api=photos&keyturn_require=all", &key.text);
     verify("?keyturn_audience=https://orders.example", &key.text);
     verify("", &key.text);
+    // Keyturn's own endpoints are of no API.
+    let own = server.make(&json!({ "scopes": [], "apis": [{ "api": "photos", "scopes": ["all"] }] }));
+    server.get("/api/v1/me").bearer(&own.text).send().expect(200);
+    server.request("POST", "/oauth/introspect").bearer(&own.text).form(&[("token", "x")]).send().expect(200);
+    eventually("the uses", || {
+        (usage(&server, &format!("keys/{}/usage", own.id))["totals"]["verifications"] == 2).then_some(())
+    });
     server.exchange(&key.text, &[photos, ("scope", "other")]).expect(400);
 
     let of = |api: &str| usage(&server, &format!("apis/{api}/usage"));

@@ -69,6 +69,50 @@ fn every_change_that_takes_rights_from_the_creator() {
 }
 
 #[test]
+fn narrower_profile_or_network_of_the_creator() {
+    let server = Server::start();
+    let customer = new_customer(&server);
+    let scopes = json!(["write:keyturn/customers", "write:keyturn/keys", "read:*"]);
+    let change = |path: &str, body: Value| server.api("PATCH", path).json(&body).send().expect(200);
+    for (name, path, narrower, wider) in [
+        (
+            "scopes",
+            "profiles/scopes",
+            json!({ "scopes": ["write:keyturn/customers", "read:a"] }),
+            json!({ "scopes": scopes }),
+        ),
+        ("cidrs", "profiles/cidrs", json!({ "allowed_cidrs": ["127.0.0.0/8"] }), json!({ "allowed_cidrs": [] })),
+        ("office", "networks/office", json!({ "cidrs": ["127.0.0.0/8"] }), json!({ "cidrs": ["*"] })),
+    ] {
+        let network = json!({ "name": "office", "cidrs": ["*"] });
+        let networks = if name == "office" { json!(["office"]) } else { json!([]) };
+        if name == "office" {
+            server.api("POST", "networks").json(&network).send().expect(201);
+        }
+        let profile = json!({ "name": name, "scopes": scopes, "networks": networks });
+        server.api("POST", "profiles").json(&profile).send().expect(201);
+        let made = server.api("POST", "keys").json(&json!({ "name": "k", "profile": name })).send().expect(201);
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        let creator = Key { id: text("id"), text: text("secret") };
+        let browser = open_as(&server, &creator, &customer);
+        assert!(is_open(&browser));
+        create_key(&browser, "before");
+        change(path, narrower);
+        assert!(!is_open(&browser), "{name}");
+        let sessions = format!("customers/{customer}/portal-sessions");
+        assert_eq!(server.api("GET", &sessions).send().expect(200)["items"], json!([]), "{name}");
+        change(path, json!({ "description": "x" }));
+        change(path, wider);
+        assert!(is_open(&browser), "{name}: the creator has it again");
+        change(path, json!({ "description": "y" }));
+        create_key(&browser, "after");
+        let all = server.api("GET", &sessions).send().expect(200);
+        let id = all["items"][0]["id"].as_str().unwrap();
+        assert_eq!(server.api("DELETE", &format!("{sessions}/{id}")).send().status, 204);
+    }
+}
+
+#[test]
 fn suspension_of_the_organization() {
     let place = Place::new();
     let boss = place.init(&[]).key;

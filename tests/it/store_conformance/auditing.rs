@@ -77,7 +77,11 @@ pub async fn rejected_change_leaves_the_chain_unchanged(store: Arc<Store>) {
     let before = verified(store.as_ref(), "acme").await;
     let none = Limits { organization: Some(0), owner: None, policy_version: None };
     store.insert_key(&key(1), none, &entry(action::KEY_CREATE, id(1)), None, None).await.outcome().unwrap_err();
-    store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None, None).await.outcome().unwrap_err();
+    store
+        .insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None, None)
+        .await
+        .outcome()
+        .unwrap_err();
     assert_eq!(verified(store.as_ref(), "acme").await, before);
     insert(store.as_ref(), &key(1)).await;
     assert_eq!(verified(store.as_ref(), "acme").await.rows, 2);

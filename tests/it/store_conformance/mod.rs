@@ -165,6 +165,10 @@ on_every_backend! { in profiles:
     restore_repeats_no_version
     keys_refer_only_to_what_exists
     keys_are_counted_found_and_changed_by_profile
+    actor_loses_rights_with_its_profile_and_networks
+    keys_with_references_are_written_as_they_were_checked
+    keys_move_only_to_a_profile_that_exists
+    keys_of_an_api_are_those_that_have_it_in_effect
 }
 
 on_every_backend! { in denials:
@@ -496,7 +500,8 @@ mod checks {
     pub async fn unknown_key_is_none(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
         assert_eq!(store.key(&id(77)).await.unwrap(), None);
-        let change = store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None, None).await.outcome();
+        let change =
+            store.update_key(&next(&key(77)), None, &entry(action::KEY_EDIT, id(77)), None, None).await.outcome();
         assert_eq!(change, Err(Refused::VersionConflict));
         let twice =
             store.insert_key(&key(0), Limits::default(), &entry(action::KEY_CREATE, id(0)), None, None).await.outcome();
@@ -509,10 +514,13 @@ mod checks {
         insert(store.as_ref(), &ApiKey { lifecycle: Lifecycle::Revoked { at: NOW, reason: None }, ..key(201) }).await;
         insert(store.as_ref(), &ApiKey { expires_at: Some(NOW), ..key(202) }).await;
         let limits = Limits { organization: Some(3), owner: None, policy_version: None };
-        let inserts = (1..=100).map(|n| {
-            let store = store.clone();
-            async move { store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n)), None, None).await.outcome() }
-        });
+        let inserts =
+            (1..=100).map(|n| {
+                let store = store.clone();
+                async move {
+                    store.insert_key(&key(n), limits, &entry(action::KEY_CREATE, id(n)), None, None).await.outcome()
+                }
+            });
         let mut made = 0;
         for outcome in concurrently(inserts).await {
             match outcome {
@@ -545,12 +553,16 @@ mod checks {
         let revived = ApiKey { expires_at: None, ..next(&expired) };
         let change = entry(action::KEY_EDIT, expired.id);
         let limits = |most| Some(Limits { organization: Some(most), owner: None, policy_version: None });
-        assert_eq!(store.update_key(&revived, limits(1), &change, None, None).await.outcome(), Err(Refused::LimitReached));
+        assert_eq!(
+            store.update_key(&revived, limits(1), &change, None, None).await.outcome(),
+            Err(Refused::LimitReached)
+        );
         assert_eq!(store.key(&expired.id).await.unwrap(), Some(expired));
         assert!(store.update_key(&revived, limits(2), &change, None, None).await.outcome().is_ok());
         let disabled = ApiKey { lifecycle: Lifecycle::Disabled { at: NOW }, ..key(2) };
         insert(store.as_ref(), &disabled).await;
-        let renamed = store.update_key(&next(&disabled), limits(3), &entry(action::KEY_EDIT, disabled.id), None, None).await;
+        let renamed =
+            store.update_key(&next(&disabled), limits(3), &entry(action::KEY_EDIT, disabled.id), None, None).await;
         assert!(renamed.is_ok(), "it counts already, and is not counted against itself");
     }
 
@@ -563,7 +575,10 @@ mod checks {
         store.update_key(&second, None, &change, None, None).await.outcome().unwrap();
         let seq = store.last_seq().await.unwrap();
         for wrong in [second.clone(), ApiKey { version: 9, ..second.clone() }] {
-            assert_eq!(store.update_key(&wrong, None, &change, None, None).await.outcome(), Err(Refused::VersionConflict));
+            assert_eq!(
+                store.update_key(&wrong, None, &change, None, None).await.outcome(),
+                Err(Refused::VersionConflict)
+            );
         }
         assert_eq!(store.key(&first.id).await.unwrap(), Some(second));
         assert_eq!(store.last_seq().await.unwrap(), seq, "a refused change takes no number");
@@ -573,10 +588,13 @@ mod checks {
         create_organization(store.as_ref()).await;
         let first = key(1);
         insert(store.as_ref(), &first).await;
-        let updates = (0..20).map(|n| {
-            let (store, changed) = (store.clone(), ApiKey { name: format!("by {n}"), ..next(&first) });
-            async move { store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id), None, None).await.outcome() }
-        });
+        let updates =
+            (0..20).map(|n| {
+                let (store, changed) = (store.clone(), ApiKey { name: format!("by {n}"), ..next(&first) });
+                async move {
+                    store.update_key(&changed, None, &entry(action::KEY_EDIT, changed.id), None, None).await.outcome()
+                }
+            });
         assert_eq!(concurrently(updates.collect::<Vec<_>>()).await.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         assert_eq!(audit_actions(store.as_ref()).await.iter().filter(|name| *name == action::KEY_EDIT).count(), 1);
     }

@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyturn::domain::api_key::{ApiKey, Edit};
-use keyturn::domain::grants::Grants;
+use keyturn::domain::apis::{Api, ApiId};
+use keyturn::domain::authority::ActorVersion;
+use keyturn::domain::choices::Algorithm;
+use keyturn::domain::grants::{Grant, Grants};
 use keyturn::domain::networks::Networks;
-use keyturn::domain::profile::{NamedNetwork, Profile};
+use keyturn::domain::profile::{NamedNetwork, Profile, SharedAccess, SharedVersion};
 use keyturn::domain::scope::ScopeSet;
-use keyturn::store::{KeyFilter, Limits, Refused, SharingKeys, Store, TenantRecord, action};
+use keyturn::store::{
+    AuditEntry, KeyFilter, Limits, Refused, SharingKeys, Store, StoreError, TenantRecord, WriteError, action,
+};
 
-use super::{NOW, WriteOutcome as _, create_organization, entry, insert, key, slug};
+use super::{NOW, WriteOutcome as _, create_organization, entry, id, insert, key, slug};
 
 fn profile(name: &str) -> Profile {
     Profile {
@@ -219,4 +224,159 @@ pub async fn keys_are_counted_found_and_changed_by_profile(store: Arc<Store>) {
     let (_, moved) = store.end_keys_with_profile(&slug("acme"), &slug("one"), None, &by, &to).await.outcome().unwrap();
     assert_eq!(moved.iter().map(|key| key.generation).collect::<Vec<_>>(), [2, 2]);
     assert_eq!(store.keys_of_profiles(&slug("acme")).await.unwrap(), [(slug("two"), 3)]);
+}
+
+/// A key with a network of its own, and a profile that refers to another one.
+async fn with_both(store: &Store) -> ApiKey {
+    create_organization(store).await;
+    for name in ["office", "lab"] {
+        add_network(store, &network(name)).await.unwrap();
+    }
+    add(store, &Profile { named_networks: vec![slug("lab")], ..profile("one") }).await.unwrap();
+    let key = ApiKey { named_networks: vec![slug("office")], ..with_profile(1, "one") };
+    insert(store, &key).await;
+    key
+}
+
+async fn shared(store: &Store) -> SharedAccess {
+    let read = acme(store).await;
+    SharedAccess::new(read.profiles, read.networks)
+}
+
+pub async fn actor_loses_rights_with_its_profile_and_networks(store: Arc<Store>) {
+    let actor = with_both(&store).await;
+    let version = async || ActorVersion {
+        own: actor.rights_version(),
+        customer: None,
+        shared: shared(&store).await.version_of(&actor),
+    };
+    let make = async |n: u8, expected: ActorVersion| {
+        let row = AuditEntry {
+            actor: format!("key:{}", actor.id),
+            expected_version: Some(expected),
+            ..entry(action::KEY_CREATE, id(n))
+        };
+        match store.insert_key(&key(n), Limits::default(), &row, None, None).await {
+            Ok(_) => true,
+            Err(WriteError::Store(StoreError::Superseded)) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = version().await;
+    assert_eq!(first.shared, Some(SharedVersion { profile: Some(1), networks: 2 }));
+    assert!(make(2, first).await);
+
+    // Changes of others leave the rights as they are.
+    add(&store, &profile("two")).await.unwrap();
+    add_network(&store, &network("home")).await.unwrap();
+    assert!(make(3, first).await);
+
+    let update = async |next: &NamedNetwork| {
+        let row = entry(action::NETWORK_EDIT, &next.name);
+        store.update_network(next, seen(&store).await, &row).await.outcome().unwrap();
+    };
+    for (n, changed) in [(4, "office"), (5, "lab")] {
+        let before = version().await;
+        update(&NamedNetwork { version: 2, ..network(changed) }).await;
+        assert!(!make(n, before).await, "{changed}");
+        assert!(make(n, version().await).await, "{changed}");
+    }
+    let before = version().await;
+    let next = Profile { version: 2, ..profile("one") };
+    let row = entry(action::PROFILE_EDIT, &next.name);
+    store.update_profile(&next, seen(&store).await, &row).await.outcome().unwrap();
+    assert!(!make(6, before).await && !make(6, first).await, "the profile");
+    assert!(make(6, version().await).await);
+}
+
+pub async fn keys_with_references_are_written_as_they_were_checked(store: Arc<Store>) {
+    let stored = with_both(&store).await;
+    let checked = seen(&store).await;
+    let make = async |key: &ApiKey, seen| {
+        store.insert_key(key, Limits::default(), &entry(action::KEY_CREATE, key.id), None, Some(seen)).await.outcome()
+    };
+    make(&with_profile(2, "one"), checked).await.unwrap();
+
+    // The network is not the one that was checked.
+    let home = |cidrs: &str| NamedNetwork { cidrs: Networks::parse(&[cidrs]).unwrap(), ..network("home") };
+    add_network(&store, &home("10.0.0.0/30")).await.unwrap();
+    let checked = seen(&store).await;
+    store.delete_network(&home("10.0.0.0/30"), &entry(action::NETWORK_DELETE, "home")).await.outcome().unwrap();
+    add_network(&store, &home("0.0.0.0/0")).await.unwrap();
+    let at_home = ApiKey { named_networks: vec![slug("home")], ..key(3) };
+    assert_eq!(make(&at_home, checked).await, Err(Refused::ReferencesChanged));
+    make(&at_home, seen(&store).await).await.unwrap();
+    make(&key(4), checked).await.unwrap();
+    let update = async |key: &ApiKey, seen| {
+        store.update_key(key, None, &entry(action::KEY_EDIT, key.id), None, seen).await.outcome()
+    };
+    let renamed = stored.edit(Edit { name: Some("n".into()), ..Edit::default() }, NOW).unwrap();
+    assert_eq!(update(&renamed, Some(checked)).await, Err(Refused::ReferencesChanged));
+    update(&renamed, Some(seen(&store).await)).await.unwrap();
+    let revoked = renamed.revoke(NOW, None).unwrap();
+    update(&revoked, Some(checked)).await.unwrap();
+}
+
+pub async fn keys_move_only_to_a_profile_that_exists(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    add(&store, &profile("one")).await.unwrap();
+    add(&store, &profile("two")).await.unwrap();
+    let own = Grants::of_default(ScopeSet::parse("read:a").unwrap());
+    for n in 1..=3 {
+        insert(store.as_ref(), &ApiKey { grants: Grants::default(), ..with_profile(n, "one") }).await;
+    }
+    insert(store.as_ref(), &ApiKey { grants: own.clone(), ..with_profile(4, "one") }).await;
+    let different = store.keys_of_profile_by_grants(&slug("acme"), &slug("one")).await.unwrap();
+    assert_eq!(different.len(), 2);
+    assert!(different.iter().any(|key| key.grants == own) && different.iter().any(|key| key.grants.is_empty()));
+
+    let checked = seen(&store).await;
+    let move_to = async |to: &str, seen| {
+        let next = |key: ApiKey| {
+            let next = key.edit(Edit { profile: Some(Some(slug(to))), ..Edit::default() }, NOW).ok()?;
+            Some((next.clone(), entry(action::KEY_EDIT, next.id)))
+        };
+        let by = entry(action::KEY_EDIT, "one");
+        let moved = store.end_keys_with_profile(&slug("acme"), &slug("one"), seen, &by, &next).await;
+        moved.outcome().map(|(_, keys)| keys.len())
+    };
+    store.delete_profile(&profile("two"), &entry(action::PROFILE_DELETE, "two")).await.outcome().unwrap();
+    assert_eq!(move_to("two", None).await, Err(Refused::ReferencesChanged));
+    add(&store, &profile("two")).await.unwrap();
+    assert_eq!(move_to("two", Some(checked)).await, Err(Refused::VersionConflict), "another profile with that name");
+    assert_eq!(store.keys_of_profiles(&slug("acme")).await.unwrap(), [(slug("one"), 4)]);
+    assert_eq!(move_to("two", Some(seen(&store).await)).await, Ok(4));
+}
+
+pub async fn keys_of_an_api_are_those_that_have_it_in_effect(store: Arc<Store>) {
+    create_organization(store.as_ref()).await;
+    let [photos, orders] = [1, 2].map(|n| ApiId::from_random([n; 16]));
+    let grants = |apis: &[ApiId]| {
+        Grants::new(apis.iter().map(|api| Grant { api: *api, scopes: ScopeSet::parse("read:a").unwrap() }))
+    };
+    add(&store, &Profile { grants: grants(&[photos]), ..profile("photos") }).await.unwrap();
+    add(&store, &Profile { grants: grants(&[orders]), ..profile("orders") }).await.unwrap();
+    let with = |n, name: &str, own: &[ApiId]| ApiKey { grants: grants(own), ..with_profile(n, name) };
+    for key in [
+        ApiKey { grants: grants(&[photos, orders]), ..key(1) },
+        with(2, "photos", &[]),
+        with(3, "photos", &[photos, orders]),
+        with(4, "photos", &[orders]),
+        with(5, "orders", &[photos]),
+    ] {
+        insert(store.as_ref(), &key).await;
+    }
+    let shared = shared(&store).await;
+    let counted = store.keys_of_apis(&slug("acme"), &shared).await.unwrap();
+    let mut expected = [(photos, 3), (orders, 1)];
+    expected.sort_by_key(|(api, _)| *api);
+    assert_eq!(counted, expected);
+    let api = Api { id: photos, ..Api::default_of(slug("acme"), Algorithm::Es256, NOW) };
+    let mut keys: Vec<_> = store.keys_of_api(&api, &shared, 0).await.unwrap().iter().map(|key| key.id).collect();
+    keys.sort();
+    let mut expected = [id(1), id(2), id(3)];
+    expected.sort();
+    assert_eq!(keys, expected);
+    assert_eq!(store.grants_of_api(&api, &shared).await.unwrap().len(), 3);
+    assert!(store.requested_of_api(&api, &shared, 0).await.unwrap().is_empty());
 }

@@ -9,6 +9,7 @@ use keyturn::domain::apis::{Api, ApiId};
 use keyturn::domain::choices::Algorithm;
 use keyturn::domain::grants::{Grant, Grants};
 use keyturn::domain::key_text::KeyId;
+use keyturn::domain::profile::SharedAccess;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::domain::usage::{Counts, Details, KeyUsage, LastUse, MOST_DISTINCT, UsageOutcome, UsedDetail};
@@ -381,12 +382,12 @@ pub async fn uses_are_counted_by_api(store: Arc<Store>) {
     assert_eq!(store.usage_of_api(&api, 7, 8).await.unwrap(), [uses(photos, 7, 4, 8), uses(photos, 8, 2, 4)]);
     assert_eq!(store.usage_of_api(&default, 0, 9).await.unwrap(), []);
 
-    let keys = store.keys_of_api(&api, 8).await.unwrap();
+    let keys = store.keys_of_api(&api, &SharedAccess::empty(), 8).await.unwrap();
     let counts: Vec<_> = keys.iter().map(|key| (key.id, key.exchanges, key.verifications)).collect();
     let mut expected = [(id(1), 2, 4), (id(2), 0, 0)];
     expected.sort_by_key(|(key, ..)| *key);
     assert_eq!(counts, expected, "of this API alone, since the day");
-    let requested = store.requested_of_api(&api, 8).await.unwrap();
+    let requested = store.requested_of_api(&api, &SharedAccess::empty(), 8).await.unwrap();
     let requested: Vec<_> = requested.iter().map(|each| (each.scopes.as_deref(), each.exchanges)).collect();
     assert_eq!(requested, [(None, 0), (Some("read"), 2)], "a request of several APIs has no scopes");
     let details = store.usage_details(&id(1), 7).await.unwrap();
@@ -556,7 +557,11 @@ pub async fn stale_keys_are_active_and_idle(store: Arc<Store>) {
         made(7),
         ApiKey { created_at: NOW, ..key(8) },
     ] {
-        store.insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None, None).await.outcome().unwrap();
+        store
+            .insert_key(&key, Limits::default(), &entry(action::KEY_CREATE, key.id), None, None)
+            .await
+            .outcome()
+            .unwrap();
     }
     let last_used = Some(LastUse { at: NOW.plus_seconds(-400), address: None });
     store.add_usage(&[KeyUsage { last_used, ..KeyUsage::new(id(7)) }]).await.unwrap();
