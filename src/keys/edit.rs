@@ -26,7 +26,7 @@ pub async fn edit(
 ) -> Result<(ApiKey, bool), KeyError> {
     for _ in 0..TRIES {
         match edit_checked(node, organization, by, id, version, edit.clone(), &requested).await {
-            // What the key refers to was changed after it was checked.
+            // The profile or networks of the key were changed after the check.
             Err(KeyError::ReferencesChanged) => {}
             result => return result,
         }

@@ -12,7 +12,7 @@ use crate::keys::change::{
 use crate::node::{Affects, Node};
 use crate::store::{AuditEntry, Notice, action};
 
-/// What an action that only removes access compares with.
+/// The profiles and networks for an action that only removes access, and does not depend on them.
 static NOTHING: SharedAccess = SharedAccess::empty();
 
 /// Revokes a key permanently.

@@ -83,20 +83,20 @@ pub async fn effects(
     if !violations.is_empty() {
         return Err(PolicyError::Invalid(violations));
     }
-    let current = read(node, organization).await?.policy;
+    let tenant = node.current_tenant(organization).await?.ok_or(PolicyError::NotFound)?;
     let mut effects = Effects::new(policy, now);
     let mut filter = KeyFilter { is_descending: false, limit: BATCH, ..KeyFilter::new(organization.clone(), now) };
     loop {
         let keys = node.store.keys(&filter).await?;
         for key in keys.iter().filter(|key| key.counts(now)) {
-            effects.add_key(key);
+            effects.add_key(&tenant.shared.effective(key));
         }
         match keys.last() {
             Some(last) if keys.len() == BATCH as usize => filter.after = Some(filter.order.cursor(last)),
             _ => break,
         }
     }
-    Ok(effects.finish(&current))
+    Ok(effects.finish(&tenant.organization.policy))
 }
 
 /// Replaces an organization's policy. It is effective on every node when this returns, even if it was the same before:

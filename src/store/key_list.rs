@@ -283,8 +283,9 @@ impl Conditions {
         let policy = &rules.policy;
         match rule {
             RuleBroken::NameRequired => "TRIM(name) = ''".into(),
-            RuleBroken::ScopesRequired => "NOT EXISTS (SELECT 1 FROM key_grants \
-                WHERE key_grants.key_id = api_keys.id AND key_grants.kind IN ('scope', 'plain'))"
+            // A key without scopes of its own has those of its profile.
+            RuleBroken::ScopesRequired => "(profile IS NULL AND NOT EXISTS (SELECT 1 FROM key_grants \
+                WHERE key_grants.key_id = api_keys.id AND key_grants.kind IN ('scope', 'plain')))"
                 .into(),
             RuleBroken::ExpiryRequired => "expires_at IS NULL".into(),
             RuleBroken::MaxLifetimeDays => {

@@ -51,6 +51,18 @@ fn a_profile_needs_no_scopes_even_if_keys_do() {
 }
 
 #[test]
+fn a_key_with_the_scopes_of_its_profile_violates_no_rule_for_scopes() {
+    let server = Server::start();
+    let [scopes, nothing] = [&["read:a"][..], &[]].map(|scopes| profile(&server, scopes));
+    key_with(&server, &json!({ "name": "k", "profile": scopes }));
+    let without = key_with(&server, &json!({ "name": "k", "profile": nothing }));
+    let policy = json!({ "scopes_required": true });
+    let effects = server.api("PUT", "policy?dry_run=true").json(&policy).send().expect(200)["effects"].clone();
+    assert_eq!((&effects[0]["setting"], &effects[0]["count"]), (&json!("scopes_required"), &json!(1)), "{effects}");
+    assert_eq!(effects[0]["examples"], json!([without.id]));
+}
+
+#[test]
 fn keys_are_moved_only_if_the_policy_allows_each_its_scopes() {
     let server = Server::start();
     let (from, to) = (profile(&server, &["read:a", "write:a"]), profile(&server, &["read:a", "write:b"]));
