@@ -18,8 +18,8 @@ use crate::console::ui::{CsrfField, Icon};
 use crate::domain::member::Role;
 use crate::http::access::{Explanation, Refused};
 use crate::http::permission::{
-    AdminOrganizations, ReadApis, ReadAudit, ReadCustomers, ReadKeys, ReadMembers, ReadPolicy, ReadSigningKeys,
-    ReadUsage, ReadWebhooks, WriteKeys,
+    AdminOrganizations, ReadApis, ReadAudit, ReadCustomers, ReadKeys, ReadMembers, ReadPolicy, ReadProfiles,
+    ReadSigningKeys, ReadUsage, ReadWebhooks, WriteKeys,
 };
 use crate::http::public_path::PublicPath;
 
@@ -37,6 +37,8 @@ pub(super) enum Section {
     Keys,
     Customers,
     Apis,
+    /// Profiles and named networks.
+    Profiles,
     Usage,
     Audit,
     Members,
@@ -61,6 +63,7 @@ impl Section {
             Self::Keys => "key",
             Self::Customers => "person",
             Self::Apis => "stack",
+            Self::Profiles => "card",
             Self::Usage => "chart",
             Self::Audit => "list",
             Self::Members => "people",
@@ -82,6 +85,7 @@ impl Section {
             "welcome" => Self::Welcome,
             "customers" | "portal" => Self::Customers,
             "apis" => Self::Apis,
+            "profiles" | "networks" => Self::Profiles,
             "usage" | "denials" => Self::Usage,
             "audit" => Self::Audit,
             "members" => Self::Members,
@@ -142,6 +146,7 @@ impl Frame {
             (Section::Keys, "/keys", "API keys", visit.may::<ReadKeys>()),
             (Section::Customers, "/customers", "Customers", visit.may::<ReadCustomers>()),
             (Section::Apis, "/apis", "APIs", visit.may::<ReadApis>()),
+            (Section::Profiles, "/profiles", "Profiles", visit.may::<ReadProfiles>()),
             (Section::Usage, "/usage", "Usage", visit.may::<ReadUsage>()),
             (Section::Audit, "/audit", "Audit log", visit.may::<ReadAudit>()),
             (Section::Members, "/members", "Members", visit.may::<ReadMembers>()),

@@ -23,6 +23,7 @@ mod gateways;
 mod kept;
 mod keys;
 mod members;
+mod networks;
 mod new_password;
 mod organizations;
 mod overview;
@@ -30,6 +31,7 @@ mod pages;
 mod policy;
 mod portal;
 mod portal_settings;
+mod profiles;
 mod reply;
 mod request;
 mod route;
@@ -75,6 +77,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .configure(keys::routes)
             .configure(customers::routes)
             .configure(apis::routes)
+            .configure(profiles::routes)
+            .configure(networks::routes)
             .configure(usage::routes)
             .configure(denials::routes)
             .configure(members::routes)

@@ -10,9 +10,11 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::console::error_page::ErrorPage;
 use crate::console::kept;
-use crate::console::keys::{GRANT, OFFERED};
+use crate::console::keys::{GRANT, NAMED, OFFERED};
 use crate::console::request::ConsoleRequest;
+use crate::domain::slug::Slug;
 use crate::http::body::{self, BodyError};
+use crate::http::checks::Checks;
 use crate::http::context::HttpContext;
 use crate::http::form::Form;
 use crate::http::permission::Permission;
@@ -24,7 +26,7 @@ pub(super) const MAX_BODY: usize = 256 * 1024;
 /// Maximum number of fields. Every valid form has fewer.
 const MAX_FIELDS: usize = 1_000;
 /// Fields that can appear more than once.
-const REPEATED: [&str; 4] = ["events", "key", GRANT, OFFERED];
+const REPEATED: [&str; 5] = ["events", "key", GRANT, OFFERED, NAMED];
 /// The field with the CSRF token.
 pub(super) const CSRF_FIELD: &str = "csrf";
 
@@ -114,6 +116,15 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload, most: usize) -
     let form = Form::parse_long(&bytes, MAX_FIELDS).map_err(|error| ErrorPage::unreadable_form(&error.to_string()))?;
     form.check_repeats(&REPEATED).map_err(|error| ErrorPage::unreadable_form(&error.to_string()))?;
     Ok(form)
+}
+
+/// Parses the name of a new object that stands in URLs.
+pub(super) fn parse_name(checks: &mut Checks, text: &str) -> Option<Slug> {
+    let name = Slug::parse(text);
+    if name.is_none() {
+        checks.wrong("name", "Enter 1 to 40 lowercase letters, digits and hyphens.");
+    }
+    name
 }
 
 /// Checks that all fields are present, even if empty. A missing field would otherwise be saved as empty.

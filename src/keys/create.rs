@@ -121,11 +121,7 @@ async fn create_new(
     if !violations.is_empty() {
         return Err(KeyError::Invalid(violations));
     }
-    let grants = match new.profile.as_ref().and_then(|name| tenant.shared.profile(name)) {
-        Some(profile) if own.is_empty() => profile.grants.clone(),
-        Some(profile) => profile.grants.intersection(&own),
-        None => own.clone(),
-    };
+    let grants = tenant.shared.grants_with(new.profile.as_ref(), &own).into_owned();
     let proposed = ProposedKey {
         name: Some(&new.name),
         grants: Some(&grants),

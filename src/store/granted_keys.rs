@@ -89,7 +89,7 @@ impl Store {
         let granted = |row: &Row| {
             let grants = grants_from(&row.try_get::<String>("grants")?)?;
             let profile = row.try_get::<Option<String>>("profile")?.map(slug).transpose()?;
-            Ok(shared.limited(profile.as_ref(), &grants).get(api.id).cloned())
+            Ok(shared.grants_with(profile.as_ref(), &grants).get(api.id).cloned())
         };
         rows.iter().filter_map(|row| granted(row).transpose()).collect()
     }

@@ -4,8 +4,8 @@ use askama::Template;
 
 use crate::console::apis::style_name;
 use crate::console::error_page::ErrorPage;
-use crate::console::policy::{format_seconds, parse_seconds};
-use crate::console::submitted::check_fields;
+use crate::console::policy::{format_seconds, parse_lifetime};
+use crate::console::submitted::{check_fields, parse_name};
 use crate::console::ui::attributes::{from_lines, to_lines};
 use crate::console::ui::{
     Area, Choice as ChoiceField, ChoiceOption, Errors, Field, Labels, Select, SelectOption, html,
@@ -13,7 +13,6 @@ use crate::console::ui::{
 use crate::domain::apis::{Api, ServedApi};
 use crate::domain::attribute::Attributes;
 use crate::domain::choices::{Algorithm, Choice, ScopeStyle, TokenType};
-use crate::domain::slug::Slug;
 use crate::domain::violation::{Violation, ViolationKind};
 use crate::http::checks::Checks;
 use crate::http::form::Form;
@@ -149,7 +148,7 @@ impl ApiForm {
     /// Parses the values of a new API.
     pub(super) fn parse_new(&self) -> Result<NewApi, Vec<Violation>> {
         let mut checks = Checks::default();
-        let name = self.parse_name(&mut checks);
+        let name = parse_name(&mut checks, &self.name);
         if self.audience.is_empty() {
             checks.wrong("audience", "Enter an audience, such as the API’s URL.");
         }
@@ -177,7 +176,7 @@ impl ApiForm {
     /// Parses the values of an edited API.
     pub(super) fn parse_edit(&self, api: &Api) -> Result<ApiEdit, Vec<Violation>> {
         let mut checks = Checks::default();
-        let name = if api.is_default() { None } else { self.parse_name(&mut checks) };
+        let name = if api.is_default() { None } else { parse_name(&mut checks, &self.name) };
         if self.audience.is_empty() && !api.is_default() {
             checks.wrong("audience", "Enter an audience, such as the API’s URL.");
         }
@@ -197,14 +196,6 @@ impl ApiForm {
         })
     }
 
-    fn parse_name(&self, checks: &mut Checks) -> Option<Slug> {
-        let name = Slug::parse(&self.name);
-        if name.is_none() {
-            checks.wrong("name", "Enter 1 to 40 lowercase letters, digits and hyphens.");
-        }
-        name
-    }
-
     fn parse(&self, checks: &mut Checks) -> Parsed {
         checks.text("description", &self.description);
         let lines = self.scopes.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -218,20 +209,7 @@ impl ApiForm {
                 checks.wrong(format!("scopes[{index}].description"), fault);
             }
         }
-        let token_ttl_seconds = match self.lifetime.as_str() {
-            "" => None,
-            text => match parse_seconds(text) {
-                Ok(seconds) if (60..=3600).contains(&seconds) => Some(seconds),
-                Ok(_) => {
-                    checks.wrong("token_ttl_seconds", "Enter 1 minute to 1 hour, or leave blank.");
-                    None
-                }
-                Err(message) => {
-                    checks.wrong("token_ttl_seconds", message);
-                    None
-                }
-            },
-        };
+        let token_ttl_seconds = parse_lifetime(checks, &self.lifetime);
         let typ = match self.typ.as_str() {
             "" => None,
             text => {

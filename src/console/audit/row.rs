@@ -123,6 +123,8 @@ impl Names {
                 reference(name, CustomerId::parse(&id).map(|id| format!("/customers/{id}")))
             }
             "api" => reference(name_at_the_time("name"), ApiId::parse(&id).map(|id| format!("/apis/{id}"))),
+            "profile" => Reference { page: Some(format!("/profiles/named/{id}")), ..Reference::unknown(&id) },
+            "network" => Reference { page: Some(format!("/networks/named/{id}")), ..Reference::unknown(&id) },
             "webhook" => reference(name_at_the_time("origin"), Some(format!("/webhooks/{id}"))),
             "signing-key" => Reference { page: Some("/signing-keys".into()), ..Reference::unknown(&id) },
             "policy" | "portal" => return None,

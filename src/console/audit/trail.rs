@@ -1,13 +1,15 @@
-//! The newest audit entries of a single key or member, for its own page.
+//! The newest audit entries of a single key, member, profile or network, for its own page.
 
 use askama::Template;
 
 use crate::audit;
+use crate::console::audit::labels::action_label;
 use crate::console::audit::row::{Names, Row};
 use crate::console::error_page::ErrorPage;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::html;
 use crate::domain::customer::CustomerId;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::http::permission::ReadAudit;
 use crate::store::AuditFilter;
@@ -44,6 +46,21 @@ impl Trail {
         let log = visit.path(&format!("/audit?subject={subject}"));
         let filter = AuditFilter { subject: Some(subject), ..AuditFilter::new(visit.organization().clone(), ROWS) };
         Self::read(visit, &filter, log).await.map(Some)
+    }
+
+    /// Loads the trail of a profile or network, whose subject is its name. Returns `None` if the visitor cannot read the audit log.
+    pub(in crate::console) async fn of_named<P>(
+        visit: &ConsoleRequest<P>,
+        actions: [&'static str; 3],
+        name: &Slug,
+    ) -> Result<Option<Self>, ErrorPage> {
+        let trail = Self::load(visit, name).await?;
+        // A profile and a network can have the same name.
+        let labels = actions.map(action_label);
+        Ok(trail.map(|mut trail| {
+            trail.rows.retain(|row| labels.contains(&row.action.as_str()));
+            trail
+        }))
     }
 
     /// Loads the changes of a customer and of its keys. Returns `None` if the visitor cannot read the audit log.

@@ -4,10 +4,12 @@ use crate::clock::rfc3339;
 use crate::console::error_page::ErrorPage;
 use crate::console::ui::to_sentence;
 use crate::domain::apis::MAX_APIS;
+use crate::domain::profile::{MAX_NAMED_NETWORKS, MAX_PROFILES};
 use crate::keys::KeyError;
 use crate::members::MemberError;
 use crate::node::Unavailable;
 use crate::organizations::{ApiError, PolicyError, RetireError, RotateError};
+use crate::profiles::ProfileError;
 use crate::webhooks::WebhookError;
 
 impl From<KeyError> for ErrorPage {
@@ -78,6 +80,25 @@ impl From<ApiError> for ErrorPage {
             ApiError::SigningKey(cause) => cause.into(),
             ApiError::Raced => Self::conflict("Someone else changed the organization at the same time. Try again."),
             ApiError::Unavailable(cause) => Self::node_unavailable(&cause),
+        }
+    }
+}
+
+impl From<ProfileError> for ErrorPage {
+    fn from(error: ProfileError) -> Self {
+        match error {
+            ProfileError::NotFound => Self::not_found(),
+            ProfileError::Invalid(errors) => Self::invalid(errors),
+            ProfileError::GrantExceeded(excess) => Self::excess(&excess),
+            ProfileError::PreconditionFailed => Self::edit_conflict("profile or network"),
+            ProfileError::LimitReached => Self::conflict(format!(
+                "An organization can have at most {MAX_PROFILES} profiles and {MAX_NAMED_NETWORKS} networks. Delete one that you \
+                 no longer need."
+            )),
+            ProfileError::HasKeys => Self::conflict("Keys refer to it. Change or revoke them first."),
+            ProfileError::HasProfiles => Self::conflict("Profiles refer to this network. Change them first."),
+            ProfileError::Raced => Self::conflict("Someone else changed the organization at the same time. Try again."),
+            ProfileError::Unavailable(cause) => Self::node_unavailable(&cause),
         }
     }
 }

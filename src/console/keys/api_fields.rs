@@ -29,7 +29,7 @@ html! { ApiFields }
 /// The raw values for all APIs besides the default one.
 #[derive(Template, Clone, Debug)]
 #[template(path = "console/keys/api_fields.html")]
-pub(super) struct ApiFields {
+pub(in crate::console) struct ApiFields {
     apis: Vec<ApiField>,
 }
 
@@ -59,7 +59,7 @@ struct ScopeBox {
 
 impl ApiFields {
     /// Fills the fields from the grants of a key.
-    pub(super) fn of(grants: &Grants, apis: &[ServedApi]) -> Self {
+    pub(in crate::console) fn of(grants: &Grants, apis: &[ServedApi]) -> Self {
         let held = |served: &ServedApi| {
             let scopes = grants.get(served.api.id);
             let list = scopes.into_iter().flat_map(ScopeSet::iter).map(ToString::to_string).collect();
@@ -69,7 +69,7 @@ impl ApiFields {
     }
 
     /// Reads submitted fields. APIs that the form did not show are left out.
-    pub(super) fn read(form: &Form, apis: &[ServedApi]) -> Self {
+    pub(in crate::console) fn read(form: &Form, apis: &[ServedApi]) -> Self {
         let offered: Vec<&str> = form.values(OFFERED).collect();
         let shown: Vec<ServedApi> =
             apis.iter().filter(|served| offered.contains(&served.api.id.as_str())).cloned().collect();
@@ -97,7 +97,7 @@ impl ApiFields {
     }
 
     /// Grants an API, with one more scope if it is in the API's style.
-    pub(super) fn add(&mut self, api: ApiId, scope: Option<&str>) {
+    pub(in crate::console) fn add(&mut self, api: ApiId, scope: Option<&str>) {
         let Some(field) = self.apis.iter_mut().find(|field| field.id == api) else { return };
         field.is_granted = true;
         let Some(scope) = scope.filter(|scope| Scope::parse_as(field.style, scope).is_ok()) else { return };
@@ -109,7 +109,7 @@ impl ApiFields {
     }
 
     /// Parses the grants for these APIs: the scopes of each, `None` without a grant.
-    pub(super) fn parse(&self) -> Result<Vec<(ApiId, Option<ScopeSet>)>, Vec<Violation>> {
+    pub(in crate::console) fn parse(&self) -> Result<Vec<(ApiId, Option<ScopeSet>)>, Vec<Violation>> {
         let mut violations = Vec::new();
         let mut parsed = Vec::new();
         for field in &self.apis {
@@ -133,7 +133,7 @@ impl ApiFields {
     }
 
     /// Moves the errors of a use case about `apis[index]`, as [`split`] returns them for these grants, to the field of the API.
-    pub(super) fn locate(&self, violation: Violation, grants: &Grants) -> Violation {
+    pub(in crate::console) fn locate(&self, violation: Violation, grants: &Grants) -> Violation {
         let index = violation.field.index.filter(|_| violation.field.name == "apis");
         let mut requested = grants.iter().filter(|grant| grant.api != ApiId::DEFAULT);
         let grant = index.and_then(|index| requested.nth(index));
@@ -144,12 +144,12 @@ impl ApiFields {
     }
 
     /// The names and labels of the fields, for the summary of errors.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (String, String)> {
+    pub(in crate::console) fn labels(&self) -> impl Iterator<Item = (String, String)> {
         self.apis.iter().map(|field| (field_name(field.id), format!("API {}", field.name)))
     }
 
     /// Adds the errors of each API.
-    pub(super) fn errors(mut self, errors: &Errors) -> Self {
+    pub(in crate::console) fn errors(mut self, errors: &Errors) -> Self {
         for field in &mut self.apis {
             field.error = errors.of(&field_name(field.id));
         }
@@ -246,7 +246,11 @@ impl ApiField {
 ///
 /// A new key without scopes for the default API is granted it only if it is granted no other one. An existing key keeps a grant
 /// without scopes, but loses it with its last scope if it is granted another API.
-pub(super) fn combine(default: ScopeSet, others: Vec<(ApiId, Option<ScopeSet>)>, held: Option<&Grants>) -> Grants {
+pub(in crate::console) fn combine(
+    default: ScopeSet,
+    others: Vec<(ApiId, Option<ScopeSet>)>,
+    held: Option<&Grants>,
+) -> Grants {
     let has_other = others.iter().any(|(_, scopes)| scopes.is_some());
     let is_granted = !default.is_empty()
         || match held.map(Grants::default_scopes) {
@@ -267,8 +271,15 @@ pub(super) fn combine(default: ScopeSet, others: Vec<(ApiId, Option<ScopeSet>)>,
     grants.with(ApiId::DEFAULT, is_granted.then_some(default))
 }
 
+/// Returns the grants of a key with a profile, or of a profile, without a grant for the default API that has no scopes, unless
+/// `held` has it too. Without it, a key has all that its profile grants.
+pub(in crate::console) fn without_empty(grants: Grants, held: Option<&Grants>) -> Grants {
+    let has_empty = |grants: &Grants| grants.default_scopes().is_some_and(ScopeSet::is_empty);
+    if has_empty(&grants) && !held.is_some_and(has_empty) { grants.with(ApiId::DEFAULT, None) } else { grants }
+}
+
 /// Returns the grants as a list, the default API's apart.
-pub(super) fn split(grants: &Grants, apis: &[ServedApi]) -> crate::keys::RequestedGrants {
+pub(in crate::console) fn split(grants: &Grants, apis: &[ServedApi]) -> crate::keys::RequestedGrants {
     let name = |grant: &Grant| Some(apis.iter().find(|served| served.api.id == grant.api)?.api.name.to_string());
     let others: Vec<crate::keys::RequestedGrant> = grants
         .iter()

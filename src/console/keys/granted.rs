@@ -15,6 +15,8 @@ html! { Granted }
 pub(in crate::console) struct Granted {
     apis: Vec<GrantedApi>,
     is_named: bool,
+    /// The number of scopes that are left out.
+    more: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -31,7 +33,21 @@ impl Granted {
             name: api.name.to_string(),
             scopes: scopes.iter().map(|scope| (scope.to_string(), api.has_scope(scope))).collect(),
         });
-        Self { apis: granted.collect(), is_named: apis.len() > 1 }
+        Self { apis: granted.collect(), is_named: apis.len() > 1, more: 0 }
+    }
+
+    /// Leaves out all but the first scopes.
+    pub(in crate::console) fn first(mut self, most: usize) -> Self {
+        let mut room = most;
+        for api in &mut self.apis {
+            self.more += api.scopes.len().saturating_sub(room);
+            api.scopes.truncate(room);
+            room -= api.scopes.len();
+        }
+        if self.more > 0 {
+            self.apis.retain(|api| !api.scopes.is_empty());
+        }
+        self
     }
 
     fn has_no_scope(&self) -> bool {

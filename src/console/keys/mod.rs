@@ -1,6 +1,7 @@
 //! API keys: the list, a key's page, and every change to a key.
 
 mod api_fields;
+mod changes;
 mod create;
 mod edit;
 mod expiry;
@@ -9,6 +10,7 @@ mod form;
 mod grace;
 mod granted;
 mod list;
+mod network_fields;
 mod owner;
 mod preview;
 mod rotate;
@@ -31,13 +33,16 @@ use crate::http::form::Form;
 use crate::http::permission::{Permission, WriteKeys};
 use crate::keys;
 
-pub(super) use api_fields::{GRANT, OFFERED};
+pub(super) use api_fields::{ApiFields, GRANT, OFFERED, combine, split, without_empty};
+pub(super) use changes::{Changes, DeniedRequests};
 pub(super) use create::ticket;
 pub(super) use expiry::{DaysFrom, ExpiryForm};
 pub(super) use explain::Explained;
-pub(super) use form::split_entries;
+pub(super) use form::{number_rows, split_entries};
 pub(super) use granted::Granted;
+pub(super) use network_fields::{NAMED, NetworkFields, NetworkInputs, NetworkTexts};
 pub(super) use rotate::{grace_options, needs_expiry};
+pub(super) use scope_rows::ScopeRows;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config

@@ -19,7 +19,7 @@ const MOST: usize = 100;
 
 #[derive(Template, Clone, Debug)]
 #[template(path = "console/keys/scope_rows.html")]
-pub(super) struct ScopeRows {
+pub(in crate::console) struct ScopeRows {
     rows: Vec<Row>,
     actions: Vec<SelectOption>,
     error: Option<String>,
@@ -33,7 +33,7 @@ struct Row {
 
 impl ScopeRows {
     /// Fills the rows with a key's scopes and adds empty ones.
-    pub(super) fn of(scopes: &ScopeSet, policy: &Policy) -> Self {
+    pub(in crate::console) fn of(scopes: &ScopeSet, policy: &Policy) -> Self {
         let row = |(action, filter): (&Action, &ResourceFilter)| Row {
             action: action.as_str().to_owned(),
             resource: filter.as_str().to_owned(),
@@ -42,7 +42,7 @@ impl ScopeRows {
     }
 
     /// Reads submitted rows.
-    pub(super) fn read(form: &Form, policy: &Policy) -> Self {
+    pub(in crate::console) fn read(form: &Form, policy: &Policy) -> Self {
         let value = |name: String| form.value(&name).unwrap_or_default().trim().to_owned();
         let row = |number| Row {
             action: value(format!("scope-{number}-action")),
@@ -73,7 +73,7 @@ impl ScopeRows {
     }
 
     /// Removes the row that the form asks to remove, or else adds empty rows.
-    pub(super) fn change_rows(mut self, form: &Form) -> Self {
+    pub(in crate::console) fn change_rows(mut self, form: &Form) -> Self {
         let gone = form.value("remove").and_then(|number| number.parse::<usize>().ok());
         match gone.filter(|gone| *gone < self.rows.len()) {
             Some(gone) => drop(self.rows.remove(gone)),
@@ -96,18 +96,18 @@ impl ScopeRows {
     }
 
     /// Returns the rows that are not empty, for validation.
-    pub(super) fn inputs(&self) -> impl Iterator<Item = ScopeInput<'_>> {
+    pub(in crate::console) fn inputs(&self) -> impl Iterator<Item = ScopeInput<'_>> {
         self.pairs().map(|(action, resource)| ScopeInput::Parts(action, resource))
     }
 
     /// Returns the index of a row from its index among the rows that are not empty.
-    pub(super) fn row_of(&self, index: usize) -> usize {
+    pub(in crate::console) fn row_of(&self, index: usize) -> usize {
         let typed = self.rows.iter().enumerate().filter(|(_, row)| **row != Row::default());
         typed.map(|(place, _)| place).nth(index).unwrap_or(index)
     }
 
     /// Adds this field's errors.
-    pub(super) fn errors(self, errors: &Errors) -> Self {
+    pub(in crate::console) fn errors(self, errors: &Errors) -> Self {
         Self { error: errors.of("scopes"), ..self }
     }
 }

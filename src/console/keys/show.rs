@@ -15,6 +15,7 @@ use crate::console::keys::rotation::Rotation;
 use crate::console::keys::snippets::{PLACEHOLDER, Snippets, token_endpoint};
 use crate::console::keys::summary::warnings_about;
 use crate::console::keys::{Granted, display_name, find, may_change};
+use crate::console::policy::format_seconds;
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::ui::{
@@ -25,10 +26,13 @@ use crate::console::usage::{Range, Ranges, Totals};
 use crate::domain::api_key::{ApiKey, Lifecycle, Status};
 use crate::domain::apis::ServedApi;
 use crate::domain::customer::Customer;
+use crate::domain::networks::Networks;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::http::form::Form;
-use crate::http::permission::{ReadKeys, ReadUsage};
+use crate::http::permission::{ReadKeys, ReadProfiles, ReadUsage};
 use crate::members;
+use crate::node::Tenant;
 use crate::usage::{self, ValueList, ValueUses};
 
 /// Maximum number of listed addresses and scopes.
@@ -49,6 +53,9 @@ struct Page {
     is_nowhere: bool,
     profile: Option<String>,
     named_networks: Vec<String>,
+    /// Where the access comes from, if not from the key alone.
+    sources: Vec<Source>,
+    may_see_profiles: bool,
     owner: String,
     /// The ID and the name of the customer.
     customer: Option<(String, String)>,
@@ -64,6 +71,19 @@ struct Page {
     usage: Option<UsagePanel>,
     denials: Option<DenialPanel>,
     trail: Option<Trail>,
+}
+
+/// What contributes to the access of a key.
+struct Source {
+    name: &'static str,
+    /// The name of the profile.
+    profile: Option<String>,
+    scopes: Option<Granted>,
+    networks: Vec<String>,
+    is_nowhere: bool,
+    /// Names of further networks.
+    named_networks: Vec<String>,
+    lifetime: Option<String>,
 }
 
 /// The actions available to the visitor.
@@ -118,7 +138,9 @@ pub(super) async fn show(
         is_nowhere: held.networks.is_none(),
         networks: held.networks.to_strings(),
         profile: key.profile.as_ref().map(ToString::to_string),
-        named_networks: key.named_networks.iter().map(ToString::to_string).collect(),
+        named_networks: names(&key.named_networks),
+        sources: sources(&key, &held, &tenant),
+        may_see_profiles: visit.may::<ReadProfiles>(),
         owner: match &key.owner {
             None => "Organization".into(),
             Some(owner) => email(&owner.0).unwrap_or_else(|| "Removed member".into()),
@@ -143,6 +165,45 @@ pub(super) async fn show(
         trail: Trail::load(&visit, key.id).await?,
         key,
     })
+}
+
+fn names(networks: &[Slug]) -> Vec<String> {
+    networks.iter().map(Slug::to_string).collect()
+}
+
+/// Returns what the profile, the key itself and both together allow. Empty for a key without references.
+fn sources(key: &ApiKey, held: &ApiKey, tenant: &Tenant) -> Vec<Source> {
+    if key.profile.is_none() && key.named_networks.is_empty() {
+        return Vec::new();
+    }
+    let source = |name, networks: &Networks| Source {
+        name,
+        profile: None,
+        scopes: None,
+        networks: networks.to_strings(),
+        is_nowhere: networks.is_none(),
+        named_networks: Vec::new(),
+        lifetime: None,
+    };
+    let profile = key.profile.as_ref().map(|name| {
+        let profile = tenant.shared.profile(name);
+        let networks = profile.map_or_else(Networks::none, |profile| profile.networks.clone());
+        Source {
+            profile: Some(name.to_string()),
+            scopes: profile.map(|profile| Granted::new(&profile.grants, &tenant.apis)),
+            named_networks: profile.map(|profile| names(&profile.named_networks)).unwrap_or_default(),
+            lifetime: profile.and_then(|profile| profile.token_ttl_seconds).map(format_seconds),
+            ..source("Profile", &networks)
+        }
+    });
+    // Without scopes of its own, a key has those of its profile.
+    let own_scopes = (key.profile.is_none() || !key.grants.is_empty()).then(|| Granted::new(&key.grants, &tenant.apis));
+    let own =
+        Source { scopes: own_scopes, named_networks: names(&key.named_networks), ..source("This key", &key.networks) };
+    let lifetime = tenant.shared.token_ttl_of(key).map(format_seconds);
+    let scopes = Some(Granted::new(&held.grants, &tenant.apis));
+    let in_effect = Source { scopes, lifetime, ..source("In effect", &held.networks) };
+    profile.into_iter().chain([own, in_effect]).collect()
 }
 
 /// Returns the notices about a key's state.

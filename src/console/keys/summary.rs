@@ -44,6 +44,7 @@ pub(super) fn describe_access(access: Access<'_>, apis: &[ServedApi]) -> String 
     };
     let from = match access.networks.iter().len() {
         _ if !access.networks.is_restricted() => "from any network".to_owned(),
+        _ if access.networks.is_none() => "from no network".to_owned(),
         1 => "from 1 network".to_owned(),
         number => format!("from {number} networks"),
     };
@@ -55,8 +56,11 @@ fn counted_apis(number: usize) -> String {
     if number == 1 { "1 API".into() } else { format!("{number} APIs") }
 }
 
-/// Describes networks: `any network`, or a list.
+/// Describes networks: `any network`, `no network`, or a list.
 pub(super) fn describe_networks(networks: &Networks) -> String {
+    if networks.is_none() {
+        return "no network".into();
+    }
     if networks.is_restricted() { networks.to_strings().join(", ") } else { "any network".into() }
 }
 

@@ -1,5 +1,7 @@
 //! Lengths of time as people write them: `90 days`, `24h`, `10 minutes`.
 
+use crate::http::checks::Checks;
+
 const DAY: u64 = 86_400;
 /// Seconds per unit, and the names of the unit. The first name is the singular.
 const UNITS: [(u64, &[&str]); 5] = [
@@ -25,13 +27,27 @@ fn read(text: &str) -> Option<(u64, Option<u64>)> {
 }
 
 /// Reads a length with a unit, in seconds; 0 needs none. A length that is too long becomes the maximum.
-pub(in crate::console) fn parse_seconds(text: &str) -> Result<u32, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<u32, String> {
     match read(text) {
         Some((0, None)) => Ok(0),
         Some((number, None)) => Err(format!("Add a unit, for example {number} minutes or {number} hours.")),
         Some((number, Some(unit))) => Ok(u32::try_from(number.saturating_mul(unit)).unwrap_or(u32::MAX)),
         None => Err("Enter a number and a unit, for example 10 minutes, 24 hours or 30 days.".into()),
     }
+}
+
+/// Reads the longest lifetime of tokens of an API or a profile. Blank is `None`.
+pub(in crate::console) fn parse_lifetime(checks: &mut Checks, text: &str) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    let message = match parse_seconds(text) {
+        Ok(seconds) if (60..=3600).contains(&seconds) => return Some(seconds),
+        Ok(_) => "Enter 1 minute to 1 hour, or leave blank.".to_owned(),
+        Err(message) => message,
+    };
+    checks.wrong("token_ttl_seconds", message);
+    None
 }
 
 /// Reads whole days; a number without a unit is a number of days. A length that is too long becomes the maximum.

@@ -17,7 +17,7 @@ use crate::console::route::{get, resource, submit};
 use crate::http::permission::{AdminPolicy, ReadPolicy};
 use crate::organizations;
 
-pub(super) use length::{format_seconds, parse_seconds};
+pub(super) use length::{format_seconds, parse_lifetime};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config

@@ -89,11 +89,11 @@ impl SharedAccess {
     /// Returns the scopes of a key: what both its profile and its own grants allow. A key with a profile and without grants
     /// of its own has all that the profile grants.
     pub fn grants_of<'a>(&'a self, key: &'a ApiKey) -> Cow<'a, Grants> {
-        self.limited(key.profile.as_ref(), &key.grants)
+        self.grants_with(key.profile.as_ref(), &key.grants)
     }
 
     /// Returns what is left of the own grants of a key by its profile, as [`SharedAccess::grants_of`].
-    pub fn limited<'a>(&'a self, profile: Option<&Slug>, own: &'a Grants) -> Cow<'a, Grants> {
+    pub fn grants_with<'a>(&'a self, profile: Option<&Slug>, own: &'a Grants) -> Cow<'a, Grants> {
         let Some(name) = profile else { return Cow::Borrowed(own) };
         match self.profile(name) {
             None => Cow::Owned(Grants::default()),
@@ -104,8 +104,18 @@ impl SharedAccess {
 
     /// Returns the networks of a key: what both its profile and its own networks allow.
     pub fn networks_of<'a>(&'a self, key: &'a ApiKey) -> Cow<'a, Networks> {
-        let own = self.own_networks_of(key);
-        let Some(name) = &key.profile else { return own };
+        self.networks_with(key.profile.as_ref(), &key.networks, &key.named_networks)
+    }
+
+    /// Returns the networks of a key with a profile and networks of its own.
+    pub fn networks_with<'a>(
+        &'a self,
+        profile: Option<&Slug>,
+        list: &'a Networks,
+        named: &[Slug],
+    ) -> Cow<'a, Networks> {
+        let own = self.union(list, named);
+        let Some(name) = profile else { return own };
         match self.held_profile(name) {
             None => Cow::Owned(Networks::none()),
             Some((_, addresses)) if own.iter().len() == 0 => Cow::Borrowed(addresses),

@@ -66,7 +66,7 @@ impl Store {
         let read = |row: &Row| {
             let own = grants_from(&row.try_get::<String>("grants")?)?;
             let profile = row.try_get::<Option<String>>("profile")?.map(slug).transpose()?;
-            let grants = shared.limited(profile.as_ref(), &own).into_owned();
+            let grants = shared.grants_with(profile.as_ref(), &own).into_owned();
             if grants.get(api.id).is_none() {
                 return Ok(None);
             }

@@ -23,19 +23,26 @@
     else if (isManager) what = "Access to the Keyturn management API";
     else if (total === 0) what = "No access yet";
     else if (apis > 1) what = `${what} of ${apis} APIs`;
-    if ((isFull || isManager) && apis > 1) what = `${what}, and scopes of ${apis === 2 ? "1 API" : `${apis - 1} APIs`} more`;
+    const profile = form.elements.profile?.value ?? "";
+    if (profile !== "") what = total === 0 ? `The scopes of the profile ${profile}` : `${what} within the profile ${profile}`;
+    if ((isFull || isManager) && apis > 1 && profile === "") what = `${what}, and scopes of ${apis === 2 ? "1 API" : `${apis - 1} APIs`} more`;
 
     const listed = form.elements.allowed_cidrs.value.split(/[\s,;]+/).filter(Boolean);
     const isAny = form.elements.networks.value === "any" || listed.some(entry => entry === "*" || entry.endsWith("/0"));
-    let from = listed.length === 1 ? "from 1 network" : `from ${listed.length} networks`;
-    if (listed.length === 0) from = "no network yet";
-    if (isAny) from = "from any network";
+    const named = [...form.querySelectorAll("input[name=named]")].flatMap(field => {
+      if (field.type === "checkbox") return field.checked ? [field.value] : [];
+      return field.value.split(/[\s,;]+/).filter(Boolean);
+    });
+    const count = listed.length + named.length;
+    let from = count === 1 ? "from 1 network" : `from ${count} networks`;
+    if (count === 0) from = "no network yet";
+    if (isAny) from = profile === "" ? "from any network" : "from the networks of the profile";
 
     const expiry = form.elements.expiry;
     const chosen = expiry.selectedOptions[0]?.textContent ?? "";
     const date = expiry.value === "date" ? form.elements.expires_at?.value.slice(0, 10) : chosen.match(/\d{4}-\d\d-\d\d/)?.[0];
     const until = expiry.value === "none" ? "never expires" : `expires on ${date || "…"}`;
-    return [`${what}, ${from}, ${until}.`, isFull || isManager || isAny];
+    return [`${what}, ${from}, ${until}.`, (isFull || isManager || isAny) && profile === ""];
   }
 
   function update(form) {

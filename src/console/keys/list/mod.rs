@@ -26,9 +26,11 @@ use crate::domain::clue::is_sensitive;
 use crate::domain::key_text::KeyId;
 use crate::domain::key_view::KeyView;
 use crate::domain::member::{Member, MemberId};
+use crate::domain::slug::Slug;
 use crate::http::permission::{ReadAudit, ReadKeys, ReadUsage, WriteKeys};
 use crate::keys;
 use crate::members;
+use crate::node::Tenant;
 use crate::store::KeyFilter;
 use crate::usage;
 
@@ -99,6 +101,10 @@ struct FilterFields {
     search: Field,
     owner: Option<Select>,
     kept_owner: String,
+    /// `None` if the organization has no profiles.
+    profile: Option<Select>,
+    /// `None` if the organization has no named networks.
+    network: Option<Select>,
     /// `None` if the organization has only the default API.
     api: Option<Select>,
     scope: Field,
@@ -162,7 +168,7 @@ async fn show(visit: ConsoleRequest<ReadKeys>, request: HttpRequest) -> Result<R
     let may_change = visit.may::<WriteKeys>() && rows.iter().any(|row| row.can_change);
     page(&Page {
         views: views(&visit, &query),
-        fields: FilterFields::new(&visit, &query, &members, &tenant.apis),
+        fields: FilterFields::new(&visit, &query, &members, &tenant),
         filters: chips(&visit, &query, &members),
         head: Head::new(&visit, &query),
         range: range(&query, rows.len(), total),
@@ -305,7 +311,7 @@ fn chips(visit: &ConsoleRequest<ReadKeys>, query: &ListQuery, members: &[Member]
 }
 
 impl FilterFields {
-    fn new(visit: &ConsoleRequest<ReadKeys>, query: &ListQuery, members: &[Member], apis: &[ServedApi]) -> Self {
+    fn new(visit: &ConsoleRequest<ReadKeys>, query: &ListQuery, members: &[Member], tenant: &Tenant) -> Self {
         let statuses = [
             ("active", "Active"),
             ("disabled", "Disabled"),
@@ -331,7 +337,17 @@ impl FilterFields {
                 .hint("Name, description, ID or last four characters"),
             owner: owner_field(visit, query, members),
             kept_owner: query.owner.clone(),
-            api: api_field(query, apis),
+            profile: names_field(
+                ("profile", "Profile", "Any or none"),
+                tenant.shared.profiles().map(|profile| &profile.name),
+                &query.profile,
+            ),
+            network: names_field(
+                ("network", "Named network", "Any or none"),
+                tenant.shared.networks().map(|network| &network.name),
+                &query.network,
+            ),
+            api: api_field(query, &tenant.apis),
             scope: Field::text("scope", "Grants the scope", &query.scope).hint("Such as read:orders/1").max_length(300),
             cidr: Field::text("cidr", "Allows the network", &query.cidr).hint("Address or CIDR").max_length(50),
             expires_before: date("expires_before", "Expires before (UTC)", &query.expires_before),
@@ -341,6 +357,18 @@ impl FilterFields {
             is_open: query.is_refined(),
         }
     }
+}
+
+/// Returns the filter by the name of a profile or network, if there are any.
+fn names_field<'a>(
+    (name, label, every): (&'static str, &'static str, &'static str),
+    names: impl Iterator<Item = &'a Slug>,
+    chosen: &str,
+) -> Option<Select> {
+    let names: Vec<SelectOption> = names.map(|name| SelectOption::new(name.as_str(), name.as_str())).collect();
+    let is_needed = !names.is_empty() || !chosen.is_empty();
+    let options = std::iter::once(SelectOption::new("", every)).chain(names).collect();
+    is_needed.then(|| Select::new(name, label, options, chosen))
 }
 
 fn api_field(query: &ListQuery, apis: &[ServedApi]) -> Option<Select> {

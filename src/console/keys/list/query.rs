@@ -34,10 +34,12 @@ pub(super) const ORDERS: [(&str, &str); 8] = [
 /// The owner in the query of a list of all keys.
 pub(super) const ANY_OWNER: &str = "any";
 /// The filters that have a chip, and their labels.
-const FILTERS: [(&str, &str); 10] = [
+const FILTERS: [(&str, &str); 12] = [
     ("search", "Search"),
     ("owner", "Owner"),
     ("customer", "Customer"),
+    ("profile", "Profile"),
+    ("network", "Named network"),
     ("api", "API"),
     ("scope", "Scope"),
     ("cidr", "Network"),
@@ -56,6 +58,10 @@ pub(in crate::console) struct ListQuery {
     pub(super) owner: String,
     /// A customer's ID.
     pub(super) customer: String,
+    /// The name of a profile.
+    pub(super) profile: String,
+    /// The name of a network that keys refer to.
+    pub(super) network: String,
     /// The name of an API.
     pub(super) api: String,
     pub(super) scope: String,
@@ -95,6 +101,8 @@ impl ListQuery {
             search: if was_sensitive { String::new() } else { search },
             owner: value("owner").chars().filter(char::is_ascii_graphic).take(64).collect(),
             customer: only(value("customer"), &|text| CustomerId::parse(text).is_some()),
+            profile: only(value("profile"), &|text| Slug::parse(text).is_some()),
+            network: only(value("network"), &|text| Slug::parse(text).is_some()),
             api: only(value("api"), &|text| Slug::parse(text).is_some()),
             // Whether it is a scope depends on the style of the API.
             scope: only(value("scope"), &|text| !is_sensitive(text) && Scope::parse_plain(text).is_ok()),
@@ -156,6 +164,8 @@ impl ListQuery {
             "search" => &self.search,
             "owner" => &self.owner,
             "customer" => &self.customer,
+            "profile" => &self.profile,
+            "network" => &self.network,
             "api" => &self.api,
             "scope" => &self.scope,
             "cidr" => &self.cidr,
@@ -171,6 +181,8 @@ impl ListQuery {
             "search" => &mut self.search,
             "owner" => &mut self.owner,
             "customer" => &mut self.customer,
+            "profile" => &mut self.profile,
+            "network" => &mut self.network,
             "api" => &mut self.api,
             "scope" => &mut self.scope,
             "cidr" => &mut self.cidr,
@@ -225,6 +237,8 @@ impl ListQuery {
             search: Some(self.search.clone()).filter(|text| !text.is_empty()),
             owner: self.owner(visit),
             customer: CustomerId::parse(&self.customer),
+            profile: Slug::parse(&self.profile),
+            named_network: Slug::parse(&self.network),
             api: api.map(|api| api.id),
             scope: Scope::parse_as(style, &self.scope).ok(),
             network: network(&self.cidr),
@@ -256,13 +270,13 @@ mod tests {
 
     #[test]
     fn links_round_trip_and_drop_what_is_invalid() {
-        let text = "status=all&search=a+b&owner=any&customer=3kTMd9aB7xQ2LpZs&api=orders&scope=read%3Aorders%2F1&cidr=10.0.0.0%2F8&expires_before=2031-01-02&\
+        let text = "status=all&search=a+b&owner=any&customer=3kTMd9aB7xQ2LpZs&profile=readers&network=office&api=orders&scope=read%3Aorders%2F1&cidr=10.0.0.0%2F8&expires_before=2031-01-02&\
             unused_since=2026-01-02&view=no_expiry&violates=any&sort=name&size=50&page=3";
         let query = ListQuery::parse(text);
         assert_eq!(query.to_query(), text);
-        assert_eq!(query.filters().len(), 10);
+        assert_eq!(query.filters().len(), 12);
         let query = ListQuery::parse(
-            "status=x&customer=x&api=No&scope=no+scope&cidr=10.0.0.1/8&view=x&sort=x&size=7&page=0&unused_since=soon",
+            "status=x&customer=x&profile=No&network=No&api=No&scope=no+scope&cidr=10.0.0.1/8&view=x&sort=x&size=7&page=0&unused_since=soon",
         );
         assert_eq!(query.to_query(), "");
     }
