@@ -45,16 +45,16 @@ pub(super) fn routes(routes: &mut Routes) {
         )
         .query("profile", "Only keys with the profile with this name.", json!({ "type": "string", "maxLength": 40 }))
         .query("network", "Only keys that refer to the network with this name.", json!({ "type": "string", "maxLength": 40 }))
-        .query("api", "Only keys that are granted the API with this name.", json!({ "type": "string", "maxLength": 40 }))
+        .query("api", "Only keys that are granted the API with this name, with their profile.", json!({ "type": "string", "maxLength": 40 }))
         .query(
             "scope",
-            "Only keys with a scope that contains this one, such as `read:orders/1`. With `api`, it is read in the style of that \
+            "Only keys with a scope in effect that contains this one, such as `read:orders/1`. With `api`, it is read in the style of that \
              API. A scope of another API with the same text matches as well.",
             json!({ "type": "string", "maxLength": 300 }),
         )
         .query(
             "cidr",
-            "Only keys with an allowed network that contains this network or address. Keys that can be used from any network \
+            "Only keys with an allowed network in effect that contains this network or address. Keys that can be used from any network \
              are left out: see `view`.",
             json!({ "type": "string", "maxLength": 50 }),
         )

@@ -61,11 +61,11 @@ pub struct KeyFilter {
     pub profile: Option<Slug>,
     /// Only keys that refer to this network.
     pub named_network: Option<Slug>,
-    /// Only keys that are granted this API.
+    /// Only keys that are granted this API, with their profile.
     pub api: Option<ApiId>,
-    /// Only keys with a scope of the same style that contains this one, for any API.
+    /// Only keys with a scope in effect of the same style that contains this one, for any API.
     pub scope: Option<Scope>,
-    /// Only keys with an allowed network that contains this one. Keys without a restriction do not match.
+    /// Only keys with an allowed network in effect that contains this one. Keys without a restriction do not match.
     pub network: Option<IpNet>,
     /// Only keys with all of these pairs of a name and a value in their metadata.
     pub metadata: Vec<(String, String)>,

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::ApiKey;
+use crate::domain::grants::Grants;
 use crate::domain::key_view::RuleBroken;
 use crate::domain::policy::Policy;
 use crate::domain::scope::{Scope, ScopeStyle};
@@ -50,15 +51,26 @@ pub(super) enum Matching<'a> {
 
 impl Matching<'_> {
     fn matches(&self, value: &str) -> bool {
-        let scope = || Scope::parse(value).ok();
         match self {
-            Self::Scope(wanted) => scope().is_some_and(|scope| scope.contains(wanted)),
             Self::Network(wanted) => value.parse::<IpNet>().is_ok_and(|network| network.contains(*wanted)),
-            Self::Beyond(policy, RuleBroken::Actions) => {
-                scope().is_some_and(|scope| scope.action().is_some_and(|action| !policy.has_action(action)))
-            }
-            Self::Beyond(policy, _) => scope().is_some_and(|scope| !policy.is_grantable(&scope)),
+            Self::Scope(_) | Self::Beyond(..) => Scope::parse(value).is_ok_and(|scope| self.matches_scope(&scope)),
         }
+    }
+
+    fn matches_scope(&self, scope: &Scope) -> bool {
+        match self {
+            Self::Scope(wanted) => scope.style() == wanted.style() && scope.contains(wanted),
+            Self::Network(_) => false,
+            Self::Beyond(policy, RuleBroken::Actions) => {
+                scope.action().is_some_and(|action| !policy.has_action(action))
+            }
+            Self::Beyond(policy, _) => scope.style() == ScopeStyle::Filters && !policy.is_grantable(scope),
+        }
+    }
+
+    /// Whether a scope of any API matches.
+    pub(super) fn matches_any(&self, grants: &Grants) -> bool {
+        grants.scopes().any(|(_, scope)| self.matches_scope(scope))
     }
 }
 

@@ -3,12 +3,15 @@
 use sqlx::AssertSqlSafe;
 
 use crate::domain::api_key::{ApiKey, Status};
+use crate::domain::grants::Grants;
 use crate::domain::key_text::KeyId;
 use crate::domain::key_view::{BrokenRules, DAY, EXPIRING_DAYS, KeyView, RuleBroken, UNUSED_DAYS};
 use crate::domain::member::MemberId;
+use crate::domain::networks::Networks;
 use crate::domain::scope::ScopeStyle;
 use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
+use crate::store::key_access::{InEffect, Parts};
 use crate::store::key_grants::{Kind, Matching};
 use crate::store::key_metadata::pair;
 use crate::store::key_rows::key_from_row;
@@ -62,7 +65,7 @@ impl Store {
     pub async fn count_keys(&self, filter: &KeyFilter) -> Result<u64, StoreError> {
         let conditions = self.conditions(&KeyFilter { after: None, ..filter.clone() }).await?;
         let source = self.source(filter);
-        let Conditions { sql, values } = conditions;
+        let Conditions { sql, values, .. } = conditions;
         let counting = query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM {source} WHERE {sql}")));
         let row = values.into_iter().fold(counting, Query::bind).fetch_one(&self.database).await?;
         Ok(row.try_get::<i64>("n")?.unsigned_abs())
@@ -76,6 +79,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Attention, StoreError> {
         let mut conditions = Conditions::new(organization);
+        conditions.in_effect = self.in_effect(organization, Parts { grants: true, networks: true }).await?;
         let at = conditions.bind(now.as_millis());
         conditions.and(&format!("state = 'active' AND {IN_TIME}{at})"));
         if let Some(owner) = owner {
@@ -95,7 +99,7 @@ impl Store {
             let condition = conditions.of_view(view, now);
             format!(", CAST(COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0) AS BIGINT) AS {}", view.as_str())
         });
-        let Conditions { sql, values } = conditions;
+        let Conditions { sql, values, .. } = conditions;
         let sql = format!("SELECT COUNT(*) AS active{} FROM api_keys WHERE {sql}", sums.concat());
         let row = values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind).fetch_one(&self.database).await?;
         let count = |column: &str| Ok::<_, StoreError>(row.try_get::<i64>(column)?.unsigned_abs());
@@ -122,23 +126,32 @@ impl Store {
 
     async fn conditions(&self, filter: &KeyFilter) -> Result<Conditions, StoreError> {
         let mut conditions = Conditions::new(&filter.organization);
+        conditions.in_effect = self.in_effect(&filter.organization, parts(filter)).await?;
         conditions.add_plain(filter);
         if let Some(api) = filter.api {
-            conditions.and_granted(Kind::Api, &[api.to_string()]);
+            let own = conditions.granted(Kind::Api, &[api.to_string()]);
+            let condition = conditions.by_grants(own, |grants| grants.get(api).is_some());
+            conditions.and(&condition);
         }
-        match &filter.scope {
-            None => {}
-            Some(scope) if scope.style() == ScopeStyle::Plain => {
-                conditions.and_granted(Kind::PlainScope, &[scope.to_string()]);
-            }
-            Some(scope) => {
-                let found = self.grants(&filter.organization, Kind::Scope, &Matching::Scope(scope)).await?;
-                conditions.and_granted(Kind::Scope, &found);
-            }
+        if let Some(scope) = &filter.scope {
+            let matching = Matching::Scope(scope);
+            let own = match scope.style() {
+                ScopeStyle::Plain => conditions.granted(Kind::PlainScope, &[scope.to_string()]),
+                ScopeStyle::Filters => {
+                    let found = self.grants(&filter.organization, Kind::Scope, &matching).await?;
+                    conditions.granted(Kind::Scope, &found)
+                }
+            };
+            let condition = conditions.by_grants(own, |grants| matching.matches_any(grants));
+            conditions.and(&condition);
         }
         if let Some(network) = &filter.network {
             let found = self.grants(&filter.organization, Kind::Network, &Matching::Network(network)).await?;
-            conditions.and_granted(Kind::Network, &found);
+            let own = conditions.granted(Kind::Network, &found);
+            let contains =
+                |networks: &Networks| !networks.is_none() && networks.iter().any(|one| one.contains(network));
+            let condition = conditions.by_networks(own, contains);
+            conditions.and(&condition);
         }
         if let Some(rules) = &filter.broken {
             let mut any = Vec::new();
@@ -147,7 +160,8 @@ impl Store {
                     RuleBroken::Actions | RuleBroken::GrantableScopes => {
                         let matching = Matching::Beyond(&rules.policy, *rule);
                         let found = self.grants(&filter.organization, Kind::Scope, &matching).await?;
-                        conditions.granted(Kind::Scope, &found)
+                        let own = conditions.granted(Kind::Scope, &found);
+                        conditions.by_grants(own, |grants| matching.matches_any(grants))
                     }
                     rule => conditions.of_rule(*rule, rules, filter.now),
                 };
@@ -163,16 +177,21 @@ impl Store {
 struct Conditions {
     sql: String,
     values: Vec<Value>,
+    /// The access of keys with a profile or named networks.
+    in_effect: InEffect,
 }
 
 impl Conditions {
     fn new(organization: &Slug) -> Self {
-        Self { sql: "organization = $1".into(), values: vec![organization.as_str().into()] }
+        Self {
+            sql: "organization = $1".into(),
+            values: vec![organization.as_str().into()],
+            in_effect: InEffect::default(),
+        }
     }
 
     fn bind(&mut self, value: impl Into<Value>) -> String {
-        self.values.push(value.into());
-        format!("${}", self.values.len())
+        bind(&mut self.values, value)
     }
 
     fn and(&mut self, condition: &str) {
@@ -269,8 +288,8 @@ impl Conditions {
             }
             KeyView::NeverUsed => "last_used_at IS NULL".into(),
             KeyView::NoExpiry => "expires_at IS NULL".into(),
-            KeyView::AnyNetwork => "is_open = 1".into(),
-            KeyView::FullAccess => "is_full_access = 1".into(),
+            KeyView::AnyNetwork => self.by_networks("is_open = 1".into(), Networks::is_open),
+            KeyView::FullAccess => self.by_grants("is_full_access = 1".into(), Grants::is_full_access),
             KeyView::Rotating => {
                 let now = self.bind(now.as_millis());
                 format!("previous_until > {now}")
@@ -283,10 +302,11 @@ impl Conditions {
         let policy = &rules.policy;
         match rule {
             RuleBroken::NameRequired => "TRIM(name) = ''".into(),
-            // A key without scopes of its own has those of its profile.
-            RuleBroken::ScopesRequired => "(profile IS NULL AND NOT EXISTS (SELECT 1 FROM key_grants \
-                WHERE key_grants.key_id = api_keys.id AND key_grants.kind IN ('scope', 'plain')))"
-                .into(),
+            RuleBroken::ScopesRequired => {
+                let own = "NOT EXISTS (SELECT 1 FROM key_grants \
+                    WHERE key_grants.key_id = api_keys.id AND key_grants.kind IN ('scope', 'plain'))";
+                self.by_grants(own.into(), Grants::has_no_scope)
+            }
             RuleBroken::ExpiryRequired => "expires_at IS NULL".into(),
             RuleBroken::MaxLifetimeDays => {
                 let days = policy.max_lifetime_days.unwrap_or_default();
@@ -306,9 +326,16 @@ impl Conditions {
         }
     }
 
-    fn and_granted(&mut self, kind: Kind, values: &[String]) {
-        let condition = self.granted(kind, values);
-        self.and(&condition);
+    /// Returns the condition that the grants in effect match. `own` is the condition on the key's own grants.
+    fn by_grants(&mut self, own: String, matches: impl Fn(&Grants) -> bool) -> String {
+        let Self { in_effect, values, .. } = self;
+        in_effect.by_grants(own, matches, |value| bind(values, value))
+    }
+
+    /// Returns the condition that the networks in effect match. `own` is the condition on the key's own networks.
+    fn by_networks(&mut self, own: String, matches: impl Fn(&Networks) -> bool) -> String {
+        let Self { in_effect, values, .. } = self;
+        in_effect.by_networks(own, matches, |value| bind(values, value))
     }
 
     /// Returns the condition that a key has one of these scopes, networks or APIs.
@@ -330,13 +357,32 @@ impl Conditions {
         let (value, (_, direction)) = (sorted_by(filter), direction(filter));
         let limit = self.bind(i64::from(filter.limit));
         let offset = self.bind(filter.offset);
-        let Self { sql, values } = self;
+        let Self { sql, values, .. } = self;
         let sql = format!(
             "SELECT * FROM api_keys WHERE id IN (SELECT id FROM {source} WHERE {sql} \
              ORDER BY {value} {direction}, id {direction} LIMIT {limit} OFFSET {offset}) \
              ORDER BY {value} {direction}, id {direction}"
         );
         values.into_iter().fold(query(AssertSqlSafe(sql)), Query::bind)
+    }
+}
+
+/// Adds a value, and returns its place in the statement.
+fn bind(values: &mut Vec<Value>, value: impl Into<Value>) -> String {
+    values.push(value.into());
+    format!("${}", values.len())
+}
+
+/// Returns the parts of the access in effect that a filter needs.
+fn parts(filter: &KeyFilter) -> Parts {
+    let is_about_grants = |rule: &RuleBroken| {
+        matches!(rule, RuleBroken::ScopesRequired | RuleBroken::Actions | RuleBroken::GrantableScopes)
+    };
+    let breaks = filter.broken.as_ref().is_some_and(|broken| broken.rules.iter().any(is_about_grants));
+    let is_full = filter.view == Some(KeyView::FullAccess);
+    Parts {
+        grants: filter.api.is_some() || filter.scope.is_some() || is_full || breaks,
+        networks: filter.network.is_some() || filter.view == Some(KeyView::AnyNetwork),
     }
 }
 

@@ -21,6 +21,7 @@ mod events;
 mod expected_version;
 mod gateway_requests;
 mod granted_keys;
+mod key_access;
 mod key_filter;
 mod key_grants;
 mod key_list;

@@ -147,6 +147,8 @@ mod tests {
             ("/policy", Some("/policy/change")),
             ("/apis", Some("/apis/new")),
             ("/apis/x", Some("/apis/x/edit")),
+            ("/profiles/new", Some("/profiles/new")),
+            ("/networks/named/x/edit", Some("/networks/named/x/edit")),
             ("/webhooks", Some("/webhooks/new")),
             ("/webhooks/x", Some("/webhooks/x/edit")),
             ("/members/x", Some("/members/x")),

@@ -89,6 +89,8 @@ pub(in crate::console) struct DeniedRequests {
     formatted_total: String,
     tables: Vec<DeniedTable>,
     uncounted: bool,
+    /// Whether other settings of keys may allow some of them.
+    is_most: bool,
 }
 
 /// Requests that would have been denied, by address, API or scope.
@@ -111,7 +113,13 @@ impl DeniedRequests {
             formatted_total: format_count(total),
             tables: [by_address, by_api, by_scope].into_iter().filter(|table| !table.rows.is_empty()).collect(),
             uncounted: impact.uncounted() > 0,
+            is_most: false,
         }
+    }
+
+    /// Says that other settings of keys may allow some of them.
+    pub(in crate::console) fn at_most(self) -> Self {
+        Self { is_most: true, ..self }
     }
 }
 

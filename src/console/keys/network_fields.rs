@@ -120,7 +120,7 @@ impl NetworkFields {
 
     /// Moves the errors of a use case about named networks, `networks[index]`, to their field.
     pub(in crate::console) fn locate(mut violation: Violation) -> Violation {
-        if violation.field.name == "networks" {
+        if violation.field.name == "networks" && violation.field.index.is_some() {
             violation.field.name = NAMED.into();
             violation.field.index = None;
         }

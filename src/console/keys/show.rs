@@ -76,6 +76,8 @@ struct Page {
 /// What contributes to the access of a key.
 struct Source {
     name: &'static str,
+    /// Whether these are the key's own settings.
+    is_own: bool,
     /// The name of the profile.
     profile: Option<String>,
     scopes: Option<Granted>,
@@ -178,6 +180,7 @@ fn sources(key: &ApiKey, held: &ApiKey, tenant: &Tenant) -> Vec<Source> {
     }
     let source = |name, networks: &Networks| Source {
         name,
+        is_own: false,
         profile: None,
         scopes: None,
         networks: networks.to_strings(),
@@ -198,8 +201,12 @@ fn sources(key: &ApiKey, held: &ApiKey, tenant: &Tenant) -> Vec<Source> {
     });
     // Without scopes of its own, a key has those of its profile.
     let own_scopes = (key.profile.is_none() || !key.grants.is_empty()).then(|| Granted::new(&key.grants, &tenant.apis));
-    let own =
-        Source { scopes: own_scopes, named_networks: names(&key.named_networks), ..source("This key", &key.networks) };
+    let own = Source {
+        is_own: true,
+        scopes: own_scopes,
+        named_networks: names(&key.named_networks),
+        ..source("This key", &key.networks)
+    };
     let lifetime = tenant.shared.token_ttl_of(key).map(format_seconds);
     let scopes = Some(Granted::new(&held.grants, &tenant.apis));
     let in_effect = Source { scopes, lifetime, ..source("In effect", &held.networks) };

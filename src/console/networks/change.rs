@@ -90,7 +90,7 @@ pub(super) async fn edit(submitted: Submitted<AdminProfiles>, name: web::Path<St
                 direction,
                 warnings: warning(&old, &new).into_iter().collect(),
                 changes: Changes::default().networks(&old.addresses(), &new.addresses()),
-                denied: DeniedRequests::new(&impact.denied, &tenant.apis),
+                denied: DeniedRequests::new(&impact.denied, &tenant.apis).at_most(),
             };
             return SharedReview::page(&visit, reviewed, &form);
         }

@@ -48,6 +48,10 @@ pub(super) async fn delete(submitted: Submitted<AdminProfiles>, name: web::Path<
     let Submitted { visit, form } = submitted;
     let (tenant, profile) = find(&visit, &name).await?;
     let seen = version(&form)?;
+    // Enter in a field.
+    if form.value("back").is_some() {
+        return page(&Page::new(&visit, (&tenant, &profile), &form, Errors::default()).await?);
+    }
     let (node, organization, by) = (visit.node(), visit.organization(), visit.by());
     let count = profiles::key_count(node, organization, &profile.name).await?;
     let keys = match (count, read_choice(&form, &profile)) {

@@ -19,6 +19,7 @@ mod overview;
 mod pictures;
 mod policy;
 mod portal;
+mod profiles;
 mod seed;
 mod sign_in;
 mod signing_keys;

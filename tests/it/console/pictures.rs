@@ -41,6 +41,19 @@ pub const PAGES: &[(&str, &str, bool)] = &[
     ("api-create", "/console/apis/new", true),
     ("api-edit", "/console/apis/{api}/edit", true),
     ("api-delete", "/console/apis/{api}/delete", true),
+    ("key-of-profile", "/console/keys/{limited}", true),
+    ("key-edit-profile", "/console/keys/{limited}/edit", true),
+    ("keys-of-profile", "/console/keys?status=all&profile=reporting", true),
+    ("profiles", "/console/profiles", true),
+    ("profile", "/console/profiles/named/reporting", true),
+    ("profile-create", "/console/profiles/new", true),
+    ("profile-edit", "/console/profiles/named/reporting/edit", true),
+    ("profile-delete", "/console/profiles/named/reporting/delete", true),
+    ("networks", "/console/networks", true),
+    ("network", "/console/networks/named/office", true),
+    ("network-create", "/console/networks/new", true),
+    ("network-edit", "/console/networks/named/office/edit", true),
+    ("network-delete", "/console/networks/named/office/delete", true),
     ("keys-of-api", "/console/keys?status=all&api=orders", true),
     ("key-token-preview", "/console/keys/{key}/token-preview?ask=yes", true),
     ("usage", "/console/usage?range=30d", true),
@@ -98,6 +111,8 @@ pub struct Pictured {
     denial: String,
     /// A key that is granted several APIs.
     granted: String,
+    /// A key with a profile.
+    limited: String,
     /// An API that keys are granted.
     api: String,
     customer: String,
@@ -130,6 +145,7 @@ impl Pictured {
                 .unwrap()
                 .to_owned(),
             granted: company.keys[5].clone(),
+            limited: company.keys[2].clone(),
             api: company.api.clone(),
             customer: company.customer.clone(),
             organization: company.owner.organization.clone(),
@@ -146,6 +162,7 @@ impl Pictured {
             path.replace("{webhook}", &self.webhook).replace("{delivery}", &self.delivery).replace("{kid}", &self.kid);
         let path =
             path.replace("{api}", &self.api).replace("{customer}", &self.customer).replace("{granted}", &self.granted);
+        let path = path.replace("{limited}", &self.limited);
         format!("http://{}{path}", self.address)
     }
 }
@@ -235,6 +252,18 @@ fn are_taken() {
         browser.click("Save changes");
         browser.see("Restrict “orders”?");
         picture("api-edit-review");
+        browser.open(&url("/console/profiles/named/reporting/edit"));
+        browser.click("Remove scope 4");
+        browser.see("Edit “reporting”");
+        browser.choose("Network access", "Any network");
+        browser.click("Save changes");
+        browser.see("1 key has this profile.");
+        picture("profile-edit-review");
+        browser.open(&url("/console/networks/named/office/edit"));
+        browser.fill("Addresses", "203.0.113.0/25");
+        browser.click("Save changes");
+        browser.see("Restrict “office”?");
+        picture("network-edit-review");
         browser.finish();
     }
 }

@@ -76,6 +76,7 @@ impl Company {
         let keys: Vec<String> = made.iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect();
         let api = make_apis(&owner, made[5]["id"].as_str().unwrap());
         let customer = make_customers(&owner, made[5]["id"].as_str().unwrap());
+        make_profiles(&owner, [&keys[2], &keys[4]]);
         // Denials: by a network, and by a scope.
         let secret = |place: usize| made[place]["secret"].as_str().unwrap();
         server.exchange(secret(1), &[("scope", "read:images/acme/web")]).expect(403);
@@ -109,6 +110,28 @@ impl Company {
         let owner = owner.at(&server);
         Self { server, owner, keys, api, customer }
     }
+}
+
+/// Creates two profiles and two networks. The first key gets a profile, the second a network besides its own.
+#[track_caller]
+fn make_profiles(owner: &Person, [of_profile, of_network]: [&str; 2]) {
+    for network in [
+        json!({ "name": "office", "description": "Berlin and the VPN", "cidrs": ["203.0.113.0/24", "2001:db8:40::/48"],
+            "excluded_cidrs": ["203.0.113.250"] }),
+        json!({ "name": "frankfurt", "description": "Data center", "cidrs": ["198.51.100.128/25"] }),
+    ] {
+        owner.api("POST", "networks").json(&network).send().expect(201);
+    }
+    for profile in [
+        json!({ "name": "reporting", "description": "Read-only jobs that export data", "networks": ["office"],
+            "scopes": ["read:invoices/*", "read:customers/*", "read:orders/*", "read:stock/*"], "token_ttl_seconds": 300 }),
+        json!({ "name": "monitoring", "scopes": ["read:metrics/*", "read:health"] }),
+    ] {
+        owner.api("POST", "profiles").json(&profile).send().expect(201);
+    }
+    let change = |key: &str, fields: Value| owner.api("PATCH", &format!("keys/{key}")).json(&fields).send().expect(200);
+    change(of_profile, json!({ "profile": "reporting" }));
+    change(of_network, json!({ "networks": ["frankfurt"] }));
 }
 
 /// Creates two more APIs, and grants both to a key. Returns the ID of the first.

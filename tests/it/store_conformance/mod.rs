@@ -169,6 +169,7 @@ on_every_backend! { in profiles:
     keys_with_references_are_written_as_they_were_checked
     keys_move_only_to_a_profile_that_exists
     keys_of_an_api_are_those_that_have_it_in_effect
+    keys_are_found_by_their_access_in_effect
 }
 
 on_every_backend! { in denials:

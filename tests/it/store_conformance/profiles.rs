@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keyturn::domain::api_key::{ApiKey, Edit};
+use keyturn::domain::api_key::{ApiKey, Edit, Lifecycle, Status};
 use keyturn::domain::apis::{Api, ApiId};
 use keyturn::domain::authority::ActorVersion;
 use keyturn::domain::choices::Algorithm;
 use keyturn::domain::grants::{Grant, Grants};
+use keyturn::domain::key_view::{BrokenRules, KeyView};
 use keyturn::domain::networks::Networks;
+use keyturn::domain::policy::Policy;
 use keyturn::domain::profile::{NamedNetwork, Profile, SharedAccess, SharedVersion};
-use keyturn::domain::scope::ScopeSet;
+use keyturn::domain::scope::{Action, Scope, ScopeSet};
 use keyturn::store::{
     AuditEntry, KeyFilter, Limits, Refused, SharingKeys, Store, StoreError, TenantRecord, WriteError, action,
 };
@@ -379,4 +381,103 @@ pub async fn keys_of_an_api_are_those_that_have_it_in_effect(store: Arc<Store>) 
     assert_eq!(keys, expected);
     assert_eq!(store.grants_of_api(&api, &shared).await.unwrap().len(), 3);
     assert!(store.requested_of_api(&api, &shared, 0).await.unwrap().is_empty());
+}
+
+/// Keys with every combination of a profile, named networks and settings of their own.
+async fn insert_combinations(store: &Store) -> Vec<ApiKey> {
+    let scopes = ["", "read:a", "*:*", "read:keyturn/keys fly:x", "write:a/b"];
+    let lists: [&[&str]; 4] = [&[], &["10.0.0.0/8"], &["0.0.0.0/0"], &["192.0.2.0/24"]];
+    for (name, cidrs, excluded) in [("all", "0.0.0.0/0", None), ("hole", "10.0.0.0/8", Some("10.1.0.0/16"))] {
+        let excluded = excluded.iter().map(|text: &&str| text.parse().unwrap()).collect();
+        let cidrs = Networks::parse(&[cidrs]).unwrap();
+        add_network(store, &NamedNetwork { cidrs, excluded, ..network(name) }).await.unwrap();
+    }
+    for (number, grants) in ["", "read:a", "*:*", "read:* fly:x", "*:keyturn/*"].into_iter().enumerate() {
+        let grants = if number == 0 { Grants::default() } else { Grants::of_default(ScopeSet::parse(grants).unwrap()) };
+        let named_networks = [vec![], vec![slug("hole")], vec![slug("all")]][number % 3].clone();
+        let networks = Networks::parse(lists[number % 2]).unwrap();
+        let made = Profile { grants, named_networks, networks, ..profile(&format!("p{number}")) };
+        add(store, &made).await.unwrap();
+    }
+    let mut keys = Vec::new();
+    for n in 1..=180_u8 {
+        let (profile, own) = (usize::from(n) % 6, usize::from(n / 6) % 6);
+        let mut made = ApiKey {
+            profile: (profile < 5).then(|| slug(&format!("p{profile}"))),
+            grants: match own {
+                5 => Grants::default(),
+                own => Grants::of_default(ScopeSet::parse(scopes[own]).unwrap()),
+            },
+            networks: Networks::parse(lists[usize::from(n / 5) % 4]).unwrap(),
+            named_networks: [vec![], vec![slug("hole")], vec![slug("all"), slug("hole")]][usize::from(n / 7) % 3]
+                .clone(),
+            ..key(n)
+        };
+        if n % 19 == 0 {
+            made.lifecycle = Lifecycle::Disabled { at: NOW };
+        }
+        insert(store, &made).await;
+        keys.push(store.key(&made.id).await.unwrap().unwrap());
+    }
+    keys
+}
+
+pub async fn keys_are_found_by_their_access_in_effect(store: Arc<Store>) {
+    let store = store.as_ref();
+    create_organization(store).await;
+    let mut keys = insert_combinations(store).await;
+    let organization = slug("acme");
+    let everything = KeyFilter { limit: 1_000, ..KeyFilter::new(organization.clone(), NOW) };
+    // The first key of the organization.
+    let inserted: Vec<_> = keys.iter().map(|key| key.id).collect();
+    keys.extend(store.keys(&everything).await.unwrap().into_iter().filter(|key| !inserted.contains(&key.id)));
+    let tenant = acme(store).await;
+    let shared = SharedAccess::new(tenant.profiles, tenant.networks);
+    let check = async |filter: KeyFilter, matches: &dyn Fn(&ApiKey) -> bool| {
+        let held = keys.iter().map(|key| shared.effective(key));
+        let mut wanted: Vec<_> = held.filter(|key| matches(key)).map(|key| key.id).collect();
+        let mut found: Vec<_> = store.keys(&filter).await.unwrap().into_iter().map(|key| key.id).collect();
+        wanted.sort_unstable();
+        found.sort_unstable();
+        assert!(!wanted.is_empty() && wanted.len() < keys.len(), "{filter:?}");
+        assert_eq!(found, wanted, "{filter:?}");
+        assert_eq!(store.count_keys(&filter).await.unwrap(), wanted.len() as u64);
+        wanted.len() as u64
+    };
+
+    let view = |view| KeyFilter { view: Some(view), ..everything.clone() };
+    check(view(KeyView::AnyNetwork), &|key| key.networks.is_open()).await;
+    check(view(KeyView::FullAccess), &|key| key.grants.is_full_access()).await;
+    let active = |view| KeyFilter { status: Some(Status::Active), view: Some(view), ..everything.clone() };
+    let is_active = |key: &ApiKey| key.status(NOW) == Status::Active;
+    let open = check(active(KeyView::AnyNetwork), &|key| is_active(key) && key.networks.is_open()).await;
+    let full = check(active(KeyView::FullAccess), &|key| is_active(key) && key.grants.is_full_access()).await;
+    let attention = store.attention(&organization, None, NOW).await.unwrap();
+    assert_eq!((attention.any_network, attention.full_access), (open, full));
+
+    for text in ["read:a", "write:a/b", "read:keyturn/keys", "fly:x"] {
+        let scope = Scope::parse(text).unwrap();
+        let filter = KeyFilter { scope: Some(scope.clone()), ..everything.clone() };
+        check(filter, &|key| key.grants.of_default_api().contains(&scope)).await;
+    }
+    let filter = KeyFilter { api: Some(ApiId::DEFAULT), ..everything.clone() };
+    let granted = check(filter, &|key| key.grants.get(ApiId::DEFAULT).is_some()).await;
+    assert_eq!(store.keys_of_apis(&organization, &shared).await.unwrap(), [(ApiId::DEFAULT, granted)]);
+    for text in ["10.0.0.1/32", "10.1.0.1/32", "192.0.2.0/24"] {
+        let wanted: ipnet::IpNet = text.parse().unwrap();
+        let filter = KeyFilter { network: Some(wanted), ..everything.clone() };
+        check(filter, &|key| !key.networks.is_none() && key.networks.iter().any(|one| one.contains(&wanted))).await;
+    }
+
+    let policy = Policy {
+        scopes_required: true,
+        actions: ["read", "write"].map(|action| Action::parse(action).unwrap()).to_vec(),
+        grantable_scopes: Some(vec![Scope::parse("read:a").unwrap()]),
+        ..Policy::default()
+    };
+    for setting in ["scopes_required", "actions", "grantable_scopes"] {
+        let broken = BrokenRules::parse(setting, &policy);
+        let breaks = |key: &ApiKey| policy.violated_settings(key, NOW).iter().any(|(name, _)| *name == setting);
+        check(KeyFilter { broken, ..everything.clone() }, &breaks).await;
+    }
 }

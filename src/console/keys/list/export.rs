@@ -17,10 +17,12 @@ use crate::domain::api_key::{ApiKey, Lifecycle};
 use crate::domain::apis::ServedApi;
 use crate::domain::grants::Grants;
 use crate::domain::member::MemberId;
+use crate::domain::slug::Slug;
 use crate::domain::timestamp::Timestamp;
 use crate::http::permission::ReadKeys;
 use crate::keys::{self, KeyError};
 use crate::members;
+use crate::node::Tenant;
 use crate::store::KeyFilter;
 
 /// Keys per read.
@@ -28,7 +30,7 @@ const BATCH: u32 = 500;
 /// Maximum number of keys in an export.
 const MOST: u32 = 100_000;
 
-const HEADER: &str = "id,name,description,owner,customer,status,hint,scopes,apis,allowed_cidrs,created_at,expires_at,rotated_at,\
+const HEADER: &str = "id,name,description,owner,customer,profile,networks,status,hint,scopes,apis,allowed_cidrs,created_at,expires_at,rotated_at,\
     last_used_at,last_used_ip,revoked_at,revoked_reason\r\n";
 
 /// Sends the keys in the order of the list, a batch at a time.
@@ -44,7 +46,7 @@ pub(super) async fn download(visit: ConsoleRequest<ReadKeys>, request: HttpReque
     let lines = stream::unfold(state, async |state| {
         let (visit, tenant, mut filter, emails, page, sent) = state?;
         let mut text = if sent == 0 { HEADER.to_owned() } else { String::new() };
-        page.items.iter().for_each(|key| add_line(&mut text, key, &emails, &tenant.apis, visit.now));
+        page.items.iter().for_each(|key| add_line(&mut text, key, &emails, &tenant, visit.now));
         let sent = sent + BATCH;
         let next = match page.last_before_next().filter(|_| sent < MOST) {
             None => None,
@@ -84,7 +86,9 @@ fn grants(grants: &Grants, apis: &[ServedApi]) -> String {
     words.join(" ")
 }
 
-fn add_line(text: &mut String, key: &ApiKey, emails: &HashMap<MemberId, String>, apis: &[ServedApi], now: Timestamp) {
+/// Adds a key, with its scopes and addresses in effect.
+fn add_line(text: &mut String, key: &ApiKey, emails: &HashMap<MemberId, String>, tenant: &Tenant, now: Timestamp) {
+    let key = &*tenant.shared.effective(key);
     let time = |at: Option<Timestamp>| at.map(rfc3339).unwrap_or_default();
     let (revoked_at, reason) = match &key.lifecycle {
         Lifecycle::Revoked { at, reason } => (Some(*at), reason.clone().unwrap_or_default()),
@@ -97,11 +101,13 @@ fn add_line(text: &mut String, key: &ApiKey, emails: &HashMap<MemberId, String>,
         key.description.clone(),
         owner.unwrap_or(if key.customer.is_some() { "" } else { "organization" }).to_owned(),
         key.customer.map(|id| id.to_string()).unwrap_or_default(),
+        key.profile.as_ref().map(Slug::to_string).unwrap_or_default(),
+        key.named_networks.iter().map(Slug::as_str).collect::<Vec<_>>().join(" "),
         key.status(now).as_str().to_owned(),
         key.hint.clone(),
         key.grants.of_default_api().to_string(),
-        grants(&key.grants, apis),
-        key.networks.to_strings().join(" "),
+        grants(&key.grants, &tenant.apis),
+        if key.networks.is_none() { "none".into() } else { key.networks.to_strings().join(" ") },
         rfc3339(key.created_at),
         time(key.expires_at),
         time(key.rotated_at),
@@ -128,7 +134,6 @@ mod tests {
     use crate::domain::apis::{Api, ApiId};
     use crate::domain::choices::{Algorithm, ScopeStyle, TokenType};
     use crate::domain::scope::ScopeSet;
-    use crate::domain::slug::Slug;
 
     #[test]
     fn scopes_name_their_api() {

@@ -64,10 +64,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Row {
+    /// `key` has its access in effect.
     pub(super) fn new(key: &ApiKey, context: &Context<'_>, spark: Option<Spark>, can_change: bool) -> Self {
         let now = context.now;
         let scopes = scopes(&key.grants, context.apis);
-        let networks = key.networks.to_strings();
+        let networks = if key.networks.is_none() { vec!["none".into()] } else { key.networks.to_strings() };
         let status = key.status(now);
         let soon = key.expires_at.filter(|end| is_within_days(*end, now, SOON) && status == Status::Active);
         Self {

@@ -1,6 +1,6 @@
 //! APIs in Chromium, with and without JavaScript: create one, grant it, request a token, restrict it, delete it.
 
-use super::{go, read_secret, sign_in};
+use super::{go, read_secret, sign_in, submit};
 use crate::support::person::start;
 use crate::support::{Browser, Person, Server};
 
@@ -88,11 +88,6 @@ fn walk(browser: &Browser, server: &Server, owner: &Person, has_script: bool) {
     browser.click("Delete API");
     browser.see("API deleted.");
     assert_eq!(token(server, &secret), 400);
-}
-
-/// Clicks the button of a form whose name a link of the page behind it also has.
-fn submit(browser: &Browser, name: &str, has_script: bool) {
-    if has_script { browser.within(name).click(name) } else { browser.click(name) }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod first_day;
 mod hostile;
 mod keyboard;
 mod layout;
+mod profiles;
 mod stories;
 mod unsent;
 mod userplane;
@@ -114,6 +115,11 @@ fn is_gone(browser: &Browser, server: &Server, secret: &str, pages: &[&str]) {
 #[track_caller]
 fn works(server: &Server, secret: &str) {
     server.exchange(secret, &[]).expect(200);
+}
+
+/// Clicks the button of a form whose name a link of the page behind it also has.
+fn submit(browser: &Browser, name: &str, has_script: bool) {
+    if has_script { browser.within(name).click(name) } else { browser.click(name) }
 }
 
 /// Follows links from these pages and returns every reached page with its path: all pages of keys, and at most `most` of
