@@ -3,6 +3,8 @@
 //! The columns and grants of a key are its own access. What a profile and named networks make of it is decided in Rust, for each
 //! different combination of references and own settings. There are few of them, and statements select the keys of those that match.
 
+use std::collections::BTreeMap;
+
 use crate::domain::grants::Grants;
 use crate::domain::networks::Networks;
 use crate::domain::profile::SharedAccess;
@@ -81,10 +83,9 @@ impl Store {
         }
         if parts.networks {
             let reading = query(
-                "SELECT DISTINCT COALESCE(profile, '') AS profile, networks, named_networks FROM api_keys \
-                 WHERE organization = $1 AND profile IS NOT NULL \
-                 UNION SELECT DISTINCT COALESCE(profile, ''), networks, named_networks FROM api_keys \
-                 WHERE id IN (SELECT key_id FROM key_grants WHERE organization = $1 AND kind = 'named')",
+                "SELECT profile, networks, named_networks FROM api_keys \
+                 WHERE organization = $1 AND (profile IS NOT NULL OR named_networks <> '') \
+                 GROUP BY profile, networks, named_networks",
             );
             let rows = reading.bind(organization.as_str()).fetch_all(&self.database).await?;
             access.networks =
@@ -105,7 +106,7 @@ impl SharedGrants {
 
 impl SharedNetworks {
     fn from_row(row: &Row, shared: &SharedAccess) -> Result<Self, StoreError> {
-        let profile: String = row.try_get("profile")?;
+        let profile = row.try_get::<Option<String>>("profile")?.unwrap_or_default();
         let own = [row.try_get::<String>("networks")?, row.try_get("named_networks")?];
         let name = if profile.is_empty() { None } else { Some(slug(profile.clone())?) };
         let [list, named] = &own;
@@ -126,17 +127,20 @@ impl InEffect {
         if !self.is_shared {
             return own;
         }
-        let mut condition = format!("({own} AND profile IS NULL");
-        let found: Vec<&SharedGrants> = self.grants.iter().filter(|keys| matches(&keys.in_effect)).take(MOST).collect();
-        if !found.is_empty() {
-            let rows: Vec<String> =
-                found.iter().map(|keys| format!("({}, {})", bind(&keys.profile), bind(&keys.own))).collect();
-            condition.push_str(&format!(
-                " OR id IN (SELECT id FROM api_keys WHERE organization = $1 AND (profile, grants) IN (VALUES {}))",
+        let all = self.grants.iter().map(|keys| (keys.profile.as_str(), keys, matches(&keys.in_effect)));
+        let (profiles, others) = split(all);
+        let mut any = vec![format!("{own} AND profile IS NULL")];
+        any.extend(of_profiles(&profiles, &mut bind));
+        let row = |keys: &&SharedGrants| format!("({}, {})", bind(&keys.profile), bind(&keys.own));
+        let rows: Vec<String> = others.iter().map(row).collect();
+        if !rows.is_empty() {
+            any.push(format!(
+                "id IN (SELECT id FROM api_keys WHERE organization = $1 AND profile IS NOT NULL \
+                 AND (profile, grants) IN (VALUES {}))",
                 rows.join(", ")
             ));
         }
-        condition + ")"
+        format!("({})", any.join(" OR "))
     }
 
     /// Returns the condition that the networks of a key match.
@@ -149,34 +153,40 @@ impl InEffect {
         if !self.is_shared {
             return own;
         }
-        let mut condition = format!("({own} AND profile IS NULL AND named_networks = ''");
-        let found = self.networks.iter().filter(|keys| matches(&keys.in_effect)).take(MOST);
-        let (of_profiles, others): (Vec<_>, Vec<_>) = found.partition(|keys| !keys.profile.is_empty());
-        if !of_profiles.is_empty() {
-            let rows: Vec<String> = of_profiles
-                .iter()
-                .map(|SharedNetworks { profile, own: [list, named], .. }| {
-                    format!("({}, {}, {})", bind(profile), bind(list), bind(named))
-                })
-                .collect();
-            condition.push_str(&format!(
-                " OR id IN (SELECT id FROM api_keys WHERE organization = $1 AND profile IS NOT NULL \
-                 AND (profile, networks, named_networks) IN (VALUES {}))",
+        let all = self.networks.iter().map(|keys| (keys.profile.as_str(), keys, matches(&keys.in_effect)));
+        let (profiles, others) = split(all);
+        let mut any = vec![format!("{own} AND profile IS NULL AND named_networks = ''")];
+        any.extend(of_profiles(&profiles, &mut bind));
+        let row = |SharedNetworks { profile, own: [list, named], .. }: &&SharedNetworks| {
+            format!("({}, {}, {})", bind(profile), bind(list), bind(named))
+        };
+        let rows: Vec<String> = others.iter().map(row).collect();
+        if !rows.is_empty() {
+            any.push(format!(
+                "id IN (SELECT id FROM api_keys WHERE organization = $1 AND (profile IS NOT NULL OR named_networks <> '') \
+                 AND (COALESCE(profile, ''), networks, named_networks) IN (VALUES {}))",
                 rows.join(", ")
             ));
         }
-        if !others.is_empty() {
-            let rows: Vec<String> = others
-                .iter()
-                .map(|SharedNetworks { own: [list, named], .. }| format!("({}, {})", bind(list), bind(named)))
-                .collect();
-            condition.push_str(&format!(
-                " OR id IN (SELECT id FROM api_keys WHERE id IN \
-                 (SELECT key_id FROM key_grants WHERE organization = $1 AND kind = 'named') \
-                 AND profile IS NULL AND (networks, named_networks) IN (VALUES {}))",
-                rows.join(", ")
-            ));
-        }
-        condition + ")"
+        format!("({})", any.join(" OR "))
     }
+}
+
+/// Returns the profiles of which every combination matches, and the matching combinations of others. Keys are found faster by
+/// their profile alone.
+fn split<'a, T>(all: impl Iterator<Item = (&'a str, &'a T, bool)>) -> (Vec<&'a str>, Vec<&'a T>) {
+    let mut by_profile: BTreeMap<&str, (bool, Vec<&T>)> = BTreeMap::new();
+    for (profile, keys, is_match) in all {
+        let (is_whole, found) = by_profile.entry(profile).or_insert((!profile.is_empty(), Vec::new()));
+        *is_whole &= is_match;
+        found.extend(is_match.then_some(keys));
+    }
+    let (whole, parts): (Vec<_>, Vec<_>) = by_profile.into_iter().partition(|(_, (is_whole, _))| *is_whole);
+    let profiles = whole.into_iter().map(|(profile, _)| profile).collect();
+    (profiles, parts.into_iter().flat_map(|(_, (_, found))| found).take(MOST).collect())
+}
+
+fn of_profiles(profiles: &[&str], bind: &mut impl FnMut(&str) -> String) -> Option<String> {
+    let places: Vec<String> = profiles.iter().map(|profile| bind(profile)).collect();
+    (!places.is_empty()).then(|| format!("profile IN ({})", places.join(", ")))
 }

@@ -54,6 +54,7 @@ const SQLITE: Migrations = migrations!(
     "0027_portal",
     "0028_profiles",
     "0029_attributes",
+    "0030_access_in_effect",
 );
 
 const POSTGRES: Migrations = migrations!(
@@ -87,6 +88,7 @@ const POSTGRES: Migrations = migrations!(
     "0027_portal",
     "0028_profiles",
     "0029_attributes",
+    "0030_access_in_effect",
 );
 
 /// Migrates a SQLite file.
