@@ -1,6 +1,6 @@
 //! The access that keys have in effect, to find keys by it.
 //!
-//! The columns and grants of a key are its own access. What a profile and named networks make of it is decided in Rust, for each
+//! The columns and grants of a key are its own access. Its access with a profile and named networks is decided in Rust, for each
 //! different combination of references and own settings. There are few of them, and statements select the keys of those that match.
 
 use std::collections::BTreeMap;

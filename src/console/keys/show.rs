@@ -73,7 +73,7 @@ struct Page {
     trail: Option<Trail>,
 }
 
-/// What contributes to the access of a key.
+/// A part of the access of a key.
 struct Source {
     name: &'static str,
     /// Whether these are the key's own settings.

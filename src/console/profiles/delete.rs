@@ -31,7 +31,7 @@ struct Page {
     keys: u64,
     counted: String,
     keys_path: String,
-    /// What happens to the keys. `None` if there are none.
+    /// The choice for the keys. `None` if there are none.
     choice: Option<Choice>,
     /// The other profiles. `None` if there are none.
     move_to: Option<Select>,

@@ -38,7 +38,7 @@ pub(in crate::console) struct SharedReview {
     denied: Option<DeniedRequests>,
 }
 
-/// What a review is about.
+/// The subject of a review.
 pub(in crate::console) struct Reviewed {
     pub(in crate::console) noun: &'static str,
     pub(in crate::console) name: Slug,

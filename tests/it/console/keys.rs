@@ -90,7 +90,7 @@ fn errors_keep_the_typed_values() {
         (vec![("allowed_cidrs", "10.0.0.1/8\n::1\nx")], "Line 3: the entry is not a valid IP address"),
         (vec![("allowed_cidrs", "")], "Allowed networks: Enter an address or range"),
         (vec![("networks", "any")], "Network access: Choose “Only these addresses”, or clear the list."),
-        (vec![("networks", "")], "Choose which networks can use the key."),
+        (vec![("networks", "")], "Choose which networks are allowed."),
         (vec![("name", "")], "Name: Enter a name."),
         (vec![("scope-0-action", "read")], "Scope 1: Enter a resource pattern"),
         (vec![("scope-0-resource", "a//b")], "Scope 1: Choose an action."),

@@ -19,6 +19,7 @@ mod overview;
 mod pictures;
 mod policy;
 mod portal;
+mod profile_keys;
 mod profiles;
 mod seed;
 mod sign_in;
