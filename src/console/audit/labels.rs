@@ -74,6 +74,8 @@ pub(super) fn field_label(name: &str) -> String {
         "verify_headers" => "headers for gateways".into(),
         "token_typ" => "token type".into(),
         "allowed_cidrs" => "allowed networks".into(),
+        "cidrs" => "addresses".into(),
+        "excluded_cidrs" => "excluded addresses".into(),
         "expires_at" => "expiry".into(),
         "external_id" => "external ID".into(),
         "hint" => "secret".into(),

@@ -136,7 +136,7 @@ impl NetworkFields {
     ) -> NetworkInputs {
         let offered = |network: &NamedNetwork| NetworkBox {
             name: network.name.to_string(),
-            addresses: shorten(&network.addresses().to_strings().join(", ")),
+            addresses: shorten(&describe(network)),
             is_checked: self.named.iter().any(|name| name == network.name.as_str()),
         };
         let is_few = shared.networks().len() <= MAX_BOXES;
@@ -163,6 +163,13 @@ fn parse_name(checks: &mut Checks, text: &str) -> Option<Slug> {
         checks.wrong(NAMED, "Choose networks of the organization.");
     }
     name
+}
+
+/// Describes the addresses of a network: `10.0.0.0/8 without 10.1.0.0/16`.
+fn describe(network: &NamedNetwork) -> String {
+    let excluded: Vec<String> = network.excluded.iter().map(ToString::to_string).collect();
+    let addresses = network.cidrs.to_strings().join(", ");
+    if excluded.is_empty() { addresses } else { format!("{addresses} without {}", excluded.join(", ")) }
 }
 
 /// Shortens a list to fit beside its checkbox.

@@ -277,7 +277,7 @@ fn network_is_created_edited_with_a_review_and_deleted_when_unused() {
     let says = text(&review.text());
     for part in [
         "Change “office”?",
-        "2 keys have this network, some of them directly and others through the profile office-only.",
+        "2 keys use this network: those that refer to it, and those with the profile office-only.",
         "192.0.2.0/24 Widened and restricted",
         "that this would deny",
     ] {

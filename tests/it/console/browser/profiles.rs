@@ -81,7 +81,7 @@ fn walk(browser: &Browser, server: &Server, owner: &Person, has_script: bool) {
     browser.fill("Addresses", "192.0.2.0/24");
     browser.click("Save changes");
     browser.see("Restrict “office”?");
-    browser.see("others through the profile readers");
+    browser.see("those with the profile readers");
     assert_eq!(token(server, &secret), 200, "not yet");
     browser.click("Apply restrictions");
     browser.see("Network updated.");
