@@ -30,7 +30,7 @@ const BATCH: u32 = 500;
 /// Maximum number of keys in an export.
 const MOST: u32 = 100_000;
 
-const HEADER: &str = "id,name,description,owner,customer,profile,networks,status,hint,scopes,apis,allowed_cidrs,created_at,expires_at,rotated_at,\
+const HEADER: &str = "id,name,description,owner,customer,status,hint,scopes,apis,allowed_cidrs,profile,networks,created_at,expires_at,rotated_at,\
     last_used_at,last_used_ip,revoked_at,revoked_reason\r\n";
 
 /// Sends the keys in the order of the list, a batch at a time.
@@ -101,13 +101,13 @@ fn add_line(text: &mut String, key: &ApiKey, emails: &HashMap<MemberId, String>,
         key.description.clone(),
         owner.unwrap_or(if key.customer.is_some() { "" } else { "organization" }).to_owned(),
         key.customer.map(|id| id.to_string()).unwrap_or_default(),
-        key.profile.as_ref().map(Slug::to_string).unwrap_or_default(),
-        key.named_networks.iter().map(Slug::as_str).collect::<Vec<_>>().join(" "),
         key.status(now).as_str().to_owned(),
         key.hint.clone(),
         key.grants.of_default_api().to_string(),
         grants(&key.grants, &tenant.apis),
         if key.networks.is_none() { "none".into() } else { key.networks.to_strings().join(" ") },
+        key.profile.as_ref().map(Slug::to_string).unwrap_or_default(),
+        key.named_networks.iter().map(Slug::as_str).collect::<Vec<_>>().join(" "),
         rfc3339(key.created_at),
         time(key.expires_at),
         time(key.rotated_at),
