@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{create, edit, key_with, name_of, new_profile, scope_of};
+use super::{create, key_with, name_of, new_profile, scope_of};
 use crate::support::Answer;
 use crate::support::check::{problem, wrong_field};
 use crate::support::server::{Server, unique};

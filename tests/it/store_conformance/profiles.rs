@@ -370,7 +370,8 @@ pub async fn keys_of_an_api_are_those_that_have_it_in_effect(store: Arc<Store>) 
     }
     let shared = shared(&store).await;
     let counted = store.keys_of_apis(&slug("acme"), &shared).await.unwrap();
-    let mut expected = [(photos, 3), (orders, 1)];
+    // The organization's first key has the default API.
+    let mut expected = [(ApiId::DEFAULT, 1), (photos, 3), (orders, 1)];
     expected.sort_by_key(|(api, _)| *api);
     assert_eq!(counted, expected);
     let api = Api { id: photos, ..Api::default_of(slug("acme"), Algorithm::Es256, NOW) };
