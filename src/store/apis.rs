@@ -1,7 +1,5 @@
 //! APIs (resource servers): records and writes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::domain::apis::{Api, ApiId, ApiScope, MAX_APIS, NextAlgorithm, TokenAlgorithm};

@@ -10,7 +10,7 @@ use crate::domain::networks::Networks;
 use crate::domain::profile::SharedAccess;
 use crate::domain::slug::Slug;
 use crate::store::key_rows::{grants_from, names_from, networks_from};
-use crate::store::sql::columns::{slug, unsigned};
+use crate::store::sql::columns::slug;
 use crate::store::sql::statement::{Row, query};
 use crate::store::{Store, StoreError, named_networks, profiles};
 
@@ -28,13 +28,11 @@ pub(super) struct InEffect {
 
 /// Keys with the same profile and the same grants of their own.
 #[derive(Clone, Debug)]
-pub(super) struct SharedGrants {
+struct SharedGrants {
     profile: String,
     /// The column `grants`.
     own: String,
-    /// Number of keys, without revoked ones.
-    pub(super) keys: u64,
-    pub(super) in_effect: Grants,
+    in_effect: Grants,
 }
 
 /// Keys with the same profile, networks of their own and named networks.
@@ -55,11 +53,6 @@ pub(super) struct Parts {
 }
 
 impl Store {
-    /// Returns the grants of the keys that have a profile.
-    pub(super) async fn shared_grants(&self, organization: &Slug) -> Result<Vec<SharedGrants>, StoreError> {
-        Ok(self.in_effect(organization, Parts { grants: true, networks: false }).await?.grants)
-    }
-
     /// Reads parts of the access of keys with references.
     pub(super) async fn in_effect(&self, organization: &Slug, parts: Parts) -> Result<InEffect, StoreError> {
         let mut access = InEffect::default();
@@ -74,10 +67,8 @@ impl Store {
             return Ok(access);
         }
         if parts.grants {
-            let reading = query(
-                "SELECT profile, grants, CAST(COALESCE(SUM(CASE WHEN state <> 'revoked' THEN 1 ELSE 0 END), 0) AS BIGINT) AS n \
-                 FROM api_keys WHERE organization = $1 AND profile IS NOT NULL GROUP BY profile, grants",
-            );
+            let reading =
+                query("SELECT DISTINCT profile, grants FROM api_keys WHERE organization = $1 AND profile IS NOT NULL");
             let rows = reading.bind(organization.as_str()).fetch_all(&self.database).await?;
             access.grants = rows.iter().map(|row| SharedGrants::from_row(row, &shared)).collect::<Result<_, _>>()?;
         }
@@ -100,7 +91,7 @@ impl SharedGrants {
         let (profile, own) = (row.try_get::<String>("profile")?, row.try_get::<String>("grants")?);
         let grants = grants_from(&own)?;
         let in_effect = shared.grants_with(Some(&slug(profile.clone())?), &grants).into_owned();
-        Ok(Self { profile, own, keys: unsigned(row.try_get("n")?, "number of keys")?, in_effect })
+        Ok(Self { profile, own, in_effect })
     }
 }
 

@@ -9,10 +9,10 @@ use crate::console::frame::{Frame, Section, invalid_form, page};
 use crate::console::reply::Reply;
 use crate::console::request::ConsoleRequest;
 use crate::console::submitted::{Submitted, check_fields};
+use crate::console::ui::attributes::{metadata_to_text, parse_metadata};
 use crate::console::ui::{Area, Errors, Field, Labels};
 use crate::customers::{self, CustomerError, NewCustomer};
 use crate::domain::customer::{Customer, CustomerEdit, ExternalId, MAX_KEYS};
-use crate::domain::metadata::Metadata;
 use crate::domain::violation::Violation;
 use crate::http::checks::{Checks, MAX_NAME};
 use crate::http::form::Form;
@@ -108,12 +108,11 @@ pub(super) async fn edit(submitted: Submitted<WriteCustomers>, id: web::Path<Str
 
 impl RawForm {
     fn of(customer: &Customer) -> Self {
-        let pairs = customer.metadata.iter().map(|(name, value)| format!("{name}={value}"));
         Self {
             external_id: customer.external_id.to_string(),
             name: customer.name.clone(),
             max_keys: customer.max_keys.map(|limit| limit.to_string()).unwrap_or_default(),
-            metadata: pairs.collect::<Vec<_>>().join("\n"),
+            metadata: metadata_to_text(&customer.metadata),
         }
     }
 
@@ -147,21 +146,7 @@ impl RawForm {
                 limit
             }
         };
-        let lines = self.metadata.lines().map(str::trim).filter(|line| !line.is_empty());
-        let pairs: Option<Vec<_>> = lines
-            .map(|line| line.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())))
-            .collect();
-        let metadata = match pairs.map(Metadata::new) {
-            Some(Ok(metadata)) => Some(metadata),
-            Some(Err(error)) => {
-                checks.wrong("metadata", error.to_string());
-                None
-            }
-            None => {
-                checks.wrong("metadata", "Enter one name=value per line.");
-                None
-            }
-        };
+        let metadata = parse_metadata(&mut checks, &self.metadata);
         checks.done()?;
         let (Some(external_id), Some(metadata)) = (external_id, metadata) else { return Err(Vec::new()) };
         Ok(NewCustomer { external_id, name: self.name.clone(), metadata, max_keys })
@@ -214,11 +199,12 @@ mod tests {
             max_keys: max_keys.into(),
             metadata: metadata.into(),
         };
-        let parsed = raw("3", "plan = pro\n\nnote=a=b").parse().unwrap();
+        let parsed = raw("3", "plan =pro\n\nnote=a=b ").parse().unwrap();
         assert_eq!(parsed.max_keys, Some(3));
-        assert_eq!(parsed.metadata.iter().collect::<Vec<_>>(), [("note", "a=b"), ("plan", "pro")]);
+        assert_eq!(parsed.metadata.iter().collect::<Vec<_>>(), [("note", "a=b "), ("plan", "pro")]);
         assert_eq!(raw("", "").parse().unwrap().max_keys, None);
-        for (max_keys, metadata, wrong) in [("many", "", "max_keys"), ("-1", "", "max_keys"), ("", "plan", "metadata")]
+        for (max_keys, metadata, wrong) in
+            [("many", "", "max_keys"), ("-1", "", "max_keys"), ("", "plan", "metadata"), ("", "a=b\na=c", "metadata")]
         {
             let violations = raw(max_keys, metadata).parse().unwrap_err();
             assert_eq!(violations.iter().map(|each| each.field.name.as_str()).collect::<Vec<_>>(), [wrong]);

@@ -97,6 +97,7 @@ impl From<ProfileError> for ErrorPage {
             )),
             ProfileError::HasKeys => Self::conflict("Keys refer to it. Change or revoke them first."),
             ProfileError::HasProfiles => Self::conflict("Profiles refer to this network. Change them first."),
+            ProfileError::Conflict(detail) => Self::conflict(detail),
             ProfileError::Raced => Self::conflict("Someone else changed the organization at the same time. Try again."),
             ProfileError::Unavailable(cause) => Self::node_unavailable(&cause),
         }

@@ -99,7 +99,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
     };
 
     // 2. Review unusual access.
-    let ParsedKey { profile, grants, networks, named_networks, expires_at } = parsed;
+    let ParsedKey { metadata, profile, grants, networks, named_networks, expires_at } = parsed;
     let expires_at = expires_at.flatten();
     let in_effect = (
         tenant.shared.grants_with(profile.as_ref(), &grants),
@@ -114,7 +114,7 @@ pub(super) async fn send(submitted: Submitted<WriteKeys>) -> Result<Reply, Error
 
     // 3. Create the key. A repeated form creates no second key and shows no secret.
     let new = NewKey {
-        metadata: crate::domain::metadata::Metadata::default(),
+        metadata,
         customer,
         name: key_form.name.clone(),
         description: key_form.description.clone(),

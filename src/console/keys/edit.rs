@@ -145,7 +145,7 @@ fn days_from(key: &ApiKey, policy: &Policy, now: Timestamp) -> Timestamp {
 
 fn edit(key: &ApiKey, key_form: &KeyForm, parsed: ParsedKey) -> Edit {
     Edit {
-        metadata: None,
+        metadata: (parsed.metadata != key.metadata).then_some(parsed.metadata),
         name: (key_form.name != key.name).then(|| key_form.name.clone()),
         description: (key_form.description != key.description).then(|| key_form.description.clone()),
         grants: (parsed.grants != key.grants).then_some(parsed.grants),

@@ -8,10 +8,12 @@ use crate::console::keys::expiry::{DaysFrom, ExpiryForm};
 use crate::console::keys::network_fields::{NetworkFields, NetworkInputs, NetworkTexts};
 use crate::console::keys::scope_rows::ScopeRows;
 use crate::console::submitted::check_fields;
+use crate::console::ui::attributes::{metadata_to_text, parse_metadata};
 use crate::console::ui::{Area, Errors, Field, Labels, Select, SelectOption, html};
 use crate::domain::api_key::ApiKey;
 use crate::domain::apis::{ServedApi, find_audience};
 use crate::domain::grants::Grants;
+use crate::domain::metadata::Metadata;
 use crate::domain::networks::Networks;
 use crate::domain::policy::{Expiry, Policy, ProposedKey};
 use crate::domain::profile::SharedAccess;
@@ -27,6 +29,7 @@ use crate::node::Tenant;
 const FIELDS: &Labels = &[
     ("name", "Name"),
     ("description", "Description"),
+    ("metadata", "Metadata"),
     ("profile", "Profile"),
     ("scopes", "Scopes"),
     ("networks", "Network access"),
@@ -56,6 +59,8 @@ impl<'a> From<&'a Tenant> for Offer<'a> {
 pub(super) struct KeyForm {
     pub(super) name: String,
     pub(super) description: String,
+    /// One pair per line.
+    metadata: String,
     /// The name of a profile, or empty. `None` if the form had no such field: the key keeps its profile.
     profile: Option<String>,
     scopes: ScopeRows,
@@ -79,10 +84,12 @@ pub(super) struct KeyFields {
     expiry: Select,
     date: Option<Field>,
     description: Area,
+    metadata: Area,
 }
 
 /// The parsed values of the form.
 pub(super) struct ParsedKey {
+    pub(super) metadata: Metadata,
     pub(super) profile: Option<Slug>,
     pub(super) grants: Grants,
     pub(super) networks: Networks,
@@ -97,6 +104,7 @@ impl KeyForm {
         Self {
             name: String::new(),
             description: String::new(),
+            metadata: String::new(),
             profile: Some(String::new()),
             scopes: ScopeRows::of(&ScopeSet::default(), offer.policy),
             apis: ApiFields::of(&Grants::default(), offer.apis),
@@ -122,6 +130,7 @@ impl KeyForm {
         Self {
             name: key.name.clone(),
             description: key.description.clone(),
+            metadata: metadata_to_text(&key.metadata),
             profile: Some(key.profile.as_ref().map(Slug::to_string).unwrap_or_default()),
             scopes: ScopeRows::of(key.grants.of_default_api(), offer.policy),
             apis: ApiFields::of(&key.grants, offer.apis),
@@ -150,7 +159,7 @@ impl KeyForm {
 
     /// Reads a submitted form. Every field must be present: a missing one would be saved as empty.
     pub(super) fn read(form: &Form, offer: Offer<'_>) -> Result<Self, ErrorPage> {
-        check_fields(form, &["name", "description", "expiry"])?;
+        check_fields(form, &["name", "description", "metadata", "expiry"])?;
         let networks = NetworkFields::read(form)?;
         if !form.all().any(|(name, _)| name.starts_with("scope-")) {
             return Err(ErrorPage::unreadable_form("it is incomplete"));
@@ -159,6 +168,7 @@ impl KeyForm {
         Ok(Self {
             name: value("name").trim().to_owned(),
             description: value("description").replace("\r\n", "\n").trim().to_owned(),
+            metadata: value("metadata").replace("\r\n", "\n"),
             profile: form.has("profile").then(|| value("profile").to_owned()),
             scopes: ScopeRows::read(form, offer.policy),
             apis: ApiFields::read(form, offer.apis),
@@ -178,6 +188,7 @@ impl KeyForm {
         let mut checks = Checks::default();
         checks.name(&self.name);
         checks.text("description", &self.description);
+        let metadata = parse_metadata(&mut checks, &self.metadata).unwrap_or_default();
         let profile = self.parse_profile(&mut checks, held);
         let scopes = checks.scopes(self.scopes.inputs());
         let (others, wrong) = match self.apis.parse() {
@@ -187,6 +198,7 @@ impl KeyForm {
         let grants = combine(scopes, others, held.map(|key| &key.grants));
         let (networks, named_networks) = self.networks.parse(&mut checks);
         let parsed = ParsedKey {
+            metadata,
             grants: match profile {
                 Some(_) => without_empty(grants, held.filter(|key| key.profile.is_some()).map(|key| &key.grants)),
                 None => grants,
@@ -253,6 +265,7 @@ impl KeyForm {
     pub(super) fn fields(&self, offer: Offer<'_>, kept: Option<&str>, days: DaysFrom, errors: &Errors) -> KeyFields {
         let (expiry, date) = self.expiry.fields(offer.policy, kept, days, errors);
         let description = Area { rows: 2, ..Area::new("description", "Description", &self.description) };
+        let metadata = Area { rows: 2, ..Area::new("metadata", "Metadata", &self.metadata) };
         let has_profiles = offer.shared.profiles().len() > 0;
         KeyFields {
             name: Field::text("name", "Name", &self.name)
@@ -280,6 +293,9 @@ impl KeyForm {
             expiry,
             date,
             description: description.hint("Notes for your team: who owns it, where it runs.").errors(errors),
+            metadata: metadata
+                .hint("One name=value per line, for example plan=pro. Custom claims of tokens can come from it.")
+                .errors(errors),
         }
     }
 

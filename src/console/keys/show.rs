@@ -52,6 +52,8 @@ struct Page {
     /// Whether no address is allowed.
     is_nowhere: bool,
     profile: Option<String>,
+    /// Pairs as `name=value`.
+    metadata: Vec<String>,
     named_networks: Vec<String>,
     /// Where the access comes from, if not from the key alone.
     sources: Vec<Source>,
@@ -140,6 +142,7 @@ pub(super) async fn show(
         is_nowhere: held.networks.is_none(),
         networks: held.networks.to_strings(),
         profile: key.profile.as_ref().map(ToString::to_string),
+        metadata: key.metadata.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         named_networks: names(&key.named_networks),
         sources: sources(&key, &held, &tenant),
         may_see_profiles: visit.may::<ReadProfiles>(),

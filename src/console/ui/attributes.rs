@@ -1,7 +1,32 @@
-//! Custom claims and headers as lines of a form: `name = source`.
+//! Metadata, custom claims and headers as lines of a form: `name=value`, `name = source`.
+
+use std::collections::BTreeSet;
 
 use crate::domain::attribute::{Attribute, Attributes};
+use crate::domain::metadata::Metadata;
 use crate::domain::violation::Violation;
+use crate::http::checks::Checks;
+
+/// Returns one line for each pair of metadata.
+pub fn metadata_to_text(metadata: &Metadata) -> String {
+    metadata.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Parses the field `metadata`. Spaces around a value belong to it.
+pub fn parse_metadata(checks: &mut Checks, text: &str) -> Option<Metadata> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let pairs = lines.map(|line| line.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.to_owned())));
+    let Some(pairs) = pairs.collect::<Option<Vec<_>>>() else {
+        checks.wrong("metadata", "Enter one name=value per line.");
+        return None;
+    };
+    let names: BTreeSet<&String> = pairs.iter().map(|(name, _)| name).collect();
+    if names.len() < pairs.len() {
+        checks.wrong("metadata", "A name is listed twice.");
+        return None;
+    }
+    Metadata::new(pairs).map_err(|error| checks.wrong("metadata", error.to_string())).ok()
+}
 
 /// Returns one line for each.
 pub fn to_lines(attributes: &Attributes) -> Vec<String> {

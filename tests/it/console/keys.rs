@@ -604,3 +604,22 @@ fn pages_stay_small() {
     let too_large: Vec<_> = sizes.iter().filter(|(size, _)| *size > MOST).collect();
     assert!(too_large.is_empty(), "{too_large:?} of {sizes:?}");
 }
+
+#[test]
+fn metadata_is_entered_shown_and_kept() {
+    let (_server, owner, visitor) = visiting();
+    let (_, id) = create(&visitor, &[("name", "with data"), ("metadata", "plan=pro\r\n\r\nnote= a=b ")]);
+    assert_eq!(key(&owner, &id)["metadata"], json!({ "plan": "pro", "note": " a=b " }));
+    assert!(visitor.page(&format!("/keys/{id}")).contains("plan=pro"));
+
+    // An unchanged form changes nothing; a wrong line is named.
+    let (edit, shown) = (format!("/keys/{id}/edit"), format!("/keys/{id}"));
+    visitor.led_to(&visitor.submit(&edit, &edit, &[]));
+    assert_eq!(key(&owner, &id)["version"], 1);
+    for wrong in ["plan", "a=b\na=c", "a b=c"] {
+        let answer = visitor.submit(&edit, &edit, &[("metadata", wrong)]);
+        assert_eq!(answer.status, 422, "{wrong}");
+    }
+    assert_eq!(visitor.led_to(&visitor.submit(&edit, &edit, &[("metadata", "")])), shown);
+    assert_eq!(key(&owner, &id)["metadata"], json!({}));
+}
