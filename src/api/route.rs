@@ -40,7 +40,7 @@ pub(super) struct Parameter {
 impl Parameter {
     /// Whether it holds pairs: `name[key]=value`.
     pub(super) fn is_map(&self) -> bool {
-        self.schema["type"] == "object"
+        self.schema.get("type").is_some_and(|kind| kind == "object")
     }
 }
 

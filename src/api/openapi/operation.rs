@@ -39,8 +39,8 @@ fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters: Vec<Value> = in_path.collect();
     for parameter in &route.query {
         let mut described = optional(parameter.name, "query", parameter.description, &parameter.schema);
-        if parameter.is_map() {
-            described["style"] = "deepObject".into();
+        if let Some(members) = described.as_object_mut().filter(|_| parameter.is_map()) {
+            members.insert("style".into(), "deepObject".into());
         }
         parameters.push(described);
     }

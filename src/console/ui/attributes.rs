@@ -33,7 +33,7 @@ pub fn to_lines(attributes: &Attributes) -> Vec<String> {
     attributes.iter().map(|(name, source)| format!("{name} = {source}")).collect()
 }
 
-/// Reads the lines of a field. Returns what could be read, and what is wrong.
+/// Reads the lines of a field. Returns what could be read, and the violations.
 pub fn from_lines(field: &str, text: &str) -> (Attributes, Vec<Violation>) {
     let (mut attributes, mut violations) = (Attributes::new(), Vec::new());
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
