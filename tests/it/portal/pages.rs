@@ -46,6 +46,22 @@ fn customer_creates_rotates_and_revokes_a_key() {
 }
 
 #[test]
+fn key_page_shows_the_access_in_effect() {
+    let server = Server::start();
+    let (customer, browser) = customer_in_portal(&server);
+    let profile = json!({ "name": "readers", "scopes": ["read:orders/*"], "allowed_cidrs": ["192.0.2.0/24"] });
+    server.api("POST", "profiles").json(&profile).send().expect(201);
+    let body = json!({ "name": "k", "customer": customer, "profile": "readers" });
+    let made = server.api("POST", "keys").json(&body).send().expect(201);
+    let path = format!("/keys/{}", made["id"].as_str().unwrap());
+    let shown = browser.read(&path);
+    assert!(shown.contains("read:orders/*") && shown.contains("192.0.2.0/24"), "{shown}");
+    server.change("PATCH", made["id"].as_str().unwrap(), &json!({ "allowed_cidrs": ["10.0.0.0/8"] }));
+    let shown = browser.read(&path);
+    assert!(shown.contains("Allowed networks None"), "{shown}");
+}
+
+#[test]
 fn repeated_form_creates_no_second_key_and_shows_no_secret() {
     let server = Server::start();
     let (_, browser) = customer_in_portal(&server);

@@ -155,6 +155,7 @@ on_every_backend! { in portal:
     portal_session_of_a_changed_customer_or_creator_is_not_created
     portal_session_ends_with_its_customer_and_its_creator
     portal_session_makes_only_changes_of_keys_while_it_is_valid
+    portal_session_changes_keys_while_its_creator_shares_the_same_access
     portal_settings_are_replaced_once_per_version
     restore_ends_portal_sessions_and_repeats_no_version
 }

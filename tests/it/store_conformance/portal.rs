@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use keyturn::domain::api_key::ApiKey;
 use keyturn::domain::apis::ApiId;
-use keyturn::domain::authority::{Authority, OtherApis};
+use keyturn::domain::authority::{ActorVersion, Authority, OtherApis};
 use keyturn::domain::customer::Customer;
 use keyturn::domain::grants::{Grant, Grants};
 use keyturn::domain::networks::Networks;
 use keyturn::domain::portal::{Capabilities, Capability, PortalSession, PortalSettings, RawPortalSettings, WebUrl};
+use keyturn::domain::profile::SharedVersion;
 use keyturn::domain::scope::ScopeSet;
 use keyturn::domain::timestamp::Timestamp;
 use keyturn::store::{AuditEntry, Limits, Refused, Store, StoreError, WriteError, action};
@@ -173,6 +174,20 @@ pub async fn portal_session_makes_only_changes_of_keys_while_it_is_valid(store: 
     assert!(!is_valid(&store, NOW).await);
     let refused = make(4, action::KEY_CREATE).await;
     assert!(matches!(refused, Err(WriteError::Store(StoreError::Superseded))));
+}
+
+pub async fn portal_session_changes_keys_while_its_creator_shares_the_same_access(store: Arc<Store>) {
+    let (one, _, session) = opened(&store).await;
+    // The creator refers to nothing, so the sum of versions is 0.
+    let make = async |n: u8, networks: u64| {
+        let shared = Some(SharedVersion { profile: None, networks });
+        let creator_version = ActorVersion { shared, ..session.creator_version };
+        let session = PortalSession { creator_version, ..session.clone() };
+        let made = ApiKey { customer: Some(one.id), ..key(n) };
+        store.insert_key(&made, Limits::default(), &by(&session, action::KEY_CREATE), None, None).await
+    };
+    make(2, 0).await.outcome().unwrap();
+    assert!(matches!(make(3, 1).await, Err(WriteError::Store(StoreError::Superseded))));
 }
 
 pub async fn portal_settings_are_replaced_once_per_version(store: Arc<Store>) {
