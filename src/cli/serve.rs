@@ -10,7 +10,7 @@ pub(super) async fn serve(mut settings: Settings) -> Result<(), CliError> {
     let _flush = server::start_logs(&settings)?;
     let listeners = server::listen(&mut settings)?;
     let opened = server::open(&settings).await?;
-    let is_empty = opened.store.organizations(None).await.map_err(server::ServerError::from)?.is_empty();
+    let is_empty = opened.store.organizations().await.map_err(server::ServerError::from)?.is_empty();
     let public_url = settings.public_url();
     if is_empty && !settings.server.listen.ip().is_loopback() {
         return Err(CliError::Failed(format!(

@@ -45,14 +45,10 @@ pub struct OrganizationCounts {
 }
 
 impl Store {
-    /// Returns the organizations whose policy, state or signing keys changed after a change number; all of them for
-    /// `None`.
-    pub async fn organizations(&self, changed_after: Option<Seq>) -> Result<Vec<Organization>, StoreError> {
-        let rows = match changed_after {
-            Some(seq) => query("SELECT * FROM organizations WHERE changed_seq > $1 ORDER BY slug").bind(seq),
-            None => query("SELECT * FROM organizations ORDER BY slug"),
-        };
-        rows.fetch_all(&self.database).await?.iter().map(organization_from_row).collect()
+    /// Returns all organizations.
+    pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
+        let rows = query("SELECT * FROM organizations ORDER BY slug").fetch_all(&self.database).await?;
+        rows.iter().map(organization_from_row).collect()
     }
 
     pub async fn organization(&self, slug: &Slug) -> Result<Option<Organization>, StoreError> {

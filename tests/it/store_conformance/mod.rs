@@ -396,7 +396,7 @@ async fn ids(store: &Store, filter: &KeyFilter) -> Vec<KeyId> {
 
 /// Returns every organization, without the number of its last change.
 async fn stored_organizations(store: &Store) -> Vec<Organization> {
-    let organizations = store.organizations(None).await.unwrap();
+    let organizations = store.organizations().await.unwrap();
     organizations.into_iter().map(|organization| Organization { changed_seq: 0, ..organization }).collect()
 }
 
@@ -411,7 +411,7 @@ mod checks {
 
     pub async fn empty_store_has_no_records(store: Arc<Store>) {
         store.ping().await.unwrap();
-        assert_eq!(store.organizations(None).await.unwrap(), []);
+        assert_eq!(store.organizations().await.unwrap(), []);
         assert_eq!(store.signing_keys().await.unwrap(), []);
         assert_eq!(store.keys(&all()).await.unwrap(), []);
         assert_eq!(store.members(&slug("acme")).await.unwrap(), []);
@@ -439,14 +439,14 @@ mod checks {
 
     pub async fn duplicate_organization_is_rejected(store: Arc<Store>) {
         create_organization(store.as_ref()).await;
-        let (seq, organizations) = (store.last_seq().await.unwrap(), store.organizations(None).await.unwrap());
+        let (seq, organizations) = (store.last_seq().await.unwrap(), store.organizations().await.unwrap());
         let mut again = new_organization("acme", 9);
         again.signing_key.as_mut().unwrap().kid = "other".into();
         again.owner.0.id = MemberId("other".into());
         again.owner.0.email = "other@acme.example".into();
         let refused = store.create_organization(&again, &entry(action::ORGANIZATION_CREATE, "acme")).await.outcome();
         assert_eq!(refused, Err(Refused::AlreadyExists));
-        assert_eq!(store.organizations(None).await.unwrap(), organizations);
+        assert_eq!(store.organizations().await.unwrap(), organizations);
         assert_eq!(store.signing_keys().await.unwrap().len(), 1);
         assert_eq!(store.members(&slug("acme")).await.unwrap().len(), 1);
         assert_eq!(store.key(&id(9)).await.unwrap(), None);
@@ -457,7 +457,7 @@ mod checks {
             .await
             .outcome()
             .unwrap();
-        assert_eq!(store.organizations(None).await.unwrap().len(), 2);
+        assert_eq!(store.organizations().await.unwrap().len(), 2);
     }
 
     pub async fn key_fields_round_trip(store: Arc<Store>) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyturn::domain::policy::Policy;
-use keyturn::store::{NodeId, Store, StoreError, action};
+use keyturn::store::{NodeId, Store, StoreError, Tenants, action};
 
 use super::*;
 
@@ -22,8 +22,8 @@ pub async fn organization_has_the_number_of_its_last_change(store: Arc<Store>) {
     let (acme, other) = (slug("acme"), slug("other"));
     let seq_of = async |of: &Slug| store.organization_seq(of).await.unwrap().unwrap();
     let changed_after = async |seq| {
-        let organizations = store.organizations(Some(seq)).await.unwrap();
-        organizations.into_iter().map(|organization| organization.slug.to_string()).collect::<Vec<_>>()
+        let tenants = store.tenants(Tenants::ChangedAfter(seq)).await.unwrap();
+        tenants.into_iter().map(|tenant| tenant.organization.slug.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(changed_after(0).await, ["acme", "other"]);
     let others = seq_of(&other).await;
