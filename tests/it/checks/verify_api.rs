@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::nodes::Two;
 use crate::support::server::{Key, Place, Server};
 use crate::support::{Answer, eventually};
 
@@ -11,10 +12,14 @@ const METADATA: &str = r#", resource_metadata="https://mcp.example.com/.well-kno
 /// A server with an API `mcp`, and a key that may use it and the default API.
 fn start() -> (Server, Key) {
     let server = Server::start();
+    let key = add_api(&server);
+    (server, key)
+}
+
+fn add_api(server: &Server) -> Key {
     let scopes = json!([{ "scope": "tools.call" }, { "scope": "tools.list" }]);
     server.api("POST", "apis").json(&json!({ "name": "mcp", "audience": MCP, "scopes": scopes })).send().expect(201);
-    let key = server.make(&json!({ "scopes": ["read"], "apis": [{ "api": "mcp", "scopes": ["tools.list"] }] }));
-    (server, key)
+    server.make(&json!({ "scopes": ["read"], "apis": [{ "api": "mcp", "scopes": ["tools.list"] }] }))
 }
 
 fn verify(server: &Server, query: &str, credential: &str) -> Answer {
@@ -147,4 +152,34 @@ fn api_is_one_of_the_organization_of_the_path() {
     assert_eq!(of("/o/acme/verify?keyturn_api=mcp", &acme.key.text), 401, "not granted");
     assert_eq!(of("/verify?keyturn_api=mcp", &server.key.text), 403, "unknown");
     assert!(challenge(&server.get("/o/acme/verify?keyturn_api=mcp").send()).contains(METADATA));
+}
+
+#[test]
+fn required_api_is_current_on_every_node() {
+    let two = Two::embedded();
+    let (a, _) = two.turn(0);
+    let key = add_api(a);
+    for n in 1..=8 {
+        let (here, there) = two.turn(n);
+        let audience = format!("https://mcp.example.com/{n}");
+        here.api("PATCH", "apis/mcp").json(&json!({ "audience": audience })).send().expect(200);
+        let token = there.token(&key, &[("resource", &audience)]);
+        for server in [here, there] {
+            assert_eq!(verify(server, "keyturn_api=mcp&keyturn_require=tools.list", &token).status, 200, "{n}");
+            let challenge = server.get("/verify?keyturn_api=mcp").send();
+            let metadata = format!("https://mcp.example.com/.well-known/oauth-protected-resource/{n}");
+            assert!(challenge.header("www-authenticate").unwrap().contains(&metadata), "{n}");
+        }
+        // Its tokens are for the earlier audience.
+        let next = json!({ "audience": format!("https://mcp.example.com/{}", n + 100) });
+        there.api("PATCH", "apis/mcp").json(&next).send().expect(200);
+        for server in [here, there] {
+            assert_eq!(verify(server, "keyturn_api=mcp", &token).status, 401, "{n}");
+        }
+        here.api("PATCH", "apis/mcp").json(&json!({ "scopes": [] })).send().expect(200);
+        assert_eq!(verify(there, "keyturn_api=mcp&keyturn_require=tools.list", &key.text).status, 403, "{n}");
+        let scopes = json!({ "scopes": [{ "scope": "tools.list" }, { "scope": "tools.call" }] });
+        there.api("PATCH", "apis/mcp").json(&scopes).send().expect(200);
+        assert_eq!(verify(here, "keyturn_api=mcp&keyturn_require=tools.list", &key.text).status, 200, "{n}");
+    }
 }
