@@ -1,6 +1,6 @@
 //! `docs/reference/limits.md` has the limits of the program.
 
-use keyturn::domain::{member, networks, scope, webhook};
+use keyturn::domain::{attribute, member, metadata, networks, scope, webhook};
 use keyturn::signing::VERIFY_MAX_BYTES;
 use keyturn::testing::http::checks;
 
@@ -24,7 +24,18 @@ fn sizes_match_the_program() {
         format!("| networks per key | {} |", networks::MAX_NETWORKS),
         format!("| name | {} characters |", checks::MAX_NAME),
         format!("| description, reason | {} characters |", checks::MAX_TEXT),
+        format!(
+            "| metadata of a key or customer | {} pairs, {} bytes together |",
+            metadata::MAX_PAIRS,
+            metadata::MAX_BYTES
+        ),
+        format!(
+            "| custom claims of the policy and of each API, custom headers | {} each; {} bytes per value |",
+            attribute::MAX_ATTRIBUTES,
+            attribute::MAX_VALUE_BYTES
+        ),
         format!("| access token | {} KiB |", VERIFY_MAX_BYTES / 1024),
+        format!("| body of `/oauth/introspect` and `/oauth/revoke` | {} KiB |", VERIFY_MAX_BYTES / 1024 + 4),
         format!("| unexpired signing keys per organization | {} |", signing_keys()),
         format!("| webhooks per organization | {} |", webhook::MAX_WEBHOOKS),
         format!("| password | {} characters to {} bytes |", member::MIN_PASSWORD, member::MAX_PASSWORD),
