@@ -362,7 +362,7 @@ fn network(key: &ApiKey, ask: &DecisionInput<'_>) -> Checked<()> {
         ClientAddress::Known(address) if ask.shared.allows(key, address) => Ok(Some(())),
         ClientAddress::Known(address) => Err(Denial::NetworkNotAllowed(address)),
         ClientAddress::Unreadable(reason) => Err(Denial::AddressUnreadable(reason)),
-        // Whoever enforces the networks elsewhere has nothing to compare with.
+        // The service that enforces the networks has nothing to compare the address with.
         ClientAddress::NotTheCaller if ask.shared.allows_nowhere(key) => Err(Denial::NoNetworkAllowed),
         ClientAddress::NotTheCaller => Ok(None),
     }
