@@ -14,7 +14,7 @@ use crate::domain::choices::ScopeStyle;
 use crate::domain::customer::CustomerId;
 use crate::domain::key_view::{KeyView, RuleBroken};
 use crate::domain::member::MemberId;
-use crate::domain::metadata::MAX_PAIRS;
+use crate::domain::metadata::{MAX_NAME, MAX_PAIRS, Metadata, MetadataError};
 use crate::domain::networks::Networks;
 use crate::domain::scope::Scope;
 use crate::domain::slug::Slug;
@@ -62,7 +62,7 @@ pub(super) fn routes(routes: &mut Routes) {
             "metadata",
             "Only keys with this pair in their metadata, such as `metadata[plan]=pro`. With several pairs, only keys with all of \
              them.",
-            json!({ "type": "object", "maxProperties": MAX_PAIRS, "additionalProperties": { "type": "string", "minLength": 1 } }),
+            json!({ "type": "object", "maxProperties": MAX_PAIRS, "propertyNames": { "pattern": format!("^[0-9A-Za-z_.-]{{1,{MAX_NAME}}}$") }, "additionalProperties": { "type": "string", "minLength": 1 } }),
         )
         .query("expires_before", "Only keys that expire before this time.", time())
         .query("unused_since", "Only keys that were not used, rotated or created since this time.", time())
@@ -100,6 +100,10 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
             apis.iter().find(|served| served.api.name.as_str() == text).map(|served| (served.api.id, served.api.style))
         });
         let style = api.map_or(ScopeStyle::Filters, |(_, style)| style);
+        let pairs = query.pairs("metadata");
+        if !pairs.iter().all(|(name, _)| Metadata::is_name(name)) {
+            query.wrong("metadata", MetadataError::Name.to_string());
+        }
         let filter = KeyFilter {
             api: api.map(|(id, _)| id),
             status: query
@@ -120,7 +124,7 @@ async fn list(call: Call<ReadKeys>) -> Result<Reply<ListJson<KeyJson>>, Problem>
             network: query.parse("cidr", "a network such as 10.0.0.0/8, or an address", |text| {
                 Networks::parse(&[text]).ok().filter(|networks| networks.iter().len() == 1)?.iter().next()
             }),
-            metadata: query.pairs("metadata"),
+            metadata: pairs,
             expires_before: query.time("expires_before"),
             unused_since: query.time("unused_since"),
             view: query.parse("view", "the name of a view", KeyView::parse),

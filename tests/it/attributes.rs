@@ -48,6 +48,9 @@ fn metadata_is_stored_edited_found_and_audited() {
     assert_eq!(listed(&server, "metadata[plan]=pro&sort=name&search=O"), ["one", "two"]);
     problem(&server.api("GET", "keys?metadata=pro").send(), 422, "VALIDATION_FAILED");
     problem(&server.api("GET", "keys?metadata[plan]=").send(), 422, "VALIDATION_FAILED");
+    for name in ["", "a][b", "a%20b"] {
+        wrong_field(&server.api("GET", &format!("keys?metadata[{name}]=a")).send(), "metadata");
+    }
     wrong_field(&server.api("GET", "keys?metadata[plan]=a&metadata[plan]=b").send(), "metadata");
     problem(&server.api("GET", "members?metadata[plan]=a").send(), 422, "VALIDATION_FAILED");
 
